@@ -1,0 +1,112 @@
+"""A chat completion and its chunks, as they go over the wire.
+
+Source: https://platform.openai.com/docs/api-reference/chat/object and …/chat/streaming, as published in 2026. The
+stricter reading is kept: `refusal` and `logprobs` are present on every choice of a completion (null where empty),
+`created` is an integer, `usage` is absent from chunks that carry none. Unknown fields of a provider pass through.
+"""
+
+from typing import Literal, Required, TypedDict
+
+from tidegate.chat.json import Json
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+class Usage(TypedDict, total=False):
+    """Tokens of one call, in OpenAI's terms: `prompt_tokens` includes cached ones, `completion_tokens` the reasoning.
+
+    A provider fills the token fields; `policy/meter.py` adds words and cost.
+    """
+
+    prompt_tokens: Required[int]
+    completion_tokens: Required[int]
+    total_tokens: Required[int]
+    prompt_tokens_details: dict[str, Json]  # cached_tokens, cache_write_tokens, audio_tokens, …
+    completion_tokens_details: dict[str, Json]  # reasoning_tokens, audio_tokens, …
+    words_used: int
+    words_details: dict[str, Json]  # input_words, output_words, method
+    cost: float | None  # USD; null when the model has no price
+    estimated: bool  # present and true when the provider reported none
+
+
+class FunctionCall(TypedDict, total=False):
+    name: str
+    arguments: str
+
+
+class ToolCall(TypedDict, total=False):
+    index: int  # in deltas only: the ordinal of the call within the reply
+    id: str
+    type: Literal["function", "custom"]
+    function: FunctionCall
+    custom: dict[str, Json]
+
+
+class Message(TypedDict, total=False):
+    role: Required[Literal["assistant"]]
+    content: Required[str | None]
+    refusal: Required[str | None]
+    reasoning: str
+    reasoning_content: str  # an alias of `reasoning`, for clients that know DeepSeek's name
+    reasoning_details: list[Json]
+    tool_calls: list[ToolCall]
+    function_call: FunctionCall
+    annotations: list[Json]
+    audio: Json
+    images: list[Json]
+
+
+class Choice(TypedDict, total=False):
+    index: Required[int]
+    message: Required[Message]
+    finish_reason: Required[FinishReason]
+    native_finish_reason: str
+    logprobs: Required[Json]
+
+
+class Completion(TypedDict, total=False):
+    """The gateway stamps `id`, `created` and `model`; a provider need not set them."""
+
+    id: str
+    object: Required[Literal["chat.completion"]]
+    created: int
+    model: str
+    choices: Required[list[Choice]]
+    usage: Usage
+    system_fingerprint: Required[str | None]
+    service_tier: str
+
+
+class Delta(TypedDict, total=False):
+    role: Literal["assistant"]
+    content: str | None
+    refusal: str | None
+    reasoning: str
+    reasoning_content: str
+    reasoning_details: list[Json]
+    tool_calls: list[ToolCall]
+    function_call: FunctionCall
+    annotations: list[Json]
+    audio: Json
+    images: list[Json]
+
+
+class ChunkChoice(TypedDict, total=False):
+    index: Required[int]
+    delta: Required[Delta]
+    finish_reason: Required[FinishReason | None]
+    native_finish_reason: str
+    logprobs: Json
+
+
+class Chunk(TypedDict, total=False):
+    """One event of a stream. The usage chunk has `choices: []` and comes last."""
+
+    id: str
+    object: Required[Literal["chat.completion.chunk"]]
+    created: int
+    model: str
+    choices: Required[list[ChunkChoice]]
+    usage: Usage
+    system_fingerprint: str | None
+    service_tier: str

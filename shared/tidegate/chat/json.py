@@ -1,0 +1,21 @@
+"""JSON as Python sees it, and the one codec of the data plane."""
+
+from typing import TypeAlias
+
+import msgspec
+
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+JsonObject: TypeAlias = dict[str, Json]
+
+_decoder: msgspec.json.Decoder[Json] = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+
+def decode(data: bytes | str) -> Json:
+    """The value in `data`. Raises `msgspec.DecodeError` for anything that is not one JSON value in UTF-8."""
+    return _decoder.decode(data)
+
+
+def encode(value: object) -> bytes:
+    """`value` as compact UTF-8 JSON; `Decimal` becomes a string, so round money before."""
+    return _encoder.encode(value)

@@ -1,0 +1,93 @@
+"""The five ways in which clients ask for reasoning, as one wish."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+
+from msgspec import Meta, Struct
+
+from tidegate.errors import InvalidRequest
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """How much the model is to think. `effort` and `max_tokens` (a budget of tokens) both None: the provider's default.
+
+    `exclude` leaves the reasoning out of the reply. With `enabled` False, `effort` and `max_tokens` are None.
+    """
+
+    enabled: bool = True
+    effort: Effort | None = None
+    max_tokens: int | None = None
+    exclude: bool = False
+
+
+class ReasoningOptions(Struct, frozen=True):
+    """OpenRouter's object. Source: https://openrouter.ai/docs/use-cases/reasoning-tokens"""
+
+    effort: Effort | None = None
+    max_tokens: Annotated[int, Meta(ge=0)] | None = None
+    exclude: bool | None = None
+    enabled: bool | None = None
+
+
+class Thinking(Struct, frozen=True):
+    """Neuroa's `{thinking, effort}` and Anthropic's `{type, budget_tokens}`, which share the name `thinking`."""
+
+    thinking: bool | None = None
+    effort: Effort | None = None
+    type: Literal["enabled", "disabled", "adaptive"] | None = None
+    budget_tokens: Annotated[int, Meta(ge=0)] | None = None
+
+
+def unify(effort: Effort | None, reasoning: ReasoningOptions | None, thinking: Thinking | None) -> Reasoning | None:
+    """One wish out of three fields; None when no field was sent.
+
+    Raises `InvalidRequest` where the fields contradict each other: a guess could cost the caller money.
+    """
+    if effort is None and reasoning is None and thinking is None:
+        return None
+    efforts = {
+        path: value
+        for path, value in (
+            ("reasoning_effort", effort),
+            ("reasoning.effort", reasoning.effort if reasoning else None),
+            ("thinking.effort", thinking.effort if thinking else None),
+        )
+        if value is not None
+    }
+    budgets = {
+        path: value
+        for path, value in (
+            ("reasoning.max_tokens", reasoning.max_tokens if reasoning else None),
+            ("thinking.budget_tokens", thinking.budget_tokens if thinking else None),
+        )
+        if value is not None
+    }
+    switches = {path: on for path, on in _switches(reasoning, thinking) if on is not None}
+    wanted_effort, budget, enabled = _agreed(efforts), _agreed(budgets), _agreed(switches)
+    if enabled is None:
+        enabled = wanted_effort != "none" and budget != 0
+    exclude = bool(reasoning and reasoning.exclude)
+    if not enabled:
+        return Reasoning(enabled=False, exclude=exclude)
+    return Reasoning(True, None if wanted_effort == "none" else wanted_effort, budget or None, exclude)
+
+
+def _switches(reasoning: ReasoningOptions | None, thinking: Thinking | None) -> list[tuple[str, bool | None]]:
+    by_type = None if thinking is None or thinking.type is None else thinking.type != "disabled"
+    return [
+        ("reasoning.enabled", reasoning.enabled if reasoning else None),
+        ("thinking.thinking", thinking.thinking if thinking else None),
+        ("thinking.type", by_type),
+    ]
+
+
+def _agreed(wishes: dict[str, _T]) -> _T | None:
+    if len(set(wishes.values())) > 1:
+        said = ", ".join(f"{path} = {value!r}" for path, value in wishes.items())
+        raise InvalidRequest(f"These fields contradict each other: {said}. Send one of them.", param=next(iter(wishes)))
+    return next(iter(wishes.values()), None)

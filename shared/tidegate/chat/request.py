@@ -1,0 +1,151 @@
+"""A chat request: validated once, at the door, and kept as it was sent for providers of the same dialect.
+
+Source: https://platform.openai.com/docs/api-reference/chat/create (2026), and the documents of the gateways whose
+clients Tidegate serves (OpenRouter, vLLM, LiteLLM's proxy fields).
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from tidegate.chat.json import JsonObject
+from tidegate.chat.messages import Message
+from tidegate.chat.reasoning import Effort, Reasoning, ReasoningOptions, Thinking
+
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Limit = Annotated[int, Meta(ge=1)]
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class StreamOptions(Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class TextFormat(Struct, frozen=True, tag_field="type", tag="text"):
+    pass
+
+
+class JsonObjectFormat(Struct, frozen=True, tag_field="type", tag="json_object"):
+    pass
+
+
+class JsonSchema(Struct, frozen=True):
+    name: Name
+    schema: dict[str, object] | None = None
+    strict: bool | None = None
+    description: str | None = None
+
+
+class JsonSchemaFormat(Struct, frozen=True, tag_field="type", tag="json_schema"):
+    json_schema: JsonSchema
+
+
+class FunctionDefinition(Struct, frozen=True):
+    name: Name
+    description: str | None = None
+    parameters: dict[str, object] | None = None
+    strict: bool | None = None
+
+
+class Tool(Struct, frozen=True):
+    """A function, a `web_search`, or a tool type that only the provider knows."""
+
+    type: Name
+    function: FunctionDefinition | None = None
+
+
+class FunctionName(Struct, frozen=True):
+    name: Name
+
+
+class ToolChoice(Struct, frozen=True):
+    type: Name
+    function: FunctionName | None = None
+
+
+class ChatFields(Struct, frozen=True):
+    """What the gateway knows of a request, each field of its type and within its range; null means absent."""
+
+    model: Name
+    messages: Annotated[list[Message], Meta(min_length=1)]
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    max_tokens: Limit | None = None
+    max_completion_tokens: Limit | None = None
+    stop: str | list[str] | None = None
+    seed: int | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    repetition_penalty: Annotated[float, Meta(gt=0, le=2)] | None = None
+    logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
+    structured_outputs: bool | dict[str, object] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[FunctionDefinition] | None = None
+    function_call: Literal["none", "auto"] | FunctionName | None = None
+    reasoning: ReasoningOptions | None = None
+    reasoning_effort: Effort | None = None
+    thinking: Thinking | None = None
+    web_search_options: dict[str, object] | None = None
+    metadata: dict[str, object] | None = None
+    user: str | None = None
+    # The gateway's own, which never reach a provider:
+    observability: bool | None = None
+    guardrails: list[Name] | None = None
+    caching: bool | None = None
+    cache: dict[str, object] | None = None
+    num_retries: Annotated[int, Meta(ge=0, le=5)] | None = None
+    fallbacks: list[Name | dict[str, object]] | None = None
+    context_window_fallback_dict: dict[str, Name] | None = None
+    require_parameters: bool | None = None
+    timeout: Annotated[float, Meta(gt=0)] | None = None
+
+
+GATEWAY_FIELDS = frozenset(
+    {
+        "observability",
+        "guardrails",
+        "caching",
+        "cache",
+        "num_retries",
+        "fallbacks",
+        "context_window_fallback_dict",
+        "require_parameters",
+        "timeout",
+    }
+)
+"""Fields that never reach a provider."""
+
+NOT_YET_HONOURED = GATEWAY_FIELDS - {"require_parameters", "timeout"}
+"""Gateway fields that are validated and reported as ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """`fields` is the validated view, `body` the object as it was sent: read it, never change it."""
+
+    fields: ChatFields
+    body: JsonObject
+    reasoning: Reasoning | None
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> str:
+        return self.fields.model
+
+    @property
+    def stream(self) -> bool:
+        return bool(self.fields.stream)
+
+    @property
+    def output_limit(self) -> int | None:
+        """The most tokens to generate; `max_completion_tokens` wins where both were sent."""
+        return self.fields.max_completion_tokens or self.fields.max_tokens

@@ -1,0 +1,25 @@
+"""What a model's name leads to."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One place that answers for a model: `model` is the provider's own name for it, `secret` the name of its key."""
+
+    provider: str
+    model: str
+    base_url: str
+    secret: str | None = None
+    api_version: str | None = None
+
+    @property
+    def model_id(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The deployments for one call, in the order in which they are tried. Never empty."""
+
+    deployments: tuple[Deployment, ...]

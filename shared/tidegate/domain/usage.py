@@ -1,0 +1,37 @@
+"""What a call consumed, and what that costs."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tidegate.domain.workspace import WordsMethod
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Token counts of one call. `input` includes `cached` and `written`; `output` includes `reasoning`."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    written: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words of one call; `used` is what the workspace is charged for."""
+
+    used: int
+    input: int
+    output: int
+    method: WordsMethod
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Everything that is metered of one call. `cost_usd` is None when the model has no price: never 0 for unknown."""
+
+    tokens: Tokens
+    words: Words
+    cost_usd: Decimal | None

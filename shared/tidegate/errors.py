@@ -1,0 +1,208 @@
+"""Everything that can go wrong in a call, as one tree. Only `api/errors.py` turns it into a reply.
+
+TidegateError
+├── InvalidRequest 400            the caller's request; `param` is the field's path
+│   ├── MissingWorkspace 400      no x-workspace-id where the surface requires it
+│   ├── UnsupportedParameter 400  require_parameters is set and the provider cannot honour a field
+│   ├── UnsupportedMediaType 415  the body is not application/json
+│   └── RequestTooLarge 413
+├── InvalidKey 401                missing, unknown, revoked or expired: indistinguishable on purpose
+├── WorkspaceForbidden 403        unknown, foreign and suspended workspaces alike
+├── NotFound 404                  no such path
+│   └── ModelNotFound 404
+├── MethodNotAllowed 405
+├── NotConfigured 503             the provider is known, its key is not set
+├── StoreUnavailable 503          DynamoDB does not answer: never an unauthenticated pass
+├── GatewayTimeout 504            the call's deadline passed on our side of the upstream
+├── ConfigurationError            at start-up: names every missing or malformed setting
+└── UpstreamError                 facts about a provider's failure; policy decides what they mean
+    ├── ProviderBadRequest 400    the provider's own message passes through
+    │   ├── ContextLengthExceeded 400
+    │   └── ContentPolicyViolation 400
+    ├── ProviderModelNotFound 404
+    ├── ProviderAuth 502          never a 401 to our caller, who would doubt their own key
+    ├── ProviderRateLimited 429
+    ├── ProviderOverloaded 503
+    ├── ProviderTimeout 504
+    └── ProviderFailed 502
+        ├── ProviderUnreachable 502   refused, unresolved, reset before an answer
+        ├── ProviderMalformed 502     an answer that is not the dialect
+        └── StreamCut 502             the stream ended before its end
+"""
+
+from typing import ClassVar
+
+
+class TidegateError(Exception):
+    """One failure. The class fixes `status`, `type` and `code`; the instance carries the message and a field path."""
+
+    status: int = 500
+    type: str = "server_error"
+    code: str | None = None
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidRequest(TidegateError):
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_request"
+
+
+class MissingWorkspace(InvalidRequest):
+    code = "missing_workspace_id"
+
+
+class UnsupportedParameter(InvalidRequest):
+    code = "unsupported_parameter"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    status = 415
+    code = "unsupported_media_type"
+
+
+class RequestTooLarge(InvalidRequest):
+    status = 413
+    code = "request_too_large"
+
+
+class InvalidKey(TidegateError):
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class WorkspaceForbidden(TidegateError):
+    status = 403
+    type = "permission_error"
+    code = "workspace_forbidden"
+
+
+class NotFound(TidegateError):
+    status = 404
+    type = "invalid_request_error"
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class MethodNotAllowed(TidegateError):
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_allowed"
+
+
+class NotConfigured(TidegateError):
+    status = 503
+    code = "provider_not_configured"
+
+
+class StoreUnavailable(TidegateError):
+    status = 503
+    code = "store_unavailable"
+
+
+class GatewayTimeout(TidegateError):
+    status = 504
+    type = "timeout_error"
+    code = "gateway_timeout"
+
+
+class ConfigurationError(TidegateError):
+    """A setting that is missing or malformed; the message names all of them."""
+
+    code = "configuration_error"
+
+
+class UpstreamError(TidegateError):
+    """A provider's failure. Facts only: `policy` decides whether to try again.
+
+    `upstream_status` is the provider's HTTP status, None where there was no answer; `native_code` is the provider's
+    own code or type; `sent_first_chunk` says that the caller has seen part of the answer already.
+    """
+
+    status = 502
+    type = "upstream_error"
+    code = "provider_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_seconds: float | None = None,
+        upstream_status: int | None = None,
+        native_code: str | None = None,
+    ) -> None:
+        super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
+        self.upstream_status = upstream_status
+        self.native_code = native_code
+        self.sent_first_chunk = False
+
+
+class ProviderBadRequest(UpstreamError):
+    status = 400
+    type = "invalid_request_error"
+    code = "provider_bad_request"
+
+
+class ContextLengthExceeded(ProviderBadRequest):
+    code = "context_length_exceeded"
+
+
+class ContentPolicyViolation(ProviderBadRequest):
+    code = "content_policy_violation"
+
+
+class ProviderModelNotFound(UpstreamError):
+    status = 404
+    type = "invalid_request_error"
+    code = "model_not_found"
+
+
+class ProviderAuth(UpstreamError):
+    code = "provider_auth_error"
+
+
+class ProviderRateLimited(UpstreamError):
+    status = 429
+    type = "rate_limit_error"
+    code = "provider_rate_limited"
+    retryable = True
+
+
+class ProviderOverloaded(UpstreamError):
+    status = 503
+    code = "provider_overloaded"
+    retryable = True
+
+
+class ProviderTimeout(UpstreamError):
+    status = 504
+    type = "timeout_error"
+    code = "provider_timeout"
+    retryable = True
+
+
+class ProviderFailed(UpstreamError):
+    retryable = True
+
+
+class ProviderUnreachable(ProviderFailed):
+    code = "provider_unreachable"
+
+
+class ProviderMalformed(ProviderFailed):
+    code = "provider_malformed_response"
+
+
+class StreamCut(ProviderFailed):
+    code = "provider_stream_cut"

@@ -1,0 +1,84 @@
+"""What the core needs from the world. Each port has two rooms, `memory/` and `aws/`, and one contract test."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tidegate.domain.call import Outcome
+from tidegate.domain.workspace import Status, VirtualKey, Workspace
+
+
+class Directory(Protocol):
+    """Keys and workspaces, read on the path of a call."""
+
+    async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
+        """The key with that hash, and the workspace named, or else the key's default one; None for what does not exist.
+
+        One read; two only when no workspace is named and the key's default is not known yet. Consistent.
+        Raises `StoreUnavailable`.
+        """
+        ...
+
+
+class Meter(Protocol):
+    """Where outcomes are kept."""
+
+    async def record(self, outcome: Outcome) -> None:
+        """Write the call's record and move its workspace's monthly and daily counters, in one transaction.
+
+        Recording the same call again changes nothing. Raises `StoreUnavailable`.
+        """
+        ...
+
+
+class Secrets(Protocol):
+    """Providers' credentials, by the name of their setting."""
+
+    async def get(self, name: str) -> str | None:
+        """The secret's value, None when it is not set. Raises `StoreUnavailable`."""
+        ...
+
+
+class Tenants(Protocol):
+    """Workspaces and keys, as an operator manages them. All raise `StoreUnavailable`."""
+
+    async def put_workspace(self, workspace: Workspace) -> bool:
+        """Create it; False when the id is taken, which then stays as it was."""
+        ...
+
+    async def get_workspace(self, workspace_id: str) -> Workspace | None: ...
+
+    async def list_workspaces(self) -> Sequence[Workspace]:
+        """All of them, by id."""
+        ...
+
+    async def set_workspace_status(self, workspace_id: str, status: Status) -> bool:
+        """False when there is no such workspace."""
+        ...
+
+
+class Keys(Protocol):
+    """Virtual keys, as an operator manages them. All raise `StoreUnavailable`."""
+
+    async def put_key(self, key: VirtualKey) -> bool:
+        """Create it, listed under each of its workspaces; False when its hash or id is taken."""
+        ...
+
+    async def list_keys(self, workspace_id: str) -> Sequence[VirtualKey]:
+        """The workspace's keys, revoked ones too, by id."""
+        ...
+
+    async def revoke_key(self, workspace_id: str, key_id: str) -> bool:
+        """Revoke it everywhere; False when the workspace has no such key."""
+        ...
+
+
+class Usages(Protocol):
+    """The counters and records that the meter keeps."""
+
+    async def counters(self, workspace_id: str, period: str) -> dict[str, int | str] | None:
+        """The counters of "M#2026-11" or "D#2026-11-21": calls, input_tokens, …, cost_usd as a decimal string."""
+        ...
+
+    async def calls(self, workspace_id: str, limit: int) -> Sequence[dict[str, object]]:
+        """The newest call records first."""
+        ...

@@ -1,0 +1,91 @@
+"""The protocol of a provider: one upstream dialect, translated to and from OpenAI's. Pure."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json
+from tidegate.domain.call import Call
+from tidegate.domain.model import Deployment
+from tidegate.errors import UpstreamError
+
+Headers: TypeAlias = Mapping[str, str]
+"""Names in lower case."""
+
+Framing = Literal["sse", "eventstream"]
+
+
+class Event(NamedTuple):
+    """One event of an upstream's stream: of `text/event-stream`, or one frame of an AWS event stream.
+
+    `type` is the SSE `event:` field ("message" where none was sent) or the frame's `:event-type`.
+    """
+
+    type: str
+    data: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAuth:
+    """The provider's key goes into `header`, behind `scheme` ("Bearer ")."""
+
+    header: str = "authorization"
+    scheme: str = "Bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class SigV4Auth:
+    """The request is signed with AWS credentials for `service`."""
+
+    service: str
+
+
+Auth: TypeAlias = KeyAuth | SigV4Auth | None
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """What is sent to a provider, but for its credentials, which `upstream/` adds at the moment of use.
+
+    `ignored` names the caller's fields that this provider cannot honour: none is dropped without its name.
+    """
+
+    url: str
+    body: bytes
+    headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+    auth: Auth = KeyAuth()
+    ignored: tuple[str, ...] = ()
+
+
+class Provider(Protocol):
+    """One upstream dialect. Holds no state, does no I/O, reads no clock, never mutates what it is given.
+
+    Streams come and go in batches: the events of one network read in, their chunks out. That keeps a stream
+    without pauses cheap (one hop of the event loop for each read, not one for each token) and delays nothing.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def framing(self) -> Framing: ...
+
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        """The request for that deployment. Raises `InvalidRequest` for what cannot be translated."""
+        ...
+
+    def parse_completion(self, body: Json) -> Completion:
+        """The reply to a call that does not stream. Raises `UpstreamError`: also for an error inside a 200."""
+        ...
+
+    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncIterator[list[Chunk]]:
+        """The reply to a call that streams: one role, contents, one finish for each choice, then usage if it was sent.
+
+        Raises `UpstreamError`: for an error event, and `StreamCut` where the events end before the reply does.
+        """
+        ...
+
+    def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
+        """The failure that a reply outside 2xx stands for; `body` is text where it was not JSON."""
+        ...
