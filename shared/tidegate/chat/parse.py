@@ -47,12 +47,12 @@ def build(raw: dict[str, Json]) -> ChatRequest:
 def _check_tools(fields: ChatFields) -> None:
     for i, tool in enumerate(fields.tools or ()):
         if tool.type == "function" and tool.function is None:
-            raise InvalidRequest("A tool of type 'function' needs its `function`.", param=f"tools[{i}].function")
+            raise _missing(f"tools[{i}].function")
     match fields.tool_choice:
         case str() | None:
             pass
         case choice if choice.type == "function" and choice.function is None:
-            raise InvalidRequest("A tool choice of type 'function' needs a name.", param="tool_choice.function")
+            raise _missing("tool_choice.function")
         case _:
             pass
     for i, message in enumerate(fields.messages):
@@ -60,8 +60,7 @@ def _check_tools(fields: ChatFields) -> None:
             continue
         for j, call in enumerate(message.tool_calls or ()):
             if call.type == "function" and call.function is None:
-                path = f"messages[{i}].tool_calls[{j}].function"
-                raise InvalidRequest("A tool call of type 'function' needs its `function`.", param=path)
+                raise _missing(f"messages[{i}].tool_calls[{j}].function")
 
 
 def _explain(message: str) -> InvalidRequest:
@@ -71,5 +70,9 @@ def _explain(message: str) -> InvalidRequest:
     missing = _MISSING.search(said)
     if missing:
         path = f"{path}.{missing['field']}" if path else missing["field"]
-        return InvalidRequest(f"Missing required field: '{path}'.", param=path)
+        return _missing(path)
     return InvalidRequest(f"Invalid value for '{path}': {said}." if path else f"{said}.", param=path or None)
+
+
+def _missing(path: str) -> InvalidRequest:
+    return InvalidRequest(f"Missing required field: '{path}'.", param=path)

@@ -50,24 +50,20 @@ def unify(effort: Effort | None, reasoning: ReasoningOptions | None, thinking: T
     """
     if effort is None and reasoning is None and thinking is None:
         return None
-    efforts = {
-        path: value
-        for path, value in (
-            ("reasoning_effort", effort),
-            ("reasoning.effort", reasoning.effort if reasoning else None),
-            ("thinking.effort", thinking.effort if thinking else None),
-        )
-        if value is not None
-    }
-    budgets = {
-        path: value
-        for path, value in (
-            ("reasoning.max_tokens", reasoning.max_tokens if reasoning else None),
-            ("thinking.budget_tokens", thinking.budget_tokens if thinking else None),
-        )
-        if value is not None
-    }
-    switches = {path: on for path, on in _switches(reasoning, thinking) if on is not None}
+    efforts: dict[str, Effort] = _given(
+        ("reasoning_effort", effort),
+        ("reasoning.effort", reasoning.effort if reasoning else None),
+        ("thinking.effort", thinking.effort if thinking else None),
+    )
+    budgets = _given(
+        ("reasoning.max_tokens", reasoning.max_tokens if reasoning else None),
+        ("thinking.budget_tokens", thinking.budget_tokens if thinking else None),
+    )
+    switches = _given(
+        ("reasoning.enabled", reasoning.enabled if reasoning else None),
+        ("thinking.thinking", thinking.thinking if thinking else None),
+        ("thinking.type", None if thinking is None or thinking.type is None else thinking.type != "disabled"),
+    )
     wanted_effort, budget, enabled = _agreed(efforts), _agreed(budgets), _agreed(switches)
     if enabled is None:
         enabled = wanted_effort != "none" and budget != 0
@@ -77,13 +73,8 @@ def unify(effort: Effort | None, reasoning: ReasoningOptions | None, thinking: T
     return Reasoning(True, None if wanted_effort == "none" else wanted_effort, budget or None, exclude)
 
 
-def _switches(reasoning: ReasoningOptions | None, thinking: Thinking | None) -> list[tuple[str, bool | None]]:
-    by_type = None if thinking is None or thinking.type is None else thinking.type != "disabled"
-    return [
-        ("reasoning.enabled", reasoning.enabled if reasoning else None),
-        ("thinking.thinking", thinking.thinking if thinking else None),
-        ("thinking.type", by_type),
-    ]
+def _given(*wishes: tuple[str, _T | None]) -> dict[str, _T]:
+    return {path: value for path, value in wishes if value is not None}
 
 
 def _agreed(wishes: dict[str, _T]) -> _T | None:

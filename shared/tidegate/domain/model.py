@@ -19,6 +19,16 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A provider as the operator configured it. `missing` names the settings that a call would need, empty when ready."""
+
+    provider: str
+    base_url: str
+    secret: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The deployments for one call, in the order in which they are tried. Never empty."""
 

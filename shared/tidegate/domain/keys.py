@@ -1,0 +1,44 @@
+"""Bearer keys: how they are made, by what they are known, and what they open."""
+
+import hashlib
+import secrets
+
+from tidegate.domain.workspace import VirtualKey
+
+SECRET_PREFIX = "sk-tidegate-"
+SHOWN_CHARACTERS = len(SECRET_PREFIX) + 4
+
+
+def create_secret() -> str:
+    """A new bearer key with 256 random bits. It is shown once; only its hash is kept."""
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_secret(secret: str) -> str:
+    """The sha-256 of a secret, in hexadecimal. A fast hash is enough: what it hides is random, not chosen."""
+    return hashlib.sha256(secret.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def shown_prefix(secret: str) -> str:
+    """What a person may see of a secret, to tell one key from another."""
+    return secret[:SHOWN_CHARACTERS]
+
+
+def create_key_id() -> str:
+    return f"key_{secrets.token_hex(8)}"
+
+
+def create_workspace_id() -> str:
+    return f"ws_{secrets.token_hex(8)}"
+
+
+def is_usable(key: VirtualKey, now: float) -> bool:
+    """Neither revoked nor expired at `now`, in UTC seconds."""
+    return key.status == "active" and (key.expires_at is None or now < key.expires_at)
+
+
+def implied_workspace(key: VirtualKey) -> str | None:
+    """The workspace of a call that names none: the key's default, or its only one."""
+    if key.default_workspace_id is not None or len(key.workspace_ids) != 1:
+        return key.default_workspace_id
+    return key.workspace_ids[0]

@@ -1,0 +1,129 @@
+"""What is kept of a call once it has ended: one record, and what it adds to the counters. Never any content."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TypeAlias
+
+from tidegate.domain.call import Outcome
+
+RETENTION_SECONDS = 400 * 86400
+"""Records outlive a year and the audit after it; counters stay."""
+
+COUNTERS = (
+    "calls",
+    "calls_ok",
+    "calls_cancelled",
+    "calls_failed",
+    "calls_cached",
+    "calls_unpriced",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "words",
+    "input_words",
+)
+"""The whole numbers of a period; `cost_usd`, a decimal, is the one beside them."""
+
+# A fixed scale: sums stay exact within the 38 digits of a DynamoDB number, and within the 28 of Python's context.
+_SCALE = Decimal("1e-18")
+
+Field: TypeAlias = str | int | float | bool | Decimal | None
+
+
+def record(outcome: Outcome) -> dict[str, Field]:
+    """The call's record. `time` is when the call began; durations are seconds; `cost_usd` is None when unpriced."""
+    call, deployment, bill = outcome.call, outcome.deployment, outcome.bill
+    return {
+        "id": call.id,
+        "time": iso_time(call.started_at),
+        "surface": call.surface,
+        "stream": call.request.stream,
+        "model": call.request.model,
+        "provider": deployment.provider if deployment else None,
+        "answered_model": deployment.model if deployment else None,
+        "status": outcome.status,
+        "error_code": outcome.error_code,
+        "finish_reason": outcome.finish_reason,
+        "attempts": outcome.attempts,
+        "input_tokens": bill.tokens.input,
+        "output_tokens": bill.tokens.output,
+        "cached_tokens": bill.tokens.cached,
+        "written_tokens": bill.tokens.written,
+        "reasoning_tokens": bill.tokens.reasoning,
+        "estimated": bill.tokens.estimated,
+        "words": bill.words.used,
+        "input_words": bill.words.input,
+        "output_words": bill.words.output,
+        "words_method": bill.words.method,
+        "cost_usd": None if bill.cost_usd is None else exact(bill.cost_usd),
+        "first_event_seconds": _seconds(outcome.first_event_seconds),
+        "seconds": _seconds(outcome.finished_at - call.started_at),
+        "workspace_id": call.workspace.id,
+        "key_id": call.principal.key_id,
+        "app_id": call.app_id,
+    }
+
+
+def increments(outcome: Outcome) -> dict[str, int | Decimal]:
+    """What the call adds to each counter of its periods; zeros are left out."""
+    tokens, words, cost = outcome.bill.tokens, outcome.bill.words, outcome.bill.cost_usd
+    added: dict[str, int | Decimal] = {
+        "calls": 1,
+        f"calls_{outcome.status}": 1,
+        "calls_unpriced": int(cost is None),
+        "input_tokens": tokens.input,
+        "output_tokens": tokens.output,
+        "cached_tokens": tokens.cached,
+        "reasoning_tokens": tokens.reasoning,
+        "words": words.used,
+        "input_words": words.input,
+        "cost_usd": exact(cost or Decimal(0)),
+    }
+    return {name: value for name, value in added.items() if value}
+
+
+def readable(kept: Mapping[str, object]) -> dict[str, object]:
+    """A record as it was kept, whose numbers may have come back as decimals: durations as floats, money as text."""
+    return {name: _readable(name, value) for name, value in kept.items()}
+
+
+def readable_counters(kept: Mapping[str, object]) -> dict[str, int | str]:
+    """All counters of a period, 0 where nothing was added, and `cost_usd` as text."""
+    counters: dict[str, int | str] = {name: int(str(kept.get(name, 0))) for name in COUNTERS}
+    return {**counters, "cost_usd": plain(Decimal(str(kept.get("cost_usd", 0))))}
+
+
+def periods(at: float) -> tuple[str, str]:
+    """The month and the day (UTC) that a moment belongs to: "M#2026-11" and "D#2026-11-21"."""
+    day = datetime.fromtimestamp(at, UTC).date().isoformat()
+    return f"M#{day[:7]}", f"D#{day}"
+
+
+def exact(amount: Decimal) -> Decimal:
+    """The amount with 18 decimals, the scale at which all amounts are added up."""
+    return amount.quantize(_SCALE)
+
+
+def plain(amount: Decimal) -> str:
+    """The amount as people write it: no exponent, no trailing zeros."""
+    text = f"{amount:f}"
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+def iso_time(at: float) -> str:
+    """ISO 8601 in UTC, with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _readable(name: str, value: object) -> object:
+    if not isinstance(value, Decimal):
+        return value
+    if name == "cost_usd":
+        return plain(value)
+    return float(value) if name.endswith("seconds") else int(value)
+
+
+def _seconds(duration: float | None) -> float | None:
+    return None if duration is None else round(duration, 6)

@@ -1,0 +1,1 @@
+"""The development server: the whole gateway on a laptop, with one command."""

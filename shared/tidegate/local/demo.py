@@ -1,0 +1,99 @@
+"""`demo/echo`: a provider inside the process that says what it hears, so that the first call needs no provider's key.
+
+It speaks OpenAI's dialect in bytes, so that a demo call walks the whole path: translation, streaming, metering.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from tidegate.chat.json import Json, JsonObject, decode, encode
+from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
+
+DEMO_PROVIDER = "demo"
+DEMO_BASE_URL = "http://demo.invalid/v1"
+
+_WORDS = re.compile(r"\S+\s*")
+
+
+class DemoTransport:
+    """Answers for the demo provider's URL, and passes everything else on to `inner`."""
+
+    def __init__(self, inner: Transport, pause_seconds: float = 0.02) -> None:
+        self._inner = inner
+        self._pause = pause_seconds
+
+    @asynccontextmanager
+    async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
+        if request.url.startswith(DEMO_BASE_URL):
+            yield _DemoResponse(request.body, self._pause)
+            return
+        async with self._inner.open(request, timeouts) as response:
+            yield response
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class _DemoResponse:
+    def __init__(self, body: bytes, pause_seconds: float) -> None:
+        request = decode(body)
+        self._request: JsonObject = request if isinstance(request, dict) else {}
+        self._pause = pause_seconds
+        self._streams = self._request.get("stream") is True
+        self.status = 200
+        content_type = "text/event-stream" if self._streams else "application/json"
+        self.headers: Mapping[str, str] = {"content-type": content_type}
+
+    async def read(self, limit: int) -> bytes:
+        words = self._words()
+        message: Json = {"role": "assistant", "content": "".join(words)}
+        choice: Json = {"index": 0, "message": message, "finish_reason": self._finish(words)}
+        return encode({"object": "chat.completion", "choices": [choice], "usage": self._usage(words)})
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        words = self._words()
+        yield _event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+        for word in words:
+            await asyncio.sleep(self._pause)
+            yield _event([{"index": 0, "delta": {"content": word}, "finish_reason": None}])
+        yield _event([{"index": 0, "delta": {}, "finish_reason": self._finish(words)}])
+        yield _event([], self._usage(words)) + b"data: [DONE]\n\n"
+
+    def _words(self) -> list[str]:
+        words = _WORDS.findall(_last_text(self._request)) or ["(nothing to say)"]
+        return words[: self._limit()]
+
+    def _limit(self) -> int | None:
+        limit = self._request.get("max_completion_tokens") or self._request.get("max_tokens")
+        return limit if isinstance(limit, int) else None
+
+    def _finish(self, words: list[str]) -> str:
+        limit = self._limit()
+        return "length" if limit is not None and len(words) >= limit else "stop"
+
+    def _usage(self, words: list[str]) -> dict[str, Json]:
+        """The demo's tokens are words."""
+        heard = len(_WORDS.findall(_last_text(self._request)))
+        return {"prompt_tokens": heard, "completion_tokens": len(words), "total_tokens": heard + len(words)}
+
+
+def _last_text(request: JsonObject) -> str:
+    messages = request.get("messages")
+    for message in reversed(messages if isinstance(messages, list) else []):
+        match message:
+            case {"role": "user", "content": str(text)}:
+                return text
+            case {"role": "user", "content": list(parts)}:
+                return " ".join(str(part["text"]) for part in parts if isinstance(part, dict) and "text" in part)
+            case _:
+                pass
+    return ""
+
+
+def _event(choices: list[Json], usage: Json = None) -> bytes:
+    chunk: dict[str, Json] = {"object": "chat.completion.chunk", "choices": choices}
+    if usage is not None:
+        chunk["usage"] = usage
+    return b"data: %b\n\n" % encode(chunk)

@@ -1,0 +1,116 @@
+"""The only reader of the environment. All that is missing or malformed is named at once.
+
+| variable | meaning | default |
+|---|---|---|
+| TIDEGATE_TABLE | the DynamoDB table | required on AWS |
+| TIDEGATE_PROVIDER_SECRET | Secrets Manager secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and the like | none: the environment |
+| TIDEGATE_PROVIDERS | more OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
+| TIDEGATE_DEFAULT_PROVIDER | who answers for bare model ids that the catalogue does not know | none |
+| TIDEGATE_TIMEOUT_SECONDS | the longest that a call may take | 600 |
+| TIDEGATE_KEEP_ALIVE_SECONDS | silence in a stream before a comment line | 15 |
+| TIDEGATE_MAX_BODY_BYTES | the largest request body | 10485760 |
+| TIDEGATE_CORS_ORIGINS | browser origins, separated by commas; "*" any, empty none | * |
+| TIDEGATE_TRANSPORT | pyreqwest or httpx | pyreqwest |
+| TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
+| AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_SECRETS_MANAGER | as everywhere on AWS | |
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tidegate.domain.options import Options
+from tidegate.errors import ConfigurationError
+
+_Number = TypeVar("_Number", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """Where AWS is. The endpoints are None for AWS's own."""
+
+    region: str
+    dynamodb_endpoint: str | None = None
+    secrets_endpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator decided. `environment` is kept for provider settings, which are looked up by their names."""
+
+    table: str
+    aws: Aws
+    provider_secret: str | None = None
+    default_provider: str | None = None
+    timeout_seconds: float = 600.0
+    keep_alive_seconds: float = 15.0
+    max_body_bytes: int = 10 * 1024 * 1024
+    cors_origins: tuple[str, ...] = ("*",)
+    transport: str = "pyreqwest"
+    log_level: str = "INFO"
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ, *, table: str | None = None) -> "Settings":
+        """The settings in `env`; `table` stands in for TIDEGATE_TABLE. Raises `ConfigurationError` for all faults at once."""
+        reader = _Reader(env)
+        endpoint = reader.text("AWS_ENDPOINT_URL")
+        settings = cls(
+            table=reader.text("TIDEGATE_TABLE") or table or reader.missing("TIDEGATE_TABLE"),
+            aws=Aws(
+                region=reader.text("AWS_REGION") or reader.text("AWS_DEFAULT_REGION") or reader.missing("AWS_REGION"),
+                dynamodb_endpoint=reader.text("AWS_ENDPOINT_URL_DYNAMODB") or endpoint,
+                secrets_endpoint=reader.text("AWS_ENDPOINT_URL_SECRETS_MANAGER") or endpoint,
+            ),
+            provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
+            default_provider=reader.text("TIDEGATE_DEFAULT_PROVIDER"),
+            timeout_seconds=reader.number("TIDEGATE_TIMEOUT_SECONDS", float, 600.0),
+            keep_alive_seconds=reader.number("TIDEGATE_KEEP_ALIVE_SECONDS", float, 15.0),
+            max_body_bytes=reader.number("TIDEGATE_MAX_BODY_BYTES", int, 10 * 1024 * 1024),
+            cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "*").split(",") if o.strip()),
+            transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "httpx")),
+            log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
+            environment=dict(env),
+        )
+        reader.check()
+        return settings
+
+    def options(self) -> Options:
+        return Options(self.max_body_bytes, self.keep_alive_seconds, self.cors_origins)
+
+
+class _Reader:
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._faults: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        return self._env.get(name, "").strip() or None
+
+    def missing(self, name: str) -> str:
+        self._faults.append(f"{name} is not set")
+        return ""
+
+    def number(self, name: str, kind: Callable[[str], _Number], default: _Number) -> _Number:
+        text = self.text(name)
+        if text is None:
+            return default
+        try:
+            value = kind(text)
+        except ValueError:
+            self._faults.append(f"{name} is not a number: {text!r}")
+            return default
+        if not value > 0:
+            self._faults.append(f"{name} must be positive: {text!r}")
+        return value
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name) or choices[0]
+        if value not in choices:
+            self._faults.append(f"{name} must be one of {', '.join(choices)}: {value!r}")
+        return value
+
+    def check(self) -> None:
+        if self._faults:
+            raise ConfigurationError("; ".join(self._faults) + ".")

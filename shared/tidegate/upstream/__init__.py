@@ -1,0 +1,1 @@
+"""HTTP to providers: the transport seam, one attempt, and the framings of streams."""

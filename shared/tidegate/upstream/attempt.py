@@ -1,0 +1,117 @@
+"""One try at one deployment: credentials, the request, and the reply with its first events in hand."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+import msgspec
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json, decode
+from tidegate.errors import NotConfigured, ProviderMalformed, ProviderUnreachable, StreamCut
+from tidegate.ports import Secrets
+from tidegate.providers.base import Event, KeyAuth, Provider, UpstreamRequest
+from tidegate.upstream.sse import SseDecoder
+from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
+
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+MAX_ERROR_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A provider's answer: a whole `completion`, or `batches` of chunks whose first is already here."""
+
+    completion: Completion | None
+    batches: AsyncIterator[list[Chunk]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The way to providers."""
+
+    transport: Transport
+    secrets: Secrets
+
+    @asynccontextmanager
+    async def open(
+        self, provider: Provider, request: UpstreamRequest, *, secret: str | None, stream: bool, seconds: float
+    ) -> AsyncGenerator[Reply]:
+        """The provider's reply within `seconds`, once its first events have been understood.
+
+        Leaving the context closes the connection. Raises `UpstreamError` and `NotConfigured`.
+        """
+        headers = await self._authorised(request, secret)
+        http = HttpRequest("POST", request.url, headers, request.body)
+        async with self.transport.open(http, Timeouts(total=seconds)) as response:
+            if not 200 <= response.status < 300:
+                body = _readable(await response.read(MAX_ERROR_BYTES))
+                raise provider.parse_error(response.status, response.headers, body)
+            if not stream:
+                body = _readable(await response.read(MAX_REPLY_BYTES))
+                if isinstance(body, str):
+                    raise ProviderMalformed(f"{provider.name} answered with something that is not JSON.")
+                yield Reply(provider.parse_completion(body), None)
+                return
+            await _check_framing(provider, response)
+            async with aclosing(provider.parse_stream(_sse(response))) as batches:
+                first = await _first(batches)
+                yield Reply(None, _resumed(first, batches))
+
+    async def _authorised(self, request: UpstreamRequest, secret: str | None) -> dict[str, str]:
+        headers = dict(request.headers)
+        match request.auth:
+            case KeyAuth(header, scheme) if secret is not None:
+                value = await self.secrets.get(secret)
+                if not value:
+                    raise NotConfigured(f"The provider has no key: set {secret}.")
+                headers[header] = scheme + value
+            case _:
+                pass
+        return headers
+
+
+async def _check_framing(provider: Provider, response: HttpResponse) -> None:
+    """A stream was asked for: a JSON body instead is an error in disguise, or a provider that ignored the wish."""
+    content_type = response.headers.get("content-type", "")
+    if not content_type.startswith("application/json"):
+        return
+    body = _readable(await response.read(MAX_REPLY_BYTES))
+    if isinstance(body, dict) and "choices" not in body:
+        raise provider.parse_error(response.status, response.headers, body)
+    raise ProviderMalformed(f"{provider.name} answered a call for a stream with a body that is none.")
+
+
+async def _sse(response: HttpResponse) -> AsyncIterator[Sequence[Event]]:
+    decoder = SseDecoder()
+    try:
+        async for piece in response.chunks():
+            events = decoder.feed(piece)
+            if events:
+                yield events
+    except ProviderUnreachable as error:
+        raise StreamCut(f"The provider's stream broke off: {error.message}") from None
+    events = decoder.end()
+    if events:
+        yield events
+
+
+async def _first(batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
+    async for batch in batches:
+        if batch:
+            return batch
+    raise StreamCut("The provider's stream ended before it began.")
+
+
+async def _resumed(first: list[Chunk], rest: AsyncIterator[list[Chunk]]) -> AsyncIterator[list[Chunk]]:
+    yield first
+    async for batch in rest:
+        if batch:
+            yield batch
+
+
+def _readable(body: bytes) -> Json | str:
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body.decode("utf-8", "replace")

@@ -1,0 +1,101 @@
+"""The transport on httpx: slower, and what tests and tools use (`TIDEGATE_TRANSPORT=httpx`)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import httpx
+
+from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable, UpstreamError
+from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts
+
+_DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+
+
+class HttpxTransport:
+    """`inner` replaces the network in tests: `httpx.MockTransport(handler)`."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport | None = None) -> None:
+        self._client = httpx.AsyncClient(transport=inner, follow_redirects=False, timeout=None)  # noqa: S113  # ours is below
+        self._answered: set[str] = set()
+
+    @asynccontextmanager
+    async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
+        """See `Transport.open`. A pooled connection that turns out to be dead is replaced, once."""
+        origin = _origin(request.url)
+        deadline = asyncio.get_running_loop().time() + timeouts.total
+        try:
+            response = await self._send(request, timeouts, deadline)
+        except _DROPPED as error:
+            if origin not in self._answered:
+                raise _translate(error, request.url) from None
+            response = await self._retry(request, timeouts, deadline)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise _translate(error, request.url) from None
+        self._answered.add(origin)
+        try:
+            yield _HttpxResponse(response, request.url, deadline)
+        finally:
+            await response.aclose()
+
+    async def _retry(self, request: HttpRequest, timeouts: Timeouts, deadline: float) -> httpx.Response:
+        try:
+            return await self._send(request, timeouts, deadline)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise _translate(error, request.url) from None
+
+    async def _send(self, request: HttpRequest, timeouts: Timeouts, deadline: float) -> httpx.Response:
+        connect = httpx.Timeout(None, connect=timeouts.connect)
+        built = self._client.build_request(
+            request.method, request.url, headers=dict(request.headers), content=request.body, timeout=connect
+        )
+        async with asyncio.timeout_at(deadline):
+            return await self._client.send(built, stream=True)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+class _HttpxResponse:
+    def __init__(self, response: httpx.Response, url: str, deadline: float) -> None:
+        self._response = response
+        self._url = url
+        self._deadline = deadline
+        self.status: int = response.status_code
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    async def read(self, limit: int) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        async for piece in self.chunks():
+            size += len(piece)
+            if size > limit:
+                raise ProviderMalformed(f"The provider's answer is larger than {limit} bytes.")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        pieces = self._response.aiter_bytes()
+        try:
+            while True:
+                async with asyncio.timeout_at(self._deadline):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                yield piece
+        except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
+            raise _translate(error, self._url) from None
+
+
+def _translate(error: Exception, url: str) -> UpstreamError:
+    where = _origin(url)
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        step = "could not be reached" if isinstance(error, httpx.ConnectTimeout) else "did not answer"
+        return ProviderTimeout(f"The provider at {where} {step} in time.")
+    return ProviderUnreachable(f"The connection to the provider at {where} failed: {error}.")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

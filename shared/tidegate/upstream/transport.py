@@ -1,0 +1,55 @@
+"""The HTTP seam: everything that goes to a provider, to DynamoDB or to Secrets Manager goes through a `Transport`.
+
+Two implementations: `upstream/reqwest.py` (the default: pyreqwest) and `upstream/httpx.py` (selectable, and for tests).
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `total` covers everything from connecting to the last byte of the body."""
+
+    total: float
+    connect: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpResponse(Protocol):
+    """An answer whose body has not been read. Names of `headers` are in lower case."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises `ProviderMalformed` beyond `limit` bytes, and what `open` raises."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, each piece at once. Raises `ProviderUnreachable` when the connection breaks."""
+        ...
+
+
+class Transport(Protocol):
+    def open(self, request: HttpRequest, timeouts: Timeouts) -> AbstractAsyncContextManager[HttpResponse]:
+        """The answer's head. Leaving the context closes the connection if the body was not read to its end.
+
+        Raises `ProviderTimeout` and `ProviderUnreachable`. Redirects are not followed: a base URL is the operator's, and
+        a provider's redirect would carry the key elsewhere.
+        """
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,185 @@
+"""The door: what is accepted, and how each refusal names its field."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tidegate.chat.parse import build, parse
+from tidegate.chat.reasoning import Reasoning
+from tidegate.errors import InvalidRequest
+
+USER = {"role": "user", "content": "hi"}
+
+
+def refused(**fields: Any) -> tuple[str | None, str]:
+    with pytest.raises(InvalidRequest) as caught:
+        build({"model": "m", "messages": [USER], **fields})
+    return caught.value.param, caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"model": 3}, "model"),
+        ({"model": ""}, "model"),
+        ({"model": None}, "model"),
+        ({"messages": []}, "messages"),
+        ({"messages": "hi"}, "messages"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"content": "x"}]}, "messages[0].role"),
+        ({"messages": [USER, {"role": "user"}]}, "messages[1].content"),
+        ({"messages": [USER, {"role": "user", "content": {"a": 1}}]}, "messages[1].content"),
+        ({"messages": [USER, USER, {"role": "user", "content": [{"type": "smell"}]}]}, "messages[2].content[0].type"),
+        ({"messages": [{"role": "user", "content": [{"text": "x"}]}]}, "messages[0].content[0].type"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].image_url"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
+        ({"messages": [{"role": "function", "content": "x"}]}, "messages[0].name"),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {}}}]}
+                ]
+            },
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"id": "c"}]}]}, "messages[0].tool_calls[0].function"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"temperature": "0"}, "temperature"),
+        ({"top_p": -0.1}, "top_p"),
+        ({"n": 0}, "n"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_completion_tokens": 1.5}, "max_completion_tokens"),
+        ({"stop": [1]}, "stop[0]"),
+        ({"stream": "yes"}, "stream"),
+        ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
+        ({"presence_penalty": 3}, "presence_penalty"),
+        ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"logit_bias": {"50256": 101}}, "logit_bias[...]"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"response_format": {"type": "yaml"}}, "response_format.type"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.name"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function"),
+        ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
+        ({"tools": [{}]}, "tools[0].type"),
+        ({"tool_choice": "any"}, "tool_choice"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
+        ({"functions": [{"description": "x"}]}, "functions[0].name"),
+        ({"reasoning_effort": "extreme"}, "reasoning_effort"),
+        ({"reasoning": {"effort": 3}}, "reasoning.effort"),
+        ({"thinking": {"type": "maybe"}}, "thinking.type"),
+        ({"metadata": "x"}, "metadata"),
+        ({"guardrails": "pii"}, "guardrails"),
+        ({"num_retries": -1}, "num_retries"),
+        ({"num_retries": 99}, "num_retries"),
+        ({"fallbacks": [3]}, "fallbacks[0]"),
+        ({"context_window_fallback_dict": {"a": 1}}, "context_window_fallback_dict[...]"),
+        ({"require_parameters": "yes"}, "require_parameters"),
+        ({"timeout": 0}, "timeout"),
+    ],
+)
+def test_a_refusal_names_the_field_as_a_path(fields: dict[str, Any], path: str) -> None:
+    param, message = refused(**fields)
+    assert param == path
+    assert path in message
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000])
+def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(body)
+    assert caught.value.status == 400
+
+
+def test_a_missing_model_is_named() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(json.dumps({"messages": [USER]}).encode())
+    assert (caught.value.param, caught.value.message) == ("model", "Missing required field: 'model'.")
+
+
+def test_null_is_absent_for_every_optional_field() -> None:
+    optional = {
+        "temperature": None, "top_p": None, "n": None, "max_tokens": None, "stop": None, "seed": None, "stream": None,
+        "stream_options": None, "logit_bias": None, "tools": None, "tool_choice": None, "response_format": None,
+        "reasoning": None, "thinking": None, "web_search_options": None, "metadata": None, "user": None, "cache": None,
+    }  # fmt: skip
+    request = build({"model": "m", "messages": [USER], **optional})
+    assert (request.ignored, request.reasoning, request.stream) == ((), None, False)
+
+
+def test_everything_that_clients_replay_is_accepted() -> None:
+    messages: list[Any] = [
+        {"role": "system", "content": [{"type": "text", "text": "s"}]},
+        {"role": "developer", "content": "d"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "t"},
+                {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
+                {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}},
+                {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}},
+                {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a.pdf"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "refusal": None,
+            "annotations": [],
+            "audio": None,
+            "function_call": None,
+            "reasoning_details": [{"type": "reasoning.text", "text": "…"}],
+            "tool_calls": [
+                {
+                    "index": 0,
+                    "id": "call_1",
+                    "type": "function",
+                    "function": {"name": "f", "arguments": "", "parsed_arguments": None},
+                }
+            ],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": [{"type": "text", "text": "r"}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}]},
+        {"role": "function", "name": "f", "content": None},
+    ]
+    assert build({"model": "m", "messages": messages}).body == {"model": "m", "messages": messages}
+
+
+def test_gateway_fields_that_nothing_honours_yet_are_reported() -> None:
+    request = build(
+        {"model": "m", "messages": [USER], "caching": True, "fallbacks": ["a", {"model": "b"}], "timeout": 5}
+    )
+    assert request.ignored == ("caching", "fallbacks")
+
+
+@pytest.mark.parametrize(
+    ("fields", "wish"),
+    [
+        ({"reasoning_effort": "high"}, Reasoning(effort="high")),
+        ({"reasoning_effort": "none"}, Reasoning(enabled=False)),
+        ({"reasoning": {"effort": "low", "exclude": True}}, Reasoning(effort="low", exclude=True)),
+        ({"reasoning": {"max_tokens": 2048}}, Reasoning(max_tokens=2048)),
+        ({"reasoning": {"enabled": True}}, Reasoning()),
+        ({"reasoning": {"enabled": False}}, Reasoning(enabled=False)),
+        ({"thinking": {"thinking": True, "effort": "medium"}}, Reasoning(effort="medium")),
+        ({"thinking": {"thinking": False, "effort": "medium"}}, Reasoning(enabled=False)),
+        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, Reasoning(max_tokens=1024)),
+        ({"thinking": {"type": "disabled"}}, Reasoning(enabled=False)),
+        ({"thinking": {"type": "adaptive"}, "reasoning_effort": "max"}, Reasoning(effort="max")),
+        ({"reasoning_effort": "low", "reasoning": {"effort": "low"}}, Reasoning(effort="low")),
+    ],
+)
+def test_five_shapes_are_one_wish(fields: dict[str, Any], wish: Reasoning) -> None:
+    assert build({"model": "m", "messages": [USER], **fields}).reasoning == wish
+
+
+def test_wishes_that_contradict_each_other_are_refused() -> None:
+    assert refused(reasoning_effort="low", reasoning={"effort": "high"})[0] == "reasoning_effort"
+    assert refused(reasoning={"enabled": False}, thinking={"type": "enabled"})[0] == "reasoning.enabled"
+
+
+def test_max_completion_tokens_wins_over_max_tokens() -> None:
+    request = build({"model": "m", "messages": [USER], "max_tokens": 5, "max_completion_tokens": 7})
+    assert request.output_limit == 7
