@@ -3,7 +3,7 @@
 | variable | meaning | default |
 |---|---|---|
 | TIDEGATE_TABLE | the DynamoDB table | required on AWS |
-| TIDEGATE_PROVIDER_SECRET | Secrets Manager secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and the like | none: the environment |
+| TIDEGATE_PROVIDER_SECRET | a secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and the like | none |
 | TIDEGATE_PROVIDERS | more OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
 | TIDEGATE_DEFAULT_PROVIDER | who answers for bare model ids that the catalogue does not know | none |
 | TIDEGATE_TIMEOUT_SECONDS | the longest that a call may take | 600 |
@@ -53,7 +53,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ, *, table: str | None = None) -> "Settings":
-        """The settings in `env`; `table` stands in for TIDEGATE_TABLE. Raises `ConfigurationError` for all faults at once."""
+        """The settings in `env`; `table` stands in for TIDEGATE_TABLE. Raises `ConfigurationError` of all faults."""
         reader = _Reader(env)
         endpoint = reader.text("AWS_ENDPOINT_URL")
         settings = cls(

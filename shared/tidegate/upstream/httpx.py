@@ -17,7 +17,8 @@ class HttpxTransport:
     """`inner` replaces the network in tests: `httpx.MockTransport(handler)`."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport | None = None) -> None:
-        self._client = httpx.AsyncClient(transport=inner, follow_redirects=False, timeout=None)  # noqa: S113  # ours is below
+        self._pooled = _client(inner, httpx.Limits(max_keepalive_connections=100, max_connections=1000))
+        self._fresh = _client(inner, httpx.Limits(max_keepalive_connections=0))
         self._answered: set[str] = set()
 
     @asynccontextmanager
@@ -26,7 +27,7 @@ class HttpxTransport:
         origin = _origin(request.url)
         deadline = asyncio.get_running_loop().time() + timeouts.total
         try:
-            response = await self._send(request, timeouts, deadline)
+            response = await self._send(self._pooled, request, timeouts, deadline)
         except _DROPPED as error:
             if origin not in self._answered:
                 raise _translate(error, request.url) from None
@@ -41,20 +42,23 @@ class HttpxTransport:
 
     async def _retry(self, request: HttpRequest, timeouts: Timeouts, deadline: float) -> httpx.Response:
         try:
-            return await self._send(request, timeouts, deadline)
+            return await self._send(self._fresh, request, timeouts, deadline)
         except (httpx.HTTPError, TimeoutError) as error:
             raise _translate(error, request.url) from None
 
-    async def _send(self, request: HttpRequest, timeouts: Timeouts, deadline: float) -> httpx.Response:
+    async def _send(
+        self, client: httpx.AsyncClient, request: HttpRequest, timeouts: Timeouts, deadline: float
+    ) -> httpx.Response:
         connect = httpx.Timeout(None, connect=timeouts.connect)
-        built = self._client.build_request(
+        built = client.build_request(
             request.method, request.url, headers=dict(request.headers), content=request.body, timeout=connect
         )
         async with asyncio.timeout_at(deadline):
-            return await self._client.send(built, stream=True)
+            return await client.send(built, stream=True)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._pooled.aclose()
+        await self._fresh.aclose()
 
 
 class _HttpxResponse:
@@ -86,6 +90,11 @@ class _HttpxResponse:
                 yield piece
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
             raise _translate(error, self._url) from None
+
+
+def _client(inner: httpx.AsyncBaseTransport | None, limits: httpx.Limits) -> httpx.AsyncClient:
+    # The deadline of each request stands in for httpx's own timeouts.
+    return httpx.AsyncClient(transport=inner, follow_redirects=False, timeout=None, limits=limits)  # noqa: S113
 
 
 def _translate(error: Exception, url: str) -> UpstreamError:

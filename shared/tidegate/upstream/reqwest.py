@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import (
-    BuilderError,
     ConnectTimeoutError,
     DetailedPyreqwestError,
     PyreqwestError,
@@ -77,7 +76,7 @@ class ReqwestTransport:
                 .streamed_read_buffer_limit(0)  # or the head waits for the first megabyte
                 .build_streamed()
             )
-        except BuilderError:
+        except ValueError:  # BuilderError is one, and so is what an unreadable URL raises
             raise ProviderUnreachable(f"The provider's URL is not valid: {_origin(request.url)!r}.") from None
 
     async def close(self) -> None:

@@ -47,8 +47,8 @@ class Transport(Protocol):
     def open(self, request: HttpRequest, timeouts: Timeouts) -> AbstractAsyncContextManager[HttpResponse]:
         """The answer's head. Leaving the context closes the connection if the body was not read to its end.
 
-        Raises `ProviderTimeout` and `ProviderUnreachable`. Redirects are not followed: a base URL is the operator's, and
-        a provider's redirect would carry the key elsewhere.
+        Raises `ProviderTimeout` and `ProviderUnreachable`. Redirects are not followed: the base URL is the
+        operator's, and a redirect would carry the key elsewhere.
         """
         ...
 

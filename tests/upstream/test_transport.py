@@ -1,0 +1,254 @@
+"""Both transports, against a server whose every byte the test decides."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable
+from tidegate.upstream.httpx import HttpxTransport
+from tidegate.upstream.reqwest import ReqwestTransport
+from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: Value\r\n\r\nok"
+Behaviour = Callable[[int, int, asyncio.StreamWriter], Awaitable[None]]
+
+transports = pytest.mark.parametrize("make", [ReqwestTransport, HttpxTransport])
+
+
+@asynccontextmanager
+async def server(answer: Behaviour) -> AsyncIterator[str]:
+    """A server that reads requests and lets `answer(connection, request, writer)` reply; counts from 0."""
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        mine, requests = connections, 0
+        connections += 1
+        try:
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+                await reader.readexactly(length[0] if length else 0)
+                await answer(mine, requests, writer)
+                await writer.drain()
+                requests += 1
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/x"
+    finally:
+        listening.close()
+
+
+async def fetch(transport: Transport, url: str, seconds: float = 5.0, limit: int = 1000) -> tuple[int, bytes]:
+    request = HttpRequest("POST", url, {"content-type": "application/json"}, b"{}")
+    async with transport.open(request, Timeouts(total=seconds)) as response:
+        return response.status, await response.read(limit)
+
+
+def run(make: type[Transport], answer: Behaviour, scenario: Callable[[Transport, str], Awaitable[None]]) -> None:
+    async def main() -> None:
+        transport = make()
+        try:
+            async with server(answer) as url:
+                await scenario(transport, url)
+        finally:
+            await transport.close()
+
+    asyncio.run(main())
+
+
+async def always_ok(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+    writer.write(OK)
+
+
+@transports
+def test_the_answer_has_its_status_headers_in_lower_case_and_its_body(make: type[Transport]) -> None:
+    async def scenario(transport: Transport, url: str) -> None:
+        request = HttpRequest("POST", url, {}, b"{}")
+        async with transport.open(request, Timeouts(total=5)) as response:
+            body = await response.read(1000)
+            assert (response.status, response.headers["x-name"], body) == (200, "Value", b"ok")
+
+    run(make, always_ok, scenario)
+
+
+@transports
+def test_a_chunk_is_there_before_the_next_one_is_sent(make: type[Transport]) -> None:
+    got_first = asyncio.Event()
+
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        await writer.drain()
+        await got_first.wait()
+        writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
+
+    async def scenario(transport: Transport, url: str) -> None:
+        async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
+            pieces: list[bytes] = []
+            async for piece in response.chunks():
+                pieces.append(piece)
+                got_first.set()
+        assert pieces == [b"one", b"two"]
+
+    run(make, answer, scenario)
+
+
+@transports
+def test_a_pooled_connection_that_died_meanwhile_costs_the_caller_nothing(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        if connection == 0 and request == 1:
+            writer.transport.abort()
+        else:
+            writer.write(OK)
+
+    async def scenario(transport: Transport, url: str) -> None:
+        assert await fetch(transport, url) == (200, b"ok")
+        assert await fetch(transport, url) == (200, b"ok")
+
+    run(make, answer, scenario)
+
+
+@transports
+def test_several_dead_connections_cost_the_caller_nothing_either(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        if connection < 4 and request == 1:
+            writer.transport.abort()
+        else:
+            writer.write(OK)
+
+    async def scenario(transport: Transport, url: str) -> None:
+        await asyncio.gather(*(fetch(transport, url) for _ in range(4)))
+        for _ in range(4):
+            assert await fetch(transport, url) == (200, b"ok")
+
+    run(make, answer, scenario)
+
+
+@transports
+def test_a_reset_on_a_first_connection_is_an_error(make: type[Transport]) -> None:
+    calls = 0
+
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.transport.abort()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        with pytest.raises(ProviderUnreachable):
+            await fetch(transport, url)
+        assert calls == 1
+
+    run(make, answer, scenario)
+
+
+@transports
+def test_a_server_that_always_resets_is_tried_once_more_only(make: type[Transport]) -> None:
+    calls = 0
+
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            writer.write(OK)
+        else:
+            writer.transport.abort()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        await fetch(transport, url)
+        with pytest.raises(ProviderUnreachable):
+            await fetch(transport, url)
+        assert calls == 3
+
+    run(make, answer, scenario)
+
+
+@transports
+@pytest.mark.parametrize("head", [b"Content-Length: 10\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"])
+def test_a_body_that_breaks_off_is_an_error(make: type[Transport], head: bytes) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n" + head)
+        await writer.drain()
+        writer.close()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        with pytest.raises(ProviderUnreachable):
+            await fetch(transport, url)
+
+    run(make, answer, scenario)
+
+
+@transports
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"])
+def test_silence_before_or_within_the_body_ends_with_the_deadline(make: type[Transport], head: bytes) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        with pytest.raises(ProviderTimeout) as caught:
+            await fetch(transport, url, seconds=0.2)
+        assert "/v1/x" not in caught.value.message
+
+    run(make, answer, scenario)
+
+
+@transports
+def test_an_answer_over_the_limit_is_refused(make: type[Transport]) -> None:
+    async def scenario(transport: Transport, url: str) -> None:
+        with pytest.raises(ProviderMalformed):
+            await fetch(transport, url, limit=1)
+
+    run(make, always_ok, scenario)
+
+
+@transports
+def test_a_redirect_is_an_answer_and_not_a_journey(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n")
+
+    async def scenario(transport: Transport, url: str) -> None:
+        assert await fetch(transport, url) == (307, b"")
+
+    run(make, answer, scenario)
+
+
+@transports
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://nowhere.invalid/x", "nonsense", "ftp://127.0.0.1/x"])
+def test_what_cannot_be_reached_is_an_error(make: type[Transport], url: str) -> None:
+    async def scenario(transport: Transport, _: str) -> None:
+        with pytest.raises(ProviderUnreachable):
+            await fetch(transport, url)
+
+    run(make, always_ok, scenario)
+
+
+@transports
+def test_leaving_early_closes_the_connection(make: type[Transport]) -> None:
+    closed = asyncio.Event()
+
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        await writer.drain()
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+                writer.write(b"1\r\nx\r\n")
+                await writer.drain()
+        finally:
+            closed.set()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
+            async for _ in response.chunks():
+                break
+        await asyncio.wait_for(closed.wait(), 5)
+
+    run(make, answer, scenario)
