@@ -1,0 +1,304 @@
+"""Write `shared/tidegate/catalog/models.json`. To be run at development time, from the root: `python infra/catalog.py`.
+
+It reads the data of genai-prices (https://github.com/pydantic/genai-prices, MIT; in the dependency group `test`), keeps
+the models that chat, under Tidegate's names of providers, and adds `additions.json`: whole models, and facts that the
+source lacks. A fact goes to every row whose id fits one of its patterns (those of `fnmatch`), the last fact wins.
+
+`--checked 2026-11-21` sets the day for which prices are chosen; without it, today.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from fnmatch import fnmatchcase
+from importlib.metadata import version
+from pathlib import Path
+
+from genai_prices import data
+from genai_prices.types import (
+    ClauseAnd,
+    ClauseContains,
+    ClauseEndsWith,
+    ClauseEquals,
+    ClauseOr,
+    ClauseRegex,
+    ClauseStartsWith,
+    ConditionalPrice,
+    MatchLogic,
+    ModelInfo,
+    ModelPrice,
+    Provider,
+    StartDateConstraint,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
+
+HOME = Path(__file__).parent.parent / "shared/tidegate/catalog"
+Row = dict[str, object]
+
+NAMES = {
+    "anthropic": "anthropic",
+    "aws": "bedrock",
+    "azure": "azure",
+    "baseten": "baseten",
+    "cerebras": "cerebras",
+    "cloudflare": "cloudflare",
+    "cohere": "cohere",
+    "databricks": "databricks",
+    "deepseek": "deepseek",
+    "fireworks": "fireworks",
+    "groq": "groq",
+    "meta": "meta",
+    "minimax": "minimax",
+    "mistral": "mistral",
+    "moonshotai": "moonshot",
+    "novita": "novita",
+    "openai": "openai",
+    "openrouter": "openrouter",
+    "ovhcloud": "ovhcloud",
+    "perplexity": "perplexity",
+    "together": "together",
+    "x-ai": "xai",
+    "zai": "zai",
+}
+"""The source's name of a provider, and ours. Google and Hugging Face are split below."""
+
+RATES = {
+    "input_mtok": "input",
+    "output_mtok": "output",
+    "cache_read_mtok": "cached",
+    "cache_write_mtok": "written",
+    "cache_write_1h_mtok": "written_1h",
+    "output_reasoning_mtok": "reasoning",
+    "input_audio_mtok": "audio_input",
+    "output_audio_mtok": "audio_output",
+    "cache_audio_read_mtok": "audio_cached",
+    "input_image_mtok": "image_input",
+    "output_image_mtok": "image_output",
+    "requests_kcount": "request",
+    "web_searches_kcount": "search",
+}
+
+NOT_CHAT = re.compile(
+    r"embed|rerank|moderation|whisper|transcribe|realtime|orpheus|-tts|-live|-ocr|voice"
+    r"|^(tts|gpt-image|chatgpt-image|ada|babbage|curie|davinci|text-davinci)\b"
+)
+"""Models that answer elsewhere than on chat completions."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One provider of the source under our name; `suffix` is what its models' names end with here."""
+
+    name: str
+    provider: Provider
+    suffix: str = ""
+    accepts: re.Pattern[str] = re.compile("")
+
+
+def origins() -> Iterator[Origin]:
+    for provider in data.providers:
+        if provider.id in NAMES:
+            yield Origin(NAMES[provider.id], provider)
+        elif provider.id == "google":
+            yield Origin("vertex", provider)
+            yield Origin("gemini", provider, accepts=re.compile(r"^(gemini|gemma)(?!.*-maas)"))
+        elif provider.id.startswith("huggingface_"):
+            # https://huggingface.co/docs/inference-providers: the router takes `model:provider`.
+            yield Origin("huggingface", provider, suffix=":" + provider.id.removeprefix("huggingface_"))
+
+
+def own_name(model: ModelInfo) -> str:
+    """The provider's name for it: the source's id, unless its own rule refuses that (some ids are only labels)."""
+    american = model.id.replace("regional.", "us.")  # Bedrock's inference profiles: one per continent, at one price
+    equal = [clause[1:] for clause in clauses(model.match, "") if clause[0] == "="]
+    return next((name for name in (american, model.id, *equal) if model.is_match(name)), model.id)
+
+
+def chats(model: ModelInfo) -> bool:
+    """Whether it belongs on chat completions: no other kind of model is priced by output tokens, or not at all."""
+    prices = plain_prices(model)
+    return not NOT_CHAT.search(model.id.lower()) and ("output_mtok" in prices or not prices)
+
+
+def plain_prices(model: ModelInfo) -> Mapping[str, object]:
+    last = model.prices if isinstance(model.prices, ModelPrice) else model.prices[-1].prices
+    return {key: value for key, value in vars(last).items() if value is not None}
+
+
+def clauses(match: MatchLogic, suffix: str) -> list[str]:
+    """The source's rule in the notation of `tidegate/catalog/names.py`, any of which may hold."""
+    match match:
+        case ClauseOr():
+            return [clause for part in match.or_ for clause in clauses(part, suffix)]
+        case ClauseEquals():
+            return ["=" + match.equals.lower() + suffix]
+        case ClauseStartsWith() if not suffix:
+            return ["^" + match.starts_with.lower()]
+        case ClauseEndsWith() if not suffix:
+            return ["$" + match.ends_with.lower()]
+        case ClauseContains() if not suffix:
+            return ["~" + match.contains.lower()]
+        case ClauseRegex() if not suffix:
+            return ["/" + match.regex]
+        case ClauseAnd() if not suffix:
+            return ["/" + "".join(lookahead(part) for part in match.and_)]
+        case _:
+            raise ValueError(f"{match!r} has no notation yet; add one to names.py")
+
+
+def lookahead(match: MatchLogic) -> str:
+    alternatives = "|".join(map(expression, clauses(match, "")))
+    return f"^(?={alternatives})"
+
+
+def expression(clause: str) -> str:
+    value = re.escape(clause[1:])
+    patterns = {"=": f"{value}$", "^": value, "$": f".*{value}$", "~": f".*{value}", "/": f".*(?:{clause[1:]})"}
+    return patterns[clause[0]]
+
+
+def rates(prices: ModelPrice, above: int = -1) -> Row:
+    """The rates of one level: the base, or those that hold once the input passes `above`."""
+    found: Row = {}
+    for key, name in RATES.items():
+        value = getattr(prices, key)
+        if isinstance(value, TieredPrices):
+            reached = [tier.price for tier in value.tiers if tier.start <= above]
+            value = reached[-1] if reached else value.base
+        if value is not None:
+            found[name] = f"{value.normalize():f}"
+    return found
+
+
+def price(prices: ModelPrice, constraint: StartDateConstraint | TimeOfDateConstraint | None = None) -> Row:
+    found = rates(prices)
+    tiered = [value for value in vars(prices).values() if isinstance(value, TieredPrices)]
+    starts = sorted({tier.start for value in tiered for tier in value.tiers})
+    if starts:
+        found["tiers"] = [{"above": start} | rates(prices, start) for start in starts]
+    match constraint:
+        case StartDateConstraint():
+            found["since"] = constraint.start_date.isoformat()
+        case TimeOfDateConstraint():
+            found["between"] = [minutes(constraint.start_time), minutes(constraint.end_time)]
+        case None:
+            pass
+    return found
+
+
+def minutes(of: time) -> int:
+    if of.tzinfo not in (None, UTC) or of.second:
+        raise ValueError(f"{of!r} is not a whole minute of UTC")
+    return of.hour * 60 + of.minute
+
+
+def price_list(model: ModelInfo, checked: date) -> list[Row]:
+    """The price in force on that day, then those that replace it later, or at some hours."""
+    if isinstance(model.prices, ModelPrice):
+        listed = [price(model.prices)]
+    else:
+        base = max(i for i, each in enumerate(model.prices) if i == 0 or has_begun(each, checked))
+        listed = [price(model.prices[base].prices)]
+        listed += [price(each.prices, each.constraint) for each in model.prices[base + 1 :]]
+    if listed == [{}]:
+        return [{"input": "0", "output": "0"}] if model.id.endswith(":free") else []
+    return listed
+
+
+def has_begun(each: ConditionalPrice, checked: date) -> bool:
+    match each.constraint:
+        case None:
+            return True
+        case StartDateConstraint():
+            return each.constraint.start_date <= checked
+        case TimeOfDateConstraint():
+            return False
+
+
+def row(model: ModelInfo, checked: date) -> Row:
+    prices = price_list(model, checked)
+    keys = {key for each in prices for key in each}
+    found: Row = {
+        "name": model.name,
+        "context_window": model.context_window,
+        "inputs": ["text", *(kind for kind in ("image", "audio") if f"{kind}_input" in keys)],
+        "outputs": ["text", *(kind for kind in ("image", "audio") if f"{kind}_output" in keys)],
+        "deprecated": model.deprecated,
+        "prices": prices,
+    }
+    if found["inputs"] == ["text"] == found["outputs"]:
+        del found["inputs"], found["outputs"]  # The source does not say: text only, or not known.
+    return {key: value for key, value in found.items() if value}
+
+
+def provider(members: Sequence[Origin], checked: date) -> Row:
+    first = members[0].provider
+    pages = first.pricing_urls or []
+    falls_back = [NAMES[name] for name in first.fallback_model_providers or ()]
+    if members[0].name == "gemini":
+        falls_back = []
+    found: Row = {
+        "source": " ".join([f"genai-prices {version('genai-prices')}", *pages[:2]]),
+        "checked": checked.isoformat(),
+        "falls_back": falls_back,
+        "rules": list(rules(members)),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def rules(members: Sequence[Origin]) -> Iterator[list[str]]:
+    for origin in members:
+        for model in origin.provider.models:
+            if not chats(model) or not origin.accepts.search(model.id):
+                continue
+            name = own_name(model) + origin.suffix
+            known = [*clauses(model.match, origin.suffix), "=" + model.id.lower() + origin.suffix]
+            found = [clause for clause in dict.fromkeys(known) if clause != "=" + name.lower()]
+            if found:
+                yield [name, *found]
+
+
+def catalog(checked: date) -> dict[str, dict[str, Row]]:
+    """The whole file, each part sorted."""
+    additions = json.loads((HOME / "additions.json").read_bytes())
+    models: dict[str, Row] = {}
+    members: dict[str, list[Origin]] = {}
+    for origin in origins():
+        members.setdefault(origin.name, []).append(origin)
+        for model in origin.provider.models:
+            if chats(model) and origin.accepts.search(model.id):
+                models[f"{origin.name}/{own_name(model)}{origin.suffix}"] = row(model, checked)
+    providers = {name: provider(found, checked) for name, found in members.items()}
+    for name, added in additions["models"].items():
+        models[name] = added
+        providers.setdefault(name.partition("/")[0], {"source": added["source"], "checked": added["checked"]})
+    for fact in additions["facts"]:
+        for name, found in models.items():
+            if any(fnmatchcase(name, pattern) for pattern in fact["models"]):
+                found.update({key: value for key, value in fact.items() if key not in ("models", "source", "checked")})
+    return {"providers": dict(sorted(providers.items())), "models": dict(sorted(models.items()))}
+
+
+def render(found: dict[str, dict[str, Row]]) -> str:
+    """The file's text: one row a line, so that a change is a readable difference."""
+    parts: list[str] = []
+    for part, rows in found.items():
+        lines = [f"{json.dumps(name)}:{json.dumps(value, separators=(',', ':'))}" for name, value in rows.items()]
+        parts.append(f"{json.dumps(part)}:{{\n" + ",\n".join(lines) + "\n}")
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the catalogue of models and prices.")
+    parser.add_argument("--checked", type=date.fromisoformat, default=datetime.now(UTC).date())
+    found = catalog(parser.parse_args().checked)
+    (HOME / "models.json").write_text(render(found), encoding="utf-8")
+    print(f"{len(found['models'])} models of {len(found['providers'])} providers")
+
+
+if __name__ == "__main__":
+    main()

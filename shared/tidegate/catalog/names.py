@@ -1,0 +1,79 @@
+"""How a model's name is read: aliases of providers, the clauses of their rules, and what a wrong name resembles."""
+
+import re
+from collections.abc import Iterable
+from datetime import date
+
+PROVIDER_ALIASES = {
+    "aws": "bedrock",
+    "azure_ai": "azure",
+    "azure_openai": "azure",
+    "fireworks_ai": "fireworks",
+    "google": "gemini",
+    "google-vertex": "vertex",
+    "mistralai": "mistral",
+    "moonshotai": "moonshot",
+    "together_ai": "together",
+    "vertex_ai": "vertex",
+    "x-ai": "xai",
+    "z-ai": "zai",
+}
+"""Other gateways' names for providers."""
+
+_COMPACT_DATE = re.compile(r"-(20\d\d)(\d\d)(\d\d)(?=-|:|$)")
+
+
+def canonical(model_id: str) -> str:
+    """`model_id` in lower case, with Tidegate's name of the provider."""
+    provider, slash, name = model_id.lower().partition("/")
+    return f"{PROVIDER_ALIASES.get(provider, provider)}{slash}{name}"
+
+
+def matches(clause: str, name: str) -> bool:
+    """Whether the lower-case name fulfils it: `=equals`, `^starts`, `$ends`, `~contains` or `/regular expression`."""
+    kind, value = clause[0], clause[1:]
+    match kind:
+        case "=":
+            return name == value
+        case "^":
+            return name.startswith(value)
+        case "$":
+            return name.endswith(value)
+        case "~":
+            return value in name
+        case _:
+            return re.search(value, name) is not None
+
+
+def dashed(name: str) -> str:
+    """The name with its compact dates written out, as most rules have them: gpt-5.2-20251211 is gpt-5.2-2025-12-11."""
+    return _COMPACT_DATE.sub(_dash, name)
+
+
+def _dash(found: re.Match[str]) -> str:
+    year, month, day = found.groups()
+    try:
+        date(int(year), int(month), int(day))
+    except ValueError:
+        return found[0]
+    return f"-{year}-{month}-{day}"
+
+
+def similar(name: str, names: Iterable[str], limit: int) -> list[str]:
+    """Those of `names` that share most pairs of letters with it (Dice's coefficient, at least a half), best first.
+
+    `difflib` finds the same and takes ten times as long.
+    """
+    wanted = _pairs(name)
+    scored = [(_likeness(wanted, other if "/" in name else other.partition("/")[2]), other) for other in names]
+    best = sorted((pair for pair in scored if pair[0] >= 0.5), key=lambda pair: (-pair[0], len(pair[1]), pair[1]))
+    return [other for _, other in best[:limit]]
+
+
+def _likeness(wanted: set[str], other: str) -> float:
+    pairs = _pairs(other)
+    return 2 * len(wanted & pairs) / (len(wanted) + len(pairs) or 1)
+
+
+def _pairs(name: str) -> set[str]:
+    return {name[i : i + 2] for i in range(len(name) - 1)}

@@ -1,0 +1,60 @@
+"""One row of the catalogue: a model, its limits and its prices."""
+
+from datetime import date
+from decimal import Decimal
+
+from msgspec import Struct
+
+
+class Rates(Struct, frozen=True):
+    """USD per million tokens; `request` and `search` are per thousand. None is unknown, 0 is known to be free."""
+
+    input: Decimal | None = None
+    output: Decimal | None = None
+    cached: Decimal | None = None
+    written: Decimal | None = None
+    written_1h: Decimal | None = None
+    reasoning: Decimal | None = None
+    audio_input: Decimal | None = None
+    audio_output: Decimal | None = None
+    audio_cached: Decimal | None = None
+    image_input: Decimal | None = None
+    image_output: Decimal | None = None
+    request: Decimal | None = None
+    search: Decimal | None = None
+
+
+class Tier(Rates, frozen=True):
+    """The rates of the whole call once its input is longer than `above` tokens."""
+
+    above: int = 0
+
+
+class Price(Rates, frozen=True):
+    """One model's rates, from a day on, or between two minutes of the day: [60, 240] is 1:00 to 4:00 UTC."""
+
+    tiers: tuple[Tier, ...] = ()
+    since: date | None = None
+    between: tuple[int, int] | None = None
+
+
+class Model(Struct, frozen=True):
+    """One model. Limits are in tokens, None where no source states them; modalities are empty where unknown.
+
+    Of `prices`, the first was in force on the day `checked`; the last one that applies to a call counts.
+    """
+
+    id: str
+    source: str
+    checked: date
+    name: str = ""
+    context_window: int | None = None
+    output_limit: int | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    deprecated: bool = False
+    prices: tuple[Price, ...] = ()
+
+    @property
+    def provider(self) -> str:
+        return self.id.partition("/")[0]

@@ -1,0 +1,152 @@
+"""The prices against the source's own calculator, which is independent of ours."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from runpy import run_path
+
+import pytest
+from genai_prices import Usage
+from genai_prices.data import providers
+from genai_prices.types import ModelInfo, Provider
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import astuple
+
+from tidegate.catalog import cost, load
+from tidegate.catalog.row import Model, Price, Tier
+from tidegate.domain.usage import Tokens
+
+origins = run_path(str(Path(__file__).parents[2] / "infra/catalog.py"))["origins"]
+
+CHECKED = load().find("openai/gpt-4o").checked  # pyright: ignore[reportOptionalMemberAccess]
+THEIRS = [
+    (f"{origin.name}/{model.id}{origin.suffix}", origin.provider, model)
+    for origin in origins()
+    for model in origin.provider.models
+]
+BOTH = [(row, provider, model) for name, provider, model in THEIRS if (row := load().find(name)) and row.prices]
+TIERED = [each for each in BOTH if any(price.tiers for price in each[0].prices)]
+CHANGING = [each for each in BOTH if len(each[0].prices) > 1]
+
+counts = st.integers(0, 300_000)
+
+
+@st.composite
+def tokens(draw: st.DrawFn) -> Tokens:
+    cached, written, fresh = draw(counts), draw(counts), draw(counts)
+    reasoning, answer = draw(counts), draw(counts)
+    return Tokens(
+        input=cached + written + fresh, output=reasoning + answer, cached=cached, written=written, reasoning=reasoning
+    )
+
+
+times = st.datetimes(datetime.combine(CHECKED, datetime.min.time()), datetime(2028, 1, 1), timezones=st.just(UTC))
+
+
+def calculated(provider: Provider, model: ModelInfo, used: Tokens, at: datetime) -> Decimal:
+    usage = Usage(
+        input_tokens=used.input,
+        output_tokens=used.output,
+        cache_read_tokens=used.cached,
+        cache_write_tokens=used.written,
+        output_reasoning_tokens=used.reasoning,
+        cache_write_5m_tokens=0,
+        cache_write_1h_tokens=0,
+        input_audio_tokens=0,
+        output_audio_tokens=0,
+        cache_audio_read_tokens=0,
+        input_image_tokens=0,
+        cache_image_read_tokens=0,
+        output_image_tokens=0,
+    )
+    return model.calc_price(usage, provider, genai_request_timestamp=at).total_price
+
+
+@given(st.one_of(map(st.sampled_from, (BOTH, TIERED, CHANGING))), tokens(), times)
+def test_a_call_costs_what_the_source_calculates(
+    each: tuple[Model, Provider, ModelInfo], used: Tokens, at: datetime
+) -> None:
+    row, provider, model = each
+    assert cost(row, used, at.timestamp()) == calculated(provider, model, used, at)
+
+
+@pytest.mark.parametrize("used", [Tokens(1000, 500), Tokens(1_000_000, 100_000, 400_000, 200_000, 50_000)])
+def test_every_priced_model_costs_what_the_source_calculates(used: Tokens) -> None:
+    at = datetime.combine(CHECKED, datetime.min.time(), UTC)
+    ours = {row.id: cost(row, used, at.timestamp()) for row, _, _ in BOTH}
+    assert ours == {row.id: calculated(provider, model, used, at) for row, provider, model in BOTH}
+    assert len(ours) > 1800
+
+
+def test_every_provider_of_the_source_is_ours_or_left_out_on_purpose() -> None:
+    kept = {origin.provider.id for origin in origins()}
+    assert {provider.id for provider in providers} - kept == {
+        "arcee", "avian", "cursor", "doubleword", "elevenlabs", "github-copilot", "modal", "openai-decisions",
+        "quicksilverpro", "typesafe", "voyageai", "zhipuai",
+    }  # fmt: skip
+
+
+def model(*prices: Price) -> Model:
+    return Model(id="a/b", source="this test", checked=CHECKED, prices=prices)
+
+
+def usd(amount: str) -> Decimal:
+    return Decimal(amount)
+
+
+def test_a_model_without_a_price_costs_none_and_a_free_one_costs_nothing() -> None:
+    unknown, half = model(), model(Price(input=usd("1")))
+    free = model(Price(input=usd("0"), output=usd("0")))
+    assert [cost(each, Tokens(5, 5)) for each in (unknown, half, free)] == [None, None, 0]
+
+
+def test_cached_and_written_tokens_are_priced_once() -> None:
+    own = model(Price(input=usd("10"), output=usd("20"), cached=usd("1"), written=usd("12")))
+    same = model(Price(input=usd("10"), output=usd("20")))
+    used = Tokens(input=1_000_000, output=0, cached=500_000, written=250_000)
+    assert (cost(own, used), cost(same, used)) == (usd("6"), usd("10"))
+
+
+def test_reasoning_is_part_of_the_output_unless_it_has_a_price() -> None:
+    own = model(Price(input=usd("0"), output=usd("20"), reasoning=usd("2")))
+    same = model(Price(input=usd("0"), output=usd("20")))
+    used = Tokens(input=7, output=1_000_000, reasoning=500_000)
+    assert (cost(own, used), cost(same, used)) == (usd("11"), usd("20"))
+
+
+def test_a_long_prompt_reprices_the_whole_call() -> None:
+    tiered = model(Price(input=usd("1"), output=usd("2"), tiers=(Tier(above=200, input=usd("10"), output=usd("20")),)))
+    assert (cost(tiered, Tokens(200, 100)), cost(tiered, Tokens(201, 100))) == (usd("0.0004"), usd("0.00401"))
+
+
+def test_counts_that_contradict_each_other_subtract_nothing() -> None:
+    priced = model(Price(input=usd("1"), output=usd("1"), cached=usd("1"), reasoning=usd("1")))
+    assert cost(priced, Tokens(input=1, output=1, cached=1_000_000, reasoning=1_000_000)) == 2
+
+
+def test_without_a_time_the_price_of_the_checked_day_counts() -> None:
+    changing = model(
+        Price(input=usd("1"), output=usd("1")),
+        Price(input=usd("9"), output=usd("9"), since=CHECKED.replace(year=CHECKED.year + 1)),
+        Price(input=usd("5"), output=usd("5"), between=(0, 1440)),
+    )
+    assert cost(changing, Tokens(1_000_000, 0)) == 1
+
+
+def test_hours_may_cross_midnight() -> None:
+    day, night = Price(input=usd("1"), output=usd("1")), Price(input=usd("9"), output=usd("9"), between=(1380, 60))
+    hours = [datetime(2026, 11, 21, hour, minute, tzinfo=UTC) for hour in (22, 23, 0, 1) for minute in (0, 59)]
+    costs = [cost(model(day, night), Tokens(1_000_000, 0), at.timestamp()) for at in hours]
+    assert costs == [1, 1, 9, 9, 9, 9, 1, 1]
+
+
+def test_a_price_per_request_is_charged_once_for_each_call() -> None:
+    assert cost(model(Price(input=usd("0"), output=usd("0"), request=usd("12"))), Tokens(9, 9)) == usd("0.012")
+
+
+def test_every_price_of_the_catalogue_is_finite_and_not_negative() -> None:
+    levels = [level for row in load() for each in row.prices for level in (each, *each.tiers)]
+    rates = chain.from_iterable(map(astuple, levels))
+    assert [rate for rate in rates if isinstance(rate, Decimal) and not 0 <= rate < 10_000] == []
