@@ -26,7 +26,7 @@ COUNTERS = (
 )
 """The whole numbers of a period; `cost_usd`, a decimal, is the one beside them."""
 
-# A fixed scale: sums stay exact within the 38 digits of a DynamoDB number, and within the 28 of Python's context.
+# A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and the 28 of Python's context.
 _SCALE = Decimal("1e-18")
 
 Field: TypeAlias = str | int | float | bool | Decimal | None
