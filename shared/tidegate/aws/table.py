@@ -1,0 +1,87 @@
+"""The one table: which item lies where, and how it becomes a value. Design, section 7.
+
+| item | pk | sk |
+|---|---|---|
+| key | `KEY#<sha-256 of the secret>` | `KEY` |
+| workspace | `WS#<id>` | `WS` |
+| a workspace, for listing | `WORKSPACES` | `WS#<id>` |
+| a workspace's key, for listing | `WS#<id>` | `KEY#<key id>` |
+| counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
+| one call | `WS#<id>` | `CALL#<ulid>` |
+"""
+
+from dataclasses import fields
+from typing import TypeVar
+
+import msgspec
+from aiodynamo.client import Client
+from aiodynamo.errors import ResourceInUse, TableAlreadyExists, ValidationException
+from aiodynamo.models import KeySchema, KeySpec, KeyType, PayPerRequest
+
+from tidegate.aws.store import Item, ItemKey
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.errors import StoreUnavailable
+
+WORKSPACES = "WORKSPACES"
+KEYS_OF_WORKSPACE = "KEY#"
+CALLS_OF_WORKSPACE = "CALL#"
+
+_T = TypeVar("_T", Workspace, VirtualKey)
+
+
+def key_at(key_hash: str) -> ItemKey:
+    return ItemKey(f"KEY#{key_hash}", "KEY")
+
+
+def workspace_at(workspace_id: str) -> ItemKey:
+    return ItemKey(f"WS#{workspace_id}", "WS")
+
+
+def listed_workspace_at(workspace_id: str) -> ItemKey:
+    return ItemKey(WORKSPACES, f"WS#{workspace_id}")
+
+
+def listed_key_at(workspace_id: str, key_id: str) -> ItemKey:
+    return ItemKey(f"WS#{workspace_id}", f"{KEYS_OF_WORKSPACE}{key_id}")
+
+
+def counters_at(workspace_id: str, period: str) -> ItemKey:
+    return ItemKey(f"WS#{workspace_id}", f"USE#{period}")
+
+
+def call_at(workspace_id: str, call_id: str) -> ItemKey:
+    return ItemKey(f"WS#{workspace_id}", f"{CALLS_OF_WORKSPACE}{call_id}")
+
+
+def to_item(at: ItemKey, value: Workspace | VirtualKey) -> dict[str, object]:
+    """The item that holds `value` there: its fields by their names."""
+    return {**at._asdict(), **{field.name: getattr(value, field.name) for field in fields(value)}}
+
+
+def workspace_from(item: Item) -> Workspace:
+    return _from(item, Workspace)
+
+
+def key_from(item: Item) -> VirtualKey:
+    return _from(item, VirtualKey)
+
+
+def _from(item: Item, kind: type[_T]) -> _T:
+    """Fields that are not known are left alone: a newer version may have written them."""
+    try:
+        return msgspec.convert(item, kind)
+    except msgspec.ValidationError as error:
+        raise StoreUnavailable(f"An item of the table is no {kind.__name__}.") from error
+
+
+async def create_table(client: Client, name: str) -> None:
+    """Create the table with its `ttl`, for local use; one that exists stays as it is."""
+    keys = KeySchema(KeySpec("pk", KeyType.string), KeySpec("sk", KeyType.string))
+    try:
+        await client.create_table(name, PayPerRequest(), keys, wait_for_active=True)
+    except (ResourceInUse, TableAlreadyExists):
+        return
+    try:
+        await client.enable_time_to_live(name, "ttl")
+    except ValidationException:  # two processes created it at once, and the other one enabled it
+        return

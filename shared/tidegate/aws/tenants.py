@@ -1,0 +1,117 @@
+"""Workspaces, keys and their usage in DynamoDB, as an operator sees them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiodynamo.expressions import F
+from aiodynamo.operations import Put, Update
+
+from tidegate.aws.store import ItemKey, Refused, Store, Write
+from tidegate.aws.table import (
+    CALLS_OF_WORKSPACE,
+    KEYS_OF_WORKSPACE,
+    WORKSPACES,
+    counters_at,
+    key_at,
+    key_from,
+    listed_key_at,
+    listed_workspace_at,
+    to_item,
+    workspace_at,
+    workspace_from,
+)
+from tidegate.domain.record import readable, readable_counters
+from tidegate.domain.workspace import Status, VirtualKey, Workspace
+
+_OF_THE_TABLE = frozenset({"pk", "sk", "ttl"})
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoTenants:
+    """The port `Tenants`. A workspace is two items, written together: the one that is read, and the one listed."""
+
+    store: Store
+
+    async def put_workspace(self, workspace: Workspace) -> bool:
+        """See `Tenants.put_workspace`."""
+        places = (workspace_at(workspace.id), listed_workspace_at(workspace.id))
+        return await _done(self.store, [_put(self.store, at, workspace) for at in places])
+
+    async def get_workspace(self, workspace_id: str) -> Workspace | None:
+        """The workspace, None when there is none of that id."""
+        items = await self.store.read(workspace_at(workspace_id))
+        return next(map(workspace_from, items.values()), None)
+
+    async def list_workspaces(self) -> Sequence[Workspace]:
+        """See `Tenants.list_workspaces`."""
+        return [workspace_from(item) for item in await self.store.query(WORKSPACES, "WS#")]
+
+    async def set_workspace_status(self, workspace_id: str, status: Status) -> bool:
+        """See `Tenants.set_workspace_status`."""
+        places = (workspace_at(workspace_id), listed_workspace_at(workspace_id))
+        return await _done(self.store, [_set_status(self.store, at, status) for at in places])
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoKeys:
+    """The port `Keys`. A key is one item by its hash, and one under each of its workspaces (99 at most)."""
+
+    store: Store
+
+    async def put_key(self, key: VirtualKey) -> bool:
+        """See `Keys.put_key`; its id is compared with those of its workspaces."""
+        return await _done(self.store, [_put(self.store, at, key) for at in _places(key)])
+
+    async def list_keys(self, workspace_id: str) -> Sequence[VirtualKey]:
+        """See `Keys.list_keys`."""
+        items = await self.store.query(workspace_at(workspace_id).pk, KEYS_OF_WORKSPACE)
+        return [key_from(item) for item in items]
+
+    async def revoke_key(self, workspace_id: str, key_id: str) -> bool:
+        """See `Keys.revoke_key`."""
+        items = await self.store.read(listed_key_at(workspace_id, key_id))
+        for key in map(key_from, items.values()):
+            return await _done(self.store, [_set_status(self.store, at, "revoked") for at in _places(key)])
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoUsages:
+    """The port `Usages`."""
+
+    store: Store
+
+    async def counters(self, workspace_id: str, period: str) -> dict[str, int | str] | None:
+        """See `Usages.counters`; None when nothing was called in that period."""
+        items = await self.store.read(counters_at(workspace_id, period))
+        return next(map(readable_counters, items.values()), None)
+
+    async def calls(self, workspace_id: str, limit: int) -> Sequence[dict[str, object]]:
+        """See `Usages.calls`."""
+        pk = workspace_at(workspace_id).pk
+        items = await self.store.query(pk, CALLS_OF_WORKSPACE, limit=limit, newest_first=True)
+        return [readable(_without_keys(item)) for item in items]
+
+
+def _places(key: VirtualKey) -> list[ItemKey]:
+    return [key_at(key.hash), *(listed_key_at(workspace_id, key.id) for workspace_id in key.workspace_ids)]
+
+
+def _put(store: Store, at: ItemKey, value: Workspace | VirtualKey) -> Write:
+    return Put(store.table, to_item(at, value), condition=F("pk").does_not_exist())
+
+
+def _set_status(store: Store, at: ItemKey, status: str) -> Write:
+    return Update(store.table, dict(at._asdict()), F("status").set(status), condition=F("pk").exists())
+
+
+async def _done(store: Store, writes: list[Write]) -> bool:
+    try:
+        await store.write(writes)
+    except Refused:
+        return False
+    return True
+
+
+def _without_keys(item: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in item.items() if name not in _OF_THE_TABLE}

@@ -1,0 +1,52 @@
+"""Outcomes in dictionaries, with bounded memory."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from itertools import islice
+
+from tidegate.domain.call import Outcome
+from tidegate.domain.record import RETENTION_SECONDS, Field, increments, periods, readable, readable_counters, record
+
+MAX_CALLS = 10_000
+"""Of all workspaces together: the oldest records go first, and with them the memory that they were recorded."""
+
+
+class MemoryMeter:
+    """The ports `Meter` and `Usages`. Counters are complete; of the call records, the newest `max_calls` are kept."""
+
+    def __init__(self, max_calls: int = MAX_CALLS, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._max_calls = max_calls
+        self._calls: deque[tuple[float, dict[str, Field]]] = deque()
+        self._seen: set[tuple[str, str]] = set()
+        self._counters: dict[tuple[str, str], dict[str, int | Decimal]] = {}
+
+    async def record(self, outcome: Outcome) -> None:
+        """See `Meter.record`."""
+        call = outcome.call
+        place = (call.workspace.id, call.id)
+        if place in self._seen:
+            return
+        if len(self._calls) >= self._max_calls:
+            _, oldest = self._calls.popleft()
+            self._seen.discard((str(oldest["workspace_id"]), str(oldest["id"])))
+        self._seen.add(place)
+        self._calls.append((call.started_at, record(outcome)))
+        for period in periods(call.started_at):
+            counters = self._counters.setdefault((call.workspace.id, period), {})
+            for name, value in increments(outcome).items():
+                counters[name] = counters.get(name, 0) + value
+
+    async def counters(self, workspace_id: str, period: str) -> dict[str, int | str] | None:
+        """See `Usages.counters`; None when nothing was called in that period."""
+        counters = self._counters.get((workspace_id, period))
+        return None if counters is None else readable_counters(counters)
+
+    async def calls(self, workspace_id: str, limit: int) -> Sequence[dict[str, object]]:
+        """See `Usages.calls`."""
+        oldest = self._clock() - RETENTION_SECONDS
+        kept = (call for at, call in self._calls if call["workspace_id"] == workspace_id and at > oldest)
+        newest_first = sorted(kept, key=lambda call: str(call["id"]), reverse=True)
+        return [readable(call) for call in islice(newest_first, limit)]

@@ -1,0 +1,70 @@
+"""Workspaces and keys in dictionaries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from tidegate.domain.keys import implied_workspace
+from tidegate.domain.workspace import Status, VirtualKey, Workspace
+
+
+@dataclass(slots=True)
+class MemoryTenants:
+    """The ports `Directory`, `Tenants` and `Keys`, over the same two dictionaries. `reads` counts what `find` read."""
+
+    workspaces: dict[str, Workspace] = field(default_factory=dict[str, Workspace])
+    keys: dict[str, VirtualKey] = field(default_factory=dict[str, VirtualKey])
+    reads: int = 0
+
+    async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
+        """See `Directory.find`; a key without a default implies its only workspace."""
+        self.reads += 1
+        key = self.keys.get(key_hash)
+        named = workspace_id or (implied_workspace(key) if key else None)
+        return key, self.workspaces.get(named) if named else None
+
+    async def put_workspace(self, workspace: Workspace) -> bool:
+        """See `Tenants.put_workspace`."""
+        if workspace.id in self.workspaces:
+            return False
+        self.workspaces[workspace.id] = workspace
+        return True
+
+    async def get_workspace(self, workspace_id: str) -> Workspace | None:
+        """The workspace, None when there is none of that id."""
+        return self.workspaces.get(workspace_id)
+
+    async def list_workspaces(self) -> Sequence[Workspace]:
+        """See `Tenants.list_workspaces`."""
+        return sorted(self.workspaces.values(), key=lambda workspace: workspace.id)
+
+    async def set_workspace_status(self, workspace_id: str, status: Status) -> bool:
+        """See `Tenants.set_workspace_status`."""
+        workspace = self.workspaces.get(workspace_id)
+        if workspace is None:
+            return False
+        self.workspaces[workspace_id] = replace(workspace, status=status)
+        return True
+
+    async def put_key(self, key: VirtualKey) -> bool:
+        """See `Keys.put_key`; its id is compared with those of its workspaces."""
+        if key.hash in self.keys or any(self._find(workspace_id, key.id) for workspace_id in key.workspace_ids):
+            return False
+        self.keys[key.hash] = key
+        return True
+
+    async def list_keys(self, workspace_id: str) -> Sequence[VirtualKey]:
+        """See `Keys.list_keys`."""
+        keys = (key for key in self.keys.values() if workspace_id in key.workspace_ids)
+        return sorted(keys, key=lambda key: key.id)
+
+    async def revoke_key(self, workspace_id: str, key_id: str) -> bool:
+        """See `Keys.revoke_key`."""
+        key = self._find(workspace_id, key_id)
+        if key is None:
+            return False
+        self.keys[key.hash] = replace(key, status="revoked")
+        return True
+
+    def _find(self, workspace_id: str, key_id: str) -> VirtualKey | None:
+        keys = self.keys.values()
+        return next((key for key in keys if key.id == key_id and workspace_id in key.workspace_ids), None)

@@ -1,0 +1,49 @@
+"""What the whole suite shares: an AWS of its own, in this process."""
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+FAKE_AWS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_REGION": "eu-central-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint() -> Iterator[str]:
+    """The URL of a moto server on a free port of 127.0.0.1; the environment holds credentials that open nothing."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        def log(self, type: str, message: str, *args: object) -> None:
+            pass
+
+    application = DomainDispatcherApplication(create_backend_app)
+    one_at_a_time = threading.Lock()
+
+    def serve(environ: dict[str, object], start_response: object) -> list[bytes]:
+        # moto's transactions copy the table and put it back: two at once would lose writes.
+        with one_at_a_time:
+            return list(application(environ, start_response))
+
+    before = {name: os.environ.get(name) for name in FAKE_AWS}
+    os.environ.update(FAKE_AWS)
+    server = make_server("127.0.0.1", 0, serve, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    for name, value in before.items():
+        os.environ.pop(name)
+        if value is not None:
+            os.environ[name] = value

@@ -1,0 +1,19 @@
+from collections.abc import AsyncIterator
+
+import pytest
+from store_worlds import World, aws_world, memory_world
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=["memory", "aws"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Each of the two rooms behind the ports."""
+    if request.param == "memory":
+        yield memory_world()
+        return
+    async with aws_world(request.getfixturevalue("aws_endpoint")) as room:
+        yield room

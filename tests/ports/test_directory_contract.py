@@ -1,0 +1,74 @@
+"""What a `Directory` promises, in every room."""
+
+from dataclasses import replace
+
+import pytest
+from store_worlds import NOON, World, key, workspace
+
+pytestmark = pytest.mark.anyio
+
+
+async def furnish(world: World, *ids: str) -> None:
+    for id in ids:
+        assert await world.tenants.put_workspace(workspace(id))
+
+
+async def test_the_named_workspace_is_found_with_the_key(world: World) -> None:
+    await furnish(world, "ws_one", "ws_two")
+    stored = key(workspace_ids=("ws_one", "ws_two"), default_workspace_id="ws_one")
+    assert await world.keys.put_key(stored)
+    assert await world.directory.find(stored.hash, "ws_two") == (stored, workspace("ws_two"))
+
+
+async def test_a_foreign_workspace_is_found_too_and_the_caller_decides(world: World) -> None:
+    await furnish(world, "ws_one", "ws_two")
+    assert await world.keys.put_key(key())
+    assert await world.directory.find(key().hash, "ws_two") == (key(), workspace("ws_two"))
+
+
+async def test_without_a_name_it_is_the_keys_default(world: World) -> None:
+    await furnish(world, "ws_one", "ws_two")
+    stored = key(workspace_ids=("ws_one", "ws_two"), default_workspace_id="ws_two")
+    assert await world.keys.put_key(stored)
+    assert await world.directory.find(stored.hash, None) == (stored, workspace("ws_two"))
+    assert await world.directory.find(stored.hash, None) == (stored, workspace("ws_two"))
+
+
+async def test_without_a_default_it_is_the_keys_only_one(world: World) -> None:
+    await furnish(world, "ws_one")
+    assert await world.keys.put_key(key())
+    assert await world.directory.find(key().hash, None) == (key(), workspace())
+
+
+async def test_a_key_with_several_workspaces_and_no_default_implies_none(world: World) -> None:
+    await furnish(world, "ws_one", "ws_two")
+    stored = key(workspace_ids=("ws_one", "ws_two"))
+    assert await world.keys.put_key(stored)
+    assert await world.directory.find(stored.hash, None) == (stored, None)
+
+
+@pytest.mark.parametrize("workspace_id", [None, "ws_one", "ws_unknown"])
+async def test_an_unknown_key_is_none(world: World, workspace_id: str | None) -> None:
+    await furnish(world, "ws_one")
+    found = workspace() if workspace_id == "ws_one" else None
+    assert await world.directory.find("0" * 64, workspace_id) == (None, found)
+
+
+async def test_an_unknown_workspace_is_none(world: World) -> None:
+    assert await world.keys.put_key(key())
+    assert await world.directory.find(key().hash, "ws_unknown") == (key(), None)
+    assert await world.directory.find(key().hash, None) == (key(), None)
+
+
+async def test_revoked_expired_and_suspended_come_back_as_they_are_stored(world: World) -> None:
+    await furnish(world, "ws_one")
+    expired = key("sk-tidegate-old", expires_at=NOON - 1)
+    assert await world.keys.put_key(key())
+    assert await world.keys.put_key(expired)
+    before = await world.directory.find(key().hash, None)
+    assert await world.keys.revoke_key("ws_one", key().id)
+    assert await world.tenants.set_workspace_status("ws_one", "suspended")
+    suspended = replace(workspace(), status="suspended")
+    assert before == (key(), workspace())
+    assert await world.directory.find(key().hash, None) == (replace(key(), status="revoked"), suspended)
+    assert await world.directory.find(expired.hash, None) == (expired, suspended)

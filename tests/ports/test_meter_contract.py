@@ -1,0 +1,166 @@
+"""What a `Meter` promises, and `Usages` after it, in every room."""
+
+import asyncio
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from store_worlds import NOON, World, outcome
+
+from tidegate.domain.record import RETENTION_SECONDS
+from tidegate.domain.usage import Tokens
+
+pytestmark = pytest.mark.anyio
+
+RECORD = {
+    "id": "01KAKE0Q00AAAAAAAAAAAAAAAA",
+    "time": "2026-11-21T12:00:00.000Z",
+    "surface": "openai",
+    "stream": True,
+    "model": "demo/echo",
+    "provider": "demo",
+    "answered_model": "echo-1",
+    "status": "ok",
+    "error_code": None,
+    "finish_reason": "stop",
+    "attempts": 1,
+    "input_tokens": 11,
+    "output_tokens": 12,
+    "cached_tokens": 3,
+    "written_tokens": 0,
+    "reasoning_tokens": 2,
+    "estimated": False,
+    "words": 9,
+    "input_words": 8,
+    "output_words": 9,
+    "words_method": "tokens",
+    "cost_usd": "0.00012345",
+    "first_event_seconds": 0.25,
+    "seconds": 1.5,
+    "workspace_id": "ws_one",
+    "key_id": "key_one",
+    "app_id": "app",
+}
+
+COUNTERS = {
+    "calls": 1,
+    "calls_ok": 1,
+    "calls_cancelled": 0,
+    "calls_failed": 0,
+    "calls_cached": 0,
+    "calls_unpriced": 0,
+    "input_tokens": 11,
+    "output_tokens": 12,
+    "cached_tokens": 3,
+    "reasoning_tokens": 2,
+    "words": 9,
+    "input_words": 8,
+    "cost_usd": "0.00012345",
+}
+
+NOTHING = {**dict.fromkeys(COUNTERS, 0), "cost_usd": "0"}
+
+
+async def test_a_record_says_all_but_the_content(world: World) -> None:
+    await world.meter.record(outcome(id=RECORD["id"]))
+    calls = await world.usages.calls("ws_one", 10)
+    assert calls == [RECORD]
+    assert "secret prompt" not in json.dumps(calls)
+
+
+async def test_a_call_that_got_nowhere_has_gaps_in_its_record(world: World) -> None:
+    failed = outcome(
+        id=RECORD["id"],
+        status="failed",
+        deployment=None,
+        attempts=0,
+        first_event_seconds=None,
+        finish_reason=None,
+        error_code="model_not_found",
+        cost_usd=Decimal(0),
+    )
+    await world.meter.record(failed)
+    gaps = {
+        "status": "failed",
+        "provider": None,
+        "answered_model": None,
+        "attempts": 0,
+        "first_event_seconds": None,
+        "finish_reason": None,
+        "error_code": "model_not_found",
+        "cost_usd": "0",
+    }
+    assert await world.usages.calls("ws_one", 10) == [{**RECORD, **gaps}]
+
+
+async def test_month_and_day_are_counted(world: World) -> None:
+    await world.meter.record(outcome())
+    assert await world.usages.counters("ws_one", "M#2026-11") == COUNTERS
+    assert await world.usages.counters("ws_one", "D#2026-11-21") == COUNTERS
+    assert await world.usages.counters("ws_one", "M#2026-12") is None
+    assert await world.usages.counters("ws_two", "M#2026-11") is None
+
+
+async def test_a_call_belongs_to_the_day_on_which_it_began(world: World) -> None:
+    midnight = NOON + 12 * 3600
+    await world.meter.record(outcome(at=midnight - 1))
+    await world.meter.record(outcome(at=midnight))
+    assert await world.usages.counters("ws_one", "D#2026-11-21") == COUNTERS
+    assert await world.usages.counters("ws_one", "D#2026-11-22") == COUNTERS
+
+
+@pytest.mark.parametrize("status", ["ok", "cancelled", "failed", "cached"])
+async def test_each_way_to_end_has_its_counter(world: World, status: str) -> None:
+    await world.meter.record(outcome(status=status, tokens=Tokens(), cost_usd=Decimal(0)))
+    expected = {**NOTHING, "calls": 1, f"calls_{status}": 1, "words": 9, "input_words": 8}
+    assert await world.usages.counters("ws_one", "M#2026-11") == expected
+
+
+async def test_an_unpriced_call_is_counted_and_costs_null(world: World) -> None:
+    await world.meter.record(outcome(id=RECORD["id"], cost_usd=None))
+    expected = {**COUNTERS, "calls_unpriced": 1, "cost_usd": "0"}
+    assert await world.usages.counters("ws_one", "M#2026-11") == expected
+    assert await world.usages.calls("ws_one", 10) == [{**RECORD, "cost_usd": None}]
+
+
+async def test_the_same_call_again_changes_nothing(world: World) -> None:
+    first = outcome(id=RECORD["id"])
+    await world.meter.record(first)
+    await world.meter.record(first)
+    await world.meter.record(replace(first, status="failed", attempts=2))
+    assert await world.usages.calls("ws_one", 10) == [RECORD]
+    assert await world.usages.counters("ws_one", "M#2026-11") == COUNTERS
+
+
+async def test_sums_of_money_are_exact(world: World) -> None:
+    costs = [Decimal("0.1"), Decimal("0.2"), Decimal("3e-7"), Decimal("0.000000000000000012"), Decimal("1234567.89")]
+    for cost in costs:
+        await world.meter.record(outcome(cost_usd=cost))
+    counters = await world.usages.counters("ws_one", "M#2026-11")
+    assert counters is not None
+    assert counters["cost_usd"] == "1234568.190000300000000012"
+
+
+async def test_calls_at_the_same_time_are_all_counted(world: World) -> None:
+    await asyncio.gather(*(world.meter.record(outcome(at=NOON + n / 1000)) for n in range(50)))
+    counted = {name: 50 * value for name, value in COUNTERS.items() if isinstance(value, int)}
+    expected = {**counted, "cost_usd": "0.0061725"}
+    assert await world.usages.counters("ws_one", "M#2026-11") == expected
+    assert await world.usages.counters("ws_one", "D#2026-11-21") == expected
+    assert len(await world.usages.calls("ws_one", 100)) == 50
+
+
+async def test_the_newest_calls_come_first(world: World) -> None:
+    made = [outcome(at=NOON + n, workspace_id=workspace_id) for n in range(3) for workspace_id in ("ws_one", "ws_two")]
+    for call in made:
+        await world.meter.record(call)
+    newest = [call["id"] for call in await world.usages.calls("ws_one", 2)]
+    assert newest == [made[4].call.id, made[2].call.id]
+
+
+async def test_an_expired_record_is_not_seen_and_its_counters_stay(world: World) -> None:
+    await world.meter.record(outcome())
+    world.clock.now = NOON + RETENTION_SECONDS
+    assert await world.usages.calls("ws_one", 10) == []
+    assert await world.usages.counters("ws_one", "M#2026-11") == COUNTERS

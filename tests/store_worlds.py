@@ -1,0 +1,133 @@
+"""The two rooms behind the ports, as tests furnish them, and values to put into them."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from aiodynamo.credentials import Key, StaticCredentials
+
+from tidegate.aws.directory import DynamoDirectory
+from tidegate.aws.dynamo import connect
+from tidegate.aws.meter import DynamoMeter
+from tidegate.aws.store import Store
+from tidegate.aws.table import create_table
+from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
+from tidegate.chat.parse import parse
+from tidegate.domain.call import Call, Outcome
+from tidegate.domain.ids import ulid
+from tidegate.domain.keys import hash_secret, shown_prefix
+from tidegate.domain.model import Deployment
+from tidegate.domain.usage import Bill, Tokens, Words
+from tidegate.domain.workspace import Principal, VirtualKey, Workspace
+from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.tenants import MemoryTenants
+from tidegate.ports import Directory, Keys, Meter, Tenants, Usages
+from tidegate.upstream.reqwest import ReqwestTransport
+
+NOON = 1_795_262_400.0
+"""2026-11-21T12:00:00Z"""
+
+TOKENS = Tokens(input=11, output=12, cached=3, reasoning=2)
+CREDENTIALS = StaticCredentials(Key("testing", "testing"))
+REGION = "eu-central-1"
+
+
+@dataclass
+class Clock:
+    now: float = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
+class World:
+    directory: Directory
+    meter: Meter
+    tenants: Tenants
+    keys: Keys
+    usages: Usages
+    clock: Clock
+    store: Store | None = None
+
+
+def memory_world() -> World:
+    clock = Clock()
+    tenants, meter = MemoryTenants(), MemoryMeter(clock=clock)
+    return World(tenants, meter, tenants, tenants, meter, clock)
+
+
+@asynccontextmanager
+async def aws_world(endpoint: str) -> AsyncIterator[World]:
+    """A new table in the server at `endpoint`."""
+    clock = Clock()
+    transport = ReqwestTransport()
+    client = connect(transport, CREDENTIALS, REGION, endpoint)
+    store = Store(client, f"tidegate-{uuid.uuid4()}", clock)
+    await create_table(client, store.table)
+    yield world_of(store, clock)
+    await transport.close()
+
+
+def world_of(store: Store, clock: Clock) -> World:
+    return World(
+        DynamoDirectory(store),
+        DynamoMeter(store),
+        DynamoTenants(store),
+        DynamoKeys(store),
+        DynamoUsages(store),
+        clock,
+        store,
+    )
+
+
+def workspace(id: str = "ws_one") -> Workspace:
+    return Workspace(id, f"Workspace {id}", created_at=NOON - 86400.5)
+
+
+def key(secret: str = "sk-tidegate-one", workspace_ids: tuple[str, ...] = ("ws_one",), **fields: object) -> VirtualKey:
+    made = VirtualKey(
+        id=f"key_{secret[-3:]}",
+        hash=hash_secret(secret),
+        prefix=shown_prefix(secret),
+        workspace_ids=workspace_ids,
+        default_workspace_id=None,
+        name="test",
+        created_at=NOON - 3600.25,
+    )
+    return replace(made, **fields)
+
+
+def outcome(
+    *,
+    at: float = NOON,
+    id: str | None = None,
+    workspace_id: str = "ws_one",
+    tokens: Tokens = TOKENS,
+    cost_usd: Decimal | None = Decimal("0.00012345"),
+    **fields: object,
+) -> Outcome:
+    body = b'{"model": "demo/echo", "messages": [{"role": "user", "content": "a secret prompt"}], "stream": true}'
+    call = Call(
+        id=id or ulid(at),
+        surface="openai",
+        request=parse(body),
+        principal=Principal("key_one", (workspace_id,)),
+        workspace=workspace(workspace_id),
+        started_at=at,
+        deadline=at + 600,
+        app_id="app",
+    )
+    made = Outcome(
+        call=call,
+        status="ok",
+        deployment=Deployment("demo", "echo-1", "https://demo.invalid"),
+        attempts=1,
+        bill=Bill(tokens, Words(used=9, input=8, output=9, method="tokens"), cost_usd),
+        finished_at=at + 1.5,
+        first_event_seconds=0.25,
+        finish_reason="stop",
+    )
+    return replace(made, **fields)
