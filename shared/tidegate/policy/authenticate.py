@@ -1,0 +1,153 @@
+"""Who calls, and on whose account: a bearer key, and the workspace that it may use."""
+
+import asyncio
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from tidegate.domain.keys import hash_secret, implied_workspace, is_usable
+from tidegate.domain.workspace import Principal, VirtualKey, Workspace
+from tidegate.errors import InvalidKey, MissingWorkspace, WorkspaceForbidden
+from tidegate.ports import Directory
+
+CACHE_SECONDS = 60.0
+"""How long a revoked key or a suspended workspace may still work in a process that knows it."""
+
+MAX_CACHED = 10_000
+MAX_WORKSPACE_ID = 128
+
+_HOW = "Send 'Authorization: Bearer <your key>'."
+
+Found: TypeAlias = tuple[VirtualKey | None, Workspace | None]
+
+
+class _LookUp(NamedTuple):
+    key_hash: str
+    workspace_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    key: VirtualKey
+    workspace: Workspace
+    monotonic: float
+    wall: float
+
+
+class Authenticator:
+    """Proves callers against the directory, and remembers for `CACHE_SECONDS` those who were let in.
+
+    Both clocks count: `monotonic` stands still while Lambda has the process frozen, and `wall` may be set back.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+        max_cached: int = MAX_CACHED,
+    ) -> None:
+        self._directory = directory
+        self._monotonic = monotonic
+        self._clock = clock
+        self._max_cached = max_cached
+        self._known: OrderedDict[_LookUp, _Known] = OrderedDict()
+        self._flights: dict[_LookUp, asyncio.Future[Found]] = {}
+
+    async def authenticate(
+        self, authorization: str | None, workspace_id: str | None, *, required_workspace: bool = False
+    ) -> tuple[Principal, Workspace]:
+        """The caller and the workspace: the one named, or else the key's default or only one.
+
+        Raises `InvalidKey` before anything else, then `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and
+        expired keys are alike, in message and in work; so are unknown, foreign and suspended workspaces.
+        """
+        secret = bearer(authorization)
+        asked = _LookUp(hash_secret(secret), (workspace_id or "").strip() or None)
+        known = self._cached(asked)
+        if known is None:
+            monotonic, wall = self._monotonic(), self._clock()
+            key, workspace = await self._find(asked)
+            key = self._proved(asked, key)
+            workspace = _permitted(asked, key, workspace, required_workspace)
+            known = _Known(key, workspace, monotonic, wall)
+            self._remember(asked, known)
+        elif required_workspace and asked.workspace_id is None:
+            raise _missing()
+        return Principal(known.key.id, known.key.workspace_ids), known.workspace
+
+    def _proved(self, asked: _LookUp, key: VirtualKey | None) -> VirtualKey:
+        matches = hmac.compare_digest(key.hash if key else "", asked.key_hash)
+        if key is None or not matches or not is_usable(key, self._clock()):
+            raise InvalidKey(f"This API key is not valid: it is unknown, revoked or expired. {_HOW}")
+        return key
+
+    def _cached(self, asked: _LookUp) -> _Known | None:
+        known = self._known.get(asked)
+        if known is None:
+            return None
+        age = max(self._monotonic() - known.monotonic, self._clock() - known.wall)
+        if age >= CACHE_SECONDS or not is_usable(known.key, self._clock()):
+            del self._known[asked]
+            return None
+        self._known.move_to_end(asked)
+        return known
+
+    def _remember(self, asked: _LookUp, known: _Known) -> None:
+        self._known[asked] = known
+        self._known.move_to_end(asked)
+        if len(self._known) > self._max_cached:
+            self._known.popitem(last=False)
+
+    async def _find(self, asked: _LookUp) -> Found:
+        """What the directory has; look-ups of the same that run at the same time share one read."""
+        while (flight := self._flights.get(asked)) is not None:
+            await asyncio.wait({flight})
+            if not flight.cancelled():  # whoever read hung up: somebody else reads
+                return flight.result()
+        flight = self._flights[asked] = asyncio.get_running_loop().create_future()
+        try:
+            found = await self._directory.find(asked.key_hash, (asked.workspace_id or "")[:MAX_WORKSPACE_ID] or None)
+        except BaseException as error:
+            if isinstance(error, Exception):
+                flight.set_exception(error)
+                flight.exception()  # or asyncio complains when nobody waited
+            else:
+                flight.cancel()
+            raise
+        else:
+            flight.set_result(found)
+            return found
+        finally:
+            del self._flights[asked]
+
+
+def bearer(authorization: str | None) -> str:
+    """The token of an `Authorization` header. Raises `InvalidKey`, which says how to send one."""
+    if not authorization or not authorization.strip():
+        raise InvalidKey(f"There is no API key in this request. {_HOW}")
+    scheme, _, token = authorization.strip().partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or any(character.isspace() for character in token):
+        raise InvalidKey(f"The Authorization header holds no bearer key. {_HOW}")
+    return token
+
+
+def _permitted(asked: _LookUp, key: VirtualKey, workspace: Workspace | None, required: bool) -> Workspace:
+    if asked.workspace_id is None and required:
+        raise _missing()
+    wanted = asked.workspace_id or implied_workspace(key)
+    if wanted is None and len(key.workspace_ids) > 1:
+        raise MissingWorkspace("This key has several workspaces: name one in the x-workspace-id header.")
+    foreign = wanted not in key.workspace_ids or workspace is None or workspace.id != wanted
+    if workspace is None or foreign or workspace.status != "active":
+        raise WorkspaceForbidden("This key may not use this workspace: it is unknown, suspended or another's.")
+    return workspace
+
+
+def _missing() -> MissingWorkspace:
+    return MissingWorkspace("The x-workspace-id header is required here: send the id of your workspace.")
