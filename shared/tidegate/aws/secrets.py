@@ -1,0 +1,128 @@
+"""Providers' credentials: one secret of Secrets Manager, whose JSON holds them by the names of their settings.
+
+Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import anyio
+import msgspec
+
+from tidegate.aws.credentials import AwsKeys
+from tidegate.chat.json import Json, decode, encode
+from tidegate.errors import StoreUnavailable, UpstreamError
+from tidegate.upstream.sigv4 import Scope, sign
+from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+
+log = logging.getLogger(__name__)
+
+MAX_AGE_SECONDS = 300.0
+RETRY_SECONDS = 15.0
+"""After a failed refresh the old values serve this long before the next try, so that not every call waits for one."""
+
+_TIMEOUTS = Timeouts(total=5.0, connect=2.0)
+_MAX_BODY_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsManager:
+    """One secret, read with a signed POST: its JSON object, with the values that are text."""
+
+    transport: Transport
+    aws_keys: AwsKeys
+    secret_id: str
+    region: str
+    endpoint: str | None = None
+    clock: Callable[[], float] = time.time
+
+    async def read(self) -> dict[str, str]:
+        """What the secret holds now. Raises `StoreUnavailable`; the message never holds any of it."""
+        url = (self.endpoint or f"https://secretsmanager.{self.region}.amazonaws.com").rstrip("/") + "/"
+        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
+        body = encode({"SecretId": self.secret_id})
+        scope = Scope("secretsmanager", self.region)
+        signed = sign("POST", url, headers, body, await self.aws_keys(), scope, at=self.clock())
+        try:
+            async with self.transport.open(HttpRequest("POST", url, signed, body), _TIMEOUTS) as response:
+                status, answer = response.status, await response.read(_MAX_BODY_BYTES)
+        except UpstreamError as error:
+            raise _unavailable("Secrets Manager does not answer") from error
+        if status != 200:
+            raise _unavailable(f"Secrets Manager answers with {status} {_fault(answer)}")
+        return _values(answer)
+
+
+@dataclass(slots=True)
+class CachedSecrets:
+    """The port `Secrets`. What the secret does not hold is looked for in `fallback`, the process's own settings.
+
+    Values are read again when they are older than `MAX_AGE_SECONDS`; they stay when that fails. `monotonic` measures
+    that age while the process runs, and `source`'s clock while Lambda has it frozen.
+    """
+
+    source: SecretsManager
+    fallback: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    monotonic: Callable[[], float] = time.monotonic
+    _values: dict[str, str] | None = field(default=None, repr=False)
+    _fresh_until: tuple[float, float] = (0.0, 0.0)
+    _refreshing: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def get(self, name: str) -> str | None:
+        """See `Secrets.get`."""
+        values = self._values
+        if values is None or not self._is_fresh():
+            async with self._refreshing:
+                values = self._values
+                if values is None or not self._is_fresh():
+                    values = await self._refresh(values)
+        return (values.get(name) or self.fallback.get(name, "")).strip() or None
+
+    def _is_fresh(self) -> bool:
+        monotonic, wall = self._fresh_until
+        return self.monotonic() < monotonic and self.source.clock() < wall
+
+    async def _refresh(self, old: dict[str, str] | None) -> dict[str, str]:
+        try:
+            values, seconds = await self.source.read(), MAX_AGE_SECONDS
+        except StoreUnavailable as error:
+            log.warning("secrets.stale" if old is not None else "secrets.unavailable", extra={"error": error.message})
+            if old is None:
+                raise
+            values, seconds = old, RETRY_SECONDS
+        self._values = values
+        self._fresh_until = (self.monotonic() + seconds, self.source.clock() + seconds)
+        return values
+
+
+def _values(answer: bytes) -> dict[str, str]:
+    match _decoded(answer):
+        case {"SecretString": str(text)}:
+            held = _decoded(text)
+        case _:
+            held = None
+    if not isinstance(held, dict):
+        raise _unavailable("The provider secret is not a JSON object")
+    return {name: value for name, value in held.items() if isinstance(value, str)}
+
+
+def _fault(answer: bytes) -> str:
+    """The name of AWS's error, without its message, which names the account."""
+    match _decoded(answer):
+        case {"__type": str(name)}:
+            return name.rpartition("#")[2]
+        case _:
+            return ""
+
+
+def _decoded(text: bytes | str) -> Json:
+    try:
+        return decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _unavailable(what: str) -> StoreUnavailable:
+    return StoreUnavailable(f"{what}; try again in a moment.", retry_after_seconds=1)
