@@ -1,0 +1,151 @@
+"""How each provider is asked to reason: one wish of the caller, in the provider's own words.
+
+Sources: https://platform.openai.com/docs/guides/reasoning, https://openrouter.ai/docs/use-cases/reasoning-tokens,
+https://api-docs.deepseek.com/guides/thinking_mode, https://docs.z.ai/guides/capabilities/thinking-mode,
+https://www.alibabacloud.com/help/en/model-studio/deep-thinking, https://docs.vllm.ai/en/latest/features/reasoning_outputs
+"""
+
+from tidegate.chat.json import JsonObject
+from tidegate.chat.reasoning import Reasoning
+from tidegate.providers.dialect.draft import Draft
+from tidegate.providers.dialect.quirks import ModelRule
+
+_FIELDS = ("reasoning_effort", "reasoning", "thinking")
+_STRENGTH = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
+"""Tokens that stand for an effort where a provider takes only a budget, and the other way round."""
+
+
+def write(draft: Draft, rule: ModelRule) -> None:
+    wish = draft.request.reasoning
+    way = rule.reasoning or draft.quirks.reasoning
+    if wish is None or way == "as_sent":
+        return
+    sent: JsonObject = {name: value for name in _FIELDS if (value := draft.take(name)) is not None}
+    paths = _Paths(draft, sent)
+    efforts = draft.quirks.efforts if rule.efforts is None else rule.efforts
+    match way:
+        case "effort":
+            _ask_effort(draft, wish, efforts, paths)
+        case "object":
+            draft.body["reasoning"] = _object(wish)
+        case "thinking":
+            draft.body["thinking"] = {"type": "enabled" if wish.enabled else "disabled"}
+            if wish.enabled and (wish.effort or wish.max_tokens):
+                _ask_effort(draft, wish, efforts, paths)
+        case "budget":
+            _ask_budget(draft, wish, paths)
+        case "enable_thinking":
+            draft.body["enable_thinking"] = wish.enabled
+            if wish.max_tokens:
+                draft.body["thinking_budget"] = wish.max_tokens
+            elif wish.effort:
+                draft.body["thinking_budget"] = _BUDGETS[wish.effort]
+                paths.report_effort()
+        case "template":
+            _ask_template(draft, wish, efforts, paths)
+        case _:
+            if wish.enabled:
+                draft.ignored.extend(sent)
+
+
+class _Paths:
+    """Where the caller wrote what we cannot say exactly."""
+
+    def __init__(self, draft: Draft, sent: JsonObject) -> None:
+        self._draft = draft
+        self._sent = sent
+
+    def report_effort(self) -> None:
+        self._report((("reasoning_effort", None), ("reasoning", "effort"), ("thinking", "effort")))
+
+    def report_budget(self) -> None:
+        self._report((("reasoning", "max_tokens"), ("thinking", "budget_tokens")))
+
+    def report_switch(self) -> None:
+        self._draft.ignored.extend(self._sent)
+
+    def _report(self, places: tuple[tuple[str, str | None], ...]) -> None:
+        for name, inner in places:
+            match self._sent.get(name), inner:
+                case None, _:
+                    pass
+                case _, None:
+                    self._draft.ignored.append(name)
+                case dict(fields), str(key) if fields.get(key) is not None:
+                    self._draft.ignored.append(f"{name}.{key}")
+                case _:
+                    pass
+
+
+def _ask_effort(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths: _Paths) -> None:
+    """`reasoning_effort`: the word itself where the provider knows it, or else the nearest, reported."""
+    if not wish.enabled:
+        if not efforts or "none" in efforts:
+            draft.body["reasoning_effort"] = "none"
+        else:
+            paths.report_switch()
+        return
+    wanted = wish.effort or _effort_for(wish.max_tokens)
+    if wish.max_tokens:
+        paths.report_budget()
+    nearest = _nearest(wanted, efforts)
+    if wish.effort and nearest != wanted:
+        paths.report_effort()
+    if nearest is not None:
+        draft.body["reasoning_effort"] = nearest
+
+
+def _effort_for(budget: int | None) -> str:
+    if budget is None:
+        return "medium"  # switched on without saying how much: OpenAI's and OpenRouter's default
+    return next((effort for effort, tokens in _BUDGETS.items() if budget <= tokens), "high")
+
+
+def _nearest(wanted: str, efforts: tuple[str, ...]) -> str | None:
+    """The provider's word for an effort; where it has none, the nearest one, of two as near the stronger."""
+    known = [effort for effort in efforts if effort != "none"]
+    if not efforts or wanted in known:
+        return wanted
+    place = _STRENGTH.index(wanted)
+    return min(known, key=lambda e: (abs(_STRENGTH.index(e) - place), -_STRENGTH.index(e)), default=None)
+
+
+def _object(wish: Reasoning) -> JsonObject:
+    asked: JsonObject = {}
+    if not wish.enabled:
+        asked["effort"] = "none"
+    elif wish.max_tokens:
+        asked["max_tokens"] = wish.max_tokens
+    elif wish.effort:
+        asked["effort"] = wish.effort
+    else:
+        asked["enabled"] = True
+    if wish.exclude:
+        asked["exclude"] = True
+    return asked
+
+
+def _ask_budget(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
+    if not wish.enabled:
+        draft.body["thinking"] = {"type": "disabled"}
+        return
+    budget = max(1024, wish.max_tokens or _BUDGETS[wish.effort or "medium"])
+    if wish.effort and not wish.max_tokens:
+        paths.report_effort()
+    elif wish.max_tokens and budget != wish.max_tokens:
+        paths.report_budget()
+    draft.body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _ask_template(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths: _Paths) -> None:
+    """Servers of open models: the chat template switches thinking; models of the gpt-oss kind read the effort."""
+    given = draft.body.get("chat_template_kwargs")
+    draft.body["chat_template_kwargs"] = {
+        "enable_thinking": wish.enabled,
+        **(given if isinstance(given, dict) else {}),
+    }
+    if wish.enabled and wish.effort:
+        _ask_effort(draft, wish, efforts, paths)
+    elif wish.max_tokens:
+        paths.report_budget()

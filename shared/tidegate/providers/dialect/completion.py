@@ -1,0 +1,96 @@
+"""A whole reply of the dialect, in one shape.
+
+Source: https://platform.openai.com/docs/api-reference/chat/object, and replies recorded from each provider to 2026-07.
+"""
+
+from tidegate.chat.completion import Choice, Completion, Message
+from tidegate.chat.json import Json, JsonObject
+from tidegate.errors import ProviderMalformed
+from tidegate.providers.dialect import failure, think, toolcalls, usage
+from tidegate.providers.dialect.quirks import Quirks
+from tidegate.providers.dialect.reply import citations, finish, tier, unfold
+
+_NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
+_OF_CHOICE = frozenset({"index", "message", "delta", "finish_reason", "native_finish_reason", "logprobs"})
+_OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_call", "audio"})
+
+
+def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
+    """The completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
+    if not isinstance(body, dict):
+        raise ProviderMalformed(f"{provider} answered with something that is no completion.")
+    if failure.is_error(body):
+        raise failure.from_reply(provider, 200, {}, body)
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise ProviderMalformed(f"{provider} answered without a choice.")
+    fingerprint = body.get("system_fingerprint")
+    completion: JsonObject = {k: value for k, value in body.items() if k not in _NOISE and value not in (None, "")}
+    tier(completion)
+    completion["object"] = "chat.completion"
+    sources = citations(body) if "citations" in body or "search_results" in body else []
+    completion["choices"] = [_choice(quirks, choice, place, sources) for place, choice in enumerate(choices)]  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
+    counted = body.get("usage") or _groq(body)
+    if counted:
+        completion["usage"] = usage.normalise(counted)  # pyright: ignore[reportArgumentType]  # as above
+    completion["system_fingerprint"] = fingerprint if isinstance(fingerprint, str) and fingerprint else None
+    return completion  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+
+
+def _groq(body: JsonObject) -> Json:
+    match body.get("x_groq"):
+        case {"usage": dict(counted)}:
+            return counted
+        case _:
+            return None
+
+
+def _choice(quirks: Quirks, raw: Json, place: int, sources: list[Json]) -> Choice:
+    match raw:
+        case {"message": dict(message)}:
+            said = _message(quirks, message, sources)
+        case _:
+            raise ProviderMalformed("The provider's choice has no message.")
+    index = raw.get("index")
+    reason, native = finish(raw.get("finish_reason"), bool(said.get("tool_calls")))
+    native = raw.get("native_finish_reason") or native
+    choice: JsonObject = {name: value for name, value in raw.items() if name not in _OF_CHOICE and value is not None}
+    choice["index"] = index if isinstance(index, int) else place
+    choice["message"] = said  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
+    choice["logprobs"] = logprobs(raw.get("logprobs"))
+    choice["finish_reason"] = reason
+    if isinstance(native, str) and native != reason:
+        choice["native_finish_reason"] = native
+    return choice  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+
+
+def logprobs(raw: Json) -> Json:
+    """The log probabilities, None where the provider sent an empty husk of them."""
+    return raw if isinstance(raw, dict) and any(value is not None for value in raw.values()) else None
+
+
+def _message(quirks: Quirks, raw: JsonObject, sources: list[Json]) -> Message:
+    message: JsonObject = {"role": "assistant", "content": raw.get("content"), "refusal": raw.get("refusal") or None}
+    message.update({name: value for name, value in raw.items() if name not in _OF_MESSAGE and value is not None})
+    if quirks.think_tags:
+        think.unfold(message)
+    unfold(message)
+    content = message["content"]
+    if not isinstance(content, str | None):
+        raise ProviderMalformed("The provider's content is neither text nor a list.")
+    calls = toolcalls.whole(raw.get("tool_calls"))
+    if calls:
+        message["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
+    match raw.get("function_call"):
+        case {"name": str(name), **rest} if name:
+            message["function_call"] = {"name": name, "arguments": toolcalls.arguments(rest.get("arguments"))}
+        case _:
+            pass
+    match raw.get("audio"):
+        case {"id": str(name)} as audio if name:
+            message["audio"] = audio
+        case _:
+            pass
+    if sources and not message.get("annotations"):
+        message["annotations"] = sources
+    return message  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict

@@ -1,0 +1,60 @@
+"""A request on its way out: the body as far as it is written, and what had to be left out of it."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from re import Pattern, compile
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.chat.request import ChatRequest
+from tidegate.providers.dialect.quirks import ModelRule, Quirks
+
+NEUTRAL: dict[str, Json] = {
+    "temperature": 1,
+    "top_p": 1,
+    "n": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "repetition_penalty": 1,
+    "logprobs": False,
+    "parallel_tool_calls": True,
+    "store": False,
+    "logit_bias": {},
+    "stop": [],
+    "metadata": {},
+    "tools": [],
+}
+"""Values that ask for nothing: leaving them out needs no report."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """`body` is ours to change at its top level only; everything below it is the caller's until it is copied."""
+
+    request: ChatRequest
+    model: str
+    quirks: Quirks
+    body: JsonObject
+    ignored: list[str] = field(default_factory=list[str])
+
+    def take(self, name: str) -> Json:
+        """Remove a field and give its value, None where it is not there."""
+        return self.body.pop(name, None)
+
+    def leave_out(self, name: str) -> None:
+        """Remove a field and report it, unless it asked for nothing."""
+        if name in self.body and self.body.pop(name) != NEUTRAL.get(name, self):
+            self.ignored.append(name)
+
+
+def rule_for(model: str, quirks: Quirks) -> ModelRule:
+    """What holds for that model: the first rule that matches, or one that changes nothing."""
+    name = model.lower()
+    return next((rule for rule in quirks.models if _compiled(rule.pattern).search(name)), _NO_RULE)
+
+
+_NO_RULE = ModelRule("")
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> Pattern[str]:
+    return compile(pattern)

@@ -1,0 +1,175 @@
+"""A provider's failure, classified once: from a reply outside 2xx, or from an error inside a 200 or a stream.
+
+Sources: bodies recorded from each provider up to 2026-07; https://platform.openai.com/docs/guides/error-codes;
+https://openrouter.ai/docs/api-reference/errors; https://console.groq.com/docs/errors; https://docs.x.ai/docs/key-information/debugging
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.errors import (
+    ContentPolicyViolation,
+    ContextLengthExceeded,
+    ProviderAuth,
+    ProviderBadRequest,
+    ProviderFailed,
+    ProviderModelNotFound,
+    ProviderOverloaded,
+    ProviderRateLimited,
+    ProviderTimeout,
+    UpstreamError,
+)
+from tidegate.providers.dialect.delays import delay
+from tidegate.providers.dialect.said import Said, read, scrub
+
+_CONTEXT_CODES = frozenset(
+    {
+        "context_length_exceeded",
+        "too_many_prompt_tokens",
+        "too_many_tokens",
+        "exceed_context_size_error",
+        "string_above_max_length",
+        "1261",  # Z.ai: prompt exceeds max length
+    }
+)
+_CONTEXT = re.compile(
+    r"maximum context length|context window|context length|max(imum)? prompt length|prompt is too long|prompt too long"
+    r"|input tokens exceeded|input is too long|input token count .* exceeds|exceeds? the available context size"
+    r"|too large for model|range of input length|total length of all messages is too long|prompt exceeds max"
+    r"|reduce the length of (the|your) (messages|prompt|input)|`inputs` tokens \+ `max_new_tokens`"
+    r"|too many tokens: size limit",
+    re.I,
+)
+_POLICY_CODES = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "moderation_blocked",
+        "responsibleaipolicyviolation",
+        "data_inspection_failed",
+        "datainspectionfailed",
+        "1301",  # Z.ai: unsafe or sensitive content
+    }
+)
+_POLICY = re.compile(
+    r"content management policy|content policy|flagged as potentially violating|requires moderation|input was flagged"
+    r"|content exists risk|violates our usage|fails? safety check|inappropriate content|sensitive content",
+    re.I,
+)
+_KEY = re.compile(
+    r"(incorrect|invalid|expired|revoked|missing|wrong)\b.{0,24}\bapi[ _-]?key|api[ _-]?key\b.{0,12}not valid", re.I
+)
+_MODEL = re.compile(
+    r"\b(model|deployment|engine)\b.{0,160}(not found|does not exist|not exist|unknown|no longer)", re.I | re.S
+)
+_MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "unknown_model", "invalid_model", "not_found_error"})
+_NO_ACCESS_CODES = frozenset({"insufficient_quota", "insufficient_balance", "invalid_api_key", "authentication_error"})
+_BUSY = re.compile(r"overloaded|at capacity|no capacity|temporarily unavailable|server is busy|engine.{0,20}busy", re.I)
+_BUSY_CODES = frozenset({"overloaded_error", "engine_overloaded_error", "capacity_exceeded", "service_unavailable"})
+_REFUSED_CODES = frozenset({"invalid_request_error", "badrequesterror", "bad_request"})
+_LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "rate_limit_reached_error", "ratelimitreached"})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is known of a failure; `status` is the HTTP status, or the one that an error inside a 200 stands for."""
+
+    provider: str
+    status: int
+    said: Said
+    headers: Mapping[str, str]
+
+
+def from_reply(provider: str, status: int, headers: Mapping[str, str], body: Json | str) -> UpstreamError:
+    """The error that a reply outside 2xx stands for, or one inside 2xx whose body is an error."""
+    said = read(body)
+    if 200 <= status < 300:
+        status = _status(said)
+    return _error(Failure(provider, status, said, headers))
+
+
+def from_event(provider: str, body: Json) -> UpstreamError:
+    """The error that an event of a stream stands for."""
+    return from_reply(provider, 200, {}, body)
+
+
+def is_error(body: JsonObject) -> bool:
+    """Whether a body that came with a 200 is a failure all the same."""
+    if body.get("error"):
+        return True
+    if "choices" in body:
+        return False
+    return body.get("object") == "error" or body.get("type") == "error" or "detail" in body or "error_code" in body
+
+
+def _status(said: Said) -> int:
+    if said.status is not None and 300 <= said.status < 600:
+        return said.status
+    words = said.words
+    if words & _LIMIT_CODES:
+        return 429
+    if words & _BUSY_CODES:
+        return 503
+    if words & {"invalid_api_key", "authentication_error", "permission_error"}:
+        return 401
+    if words & (_REFUSED_CODES | _CONTEXT_CODES | _POLICY_CODES):
+        return 400
+    return 502
+
+
+def _error(failure: Failure) -> UpstreamError:
+    kind = _kind(failure.status, failure.said)
+    said = failure.said
+    message = _message(kind, failure)
+    wait = None
+    if failure.status in (429, 503, 529) or kind in (ProviderRateLimited, ProviderOverloaded):
+        wait = delay(failure.headers, said.message, said.metadata)
+    return kind(
+        message,
+        param=said.param if issubclass(kind, ProviderBadRequest) else None,
+        retry_after_seconds=wait,
+        upstream_status=failure.status,
+        native_code=said.code or said.type,
+    )
+
+
+def _message(kind: type[UpstreamError], failure: Failure) -> str:
+    if kind is ProviderAuth:  # the provider's own words may hold a part of the key
+        return f"{failure.provider} refused the gateway's credentials or account (HTTP {failure.status})."
+    if failure.said.message:
+        return scrub(failure.said.message)
+    return f"{failure.provider} answered with HTTP {failure.status} and no message."
+
+
+def _kind(status: int, said: Said) -> type[UpstreamError]:
+    words, message = said.words, said.message
+    if status in (400, 403, 413, 422) or status >= 500:
+        if words & _CONTEXT_CODES or (status != 403 and _CONTEXT.search(message)):
+            return ContextLengthExceeded
+        if words & _POLICY_CODES or (status < 500 and _POLICY.search(message)):
+            return ContentPolicyViolation
+    if status == 404 or (400 <= status < 500 and words & _MODEL_CODES and status != 429):
+        return ProviderModelNotFound
+    match status:
+        case 401 | 402 | 403 | 407:
+            return ProviderAuth
+        case 408 | 504 | 524:
+            return ProviderTimeout
+        case 429:
+            return ProviderRateLimited
+        case 498 | 503 | 529:
+            return ProviderOverloaded
+        case _ if 400 <= status < 500:
+            return _refusal(said)
+        case _:
+            return ProviderOverloaded if words & _BUSY_CODES or _BUSY.search(message) else ProviderFailed
+
+
+def _refusal(said: Said) -> type[UpstreamError]:
+    if said.words & _NO_ACCESS_CODES or _KEY.search(said.message):
+        return ProviderAuth
+    if _MODEL.search(said.message) and said.param in (None, "model"):
+        return ProviderModelNotFound
+    return ProviderBadRequest

@@ -1,0 +1,130 @@
+"""Messages as strict upstreams accept them: without what clients replay of earlier replies.
+
+Sources: what the official SDKs send back (`parsed`, `tool_calls[].index`, `function.parsed_arguments`, null `audio`),
+and the reasoning that https://api-docs.deepseek.com/guides/thinking_mode, https://openrouter.ai/docs/use-cases/reasoning-tokens
+and https://docs.mistral.ai/capabilities/reasoning want back.
+"""
+
+from hashlib import sha256
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.errors import InvalidRequest
+from tidegate.providers.dialect.draft import Draft
+from tidegate.providers.dialect.quirks import Quirks
+
+_REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
+_REPLAYED = frozenset({"parsed", "annotations", "images", "provider_specific_fields", "thinking_blocks"})
+_OURS = frozenset({"document", "video_url"})
+
+
+def write(draft: Draft) -> None:
+    match draft.body.get("messages"):
+        case list(messages):
+            draft.body["messages"] = [_message(draft, message, f"messages[{i}]") for i, message in enumerate(messages)]
+        case _:
+            raise InvalidRequest("`messages` must be a list.", param="messages")
+
+
+def _message(draft: Draft, raw: Json, path: str) -> Json:
+    if not isinstance(raw, dict):
+        raise InvalidRequest("A message must be an object.", param=path)
+    role = raw.get("role")
+    message: JsonObject = {name: value for name, value in raw.items() if value is not None}
+    if role == "assistant":
+        _clean_assistant(message, draft.quirks)
+        if "content" in raw:
+            message.setdefault("content", None)
+    elif role == "developer" and not draft.quirks.developer_role:
+        message["role"] = "system"
+    if not draft.quirks.message_names and role not in ("tool", "function") and message.pop("name", None):
+        draft.ignored.append(f"{path}.name")
+    if isinstance(message.get("content"), list):
+        _check_media(message["content"], draft.quirks, path)
+    length = draft.quirks.tool_id_length
+    if length is not None and "tool_call_id" in message:
+        message["tool_call_id"] = _fitting(message["tool_call_id"], length)
+    return message
+
+
+def _clean_assistant(message: JsonObject, quirks: Quirks) -> None:
+    reasoning = {name: message.pop(name) for name in _REASONING if name in message}
+    for name in _REPLAYED:
+        message.pop(name, None)
+    match message.get("audio"):
+        case {"id": str(name)}:
+            message["audio"] = {"id": name}  # the only field that goes back
+        case _:
+            message.pop("audio", None)
+    calls = message.pop("tool_calls", None)
+    if isinstance(calls, list) and calls:
+        message["tool_calls"] = [_call(call, quirks.tool_id_length) for call in calls]
+    _replay(message, reasoning, quirks)
+
+
+def _call(raw: Json, length: int | None) -> Json:
+    if not isinstance(raw, dict):
+        return raw
+    call: JsonObject = {name: value for name, value in raw.items() if name != "index" and value is not None}
+    match call.get("function"):
+        case dict(function):
+            call["function"] = {
+                "name": function.get("name"),
+                "arguments": function.get("arguments") or "{}",
+                **{k: v for k, v in function.items() if k not in ("name", "arguments", "parsed_arguments")},
+            }
+            call.setdefault("type", "function")
+        case _:
+            pass
+    if length is not None and "id" in call:
+        call["id"] = _fitting(call["id"], length)
+    return call
+
+
+def _fitting(given: Json, length: int) -> Json:
+    """An id that the provider accepts, the same for the same id; Mistral takes nine letters and digits."""
+    if not isinstance(given, str) or (len(given) == length and given.isascii() and given.isalnum()):
+        return given
+    return sha256(given.encode()).hexdigest()[:length]
+
+
+def _replay(message: JsonObject, reasoning: JsonObject, quirks: Quirks) -> None:
+    """Give the provider its reasoning back under the names that it knows; others would refuse it, so they get none."""
+    text = reasoning.get("reasoning") or reasoning.get("reasoning_content")
+    for name in quirks.replays:
+        match name:
+            case "reasoning" | "reasoning_content":
+                if isinstance(text, str) and text:
+                    message[name] = text
+            case "reasoning_details":
+                if reasoning.get("reasoning_details"):
+                    message[name] = reasoning["reasoning_details"]
+            case "thinking_parts":
+                if isinstance(text, str) and text:
+                    message["content"] = [_thinking(text), *_parts(message.get("content"))]
+
+
+def _thinking(text: str) -> JsonObject:
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+
+
+def _parts(content: Json) -> list[Json]:
+    match content:
+        case str(text) if text:
+            return [{"type": "text", "text": text}]
+        case list(parts):
+            return parts
+        case _:
+            return []
+
+
+def _check_media(parts: Json, quirks: Quirks, path: str) -> None:
+    if not isinstance(parts, list):
+        return
+    for i, part in enumerate(parts):
+        match part:
+            case {"type": str(kind)} if kind in _OURS and kind not in quirks.media:
+                raise InvalidRequest(
+                    f"This provider takes no content parts of type {kind!r}.", param=f"{path}.content[{i}]"
+                )
+            case _:
+                pass

@@ -1,0 +1,89 @@
+"""By what a provider's OpenAI dialect differs from OpenAI's, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+LimitField = Literal["max_tokens", "max_completion_tokens"]
+
+ReasoningWay = Literal[
+    "effort",  # reasoning_effort: "high"
+    "object",  # reasoning: {effort | max_tokens, enabled, exclude}, OpenRouter's
+    "thinking",  # thinking: {type: enabled | disabled}, with reasoning_effort where an effort was asked for
+    "budget",  # thinking: {type: enabled, budget_tokens}, Anthropic's
+    "enable_thinking",  # enable_thinking: true, thinking_budget: 1024, Qwen's
+    "template",  # chat_template_kwargs: {enable_thinking: true}, vLLM's and SGLang's
+    "as_sent",  # the caller's own fields pass through
+    "none",
+]
+
+SearchWay = Literal[
+    "options",  # web_search_options: {...}, OpenAI's
+    "server_tool",  # tools: [{type: openrouter:web_search, parameters: {...}}]
+    "browser_tool",  # tools: [{type: browser_search}], Groq's
+    "search_tool",  # tools: [{type: web_search, web_search: {...}}], Z.ai's
+    "enable_search",  # enable_search: true, Qwen's
+    "always",  # the model searches without being asked; options pass through
+    "as_sent",  # the caller's own fields pass through
+    "none",
+]
+
+ReplayWay = Literal["reasoning", "reasoning_content", "reasoning_details", "thinking_parts"]
+
+StructuredWay = Literal["response_format", "as_sent"]
+
+_NO_RENAMES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRule:
+    """What holds for the models whose names match `pattern`, a regular expression searched for in lower case.
+
+    `unsupported` adds to the provider's own; with `while_reasoning` it holds only when the call asks for reasoning.
+    None leaves the provider's own value.
+    """
+
+    pattern: str
+    unsupported: frozenset[str] = frozenset()
+    while_reasoning: bool = False
+    limit_field: LimitField | None = None
+    reasoning: ReasoningWay | None = None
+    efforts: tuple[str, ...] | None = None
+    web_search: SearchWay | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """The defaults are a careful server of the dialect: current OpenAI fields, nothing that only OpenAI sells.
+
+    `unsupported`  top-level fields that are left out and reported, unless they carry their neutral value
+    `renames`      top-level fields that go out under another name
+    `limit_field`  the one name that the provider knows for the most tokens to generate; None: as sent
+    `stream_usage` `stream_options.include_usage` is accepted
+    `developer_role`, `message_names`, `tool_id_length`: what messages may hold
+    `media`        content parts beyond OpenAI's own that the provider takes
+    `tool_choice_required`, `tool_choice_named`: how a forced tool call is spelt, and whether one can be named
+    `efforts`      the reasoning efforts that the provider knows, weakest first; empty: any, it answers for itself
+    `replays`      the names under which reasoning of earlier turns goes back
+    `think_tags`   the content of a reply may begin with <think>…</think>
+    `models`       the first rule whose pattern matches wins
+    """
+
+    unsupported: frozenset[str] = frozenset()
+    renames: Mapping[str, str] = field(default_factory=lambda: _NO_RENAMES)
+    limit_field: LimitField | None = None
+    stream_usage: bool = True
+    developer_role: bool = False
+    message_names: bool = True
+    tool_id_length: int | None = None
+    media: frozenset[str] = frozenset()
+    tool_choice_required: str = "required"
+    tool_choice_named: bool = True
+    reasoning: ReasoningWay = "effort"
+    efforts: tuple[str, ...] = ()
+    replays: tuple[ReplayWay, ...] = ()
+    web_search: SearchWay = "none"
+    structured_outputs: StructuredWay = "response_format"
+    think_tags: bool = False
+    models: tuple[ModelRule, ...] = ()

@@ -1,0 +1,86 @@
+"""A request in the dialect of one provider, out of the caller's own body.
+
+Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and what each provider's row cites.
+"""
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.chat.request import GATEWAY_FIELDS, ChatRequest
+from tidegate.providers.dialect import asking, messages, tools
+from tidegate.providers.dialect.draft import Draft, rule_for
+from tidegate.providers.dialect.quirks import ModelRule, Quirks
+
+
+def build(request: ChatRequest, model: str, quirks: Quirks) -> tuple[JsonObject, tuple[str, ...]]:
+    """The body to send, and the paths of what it leaves out. Raises `InvalidRequest` for what cannot be said."""
+    body: JsonObject = {
+        name: value for name, value in request.body.items() if value is not None and name not in GATEWAY_FIELDS
+    }
+    draft = Draft(request, model, quirks, body)
+    rule = rule_for(model, quirks)
+    body["model"] = model
+    messages.write(draft)
+    _write_limit(draft, rule)
+    _write_structure(draft)
+    tools.write(draft, rule)
+    _leave_out(draft, rule)  # before reasoning: it reads what the caller wished
+    asking.write(draft, rule)
+    _rename(draft)
+    _write_stream(draft)
+    return body, tuple(draft.ignored)
+
+
+def _write_limit(draft: Draft, rule: ModelRule) -> None:
+    name = rule.limit_field or draft.quirks.limit_field
+    newer, older = draft.take("max_completion_tokens"), draft.take("max_tokens")
+    if newer is not None:
+        draft.body[name or "max_completion_tokens"] = newer
+    elif older is not None:
+        draft.body[name or "max_tokens"] = older
+
+
+def _leave_out(draft: Draft, rule: ModelRule) -> None:
+    for name in sorted(draft.quirks.unsupported):
+        draft.leave_out(name)
+    wish = draft.request.reasoning
+    reasons = wish is not None and wish.enabled
+    if reasons or not rule.while_reasoning:
+        for name in sorted(rule.unsupported):
+            draft.leave_out(name)
+
+
+def _write_structure(draft: Draft) -> None:
+    """`structured_outputs`: a boolean is the schema's `strict`; vLLM's object has a schema under `json`."""
+    if draft.quirks.structured_outputs == "as_sent":
+        return
+    match draft.take("structured_outputs"), draft.body.get("response_format"):
+        case None, _:
+            pass
+        case bool(strict), {"type": "json_schema", "json_schema": dict(schema)} as wanted:
+            draft.body["response_format"] = {**wanted, "json_schema": {**schema, "strict": strict}}
+        case {"json": dict(schema), **rest}, None:
+            named: JsonObject = {"name": "response", "schema": schema}
+            draft.body["response_format"] = {"type": "json_schema", "json_schema": named}
+            draft.ignored.extend(f"structured_outputs.{name}" for name in rest)
+        case True | {}, _:
+            draft.ignored.append("structured_outputs")
+        case _:
+            pass
+
+
+def _rename(draft: Draft) -> None:
+    for name, other in draft.quirks.renames.items():
+        value = draft.take(name)
+        if value is not None:
+            draft.body[other] = value
+
+
+def _write_stream(draft: Draft) -> None:
+    """Usage is always asked for: the gateway meters it, whether the caller wants to see it or not."""
+    if not draft.request.stream:
+        draft.take("stream_options")
+        if draft.body.get("stream") is False:
+            del draft.body["stream"]
+        return
+    options: Json = draft.take("stream_options")
+    if draft.quirks.stream_usage:
+        draft.body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}

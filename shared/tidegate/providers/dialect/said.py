@@ -1,0 +1,121 @@
+"""What the body of a failure says, whichever of a dozen shapes it has.
+
+Shapes recorded: {error: {message, type, code, param}}; {error: text, code} (xAI); {detail} (Mistral, FastAPI);
+{message, type, code, param} (Cerebras, Cohere); {error_code, message} (Databricks); [{error}] (Gemini); HTML; nothing.
+"""
+
+import re
+from dataclasses import dataclass
+
+import msgspec
+
+from tidegate.chat.json import Json, JsonObject, decode
+
+MAX_MESSAGE = 2000
+
+_KEYS = re.compile(
+    r"\b(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|csk|fw|r8|key|tgp_v1|dapi|AIza|AKIA|ASIA|ya29|eyJ)[-_.]?[A-Za-z0-9*._-]{12,}"
+    r"|(?<=[Bb]earer )\S+|(?<=[Kk]ey provided: )\S+|(?<=[Aa]pi [Kk]ey: )\S+|\b[A-Za-z0-9_-]{2,12}\*{3,}[A-Za-z0-9_-]*",
+    re.ASCII,
+)
+_TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]{0,2000}>", re.I | re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """`words` are the codes and types in lower case, for comparing; `metadata` is OpenRouter's."""
+
+    message: str
+    code: str | None = None
+    type: str | None = None
+    param: str | None = None
+    status: int | None = None
+    metadata: Json = None
+    words: frozenset[str] = frozenset()
+
+
+def read(body: Json | str) -> Said:
+    """What the body says. Never fails: a body of no known shape says nothing."""
+    match body:
+        case str(text):
+            return Said(_plain(text))
+        case [dict(first), *_]:
+            return read(first)
+        case {"error": {"message": _} as error}:
+            return _error(error)
+        case {"error": dict(error)}:
+            return _error({**error, "message": error.get("detail") or error.get("code")})
+        case {"error": str(text)}:
+            return _error({**body, "message": body.get("message") or text, "type": body.get("error_type")})
+        case {"detail": detail} | {"details": detail} | {"errors": detail}:
+            return _error({**body, "message": _sentence(detail)})
+        case dict():
+            return _error(body)
+        case _:
+            return Said("")
+
+
+def scrub(message: str) -> str:
+    """`message` without anything that looks like a key."""
+    return _KEYS.sub("[redacted]", message)[:MAX_MESSAGE]
+
+
+def _error(error: JsonObject) -> Said:
+    code, kind, status = error.get("code"), error.get("type") or error.get("error_type"), error.get("status_code")
+    words = [code, kind, error.get("status"), error.get("error_code")]
+    match error.get("innererror"):  # Azure
+        case {"code": inner}:
+            words.append(inner)
+        case _:
+            pass
+    number = next((n for n in (status, code) if isinstance(n, int) or (isinstance(n, str) and n.isdecimal())), None)
+    metadata = error.get("metadata")
+    param = error.get("param")
+    return Said(
+        message=_with_cause(_sentence(error.get("message")), metadata),
+        code=_text(code) or _text(error.get("error_code")),
+        type=_text(kind) or _text(error.get("status")),
+        param=param if isinstance(param, str) and param else None,
+        status=int(str(number)) if number is not None and len(str(number)) == 3 else None,
+        metadata=metadata,
+        words=frozenset(str(word).lower() for word in words if word is not None),
+    )
+
+
+def _with_cause(message: str, metadata: Json) -> str:
+    """OpenRouter says "Provider returned error" and keeps the provider's own words in `metadata.raw`."""
+    match metadata:
+        case {"raw": str(raw)} if raw.strip():
+            try:
+                cause = read(decode(raw)).message
+            except (msgspec.DecodeError, RecursionError):
+                cause = ""
+            return f"{message}: {cause or _plain(raw)}"
+        case _:
+            return message
+
+
+def _sentence(value: Json) -> str:
+    """One line out of a message that is a text, an object, or FastAPI's list of {loc, msg}."""
+    match value:
+        case str(text):
+            return text
+        case {"msg": str(text), "loc": list(path)}:
+            return f"{'.'.join(str(step) for step in path)}: {text}"
+        case {"message": inner} | {"detail": inner} | {"msg": inner}:
+            return _sentence(inner)
+        case list(items):
+            return "; ".join(filter(None, (_sentence(item) for item in items)))
+        case _:
+            return ""
+
+
+def _plain(text: str) -> str:
+    """The words of a page: HTML error pages of proxies carry a status line and little else."""
+    if "<" in text:
+        text = _TAGS.sub(" ", text[:20_000])
+    return " ".join(text.split())[:300]
+
+
+def _text(value: Json) -> str | None:
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None

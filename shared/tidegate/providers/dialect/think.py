@@ -1,0 +1,71 @@
+"""`<think>…</think>` at the start of a content, as hosts of open models leave it there: reasoning, not answer.
+
+Source: https://huggingface.co/deepseek-ai/DeepSeek-R1 (the model's template), and replies recorded from Together
+and Groq.
+"""
+
+from tidegate.chat.json import JsonObject
+
+OPEN, CLOSE = "<think>", "</think>"
+
+
+def unfold(message: JsonObject) -> None:
+    """Move a leading thought of a whole message into `reasoning`, in place."""
+    content = message.get("content")
+    if not isinstance(content, str) or message.get("reasoning") or message.get("reasoning_content"):
+        return
+    start = content.lstrip()
+    if start.startswith(OPEN):
+        thought, _, answer = start.removeprefix(OPEN).partition(CLOSE)
+        message["content"] = answer.lstrip()
+        message["reasoning"] = thought.strip("\n")
+
+
+class Splitter:
+    """The same for a content that comes in pieces; what may yet be a part of a tag is kept back."""
+
+    __slots__ = ("_held", "_place")
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._place = "start"
+
+    @property
+    def done(self) -> bool:
+        return self._place == "answer"
+
+    def feed(self, piece: str) -> tuple[str, str]:
+        """The thought and the answer that `piece` makes certain."""
+        text = self._held + piece
+        self._held = ""
+        thought = ""
+        if self._place == "start":
+            bare = text.lstrip()
+            if bare.startswith(OPEN):
+                self._place, text = "thinking", bare.removeprefix(OPEN)
+            elif OPEN.startswith(bare):
+                self._held = text
+                return "", ""
+            else:
+                self._place = "answer"
+        if self._place == "thinking":
+            thought, text = self._think(text)
+        if self._place == "gap":
+            text = text.lstrip()
+            if text:
+                self._place = "answer"
+        return thought, text
+
+    def _think(self, text: str) -> tuple[str, str]:
+        thought, closed, answer = text.partition(CLOSE)
+        if closed:
+            self._place = "gap"
+            return thought, answer
+        keep = next((n for n in range(min(len(CLOSE) - 1, len(text)), 0, -1) if text.endswith(CLOSE[:n])), 0)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep], ""
+
+    def end(self) -> tuple[str, str]:
+        """What was kept back, at the end of the content."""
+        held, self._held = self._held, ""
+        return (held, "") if self._place == "thinking" else ("", held)

@@ -1,0 +1,75 @@
+"""Token counts of a reply, in OpenAI's terms.
+
+Source: bodies recorded from each provider up to 2026-07, and https://platform.openai.com/docs/api-reference/chat/object.
+"""
+
+from tidegate.chat.completion import Usage
+from tidegate.chat.json import Json, JsonObject
+from tidegate.errors import ProviderMalformed
+
+_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
+_OURS = frozenset({"words_used", "words_details", "estimated"})
+_TOKENS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens"})
+
+
+def normalise(raw: Json) -> Usage:
+    """What the provider counted; its own prices stay under `provider_…`, since `cost` is the gateway's.
+
+    Raises `ProviderMalformed` for counts that are no numbers.
+    """
+    if not isinstance(raw, dict):
+        raise ProviderMalformed("The provider's usage is not an object.")
+    prompt = _count(raw, "prompt_tokens", "input_tokens")
+    completion = _count(raw, "completion_tokens", "output_tokens")
+    total = _count(raw, "total_tokens")
+    read = _details(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
+    written = _details(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
+    reasoning = written.get("reasoning_tokens")
+    # xAI and Gemini count reasoning beside the completion; OpenAI counts it inside.
+    if isinstance(reasoning, int) and reasoning > 0 and total == prompt + completion + reasoning:
+        completion += reasoning
+    if not read.get("cached_tokens"):
+        cached = next((value for name in _CACHED if isinstance(value := raw.get(name), int) and value > 0), None)
+        if cached is not None:
+            read["cached_tokens"] = cached
+    usage: Usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": max(total, prompt + completion),
+    }
+    if read:
+        usage["prompt_tokens_details"] = read
+    if written:
+        usage["completion_tokens_details"] = written
+    return _with_rest(usage, raw)
+
+
+def _with_rest(usage: Usage, raw: JsonObject) -> Usage:
+    rest: JsonObject = {}
+    for name, value in raw.items():
+        if value is None or name in _TOKENS or name.endswith("_tokens_details"):
+            continue
+        rest[f"provider_{name}" if "cost" in name or name in _OURS else name] = value
+    return {**rest, **usage}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+
+
+def _count(raw: JsonObject, *names: str) -> int:
+    for name in names:
+        match raw.get(name):
+            case bool():
+                break
+            case int(count):
+                return count
+            case float(count) if count.is_integer():
+                return int(count)
+            case None:
+                continue
+            case _:
+                break
+    else:
+        return 0
+    raise ProviderMalformed(f"The provider's usage has a {names[0]} that is not a count.")
+
+
+def _details(raw: Json) -> JsonObject:
+    return {name: value for name, value in raw.items() if value is not None} if isinstance(raw, dict) else {}

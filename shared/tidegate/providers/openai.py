@@ -1,0 +1,50 @@
+"""A provider that speaks OpenAI's dialect, with the quirks of its row.
+
+Source: https://platform.openai.com/docs/api-reference/chat (2026).
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json, encode
+from tidegate.domain.call import Call
+from tidegate.domain.model import Deployment
+from tidegate.errors import UpstreamError
+from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
+from tidegate.providers.dialect import completion, failure, request, stream
+from tidegate.providers.row import Row
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAI:
+    """The provider of one row."""
+
+    row: Row
+
+    @property
+    def name(self) -> str:
+        return self.row.name
+
+    @property
+    def framing(self) -> Framing:
+        return "sse"
+
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        body, ignored = request.build(call.request, deployment.model, self.row.quirks)
+        url = f"{deployment.base_url.rstrip('/')}/chat/completions"
+        return UpstreamRequest(url=url, body=encode(body), auth=self.row.auth, ignored=ignored)
+
+    def parse_completion(self, body: Json) -> Completion:
+        return completion.parse(self.row.name, self.row.quirks, body)
+
+    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+        return stream.parse(self.row.name, self.row.quirks, events)
+
+    def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
+        return failure.from_reply(self.row.name, status, headers, body)
+
+
+def provider(row: Row) -> OpenAI:
+    """The provider of that row."""
+    return OpenAI(row)
