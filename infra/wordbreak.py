@@ -1,0 +1,75 @@
+"""Write `shared/tidegate/domain/wordbreak.py`. Run it at development time, from the root: `python infra/wordbreak.py`.
+
+The properties come from uniseg (https://pypi.org/project/uniseg/, MIT; in the dependency group `test`), which carries
+the Unicode Character Database: Word_Break, Alphabetic, Extended_Pictographic. Only whether a character without letters
+is a number is asked of Python's own `unicodedata`, which may be some versions older.
+"""
+
+import sys
+import unicodedata
+from itertools import groupby
+from pathlib import Path
+from textwrap import wrap
+
+# uniseg is annotated, but does not say so with a py.typed.
+from uniseg import unidata_version  # pyright: ignore[reportMissingTypeStubs]
+from uniseg.derived import alphabetic  # pyright: ignore[reportMissingTypeStubs]
+from uniseg.emoji import extended_pictographic  # pyright: ignore[reportMissingTypeStubs]
+from uniseg.wordbreak import word_break  # pyright: ignore[reportMissingTypeStubs]
+
+TABLE = Path(__file__).parent.parent / "shared/tidegate/domain/wordbreak.py"
+
+KINDS = {
+    "ALetter": "A",
+    "Hebrew_Letter": "H",
+    "Numeric": "N",
+    "Katakana": "K",
+    "Other": "O",
+    "ExtendNumLet": "_",
+    "Extend": "X",
+    "Format": "X",
+    "ZWJ": "Z",
+    "MidLetter": ":",
+    "MidNumLet": ".",
+    "MidNum": ",",
+    "Single_Quote": "'",
+    "Double_Quote": '"',
+}
+"""The kind of each Word_Break value; all others part words, and are one kind: `-`."""
+
+HEAD = '''"""What each character does to words; the kinds are explained in `words.py`.
+
+Source: Unicode {version}, Word_Break, Alphabetic and Extended_Pictographic. Generated: `python infra/wordbreak.py`.
+"""
+
+UNICODE_VERSION = "{version}"
+
+RUNS = """
+{runs}
+"""
+"""Runs of one kind: the kind, and the first code point in hexadecimal."""
+'''
+
+
+def kind(character: str) -> str:
+    """One letter for what it does to words; in lower case where it stands among letters and is none itself."""
+    found = KINDS.get(word_break(character).value, "-")
+    if found not in "AHNKO":
+        return found
+    if extended_pictographic(character):
+        # A pictograph that is a letter too, such as ℹ, or one that is not.
+        return "I" if found == "A" and alphabetic(character) else "P"
+    if alphabetic(character) or unicodedata.category(character).startswith("N"):
+        return found
+    return found.lower() if found != "O" else "-"
+
+
+def main() -> None:
+    points = groupby(range(sys.maxunicode + 1), lambda point: kind(chr(point)))
+    runs = [f"{found}{next(run):x}" for found, run in points]
+    TABLE.write_text(HEAD.format(version=unidata_version, runs="\n".join(wrap(" ".join(runs), 120))), encoding="utf-8")
+    print(f"{len(runs)} runs, Unicode {unidata_version}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Words, against uniseg, which implements UAX #29 independently of us."""
+
+import unicodedata
+from time import perf_counter
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from uniseg.derived import alphabetic
+from uniseg.wordbreak import word_break, words
+
+from tidegate.domain.wordbreak import RUNS
+from tidegate.domain.words import count
+
+RUNS_OF_ONE_KIND = RUNS.split()
+KINDS = {
+    kind: [chr(int(run[1:], 16)) for run in RUNS_OF_ONE_KIND if run[0] == kind]
+    for kind in {run[0] for run in RUNS_OF_ONE_KIND}
+}
+SCRIPTS = (
+    "aZéßñ\u0301\u0308", "'’.,:;·_-\"", "019٣५", "жЯї", "αΩ", "عربيـ\u064b", "שלוםא״׳'\"", "हिन्दीक\u093f",
+    "ภาษาไทยำ", "中文漢", "ひらがなー", "カタカナｶﾞ゛", "한국어한", "👩\u200d👧❤\ufe0f🏽ℹⓂ", "🇩🇪🇫", " \t\n\r\u00ad\u200b",
+)  # fmt: skip
+
+mixed = st.lists(st.sampled_from(SCRIPTS).flatmap(lambda script: st.text(script, max_size=6)), max_size=6).map("".join)
+hostile = st.lists(st.sampled_from(sorted(KINDS)).flatmap(lambda kind: st.sampled_from(KINDS[kind]))).map("".join)
+ascii_text = st.text(st.characters(max_codepoint=127)) | st.text("ab1_.,;:'\" -\n")
+
+
+def is_letter_or_number(character: str) -> bool:
+    if word_break(character).value in ("Extend", "Format", "ZWJ", "ExtendNumLet"):
+        return False
+    return alphabetic(character) or unicodedata.category(character).startswith("N")
+
+
+def counted(text: str) -> int:
+    return sum(any(map(is_letter_or_number, word)) for word in words(text))
+
+
+@settings(max_examples=1000)
+@given(st.text() | mixed | hostile | ascii_text)
+@example("ײַ'\u200d🅰ℹ")
+@example("a\r\n\u0308b")
+def test_the_count_is_that_of_the_annex(text: str) -> None:
+    assert count(text) == counted(text)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_run_of_the_table_counts_as_in_the_annex(kind: str) -> None:
+    around = ("{0}", "a{0}a", "1{0}1", "א{0}א", "カ{0}カ", "_{0}_", "a\u200d{0}a", "a{0}\u200dℹ", "漢{0}漢")
+    texts = [pattern.format(character) for character in KINDS[kind] for pattern in around]
+    assert [text for text in texts if count(text) != counted(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("", 0),
+        ("Write a tagline for an AI content platform.", 8),
+        ("can't won’t l'été", 3),
+        ("It costs 3.14 or 1,000.5 dollars.", 6),
+        ("one_two __ three", 2),
+        ("state-of-the-art", 4),
+        ("e\u0301te\u0301", 1),
+        ("Привет, мир!", 2),
+        ("γειά σου Κόσμε", 3),
+        ("صباح الخير", 2),
+        ('צה"ל ארה״ב', 2),
+        ("हिन्दी में", 2),
+        ("你好世界", 4),
+        ("カタカナ ひらがな", 5),
+        ("한국어 단어", 2),
+        ("👩‍👩‍👧 🇩🇪 ❤️ !", 0),
+        ("snow 👍🏽 day", 2),
+    ],
+)
+def test_words_are_counted_in_every_script(text: str, number: int) -> None:
+    assert count(text) == number
+
+
+@pytest.mark.parametrize("text", ["a.", "1,", "_", "'", "e\u0301", "\u200d\u0301", "👩\u200d", 'א"', "_\u0301", "a b "])
+def test_the_time_is_linear(text: str) -> None:
+    def seconds(repeats: int) -> float:
+        started = perf_counter()
+        count(text * repeats)
+        return perf_counter() - started
+
+    seconds(1_000)
+    # Ten times the text would take a hundred times as long, were it quadratic.
+    assert min(seconds(100_000) for _ in range(3)) < 40 * max(min(seconds(10_000) for _ in range(3)), 1e-4)
