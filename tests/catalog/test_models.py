@@ -69,15 +69,14 @@ def test_every_row_is_where_the_source_leads_its_name() -> None:
 
 
 def test_every_name_that_the_source_gives_a_model_leads_to_its_row() -> None:
-    strayed: list[tuple[str, str]] = []
-    for origin in GENERATOR["origins"]():
-        for model in origin.provider.models:
-            row = f"{origin.name}/{GENERATOR['own_name'](model)}{origin.suffix}"
-            names = [model.id, *(clause[1:] for clause in GENERATOR["clauses"](model.match, "") if clause[0] in "=^")]
-            for name in names if row in CATALOG.ids() else ():
-                if origin.provider.find_model(name) is model and found(f"{origin.name}/{name}{origin.suffix}") != row:
-                    strayed.append((f"{origin.name}/{name}", row))
-    assert strayed == []
+    names = [
+        (f"{origin.name}/{name}{origin.suffix}", f"{origin.name}/{GENERATOR['own_name'](model)}{origin.suffix}")
+        for origin in GENERATOR["origins"]()
+        for model in origin.provider.models
+        for name in (model.id, *(clause[1:] for clause in GENERATOR["clauses"](model.match, "") if clause[0] in "=^"))
+        if origin.provider.find_model(name) is model
+    ]
+    assert [(name, row) for name, row in names if row in CATALOG.ids() and found(name) != row] == []
 
 
 @pytest.mark.parametrize(
