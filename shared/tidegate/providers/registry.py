@@ -8,34 +8,32 @@ from types import MappingProxyType
 from tidegate.errors import ConfigurationError
 from tidegate.providers.base import Provider
 from tidegate.providers.compatible import ROWS
-from tidegate.providers.row import Row
+from tidegate.providers.row import Row, setting
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """A provider that could be configured. `base_url` None: there is no default, `base_url_setting` must be set.
 
-    `key_setting` is None where no key is needed; the key of such a provider is still sent when its `key_setting` of the
-    usual form is set.
+    `key_setting` None: it takes no key of that kind. `needs_key` False: a key is sent when it is set.
     """
 
     name: str
     base_url: str | None
-    key_setting: str | None
     base_url_setting: str
-
-
-def setting(name: str, suffix: str) -> str:
-    """The name of a provider's setting: "my-host" and "API_KEY" make "MY_HOST_API_KEY"."""
-    return f"{name}_{suffix}".upper().replace("-", "_").replace(".", "_")
+    key_setting: str | None
+    needs_key: bool = True
 
 
 _NATIVE = {
-    "anthropic": Known("anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
-    "azure": Known("azure", None, "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_BASE_URL"),
-    "bedrock": Known("bedrock", None, None, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
-    "cohere": Known("cohere", "https://api.cohere.com", "COHERE_API_KEY", "COHERE_BASE_URL"),
-    "gemini": Known("gemini", "https://generativelanguage.googleapis.com", "GEMINI_API_KEY", "GEMINI_BASE_URL"),
+    known.name: known
+    for known in (
+        Known("anthropic", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
+        Known("azure", None, "AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY"),
+        Known("bedrock", None, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", None, needs_key=False),
+        Known("cohere", "https://api.cohere.com", "COHERE_BASE_URL", "COHERE_API_KEY"),
+        Known("gemini", "https://generativelanguage.googleapis.com", "GEMINI_BASE_URL", "GEMINI_API_KEY"),
+    )
 }
 """Dialects of their own: `tidegate.providers.<name>` has `PROVIDER`."""
 
@@ -74,10 +72,7 @@ class Registry:
 
     def known(self) -> tuple[Known, ...]:
         """Every provider that could be configured, by name. Imports none of them."""
-        rows = {
-            row.name: Known(row.name, row.base_url, row.key, setting(row.name, "BASE_URL"))
-            for row in self._rows.values()
-        }
+        rows = {row.name: _known(row) for row in self._rows.values()}
         return tuple(known for _, known in sorted({**_NATIVE, **rows}.items()))
 
     def load(self, name: str) -> Provider:
@@ -95,3 +90,7 @@ class Registry:
         if name in _NATIVE:
             return import_module(f"tidegate.providers.{name}").PROVIDER
         raise ConfigurationError(f"There is no provider named {name!r}.")
+
+
+def _known(row: Row) -> Known:
+    return Known(row.name, row.base_url, setting(row.name, "BASE_URL"), row.key_setting, row.needs_key)

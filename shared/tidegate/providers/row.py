@@ -10,11 +10,22 @@ from tidegate.providers.dialect.quirks import Quirks
 class Row:
     """`base_url` has the official SDK's meaning (`/chat/completions` is appended); None: the operator must set it.
 
-    `key` is the name of the setting that holds the key, None where none is needed.
+    `key` is the name of the setting that holds the key ("" stands for the usual one, None for a provider without);
+    with `needs_key` False it is sent when it is set.
     """
 
     name: str
     base_url: str | None
-    key: str | None
     quirks: Quirks = field(default_factory=Quirks)
+    key: str | None = ""
+    needs_key: bool = True
     auth: Auth = field(default_factory=KeyAuth)
+
+    @property
+    def key_setting(self) -> str | None:
+        return setting(self.name, "API_KEY") if self.key == "" else self.key
+
+
+def setting(name: str, suffix: str) -> str:
+    """The name of a provider's setting: "my-host" and "API_KEY" make "MY_HOST_API_KEY"."""
+    return f"{name}_{suffix}".upper().replace("-", "_").replace(".", "_")

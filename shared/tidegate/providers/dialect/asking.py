@@ -29,19 +29,18 @@ def write(draft: Draft, rule: ModelRule) -> None:
             _ask_effort(draft, wish, efforts, paths)
         case "object":
             draft.body["reasoning"] = _object(wish)
+        case "switch":
+            draft.body["reasoning"] = {"enabled": wish.enabled}
+            _ask_effort_too(draft, wish, efforts, paths)
         case "thinking":
             draft.body["thinking"] = {"type": "enabled" if wish.enabled else "disabled"}
-            if wish.enabled and (wish.effort or wish.max_tokens):
-                _ask_effort(draft, wish, efforts, paths)
+            _ask_effort_too(draft, wish, efforts, paths)
+        case "neuroa":
+            _ask_neuroa(draft, wish, paths)
         case "budget":
             _ask_budget(draft, wish, paths)
         case "enable_thinking":
-            draft.body["enable_thinking"] = wish.enabled
-            if wish.max_tokens:
-                draft.body["thinking_budget"] = wish.max_tokens
-            elif wish.effort:
-                draft.body["thinking_budget"] = _BUDGETS[wish.effort]
-                paths.report_effort()
+            _ask_tokens(draft, wish, paths)
         case "template":
             _ask_template(draft, wish, efforts, paths)
         case _:
@@ -96,6 +95,11 @@ def _ask_effort(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths: 
         draft.body["reasoning_effort"] = nearest
 
 
+def _ask_effort_too(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths: _Paths) -> None:
+    if wish.enabled and (wish.effort or wish.max_tokens):
+        _ask_effort(draft, wish, efforts, paths)
+
+
 def _effort_for(budget: int | None) -> str:
     if budget is None:
         return "medium"  # switched on without saying how much: OpenAI's and OpenRouter's default
@@ -107,8 +111,13 @@ def _nearest(wanted: str, efforts: tuple[str, ...]) -> str | None:
     known = [effort for effort in efforts if effort != "none"]
     if not efforts or wanted in known:
         return wanted
-    place = _STRENGTH.index(wanted)
-    return min(known, key=lambda e: (abs(_STRENGTH.index(e) - place), -_STRENGTH.index(e)), default=None)
+    place = _place(wanted)
+    return min(known, key=lambda effort: (abs(_place(effort) - place), -_place(effort)), default=None)
+
+
+def _place(effort: str) -> int:
+    """How strong an effort is; a word of the provider's own ("default") stands in the middle."""
+    return _STRENGTH.index(effort if effort in _STRENGTH else "medium")
 
 
 def _object(wish: Reasoning) -> JsonObject:
@@ -126,6 +135,15 @@ def _object(wish: Reasoning) -> JsonObject:
     return asked
 
 
+def _ask_tokens(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
+    draft.body["enable_thinking"] = wish.enabled
+    if wish.max_tokens:
+        draft.body["thinking_budget"] = wish.max_tokens
+    elif wish.effort:
+        draft.body["thinking_budget"] = _BUDGETS[wish.effort]
+        paths.report_effort()
+
+
 def _ask_budget(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
     if not wish.enabled:
         draft.body["thinking"] = {"type": "disabled"}
@@ -136,6 +154,17 @@ def _ask_budget(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
     elif wish.max_tokens and budget != wish.max_tokens:
         paths.report_budget()
     draft.body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _ask_neuroa(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
+    """Both fields are required, even where the caller sent only one."""
+    wanted = wish.effort or _effort_for(wish.max_tokens)
+    nearest = _nearest(wanted, ("low", "medium", "high"))
+    if wish.max_tokens:
+        paths.report_budget()
+    elif wish.effort and nearest != wanted:
+        paths.report_effort()
+    draft.body["thinking"] = {"thinking": wish.enabled, "effort": nearest}
 
 
 def _ask_template(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths: _Paths) -> None:

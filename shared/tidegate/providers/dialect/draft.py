@@ -21,7 +21,7 @@ NEUTRAL: dict[str, Json] = {
     "logit_bias": {},
     "stop": [],
     "metadata": {},
-    "tools": [],
+    "tool_choice": "auto",
 }
 """Values that ask for nothing: leaving them out needs no report."""
 

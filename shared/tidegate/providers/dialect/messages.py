@@ -12,8 +12,8 @@ from tidegate.errors import InvalidRequest
 from tidegate.providers.dialect.draft import Draft
 from tidegate.providers.dialect.quirks import Quirks
 
-_REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
-_REPLAYED = frozenset({"parsed", "annotations", "images", "provider_specific_fields", "thinking_blocks"})
+_REPLAYED = frozenset({"reasoning", "reasoning_content", "reasoning_details", "annotations"})
+_DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_blocks"})
 _OURS = frozenset({"document", "video_url"})
 
 
@@ -47,8 +47,8 @@ def _message(draft: Draft, raw: Json, path: str) -> Json:
 
 
 def _clean_assistant(message: JsonObject, quirks: Quirks) -> None:
-    reasoning = {name: message.pop(name) for name in _REASONING if name in message}
-    for name in _REPLAYED:
+    replayed: JsonObject = {name: message.pop(name) for name in _REPLAYED if name in message}
+    for name in _DROPPED:
         message.pop(name, None)
     match message.get("audio"):
         case {"id": str(name)}:
@@ -58,7 +58,7 @@ def _clean_assistant(message: JsonObject, quirks: Quirks) -> None:
     calls = message.pop("tool_calls", None)
     if isinstance(calls, list) and calls:
         message["tool_calls"] = [_call(call, quirks.tool_id_length) for call in calls]
-    _replay(message, reasoning, quirks)
+    _replay(message, replayed, quirks)
 
 
 def _call(raw: Json, length: int | None) -> Json:
@@ -87,17 +87,17 @@ def _fitting(given: Json, length: int) -> Json:
     return sha256(given.encode()).hexdigest()[:length]
 
 
-def _replay(message: JsonObject, reasoning: JsonObject, quirks: Quirks) -> None:
+def _replay(message: JsonObject, replayed: JsonObject, quirks: Quirks) -> None:
     """Give the provider its reasoning back under the names that it knows; others would refuse it, so they get none."""
-    text = reasoning.get("reasoning") or reasoning.get("reasoning_content")
+    text = replayed.get("reasoning") or replayed.get("reasoning_content")
     for name in quirks.replays:
         match name:
             case "reasoning" | "reasoning_content":
                 if isinstance(text, str) and text:
                     message[name] = text
-            case "reasoning_details":
-                if reasoning.get("reasoning_details"):
-                    message[name] = reasoning["reasoning_details"]
+            case "reasoning_details" | "annotations":
+                if replayed.get(name):
+                    message[name] = replayed[name]
             case "thinking_parts":
                 if isinstance(text, str) and text:
                     message["content"] = [_thinking(text), *_parts(message.get("content"))]

@@ -10,10 +10,12 @@ LimitField = Literal["max_tokens", "max_completion_tokens"]
 ReasoningWay = Literal[
     "effort",  # reasoning_effort: "high"
     "object",  # reasoning: {effort | max_tokens, enabled, exclude}, OpenRouter's
+    "switch",  # reasoning: {enabled}, with reasoning_effort where an effort was asked for, Together's
     "thinking",  # thinking: {type: enabled | disabled}, with reasoning_effort where an effort was asked for
     "budget",  # thinking: {type: enabled, budget_tokens}, Anthropic's
     "enable_thinking",  # enable_thinking: true, thinking_budget: 1024, Qwen's
     "template",  # chat_template_kwargs: {enable_thinking: true}, vLLM's and SGLang's
+    "neuroa",  # thinking: {thinking: true, effort: low | medium | high}
     "as_sent",  # the caller's own fields pass through
     "none",
 ]
@@ -29,24 +31,32 @@ SearchWay = Literal[
     "none",
 ]
 
-ReplayWay = Literal["reasoning", "reasoning_content", "reasoning_details", "thinking_parts"]
+ReplayWay = Literal["reasoning", "reasoning_content", "reasoning_details", "thinking_parts", "annotations"]
+
+ToolChoiceWay = Literal["auto", "none", "required", "named"]
 
 StructuredWay = Literal["response_format", "as_sent"]
 
 _NO_RENAMES: Mapping[str, str] = MappingProxyType({})
+
+OPENAI_ONLY = frozenset({"store", "metadata", "prediction", "safety_identifier", "functions", "function_call"})
+"""What only OpenAI itself is known to honour: stored completions, predicted outputs, and the functions before tools."""
+
+ALL_TOOL_CHOICES: frozenset[ToolChoiceWay] = frozenset({"auto", "none", "required", "named"})
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRule:
     """What holds for the models whose names match `pattern`, a regular expression searched for in lower case.
 
-    `unsupported` adds to the provider's own; with `while_reasoning` it holds only when the call asks for reasoning.
-    None leaves the provider's own value.
+    `unsupported` adds to the provider's own, `unsupported_reasoning` only while the model reasons: when the call asks
+    for it, or, with `reasons`, unless the call switches it off. None leaves the provider's own value.
     """
 
     pattern: str
     unsupported: frozenset[str] = frozenset()
-    while_reasoning: bool = False
+    unsupported_reasoning: frozenset[str] = frozenset()
+    reasons: bool = False
     limit_field: LimitField | None = None
     reasoning: ReasoningWay | None = None
     efforts: tuple[str, ...] | None = None
@@ -57,33 +67,37 @@ class ModelRule:
 class Quirks:
     """The defaults are a careful server of the dialect: current OpenAI fields, nothing that only OpenAI sells.
 
-    `unsupported`  top-level fields that are left out and reported, unless they carry their neutral value
-    `renames`      top-level fields that go out under another name
-    `limit_field`  the one name that the provider knows for the most tokens to generate; None: as sent
-    `stream_usage` `stream_options.include_usage` is accepted
+    `unsupported`      top-level fields that are left out and reported, unless they carry their neutral value
+    `renames`          top-level fields that go out under another name
+    `model_prefix`     what the provider's own names begin with, added to a name without a slash
+    `limit_field`      the one name that the provider knows for the most tokens to generate; None: as sent
+    `stream_usage`     `stream_options.include_usage` is accepted
     `developer_role`, `message_names`, `tool_id_length`: what messages may hold
-    `media`        content parts beyond OpenAI's own that the provider takes
-    `tool_choice_required`, `tool_choice_named`: how a forced tool call is spelt, and whether one can be named
-    `efforts`      the reasoning efforts that the provider knows, weakest first; empty: any, it answers for itself
-    `replays`      the names under which reasoning of earlier turns goes back
-    `think_tags`   the content of a reply may begin with <think>…</think>
-    `models`       the first rule whose pattern matches wins
+    `media`            content parts beyond OpenAI's own that the provider takes
+    `tool_choices`, `tool_choice_required`: what can be chosen, and how "required" is spelt
+    `efforts`          the reasoning efforts that the provider knows, weakest first; empty: any, it answers for itself
+    `replays`          the names under which reasoning of earlier turns goes back
+    `think_tags`       the content of a reply may begin with <think>…</think>
+    `routes`           the provider is a router that takes `provider.require_parameters`
+    `models`           the first rule whose pattern matches wins
     """
 
-    unsupported: frozenset[str] = frozenset()
+    unsupported: frozenset[str] = OPENAI_ONLY
     renames: Mapping[str, str] = field(default_factory=lambda: _NO_RENAMES)
+    model_prefix: str = ""
     limit_field: LimitField | None = None
     stream_usage: bool = True
     developer_role: bool = False
     message_names: bool = True
     tool_id_length: int | None = None
     media: frozenset[str] = frozenset()
+    tool_choices: frozenset[ToolChoiceWay] = ALL_TOOL_CHOICES
     tool_choice_required: str = "required"
-    tool_choice_named: bool = True
     reasoning: ReasoningWay = "effort"
     efforts: tuple[str, ...] = ()
     replays: tuple[ReplayWay, ...] = ()
     web_search: SearchWay = "none"
     structured_outputs: StructuredWay = "response_format"
     think_tags: bool = False
+    routes: bool = False
     models: tuple[ModelRule, ...] = ()

@@ -96,11 +96,11 @@ def _split(parts: list[Json]) -> tuple[str, str]:
     thinking: list[str] = []
     for part in parts:
         match part:
-            case {"type": "text", "text": str(words)}:
+            case {"type": "text" | "summary_text", "text": str(words)}:
                 text.append(words)
             case {"type": "thinking", "thinking": str(words)}:
                 thinking.append(words)
-            case {"type": "thinking", "thinking": list(inner)}:
+            case {"type": "thinking", "thinking": list(inner)} | {"type": "reasoning", "summary": list(inner)}:
                 thinking.append(_split(inner)[0])
             case {"type": str()}:
                 pass

@@ -17,7 +17,7 @@ def build(request: ChatRequest, model: str, quirks: Quirks) -> tuple[JsonObject,
     }
     draft = Draft(request, model, quirks, body)
     rule = rule_for(model, quirks)
-    body["model"] = model
+    body["model"] = model if "/" in model else quirks.model_prefix + model
     messages.write(draft)
     _write_limit(draft, rule)
     _write_structure(draft)
@@ -41,11 +41,15 @@ def _write_limit(draft: Draft, rule: ModelRule) -> None:
 def _leave_out(draft: Draft, rule: ModelRule) -> None:
     for name in sorted(draft.quirks.unsupported):
         draft.leave_out(name)
+    for name in sorted(rule.unsupported):
+        draft.leave_out(name)
     wish = draft.request.reasoning
-    reasons = wish is not None and wish.enabled
-    if reasons or not rule.while_reasoning:
-        for name in sorted(rule.unsupported):
+    if rule.reasons if wish is None else wish.enabled:
+        for name in sorted(rule.unsupported_reasoning):
             draft.leave_out(name)
+    if draft.quirks.routes and draft.request.fields.require_parameters:
+        routing = draft.body.get("provider")
+        draft.body["provider"] = {**(routing if isinstance(routing, dict) else {}), "require_parameters": True}
 
 
 def _write_structure(draft: Draft) -> None:

@@ -11,18 +11,27 @@ from tidegate.providers.dialect.quirks import ModelRule
 
 
 def write(draft: Draft, rule: ModelRule) -> None:
+    if draft.body.get("tools") == []:
+        draft.take("tools")
+    if "tools" in draft.quirks.unsupported:
+        draft.take("parallel_tool_calls")
     _write_search(draft, rule)
     choice = draft.body.get("tool_choice")
     if choice is None:
         return
+    kind = choice if isinstance(choice, str) else "named"
     if not draft.body.get("tools"):
-        if choice != "none" and "functions" not in draft.body:
-            draft.ignored.append("tool_choice")
         del draft.body["tool_choice"]
-    elif choice == "required":
+        if kind not in ("none", "auto"):
+            draft.ignored.append("tool_choice")
+    elif kind not in draft.quirks.tool_choices:
+        del draft.body["tool_choice"]
+        if kind == "none":
+            draft.take("tools")  # no tools, no calls: what "none" asks for
+        elif kind != "auto":
+            draft.ignored.append("tool_choice")
+    elif kind == "required":
         draft.body["tool_choice"] = draft.quirks.tool_choice_required
-    elif isinstance(choice, dict) and not draft.quirks.tool_choice_named:
-        draft.leave_out("tool_choice")
 
 
 def _write_search(draft: Draft, rule: ModelRule) -> None:

@@ -1,0 +1,48 @@
+"""What OpenAI's own models refuse, as rules by name: shared by OpenAI's row and by Azure.
+
+Sources, read in 2026-11: https://platform.openai.com/docs/guides/reasoning (fields that reasoning models refuse),
+https://platform.openai.com/docs/guides/latest-model (sampling is for effort "none" only), the efforts of each model in
+https://learn.microsoft.com/en-us/javascript/api/@azure/ai-projects/reasoningeffort, and recorded refusals.
+"""
+
+from tidegate.providers.dialect.quirks import ModelRule
+
+_SAMPLING = frozenset({"temperature", "top_p", "logprobs", "top_logprobs"})
+_PENALTIES = frozenset({"presence_penalty", "frequency_penalty", "logit_bias"})
+
+OPENAI_MODELS = (
+    ModelRule(
+        r"-search-(preview|api)", unsupported=_SAMPLING | _PENALTIES | {"n"}, reasoning="none", web_search="options"
+    ),
+    ModelRule(r"\b(gpt-5[.\d]*-chat|chatgpt|gpt-4|gpt-3)", reasoning="none"),
+    ModelRule(
+        r"\b(o1|o3-mini)\b",
+        unsupported=_SAMPLING | _PENALTIES | {"parallel_tool_calls"},
+        limit_field="max_completion_tokens",
+        efforts=("low", "medium", "high"),
+    ),
+    ModelRule(
+        r"\b(o3|o4-mini)\b",
+        unsupported=_SAMPLING | _PENALTIES | {"parallel_tool_calls", "stop"},
+        limit_field="max_completion_tokens",
+        efforts=("low", "medium", "high"),
+    ),
+    ModelRule(
+        r"\bgpt-5(-mini|-nano)?(-\d{4}-\d\d-\d\d)?$",
+        unsupported=_SAMPLING | _PENALTIES | {"stop"},
+        limit_field="max_completion_tokens",
+        efforts=("minimal", "low", "medium", "high"),
+    ),
+    ModelRule(
+        r"\bgpt-(5|[6-9])[.\d]*-(pro|codex)",
+        unsupported=_SAMPLING | _PENALTIES | {"stop"},
+        limit_field="max_completion_tokens",
+    ),
+    # From gpt-5.1 on the default effort is "none", and without reasoning sampling is free.
+    ModelRule(
+        r"\bgpt-(5\.|[6-9])",
+        unsupported=_PENALTIES | {"stop"},
+        unsupported_reasoning=_SAMPLING,
+        limit_field="max_completion_tokens",
+    ),
+)
