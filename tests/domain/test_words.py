@@ -19,7 +19,8 @@ KINDS = {
 }
 SCRIPTS = (
     "aZéßñ\u0301\u0308", "'’.,:;·_-\"", "019٣५", "жЯї", "αΩ", "عربيـ\u064b", "שלוםא״׳'\"", "हिन्दीक\u093f",
-    "ภาษาไทยำ", "中文漢", "ひらがなー", "カタカナｶﾞ゛", "한국어한", "👩\u200d👧❤\ufe0f🏽ℹⓂ", "🇩🇪🇫", " \t\n\r\u00ad\u200b",
+    "ภาษาไทยำ",
+    "中文漢", "ひらがなー", "カタカナｶﾞ゛", "한국어한", "👩\u200d👧❤\ufe0f🏽ℹⓂ", "🇩🇪🇫", " \t\n\r\u00ad\u200b",
 )  # fmt: skip
 
 mixed = st.lists(st.sampled_from(SCRIPTS).flatmap(lambda script: st.text(script, max_size=6)), max_size=6).map("".join)
