@@ -1,0 +1,110 @@
+"""The wire's usage into a bill, and the bill back onto the wire.
+
+Source: https://platform.openai.com/docs/api-reference/chat/object (usage, 2026); words and cost are Tidegate's own.
+"""
+
+from tidegate.catalog import Model, cost
+from tidegate.chat.completion import Usage
+from tidegate.chat.json import Json
+from tidegate.chat.messages import texts
+from tidegate.chat.request import ChatRequest
+from tidegate.domain import words
+from tidegate.domain.estimate import estimate_prompt, estimate_text
+from tidegate.domain.usage import Bill, Tokens, Words
+from tidegate.domain.workspace import Workspace
+
+WORDS_PER_TOKEN = 0.75
+
+
+def bill(
+    usage: Usage | None,
+    request: ChatRequest,
+    output_text: str,
+    workspace: Workspace,
+    model: Model | None,
+    at: float | None = None,
+) -> Bill:
+    """What the call consumed and costs; `output_text` is all that it has produced so far.
+
+    Tokens that the provider did not report are estimated from the texts. `at` is when the call began (UTC seconds),
+    for prices that change by the day or the hour.
+    """
+    tokens = _tokens(usage, request, output_text)
+    return Bill(
+        tokens=tokens,
+        words=_words(tokens, request, output_text, workspace),
+        cost_usd=None if model is None else cost(model, tokens, at),
+    )
+
+
+def to_wire(usage: Usage | None, bill: Bill) -> Usage:
+    """OpenAI's usage object with both details, words and cost; what else the provider reported is kept.
+
+    `estimated` is there, and true, only when tokens were estimated. `cost` is in USD, null when there is no price.
+    """
+    tokens, charged = bill.tokens, bill.words
+    wire = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0) if usage is None else usage.copy()
+    total = _number(wire.get("total_tokens"))
+    wire["prompt_tokens"] = tokens.input
+    wire["completion_tokens"] = tokens.output
+    wire["total_tokens"] = total if total and not tokens.estimated else tokens.input + tokens.output
+    wire["prompt_tokens_details"] = _details(wire.get("prompt_tokens_details")) | {"cached_tokens": tokens.cached}
+    completion = _details(wire.get("completion_tokens_details"))
+    wire["completion_tokens_details"] = completion | {"reasoning_tokens": tokens.reasoning}
+    wire["words_used"] = charged.used
+    wire["words_details"] = {
+        "input_words": charged.input,
+        "output_words": charged.output,
+        "method": charged.method,
+    }
+    wire["cost"] = None if bill.cost_usd is None else round(float(bill.cost_usd), 10)
+    if tokens.estimated:
+        wire["estimated"] = True
+    return wire
+
+
+def _tokens(usage: Usage | None, request: ChatRequest, output_text: str) -> Tokens:
+    if usage is None:
+        return Tokens(input=estimate_prompt(request.fields), output=estimate_text(output_text), estimated=True)
+    prompt = _details(usage.get("prompt_tokens_details"))
+    completion = _details(usage.get("completion_tokens_details"))
+    output = _number(usage.get("completion_tokens"))
+    # A stream that was cut may have told its input at the start, and nothing of its output.
+    untold = output == 0 and output_text != ""
+    return Tokens(
+        input=_number(usage.get("prompt_tokens")),
+        output=estimate_text(output_text) if untold else output,
+        cached=_number(prompt.get("cached_tokens")),
+        written=_number(prompt.get("cache_write_tokens")),
+        reasoning=_number(completion.get("reasoning_tokens")),
+        estimated=untold,
+    )
+
+
+def _words(tokens: Tokens, request: ChatRequest, output_text: str, workspace: Workspace) -> Words:
+    """Halves are rounded to the even number, as Python's `round` does: 2 tokens are 2 words, and 6 tokens are 4."""
+    by_tokens = workspace.words_method == "tokens"
+    output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count(output_text)
+    given = sum(map(words.count, texts(request.fields.messages)))
+    return Words(
+        used=output + given if workspace.charge_input_words else output,
+        input=given,
+        output=output,
+        method=workspace.words_method,
+    )
+
+
+def _details(value: dict[str, Json] | None) -> dict[str, Json]:
+    """The object, or an empty one where a provider sends null or nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Json) -> int:
+    """A count as a provider reports it; what is missing, null or no count is 0."""
+    match value:
+        case int():
+            return max(0, value)
+        case float() if value.is_integer():
+            return max(0, int(value))
+        case _:
+            return 0
