@@ -1,0 +1,8 @@
+"""The data plane on Lambda: the routes on AWS's stores, served by `tidegate.runtime` (see bootstrap.sh)."""
+
+from tidegate.api.app import build_app
+from tidegate.aws.compose import compose
+from tidegate.settings import Settings
+
+settings = Settings.from_env()
+app = build_app(lambda: compose(settings), settings.options())

@@ -1,0 +1,143 @@
+"""The Lambda artifact of functions/chat: pinned wheels for Lambda's platform, the data plane, its wiring, bytecode.
+
+`python3 infra/artifact.py OUTPUT --platforms FILE`, as functions/chat/Makefile calls it. The same checkout gives the
+same bytes, whatever machine builds it. Bytecode is worth half of the cold start, and only Python 3.13 can write it.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAT = ROOT / "functions" / "chat"
+PYTHON = "3.13"
+"""The runtime's; template.yaml names it too."""
+
+NOT_DATA_PLANE = ("cli", "local", "__main__.py", "__pycache__")
+BALLAST = (
+    *("**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h", "**/py.typed"),
+    *(
+        "**/*.dist-info/RECORD",
+        "**/*.dist-info/INSTALLER",
+        "**/*.dist-info/REQUESTED",
+        "**/*.dist-info/direct_url.json",
+    ),
+)
+TIMESTAMP = 1_577_836_800
+"""2020-01-01: what a zip file cannot express differs from machine to machine."""
+
+NO_PYTHON = f"""\
+Python {PYTHON} is needed to precompile the function, and none was found on PATH, under pyenv or by TIDEGATE_PYTHON.
+Install one (`uv python install {PYTHON}` or `pyenv install {PYTHON}`), or set TIDEGATE_PYTHON to its path."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Build the Lambda artifact of functions/chat.")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--platforms", type=Path, required=True, help="a file of wheel platform tags, best first")
+    arguments = parser.parse_args()
+    python = find_python()
+    if python is None:
+        sys.exit(NO_PYTHON)
+    build(arguments.output, arguments.platforms.read_text().split(), python)
+
+
+def build(output: Path, platforms: list[str], python: str) -> None:
+    """Fill `output`, which may exist."""
+    output.mkdir(parents=True, exist_ok=True)
+    _install(output, platforms, python)
+    shutil.rmtree(output / "bin", ignore_errors=True)
+    for pattern in BALLAST:
+        for path in output.glob(pattern):
+            path.unlink()
+    shutil.copytree(ROOT / "shared" / "tidegate", output / "tidegate", ignore=shutil.ignore_patterns(*NOT_DATA_PLANE))
+    for name in ("functions/__init__.py", "functions/chat/__init__.py", "functions/chat/app.py"):
+        (output / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, output / name)
+    for script in CHAT.glob("*.sh"):
+        shutil.copyfile(script, output / script.name)
+    (output / "revision.txt").write_text(_revision() + "\n")
+    _precompile(output, python)
+    _normalise(output)
+
+
+def find_python() -> str | None:
+    """A Python of the runtime's minor version."""
+    return next((python for python in _pythons() if _version(python) == PYTHON), None)
+
+
+def _pythons() -> Iterator[str]:
+    if named := os.environ.get("TIDEGATE_PYTHON"):
+        yield named
+    yield sys.executable
+    if found := shutil.which(f"python{PYTHON}"):
+        yield found
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from map(str, sorted(pyenv.glob(f"versions/{PYTHON}*/bin/python{PYTHON}"), reverse=True))
+    if uv := shutil.which("uv"):
+        found = subprocess.run([uv, "python", "find", "--no-project", PYTHON], capture_output=True, text=True)
+        yield found.stdout.strip()
+
+
+def _version(python: str) -> str:
+    # A shim on PATH may name a version that is not installed, and fail.
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        return subprocess.run([python, "-c", code], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
+
+
+def _install(output: Path, platforms: list[str], python: str) -> None:
+    command = [_with_pip(python), "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(output)]
+    command += [
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--requirement",
+        str(CHAT / "requirements.txt"),
+    ]
+    command += ["--python-version", PYTHON, "--implementation", "cp"]
+    for platform in platforms:
+        command += ["--platform", platform]
+    subprocess.run(command, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+
+
+def _with_pip(python: str) -> str:
+    """Whose pip downloads does not matter: the wheels are those of `platforms`."""
+    for candidate in (python, sys.executable, "python3"):
+        if subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True).returncode == 0:
+            return candidate
+    sys.exit("pip is needed to download the function's dependencies: install it for python3.")
+
+
+def _revision() -> str:
+    """Of the parameters too: SAM publishes no version of the function when only a parameter's value changes
+    (https://github.com/aws/serverless-application-model/issues/3820), so the artifact has to."""
+    digest = hashlib.sha256()
+    for name in ("template.yaml", "infra/samconfig.toml"):
+        digest.update((ROOT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _precompile(output: Path, python: str) -> None:
+    """Never checked against the sources, whose times a zip file rounds; named as Lambda will name them."""
+    options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(output), "-p", "/var/task"]
+    subprocess.run([python, "-m", "compileall", *options, str(output)], check=True)
+
+
+def _normalise(output: Path) -> None:
+    """Modes that Lambda's user can read, whatever the umask, and times that say nothing."""
+    for path in sorted(output.rglob("*"), reverse=True):
+        path.chmod(0o755 if path.is_dir() or path.suffix == ".sh" else 0o644)
+        os.utime(path, (TIMESTAMP, TIMESTAMP))
+
+
+if __name__ == "__main__":
+    main()
