@@ -249,7 +249,7 @@ _OLLAMA = Row(
         replays=("reasoning",),
         think_tags=True,
     ),
-    needs_key=False,
+    key=None,
 )
 
 # https://docs.vllm.ai/en/latest/serving/openai_compatible_server/ and …/features/reasoning_outputs
@@ -264,9 +264,7 @@ _OPEN_MODELS = Quirks(think_tags=True)
 """Hosts of open models without known quirks of their own."""
 
 # https://github.com/lmstudio-ai/docs (REST API, OpenAI compatibility): the penalty has another name
-_LMSTUDIO = Row(
-    "lmstudio", None, Quirks(renames={"repetition_penalty": "repeat_penalty"}, think_tags=True), needs_key=False
-)
+_LMSTUDIO = Row("lmstudio", None, Quirks(renames={"repetition_penalty": "repeat_penalty"}, think_tags=True), key=None)
 
 # The API that the neuroa SDK speaks: a proxy of many providers, whose own M1 models think in a way of their own.
 _NEUROA = Row(
@@ -303,9 +301,9 @@ _ROWS = (
     _OLLAMA,
     _LMSTUDIO,
     _NEUROA,
-    Row("vllm", None, _VLLM_QUIRKS, needs_key=False),
-    Row("sglang", None, Quirks(reasoning="template", think_tags=True), needs_key=False),
-    Row("llamacpp", None, Quirks(reasoning="template", think_tags=True), needs_key=False),
+    Row("vllm", None, _VLLM_QUIRKS, key=None),
+    Row("sglang", None, Quirks(reasoning="template", think_tags=True), key=None),
+    Row("llamacpp", None, Quirks(reasoning="template", think_tags=True), key=None),
     Row("gpustack", None, Quirks(replays=("reasoning", "reasoning_content"), think_tags=True)),  # recorded
     Row(
         "crusoe", "https://api.inference.crusoecloud.com/v1", Quirks(replays=("reasoning",), think_tags=True)
@@ -319,7 +317,7 @@ _ROWS = (
     Row("siliconflow", "https://api.siliconflow.com/v1", Quirks(reasoning="enable_thinking", think_tags=True)),
     Row("scaleway", "https://api.scaleway.ai/v1", Quirks(unsupported=_PENALTY, think_tags=True)),
     Row("vercel", "https://ai-gateway.vercel.sh/v1", Quirks(reasoning="object", replays=("reasoning_details",))),
-    Row("litellm", None, Quirks(unsupported=frozenset(), media=_VIDEO, web_search="options"), needs_key=False),
+    Row("litellm", None, Quirks(unsupported=frozenset(), media=_VIDEO, web_search="options"), key=None),
 )
 
 ROWS: dict[str, Row] = {row.name: row for row in _ROWS}

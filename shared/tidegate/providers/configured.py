@@ -1,7 +1,7 @@
 """Providers of the operator's own: the JSON list in `TIDEGATE_PROVIDERS` as rows.
 
 An entry is `{name, base_url, key, quirks}`. `key` names the setting that holds the key; left out, it is
-`<NAME>_API_KEY`; null, the provider takes none. `quirks` is the name of a known provider whose quirks it shares, or an
+`<NAME>_API_KEY`; null, the provider needs none. `quirks` is the name of a known provider whose quirks it shares, or an
 object of the fields of `Quirks`, with `like` for the provider to start from.
 """
 
@@ -57,7 +57,7 @@ def row(entry: Json) -> Row:
         )
     if key is not None and (not isinstance(key, str) or not (key == "" or _SETTING.fullmatch(key))):
         raise ConfigurationError("key must be the name of the setting that holds the key, never the key itself.")
-    return Row(name, base_url.rstrip("/"), _quirks(entry.get("quirks")), key, needs_key=key is not None)
+    return Row(name, base_url.rstrip("/"), _quirks(entry.get("quirks")), key)
 
 
 def _quirks(given: Json) -> Quirks:

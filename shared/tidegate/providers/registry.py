@@ -15,14 +15,13 @@ from tidegate.providers.row import Row, setting
 class Known:
     """A provider that could be configured. `base_url` None: there is no default, `base_url_setting` must be set.
 
-    `key_setting` None: it takes no key of that kind. `needs_key` False: a key is sent when it is set.
+    `key_setting` None: it needs no key, and gets one only where `setting(name, "API_KEY")` holds one.
     """
 
     name: str
     base_url: str | None
     base_url_setting: str
     key_setting: str | None
-    needs_key: bool = True
 
 
 _NATIVE = {
@@ -30,7 +29,7 @@ _NATIVE = {
     for known in (
         Known("anthropic", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
         Known("azure", None, "AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY"),
-        Known("bedrock", None, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", None, needs_key=False),
+        Known("bedrock", None, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", None),
         Known("cohere", "https://api.cohere.com", "COHERE_BASE_URL", "COHERE_API_KEY"),
         Known("gemini", "https://generativelanguage.googleapis.com", "GEMINI_BASE_URL", "GEMINI_API_KEY"),
     )
@@ -93,4 +92,4 @@ class Registry:
 
 
 def _known(row: Row) -> Known:
-    return Known(row.name, row.base_url, setting(row.name, "BASE_URL"), row.key_setting, row.needs_key)
+    return Known(row.name, row.base_url, setting(row.name, "BASE_URL"), row.key_setting)

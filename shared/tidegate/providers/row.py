@@ -10,15 +10,14 @@ from tidegate.providers.dialect.quirks import Quirks
 class Row:
     """`base_url` has the official SDK's meaning (`/chat/completions` is appended); None: the operator must set it.
 
-    `key` is the name of the setting that holds the key ("" stands for the usual one, None for a provider without);
-    with `needs_key` False it is sent when it is set.
+    `key` is the name of the setting that holds the key, "" for the usual one. None: the provider needs no key, and gets
+    one only where the usual setting holds one.
     """
 
     name: str
     base_url: str | None
     quirks: Quirks = field(default_factory=Quirks)
     key: str | None = ""
-    needs_key: bool = True
     auth: Auth = field(default_factory=KeyAuth)
 
     @property
