@@ -1,0 +1,51 @@
+"""What a cold start of the data plane loads: every library here was measured, and every other one is an accident."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ALLOWED = {
+    *("functions", "tidegate"),
+    *("starlette", "anyio", "msgspec", "pyreqwest"),
+    *("aiodynamo", "yarl", "multidict", "propcache", "idna"),
+    *("aws_lambda_powertools", "jmespath"),
+    "typing_extensions",
+}
+_LIST_MODULES = """
+import sys
+before = set(sys.modules)
+import functions.chat.app
+import json
+# Compiled packages register helpers without a file or a spec of their own.
+loaded = {name for name in set(sys.modules) - before if getattr(sys.modules[name], "__spec__", None)}
+print(json.dumps(sorted(loaded)))
+"""
+
+
+def loaded_modules() -> set[str]:
+    """What importing the function adds to a bare interpreter, without the standard library."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"}
+    env |= {"TIDEGATE_TABLE": "tidegate", "AWS_REGION": "eu-central-1"}
+    command = [sys.executable, "-c", _LIST_MODULES]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+    names: list[str] = json.loads(done.stdout)
+    return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names}
+
+
+def test_the_data_plane_loads_only_what_it_needs() -> None:
+    assert {name.partition(".")[0] for name in loaded_modules()} - ALLOWED == set()
+
+
+def test_the_data_plane_loads_no_provider_tool_or_other_plane() -> None:
+    loaded = loaded_modules()
+    rooms = ("tidegate.local", "tidegate.cli", "tidegate.api.admin", "tidegate.upstream.httpx")
+    assert {name for name in loaded if name.startswith(rooms)} == set()
+    assert {name for name in loaded if name.startswith("aws_lambda_powertools.tracing")} == set()
+
+
+def test_a_reader_of_modules_sees_more_than_the_standard_library() -> None:
+    assert {"functions.chat.app", "starlette.applications", "msgspec"} <= loaded_modules()
