@@ -15,6 +15,9 @@ ALLOWED = {
     *("aws_lambda_powertools", "jmespath"),
     "typing_extensions",
 }
+BESIDE = {"botocore", "sniffio"}
+"""Looked for by Powertools and anyio. The artifact has neither; here they cost a millisecond each."""
+
 _LIST_MODULES = """
 import sys
 before = set(sys.modules)
@@ -37,15 +40,17 @@ def loaded_modules() -> set[str]:
 
 
 def test_the_data_plane_loads_only_what_it_needs() -> None:
-    assert {name.partition(".")[0] for name in loaded_modules()} - ALLOWED == set()
+    assert {name.partition(".")[0] for name in loaded_modules()} - ALLOWED - BESIDE == set()
 
 
-def test_the_data_plane_loads_no_provider_tool_or_other_plane() -> None:
-    loaded = loaded_modules()
+def test_the_data_plane_loads_no_tool_and_no_other_plane() -> None:
     rooms = ("tidegate.local", "tidegate.cli", "tidegate.api.admin", "tidegate.upstream.httpx")
-    assert {name for name in loaded if name.startswith(rooms)} == set()
-    assert {name for name in loaded if name.startswith("aws_lambda_powertools.tracing")} == set()
+    assert {name for name in loaded_modules() if name.startswith(rooms)} == set()
 
 
-def test_a_reader_of_modules_sees_more_than_the_standard_library() -> None:
+def test_powertools_neither_traces_nor_brings_the_sdk() -> None:
+    assert {name for name in loaded_modules() if name.startswith(("aws_xray_sdk", "botocore.", "boto3"))} == set()
+
+
+def test_the_list_is_really_taken() -> None:
     assert {"functions.chat.app", "starlette.applications", "msgspec"} <= loaded_modules()
