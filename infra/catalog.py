@@ -279,7 +279,9 @@ def catalog(checked: date) -> dict[str, dict[str, Row]]:
     for fact in additions["facts"]:
         for name, found in models.items():
             if any(fnmatchcase(name, pattern) for pattern in fact["models"]):
+                source = found.get("source", providers[name.partition("/")[0]]["source"])
                 found.update({key: value for key, value in fact.items() if key not in ("models", "source", "checked")})
+                found["source"] = f"{source} {fact['source']}"
     return {"providers": dict(sorted(providers.items())), "models": dict(sorted(models.items()))}
 
 

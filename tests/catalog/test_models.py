@@ -1,5 +1,7 @@
 """The catalogue: what it holds, and how a name finds its row."""
 
+import json
+from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
 from runpy import run_path
@@ -135,3 +137,25 @@ def test_every_row_has_a_name_a_source_and_a_date() -> None:
 def test_the_demo_costs_nothing_and_says_so() -> None:
     row = CATALOG.find("demo/echo")
     assert row is not None and row.source == "built in" and row.prices[0].input == 0
+
+
+@pytest.mark.parametrize(
+    ("model_id", "limit"),
+    [
+        ("anthropic/claude-sonnet-4-5-20250929", 64_000),
+        ("anthropic/claude-opus-5-5", 128_000),
+        ("bedrock/eu.anthropic.claude-opus-4-1-20250805-v1:0", 32_000),
+        ("vertex/claude-haiku-4-5@20251001", 64_000),
+        ("gemini/gemini-2.5-flash", 65_536),
+        ("groq/llama-3.3-70b-versatile", None),
+    ],
+)
+def test_the_output_limit_is_known_where_a_source_states_it(model_id: str, limit: int | None) -> None:
+    row = CATALOG.find(model_id)
+    assert row is not None and row.output_limit == limit
+
+
+def test_every_fact_of_ours_is_about_some_model() -> None:
+    facts = json.loads((Path(catalog.__file__).parent / "additions.json").read_bytes())["facts"]
+    unused = [fact for fact in facts if not any(fnmatchcase(each, p) for p in fact["models"] for each in CATALOG.ids())]
+    assert unused == [] and all(fact["source"] and fact["checked"] for fact in facts)
