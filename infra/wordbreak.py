@@ -1,6 +1,6 @@
 """Write `shared/tidegate/domain/wordbreak.py`. Run it at development time, from the root: `python infra/wordbreak.py`.
 
-The properties come from uniseg (https://pypi.org/project/uniseg/, MIT; in the dependency group `test`), which carries
+The properties come from uniseg (MIT; in the dependency group `test`), which carries
 the Unicode Character Database: Word_Break, Alphabetic, Extended_Pictographic. Only whether a character without letters
 is a number is asked of Python's own `unicodedata`, which may be some versions older.
 """
