@@ -1,0 +1,93 @@
+# `make run` starts the gateway on this machine; `make test` sets up whatever it needs, then checks everything.
+# Only what is out of date is set up again.
+
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3; do \
+	"$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && exit; done; echo python3.11)
+ARCHITECTURE ?= arm64
+HOST ?= 127.0.0.1
+PORT ?= 8000
+PYTEST_ARGS ?= -n 2 --dist loadfile
+
+BIN := .venv/bin
+SAM := .venv-sam/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+CLIENTS := $(wildcard tests/clients/package-lock.json)
+
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help run test setup lint template pytest bench build lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: .venv/.run ## start the local server, with an embedded AWS and the demo provider
+	$(BIN)/python -m tidegate serve --host $(HOST) --port $(PORT)
+
+test: setup ## set up, then lint, types, import rules, template and tests
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory template
+	@$(MAKE) --no-print-directory pytest
+
+setup: .venv/.dev .venv-sam/.installed .tools/.fetched $(if $(CLIENTS),tests/clients/node_modules/.installed)
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+template: .venv-sam/.installed
+	$(SAM)/sam validate --lint --region us-east-1
+	$(SAM)/cfn-lint --regions us-east-1 eu-central-1 ap-southeast-2 --template template.yaml
+
+pytest: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: .venv/.dev ## measure the gateway's own share of a call
+	PYTHONPATH=. $(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+build: .venv-sam/.installed .venv/.dev ## build the Lambda artifact for ARCHITECTURE (arm64 or x86_64)
+	PYTHON="$(CURDIR)/$(BIN)/python" $(SAM)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+# Every pin with its hashes, for every platform, and without an index's address. UPGRADE=--upgrade takes newer versions.
+UV_LOCK = $(BIN)/uv pip compile --quiet --no-annotate --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
+
+lock: .venv/.dev ## write the pinned, hashed dependencies anew from pyproject.toml
+	$(UV_LOCK) --universal --python-version 3.11 pyproject.toml --all-extras --group test --group build \
+		--output-file infra/constraints.txt
+	$(UV_LOCK) --universal --python-version 3.11 pyproject.toml --extra local --group build \
+		--constraints infra/constraints.txt --output-file infra/constraints-run.txt
+	$(UV_LOCK) --universal --python-version 3.11 --group sam --output-file infra/constraints-sam.txt
+	$(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml --extra web-adapter \
+		--constraints infra/constraints.txt --output-file functions/chat/requirements.txt
+
+clean: ## remove everything that was set up or built
+	rm -rf .venv .venv-sam .tools .aws-sam .hypothesis .pytest_cache .ruff_cache .import_linter_cache tests/clients/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.run: infra/constraints-run.txt | .venv/bin/python
+	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement $<
+	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+.venv/.dev: infra/constraints.txt | .venv/bin/python
+	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement $<
+	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $@ .venv/.run
+
+# Apart, because aws-sam-cli pins what it needs.
+.venv-sam/.installed: infra/constraints-sam.txt
+	test -x $(SAM)/python || $(PYTHON) -m venv .venv-sam
+	$(SAM)/python $(PIP_INSTALL) --require-hashes --requirement $<
+	@touch $@
+
+.tools/.fetched: tests/emulators/fetch.sh | .venv/.dev
+	PYTHON="$(CURDIR)/$(BIN)/python" sh $<
+	@touch $@
+
+tests/clients/node_modules/.installed: tests/clients/package.json tests/clients/package-lock.json
+	cd tests/clients && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
