@@ -1,0 +1,224 @@
+import asyncio
+import os
+
+import httpx
+import pytest
+
+from tests.emulators.gateway import Gateway
+from tests.runtime.serving import SSE, body, head, plain, serving
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_chunk_arrives_before_the_next_is_made():
+    first_was_read = asyncio.Event()
+
+    @plain
+    async def app(scope, receive, send):
+        await send(head(200, SSE))
+        await send(body(b"data: 1\n\n", more=True))
+        await first_was_read.wait()
+        await send(body(b"data: 2\n\n"))
+
+    async with serving(app, Gateway()) as client, client.stream("POST", "/v1/chat/completions") as response:
+        chunks = response.aiter_raw()
+        assert await anext(chunks) == b"data: 1\n\n"
+        first_was_read.set()
+        assert [chunk async for chunk in chunks] == [b"data: 2\n\n"]
+
+
+@pytest.mark.parametrize("payload", ["1.0", "2.0"])
+async def test_the_application_sees_the_request_that_was_sent(payload):
+    seen = {}
+
+    @plain
+    async def app(scope, receive, send):
+        seen.update(scope, body=(await receive())["body"])
+        await send(head(201, (b"x-a", b"1"), (b"x-a", b"2"), (b"set-cookie", b"c=1"), (b"set-cookie", b"d=2")))
+        await send(body(b"\x00\xff"))
+
+    async with serving(app, Gateway(payload=payload)) as client:
+        response = await client.post(
+            "/v1/m%2Fn?tag=a%20b&tag=c%26d", content=b"\xff\x00", headers=[("cookie", "x=1; y=2"), ("X-Workspace", "w")]
+        )
+    names = ("method", "path", "raw_path", "query_string", "body", "root_path", "http_version")
+    assert {name: seen[name] for name in names} == {
+        "method": "POST",
+        "path": "/v1/m/n",
+        "raw_path": b"/v1/m%2Fn",
+        "query_string": b"tag=a%20b&tag=c%26d",
+        "body": b"\xff\x00",
+        "root_path": "",
+        "http_version": "1.1",
+    }
+    headers = [pair for pair in seen["headers"] if pair[0] in (b"cookie", b"x-workspace")]
+    assert sorted(headers) == [(b"cookie", b"x=1; y=2"), (b"x-workspace", b"w")]
+    assert (response.status_code, response.content) == (201, b"\x00\xff")
+    assert response.headers["x-a"] == "1, 2"
+    assert response.headers.get_list("set-cookie") == ["c=1", "d=2"]
+
+
+async def test_work_after_the_response_is_done_before_the_next_poll():
+    settle, settled = asyncio.Event(), []
+    gateway = Gateway()
+
+    @plain
+    async def app(scope, receive, send):
+        await send(head())
+        await send(body(b"done"))
+        await settle.wait()
+        settled.append(gateway.calls.count("GET /invocation/next"))
+
+    async with serving(app, gateway) as client:
+        assert (await client.get("/")).text == "done"
+        settle.set()
+        assert (await client.get("/")).text == "done"
+    assert settled == [1, 2]
+
+
+async def test_receive_says_disconnect_once_the_response_is_complete():
+    messages = []
+
+    @plain
+    async def app(scope, receive, send):
+        await send(head())
+        await send(body(b"done"))
+        messages.extend([await receive(), await receive()])
+
+    async with serving(app, Gateway()) as client:
+        await client.post("/", content=b"hi")
+    assert messages == [{"type": "http.request", "body": b"hi", "more_body": False}, {"type": "http.disconnect"}]
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+async def test_a_response_without_a_body_still_has_prelude_and_delimiter(method, status):
+    @plain
+    async def app(scope, receive, send):
+        await send(head(status, (b"content-length", b"4"), (b"connection", b"close"), (b"x-kept", b"1")))
+        await send(body(b"text"))
+
+    gateway = Gateway()
+    async with serving(app, gateway):
+        event = {"httpMethod": method, "path": "/"}
+        answer = await gateway.invoke(event)
+    assert (answer.prelude, answer.body) == ({"statusCode": status, "headers": {"x-kept": "1"}, "cookies": []}, b"")
+
+
+async def test_several_invocations_run_at_once():
+    everyone, release = asyncio.Semaphore(0), asyncio.Event()
+
+    @plain
+    async def app(scope, receive, send):
+        everyone.release()
+        await release.wait()
+        await send(head())
+        await send(body(scope["raw_path"]))
+
+    async with serving(app, Gateway(concurrency=3)) as client:
+        calls = [asyncio.create_task(client.get(f"/{number}")) for number in range(3)]
+        for _ in calls:
+            await everyone.acquire()
+        release.set()
+        assert [response.text for response in await asyncio.gather(*calls)] == ["/0", "/1", "/2"]
+
+
+@pytest.mark.parametrize(("concurrency", "expected"), [(1, True), (2, False)])
+async def test_the_trace_id_is_set_only_when_it_cannot_be_anothers(concurrency, expected, monkeypatch):
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "stale")
+    if concurrency > 1:
+        monkeypatch.delenv("_X_AMZN_TRACE_ID")
+
+    @plain
+    async def app(scope, receive, send):
+        await send(head())
+        await send(body(os.environ.get("_X_AMZN_TRACE_ID", "").encode()))
+
+    async with serving(app, Gateway(concurrency=concurrency)) as client:
+        assert (await client.get("/")).text.startswith("Root=") is expected
+
+
+async def test_a_lost_connection_is_a_disconnect_for_the_application():
+    seen, noticed = [], asyncio.Event()
+
+    @plain
+    async def app(scope, receive, send):
+        await receive()
+        await send(head(200, SSE))
+        await send(body(b"data: 1\n\n", more=True))
+        seen.append(await receive())
+        try:
+            await send(body(b"data: 2\n\n", more=True))
+        except OSError as error:
+            seen.append(type(error).__name__)
+            noticed.set()
+            raise
+
+    gateway = Gateway(cut_responses=True)
+    async with serving(app, gateway) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/")
+        await noticed.wait()
+    assert seen == [{"type": "http.disconnect"}, "OSError"]
+
+
+async def test_a_client_that_leaves_is_not_noticed():
+    left = asyncio.Event()
+
+    @plain
+    async def app(scope, receive, send):
+        await send(head(200, SSE))
+        await send(body(b"data: 1\n\n", more=True))
+        await left.wait()
+        await send(body(b"data: 2\n\n"))
+
+    gateway = Gateway()
+    async with serving(app, gateway) as client:
+        async with client.stream("GET", "/") as response:
+            assert await anext(response.aiter_raw()) == b"data: 1\n\n"
+        await gateway.client_left.wait()
+        left.set()
+        await gateway.invoke({"httpMethod": "GET", "path": "/"})
+    assert gateway.bytes_after_disconnect == len(b"data: 2\n\n")
+
+
+async def test_every_call_gets_its_own_copy_of_the_state():
+    states = []
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await receive()
+            scope["state"]["started"] = 1
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        states.append(dict(scope["state"]))
+        scope["state"]["mine"] = True
+        await send(head())
+        await send(body())
+
+    async with serving(app, Gateway()) as client:
+        await client.get("/")
+        await client.get("/")
+    assert states == [{"started": 1}, {"started": 1}]
+
+
+async def test_sam_local_gets_the_stream_whole():
+    @plain
+    async def app(scope, receive, send):
+        await send(head(200, SSE, (b"set-cookie", b"a=1")))
+        await send(body(b"data: 1\n\n", more=True))
+        await send(body(b"data: 2\n\n"))
+
+    gateway = Gateway(streams=False)
+    async with serving(app, gateway):
+        answer = await gateway.invoke({"httpMethod": "GET", "path": "/"})
+    assert (answer.prelude, answer.body) == (
+        {
+            "statusCode": 200,
+            "headers": {"content-type": "text/event-stream"},
+            "multiValueHeaders": {"set-cookie": ["a=1"]},
+            "isBase64Encoded": False,
+        },
+        b"data: 1\n\ndata: 2\n\n",
+    )
