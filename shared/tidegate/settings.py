@@ -22,8 +22,19 @@ from typing import TypeVar
 
 from tidegate.domain.options import Options
 from tidegate.errors import ConfigurationError
+from tidegate.providers.row import Row
 
 _Number = TypeVar("_Number", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSecrets:
+    """The port `Secrets` on the environment. A name that is set to nothing is not set."""
+
+    values: Mapping[str, str] = field(repr=False)
+
+    async def get(self, name: str) -> str | None:
+        return self.values.get(name, "").strip() or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,9 @@ class Settings:
         )
         reader.check()
         return settings
+
+    def provider_rows(self) -> tuple[Row, ...]:
+        return ()
 
     def options(self) -> Options:
         return Options(self.max_body_bytes, self.keep_alive_seconds, self.cors_origins)

@@ -20,7 +20,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A provider as the operator configured it. `missing` names the settings that a call would need, empty when ready."""
+    """A provider as the operator configured it. `missing` names the settings that a call would still need."""
 
     provider: str
     base_url: str

@@ -1,6 +1,6 @@
 """The protocol of a provider: one upstream dialect, translated to and from OpenAI's. Pure."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -79,8 +79,8 @@ class Provider(Protocol):
         """The reply to a call that does not stream. Raises `UpstreamError`: also for an error inside a 200."""
         ...
 
-    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncIterator[list[Chunk]]:
-        """The reply to a call that streams: one role, contents, one finish for each choice, then usage if it was sent.
+    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+        """The reply to a call that streams, as an async generator: one role, contents, one finish for each choice, then usage if it was sent.
 
         Raises `UpstreamError`: for an error event, and `StreamCut` where the events end before the reply does.
         """

@@ -1,14 +1,14 @@
 """One try at one deployment: credentials, the request, and the reply with its first events in hand."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import msgspec
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, decode
-from tidegate.errors import NotConfigured, ProviderMalformed, ProviderUnreachable, StreamCut
+from tidegate.errors import NotConfigured, ProviderMalformed, ProviderUnreachable, StreamCut, UpstreamError
 from tidegate.ports import Secrets
 from tidegate.providers.base import Event, KeyAuth, Provider, UpstreamRequest
 from tidegate.upstream.sse import SseDecoder
@@ -41,34 +41,48 @@ class Upstream:
 
         Leaving the context closes the connection. Raises `UpstreamError` and `NotConfigured`.
         """
-        headers = await self._authorised(request, secret)
-        http = HttpRequest("POST", request.url, headers, request.body)
-        async with self.transport.open(http, Timeouts(total=seconds)) as response:
-            if not 200 <= response.status < 300:
-                body = _readable(await response.read(MAX_ERROR_BYTES))
-                raise provider.parse_error(response.status, response.headers, body)
-            if not stream:
-                body = _readable(await response.read(MAX_REPLY_BYTES))
-                if isinstance(body, str):
-                    raise ProviderMalformed(f"{provider.name} answered with something that is not JSON.")
-                yield Reply(provider.parse_completion(body), None)
-                return
-            await _check_framing(provider, response)
-            async with aclosing(provider.parse_stream(_sse(response))) as batches:
-                first = await _first(batches)
-                yield Reply(None, _resumed(first, batches))
+        key = await self._key(request, secret)
+        http = HttpRequest("POST", request.url, _authorised(request, key), request.body)
+        with _hiding(key):
+            async with self.transport.open(http, Timeouts(total=seconds)) as response:
+                if not 200 <= response.status < 300:
+                    body = _readable(await response.read(MAX_ERROR_BYTES))
+                    raise provider.parse_error(response.status, response.headers, body)
+                if not stream:
+                    body = _readable(await response.read(MAX_REPLY_BYTES))
+                    if isinstance(body, str):
+                        raise ProviderMalformed(f"{provider.name} answered with something that is not JSON.")
+                    yield Reply(provider.parse_completion(body), None)
+                    return
+                await _check_framing(provider, response)
+                async with aclosing(provider.parse_stream(_sse(response))) as batches:
+                    first = await _first(batches)
+                    yield Reply(None, _resumed(first, batches, key))
 
-    async def _authorised(self, request: UpstreamRequest, secret: str | None) -> dict[str, str]:
-        headers = dict(request.headers)
-        match request.auth:
-            case KeyAuth(header, scheme) if secret is not None:
-                value = await self.secrets.get(secret)
-                if not value:
-                    raise NotConfigured(f"The provider has no key: set {secret}.")
-                headers[header] = scheme + value
-            case _:
-                pass
-        return headers
+    async def _key(self, request: UpstreamRequest, secret: str | None) -> str | None:
+        if secret is None or not isinstance(request.auth, KeyAuth):
+            return None
+        key = await self.secrets.get(secret)
+        if not key:
+            raise NotConfigured(f"The provider has no key: set {secret}.", param="model")
+        return key
+
+
+def _authorised(request: UpstreamRequest, key: str | None) -> dict[str, str]:
+    if key is None or not isinstance(request.auth, KeyAuth):
+        return request.headers
+    return {**request.headers, request.auth.header: request.auth.scheme + key}
+
+
+@contextmanager
+def _hiding(key: str | None) -> Generator[None]:
+    """Some providers repeat the key that they refuse: no caller shall read it."""
+    try:
+        yield
+    except UpstreamError as error:
+        if key is not None:
+            error.message = error.message.replace(key, "***")
+        raise
 
 
 async def _check_framing(provider: Provider, response: HttpResponse) -> None:
@@ -103,11 +117,12 @@ async def _first(batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
     raise StreamCut("The provider's stream ended before it began.")
 
 
-async def _resumed(first: list[Chunk], rest: AsyncIterator[list[Chunk]]) -> AsyncIterator[list[Chunk]]:
+async def _resumed(first: list[Chunk], rest: AsyncIterator[list[Chunk]], key: str | None) -> AsyncIterator[list[Chunk]]:
     yield first
-    async for batch in rest:
-        if batch:
-            yield batch
+    with _hiding(key):
+        async for batch in rest:
+            if batch:
+                yield batch
 
 
 def _readable(body: bytes) -> Json | str:

@@ -1,0 +1,1 @@
+"""What clients speak to: the data plane's routes, and the one error envelope."""

@@ -1,0 +1,108 @@
+"""The data plane as one ASGI application: its routes, CORS, and the error envelope for everything else."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from tidegate.api import errors, models
+from tidegate.api.chat import ChatCompletions
+from tidegate.domain.call import Surface
+from tidegate.domain.ids import ulid
+from tidegate.domain.options import Options
+from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
+from tidegate.gateway import Gateway
+
+log = logging.getLogger(__name__)
+
+CHAT_PATHS: dict[str, Surface] = {
+    "/v1/chat/completions": "openai",
+    "/chat/completions": "openai",
+    "/openai/v1/chat/completions": "openai",  # where groq's SDK posts to
+    "/api/ds-prototypes/chat/completions": "neuroflash",
+    "/api/ds-prototypes/content_generation/chat/completions": "neuroflash",
+}
+
+EXPOSED_HEADERS = (
+    "retry-after",
+    "x-request-id",
+    "x-tidegate-attempts",
+    "x-tidegate-ignored-params",
+    "x-tidegate-model",
+    "x-tidegate-overhead-ms",
+    "x-tidegate-provider",
+)
+
+
+def build_app(
+    open_gateway: Callable[[], AbstractAsyncContextManager[Gateway]],
+    options: Options,
+    extra_routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The application. `open_gateway` is entered at start-up and left at shutdown; `extra_routes` come last."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[dict[str, Gateway]]:
+        async with open_gateway() as gateway:
+            yield {"gateway": gateway}
+
+    return Starlette(
+        routes=[*routes(options), *extra_routes],
+        middleware=_cors(options),
+        exception_handlers={HTTPException: _http_exception, TidegateError: _tidegate_error, Exception: _crash},
+        lifespan=lifespan,
+    )
+
+
+def routes(options: Options) -> list[BaseRoute]:
+    chat: list[BaseRoute] = [
+        Route(path, ChatCompletions(surface, options), methods=["POST"]) for path, surface in CHAT_PATHS.items()
+    ]
+    return [*chat, *models.routes()]
+
+
+def _cors(options: Options) -> list[Middleware]:
+    if not options.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=options.cors_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("*",),
+            expose_headers=EXPOSED_HEADERS,
+            max_age=86400,
+        )
+    ]
+
+
+async def _http_exception(request: Request, raised: Exception) -> Response:
+    if isinstance(raised, HTTPException) and raised.status_code == 405:
+        reply = _response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path!r}."))
+        reply.headers.update(raised.headers or {})
+        return reply
+    return _response(NotFound(f"There is nothing at {request.url.path!r}."))
+
+
+async def _tidegate_error(request: Request, raised: Exception) -> Response:
+    return _response(raised if isinstance(raised, TidegateError) else errors.internal())
+
+
+async def _crash(request: Request, raised: Exception) -> Response:
+    return _response(errors.internal())
+
+
+def _response(error: TidegateError) -> Response:
+    reply = Response(errors.body(error), status_code=error.status, media_type="application/json")
+    reply.headers["x-request-id"] = ulid(time.time())
+    for name, value in errors.headers(error):
+        reply.headers[name.decode()] = value.decode()
+    return reply

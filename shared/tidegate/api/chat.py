@@ -1,0 +1,135 @@
+"""`POST …/chat/completions`: from bytes to a call, and from its answer to JSON or a stream."""
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.types import Message, Receive, Scope, Send
+
+from tidegate.api import errors
+from tidegate.api.reply import RawHeaders, header, latin1, send_json
+from tidegate.api.stream import EventStream
+from tidegate.chat.json import encode
+from tidegate.domain.call import Call, Surface
+from tidegate.domain.ids import ulid
+from tidegate.domain.options import Options
+from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
+from tidegate.gateway import Answer, Gateway
+
+log = logging.getLogger(__name__)
+
+LAMBDA_MARGIN_SECONDS = 3.0
+"""Kept of an invocation's time: for the error event, and for metering the call before the process is killed."""
+
+_STREAM_HEADERS: RawHeaders = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCompletions:
+    """The endpoint of one surface, as an ASGI application."""
+
+    surface: Surface
+    options: Options
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        gateway: Gateway = scope["state"]["gateway"]
+        call: Call | None = None
+        began = False
+
+        async def tracked(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            call = await self._admit(gateway, scope, receive)
+            async with gateway.answer(call) as answer:
+                overhead = time.perf_counter() - started - answer.upstream_seconds
+                await self._reply(call, answer, overhead, receive, tracked)
+        except TidegateError as error:
+            if began:
+                raise
+            await _refuse(send, error, call)
+        except Exception:
+            log.exception("call.crashed", extra={"call_id": call.id if call else None})
+            if began:
+                raise
+            await _refuse(send, errors.internal(), call)
+
+    async def _admit(self, gateway: Gateway, scope: Scope, receive: Receive) -> Call:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        body = await _read(receive, headers, self.options.max_body_bytes)
+        lambda_deadline = scope.get("extensions", {}).get("tidegate.lambda", {}).get("deadline")
+        return await gateway.admit(
+            self.surface,
+            header(headers, b"authorization"),
+            header(headers, b"x-workspace-id"),
+            body,
+            app_id=header(headers, b"x-app-id"),
+            deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,
+        )
+
+    async def _reply(self, call: Call, answer: Answer, overhead: float, receive: Receive, send: Send) -> None:
+        headers: RawHeaders = [
+            (b"x-request-id", call.id.encode()),
+            (b"x-tidegate-provider", answer.deployment.provider.encode()),
+            (b"x-tidegate-model", latin1(answer.deployment.model_id)),
+            (b"x-tidegate-attempts", b"%d" % answer.attempts),
+            (b"x-tidegate-overhead-ms", b"%.2f" % (overhead * 1000)),
+        ]
+        if answer.ignored:
+            headers.append((b"x-tidegate-ignored-params", latin1(",".join(answer.ignored))))
+        if answer.batches is None:
+            await send_json(send, 200, encode(answer.completion), headers)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + headers})
+        stream = EventStream(receive, send, self.options.keep_alive_seconds, time.monotonic)
+        await stream.run(answer.batches)
+
+
+async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+    """The request's body. Raises `UnsupportedMediaType` and `RequestTooLarge`: where the head tells, before reading."""
+    media_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    if media_type != b"application/json":
+        raise UnsupportedMediaType("The body must be JSON: send the header content-type: application/json.")
+    declared = headers.get(b"content-length", b"")
+    too_large = RequestTooLarge(f"The body is larger than {limit} bytes.")
+    if declared.isdigit() and int(declared) > limit:
+        raise too_large
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in _pieces(receive):
+        size += len(piece)
+        if size > limit:
+            raise too_large
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone("The client left before its request was complete.")
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return
+
+
+class ClientGone(TidegateError):
+    """Nobody is left to tell: the reply is written all the same, and discarded by the server."""
+
+    status = 400
+    code = "client_disconnected"
+
+
+async def _refuse(send: Send, error: TidegateError, call: Call | None) -> None:
+    request_id = call.id if call else ulid(time.time())
+    headers = [(b"x-request-id", request_id.encode()), *errors.headers(error)]
+    await send_json(send, error.status, errors.body(error), headers)

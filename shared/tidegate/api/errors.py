@@ -1,0 +1,32 @@
+"""Failures as replies: the only place where the error tree meets HTTP.
+
+Source: https://platform.openai.com/docs/guides/error-codes
+"""
+
+import math
+
+from tidegate.chat.json import encode
+from tidegate.errors import TidegateError
+
+
+def envelope(error: TidegateError) -> dict[str, object]:
+    """The body, for a reply and for an event within a stream alike."""
+    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
+    """The headers that belong to the failure itself."""
+    if error.retry_after_seconds is None:
+        return []
+    return [(b"retry-after", b"%d" % math.ceil(error.retry_after_seconds))]
+
+
+def internal() -> TidegateError:
+    """What a caller learns of our own bugs: nothing but that it is one."""
+    error = TidegateError("The gateway failed. The request id leads to the log.")
+    error.code = "internal_error"
+    return error
+
+
+def body(error: TidegateError) -> bytes:
+    return encode(envelope(error))

@@ -1,0 +1,61 @@
+"""The gateway on AWS: DynamoDB, Secrets Manager, and the providers that the environment and the secret configure."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from tidegate import catalog
+from tidegate.aws import logs
+from tidegate.aws.credentials import AwsIdentity, find_credentials
+from tidegate.aws.directory import DynamoDirectory
+from tidegate.aws.dynamo import connect
+from tidegate.aws.meter import DynamoMeter
+from tidegate.aws.secrets import CachedSecrets, SecretsManager
+from tidegate.aws.store import Store
+from tidegate.gateway import Gateway
+from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.endpoints import endpoints
+from tidegate.policy.route import Router
+from tidegate.ports import Secrets
+from tidegate.providers import ALIASES, Registry
+from tidegate.providers.row import Row
+from tidegate.settings import EnvironmentSecrets, Settings
+from tidegate.upstream.attempt import Upstream
+from tidegate.upstream.choose import transport
+from tidegate.upstream.transport import Transport
+
+
+@asynccontextmanager
+async def compose(
+    settings: Settings,
+    rows: Sequence[Row] = (),
+    wrap: Callable[[Transport], Transport] = lambda inner: inner,
+) -> AsyncGenerator[Gateway]:
+    """The gateway for as long as the context lives. `rows` are providers beside the known ones, `wrap` their transport.
+
+    Raises `StoreUnavailable` when the provider secret cannot be read, and `ConfigurationError`.
+    """
+    logs.configure(settings.log_level)
+    http = transport(settings.transport)
+    try:
+        aws = settings.aws
+        credentials = find_credentials(settings.environment)
+        store = Store(connect(http, credentials, aws.region, aws.dynamodb_endpoint), settings.table)
+        secrets: Secrets = EnvironmentSecrets(settings.environment)
+        if settings.provider_secret:
+            identity = AwsIdentity(credentials, http)
+            source = SecretsManager(http, identity, settings.provider_secret, aws.region, aws.secrets_endpoint)
+            secrets = CachedSecrets(source, settings.environment)
+        providers = Registry([*settings.provider_rows(), *rows])
+        models = catalog.load()
+        router = Router(await endpoints(providers.known(), secrets), ALIASES, models, settings.default_provider)
+        yield Gateway(
+            authenticator=Authenticator(DynamoDirectory(store)),
+            router=router,
+            providers=providers,
+            upstream=Upstream(wrap(http), secrets),
+            meter=DynamoMeter(store),
+            catalog=models,
+            timeout_seconds=settings.timeout_seconds,
+        )
+    finally:
+        await http.close()

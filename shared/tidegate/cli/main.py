@@ -1,0 +1,38 @@
+"""The commands and their exit codes: 0 done, 1 not found, 2 wrong usage or configuration."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from tidegate import __version__
+from tidegate.errors import TidegateError
+
+_COMMANDS = {
+    "serve": ("tidegate.local.serve", "run the gateway on this machine"),
+    "workspaces": ("tidegate.cli.tenants", "create, list, show, suspend and resume workspaces"),
+    "keys": ("tidegate.cli.tenants", "create, list and revoke keys"),
+}
+"""Only the chosen command's module is imported: `serve` brings a whole AWS along."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Whatever goes wrong is one line on standard error."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="tidegate", description="An OpenAI-compatible gateway in your AWS account.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    chosen = next((word for word in words if word in _COMMANDS), None)
+    for name, (module, summary) in _COMMANDS.items():
+        if name == chosen:
+            import_module(module).add_parser(commands, name, summary)
+        else:
+            commands.add_parser(name, help=summary)
+    options = parser.parse_args(words)
+    try:
+        return options.run(options)
+    except TidegateError as error:
+        print(f"tidegate: {error.message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

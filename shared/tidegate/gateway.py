@@ -1,0 +1,210 @@
+"""The path of one call, as one straight line. If a rule is not visible here, it does not exist.
+
+admit:   1. authenticate   2. validate
+answer:  3. route   4. ask the provider, with its first event in hand   5. stamp and bill   6. settle, whatever happened
+"""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from tidegate.catalog import Catalog
+from tidegate.chat.completion import Chunk, Completion, Delta, Message
+from tidegate.chat.parse import parse
+from tidegate.domain.call import Call, Surface
+from tidegate.domain.ids import completion_id, ulid
+from tidegate.domain.model import Deployment
+from tidegate.domain.usage import Bill
+from tidegate.errors import StoreUnavailable, UnsupportedParameter
+from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.bill import bill, to_wire
+from tidegate.policy.observe import Observation, figures, to_the_end
+from tidegate.policy.route import Router
+from tidegate.ports import Meter
+from tidegate.providers import Registry
+from tidegate.upstream.attempt import Upstream
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller gets: a whole `completion`, or `batches` of chunks. `upstream_seconds` were spent waiting."""
+
+    completion: Completion | None
+    batches: AsyncGenerator[list[Chunk]] | None
+    deployment: Deployment
+    attempts: int
+    ignored: tuple[str, ...]
+    upstream_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything that a call needs, composed once per process."""
+
+    authenticator: Authenticator
+    router: Router
+    providers: Registry
+    upstream: Upstream
+    meter: Meter
+    catalog: Catalog
+    timeout_seconds: float = 600.0
+    clock: Callable[[], float] = time.time
+
+    async def admit(
+        self,
+        surface: Surface,
+        authorization: str | None,
+        workspace_id: str | None,
+        body: bytes,
+        *,
+        app_id: str | None = None,
+        deadline: float | None = None,
+    ) -> Call:
+        """The call that the body asks for, once the caller is known. `deadline` (UTC seconds) is the process's own.
+
+        A stranger's body is not read: the key is checked first.
+        """
+        now = self.clock()
+        principal, workspace = await self.authenticator.authenticate(
+            authorization, workspace_id, required_workspace=surface == "neuroflash"
+        )
+        request = parse(body)
+        latest = now + (request.fields.timeout or self.timeout_seconds)
+        return Call(
+            id=ulid(now),
+            surface=surface,
+            request=request,
+            principal=principal,
+            workspace=workspace,
+            started_at=now,
+            deadline=latest if deadline is None else min(latest, deadline),
+            app_id=app_id,
+        )
+
+    @asynccontextmanager
+    async def answer(self, call: Call) -> AsyncGenerator[Answer]:
+        """The answer to an admitted call. Leaving the context settles it: one outcome, one record, whatever happened.
+
+        Raises `TidegateError`, also from the batches once the stream has begun.
+        """
+        seen = Observation(call)
+        try:
+            async with AsyncExitStack() as stack:
+                with seen.failing():
+                    answer = await self._ask(call, seen, stack)
+                yield answer
+        finally:
+            await to_the_end(self._settle(seen))
+
+    async def _ask(self, call: Call, seen: Observation, stack: AsyncExitStack) -> Answer:
+        plan = self.router.plan(call.request.model)
+        seen.deployment = deployment = plan.deployments[0]
+        provider = self.providers.load(deployment.provider)
+        request = provider.build_request(call, deployment)
+        ignored = call.request.ignored + request.ignored
+        if ignored and call.request.fields.require_parameters:
+            raise _unsupported(deployment, ignored)
+        asked_at = self.clock()
+        seen.attempts = 1
+        reply = await stack.enter_async_context(
+            self.upstream.open(
+                provider,
+                request,
+                secret=deployment.secret,
+                stream=call.request.stream,
+                seconds=call.deadline - asked_at,
+            )
+        )
+        seen.first_event_at = self.clock()
+        waited = seen.first_event_at - asked_at
+        if reply.completion is not None:
+            return Answer(self._completed(reply.completion, seen), None, deployment, seen.attempts, ignored, waited)
+        assert reply.batches is not None  # noqa: S101  # a reply is one or the other
+        return Answer(None, self._streamed(reply.batches, seen), deployment, seen.attempts, ignored, waited)
+
+    def _completed(self, completion: Completion, seen: Observation) -> Completion:
+        seen.saw_completion(completion)
+        completion["usage"] = to_wire(seen.usage, self._bill(seen))
+        if _hides_reasoning(seen.call):
+            for choice in completion["choices"]:
+                _without_reasoning(choice["message"])
+        stamp = _stamp(seen, "chat.completion")
+        return cast(Completion, {**stamp, **completion, **stamp})
+
+    async def _streamed(self, batches: AsyncIterator[list[Chunk]], seen: Observation) -> AsyncGenerator[list[Chunk]]:
+        """The provider's chunks under our name; usage is held back for the one chunk that ends the stream."""
+        stamp = _stamp(seen, "chat.completion.chunk")
+        hides_reasoning = _hides_reasoning(seen.call)
+        with seen.failing():
+            async for batch in batches:
+                passed: list[Chunk] = []
+                for chunk in batch:
+                    seen.saw_chunk(chunk)
+                    if not chunk["choices"]:
+                        continue
+                    if hides_reasoning:
+                        for choice in chunk["choices"]:
+                            _without_reasoning(choice["delta"])
+                    passed.append(cast(Chunk, {**stamp, **chunk, **stamp}))
+                if passed:
+                    yield passed
+            seen.status = "ok"
+            usage = to_wire(seen.usage, self._bill(seen))
+        if _wants_usage(seen.call):
+            yield [cast(Chunk, {**stamp, "choices": [], "usage": usage})]
+
+    def _bill(self, seen: Observation) -> Bill:
+        model = self.catalog.find(_model_id(seen))
+        call = seen.call
+        seen.bill = bill(seen.usage, call.request, "".join(seen.text), call.workspace, model)
+        return seen.bill
+
+    async def _settle(self, seen: Observation) -> None:
+        if seen.bill is None and seen.first_event_at is not None:
+            self._bill(seen)
+        outcome = seen.outcome(self.clock())
+        try:
+            await self.meter.record(outcome)
+        except StoreUnavailable:
+            log.error("meter.failed", extra=figures(outcome))
+        else:
+            log.info("call.settled", extra=figures(outcome))
+
+
+def _model_id(seen: Observation) -> str:
+    return seen.deployment.model_id if seen.deployment else seen.call.request.model
+
+
+def _stamp(seen: Observation, kind: str) -> dict[str, object]:
+    """What the gateway, and not the provider, says of a reply: the same for all chunks of a stream."""
+    call = seen.call
+    return {
+        "id": completion_id(call.surface, call.started_at),
+        "object": kind,
+        "created": int(call.started_at),
+        "model": _model_id(seen),
+    }
+
+
+def _hides_reasoning(call: Call) -> bool:
+    return call.request.reasoning is not None and call.request.reasoning.exclude
+
+
+def _wants_usage(call: Call) -> bool:
+    options = call.request.fields.stream_options
+    return call.surface == "neuroflash" or bool(options and options.include_usage)
+
+
+def _without_reasoning(holder: Message | Delta) -> None:
+    for name in ("reasoning", "reasoning_content", "reasoning_details"):
+        holder.pop(name, None)
+
+
+def _unsupported(deployment: Deployment, ignored: tuple[str, ...]) -> UnsupportedParameter:
+    names = ", ".join(ignored)
+    return UnsupportedParameter(f"{deployment.model_id} cannot honour: {names}.", param=ignored[0])

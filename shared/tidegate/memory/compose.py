@@ -1,0 +1,49 @@
+"""The gateway in memory: for tests, benchmarks and `serve --store memory`. What it knows ends with the process."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from tidegate import catalog
+from tidegate.gateway import Gateway
+from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.tenants import MemoryTenants
+from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.endpoints import endpoints
+from tidegate.policy.route import Router
+from tidegate.ports import Keys, Meter, Tenants
+from tidegate.providers import ALIASES, Registry
+from tidegate.providers.row import Row
+from tidegate.settings import EnvironmentSecrets, Settings
+from tidegate.upstream.attempt import Upstream
+from tidegate.upstream.choose import transport
+from tidegate.upstream.transport import Transport
+
+
+@asynccontextmanager
+async def compose(
+    settings: Settings,
+    rows: Sequence[Row] = (),
+    wrap: Callable[[Transport], Transport] = lambda inner: inner,
+    seed: Callable[[Tenants, Keys], Awaitable[None]] | None = None,
+    meter: Meter | None = None,
+) -> AsyncGenerator[Gateway]:
+    """The gateway for as long as the context lives; `seed` puts the first workspaces and keys into it."""
+    http = transport(settings.transport)
+    try:
+        tenants = MemoryTenants()
+        if seed is not None:
+            await seed(tenants, tenants)
+        secrets = EnvironmentSecrets(settings.environment)
+        providers = Registry([*settings.provider_rows(), *rows])
+        models = catalog.load()
+        yield Gateway(
+            authenticator=Authenticator(tenants),
+            router=Router(await endpoints(providers.known(), secrets), ALIASES, models, settings.default_provider),
+            providers=providers,
+            upstream=Upstream(wrap(http), secrets),
+            meter=meter or MemoryMeter(),
+            catalog=models,
+            timeout_seconds=settings.timeout_seconds,
+        )
+    finally:
+        await http.close()

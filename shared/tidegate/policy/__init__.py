@@ -1,0 +1,1 @@
+"""The steps of a call's path, one module each."""

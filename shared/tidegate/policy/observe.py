@@ -1,0 +1,139 @@
+"""What becomes of a call: the one place where its outcome is decided, and the settling that nothing may interrupt."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import anyio
+
+from tidegate.chat.completion import Chunk, Completion, Usage
+from tidegate.domain.call import Call, Outcome, OutcomeStatus
+from tidegate.domain.model import Deployment
+from tidegate.domain.usage import Bill, Tokens, Words
+from tidegate.errors import TidegateError, UpstreamError
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 10.0
+"""A settling that takes longer is given up, and its figures are logged."""
+
+
+@dataclass(slots=True)
+class Observation:
+    """What is known of a call so far. It counts as cancelled until it is known to have ended otherwise."""
+
+    call: Call
+    status: OutcomeStatus = "cancelled"
+    deployment: Deployment | None = None
+    attempts: int = 0
+    usage: Usage | None = None
+    first_event_at: float | None = None
+    upstream_seconds: float = 0.0
+    finish_reason: str | None = None
+    error_code: str | None = None
+    bill: Bill | None = None
+    text: list[str] = field(default_factory=list[str])
+
+    @contextmanager
+    def failing(self) -> Generator[None]:
+        """Notes the failure that passes through."""
+        try:
+            yield
+        except TidegateError as error:
+            if isinstance(error, UpstreamError):
+                error.sent_first_chunk = self.first_event_at is not None
+            self._failed(error.code or error.type)
+            raise
+        except Exception:
+            self._failed("internal_error")
+            raise
+
+    def _failed(self, code: str) -> None:
+        self.status = "failed"
+        self.error_code = code
+
+    def saw_completion(self, completion: Completion) -> None:
+        self.usage = completion.get("usage")
+        for choice in completion["choices"]:
+            message = choice["message"]
+            self.finish_reason = choice["finish_reason"]
+            self.text += [message.get("reasoning") or "", message["content"] or ""]
+            for call in message.get("tool_calls") or ():
+                self.text.append(call.get("function", {}).get("arguments") or "")
+        self.status = "ok"
+
+    def saw_chunk(self, chunk: Chunk) -> None:
+        usage = chunk.get("usage")
+        if usage:
+            self.usage = usage
+        for choice in chunk["choices"]:
+            delta = choice["delta"]
+            content = delta.get("content")
+            if content:
+                self.text.append(content)
+            elif reasoning := delta.get("reasoning"):
+                self.text.append(reasoning)
+            for call in delta.get("tool_calls") or ():
+                self.text.append(call.get("function", {}).get("arguments") or "")
+            if choice["finish_reason"] is not None:
+                self.finish_reason = choice["finish_reason"]
+
+    def outcome(self, finished_at: float) -> Outcome:
+        nothing = Bill(Tokens(), Words(0, 0, 0, self.call.workspace.words_method), Decimal(0))
+        started = self.call.started_at
+        return Outcome(
+            call=self.call,
+            status=self.status,
+            deployment=self.deployment,
+            attempts=self.attempts,
+            bill=self.bill or nothing,
+            finished_at=finished_at,
+            first_event_seconds=None if self.first_event_at is None else self.first_event_at - started,
+            finish_reason=self.finish_reason,
+            error_code=self.error_code,
+        )
+
+
+def figures(outcome: Outcome) -> dict[str, object]:
+    """What one log line says of a call: enough to bill it from the log, and nothing of its content."""
+    tokens, words = outcome.bill.tokens, outcome.bill.words
+    return {
+        "call_id": outcome.call.id,
+        "workspace_id": outcome.call.workspace.id,
+        "key_id": outcome.call.principal.key_id,
+        "model": outcome.deployment.model_id if outcome.deployment else outcome.call.request.model,
+        "status": outcome.status,
+        "error_code": outcome.error_code,
+        "attempts": outcome.attempts,
+        "input_tokens": tokens.input,
+        "output_tokens": tokens.output,
+        "words": words.used,
+        "cost_usd": None if outcome.bill.cost_usd is None else str(outcome.bill.cost_usd),
+        "estimated": tokens.estimated,
+        "seconds": round(outcome.finished_at - outcome.call.started_at, 4),
+    }
+
+
+async def to_the_end(work: Coroutine[object, object, None]) -> None:
+    """Await `work` however often the caller is cancelled meanwhile; the cancellation is raised afterwards.
+
+    Both kinds are held off: anyio's scopes (a client that hangs up) and asyncio's own (a server that shuts down).
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done():
+            try:
+                await asyncio.wait({task}, timeout=SETTLE_SECONDS)
+                if not task.done():
+                    task.cancel()
+                    await asyncio.wait({task}, timeout=1)
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if not task.cancelled():
+        task.result()
+    if cancelled is not None:
+        raise cancelled

@@ -1,0 +1,416 @@
+"""A call from the door to its record, with the provider played by the test."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.world import (
+    STREAM,
+    USAGE,
+    USER,
+    Client,
+    Exchange,
+    Handler,
+    Trickle,
+    completion,
+    delta,
+    event_stream,
+    sse,
+    world,
+)
+from tidegate.domain.options import Options
+from tidegate.domain.usage import Tokens, Words
+
+CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
+Scenario = Callable[[Client], Awaitable[None]]
+
+
+def run(handler: Handler, scenario: Scenario, options: Options | None = None, **env: str) -> None:
+    async def main() -> None:
+        async with world(handler, options=options, **env) as client:
+            await scenario(client)
+
+    asyncio.run(main())
+
+
+def answers(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Handler:
+    return lambda request: httpx.Response(status, json=body, headers=headers)
+
+
+def streams(*events: Any) -> Handler:
+    return lambda request: event_stream(sse(*events))
+
+
+def test_a_plain_call_is_answered_stamped_billed_and_recorded() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post(CALL, headers={"x-app-id": "shop"})
+        body = reply.json
+        assert body.pop("id").startswith("chatcmpl-")
+        assert isinstance(body.pop("created"), int)
+        assert body == {
+            "object": "chat.completion",
+            "model": "openai/gpt-4.1-mini",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": "Hello.", "refusal": None},
+                    "finish_reason": "stop",
+                    "logprobs": None,
+                }
+            ],
+            "usage": {
+                "prompt_tokens": 14,
+                "completion_tokens": 12,
+                "total_tokens": 26,
+                "prompt_tokens_details": {"cached_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 0},
+                "words_used": 9,
+                "words_details": {"input_words": 8, "output_words": 9, "method": "tokens"},
+                "cost": 0.0000248,
+            },
+            "system_fingerprint": None,
+        }
+        assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+        outcome = client.recorder.outcomes[0]
+        assert len(client.recorder.outcomes) == 1
+        assert outcome.call.id == reply.headers["x-request-id"]
+        assert (outcome.status, outcome.attempts, outcome.finish_reason, outcome.error_code) == ("ok", 1, "stop", None)
+        assert (outcome.call.app_id, outcome.call.workspace.id) == ("shop", "ws_test")
+        assert outcome.bill.tokens == Tokens(input=14, output=12)
+        assert outcome.bill.words == Words(used=9, input=8, output=9, method="tokens")
+        assert outcome.bill.cost_usd == Decimal("0.0000248")
+
+    run(answers(completion()), scenario)
+
+
+def test_the_provider_is_sent_the_request_with_its_own_key_and_nothing_of_ours() -> None:
+    async def scenario(client: Client) -> None:
+        await client.post({**CALL, "caching": True, "timeout": 30, "custom": {"a": 1}, "temperature": None})
+        request = client.requests[0]
+        assert str(request.url) == "https://api.openai.com/v1/chat/completions"
+        assert request.headers["authorization"] == "Bearer provider-secret-1"
+        assert httpx.Response(200, content=request.content).json() == {
+            "model": "gpt-4.1-mini",
+            "messages": USER,
+            "custom": {"a": 1},
+        }
+
+    run(answers(completion()), scenario)
+
+
+def test_headers_say_what_became_of_the_call() -> None:
+    async def scenario(client: Client) -> None:
+        headers = (await client.post({**CALL, "caching": True, "fallbacks": []})).headers
+        shown = {name: value for name, value in headers.items() if name.startswith("x-tidegate")}
+        assert float(shown.pop("x-tidegate-overhead-ms")) >= 0
+        assert shown == {
+            "x-tidegate-provider": "openai",
+            "x-tidegate-model": "openai/gpt-4.1-mini",
+            "x-tidegate-attempts": "1",
+            "x-tidegate-ignored-params": "caching,fallbacks",
+        }
+
+    run(answers(completion()), scenario)
+
+
+def test_the_documented_example_of_neuroflash_uses_nine_words() -> None:
+    async def scenario(client: Client) -> None:
+        path = "/api/ds-prototypes/chat/completions"
+        reply = await client.post({**CALL, "temperature": 0.7}, path, {"x-workspace-id": "ws_test"})
+        kind, seconds, rest = reply.json["id"].split("-")
+        assert (kind, seconds.isdigit(), len(rest), rest.isalnum()) == ("gen", True, 8, True)
+        assert reply.json["usage"]["words_used"] == 9
+
+    run(answers(completion()), scenario)
+
+
+def test_a_stream_is_role_contents_finish_and_done() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "stream": True})
+        *chunks, done = reply.events
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        assert done == "[DONE]"
+        assert len({chunk["id"] for chunk in chunks}) == 1
+        assert {(chunk["model"], chunk["object"]) for chunk in chunks} == {
+            ("openai/gpt-4.1-mini", "chat.completion.chunk")
+        }
+        assert all("usage" not in chunk for chunk in chunks)
+        assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+        assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks) == "Create smarter."
+        assert [chunk["choices"][0]["finish_reason"] for chunk in chunks if chunk["choices"][0]["finish_reason"]] == [
+            "stop"
+        ]
+        assert client.recorder.outcomes[0].status == "ok"
+        assert client.recorder.outcomes[0].bill.tokens == Tokens(input=14, output=12)
+
+    run(streams(*STREAM), scenario)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions", {"stream_options": {"include_usage": True}}),
+        ("/api/ds-prototypes/chat/completions", {}),
+    ],
+)
+def test_usage_is_one_last_chunk_for_those_who_ask(path: str, fields: dict[str, Any]) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "stream": True, **fields}, path, {"x-workspace-id": "ws_test"})
+        usage = reply.events[-2]
+        assert (usage["choices"], usage["usage"]["words_used"], usage["usage"]["cost"]) == ([], 9, 0.0000248)
+
+    run(streams(*STREAM), scenario)
+
+
+def test_usage_is_asked_of_the_provider_even_when_the_client_does_not() -> None:
+    async def scenario(client: Client) -> None:
+        await client.post({**CALL, "stream": True})
+        sent = httpx.Response(200, content=client.requests[0].content).json()
+        assert sent["stream_options"] == {"include_usage": True}
+
+    run(streams(*STREAM), scenario)
+
+
+def test_a_provider_that_reports_no_usage_is_billed_by_estimate() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "stream": True, "stream_options": {"include_usage": True}})
+        assert reply.events[-2]["usage"]["estimated"] is True
+        tokens = client.recorder.outcomes[0].bill.tokens
+        assert tokens.estimated
+        assert tokens.input > 5
+        assert tokens.output > 1
+
+    run(streams(delta(""), delta("Create smarter content."), delta(finish="stop"), "[DONE]"), scenario)
+
+
+def test_a_client_that_hangs_up_is_billed_for_what_was_said_and_the_provider_is_left() -> None:
+    body = Trickle()
+
+    async def scenario(client: Client) -> None:
+        exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
+        call = asyncio.create_task(exchange.run())
+        body.pieces.put_nowait(sse(delta(""), delta("Create smarter content now.")))
+        await exchange.until(lambda seen: b"smarter" in seen)
+        exchange.hang_up()
+        await call
+        await asyncio.wait_for(body.closed.wait(), 5)
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["cancelled"]
+        assert client.recorder.outcomes[0].bill.tokens.estimated
+        assert client.recorder.outcomes[0].bill.tokens.output > 1
+
+    run(lambda request: event_stream(body), scenario)
+
+
+def test_a_cancelled_process_still_records_the_call_once() -> None:
+    body = Trickle()
+
+    async def scenario(client: Client) -> None:
+        client.recorder.gate = asyncio.Event()
+        exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
+        call = asyncio.create_task(exchange.run())
+        body.pieces.put_nowait(sse(delta(""), delta("Create ")))
+        await exchange.until(lambda seen: b"Create" in seen)
+        for _ in range(3):  # as impatient as a server that shuts down
+            call.cancel()
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        assert not call.done()
+        client.recorder.gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["cancelled"]
+
+    run(lambda request: event_stream(body), scenario)
+
+
+@pytest.mark.parametrize(
+    "break_off",
+    [None, httpx.ReadError("reset"), b'data: {"choi', b'event: error\ndata: {"error": {"message": "x"}}\n\n'],
+)
+def test_an_upstream_that_dies_ends_in_an_error_event_and_is_recorded(break_off: bytes | Exception | None) -> None:
+    body = Trickle()
+
+    async def scenario(client: Client) -> None:
+        body.pieces.put_nowait(sse(delta(""), delta("Create ")))
+        body.pieces.put_nowait(break_off)
+        body.pieces.put_nowait(None)
+        reply = await client.post({**CALL, "stream": True})
+        *chunks, error = reply.events
+        assert reply.status == 200
+        assert set(error["error"]) == {"message", "type", "param", "code"}
+        assert all(chunk["choices"][0]["finish_reason"] is None for chunk in chunks)
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
+        assert client.recorder.outcomes[0].error_code == error["error"]["code"]
+        assert client.recorder.outcomes[0].bill.tokens.output > 0
+
+    run(lambda request: event_stream(body), scenario)
+
+
+def test_a_failure_before_the_first_event_is_an_http_error() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "stream": True})
+        assert (reply.status, reply.json["error"]["code"]) == (502, "provider_stream_cut")
+        assert client.recorder.outcomes[0].bill.tokens == Tokens()
+
+    run(streams(), scenario)
+
+
+def test_lambda_ends_a_stream_before_it_is_killed() -> None:
+    body = Trickle()
+
+    async def scenario(client: Client) -> None:
+        import time
+
+        body.pieces.put_nowait(sse(delta(""), delta("Create ")))
+        soon = {"tidegate.lambda": {"deadline": time.time() + 3.3}}
+        reply = await client.post({**CALL, "stream": True}, extensions=soon)
+        assert reply.events[-1]["error"]["code"] == "provider_timeout"
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
+
+    run(lambda request: event_stream(body), scenario)
+
+
+def test_a_call_that_takes_longer_than_it_may_is_a_504() -> None:
+    async def never(request: httpx.Request) -> httpx.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "timeout": 0.1})
+        assert (reply.status, reply.json["error"]["code"]) == (504, "provider_timeout")
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
+
+    run(never, scenario)
+
+
+def test_silence_in_a_stream_is_filled_with_comments() -> None:
+    body = Trickle()
+
+    async def scenario(client: Client) -> None:
+        exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
+        call = asyncio.create_task(exchange.run())
+        body.pieces.put_nowait(sse(delta(""), delta("Create ")))
+        await exchange.until(lambda seen: seen.count(b": keep-alive\n\n") == 2)
+        body.pieces.put_nowait(sse(delta(finish="stop"), USAGE, "[DONE]"))
+        body.pieces.put_nowait(None)
+        await call
+        assert exchange.reply().events[-1] == "[DONE]"
+
+    run(lambda request: event_stream(body), scenario, Options(keep_alive_seconds=0.05))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "answered", "code"),
+    [
+        (400, {}, 400, "provider_bad_request"),
+        (401, {}, 502, "provider_auth_error"),
+        (403, {}, 502, "provider_auth_error"),
+        (429, {"retry-after": "7"}, 429, "provider_rate_limited"),
+        (500, {}, 502, "provider_error"),
+        (503, {}, 503, "provider_overloaded"),
+    ],
+)
+def test_failures_of_the_provider(status: int, headers: dict[str, str], answered: int, code: str) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post(CALL)
+        assert (reply.status, reply.json["error"]["code"]) == (answered, code)
+        assert reply.headers.get("retry-after") == headers.get("retry-after")
+        assert b"provider-secret-1" not in reply.body
+        assert [(outcome.status, outcome.error_code) for outcome in client.recorder.outcomes] == [("failed", code)]
+
+    run(answers({"error": {"message": "no: provider-secret-1"}}, status, headers), scenario)
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"", b"[]", b'{"choices": "none"}', b"\xff"])
+def test_an_answer_that_is_not_the_dialect_is_a_502(content: bytes) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post(CALL)
+        assert (reply.status, reply.json["error"]["code"]) == (502, "provider_malformed_response")
+
+    run(lambda request: httpx.Response(200, content=content), scenario)
+
+
+def test_a_meter_that_is_down_costs_the_caller_nothing_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(client: Client) -> None:
+        client.recorder.unavailable = True
+        assert (await client.post(CALL)).status == 200
+        [failed] = [record for record in caplog.records if record.message == "meter.failed"]
+        assert (failed.__dict__["output_tokens"], failed.__dict__["cost_usd"]) == (12, "0.0000248")
+
+    run(answers(completion()), scenario)
+
+
+def test_nothing_of_the_content_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+
+    async def scenario(client: Client) -> None:
+        await client.post(CALL)
+        logged = " ".join(str(record.__dict__) for record in caplog.records if record.name.startswith("tidegate"))
+        assert "call.settled" in logged
+        for secret in ("tagline", "Hello.", "provider-secret-1", "sk-tidegate-test"):
+            assert secret not in logged
+
+    run(answers(completion()), scenario)
+
+
+def test_what_cannot_be_honoured_is_refused_on_request() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "repetition_penalty": 1.1, "require_parameters": True})
+        assert (reply.status, reply.json["error"]["code"], reply.json["error"]["param"]) == (
+            400,
+            "unsupported_parameter",
+            "repetition_penalty",
+        )
+        assert client.requests == []
+        reported = await client.post({**CALL, "repetition_penalty": 1.1})
+        assert reported.headers["x-tidegate-ignored-params"] == "repetition_penalty"
+
+    run(answers(completion()), scenario)
+
+
+def test_reasoning_is_left_out_for_those_who_exclude_it() -> None:
+    async def scenario(client: Client) -> None:
+        shown = await client.post(CALL)
+        assert shown.json["choices"][0]["message"]["reasoning"] == "hmm"
+        hidden = await client.post({**CALL, "reasoning": {"exclude": True}})
+        assert not {"reasoning", "reasoning_content", "reasoning_details"} & set(hidden.json["choices"][0]["message"])
+
+    run(answers(completion(reasoning_content="hmm")), scenario)
+
+
+def test_an_unpriced_model_costs_null() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "model": "openai/some-private-finetune-nobody-knows"})
+        assert reply.json["usage"]["cost"] is None
+        assert client.recorder.outcomes[0].bill.cost_usd is None
+
+    run(answers(completion()), scenario)
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "code"),
+    [
+        ("nobody/x", 404, "model_not_found"),
+        ("groq/llama-3.3-70b-versatile", 503, "provider_not_configured"),
+        ("utterly-unknown-model", 404, "model_not_found"),
+    ],
+)
+def test_models_that_lead_nowhere(model: str, status: int, code: str) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "model": model})
+        assert (reply.status, reply.json["error"]["code"], reply.json["error"]["param"]) == (status, code, "model")
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
+
+    run(answers(completion()), scenario)
+
+
+def test_bare_names_find_their_maker_and_the_default_provider() -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post({**CALL, "model": "gpt-4.1-mini"})).headers["x-tidegate-provider"] == "openai"
+        assert (await client.post({**CALL, "model": "qwen3"})).headers["x-tidegate-model"] == "mistral/qwen3"
+
+    run(answers(completion()), scenario, TIDEGATE_DEFAULT_PROVIDER="mistral")

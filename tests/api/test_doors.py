@@ -1,0 +1,165 @@
+"""Who gets in, and what those get who do not: one envelope for everything."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.world import USER, Client, completion, world
+from tidegate.api.app import CHAT_PATHS
+from tidegate.domain.options import Options
+
+CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
+NEUROFLASH = "/api/ds-prototypes/chat/completions"
+
+
+def run(scenario: Callable[[Client], Awaitable[None]], options: Options | None = None) -> None:
+    async def main() -> None:
+        async with world(lambda request: httpx.Response(200, json=completion()), options=options) as client:
+            await scenario(client)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("path", CHAT_PATHS)
+def test_every_path_answers(path: str) -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post(CALL, path, {"x-workspace-id": "ws_test"})).status == 200
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("headers", "path", "status", "code"),
+    [
+        ({"authorization": ""}, "/v1/chat/completions", 401, "invalid_api_key"),
+        ({"authorization": "Basic eDp5"}, "/v1/chat/completions", 401, "invalid_api_key"),
+        ({"authorization": "Bearer nobody"}, "/v1/chat/completions", 401, "invalid_api_key"),
+        ({"authorization": "Bearer nobody"}, NEUROFLASH, 401, "invalid_api_key"),
+        ({}, NEUROFLASH, 400, "missing_workspace_id"),
+        ({"x-workspace-id": "ws_other"}, "/v1/chat/completions", 403, "workspace_forbidden"),
+        ({"x-workspace-id": "ws_unknown"}, "/v1/chat/completions", 403, "workspace_forbidden"),
+        ({"content-type": "text/plain"}, "/v1/chat/completions", 415, "unsupported_media_type"),
+        ({"content-type": ""}, "/v1/chat/completions", 415, "unsupported_media_type"),
+        ({}, "/v1/nothing", 404, "not_found"),
+    ],
+)
+def test_who_does_not_get_in_is_told_why(headers: dict[str, str], path: str, status: int, code: str) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post(CALL, path, headers)
+        assert (reply.status, reply.json["error"]["code"]) == (status, code)
+        assert set(reply.json) == {"error"}
+        assert set(reply.json["error"]) == {"message", "type", "param", "code"}
+        assert reply.headers["x-request-id"]
+        assert client.recorder.outcomes == []
+
+    run(scenario)
+
+
+def test_a_stranger_learns_nothing_of_the_bodys_faults() -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post(b"{", headers={"authorization": "Bearer nobody"})).status == 401
+
+    run(scenario)
+
+
+def test_a_fault_of_the_body_names_its_field() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "messages": [{"role": "user", "content": [{"type": "smell"}]}]})
+        assert (reply.status, reply.json["error"]["param"]) == (400, "messages[0].content[0].type")
+
+    run(scenario)
+
+
+def test_another_method_is_a_405_that_says_which_are_allowed() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post(b"", method="DELETE")
+        assert (reply.status, reply.json["error"]["code"], reply.headers["allow"]) == (
+            405,
+            "method_not_allowed",
+            "POST",
+        )
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_over_the_limit_is_a_413(declared: bool) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post(b"x" * 101, headers={"content-length": "101"} if declared else None)
+        assert (reply.status, reply.json["error"]["code"]) == (413, "request_too_large")
+
+    run(scenario, Options(max_body_bytes=100))
+
+
+def test_health_and_public_models_need_no_key() -> None:
+    async def scenario(client: Client) -> None:
+        for path in ("/health", "/api/ds-prototypes/health"):
+            assert (await get(client, path, authorization="")).json["status"] == "ok"
+        assert (await get(client, "/public/models", authorization="")).json["object"] == "list"
+
+    run(scenario)
+
+
+async def get(client: Client, path: str, **headers: str) -> Any:
+    return await client.post(b"", path, dict(headers), method="GET")
+
+
+def test_models_are_those_of_the_configured_providers() -> None:
+    async def scenario(client: Client) -> None:
+        listed = (await get(client, "/v1/models")).json["data"]
+        assert {model["owned_by"] for model in listed} == {"openai", "mistral"}
+        one = (await get(client, "/v1/models/openai/gpt-4.1-mini")).json
+        assert one in listed
+        assert (one["id"], one["object"], one["owned_by"]) == ("openai/gpt-4.1-mini", "model", "openai")
+        assert (await get(client, "/v1/models/gpt-4.1-mini")).json == one
+        assert (await get(client, "/v1/models/nobody/x")).json["error"]["code"] == "model_not_found"
+        assert (await get(client, "/v1/models", authorization="Bearer nobody")).status == 401
+
+    run(scenario)
+
+
+def test_neuroflash_lists_models_in_its_own_shape() -> None:
+    async def scenario(client: Client) -> None:
+        path = "/api/ds-prototypes/model_selection/models"
+        assert (await get(client, path)).json["error"]["code"] == "missing_workspace_id"
+        listed = (await client.post(b"", path, {"x-workspace-id": "ws_test"}, method="GET")).json
+        [mini] = [model for model in listed if model["id"] == "openai/gpt-4.1-mini"]
+        assert set(mini) == {
+            "id", "name", "provider", "description", "context_window", "available", "reasoning_model"
+        }  # fmt: skip
+        assert (mini["provider"], mini["context_window"] >= 1_000_000, mini["reasoning_model"]) == (
+            "openai",
+            True,
+            False,
+        )
+
+    run(scenario)
+
+
+def test_browsers_may_call_without_credentials() -> None:
+    async def scenario(client: Client) -> None:
+        asked = {"origin": "https://app.example", "access-control-request-method": "POST"}
+        reply = await client.post(b"", headers=asked, method="OPTIONS")
+        assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, "*")
+        assert "access-control-allow-credentials" not in reply.headers
+        called = await client.post(CALL, headers={"origin": "https://app.example"})
+        assert "x-request-id" in called.headers["access-control-expose-headers"]
+
+    run(scenario)
+
+
+def test_origins_can_be_listed_and_switched_off() -> None:
+    async def listed(client: Client) -> None:
+        for origin, allowed in (("https://a.example", "https://a.example"), ("https://b.example", None)):
+            reply = await client.post(CALL, headers={"origin": origin})
+            assert reply.headers.get("access-control-allow-origin") == allowed
+
+    async def off(client: Client) -> None:
+        reply = await client.post(CALL, headers={"origin": "https://a.example"})
+        assert "access-control-allow-origin" not in reply.headers
+
+    run(listed, Options(cors_origins=("https://a.example",)))
+    run(off, Options(cors_origins=()))

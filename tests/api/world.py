@@ -1,0 +1,232 @@
+"""A gateway in memory whose provider the test plays, and a client that speaks ASGI to it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tidegate.api.app import build_app
+from tidegate.domain.call import Outcome
+from tidegate.domain.keys import hash_secret
+from tidegate.domain.options import Options
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.errors import StoreUnavailable
+from tidegate.memory.compose import compose
+from tidegate.ports import Keys, Tenants
+from tidegate.settings import Settings
+from tidegate.upstream.httpx import HttpxTransport
+
+SECRET = "sk-tidegate-test"
+USER = [{"role": "user", "content": "Write a tagline for an AI content platform."}]
+
+Handler = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
+
+
+@dataclass
+class Recorder:
+    """The port Meter. `unavailable` makes it fail, `gate` makes it wait."""
+
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    unavailable: bool = False
+    gate: asyncio.Event | None = None
+
+    async def record(self, outcome: Outcome) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.unavailable:
+            raise StoreUnavailable("down")
+        self.outcomes.append(outcome)
+
+
+@dataclass
+class Client:
+    """One process. `requests` are what the provider was sent."""
+
+    app: Any
+    recorder: Recorder
+    requests: list[httpx.Request]
+
+    async def post(
+        self,
+        body: Any,
+        path: str = "/v1/chat/completions",
+        headers: dict[str, str] | None = None,
+        extensions: dict[str, Any] | None = None,
+        method: str = "POST",
+    ) -> "Reply":
+        exchange = Exchange(self.app, body, path, headers, extensions, method)
+        await exchange.run()
+        return exchange.reply()
+
+
+class Exchange:
+    """One request, message by message; `hang_up` is the client leaving."""
+
+    def __init__(
+        self,
+        app: Any,
+        body: Any,
+        path: str,
+        headers: dict[str, str] | None = None,
+        extensions: dict[str, Any] | None = None,
+        method: str = "POST",
+    ) -> None:
+        sent = {"authorization": f"Bearer {SECRET}", "content-type": "application/json", **(headers or {})}
+        self._app = app
+        self._body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self._asked = False
+        self._gone = asyncio.Event()
+        self.messages: list[Any] = []
+        self.arrived = asyncio.Condition()
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(name.encode(), value.encode()) for name, value in sent.items() if value],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 80),
+            "state": dict(app.lifespan_state),
+            "extensions": extensions or {},
+        }
+
+    async def run(self) -> None:
+        await self._app(self._scope, self._receive, self._send)
+
+    def hang_up(self) -> None:
+        self._gone.set()
+
+    async def until(self, done: Callable[[bytes], bool]) -> None:
+        async with self.arrived:
+            await self.arrived.wait_for(lambda: done(self.body))
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(message.get("body", b"") for message in self.messages)
+
+    def reply(self) -> "Reply":
+        start = self.messages[0]
+        headers = {name.decode(): value.decode() for name, value in start["headers"]}
+        return Reply(start["status"], headers, self.body)
+
+    async def _receive(self) -> Any:
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        async with self.arrived:
+            self.messages.append(message)
+            self.arrived.notify_all()
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def events(self) -> list[Any]:
+        """The events of a stream: objects, "[DONE]", and comments as they are."""
+        blocks = self.body.decode().split("\n\n")
+        assert blocks.pop() == ""
+        return [
+            block if block.startswith(":") else ("[DONE]" if block == "data: [DONE]" else json.loads(block[6:]))
+            for block in blocks
+        ]
+
+
+async def _seed(tenants: Tenants, keys: Keys) -> None:
+    await tenants.put_workspace(Workspace("ws_test", "Test"))
+    await tenants.put_workspace(Workspace("ws_other", "Other"))
+    await keys.put_key(VirtualKey("key_test", hash_secret(SECRET), "sk-tide", ("ws_test",), "ws_test"))
+
+
+@asynccontextmanager
+async def world(handler: Handler, *, options: Options | None = None, **env: str) -> AsyncIterator[Client]:
+    """A gateway with the workspace ws_test; `handler` answers for every provider, openai and mistral have keys."""
+    requests: list[httpx.Request] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        response = handler(request)
+        return response if isinstance(response, httpx.Response) else await response
+
+    keys = {"OPENAI_API_KEY": "provider-secret-1", "MISTRAL_API_KEY": "provider-secret-2"}
+    settings = Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", **keys, **env})
+    recorder = Recorder()
+    fake = HttpxTransport(httpx.MockTransport(answer))
+    app = build_app(lambda: compose(settings, (), lambda _: fake, _seed, recorder), options or Options())
+    async with app.router.lifespan_context(app) as state:
+        app.lifespan_state = state
+        yield Client(app, recorder, requests)
+
+
+def completion(content: str = "Hello.", usage: Any = None, **message: Any) -> dict[str, Any]:
+    """A provider's whole reply."""
+    return {
+        "id": "upstream-id",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "upstream-model",
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": "stop"}
+        ],
+        "usage": usage or {"prompt_tokens": 14, "completion_tokens": 12, "total_tokens": 26},
+    }
+
+
+def sse(*events: Any) -> bytes:
+    return b"".join(
+        b"data: " + (e.encode() if isinstance(e, str) else json.dumps(e).encode()) + b"\n\n" for e in events
+    )
+
+
+def delta(content: str | None = None, finish: str | None = None, **fields: Any) -> dict[str, Any]:
+    change = {"content": content} if content is not None else {}
+    choice = {"index": 0, "delta": change, "finish_reason": finish}
+    return {"id": "u", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice], **fields}
+
+
+USAGE = {"choices": [], "usage": {"prompt_tokens": 14, "completion_tokens": 12, "total_tokens": 26}}
+STREAM = [delta(""), delta("Create "), delta("smarter."), delta(finish="stop"), USAGE, "[DONE]"]
+
+
+class Trickle(httpx.AsyncByteStream):
+    """A body that the test sends piece by piece; None ends it, an exception breaks it."""
+
+    def __init__(self) -> None:
+        self.pieces: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+        self.closed = asyncio.Event()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (piece := await self.pieces.get()) is not None:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+
+    async def aclose(self) -> None:
+        self.closed.set()
+
+
+def event_stream(body: bytes | httpx.AsyncByteStream) -> httpx.Response:
+    headers = {"content-type": "text/event-stream"}
+    if isinstance(body, bytes):
+        return httpx.Response(200, headers=headers, content=body)
+    return httpx.Response(200, headers=headers, stream=body)
