@@ -9,10 +9,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from tidegate.chat.json import Json, JsonObject, decode, encode
+from tidegate.providers.row import Row
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
 DEMO_PROVIDER = "demo"
 DEMO_BASE_URL = "http://demo.invalid/v1"
+
+DEMO_ROW = Row(DEMO_PROVIDER, DEMO_BASE_URL, key=None, auth=None)
 
 _WORDS = re.compile(r"\S+\s*")
 

@@ -1,0 +1,27 @@
+"""What the server says when it is ready: everything that a first call needs."""
+
+from tidegate.gateway import Gateway
+from tidegate.local.embedded import DEMO_KEY, DEMO_WORKSPACE
+
+_CURL = """curl -N {base}/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
+  -d '{{"model": "demo/echo", "stream": true, "messages": [{{"role": "user", "content": "Hello, tide."}}]}}'"""
+
+
+def banner(host: str, port: int, store: str, gateway: Gateway) -> str:
+    """The base URL, the demo tenant where there is one, the configured providers, and a call to try."""
+    shown = f"[{host}]" if ":" in host else host
+    base = f"http://{shown}:{port}/v1"
+    ready = [name for name, endpoint in sorted(gateway.router.endpoints.items()) if not endpoint.missing]
+    lines = [f"Tidegate serves {base}  (store: {store}; OpenAPI: http://{shown}:{port}/docs)"]
+    if store == "aws":
+        lines += ["", "  keys and workspaces   those of your table", f"  providers             {', '.join(ready)}"]
+        return "\n".join(lines) + "\n"
+    lines += [
+        "",
+        f"  key        {DEMO_KEY}",
+        f"  workspace  {DEMO_WORKSPACE}",
+        f"  providers  {', '.join(ready)}   (set OPENAI_API_KEY and the like for more)",
+        "",
+        _CURL.format(base=base, key=DEMO_KEY),
+    ]
+    return "\n".join(lines) + "\n"

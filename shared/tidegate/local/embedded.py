@@ -1,0 +1,105 @@
+"""The embedded AWS: moto in a thread of this process, and what a first call needs in its table.
+
+Source: https://docs.getmoto.org/en/latest/docs/server_mode.html
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from aiodynamo.client import Client
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from tidegate.aws.store import Store
+from tidegate.aws.table import create_table
+from tidegate.aws.tenants import DynamoKeys, DynamoTenants
+from tidegate.domain.keys import hash_secret
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.errors import ConfigurationError
+from tidegate.ports import Keys, Tenants
+
+DEMO_KEY = "sk-tidegate-demo"
+DEMO_WORKSPACE = "ws_demo"
+TABLE = "tidegate"
+HOST = "127.0.0.1"
+
+ENVIRONMENT: Mapping[str, str] = {
+    "TIDEGATE_TABLE": TABLE,
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+}
+"""What stands in for an AWS account."""
+
+
+@contextmanager
+def embedded_aws(port: int) -> Generator[str]:
+    """The endpoint of an AWS that lives as long as the context; port 0 takes any. Raises `ConfigurationError`.
+
+    It takes one request at a time: moto's transactions copy the table and put it back, and two would lose writes.
+    """
+    application = DomainDispatcherApplication(create_backend_app)
+    one_at_a_time = threading.Lock()
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        with one_at_a_time:
+            return list(application(environ, start_response))
+
+    with listen(HOST, port) as door:
+        server = make_server(
+            HOST, door.getsockname()[1], serve, threaded=True, request_handler=_Quiet, fd=door.fileno()
+        )
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{HOST}:{server.server_port}"
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:
+        """Nothing: the gateway's own lines are what a developer wants to see."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to that address. Raises `ConfigurationError` when it is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except (OSError, OverflowError) as error:
+        bound.close()
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"Cannot listen on {host}:{port}: {reason}.") from None
+    return bound
+
+
+async def prepare(client: Client, table: str) -> None:
+    """The table and its demo tenant, unless they are there already. Raises `StoreUnavailable`."""
+    await create_table(client, table)
+    store = Store(client, table)
+    await seed(DynamoTenants(store), DynamoKeys(store))
+
+
+async def seed(tenants: Tenants, keys: Keys) -> None:
+    """The demo workspace and its key. Never called for a table on AWS."""
+    now = time.time()
+    await tenants.put_workspace(Workspace(DEMO_WORKSPACE, "Demo", created_at=now))
+    key = VirtualKey(
+        id="key_demo",
+        hash=hash_secret(DEMO_KEY),
+        prefix=DEMO_KEY,
+        workspace_ids=(DEMO_WORKSPACE,),
+        default_workspace_id=DEMO_WORKSPACE,
+        name="demo",
+        created_at=now,
+    )
+    await keys.put_key(key)

@@ -1,0 +1,112 @@
+"""`python -m tidegate serve`: the whole gateway in one process, on an embedded AWS, in memory, or on a real table."""
+
+import argparse
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import uvicorn
+from starlette.applications import Starlette
+
+from tidegate.api.app import build_app
+from tidegate.aws import compose as on_aws
+from tidegate.aws.credentials import find_credentials
+from tidegate.aws.dynamo import connect
+from tidegate.cli.workspaces import Verbs
+from tidegate.errors import ConfigurationError, InvalidKey
+from tidegate.gateway import Gateway
+from tidegate.local.banner import banner
+from tidegate.local.demo import DEMO_ROW, DemoTransport
+from tidegate.local.documents import document_routes
+from tidegate.local.embedded import ENVIRONMENT, embedded_aws, listen, prepare, seed
+from tidegate.memory import compose as in_memory
+from tidegate.settings import Settings
+from tidegate.upstream.choose import transport
+
+OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What the command line says."""
+
+    host: str
+    port: int
+    store: str
+    dynamodb_endpoint: str | None
+    embedded_port: int
+
+
+def add_parser(commands: Verbs, name: str, summary: str) -> None:
+    parser = commands.add_parser(name, help=summary)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument(
+        "--store",
+        choices=("embedded", "memory", "aws"),
+        default="embedded",
+        help="where keys and usage live: an AWS inside this process (the default), its memory, or your table",
+    )
+    parser.add_argument("--dynamodb-endpoint", metavar="URL", help="another local DynamoDB instead of the embedded one")
+    parser.add_argument("--embedded-port", type=int, default=8001, help="where the embedded AWS listens; 0: anywhere")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until interrupted. Raises `ConfigurationError` and `StoreUnavailable` before the first request."""
+    arguments = Arguments(options.host, options.port, options.store, options.dynamodb_endpoint, options.embedded_port)
+    if arguments.dynamodb_endpoint and arguments.store != "embedded":
+        raise ConfigurationError("--dynamodb-endpoint goes with --store embedded only.")
+    with ExitStack() as stack:
+        door = stack.enter_context(listen(arguments.host, arguments.port))
+        settings, open_gateway = _world(arguments, os.environ, stack)
+        host, port = door.getsockname()[:2]
+        print(asyncio.run(_ready(open_gateway, host, port, arguments.store)), flush=True)
+        _serve(build_app(open_gateway, settings.options(), document_routes()), door)
+    return 0
+
+
+def _world(arguments: Arguments, env: Mapping[str, str], stack: ExitStack) -> tuple[Settings, OpenGateway]:
+    """The settings and the composition that the command line asks for; the embedded AWS lives as long as `stack`."""
+    if arguments.store == "aws":
+        settings = Settings.from_env(env)
+        return settings, lambda: on_aws.compose(settings)
+    here = {name: value for name, value in env.items() if name not in _ACCOUNT} | dict(ENVIRONMENT)
+    if arguments.store == "memory":
+        settings = Settings.from_env(here)
+        return settings, lambda: in_memory.compose(settings, (DEMO_ROW,), DemoTransport, seed)
+    endpoint = arguments.dynamodb_endpoint or stack.enter_context(embedded_aws(arguments.embedded_port))
+    settings = Settings.from_env({**here, "AWS_ENDPOINT_URL_DYNAMODB": endpoint})
+    asyncio.run(_prepare(settings))
+    return settings, lambda: on_aws.compose(settings, (DEMO_ROW,), DemoTransport)
+
+
+_ACCOUNT = frozenset({"AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "TIDEGATE_PROVIDER_SECRET"})
+"""What would lead from the embedded AWS to a real account."""
+
+
+async def _prepare(settings: Settings) -> None:
+    http = transport(settings.transport)
+    try:
+        credentials = find_credentials(settings.environment)
+        client = connect(http, credentials, settings.aws.region, settings.aws.dynamodb_endpoint)
+        await prepare(client, settings.table)
+    finally:
+        await http.close()
+
+
+async def _ready(open_gateway: OpenGateway, host: str, port: int, store: str) -> str:
+    """The banner, once the store has answered. Raises `StoreUnavailable` and `ConfigurationError`."""
+    async with open_gateway() as gateway:
+        with suppress(InvalidKey):
+            await gateway.authenticator.authenticate("Bearer nobody", None)
+        return banner(host, port, store, gateway)
+
+
+def _serve(app: Starlette, door: socket.socket) -> None:
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=10)
+    uvicorn.Server(config).run(sockets=[door])
