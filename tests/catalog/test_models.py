@@ -131,7 +131,7 @@ def test_nothing_is_near_to_nonsense() -> None:
 def test_every_row_has_a_name_a_source_and_a_date() -> None:
     rows = list(CATALOG)
     assert [row.id for row in rows] == list(CATALOG.ids()) and len(rows) == len(CATALOG)
-    assert [row.id for row in rows if not (row.source and row.provider)] == []
+    assert [row.id for row in rows if not (row.name and row.source and row.provider)] == []
 
 
 def test_the_demo_costs_nothing_and_says_so() -> None:

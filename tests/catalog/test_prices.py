@@ -89,7 +89,7 @@ def test_every_provider_of_the_source_is_ours_or_left_out_on_purpose() -> None:
 
 
 def model(*prices: Price) -> Model:
-    return Model(id="a/b", source="this test", checked=CHECKED, prices=prices)
+    return Model(id="a/b", name="B", source="this test", checked=CHECKED, prices=prices)
 
 
 def usd(amount: str) -> Decimal:

@@ -24,6 +24,7 @@ ANSWER = "Content that flows, with the tide of your ideas."
 WORKSPACE = Workspace(id="ws_1", name="One")
 PRICED = Model(
     id="demo/priced",
+    name="Priced",
     source="this test",
     checked=date(2026, 11, 21),
     prices=(Price(input=Decimal("2.5"), output=Decimal("10"), cached=Decimal("1.25"), written=Decimal("3")),),
@@ -98,7 +99,7 @@ def test_an_answer_without_text_or_tokens_is_not_estimated() -> None:
 
 def test_a_price_may_depend_on_the_time_of_the_call() -> None:
     later = Price(input=Decimal(9), output=Decimal(9), since=date(2027, 1, 1))
-    model = Model(id="a/b", source="this test", checked=date(2026, 11, 21), prices=(*PRICED.prices, later))
+    model = Model(id="a/b", name="B", source="this test", checked=date(2026, 11, 21), prices=(*PRICED.prices, later))
     costs = [
         bill(usage(1_000_000, 0), asked(PROMPT), "", WORKSPACE, model, at).cost_usd
         for at in (None, datetime(2026, 12, 31, tzinfo=UTC).timestamp(), datetime(2027, 1, 1, tzinfo=UTC).timestamp())
@@ -135,11 +136,13 @@ def test_what_the_provider_reported_is_kept() -> None:
 
 
 def test_an_unpriced_model_costs_null_and_a_free_one_zero() -> None:
-    free = Model(id="a/b", source="this test", checked=date(2026, 11, 21), prices=(Price(Decimal(0), Decimal(0)),))
+    free = Model(
+        id="a/b", name="B", source="this test", checked=date(2026, 11, 21), prices=(Price(Decimal(0), Decimal(0)),)
+    )
     reported = usage(15, 12)
     costs = [
         to_wire(reported, bill(reported, asked(PROMPT), "", WORKSPACE, model))["cost"]
-        for model in (None, Model(id="a/b", source="this test", checked=date(2026, 11, 21)), free)
+        for model in (None, Model(id="a/b", name="B", source="this test", checked=date(2026, 11, 21)), free)
     ]
     assert costs == [None, None, 0.0]
 
@@ -160,7 +163,11 @@ def test_the_reported_usage_is_not_changed() -> None:
 
 
 counts: st.SearchStrategy[Json] = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=3)
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=3),
 )
 details = st.none() | st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens", "audio_tokens"]), counts)
 

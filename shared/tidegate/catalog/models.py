@@ -104,9 +104,10 @@ class Catalog:
         return msgspec.json.decode(self._providers[provider], type=_Provider)
 
     def _decode_model(self, model_id: str) -> Model:
-        provider = self._provider(model_id.partition("/")[0])
-        row = msgspec.json.decode(self._rows[model_id], type=dict[str, object])
-        return msgspec.convert({"id": model_id, "source": provider.source, "checked": provider.checked} | row, Model)
+        maker, _, name = model_id.partition("/")
+        provider = self._provider(maker)
+        known = {"id": model_id, "name": name, "source": provider.source, "checked": provider.checked}
+        return msgspec.convert(known | msgspec.json.decode(self._rows[model_id], type=dict[str, object]), Model)
 
 
 @lru_cache(maxsize=1)

@@ -45,9 +45,9 @@ class Model(Struct, frozen=True):
     """
 
     id: str
+    name: str
     source: str
     checked: date
-    name: str = ""
     context_window: int | None = None
     output_limit: int | None = None
     inputs: tuple[str, ...] = ()
