@@ -1,0 +1,115 @@
+"""Our own replies, read back as a client would, and what every one of them promises."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from tests.providers.reading import Reading, Voice
+from tidegate.providers.base import Event, Provider
+
+STAMPED: dict[str, Any] = {"id": "chatcmpl-1", "created": 1, "model": "m"}
+"""What the gateway writes on every reply."""
+
+
+def run(provider: Provider, batches: Iterable[Sequence[Event]]) -> list[list[Any]]:
+    """The batches of chunks that a stream becomes. Raises what the provider raises."""
+
+    async def source() -> AsyncIterator[Sequence[Event]]:
+        for batch in batches:
+            yield batch
+
+    async def drain() -> list[list[Any]]:
+        return [batch async for batch in provider.parse_stream(source())]
+
+    return asyncio.run(drain())
+
+
+def read_completion(completion: Any) -> Reading:
+    """The completion, once it has been found to keep its promises."""
+    assert completion["object"] == "chat.completion"
+    assert "system_fingerprint" in completion
+    voices: dict[int, Voice] = {}
+    for choice in completion["choices"]:
+        message = choice["message"]
+        assert message["role"] == "assistant"
+        assert {"content", "refusal"} <= message.keys()
+        assert "logprobs" in choice
+        assert choice.get("native_finish_reason") != choice["finish_reason"]
+        assert message.get("reasoning") == message.get("reasoning_content")
+        voice = voices[choice["index"]] = Voice(message["content"] or "", message.get("reasoning", ""))
+        voice.refusal = message["refusal"] or ""
+        voice.ended = choice["finish_reason"]
+        for call in message.get("tool_calls", []):
+            assert call["id"], call
+            assert "index" not in call
+            voice.calls.append((call["function"]["name"], json.loads(call["function"]["arguments"])))
+    validate(completion, ChatCompletion)
+    return Reading(voices, *_tokens(completion.get("usage")))
+
+
+def read_chunks(chunks: list[Any]) -> Reading:
+    """The stream, once it has been found to keep its promises: one role, contents, one finish each, then usage."""
+    voices: dict[int, Voice] = {}
+    calls: dict[tuple[int, int], list[str]] = {}
+    usage = None
+    for place, chunk in enumerate(chunks):
+        assert chunk["object"] == "chat.completion.chunk"
+        validate(chunk, ChatCompletionChunk)
+        assert {"obfuscation", "p", "x_groq"}.isdisjoint(chunk)
+        if "usage" in chunk:
+            assert chunk["choices"] == []
+            assert place == len(chunks) - 1
+            usage = chunk["usage"]
+            continue
+        assert chunk["choices"]
+        for choice in chunk["choices"]:
+            index, delta = choice["index"], choice["delta"]
+            assert ("role" in delta) is (index not in voices), "the first delta of a choice, and no other, has a role"
+            voice = voices.setdefault(index, Voice())
+            assert voice.ended is None, "nothing follows a finish"
+            voice.ended = choice["finish_reason"]
+            voice.text += delta.get("content") or ""
+            voice.thought += delta.get("reasoning", "")
+            assert delta.get("reasoning") == delta.get("reasoning_content")
+            voice.refusal += delta.get("refusal") or ""
+            for call in delta.get("tool_calls", []):
+                key = (index, call["index"])
+                if key in calls:
+                    assert {"id", "type"}.isdisjoint(call)
+                    assert "name" not in call["function"]
+                else:
+                    assert call["index"] == len([one for one in calls if one[0] == index])
+                    assert call["id"]
+                    calls[key] = [call["function"]["name"]]
+                calls[key].append(call["function"]["arguments"])
+    assert all(voice.ended for voice in voices.values())
+    for (index, _), (name, *parts) in calls.items():
+        voices[index].calls.append((name, json.loads("".join(parts))))
+    return Reading(voices, *_tokens(usage))
+
+
+def validate(reply: Any, kind: type[ChatCompletion] | type[ChatCompletionChunk]) -> None:
+    """Held against the official SDK's types; OpenRouter's file annotations are the one extension they do not know."""
+    stamped = {**reply, **STAMPED}
+    if kind is ChatCompletion:
+        stamped["choices"] = [
+            {**choice, "message": {**choice["message"], "annotations": _citations(choice["message"])}}
+            for choice in reply["choices"]
+        ]
+    kind.model_validate(stamped, strict=True)
+
+
+def _citations(message: dict[str, Any]) -> list[Any]:
+    return [note for note in message.get("annotations") or [] if note["type"] != "file"]
+
+
+def _tokens(usage: Any) -> tuple[tuple[int, int] | None, int]:
+    if usage is None:
+        return None, 0
+    assert usage["total_tokens"] >= usage["prompt_tokens"] + usage["completion_tokens"]
+    assert "cost" not in usage
+    cached = usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)
+    return (usage["prompt_tokens"], usage["completion_tokens"]), cached

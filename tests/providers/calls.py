@@ -1,0 +1,33 @@
+"""Calls for the tests of providers."""
+
+import json
+from typing import Any
+
+from tidegate.chat.parse import build
+from tidegate.domain.call import Call
+from tidegate.domain.model import Deployment
+from tidegate.domain.workspace import Principal, Workspace
+from tidegate.providers.base import Provider, UpstreamRequest
+
+BASE_URL = "https://host.invalid/v1"
+
+
+def call(body: dict[str, Any]) -> Call:
+    """An admitted call with that body."""
+    workspace = Workspace("ws_1", "One")
+    return Call("01J", "openai", build(body), Principal("key_1", ("ws_1",)), workspace, started_at=0, deadline=60)
+
+
+def sent(provider: Provider, body: dict[str, Any], model: str = "m") -> tuple[Any, tuple[str, ...]]:
+    """The body that goes to the provider, and what is reported."""
+    request = built(provider, body, model)
+    return json.loads(request.body), request.ignored
+
+
+def built(provider: Provider, body: dict[str, Any], model: str = "m") -> UpstreamRequest:
+    return provider.build_request(call(body), Deployment(provider.name, model, BASE_URL))
+
+
+def asking(**fields: Any) -> dict[str, Any]:
+    """A small request with those fields."""
+    return {"model": "any/m", "messages": [{"role": "user", "content": "Hi"}], **fields}
