@@ -1,0 +1,36 @@
+"""Which providers are configured, by the names of their settings."""
+
+import asyncio
+
+from tidegate.domain.model import Endpoint
+from tidegate.policy.endpoints import endpoints
+from tidegate.providers import Known
+from tidegate.settings import EnvironmentSecrets
+
+KNOWN = (
+    Known("acme", "https://acme.test/v1", "ACME_BASE_URL", "ACME_API_KEY"),
+    Known("hosted", None, "HOSTED_BASE_URL", "HOSTED_API_KEY"),
+    Known("local", "http://127.0.0.1:9/v1", "LOCAL_BASE_URL", None),
+)
+
+
+def found(**env: str) -> dict[str, Endpoint]:
+    return asyncio.run(endpoints(KNOWN, EnvironmentSecrets(env)))
+
+
+def test_what_is_missing_is_named() -> None:
+    assert found() == {
+        "acme": Endpoint("acme", "https://acme.test/v1", "ACME_API_KEY", ("ACME_API_KEY",)),
+        "hosted": Endpoint("hosted", "", "HOSTED_API_KEY", ("HOSTED_BASE_URL", "HOSTED_API_KEY")),
+        "local": Endpoint("local", "http://127.0.0.1:9/v1"),
+    }
+
+
+def test_settings_win_over_defaults() -> None:
+    ready = found(ACME_API_KEY="k", ACME_BASE_URL="http://elsewhere/v1", HOSTED_API_KEY="k", HOSTED_BASE_URL="http://h")
+    assert ready["acme"] == Endpoint("acme", "http://elsewhere/v1", "ACME_API_KEY")
+    assert ready["hosted"] == Endpoint("hosted", "http://h", "HOSTED_API_KEY")
+
+
+def test_a_key_that_is_not_needed_is_still_sent_when_it_is_set() -> None:
+    assert found(LOCAL_API_KEY="k")["local"].secret == "LOCAL_API_KEY"

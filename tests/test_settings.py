@@ -1,0 +1,57 @@
+"""The environment, read once, with all its faults named at once."""
+
+import pytest
+
+from tidegate.domain.options import Options
+from tidegate.errors import ConfigurationError
+from tidegate.settings import Aws, Settings
+
+NEEDED = {"TIDEGATE_TABLE": "t", "AWS_REGION": "eu-central-1"}
+
+
+def test_the_least_that_is_needed() -> None:
+    settings = Settings.from_env(NEEDED)
+    assert (settings.table, settings.aws, settings.transport) == ("t", Aws("eu-central-1"), "pyreqwest")
+    assert settings.options() == Options(10 * 1024 * 1024, 15.0, ("*",))
+
+
+def test_everything_that_can_be_set() -> None:
+    settings = Settings.from_env(
+        {
+            **NEEDED,
+            "AWS_ENDPOINT_URL": "http://all",
+            "AWS_ENDPOINT_URL_DYNAMODB": "http://dynamodb",
+            "TIDEGATE_PROVIDER_SECRET": "secret",
+            "TIDEGATE_DEFAULT_PROVIDER": "vllm",
+            "TIDEGATE_TIMEOUT_SECONDS": "30",
+            "TIDEGATE_KEEP_ALIVE_SECONDS": "5",
+            "TIDEGATE_MAX_BODY_BYTES": "1000",
+            "TIDEGATE_CORS_ORIGINS": "https://a.example, https://b.example",
+            "TIDEGATE_TRANSPORT": "httpx",
+            "TIDEGATE_LOG_LEVEL": "ERROR",
+        }
+    )
+    assert settings.aws == Aws("eu-central-1", "http://dynamodb", "http://all")
+    assert (settings.provider_secret, settings.default_provider, settings.timeout_seconds) == ("secret", "vllm", 30.0)
+    assert settings.options() == Options(1000, 5.0, ("https://a.example", "https://b.example"))
+    assert (settings.transport, settings.log_level) == ("httpx", "ERROR")
+
+
+def test_all_faults_are_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env(
+            {"TIDEGATE_TIMEOUT_SECONDS": "soon", "TIDEGATE_MAX_BODY_BYTES": "-1", "TIDEGATE_TRANSPORT": "pigeon"}
+        )
+    assert caught.value.message == (
+        "TIDEGATE_TABLE is not set; AWS_REGION is not set; TIDEGATE_TIMEOUT_SECONDS is not a number: 'soon'; "
+        "TIDEGATE_MAX_BODY_BYTES must be positive: '-1'; "
+        "TIDEGATE_TRANSPORT must be one of pyreqwest, httpx: 'pigeon'."
+    )
+
+
+def test_no_origins_at_all_switch_browsers_off() -> None:
+    assert Settings.from_env({**NEEDED, "TIDEGATE_CORS_ORIGINS": ""}).cors_origins == ()
+
+
+def test_secrets_are_not_shown() -> None:
+    assert "hush" not in repr(Settings.from_env({**NEEDED, "OPENAI_API_KEY": "hush"}))
