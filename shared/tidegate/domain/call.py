@@ -1,8 +1,10 @@
 """One call, before the upstream and after it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from tidegate.chat.json import Json
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill
@@ -13,10 +15,20 @@ OutcomeStatus = Literal["ok", "cancelled", "failed", "cached"]
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """Bytes that were fetched for a provider, with the type that they were found to be ("image/png")."""
+
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One validated request of one workspace. Times are UTC seconds; nothing may wait beyond `deadline`.
 
     `id` is a ULID: unique, sortable by time, the `x-request-id` of the reply and the key of the call's record.
+    `media` are fetched bytes by their URLs; `signatures` the `reasoning_details` of earlier turns by the ids of the
+    tool calls that followed, for clients that do not send them back.
     """
 
     id: str
@@ -27,6 +39,8 @@ class Call:
     started_at: float
     deadline: float
     app_id: str | None = None
+    media: Mapping[str, Media] = field(default_factory=dict[str, Media], repr=False)
+    signatures: Mapping[str, Json] = field(default_factory=dict[str, Json], repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,18 @@ class Provider(Protocol):
     @property
     def framing(self) -> Framing: ...
 
+    @property
+    def signs_reasoning(self) -> bool:
+        """Its reasoning is signed, and must come back with the tool calls that followed from it."""
+        ...
+
+    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+        """The media that this provider wants as bytes: URLs by the paths of their parts.
+
+        The gateway fetches them, and `build_request` finds them in `call.media`.
+        """
+        ...
+
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
         """The request for that deployment. Raises `InvalidRequest` for what cannot be translated."""
         ...
@@ -80,7 +92,7 @@ class Provider(Protocol):
         ...
 
     def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
-        """The reply to a call that streams, as an async generator: one role, contents, one finish for each choice, then usage if it was sent.
+        """The reply to a call that streams, as an async generator: one role, contents, one finish for each choice, then usage.
 
         Raises `UpstreamError`: for an error event, and `StreamCut` where the events end before the reply does.
         """

@@ -3,7 +3,7 @@
 Source: https://platform.openai.com/docs/api-reference/chat (2026).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegate.chat.completion import Chunk, Completion
@@ -29,6 +29,13 @@ class OpenAI:
     @property
     def framing(self) -> Framing:
         return "sse"
+
+    @property
+    def signs_reasoning(self) -> bool:
+        return False
+
+    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+        return {}
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
         body, ignored = request.build(call.request, deployment.model, self.row.quirks)
