@@ -1,7 +1,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from store_worlds import World, aws_world, memory_world
+
+from tests.store_worlds import World, aws_world, memory_world
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from store_worlds import NOON, World, key, workspace
+
+from tests.store_worlds import NOON, World, key, workspace
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from store_worlds import NOON, World, outcome
 
+from tests.store_worlds import NOON, World, outcome
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.domain.usage import Tokens
 

@@ -1,0 +1,118 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.aws.script import ScriptedTransport, scripted_store
+from tests.store_worlds import NOON, World, key, workspace
+from tidegate.aws.directory import DynamoDirectory
+from tidegate.aws.table import key_at, to_item, workspace_at
+from tidegate.domain.workspace import VirtualKey
+from tidegate.errors import StoreUnavailable
+
+pytestmark = pytest.mark.anyio
+
+
+class CountingDirectory(DynamoDirectory):
+    """Counts the reads of each `find`."""
+
+    async def reads(self, key_hash: str, workspace_id: str | None) -> int:
+        count = 0
+        http = self.store.client.http
+
+        async def counted(request: object) -> object:
+            nonlocal count
+            count += 1
+            return await http(request)
+
+        store = self.store
+        self.store = replace(store, client=replace(store.client, http=counted))
+        await self.find(key_hash, workspace_id)
+        self.store = store
+        return count
+
+
+@pytest.fixture
+async def directory(world: World) -> CountingDirectory:
+    for id in ("ws_one", "ws_two"):
+        await world.tenants.put_workspace(workspace(id))
+    assert world.store is not None
+    return CountingDirectory(world.store)
+
+
+async def test_a_named_workspace_is_one_read(world: World, directory: CountingDirectory) -> None:
+    await world.keys.put_key(key())
+    counts = [await directory.reads(hash, "ws_one") for hash in (key().hash, "0" * 64)]
+    assert counts == [1, 1]
+
+
+async def test_an_implied_workspace_is_two_reads_once_and_one_from_then_on(
+    world: World, directory: CountingDirectory
+) -> None:
+    await world.keys.put_key(key())
+    assert [await directory.reads(key().hash, None) for _ in range(3)] == [2, 1, 1]
+
+
+async def test_a_key_that_implies_none_is_one_read(world: World, directory: CountingDirectory) -> None:
+    several = key(workspace_ids=("ws_one", "ws_two"))
+    await world.keys.put_key(several)
+    assert [await directory.reads(several.hash, None) for _ in range(2)] == [1, 1]
+
+
+@pytest.mark.parametrize("workspace_id", [None, "ws_one", "ws_other"])
+async def test_reads_do_not_tell_unknown_revoked_and_expired_keys_apart(
+    world: World, directory: CountingDirectory, workspace_id: str | None
+) -> None:
+    revoked = key("sk-tidegate-rev", status="revoked")
+    expired = key("sk-tidegate-exp", expires_at=NOON)
+    for stored in (revoked, expired):
+        await world.keys.put_key(stored)
+    hashes = ("0" * 64, revoked.hash, expired.hash)
+    counts = [[await directory.reads(hash, workspace_id) for _ in range(2)] for hash in hashes]
+    assert counts == [[1, 1]] * 3 if workspace_id else [[2, 2]] * 3
+
+
+async def test_nor_once_a_key_that_was_known_is_revoked(world: World, directory: CountingDirectory) -> None:
+    await world.keys.put_key(key())
+    await directory.find(key().hash, None)
+    await world.keys.revoke_key("ws_one", key().id)
+    assert [await directory.reads(key().hash, None) for _ in range(2)] == [2, 2]
+
+
+async def test_a_default_that_has_moved_is_followed(world: World, directory: CountingDirectory) -> None:
+    stored = key(workspace_ids=("ws_one", "ws_two"), default_workspace_id="ws_one")
+    await world.keys.put_key(stored)
+    await directory.find(stored.hash, None)
+    moved = replace(stored, default_workspace_id="ws_two")
+    await overwrite(world, moved)
+    assert await directory.find(stored.hash, None) == (moved, workspace("ws_two"))
+    assert await directory.reads(stored.hash, None) == 1
+
+
+async def test_expired_items_are_nobodys(world: World, directory: CountingDirectory) -> None:
+    await overwrite(world, key(), ttl=int(NOON) - 1)
+    assert await directory.find(key().hash, "ws_one") == (None, workspace())
+
+
+async def test_an_item_that_is_no_key_is_an_unavailable_store(world: World, directory: CountingDirectory) -> None:
+    await overwrite(world, key(), status="odd")
+    with pytest.raises(StoreUnavailable):
+        await directory.find(key().hash, "ws_one")
+
+
+async def test_reads_are_consistent_and_of_exactly_two_items() -> None:
+    transport = ScriptedTransport([(200, {"Responses": {}, "UnprocessedKeys": {}})])
+    await DynamoDirectory(scripted_store(transport)).find("abc", "ws_one")
+    keys = [{"pk": {"S": "KEY#abc"}, "sk": {"S": "KEY"}}, {"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
+    assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys, "ConsistentRead": True}}}]
+
+
+async def test_fields_of_a_newer_version_are_left_alone(world: World, directory: CountingDirectory) -> None:
+    assert world.store is not None
+    item = {**to_item(workspace_at("ws_new"), workspace("ws_new")), "budget_usd": 5}
+    await world.store.client.put_item(world.store.table, item)
+    assert await directory.find("0" * 64, "ws_new") == (None, workspace("ws_new"))
+
+
+async def overwrite(world: World, stored: VirtualKey, **fields: object) -> None:
+    assert world.store is not None
+    await world.store.client.put_item(world.store.table, {**to_item(key_at(stored.hash), stored), **fields})

@@ -1,0 +1,59 @@
+import pytest
+
+from tests.aws.script import ScriptedTransport, cancelled, fault, scripted_store
+from tests.store_worlds import NOON, World, outcome
+from tidegate.aws.meter import DynamoMeter
+from tidegate.errors import StoreUnavailable
+
+pytestmark = pytest.mark.anyio
+
+ID = "01KAKE0Q00AAAAAAAAAAAAAAAA"
+
+
+async def test_a_record_is_one_transaction_of_three_items() -> None:
+    transport = ScriptedTransport([(200, {})])
+    await DynamoMeter(scripted_store(transport)).record(outcome(id=ID))
+    assert transport.actions == ["TransactWriteItems"]
+    body = transport.bodies[0]
+    put, month, day = body["TransactItems"]
+    assert body["ClientRequestToken"] == ID
+    assert put["Put"]["ConditionExpression"] == "attribute_not_exists(#n0)"
+    assert put["Put"]["Item"]["sk"] == {"S": f"CALL#{ID}"}
+    assert put["Put"]["Item"]["ttl"] == {"N": str(int(NOON) + 400 * 86400)}
+    assert month["Update"]["Key"] == {"pk": {"S": "WS#ws_one"}, "sk": {"S": "USE#M#2026-11"}}
+    assert day["Update"]["Key"] == {"pk": {"S": "WS#ws_one"}, "sk": {"S": "USE#D#2026-11-21"}}
+    assert month["Update"]["UpdateExpression"].startswith("ADD ")
+
+
+async def test_no_content_leaves_for_the_table() -> None:
+    transport = ScriptedTransport([(200, {})])
+    await DynamoMeter(scripted_store(transport)).record(outcome())
+    assert b"secret prompt" not in transport.requests[0].body
+
+
+async def test_a_record_fits_into_one_write_unit() -> None:
+    transport = ScriptedTransport([(200, {})])
+    await DynamoMeter(scripted_store(transport)).record(outcome())
+    item = transport.bodies[0]["TransactItems"][0]["Put"]["Item"]
+    assert sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items()) < 1024
+
+
+@pytest.mark.parametrize(
+    "answer", [cancelled("ConditionalCheckFailed", "None", "None"), fault("IdempotentParameterMismatchException")]
+)
+async def test_a_call_that_is_recorded_already_is_no_error(answer: object) -> None:
+    await DynamoMeter(scripted_store(ScriptedTransport([answer]))).record(outcome())
+
+
+async def test_a_store_that_stays_busy_is_unavailable() -> None:
+    transport = ScriptedTransport([cancelled("None", "TransactionConflict", "None")])
+    with pytest.raises(StoreUnavailable):
+        await DynamoMeter(scripted_store(transport)).record(outcome())
+
+
+async def test_a_refused_record_moves_no_counter(world: World) -> None:
+    first = outcome(id=ID)
+    await world.meter.record(first)
+    before = await world.usages.counters("ws_one", "M#2026-11")
+    await world.meter.record(outcome(id=ID, attempts=2))
+    assert await world.usages.counters("ws_one", "M#2026-11") == before
