@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 
 BIN := .venv/bin
 SAM := .venv-sam/bin
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 CLIENTS := $(wildcard tests/clients/package-lock.json)
 
 export SAM_CLI_TELEMETRY := 0
@@ -70,12 +70,12 @@ clean: ## remove everything that was set up or built
 
 .venv/.run: infra/constraints-run.txt | .venv/bin/python
 	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement $<
-	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@
 
 .venv/.dev: infra/constraints.txt | .venv/bin/python
 	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement $<
-	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --no-deps --editable .
+	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@ .venv/.run
 
 # Apart, because aws-sam-cli pins what it needs.

@@ -1,0 +1,295 @@
+"""What is deployed: the template after SAM's transformation, not as it is written."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.infra.stack import Stack
+
+Deploy = Callable[..., Stack]
+
+ALIAS = "ChatFunctionAliaslive"
+STREAMING_URI = (
+    "arn:aws:apigateway:${AWS::Region}:lambda:path/2021-11-15/functions/${" + ALIAS + "}/response-streaming-invocations"
+)
+
+
+def integrations(stack: Stack) -> dict[str, dict[str, Any]]:
+    paths = stack.properties("Api")["Body"]["paths"]
+    return {
+        f"{method} {path}": operation["x-amazon-apigateway-integration"]
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+
+
+def statements(stack: Stack) -> dict[str, dict[str, Any]]:
+    """What the function's role allows, by statement id."""
+    (policy,) = stack.properties("ChatRole")["Policies"]
+    return {statement.pop("Sid"): statement for statement in policy["PolicyDocument"]["Statement"]}
+
+
+def environment(stack: Stack) -> dict[str, Any]:
+    return stack.properties("ChatFunction")["Environment"]["Variables"]
+
+
+def test_every_route_streams_through_the_alias_for_up_to_fifteen_minutes(stack: Stack) -> None:
+    streaming = {
+        "type": "aws_proxy",
+        "httpMethod": "POST",
+        "uri": {"Fn::Sub": STREAMING_URI},
+        "responseTransferMode": "STREAM",
+        "timeoutInMillis": 900000,
+    }
+    method = "x-amazon-apigateway-any-method"
+    assert integrations(stack) == {f"{method} /": streaming, f"{method} /{{proxy+}}": streaming}
+
+
+def test_the_api_is_regional_and_leaves_bodies_as_they_are(stack: Stack) -> None:
+    api = stack.properties("Api")
+    assert api["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    assert {"BinaryMediaTypes", "MinimumCompressionSize"} & set(api) == set()
+    assert [key for key in api["Body"] if key.startswith("x-amazon-apigateway-binary")] == []
+
+
+def test_api_gateway_may_invoke_the_alias_only(stack: Stack) -> None:
+    permissions = stack.of_type("AWS::Lambda::Permission").values()
+    assert {json.dumps(permission["FunctionName"]) for permission in permissions} == {json.dumps({"Ref": ALIAS})}
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "type", "code"),
+    [
+        ("ACCESS_DENIED", 403, "permission_error", "access_denied"),
+        ("WAF_FILTERED", 403, "permission_error", "access_denied"),
+        ("MISSING_AUTHENTICATION_TOKEN", 404, "invalid_request_error", "not_found"),
+        ("REQUEST_TOO_LARGE", 413, "invalid_request_error", "request_too_large"),
+        ("THROTTLED", 429, "rate_limit_error", "rate_limit_exceeded"),
+        ("QUOTA_EXCEEDED", 429, "insufficient_quota", "insufficient_quota"),
+        ("INTEGRATION_FAILURE", 502, "server_error", "internal_error"),
+        ("INTEGRATION_TIMEOUT", 504, "timeout_error", "gateway_timeout"),
+        ("DEFAULT_4XX", None, "invalid_request_error", "invalid_request"),
+        ("DEFAULT_5XX", None, "server_error", "internal_error"),
+    ],
+)
+def test_api_gateway_answers_in_our_envelope(
+    stack: Stack, response: str, status: int | None, type: str, code: str
+) -> None:
+    answer = stack.properties("Api")["Body"]["x-amazon-apigateway-gateway-responses"][response]
+    text = answer["responseTemplates"]["application/json"].replace("$context.error.messageString", '"Bad request"')
+    error = json.loads(text)["error"]
+    assert answer.get("statusCode") == (str(status) if status else None)
+    assert error == {"message": error["message"], "type": type, "param": None, "code": code}
+    assert error["message"]
+    assert answer["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
+    assert answer["responseParameters"]["gatewayresponse.header.x-request-id"] == "context.requestId"
+
+
+def test_a_throttled_caller_learns_when_to_come_back(stack: Stack) -> None:
+    answer = stack.properties("Api")["Body"]["x-amazon-apigateway-gateway-responses"]["THROTTLED"]
+    assert answer["responseParameters"]["gatewayresponse.header.retry-after"] == "'1'"
+
+
+def test_the_stage_throttles_and_never_logs_bodies(stack: Stack) -> None:
+    stage = stack.properties("ApiStage")
+    assert stage["MethodSettings"] == [
+        {
+            "HttpMethod": "*",
+            "ResourcePath": "/*",
+            "ThrottlingRateLimit": "100",
+            "ThrottlingBurstLimit": "200",
+            "LoggingLevel": "OFF",
+            "DataTraceEnabled": False,
+            "MetricsEnabled": False,
+        }
+    ]
+    assert "AccessLogSetting" not in stage
+
+
+def test_access_logs_hold_no_header_no_body_and_no_address(deploy: Deploy) -> None:
+    stack = deploy(AccessLogs="enabled")
+    setting = stack.properties("ApiStage")["AccessLogSetting"]
+    fields = json.loads(setting["Format"])
+    assert setting["DestinationArn"] == {"Fn::GetAtt": ["ApiLogs", "Arn"]}
+    assert [value for value in fields.values() if "identity" in value or "header" in value or "body" in value] == []
+    assert stack.properties("ApiLogs")["RetentionInDays"] == "30"
+
+
+def test_the_function_is_our_runtime_in_the_managed_one(stack: Stack) -> None:
+    function = stack.properties("ChatFunction")
+    seen = {name: function[name] for name in ("Runtime", "Architectures", "Handler", "MemorySize", "Timeout")}
+    assert seen == {
+        "Runtime": "python3.13",
+        "Architectures": ["arm64"],
+        "Handler": "functions.chat.app.app",
+        "MemorySize": "512",
+        "Timeout": 900,
+    }
+    absent = {"Layers", "ReservedConcurrentExecutions", "TracingConfig", "VpcConfig"}
+    assert absent & set(function) == set()
+    assert function["SnapStart"] == {"ApplyOn": "None"}
+
+
+def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
+    assert environment(stack) == {
+        "AWS_LAMBDA_EXEC_WRAPPER": "/var/task/bootstrap.sh",
+        "TIDEGATE_TABLE": {"Ref": "Table"},
+        "TIDEGATE_PROVIDER_SECRET": {"Ref": "ProviderSecret"},
+        "TIDEGATE_TIMEOUT_SECONDS": "600",
+        "TIDEGATE_CORS_ORIGINS": "*",
+        "TIDEGATE_LOG_LEVEL": "INFO",
+        "POWERTOOLS_SERVICE_NAME": "tidegate",
+        "POWERTOOLS_METRICS_NAMESPACE": "Tidegate",
+    }
+
+
+@pytest.mark.parametrize(("architecture", "layer"), [("arm64", "Arm64"), ("x86_64", "X86")])
+def test_the_web_adapter_is_one_parameter_away(deploy: Deploy, architecture: str, layer: str) -> None:
+    stack = deploy(StreamingRuntime="web-adapter", Architecture=architecture)
+    function = stack.properties("ChatFunction")
+    variables = environment(stack)
+    assert function["Handler"] == "run.sh"
+    assert function["Layers"] == [
+        {
+            "Fn::Sub": [
+                "arn:aws:lambda:${AWS::Region}:753240598075:layer:LambdaAdapterLayer${Processor}:30",
+                {"Processor": layer},
+            ]
+        }
+    ]
+    assert {name: value for name, value in variables.items() if name.startswith("AWS_L")} == {
+        "AWS_LAMBDA_EXEC_WRAPPER": "/opt/bootstrap",
+        "AWS_LWA_INVOKE_MODE": "response_stream",
+        "AWS_LWA_READINESS_CHECK_PATH": "/health",
+    }
+    assert {found["responseTransferMode"] for found in integrations(stack).values()} == {"STREAM"}
+
+
+def test_new_versions_arrive_gradually_and_leave_when_an_alarm_sounds(stack: Stack) -> None:
+    (group,) = stack.of_type("AWS::CodeDeploy::DeploymentGroup").values()
+    assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "Canary10Percent5Minutes"}
+    assert group["AlarmConfiguration"] == {
+        "Enabled": True,
+        "Alarms": [{"Name": {"Ref": "ErrorsAlarm"}}, {"Name": {"Ref": "ThrottlesAlarm"}}],
+    }
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    assert "CodeDeployLambdaAliasUpdate" in stack.resources[ALIAS]["UpdatePolicy"]
+
+
+def test_concurrency_and_snapshots_are_parameters(deploy: Deploy) -> None:
+    stack = deploy(ReservedConcurrency="50", ProvisionedConcurrency="2", DeploymentStrategy="AllAtOnce")
+    assert stack.properties("ChatFunction")["ReservedConcurrentExecutions"] == "50"
+    assert stack.properties(ALIAS)["ProvisionedConcurrencyConfig"] == {"ProvisionedConcurrentExecutions": "2"}
+    snapshots = deploy(SnapStart="PublishedVersions").properties("ChatFunction")["SnapStart"]
+    assert snapshots == {"ApplyOn": "PublishedVersions"}
+
+
+def test_the_table_is_on_demand_expires_is_backed_up_and_cannot_be_lost(stack: Stack) -> None:
+    resource = stack.resources["Table"]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert resource["Properties"] == {
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        "KeySchema": [
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+        "DeletionProtectionEnabled": "true",
+        "SSESpecification": {"SSEEnabled": True, "SSEType": "KMS"},
+    }
+
+
+def test_the_function_may_do_no_more_than_it_does(stack: Stack) -> None:
+    assert statements(stack) == {
+        "Table": {
+            "Effect": "Allow",
+            "Action": ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
+        },
+        "ProviderSecret": {
+            "Effect": "Allow",
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": {"Ref": "ProviderSecret"},
+        },
+        "Logs": {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": {"Fn::GetAtt": ["ChatLogs", "Arn"]},
+        },
+    }
+    assert "ManagedPolicyArns" not in stack.properties("ChatRole")
+
+
+def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy) -> None:
+    key = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    model = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0"
+    stack = deploy(KmsKeyArn=key, BedrockModelArns=model)
+    allowed = statements(stack)
+    assert allowed["Bedrock"]["Resource"] == [model]
+    assert allowed["Key"]["Resource"] == key
+    assert stack.properties("Table")["SSESpecification"]["KMSMasterKeyId"] == key
+    assert stack.properties("ProviderSecret")["KmsKeyId"] == key
+    assert stack.properties("ChatLogs")["KmsKeyId"] == key
+
+
+def test_no_policy_of_ours_has_a_wildcard(deploy: Deploy) -> None:
+    stack = deploy(BedrockModelArns="arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0")
+    for statement in statements(stack).values():
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert [item for item in (*resources, *actions) if isinstance(item, str) and "*" in item] == []
+
+
+def test_a_secret_that_exists_is_used_instead_of_a_new_one(deploy: Deploy) -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:providers-AbCdEf"
+    stack = deploy(ProviderSecretArn=arn)
+    assert "ProviderSecret" not in stack.resources
+    assert environment(stack)["TIDEGATE_PROVIDER_SECRET"] == arn
+    assert statements(stack)["ProviderSecret"]["Resource"] == arn
+
+
+def test_the_function_logs_to_its_own_group_for_a_month(stack: Stack) -> None:
+    assert stack.properties("ChatFunction")["LoggingConfig"] == {"LogGroup": {"Ref": "ChatLogs"}, "LogFormat": "JSON"}
+    assert stack.properties("ChatLogs") == {"RetentionInDays": "30"}
+
+
+def test_errors_and_throttles_raise_alarms(deploy: Deploy) -> None:
+    topic = "arn:aws:sns:eu-central-1:123456789012:alarms"
+    alarms = deploy(AlarmTopicArn=topic).of_type("AWS::CloudWatch::Alarm")
+    watched = {name: (alarm.get("Namespace"), alarm.get("MetricName")) for name, alarm in alarms.items()}
+    assert watched == {
+        "ErrorsAlarm": ("AWS/Lambda", "Errors"),
+        "ThrottlesAlarm": ("AWS/Lambda", "Throttles"),
+        "ServerErrorsAlarm": ("AWS/ApiGateway", "5XXError"),
+        "TableThrottlesAlarm": (None, None),  # a sum of two metrics
+    }
+    assert {name: alarm["AlarmActions"] for name, alarm in alarms.items()} == {name: [topic] for name in watched}
+    assert {alarm["TreatMissingData"] for alarm in alarms.values()} == {"notBreaching"}
+
+
+def test_alarms_notify_nobody_by_default(stack: Stack) -> None:
+    assert [alarm for alarm in stack.of_type("AWS::CloudWatch::Alarm").values() if "AlarmActions" in alarm] == []
+
+
+def test_the_outputs_are_what_a_caller_and_an_operator_need(stack: Stack) -> None:
+    base = "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${StageName}"
+    values = {name: output["Value"] for name, output in stack.outputs.items()}
+    assert values == {
+        "BaseUrl": {"Fn::Sub": f"{base}/v1"},
+        "NeuroflashUrl": {"Fn::Sub": f"{base}/api/ds-prototypes"},
+        "HealthUrl": {"Fn::Sub": f"{base}/health"},
+        "ApiId": {"Ref": "Api"},
+        "TableName": {"Ref": "Table"},
+        "ProviderSecretId": {"Ref": "ProviderSecret"},
+        "FunctionName": {"Ref": "ChatFunction"},
+        "FunctionAliasArn": {"Ref": ALIAS},
+        "LogGroupName": {"Ref": "ChatLogs"},
+    }
+    assert all(output["Description"] for output in stack.outputs.values())
