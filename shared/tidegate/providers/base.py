@@ -92,7 +92,7 @@ class Provider(Protocol):
         ...
 
     def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
-        """The reply to a call that streams, as an async generator: one role, contents, one finish for each choice, then usage.
+        """The reply to a call that streams: one role, contents, one finish for each choice, then usage if it was sent.
 
         Raises `UpstreamError`: for an error event, and `StreamCut` where the events end before the reply does.
         """
