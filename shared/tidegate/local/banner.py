@@ -7,8 +7,8 @@ _CURL = """curl -N {base}/chat/completions -H 'Authorization: Bearer {key}' -H '
   -d '{{"model": "demo/echo", "stream": true, "messages": [{{"role": "user", "content": "Hello, tide."}}]}}'"""
 
 
-def banner(host: str, port: int, store: str, gateway: Gateway) -> str:
-    """The base URL, the demo tenant where there is one, the configured providers, and a call to try."""
+def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gateway) -> str:
+    """The base URL, the demo tenant and DynamoDB's endpoint where there are any, the providers, and a call to try."""
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{port}/v1"
     ready = [name for name, endpoint in sorted(gateway.router.endpoints.items()) if not endpoint.missing]
@@ -21,6 +21,7 @@ def banner(host: str, port: int, store: str, gateway: Gateway) -> str:
         f"  key        {DEMO_KEY}",
         f"  workspace  {DEMO_WORKSPACE}",
         f"  providers  {', '.join(ready)}   (set OPENAI_API_KEY and the like for more)",
+        *([] if store == "memory" else [f"  DynamoDB   {endpoint}"]),
         "",
         _CURL.format(base=base, key=DEMO_KEY),
     ]

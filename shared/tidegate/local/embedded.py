@@ -50,13 +50,12 @@ def embedded_aws(port: int) -> Generator[str]:
             return list(application(environ, start_response))
 
     with listen(HOST, port) as door:
-        server = make_server(
-            HOST, door.getsockname()[1], serve, threaded=True, request_handler=_Quiet, fd=door.fileno()
-        )
+        port = door.getsockname()[1]
+        server = make_server(HOST, port, serve, threaded=True, request_handler=_Quiet, fd=door.fileno())
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{HOST}:{server.server_port}"
+            yield f"http://{HOST}:{port}"
         finally:
             server.shutdown()
             server.server_close()
@@ -69,12 +68,13 @@ class _Quiet(WSGIRequestHandler):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to that address. Raises `ConfigurationError` when it is taken or not ours."""
+    """A socket that accepts connections from now on. Raises `ConfigurationError` when the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(128)
     except (OSError, OverflowError) as error:
         bound.close()
         reason = getattr(error, "strerror", None) or error

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         door = stack.enter_context(listen(arguments.host, arguments.port))
         settings, open_gateway = _world(arguments, os.environ, stack)
         host, port = door.getsockname()[:2]
-        print(asyncio.run(_ready(open_gateway, host, port, arguments.store)), flush=True)
+        print(asyncio.run(_ready(open_gateway, settings, host, port, arguments.store)), flush=True)
         _serve(build_app(open_gateway, settings.options(), document_routes()), door)
     return 0
 
@@ -99,12 +99,12 @@ async def _prepare(settings: Settings) -> None:
         await http.close()
 
 
-async def _ready(open_gateway: OpenGateway, host: str, port: int, store: str) -> str:
+async def _ready(open_gateway: OpenGateway, settings: Settings, host: str, port: int, store: str) -> str:
     """The banner, once the store has answered. Raises `StoreUnavailable` and `ConfigurationError`."""
     async with open_gateway() as gateway:
         with suppress(InvalidKey):
             await gateway.authenticator.authenticate("Bearer nobody", None)
-        return banner(host, port, store, gateway)
+        return banner(host, port, store, settings.aws.dynamodb_endpoint, gateway)
 
 
 def _serve(app: Starlette, door: socket.socket) -> None:
