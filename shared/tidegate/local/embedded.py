@@ -68,7 +68,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections from now on. Raises `ConfigurationError` when the address is taken or not ours."""
+    """A socket that accepts connections. Raises `ConfigurationError` when the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
