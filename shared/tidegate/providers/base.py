@@ -48,6 +48,9 @@ Auth: TypeAlias = KeyAuth | SigV4Auth | None
 class UpstreamRequest:
     """What is sent to a provider, but for its credentials, which `upstream/` adds at the moment of use.
 
+    `names` are tool names that had to be spelt otherwise: the caller's, by the provider's. `answer_tool` is a tool that
+    the caller did not send: its arguments are the structured output. `legacy_functions`: the caller sent `functions`,
+    and knows `function_call` only. `restore.py` undoes all three in every reply.
     `ignored` names the caller's fields that this provider cannot honour: none is dropped without its name.
     """
 
@@ -56,6 +59,9 @@ class UpstreamRequest:
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     auth: Auth = KeyAuth()
     ignored: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    answer_tool: str | None = None
+    legacy_functions: bool = False
 
 
 class Provider(Protocol):

@@ -10,6 +10,7 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, decode
 from tidegate.errors import NotConfigured, ProviderMalformed, ProviderUnreachable, StreamCut, UpstreamError
 from tidegate.ports import Secrets
+from tidegate.providers import restore
 from tidegate.providers.base import Event, KeyAuth, Provider, UpstreamRequest
 from tidegate.upstream.sse import SseDecoder
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
@@ -52,10 +53,11 @@ class Upstream:
                     body = _readable(await response.read(MAX_REPLY_BYTES))
                     if isinstance(body, str):
                         raise ProviderMalformed(f"{provider.name} answered with something that is not JSON.")
-                    yield Reply(provider.parse_completion(body), None)
+                    yield Reply(restore.completion(request, provider.parse_completion(body)), None)
                     return
                 await _check_framing(provider, response)
-                async with aclosing(provider.parse_stream(_sse(response))) as batches:
+                async with aclosing(provider.parse_stream(_sse(response))) as chunks:
+                    batches = restore.stream(request, chunks) if restore.is_needed(request) else chunks
                     first = await _first(batches)
                     yield Reply(None, _resumed(first, batches, key))
 
