@@ -1,0 +1,119 @@
+"""`python -m tidegate keys …`: bearer keys, as an operator manages them."""
+
+import argparse
+from datetime import UTC, datetime
+
+from tidegate.cli.output import Answer, columns
+from tidegate.cli.store import Ports
+from tidegate.cli.workspaces import Verbs, find_workspace
+from tidegate.domain.keys import create_key_id, create_secret, hash_secret, is_usable, shown_prefix
+from tidegate.domain.record import iso_time
+from tidegate.domain.workspace import VirtualKey
+from tidegate.errors import InvalidRequest, NotFound
+
+MAX_WORKSPACES = 50
+"""A key is written in one transaction, which takes a hundred items."""
+
+
+def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    """`create`, `list`, `revoke`."""
+    create = verbs.add_parser("create", parents=[common], help="create a key, and show its secret once")
+    create.add_argument(
+        "--workspace",
+        dest="workspaces",
+        metavar="ID",
+        action="append",
+        required=True,
+        help="may be given several times",
+    )
+    create.add_argument("--default", metavar="ID", help="the workspace of calls that name none")
+    create.add_argument("--name", default="", help="what people call the key")
+    create.add_argument("--expires", metavar="DATE", type=_moment, help="ISO 8601, UTC unless it says otherwise")
+    create.set_defaults(command=create_key)
+    listing = verbs.add_parser("list", parents=[common], help="list a workspace's keys")
+    listing.set_defaults(command=list_keys)
+    revoke = verbs.add_parser("revoke", parents=[common], help="refuse a key everywhere, within a minute")
+    revoke.add_argument("id", help="the key's id, key_…")
+    revoke.set_defaults(command=revoke_key)
+    for parser in (listing, revoke):
+        parser.add_argument("--workspace", metavar="ID", required=True, help="a workspace of the key")
+
+
+async def create_key(options: argparse.Namespace, ports: Ports) -> Answer:
+    """A new key and its secret, which is nowhere else. Raises `InvalidRequest`, and `NotFound` for a workspace."""
+    workspace_ids: tuple[str, ...] = tuple(dict.fromkeys(options.workspaces))
+    if len(workspace_ids) > MAX_WORKSPACES:
+        raise InvalidRequest(f"A key may have {MAX_WORKSPACES} workspaces; these are {len(workspace_ids)}.")
+    if options.default is not None and options.default not in workspace_ids:
+        raise InvalidRequest(
+            f"The default workspace {options.default!r} is not among the key's: add --workspace for it."
+        )
+    if options.expires is not None and options.expires <= ports.clock():
+        raise InvalidRequest(f"The key would have expired at {iso_time(options.expires)} already.")
+    for workspace_id in workspace_ids:
+        await find_workspace(ports, workspace_id)
+    secret = create_secret()
+    key = VirtualKey(
+        id=create_key_id(),
+        hash=hash_secret(secret),
+        prefix=shown_prefix(secret),
+        workspace_ids=workspace_ids,
+        default_workspace_id=options.default,
+        name=options.name,
+        created_at=ports.clock(),
+        expires_at=options.expires,
+    )
+    if not await ports.keys.put_key(key):
+        raise InvalidRequest("The key's id is taken: try again.")
+    text = (
+        f"Created key {key.id} for {', '.join(workspace_ids)}.\n\n    {secret}\n\nIt is not shown again: keep it now."
+    )
+    return Answer({**_fields(key), "secret": secret}, text)
+
+
+async def list_keys(options: argparse.Namespace, ports: Ports) -> Answer:
+    """A workspace's keys, without their secrets. Raises `NotFound`."""
+    await find_workspace(ports, options.workspace)
+    keys = await ports.keys.list_keys(options.workspace)
+    rows = [
+        (key.id, f"{key.prefix}…", _status(key, ports.clock()), _time(key.expires_at) or "never", key.name)
+        for key in keys
+    ]
+    text = columns(("ID", "KEY", "STATUS", "EXPIRES", "NAME"), rows) if rows else "The workspace has no keys."
+    return Answer([_fields(key) for key in keys], text)
+
+
+async def revoke_key(options: argparse.Namespace, ports: Ports) -> Answer:
+    """Revoke a key in all of its workspaces. Raises `NotFound`."""
+    if not await ports.keys.revoke_key(options.workspace, options.id):
+        raise NotFound(f"The workspace {options.workspace!r} has no key {options.id!r}; `keys list` shows them.")
+    return Answer({"id": options.id, "status": "revoked"}, f"Key {options.id} is revoked.")
+
+
+def _fields(key: VirtualKey) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "prefix": key.prefix,
+        "name": key.name,
+        "status": key.status,
+        "workspace_ids": list(key.workspace_ids),
+        "default_workspace_id": key.default_workspace_id,
+        "created_at": iso_time(key.created_at),
+        "expires_at": _time(key.expires_at),
+    }
+
+
+def _status(key: VirtualKey, now: float) -> str:
+    return "expired" if key.status == "active" and not is_usable(key, now) else key.status
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else iso_time(at)
+
+
+def _moment(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date: write 2027-01-31 or 2027-01-31T12:00") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

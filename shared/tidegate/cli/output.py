@@ -1,0 +1,30 @@
+"""What a command answers: a table for people, JSON for programs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The same thing twice: `data` becomes JSON, `text` is what a person reads."""
+
+    data: object
+    text: str
+
+    def show(self, as_json: bool) -> None:
+        print(json.dumps(self.data, indent=2, ensure_ascii=False) if as_json else self.text)
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns under their heads."""
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def pairs(values: Sequence[tuple[str, str]]) -> str:
+    """Names and values, one pair a line."""
+    width = max(len(name) for name, _ in values)
+    return "\n".join(f"{name.ljust(width)}  {value}".rstrip() for name, value in values)

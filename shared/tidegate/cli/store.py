@@ -1,0 +1,118 @@
+"""Which table a command works on: one on AWS, or the one of a local server that is running."""
+
+import argparse
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiodynamo.credentials import Credentials, Key, StaticCredentials
+
+from tidegate.aws.credentials import find_credentials
+from tidegate.aws.dynamo import connect
+from tidegate.aws.store import Store
+from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
+from tidegate.errors import ConfigurationError
+from tidegate.ports import Keys, Tenants, Usages
+from tidegate.upstream.reqwest import ReqwestTransport
+
+EMBEDDED_ENDPOINT = "http://127.0.0.1:8001"
+EMBEDDED_TABLE = "tidegate"
+EMBEDDED_REGION = "us-east-1"
+
+SETTLE_SECONDS = 0.1
+"""pyreqwest's thread lets go of its last objects after an answer; an interpreter that ends meanwhile aborts (134)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A table, and how to get there."""
+
+    table: str
+    region: str
+    endpoint: str | None
+    credentials: Credentials
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    tenants: Tenants
+    keys: Keys
+    usages: Usages
+    clock: Callable[[], float]
+
+
+def add_store_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say which table it is."""
+    group = parser.add_argument_group("where the table is")
+    group.add_argument(
+        "--store",
+        choices=("aws", "embedded"),
+        help="a table on AWS, or that of a running `python -m tidegate serve`; default: aws once a table is set",
+    )
+    group.add_argument("--table", metavar="NAME", help="the table; default: TIDEGATE_TABLE")
+    group.add_argument("--region", help="its region; default: AWS_REGION")
+    group.add_argument(
+        "--dynamodb-endpoint",
+        metavar="URL",
+        help="another DynamoDB than the region's; default: AWS_ENDPOINT_URL_DYNAMODB",
+    )
+
+
+def find_place(options: argparse.Namespace, env: Mapping[str, str]) -> Place:
+    """Where the options point, and the environment after them. Raises `ConfigurationError` for what is missing."""
+    table = _first(options.table, env.get("TIDEGATE_TABLE"))
+    endpoint = _first(options.dynamodb_endpoint, env.get("AWS_ENDPOINT_URL_DYNAMODB"), env.get("AWS_ENDPOINT_URL"))
+    region = _first(options.region, env.get("AWS_REGION"), env.get("AWS_DEFAULT_REGION"))
+    if (options.store or ("aws" if table or endpoint else "embedded")) == "embedded":
+        return Place(
+            table=options.table or EMBEDDED_TABLE,
+            region=options.region or EMBEDDED_REGION,
+            endpoint=options.dynamodb_endpoint or EMBEDDED_ENDPOINT,
+            credentials=StaticCredentials(Key("local", "local")),
+            embedded=True,
+        )
+    missing = [
+        name
+        for name, value in (("--table or TIDEGATE_TABLE", table), ("--region or AWS_REGION", region))
+        if value is None
+    ]
+    if table is None or region is None:
+        raise ConfigurationError(f"Not set: {'; '.join(missing)}.")
+    return Place(table, region, endpoint, find_credentials(env), embedded=False)
+
+
+@asynccontextmanager
+async def open_ports(place: Place, clock: Callable[[], float] = time.time) -> AsyncGenerator[Ports]:
+    """The ports over the table at `place`."""
+    transport = ReqwestTransport(connect_seconds=2.0)
+    try:
+        client = connect(transport, place.credentials, place.region, place.endpoint)
+        store = Store(client, place.table, clock)
+        yield Ports(DynamoTenants(store), DynamoKeys(store), DynamoUsages(store), clock)
+    finally:
+        await transport.close()
+        await asyncio.sleep(SETTLE_SECONDS)
+
+
+def explain(error: BaseException, place: Place) -> str:
+    """One line for the person at the terminal: why the table does not answer, and what to do about it."""
+    match type(error.__cause__).__name__:
+        case "TableNotFound":
+            return f"The table {place.table!r} does not exist in {place.region}."
+        case "AccessDenied" | "UnrecognizedClient" | "MissingAuthenticationToken" | "ExpiredToken":
+            return f"AWS does not let these credentials use the table {place.table!r}."
+        case "NoCredentialsFound":
+            return "There are no AWS credentials: sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        case _ if place.embedded:
+            return (
+                f"Nothing answers at {place.endpoint}: start `python -m tidegate serve`, or name a table with --table."
+            )
+        case _:
+            return f"DynamoDB does not answer at {place.endpoint or place.region}."
+
+
+def _first(*values: str | None) -> str | None:
+    return next((value for value in values if value), None)

@@ -1,0 +1,63 @@
+"""`workspaces` and `keys`: the commands that write the table."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from tidegate.cli import keys, workspaces
+from tidegate.cli.output import Answer
+from tidegate.cli.store import Place, Ports, add_store_options, explain, find_place, open_ports
+from tidegate.cli.workspaces import Verbs
+from tidegate.errors import ConfigurationError, InvalidRequest, NotFound, StoreUnavailable
+
+Command: TypeAlias = Callable[[argparse.Namespace, Ports], Awaitable[Answer]]
+
+DONE, FAILED, MISUSED = 0, 1, 2
+
+_MODULES = {"workspaces": workspaces, "keys": keys}
+
+
+def add_parser(commands: Verbs, name: str, summary: str) -> None:
+    """Add `workspaces` or `keys`; the namespace they parse into goes to `run`, which is its `run`."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="answer in JSON")
+    add_store_options(common)
+    parser = commands.add_parser(name, help=summary)
+    verbs = parser.add_subparsers(required=True, metavar="command")
+    _MODULES[name].add_verbs(verbs, common)
+    parser.set_defaults(run=run)
+
+
+def run(
+    options: argparse.Namespace, env: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.time
+) -> int:
+    """Do what `options` say and print the answer. The exit code: 0 done, 1 not found or failed, 2 misused."""
+    # The one line on stderr says it all; the library's warnings are for servers.
+    logging.getLogger("tidegate").addHandler(logging.NullHandler())
+    try:
+        place = find_place(options, env)
+        answer = asyncio.run(_perform(options.command, options, place, clock))
+    except (ConfigurationError, InvalidRequest) as error:
+        return _complain(error.message, MISUSED)
+    except (NotFound, StoreUnavailable) as error:
+        return _complain(error.message, FAILED)
+    answer.show(options.json)
+    return DONE
+
+
+async def _perform(command: Command, options: argparse.Namespace, place: Place, clock: Callable[[], float]) -> Answer:
+    async with open_ports(place, clock) as ports:
+        try:
+            return await command(options, ports)
+        except StoreUnavailable as error:
+            raise StoreUnavailable(explain(error, place)) from error
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"tidegate: {message}", file=sys.stderr)
+    return code

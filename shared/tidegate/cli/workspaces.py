@@ -1,0 +1,113 @@
+"""`python -m tidegate workspaces …`: tenants, as an operator manages them."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from tidegate.cli.output import Answer, columns, pairs
+from tidegate.cli.store import Ports
+from tidegate.domain.keys import create_workspace_id
+from tidegate.domain.record import iso_time, periods
+from tidegate.domain.workspace import Status, Workspace
+from tidegate.errors import InvalidRequest, NotFound
+
+
+class Verbs(Protocol):
+    """What `add_subparsers` returns; argparse keeps its class private."""
+
+    def add_parser(
+        self, name: str, *, help: str, parents: Sequence[argparse.ArgumentParser] = ()
+    ) -> argparse.ArgumentParser: ...
+
+
+_ID = re.compile(r"ws_[A-Za-z0-9_-]{1,60}")
+
+
+def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    """`create`, `list`, `show`, `suspend`, `resume`."""
+    create = verbs.add_parser("create", parents=[common], help="create a workspace")
+    create.add_argument("name", help="what people call it")
+    create.add_argument("--id", help="its id, ws_…; default: a random one")
+    create.add_argument(
+        "--words-method", choices=("tokens", "unicode"), default="tokens", help="how its words are counted"
+    )
+    create.add_argument("--charge-input-words", action="store_true", help="charge for the words of prompts, too")
+    create.set_defaults(command=create_workspace)
+    verbs.add_parser("list", parents=[common], help="list all workspaces").set_defaults(command=list_workspaces)
+    show = verbs.add_parser("show", parents=[common], help="show a workspace and what it used this month")
+    show.set_defaults(command=show_workspace)
+    suspend = verbs.add_parser("suspend", parents=[common], help="refuse its calls, within a minute")
+    suspend.set_defaults(command=set_status, status="suspended")
+    resume = verbs.add_parser("resume", parents=[common], help="take its calls again")
+    resume.set_defaults(command=set_status, status="active")
+    for parser in (show, suspend, resume):
+        parser.add_argument("id", help="the workspace's id")
+
+
+async def create_workspace(options: argparse.Namespace, ports: Ports) -> Answer:
+    """A new workspace. Raises `InvalidRequest` when the id is malformed or taken."""
+    id = options.id or create_workspace_id()
+    if not _ID.fullmatch(id):
+        raise InvalidRequest(f"{id!r} is no workspace id: ws_ and up to 60 letters, digits, - or _.")
+    workspace = Workspace(
+        id=id,
+        name=options.name,
+        created_at=ports.clock(),
+        words_method=options.words_method,
+        charge_input_words=options.charge_input_words,
+    )
+    if not await ports.tenants.put_workspace(workspace):
+        raise InvalidRequest(f"The workspace {id!r} exists already; it stays as it was.")
+    return Answer(_fields(workspace), f"Created workspace {id}.")
+
+
+async def list_workspaces(options: argparse.Namespace, ports: Ports) -> Answer:
+    """All workspaces, by id."""
+    workspaces = await ports.tenants.list_workspaces()
+    rows = [(each.id, each.status, iso_time(each.created_at), each.name) for each in workspaces]
+    text = columns(("ID", "STATUS", "CREATED", "NAME"), rows) if rows else "There are no workspaces."
+    return Answer([_fields(each) for each in workspaces], text)
+
+
+async def show_workspace(options: argparse.Namespace, ports: Ports) -> Answer:
+    """One workspace with the counters of the current month. Raises `NotFound`."""
+    workspace = await find_workspace(ports, options.id)
+    month, _ = periods(ports.clock())
+    counters = await ports.usages.counters(workspace.id, month) or {}
+    fields = _fields(workspace)
+    name = month.removeprefix("M#")
+    lines = [(label, str(value)) for label, value in fields.items()]
+    used = pairs([(label, str(value)) for label, value in counters.items()]) if counters else "nothing yet"
+    return Answer({**fields, "month": name, "counters": counters}, f"{pairs(lines)}\n\n{name}\n{used}")
+
+
+async def set_status(options: argparse.Namespace, ports: Ports) -> Answer:
+    """Suspend or resume. Raises `NotFound`."""
+    status: Status = options.status
+    if not await ports.tenants.set_workspace_status(options.id, status):
+        raise unknown_workspace(options.id)
+    return Answer({"id": options.id, "status": status}, f"Workspace {options.id} is {status}.")
+
+
+async def find_workspace(ports: Ports, workspace_id: str) -> Workspace:
+    """The workspace. Raises `NotFound`."""
+    workspace = await ports.tenants.get_workspace(workspace_id)
+    if workspace is None:
+        raise unknown_workspace(workspace_id)
+    return workspace
+
+
+def unknown_workspace(workspace_id: str) -> NotFound:
+    return NotFound(f"There is no workspace {workspace_id!r}; `workspaces list` shows them.")
+
+
+def _fields(workspace: Workspace) -> dict[str, object]:
+    return {
+        "id": workspace.id,
+        "name": workspace.name,
+        "status": workspace.status,
+        "created_at": iso_time(workspace.created_at),
+        "words_method": workspace.words_method,
+        "charge_input_words": workspace.charge_input_words,
+    }

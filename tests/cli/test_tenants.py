@@ -1,0 +1,277 @@
+import argparse
+import asyncio
+import json
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.store_worlds import CREDENTIALS, NOON, REGION, outcome
+from tidegate.aws.dynamo import connect
+from tidegate.aws.meter import DynamoMeter
+from tidegate.aws.store import Store
+from tidegate.aws.table import create_table
+from tidegate.cli import tenants
+from tidegate.domain.keys import hash_secret
+from tidegate.upstream.reqwest import ReqwestTransport
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> object:
+        assert (self.code, self.err) == (0, "")
+        return json.loads(self.out)
+
+
+Terminal = Callable[..., Said]
+
+
+def parse(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tidegate")
+    commands = parser.add_subparsers(required=True)
+    for name in ("workspaces", "keys"):
+        tenants.add_parser(commands, name, name)
+    return parser.parse_args(words)
+
+
+@pytest.fixture
+def table(aws_endpoint: str) -> str:
+    name = f"tidegate-{uuid.uuid4()}"
+
+    async def create() -> None:
+        transport = ReqwestTransport()
+        await create_table(connect(transport, CREDENTIALS, REGION, aws_endpoint), name)
+        await transport.close()
+
+    asyncio.run(create())
+    return name
+
+
+@pytest.fixture
+def env(table: str, aws_endpoint: str) -> dict[str, str]:
+    return {
+        "TIDEGATE_TABLE": table,
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL_DYNAMODB": aws_endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
+
+
+@pytest.fixture
+def tidegate(env: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Types a command, with the clock at noon. This process goes on, so that nothing has to settle before its end."""
+    monkeypatch.setattr("tidegate.cli.store.SETTLE_SECONDS", 0)
+
+    def typed(*words: str, **changed: str) -> Said:
+        code = tenants.run(parse(*words), {**env, **changed}, lambda: NOON)
+        return Said(code, *capsys.readouterr())
+
+    return typed
+
+
+WORKSPACE = {
+    "id": "ws_acme",
+    "name": "Acme",
+    "status": "active",
+    "created_at": "2026-11-21T12:00:00.000Z",
+    "words_method": "tokens",
+    "charge_input_words": False,
+}
+
+
+def test_a_workspace_is_created_listed_and_shown(tidegate: Terminal) -> None:
+    assert tidegate("workspaces", "create", "Acme", "--id", "ws_acme", "--json").json == WORKSPACE
+    assert tidegate("workspaces", "list", "--json").json == [WORKSPACE]
+    shown = tidegate("workspaces", "show", "ws_acme", "--json").json
+    assert shown == {**WORKSPACE, "month": "2026-11", "counters": {}}
+
+
+def test_a_workspace_may_count_its_words_otherwise(tidegate: Terminal) -> None:
+    options = ("--id", "ws_acme", "--words-method", "unicode", "--charge-input-words", "--json")
+    expected = {**WORKSPACE, "words_method": "unicode", "charge_input_words": True}
+    assert tidegate("workspaces", "create", "Acme", *options).json == expected
+
+
+def test_people_read_tables(tidegate: Terminal) -> None:
+    assert tidegate("workspaces", "list").out == "There are no workspaces.\n"
+    assert tidegate("workspaces", "create", "Acme", "--id", "ws_acme").out == "Created workspace ws_acme.\n"
+    tidegate("workspaces", "create", "Beta & Söhne", "--id", "ws_b")
+    expected = (
+        "ID       STATUS  CREATED                   NAME\n"
+        "ws_acme  active  2026-11-21T12:00:00.000Z  Acme\n"
+        "ws_b     active  2026-11-21T12:00:00.000Z  Beta & Söhne\n"
+    )
+    assert tidegate("workspaces", "list").out == expected
+    assert tidegate("workspaces", "show", "ws_b").out.endswith("\n\n2026-11\nnothing yet\n")
+
+
+def test_an_id_is_made_up_where_none_is_given(tidegate: Terminal) -> None:
+    created = tidegate("workspaces", "create", "Acme", "--json").json
+    assert isinstance(created, dict)
+    assert created["id"].startswith("ws_")
+
+
+def test_the_months_counters_are_shown(tidegate: Terminal, env: dict[str, str]) -> None:
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+
+    async def call() -> None:
+        transport = ReqwestTransport()
+        client = connect(transport, CREDENTIALS, REGION, env["AWS_ENDPOINT_URL_DYNAMODB"])
+        await DynamoMeter(Store(client, env["TIDEGATE_TABLE"])).record(outcome(workspace_id="ws_acme"))
+        await transport.close()
+
+    asyncio.run(call())
+    shown = tidegate("workspaces", "show", "ws_acme", "--json").json
+    assert isinstance(shown, dict)
+    assert (shown["counters"]["calls"], shown["counters"]["cost_usd"]) == (1, "0.00012345")
+    assert "cost_usd          0.00012345\n" in tidegate("workspaces", "show", "ws_acme").out
+
+
+def test_a_workspace_is_suspended_and_resumed(tidegate: Terminal) -> None:
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    assert tidegate("workspaces", "suspend", "ws_acme").out == "Workspace ws_acme is suspended.\n"
+    assert tidegate("workspaces", "list", "--json").json == [{**WORKSPACE, "status": "suspended"}]
+    assert tidegate("workspaces", "resume", "ws_acme", "--json").json == {"id": "ws_acme", "status": "active"}
+    assert tidegate("workspaces", "list", "--json").json == [WORKSPACE]
+
+
+def test_a_key_shows_its_secret_once(tidegate: Terminal) -> None:
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    created = tidegate(
+        "keys", "create", "--workspace", "ws_acme", "--name", "ci", "--expires", "2027-01-31", "--json"
+    ).json
+    assert isinstance(created, dict)
+    secret = created.pop("secret")
+    expected = {
+        "id": created["id"],
+        "prefix": secret[:16],
+        "name": "ci",
+        "status": "active",
+        "workspace_ids": ["ws_acme"],
+        "default_workspace_id": None,
+        "created_at": "2026-11-21T12:00:00.000Z",
+        "expires_at": "2027-01-31T00:00:00.000Z",
+    }
+    assert created == expected
+    listed = tidegate("keys", "list", "--workspace", "ws_acme", "--json")
+    assert listed.json == [expected]
+    assert secret not in listed.out
+    assert hash_secret(secret) not in listed.out
+
+
+def test_people_read_keys_too(tidegate: Terminal) -> None:
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    assert tidegate("keys", "list", "--workspace", "ws_acme").out == "The workspace has no keys.\n"
+    created = tidegate("keys", "create", "--workspace", "ws_acme", "--name", "ci").out
+    assert created.startswith("Created key key_")
+    assert created.endswith("\n\nIt is not shown again: keep it now.\n")
+    head, row = tidegate("keys", "list", "--workspace", "ws_acme").out.splitlines()
+    assert head.split() == ["ID", "KEY", "STATUS", "EXPIRES", "NAME"]
+    assert row.split()[2:] == ["active", "never", "ci"]
+
+
+def test_a_key_of_several_workspaces_is_revoked_in_all(tidegate: Terminal) -> None:
+    for id in ("ws_a", "ws_b"):
+        tidegate("workspaces", "create", id, "--id", id)
+    words = ("keys", "create", "--workspace", "ws_a", "--workspace", "ws_b", "--default", "ws_b", "--json")
+    created = tidegate(*words).json
+    assert isinstance(created, dict)
+    assert (created["workspace_ids"], created["default_workspace_id"]) == (["ws_a", "ws_b"], "ws_b")
+    revoked = tidegate("keys", "revoke", created["id"], "--workspace", "ws_a")
+    assert revoked.out == f"Key {created['id']} is revoked.\n"
+    assert "  revoked  " in tidegate("keys", "list", "--workspace", "ws_b").out
+
+
+NOT_FOUND = [
+    (("workspaces", "show", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
+    (("workspaces", "suspend", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
+    (("workspaces", "resume", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
+    (("keys", "list", "--workspace", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
+    (("keys", "create", "--workspace", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
+    (
+        ("keys", "revoke", "key_no", "--workspace", "ws_no"),
+        "The workspace 'ws_no' has no key 'key_no'; `keys list` shows them.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), NOT_FOUND)
+def test_what_is_not_there_is_one_line_and_exit_code_1(
+    tidegate: Terminal, words: tuple[str, ...], message: str
+) -> None:
+    assert tidegate(*words) == Said(1, "", f"tidegate: {message}\n")
+
+
+MISUSED = [
+    (
+        ("workspaces", "create", "Acme", "--id", "acme"),
+        "'acme' is no workspace id: ws_ and up to 60 letters, digits, - or _.",
+    ),
+    (
+        ("workspaces", "create", "Acme", "--id", "ws_taken"),
+        "The workspace 'ws_taken' exists already; it stays as it was.",
+    ),
+    (
+        ("keys", "create", "--workspace", "ws_taken", "--default", "ws_b"),
+        "The default workspace 'ws_b' is not among the key's: add --workspace for it.",
+    ),
+    (
+        ("keys", "create", "--workspace", "ws_taken", "--expires", "2026-11-21T12:00"),
+        "The key would have expired at 2026-11-21T12:00:00.000Z already.",
+    ),
+    (
+        ("keys", "create", *(word for n in range(51) for word in ("--workspace", f"ws_{n}"))),
+        "A key may have 50 workspaces; these are 51.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), MISUSED)
+def test_misuse_is_one_line_and_exit_code_2(tidegate: Terminal, words: tuple[str, ...], message: str) -> None:
+    tidegate("workspaces", "create", "Taken", "--id", "ws_taken")
+    assert tidegate(*words) == Said(2, "", f"tidegate: {message}\n")
+
+
+@pytest.mark.parametrize(
+    "words", [("workspaces",), ("keys", "create"), ("keys", "create", "--workspace", "ws_a", "--expires", "tomorrow")]
+)
+def test_bad_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(*words)
+    assert caught.value.code == 2
+
+
+def test_all_that_is_not_configured_is_named_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants.run(parse("workspaces", "list", "--store", "aws"), {}) == 2
+    message = "tidegate: Not set: --table or TIDEGATE_TABLE; --region or AWS_REGION.\n"
+    assert capsys.readouterr().err == message
+
+
+def test_options_win_over_the_environment(tidegate: Terminal, env: dict[str, str]) -> None:
+    words = ["--table", env["TIDEGATE_TABLE"], "--region", REGION]
+    words += ["--dynamodb-endpoint", env["AWS_ENDPOINT_URL_DYNAMODB"]]
+    wrong = {"TIDEGATE_TABLE": "wrong", "AWS_REGION": "wrong", "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1"}
+    assert tidegate("workspaces", "list", "--json", *words, **wrong).json == []
+
+
+def test_a_table_that_does_not_exist_is_named(tidegate: Terminal) -> None:
+    expected = Said(1, "", f"tidegate: The table 'wrong' does not exist in {REGION}.\n")
+    assert tidegate("workspaces", "list", "--table", "wrong") == expected
+
+
+def test_without_a_local_server_it_says_how_to_start_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
+    options = parse("workspaces", "list", "--store", "embedded", "--dynamodb-endpoint", endpoint)
+    assert tenants.run(options, {}) == 1
+    message = f"Nothing answers at {endpoint}: start `python -m tidegate serve`, or name a table with --table."
+    assert capsys.readouterr().err == f"tidegate: {message}\n"
