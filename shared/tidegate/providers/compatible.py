@@ -278,6 +278,7 @@ _NEUROA = Row(
         reasoning="none",
         web_search="as_sent",
         structured_outputs="as_sent",
+        done_ends=True,
         models=(ModelRule(r"(^|/)m1\b", reasoning="neuroa"),),
     ),
 )

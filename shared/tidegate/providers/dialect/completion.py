@@ -8,7 +8,7 @@ from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
 from tidegate.providers.dialect import failure, think, toolcalls, usage
 from tidegate.providers.dialect.quirks import Quirks
-from tidegate.providers.dialect.reply import citations, finish, tier, unfold
+from tidegate.providers.dialect.reply import HUSKS, citations, finish, tier, unfold
 
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
 _OF_CHOICE = frozenset({"index", "message", "delta", "finish_reason", "native_finish_reason", "logprobs"})
@@ -25,7 +25,7 @@ def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
     if not isinstance(choices, list) or not choices:
         raise ProviderMalformed(f"{provider} answered without a choice.")
     fingerprint = body.get("system_fingerprint")
-    completion: JsonObject = {k: value for k, value in body.items() if k not in _NOISE and value not in (None, "")}
+    completion: JsonObject = {name: value for name, value in body.items() if name not in _NOISE and value not in HUSKS}
     tier(completion)
     completion["object"] = "chat.completion"
     sources = citations(body) if "citations" in body or "search_results" in body else []

@@ -78,6 +78,7 @@ class Quirks:
     `efforts`          the reasoning efforts that the provider knows, weakest first; empty: any, it answers for itself
     `replays`          the names under which reasoning of earlier turns goes back
     `think_tags`       the content of a reply may begin with <think>…</think>
+    `done_ends`        `[DONE]` alone ends a stream: the provider's documents show no finish reason
     `routes`           the provider is a router that takes `provider.require_parameters`
     `models`           the first rule whose pattern matches wins
     """
@@ -99,5 +100,6 @@ class Quirks:
     web_search: SearchWay = "none"
     structured_outputs: StructuredWay = "response_format"
     think_tags: bool = False
+    done_ends: bool = False
     routes: bool = False
     models: tuple[ModelRule, ...] = ()

@@ -9,6 +9,9 @@ from tidegate.chat.completion import FinishReason
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderFailed, ProviderMalformed, ProviderOverloaded
 
+HUSKS: tuple[Json, ...] = (None, "", [], {})
+"""Values that say nothing."""
+
 _KNOWN = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 _STOP: FinishReason = "stop"
 _NATIVE: dict[str, FinishReason] = {

@@ -26,7 +26,7 @@ def build(request: ChatRequest, model: str, quirks: Quirks) -> tuple[JsonObject,
     asking.write(draft, rule)
     _rename(draft)
     _write_stream(draft)
-    return body, tuple(draft.ignored)
+    return body, tuple(dict.fromkeys(draft.ignored))
 
 
 def _write_limit(draft: Draft, rule: ModelRule) -> None:

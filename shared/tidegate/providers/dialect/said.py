@@ -14,9 +14,11 @@ from tidegate.chat.json import Json, JsonObject, decode
 MAX_MESSAGE = 2000
 
 _KEYS = re.compile(
-    r"\b(?:sk|pk|rk|gsk|xai|hf|pplx|nvapi|csk|fw|r8|key|tgp_v1|dapi|AIza|AKIA|ASIA|ya29|eyJ)[-_.]?[A-Za-z0-9*._-]{12,}"
-    r"|(?<=[Bb]earer )\S+|(?<=[Kk]ey provided: )\S+|(?<=[Aa]pi [Kk]ey: )\S+|\b[A-Za-z0-9_-]{2,12}\*{3,}[A-Za-z0-9_-]*",
-    re.ASCII,
+    r"\b(?:sk|pk|rk|gsk|csk|xai|hf|fw|r8|tgp|pplx|nvapi|dapi|key)[-_](?=[\w*.-]*[\d*])[\w*.-]{12,}"
+    r"|\b(?:AIza|AKIA|ASIA|ya29|eyJ|dapi)[\w.-]{12,}"
+    r"|(?<=bearer )\S{8,}|(?<=key provided: )\S+|(?<=api key: )\S+"
+    r"|\b\w{2,12}\*{3,}[\w*-]*",  # masked
+    re.ASCII | re.I,
 )
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]{0,2000}>", re.I | re.S)
 
@@ -70,7 +72,7 @@ def _error(error: JsonObject) -> Said:
             pass
     number = next((n for n in (status, code) if isinstance(n, int) or (isinstance(n, str) and n.isdecimal())), None)
     metadata = error.get("metadata")
-    param = error.get("param")
+    param = error.get("param") or _path(error.get("message")) or _path(error.get("detail"))
     return Said(
         message=_with_cause(_sentence(error.get("message")), metadata),
         code=_text(code) or _text(error.get("error_code")),
@@ -106,6 +108,17 @@ def _sentence(value: Json) -> str:
             return _sentence(inner)
         case list(items):
             return "; ".join(filter(None, (_sentence(item) for item in items)))
+        case _:
+            return ""
+
+
+def _path(value: Json) -> str:
+    """The field that FastAPI and Mistral refuse, out of [{loc: ["body", "stop", 0]}]."""
+    match value:
+        case {"detail": list(items)} | [*items] if items:
+            return _path(items[0])
+        case {"loc": ["body", *steps]}:
+            return ".".join(str(step) for step in steps)
         case _:
             return ""
 

@@ -24,7 +24,6 @@ _NOISE = frozenset({"obfuscation", "p", "x_groq", "choices", "usage", "object", 
 _ENVELOPE = frozenset({"id", "created", "model", "system_fingerprint", "service_tier", "provider"})
 _OF_CHOICE = frozenset({"index", "delta", "finish_reason", "native_finish_reason", "logprobs", "message", "text"})
 _NOTHING: JsonObject = {}
-_HUSKS: tuple[Json, ...] = (None, "", [], {})
 
 
 async def parse(provider: str, quirks: Quirks, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
@@ -52,6 +51,7 @@ class _Stream:
         self.done = False
         self._provider = provider
         self._think_tags = quirks.think_tags
+        self._done_ends = quirks.done_ends
         self._voices: dict[int, Voice] = {}
         self._usage: Json = None
         self._sources: JsonObject = {}
@@ -103,7 +103,9 @@ class _Stream:
             self._keep(raw)
         if not clean:
             return None
-        chunk: JsonObject = {name: value for name, value in raw.items() if name not in _NOISE and value is not None}
+        chunk: JsonObject = {
+            name: value for name, value in raw.items() if name not in _NOISE and value not in (None, "")
+        }
         if "service_tier" in chunk:
             reply.tier(chunk)
         chunk["object"] = "chat.completion.chunk"
@@ -124,7 +126,7 @@ class _Stream:
     def _keep(self, raw: JsonObject) -> None:
         """Keep what a chunk says beside its choices: for the last chunks, where this one is not passed on."""
         for name, value in raw.items():
-            if value in _HUSKS:
+            if value in reply.HUSKS:
                 continue
             if name in _ENVELOPE:
                 self._envelope[name] = value
@@ -151,7 +153,7 @@ class _Stream:
         said = voice.hear(delta)
         extras: JsonObject = {}
         if len(raw) > 3:
-            extras = {name: value for name, value in raw.items() if name not in _OF_CHOICE and value not in _HUSKS}
+            extras = {name: value for name, value in raw.items() if name not in _OF_CHOICE and value not in reply.HUSKS}
         if raw.get("finish_reason"):
             voice.finish(raw["finish_reason"], raw.get("native_finish_reason"), extras)
         chances = logprobs(raw.get("logprobs"))
@@ -169,7 +171,7 @@ class _Stream:
 
         A provider that counted the tokens and said `[DONE]` ended the reply, even where it gave no reason (Snowflake).
         """
-        ended = bool(self.done and self._usage)
+        ended = self.done and bool(self._usage or self._done_ends)
         if not self._voices or not all(voice.reason or ended for voice in self._voices.values()):
             raise StreamCut(f"{self._provider}'s stream ended before the reply did.")
         chunks: list[Chunk] = []

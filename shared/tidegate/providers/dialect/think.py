@@ -18,15 +18,16 @@ def unfold(message: JsonObject) -> None:
     if start.startswith(OPEN):
         thought, _, answer = start.removeprefix(OPEN).partition(CLOSE)
         message["content"] = answer.lstrip()
-        message["reasoning"] = thought.strip("\n")
+        message["reasoning"] = thought.strip()
 
 
 class Splitter:
     """The same for a content that comes in pieces; what may yet be a part of a tag is kept back."""
 
-    __slots__ = ("_held", "_place")
+    __slots__ = ("_begun", "_held", "_place")
 
     def __init__(self) -> None:
+        self._begun = False
         self._held = ""
         self._place = "start"
 
@@ -57,15 +58,19 @@ class Splitter:
         return thought, text
 
     def _think(self, text: str) -> tuple[str, str]:
+        if not self._begun:
+            text = text.lstrip()
         thought, closed, answer = text.partition(CLOSE)
+        self._begun = self._begun or bool(thought)
         if closed:
             self._place = "gap"
-            return thought, answer
-        keep = next((n for n in range(min(len(CLOSE) - 1, len(text)), 0, -1) if text.endswith(CLOSE[:n])), 0)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep], ""
+            return thought.rstrip(), answer
+        tag = next((n for n in range(min(len(CLOSE) - 1, len(text)), 0, -1) if text.endswith(CLOSE[:n])), 0)
+        sure = text[: len(text) - tag].rstrip()
+        self._held = text[len(sure) :]
+        return sure, ""
 
     def end(self) -> tuple[str, str]:
         """What was kept back, at the end of the content."""
         held, self._held = self._held, ""
-        return (held, "") if self._place == "thinking" else ("", held)
+        return (held.rstrip(), "") if self._place == "thinking" else ("", held)

@@ -13,9 +13,9 @@ from tidegate.providers.dialect.quirks import ModelRule
 def write(draft: Draft, rule: ModelRule) -> None:
     if draft.body.get("tools") == []:
         draft.take("tools")
-    if "tools" in draft.quirks.unsupported:
-        draft.take("parallel_tool_calls")
     _write_search(draft, rule)
+    if not draft.body.get("tools"):
+        draft.take("parallel_tool_calls")  # asks for nothing, and OpenAI refuses it
     choice = draft.body.get("tool_choice")
     if choice is None:
         return

@@ -50,7 +50,7 @@ def _with_rest(usage: Usage, raw: JsonObject) -> Usage:
         if value is None or name in _TOKENS or name.endswith("_tokens_details"):
             continue
         rest[f"provider_{name}" if "cost" in name or name in _OURS else name] = value
-    return {**rest, **usage}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+    return {**usage, **rest}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
 
 def _count(raw: JsonObject, *names: str) -> int:

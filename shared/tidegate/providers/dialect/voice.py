@@ -7,8 +7,6 @@ from tidegate.providers.dialect import reply
 from tidegate.providers.dialect.think import Splitter
 from tidegate.providers.dialect.toolcalls import Calls
 
-_HUSKS: tuple[Json, ...] = (None, "", [], {})
-
 
 class Voice:
     __slots__ = ("_calls", "_extras", "_heard", "_tags", "annotated", "native", "reason")
@@ -34,7 +32,7 @@ class Voice:
         return {"role": "assistant", **delta} if delta else {"role": "assistant", "content": ""}
 
     def _clean(self, raw: JsonObject) -> JsonObject:
-        delta: JsonObject = {name: value for name, value in raw.items() if name != "role" and value not in _HUSKS}
+        delta: JsonObject = {name: value for name, value in raw.items() if name != "role" and value not in reply.HUSKS}
         if "reasoning" in delta or "reasoning_content" in delta or "reasoning_details" in delta:
             reply.unfold(delta)
         content = delta.get("content")

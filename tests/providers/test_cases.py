@@ -1,0 +1,87 @@
+"""Every folder under `cases/<provider>/<case>/` is a test: what a client sends us, what we send on, what comes of the reply.
+
+`request.json` is the client's body; `sent.json` the path, the body and what is reported; `upstream.json`, `upstream.sse`
+or `upstream.eventstream` the provider's answer, with `head.json` {status, headers} where it is no 200; `reply.json` the
+completion, the list of chunks, or {error}. A case without an upstream file is only about the request.
+"""
+
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.providers.assembling import run
+from tests.providers.calls import call
+from tidegate.domain.model import Deployment
+from tidegate.errors import TidegateError
+from tidegate.providers import Registry
+from tidegate.providers.base import Event, Provider
+
+CASES = Path(__file__).parent / "cases"
+FOLDERS = sorted(path.parent for path in CASES.glob("*/*/request.json"))
+REQUIRED = {"text", "stream", "tool_call", "stream_tool_call", "image", "length", "error"}
+HOST = "https://host.invalid/v1"
+
+_registry = Registry()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_case(folder: Path) -> None:
+    provider = _registry.load(folder.parent.name)
+    request = _json(folder / "request.json")
+    assert _sent(provider, request) == _json(folder / "sent.json")
+    if (folder / "reply.json").exists():
+        assert _reply(provider, folder) == _json(folder / "reply.json")
+
+
+def test_openai_has_every_required_case() -> None:
+    assert {path.name for path in FOLDERS if path.parent.name == "openai"} >= REQUIRED
+
+
+def _sent(provider: Provider, body: dict[str, Any]) -> dict[str, Any]:
+    model = body["model"].partition("/")[2]
+    deployment = Deployment(provider.name, model, HOST)
+    try:
+        request = provider.build_request(call(body), deployment)
+    except TidegateError as error:
+        return _error(error)
+    path = request.url.removeprefix(HOST)
+    return {"path": path, "body": json.loads(request.body), "ignored": list(request.ignored)}
+
+
+def _reply(provider: Provider, folder: Path) -> Any:
+    try:
+        if (folder / "head.json").exists():
+            head = _json(folder / "head.json")
+            raise provider.parse_error(head["status"], head["headers"], _body(folder))
+        if (folder / "upstream.json").exists():
+            return provider.parse_completion(_json(folder / "upstream.json"))
+        return [chunk for batch in run(provider, [_events(folder)]) for chunk in batch]
+    except TidegateError as error:
+        return _error(error)
+
+
+def _events(folder: Path) -> Sequence[Event]:
+    if (folder / "upstream.sse").exists():
+        decoder: Any = import_module("tidegate.upstream.sse").SseDecoder()
+        return [*decoder.feed((folder / "upstream.sse").read_bytes()), *decoder.end()]
+    decoder = import_module("tidegate.upstream.eventstream").EventStreamDecoder()
+    return [*decoder.feed((folder / "upstream.eventstream").read_bytes()), *decoder.end()]
+
+
+def _body(folder: Path) -> Any:
+    if (folder / "upstream.json").exists():
+        return _json(folder / "upstream.json")
+    return (folder / "upstream.txt").read_text()
+
+
+def _error(error: TidegateError) -> dict[str, Any]:
+    said = {"kind": type(error).__name__, "message": error.message, "param": error.param}
+    return {"error": {**said, "retry_after_seconds": error.retry_after_seconds}}
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())

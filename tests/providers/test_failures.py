@@ -1,0 +1,161 @@
+"""Failures are classified once, whatever shape they come in."""
+
+from typing import Any
+
+import pytest
+
+from tidegate.errors import (
+    ContentPolicyViolation,
+    ContextLengthExceeded,
+    ProviderAuth,
+    ProviderBadRequest,
+    ProviderFailed,
+    ProviderModelNotFound,
+    ProviderOverloaded,
+    ProviderRateLimited,
+    ProviderTimeout,
+    UpstreamError,
+)
+from tidegate.providers import Registry
+from tidegate.providers.dialect.delays import span
+from tidegate.providers.dialect.said import scrub
+
+
+def failure(status: int, body: Any, **headers: str) -> UpstreamError:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Registry().load("openai").parse_error(status, named, body)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, {"error": {"message": "x", "code": "context_length_exceeded"}}, ContextLengthExceeded),
+        (
+            400,
+            {"object": "error", "message": "Prompt contains 9 tokens, too large for model with 8"},
+            ContextLengthExceeded,
+        ),
+        (
+            422,
+            {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4"},
+            ContextLengthExceeded,
+        ),
+        (400, {"error": {"message": "the request exceeds the available context size."}}, ContextLengthExceeded),
+        (
+            400,
+            {"code": "invalid", "error": "This model's maximum prompt length is 8 but there are 9"},
+            ContextLengthExceeded,
+        ),
+        (413, {"error": {"message": "Request too large"}}, ProviderBadRequest),
+        (400, {"error": {"message": "Content Exists Risk"}}, ContentPolicyViolation),
+        (400, {"error": {"code": "data_inspection_failed", "message": "x"}}, ContentPolicyViolation),
+        (403, {"error": {"message": "You do not have access"}}, ProviderAuth),
+        (403, {"error": {"message": "no access to model", "code": "model_not_found"}}, ProviderModelNotFound),
+        (400, [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}], ProviderAuth),
+        (404, {"detail": "Not Found"}, ProviderModelNotFound),
+        (404, {"error": {"code": "DeploymentNotFound", "message": "No such deployment"}}, ProviderModelNotFound),
+        (400, {"error": {"message": "The model `x` does not exist", "param": "model"}}, ProviderModelNotFound),
+        (400, {"error": {"message": "The model does not know the tool", "param": "tools"}}, ProviderBadRequest),
+        (408, "", ProviderTimeout),
+        (504, "<html>504 Gateway Time-out</html>", ProviderTimeout),
+        (429, {"message": "Too many requests", "type": "too_many_requests_error"}, ProviderRateLimited),
+        (498, {"error": {"message": "Flex tier capacity exceeded"}}, ProviderOverloaded),
+        (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, ProviderOverloaded),
+        (500, {"error": {"message": "The engine is currently overloaded"}}, ProviderOverloaded),
+        (500, "", ProviderFailed),
+        (302, "", ProviderFailed),
+        (418, {"weird": 1}, ProviderBadRequest),
+        (500, None, ProviderFailed),
+        (500, 7, ProviderFailed),
+    ],
+)
+def test_a_failure_has_one_class(status: int, body: Any, kind: type[UpstreamError]) -> None:
+    error = failure(status, body)
+    assert type(error) is kind
+    assert error.upstream_status == status
+    assert error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "param"),
+    [
+        ({"error": {"message": "a", "param": "p"}}, "a", "p"),
+        ({"error": "b"}, "b", None),
+        ({"detail": "c"}, "c", None),
+        ({"detail": [{"loc": ["body", "stop", 0], "msg": "too long"}]}, "body.stop.0: too long", "stop.0"),
+        ({"message": {"detail": [{"loc": ["body", "n"], "msg": "no"}]}}, "body.n: no", "n"),
+        ({"error_code": "BAD_REQUEST", "message": "d"}, "d", None),
+        ("<html><body><h1>Bad</h1>\n request</body></html>", "Bad request", None),
+        ({}, "openai answered with HTTP 400 and no message.", None),
+    ],
+)
+def test_the_providers_own_words_are_found(body: Any, message: str, param: str | None) -> None:
+    error = failure(400, body)
+    assert (error.message, error.param) == (message, param)
+
+
+@pytest.mark.parametrize(
+    ("headers", "message", "seconds"),
+    [
+        ({"retry_after": "3"}, "", 3.0),
+        ({"retry_after": "3", "retry_after_ms": "250"}, "", 0.25),
+        ({"retry_after": "Wed, 21 Oct 2026 07:28:10 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, "", 10.0),
+        ({"retry_after": "Wed, 21 Oct 2026 07:28:10 GMT"}, "", None),
+        ({"retry_after": "soon"}, "", None),
+        ({"x_ratelimit_reset_requests": "1s", "x_ratelimit_reset_tokens": "6m0s"}, "", 360.0),
+        (
+            {
+                "x_ratelimit_reset_requests": "1s",
+                "x_ratelimit_remaining_requests": "0",
+                "x_ratelimit_reset_tokens": "9s",
+            },
+            "",
+            1.0,
+        ),
+        ({}, "Please try again in 1m2.5s.", 62.5),
+        ({}, "Please retry after 9 seconds.", 9.0),
+        ({"retry_after": "9" * 12}, "", 366 * 86400.0),
+        ({}, "", None),
+    ],
+)
+def test_a_rate_limit_says_how_long_to_wait(headers: dict[str, str], message: str, seconds: float | None) -> None:
+    assert failure(429, {"error": {"message": message}}, **headers).retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20ms", 0.02), ("1h2m3s", 3723.0), ("7.66s", 7.66), ("", None), ("x", None)]
+)
+def test_spans_are_read(text: str, seconds: float | None) -> None:
+    assert span(text) == seconds
+
+
+_FAKE = "x9" * 12
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"bad sk-proj-{_FAKE}",
+        f"bad gsk_{_FAKE}",
+        f"Bearer {_FAKE}",
+        f"Incorrect API key provided: {_FAKE}",
+        "ab12****yz",
+        f"AIza{_FAKE}",
+    ],
+)
+def test_no_message_holds_a_key(message: str) -> None:
+    assert _FAKE not in failure(400, {"error": {"message": message}}).message
+    assert "****" not in scrub(message)
+
+
+@pytest.mark.parametrize(
+    "message", ["keyword_argument_error in sk-learn", "skateboarding is fun", "xai-responses", "req_011CeCGmBjaWkq"]
+)
+def test_other_words_stay(message: str) -> None:
+    assert scrub(message) == message
+
+
+def test_an_auth_failure_says_nothing_of_the_key() -> None:
+    error = failure(401, {"error": {"message": "Your key abc is wrong", "code": "invalid_api_key"}})
+    assert error.message == "openai refused the gateway's credentials or account (HTTP 401)."
+    assert (error.status, error.native_code) == (502, "invalid_api_key")

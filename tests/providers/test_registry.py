@@ -1,0 +1,122 @@
+"""Every provider by its name, and those of the operator's own."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tidegate.errors import ConfigurationError
+from tidegate.providers import ALIASES, Known, Registry
+from tidegate.providers.compatible import ROWS
+from tidegate.providers.configured import rows
+from tidegate.providers.dialect.quirks import ModelRule, Quirks
+from tidegate.providers.row import Row
+
+
+def test_the_list_of_providers_imports_none_of_them() -> None:
+    code = (
+        "import sys; from tidegate.providers import Registry; Registry().known();"
+        "print(sorted(m for m in sys.modules if m.startswith('tidegate.providers.')))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    for module in ("openai'", "anthropic", "gemini", "bedrock", "cohere", "azure", "stream", "botocore"):
+        assert f"tidegate.providers.{module}" not in found
+
+
+def test_what_a_provider_needs_is_known_before_it_is_loaded() -> None:
+    known = {one.name: one for one in Registry().known()}
+    assert known["openai"] == Known("openai", "https://api.openai.com/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY")
+    assert known["azure"] == Known("azure", None, "AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY")
+    assert known["vllm"] == Known("vllm", None, "VLLM_BASE_URL", None)
+    assert len(known) >= 35
+
+
+def test_an_alias_leads_to_a_known_provider() -> None:
+    assert set(ALIASES.values()) <= {one.name for one in Registry().known()}
+    assert not ALIASES.keys() & {one.name for one in Registry().known()}
+    assert Registry().load("together_ai").name == "together"
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_a_row_loads(name: str) -> None:
+    registry = Registry()
+    assert registry.load(name).name == name
+    assert registry.load(name) is registry.load(name)
+    assert registry.load(name).framing == "sse"
+
+
+def test_a_name_that_nobody_has_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError, match="no provider named 'nobody'"):
+        Registry().load("nobody")
+
+
+def test_a_configured_provider_is_a_row_like_any_other() -> None:
+    found = rows(
+        [
+            {"name": "my-host", "base_url": "https://host.invalid/v1/", "quirks": "vllm"},
+            {"name": "other", "base_url": "http://10.0.0.1:8000/v1", "key": None},
+            {
+                "name": "third",
+                "base_url": "https://third.invalid",
+                "key": "THIRD_SECRET",
+                "quirks": {"like": "mistral", "stream_usage": True, "models": [{"pattern": "^r", "reasoning": "none"}]},
+            },
+        ]
+    )
+    third = ROWS["mistral"].quirks
+    assert found[:2] == (
+        Row("my-host", "https://host.invalid/v1", ROWS["vllm"].quirks, ""),
+        Row("other", "http://10.0.0.1:8000/v1", Quirks(), None),
+    )
+    assert found[2].key_setting == "THIRD_SECRET"
+    assert found[2].quirks.stream_usage is True
+    assert found[2].quirks.models == (ModelRule("^r", reasoning="none"),)
+    assert found[2].quirks.tool_id_length == third.tool_id_length
+    registry = Registry(found)
+    assert registry.load("my-host").name == "my-host"
+    assert Known("my-host", "https://host.invalid/v1", "MY_HOST_BASE_URL", "MY_HOST_API_KEY") in registry.known()
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (1, "must be an object"),
+        ({"name": "My Host", "base_url": "https://h/v1"}, "name 'My Host'"),
+        ({"name": "h"}, "base_url None"),
+        ({"name": "h", "base_url": "ftp://h"}, "base_url 'ftp://h'"),
+        ({"name": "h", "base_url": "https://h/v1?key=1"}, "without a query"),
+        ({"name": "h", "base_url": "https://h/v1", "key": "sk-not a setting"}, "never the key itself"),
+        ({"name": "h", "base_url": "https://h/v1", "api_key": "X"}, "unknown field 'api_key'"),
+        ({"name": "h", "base_url": "https://h/v1", "quirks": 1}, "quirks must be"),
+        ({"name": "h", "base_url": "https://h/v1", "quirks": "nobody"}, "there is no such row"),
+        ({"name": "h", "base_url": "https://h/v1", "quirks": {"loud": True}}, "unknown quirk 'loud'"),
+        ({"name": "h", "base_url": "https://h/v1", "quirks": {"stream_usage": "yes"}}, "Expected `bool`"),
+        ({"name": "h", "base_url": "https://h/v1", "quirks": {"reasoning": "loud"}}, "Invalid enum value 'loud'"),
+        ({"name": "h", "base_url": "https://h/v1", "quirks": {"models": [{"pattern": "("}]}}, "quirks: "),
+    ],
+)
+def test_a_faulty_entry_is_explained(entry: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        rows([entry])
+    assert caught.value.message.startswith("TIDEGATE_PROVIDERS[0]: ")
+    assert said in caught.value.message
+
+
+def test_all_faults_are_named_at_once() -> None:
+    fine = {"name": "h", "base_url": "https://h/v1"}
+    with pytest.raises(ConfigurationError) as caught:
+        rows([1, fine, fine, {"name": 2}])
+    for said in ("[0]", "[3]", "'h' is there twice"):
+        assert said in caught.value.message
+
+
+def test_a_list_that_is_none_is_explained() -> None:
+    with pytest.raises(ConfigurationError, match="must be a JSON list"):
+        rows({})
+
+
+def test_an_entry_never_repeats_a_key_in_its_message() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        rows([{"name": "h", "base_url": "https://h/v1", "key": "a secret value"}])
+    assert "a secret value" not in caught.value.message

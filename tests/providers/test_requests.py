@@ -1,0 +1,181 @@
+"""What goes to a provider of OpenAI's dialect."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.providers.calls import asking, built, call, sent
+from tidegate.domain.model import Deployment
+from tidegate.errors import InvalidRequest
+from tidegate.providers import Registry
+from tidegate.providers.base import KeyAuth, UpstreamRequest
+from tidegate.providers.compatible import ROWS
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+EVERYTHING: dict[str, Any] = asking(
+    temperature=0.1,
+    top_p=0.9,
+    n=2,
+    max_tokens=5,
+    stop=["x"],
+    seed=1,
+    presence_penalty=1,
+    frequency_penalty=1,
+    repetition_penalty=1.1,
+    logit_bias={"1": 1},
+    logprobs=True,
+    top_logprobs=2,
+    response_format={"type": "json_object"},
+    structured_outputs=True,
+    tools=[WEATHER, {"type": "web_search"}],
+    tool_choice={"type": "function", "function": {"name": "weather"}},
+    parallel_tool_calls=False,
+    reasoning={"effort": "max"},
+    web_search_options={"search_context_size": "low"},
+    metadata={"a": "b"},
+    user="u",
+    stream=True,
+    stream_options={"include_usage": False},
+    some_new_field=1,
+)
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+def test_a_request_goes_to_the_base_url_with_the_rows_auth(registry: Registry) -> None:
+    deployment = Deployment("openai", "gpt-4.1", "https://host.invalid/v1/")
+    request = registry.load("openai").build_request(call(asking()), deployment)
+    assert request == UpstreamRequest(
+        url="https://host.invalid/v1/chat/completions",
+        body=b'{"model":"gpt-4.1","messages":[{"role":"user","content":"Hi"}]}',
+        auth=KeyAuth(),
+    )
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_every_field_is_sent_translated_or_reported(registry: Registry, name: str) -> None:
+    body, ignored = sent(registry.load(name), EVERYTHING)
+    quirks = ROWS[name].quirks
+    retold = {
+        "max_tokens",
+        "reasoning",
+        "structured_outputs",
+        "web_search_options",
+        "messages",
+        "model",
+        *quirks.renames,
+    }
+    for field in EVERYTHING.keys() - retold:
+        assert field in body or field in ignored, field
+    assert "some_new_field" in body
+    assert body.keys() & {"max_tokens", "max_completion_tokens"}
+    assert len(ignored) == len(set(ignored))
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_a_request_is_not_changed_by_being_sent(registry: Registry, name: str) -> None:
+    before = json.dumps(EVERYTHING)
+    built(registry.load(name), EVERYTHING)
+    assert json.dumps(EVERYTHING) == before
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_usage_is_asked_for_in_every_stream_that_can_be_asked(registry: Registry, name: str) -> None:
+    body, _ = sent(registry.load(name), EVERYTHING)
+    expected = {"include_usage": True} if ROWS[name].quirks.stream_usage else None
+    assert body.get("stream_options") == expected
+
+
+def test_gateway_fields_and_nulls_stay_here(registry: Registry) -> None:
+    gateways = asking(
+        observability=True, guardrails=["g"], fallbacks=["m"], timeout=3, require_parameters=True, stop=None
+    )
+    assert sent(registry.load("openai"), gateways) == ({**asking(), "model": "m"}, ())
+
+
+def test_of_two_limits_the_newer_wins(registry: Registry) -> None:
+    both = asking(max_tokens=1, max_completion_tokens=2)
+    assert sent(registry.load("openai"), both) == ({**asking(), "model": "m", "max_completion_tokens": 2}, ())
+    assert sent(registry.load("mistral"), both) == ({**asking(), "model": "m", "max_tokens": 2}, ())
+
+
+@pytest.mark.parametrize("name", sorted(name for name, row in ROWS.items() if not row.quirks.media))
+@pytest.mark.parametrize("part", [{"type": "video_url", "video_url": {"url": "u"}}, {"type": "document", "source": {}}])
+def test_a_part_that_no_model_of_the_provider_takes_is_refused_by_its_path(
+    registry: Registry, name: str, part: dict[str, Any]
+) -> None:
+    body = asking(messages=[{"role": "user", "content": [{"type": "text", "text": "a"}, part]}])
+    with pytest.raises(InvalidRequest) as caught:
+        built(registry.load(name), body)
+    assert caught.value.param == "messages[0].content[1]"
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "asked", "reported"),
+    [
+        ("gpt-5-mini", "minimal", "minimal", ()),
+        ("gpt-5-mini-2025-08-07", "xhigh", "high", ("reasoning_effort",)),
+        ("gpt-5.2", "xhigh", "xhigh", ()),
+        ("o3", "none", None, ("reasoning_effort",)),
+        ("o1-2024-12-17", "low", "low", ()),
+        ("ft:gpt-4.1:acme::x", "low", None, ("reasoning_effort",)),
+        ("gpt-5-chat-latest", "none", None, ()),
+        ("some-new-model", "max", "max", ()),
+    ],
+)
+def test_openai_is_asked_for_efforts_that_the_model_knows(
+    registry: Registry, model: str, effort: str, asked: str | None, reported: tuple[str, ...]
+) -> None:
+    body, ignored = sent(registry.load("openai"), asking(reasoning_effort=effort), model)
+    assert (body.get("reasoning_effort"), ignored) == (asked, reported)
+
+
+@pytest.mark.parametrize(
+    ("wish", "said", "reported"),
+    [
+        ({"thinking": {"type": "enabled", "budget_tokens": 2048}}, {"reasoning": {"max_tokens": 2048}}, ()),
+        ({"thinking": {"thinking": True, "effort": "high"}}, {"reasoning": {"effort": "high"}}, ()),
+        ({"reasoning_effort": "none"}, {"reasoning": {"effort": "none"}}, ()),
+        ({"reasoning": {"enabled": True, "exclude": True}}, {"reasoning": {"enabled": True, "exclude": True}}, ()),
+    ],
+)
+def test_every_way_to_ask_for_reasoning_means_the_same_to_openrouter(
+    registry: Registry, wish: dict[str, Any], said: dict[str, Any], reported: tuple[str, ...]
+) -> None:
+    assert sent(registry.load("openrouter"), asking(**wish), "a/m") == ({**asking(), "model": "a/m", **said}, reported)
+
+
+def test_a_budget_becomes_an_effort_where_there_are_no_budgets_and_is_reported(registry: Registry) -> None:
+    body, ignored = sent(registry.load("openai"), asking(thinking={"type": "enabled", "budget_tokens": 3000}), "o3")
+    assert (body["reasoning_effort"], ignored) == ("medium", ("thinking.budget_tokens",))
+
+
+def test_ids_of_tool_calls_fit_mistral_and_still_belong_together(registry: Registry) -> None:
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {
+            "role": "assistant",
+            "tool_calls": [
+                {"id": one, "type": "function", "function": {"name": "f", "arguments": ""}}
+                for one in ("call_1", "call_2")
+            ],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": "a"},
+        {"role": "tool", "tool_call_id": "call_2", "content": "b"},
+    ]
+    body, _ = sent(registry.load("mistral"), asking(messages=messages))
+    called = [one["id"] for one in body["messages"][1]["tool_calls"]]
+    assert [one["tool_call_id"] for one in body["messages"][2:]] == called
+    assert len(set(called)) == 2
+    assert all(len(one) == 9 and one.isalnum() for one in called)
+    assert body["messages"][1]["tool_calls"][0]["function"] == {"name": "f", "arguments": "{}"}
+
+
+def test_audio_of_an_earlier_turn_goes_back_as_its_id(registry: Registry) -> None:
+    spoken = {"role": "assistant", "content": None, "audio": {"id": "audio_1", "data": "…", "transcript": "Hi"}}
+    body, _ = sent(registry.load("openai"), asking(messages=[*asking()["messages"], spoken]))
+    assert body["messages"][1] == {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
