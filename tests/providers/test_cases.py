@@ -1,8 +1,9 @@
-"""Every folder under `cases/<provider>/<case>/` is a test: what a client sends us, what we send on, what comes of the reply.
+"""Every folder `cases/<provider>/<case>/` is a test: what a client sends us, what we send on, what comes of the reply.
 
-`request.json` is the client's body; `sent.json` the path, the body and what is reported; `upstream.json`, `upstream.sse`
-or `upstream.eventstream` the provider's answer, with `head.json` {status, headers} where it is no 200; `reply.json` the
-completion, the list of chunks, or {error}. A case without an upstream file is only about the request.
+`request.json` is the client's body; `sent.json` the path, the body and what is reported; `upstream.json`,
+`upstream.sse`, `upstream.eventstream` or `upstream.txt` the provider's answer, with `head.json` {status, headers} where
+it is no 200; `reply.json` the completion, the list of chunks, or {error}. A case without an upstream file is only about
+the request.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Replies of the dialect, in one shape."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def _said(provider: Any, batches: list[list[Event]]) -> Any:
 def test_how_events_are_batched_changes_nothing(deltas: list[Any], borders: list[int]) -> None:
     events = [*(chunk(delta) for delta in deltas), chunk({}, "stop"), _DONE]
     places = [0, *sorted(borders), len(events)]
-    batches = [events[start:end] for start, end in zip(places, places[1:], strict=False)]
+    batches = [events[start:end] for start, end in pairwise(places)]
     for provider in (_OPENAI, _GROQ):
         assert _said(provider, batches) == _said(provider, [events])
 
@@ -67,7 +68,7 @@ def test_a_thought_is_taken_out_wherever_its_tags_are_cut(thought: str, answer: 
     thought, answer = thought.replace("<", "").strip(), answer.replace("<", "").strip()
     text = f"<think>\n{thought}\n</think>\n\n{answer}"
     places = [0, *sorted(min(border, len(text)) for border in borders), len(text)]
-    pieces = [text[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [text[start:end] for start, end in pairwise(places)]
     events = [*(chunk({"content": piece}) for piece in pieces), chunk({}, "stop")]
     voice = read_chunks([one for batch in run(_GROQ, [events]) for one in batch]).voices[0]
     assert (voice.thought, voice.text) == (thought, answer)
@@ -137,9 +138,12 @@ def test_a_body_that_is_no_completion_is_malformed(body: Any) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["oops", "1", "[]", '{"choices":{"a":1}}', '{"choices":[1]}', '{"choices":[{"delta":1}]}', '{"choices":[{}]}']
-    + ['{"choices":[{"index":0,"delta":{"content":1}}]}', '{"choices":[{"index":0,"delta":{"tool_calls":1}}]}']
-    + ['{"choices":[{"index":0,"delta":{"tool_calls":[1]}}]}', '{"choices":[{"index":0,"delta":{"tool_calls":[{}]}}]}'],
+    [
+        *("oops", "1", "[]"),
+        *('{"choices":{"a":1}}', '{"choices":[1]}', '{"choices":[{"delta":1}]}', '{"choices":[{}]}'),
+        *('{"choices":[{"index":0,"delta":{"content":1}}]}', '{"choices":[{"index":0,"delta":{"tool_calls":1}}]}'),
+        *('{"choices":[{"delta":{"tool_calls":[1]}}]}', '{"choices":[{"delta":{"tool_calls":[{}]}}]}'),
+    ],
 )
 def test_an_event_that_is_no_chunk_is_malformed(data: str) -> None:
     with pytest.raises(ProviderMalformed):
