@@ -25,7 +25,14 @@ _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\x1aE\xdf\xa3", "video/webm"),
 )
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/avi"}
-_BRANDS = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"avif": "image/avif", b"M4A ": "audio/mp4", b"qt  ": "video/quicktime"}  # fmt: skip
+_BRANDS = {
+    b"M4A ": "audio/mp4",
+    b"avif": "image/avif",
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"mif1": "image/heif",
+    b"qt  ": "video/quicktime",
+}
 
 
 def sniff(data: bytes) -> str | None:
@@ -41,7 +48,7 @@ def sniff(data: bytes) -> str | None:
 
 
 def parse_data_uri(uri: str) -> tuple[str, bytes] | None:
-    """The declared media type in lower case ("text/plain" where none is) and the bytes; None for what is no data URI."""
+    """The declared media type in lower case ("text/plain" where none is) and the bytes; None if it is no data URI."""
     match = _DATA_URI.match(uri)
     if match is None:
         return None

@@ -27,7 +27,8 @@ class HttpxTransport:
         origin = _origin(request.url)
         deadline = asyncio.get_running_loop().time() + timeouts.total
         try:
-            response = await self._send(self._pooled, request, timeouts, deadline)
+            client = self._pooled if request.address is None else self._fresh
+            response = await self._send(client, request, timeouts, deadline)
         except _DROPPED as error:
             if origin not in self._answered:
                 raise _translate(error, request.url) from None
@@ -50,8 +51,13 @@ class HttpxTransport:
         self, client: httpx.AsyncClient, request: HttpRequest, timeouts: Timeouts, deadline: float
     ) -> httpx.Response:
         connect = httpx.Timeout(None, connect=timeouts.connect)
+        url, headers, extensions = httpx.URL(request.url), dict(request.headers), dict[str, object]()
+        if request.address is not None:
+            headers["host"] = url.netloc.decode()
+            extensions["sni_hostname"] = url.host
+            url = url.copy_with(host=request.address)
         built = client.build_request(
-            request.method, request.url, headers=dict(request.headers), content=request.body, timeout=connect
+            request.method, url, headers=headers, content=request.body, timeout=connect, extensions=extensions
         )
         async with asyncio.timeout_at(deadline):
             return await client.send(built, stream=True)

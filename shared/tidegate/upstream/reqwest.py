@@ -45,6 +45,10 @@ class ReqwestTransport:
         connection was a used one, so that is taken from the origin having answered before.
         """
         origin = "/".join(request.url.split("/", 3)[:3])
+        if request.address is not None:
+            async with self._pinned(request, timeouts) as response:
+                yield response
+            return
         stream = self._build(self._pooled, request, timeouts)
         try:
             response = await stream.__aenter__()
@@ -61,6 +65,19 @@ class ReqwestTransport:
             yield _ReqwestResponse(response, request.url)
         finally:
             await stream.__aexit__(None, None, None)
+
+    @asynccontextmanager
+    async def _pinned(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
+        parts = urlsplit(request.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        client = self._builder().no_proxy().resolve(parts.hostname or "", request.address or "", port).build()
+        try:
+            async with self._build(client, request, timeouts) as response:
+                yield _ReqwestResponse(response, request.url)
+        except PyreqwestError as error:
+            raise _translate(error, request.url) from None
+        finally:
+            await client.close()
 
     def _fresh(self) -> Client:
         if self._single is None:

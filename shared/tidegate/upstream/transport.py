@@ -19,10 +19,13 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
+    """`address` is an IP address to connect to instead of resolving the URL's host, on a connection of its own."""
+
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    address: str | None = None
 
 
 class HttpResponse(Protocol):

@@ -1,0 +1,123 @@
+"""The one safe fetcher: media that a caller names by URL, for providers that want the bytes.
+
+What a caller names is never fetched from a private address. A host is resolved once, every address that it has is
+checked, and the connection goes to one of them, so that a second answer of the resolver changes nothing. Each redirect
+is a new URL, checked like the first.
+
+Source: https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
+from urllib.parse import urljoin, urlsplit
+
+from tidegate.chat.media import sniff
+from tidegate.domain.call import Media
+from tidegate.errors import InvalidRequest, ProviderMalformed, UpstreamError
+from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+
+Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
+"""The addresses of a host."""
+
+MAX_REDIRECTS = 3
+MAX_URL = 2048
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NAT64 = IPv6Network("64:ff9b::/96")
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The system's answer. Raises `OSError`."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[4][0]) for address in found]
+
+
+def is_public(address: str) -> bool:
+    """Whether it is an address of the public internet, also behind the notations that hide an IPv4 address in IPv6."""
+    try:
+        ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(ip, IPv6Address):
+        hidden = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if hidden is None and ip in _NAT64:
+            hidden = IPv4Address(int(ip) & 0xFFFFFFFF)
+        if hidden is not None:
+            return hidden.is_global and not hidden.is_multicast
+    return ip.is_global and not ip.is_multicast
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """`max_bytes` bounds one medium, and with `max_count` all of a call; `seconds` each fetch, redirects included."""
+
+    transport: Transport
+    max_bytes: int = 20 * 1024 * 1024
+    max_count: int = 20
+    seconds: float = 10.0
+    resolve: Resolve = resolve
+    allowed: Callable[[str], bool] = is_public
+
+    async def fetch(self, urls: Mapping[str, str], seconds: float) -> dict[str, Media]:
+        """The media by their URLs; `urls` are by the paths of their parts, and `seconds` is what the call has left.
+
+        Raises `InvalidRequest` that names the part: for an address that is not public, a failure, or too much.
+        """
+        paths = {url: path for path, url in reversed(list(urls.items()))}
+        if len(paths) > self.max_count:
+            path = list(urls)[self.max_count]
+            raise InvalidRequest(f"A call may name at most {self.max_count} URLs.", param=path)
+        limit = min(self.seconds, seconds)
+        media = await asyncio.gather(*(self._within(url, path, limit) for url, path in paths.items()))
+        return dict(zip(paths, media, strict=True))
+
+    async def _within(self, url: str, path: str, seconds: float) -> Media:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._follow(url, path, seconds)
+        except TimeoutError:
+            raise InvalidRequest("The URL did not answer in time.", param=path) from None
+
+    async def _follow(self, url: str, path: str, seconds: float) -> Media:
+        for _ in range(MAX_REDIRECTS + 1):
+            address = await self._address(url, path)
+            request = HttpRequest("GET", url, {"accept": "*/*", "accept-encoding": "identity"}, b"", address)
+            try:
+                async with self.transport.open(request, Timeouts(total=seconds)) as response:
+                    if response.status in _REDIRECTS and "location" in response.headers:
+                        url = urljoin(url, response.headers["location"])
+                        continue
+                    if response.status != 200:
+                        raise InvalidRequest(f"The URL answered with {response.status}.", param=path)
+                    return _typed(await response.read(self.max_bytes), response.headers.get("content-type", ""))
+            except ProviderMalformed:
+                raise InvalidRequest(f"The URL holds more than {self.max_bytes} bytes.", param=path) from None
+            except UpstreamError:
+                raise InvalidRequest("The URL could not be fetched.", param=path) from None
+        raise InvalidRequest(f"The URL redirects more than {MAX_REDIRECTS} times.", param=path)
+
+    async def _address(self, url: str, path: str) -> str:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            raise InvalidRequest("The URL is not valid.", param=path) from None
+        if parts.scheme not in ("http", "https") or not host or len(url) > MAX_URL:
+            raise InvalidRequest("Only http and https URLs can be fetched.", param=path)
+        if parts.username is not None or parts.password is not None:
+            raise InvalidRequest("A URL with credentials is not fetched.", param=path)
+        try:
+            addresses = await self.resolve(host, port)
+        except (OSError, UnicodeError):
+            raise InvalidRequest("The URL's host could not be resolved.", param=path) from None
+        if not addresses or not all(self.allowed(address) for address in addresses):
+            raise InvalidRequest("The URL does not lead to a public address.", param=path)
+        return addresses[0]
+
+
+def _typed(data: bytes, declared: str) -> Media:
+    media_type = sniff(data) or declared.partition(";")[0].strip().lower() or "application/octet-stream"
+    return Media(media_type, data)

@@ -1,0 +1,187 @@
+"""The safe fetcher: what it brings, and everything that it will not touch."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.upstream.test_transport import Behaviour, server, transports
+from tidegate.domain.call import Media
+from tidegate.errors import InvalidRequest
+from tidegate.upstream.fetch import Fetcher, is_public
+from tidegate.upstream.transport import Transport
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 20
+
+
+def answer(body: bytes = PNG, status: str = "200 OK", headers: str = "") -> Behaviour:
+    async def behave(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode()
+        writer.write(head + body)
+
+    return behave
+
+
+async def here(host: str, port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+def run(
+    make: type[Transport], behave: Behaviour, scenario: Callable[[Fetcher, str], Awaitable[None]], **fetcher: Any
+) -> None:
+    async def main() -> None:
+        transport = make()
+        try:
+            async with server(behave) as url:
+                options = {"resolve": here, "allowed": lambda address: True, **fetcher}
+                await scenario(Fetcher(transport, **options), url.replace("127.0.0.1", "media.example"))
+        finally:
+            await transport.close()
+
+    asyncio.run(main())
+
+
+def refusal(make: type[Transport], behave: Behaviour, url: str | None = None, **fetcher: Any) -> tuple[str | None, str]:
+    seen: list[tuple[str | None, str]] = []
+
+    async def scenario(fetcher: Fetcher, served: str) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            await fetcher.fetch({"messages[0].content[1].image_url.url": url or served}, 5)
+        seen.append((caught.value.param, caught.value.message))
+
+    run(make, behave, scenario, **fetcher)
+    return seen[0]
+
+
+@transports
+def test_the_bytes_come_with_the_type_that_they_have_from_the_pinned_address(make: type[Transport]) -> None:
+    async def scenario(fetcher: Fetcher, url: str) -> None:
+        assert await fetcher.fetch({"a": url, "b": url}, 5) == {url: Media("image/png", PNG)}
+
+    run(make, answer(headers="Content-Type: text/html\r\n"), scenario)
+
+
+@transports
+def test_text_keeps_the_type_that_it_claims(make: type[Transport]) -> None:
+    async def scenario(fetcher: Fetcher, url: str) -> None:
+        assert await fetcher.fetch({"a": url}, 5) == {url: Media("text/markdown", b"# Hi")}
+
+    run(make, answer(b"# Hi", headers="Content-Type: Text/Markdown; charset=utf-8\r\n"), scenario)
+
+
+@transports
+def test_a_redirect_is_followed_and_checked_again(make: type[Transport]) -> None:
+    async def behave(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        if connection == 0:
+            await answer(b"", "302 Found", "Location: /elsewhere\r\n")(0, 0, writer)
+        else:
+            await answer()(0, 0, writer)
+
+    async def scenario(fetcher: Fetcher, url: str) -> None:
+        assert (await fetcher.fetch({"a": url}, 5))[url].data == PNG
+
+    run(make, behave, scenario)
+
+
+@transports
+def test_a_redirect_to_a_private_address_is_refused(make: type[Transport]) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"] if host == "media.example" else ["169.254.169.254"]
+
+    param, message = refusal(
+        make,
+        answer(b"", "302 Found", "Location: http://metadata.example/latest\r\n"),
+        resolve=resolve,
+        allowed=lambda address: address == "127.0.0.1",
+    )
+    assert (param, "public address" in message) == ("messages[0].content[1].image_url.url", True)
+
+
+@transports
+def test_endless_redirects_are_refused(make: type[Transport]) -> None:
+    assert "redirects" in refusal(make, answer(b"", "302 Found", "Location: /again\r\n"))[1]
+
+
+@transports
+def test_too_much_too_slow_and_broken_are_refused(make: type[Transport]) -> None:
+    async def silent(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async def broken(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    assert "more than 10 bytes" in refusal(make, answer(), max_bytes=10)[1]
+    assert "in time" in refusal(make, silent, seconds=0.1)[1]
+    assert "could not be fetched" in refusal(make, broken)[1]
+    assert "404" in refusal(make, answer(b"", "404 Not Found"))[1]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://media.example/a",
+        "file:///etc/passwd",
+        "http://",
+        "http://u:p@media.example/",
+        "http://[::1",
+        "http://a:99999/",
+    ],
+)
+def test_only_plain_web_urls_are_fetched(url: str) -> None:
+    from tidegate.upstream.httpx import HttpxTransport
+
+    assert refusal(HttpxTransport, answer(), url)[0] == "messages[0].content[1].image_url.url"
+
+
+def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["93.184.216.34", "10.0.0.1"]
+
+    from tidegate.upstream.httpx import HttpxTransport
+
+    assert "public" in refusal(HttpxTransport, answer(), resolve=resolve, allowed=is_public)[1]
+
+
+def test_more_urls_than_allowed_are_refused() -> None:
+    async def scenario() -> None:
+        from tidegate.upstream.httpx import HttpxTransport
+
+        transport = HttpxTransport()
+        with pytest.raises(InvalidRequest) as caught:
+            await Fetcher(transport, max_count=1).fetch({"a": "http://a.example", "b": "http://b.example"}, 5)
+        assert caught.value.param == "b"
+        await transport.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+        ("fd00:ec2::254", False),
+        ("ff02::1", False),
+        ("::ffff:10.0.0.1", False),
+        ("::ffff:93.184.216.34", True),
+        ("64:ff9b::a00:1", False),
+        ("2002:a00:1::", False),
+        ("not an address", False),
+    ],
+)
+def test_public_addresses(address: str, public: bool) -> None:
+    assert is_public(address) is public
