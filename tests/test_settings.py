@@ -1,10 +1,12 @@
 """The environment, read once, with all its faults named at once."""
 
+import asyncio
+
 import pytest
 
 from tidegate.domain.options import Options
 from tidegate.errors import ConfigurationError
-from tidegate.settings import Aws, Settings
+from tidegate.settings import Aws, EnvironmentSecrets, Settings
 
 NEEDED = {"TIDEGATE_TABLE": "t", "AWS_REGION": "eu-central-1"}
 
@@ -51,6 +53,13 @@ def test_all_faults_are_named_at_once() -> None:
 
 def test_no_origins_at_all_switch_browsers_off() -> None:
     assert Settings.from_env({**NEEDED, "TIDEGATE_CORS_ORIGINS": ""}).cors_origins == ()
+
+
+def test_a_secret_that_is_set_to_nothing_is_not_set() -> None:
+    secrets = EnvironmentSecrets({"OPENAI_API_KEY": " a-key\n", "EMPTY": "  "})
+    names = ("OPENAI_API_KEY", "EMPTY", "ABSENT")
+    assert [asyncio.run(secrets.get(name)) for name in names] == ["a-key", None, None]
+    assert "a-key" not in repr(secrets)
 
 
 def test_secrets_are_not_shown() -> None:
