@@ -51,6 +51,15 @@ def test_all_faults_are_named_at_once() -> None:
     )
 
 
+def test_providers_of_the_operators_own_are_rows_or_faults() -> None:
+    own = '[{"name": "mine", "base_url": "https://mine.test/v1"}]'
+    assert [row.name for row in Settings.from_env({**NEEDED, "TIDEGATE_PROVIDERS": own}).providers] == ["mine"]
+    for text, fault in (("[{", "TIDEGATE_PROVIDERS is not valid JSON"), ("[3]", "TIDEGATE_PROVIDERS[0]")):
+        with pytest.raises(ConfigurationError) as caught:
+            Settings.from_env({"TIDEGATE_PROVIDERS": text})
+        assert caught.value.message.startswith("TIDEGATE_TABLE is not set; AWS_REGION is not set; " + fault)
+
+
 def test_no_origins_at_all_switch_browsers_off() -> None:
     assert Settings.from_env({**NEEDED, "TIDEGATE_CORS_ORIGINS": ""}).cors_origins == ()
 

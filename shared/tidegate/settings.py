@@ -20,8 +20,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import msgspec
+
+from tidegate.chat.json import decode
 from tidegate.domain.options import Options
 from tidegate.errors import ConfigurationError
+from tidegate.providers.configured import rows
 from tidegate.providers.row import Row
 
 _Number = TypeVar("_Number", int, float)
@@ -53,6 +57,7 @@ class Settings:
     table: str
     aws: Aws
     provider_secret: str | None = None
+    providers: tuple[Row, ...] = ()
     default_provider: str | None = None
     timeout_seconds: float = 600.0
     keep_alive_seconds: float = 15.0
@@ -75,6 +80,7 @@ class Settings:
                 secrets_endpoint=reader.text("AWS_ENDPOINT_URL_SECRETS_MANAGER") or endpoint,
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
+            providers=reader.providers("TIDEGATE_PROVIDERS"),
             default_provider=reader.text("TIDEGATE_DEFAULT_PROVIDER"),
             timeout_seconds=reader.number("TIDEGATE_TIMEOUT_SECONDS", float, 600.0),
             keep_alive_seconds=reader.number("TIDEGATE_KEEP_ALIVE_SECONDS", float, 15.0),
@@ -86,9 +92,6 @@ class Settings:
         )
         reader.check()
         return settings
-
-    def provider_rows(self) -> tuple[Row, ...]:
-        return ()
 
     def options(self) -> Options:
         return Options(self.max_body_bytes, self.keep_alive_seconds, self.cors_origins)
@@ -124,6 +127,18 @@ class _Reader:
         if value not in choices:
             self._faults.append(f"{name} must be one of {', '.join(choices)}: {value!r}")
         return value
+
+    def providers(self, name: str) -> tuple[Row, ...]:
+        text = self.text(name)
+        if text is None:
+            return ()
+        try:
+            return rows(decode(text))
+        except msgspec.DecodeError as error:
+            self._faults.append(f"{name} is not valid JSON: {error}")
+        except ConfigurationError as error:
+            self._faults.append(error.message.rstrip("."))
+        return ()
 
     def check(self) -> None:
         if self._faults:

@@ -408,6 +408,16 @@ def test_models_that_lead_nowhere(model: str, status: int, code: str) -> None:
     run(answers(completion()), scenario)
 
 
+def test_a_provider_of_the_operators_own_answers_by_its_name() -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post({**CALL, "model": "neuroa2/m1"})).status == 200
+        assert str(client.requests[0].url) == "https://mine.test/v1/chat/completions"
+        assert "authorization" not in client.requests[0].headers
+
+    own = '[{"name": "neuroa2", "base_url": "https://mine.test/v1", "key": null}]'
+    run(answers(completion()), scenario, TIDEGATE_PROVIDERS=own)
+
+
 def test_bare_names_find_their_maker_and_the_default_provider() -> None:
     async def scenario(client: Client) -> None:
         assert (await client.post({**CALL, "model": "gpt-4.1-mini"})).headers["x-tidegate-provider"] == "openai"

@@ -45,7 +45,7 @@ async def compose(
             identity = AwsIdentity(credentials, http)
             source = SecretsManager(http, identity, settings.provider_secret, aws.region, aws.secrets_endpoint)
             secrets = CachedSecrets(source, settings.environment)
-        providers = Registry([*settings.provider_rows(), *rows])
+        providers = Registry([*settings.providers, *rows])
         models = catalog.load()
         router = Router(await endpoints(providers.known(), secrets), ALIASES, models, settings.default_provider)
         yield Gateway(

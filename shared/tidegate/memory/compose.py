@@ -34,7 +34,7 @@ async def compose(
         if seed is not None:
             await seed(tenants, tenants)
         secrets = EnvironmentSecrets(settings.environment)
-        providers = Registry([*settings.provider_rows(), *rows])
+        providers = Registry([*settings.providers, *rows])
         models = catalog.load()
         yield Gateway(
             authenticator=Authenticator(tenants),
