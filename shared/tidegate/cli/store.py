@@ -1,7 +1,6 @@
 """Which table a command works on: one on AWS, or the one of a local server that is running."""
 
 import argparse
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -20,9 +19,6 @@ from tidegate.upstream.reqwest import ReqwestTransport
 EMBEDDED_ENDPOINT = "http://127.0.0.1:8001"
 EMBEDDED_TABLE = "tidegate"
 EMBEDDED_REGION = "us-east-1"
-
-SETTLE_SECONDS = 0.1
-"""pyreqwest's thread lets go of its last objects after an answer; an interpreter that ends meanwhile aborts (134)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,6 @@ async def open_ports(place: Place, clock: Callable[[], float] = time.time) -> As
         yield Ports(DynamoTenants(store), DynamoKeys(store), DynamoUsages(store), clock)
     finally:
         await transport.close()
-        await asyncio.sleep(SETTLE_SECONDS)
 
 
 def explain(error: BaseException, place: Place) -> str:
