@@ -1,6 +1,7 @@
 """What goes to a provider of OpenAI's dialect."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,3 +173,37 @@ def test_audio_of_an_earlier_turn_goes_back_as_its_id(registry: Registry) -> Non
     spoken = {"role": "assistant", "content": None, "audio": {"id": "audio_1", "data": "…", "transcript": "Hi"}}
     body, _ = sent(registry.load("openai"), asking(messages=[*asking()["messages"], spoken]))
     assert body["messages"][1] == {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
+
+
+def test_functions_become_tools_where_only_tools_are_known(registry: Registry) -> None:
+    legacy = asking(functions=[{"name": "f"}])
+    assert built(registry.load("deepseek"), legacy).legacy_functions is True
+    assert built(registry.load("openai"), legacy).legacy_functions is False
+    assert built(registry.load("deepseek"), asking(tools=[WEATHER])).legacy_functions is False
+
+
+@pytest.mark.parametrize("sends_back", [True, False])
+def test_reasoning_that_must_come_back_does_even_if_the_client_forgets_it(registry: Registry, sends_back: bool) -> None:
+    details = [{"type": "reasoning.text", "text": "Hm.", "signature": "s", "index": 0}]
+    tool_calls = [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    turn = {"role": "assistant", "content": None, "tool_calls": tool_calls}
+    if sends_back:
+        turn["reasoning_details"] = details
+    messages = [*asking()["messages"], turn, {"role": "tool", "tool_call_id": "call_1", "content": "a"}]
+    admitted = replace(call(asking(messages=messages)), signatures={} if sends_back else {"call_1": details})
+    for name, expected in (("openrouter", {"reasoning_details": details}), ("deepseek", {"reasoning_content": "Hm."})):
+        provider = registry.load(name)
+        assert provider.signs_reasoning
+        request = provider.build_request(admitted, Deployment(name, "m", "https://host.invalid/v1"))
+        assert json.loads(request.body)["messages"][1] == {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": tool_calls,
+            **expected,
+        }
+
+
+def test_reasoning_does_not_go_to_a_provider_that_would_refuse_it(registry: Registry) -> None:
+    turn = {"role": "assistant", "content": "a", "reasoning": "b", "reasoning_content": "b", "reasoning_details": [{}]}
+    body, _ = sent(registry.load("openai"), asking(messages=[*asking()["messages"], turn]))
+    assert body["messages"][1] == {"role": "assistant", "content": "a"}

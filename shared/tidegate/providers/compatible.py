@@ -15,7 +15,7 @@ _VIDEO = frozenset({"video_url"})
 _OPENAI = Row(
     "openai",
     "https://api.openai.com/v1",
-    Quirks(unsupported=frozenset({"repetition_penalty"}), developer_role=True, models=OPENAI_MODELS),
+    Quirks(unsupported=frozenset({"repetition_penalty"}), functions=True, developer_role=True, models=OPENAI_MODELS),
 )
 
 # https://docs.mistral.ai/api/ and …/capabilities/reasoning: unknown fields are a 422, tool ids have nine letters or
@@ -46,6 +46,7 @@ _DEEPSEEK = Row(
         limit_field="max_tokens",
         reasoning="thinking",
         replays=("reasoning_content",),
+        needs_replay=True,
         models=(
             ModelRule(r"deepseek-chat"),
             ModelRule(
@@ -109,6 +110,7 @@ _OPENROUTER = Row(
         media=_VIDEO,
         reasoning="object",
         replays=("reasoning_details", "annotations"),
+        needs_replay=True,
         web_search="server_tool",
         routes=True,
     ),
@@ -184,6 +186,7 @@ _SNOWFLAKE = Row(
         limit_field="max_completion_tokens",
         reasoning="object",
         replays=("reasoning_details",),
+        needs_replay=True,
     ),
 )
 
@@ -217,6 +220,7 @@ _MOONSHOT = Row(
         media=_VIDEO,
         reasoning="none",
         replays=("reasoning_content",),
+        needs_replay=True,
         models=(
             ModelRule(r"kimi-k3", unsupported=_KIMI_FIXED, reasoning="effort", efforts=("low", "high", "max")),
             ModelRule(r"kimi-", unsupported=_KIMI_FIXED, reasoning="thinking", efforts=("low", "high", "max")),
@@ -272,6 +276,7 @@ _NEUROA = Row(
     None,
     Quirks(
         unsupported=frozenset(),
+        functions=True,
         model_prefix="neuroa/",
         developer_role=True,
         media=_VIDEO | {"document"},
@@ -317,8 +322,12 @@ _ROWS = (
     Row("novita", "https://api.novita.ai/openai/v1", _OPEN_MODELS),
     Row("siliconflow", "https://api.siliconflow.com/v1", Quirks(reasoning="enable_thinking", think_tags=True)),
     Row("scaleway", "https://api.scaleway.ai/v1", Quirks(unsupported=_PENALTY, think_tags=True)),
-    Row("vercel", "https://ai-gateway.vercel.sh/v1", Quirks(reasoning="object", replays=("reasoning_details",))),
-    Row("litellm", None, Quirks(unsupported=frozenset(), media=_VIDEO, web_search="options"), key=None),
+    Row(
+        "vercel",
+        "https://ai-gateway.vercel.sh/v1",
+        Quirks(reasoning="object", replays=("reasoning_details",), needs_replay=True),
+    ),
+    Row("litellm", None, Quirks(unsupported=frozenset(), functions=True, media=_VIDEO, web_search="options"), key=None),
 )
 
 ROWS: dict[str, Row] = {row.name: row for row in _ROWS}

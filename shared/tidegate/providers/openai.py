@@ -32,15 +32,20 @@ class OpenAI:
 
     @property
     def signs_reasoning(self) -> bool:
-        return False
+        return self.row.quirks.needs_replay
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return {}
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        body, ignored = request.build(call.request, deployment.model, self.row.quirks)
-        url = f"{deployment.base_url.rstrip('/')}/chat/completions"
-        return UpstreamRequest(url=url, body=encode(body), auth=self.row.auth, ignored=ignored)
+        draft = request.build(call, deployment.model, self.row.quirks)
+        return UpstreamRequest(
+            url=f"{deployment.base_url.rstrip('/')}/chat/completions",
+            body=encode(draft.body),
+            auth=self.row.auth,
+            ignored=tuple(dict.fromkeys(draft.ignored)),
+            legacy_functions=draft.legacy_functions,
+        )
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.row.name, self.row.quirks, body)

@@ -1,5 +1,6 @@
 """A request on its way out: the body as far as it is written, and what had to be left out of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from re import Pattern, compile
@@ -26,14 +27,18 @@ NEUTRAL: dict[str, Json] = {
 """Values that ask for nothing: leaving them out needs no report."""
 
 
+_LEGACY = {"tools": "functions", "tool_choice": "function_call"}
+
+
 @dataclass(slots=True)
 class Draft:
     """`body` is ours to change at its top level only; everything below it is the caller's until it is copied."""
 
     request: ChatRequest
-    model: str
     quirks: Quirks
     body: JsonObject
+    signatures: Mapping[str, Json]
+    legacy_functions: bool = False
     ignored: list[str] = field(default_factory=list[str])
 
     def take(self, name: str) -> Json:
@@ -43,6 +48,13 @@ class Draft:
     def leave_out(self, name: str) -> None:
         """Remove a field and report it, unless it asked for nothing."""
         if name in self.body and self.body.pop(name) != NEUTRAL.get(name, self):
+            self.report(name)
+
+    def report(self, name: str) -> None:
+        """Report a field by the name that the caller gave it; what the caller did not send needs no report."""
+        if name not in self.request.body:
+            name = _LEGACY.get(name, "")
+        if name in self.request.body:
             self.ignored.append(name)
 
 

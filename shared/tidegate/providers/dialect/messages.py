@@ -5,14 +5,17 @@ and the reasoning that https://api-docs.deepseek.com/guides/thinking_mode, https
 and https://docs.mistral.ai/capabilities/reasoning want back.
 """
 
+from collections.abc import Mapping
 from hashlib import sha256
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
 from tidegate.providers.dialect.draft import Draft
 from tidegate.providers.dialect.quirks import Quirks
+from tidegate.providers.dialect.reply import readable
 
-_REPLAYED = frozenset({"reasoning", "reasoning_content", "reasoning_details", "annotations"})
+_REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
+_REPLAYED = _REASONING | {"annotations"}
 _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_blocks"})
 _OURS = frozenset({"document", "video_url"})
 
@@ -31,7 +34,7 @@ def _message(draft: Draft, raw: Json, path: str) -> Json:
     role = raw.get("role")
     message: JsonObject = {name: value for name, value in raw.items() if value is not None}
     if role == "assistant":
-        _clean_assistant(message, draft.quirks)
+        _clean_assistant(message, draft)
         if "content" in raw:
             message.setdefault("content", None)
     elif role == "developer" and not draft.quirks.developer_role:
@@ -46,7 +49,7 @@ def _message(draft: Draft, raw: Json, path: str) -> Json:
     return message
 
 
-def _clean_assistant(message: JsonObject, quirks: Quirks) -> None:
+def _clean_assistant(message: JsonObject, draft: Draft) -> None:
     replayed: JsonObject = {name: message.pop(name) for name in _REPLAYED if name in message}
     for name in _DROPPED:
         message.pop(name, None)
@@ -57,8 +60,21 @@ def _clean_assistant(message: JsonObject, quirks: Quirks) -> None:
             message.pop("audio", None)
     calls = message.pop("tool_calls", None)
     if isinstance(calls, list) and calls:
-        message["tool_calls"] = [_call(call, quirks.tool_id_length) for call in calls]
-    _replay(message, replayed, quirks)
+        message["tool_calls"] = [_call(call, draft.quirks.tool_id_length) for call in calls]
+        if not replayed.keys() & _REASONING:
+            replayed.update(_remembered(calls, draft.signatures))
+    _replay(message, replayed, draft.quirks)
+
+
+def _remembered(calls: list[Json], signatures: Mapping[str, Json]) -> JsonObject:
+    """The reasoning before these calls, where the client did not send it back but the gateway kept it."""
+    for call in calls:
+        match call:
+            case {"id": str(name)} if name in signatures:
+                return {"reasoning_details": signatures[name]}
+            case _:
+                pass
+    return {}
 
 
 def _call(raw: Json, length: int | None) -> Json:
@@ -89,7 +105,7 @@ def _fitting(given: Json, length: int) -> Json:
 
 def _replay(message: JsonObject, replayed: JsonObject, quirks: Quirks) -> None:
     """Give the provider its reasoning back under the names that it knows; others would refuse it, so they get none."""
-    text = replayed.get("reasoning") or replayed.get("reasoning_content")
+    text = replayed.get("reasoning") or replayed.get("reasoning_content") or readable(replayed.get("reasoning_details"))
     for name in quirks.replays:
         match name:
             case "reasoning" | "reasoning_content":

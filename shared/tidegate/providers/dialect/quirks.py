@@ -39,8 +39,8 @@ StructuredWay = Literal["response_format", "as_sent"]
 
 _NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 
-OPENAI_ONLY = frozenset({"store", "metadata", "prediction", "safety_identifier", "functions", "function_call"})
-"""What only OpenAI itself is known to honour: stored completions, predicted outputs, and the functions before tools."""
+OPENAI_ONLY = frozenset({"store", "metadata", "prediction", "safety_identifier"})
+"""What only OpenAI itself is known to honour: stored completions and predicted outputs."""
 
 ALL_TOOL_CHOICES: frozenset[ToolChoiceWay] = frozenset({"auto", "none", "required", "named"})
 
@@ -72,11 +72,13 @@ class Quirks:
     `model_prefix`     what the provider's own names begin with, added to a name without a slash
     `limit_field`      the one name that the provider knows for the most tokens to generate; None: as sent
     `stream_usage`     `stream_options.include_usage` is accepted
+    `functions`        the provider still knows `functions`, which came before tools
     `developer_role`, `message_names`, `tool_id_length`: what messages may hold
     `media`            content parts beyond OpenAI's own that the provider takes
     `tool_choices`, `tool_choice_required`: what can be chosen, and how "required" is spelt
     `efforts`          the reasoning efforts that the provider knows, weakest first; empty: any, it answers for itself
     `replays`          the names under which reasoning of earlier turns goes back
+    `needs_replay`     tool calls must come back with the reasoning that led to them
     `think_tags`       the content of a reply may begin with <think>…</think>
     `done_ends`        `[DONE]` alone ends a stream: the provider's documents show no finish reason
     `routes`           the provider is a router that takes `provider.require_parameters`
@@ -88,6 +90,7 @@ class Quirks:
     model_prefix: str = ""
     limit_field: LimitField | None = None
     stream_usage: bool = True
+    functions: bool = False
     developer_role: bool = False
     message_names: bool = True
     tool_id_length: int | None = None
@@ -97,6 +100,7 @@ class Quirks:
     reasoning: ReasoningWay = "effort"
     efforts: tuple[str, ...] = ()
     replays: tuple[ReplayWay, ...] = ()
+    needs_replay: bool = False
     web_search: SearchWay = "none"
     structured_outputs: StructuredWay = "response_format"
     think_tags: bool = False

@@ -77,7 +77,7 @@ def unfold(message: JsonObject) -> None:
         reasoning = alias
     kept: list[Json] = details if isinstance(details, list) else []
     if not reasoning and kept:
-        reasoning = "".join(_readable(detail) for detail in kept)
+        reasoning = readable(kept)
     if isinstance(reasoning, str) and reasoning:
         message["reasoning"] = message["reasoning_content"] = reasoning
         kept = kept or [{"type": "reasoning.text", "text": reasoning, "format": "unknown", "index": 0}]
@@ -85,8 +85,11 @@ def unfold(message: JsonObject) -> None:
         message["reasoning_details"] = kept
 
 
-def _readable(detail: Json) -> str:
-    match detail:
+def readable(details: Json) -> str:
+    """What of OpenRouter's list of details a person can read."""
+    match details:
+        case list(each):
+            return "".join(readable(detail) for detail in each)
         case {"type": "reasoning.text", "text": str(text)} | {"type": "reasoning.summary", "summary": str(text)}:
             return text
         case _:

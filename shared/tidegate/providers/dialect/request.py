@@ -4,20 +4,23 @@ Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and 
 """
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.chat.request import GATEWAY_FIELDS, ChatRequest
-from tidegate.providers.dialect import asking, messages, tools
+from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.domain.call import Call
+from tidegate.providers.dialect import asking, legacy, messages, tools
 from tidegate.providers.dialect.draft import Draft, rule_for
 from tidegate.providers.dialect.quirks import ModelRule, Quirks
 
 
-def build(request: ChatRequest, model: str, quirks: Quirks) -> tuple[JsonObject, tuple[str, ...]]:
-    """The body to send, and the paths of what it leaves out. Raises `InvalidRequest` for what cannot be said."""
-    body: JsonObject = {
-        name: value for name, value in request.body.items() if value is not None and name not in GATEWAY_FIELDS
-    }
-    draft = Draft(request, model, quirks, body)
+def build(call: Call, model: str, quirks: Quirks) -> Draft:
+    """The body to send, and what it leaves out. Raises `InvalidRequest` for what cannot be said."""
+    sent = call.request.body
+    body: JsonObject = {name: value for name, value in sent.items() if value is not None and name not in GATEWAY_FIELDS}
+    draft = Draft(call.request, quirks, body, call.signatures)
     rule = rule_for(model, quirks)
     body["model"] = model if "/" in model else quirks.model_prefix + model
+    if not quirks.functions and legacy.uses_functions(body):
+        legacy.translate(body)
+        draft.legacy_functions = True
     messages.write(draft)
     _write_limit(draft, rule)
     _write_structure(draft)
@@ -26,7 +29,7 @@ def build(request: ChatRequest, model: str, quirks: Quirks) -> tuple[JsonObject,
     asking.write(draft, rule)
     _rename(draft)
     _write_stream(draft)
-    return body, tuple(dict.fromkeys(draft.ignored))
+    return draft
 
 
 def _write_limit(draft: Draft, rule: ModelRule) -> None:

@@ -23,13 +23,13 @@ def write(draft: Draft, rule: ModelRule) -> None:
     if not draft.body.get("tools"):
         del draft.body["tool_choice"]
         if kind not in ("none", "auto"):
-            draft.ignored.append("tool_choice")
+            draft.report("tool_choice")
     elif kind not in draft.quirks.tool_choices:
         del draft.body["tool_choice"]
         if kind == "none":
             draft.take("tools")  # no tools, no calls: what "none" asks for
         elif kind != "auto":
-            draft.ignored.append("tool_choice")
+            draft.report("tool_choice")
     elif kind == "required":
         draft.body["tool_choice"] = draft.quirks.tool_choice_required
 
