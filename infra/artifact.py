@@ -15,10 +15,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAT = ROOT / "functions" / "chat"
+PACKAGE = ROOT / "shared" / "tidegate"
 PYTHON = "3.13"
 """The runtime's; template.yaml names it too."""
 
-NOT_DATA_PLANE = ("cli", "local", "__main__.py", "__pycache__")
+NOT_DATA_PLANE = {"cli", "local", "__main__.py"}
 BALLAST = (
     *("**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h", "**/py.typed"),
     *(
@@ -55,7 +56,7 @@ def build(output: Path, platforms: list[str], python: str) -> None:
     for pattern in BALLAST:
         for path in output.glob(pattern):
             path.unlink()
-    shutil.copytree(ROOT / "shared" / "tidegate", output / "tidegate", ignore=shutil.ignore_patterns(*NOT_DATA_PLANE))
+    shutil.copytree(PACKAGE, output / "tidegate", ignore=_not_data_plane)
     for name in ("functions/__init__.py", "functions/chat/__init__.py", "functions/chat/app.py"):
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, output / name)
@@ -64,6 +65,10 @@ def build(output: Path, platforms: list[str], python: str) -> None:
     (output / "revision.txt").write_text(_revision() + "\n")
     _precompile(output, python)
     _normalise(output)
+
+
+def _not_data_plane(folder: str, names: list[str]) -> set[str]:
+    return {"__pycache__"} | (NOT_DATA_PLANE if Path(folder) == PACKAGE else set[str]())
 
 
 def find_python() -> str | None:

@@ -6,6 +6,7 @@ Runs in the environment that holds the SAM CLI, so that the template is read by 
 import json
 import os
 import sys
+from pathlib import Path
 
 # The client asks for a region before it does nothing with it.
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
@@ -17,8 +18,7 @@ def main() -> None:
     from samtranslator.yaml_helper import yaml_parse
 
     path, *assignments = sys.argv[1:]
-    with open(path) as file:
-        template = yaml_parse(file.read())
+    template = yaml_parse(Path(path).read_text())
     for resource in template["Resources"].values():
         if "CodeUri" in resource.get("Properties", {}):
             resource["Properties"]["CodeUri"] = "s3://artifacts/function.zip"

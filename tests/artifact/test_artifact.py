@@ -1,0 +1,247 @@
+"""What `sam build` makes, and that it runs: in front of our model of API Gateway, cargo-lambda and AWS's emulator."""
+
+import asyncio
+import json
+import os
+import platform
+import stat
+import struct
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.artifact.world import (
+    HOST_ARCHITECTURE,
+    MODEL,
+    SECRET,
+    USAGE,
+    WORKSPACE,
+    Site,
+    awss_emulator,
+    behind,
+    sam_build,
+    web_adapters_command,
+)
+from tests.emulators.cargo_lambda import cargo_lambda
+from tests.emulators.gateway import Gateway, running
+
+EVENTS = Path(__file__).parents[1] / "events"
+AUTHORIZATION = {"authorization": f"Bearer {SECRET}"}
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "Write a tagline for an AI content platform."}]}
+MEGABYTE = 1_000_000
+ELF_MACHINES = {"x86_64": 62, "arm64": 183}
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+needs_binaries = pytest.mark.skipif(
+    (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the emulators are x86_64 Linux programs"
+)
+runs_here = pytest.mark.skipif(platform.system() != "Linux", reason="the artifact holds Linux wheels")
+
+
+@pytest.fixture(scope="session", params=["arm64", "x86_64"])
+def either(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, artifact: Path
+) -> tuple[str, Path]:
+    """The architecture, and the artifact for it."""
+    if request.param == HOST_ARCHITECTURE:
+        return request.param, artifact
+    return request.param, sam_build(request.param, tmp_path_factory.mktemp("other"))
+
+
+def client(base_url: str = "") -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=base_url, trust_env=False, timeout=30)
+
+
+def deltas(stream: str) -> list[Any]:
+    """The text of a stream's chunks, then its usage and end."""
+    found: list[Any] = []
+    for line in stream.split("\n\n"):
+        match json.loads(line[6:]) if line.startswith("data: {") else line:
+            case {"choices": [{"delta": {"content": str(text)}}]} if text:
+                found.append(text)
+            case {"choices": [], "usage": {"completion_tokens": int(tokens)}}:
+                found.append(tokens)
+            case "data: [DONE]":
+                found.append("[DONE]")
+            case _:
+                pass
+    return found
+
+
+async def stream_one_piece_at_a_time(client: httpx.AsyncClient, site: Site) -> list[Any]:
+    """The deltas of a streamed call whose provider waits until its first one has been read."""
+    body = BODY | {"stream": True, "stream_options": {"include_usage": True}}
+    async with client.stream("POST", "/v1/chat/completions", json=body, headers=AUTHORIZATION) as response:
+        assert response.status_code == 200, await response.aread()
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        pieces, text = response.aiter_text(), ""
+        while "High " not in text:
+            text += await anext(pieces)
+        assert not site.provider.gate.is_set()
+        site.provider.gate.set()
+        async for piece in pieces:
+            text += piece
+    return deltas(text)
+
+
+def rest_event(name: str, body: dict[str, Any]) -> dict[str, Any]:
+    """A real event with our key and body."""
+    event = json.loads((EVENTS / "rest" / f"{name}.json").read_text())
+    event["headers"] |= {"Authorization": f"Bearer {SECRET}", "x-workspace-id": WORKSPACE}
+    event["multiValueHeaders"] |= {"Authorization": [f"Bearer {SECRET}"], "x-workspace-id": [WORKSPACE]}
+    return event | {"body": json.dumps(body)}
+
+
+def test_the_zip_is_small(either: tuple[str, Path], tmp_path: Path) -> None:
+    _, folder = either
+    target = tmp_path / "function.zip"
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
+    assert target.stat().st_size <= 12 * MEGABYTE
+
+
+def test_every_module_is_precompiled_for_lambdas_python_and_never_checked(either: tuple[str, Path]) -> None:
+    _, folder = either
+    sources = list(folder.rglob("*.py"))
+    compiled = [path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc" for path in sources]
+    assert [path for path in compiled if not path.exists()] == []
+    # PEP 552: a hash instead of a time, and the flag that the source is not looked at.
+    assert {struct.unpack("<I", path.read_bytes()[4:8])[0] for path in compiled} == {0b01}
+
+
+def test_the_wheels_are_those_of_the_architecture(either: tuple[str, Path]) -> None:
+    architecture, folder = either
+    machines = {struct.unpack("<H", path.read_bytes()[18:20])[0] for path in folder.rglob("*.so")}
+    assert machines == {ELF_MACHINES[architecture]}
+
+
+def test_the_artifact_holds_the_data_plane_and_nothing_else(artifact: Path) -> None:
+    names = {path.name for path in artifact.iterdir() if not path.name.endswith(".dist-info")}
+    assert names == {
+        *("functions", "tidegate", "bootstrap.sh", "run.sh", "revision.txt", "__pycache__"),
+        *("starlette", "anyio", "idna", "msgspec", "pyreqwest", "typing_extensions.py"),
+        *("aiodynamo", "yarl", "multidict", "propcache", "aws_lambda_powertools", "jmespath"),
+        *("uvicorn", "h11", "click"),  # for the web adapter, which is a parameter away
+    }
+    assert {path.name for path in (artifact / "functions").rglob("*.py")} == {"__init__.py", "app.py"}
+    assert {path.name for path in (artifact / "tidegate").iterdir()} & {"local", "cli"} == set()
+
+
+def test_lambdas_user_can_read_everything_and_run_the_scripts(artifact: Path) -> None:
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in artifact.rglob("*") if path.is_file()}
+    scripts = {path.name for path in artifact.rglob("*") if path.is_file() and os.access(path, os.X_OK)}
+    assert modes == {0o644, 0o755}
+    assert scripts == {"bootstrap.sh", "run.sh"}
+
+
+def test_the_same_checkout_builds_the_same_bytes(artifact: Path, tmp_path: Path) -> None:
+    again = sam_build(HOST_ARCHITECTURE, tmp_path)
+
+    def contents(folder: Path) -> dict[str, bytes]:
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    first, second = contents(artifact), contents(again)
+    assert {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)} == set()
+
+
+@runs_here
+async def test_the_api_gateway_model_gets_whole_and_streamed_answers_and_each_is_metered(built: Site) -> None:
+    async with running(Gateway()) as gateway, behind(gateway.runtime_api, built), client(gateway.url) as http:
+        plain = await http.post("/v1/chat/completions", json=BODY, headers=AUTHORIZATION)
+        streamed = await stream_one_piece_at_a_time(http, built)
+        calls = await built.calls(2)
+    completion = plain.json()
+    assert plain.status_code == 200
+    assert completion["choices"][0]["message"]["content"] == "High tide."
+    assert {name: completion["usage"][name] for name in USAGE} == USAGE
+    assert completion["usage"]["words_used"] == 9
+    assert streamed == ["High ", "tide.", 12, "[DONE]"]
+    assert [authorization for authorization, _ in built.provider.requests] == ["Bearer upstream-key"] * 2
+    metered = [{name: call[name] for name in ("status", "stream", "provider", "output_tokens")} for call in calls]
+    call = {"status": "ok", "provider": "openai", "output_tokens": 12}
+    assert metered == [call | {"stream": True}, call | {"stream": False}]
+    assert gateway.violations == []
+
+
+@runs_here
+async def test_the_api_gateway_model_gets_refusals_in_our_envelope(built: Site) -> None:
+    async with running(Gateway()) as gateway, behind(gateway.runtime_api, built), client(gateway.url) as http:
+        foreign = {"authorization": "Bearer sk-tidegate-nobody"}
+        refused = await http.post("/v1/chat/completions", json=BODY, headers=foreign)
+        nowhere = await http.get("/v1/nothing", headers=AUTHORIZATION)
+        wrong = await http.get("/v1/chat/completions", headers=AUTHORIZATION)
+        healthy = await http.get("/health")
+    codes = [(reply.status_code, reply.json()["error"]["code"]) for reply in (refused, nowhere, wrong)]
+    assert codes == [(401, "invalid_api_key"), (404, "not_found"), (405, "method_not_allowed")]
+    assert (healthy.status_code, healthy.json()["status"]) == (200, "ok")
+    assert (built.provider.requests, gateway.violations) == ([], [])
+
+
+@needs_binaries
+async def test_cargo_lambda_delivers_each_piece_before_the_provider_sends_the_next(built: Site, tmp_path: Path) -> None:
+    scratch = tmp_path / "project"
+    scratch.mkdir()
+    async with cargo_lambda(scratch) as emulator, behind(emulator.runtime_api, built), client(emulator.url) as http:
+        streamed = await stream_one_piece_at_a_time(http, built)
+        plain = await http.post("/v1/chat/completions", json=BODY, headers=AUTHORIZATION)
+        refused = await http.post("/v1/chat/completions", json=BODY)
+        calls = await built.calls(2)
+    assert streamed == ["High ", "tide.", 12, "[DONE]"]
+    assert plain.json()["choices"][0]["message"]["content"] == "High tide."
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert [call["status"] for call in calls] == ["ok", "ok"]
+
+
+@needs_binaries
+async def test_awss_emulator_takes_the_streamed_answer(built: Site) -> None:
+    built.provider.gate.set()
+    async with awss_emulator(built) as url, client() as http:
+        answer = await http.post(url, json=rest_event("chat", BODY | {"stream": True}))
+        calls = await built.calls(1)
+    prelude, body = answer.content.split(bytes(8))
+    assert json.loads(prelude)["statusCode"] == 200
+    assert deltas(body.decode()) == ["High ", "tide.", "[DONE]"]
+    assert [(call["status"], call["stream"]) for call in calls] == [("ok", True)]
+
+
+@needs_binaries
+async def test_sam_local_gets_an_ordinary_proxy_response(built: Site) -> None:
+    built.provider.gate.set()
+    async with awss_emulator(built, AWS_SAM_LOCAL="true") as url, client() as http:
+        plain = (await http.post(url, json=rest_event("chat", BODY))).json()
+        streamed = (await http.post(url, json=rest_event("chat", BODY | {"stream": True}))).json()
+        calls = await built.calls(2)
+    assert set(plain) - {"multiValueHeaders"} == {"statusCode", "headers", "body", "isBase64Encoded"}
+    assert (plain["statusCode"], plain["isBase64Encoded"]) == (200, False)
+    assert json.loads(plain["body"])["choices"][0]["message"]["content"] == "High tide."
+    assert streamed["headers"]["content-type"] == "text/event-stream; charset=utf-8"
+    assert deltas(streamed["body"]) == ["High ", "tide.", "[DONE]"]
+    assert [call["status"] for call in calls] == ["ok", "ok"]
+
+
+@runs_here
+async def test_what_the_web_adapter_starts_streams_too(built: Site) -> None:
+    async with web_adapters_command(built) as url, client(url) as http:
+        healthy = await http.get("/health")
+        streamed = await stream_one_piece_at_a_time(http, built)
+        calls = await built.calls(1)
+    assert healthy.status_code == 200
+    assert streamed == ["High ", "tide.", 12, "[DONE]"]
+    assert [call["status"] for call in calls] == ["ok"]
+
+
+@runs_here
+async def test_a_start_without_settings_names_what_is_missing(built: Site) -> None:
+    bare = {name: built.environment[name] for name in ("PATH", "LAMBDA_TASK_ROOT")}
+    async with running(Gateway()) as gateway, behind(gateway.runtime_api, replace(built, environment=bare)):
+        async with asyncio.timeout(10):
+            while not gateway.init_errors:  # noqa: ASYNC110, the model has no event for it
+                await asyncio.sleep(0.02)
+    (failed,) = gateway.init_errors
+    assert failed.error_type == "Runtime.ConfigurationError"
+    assert failed.report["errorMessage"] == "TIDEGATE_TABLE is not set; AWS_REGION is not set."
