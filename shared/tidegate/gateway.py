@@ -8,24 +8,28 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from tidegate.catalog import Catalog
 from tidegate.chat.completion import Chunk, Completion, Delta, Message
+from tidegate.chat.json import Json
 from tidegate.chat.parse import parse
 from tidegate.domain.call import Call, Surface
 from tidegate.domain.ids import completion_id, ulid
 from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill
 from tidegate.errors import StoreUnavailable, UnsupportedParameter
+from tidegate.policy import signatures
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.bill import bill, to_wire
 from tidegate.policy.observe import Observation, figures, to_the_end
 from tidegate.policy.route import Router
-from tidegate.ports import Meter
+from tidegate.ports import Meter, Signatures
 from tidegate.providers import Registry
+from tidegate.providers.base import Provider
 from tidegate.upstream.attempt import Upstream
+from tidegate.upstream.fetch import Fetcher
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +55,8 @@ class Gateway:
     providers: Registry
     upstream: Upstream
     meter: Meter
+    signatures: Signatures
+    fetcher: Fetcher
     catalog: Catalog
     timeout_seconds: float = 600.0
     clock: Callable[[], float] = time.time
@@ -105,6 +111,7 @@ class Gateway:
         plan = self.router.plan(call.request.model)
         seen.deployment = deployment = plan.deployments[0]
         provider = self.providers.load(deployment.provider)
+        call = await self._equipped(call, provider, deployment)
         request = provider.build_request(call, deployment)
         ignored = call.request.ignored + request.ignored
         if ignored and call.request.fields.require_parameters:
@@ -123,9 +130,39 @@ class Gateway:
         seen.first_event_at = self.clock()
         waited = seen.first_event_at - asked_at
         if reply.completion is not None:
+            if provider.signs_reasoning:
+                await self._keep(call, signatures.of_completion(reply.completion))
             return Answer(self._completed(reply.completion, seen), None, deployment, seen.attempts, ignored, waited)
         assert reply.batches is not None  # noqa: S101  # a reply is one or the other
-        return Answer(None, self._streamed(reply.batches, seen), deployment, seen.attempts, ignored, waited)
+        batches = self._kept(call, reply.batches) if provider.signs_reasoning else reply.batches
+        return Answer(None, self._streamed(batches, seen), deployment, seen.attempts, ignored, waited)
+
+    async def _equipped(self, call: Call, provider: Provider, deployment: Deployment) -> Call:
+        """The call with what its provider needs beside the request: fetched media, and signatures of earlier turns."""
+        urls = provider.media_urls(call, deployment)
+        if urls:
+            call = replace(call, media=await self.fetcher.fetch(urls, call.deadline - self.clock()))
+        earlier = signatures.needed(call.request.fields.messages) if provider.signs_reasoning else []
+        if earlier:
+            call = replace(call, signatures=await self.signatures.find(call.workspace.id, earlier))
+        return call
+
+    async def _kept(self, call: Call, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+        collector = signatures.Collector()
+        async for batch in batches:
+            for chunk in batch:
+                for choice in chunk["choices"][:1]:
+                    collector.add(choice["delta"])
+            yield batch
+        await self._keep(call, collector.to_keep())
+
+    async def _keep(self, call: Call, signed: tuple[str, list[Json]] | None) -> None:
+        if signed is None:
+            return
+        try:
+            await self.signatures.keep(call.workspace.id, *signed)
+        except StoreUnavailable:
+            log.warning("signatures.lost", extra={"call_id": call.id})
 
     def _completed(self, completion: Completion, seen: Observation) -> Completion:
         seen.saw_completion(completion)
@@ -140,11 +177,13 @@ class Gateway:
         """The provider's chunks under our name; usage is held back for the one chunk that ends the stream."""
         stamp = _stamp(seen, "chat.completion.chunk")
         hides_reasoning = _hides_reasoning(seen.call)
+        fingerprint: str | None = None
         with seen.failing():
             async for batch in batches:
                 passed: list[Chunk] = []
                 for chunk in batch:
                     seen.saw_chunk(chunk)
+                    fingerprint = chunk.get("system_fingerprint") or fingerprint
                     if not chunk["choices"]:
                         continue
                     if hides_reasoning:
@@ -156,7 +195,7 @@ class Gateway:
             seen.status = "ok"
             usage = to_wire(seen.usage, self._bill(seen))
         if _wants_usage(seen.call):
-            yield [cast(Chunk, {**stamp, "choices": [], "usage": usage})]
+            yield [cast(Chunk, {**stamp, "choices": [], "usage": usage, "system_fingerprint": fingerprint})]
 
     def _bill(self, seen: Observation) -> Bill:
         model = self.catalog.find(_model_id(seen))

@@ -166,6 +166,16 @@ def test_usage_is_one_last_chunk_for_those_who_ask(path: str, fields: dict[str, 
     run(streams(*STREAM), scenario)
 
 
+def test_the_usage_chunk_has_the_fingerprint_of_the_others() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "stream": True, "stream_options": {"include_usage": True}})
+        *chunks, done = reply.events
+        assert done == "[DONE]"
+        assert [chunk["system_fingerprint"] for chunk in chunks] == ["fp_1"] * len(chunks)
+
+    run(streams(*(e if e == "[DONE]" else {**e, "system_fingerprint": "fp_1"} for e in STREAM)), scenario)
+
+
 def test_usage_is_asked_of_the_provider_even_when_the_client_does_not() -> None:
     async def scenario(client: Client) -> None:
         await client.post({**CALL, "stream": True})
