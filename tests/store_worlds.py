@@ -11,6 +11,7 @@ from aiodynamo.credentials import Key, StaticCredentials
 from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
 from tidegate.aws.meter import DynamoMeter
+from tidegate.aws.signatures import DynamoSignatures
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
@@ -22,8 +23,9 @@ from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill, Tokens, Words
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.ports import Directory, Keys, Meter, Tenants, Usages
+from tidegate.ports import Directory, Keys, Meter, Signatures, Tenants, Usages
 from tidegate.upstream.reqwest import ReqwestTransport
 
 NOON = 1_795_262_400.0
@@ -49,6 +51,7 @@ class World:
     tenants: Tenants
     keys: Keys
     usages: Usages
+    signatures: Signatures
     clock: Clock
     store: Store | None = None
 
@@ -56,7 +59,7 @@ class World:
 def memory_world() -> World:
     clock = Clock()
     tenants, meter = MemoryTenants(), MemoryMeter(clock=clock)
-    return World(tenants, meter, tenants, tenants, meter, clock)
+    return World(tenants, meter, tenants, tenants, meter, MemorySignatures(), clock)
 
 
 @asynccontextmanager
@@ -78,6 +81,7 @@ def world_of(store: Store, clock: Clock) -> World:
         DynamoTenants(store),
         DynamoKeys(store),
         DynamoUsages(store),
+        DynamoSignatures(store),
         clock,
         store,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from tidegate.chat.json import Json
 from tidegate.domain.call import Outcome
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
@@ -27,6 +28,18 @@ class Meter(Protocol):
 
         Recording the same call again changes nothing. Raises `StoreUnavailable`.
         """
+        ...
+
+
+class Signatures(Protocol):
+    """The signed reasoning that led to tool calls, for clients that do not send it back."""
+
+    async def find(self, workspace_id: str, tool_call_ids: Sequence[str]) -> dict[str, list[Json]]:
+        """`reasoning_details` by the ids of the tool calls that they were kept for. Raises `StoreUnavailable`."""
+        ...
+
+    async def keep(self, workspace_id: str, tool_call_id: str, details: list[Json]) -> None:
+        """Keep them for a day. What is too large to keep is not kept. Raises `StoreUnavailable`."""
         ...
 
 

@@ -434,3 +434,41 @@ def test_bare_names_find_their_maker_and_the_default_provider() -> None:
         assert (await client.post({**CALL, "model": "qwen3"})).headers["x-tidegate-model"] == "mistral/qwen3"
 
     run(answers(completion()), scenario, TIDEGATE_DEFAULT_PROVIDER="mistral")
+
+
+def test_reasoning_comes_back_to_the_provider_though_the_client_dropped_it() -> None:
+    tool_call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    thought = completion("", reasoning_content="I need f.", tool_calls=[tool_call])
+    replayed = [
+        *USER,
+        {"role": "assistant", "content": None, "tool_calls": [tool_call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "3"},
+    ]
+
+    async def scenario(client: Client) -> None:
+        asked = {**CALL, "model": "deepseek/deepseek-reasoner"}
+        await client.post(asked)
+        await client.post({**asked, "messages": replayed})
+        sent = httpx.Response(200, content=client.requests[1].content).json()
+        assert sent["messages"][1]["reasoning_content"] == "I need f."
+
+    run(answers(thought), scenario, DEEPSEEK_API_KEY="k")
+
+
+def test_streamed_reasoning_comes_back_too() -> None:
+    tool_call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    events = [delta("")]
+    events[0]["choices"][0]["delta"] = {"role": "assistant", "reasoning_content": "I need "}
+    events += [delta(), delta(), delta(finish="tool_calls"), USAGE, "[DONE]"]
+    events[1]["choices"][0]["delta"] = {"reasoning_content": "f."}
+    events[2]["choices"][0]["delta"] = {"tool_calls": [tool_call]}
+    replayed = [*USER, {"role": "assistant", "tool_calls": [{**tool_call}]}]
+
+    async def scenario(client: Client) -> None:
+        asked = {**CALL, "model": "deepseek/deepseek-reasoner", "stream": True}
+        await client.post(asked)
+        await client.post({**asked, "messages": replayed})
+        sent = httpx.Response(200, content=client.requests[1].content).json()
+        assert sent["messages"][1]["reasoning_content"] == "I need f."
+
+    run(streams(*events), scenario, DEEPSEEK_API_KEY="k")

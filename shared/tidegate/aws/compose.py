@@ -10,6 +10,7 @@ from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.secrets import CachedSecrets, SecretsManager
+from tidegate.aws.signatures import DynamoSignatures
 from tidegate.aws.store import Store
 from tidegate.gateway import Gateway
 from tidegate.policy.authenticate import Authenticator
@@ -21,6 +22,7 @@ from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
 from tidegate.upstream.choose import transport
+from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.transport import Transport
 
 
@@ -54,6 +56,8 @@ async def compose(
             providers=providers,
             upstream=Upstream(wrap(http), secrets),
             meter=DynamoMeter(store),
+            signatures=DynamoSignatures(store),
+            fetcher=Fetcher(http),
             catalog=models,
             timeout_seconds=settings.timeout_seconds,
         )

@@ -8,6 +8,7 @@
 | a workspace's key, for listing | `WS#<id>` | `KEY#<key id>` |
 | counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
 | one call | `WS#<id>` | `CALL#<ulid>` |
+| signed reasoning before a tool call | `WS#<id>` | `SIG#<tool call id>` |
 """
 
 from dataclasses import fields
@@ -51,6 +52,10 @@ def counters_at(workspace_id: str, period: str) -> ItemKey:
 
 def call_at(workspace_id: str, call_id: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", f"{CALLS_OF_WORKSPACE}{call_id}")
+
+
+def signature_at(workspace_id: str, tool_call_id: str) -> ItemKey:
+    return ItemKey(f"WS#{workspace_id}", f"SIG#{tool_call_id}")
 
 
 def to_item(at: ItemKey, value: Workspace | VirtualKey) -> dict[str, object]:

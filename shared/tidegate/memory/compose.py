@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from tidegate import catalog
 from tidegate.gateway import Gateway
 from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.endpoints import endpoints
@@ -16,6 +17,7 @@ from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
 from tidegate.upstream.choose import transport
+from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.transport import Transport
 
 
@@ -26,6 +28,7 @@ async def compose(
     wrap: Callable[[Transport], Transport] = lambda inner: inner,
     seed: Callable[[Tenants, Keys], Awaitable[None]] | None = None,
     meter: Meter | None = None,
+    fetcher: Fetcher | None = None,
 ) -> AsyncGenerator[Gateway]:
     """The gateway for as long as the context lives; `seed` puts the first workspaces and keys into it."""
     http = transport(settings.transport)
@@ -42,6 +45,8 @@ async def compose(
             providers=providers,
             upstream=Upstream(wrap(http), secrets),
             meter=meter or MemoryMeter(),
+            signatures=MemorySignatures(),
+            fetcher=fetcher or Fetcher(http),
             catalog=models,
             timeout_seconds=settings.timeout_seconds,
         )

@@ -1,0 +1,46 @@
+"""Signed reasoning in the table, one item for each turn that called tools: gone after a day."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from aiodynamo.operations import Put
+
+from tidegate.aws.store import Store
+from tidegate.aws.table import signature_at
+from tidegate.chat.json import Json, decode, encode
+
+KEPT_SECONDS = 86_400
+MAX_BYTES = 300_000
+"""Below the 400 KB that one item may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoSignatures:
+    """The port `Signatures`."""
+
+    store: Store
+
+    async def find(self, workspace_id: str, tool_call_ids: Sequence[str]) -> dict[str, list[Json]]:
+        """See `Signatures.find`: one read."""
+        places = {signature_at(workspace_id, tool_call_id): tool_call_id for tool_call_id in tool_call_ids}
+        items = await self.store.read(*places)
+        found = {places[place]: _details(item.get("details")) for place, item in items.items()}
+        return {tool_call_id: details for tool_call_id, details in found.items() if details}
+
+    async def keep(self, workspace_id: str, tool_call_id: str, details: list[Json]) -> None:
+        """See `Signatures.keep`: one write. JSON as text, so that it comes back as it was, to the letter."""
+        text = encode(details).decode()
+        if len(text) > MAX_BYTES:
+            return
+        at = signature_at(workspace_id, tool_call_id)
+        item = {**at._asdict(), "details": text, "ttl": int(self.store.clock()) + KEPT_SECONDS}
+        await self.store.write([Put(self.store.table, item)])
+
+
+def _details(text: object) -> list[Json]:
+    try:
+        details = decode(text) if isinstance(text, str) else None
+    except msgspec.DecodeError:
+        return []
+    return details if isinstance(details, list) else []

@@ -1,0 +1,33 @@
+"""Signed reasoning in the table: what only DynamoDB does."""
+
+import pytest
+
+from tests.store_worlds import aws_world
+from tidegate.aws.signatures import KEPT_SECONDS, MAX_BYTES, DynamoSignatures
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def test_it_is_gone_after_a_day(aws_endpoint: str) -> None:
+    async with aws_world(aws_endpoint) as world:
+        await world.signatures.keep("ws_a", "call_1", ["x"])
+        world.clock.now += KEPT_SECONDS + 1
+        assert await world.signatures.find("ws_a", ["call_1"]) == {}
+
+
+async def test_what_is_too_large_for_an_item_is_not_kept(aws_endpoint: str) -> None:
+    async with aws_world(aws_endpoint) as world:
+        await world.signatures.keep("ws_a", "call_1", ["x" * MAX_BYTES])
+        assert await world.signatures.find("ws_a", ["call_1"]) == {}
+
+
+async def test_an_item_that_somebody_else_wrote_is_no_reasoning(aws_endpoint: str) -> None:
+    async with aws_world(aws_endpoint) as world:
+        assert isinstance(world.signatures, DynamoSignatures)
+        await world.signatures.keep("ws_a", "call_1", [])
+        assert await world.signatures.find("ws_a", ["call_1"]) == {}
