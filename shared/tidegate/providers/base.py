@@ -19,7 +19,8 @@ Framing = Literal["sse", "eventstream"]
 class Event(NamedTuple):
     """One event of an upstream's stream: of `text/event-stream`, or one frame of an AWS event stream.
 
-    `type` is the SSE `event:` field ("message" where none was sent) or the frame's `:event-type`.
+    `type` is the SSE `event:` field ("message" where none was sent) or the frame's `:event-type`; of a frame that is
+    a failure, `exception:` or `error:` and its kind.
     """
 
     type: str
@@ -36,9 +37,10 @@ class KeyAuth:
 
 @dataclass(frozen=True, slots=True)
 class SigV4Auth:
-    """The request is signed with AWS credentials for `service`."""
+    """The request is signed with AWS credentials for `service` in `region`."""
 
     service: str
+    region: str
 
 
 Auth: TypeAlias = KeyAuth | SigV4Auth | None
