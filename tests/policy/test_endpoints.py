@@ -34,3 +34,32 @@ def test_settings_win_over_defaults() -> None:
 
 def test_a_key_that_is_not_needed_is_still_sent_when_it_is_set() -> None:
     assert found(LOCAL_API_KEY="k")["local"].secret == "LOCAL_API_KEY"
+
+
+CLOUD = Known(
+    "cloud",
+    "https://run.{region}.cloud.test",
+    "CLOUD_URL",
+    None,
+    optional_key="CLOUD_TOKEN",
+    region_settings=("CLOUD_REGION", "REGION"),
+    credentials=("ACCESS_KEY", "PROFILE"),
+)
+
+
+def cloud(**env: str) -> Endpoint:
+    return asyncio.run(endpoints((CLOUD,), EnvironmentSecrets(env)))["cloud"]
+
+
+def test_a_region_goes_into_the_base_url() -> None:
+    assert cloud(REGION="eu-1", PROFILE="p") == Endpoint("cloud", "https://run.eu-1.cloud.test", region="eu-1")
+    assert cloud(REGION="eu-1", CLOUD_REGION="us-1", PROFILE="p").base_url == "https://run.us-1.cloud.test"
+
+
+def test_a_provider_without_key_and_credentials_says_which_would_do() -> None:
+    assert cloud().missing == ("CLOUD_REGION or REGION", "CLOUD_TOKEN or ACCESS_KEY")
+
+
+def test_a_key_stands_in_for_credentials() -> None:
+    found = cloud(REGION="eu-1", CLOUD_TOKEN="t", CLOUD_URL="http://here")
+    assert found == Endpoint("cloud", "http://here", "CLOUD_TOKEN", region="eu-1")

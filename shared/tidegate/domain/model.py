@@ -5,13 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One place that answers for a model: `model` is the provider's own name for it, `secret` the name of its key."""
+    """One place that answers for a model: `model` is the provider's own name for it, `secret` the name of its key.
+
+    `region` is the cloud's, where the provider is a part of one.
+    """
 
     provider: str
     model: str
     base_url: str
     secret: str | None = None
     api_version: str | None = None
+    region: str | None = None
 
     @property
     def model_id(self) -> str:
@@ -26,6 +30,7 @@ class Endpoint:
     base_url: str
     secret: str | None = None
     missing: tuple[str, ...] = ()
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

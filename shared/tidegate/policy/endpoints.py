@@ -14,12 +14,28 @@ async def endpoints(known: Iterable[Known], settings: Secrets) -> dict[str, Endp
 
 
 async def _endpoint(provider: Known, settings: Secrets) -> Endpoint:
-    base_url = await settings.get(provider.base_url_setting) or provider.base_url
-    key = provider.key_setting or setting(provider.name, "API_KEY")
-    has_key = await settings.get(key) is not None
     missing: list[str] = []
+    region = await _first(provider.region_settings, settings)
+    if provider.region_settings and region is None:
+        missing.append(" or ".join(provider.region_settings))
+    base_url = await settings.get(provider.base_url_setting) or provider.base_url
     if base_url is None:
         missing.append(provider.base_url_setting)
+    else:
+        base_url = base_url.replace("{region}", region or "")
+    key = provider.key_setting or provider.optional_key or setting(provider.name, "API_KEY")
+    has_key = await settings.get(key) is not None
     if provider.key_setting is not None and not has_key:
         missing.append(provider.key_setting)
-    return Endpoint(provider.name, base_url or "", key if has_key or provider.key_setting else None, tuple(missing))
+    if provider.credentials and not has_key and await _first(provider.credentials, settings) is None:
+        missing.append(f"{key} or {provider.credentials[0]}")
+    secret = key if has_key or provider.key_setting else None
+    return Endpoint(provider.name, base_url or "", secret, tuple(missing), region)
+
+
+async def _first(names: Iterable[str], settings: Secrets) -> str | None:
+    for name in names:
+        value = await settings.get(name)
+        if value is not None:
+            return value
+    return None

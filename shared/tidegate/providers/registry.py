@@ -15,13 +15,35 @@ from tidegate.providers.row import Row, setting
 class Known:
     """A provider that could be configured. `base_url` None: there is no default, `base_url_setting` must be set.
 
-    `key_setting` None: it needs no key, and gets one only where `setting(name, "API_KEY")` holds one.
+    `key_setting` None: it needs no key, and gets one only where `optional_key` or else `setting(name, "API_KEY")` holds
+    one. `{region}` in a base URL is the first of `region_settings` that is set. Without a key, one of the settings in
+    `credentials` must be there.
     """
 
     name: str
     base_url: str | None
     base_url_setting: str
     key_setting: str | None
+    optional_key: str | None = None
+    region_settings: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
+
+
+_BEDROCK = Known(
+    "bedrock",
+    "https://bedrock-runtime.{region}.amazonaws.com",
+    "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+    None,
+    optional_key="AWS_BEARER_TOKEN_BEDROCK",
+    region_settings=("BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    credentials=(
+        "AWS_ACCESS_KEY_ID",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_PROFILE",
+    ),
+)
+"""Signed with the credentials of the process: keys (Lambda), a container's, or a profile's."""
 
 
 _NATIVE = {
@@ -29,7 +51,7 @@ _NATIVE = {
     for known in (
         Known("anthropic", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
         Known("azure", None, "AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY"),
-        Known("bedrock", None, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", None),
+        _BEDROCK,
         Known("cohere", "https://api.cohere.com", "COHERE_BASE_URL", "COHERE_API_KEY"),
         Known("gemini", "https://generativelanguage.googleapis.com", "GEMINI_BASE_URL", "GEMINI_API_KEY"),
     )

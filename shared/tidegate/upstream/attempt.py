@@ -1,8 +1,10 @@
 """One try at one deployment: credentials, the request, and the reply with its first events in hand."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 
@@ -11,12 +13,17 @@ from tidegate.chat.json import Json, decode
 from tidegate.errors import NotConfigured, ProviderMalformed, ProviderUnreachable, StreamCut, UpstreamError
 from tidegate.ports import Secrets
 from tidegate.providers import restore
-from tidegate.providers.base import Event, KeyAuth, Provider, UpstreamRequest
+from tidegate.providers.base import Event, KeyAuth, Provider, SigV4Auth, UpstreamRequest
+from tidegate.upstream.eventstream import EventStreamDecoder
+from tidegate.upstream.sigv4 import AwsKey, Scope, sign
 from tidegate.upstream.sse import SseDecoder
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
+
+AwsKeys: TypeAlias = Callable[[], Awaitable[AwsKey]]
+"""The AWS key of this moment. Raises `StoreUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +36,12 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """The way to providers."""
+    """The way to providers. `aws_keys` sign the requests of those that are a part of AWS."""
 
     transport: Transport
     secrets: Secrets
+    aws_keys: AwsKeys | None = None
+    clock: Callable[[], float] = time.time
 
     @asynccontextmanager
     async def open(
@@ -43,7 +52,7 @@ class Upstream:
         Leaving the context closes the connection. Raises `UpstreamError` and `NotConfigured`.
         """
         key = await self._key(request, secret)
-        http = HttpRequest("POST", request.url, _authorised(request, key), request.body)
+        http = HttpRequest("POST", request.url, await self._headers(request, key), request.body)
         with _hiding(key):
             async with self.transport.open(http, Timeouts(total=seconds)) as response:
                 if not 200 <= response.status < 300:
@@ -56,7 +65,7 @@ class Upstream:
                     yield Reply(restore.completion(request, provider.parse_completion(body)), None)
                     return
                 await _check_framing(provider, response)
-                async with aclosing(provider.parse_stream(_sse(response))) as chunks:
+                async with aclosing(provider.parse_stream(_events(provider, response))) as chunks:
                     batches = restore.stream(request, chunks) if restore.is_needed(request) else chunks
                     first = await _first(batches)
                     yield Reply(None, _resumed(first, batches, key))
@@ -69,11 +78,18 @@ class Upstream:
             raise NotConfigured(f"The provider has no key: set {secret}.", param="model")
         return key
 
-
-def _authorised(request: UpstreamRequest, key: str | None) -> dict[str, str]:
-    if key is None or not isinstance(request.auth, KeyAuth):
-        return request.headers
-    return {**request.headers, request.auth.header: request.auth.scheme + key}
+    async def _headers(self, request: UpstreamRequest, key: str | None) -> dict[str, str]:
+        match request.auth:
+            case KeyAuth(header, scheme) if key is not None:
+                return {**request.headers, header: scheme + key}
+            case SigV4Auth(service, region):
+                if self.aws_keys is None:
+                    raise NotConfigured("The provider needs AWS credentials, and there are none.", param="model")
+                scope = Scope(service, region)
+                aws_key = await self.aws_keys()
+                return sign("POST", request.url, request.headers, request.body, aws_key, scope, at=self.clock())
+            case _:
+                return request.headers
 
 
 @contextmanager
@@ -98,8 +114,8 @@ async def _check_framing(provider: Provider, response: HttpResponse) -> None:
     raise ProviderMalformed(f"{provider.name} answered a call for a stream with a body that is none.")
 
 
-async def _sse(response: HttpResponse) -> AsyncIterator[Sequence[Event]]:
-    decoder = SseDecoder()
+async def _events(provider: Provider, response: HttpResponse) -> AsyncIterator[Sequence[Event]]:
+    decoder = SseDecoder() if provider.framing == "sse" else EventStreamDecoder()
     try:
         async for piece in response.chunks():
             events = decoder.feed(piece)
