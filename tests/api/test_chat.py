@@ -215,6 +215,30 @@ def test_a_client_that_hangs_up_is_billed_for_what_was_said_and_the_provider_is_
     run(lambda request: event_stream(body), scenario)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_that_leaves_before_the_first_word_ends_the_call(stream: bool) -> None:
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def never(request: httpx.Request) -> httpx.Response:
+        asked.set()
+        try:
+            return await asyncio.Future()
+        finally:
+            left.set()
+
+    async def scenario(client: Client) -> None:
+        exchange = Exchange(client.app, {**CALL, "stream": stream}, "/v1/chat/completions")
+        call = asyncio.create_task(exchange.run())
+        await asyncio.wait_for(asked.wait(), 5)
+        exchange.hang_up()
+        await asyncio.wait_for(call, 5)
+        assert left.is_set()
+        assert exchange.messages == []
+        assert [(outcome.status, outcome.attempts) for outcome in client.recorder.outcomes] == [("cancelled", 1)]
+
+    run(never, scenario)
+
+
 def test_a_cancelled_process_still_records_the_call_once() -> None:
     body = Trickle()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
+from tidegate.api.presence import while_present
 from tidegate.api.reply import RawHeaders, header, latin1, send_json
 from tidegate.api.stream import EventStream
 from tidegate.chat.json import encode
@@ -49,7 +50,8 @@ class ChatCompletions:
 
         try:
             call = await self._admit(gateway, scope, receive)
-            async with gateway.answer(call) as answer:
+            async with while_present(receive) as unwatch, gateway.answer(call) as answer:
+                unwatch()
                 overhead = time.perf_counter() - started - answer.upstream_seconds
                 await self._reply(call, answer, overhead, receive, tracked)
         except TidegateError as error:
