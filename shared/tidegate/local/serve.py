@@ -23,9 +23,13 @@ from tidegate.local.banner import banner
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.documents import document_routes
 from tidegate.local.embedded import ENVIRONMENT, embedded_aws, listen, prepare, seed
+from tidegate.local.ending import Server, Settling
 from tidegate.memory import compose as in_memory
 from tidegate.settings import Settings
 from tidegate.upstream.choose import transport
+
+GRACE_SECONDS = 3
+"""What calls that are running have left once the server is told to end."""
 
 OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
 
@@ -108,5 +112,7 @@ async def _ready(open_gateway: OpenGateway, settings: Settings, host: str, port:
 
 
 def _serve(app: Starlette, door: socket.socket) -> None:
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=10)
-    uvicorn.Server(config).run(sockets=[door])
+    config = uvicorn.Config(
+        Settling(app), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS
+    )
+    Server(config).run(sockets=[door])
