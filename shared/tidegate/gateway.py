@@ -200,7 +200,7 @@ class Gateway:
     def _bill(self, seen: Observation) -> Bill:
         model = self.catalog.find(_model_id(seen))
         call = seen.call
-        seen.bill = bill(seen.usage, call.request, "".join(seen.text), call.workspace, model, at=call.started_at)
+        seen.bill = bill(seen.usage, call.request, seen.produced(), call.workspace, model, at=call.started_at)
         return seen.bill
 
     async def _settle(self, seen: Observation) -> None:

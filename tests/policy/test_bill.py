@@ -15,7 +15,7 @@ from tidegate.chat.json import Json, decode, encode
 from tidegate.chat.parse import build
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.estimate import estimate_prompt, estimate_text
-from tidegate.domain.usage import Bill, Tokens, Words
+from tidegate.domain.usage import Bill, Produced, Tokens, Words
 from tidegate.domain.workspace import Workspace
 from tidegate.policy.bill import bill, to_wire
 
@@ -41,7 +41,7 @@ def usage(prompt: int, completion: int, **more: Json) -> Usage:
 
 
 def test_the_documented_example_is_nine_words() -> None:
-    assert bill(usage(15, 12), asked(PROMPT), ANSWER, WORKSPACE, PRICED) == Bill(
+    assert bill(usage(15, 12), asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED) == Bill(
         tokens=Tokens(input=15, output=12),
         words=Words(used=9, input=8, output=9, method="tokens"),
         cost_usd=Decimal("0.0001575"),
@@ -50,20 +50,20 @@ def test_the_documented_example_is_nine_words() -> None:
 
 @pytest.mark.parametrize(("tokens", "words"), [(0, 0), (1, 1), (2, 2), (6, 4), (10, 8), (12, 9), (14, 10), (1000, 750)])
 def test_output_words_are_three_quarters_of_the_tokens_with_halves_to_even(tokens: int, words: int) -> None:
-    assert bill(usage(1, tokens), asked(PROMPT), "", WORKSPACE, None).words.output == words
+    assert bill(usage(1, tokens), asked(PROMPT), Produced(), WORKSPACE, None).words.output == words
 
 
 def test_the_unicode_method_counts_the_output() -> None:
     workspace = Workspace(id="ws_1", name="One", words_method="unicode")
-    counted = bill(usage(15, 12), asked(PROMPT), ANSWER, workspace, None).words
+    counted = bill(usage(15, 12), asked(PROMPT), Produced(ANSWER), workspace, None).words
     assert counted == Words(used=9, input=8, output=9, method="unicode")
-    assert bill(usage(15, 1200), asked(PROMPT), "Two words", workspace, None).words.used == 2
+    assert bill(usage(15, 1200), asked(PROMPT), Produced("Two words"), workspace, None).words.used == 2
 
 
 def test_a_workspace_may_be_charged_for_its_input() -> None:
     workspace = Workspace(id="ws_1", name="One", charge_input_words=True)
     request = asked(PROMPT, [{"type": "text", "text": "Two words"}])
-    charged = bill(usage(15, 12), request, ANSWER, workspace, None).words
+    charged = bill(usage(15, 12), request, Produced(ANSWER), workspace, None).words
     assert charged == Words(used=19, input=10, output=9, method="tokens")
 
 
@@ -74,34 +74,34 @@ def test_details_are_read_and_priced_once() -> None:
         prompt_tokens_details={"cached_tokens": 400, "cache_write_tokens": 100},
         completion_tokens_details={"reasoning_tokens": 300},
     )
-    made = bill(reported, asked(PROMPT), ANSWER, WORKSPACE, PRICED)
+    made = bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED)
     assert made.tokens == Tokens(input=1000, output=500, cached=400, written=100, reasoning=300)
     assert made.cost_usd == Decimal("0.00705")
 
 
 def test_without_usage_the_texts_are_estimated() -> None:
     request = asked(PROMPT)
-    made = bill(None, request, ANSWER, WORKSPACE, PRICED)
+    made = bill(None, request, Produced(ANSWER), WORKSPACE, PRICED)
     tokens = Tokens(input=estimate_prompt(request.fields), output=estimate_text(ANSWER), estimated=True)
     assert made.tokens == tokens
     assert made.cost_usd == (Decimal("2.5") * tokens.input + 10 * tokens.output) / 1_000_000
 
 
 def test_a_cut_stream_that_told_only_its_input_has_its_output_estimated() -> None:
-    made = bill(usage(15, 0), asked(PROMPT), ANSWER, WORKSPACE, None)
+    made = bill(usage(15, 0), asked(PROMPT), Produced(ANSWER), WORKSPACE, None)
     assert made.tokens == Tokens(input=15, output=estimate_text(ANSWER), estimated=True)
     assert to_wire(usage(15, 0), made)["total_tokens"] == 15 + estimate_text(ANSWER)
 
 
 def test_an_answer_without_text_or_tokens_is_not_estimated() -> None:
-    assert bill(usage(15, 0), asked(PROMPT), "", WORKSPACE, None).tokens == Tokens(input=15)
+    assert bill(usage(15, 0), asked(PROMPT), Produced(), WORKSPACE, None).tokens == Tokens(input=15)
 
 
 def test_a_price_may_depend_on_the_time_of_the_call() -> None:
     later = Price(input=Decimal(9), output=Decimal(9), since=date(2027, 1, 1))
     model = Model(id="a/b", name="B", source="this test", checked=date(2026, 11, 21), prices=(*PRICED.prices, later))
     costs = [
-        bill(usage(1_000_000, 0), asked(PROMPT), "", WORKSPACE, model, at).cost_usd
+        bill(usage(1_000_000, 0), asked(PROMPT), Produced(), WORKSPACE, model, at).cost_usd
         for at in (None, datetime(2026, 12, 31, tzinfo=UTC).timestamp(), datetime(2027, 1, 1, tzinfo=UTC).timestamp())
     ]
     assert costs == [Decimal("2.5"), Decimal("2.5"), Decimal(9)]
@@ -109,7 +109,7 @@ def test_a_price_may_depend_on_the_time_of_the_call() -> None:
 
 def test_the_wire_gets_details_words_and_cost() -> None:
     reported = usage(15, 12)
-    assert to_wire(reported, bill(reported, asked(PROMPT), ANSWER, WORKSPACE, PRICED)) == {
+    assert to_wire(reported, bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED)) == {
         "prompt_tokens": 15,
         "completion_tokens": 12,
         "total_tokens": 27,
@@ -129,7 +129,7 @@ def test_what_the_provider_reported_is_kept() -> None:
         completion_tokens_details=None,
         queue_time=0.25,
     )
-    wire = to_wire(reported, bill(reported, asked(PROMPT), ANSWER, WORKSPACE, None))
+    wire = to_wire(reported, bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, None))
     assert wire["prompt_tokens_details"] == {"cached_tokens": 4, "audio_tokens": 2, "cache_write_tokens": None}
     assert wire["completion_tokens_details"] == {"reasoning_tokens": 0}
     assert cast(dict[str, Json], wire)["queue_time"] == 0.25
@@ -141,24 +141,24 @@ def test_an_unpriced_model_costs_null_and_a_free_one_zero() -> None:
     )
     reported = usage(15, 12)
     costs = [
-        to_wire(reported, bill(reported, asked(PROMPT), "", WORKSPACE, model))["cost"]
+        to_wire(reported, bill(reported, asked(PROMPT), Produced(), WORKSPACE, model))["cost"]
         for model in (None, Model(id="a/b", name="B", source="this test", checked=date(2026, 11, 21)), free)
     ]
     assert costs == [None, None, 0.0]
 
 
 def test_an_estimate_says_so() -> None:
-    made = bill(None, asked(PROMPT), ANSWER, WORKSPACE, None)
+    made = bill(None, asked(PROMPT), Produced(ANSWER), WORKSPACE, None)
     wire = to_wire(None, made)
     assert wire["total_tokens"] == wire["prompt_tokens"] + wire["completion_tokens"]
     assert wire["estimated"] is True
-    assert "estimated" not in to_wire(usage(1, 1), bill(usage(1, 1), asked(PROMPT), "", WORKSPACE, None))
+    assert "estimated" not in to_wire(usage(1, 1), bill(usage(1, 1), asked(PROMPT), Produced(), WORKSPACE, None))
 
 
 def test_the_reported_usage_is_not_changed() -> None:
     reported = usage(15, 12, prompt_tokens_details={"audio_tokens": 1})
     before = encode(reported)
-    to_wire(reported, bill(reported, asked(PROMPT), ANSWER, WORKSPACE, PRICED))
+    to_wire(reported, bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED))
     assert encode(reported) == before
 
 
@@ -177,8 +177,16 @@ details = st.none() | st.dictionaries(st.sampled_from(["cached_tokens", "reasoni
     "prompt_tokens_details": details, "completion_tokens_details": details,
 }))  # fmt: skip
 def test_whatever_a_provider_reports_becomes_a_bill_and_valid_json(reported: dict[str, Json]) -> None:
-    made = bill(cast(Usage, reported), asked(PROMPT), ANSWER, WORKSPACE, PRICED)
+    made = bill(cast(Usage, reported), asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED)
     wire = to_wire(cast(Usage, reported), made)
     assert made.cost_usd is not None and made.cost_usd >= 0
     assert min(made.tokens.input, made.tokens.output, made.tokens.cached, made.tokens.reasoning) >= 0
     assert decode(encode(wire)) == wire
+
+
+def test_reasoning_is_output_but_no_words_of_the_answer() -> None:
+    workspace = replace(WORKSPACE, words_method="unicode")
+    produced = Produced("Two words", "and a long thought before them")
+    made = bill(None, asked(PROMPT), produced, workspace, None)
+    assert made.words.output == 2
+    assert made.tokens.output > bill(None, asked(PROMPT), Produced("Two words"), workspace, None).tokens.output

@@ -29,6 +29,14 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Produced:
+    """What a model has written so far: the answer that a reader sees, and the reasoning and arguments beside it."""
+
+    answer: str = ""
+    hidden: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Bill:
     """Everything that is metered of one call. `cost_usd` is None when the model has no price: never 0 for unknown."""
 

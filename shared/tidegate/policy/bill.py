@@ -10,7 +10,7 @@ from tidegate.chat.messages import texts
 from tidegate.chat.request import ChatRequest
 from tidegate.domain import words
 from tidegate.domain.estimate import estimate_prompt, estimate_text
-from tidegate.domain.usage import Bill, Tokens, Words
+from tidegate.domain.usage import Bill, Produced, Tokens, Words
 from tidegate.domain.workspace import Workspace
 
 WORDS_PER_TOKEN = 0.75
@@ -19,20 +19,20 @@ WORDS_PER_TOKEN = 0.75
 def bill(
     usage: Usage | None,
     request: ChatRequest,
-    output_text: str,
+    produced: Produced,
     workspace: Workspace,
     model: Model | None,
     at: float | None = None,
 ) -> Bill:
-    """What the call consumed and costs; `output_text` is all that it has produced so far.
+    """What the call consumed and costs.
 
     Tokens that the provider did not report are estimated from the texts. `at` is when the call began (UTC seconds),
     for prices that change by the day or the hour.
     """
-    tokens = _tokens(usage, request, output_text)
+    tokens = _tokens(usage, request, produced)
     return Bill(
         tokens=tokens,
-        words=_words(tokens, request, output_text, workspace),
+        words=_words(tokens, request, produced.answer, workspace),
         cost_usd=None if model is None else cost(model, tokens, at),
     )
 
@@ -63,17 +63,17 @@ def to_wire(usage: Usage | None, bill: Bill) -> Usage:
     return wire
 
 
-def _tokens(usage: Usage | None, request: ChatRequest, output_text: str) -> Tokens:
+def _tokens(usage: Usage | None, request: ChatRequest, produced: Produced) -> Tokens:
     if usage is None:
-        return Tokens(input=estimate_prompt(request.fields), output=estimate_text(output_text), estimated=True)
+        return Tokens(input=estimate_prompt(request.fields), output=_estimate(produced), estimated=True)
     prompt = _details(usage.get("prompt_tokens_details"))
     completion = _details(usage.get("completion_tokens_details"))
     output = _number(usage.get("completion_tokens"))
     # A stream that was cut may have told its input at the start, and nothing of its output.
-    untold = output == 0 and output_text != ""
+    untold = output == 0 and produced != Produced()
     return Tokens(
         input=_number(usage.get("prompt_tokens")),
-        output=estimate_text(output_text) if untold else output,
+        output=_estimate(produced) if untold else output,
         cached=_number(prompt.get("cached_tokens")),
         written=_number(prompt.get("cache_write_tokens")),
         reasoning=_number(completion.get("reasoning_tokens")),
@@ -81,10 +81,14 @@ def _tokens(usage: Usage | None, request: ChatRequest, output_text: str) -> Toke
     )
 
 
-def _words(tokens: Tokens, request: ChatRequest, output_text: str, workspace: Workspace) -> Words:
+def _estimate(produced: Produced) -> int:
+    return estimate_text(produced.answer) + (estimate_text(produced.hidden) if produced.hidden else 0)
+
+
+def _words(tokens: Tokens, request: ChatRequest, answer: str, workspace: Workspace) -> Words:
     """Halves are rounded to the even number, as Python's `round` does: 2 tokens are 2 words, and 6 tokens are 4."""
     by_tokens = workspace.words_method == "tokens"
-    output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count(output_text)
+    output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count(answer)
     given = sum(map(words.count, texts(request.fields.messages)))
     return Words(
         used=output + given if workspace.charge_input_words else output,

@@ -9,10 +9,10 @@ from decimal import Decimal
 
 import anyio
 
-from tidegate.chat.completion import Chunk, Completion, Usage
+from tidegate.chat.completion import Chunk, Completion, Delta, Message, Usage
 from tidegate.domain.call import Call, Outcome, OutcomeStatus
 from tidegate.domain.model import Deployment
-from tidegate.domain.usage import Bill, Tokens, Words
+from tidegate.domain.usage import Bill, Produced, Tokens, Words
 from tidegate.errors import TidegateError, UpstreamError
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ class Observation:
     finish_reason: str | None = None
     error_code: str | None = None
     bill: Bill | None = None
-    text: list[str] = field(default_factory=list[str])
+    answer: list[str] = field(default_factory=list[str])
+    hidden: list[str] = field(default_factory=list[str])
 
     @contextmanager
     def failing(self) -> Generator[None]:
@@ -60,9 +61,7 @@ class Observation:
         for choice in completion["choices"]:
             message = choice["message"]
             self.finish_reason = choice["finish_reason"]
-            self.text += [message.get("reasoning") or "", message["content"] or ""]
-            for call in message.get("tool_calls") or ():
-                self.text.append(call.get("function", {}).get("arguments") or "")
+            self._saw(message)
         self.status = "ok"
 
     def saw_chunk(self, chunk: Chunk) -> None:
@@ -70,16 +69,22 @@ class Observation:
         if usage:
             self.usage = usage
         for choice in chunk["choices"]:
-            delta = choice["delta"]
-            content = delta.get("content")
-            if content:
-                self.text.append(content)
-            elif reasoning := delta.get("reasoning"):
-                self.text.append(reasoning)
-            for call in delta.get("tool_calls") or ():
-                self.text.append(call.get("function", {}).get("arguments") or "")
+            self._saw(choice["delta"])
             if choice["finish_reason"] is not None:
                 self.finish_reason = choice["finish_reason"]
+
+    def _saw(self, said: Message | Delta) -> None:
+        content = said.get("content")
+        if content:
+            self.answer.append(content)
+        reasoning = said.get("reasoning")
+        if reasoning:
+            self.hidden.append(reasoning)
+        for call in said.get("tool_calls") or ():
+            self.hidden.append(call.get("function", {}).get("arguments") or "")
+
+    def produced(self) -> Produced:
+        return Produced("".join(self.answer), "".join(self.hidden))
 
     def outcome(self, finished_at: float) -> Outcome:
         nothing = Bill(Tokens(), Words(0, 0, 0, self.call.workspace.words_method), Decimal(0))
