@@ -54,7 +54,7 @@ async def compose(
             authenticator=Authenticator(DynamoDirectory(store)),
             router=router,
             providers=providers,
-            upstream=Upstream(wrap(http), secrets),
+            upstream=Upstream(wrap(http), secrets, AwsIdentity(credentials, http)),
             meter=DynamoMeter(store),
             signatures=DynamoSignatures(store),
             fetcher=Fetcher(http),
