@@ -1,5 +1,6 @@
 """The bill: what is metered of a call, and what the caller reads of it."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import cast
