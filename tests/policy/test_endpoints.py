@@ -36,6 +36,13 @@ def test_a_key_that_is_not_needed_is_still_sent_when_it_is_set() -> None:
     assert found(LOCAL_API_KEY="k")["local"].secret == "LOCAL_API_KEY"
 
 
+def test_the_version_of_an_api_is_set_where_it_has_several() -> None:
+    dated = Known("dated", "https://dated.test", "DATED_BASE_URL", None, version_setting="DATED_API_VERSION")
+    env = EnvironmentSecrets({"DATED_API_VERSION": "2024-10-21", "ACME_API_VERSION": "1"})
+    ready = asyncio.run(endpoints((*KNOWN, dated), env))
+    assert (ready["dated"].api_version, ready["acme"].api_version) == ("2024-10-21", None)
+
+
 CLOUD = Known(
     "cloud",
     "https://run.{region}.cloud.test",

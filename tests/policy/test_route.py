@@ -13,6 +13,7 @@ ENDPOINTS = {
     "groq": Endpoint("groq", "https://groq.test/v1", "GROQ_API_KEY"),
     "databricks": Endpoint("databricks", "", "DATABRICKS_API_KEY", ("DATABRICKS_BASE_URL", "DATABRICKS_API_KEY")),
     "vllm": Endpoint("vllm", "http://vllm.test/v1"),
+    "dated": Endpoint("dated", "https://dated.test", api_version="2024-10-21"),
 }
 
 
@@ -23,6 +24,12 @@ def router(default_provider: str | None = None) -> Router:
 def test_the_prefix_names_the_provider_and_the_rest_is_its_model() -> None:
     assert router().plan("groq/meta-llama/llama-4-scout").deployments == (
         Deployment("groq", "meta-llama/llama-4-scout", "https://groq.test/v1", "GROQ_API_KEY"),
+    )
+
+
+def test_a_deployment_knows_the_version_of_its_api() -> None:
+    assert router().plan("dated/m").deployments == (
+        Deployment("dated", "m", "https://dated.test", api_version="2024-10-21"),
     )
 
 

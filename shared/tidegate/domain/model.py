@@ -31,6 +31,7 @@ class Endpoint:
     secret: str | None = None
     missing: tuple[str, ...] = ()
     region: str | None = None
+    api_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ async def _endpoint(provider: Known, settings: Secrets) -> Endpoint:
     if provider.credentials and not has_key and await _first(provider.credentials, settings) is None:
         missing.append(f"{key} or {provider.credentials[0]}")
     secret = key if has_key or provider.key_setting else None
-    return Endpoint(provider.name, base_url or "", secret, tuple(missing), region)
+    version = await settings.get(provider.version_setting) if provider.version_setting else None
+    return Endpoint(provider.name, base_url or "", secret, tuple(missing), region, version)
 
 
 async def _first(names: Iterable[str], settings: Secrets) -> str | None:

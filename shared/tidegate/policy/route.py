@@ -27,7 +27,8 @@ class Router:
         if endpoint.missing:
             needed = " and ".join(endpoint.missing)
             raise NotConfigured(f"The provider {provider!r} is not configured: set {needed}.", param="model")
-        return Plan((Deployment(provider, model, endpoint.base_url, endpoint.secret, region=endpoint.region),))
+        version, region = endpoint.api_version, endpoint.region
+        return Plan((Deployment(provider, model, endpoint.base_url, endpoint.secret, version, region),))
 
     def _split(self, model_id: str) -> tuple[str, str]:
         prefix, slash, rest = model_id.partition("/")

@@ -17,7 +17,7 @@ class Known:
 
     `key_setting` None: it needs no key, and gets one only where `optional_key` or else `setting(name, "API_KEY")` holds
     one. `{region}` in a base URL is the first of `region_settings` that is set. Without a key, one of the settings in
-    `credentials` must be there.
+    `credentials` must be there. `version_setting` may name one of the API's versions.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Known:
     optional_key: str | None = None
     region_settings: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
+    version_setting: str | None = None
 
 
 _BEDROCK = Known(
@@ -46,11 +47,19 @@ _BEDROCK = Known(
 """Signed with the credentials of the process: keys (Lambda), a container's, or a profile's."""
 
 
+_AZURE = Known(
+    "azure",
+    None,
+    "AZURE_OPENAI_BASE_URL",
+    "AZURE_OPENAI_API_KEY",
+    version_setting="AZURE_OPENAI_API_VERSION",
+)
+
 _NATIVE = {
     known.name: known
     for known in (
         Known("anthropic", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
-        Known("azure", None, "AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY"),
+        _AZURE,
         _BEDROCK,
         Known("cohere", "https://api.cohere.com", "COHERE_BASE_URL", "COHERE_API_KEY"),
         Known("gemini", "https://generativelanguage.googleapis.com", "GEMINI_BASE_URL", "GEMINI_API_KEY"),
