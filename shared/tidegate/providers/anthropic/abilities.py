@@ -1,0 +1,94 @@
+"""What a Claude model can do, told from its name: the generations differ in what they refuse.
+
+Sources, read in 2026-11: https://platform.claude.com/docs/en/models/overview, …/models/opus-5-5/migration-guide,
+…/models/sonnet-5-5/overview, …/models/opus-5/migration-guide, …/build-with-claude/thinking, …/build-with-claude/effort,
+…/build-with-claude/structured-outputs; and refusals recorded up to 2026-08.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from tidegate.catalog import load
+
+_NAME = re.compile(
+    r"claude-(?:(?P<family>[a-z]+)-)?v?(?P<major>\d{1,2})(?!\d)(?:[-.](?P<minor>\d{1,2})(?!\d))?(?P<rest>.*)"
+)
+_FAMILY = re.compile(r"opus|sonnet|haiku|fable|mythos")
+_LEVELS = ("low", "medium", "high", "xhigh", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """`thinking` is how it is asked for: "either" takes a budget as well as adaptive thinking.
+
+    `off` is how thinking is switched off: "omit" where it is off unless asked for, "never" where it is always on.
+    `samplers`: whether temperature and top_p are taken together, one at a time, or not at all.
+    """
+
+    thinking: Literal["none", "budget", "either", "adaptive"]
+    efforts: tuple[str, ...] = ()
+    off: Literal["omit", "disabled", "between_tools", "never"] = "omit"
+    samplers: Literal["both", "one", "none"] = "both"
+    forced_tools: bool = True
+    structured: bool = False
+    output_limit: int = 4096
+
+
+_HAIKU_3_5 = Abilities("none", output_limit=8192)
+_CLAUDE_4 = Abilities("budget", output_limit=32_000)
+_CLAUDE_4_5 = Abilities("budget", samplers="one", structured=True, output_limit=64_000)
+_CLAUDE_4_6 = Abilities("either", ("low", "medium", "high", "max"), "omit", "one", True, True, 128_000)
+_CLAUDE_4_7 = Abilities("adaptive", _LEVELS, "omit", "none", True, True, 128_000)
+_CLAUDE_5 = replace(_CLAUDE_4_7, off="disabled")
+_FABLE_5 = replace(_CLAUDE_4_7, off="never")
+_OPUS_5_5 = replace(_FABLE_5, forced_tools=False)
+_SONNET_5_5 = replace(_OPUS_5_5, off="between_tools")
+_OTHER = replace(_CLAUDE_4, output_limit=8192)
+"""Not a Claude: a model of another maker behind the same API."""
+
+
+@lru_cache(maxsize=256)
+def of(model: str) -> Abilities:
+    """What that model can do, with the catalogue's output limit where it knows one."""
+    known = load().find(f"anthropic/{model}")
+    abilities = _of_name(model.lower())
+    if known is not None and known.output_limit is not None:
+        return replace(abilities, output_limit=known.output_limit)
+    return abilities
+
+
+def _of_name(name: str) -> Abilities:
+    found = _NAME.search(name)
+    if found is None:
+        return _OPUS_5_5 if "claude-" in name else _OTHER  # a name without a version follows the newest model
+    version = int(found["major"]), int(found["minor"] or 0)
+    family = _FAMILY.search(found["family"] or found["rest"])
+    return _of_version("" if family is None else family[0], version)
+
+
+def _of_version(family: str, version: tuple[int, int]) -> Abilities:
+    if version >= (5, 0):
+        return _of_fifth(family, version)
+    if version >= (4, 7):
+        return _CLAUDE_4_7
+    if version == (4, 6):
+        return _CLAUDE_4_6
+    if version >= (4, 5):
+        return _CLAUDE_4_5
+    if version >= (3, 7):
+        return replace(_CLAUDE_4, samplers="one") if version == (4, 1) else _CLAUDE_4
+    return _HAIKU_3_5 if version == (3, 5) else Abilities("none")
+
+
+def _of_fifth(family: str, version: tuple[int, int]) -> Abilities:
+    match family:
+        case "haiku":
+            return _CLAUDE_5
+        case "sonnet":
+            return _SONNET_5_5 if version >= (5, 5) else _CLAUDE_5
+        case "opus":
+            return _OPUS_5_5 if version >= (5, 5) else _CLAUDE_5
+        case _:
+            return _FABLE_5 if version == (5, 0) else _OPUS_5_5

@@ -1,0 +1,50 @@
+"""Anthropic's failures, classified as those of the other providers are, but for what only Anthropic says.
+
+Source: https://platform.claude.com/docs/en/api/errors, and bodies recorded up to 2026-08.
+"""
+
+import re
+
+from tidegate.chat.json import Json
+from tidegate.errors import (
+    ContentPolicyViolation,
+    ContextLengthExceeded,
+    ProviderAuth,
+    ProviderBadRequest,
+    ProviderTimeout,
+    UpstreamError,
+)
+from tidegate.providers.base import Headers
+from tidegate.providers.dialect import failure
+
+_REFUSALS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
+    (
+        re.compile(r"exceed(s|ed)? (the )?(context limit|context window)|prompt is too long", re.I),
+        ContextLengthExceeded,
+    ),
+    (re.compile(r"blocked by content filtering|usage policy", re.I), ContentPolicyViolation),
+)
+_ACCOUNT = re.compile(r"credit balance is too low|usage limits|organization has been disabled", re.I)
+
+
+def from_reply(status: int, headers: Headers, body: Json | str) -> UpstreamError:
+    """The error that a reply, or an event of a stream (status 200), stands for."""
+    error = failure.from_reply("anthropic", status, headers, body)
+    if error.native_code == "timeout_error":
+        return _as(ProviderTimeout, error)
+    if type(error) is not ProviderBadRequest:
+        return error
+    if _ACCOUNT.search(error.message):  # the gateway's account, which is not the caller's to mend
+        error.message = f"anthropic refused the gateway's credentials or account (HTTP {error.upstream_status})."
+        return _as(ProviderAuth, error)
+    kind = next((kind for words, kind in _REFUSALS if words.search(error.message)), None)
+    return error if kind is None else _as(kind, error)
+
+
+def _as(kind: type[UpstreamError], error: UpstreamError) -> UpstreamError:
+    return kind(
+        error.message,
+        retry_after_seconds=error.retry_after_seconds,
+        upstream_status=error.upstream_status,
+        native_code=error.native_code,
+    )

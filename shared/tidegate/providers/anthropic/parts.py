@@ -1,0 +1,137 @@
+"""Parts of a message as Anthropic's content blocks.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/vision, …/pdf-support, …/files, …/prompt-caching.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.domain.call import Call
+from tidegate.errors import InvalidRequest
+from tidegate.providers.anthropic import media
+from tidegate.providers.anthropic.draft import Draft
+
+FILES = "files-api-2025-04-14"
+_IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+
+
+def blocks(draft: Draft, content: Json, path: str) -> list[JsonObject]:
+    """The content as blocks, without texts that are blank: Anthropic refuses those."""
+    match content:
+        case str(text):
+            return [{"type": "text", "text": text}] if text.strip() else []
+        case list(parts):
+            found = (_block(draft, part, f"{path}.content[{i}]") for i, part in enumerate(parts))
+            return [block for block in found if block is not None]
+        case _:
+            return []
+
+
+def with_cache(blocks: list[JsonObject], holder: JsonObject) -> list[JsonObject]:
+    """The blocks, the last one with the `cache_control` that stands on their message."""
+    marker = holder.get("cache_control")
+    if not blocks or not isinstance(marker, dict):
+        return blocks
+    return [*blocks[:-1], {**blocks[-1], "cache_control": marker}]
+
+
+def plain_urls(call: Call) -> Mapping[str, str]:
+    """The `http:` URLs of images, by their paths: Anthropic fetches only `https:`."""
+    return {path: url for path, url in _image_urls(call.request.body.get("messages")) if url.startswith("http:")}
+
+
+def _image_urls(messages: Json) -> Iterator[tuple[str, str]]:
+    for i, message in enumerate(messages if isinstance(messages, list) else []):
+        match message:
+            case {"content": list(parts)}:
+                for j, part in enumerate(parts):
+                    match part:
+                        case {"type": "image_url", "image_url": {"url": str(url)}}:
+                            yield f"messages[{i}].content[{j}]", url
+                        case _:
+                            pass
+            case _:
+                pass
+
+
+def _block(draft: Draft, part: Json, path: str) -> JsonObject | None:
+    match part:
+        case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
+            block = _text(text)
+        case {"type": "image_url", "image_url": {"url": str(url)} as image}:
+            if image.get("detail") not in (None, "auto"):
+                draft.ignored.append(f"{path}.image_url.detail")
+            block = _media(draft, url, path)
+        case {"type": "file", "file": dict(file)}:
+            block = _file(draft, file, path)
+        case {"type": "document", "source": dict(source)}:
+            _note_file(draft, source)
+            return {name: value for name, value in part.items() if value is not None}
+        case {"type": str(kind)}:
+            raise InvalidRequest(f"{draft.model} takes no content parts of type {kind!r}.", param=path)
+        case _:
+            raise InvalidRequest("A content part must be an object with a type.", param=path)
+    marker = part.get("cache_control")
+    if block is not None and isinstance(marker, dict):
+        block["cache_control"] = marker
+    return block
+
+
+def _text(text: str) -> JsonObject | None:
+    return {"type": "text", "text": text} if text.strip() else None
+
+
+def _media(draft: Draft, url: str, path: str, declared: str = "") -> JsonObject:
+    """An image or a document, from wherever the URL says that it is."""
+    fetched = draft.call.media.get(url)
+    if fetched is not None:
+        content = media.encode(fetched.data)
+        return _data(draft, media.Data(media.sniff(content) or fetched.content_type, content), path)
+    if url.startswith(("https:", "http:")):
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    data = media.read(url, declared)
+    if data is None:
+        raise InvalidRequest("The data URI has no comma before its data.", param=path)
+    return _data(draft, data, path)
+
+
+def _data(draft: Draft, data: media.Data, path: str) -> JsonObject:
+    if data.media_type in media.IMAGES:
+        return {"type": "image", "source": {"type": "base64", "media_type": data.media_type, "data": data.base64}}
+    if data.media_type == media.PDF:
+        return {"type": "document", "source": {"type": "base64", "media_type": media.PDF, "data": data.base64}}
+    if data.media_type.startswith("text/") or data.media_type in ("application/json", "application/xml"):
+        try:
+            text = data.text()
+        except ValueError:
+            raise InvalidRequest("The file is not UTF-8 text in base64.", param=path) from None
+        return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": text}}
+    kind = data.media_type or "an unknown type"
+    raise InvalidRequest(
+        f"{draft.model} takes JPEG, PNG, GIF and WebP images, PDF and text documents, not {kind}.", param=path
+    )
+
+
+def _file(draft: Draft, file: JsonObject, path: str) -> JsonObject:
+    filename = file.get("filename")
+    title = filename if isinstance(filename, str) else ""
+    match file:
+        case {"file_id": str(url)} | {"file_data": str(url)} if url.startswith(("https:", "http:")):
+            block: JsonObject = {"type": "document", "source": {"type": "url", "url": url}}
+        case {"file_data": str(data)} if data:
+            declared = media.PDF if title.lower().endswith(".pdf") else ""
+            block = _media(draft, data, path, declared or ("text/plain" if title.lower().endswith(".txt") else ""))
+        case {"file_id": str(file_id)} if file_id:
+            kind = "image" if title.lower().endswith(_IMAGE_ENDINGS) else "document"
+            block = {"type": kind, "source": {"type": "file", "file_id": file_id}}
+            draft.betas.append(FILES)
+        case _:
+            raise InvalidRequest("A file needs `file_data` or `file_id`.", param=f"{path}.file")
+    if title and block["type"] == "document":
+        block["title"] = title
+    return block
+
+
+def _note_file(draft: Draft, source: JsonObject) -> None:
+    if source.get("type") == "file":
+        draft.betas.append(FILES)

@@ -1,0 +1,61 @@
+"""Anthropic's Messages API as a provider.
+
+Source: https://platform.claude.com/docs/en/api/messages, version 2023-06-01. The version of 2026-10-21 takes neither
+temperature nor top_p, which older models still honour.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json, encode
+from tidegate.domain.call import Call
+from tidegate.domain.model import Deployment
+from tidegate.errors import UpstreamError
+from tidegate.providers.anthropic import completion, failure, parts, request, stream
+from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
+
+VERSION = "2023-06-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Anthropic:
+    @property
+    def name(self) -> str:
+        return "anthropic"
+
+    @property
+    def framing(self) -> Framing:
+        return "sse"
+
+    @property
+    def signs_reasoning(self) -> bool:
+        return True
+
+    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+        return parts.plain_urls(call)
+
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        draft = request.build(call, deployment.model)
+        headers = {"content-type": "application/json", "anthropic-version": VERSION}
+        if draft.betas:
+            headers["anthropic-beta"] = ",".join(dict.fromkeys(draft.betas))
+        return UpstreamRequest(
+            url=f"{deployment.base_url.rstrip('/')}/v1/messages",
+            body=encode(draft.body),
+            headers=headers,
+            auth=KeyAuth("x-api-key", ""),
+            ignored=tuple(dict.fromkeys(draft.ignored)),
+        )
+
+    def parse_completion(self, body: Json) -> Completion:
+        return completion.parse(body)
+
+    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+        return stream.parse(events)
+
+    def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
+        return failure.from_reply(status, headers, body)
+
+
+PROVIDER = Anthropic()

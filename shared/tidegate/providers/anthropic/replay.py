@@ -1,0 +1,82 @@
+"""Thinking that a client sends back, as the blocks that Anthropic signed: first in their turn, and unmodified.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks;
+`reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens; `thinking_blocks` are LiteLLM's.
+"""
+
+from collections.abc import Mapping
+
+from tidegate.chat.json import Json, JsonObject
+
+FORMAT = "anthropic-claude-v1"
+
+
+def blocks(message: JsonObject, signatures: Mapping[str, Json]) -> list[JsonObject]:
+    """The thinking of an assistant's message; `signatures` are kept for clients that dropped theirs."""
+    return (
+        _from_details(message.get("reasoning_details"))
+        or _from_blocks(message.get("thinking_blocks"))
+        or _from_extras(message)
+        or _from_memory(message.get("tool_calls"), signatures)
+    )
+
+
+def _from_details(details: Json) -> list[JsonObject]:
+    """Also from the pieces of a stream, which clients collect one by one: a signature ends its block."""
+    found: list[JsonObject] = []
+    ours = (one for one in details if isinstance(one, dict)) if isinstance(details, list) else ()
+    texts: list[str] = []
+    place: Json = None
+    for detail in ours:
+        if detail.get("format", FORMAT) not in (FORMAT, None):
+            continue
+        match detail:
+            case {"type": "reasoning.encrypted", "data": str(data)} if data:
+                found.append({"type": "redacted_thinking", "data": data})
+            case {"type": "reasoning.text"}:
+                if detail.get("index") != place:
+                    texts, place = [], detail.get("index")
+                text, signature = detail.get("text"), detail.get("signature")
+                texts.append(text if isinstance(text, str) else "")
+                if isinstance(signature, str) and signature:
+                    found.append({"type": "thinking", "thinking": "".join(texts), "signature": signature})
+                    texts = []
+            case _:
+                pass
+    return found
+
+
+def _from_blocks(given: Json) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    for block in given if isinstance(given, list) else ():
+        match block:
+            case {"type": "thinking", "thinking": str(text), "signature": str(signature)} if signature:
+                found.append({"type": "thinking", "thinking": text, "signature": signature})
+            case {"type": "redacted_thinking", "data": str(data)} if data:
+                found.append({"type": "redacted_thinking", "data": data})
+            case _:
+                pass
+    return found
+
+
+def _from_extras(message: JsonObject) -> list[JsonObject]:
+    """LiteLLM's and any-llm's other places for the same blocks."""
+    for name in ("provider_specific_fields", "extra_content"):
+        match message.get(name):
+            case {"thinking_blocks": given} | {"anthropic": {"thinking_blocks": given}}:
+                return _from_blocks(given)
+            case _:
+                pass
+    return []
+
+
+def _from_memory(calls: Json, signatures: Mapping[str, Json]) -> list[JsonObject]:
+    for call in calls if isinstance(calls, list) else ():
+        match call:
+            case {"id": str(call_id)} if call_id in signatures:
+                found = _from_details(signatures[call_id])
+                if found:
+                    return found
+            case _:
+                pass
+    return []

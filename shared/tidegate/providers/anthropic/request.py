@@ -1,0 +1,119 @@
+"""A chat request in Anthropic's words.
+
+Source: https://platform.claude.com/docs/en/api/messages/create (2026-11), in its version 2023-06-01.
+"""
+
+import re
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.domain.call import Call
+from tidegate.providers.anthropic import abilities, messages, sampling, structure, thinking, tools
+from tidegate.providers.anthropic.draft import Draft
+
+_OWN = frozenset(
+    {"cache_control", "container", "context_management", "diagnostics", "fallbacks", "inference_geo", "mcp_servers"}
+    | {"speed", "user_profile_id"}
+)
+"""Anthropic's own fields, which go through as they are."""
+
+_BETAS = {
+    "context_management": "context-management-2025-06-27",
+    "mcp_servers": "mcp-client-2025-11-20",
+    "user_profile_id": "user-profiles-2026-03-24",
+}
+_SILENT = frozenset({"model", "stream", "stream_options"})
+"""Fields that are honoured elsewhere."""
+
+_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+_PRIVATE = re.compile(r"\S+@\S+|\+?[\d\s().-]{7,}")
+_MAX_USER = 256
+
+
+def build(call: Call, model: str) -> Draft:
+    """The request for that model. Raises `InvalidRequest` for what cannot be said."""
+    left: JsonObject = {
+        name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS
+    }
+    draft = Draft(call, model, abilities.of(model), {"model": model}, left)
+    _write_limit(draft)
+    tools.reserve(draft)
+    messages.write(draft)
+    structure.write(draft)
+    thinking.write(draft)
+    tools.write(draft)
+    sampling.write(draft)
+    _write_user(draft)
+    _write_tier(draft)
+    _write_betas(draft)
+    _write_rest(draft)
+    if draft.system:
+        draft.body["system"] = draft.system
+    if call.request.stream:
+        draft.body["stream"] = True
+    return draft
+
+
+def _write_limit(draft: Draft) -> None:
+    """Anthropic requires a limit; the caller's own wins over the model's."""
+    draft.take("max_completion_tokens")
+    draft.take("max_tokens")
+    draft.body["max_tokens"] = draft.call.request.output_limit or draft.abilities.output_limit
+
+
+def _write_user(draft: Draft) -> None:
+    """An opaque id of the end user; nothing by which Anthropic could reach a person."""
+    metadata = draft.take("metadata")
+    named: dict[str, Json] = {"metadata.user_id": None}
+    if isinstance(metadata, dict):
+        named["metadata.user_id"] = metadata.get("user_id")
+        draft.ignored.extend(f"metadata.{name}" for name in metadata if name != "user_id")
+    named |= {name: draft.take(name) for name in ("user", "safety_identifier")}
+    for path, user in named.items():
+        if not isinstance(user, str) or not user:
+            continue
+        if _PRIVATE.fullmatch(user) or len(user) > _MAX_USER or "metadata" in draft.body:
+            draft.ignored.append(path)
+        else:
+            draft.body["metadata"] = {"user_id": user}
+
+
+def _write_tier(draft: Draft) -> None:
+    tier = draft.take("service_tier")
+    if isinstance(tier, str) and tier in _TIERS:
+        draft.body["service_tier"] = _TIERS[tier]
+    else:
+        draft.leave_out("service_tier", tier)
+
+
+def _write_betas(draft: Draft) -> None:
+    for name in ("betas", "anthropic_beta"):
+        match draft.take(name):
+            case str(listed):
+                draft.betas.extend(beta for one in listed.split(",") if (beta := one.strip()))
+            case list(listed):
+                draft.betas.extend(beta for beta in listed if isinstance(beta, str))
+            case _:
+                pass
+    match draft.left.get("context_management"):
+        case {"edits": list(edits)} if any(isinstance(e, dict) and e.get("type") == "compact_20260112" for e in edits):
+            draft.betas.append("compact-2026-01-12")
+        case _:
+            pass
+    match draft.left.get("container"):
+        case {"skills": _}:
+            draft.betas += ["code-execution-2025-08-25", "skills-2025-10-02"]
+        case _:
+            pass
+    if draft.left.get("speed") == "fast":
+        draft.betas.append("fast-mode-2026-02-01")
+
+
+def _write_rest(draft: Draft) -> None:
+    for name, value in draft.left.items():
+        if name in _OWN:
+            draft.body[name] = value
+            if name in _BETAS:
+                draft.betas.append(_BETAS[name])
+        elif name not in _SILENT:
+            draft.leave_out(name, value)

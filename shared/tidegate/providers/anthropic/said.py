@@ -1,0 +1,71 @@
+"""Pieces that a whole reply and a streamed one have in common: thinking, citations, tool calls.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/citations, …/extended-thinking;
+`reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens
+"""
+
+from collections.abc import Iterable
+
+from tidegate.chat.json import Json, JsonObject, encode
+from tidegate.providers.anthropic.replay import FORMAT
+
+
+def thought(index: int, text: str, signature: str | None = None) -> JsonObject:
+    """A detail of thinking that can be read; with its signature it can be sent back."""
+    detail: JsonObject = {"type": "reasoning.text", "text": text, "format": FORMAT, "index": index}
+    if signature:
+        detail["signature"] = signature
+    return detail
+
+
+def hidden(index: int, data: str) -> JsonObject:
+    """A detail of thinking that only Anthropic can read."""
+    return {"type": "reasoning.encrypted", "data": data, "format": FORMAT, "index": index}
+
+
+def cited(citations: Iterable[Json], start: int, end: int) -> JsonObject:
+    """The sources of the text between two places, as fields of a message: those with a URL as OpenAI's annotations.
+
+    Places in documents, which OpenAI has no name for, are `citations` as Anthropic tells them.
+    """
+    links: list[Json] = []
+    places: list[Json] = []
+    for citation in citations:
+        match citation:
+            case {"url": str(url)} | {"type": "search_result_location", "source": str(url)}:
+                links.append(_link(url, citation, start, end))
+            case _:
+                places.append(citation)
+    found: JsonObject = {}
+    if links:
+        found["annotations"] = links
+    if places:
+        found["citations"] = places
+    return found
+
+
+def _link(url: str, citation: JsonObject, start: int, end: int) -> JsonObject:
+    title = citation.get("title")
+    link: JsonObject = {
+        "url": url,
+        "title": title if isinstance(title, str) else "",
+        "start_index": start,
+        "end_index": end,
+    }
+    if isinstance(citation.get("cited_text"), str):
+        link["content"] = citation["cited_text"]
+    return {"type": "url_citation", "url_citation": link}
+
+
+def arguments(given: Json) -> str:
+    """The input of a tool as the text that OpenAI's dialect wants."""
+    return encode(given).decode() if isinstance(given, dict) and given else "{}"
+
+
+def refusal(stop_details: Json) -> str | None:
+    """Why the model refused, where Anthropic says it."""
+    match stop_details:
+        case {"explanation": str(explanation)} if explanation:
+            return explanation
+        case _:
+            return None

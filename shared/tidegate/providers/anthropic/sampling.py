@@ -1,0 +1,66 @@
+"""Temperature, top_p, top_k and stop sequences: what a model takes differs by its generation, and by whether it thinks.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility,
+https://platform.claude.com/docs/en/models/opus-5-5/migration-guide, …/models/haiku-4-5/migration-guide.
+"""
+
+from tidegate.chat.json import Json
+from tidegate.providers.anthropic.draft import Draft
+
+_LEAST_TOP_P = 0.95  # beside thinking
+
+
+def write(draft: Draft) -> None:
+    temperature, top_p, top_k = (draft.take(name) for name in ("temperature", "top_p", "top_k"))
+    samplers = draft.abilities.samplers
+    if samplers == "none":
+        for name, value in (("temperature", temperature), ("top_p", top_p), ("top_k", top_k)):
+            draft.leave_out(name, value)
+    else:
+        temperature = _temperature(draft, temperature)
+        if samplers == "one" and temperature not in (None, 1):
+            draft.leave_out("top_p", top_p)
+        elif top_p is not None:
+            temperature = _write_top_p(draft, top_p, temperature)
+        if temperature is not None:
+            draft.body["temperature"] = temperature
+        if top_k is not None and draft.thinking is None:
+            draft.body["top_k"] = top_k
+        else:
+            draft.leave_out("top_k", top_k)
+    _write_stop(draft)
+
+
+def _temperature(draft: Draft, given: Json) -> Json:
+    """The temperature if it can be sent. Anthropic's ends at 1, OpenAI's at 2: a higher one is reported."""
+    if not isinstance(given, int | float):
+        return None
+    if given > 1 or (draft.thinking is not None and given != 1):
+        draft.ignored.append("temperature")
+        return None
+    return given
+
+
+def _write_top_p(draft: Draft, top_p: Json, temperature: Json) -> Json:
+    """Write top_p where the model takes it; gives the temperature that may still go beside it."""
+    alone = draft.abilities.samplers == "one"
+    if draft.thinking is not None and isinstance(top_p, int | float) and top_p < _LEAST_TOP_P:
+        draft.ignored.append("top_p")
+    elif not (alone and top_p == 1):
+        draft.body["top_p"] = top_p
+        return None if alone else temperature  # a temperature of 1 says nothing
+    return temperature
+
+
+def _write_stop(draft: Draft) -> None:
+    """Anthropic refuses sequences of nothing but white space."""
+    found: list[Json] = []
+    for name in ("stop", "stop_sequences"):
+        given = draft.take(name)
+        for i, sequence in enumerate(given if isinstance(given, list) else [given]):
+            if isinstance(sequence, str) and sequence.strip():
+                found.append(sequence)
+            elif sequence is not None:
+                draft.ignored.append(f"{name}[{i}]" if isinstance(given, list) else name)
+    if found:
+        draft.body["stop_sequences"] = found

@@ -1,0 +1,107 @@
+"""The caller's wish for reasoning as a budget of tokens, or as adaptive thinking with an effort.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/thinking, …/extended-thinking, …/effort (2026-11).
+"""
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.chat.reasoning import Reasoning
+from tidegate.errors import InvalidRequest
+from tidegate.providers.anthropic.draft import Draft
+
+_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
+"""Tokens that stand for an effort, the same as for the other providers that take only a budget."""
+
+_STRENGTH = ("minimal", "low", "medium", "high", "xhigh", "max")
+_LEAST = 1024
+_SHARE = 0.8  # of the output's limit, at most: an answer must follow
+
+_PLACES = (("reasoning_effort", None), ("reasoning", "effort"), ("thinking", "effort"))
+_BUDGET_PLACES = (("reasoning", "max_tokens"), ("thinking", "budget_tokens"))
+
+
+def write(draft: Draft) -> None:
+    """Raises `InvalidRequest` for a budget that leaves no room for an answer."""
+    sent: JsonObject = {
+        name: value for name in ("reasoning_effort", "reasoning", "thinking") if (value := draft.take(name)) is not None
+    }
+    wish = draft.call.request.reasoning
+    if wish is None:
+        return
+    kind = draft.abilities.thinking
+    if not wish.enabled:
+        _switch_off(draft, sent)
+        return
+    by_budget = kind == "budget" or (kind == "either" and wish.max_tokens is not None)
+    if kind == "none" or (by_budget and draft.response_tool is not None):
+        draft.ignored.extend(sent)  # a budget forbids to force the tool that stands for the answer
+    elif by_budget:
+        _ask_budget(draft, wish, sent)
+    else:
+        _ask_effort(draft, wish, sent)
+
+
+def _switch_off(draft: Draft, sent: JsonObject) -> None:
+    match draft.abilities.off:
+        case "omit":
+            pass
+        case "never":
+            draft.ignored.extend(sent)
+            draft.configure_output(effort="low")  # as little as there is
+        case kind:
+            draft.body["thinking"] = {"type": kind}
+
+
+def _ask_budget(draft: Draft, wish: Reasoning, sent: JsonObject) -> None:
+    limit = draft.body["max_tokens"]
+    limit = limit if isinstance(limit, int) else 0
+    budget = wish.max_tokens
+    if budget is None:
+        budget = min(_BUDGETS[wish.effort or "medium"], max(_LEAST, int(limit * _SHARE)))
+        if limit <= _LEAST:
+            draft.ignored.extend(sent)
+            return
+    elif max(budget, _LEAST) >= limit:
+        path = next(iter(_paths(sent, _BUDGET_PLACES)), "reasoning")
+        raise InvalidRequest(
+            f"A reasoning budget of {max(budget, _LEAST)} tokens must be less than the output's limit of {limit}.",
+            param=path,
+        )
+    elif budget < _LEAST:
+        draft.ignored.extend(_paths(sent, _BUDGET_PLACES))
+        budget = _LEAST
+    draft.thinking = "budget"
+    draft.body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _ask_effort(draft: Draft, wish: Reasoning, sent: JsonObject) -> None:
+    draft.thinking = "adaptive"
+    # Left to itself, the newest models send thinking back blank.
+    draft.body["thinking"] = {"type": "adaptive", "display": "omitted" if wish.exclude else "summarized"}
+    wanted = wish.effort
+    if wish.max_tokens is not None:
+        draft.ignored.extend(_paths(sent, _BUDGET_PLACES))
+        wanted = wanted or next((effort for effort, tokens in _BUDGETS.items() if wish.max_tokens <= tokens), "max")
+    if wanted is None:
+        return
+    nearest = _nearest(wanted, draft.abilities.efforts)
+    if wish.effort is not None and nearest != wanted:
+        draft.ignored.extend(_paths(sent, _PLACES))
+    draft.configure_output(effort=nearest)
+
+
+def _nearest(wanted: str, known: tuple[str, ...]) -> str:
+    """The model's word for an effort, or the nearest one, of two as near the stronger."""
+    place = _STRENGTH.index(wanted)
+    return min(known, key=lambda effort: (abs(_STRENGTH.index(effort) - place), -_STRENGTH.index(effort)))
+
+
+def _paths(sent: JsonObject, places: tuple[tuple[str, str | None], ...]) -> list[str]:
+    """Where the caller wrote what cannot be said exactly."""
+    found: list[str] = []
+    for name, inner in places:
+        value: Json = sent.get(name)
+        if inner is None and value is not None:
+            found.append(name)
+        elif isinstance(value, dict) and inner is not None and value.get(inner) is not None:
+            found.append(f"{name}.{inner}")
+    return found
