@@ -63,6 +63,7 @@ _NATIVE = {
         _BEDROCK,
         Known("cohere", "https://api.cohere.com", "COHERE_BASE_URL", "COHERE_API_KEY"),
         Known("gemini", "https://generativelanguage.googleapis.com", "GEMINI_BASE_URL", "GEMINI_API_KEY"),
+        Known("vertex", None, "VERTEX_BASE_URL", "VERTEX_API_KEY"),
     )
 }
 """Dialects of their own: `tidegate.providers.<name>` has `PROVIDER`."""
@@ -72,6 +73,8 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "azure_openai": "azure",
         "aws": "bedrock",
         "google": "gemini",
+        "vertex_ai": "vertex",
+        "google-vertex": "vertex",
         "x-ai": "xai",
         "grok": "xai",
         "mistralai": "mistral",

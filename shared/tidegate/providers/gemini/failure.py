@@ -1,0 +1,104 @@
+"""Google's failures: a `google.rpc.Status`, in a list where a stream was asked for without `alt=sse`.
+
+Sources: https://cloud.google.com/apis/design/errors, https://ai.google.dev/gemini-api/docs/troubleshooting, and
+recorded bodies: a key that is not valid is a 400, and the delay stands in `details`.
+"""
+
+from dataclasses import dataclass
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.errors import ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
+from tidegate.providers.base import Headers
+from tidegate.providers.dialect import failure
+from tidegate.providers.dialect.delays import span
+
+_STATUSES = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 502,
+    "UNKNOWN": 500,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+_AUTH = frozenset(
+    {"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED", "API_KEY_HTTP_REFERRER_BLOCKED"}
+    | {"API_KEY_IP_ADDRESS_BLOCKED", "ACCESS_TOKEN_EXPIRED", "ACCESS_TOKEN_TYPE_UNSUPPORTED", "CREDENTIALS_MISSING"}
+    | {"SERVICE_DISABLED", "BILLING_DISABLED", "CONSUMER_INVALID", "IAM_PERMISSION_DENIED"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Details:
+    status: str | None = None
+    code: int | None = None
+    reasons: frozenset[str] = frozenset()
+    field: str | None = None
+    delay_seconds: float | None = None
+
+
+def from_reply(provider: str, status: int, headers: Headers, body: Json | str) -> UpstreamError:
+    """The error that a reply outside 2xx stands for, or one inside a 200."""
+    details = _details(body)
+    if 200 <= status < 300:
+        status = details.code or _STATUSES.get(details.status or "", 502)
+    if status == 499:  # cancelled, by them
+        status = 502
+    error = failure.from_reply(provider, status, headers, body)
+    if details.reasons & _AUTH and not isinstance(error, ProviderAuth):
+        error = ProviderAuth(f"{provider} refused the gateway's credentials or account (HTTP {status}).")
+        error.upstream_status = status
+    if type(error) is ProviderBadRequest and details.status in ("INTERNAL", "UNKNOWN"):
+        error = ProviderFailed(error.message, upstream_status=status)
+    error.native_code = details.status or error.native_code
+    if details.delay_seconds is not None:
+        error.retry_after_seconds = details.delay_seconds
+    if isinstance(error, ProviderBadRequest) and details.field:
+        error.param = details.field
+    return error
+
+
+def is_error(body: Json) -> bool:
+    match body:
+        case {"error": dict() | str()} | [{"error": dict() | str()}, *_]:
+            return True
+        case _:
+            return False
+
+
+def _details(body: Json | str) -> _Details:
+    match body:
+        case [{"error": dict(error)}, *_] | {"error": dict(error)}:
+            pass
+        case _:
+            return _Details()
+    status, code, listed = error.get("status"), error.get("code"), error.get("details")
+    details = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return _Details(
+        status=status if isinstance(status, str) else None,
+        code=code if isinstance(code, int) and 300 <= code < 600 else None,
+        reasons=frozenset(reason for one in details if isinstance(reason := one.get("reason"), str)),
+        field=next(filter(None, map(_field, details)), None),
+        delay_seconds=next((wait for one in details if (wait := _delay(one)) is not None), None),
+    )
+
+
+def _field(detail: JsonObject) -> str | None:
+    match detail:
+        case {"fieldViolations": [{"field": str(field)}, *_]}:
+            return field
+        case _:
+            return None
+
+
+def _delay(detail: JsonObject) -> float | None:
+    match detail:
+        case {"retryDelay": str(text)}:
+            return span(text)
+        case _:
+            return None

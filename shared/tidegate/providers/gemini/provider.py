@@ -1,0 +1,74 @@
+"""Gemini behind Google's generateContent: on AI Studio with a key, on Vertex AI with a token.
+
+Sources: https://ai.google.dev/api/generate-content,
+https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/generateContent.
+Both as of 2026-11.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json, encode
+from tidegate.domain.call import Call
+from tidegate.domain.model import Deployment
+from tidegate.errors import UpstreamError
+from tidegate.providers.base import Auth, Event, Framing, Headers, KeyAuth, UpstreamRequest
+from tidegate.providers.gemini import completion, failure, media, request, stream
+from tidegate.providers.gemini.model import Host
+
+_FOLDERS: dict[Host, tuple[str, ...]] = {
+    "gemini": ("models/", "tunedModels/"),
+    "vertex": ("publishers/", "endpoints/"),
+}
+_DEFAULT_FOLDER: dict[Host, str] = {"gemini": "models/", "vertex": "publishers/google/models/"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gemini:
+    """The dialect at one host. AI Studio's base URL has no path, Vertex's ends with the location: `vertex.base_url`."""
+
+    host: Host
+    auth: Auth
+    version: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.host
+
+    @property
+    def framing(self) -> Framing:
+        return "sse"
+
+    @property
+    def signs_reasoning(self) -> bool:
+        return True
+
+    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+        return dict(media.urls(call.request.fields.messages))
+
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        body, ignored = request.build(call, self.host, deployment.model)
+        # Without alt=sse a stream is one JSON array; the key never stands in the URL, where logs would keep it.
+        method = "streamGenerateContent?alt=sse" if call.request.stream else "generateContent"
+        url = f"{deployment.base_url.rstrip('/')}{self.version}/{self._path(deployment.model)}:{method}"
+        return UpstreamRequest(url=url, body=encode(body), auth=self.auth, ignored=ignored)
+
+    def parse_completion(self, body: Json) -> Completion:
+        return completion.parse(self.name, body)
+
+    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+        return stream.parse(self.name, events)
+
+    def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
+        return failure.from_reply(self.name, status, headers, body)
+
+    def _path(self, model: str) -> str:
+        """The model's path, whose own slashes only count behind a known folder."""
+        if model.startswith(_FOLDERS[self.host]) and ".." not in model:
+            return quote(model, safe="/@-._~")
+        return _DEFAULT_FOLDER[self.host] + quote(model, safe="@-._~")
+
+
+PROVIDER = Gemini("gemini", KeyAuth("x-goog-api-key", ""), "/v1beta")

@@ -1,0 +1,70 @@
+"""A request in Gemini's dialect, out of a chat request.
+
+Source: https://ai.google.dev/api/generate-content,
+https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/generateContent.
+Both as of 2026-11.
+"""
+
+import re
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.domain.call import Call
+from tidegate.providers.gemini import config, contents, model, thinking, tools
+from tidegate.providers.gemini.draft import Draft
+from tidegate.providers.gemini.model import Host
+
+_OURS = frozenset({"model", "stream", "stream_options", *GATEWAY_FIELDS})
+_NATIVE = ("safetySettings", "cachedContent")
+_VERTEX = ("modelArmorConfig",)
+_LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_LABELLED = re.compile(r"[a-z0-9_-]{0,63}")
+
+
+def build(call: Call, host: Host, name: str) -> tuple[JsonObject, tuple[str, ...]]:
+    """The body to send, and the paths of what it leaves out. Raises `InvalidRequest` for what cannot be said."""
+    left: JsonObject = {
+        field: value for field, value in call.request.body.items() if value is not None and field not in _OURS
+    }
+    draft = Draft(call, host, model.read(name), left)
+    contents.write(draft)
+    tools.write(draft)
+    config.write(draft)
+    thinking.write(draft)
+    _write_native(draft)
+    if host == "vertex":
+        _write_labels(draft)
+    if draft.config:
+        draft.body["generationConfig"] = draft.config
+    for field, value in draft.left.items():
+        draft.leave_out(field, value)
+    return draft.body, tuple(dict.fromkeys(draft.ignored))
+
+
+def _write_native(draft: Draft) -> None:
+    for name in _NATIVE + (_VERTEX if draft.host == "vertex" else ()):
+        for spelt in (name, config.snake(name)):
+            value = draft.take(spelt)
+            if value is not None:
+                draft.body[name] = value
+
+
+def _write_labels(draft: Draft) -> None:
+    """Vertex bills by labels: what of `metadata` and `user` may be one, becomes one."""
+    labels: dict[str, Json] = {}
+    given = draft.take("labels")
+    metadata = draft.take("metadata")
+    for name, value in metadata.items() if isinstance(metadata, dict) else ():
+        if isinstance(value, str) and _LABEL.fullmatch(name) and _LABELLED.fullmatch(value):
+            labels[name] = value
+        else:
+            draft.ignored.append(f"metadata.{name}")
+    user = draft.take("user")
+    if isinstance(user, str) and _LABELLED.fullmatch(user):
+        labels["user"] = user
+    elif user is not None:
+        draft.ignored.append("user")
+    if isinstance(given, dict):
+        labels.update(given)
+    if labels:
+        draft.body["labels"] = labels

@@ -1,0 +1,140 @@
+"""Functions, the choice among them, and Google's own tools.
+
+Sources: https://ai.google.dev/gemini-api/docs/function-calling, …/docs/google-search, …/docs/tool-combination
+(2026-11): search and functions in one request since Gemini 3, on AI Studio with `includeServerSideToolInvocations`.
+"""
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.chat.request import FunctionDefinition
+from tidegate.errors import InvalidRequest
+from tidegate.providers.gemini import names, schema
+from tidegate.providers.gemini.draft import Draft
+
+_SEARCH = frozenset({"web_search", "web_search_preview"})
+_OWN = {
+    "google_search": "googleSearch",
+    "google_search_retrieval": "googleSearchRetrieval",
+    "google_maps": "googleMaps",
+    "url_context": "urlContext",
+    "code_execution": "codeExecution",
+    "code_interpreter": "codeExecution",
+    "file_search": "fileSearch",
+    "computer_use": "computerUse",
+    "enterprise_web_search": "enterpriseWebSearch",
+    "retrieval": "retrieval",
+}
+_GOOGLES = {**_OWN, **{native: native for native in _OWN.values()}}
+
+
+def write(draft: Draft) -> None:
+    listed, options = draft.take("tools"), draft.take("web_search_options")
+    for name in ("functions", "function_call"):
+        draft.leave_out(name, draft.take(name))
+    functions: list[Json] = []
+    own: dict[str, JsonObject] = {}
+    if isinstance(options, dict):
+        _search(draft, own, "web_search_options", options)
+    for i, tool in enumerate(draft.call.request.fields.tools or ()):
+        raw = listed[i] if isinstance(listed, list) else None
+        if tool.function is not None and tool.type == "function":
+            functions.append(_declaration(draft, tool.function, f"tools[{i}].function"))
+        elif tool.type in _SEARCH:
+            _search(draft, own, f"tools[{i}]", _options(raw, tool.type))
+        elif tool.type in _GOOGLES:
+            own.setdefault(_GOOGLES[tool.type], _options(raw, tool.type))
+        else:
+            draft.ignored.append(f"tools[{i}]")
+    _check_mix(draft, bool(functions), own)
+    tools: list[Json] = [{name: settings} for name, settings in own.items()]
+    if functions:
+        tools.append({"functionDeclarations": functions})
+    if tools:
+        draft.body["tools"] = tools
+    _write_choice(draft, functions)
+    parallel = draft.take("parallel_tool_calls")
+    if functions:
+        draft.leave_out("parallel_tool_calls", parallel)
+
+
+def _declaration(draft: Draft, function: FunctionDefinition, path: str) -> JsonObject:
+    declared: JsonObject = {"name": names.to_wire(function.name, f"{path}.name")}
+    if function.description:
+        declared["description"] = function.description
+    if function.strict:
+        draft.ignored.append(f"{path}.strict")
+    parameters: JsonObject = function.parameters or {}  # pyright: ignore[reportAssignmentType]  # an object of JSON
+    if draft.model.json_schema:
+        if parameters:
+            declared["parametersJsonSchema"] = parameters
+    elif parameters.get("properties"):
+        declared["parameters"] = schema.convert(parameters, f"{path}.parameters")
+    return declared
+
+
+def _search(draft: Draft, own: dict[str, JsonObject], path: str, options: JsonObject) -> None:
+    """One wish to search, with those of its options that only Google's search has."""
+    kept = {
+        name: options[name] for name in ("timeRangeFilter", "excludeDomains", "blockingConfidence") if name in options
+    }
+    draft.ignored.extend(f"{path}.{name}" for name, value in options.items() if name not in kept and value is not None)
+    own.setdefault("googleSearch", {}).update(kept)
+
+
+def _options(raw: Json, kind: str) -> JsonObject:
+    """The settings of a tool: those under its own name, or else its other fields."""
+    if not isinstance(raw, dict):
+        return {}
+    for name in (kind, _GOOGLES.get(kind, kind)):
+        inner = raw.get(name)
+        if isinstance(inner, dict):
+            return inner
+    return {name: value for name, value in raw.items() if name not in ("type", kind) and value is not None}
+
+
+def _check_mix(draft: Draft, has_functions: bool, own: dict[str, JsonObject]) -> None:
+    if not has_functions or not own:
+        return
+    if not draft.model.since_3:
+        found = next(iter(own))
+        raise InvalidRequest(
+            f"{draft.model.name} cannot use {found} and functions in one request: send one of them, or "
+            "use a model since Gemini 3.",
+            param="web_search_options" if draft.call.request.fields.web_search_options is not None else "tools",
+        )
+    if draft.host == "gemini":
+        draft.set_tool_config(includeServerSideToolInvocations=True)
+
+
+def _write_choice(draft: Draft, functions: list[Json]) -> None:
+    choice = draft.take("tool_choice")
+    if not functions:
+        if choice not in (None, "none", "auto"):
+            draft.ignored.append("tool_choice")
+        return
+    match choice:
+        case None | "auto":
+            return
+        case "none":
+            calling: JsonObject = {"mode": "NONE"}
+        case "required":
+            calling = {"mode": "ANY"}
+        case {"type": "function", "function": {"name": str(name)}}:
+            calling = {"mode": "ANY", "allowedFunctionNames": [names.to_wire(name, "tool_choice.function.name")]}
+        case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}:
+            # VALIDATED: a text, or a call of one of these
+            calling = {"mode": "ANY" if mode == "required" else "VALIDATED", "allowedFunctionNames": _allowed(tools)}
+        case _:
+            draft.ignored.append("tool_choice")
+            return
+    draft.set_tool_config(functionCallingConfig=calling)
+
+
+def _allowed(tools: list[Json]) -> list[Json]:
+    found: list[Json] = []
+    for i, tool in enumerate(tools):
+        match tool:
+            case {"function": {"name": str(name)}} | {"name": str(name)}:
+                found.append(names.to_wire(name, f"tool_choice.allowed_tools.tools[{i}]"))
+            case _:
+                pass
+    return found
