@@ -16,11 +16,11 @@ from tidegate.providers.openai import OpenAI
 from tidegate.providers.row import Row
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "recordings"
-FOREIGN = ("azure", "bedrock", "gemini")
+FOREIGN = ("bedrock", "gemini")
 """Providers with a dialect of their own that were also recorded speaking OpenAI's."""
 
 PROVIDERS = (
-    *("cerebras", "crusoe", "deepseek", "gpustack", "groq", "huggingface", "mistral", "ollama", "openai"),
+    *("azure", "cerebras", "crusoe", "deepseek", "gpustack", "groq", "huggingface", "mistral", "ollama", "openai"),
     *("openrouter", "perplexity", "snowflake", "zai"),
     *FOREIGN,
 )

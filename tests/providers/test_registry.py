@@ -27,7 +27,10 @@ def test_the_list_of_providers_imports_none_of_them() -> None:
 def test_what_a_provider_needs_is_known_before_it_is_loaded() -> None:
     known = {one.name: one for one in Registry().known()}
     assert known["openai"] == Known("openai", "https://api.openai.com/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY")
-    assert known["azure"] == Known("azure", None, "AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY")
+    azure = Known(
+        "azure", None, "AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY", version_setting="AZURE_OPENAI_API_VERSION"
+    )
+    assert known["azure"] == azure
     assert known["vllm"] == Known("vllm", None, "VLLM_BASE_URL", None)
     assert len(known) >= 35
 

@@ -143,8 +143,11 @@ class _Stream:
                 index = 0
             case {"index": int(index), "delta": None}:
                 delta = {}
-            case {"index": int(index), "finish_reason": str()}:
-                delta = {}
+            case {"index": int(index), "finish_reason": str()} | {
+                "index": int(index),
+                "content_filter_results": dict(),
+            }:
+                delta = {}  # the latter: what Azure's filter found while the text was already on its way
             case _:
                 raise ProviderMalformed(f"{self._provider} sent a choice of the wrong shape.")
         voice = self._voices.get(index)

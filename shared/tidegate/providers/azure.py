@@ -1,0 +1,105 @@
+"""Azure OpenAI's chat completions: OpenAI's dialect at an operator's own resource, where deployments have their names.
+
+Sources, read in 2026-11: https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference (deployments, `api-key`),
+…/openai/api-version-lifecycle (versions; the `/openai/v1/` API, which needs none), …/openai/concepts/content-filter and
+…/openai/concepts/content-streaming (what filters add to replies), https://learn.microsoft.com/en-us/rest/api/aifoundry/
+(`/models`), and replies recorded from all three up to 2026-07.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json, encode
+from tidegate.domain.call import Call
+from tidegate.domain.model import Deployment
+from tidegate.errors import UpstreamError
+from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
+from tidegate.providers.dialect import completion, failure, request, stream
+from tidegate.providers.dialect.quirks import Quirks
+from tidegate.providers.openai_models import OPENAI_MODELS
+
+DEFAULT_VERSION = "2024-10-21"
+"""The last dated version that is generally available; what came later is in `/openai/v1/`."""
+
+MODELS_VERSION = "2024-05-01-preview"
+"""The one version of the `/models` API."""
+
+_AUTH = KeyAuth("api-key", "")
+
+# Dated versions before 2024-12-01 refuse the role "developer", and all read "system" as it on reasoning models.
+_QUIRKS = Quirks(
+    unsupported=frozenset({"repetition_penalty", "safety_identifier"}),
+    functions=True,
+    models=OPENAI_MODELS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Azure:
+    """What a model refuses is known by the name of its deployment, as far as the name tells."""
+
+    @property
+    def name(self) -> str:
+        return "azure"
+
+    @property
+    def framing(self) -> Framing:
+        return "sse"
+
+    @property
+    def signs_reasoning(self) -> bool:
+        return False
+
+    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+        return {}
+
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        draft = request.build(call, deployment.model, _QUIRKS)
+        return UpstreamRequest(
+            url=address(deployment),
+            body=encode(draft.body),
+            auth=_AUTH,
+            ignored=tuple(dict.fromkeys(draft.ignored)),
+            legacy_functions=draft.legacy_functions,
+        )
+
+    def parse_completion(self, body: Json) -> Completion:
+        return completion.parse(self.name, _QUIRKS, body)
+
+    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+        return stream.parse(self.name, _QUIRKS, events)
+
+    def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
+        return failure.from_reply(self.name, status, headers, body)
+
+
+def address(deployment: Deployment) -> str:
+    """Where its chat completions are. The base URL is a resource's endpoint, or goes on to one of Azure's three APIs:
+
+    `/openai` or nothing (a deployment for each model), `/openai/v1` and `/models` (the model in the body). A base URL
+    that names a deployment answers for every model. A version in its query wins over the configured one.
+    """
+    parts = urlsplit(deployment.base_url)
+    path, version = _path(parts.path.rstrip("/"), deployment.model)
+    query = dict(parse_qsl(parts.query))
+    wanted = query.pop("api-version", None) or deployment.api_version or version
+    if wanted is not None:
+        query["api-version"] = wanted
+    return urlunsplit((parts.scheme, parts.netloc, f"{path}/chat/completions", urlencode(query), ""))
+
+
+def _path(base: str, model: str) -> tuple[str, str | None]:
+    """The path before `/chat/completions`, and the version where nobody names one."""
+    if base.endswith("/v1"):
+        return base, None
+    if base.endswith("/models"):
+        return base, MODELS_VERSION
+    if "/deployments/" in base:
+        return base, DEFAULT_VERSION
+    root = base if base.endswith("/openai") else f"{base}/openai"
+    return f"{root}/deployments/{quote(model, safe='')}", DEFAULT_VERSION
+
+
+PROVIDER = Azure()
