@@ -13,9 +13,10 @@ _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encodin
 
 @dataclass
 class Held:
-    """`begun` counts the streams that were opened, `closed` those that the caller has closed."""
+    """`begun` counts the calls that arrived, `closed` those that the caller left. `silent`: not even a first word."""
 
     port: int
+    silent: bool = False
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
@@ -44,7 +45,7 @@ def _accept(door: socket.socket, held: Held) -> None:
 
 def _answer(caller: socket.socket, held: Held) -> None:
     with caller:
-        if json.loads(_body(caller)).get("stream"):
+        if json.loads(_body(caller)).get("stream") and not held.silent:
             caller.sendall(_HEAD + _event({"role": "assistant", "content": ""}) + _event({"content": "The tide "}))
         held.begun.release()
         with suppress(OSError):

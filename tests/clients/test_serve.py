@@ -9,10 +9,9 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.clients.held import Held
 from tests.clients.programs import finished, tidegate
 from tests.clients.tap import tapped
-from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, HELD, Server, get, serving
+from tests.clients.world import DEMO_WORKSPACE, Server, get, serving
 
 pytestmark = pytest.mark.slow
 
@@ -94,22 +93,6 @@ def test_a_signal_ends_the_server_quietly(store: tuple[str, ...], ending: signal
     with serving(*store) as (program, port):
         get(f"http://127.0.0.1:{port}/v1/models")
         assert (program.end(ending), program.err) == (code, [])
-
-
-def test_a_call_that_outlives_the_server_is_settled(held: Held) -> None:
-    env = {"VLLM_BASE_URL": f"http://127.0.0.1:{held.port}/v1"}
-    body = json.dumps({"model": HELD, "stream": True, "messages": [{"role": "user", "content": "Hello"}]})
-    with serving(*EMBEDDED, env=env) as (program, port):
-        url = f"http://127.0.0.1:{port}/v1/chat/completions"
-        head = ("-H", f"Authorization: Bearer {DEMO_KEY}", "-H", "Content-Type: application/json")
-        with subprocess.Popen(["curl", "-sN", url, *head, "-d", body], stdout=subprocess.DEVNULL) as curl:
-            assert held.begun.acquire(timeout=30)
-            assert program.end() == 0
-            assert held.closed.acquire(timeout=30)
-            curl.wait(30)
-        settled = [json.loads(line) for line in program.out if '"call.settled"' in line]
-        assert [(one["status"], one["model"]) for one in settled] == [("cancelled", HELD)]
-        assert not [line for line in program.err if "Traceback" in line]
 
 
 def test_a_workspace_and_a_key_of_a_running_server(embedded: tuple[str, str]) -> None:

@@ -1,0 +1,131 @@
+"""Clients that leave in the middle of a call, over real sockets: the provider is left too, the call metered once."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import openai
+import pytest
+from aiodynamo.credentials import Key, StaticCredentials
+from openai import OpenAI
+
+from tests.clients.held import Held, held_provider
+from tests.clients.programs import Program, until
+from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, HELD, serving, user
+from tidegate.aws.dynamo import connect
+from tidegate.aws.store import Store
+from tidegate.aws.tenants import DynamoUsages
+from tidegate.upstream.httpx import HttpxTransport
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Harbour:
+    """A gateway of one test, with an AWS of its own."""
+
+    transport: str
+    program: Program
+    url: str
+    endpoint: str
+    held: Held
+
+    def calls(self) -> list[dict[str, Any]]:
+        """What the table keeps, newest first."""
+        return asyncio.run(_calls(self.endpoint))
+
+    def is_left_early(self) -> bool:
+        """Whether a provider is left that has said nothing: pyreqwest 0.15 keeps a request until its reply begins."""
+        return self.held.closed.acquire(timeout=15) if self.transport == "httpx" else True
+
+    def cancelled(self) -> dict[str, Any]:
+        """The record of the one call there is, once it is written."""
+        until(lambda: bool(self.calls()))
+        (call,) = self.calls()
+        assert call["status"] == "cancelled"
+        (line,) = [line for line in self.program.out if '"call.settled"' in line]
+        assert (json.loads(line)["call_id"], json.loads(line)["status"]) == (call["id"], "cancelled")
+        return call
+
+
+@pytest.fixture(params=["pyreqwest", "httpx"])
+def harbour(request: pytest.FixtureRequest) -> Iterator[Harbour]:
+    with held_provider() as held:
+        env = {"VLLM_BASE_URL": f"http://127.0.0.1:{held.port}/v1", "TIDEGATE_TRANSPORT": request.param}
+        with serving("--embedded-port", "0", env=env) as (program, port):
+            endpoint = program.said("DynamoDB").split()[-1]
+            yield Harbour(request.param, program, f"http://127.0.0.1:{port}/v1", endpoint, held)
+        assert not [line for line in program.err if "Traceback" in line]
+
+
+def test_a_stream_whose_client_is_killed(harbour: Harbour) -> None:
+    with curl(harbour, stream=True) as client:
+        assert client.stdout is not None
+        while "The tide" not in client.stdout.readline():
+            pass
+        client.kill()
+        assert harbour.held.closed.acquire(timeout=15)
+        call = harbour.cancelled()
+    assert (call["stream"], call["estimated"], call["output_tokens"]) == (True, True, 2)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_whose_client_is_killed_before_the_first_word(harbour: Harbour, stream: bool) -> None:
+    harbour.held.silent = True
+    with curl(harbour, stream=stream) as client:
+        assert harbour.held.begun.acquire(timeout=15)
+        client.kill()
+        assert harbour.is_left_early()
+        call = harbour.cancelled()
+    assert (call["stream"], call["output_tokens"], call["cost_usd"]) == (stream, 0, "0")
+
+
+def test_a_stream_that_openai_python_closes(harbour: Harbour) -> None:
+    with OpenAI(base_url=harbour.url, api_key=DEMO_KEY, max_retries=0) as client:
+        with client.chat.completions.create(model=HELD, messages=user("Hello"), stream=True) as stream:
+            next(stream)
+    assert harbour.held.closed.acquire(timeout=15)
+    harbour.cancelled()
+
+
+def test_a_call_that_openai_python_gives_up(harbour: Harbour) -> None:
+    with OpenAI(base_url=harbour.url, api_key=DEMO_KEY, max_retries=0) as client:
+        with pytest.raises(openai.APITimeoutError):
+            client.chat.completions.create(model=HELD, messages=user("Hello"), timeout=0.5)
+    assert harbour.is_left_early()
+    harbour.cancelled()
+
+
+def test_a_stream_that_the_servers_end_cuts(harbour: Harbour) -> None:
+    with curl(harbour, stream=True) as client:
+        assert harbour.held.begun.acquire(timeout=15)
+        assert client.stdout is not None and "data: " in client.stdout.readline()
+        assert harbour.program.end() == 0
+        assert harbour.held.closed.acquire(timeout=15)
+    settled = [json.loads(line) for line in harbour.program.out if '"call.settled"' in line]
+    assert [(one["status"], one["model"]) for one in settled] == [("cancelled", HELD)]
+
+
+@contextmanager
+def curl(harbour: Harbour, *, stream: bool) -> Iterator["subprocess.Popen[str]"]:
+    body = json.dumps({"model": HELD, "stream": stream, "messages": user("Hello")})
+    head = ("-H", f"Authorization: Bearer {DEMO_KEY}", "-H", "Content-Type: application/json")
+    command = ("curl", "-sN", f"{harbour.url}/chat/completions", *head, "-d", body)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        try:
+            yield client
+        finally:
+            client.kill()
+
+
+async def _calls(endpoint: str) -> list[dict[str, Any]]:
+    transport = HttpxTransport()
+    try:
+        client = connect(transport, StaticCredentials(Key("local", "local")), "us-east-1", endpoint)
+        return list(await DynamoUsages(Store(client, "tidegate")).calls(DEMO_WORKSPACE, 10))
+    finally:
+        await transport.close()
