@@ -11,6 +11,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 BIN := .venv/bin
 SAM := .venv-sam/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
+TYPED := $(shell find shared functions infra tests/bench -name '*.py' 2>/dev/null)
 CLIENTS := $(wildcard tests/clients/package-lock.json)
 
 export SAM_CLI_TELEMETRY := 0
@@ -30,15 +31,12 @@ test: setup ## set up, then lint, types, import rules, template and tests
 
 setup: .venv/.dev .venv-sam/.installed .tools/.fetched $(if $(CLIENTS),tests/clients/node_modules/.installed)
 
-lint: .venv/.dev
+lint: .venv/.dev .venv/.typed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 
-template: .venv-sam/.installed
-	$(SAM)/sam validate --lint --region us-east-1
-	$(SAM)/cfn-lint --regions us-east-1 eu-central-1 ap-southeast-2 --template template.yaml
+template: .venv-sam/.checked
 
 pytest: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -78,10 +76,19 @@ clean: ## remove everything that was set up or built
 	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@ .venv/.run
 
+.venv/.typed: $(TYPED) pyproject.toml .venv/.dev
+	$(BIN)/pyright
+	@touch $@
+
 # Apart, because aws-sam-cli pins what it needs.
 .venv-sam/.installed: infra/constraints-sam.txt
 	test -x $(SAM)/python || $(PYTHON) -m venv .venv-sam
 	$(SAM)/python $(PIP_INSTALL) --require-hashes --requirement $<
+	@touch $@
+
+.venv-sam/.checked: template.yaml .venv-sam/.installed
+	$(SAM)/sam validate --lint --region us-east-1
+	$(SAM)/cfn-lint --regions us-east-1 eu-central-1 ap-southeast-2 --template $<
 	@touch $@
 
 .tools/.fetched: tests/emulators/fetch.sh | .venv/.dev
