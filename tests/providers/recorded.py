@@ -33,6 +33,7 @@ class Exchange:
     id: str
     provider: str
     endpoint: str
+    model: str
     status: int
     kind: str
     headers: dict[str, str]
@@ -56,7 +57,7 @@ def _read(path: Path) -> Iterator[Exchange]:
             raw = json.loads(line)
             headers = {name.lower(): value for name, value in (raw["headers"] or {}).items()}
             kept = {name: raw[name] for name in ("id", "provider", "endpoint", "status", "kind", "request", "body")}
-            yield Exchange(headers=headers, **kept)
+            yield Exchange(model=raw["model"] or "", headers=headers, **kept)
 
 
 def chats(provider: str, *, streams: bool) -> list[Exchange]:
