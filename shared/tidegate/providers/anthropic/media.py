@@ -48,8 +48,9 @@ def read(uri: str, declared: str = "") -> Data | None:
 
 def sniff(base64: str) -> str | None:
     """The media type of base64 by its first bytes, None for any that we do not know."""
+    start = base64[:60].rstrip("=")
     try:
-        head = b64decode(base64[:64].rstrip("=")[:60][: len(base64[:60]) // 4 * 4])
+        head = b64decode(start[: len(start) // 4 * 4])
     except (Error, ValueError):
         return None
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":

@@ -31,11 +31,12 @@ def write(draft: Draft) -> None:
             case {"role": "user"}:
                 turns.add("user", parts.with_cache(parts.blocks(draft, message.get("content"), path), message))
             case {"role": "assistant"}:
+                turns.note(message.get("function_call"), path)
                 turns.add("assistant", _assistant(draft, message, path))
             case {"role": "tool"}:
                 turns.add("user", [_result(draft, message, tool_id(message.get("tool_call_id")), path)])
             case {"role": "function"}:
-                turns.add("user", [_result(draft, message, _legacy_id(message.get("name")), path)])
+                turns.add("user", [_result(draft, message, turns.functions.get(message.get("name"), ""), path)])
             case _:
                 raise InvalidRequest("A message needs a known role.", param=path)
         if isinstance(message.get("name"), str) and message.get("role") not in ("tool", "function"):
@@ -44,15 +45,23 @@ def write(draft: Draft) -> None:
 
 
 class _Turns:
-    """Turns so far: neighbours of one role are one turn."""
+    """Turns so far: neighbours of one role are one turn. `functions` has the id of each old function's last call."""
 
     def __init__(self) -> None:
+        self.functions: dict[Json, str] = {}
         self._turns: list[tuple[str, list[JsonObject]]] = []
 
     def add(self, role: str, blocks: list[JsonObject]) -> None:
         if not self._turns or self._turns[-1][0] != role:
             self._turns.append((role, []))
         self._turns[-1][1].extend(blocks)
+
+    def note(self, function_call: Json, path: str) -> None:
+        match function_call:
+            case {"name": str(name)}:
+                self.functions[name] = _minted(f"{path}.function_call")
+            case _:
+                pass
 
     def finished(self) -> list[Json]:
         if not self._turns:
@@ -125,7 +134,7 @@ def _function_call(draft: Draft, function: JsonObject, path: str) -> JsonObject:
     name = function.get("name")
     return {
         "type": "tool_use",
-        "id": _legacy_id(name),
+        "id": _minted(path),
         "name": draft.tool_name(str(name), f"{path}.name", legacy=bool(draft.call.request.fields.functions)),
         "input": _arguments(function.get("arguments"), f"{path}.arguments"),
     }
@@ -138,7 +147,9 @@ def _arguments(given: Json, path: str) -> JsonObject:
     try:
         value = decode(given) if isinstance(given, str) else given
     except (msgspec.DecodeError, RecursionError):
-        value = None
+        value = ""
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise InvalidRequest(f"'{path}' must be the text of a JSON object.", param=path)
     return value
@@ -157,9 +168,8 @@ def _result(draft: Draft, message: JsonObject, call_id: str, path: str) -> JsonO
 def tool_id(given: Json) -> str:
     """The id of a call as Anthropic takes it, the same for the same one; other providers' may hold other signs."""
     text = given if isinstance(given, str) else ""
-    return text if _ID.fullmatch(text) else f"call_{sha256(text.encode()).hexdigest()[:24]}"
+    return text if _ID.fullmatch(text) else _minted(text)
 
 
-def _legacy_id(name: Json) -> str:
-    """Calls of the old `functions` have no ids: the name says which one a result belongs to."""
-    return f"call_{sha256(f'function:{name}'.encode()).hexdigest()[:24]}"
+def _minted(text: str) -> str:
+    return f"call_{sha256(text.encode()).hexdigest()[:24]}"

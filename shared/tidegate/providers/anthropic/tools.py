@@ -14,6 +14,9 @@ _USES = {"low": 1, "medium": 5, "high": 10}
 """Searches that stand for OpenAI's `search_context_size`."""
 
 _OWN = ("max_uses", "allowed_domains", "blocked_domains", "cache_control")
+_OF_TOOL = ("cache_control", "defer_loading", "allowed_callers", "eager_input_streaming", "input_examples")
+"""What Anthropic knows of a tool beyond OpenAI."""
+
 _BETAS = {
     "code_execution_20250522": "code-execution-2025-05-22",
     "code_execution_20250825": "code-execution-2025-08-25",
@@ -57,7 +60,7 @@ def write(draft: Draft) -> None:
         # With tools of the caller's, the model may call one of them, or answer: by a call in either case.
         forced: JsonObject = {"type": "any"}
         if not found or choice.get("type") == "none":
-            forced = {"type": "tool", "name": names.RESPONSE}
+            forced = {"type": "tool", "name": names.RESPONSE, "disable_parallel_tool_use": True}
         choice = {**choice, **forced}
         found.append(draft.response_tool)
     if found:
@@ -69,9 +72,7 @@ def write(draft: Draft) -> None:
 def _tool(draft: Draft, tool: Json, path: str) -> JsonObject | None:
     match tool:
         case {"type": "function", "function": dict(function)}:
-            marker = tool.get("cache_control")
-            own: JsonObject = {"cache_control": marker} if isinstance(marker, dict) else {}
-            return {**_function(draft, function, f"{path}.function"), **own}
+            return {**_function(draft, function, f"{path}.function"), **_own(tool)}
         case {"type": str(kind)} if kind in _SEARCHES:
             inner = tool.get("web_search")
             options = inner if isinstance(inner, dict) else {k: v for k, v in tool.items() if k not in ("type", "name")}
@@ -100,10 +101,11 @@ def _function(draft: Draft, function: JsonObject, path: str, *, legacy: bool = F
             written["strict"] = True
         else:
             draft.ignored.append(f"{path}.strict")
-    marker = function.get("cache_control")
-    if isinstance(marker, dict):
-        written["cache_control"] = marker
-    return written
+    return {**written, **_own(function)}
+
+
+def _own(holder: JsonObject) -> JsonObject:
+    return {name: value for name, value in holder.items() if name in _OF_TOOL and value is not None}
 
 
 def _complete(schema: JsonObject) -> JsonObject:
