@@ -1,0 +1,61 @@
+"""Amazon Bedrock as a provider: Converse and ConverseStream, for models of every maker.
+
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
+…/API_runtime_ConverseStream.html (2026).
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json, encode
+from tidegate.domain.call import Call
+from tidegate.domain.model import Deployment
+from tidegate.errors import UpstreamError
+from tidegate.providers.base import Event, Framing, Headers, KeyAuth, SigV4Auth, UpstreamRequest
+from tidegate.providers.bedrock import completion, failure, parts, request, stream
+from tidegate.providers.dialect import legacy
+
+
+@dataclass(frozen=True, slots=True)
+class Bedrock:
+    @property
+    def name(self) -> str:
+        return "bedrock"
+
+    @property
+    def framing(self) -> Framing:
+        return "eventstream"
+
+    @property
+    def signs_reasoning(self) -> bool:
+        return True
+
+    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+        return parts.urls(call.request)
+
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        draft = request.build(call, deployment.model)
+        verb = "converse-stream" if call.request.stream else "converse"
+        return UpstreamRequest(
+            url=f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}",
+            body=encode(draft.body),
+            auth=KeyAuth() if deployment.secret else SigV4Auth("bedrock", deployment.region or ""),
+            ignored=tuple(dict.fromkeys(draft.ignored)),
+            names=draft.names,
+            answer_tool=draft.answer_tool,
+            legacy_functions=legacy.uses_functions(call.request.body),
+        )
+
+    def parse_completion(self, body: Json) -> Completion:
+        return completion.parse(body)
+
+    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+        return stream.parse(events)
+
+    def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
+        return failure.from_reply(status, headers, body)
+
+
+PROVIDER = Bedrock()
