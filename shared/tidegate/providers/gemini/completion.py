@@ -30,6 +30,8 @@ def parse(provider: str, body: Json) -> Completion:
     counted = counts(body)
     if counted is not None:
         completion["usage"] = usage.read(counted)
+        if (tier := usage.tier(counted)) is not None:
+            completion["service_tier"] = tier
     return completion
 
 

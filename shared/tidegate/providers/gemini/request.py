@@ -17,6 +17,7 @@ from tidegate.providers.gemini.model import Host
 _OURS = frozenset({"model", "stream", "stream_options", *GATEWAY_FIELDS})
 _NATIVE = ("safetySettings", "cachedContent")
 _VERTEX = ("modelArmorConfig",)
+_TIERS: dict[str, str | None] = {"auto": None, "default": "standard", "flex": "flex", "priority": "priority"}
 _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABELLED = re.compile(r"[a-z0-9_-]{0,63}")
 
@@ -32,6 +33,7 @@ def build(call: Call, host: Host, name: str) -> tuple[JsonObject, tuple[str, ...
     config.write(draft)
     thinking.write(draft)
     _write_native(draft)
+    _write_tier(draft)
     if host == "vertex":
         _write_labels(draft)
     if draft.config:
@@ -47,6 +49,15 @@ def _write_native(draft: Draft) -> None:
             value = draft.take(spelt)
             if value is not None:
                 draft.body[name] = value
+
+
+def _write_tier(draft: Draft) -> None:
+    """OpenAI's tiers under Google's names."""
+    tier = draft.take("service_tier")
+    if not isinstance(tier, str) or tier not in _TIERS:
+        draft.leave_out("service_tier", tier)
+    elif (sold := _TIERS[tier]) is not None:
+        draft.body["serviceTier"] = sold
 
 
 def _write_labels(draft: Draft) -> None:

@@ -53,7 +53,7 @@ class _Converter:
         if ref in inside or len(inside) > _DEEPEST:
             raise _refused(f"a schema that holds itself ({ref})", path)
         target: Json = self.root
-        for step in ref.removeprefix("#").strip("/").split("/"):
+        for step in filter(None, ref.removeprefix("#").split("/")):
             step = step.replace("~1", "/").replace("~0", "~")
             target = target.get(step) if isinstance(target, dict) else None
         if not ref.startswith("#") or target is None:

@@ -63,6 +63,7 @@ class _Stream:
             self._end_blocked(*self._blocked)
         if not self._voices or any(voice.native is None for voice in self._voices.values()):
             raise StreamCut(f"{self._provider} broke off in the middle of its answer.")
+        tier = None if self._counts is None else usage.tier(self._counts)
         chunks: list[Chunk] = []
         for index, voice in self._voices.items():
             last: JsonObject = {} if voice.heard else {"role": "assistant", "content": None if voice.refusal else ""}
@@ -73,7 +74,8 @@ class _Stream:
                 last["refusal"] = voice.refusal
             if last:
                 chunks.append(_chunk([{"index": index, "delta": last, "finish_reason": None}]))
-            chunks.append(_chunk([{"index": index, "delta": {}, **voice.ending()}]))
+            finish = _chunk([{"index": index, "delta": {}, **voice.ending()}])
+            chunks.append(finish if tier is None else {**finish, "service_tier": tier})
         if self._counts is not None:
             chunks.append({"object": "chat.completion.chunk", "choices": [], "usage": usage.read(self._counts)})
         return chunks

@@ -55,7 +55,7 @@ def _by_budget(draft: Draft, wish: Reasoning, budget: Budget, sent: JsonObject) 
 def _by_level(draft: Draft, wish: Reasoning, levels: tuple[str, ...], sent: JsonObject) -> JsonObject:
     if not wish.enabled:
         draft.ignored.extend(sent)  # there is no level without any thinking
-        return {"thinkingLevel": levels[0].upper()}
+        return {"thinkingLevel": levels[0]}
     wanted = wish.effort
     if wish.max_tokens is not None:
         wanted = _effort_of(wish.max_tokens)
@@ -65,7 +65,7 @@ def _by_level(draft: Draft, wish: Reasoning, levels: tuple[str, ...], sent: Json
     nearest = min(levels, key=lambda level: (abs(_place(level) - _place(wanted)), -_place(level)))
     if wish.effort is not None and nearest != wish.effort:
         _report(draft, sent, _EFFORTS)
-    return {"thinkingLevel": nearest.upper()}
+    return {"thinkingLevel": nearest}
 
 
 def _effort_of(tokens: int) -> Effort:

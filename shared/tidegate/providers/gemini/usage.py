@@ -29,6 +29,17 @@ def read(raw: JsonObject) -> Usage:
     }
 
 
+def tier(raw: JsonObject) -> str | None:
+    """The service tier in OpenAI's words, None where the reply does not say, or says one that OpenAI does not sell."""
+    match raw.get("serviceTier"):
+        case "flex" | "priority" as sold:
+            return sold
+        case "standard":
+            return "default"
+        case _:
+            return None
+
+
 def _count(raw: JsonObject, name: str) -> int:
     match raw.get(name):
         case bool():

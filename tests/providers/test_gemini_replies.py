@@ -1,0 +1,165 @@
+"""Gemini's replies where cases and recordings do not reach: failures, broken replies, and how a choice ends."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.providers.assembling import run
+from tidegate.errors import (
+    ContentPolicyViolation,
+    ContextLengthExceeded,
+    ProviderAuth,
+    ProviderBadRequest,
+    ProviderFailed,
+    ProviderMalformed,
+    ProviderModelNotFound,
+    ProviderOverloaded,
+    ProviderRateLimited,
+    ProviderTimeout,
+    StreamCut,
+)
+from tidegate.providers.base import Event
+from tidegate.providers.gemini import PROVIDER as GEMINI
+
+TOO_LONG = "The input token count (9) exceeds the maximum number of tokens allowed (8)."
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "kind"),
+    [
+        (400, {"status": "INVALID_ARGUMENT", "message": TOO_LONG}, ContextLengthExceeded),
+        (400, {"status": "FAILED_PRECONDITION", "message": "User location is not supported."}, ProviderBadRequest),
+        (400, {"status": "INVALID_ARGUMENT", "message": "It violates our usage guidelines."}, ContentPolicyViolation),
+        (401, {"status": "UNAUTHENTICATED", "message": "Invalid credentials."}, ProviderAuth),
+        (403, {"status": "PERMISSION_DENIED", "message": "Denied."}, ProviderAuth),
+        (404, {"status": "NOT_FOUND", "message": "models/x is not found."}, ProviderModelNotFound),
+        (429, {"status": "RESOURCE_EXHAUSTED", "message": "Resource exhausted."}, ProviderRateLimited),
+        (499, {"status": "CANCELLED", "message": "Cancelled."}, ProviderFailed),
+        (500, {"status": "INTERNAL", "message": "An internal error has occurred."}, ProviderFailed),
+        (503, {"status": "UNAVAILABLE", "message": "The model is overloaded."}, ProviderOverloaded),
+        (504, {"status": "DEADLINE_EXCEEDED", "message": "Deadline expired."}, ProviderTimeout),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_failure_is_classified_in_a_reply_in_a_list_and_in_a_stream(
+    status: int, error: Any, kind: Any, listed: bool
+) -> None:
+    body: Any = {"error": {"code": status, **error}}
+    body = [body] if listed else body
+    found = GEMINI.parse_error(status, {}, body)
+    assert (type(found), found.native_code) == (kind, error["status"])
+    with pytest.raises(kind):
+        GEMINI.parse_completion(body)
+    with pytest.raises(kind):
+        run(GEMINI, [[Event("message", json.dumps(body))]])
+
+
+def test_a_refused_field_is_named_and_a_key_is_not() -> None:
+    violation = {
+        "@type": "type.googleapis.com/google.rpc.BadRequest",
+        "fieldViolations": [{"field": "contents[0].parts"}],
+    }
+    key = "AIza" + "x" * 35
+    error = {"code": 400, "message": f"Bad part: {key}", "status": "INVALID_ARGUMENT", "details": [violation]}
+    found = GEMINI.parse_error(400, {}, {"error": error})
+    assert (found.param, found.message) == ("contents[0].parts", "Bad part: [redacted]")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        [{}],
+        None,
+        "text",
+        {},
+        {"candidates": []},
+        {"candidates": [1]},
+        {"candidates": [{"content": {"parts": "x"}}]},
+    ],
+)
+def test_a_reply_that_is_none_is_a_failure_that_may_be_tried_again(body: Any) -> None:
+    with pytest.raises(ProviderMalformed):
+        GEMINI.parse_completion(body)
+
+
+@pytest.mark.parametrize(
+    "data", ["[]", "1", "not json", '{"candidates": 1}', '{"candidates": [{"content": {"parts": [1]}}]}']
+)
+def test_an_event_that_is_none_is_a_failure(data: str) -> None:
+    with pytest.raises(ProviderMalformed):
+        run(GEMINI, [[Event("message", data)]])
+
+
+def test_a_stream_without_events_is_cut() -> None:
+    with pytest.raises(StreamCut):
+        run(GEMINI, [])
+    with pytest.raises(StreamCut):
+        run(GEMINI, [[Event("message", '{"usageMetadata": {"promptTokenCount": 1}}')]])
+
+
+def test_two_candidates_of_a_stream_end_each_on_its_own() -> None:
+    events = [
+        {
+            "candidates": [
+                {"index": 0, "content": {"parts": [{"text": "a"}]}},
+                {"index": 1, "content": {"parts": [{"text": "b"}]}},
+            ]
+        },
+        {"candidates": [{"index": 1, "finishReason": "STOP"}]},
+    ]
+    with pytest.raises(StreamCut):
+        run(GEMINI, [[Event("message", json.dumps(event)) for event in events]])
+    events.append({"candidates": [{"index": 0, "finishReason": "MAX_TOKENS"}]})
+    chunks = [
+        chunk for batch in run(GEMINI, [[Event("message", json.dumps(event)) for event in events]]) for chunk in batch
+    ]
+    ends = {
+        choice["index"]: choice["finish_reason"]
+        for chunk in chunks
+        for choice in chunk["choices"]
+        if choice["finish_reason"]
+    }
+    assert ends == {0: "length", 1: "stop"}
+
+
+@pytest.mark.parametrize(
+    ("native", "ours"),
+    [
+        ("STOP", "tool_calls"),
+        ("MAX_TOKENS", "length"),
+        ("RECITATION", "content_filter"),
+        ("NEWLY_INVENTED", "tool_calls"),
+    ],
+)
+def test_a_call_that_was_cut_or_filtered_does_not_end_with_tool_calls(native: str, ours: str) -> None:
+    candidate = {"content": {"parts": [{"functionCall": {"name": "f", "args": {"a": 1}}}]}, "finishReason": native}
+    (choice,) = GEMINI.parse_completion({"candidates": [candidate]})["choices"]
+    assert (choice["finish_reason"], choice.get("native_finish_reason")) == (ours, native)
+
+
+def test_the_same_call_in_another_reply_has_another_id() -> None:
+    def called(response_id: str) -> Any:
+        candidate = {"content": {"parts": [{"functionCall": {"name": "f"}}, {"functionCall": {"name": "f"}}]}}
+        body: Any = {"responseId": response_id, "candidates": [{**candidate, "finishReason": "STOP"}]}
+        return [made["id"] for made in GEMINI.parse_completion(body)["choices"][0]["message"].get("tool_calls", [])]
+
+    assert called("r1") == called("r1")
+    assert len({*called("r1"), *called("r2")}) == 4
+
+
+def test_speech_is_audio_of_the_message() -> None:
+    candidate = {
+        "content": {"parts": [{"inlineData": {"mimeType": "audio/L16;rate=24000", "data": "AAAA"}}]},
+        "finishReason": "STOP",
+    }
+    body: Any = {"responseId": "r", "candidates": [candidate]}
+    audio: Any = GEMINI.parse_completion(body)["choices"][0]["message"].get("audio")
+    assert audio | {"id": "-"} == {
+        "id": "-",
+        "data": "AAAA",
+        "expires_at": 0,
+        "transcript": "",
+        "mime_type": "audio/L16;rate=24000",
+    }
