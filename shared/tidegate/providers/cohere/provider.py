@@ -1,0 +1,79 @@
+"""Cohere's chat API: bearer key, documents and citations, plans before tool calls.
+
+Sources, read in 2026-11: https://docs.cohere.com/reference/chat, https://docs.cohere.com/docs/streaming and
+https://docs.cohere.com/reference/errors (498 and 499 are Cohere's own).
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json, encode
+from tidegate.domain.call import Call
+from tidegate.domain.model import Deployment
+from tidegate.errors import ContentPolicyViolation, ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
+from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
+from tidegate.providers.cohere import completion, request, stream
+from tidegate.providers.dialect import failure, said
+
+
+@dataclass(frozen=True, slots=True)
+class Cohere:
+    """Pictures may be URLs: Cohere fetches them itself."""
+
+    @property
+    def name(self) -> str:
+        return "cohere"
+
+    @property
+    def framing(self) -> Framing:
+        return "sse"
+
+    @property
+    def signs_reasoning(self) -> bool:
+        return False
+
+    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+        return {}
+
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        draft = request.build(call, deployment.model)
+        return UpstreamRequest(
+            url=f"{deployment.base_url.rstrip('/')}/v2/chat",
+            body=encode(draft.body),
+            ignored=tuple(dict.fromkeys(draft.ignored)),
+            names=draft.names,
+            legacy_functions=draft.legacy_functions,
+        )
+
+    def parse_completion(self, body: Json) -> Completion:
+        return completion.parse(body)
+
+    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+        return stream.parse(events)
+
+    def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
+        if status not in (498, 499, 501):
+            return failure.from_reply(self.name, status, headers, body)
+        words = said.read(body)
+        kind = _own_kind(status, words.message)
+        message = said.scrub(words.message) or f"cohere answered with HTTP {status} and no message."
+        if kind is ProviderAuth:
+            message = f"cohere refused the gateway's credentials or account (HTTP {status})."
+        return kind(message, upstream_status=status, native_code=words.code or words.type)
+
+
+def _own_kind(status: int, message: str) -> type[UpstreamError]:
+    """498 is blocked input or output, and in the official SDK an invalid token; 499 is a cancelled call."""
+    match status:
+        case 498 if "token" in message.lower() and "block" not in message.lower():
+            return ProviderAuth
+        case 498:
+            return ContentPolicyViolation
+        case 501:
+            return ProviderBadRequest  # the model has no such feature: trying again is in vain
+        case _:
+            return ProviderFailed
+
+
+PROVIDER = Cohere()

@@ -1,0 +1,117 @@
+"""A chat request in Cohere's words.
+
+Source: https://docs.cohere.com/reference/chat (2026-11), version 2 of the API.
+"""
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.domain.call import Call
+from tidegate.providers.cohere import messages, thinking, tools
+from tidegate.providers.cohere.draft import Draft
+from tidegate.providers.dialect import legacy
+from tidegate.providers.dialect.draft import NEUTRAL
+
+_OWN = ("citation_options", "safety_mode", "strict_tools", "priority", "stop_sequences", "temperature", "k", "p")
+"""Fields that go through as they are: Cohere's own, and what both call the same."""
+
+_SILENT = frozenset({"model", "stream", "stream_options"})
+"""Fields that are honoured elsewhere."""
+
+_WITHIN: tuple[tuple[str, str, float, float], ...] = (
+    ("top_p", "p", 0.01, 0.99),
+    ("top_k", "k", 0, 500),
+    ("frequency_penalty", "frequency_penalty", 0, 1),
+    ("presence_penalty", "presence_penalty", 0, 1),
+    ("seed", "seed", 0, 2**64 - 1),
+)
+"""The caller's fields, what Cohere calls them, and the least and the most that it takes."""
+
+
+def build(call: Call, model: str) -> Draft:
+    """The request for that model. Raises `InvalidRequest` for what cannot be said."""
+    left: JsonObject = {
+        name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS
+    }
+    draft = Draft(call.request, thinking.thinks(model), {"model": model}, left)
+    if legacy.uses_functions(left):
+        legacy.translate(left)
+        draft.legacy_functions = True
+    messages.write(draft)
+    tools.write(draft)
+    thinking.write(draft)
+    _write_limits(draft)
+    _write_structure(draft)
+    _write_documents(draft)
+    _write_rest(draft)
+    if call.request.stream:
+        draft.body["stream"] = True
+    return draft
+
+
+def _write_limits(draft: Draft) -> None:
+    draft.take("max_completion_tokens")
+    draft.take("max_tokens")
+    if draft.request.output_limit is not None:
+        draft.body["max_tokens"] = draft.request.output_limit
+    match draft.take("stop"):
+        case str(one):
+            draft.body["stop_sequences"] = [one]
+        case list(several) if several:
+            draft.body["stop_sequences"] = several
+        case _:
+            pass
+    for name, wire, least, most in _WITHIN:
+        match draft.take(name):
+            case int() | float() as value if least <= value <= most:
+                if value or name in ("seed", "top_k"):
+                    draft.body[wire] = value
+            case None:
+                pass
+            case _:
+                draft.report(name)  # also top_p 1: what Cohere does without it is not the same
+    if draft.take("logprobs"):
+        draft.body["logprobs"] = True
+        if not draft.left.get("top_logprobs"):
+            draft.take("top_logprobs")
+
+
+def _write_structure(draft: Draft) -> None:
+    """A schema is always held strictly, and its name has no meaning for the model."""
+    match draft.take("response_format"), draft.take("structured_outputs"):
+        case {"type": "json_schema", "json_schema": dict(wanted)}, _:
+            draft.body["response_format"] = _json(wanted.get("schema"))
+            if wanted.get("description"):
+                draft.report("response_format.json_schema.description")
+        case {"type": "json_object"}, _:
+            draft.body["response_format"] = {"type": "json_object"}
+        case _, {"json": dict(schema), **rest}:
+            draft.body["response_format"] = _json(schema)
+            for name in rest:
+                draft.report(f"structured_outputs.{name}")
+        case _, True | {}:
+            draft.report("structured_outputs")
+        case _:
+            pass
+
+
+def _json(schema: Json) -> JsonObject:
+    asked: JsonObject = {"type": "json_object"}
+    if schema is not None:
+        asked["json_schema"] = schema
+    return asked
+
+
+def _write_documents(draft: Draft) -> None:
+    given = draft.take("documents")
+    if draft.documents:
+        given = [*(given if isinstance(given, list) else []), *draft.documents]
+    if given is not None:
+        draft.body["documents"] = given
+
+
+def _write_rest(draft: Draft) -> None:
+    for name, value in draft.left.items():
+        if name in _OWN:
+            draft.body[name] = value
+        elif name not in _SILENT and (name not in NEUTRAL or value != NEUTRAL[name]):
+            draft.report(name)

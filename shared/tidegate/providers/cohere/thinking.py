@@ -1,0 +1,69 @@
+"""How Cohere is asked to think.
+
+Sources: https://docs.cohere.com/docs/reasoning (`thinking`, a budget of tokens, on by default) and
+https://docs.cohere.com/docs/compatibility-api (the efforts "none" and "high" are off and on), read in 2026-11.
+"""
+
+import re
+
+from tidegate.chat.json import JsonObject
+from tidegate.providers.cohere.draft import Draft
+
+_FIELDS = ("reasoning_effort", "reasoning", "thinking")
+_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192}
+"""Tokens that stand for a weaker effort than Cohere's own."""
+
+_UNTHINKING = re.compile(r"^(c4ai-)?(command(-r|-light|-nightly|-a-(03|vision|translate)|$)|(tiny-)?aya)")
+
+
+def thinks(model: str) -> bool:
+    """Whether the model may reason: all but those that were known before the first one did."""
+    return not _UNTHINKING.search(model.lower())
+
+
+def write(draft: Draft) -> None:
+    wish = draft.request.reasoning
+    sent: JsonObject = {name: value for name in _FIELDS if (value := draft.take(name)) is not None}
+    if wish is None:
+        return
+    if wish.exclude:
+        draft.report("reasoning.exclude")
+    if not draft.thinks:
+        if wish.enabled:
+            draft.ignored.extend(sent)
+        return
+    if not wish.enabled:
+        draft.body["thinking"] = {"type": "disabled"}
+        return
+    asked: JsonObject = {"type": "enabled"}
+    budget = wish.max_tokens or _own_budget(sent)
+    if budget is None and wish.effort is not None:
+        budget = _BUDGETS.get(wish.effort)
+        if wish.effort != "high":
+            draft.ignored.extend(_efforts(sent))
+    if budget is not None:
+        asked["token_budget"] = budget
+    draft.body["thinking"] = asked
+
+
+def _own_budget(sent: JsonObject) -> int | None:
+    """Cohere's own name for the budget."""
+    match sent.get("thinking"):
+        case {"token_budget": int(budget)} if budget > 0:
+            return budget
+        case _:
+            return None
+
+
+def _efforts(sent: JsonObject) -> list[str]:
+    """Where the caller wrote the effort that is only nearly honoured."""
+    paths: list[str] = []
+    for name, value in sent.items():
+        match value:
+            case {"effort": str()}:
+                paths.append(f"{name}.effort")
+            case str():
+                paths.append(name)
+            case _:
+                pass
+    return paths

@@ -1,0 +1,77 @@
+"""Tools, and the choice among them, in Cohere's words.
+
+Sources: https://docs.cohere.com/reference/chat (`tools`, `strict_tools`, `tool_choice`) and
+https://docs.cohere.com/docs/structured-outputs (strict tools need a required parameter), read in 2026-11.
+"""
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.providers.cohere.draft import Draft
+
+_NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
+
+
+def write(draft: Draft) -> None:
+    tools = draft.take("tools")
+    found: dict[str, JsonObject] = {}
+    strict: list[str] = []
+    for i, tool in enumerate(tools if isinstance(tools, list) else []):
+        match tool:
+            case {"type": "function", "function": {"name": str(name), **rest}}:
+                found[name] = _function(draft, name, rest)
+                if rest.get("strict"):
+                    strict.append(f"tools[{i}].function.strict")
+            case _:
+                draft.report(f"tools[{i}]")
+    parallel = draft.take("parallel_tool_calls")
+    if parallel is False and found and not draft.legacy_functions:
+        draft.report("parallel_tool_calls")
+    chosen = _choose(draft, draft.take("tool_choice"), found)
+    if chosen:
+        draft.body["tools"] = [{"type": "function", "function": function} for function in chosen]
+        _write_strict(draft, strict, list(chosen))
+
+
+def _function(draft: Draft, name: str, rest: JsonObject) -> JsonObject:
+    function: JsonObject = {"name": draft.spell(name)}
+    if rest.get("description"):
+        function["description"] = rest["description"]
+    function["parameters"] = rest.get("parameters") or _NO_PARAMETERS
+    return function
+
+
+def _choose(draft: Draft, choice: Json, found: dict[str, JsonObject]) -> list[JsonObject]:
+    """The tools to send. One that must be called is the only one to choose from."""
+    functions = list(found.values())
+    match choice:
+        case None | "auto":
+            pass
+        case "none":
+            if functions:
+                draft.body["tool_choice"] = "NONE"
+        case "required" if functions:
+            draft.body["tool_choice"] = "REQUIRED"
+        case {"type": "function", "function": {"name": str(name)}} if name in found:
+            draft.body["tool_choice"] = "REQUIRED"
+            return [found[name]]
+        case _:
+            draft.report("tool_choice")
+    return functions
+
+
+def _write_strict(draft: Draft, strict: list[str], functions: list[JsonObject]) -> None:
+    """Cohere is strict with all tools or with none. The caller's own `strict_tools` is sent as it is."""
+    if not strict or "strict_tools" in draft.left:
+        return
+    if len(strict) >= len(functions) and all(_has_required(function["parameters"]) for function in functions):
+        draft.body["strict_tools"] = True
+    else:
+        for path in strict:
+            draft.report(path)
+
+
+def _has_required(parameters: Json) -> bool:
+    match parameters:
+        case {"required": [_, *_]}:
+            return True
+        case _:
+            return False

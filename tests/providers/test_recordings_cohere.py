@@ -1,0 +1,188 @@
+"""Every recorded exchange with Cohere: replies against a second reading of their raw bodies, requests both ways."""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from tests.providers import cohere_schema
+from tests.providers.assembling import read_chunks, read_completion, run
+from tests.providers.calls import sent
+from tests.providers.reading import Reading, Voice
+from tests.providers.recorded import Exchange, exchanges, needed
+from tidegate.errors import ContextLengthExceeded, ProviderAuth, StreamCut, UpstreamError
+from tidegate.providers.base import Event
+from tidegate.providers.cohere import PROVIDER
+from tidegate.upstream.sse import SseDecoder
+
+pytestmark = needed
+
+_ENDS = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
+
+
+def answered(*, streams: bool) -> list[Exchange]:
+    return [one for one in exchanges("cohere") if one.status == 200 and one.streams is streams]
+
+
+def plain(body: dict[str, Any]) -> Reading:
+    """What a person would say that the reply means."""
+    message = body["message"]
+    parts = message.get("content") or []
+    voice = Voice(
+        text="".join(part["text"] for part in parts if part["type"] == "text"),
+        thought="".join(part["thinking"] for part in parts if part["type"] == "thinking"),
+        ended=_ENDS[body["finish_reason"]],
+    )
+    voice.thought += message.get("tool_plan", "")
+    for call in message.get("tool_calls") or []:
+        voice.calls.append((call["function"]["name"], json.loads(call["function"]["arguments"] or "{}")))
+    return Reading({0: voice}, *_tokens(body["usage"]))
+
+
+def streamed(text: str) -> Reading:
+    voice, calls, usage = Voice(), {}, {}
+    for line in text.split("\n"):
+        if not line.startswith("data: {"):
+            continue
+        event = json.loads(line.removeprefix("data: "))
+        said = (event.get("delta") or {}).get("message") or {}
+        match event["type"].split("-"):
+            case ["content", "start" | "delta"]:
+                voice.text += said["content"].get("text", "")
+                voice.thought += said["content"].get("thinking", "")
+            case ["tool", "plan", _]:
+                voice.thought += said["tool_plan"]
+            case ["tool", "call", "start"]:
+                calls[event["index"]] = [said["tool_calls"]["function"]["name"], ""]
+            case ["tool", "call", "delta"]:
+                calls[event["index"]][1] += said["tool_calls"]["function"]["arguments"]
+            case ["message", "end"]:
+                voice.ended = _ENDS[event["delta"]["finish_reason"]]
+                usage = event["delta"]["usage"]
+            case _:
+                pass
+    voice.calls = [(name, json.loads(arguments or "{}")) for name, arguments in calls.values()]
+    return Reading({0: voice}, *_tokens(usage))
+
+
+def _tokens(usage: dict[str, Any]) -> tuple[tuple[int, int], int]:
+    tokens = usage["tokens"]
+    return (tokens["input_tokens"] + tokens.get("image_tokens", 0), tokens["output_tokens"]), usage.get(
+        "cached_tokens", 0
+    )
+
+
+def test_a_recorded_reply_means_what_its_raw_body_means() -> None:
+    for one in answered(streams=False):
+        before = json.dumps(one.body)
+        assert read_completion(PROVIDER.parse_completion(one.body)) == plain(one.body), one.id
+        assert json.dumps(one.body) == before, one.id
+
+
+def test_a_recorded_citation_stands_at_its_text() -> None:
+    found = 0
+    for one in answered(streams=False):
+        message = PROVIDER.parse_completion(one.body)["choices"][0]["message"]
+        raw = one.body["message"].get("citations") or []
+        urls = [
+            (s["tool_output"]["url"], c["text"]) for c in raw for s in c["sources"] if "url" in s.get("tool_output", {})
+        ]
+        noted = [note["url_citation"] for note in message.get("annotations", [])]
+        text = message["content"] or ""
+        assert [(note["url"], text[note["start_index"] : note["end_index"]]) for note in noted] == urls, one.id
+        assert message.get("citations", []) == raw, one.id
+        found += len(noted)
+    assert found == 5
+
+
+def test_a_recorded_stream_means_what_its_raw_text_means_however_it_is_cut_into_reads() -> None:
+    for one in answered(streams=True):
+        expected = streamed(one.body)
+        for seed in range(3):
+            batches = _reads(one.body.encode(), random.Random(f"{one.id}{seed}"))
+            chunks = [chunk for batch in run(PROVIDER, batches) for chunk in batch]
+            assert read_chunks(chunks) == expected, one.id
+
+
+def test_a_recorded_stream_that_breaks_off_before_its_end_never_ends_cleanly() -> None:
+    for one in answered(streams=True):
+        decoder = SseDecoder()
+        events = [*decoder.feed(one.body.encode()), *decoder.end()]
+        end = next(place for place, event in enumerate(events) if event.type == "message-end")
+        for length in {*range(min(end, 40)), *range(max(0, end - 10), end + 1)}:
+            with pytest.raises(StreamCut):
+                run(PROVIDER, [events[:length]])
+
+
+def test_a_recorded_stream_cut_inside_an_event_never_ends_cleanly() -> None:
+    for one in answered(streams=True):
+        raw, choose = one.body.encode(), random.Random(one.id)
+        last = raw.rfind(b'"finish_reason"')
+        for length in (1, last, *(choose.randrange(1, last) for _ in range(5))):
+            with pytest.raises(UpstreamError):
+                run(PROVIDER, _reads(raw[:length], choose))
+
+
+def test_every_recorded_refusal_is_classified() -> None:
+    refused = [one for one in exchanges("cohere") if one.status != 200]
+    found = {one.status: type(PROVIDER.parse_error(one.status, one.headers, one.body)) for one in refused}
+    assert (len(refused), found) == (2, {401: ProviderAuth, 400: ContextLengthExceeded})
+
+
+def test_an_accepted_request_comes_out_of_its_openai_equivalent() -> None:
+    for one in exchanges("cohere"):
+        if one.status != 200 or _has_documents(one.request):
+            continue
+        body, ignored = sent(PROVIDER, _as_openai(one.request), one.request["model"])
+        cohere_schema.check(body)
+        assert ignored == (), one.id
+        assert {"stream": False, **body} == one.request, one.id
+
+
+def _has_documents(request: dict[str, Any]) -> bool:
+    """Tool results as documents with fields of their own: OpenAI's dialect has no words for them."""
+    return any("document" in part for one in request["messages"] for part in _parts(one) if isinstance(part, dict))
+
+
+def _parts(message: dict[str, Any]) -> list[Any]:
+    content = message.get("content")
+    return content if isinstance(content, list) else []
+
+
+def _as_openai(request: dict[str, Any]) -> dict[str, Any]:
+    asked = {name: value for name, value in request.items() if name not in ("stop_sequences", "tool_choice")}
+    asked["messages"] = [_turn(message) for message in request["messages"]]
+    if "stop_sequences" in request:
+        asked["stop"] = request["stop_sequences"]
+    if "tool_choice" in request:
+        asked["tool_choice"] = request["tool_choice"].lower()
+    if "response_format" in request:
+        named = {"name": "response", "schema": request["response_format"]["json_schema"]}
+        asked["response_format"] = {"type": "json_schema", "json_schema": named}
+    return asked
+
+
+def _turn(message: dict[str, Any]) -> dict[str, Any]:
+    thoughts = [part["thinking"] for part in _parts(message) if part["type"] == "thinking"]
+    if not thoughts:
+        return message
+    rest = [part for part in message["content"] if part["type"] != "thinking"]
+    return {**message, "content": rest, "reasoning": "".join(thoughts)}
+
+
+def _reads(raw: bytes, choose: random.Random) -> Iterator[Sequence[Event]]:
+    """The events of network reads of random sizes, also inside a character."""
+    decoder, start = SseDecoder(), 0
+    while start < len(raw):
+        end = start + choose.choice((1, 7, 100, 1500, 16384))
+        found = decoder.feed(raw[start:end])
+        start = end
+        if found:
+            yield found
+    yield decoder.end()
+
+
+def test_the_recordings_are_all_there() -> None:
+    assert (len(exchanges("cohere")), len(answered(streams=False)), len(answered(streams=True))) == (72, 58, 12)
