@@ -81,6 +81,12 @@ def test_a_feature_in_beta_says_so_once() -> None:
     assert request.headers["anthropic-beta"] == "files-api-2025-04-14,b"
 
 
+def test_nothing_but_the_name_of_a_beta_gets_into_the_header() -> None:
+    request = built(PROVIDER, asking(betas=["a-1\r\nx-api-key: b", "b-2"]), SONNET)
+    assert request.headers["anthropic-beta"] == "b-2"
+    assert request.ignored == ("betas",)
+
+
 def test_building_a_request_changes_nothing_of_the_callers() -> None:
     for path in sorted((Path(__file__).parent / "cases/anthropic").glob("*/request.json")):
         asked = json.loads(path.read_text())
@@ -448,6 +454,16 @@ def test_thinking_of_another_provider_is_not_sent_to_anthropic() -> None:
     foreign = {**DETAIL, "format": "google-gemini-v1"}
     said = turns(USER, {"role": "assistant", "content": "Text", "reasoning_details": [foreign]}, USER)
     assert said[1]["content"] == [{"type": "text", "text": "Text"}]
+
+
+def test_a_turn_that_lost_its_thinking_goes_on_without_and_says_so() -> None:
+    said = [USER, CALLED, {"role": "tool", "tool_call_id": "t1", "content": "1"}]
+    assert "thinking" not in body(messages=said, reasoning_effort="low")
+    assert ignored(messages=said, reasoning_effort="low") == ("reasoning_effort",)
+    assert ignored("claude-opus-4-6", messages=said, reasoning_effort="low") == ()
+    assert ignored(messages=[*said, USER], reasoning_effort="low") == ()
+    kept = [USER, {**CALLED, "reasoning_details": [DETAIL]}, said[2], CALLED, said[2]]
+    assert ignored(messages=kept, reasoning_effort="low") == ()
 
 
 # Structure

@@ -4,6 +4,7 @@ Source: https://platform.claude.com/docs/en/api/messages/create (2026-11), in it
 """
 
 import re
+from collections.abc import Sequence
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import GATEWAY_FIELDS
@@ -12,7 +13,7 @@ from tidegate.providers.anthropic import abilities, messages, sampling, structur
 from tidegate.providers.anthropic.draft import Draft
 
 _OWN = frozenset(
-    {"cache_control", "container", "context_management", "diagnostics", "fallbacks", "inference_geo", "mcp_servers"}
+    {"cache_control", "container", "context_management", "diagnostics", "inference_geo", "mcp_servers"}
     | {"speed", "user_profile_id"}
 )
 """Anthropic's own fields, which go through as they are."""
@@ -28,6 +29,7 @@ _SILENT = frozenset({"model", "stream", "stream_options"})
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _PRIVATE = re.compile(r"\S+@\S+|\+?[\d\s().-]{7,}")
 _MAX_USER = 256
+_BETA = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def build(call: Call, model: str) -> Draft:
@@ -70,7 +72,7 @@ def _write_user(draft: Draft) -> None:
         draft.ignored.extend(f"metadata.{name}" for name in metadata if name != "user_id")
     named |= {name: draft.take(name) for name in ("user", "safety_identifier")}
     for path, user in named.items():
-        if not isinstance(user, str) or not user:
+        if not isinstance(user, str) or not user or draft.body.get("metadata") == {"user_id": user}:
             continue
         if _PRIVATE.fullmatch(user) or len(user) > _MAX_USER or "metadata" in draft.body:
             draft.ignored.append(path)
@@ -90,9 +92,9 @@ def _write_betas(draft: Draft) -> None:
     for name in ("betas", "anthropic_beta"):
         match draft.take(name):
             case str(listed):
-                draft.betas.extend(beta for one in listed.split(",") if (beta := one.strip()))
+                _add_betas(draft, name, [one.strip() for one in listed.split(",")])
             case list(listed):
-                draft.betas.extend(beta for beta in listed if isinstance(beta, str))
+                _add_betas(draft, name, listed)
             case _:
                 pass
     match draft.left.get("context_management"):
@@ -107,6 +109,15 @@ def _write_betas(draft: Draft) -> None:
             pass
     if draft.left.get("speed") == "fast":
         draft.betas.append("fast-mode-2026-02-01")
+
+
+def _add_betas(draft: Draft, name: str, listed: Sequence[Json]) -> None:
+    """The caller's own betas, which go into a header: nothing else may."""
+    for beta in listed:
+        if isinstance(beta, str) and _BETA.fullmatch(beta):
+            draft.betas.append(beta)
+        else:
+            draft.ignored.append(name)
 
 
 def _write_rest(draft: Draft) -> None:

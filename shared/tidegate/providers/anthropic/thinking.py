@@ -32,7 +32,7 @@ def write(draft: Draft) -> None:
         _switch_off(draft, sent)
         return
     by_budget = kind == "budget" or (kind == "either" and wish.max_tokens is not None)
-    if kind == "none" or (by_budget and draft.response_tool is not None):
+    if kind == "none" or (by_budget and (draft.response_tool is not None or _lost_its_thoughts(draft))):
         draft.ignored.extend(sent)  # a budget forbids to force the tool that stands for the answer
     elif by_budget:
         _ask_budget(draft, wish, sent)
@@ -87,6 +87,27 @@ def _ask_effort(draft: Draft, wish: Reasoning, sent: JsonObject) -> None:
     if wish.effort is not None and nearest != wanted:
         draft.ignored.extend(_paths(sent, _PLACES))
     draft.configure_output(effort=nearest)
+
+
+def _lost_its_thoughts(draft: Draft) -> bool:
+    """Whether tools were called in this turn without signed thinking before them.
+
+    By a budget, Anthropic refuses to go on from there: the client dropped the thinking, or another provider called.
+    """
+    turns, opening = draft.body["messages"], ""
+    for turn in reversed(turns if isinstance(turns, list) else []):
+        match turn:
+            case {"role": "assistant", "content": [{"type": str(kind)}, *_]}:
+                opening = kind
+            case {"content": [{"type": "tool_result"}, *rest]} if not any(_is_text(block) for block in rest):
+                pass
+            case _:
+                break
+    return opening not in ("", "thinking", "redacted_thinking")
+
+
+def _is_text(block: Json) -> bool:
+    return isinstance(block, dict) and block.get("type") == "text"
 
 
 def _nearest(wanted: str, known: tuple[str, ...]) -> str:
