@@ -81,6 +81,10 @@ _lines = st.lists(
 )
 
 
+def test_a_line_may_end_in_two_pieces_with_an_empty_one_between() -> None:
+    assert read(b"data: a\r", b"", b"\ndata: b\r\n\r\n") == [Event("message", "a\nb")]
+
+
 @given(_lines, st.sampled_from(["\n", "\r\n", "\r"]), st.data())
 def test_the_borders_of_the_bytes_change_nothing(lines: list[str], ending: str, data: st.DataObject) -> None:
     whole = (ending.join(lines) + ending).encode()

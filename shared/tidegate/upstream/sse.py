@@ -26,7 +26,9 @@ class SseDecoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. Raises `ProviderMalformed` when one grows over the limit."""
-        if self._skip_line_feed and data:
+        if not data:
+            return []
+        if self._skip_line_feed:
             data = data.removeprefix(b"\n")
             self._skip_line_feed = False
         buffer = self._rest + data
