@@ -231,7 +231,49 @@ def test_what_cannot_be_reached_is_an_error(make: type[Transport], url: str) -> 
 
 
 @transports
+def test_what_came_before_a_break_is_handed_on_first(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3\r\none\r\n3\r\ntwo\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
+            got = b""
+            with pytest.raises(ProviderUnreachable):
+                async for piece in response.chunks():
+                    got += piece
+        assert got == b"onetwo"
+
+    run(make, answer, scenario)
+
+
+@transports
 def test_leaving_early_closes_the_connection(make: type[Transport]) -> None:
+    async def read_one(transport: Transport, url: str) -> None:
+        async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
+            async for _ in response.chunks():
+                break
+
+    closes(make, read_one)
+
+
+@transports
+def test_being_cancelled_within_the_body_closes_the_connection(make: type[Transport]) -> None:
+    async def read_for_a_while(transport: Transport, url: str) -> None:
+        async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
+            async for _ in response.chunks():
+                pass
+
+    async def cancelled(transport: Transport, url: str) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(read_for_a_while(transport, url), 0.2)
+
+    closes(make, cancelled)
+
+
+def closes(make: type[Transport], leave: Callable[[Transport, str], Awaitable[None]]) -> None:
+    """The server of an endless body learns that `leave` has left."""
     closed = asyncio.Event()
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
@@ -246,9 +288,7 @@ def test_leaving_early_closes_the_connection(make: type[Transport]) -> None:
             closed.set()
 
     async def scenario(transport: Transport, url: str) -> None:
-        async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
-            async for _ in response.chunks():
-                break
+        await leave(transport, url)
         await asyncio.wait_for(closed.wait(), 5)
 
     run(make, answer, scenario)
