@@ -16,6 +16,7 @@ Schema: TypeAlias = dict[str, object]
 _TEXT: Schema = {"type": "string"}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
+_EVENTS: Schema = {"description": "`data:` events: chunks (chat.completion.chunk), at last `[DONE]` or an error"}
 _FINISH: Schema = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
 
 
@@ -38,7 +39,7 @@ def document() -> Schema:
 
 
 def _chat(path: str, surface: str, request: Schema) -> Schema:
-    streamed: Schema = {"text/event-stream": {"schema": _TEXT}}
+    streamed: Schema = {"text/event-stream": {"schema": _EVENTS}}
     return {
         "operationId": "chat" + path.replace("/", "_").replace("-", "_"),
         "summary": "Create a chat completion",

@@ -1,0 +1,48 @@
+"""The server against its own OpenAPI document: what is made from it meets no crash and no undocumented reply."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clients.programs import environment
+from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, serving
+
+pytestmark = pytest.mark.slow
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "unsupported_method",
+    "allow_header_conformance",
+    "ignored_auth",
+)
+SAME_AS_OTHERS = r"^(/chat|/openai/v1/chat|/api/ds-prototypes/content_generation/chat)/completions$"
+
+
+def test_the_document_holds(tmp_path: Path) -> None:
+    # Bare model names go to the demo provider, so that well-formed requests are answered and not only refused.
+    with serving("--store", "memory", env={"TIDEGATE_DEFAULT_PROVIDER": "demo"}) as (program, port):
+        words = (
+            *("--checks", ",".join(CHECKS), "--exclude-path-regex", SAME_AS_OTHERS),
+            *("--phases", "coverage,fuzzing", "--max-examples", "20", "--seed", "7", "--no-shrink"),
+            *("--header", f"Authorization: Bearer {DEMO_KEY}", "--header", f"x-workspace-id: {DEMO_WORKSPACE}"),
+            *("--request-timeout", "20", "--suppress-health-check", "all", "--no-color"),
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json", *words],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=150,
+        )
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr
+        assert "Test cases:" in done.stdout
+        assert not [line for line in program.err if "Traceback" in line]
