@@ -1,0 +1,225 @@
+"""Access tokens for Vertex AI: from a service account's key, or for the role that this process has at AWS.
+
+Sources: https://developers.google.com/identity/protocols/oauth2/service-account (signed JWT),
+https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds (AWS),
+https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token, https://google.aip.dev/auth/4117.
+"""
+
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+from urllib.parse import quote, urlencode, urlsplit
+
+import anyio
+import msgspec
+
+from tidegate.chat.json import Json, JsonObject, decode, encode
+from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded
+from tidegate.ports import Secrets
+from tidegate.upstream import rsa
+from tidegate.upstream.sigv4 import AwsKey, Scope, sign
+from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+
+TOKEN_SETTING = "VERTEX_API_KEY"
+CREDENTIALS_SETTING = "GOOGLE_VERTEX_CREDENTIALS"
+EARLY_SECONDS = 300.0
+"""A token is replaced this long before it expires, so that no call goes out with one that ends on the way."""
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_TIMEOUTS = Timeouts(total=10.0)
+_MAX_BODY_BYTES = 64 * 1024
+_FORM = "application/x-www-form-urlencoded"
+_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
+
+AwsKeys: TypeAlias = Callable[[], Awaitable[AwsKey]]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token, and when it expires (UTC seconds)."""
+
+    value: str = field(repr=False)
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """Who this process is at AWS, for workload identity federation."""
+
+    keys: AwsKeys
+    region: str
+
+
+@dataclass(slots=True)
+class AccessTokens:
+    """The tokens of one set of credentials: Google's JSON of a service account, or of an external account of AWS."""
+
+    credentials: JsonObject = field(repr=False)
+    transport: Transport
+    aws: Aws | None = None
+    clock: Callable[[], float] = time.time
+    _token: Token | None = field(default=None, repr=False)
+    _asking: anyio.Lock = field(default_factory=anyio.Lock, repr=False)
+
+    async def token(self) -> str:
+        """A token for the next minutes. Raises `NotConfigured` and `UpstreamError`; no message holds a secret."""
+        if (token := self._fresh()) is None:
+            async with self._asking:
+                if (token := self._fresh()) is None:
+                    self._token = token = await self._ask()
+        return token.value
+
+    def _fresh(self) -> Token | None:
+        token = self._token
+        return token if token is not None and self.clock() < token.expires_at - EARLY_SECONDS else None
+
+    async def _ask(self) -> Token:
+        match self.credentials:
+            case {"type": "service_account", "client_email": str(email), "private_key": str(pem)}:
+                return await self._for_account(email, pem)
+            case {"type": "external_account", "audience": str(audience), "token_url": str(url)}:
+                return await self._for_role(audience, url)
+            case _:
+                raise _unusable("it must be the JSON of a service account or of an external account of AWS")
+
+    async def _for_account(self, email: str, pem: str) -> Token:
+        url = _https(self.credentials.get("token_uri") or "https://oauth2.googleapis.com/token")
+        now = int(self.clock())
+        head = {"alg": "RS256", "typ": "JWT", "kid": self.credentials.get("private_key_id")}
+        claims = {"iss": email, "scope": _SCOPE, "aud": url, "iat": now, "exp": now + 3600}
+        signed = f"{_base64(encode(head))}.{_base64(encode(claims))}"
+        try:
+            signature = rsa.read(pem).sign(signed.encode())
+        except ValueError as error:
+            raise _unusable(str(error)) from None
+        grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+        return await self._exchange(url, {"grant_type": grant, "assertion": f"{signed}.{_base64(signature)}"})
+
+    async def _for_role(self, audience: str, url: str) -> Token:
+        """The federated token, or that of the service account that the role may impersonate."""
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "audience": audience,
+            "scope": _SCOPE,
+            "requested_token_type": _TOKEN_TYPE,
+            "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+            "subject_token": await self._signed_identity(audience),
+        }
+        federated = await self._exchange(_https(url), form)
+        impersonate = self.credentials.get("service_account_impersonation_url")
+        return federated if impersonate is None else await self._impersonate(_https(impersonate), federated)
+
+    async def _signed_identity(self, audience: str) -> str:
+        """A call of AWS's GetCallerIdentity, signed and not sent: Google sends it, and learns which role we have."""
+        match self.credentials.get("credential_source"):
+            case {"environment_id": "aws1", "regional_cred_verification_url": str(template)}:
+                pass
+            case _:
+                raise _unusable("its credential_source is not AWS")
+        if self.aws is None:
+            raise _unusable("this process has no role at AWS")
+        url = _https(template.replace("{region}", self.aws.region))
+        headers = {"x-goog-cloud-target-resource": audience}
+        scope = Scope("sts", self.aws.region)
+        signed = sign("POST", url, headers, b"", await self.aws.keys(), scope, at=self.clock())
+        listed = [{"key": name, "value": value} for name, value in (signed | {"host": urlsplit(url).netloc}).items()]
+        return quote(encode({"url": url, "method": "POST", "headers": listed}), safe="")
+
+    async def _impersonate(self, url: str, federated: Token) -> Token:
+        headers = {"content-type": "application/json", "authorization": f"Bearer {federated.value}"}
+        answer = await self._post(url, headers, encode({"scope": [_SCOPE], "lifetime": "3600s"}))
+        match answer:
+            case {"accessToken": str(value), "expireTime": str(until)}:
+                return Token(value, _moment(until))
+            case _:
+                raise ProviderMalformed("Google answered without a token.")
+
+    async def _exchange(self, url: str, form: dict[str, str]) -> Token:
+        answer = await self._post(url, {"content-type": _FORM}, urlencode(form).encode())
+        match answer:
+            case {"access_token": str(value), "expires_in": int() | float() as seconds}:
+                return Token(value, self.clock() + seconds)
+            case _:
+                raise ProviderMalformed("Google answered without a token.")
+
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Json:
+        async with self.transport.open(HttpRequest("POST", url, headers, body), _TIMEOUTS) as response:
+            status, answer = response.status, await response.read(_MAX_BODY_BYTES)
+        found = _decoded(answer)
+        if status >= 500:
+            raise ProviderOverloaded(f"Google gives out no tokens now (HTTP {status}).", upstream_status=status)
+        if status != 200:
+            raise ProviderAuth(f"Google refused the gateway's credentials: {_fault(found)} (HTTP {status}).")
+        return found
+
+
+@dataclass(slots=True)
+class GoogleSecrets:
+    """The port `Secrets`, in which the key of Vertex AI is always a token that is good.
+
+    `VERTEX_API_KEY` holds a token or the JSON of credentials; without it, `GOOGLE_VERTEX_CREDENTIALS` holds the JSON.
+    """
+
+    inner: Secrets
+    transport: Transport
+    aws: Aws | None = None
+    clock: Callable[[], float] = time.time
+    _text: str = field(default="", repr=False)
+    _tokens: AccessTokens | None = field(default=None, repr=False)
+
+    async def get(self, name: str) -> str | None:
+        """See `Secrets.get`. Raises what `AccessTokens.token` raises, for the key of Vertex AI."""
+        value = await self.inner.get(name)
+        if name != TOKEN_SETTING:
+            return value
+        text = value or await self.inner.get(CREDENTIALS_SETTING) or ""
+        return await self._of(text).token() if text.lstrip().startswith("{") else value
+
+    def _of(self, text: str) -> AccessTokens:
+        if self._tokens is None or text != self._text:
+            found = _decoded(text.encode())
+            if not isinstance(found, dict):
+                raise _unusable("it is not JSON")
+            self._text, self._tokens = text, AccessTokens(found, self.transport, self.aws, self.clock)
+        return self._tokens
+
+
+def _https(url: Json) -> str:
+    if not isinstance(url, str) or not url.startswith("https://"):
+        raise _unusable("its URLs must begin with https://")
+    return url
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _moment(text: str) -> float:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        raise ProviderMalformed("Google's token has no moment of expiry.") from None
+
+
+def _decoded(data: bytes) -> Json:
+    try:
+        return decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _fault(answer: Json) -> str:
+    """Google's own name of the fault: its description may name the account."""
+    match answer:
+        case {"error": str(name)} | {"error": {"status": str(name)}}:
+            return name[:100]
+        case _:
+            return "no reason given"
+
+
+def _unusable(why: str) -> NotConfigured:
+    why = why.removesuffix(".")
+    return NotConfigured(f"{CREDENTIALS_SETTING} cannot be used: {why[:1].lower()}{why[1:]}.", param="model")
