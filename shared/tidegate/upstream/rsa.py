@@ -1,4 +1,4 @@
-"""RSA signatures (RS256) without a C library: Google wants one in an hour, for which `cryptography` is too much to load.
+"""RSA signatures (RS256) without a C library: Google wants one in an hour, and `cryptography` is slow to load.
 
 Sources: RFC 8017 §8.2.1 (RSASSA-PKCS1-v1_5) and §A.1.2, RFC 5208 (PKCS #8), ITU-T X.690 (DER). Proved against
 `cryptography` in its test.
