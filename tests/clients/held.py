@@ -20,6 +20,10 @@ class Held:
     begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
+    def forget(self) -> None:
+        """Begin to count anew; what began before does not count any more."""
+        self.begun, self.closed, self.silent = threading.Semaphore(0), threading.Semaphore(0), False
+
 
 @contextmanager
 def held_provider() -> Iterator[Held]:
@@ -44,13 +48,14 @@ def _accept(door: socket.socket, held: Held) -> None:
 
 
 def _answer(caller: socket.socket, held: Held) -> None:
+    begun, closed = held.begun, held.closed
     with caller:
         if json.loads(_body(caller)).get("stream") and not held.silent:
             caller.sendall(_HEAD + _event({"role": "assistant", "content": ""}) + _event({"content": "The tide "}))
-        held.begun.release()
+        begun.release()
         with suppress(OSError):
             caller.recv(1)
-        held.closed.release()
+        closed.release()
 
 
 def _body(caller: socket.socket) -> bytes:

@@ -5,7 +5,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import openai
@@ -26,40 +26,50 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True)
 class Harbour:
-    """A gateway of one test, with an AWS of its own."""
+    """A gateway with an AWS of its own. `known` are the calls that have been looked at."""
 
     transport: str
     program: Program
     url: str
     endpoint: str
     held: Held
+    known: set[str] = field(default_factory=set[str])
 
     def calls(self) -> list[dict[str, Any]]:
-        """What the table keeps, newest first."""
-        return asyncio.run(_calls(self.endpoint))
+        """What the table keeps of new calls."""
+        return [call for call in asyncio.run(_calls(self.endpoint)) if call["id"] not in self.known]
 
     def is_left_early(self) -> bool:
         """Whether a provider is left that has said nothing: pyreqwest 0.15 keeps a request until its reply begins."""
         return self.held.closed.acquire(timeout=15) if self.transport == "httpx" else True
 
     def cancelled(self) -> dict[str, Any]:
-        """The record of the one call there is, once it is written."""
+        """The record of the one new call, once it is written."""
         until(lambda: bool(self.calls()))
         (call,) = self.calls()
         assert call["status"] == "cancelled"
-        (line,) = [line for line in self.program.out if '"call.settled"' in line]
-        assert (json.loads(line)["call_id"], json.loads(line)["status"]) == (call["id"], "cancelled")
+        self.known.add(call["id"])
+        until(lambda: call["id"] in self.settled())
+        assert self.settled()[call["id"]] == "cancelled"
         return call
 
+    def settled(self) -> dict[str, str]:
+        """What the log says of each call's end."""
+        lines = [json.loads(line) for line in self.program.out if '"call.settled"' in line]
+        assert len({line["call_id"] for line in lines}) == len(lines), "settled twice"
+        return {line["call_id"]: line["status"] for line in lines}
 
-@pytest.fixture(params=["pyreqwest", "httpx"])
-def harbour(request: pytest.FixtureRequest) -> Iterator[Harbour]:
-    with held_provider() as held:
-        env = {"VLLM_BASE_URL": f"http://127.0.0.1:{held.port}/v1", "TIDEGATE_TRANSPORT": request.param}
-        with serving("--embedded-port", "0", env=env) as (program, port):
-            endpoint = program.said("DynamoDB").split()[-1]
-            yield Harbour(request.param, program, f"http://127.0.0.1:{port}/v1", endpoint, held)
-        assert not [line for line in program.err if "Traceback" in line]
+
+@pytest.fixture(scope="module", params=["pyreqwest", "httpx"])
+def running_harbour(request: pytest.FixtureRequest) -> Iterator[Harbour]:
+    with opened(request.param) as harbour:
+        yield harbour
+
+
+@pytest.fixture
+def harbour(running_harbour: Harbour) -> Harbour:
+    running_harbour.held.forget()
+    return running_harbour
 
 
 def test_a_stream_whose_client_is_killed(harbour: Harbour) -> None:
@@ -100,14 +110,23 @@ def test_a_call_that_openai_python_gives_up(harbour: Harbour) -> None:
     harbour.cancelled()
 
 
-def test_a_stream_that_the_servers_end_cuts(harbour: Harbour) -> None:
-    with curl(harbour, stream=True) as client:
+def test_a_stream_that_the_servers_end_cuts() -> None:
+    with opened("pyreqwest") as harbour, curl(harbour, stream=True) as client:
         assert harbour.held.begun.acquire(timeout=15)
         assert client.stdout is not None and "data: " in client.stdout.readline()
         assert harbour.program.end() == 0
         assert harbour.held.closed.acquire(timeout=15)
-    settled = [json.loads(line) for line in harbour.program.out if '"call.settled"' in line]
-    assert [(one["status"], one["model"]) for one in settled] == [("cancelled", HELD)]
+    assert list(harbour.settled().values()) == ["cancelled"]
+
+
+@contextmanager
+def opened(transport: str) -> Iterator[Harbour]:
+    with held_provider() as held:
+        env = {"VLLM_BASE_URL": f"http://127.0.0.1:{held.port}/v1", "TIDEGATE_TRANSPORT": transport}
+        with serving("--embedded-port", "0", env=env) as (program, port):
+            endpoint = program.said("DynamoDB").split()[-1]
+            yield Harbour(transport, program, f"http://127.0.0.1:{port}/v1", endpoint, held)
+        assert not [line for line in program.err if "Traceback" in line]
 
 
 @contextmanager
