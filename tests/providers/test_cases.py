@@ -16,6 +16,7 @@ import pytest
 
 from tests.providers.assembling import run
 from tests.providers.calls import call
+from tests.upstream.frames import framed
 from tidegate.domain.model import Deployment
 from tidegate.errors import TidegateError
 from tidegate.providers import Registry
@@ -70,7 +71,7 @@ def _events(folder: Path) -> Sequence[Event]:
         decoder: Any = import_module("tidegate.upstream.sse").SseDecoder()
         return [*decoder.feed((folder / "upstream.sse").read_bytes()), *decoder.end()]
     decoder = import_module("tidegate.upstream.eventstream").EventStreamDecoder()
-    return [*decoder.feed((folder / "upstream.eventstream").read_bytes()), *decoder.end()]
+    return [*decoder.feed(framed((folder / "upstream.eventstream").read_text())), *decoder.end()]
 
 
 def _body(folder: Path) -> Any:

@@ -34,3 +34,13 @@ def exception(kind: str, body: dict[str, Any]) -> bytes:
 def error(code: str, message: str) -> bytes:
     headers = text(":message-type", "error") + text(":error-code", code) + text(":error-message", message)
     return frame(headers, b"")
+
+
+def framed(lines: str) -> bytes:
+    """The stream whose events are written one a line: `contentBlockDelta {…}`, `exception:throttlingException {…}`."""
+    made = b""
+    for line in filter(None, lines.splitlines()):
+        kind, _, body = line.partition(" ")
+        make = exception if kind.startswith("exception:") else event
+        made += make(kind.removeprefix("exception:"), json.loads(body))
+    return made

@@ -1,0 +1,130 @@
+"""One try at a provider that is a part of AWS: its signature, its frames, its failures."""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests.providers.calls import call
+from tests.upstream.frames import event, exception
+from tidegate.domain.model import Deployment
+from tidegate.errors import NotConfigured, ProviderMalformed, ProviderOverloaded, ProviderRateLimited, StreamCut
+from tidegate.providers.bedrock import PROVIDER
+from tidegate.settings import EnvironmentSecrets
+from tidegate.upstream.attempt import Upstream
+from tidegate.upstream.httpx import HttpxTransport
+from tidegate.upstream.sigv4 import AwsKey
+
+NOW = 1_795_262_400.0
+KEY = AwsKey("an-id", "a-secret", "a-token")
+MODEL = "arn:aws:bedrock:eu-central-1:000000000000:application-inference-profile/a.b:0"
+HOST = "https://bedrock-runtime.eu-central-1.amazonaws.com"
+WHOLE = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "Hello"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
+}
+START = event("messageStart", {"role": "assistant"})
+TEXT = event("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": "Hello"}})
+END = event("messageStop", {"stopReason": "end_turn"}) + event("metadata", {"usage": WHOLE["usage"]})
+
+
+class Pieces(httpx.AsyncByteStream):
+    def __init__(self, raw: bytes, size: int) -> None:
+        self._pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+def ask(answer: httpx.Response, *, stream: bool = False, secret: str | None = None, keys: bool = True) -> Any:
+    """What was sent, and the text that came of the answer."""
+    sent: list[httpx.Request] = []
+
+    def answering(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return answer
+
+    async def key() -> AwsKey:
+        return KEY
+
+    async def go() -> str:
+        transport = HttpxTransport(httpx.MockTransport(answering))
+        secrets = EnvironmentSecrets({"TOKEN": "bearer-token"})
+        upstream = Upstream(transport, secrets, key if keys else None, clock=lambda: NOW)
+        deployment = Deployment("bedrock", MODEL, HOST, secret, region="eu-central-1")
+        body = {"model": "bedrock/m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+        request = PROVIDER.build_request(call(body), deployment)
+        async with upstream.open(PROVIDER, request, secret=secret, stream=stream, seconds=5) as reply:
+            if reply.completion is not None:
+                return reply.completion["choices"][0]["message"]["content"] or ""
+            assert reply.batches is not None
+            chunks = [chunk async for batch in reply.batches for chunk in batch]
+            return "".join(one["delta"].get("content") or "" for chunk in chunks for one in chunk["choices"])
+
+    return asyncio.run(go()), sent
+
+
+def frames(raw: bytes, size: int = 11) -> httpx.Response:
+    headers = {"content-type": "application/vnd.amazon.eventstream"}
+    return httpx.Response(200, headers=headers, stream=Pieces(raw, size))
+
+
+def test_a_request_is_signed_as_botocore_signs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, (sent,) = ask(httpx.Response(200, json=WHOLE))
+    assert text == "Hello"
+    assert sent.url.raw_path.startswith(b"/model/arn%3Aaws%3Abedrock%3Aeu-central-1%3A000000000000%3A")
+    moment = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment)
+    theirs = AWSRequest(
+        "POST", str(sent.url), headers={"content-type": sent.headers["content-type"]}, data=sent.content
+    )
+    SigV4Auth(Credentials(KEY.id, KEY.secret, KEY.token), "bedrock", "eu-central-1").add_auth(theirs)
+    assert sent.headers["authorization"] == theirs.headers["Authorization"]
+    assert sent.headers["x-amz-security-token"] == "a-token"
+
+
+def test_a_bearer_token_goes_unsigned() -> None:
+    _, (sent,) = ask(httpx.Response(200, json=WHOLE), secret="TOKEN")
+    assert sent.headers["authorization"] == "Bearer bearer-token"
+    assert "x-amz-date" not in sent.headers
+
+
+def test_without_credentials_nothing_is_sent() -> None:
+    with pytest.raises(NotConfigured, match="AWS credentials"):
+        ask(httpx.Response(200, json=WHOLE), keys=False)
+
+
+@pytest.mark.parametrize("size", [1, 11, 10_000])
+def test_frames_become_chunks(size: int) -> None:
+    assert ask(frames(START + TEXT + TEXT + END, size), stream=True)[0] == "HelloHello"
+
+
+def test_an_exception_before_the_first_word_can_be_tried_again() -> None:
+    """The role alone is no first chunk."""
+    with pytest.raises(ProviderRateLimited) as caught:
+        ask(frames(START + exception("throttlingException", {"message": "Too many tokens"})), stream=True)
+    assert caught.value.retryable
+
+
+def test_an_exception_behind_the_first_word_is_an_error() -> None:
+    with pytest.raises(ProviderOverloaded):
+        ask(frames(START + TEXT + exception("serviceUnavailableException", {"message": "gone"})), stream=True)
+
+
+@pytest.mark.parametrize("raw", [START + TEXT, START + TEXT + END[:40], b"", START])
+def test_a_stream_that_ends_too_early_is_a_cut(raw: bytes) -> None:
+    with pytest.raises(StreamCut):
+        ask(frames(raw), stream=True)
+
+
+def test_a_damaged_stream_is_refused() -> None:
+    with pytest.raises(ProviderMalformed):
+        ask(frames(START + TEXT[:-1] + b"\x00" + END), stream=True)
