@@ -127,7 +127,7 @@ _INTRODUCTION = (
     "",
     "| mark | the feature is |",
     "|---|---|",
-    "| ● | sent, and a recorded case in `tests/providers/cases` holds it |",
+    "| ● | sent, and a case in `tests/providers/cases` holds it |",
     "| ○ | sent |",
     "| △ | left out or only nearly honoured, and named in `x-tidegate-ignored-params` |",
     "| ✕ | refused with a 400 that names the field or the part |",

@@ -9,10 +9,11 @@ import pytest
 
 from tests.providers import cohere_schema
 from tests.providers.assembling import read_chunks, read_completion, run
-from tests.providers.calls import sent
+from tests.providers.calls import BASE_URL, call, sent
 from tests.providers.reading import Reading, Voice
-from tests.providers.recorded import Exchange, exchanges, needed
-from tidegate.errors import ContextLengthExceeded, ProviderAuth, StreamCut, UpstreamError
+from tests.providers.recorded import Exchange, chats, exchanges, needed
+from tidegate.domain.model import Deployment
+from tidegate.errors import ContextLengthExceeded, InvalidRequest, ProviderAuth, StreamCut, UpstreamError
 from tidegate.providers.base import Event
 from tidegate.providers.cohere import PROVIDER
 from tidegate.upstream.sse import SseDecoder
@@ -36,8 +37,8 @@ def plain(body: dict[str, Any]) -> Reading:
         ended=_ENDS[body["finish_reason"]],
     )
     voice.thought += message.get("tool_plan", "")
-    for call in message.get("tool_calls") or []:
-        voice.calls.append((call["function"]["name"], json.loads(call["function"]["arguments"] or "{}")))
+    for one in message.get("tool_calls") or []:
+        voice.calls.append((one["function"]["name"], json.loads(one["function"]["arguments"] or "{}")))
     return Reading({0: voice}, *_tokens(body["usage"]))
 
 
@@ -139,6 +140,23 @@ def test_an_accepted_request_comes_out_of_its_openai_equivalent() -> None:
         cohere_schema.check(body)
         assert ignored == (), one.id
         assert {"stream": False, **body} == one.request, one.id
+
+
+@pytest.mark.parametrize("provider", ["openai", "groq", "mistral", "openrouter"])
+def test_what_others_were_asked_becomes_what_cohere_accepts_or_a_refusal_with_its_path(provider: str) -> None:
+    for one in [*chats(provider, streams=False), *chats(provider, streams=True)]:
+        before = json.dumps(one.request)
+        try:
+            asked = call(one.request)
+        except InvalidRequest:
+            continue  # the provider's own dialect: the door refuses it
+        try:
+            request = PROVIDER.build_request(asked, Deployment("cohere", "command-a-reasoning-08-2025", BASE_URL))
+        except InvalidRequest as error:
+            assert error.param, one.id
+        else:
+            cohere_schema.check(json.loads(request.body))
+        assert json.dumps(one.request) == before, one.id
 
 
 def _has_documents(request: dict[str, Any]) -> bool:
