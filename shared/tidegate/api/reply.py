@@ -7,6 +7,8 @@ from starlette.types import Send
 
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
+_PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256))
+
 
 async def send_json(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     """One whole reply."""
@@ -17,7 +19,7 @@ async def send_json(send: Send, status: int, body: bytes, headers: Iterable[tupl
 
 def latin1(text: str) -> bytes:
     """A header's value: what is not printable Latin-1 is replaced, so that no value can break the head."""
-    return "".join(c if " " <= c <= "~" else "?" for c in text).encode("latin-1")
+    return text.encode("ascii", "replace").translate(_PRINTABLE)
 
 
 def header(headers: dict[bytes, bytes], name: bytes) -> str | None:

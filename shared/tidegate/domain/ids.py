@@ -2,8 +2,11 @@
 
 import secrets
 
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# What each random byte becomes: a table, because every call needs two identifiers.
+_RANDOM_CROCKFORD = _CROCKFORD * 8
+_RANDOM_ALPHANUMERIC = bytes(_ALPHANUMERIC[byte % 62] for byte in range(256))
 
 
 def ulid(now: float) -> str:
@@ -11,8 +14,9 @@ def ulid(now: float) -> str:
 
     Source: https://github.com/ulid/spec
     """
-    value = (int(now * 1000) << 80) | secrets.randbits(80)
-    return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+    milliseconds = int(now * 1000)
+    time = bytes([_CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5)])
+    return (time + secrets.token_bytes(16).translate(_RANDOM_CROCKFORD)).decode()
 
 
 def completion_id(surface: str, now: float) -> str:
@@ -23,5 +27,4 @@ def completion_id(surface: str, now: float) -> str:
 
 
 def _random(length: int) -> str:
-    bits = secrets.randbits(length * 8)
-    return "".join(_ALPHANUMERIC[(bits >> shift & 255) % 62] for shift in range(0, length * 8, 8))
+    return secrets.token_bytes(length).translate(_RANDOM_ALPHANUMERIC).decode()

@@ -132,7 +132,7 @@ def bearer(authorization: str | None) -> str:
         raise InvalidKey(f"There is no API key in this request. {_HOW}")
     scheme, _, token = authorization.strip().partition(" ")
     token = token.strip()
-    if scheme.lower() != "bearer" or not token or any(character.isspace() for character in token):
+    if scheme.lower() != "bearer" or len(token.split()) != 1:
         raise InvalidKey(f"The Authorization header holds no bearer key. {_HOW}")
     return token
 
