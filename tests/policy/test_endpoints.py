@@ -2,9 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from tidegate.domain.model import Endpoint
 from tidegate.policy.endpoints import endpoints
-from tidegate.providers import Known
+from tidegate.providers import Known, Registry
 from tidegate.settings import EnvironmentSecrets
 
 KNOWN = (
@@ -70,3 +72,49 @@ def test_a_provider_without_key_and_credentials_says_which_would_do() -> None:
 def test_a_key_stands_in_for_credentials() -> None:
     found = cloud(REGION="eu-1", CLOUD_TOKEN="t", CLOUD_URL="http://here")
     assert found == Endpoint("cloud", "http://here", "CLOUD_TOKEN", region="eu-1")
+
+
+def known(name: str, **env: str) -> Endpoint:
+    return asyncio.run(endpoints(Registry().known(), EnvironmentSecrets(env)))[name]
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("europe-west4", "europe-west4-aiplatform.googleapis.com"),
+        ("eu", "aiplatform.eu.rep.googleapis.com"),
+        ("global", "aiplatform.googleapis.com"),
+    ],
+)
+def test_vertex_is_where_its_project_and_location_are(location: str, host: str) -> None:
+    settings = {"GOOGLE_VERTEX_PROJECT": "p", "GOOGLE_VERTEX_LOCATION": location, "GOOGLE_VERTEX_CREDENTIALS": "{}"}
+    url = f"https://{host}/v1/projects/p/locations/{location}"
+    assert known("vertex", **settings) == Endpoint("vertex", url, "VERTEX_API_KEY", (), location)
+
+
+def test_vertex_names_all_that_it_needs() -> None:
+    assert known("vertex").missing == (
+        "GOOGLE_VERTEX_PROJECT or GOOGLE_CLOUD_PROJECT",
+        "GOOGLE_VERTEX_LOCATION or GOOGLE_CLOUD_LOCATION",
+        "VERTEX_API_KEY or GOOGLE_VERTEX_CREDENTIALS",
+    )
+    assert known("vertex", VERTEX_BASE_URL="http://v", VERTEX_API_KEY="t").missing == ()
+
+
+def test_bedrock_needs_a_region_and_the_processs_credentials_or_a_key() -> None:
+    assert known("bedrock").missing == (
+        "BEDROCK_REGION or AWS_REGION or AWS_DEFAULT_REGION",
+        "AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID",
+    )
+    url = "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    role = known("bedrock", AWS_REGION="eu-west-1", AWS_ACCESS_KEY_ID="a")
+    assert role == Endpoint("bedrock", url, None, (), "eu-west-1")
+    key = known("bedrock", AWS_REGION="eu-west-1", AWS_BEARER_TOKEN_BEDROCK="b")
+    assert key == Endpoint("bedrock", url, "AWS_BEARER_TOKEN_BEDROCK", (), "eu-west-1")
+    elsewhere = known("bedrock", AWS_ENDPOINT_URL_BEDROCK_RUNTIME="http://b", AWS_ACCESS_KEY_ID="a")
+    assert elsewhere.missing == ("BEDROCK_REGION or AWS_REGION or AWS_DEFAULT_REGION",)
+
+
+def test_azure_has_a_version_of_its_api() -> None:
+    settings = {"AZURE_OPENAI_BASE_URL": "https://a", "AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_API_VERSION": "v"}
+    assert known("azure", **settings) == Endpoint("azure", "https://a", "AZURE_OPENAI_API_KEY", (), None, "v")

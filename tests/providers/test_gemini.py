@@ -18,7 +18,6 @@ from tidegate.errors import InvalidRequest
 from tidegate.providers.gemini import PROVIDER as GEMINI
 from tidegate.providers.gemini import media, model, names, sniff
 from tidegate.providers.vertex import PROVIDER as VERTEX
-from tidegate.providers.vertex import base_url
 
 EFFORT, TOKENS = ("reasoning_effort",), ("reasoning.max_tokens",)
 SHOWN = {"includeThoughts": True}
@@ -429,17 +428,11 @@ def test_a_model_stays_in_its_place_in_the_url(model_name: str, path: str) -> No
 
 
 def test_a_tuned_model_of_vertex_has_an_endpoint() -> None:
-    deployment = Deployment("vertex", "endpoints/12", base_url("my-project", "global"))
+    deployment = Deployment(
+        "vertex", "endpoints/12", "https://aiplatform.googleapis.com/v1/projects/my-project/locations/global"
+    )
     url = VERTEX.build_request(call(asking(stream=True)), deployment).url
     assert url == (
         "https://aiplatform.googleapis.com/v1/projects/my-project/locations/global/endpoints/12"
         ":streamGenerateContent?alt=sse"
     )
-
-
-def test_a_location_of_vertex_has_its_host() -> None:
-    assert (
-        base_url("p", "europe-west4")
-        == "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4"
-    )
-    assert base_url("p", "eu") == "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu"

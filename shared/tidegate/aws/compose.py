@@ -21,7 +21,7 @@ from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.choose import transport
+from tidegate.upstream.choose import google_secrets, transport
 from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.transport import Transport
 
@@ -43,18 +43,21 @@ async def compose(
         credentials = find_credentials(settings.environment)
         store = Store(connect(http, credentials, aws.region, aws.dynamodb_endpoint), settings.table)
         secrets: Secrets = EnvironmentSecrets(settings.environment)
+        identity = AwsIdentity(credentials, http)
         if settings.provider_secret:
-            identity = AwsIdentity(credentials, http)
             source = SecretsManager(http, identity, settings.provider_secret, aws.region, aws.secrets_endpoint)
             secrets = CachedSecrets(source, settings.environment)
         providers = Registry([*settings.providers, *rows])
         models = catalog.load()
-        router = Router(await endpoints(providers.known(), secrets), ALIASES, models, settings.default_provider)
+        configured = await endpoints(providers.known(), secrets)
+        if not configured["vertex"].missing:
+            secrets = google_secrets(secrets, http, identity, aws.region)
+        router = Router(configured, ALIASES, models, settings.default_provider)
         yield Gateway(
             authenticator=Authenticator(DynamoDirectory(store)),
             router=router,
             providers=providers,
-            upstream=Upstream(wrap(http), secrets, AwsIdentity(credentials, http)),
+            upstream=Upstream(wrap(http), secrets, identity),
             meter=DynamoMeter(store),
             signatures=DynamoSignatures(store),
             fetcher=Fetcher(http),

@@ -3,9 +3,8 @@
 Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from aiodynamo.credentials import ContainerMetadataCredentials, Credentials, Key, StaticCredentials
 from yarl import URL
@@ -14,9 +13,6 @@ from tidegate.aws.dynamo import FAILURES, DynamoHttp
 from tidegate.errors import StoreUnavailable
 from tidegate.upstream.sigv4 import AwsKey
 from tidegate.upstream.transport import Transport
-
-AwsKeys: TypeAlias = Callable[[], Awaitable[AwsKey]]
-"""The AWS key of this moment, for signing one request. Raises `StoreUnavailable`."""
 
 
 def find_credentials(env: Mapping[str, str]) -> Credentials:

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 import anyio
 import msgspec
 
-from tidegate.aws.credentials import AwsKeys
 from tidegate.chat.json import Json, decode, encode
 from tidegate.errors import StoreUnavailable, UpstreamError
-from tidegate.upstream.sigv4 import Scope, sign
+from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from tidegate.memory.tenants import MemoryTenants
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.endpoints import endpoints
 from tidegate.policy.route import Router
-from tidegate.ports import Keys, Meter, Tenants
+from tidegate.ports import Keys, Meter, Secrets, Tenants
 from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.choose import transport
+from tidegate.upstream.choose import google_secrets, transport
 from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.transport import Transport
 
@@ -36,12 +36,15 @@ async def compose(
         tenants = MemoryTenants()
         if seed is not None:
             await seed(tenants, tenants)
-        secrets = EnvironmentSecrets(settings.environment)
+        secrets: Secrets = EnvironmentSecrets(settings.environment)
         providers = Registry([*settings.providers, *rows])
         models = catalog.load()
+        configured = await endpoints(providers.known(), secrets)
+        if not configured["vertex"].missing:
+            secrets = google_secrets(secrets, http, None, settings.aws.region)
         yield Gateway(
             authenticator=Authenticator(tenants),
-            router=Router(await endpoints(providers.known(), secrets), ALIASES, models, settings.default_provider),
+            router=Router(configured, ALIASES, models, settings.default_provider),
             providers=providers,
             upstream=Upstream(wrap(http), secrets),
             meter=meter or MemoryMeter(),

@@ -14,24 +14,39 @@ async def endpoints(known: Iterable[Known], settings: Secrets) -> dict[str, Endp
 
 
 async def _endpoint(provider: Known, settings: Secrets) -> Endpoint:
-    missing: list[str] = []
     region = await _first(provider.region_settings, settings)
-    if provider.region_settings and region is None:
-        missing.append(" or ".join(provider.region_settings))
-    base_url = await settings.get(provider.base_url_setting) or provider.base_url
-    if base_url is None:
-        missing.append(provider.base_url_setting)
-    else:
-        base_url = base_url.replace("{region}", region or "")
+    base_url, missing = await _base_url(provider, region, settings)
+    secret, without = await _secret(provider, settings)
+    version = await _first((provider.version_setting,), settings) if provider.version_setting else None
+    return Endpoint(provider.name, base_url, secret, (*missing, *without), region, version)
+
+
+async def _base_url(provider: Known, region: str | None, settings: Secrets) -> tuple[str, list[str]]:
+    """The base URL, and what it still needs."""
+    chosen = await settings.get(provider.base_url_setting)
+    if chosen is not None:  # a signature names its region, whatever the URL
+        unsigned = provider.credentials and region is None
+        return chosen, [" or ".join(provider.region_settings)] if unsigned else []
+    if provider.base_url is None:
+        return "", [provider.base_url_setting]
+    project = await _first(provider.project_settings, settings)
+    needed = ((provider.project_settings, project), (provider.region_settings, region))
+    missing = [" or ".join(names) for names, value in needed if names and value is None]
+    host = provider.host_of(region) if provider.host_of and region else ""
+    url = provider.base_url.replace("{host}", host).replace("{region}", region or "")
+    return url.replace("{project}", project or ""), missing
+
+
+async def _secret(provider: Known, settings: Secrets) -> tuple[str | None, list[str]]:
+    """The name of the key that is sent, None where none is, and what is missing for it."""
     key = provider.key_setting or provider.optional_key or setting(provider.name, "API_KEY")
-    has_key = await settings.get(key) is not None
-    if provider.key_setting is not None and not has_key:
-        missing.append(provider.key_setting)
-    if provider.credentials and not has_key and await _first(provider.credentials, settings) is None:
-        missing.append(f"{key} or {provider.credentials[0]}")
-    secret = key if has_key or provider.key_setting else None
-    version = await settings.get(provider.version_setting) if provider.version_setting else None
-    return Endpoint(provider.name, base_url or "", secret, tuple(missing), region, version)
+    if await _first((key, *provider.token_settings), settings) is not None:
+        return key, []
+    if provider.key_setting is not None:
+        return key, [" or ".join((key, *provider.token_settings))]
+    if provider.credentials and await _first(provider.credentials, settings) is None:
+        return None, [f"{key} or {provider.credentials[0]}"]
+    return None, []
 
 
 async def _first(names: Iterable[str], settings: Secrets) -> str | None:

@@ -1,6 +1,6 @@
 """Every provider by its name, loaded when a call first needs it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
@@ -8,6 +8,7 @@ from types import MappingProxyType
 from tidegate.errors import ConfigurationError
 from tidegate.providers.base import Provider
 from tidegate.providers.compatible import ROWS
+from tidegate.providers.locations import vertex_host
 from tidegate.providers.row import Row, setting
 
 
@@ -16,8 +17,10 @@ class Known:
     """A provider that could be configured. `base_url` None: there is no default, `base_url_setting` must be set.
 
     `key_setting` None: it needs no key, and gets one only where `optional_key` or else `setting(name, "API_KEY")` holds
-    one. `{region}` in a base URL is the first of `region_settings` that is set. Without a key, one of the settings in
-    `credentials` must be there. `version_setting` may name one of the API's versions.
+    one. `{region}` and `{project}` in a base URL are the first of `region_settings` and `project_settings` that is set,
+    and `{host}` is what `host_of` makes of the region. Without a key, there must be one of the `credentials` settings,
+    with which requests are signed, or one of `token_settings`, from which a key is made for a while. `version_setting`
+    may name one of the API's versions.
     """
 
     name: str
@@ -28,6 +31,9 @@ class Known:
     region_settings: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
     version_setting: str | None = None
+    project_settings: tuple[str, ...] = ()
+    token_settings: tuple[str, ...] = ()
+    host_of: Callable[[str], str] | None = None
 
 
 _BEDROCK = Known(
@@ -55,6 +61,17 @@ _AZURE = Known(
     version_setting="AZURE_OPENAI_API_VERSION",
 )
 
+_VERTEX = Known(
+    "vertex",
+    "https://{host}/v1/projects/{project}/locations/{region}",
+    "VERTEX_BASE_URL",
+    "VERTEX_API_KEY",
+    region_settings=("GOOGLE_VERTEX_LOCATION", "GOOGLE_CLOUD_LOCATION"),
+    project_settings=("GOOGLE_VERTEX_PROJECT", "GOOGLE_CLOUD_PROJECT"),
+    token_settings=("GOOGLE_VERTEX_CREDENTIALS",),
+    host_of=vertex_host,
+)
+
 _NATIVE = {
     known.name: known
     for known in (
@@ -63,7 +80,7 @@ _NATIVE = {
         _BEDROCK,
         Known("cohere", "https://api.cohere.com", "COHERE_BASE_URL", "COHERE_API_KEY"),
         Known("gemini", "https://generativelanguage.googleapis.com", "GEMINI_BASE_URL", "GEMINI_API_KEY"),
-        Known("vertex", None, "VERTEX_BASE_URL", "VERTEX_API_KEY"),
+        _VERTEX,
     )
 }
 """Dialects of their own: `tidegate.providers.<name>` has `PROVIDER`."""

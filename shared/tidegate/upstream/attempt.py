@@ -1,10 +1,9 @@
 """One try at one deployment: credentials, the request, and the reply with its first events in hand."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import msgspec
 
@@ -15,15 +14,12 @@ from tidegate.ports import Secrets
 from tidegate.providers import restore
 from tidegate.providers.base import Event, KeyAuth, Provider, SigV4Auth, UpstreamRequest
 from tidegate.upstream.eventstream import EventStreamDecoder
-from tidegate.upstream.sigv4 import AwsKey, Scope, sign
+from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
 from tidegate.upstream.sse import SseDecoder
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
-
-AwsKeys: TypeAlias = Callable[[], Awaitable[AwsKey]]
-"""The AWS key of this moment. Raises `StoreUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)

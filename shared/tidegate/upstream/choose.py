@@ -1,8 +1,13 @@
-"""The transports by name. Only the chosen one is imported: httpx alone would cost 80 ms of a cold start."""
+"""What is imported only where it is needed: the transports by name, and Google's tokens.
+
+httpx alone would cost 80 ms of a cold start.
+"""
 
 import importlib
 
 from tidegate.errors import ConfigurationError
+from tidegate.ports import Secrets
+from tidegate.upstream.sigv4 import AwsKeys
 from tidegate.upstream.transport import Transport
 
 _TRANSPORTS = {
@@ -18,3 +23,9 @@ def transport(name: str) -> Transport:
         return getattr(importlib.import_module(module), attribute)()
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"TIDEGATE_TRANSPORT={name} needs the package {error.name!r}.") from None
+
+
+def google_secrets(secrets: Secrets, transport: Transport, aws_keys: AwsKeys | None, region: str) -> Secrets:
+    """`secrets`, in which the key of Vertex AI is always a token that is good."""
+    google = importlib.import_module("tidegate.upstream.google")
+    return google.GoogleSecrets(secrets, transport, google.Aws(aws_keys, region) if aws_keys else None)

@@ -7,10 +7,9 @@ https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token, https://
 
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
 import anyio
@@ -20,7 +19,7 @@ from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded
 from tidegate.ports import Secrets
 from tidegate.upstream import rsa
-from tidegate.upstream.sigv4 import AwsKey, Scope, sign
+from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
 
 TOKEN_SETTING = "VERTEX_API_KEY"
@@ -33,8 +32,6 @@ _TIMEOUTS = Timeouts(total=10.0)
 _MAX_BODY_BYTES = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
 _TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
-
-AwsKeys: TypeAlias = Callable[[], Awaitable[AwsKey]]
 
 
 @dataclass(frozen=True, slots=True)

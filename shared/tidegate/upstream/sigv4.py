@@ -5,9 +5,10 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-s
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
@@ -43,6 +44,10 @@ class AwsKey:
     id: str
     secret: str = field(repr=False)
     token: str | None = field(repr=False, default=None)
+
+
+AwsKeys: TypeAlias = Callable[[], Awaitable[AwsKey]]
+"""The key of this moment, for signing one request. Raises `StoreUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
