@@ -66,9 +66,8 @@ def env(table: str, aws_endpoint: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def tidegate(env: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Types a command, with the clock at noon. This process goes on, so that nothing has to settle before its end."""
-    monkeypatch.setattr("tidegate.cli.store.SETTLE_SECONDS", 0)
+def tidegate(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Terminal:
+    """Types a command, with the clock at noon."""
 
     def typed(*words: str, **changed: str) -> Said:
         code = tenants.run(parse(*words), {**env, **changed}, lambda: NOON)
