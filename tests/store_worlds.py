@@ -31,7 +31,7 @@ from tidegate.upstream.reqwest import ReqwestTransport
 NOON = 1_795_262_400.0
 """2026-11-21T12:00:00Z"""
 
-TOKENS = Tokens(input=11, output=12, cached=3, reasoning=2)
+TOKENS = Tokens(input=11, output=12, cached=3, written=5, reasoning=2, searches=1)
 CREDENTIALS = StaticCredentials(Key("testing", "testing"))
 REGION = "eu-central-1"
 
@@ -68,7 +68,8 @@ async def aws_world(endpoint: str) -> AsyncIterator[World]:
     clock = Clock()
     transport = ReqwestTransport()
     client = connect(transport, CREDENTIALS, REGION, endpoint)
-    store = Store(client, f"tidegate-{uuid.uuid4()}", clock)
+    # Patience for a moto that shares a busy machine with the rest of the suite.
+    store = Store(client, f"tidegate-{uuid.uuid4()}", clock, limit_seconds=60)
     await create_table(client, store.table)
     yield world_of(store, clock)
     await transport.close()

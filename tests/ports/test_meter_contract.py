@@ -28,8 +28,9 @@ RECORD = {
     "input_tokens": 11,
     "output_tokens": 12,
     "cached_tokens": 3,
-    "written_tokens": 0,
+    "written_tokens": 5,
     "reasoning_tokens": 2,
+    "searches": 1,
     "estimated": False,
     "words": 9,
     "input_words": 8,
@@ -53,7 +54,9 @@ COUNTERS = {
     "input_tokens": 11,
     "output_tokens": 12,
     "cached_tokens": 3,
+    "written_tokens": 5,
     "reasoning_tokens": 2,
+    "searches": 1,
     "words": 9,
     "input_words": 8,
     "cost_usd": "0.00012345",
@@ -143,12 +146,12 @@ async def test_sums_of_money_are_exact(world: World) -> None:
 
 
 async def test_calls_at_the_same_time_are_all_counted(world: World) -> None:
-    await asyncio.gather(*(world.meter.record(outcome(at=NOON + n / 1000)) for n in range(50)))
-    counted = {name: 50 * value for name, value in COUNTERS.items() if isinstance(value, int)}
-    expected = {**counted, "cost_usd": "0.0061725"}
+    await asyncio.gather(*(world.meter.record(outcome(at=NOON + n / 1000)) for n in range(20)))
+    counted = {name: 20 * value for name, value in COUNTERS.items() if isinstance(value, int)}
+    expected = {**counted, "cost_usd": "0.002469"}
     assert await world.usages.counters("ws_one", "M#2026-11") == expected
     assert await world.usages.counters("ws_one", "D#2026-11-21") == expected
-    assert len(await world.usages.calls("ws_one", 100)) == 50
+    assert len(await world.usages.calls("ws_one", 100)) == 20
 
 
 async def test_the_newest_calls_come_first(world: World) -> None:
