@@ -27,6 +27,7 @@ THEIRS = [
     for model in origin.provider.models
 ]
 BOTH = [(row, provider, model) for name, provider, model in THEIRS if (row := load().find(name)) and row.prices]
+RICH = [each for each in BOTH if any(price.audio_input or price.image_output for price in each[0].prices)]
 TIERED = [each for each in BOTH if any(price.tiers for price in each[0].prices)]
 CHANGING = [each for each in BOTH if len(each[0].prices) > 1]
 
@@ -35,10 +36,19 @@ counts = st.integers(0, 300_000)
 
 @st.composite
 def tokens(draw: st.DrawFn) -> Tokens:
-    cached, written, fresh = draw(counts), draw(counts), draw(counts)
-    reasoning, answer = draw(counts), draw(counts)
+    cached, written, fresh, audio, written_1h = (draw(counts) for _ in range(5))
+    reasoning, answer, spoken, drawn = (draw(counts) for _ in range(4))
     return Tokens(
-        input=cached + written + fresh, output=reasoning + answer, cached=cached, written=written, reasoning=reasoning
+        input=cached + written + written_1h + fresh + audio,
+        output=reasoning + answer + spoken + drawn,
+        cached=cached,
+        written=written + written_1h,
+        reasoning=reasoning,
+        written_1h=written_1h,
+        audio_input=audio,
+        audio_output=spoken,
+        image_output=drawn,
+        searches=draw(st.integers(0, 30)),
     )
 
 
@@ -53,18 +63,19 @@ def calculated(provider: Provider, model: ModelInfo, used: Tokens, at: datetime)
         cache_write_tokens=used.written,
         output_reasoning_tokens=used.reasoning,
         cache_write_5m_tokens=0,
-        cache_write_1h_tokens=0,
-        input_audio_tokens=0,
-        output_audio_tokens=0,
+        cache_write_1h_tokens=used.written_1h,
+        input_audio_tokens=used.audio_input,
+        output_audio_tokens=used.audio_output,
         cache_audio_read_tokens=0,
-        input_image_tokens=0,
+        input_image_tokens=used.image_input,
         cache_image_read_tokens=0,
-        output_image_tokens=0,
+        output_image_tokens=used.image_output,
+        web_searches=used.searches,
     )
     return model.calc_price(usage, provider, genai_request_timestamp=at).total_price
 
 
-@given(st.one_of(map(st.sampled_from, (BOTH, TIERED, CHANGING))), tokens(), times)
+@given(st.one_of(map(st.sampled_from, (BOTH, TIERED, CHANGING, RICH))), tokens(), times)
 def test_a_call_costs_what_the_source_calculates(
     each: tuple[Model, Provider, ModelInfo], used: Tokens, at: datetime
 ) -> None:
@@ -72,7 +83,13 @@ def test_a_call_costs_what_the_source_calculates(
     assert cost(row, used, at.timestamp()) == calculated(provider, model, used, at)
 
 
-@pytest.mark.parametrize("used", [Tokens(1000, 500), Tokens(1_000_000, 100_000, 400_000, 200_000, 50_000)])
+@pytest.mark.parametrize(
+    "used",
+    [
+        Tokens(1000, 500, searches=3),
+        Tokens(1_000_000, 100_000, 400_000, 200_000, 50_000, written_1h=90_000, audio_input=70_000, audio_output=8_000),
+    ],
+)
 def test_every_priced_model_costs_what_the_source_calculates(used: Tokens) -> None:
     at = datetime.combine(CHECKED, datetime.min.time(), UTC)
     ours = {row.id: cost(row, used, at.timestamp()) for row, _, _ in BOTH}
@@ -114,6 +131,34 @@ def test_reasoning_is_part_of_the_output_unless_it_has_a_price() -> None:
     same = model(Price(input=usd("0"), output=usd("20")))
     used = Tokens(input=7, output=1_000_000, reasoning=500_000)
     assert (cost(own, used), cost(same, used)) == (usd("11"), usd("20"))
+
+
+def test_tokens_written_for_an_hour_have_a_price_of_their_own_or_that_of_the_others() -> None:
+    own = model(Price(input=usd("10"), output=usd("0"), written=usd("12"), written_1h=usd("20")))
+    same = model(Price(input=usd("10"), output=usd("0"), written=usd("12")))
+    used = Tokens(input=1_000_000, written=500_000, written_1h=250_000)
+    assert (cost(own, used), cost(same, used)) == (usd("13"), usd("11"))
+
+
+def test_audio_and_images_are_priced_where_they_have_a_price() -> None:
+    rates = {"audio_input": usd("30"), "image_input": usd("5"), "audio_output": usd("60"), "image_output": usd("40")}
+    own, same = model(Price(usd("1"), usd("2"), **rates)), model(Price(usd("1"), usd("2")))
+    used = Tokens(
+        1_000_000, 1_000_000, audio_input=100_000, image_input=200_000, audio_output=300_000, image_output=400_000
+    )
+    assert (cost(own, used), cost(same, used)) == (usd("39.3"), usd("3"))
+
+
+def test_audio_that_does_not_fit_beside_the_cached_tokens_is_cached() -> None:
+    rates = {"cached": usd("1"), "audio_input": usd("30"), "audio_cached": usd("3")}
+    priced = model(Price(usd("10"), usd("0"), **rates))
+    assert cost(priced, Tokens(input=1_000_000, cached=800_000, audio_input=300_000)) == usd("7")
+
+
+def test_searches_are_priced_by_the_thousand_and_free_where_they_have_no_price() -> None:
+    own = model(Price(input=usd("0"), output=usd("0"), search=usd("10")))
+    none = model(Price(input=usd("0"), output=usd("0")))
+    assert (cost(own, Tokens(searches=3)), cost(none, Tokens(searches=3))) == (usd("0.03"), usd("0"))
 
 
 def test_a_long_prompt_reprices_the_whole_call() -> None:

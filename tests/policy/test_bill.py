@@ -80,6 +80,67 @@ def test_details_are_read_and_priced_once() -> None:
     assert made.cost_usd == Decimal("0.00705")
 
 
+def test_every_count_that_has_a_price_is_read() -> None:
+    reported = usage(
+        1000,
+        500,
+        prompt_tokens_details={
+            "cached_tokens": 1,
+            "cache_write_tokens": 5,
+            "cache_write_1h_tokens": 4,
+            "audio_tokens": 3,
+            "image_tokens": 2,
+        },
+        completion_tokens_details={"reasoning_tokens": 6, "audio_tokens": 7, "image_tokens": 8},
+        server_tool_use={"web_search_requests": 9},
+    )
+    assert bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, None).tokens == Tokens(
+        input=1000,
+        output=500,
+        cached=1,
+        written=5,
+        reasoning=6,
+        written_1h=4,
+        audio_input=3,
+        audio_output=7,
+        image_input=2,
+        image_output=8,
+        searches=9,
+    )
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1}},
+        {"server_tool_use_details": {"web_search_requests": 2}},
+        {"num_search_queries": 2},
+    ],
+)
+def test_searches_are_counted_whatever_a_provider_calls_them(told: dict[str, Json]) -> None:
+    reported = usage(15, 12, **told)
+    made = bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, None)
+    wire = cast(dict[str, Json], to_wire(reported, made))
+    kept = told.get("server_tool_use") or {}
+    assert (made.tokens.searches, wire["server_tool_use"]) == (
+        2,
+        {**cast(dict[str, Json], kept), "web_search_requests": 2},
+    )
+
+
+def test_without_searches_the_wire_says_nothing_of_them() -> None:
+    reported = usage(15, 12, server_tool_use=None, num_search_queries=0)
+    assert to_wire(reported, bill(reported, asked(PROMPT), Produced(), WORKSPACE, None)).get("server_tool_use") is None
+
+
+def test_cohere_is_paid_for_the_units_that_it_bills_and_metered_by_its_tokens() -> None:
+    reported = usage(1_000_500, 500, billed_units={"input_tokens": 1_000_000, "output_tokens": 400_000})
+    made = bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED)
+    assert (made.tokens, made.cost_usd) == (Tokens(input=1_000_500, output=500), Decimal("6.5"))
+    searches_only = usage(1_000_000, 0, billed_units={"search_units": 1.0})
+    assert bill(searches_only, asked(PROMPT), Produced(), WORKSPACE, PRICED).cost_usd == Decimal("2.5")
+
+
 def test_without_usage_the_texts_are_estimated() -> None:
     request = asked(PROMPT)
     made = bill(None, request, Produced(ANSWER), WORKSPACE, PRICED)
@@ -170,12 +231,24 @@ counts: st.SearchStrategy[Json] = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.text(max_size=3),
 )
-details = st.none() | st.dictionaries(st.sampled_from(["cached_tokens", "reasoning_tokens", "audio_tokens"]), counts)
+names = (
+    "cached_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "audio_tokens",
+    "image_tokens",
+)
+details = st.none() | st.dictionaries(st.sampled_from(names), counts)
+searched = st.none() | st.dictionaries(st.sampled_from(["web_search_requests", "web_fetch_requests"]), counts)
+billed = st.none() | st.dictionaries(st.sampled_from(["input_tokens", "output_tokens", "search_units"]), counts)
 
 
 @given(st.fixed_dictionaries({}, optional={
     "prompt_tokens": counts, "completion_tokens": counts, "total_tokens": counts,
     "prompt_tokens_details": details, "completion_tokens_details": details,
+    "server_tool_use": searched, "server_tool_use_details": searched, "num_search_queries": counts,
+    "billed_units": billed,
 }))  # fmt: skip
 def test_whatever_a_provider_reports_becomes_a_bill_and_valid_json(reported: dict[str, Json]) -> None:
     made = bill(cast(Usage, reported), asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED)

@@ -15,7 +15,7 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "functi
 class Usage(TypedDict, total=False):
     """Tokens of one call, in OpenAI's terms: `prompt_tokens` includes cached ones, `completion_tokens` the reasoning.
 
-    A provider fills the token fields; `policy/meter.py` adds words and cost.
+    A provider fills the token fields; `policy/bill.py` adds words and cost.
     """
 
     prompt_tokens: Required[int]
@@ -23,6 +23,10 @@ class Usage(TypedDict, total=False):
     total_tokens: Required[int]
     prompt_tokens_details: dict[str, Json]  # cached_tokens, cache_write_tokens, audio_tokens, …
     completion_tokens_details: dict[str, Json]  # reasoning_tokens, audio_tokens, …
+    server_tool_use: dict[str, Json]  # web_search_requests
+    server_tool_use_details: dict[str, Json]  # the same at OpenRouter
+    num_search_queries: int  # the same at Perplexity
+    billed_units: dict[str, Json]  # input_tokens, output_tokens that Cohere charges for
     words_used: int
     words_details: dict[str, Json]  # input_words, output_words, method
     cost: float | None  # USD; null when the model has no price

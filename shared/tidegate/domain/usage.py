@@ -8,7 +8,11 @@ from tidegate.domain.workspace import WordsMethod
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Token counts of one call. `input` includes `cached` and `written`; `output` includes `reasoning`."""
+    """Token counts of one call, and the web searches that the provider made for it.
+
+    `input` includes `cached`, `written`, `audio_input` and `image_input`, where a cached token may be one of audio;
+    `written` includes `written_1h`; `output` includes `reasoning`, `audio_output` and `image_output`.
+    """
 
     input: int = 0
     output: int = 0
@@ -16,6 +20,12 @@ class Tokens:
     written: int = 0
     reasoning: int = 0
     estimated: bool = False
+    written_1h: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
+    image_input: int = 0
+    image_output: int = 0
+    searches: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,14 +33,15 @@ def bill(
     return Bill(
         tokens=tokens,
         words=_words(tokens, request, produced.answer, workspace),
-        cost_usd=None if model is None else cost(model, tokens, at),
+        cost_usd=None if model is None else cost(model, _priced(usage, tokens), at),
     )
 
 
 def to_wire(usage: Usage | None, bill: Bill) -> Usage:
     """OpenAI's usage object with both details, words and cost; what else the provider reported is kept.
 
-    `estimated` is there, and true, only when tokens were estimated. `cost` is in USD, null when there is no price.
+    Searches are under OpenRouter's name, `server_tool_use.web_search_requests`, wherever there were any. `estimated` is
+    there, and true, only when tokens were estimated. `cost` is in USD, null when there is no price.
     """
     tokens, charged = bill.tokens, bill.words
     wire = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0) if usage is None else usage.copy()
@@ -51,6 +52,8 @@ def to_wire(usage: Usage | None, bill: Bill) -> Usage:
     wire["prompt_tokens_details"] = _details(wire.get("prompt_tokens_details")) | {"cached_tokens": tokens.cached}
     completion = _details(wire.get("completion_tokens_details"))
     wire["completion_tokens_details"] = completion | {"reasoning_tokens": tokens.reasoning}
+    if tokens.searches:
+        wire["server_tool_use"] = _details(wire.get("server_tool_use")) | {"web_search_requests": tokens.searches}
     wire["words_used"] = charged.used
     wire["words_details"] = {
         "input_words": charged.input,
@@ -78,7 +81,30 @@ def _tokens(usage: Usage | None, request: ChatRequest, produced: Produced) -> To
         written=_number(prompt.get("cache_write_tokens")),
         reasoning=_number(completion.get("reasoning_tokens")),
         estimated=untold,
+        written_1h=_number(prompt.get("cache_write_1h_tokens")),
+        audio_input=_number(prompt.get("audio_tokens")),
+        audio_output=_number(completion.get("audio_tokens")),
+        image_input=_number(prompt.get("image_tokens")),
+        image_output=_number(completion.get("image_tokens")),
+        searches=_searches(usage),
     )
+
+
+def _searches(usage: Usage) -> int:
+    """Web searches in the words of Anthropic, of OpenRouter, and of Perplexity."""
+    tools = _details(usage.get("server_tool_use") or usage.get("server_tool_use_details"))
+    return _number(tools.get("web_search_requests")) or _number(usage.get("num_search_queries"))
+
+
+def _priced(usage: Usage | None, tokens: Tokens) -> Tokens:
+    """The tokens that the provider charges for. Cohere leaves out its own prompt, and says what is left.
+
+    Source: https://docs.cohere.com/reference/chat (usage.billed_units, 2026-11).
+    """
+    billed = {} if usage is None or tokens.estimated else _details(usage.get("billed_units"))
+    if "input_tokens" not in billed and "output_tokens" not in billed:
+        return tokens
+    return Tokens(input=_number(billed.get("input_tokens")), output=_number(billed.get("output_tokens")))
 
 
 def _estimate(produced: Produced) -> int:
