@@ -7,9 +7,8 @@ from tests.api.world import Client, Exchange, Recorder
 from tidegate.api.app import build_app
 from tidegate.domain.options import Options
 from tidegate.local.demo import DEMO_ROW, DemoTransport
-from tidegate.local.embedded import DEMO_KEY, ENVIRONMENT, seed
+from tidegate.local.embedded import DEMO_KEY, seed, settings_for
 from tidegate.memory.compose import compose
-from tidegate.settings import Settings
 from tidegate.upstream.transport import Transport
 
 
@@ -18,7 +17,7 @@ def call(**fields: Any) -> Any:
         def quick(inner: Transport) -> Transport:
             return DemoTransport(inner, pause_seconds=0)
 
-        settings = Settings.from_env(ENVIRONMENT)
+        settings = settings_for({}, None)
         recorder = Recorder()
         app: Any = build_app(lambda: compose(settings, (DEMO_ROW,), quick, seed, recorder), Options())
         async with app.router.lifespan_context(app) as state:

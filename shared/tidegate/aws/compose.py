@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from aiodynamo.credentials import Credentials
+
 from tidegate import catalog
 from tidegate.aws import logs
 from tidegate.aws.credentials import AwsIdentity, find_credentials
@@ -31,8 +33,10 @@ async def compose(
     settings: Settings,
     rows: Sequence[Row] = (),
     wrap: Callable[[Transport], Transport] = lambda inner: inner,
+    table_credentials: Credentials | None = None,
 ) -> AsyncGenerator[Gateway]:
-    """The gateway for as long as the context lives. `rows` are providers beside the known ones, `wrap` their transport.
+    """The gateway for as long as the context lives. `rows` are providers beside the known ones, `wrap` their transport;
+    `table_credentials` open the table, where that takes others than the process's own.
 
     Raises `StoreUnavailable` when the provider secret cannot be read, and `ConfigurationError`.
     """
@@ -41,7 +45,9 @@ async def compose(
     try:
         aws = settings.aws
         credentials = find_credentials(settings.environment)
-        store = Store(connect(http, credentials, aws.region, aws.dynamodb_endpoint), settings.table)
+        store = Store(
+            connect(http, table_credentials or credentials, aws.region, aws.dynamodb_endpoint), settings.table
+        )
         secrets: Secrets = EnvironmentSecrets(settings.environment)
         identity = AwsIdentity(credentials, http)
         if settings.provider_secret:

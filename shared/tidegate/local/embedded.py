@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from aiodynamo.client import Client
+from aiodynamo.credentials import Key, StaticCredentials
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -21,19 +23,22 @@ from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import ConfigurationError
 from tidegate.ports import Keys, Tenants
+from tidegate.settings import Aws, Settings
 
 DEMO_KEY = "sk-tidegate-demo"
 DEMO_WORKSPACE = "ws_demo"
 TABLE = "tidegate"
+REGION = "us-east-1"
 HOST = "127.0.0.1"
 
-ENVIRONMENT: Mapping[str, str] = {
-    "TIDEGATE_TABLE": TABLE,
-    "AWS_REGION": "us-east-1",
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
-}
-"""What stands in for an AWS account."""
+CREDENTIALS = StaticCredentials(Key("local", "local"))
+"""Of the embedded AWS. The environment's own stay for Bedrock."""
+
+
+def settings_for(env: Mapping[str, str], endpoint: str | None) -> Settings:
+    """The settings in `env`, with the table here and not in the account that `env` may lead to."""
+    here = {"AWS_REGION": REGION, **env, "TIDEGATE_TABLE": TABLE, "TIDEGATE_PROVIDER_SECRET": ""}
+    return replace(Settings.from_env(here), aws=Aws(REGION, endpoint))
 
 
 @contextmanager

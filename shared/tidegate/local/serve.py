@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from tidegate.api.app import build_app
 from tidegate.aws import compose as on_aws
-from tidegate.aws.credentials import find_credentials
+from tidegate.aws import logs
 from tidegate.aws.dynamo import connect
 from tidegate.cli.workspaces import Verbs
 from tidegate.errors import ConfigurationError, InvalidKey
@@ -22,7 +22,7 @@ from tidegate.gateway import Gateway
 from tidegate.local.banner import banner
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.documents import document_routes
-from tidegate.local.embedded import ENVIRONMENT, embedded_aws, listen, prepare, seed
+from tidegate.local.embedded import CREDENTIALS, embedded_aws, listen, prepare, seed, settings_for
 from tidegate.local.ending import Server, Settling
 from tidegate.memory import compose as in_memory
 from tidegate.settings import Settings
@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         door = stack.enter_context(listen(arguments.host, arguments.port))
         settings, open_gateway = _world(arguments, os.environ, stack)
+        logs.configure(settings.log_level)
         host, port = door.getsockname()[:2]
         print(asyncio.run(_ready(open_gateway, settings, host, port, arguments.store)), flush=True)
         _serve(build_app(open_gateway, settings.options(), document_routes()), door)
@@ -79,25 +80,19 @@ def _world(arguments: Arguments, env: Mapping[str, str], stack: ExitStack) -> tu
     if arguments.store == "aws":
         settings = Settings.from_env(env)
         return settings, lambda: on_aws.compose(settings)
-    here = {name: value for name, value in env.items() if name not in _ACCOUNT} | dict(ENVIRONMENT)
     if arguments.store == "memory":
-        settings = Settings.from_env(here)
+        settings = settings_for(env, None)
         return settings, lambda: in_memory.compose(settings, (DEMO_ROW,), DemoTransport, seed)
     endpoint = arguments.dynamodb_endpoint or stack.enter_context(embedded_aws(arguments.embedded_port))
-    settings = Settings.from_env({**here, "AWS_ENDPOINT_URL_DYNAMODB": endpoint})
+    settings = settings_for(env, endpoint)
     asyncio.run(_prepare(settings))
-    return settings, lambda: on_aws.compose(settings, (DEMO_ROW,), DemoTransport)
-
-
-_ACCOUNT = frozenset({"AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "TIDEGATE_PROVIDER_SECRET"})
-"""What would lead from the embedded AWS to a real account."""
+    return settings, lambda: on_aws.compose(settings, (DEMO_ROW,), DemoTransport, CREDENTIALS)
 
 
 async def _prepare(settings: Settings) -> None:
     http = transport(settings.transport)
     try:
-        credentials = find_credentials(settings.environment)
-        client = connect(http, credentials, settings.aws.region, settings.aws.dynamodb_endpoint)
+        client = connect(http, CREDENTIALS, settings.aws.region, settings.aws.dynamodb_endpoint)
         await prepare(client, settings.table)
     finally:
         await http.close()
