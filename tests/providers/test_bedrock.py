@@ -1,5 +1,6 @@
 """What Bedrock's models take and refuse, where a case would say too much."""
 
+import asyncio
 import json
 from base64 import b64encode
 from dataclasses import replace
@@ -11,7 +12,7 @@ from tests.providers.assembling import run
 from tests.providers.calls import asking, call
 from tests.providers.converse import faults
 from tidegate.domain.call import Media
-from tidegate.domain.model import Deployment
+from tidegate.domain.model import Deployment, Endpoint
 from tidegate.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,
@@ -26,10 +27,13 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
+from tidegate.policy.endpoints import endpoints
+from tidegate.providers import Registry
 from tidegate.providers.anthropic import abilities
 from tidegate.providers.base import Event, KeyAuth, SigV4Auth, UpstreamRequest
 from tidegate.providers.bedrock import PROVIDER, family
 from tidegate.providers.bedrock.schemas import tamed
+from tidegate.settings import EnvironmentSecrets
 
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 OPUS_4_7 = "anthropic.claude-opus-4-7-v1:0"
@@ -71,6 +75,17 @@ def test_the_functions_own_role_signs_unless_there_is_a_key() -> None:
     place = Deployment("bedrock", CLAUDE, "https://host.invalid", region="eu-1")
     assert PROVIDER.build_request(request, place).auth == SigV4Auth("bedrock", "eu-1")
     assert PROVIDER.build_request(request, replace(place, secret="TOKEN")).auth == KeyAuth()
+
+
+def test_it_is_configured_where_the_process_has_credentials_and_a_region() -> None:
+    def found(**env: str) -> Endpoint:
+        return asyncio.run(endpoints(Registry().known(), EnvironmentSecrets(env)))["bedrock"]
+
+    url = "https://bedrock-runtime.eu-1.amazonaws.com"
+    assert found(AWS_REGION="eu-1", AWS_ACCESS_KEY_ID="k") == Endpoint("bedrock", url, region="eu-1")
+    token = found(AWS_REGION="us-1", BEDROCK_REGION="eu-1", AWS_BEARER_TOKEN_BEDROCK="t")
+    assert token == Endpoint("bedrock", url, "AWS_BEARER_TOKEN_BEDROCK", region="eu-1")
+    assert found(AWS_REGION="eu-1").missing == ("AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID",)
 
 
 @pytest.mark.parametrize("name", ["claude-3-7-sonnet-20250219", "claude-opus-4-1-20250805", "claude-sonnet-4-20250514"])

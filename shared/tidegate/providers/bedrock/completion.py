@@ -20,6 +20,7 @@ class _Said:
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
     annotations: list[Json] = field(default_factory=list[Json])
     images: list[Json] = field(default_factory=list[Json])
+    searches: int = 0
 
 
 def parse(body: Json) -> Completion:
@@ -42,7 +43,7 @@ def parse(body: Json) -> Completion:
         "system_fingerprint": None,
     }
     if "usage" in body:
-        completion["usage"] = reply.usage(body["usage"])
+        completion["usage"] = reply.usage(body["usage"], said.searches)
     rest: JsonObject = reply.tier(body.get("serviceTier"))
     rest |= {name: body[name] for name in ("additionalModelResponseFields", "trace") if body.get(name)}
     return {**completion, **rest}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
@@ -52,8 +53,8 @@ def _hear(said: _Said, block: JsonObject) -> None:
     match block:
         case {"text": str(text)}:
             said.text.append(text)
-        case {"toolUse": {"type": "server_tool_use"}}:
-            pass  # Bedrock runs it, and says what came of it in the text
+        case {"toolUse": {"type": "server_tool_use"} as use}:
+            said.searches += reply.is_search(use)  # Bedrock runs it, and says what came of it in the text
         case {"toolUse": {"toolUseId": str(given), "name": str(name), **rest}}:
             arguments = encode(rest.get("input") or {}).decode()
             said.calls.append({"id": given, "type": "function", "function": {"name": name, "arguments": arguments}})

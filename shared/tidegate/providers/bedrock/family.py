@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
+SEARCH = "nova_grounding"
+"""The tool by which Nova searches the web."""
+
 Thinking = Literal["none", "always", "budget", "either", "adaptive", "nova", "effort", "nested_effort", "config"]
 
 
@@ -68,8 +71,8 @@ _CLAUDE_5_5 = replace(_ALWAYS_THINKS, tool_choices=())
 _NOVA = Family(tool_choices=_FORCED, caching=True, top_k=("inferenceConfig", "topK"))
 _OPEN = Family(structured=True)
 _FAMILIES = (
-    (r"nova-2", replace(_NOVA, thinking="nova", efforts=_LOW_TO_HIGH, search="nova_grounding")),
-    (r"nova-premier", replace(_NOVA, search="nova_grounding")),
+    (r"nova-2", replace(_NOVA, thinking="nova", efforts=_LOW_TO_HIGH, search=SEARCH)),
+    (r"nova-premier", replace(_NOVA, search=SEARCH)),
     (r"nova", _NOVA),
     (r"gpt-oss", replace(_OPEN, thinking="effort", efforts=_LOW_TO_HIGH)),
     (r"(^|\.)openai\.", replace(_OPEN, thinking="nested_effort", efforts=("none", "minimal", *_LOW_TO_HIGH, "xhigh"))),

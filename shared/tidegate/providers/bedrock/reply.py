@@ -7,6 +7,7 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 from tidegate.chat.completion import FinishReason, Usage
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
+from tidegate.providers.bedrock.family import SEARCH
 
 _FINISHES: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -32,7 +33,7 @@ def finish(native: Json, has_calls: bool) -> FinishReason:
     return reason
 
 
-def usage(raw: Json) -> Usage:
+def usage(raw: Json, searches: int = 0) -> Usage:
     """The counts. Converse counts what the cache gave and took beside the input, OpenAI within it."""
     if not isinstance(raw, dict):
         raise ProviderMalformed("bedrock's usage is not an object.")
@@ -51,7 +52,15 @@ def usage(raw: Json) -> Usage:
                 pass
     if details:
         counted["prompt_tokens_details"] = details
+    if searches:
+        found: JsonObject = {"server_tool_use": {"web_search_requests": searches}}
+        return {**counted, **found}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
     return counted
+
+
+def is_search(use: JsonObject) -> bool:
+    """Whether a tool that Bedrock runs itself searches the web."""
+    return use.get("name") == SEARCH
 
 
 def tier(raw: Json) -> JsonObject:

@@ -45,6 +45,7 @@ class _Stream:
         self._served: set[Json] = set()
         self._thoughts: dict[Json, int] = {}
         self._length = 0
+        self._searches = 0
         self._cited: list[tuple[int, Json]] = []
         self._rest: JsonObject = {}
 
@@ -104,8 +105,9 @@ class _Stream:
     def _start(self, raw: JsonObject) -> Delta | None:
         place = raw.get("contentBlockIndex")
         match raw.get("start"):
-            case {"toolUse": {"type": "server_tool_use"}}:
+            case {"toolUse": {"type": "server_tool_use"} as use}:
                 self._served.add(place)
+                self._searches += reply.is_search(use)
                 return None
             case {"toolUse": {"toolUseId": str(given), "name": str(name)}}:
                 index = self._calls[place] = len(self._calls)
@@ -166,7 +168,7 @@ class _Stream:
             role: Delta = {"role": "assistant", "content": ""}
             chunks.insert(0, _chunk({"index": 0, "delta": role, "finish_reason": None}))
         if self._usage is not None:
-            usage = reply.usage(self._usage)
+            usage = reply.usage(self._usage, self._searches)
             chunks.append(
                 {"object": "chat.completion.chunk", "choices": [], "usage": usage, "system_fingerprint": None}
             )
