@@ -1,8 +1,10 @@
 """Write `shared/tidegate/catalog/models.json`. To be run at development time, from the root: `python infra/catalog.py`.
 
 It reads the data of genai-prices (https://github.com/pydantic/genai-prices, MIT; in the dependency group `test`), keeps
-the models that chat, under Tidegate's names of providers, and adds `additions.json`: whole models, and facts that the
-source lacks. A fact goes to every row whose id fits one of its patterns (those of `fnmatch`), the last fact wins.
+the models that chat, under Tidegate's names of providers, adds the whole models of `additions.json`, and says of all
+what `families.json` knows of their families: rules, each with its source and date. A rule holds for the ids, in lower
+case, in which one of its expressions is found; of two that state the same, the later one counts, and null takes back.
+Rules for `parameters` set them (`has`), add to them or take from them; `reasoning` limits such a rule to some kinds.
 
 `--checked 2026-11-21` sets the day for which prices are chosen; without it, today.
 """
@@ -10,12 +12,12 @@ source lacks. A fact goes to every row whose id fits one of its patterns (those 
 import argparse
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from fnmatch import fnmatchcase
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from genai_prices import data
 from genai_prices.types import (
@@ -81,6 +83,9 @@ RATES = {
     "requests_kcount": "request",
     "web_searches_kcount": "search",
 }
+
+DESCRIBED = ("context_window", "output_limit", "inputs", "outputs", "reasoning")
+"""What `families.json` says of models, besides their parameters."""
 
 NOT_CHAT = re.compile(
     r"embed|rerank|moderation|whisper|transcribe|realtime|orpheus|-tts|-live|-ocr|voice"
@@ -262,9 +267,8 @@ def rules(members: Sequence[Origin]) -> Iterator[list[str]]:
                 yield [name, *found]
 
 
-def catalog(checked: date) -> dict[str, dict[str, Row]]:
+def catalog(checked: date) -> dict[str, Row]:
     """The whole file, each part sorted."""
-    additions = json.loads((HOME / "additions.json").read_bytes())
     models: dict[str, Row] = {}
     members: dict[str, list[Origin]] = {}
     for origin in origins():
@@ -273,19 +277,52 @@ def catalog(checked: date) -> dict[str, dict[str, Row]]:
             if chats(model) and origin.accepts.search(model.id):
                 models[f"{origin.name}/{own_name(model)}{origin.suffix}"] = row(model, checked)
     providers = {name: provider(found, checked) for name, found in members.items()}
-    for name, added in additions["models"].items():
+    for name, added in json.loads((HOME / "additions.json").read_bytes())["models"].items():
         models[name] = added
         providers.setdefault(name.partition("/")[0], {"source": added["source"], "checked": added["checked"]})
-    for fact in additions["facts"]:
-        for name, found in models.items():
-            if any(fnmatchcase(name, pattern) for pattern in fact["models"]):
-                source = found.get("source", providers[name.partition("/")[0]]["source"])
-                found.update({key: value for key, value in fact.items() if key not in ("models", "source", "checked")})
-                found["source"] = f"{source} {fact['source']}"
-    return {"providers": dict(sorted(providers.items())), "models": dict(sorted(models.items()))}
+    families = json.loads((HOME / "families.json").read_bytes())
+    lists: dict[tuple[str, ...], str] = {}
+    for name, found in sorted(models.items()):
+        describe(name, found, families["models"])
+        accepted = parameters(name, found.get("reasoning"), families["parameters"])
+        if accepted:
+            found["parameters"] = lists.setdefault(accepted, list_name(name, lists.values()))
+    return {
+        "parameters": {name: accepted for accepted, name in sorted(lists.items(), key=lambda each: each[1])},
+        "providers": dict(sorted(providers.items())),
+        "models": dict(sorted(models.items())),
+    }
 
 
-def render(found: dict[str, dict[str, Row]]) -> str:
+def fits(rule: Row, name: str) -> bool:
+    return any(re.search(str(each), name.lower()) for each in cast(list[str], rule["models"]))
+
+
+def describe(name: str, found: Row, families: Sequence[Row]) -> None:
+    for rule in families:
+        if fits(rule, name):
+            found.update({key: rule[key] for key in DESCRIBED if key in rule})
+    for key in DESCRIBED:
+        if key in found and found[key] is None:
+            del found[key]
+
+
+def parameters(name: str, reasoning: object, families: Sequence[Row]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for rule in families:
+        if fits(rule, name) and ("reasoning" not in rule or reasoning in cast(list[str], rule["reasoning"])):
+            has, adds, lacks = (set(cast(list[str], rule.get(key, []))) for key in ("has", "adds", "lacks"))
+            found = (has or found | adds) - lacks
+    return tuple(sorted(found))
+
+
+def list_name(model: str, taken: Iterable[str]) -> str:
+    """The provider of the first model that has the list, and a number."""
+    of = model.partition("/")[0]
+    return f"{of}-{1 + sum(name.rpartition('-')[0] == of for name in taken)}"
+
+
+def render(found: dict[str, Row]) -> str:
     """The file's text: one row a line, so that a change is a readable difference."""
     parts: list[str] = []
     for part, rows in found.items():

@@ -1,19 +1,30 @@
 """The catalogue: what it holds, and how a name finds its row."""
 
 import json
-from fnmatch import fnmatchcase
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from runpy import run_path
+from typing import Any
 
 import pytest
 
+from tests.providers.calls import asking, sent
 from tidegate import catalog
 from tidegate.catalog import load
 from tidegate.catalog.models import MAKERS
+from tidegate.providers import Registry
 
 CATALOG = load()
 GENERATOR = run_path(str(Path(__file__).parents[2] / "infra/catalog.py"))
+
+FAMILIES = json.loads((Path(catalog.__file__).parent / "families.json").read_bytes())
+RULES = [*FAMILIES["models"], *FAMILIES["parameters"]]
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "a", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+}
 
 
 def found(model_id: str) -> str | None:
@@ -155,7 +166,94 @@ def test_the_output_limit_is_known_where_a_source_states_it(model_id: str, limit
     assert row is not None and row.output_limit == limit
 
 
-def test_every_fact_of_ours_is_about_some_model() -> None:
-    facts = json.loads((Path(catalog.__file__).parent / "additions.json").read_bytes())["facts"]
-    unused = [fact for fact in facts if not any(fnmatchcase(each, p) for p in fact["models"] for each in CATALOG.ids())]
-    assert unused == [] and all(fact["source"] and fact["checked"] for fact in facts)
+def test_every_claude_has_an_output_limit() -> None:
+    claudes = [row for row in CATALOG if "claude-" in row.id and "latest" not in row.id.rpartition("-")[2]]
+    assert [row.id for row in claudes if row.output_limit is None] == [] and len(claudes) > 100
+
+
+def test_every_rule_of_ours_is_about_some_model_and_has_its_source_and_date() -> None:
+    unused = [rule for rule in RULES if not any(GENERATOR["fits"](rule, each) for each in CATALOG.ids())]
+    # Rules for models that their providers sell, and the source of prices does not know yet.
+    assert [rule["models"] for rule in unused] == [["command-a-reasoning"], ["command-a-vision"]]
+    assert all(rule["source"] and date.fromisoformat(rule["checked"]) <= date(2026, 11, 21) for rule in RULES)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "inputs", "outputs", "reasoning"),
+    [
+        ("openai/gpt-4o", "text image file", "text", "none"),
+        ("openai/gpt-5.1", "text image file", "text", "effort"),
+        ("openai/o1-mini", "text", "text", "always"),
+        ("openai/gpt-audio", "text audio", "text audio", "none"),
+        ("anthropic/claude-3-haiku", "text image", "text", "none"),
+        ("anthropic/claude-sonnet-4-5", "text image file", "text", "budget"),
+        ("anthropic/claude-opus-5-5", "text image file", "text", "adaptive"),
+        ("bedrock/global.anthropic.claude-opus-4-6-v1:0", "text image file", "text", "adaptive"),
+        ("openrouter/anthropic/claude-opus-4.5", "text image file", "text", "budget"),
+        ("gemini/gemini-2.5-flash", "text image audio video file", "text", "budget"),
+        ("gemini/gemini-3.1-flash-image-preview", "text image", "text image", "effort"),
+        ("vertex/gemini-1.5-pro", "text image audio video file", "text", "none"),
+        ("bedrock/amazon.nova-lite-v1:0", "text image video file", "text", "none"),
+        ("bedrock/meta.llama3-2-11b-instruct-v1:0", "text image", "text", "none"),
+        ("groq/openai/gpt-oss-120b", "text", "text", "effort"),
+        ("groq/qwen/qwen3-32b", "text", "text", "switch"),
+        ("novita/qwen/qwen3-vl-30b-a3b-instruct", "text image video", "text", "none"),
+        ("mistral/mistral-medium-3-5", "text image", "text", "effort"),
+        ("mistral/pixtral-large-latest", "text image", "text", "none"),
+        ("xai/grok-4-0709", "text image", "text", "always"),
+        ("xai/grok-4.3", "text image", "text", "effort"),
+        ("xai/grok-4-fast-non-reasoning", "text image", "text", "none"),
+        ("deepseek/deepseek-chat", "text", "text", "none"),
+        ("deepseek/deepseek-reasoner", "text", "text", "always"),
+        ("moonshot/kimi-k2.5", "text image video", "text", "switch"),
+        ("zai/GLM-4.5V", "text image video", "text", "switch"),
+        ("cohere/command-r-plus", "text", "text", "none"),
+        ("openrouter/sakana/fugu-max", "", "", None),
+    ],
+)
+def test_modalities_and_reasoning_follow_the_family(
+    model_id: str, inputs: str, outputs: str, reasoning: str | None
+) -> None:
+    row = CATALOG.find(model_id)
+    assert row is not None
+    assert (" ".join(row.inputs), " ".join(row.outputs), row.reasoning) == (inputs, outputs, reasoning)
+
+
+def test_modalities_and_parameters_are_of_the_known_names() -> None:
+    assert {kind for row in CATALOG for kind in (*row.inputs, *row.outputs)} == {
+        "text", "image", "audio", "video", "file"
+    }  # fmt: skip
+    assert {name for row in CATALOG for name in row.parameters} == set(PROBES)
+
+
+PROBES: dict[str, dict[str, Any]] = {
+    **{name: {name: 0.5} for name in ("temperature", "top_p", "min_p", "frequency_penalty", "presence_penalty")},
+    **{name: {name: 5} for name in ("top_k", "max_tokens", "seed")},
+    "stop": {"stop": ["x"]},
+    "repetition_penalty": {"repetition_penalty": 1.1},
+    "logit_bias": {"logit_bias": {"1": 1}},
+    "logprobs": {"logprobs": True},
+    "top_logprobs": {"top_logprobs": 2, "logprobs": True},
+    "tools": {"tools": TOOLS},
+    "tool_choice": {"tool_choice": "required", "tools": TOOLS},
+    "parallel_tool_calls": {"parallel_tool_calls": False, "tools": TOOLS},
+    "response_format": {"response_format": {"type": "json_object"}},
+    "structured_outputs": {"response_format": SCHEMA},
+    "reasoning": {"reasoning": {"effort": "high"}},
+    "web_search_options": {"web_search_options": {}},
+    "verbosity": {"verbosity": "low"},
+}
+
+
+def test_what_is_listed_as_supported_is_never_reported_as_ignored() -> None:
+    registry = Registry()
+    served = {known.name for known in registry.known()}
+    broken: list[tuple[str, str]] = []
+    for row in CATALOG:
+        provider, _, model = row.id.partition("/")
+        for name in row.parameters if provider in served else ():
+            _, ignored = sent(registry.load(provider), asking(**PROBES[name]), model)
+            field = next(iter(PROBES[name]))
+            if any(path == field or path.startswith((f"{field}.", f"{field}[")) for path in ignored):
+                broken.append((row.id, name))
+    assert broken == []

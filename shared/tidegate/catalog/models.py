@@ -29,6 +29,9 @@ class _Provider(Struct, frozen=True):
 
 
 class _File(Struct, frozen=True):
+    """Rows name their `parameters`: few lists serve all models."""
+
+    parameters: dict[str, tuple[str, ...]]
     providers: dict[str, Raw]
     models: dict[str, Raw]
 
@@ -39,6 +42,7 @@ class Catalog:
     def __init__(self, data: bytes) -> None:
         file = msgspec.json.decode(data, type=_File)
         self._rows = file.models
+        self._parameters = file.parameters
         self._providers = file.providers
         self._ids = {model_id.lower(): model_id for model_id in file.models}
         self._find = lru_cache(maxsize=512)(self._look_up)
@@ -106,8 +110,10 @@ class Catalog:
     def _decode_model(self, model_id: str) -> Model:
         maker, _, name = model_id.partition("/")
         provider = self._provider(maker)
+        row = msgspec.json.decode(self._rows[model_id], type=dict[str, object])
         known = {"id": model_id, "name": name, "source": provider.source, "checked": provider.checked}
-        return msgspec.convert(known | msgspec.json.decode(self._rows[model_id], type=dict[str, object]), Model)
+        parameters = self._parameters.get(str(row.pop("parameters", "")), ())
+        return msgspec.convert(known | row | {"parameters": parameters}, Model)
 
 
 @lru_cache(maxsize=1)

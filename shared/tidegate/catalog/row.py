@@ -2,8 +2,14 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Literal
 
 from msgspec import Struct
+
+Reasoning = Literal["none", "switch", "effort", "budget", "adaptive", "always"]
+"""How a model is asked to reason: not at all, on or off, by a level, by a budget of tokens, by a level that it follows
+as it sees fit, or not asked because it always does.
+"""
 
 
 class Rates(Struct, frozen=True):
@@ -39,9 +45,11 @@ class Price(Rates, frozen=True):
 
 
 class Model(Struct, frozen=True):
-    """One model. Limits are in tokens, None where no source states them; modalities are empty where unknown.
+    """One model. Limits are in tokens, None where no source states them; modalities are empty where unknown, and so are
+    `parameters`, which have OpenRouter's names; `reasoning` is None where unknown.
 
-    Of `prices`, the first was in force on the day `checked`; the last one that applies to a call counts.
+    `source` is that of names, windows and prices; what else a row says has its source in `families.json`. Of `prices`,
+    the first was in force on the day `checked`; the last one that applies to a call counts.
     """
 
     id: str
@@ -52,8 +60,15 @@ class Model(Struct, frozen=True):
     output_limit: int | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    reasoning: Reasoning | None = None
+    parameters: tuple[str, ...] = ()
     deprecated: bool = False
     prices: tuple[Price, ...] = ()
+
+    @property
+    def reasons(self) -> bool:
+        """Whether it is known to reason, be it only when asked."""
+        return self.reasoning not in (None, "none")
 
     @property
     def provider(self) -> str:
