@@ -1,0 +1,161 @@
+"""`python -m tests.bench [--quick] [--only PART] [--write]`: measure, and print the table.
+
+`--quick` measures less often (one minute instead of five), `--write` puts the table into docs/SPEED.md.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import coldstart, latency, processes, report, throughput
+from tests.bench.latency import Times
+from tests.bench.processes import ROOT, Program
+from tests.bench.report import Row
+from tests.bench.requests import body
+
+SPEED = ROOT / "docs" / "SPEED.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How often to measure."""
+
+    calls: int
+    slow_calls: int
+    rounds: int
+    seconds: float
+    kept_calls: int
+    starts: int
+
+
+FULL = Effort(calls=2000, slow_calls=300, rounds=5, seconds=3, kept_calls=10_000, starts=11)
+QUICK = Effort(calls=500, slow_calls=100, rounds=1, seconds=2, kept_calls=5_000, starts=3)
+
+
+def speed(store: str, effort: Effort) -> list[Row]:
+    """Latency and throughput on that store, direct calls and the gateway's taking turns."""
+    slow = store == "embedded"
+    with processes.upstream() as provider, processes.gateway(store, provider) as gateway:
+        programs = {"direct": provider, "gateway": gateway}
+        plain = latency.plain(programs, effort.slow_calls if slow else effort.calls)
+        token = latency.first_token(programs, effort.slow_calls)
+        calls = _rates(programs, body(), effort)
+        streams = _rates(programs, body("whole"), effort)
+        pieces = _rates(programs, body("pieces"), effort)
+    name = f"{store} table" if slow else f"in-{store} store"
+    return [
+        _latency(f"plain call, 1 connection, p50 ({name})", plain, 0.6),
+        _latency(f"time to the first token, p50 ({name})", token, 1.0),
+        _rate(f"plain calls, 16 connections ({name})", calls, 2500),
+        _rate(f"streams of 50 chunks, written at once ({name})", streams, 400),
+        _rate(f"streams of 50 chunks, 54 writes ({name})", pieces),
+    ]
+
+
+def memory(effort: Effort) -> list[Row]:
+    """What the data plane holds after many calls, on the in-memory store, which keeps the last 10,000 records."""
+    held: list[float] = []
+    with processes.upstream() as provider, processes.data_plane(provider) as plane:
+        for calls in (500, effort.kept_calls, effort.kept_calls):
+            throughput.send(plane, body(), calls)
+            held.append(plane.resident_mb())
+    warm, first, second = held
+    return [
+        Row(
+            f"resident memory after {effort.kept_calls:,} calls (data plane)",
+            f"{first:.0f} MB ({warm:.0f} MB when warm)",
+            "≤ 90 MB",
+            first <= 90,
+        ),
+        Row(
+            f"growth over {effort.kept_calls:,} calls more",
+            f"{second - first:+.1f} MB",
+            "flat",
+            second - first <= 0.02 * first,
+        ),
+    ]
+
+
+def cold_start(effort: Effort) -> list[Row]:
+    """Spawn to first byte, beside the usual stack."""
+    with processes.upstream() as provider, processes.table() as table:
+        start = coldstart.measure(table, provider, effort.starts)
+    share = start.ours / start.usual
+    return [
+        Row(
+            f"cold start to the first byte (a bare interpreter: {start.bare:.0f} ms)",
+            f"{start.ours:.0f} ms",
+            "≤ 250 ms",
+            start.ours <= 250,
+        ),
+        Row(
+            f"the same job on FastAPI, httpx and boto3: {start.usual:.0f} ms",
+            f"{start.ours:.0f} ms",
+            "≤ ½",
+            share <= 0.5,
+            ratio=f"{share:.2f}×",
+        ),
+    ]
+
+
+def size(effort: Effort) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        zipped = coldstart.zipped_mb(coldstart.build_artifact(Path(folder), "arm64"))
+    return [Row("zipped artifact (arm64)", f"{zipped:.1f} MB", "≤ 12 MB", zipped <= 12)]
+
+
+PARTS: Mapping[str, Callable[[Effort], list[Row]]] = {
+    "memory-store": lambda effort: speed("memory", effort),
+    "embedded-table": lambda effort: speed("embedded", effort),
+    "memory": memory,
+    "cold-start": cold_start,
+    "size": size,
+}
+
+
+def _rates(programs: Mapping[str, Program], body: str, effort: Effort) -> dict[str, float]:
+    """Medians of several rounds, the programs taking turns."""
+    found: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(effort.rounds):
+        for name, program in programs.items():
+            found[name].append(throughput.rate(program, body, effort.seconds if name == "gateway" else 1))
+    return {name: statistics.median(rates) for name, rates in found.items()}
+
+
+def _latency(what: str, times: Mapping[str, Times], limit_ms: float) -> Row:
+    direct, through = times["direct"].p50, times["gateway"].p50
+    added = through - direct
+    value = f"{through:.2f} ms: **{added:.2f} ms added** (p99 {times['gateway'].p99:.1f} ms)"
+    return Row(what, value, f"≤ {limit_ms} ms added", added <= limit_ms, f"{direct:.2f} ms", f"{through / direct:.1f}×")
+
+
+def _rate(what: str, rates: Mapping[str, float], least: float | None = None) -> Row:
+    direct, through = rates["direct"], rates["gateway"]
+    target, met = ("", None) if least is None else (f"≥ {least:,.0f}/s", through >= least)
+    return Row(what, f"**{through:,.0f}/s**", target, met, f"{direct:,.0f}/s", f"1/{direct / through:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the gateway's own share.")
+    parser.add_argument("--quick", action="store_true", help="measure less often: a minute instead of five")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only that part (may be repeated)")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {SPEED.relative_to(ROOT)}")
+    arguments = parser.parse_args()
+    effort = QUICK if arguments.quick else FULL
+    facts = report.machine(throughput.GENERATOR)
+    rows: list[Row] = []
+    for name in arguments.only or PARTS:
+        print(f"measuring {name} …", file=sys.stderr, flush=True)
+        rows += PARTS[name](effort)
+    measured = report.render(rows, facts)
+    print(measured)
+    if arguments.write:
+        report.write(SPEED, measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""From starting the process to the first byte of the stream, on Lambda's Python, beside the usual stack.
+
+Both run on the same runtime (`tidegate.runtime`) against the model of the Runtime API, with a warm DynamoDB (moto)
+and a warm provider in processes of their own, from precompiled folders like the one that is deployed.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from infra.artifact import PYTHON, build, find_python
+from tests.bench.processes import ROOT, Program, provider_env
+from tests.bench.requests import body
+from tests.emulators.gateway import Failed, Gateway, Invocation, running
+from tests.emulators.process import function
+from tests.emulators.requests import rest_event
+from tests.emulators.wire import Head
+from tidegate.local.embedded import DEMO_KEY, DEMO_WORKSPACE, TABLE
+
+_WAIT_SECONDS = 30.0
+_PACKAGES = ("boto3", "fastapi", "httpx")
+_LAMBDA = {"x86_64": "x86_64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Milliseconds, medians: a bare interpreter, the data plane, and the usual stack."""
+
+    bare: float
+    ours: float
+    usual: float
+
+
+def build_artifact(folder: Path, architecture: str) -> Path:
+    """The function as it is deployed, for that architecture of Lambda's."""
+    platforms = (ROOT / "functions" / "chat" / architecture / "platforms.txt").read_text().split()
+    build(folder, platforms, _python())
+    return folder
+
+
+def zipped_mb(folder: Path) -> float:
+    """What the folder weighs as the zip file that Lambda gets, in units of a million bytes."""
+    with tempfile.TemporaryFile() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(folder.rglob("*")):
+                archive.write(path, path.relative_to(folder))
+        return file.tell() / 1e6
+
+
+def measure(table: Program, provider: Program, runs: int) -> Start:
+    """`runs` starts of each, taking turns. The first of each only warms the disk's cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = build_artifact(Path(folder), _LAMBDA[platform.machine()])
+        usual = _comparison()
+        env = _env(table, provider)
+        ours: list[float] = []
+        others: list[float] = []
+        bare: list[float] = []
+        for _ in range(runs + 1):
+            bare.append(_bare())
+            ours.append(asyncio.run(_start("functions.chat.app.app", artifact, (artifact,), env)))
+            others.append(asyncio.run(_start("comparison.app", usual, (usual, artifact), env)))
+        return Start(*(statistics.median(times[1:]) * 1000 for times in (bare, ours, others)))
+
+
+def _bare() -> float:
+    started = time.perf_counter()
+    subprocess.run([_python(), "-c", "pass"], check=True)
+    return time.perf_counter() - started
+
+
+async def _start(handler: str, root: Path, path: tuple[Path, ...], env: Mapping[str, str]) -> float:
+    """Seconds from before the process is started to the first byte of the body."""
+    async with running(Gateway()) as gateway, asyncio.timeout(_WAIT_SECONDS):
+        asked = body("paced")
+        head = Head("POST", "/v1/chat/completions", _headers(len(asked)))
+        invocation = Invocation(json.dumps(rest_event(head, asked.encode())).encode(), "1.0")
+        gateway.waiting.put_nowait(invocation)
+        variables = {**env, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONWARNINGS": "ignore"}
+        started = time.perf_counter()
+        async with function(handler, gateway.runtime_api, root, _python(), **variables):
+            match await invocation.parts.get():
+                case {"statusCode": 200}:
+                    pass
+                case other:
+                    raise RuntimeError(f"{handler} did not answer: {other!r}, {gateway.init_errors!r}")
+            first = await invocation.parts.get()
+            taken = time.perf_counter() - started
+            if first is None or isinstance(first, Failed):
+                raise RuntimeError(f"{handler} sent no body: {first!r}")
+            while await invocation.parts.get() is not None:
+                pass
+            return taken
+
+
+def _headers(length: int) -> list[tuple[str, str]]:
+    return [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(length)),
+        ("Authorization", f"Bearer {DEMO_KEY}"),
+        ("X-Workspace-Id", DEMO_WORKSPACE),
+    ]
+
+
+def _env(table: Program, provider: Program) -> dict[str, str]:
+    return {
+        "TIDEGATE_TABLE": TABLE,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{table.port}",
+        **provider_env(provider),
+    }
+
+
+def _comparison() -> Path:
+    """The folder of the usual stack, installed once for each set of pinned versions."""
+    pinned = (line.removesuffix(" \\") for line in _constraints().splitlines())
+    pins = [line for line in pinned if "==" in line and not line.startswith((" ", "#"))]
+    digest = hashlib.sha256("\n".join(pins).encode()).hexdigest()[:12]
+    folder = ROOT / ".tools" / f"comparison-{PYTHON}-{digest}"
+    if not folder.exists():
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        constraints = part / "constraints.txt"
+        part.mkdir(parents=True)
+        constraints.write_text("\n".join(pins) + "\n")
+        command = [_python(), "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(part)]
+        subprocess.run([*command, "--constraint", str(constraints), *_PACKAGES], check=True)
+        _precompile(part)
+        part.rename(folder)
+    program = folder / "comparison.py"
+    shutil.copyfile(Path(__file__).with_name(program.name), program)
+    _precompile(program)
+    return folder
+
+
+def _precompile(path: Path) -> None:
+    options = ["-q", "-f", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run([_python(), "-m", "compileall", *options, str(path)], check=True)
+
+
+def _constraints() -> str:
+    return (ROOT / "infra" / "constraints.txt").read_text()
+
+
+@cache
+def _python() -> str:
+    python = find_python()
+    if python is None:
+        raise RuntimeError(f"The cold start is measured on Python {PYTHON}, and none was found.")
+    return python

@@ -1,0 +1,38 @@
+"""`python -m tests.bench.plane`: the data plane under uvicorn, on the in-memory store, and nothing else.
+
+Prints its port.
+"""
+
+import os
+import socket
+
+import uvicorn
+
+from tidegate.api.app import build_app
+from tidegate.domain.keys import hash_secret
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.memory.compose import compose
+from tidegate.ports import Keys, Tenants
+from tidegate.settings import Settings
+
+# As in `tidegate.local.embedded`, which would bring moto with it.
+KEY = "sk-tidegate-demo"
+WORKSPACE = "ws_demo"
+
+
+async def seed(tenants: Tenants, keys: Keys) -> None:
+    await tenants.put_workspace(Workspace(WORKSPACE, "Demo", created_at=0))
+    key = VirtualKey("key_demo", hash_secret(KEY), KEY, (WORKSPACE,), WORKSPACE, "demo", created_at=0)
+    await keys.put_key(key)
+
+
+def main() -> None:
+    settings = Settings.from_env({**os.environ, "TIDEGATE_TABLE": "none", "AWS_REGION": "none"})
+    app = build_app(lambda: compose(settings, seed=seed), settings.options())
+    door = socket.create_server(("127.0.0.1", 0))
+    print(door.getsockname()[1], flush=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")).run(sockets=[door])
+
+
+if __name__ == "__main__":
+    main()

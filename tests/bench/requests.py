@@ -1,0 +1,25 @@
+"""The calls that are measured, as the bytes that go over the wire."""
+
+import json
+
+from tidegate.local.embedded import DEMO_KEY
+
+PROMPT = "Write a tagline for an AI content platform."
+PATH = "/v1/chat/completions"
+HEADERS = {"Host": "127.0.0.1", "Content-Type": "application/json", "Authorization": f"Bearer {DEMO_KEY}"}
+
+
+def body(stream: str | None = None) -> str:
+    """A plain call, or one for that stream of the upstream's."""
+    asked: dict[str, object] = {
+        "model": "openai/gpt-4o-mini",
+        "messages": [{"role": "user", "content": PROMPT}],
+        **({"stream": True, "user": stream} if stream else {}),
+    }
+    return json.dumps(asked, separators=(",", ":"))
+
+
+def raw(body: str) -> bytes:
+    """The whole request."""
+    lines = [f"POST {PATH} HTTP/1.1", *(f"{name}: {value}" for name, value in HEADERS.items())]
+    return ("\r\n".join([*lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n" + body).encode()

@@ -1,0 +1,140 @@
+"""Many connections at once: complete replies for each second, by wrk where it is installed, or else from here.
+
+Source: https://github.com/wg/wrk/blob/master/SCRIPTING
+"""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import cast
+
+import uvloop
+
+from tests.bench.latency import is_whole
+from tests.bench.processes import Program
+from tests.bench.requests import HEADERS, PATH, raw
+
+CONNECTIONS = 16
+GENERATOR = "wrk" if shutil.which("wrk") else "an asyncio client of the bench's own"
+
+
+def rate(program: Program, body: str, seconds: float) -> float:
+    """Complete replies for each second on `CONNECTIONS` connections. Raises `RuntimeError` when one was an error."""
+    if shutil.which("wrk"):
+        return _by_wrk(program, body, seconds)
+    return uvloop.run(_drive(program.port, raw(body), seconds=seconds))
+
+
+def send(program: Program, body: str, calls: int) -> None:
+    """That many calls on `CONNECTIONS` connections."""
+    uvloop.run(_drive(program.port, raw(body), calls=calls))
+
+
+def _by_wrk(program: Program, body: str, seconds: float) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "call.lua"
+        script.write_text(_script(body))
+        command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--timeout", "60s"]
+        command += ["--duration", f"{max(1, round(seconds))}s", "--script", str(script)]
+        url = f"http://127.0.0.1:{program.port}{PATH}"
+        done = subprocess.run([*command, url], capture_output=True, text=True, check=True)
+    told: dict[str, float] = json.loads(done.stdout.rpartition("RESULT ")[2])
+    if told["errors"] or not told["requests"]:
+        raise RuntimeError(f"{told['errors']:.0f} of {told['requests']:.0f} calls failed")
+    return told["requests"] / told["microseconds"] * 1e6
+
+
+def _script(body: str) -> str:
+    """Lua, whose long brackets take JSON as it is."""
+    headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in HEADERS.items() if name != "Host")
+    return f"""\
+wrk.method = "POST"
+wrk.body = [==[{body}]==]
+{headers}
+function done(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format('RESULT {{"requests": %d, "microseconds": %d, "errors": %d}}', summary.requests,
+    summary.duration, e.connect + e.read + e.write + e.status + e.timeout))
+end
+"""
+
+
+async def _drive(port: int, request: bytes, *, seconds: float = 0.0, calls: int = 0) -> float:
+    loop = asyncio.get_running_loop()
+    load = _Load(request, time.perf_counter() + seconds if seconds else None, calls)
+    for _ in range(CONNECTIONS):
+        await loop.create_connection(lambda: _Client(load), "127.0.0.1", port)
+    await load.over
+    return load.answered / (time.perf_counter() - load.started)
+
+
+class _Load:
+    """What all connections together still have to do."""
+
+    def __init__(self, request: bytes, until: float | None, calls: int) -> None:
+        self.request = request
+        self.started = time.perf_counter()
+        self.answered = 0
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._until = until
+        self._calls = calls
+        self._sent = 0
+
+    def more(self) -> bool:
+        """Whether to send another one."""
+        self._sent += 1
+        if self._until is None:
+            return self._sent <= self._calls
+        return time.perf_counter() < self._until
+
+    def took(self, reply: bytes) -> None:
+        self.answered += 1
+        if not reply.startswith(b"HTTP/1.1 200"):
+            self.fail(RuntimeError(f"a call was refused: {reply[:300]!r}"))
+        elif self._until is None and self.answered >= self._calls:
+            self.end()
+
+    def rest(self) -> None:
+        """Nothing is left to send; what counts calls waits for those under way."""
+        if self._until is not None:
+            self.end()
+
+    def end(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        if not self.over.done():
+            self.over.set_exception(error)
+
+
+class _Client(asyncio.Protocol):
+    def __init__(self, load: _Load) -> None:
+        self._load = load
+        self._reply = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._next(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._reply += data
+        if is_whole(self._reply) and self._transport is not None:
+            reply, self._reply = self._reply, b""
+            self._load.took(reply)
+            self._next(self._transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._load.fail(exc or ConnectionError("the server closed the connection"))
+
+    def _next(self, transport: asyncio.Transport) -> None:
+        if self._load.more():
+            transport.write(self._load.request)
+        else:
+            self._load.rest()
