@@ -8,21 +8,25 @@ from typing import Any
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tests.providers.reading import Reading, Voice
-from tidegate.providers.base import Event, Provider
+from tidegate.providers import restore
+from tidegate.providers.base import Event, Provider, UpstreamRequest
 
 STAMPED: dict[str, Any] = {"id": "chatcmpl-1", "created": 1, "model": "m"}
 """What the gateway writes on every reply."""
 
 
-def run(provider: Provider, batches: Iterable[Sequence[Event]]) -> list[list[Any]]:
-    """The batches of chunks that a stream becomes. Raises what the provider raises."""
+def run(
+    provider: Provider, batches: Iterable[Sequence[Event]], request: UpstreamRequest | None = None
+) -> list[list[Any]]:
+    """The batches of chunks that a stream becomes, for a caller of `request`. Raises what the provider raises."""
 
     async def source() -> AsyncIterator[Sequence[Event]]:
         for batch in batches:
             yield batch
 
     async def drain() -> list[list[Any]]:
-        return [batch async for batch in provider.parse_stream(source())]
+        chunks = provider.parse_stream(source())
+        return [batch async for batch in (chunks if request is None else restore.stream(request, chunks))]
 
     return asyncio.run(drain())
 

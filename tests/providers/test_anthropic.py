@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.providers.anthropic_types import unknown_to_anthropic
 from tests.providers.assembling import run
@@ -27,7 +25,7 @@ from tidegate.errors import (
     ProviderTimeout,
     StreamCut,
 )
-from tidegate.providers.anthropic import PROVIDER, names
+from tidegate.providers.anthropic import PROVIDER
 from tidegate.providers.anthropic.abilities import of
 from tidegate.providers.base import Event, KeyAuth
 
@@ -289,24 +287,10 @@ def test_what_a_model_does_not_take_is_reported(
 # Tools
 
 
-@given(st.text(min_size=1, max_size=40), st.booleans())
-def test_every_name_of_a_tool_comes_back(name: str, legacy: bool) -> None:
-    wire = (
-        names.to_wire(name, "p", reserved=frozenset({"web_search"}), legacy=legacy) if len(name.encode()) < 40 else name
-    )
-    assert names.from_wire(wire) == (name, legacy) or wire == name
-
-
-@pytest.mark.parametrize("name", ["a.b", "é", "tg-a", "fn-b", "respond_in_json", "a b/c:d"])
-def test_a_forbidden_name_is_sent_as_one_that_anthropic_takes_and_restored(name: str) -> None:
-    wire = body(tools=[{"type": "function", "function": {"name": name}}])["tools"][0]["name"]
-    assert names._TAKEN.fullmatch(wire)
-    called = reply({"type": "tool_use", "id": "t", "name": wire, "input": {}}, stop_reason="tool_use")
-    assert called["message"]["tool_calls"][0]["function"]["name"] == name
-
-
-def test_a_name_that_cannot_be_told_shorter_is_refused() -> None:
-    assert refused(tools=[{"type": "function", "function": {"name": "é" * 60}}]) == "tools[0].function.name"
+def test_anthropics_own_tools_keep_their_names() -> None:
+    search = {"type": "function", "function": {"name": "web_search"}}
+    written = body(tools=[search, {"type": "memory_20250818", "name": "memory"}], web_search_options={})["tools"]
+    assert [tool["name"] for tool in written] == ["web_search_2", "memory", "web_search"]
 
 
 @pytest.mark.parametrize(
@@ -487,14 +471,6 @@ def test_a_schema_with_open_objects_is_answered_by_a_tool() -> None:
     assert written["tools"][0]["input_schema"] == free
     assert written["tool_choice"]["name"] == "respond_in_json"
     assert ignored("claude-opus-5-5", response_format=wanted) == ("response_format.json_schema.schema",)
-
-
-def test_an_answer_by_a_tool_beside_a_real_call_is_content_beside_a_call() -> None:
-    said = {"type": "tool_use", "id": "a", "name": "respond_in_json", "input": {"name": "Rex"}}
-    called = reply(said, {"type": "tool_use", "id": "b", "name": "now", "input": {}}, stop_reason="tool_use")
-    assert called["message"]["content"] == '{"name":"Rex"}'
-    assert called["finish_reason"] == "tool_calls"
-    assert len(called["message"]["tool_calls"]) == 1
 
 
 # Replies

@@ -19,8 +19,8 @@ from tests.providers.calls import call
 from tests.upstream.frames import framed
 from tidegate.domain.model import Deployment
 from tidegate.errors import TidegateError
-from tidegate.providers import Registry
-from tidegate.providers.base import Event, Provider
+from tidegate.providers import Registry, restore
+from tidegate.providers.base import Event, Provider, UpstreamRequest
 
 CASES = Path(__file__).parent / "cases"
 FOLDERS = sorted(path.parent for path in CASES.glob("*/*/request.json"))
@@ -34,34 +34,40 @@ _registry = Registry()
 def test_case(folder: Path) -> None:
     provider = _registry.load(folder.parent.name)
     request = _json(folder / "request.json")
-    assert _sent(provider, request) == _json(folder / "sent.json")
+    built = _built(provider, request)
+    assert _sent(built) == _json(folder / "sent.json")
     if (folder / "reply.json").exists():
-        assert _reply(provider, folder) == _json(folder / "reply.json")
+        assert _reply(provider, built, folder) == _json(folder / "reply.json")
 
 
 def test_openai_has_every_required_case() -> None:
     assert {path.name for path in FOLDERS if path.parent.name == "openai"} >= REQUIRED
 
 
-def _sent(provider: Provider, body: dict[str, Any]) -> dict[str, Any]:
+def _built(provider: Provider, body: dict[str, Any]) -> UpstreamRequest | TidegateError:
     model = body["model"].partition("/")[2]
-    deployment = Deployment(provider.name, model, HOST)
     try:
-        request = provider.build_request(call(body), deployment)
+        return provider.build_request(call(body), Deployment(provider.name, model, HOST))
     except TidegateError as error:
-        return _error(error)
-    path = request.url.removeprefix(HOST)
-    return {"path": path, "body": json.loads(request.body), "ignored": list(request.ignored)}
+        return error
 
 
-def _reply(provider: Provider, folder: Path) -> Any:
+def _sent(built: UpstreamRequest | TidegateError) -> dict[str, Any]:
+    if isinstance(built, TidegateError):
+        return _error(built)
+    return {"path": built.url.removeprefix(HOST), "body": json.loads(built.body), "ignored": list(built.ignored)}
+
+
+def _reply(provider: Provider, built: UpstreamRequest | TidegateError, folder: Path) -> Any:
+    """The reply as the caller gets it: with `restore.py`'s part in it."""
+    assert isinstance(built, UpstreamRequest)
     try:
         if (folder / "head.json").exists():
             head = _json(folder / "head.json")
             raise provider.parse_error(head["status"], head["headers"], _body(folder))
         if (folder / "upstream.json").exists():
-            return provider.parse_completion(_json(folder / "upstream.json"))
-        return [chunk for batch in run(provider, [_events(folder)]) for chunk in batch]
+            return restore.completion(built, provider.parse_completion(_json(folder / "upstream.json")))
+        return [chunk for batch in run(provider, [_events(folder)], built) for chunk in batch]
     except TidegateError as error:
         return _error(error)
 

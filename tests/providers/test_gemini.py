@@ -16,7 +16,7 @@ from tidegate.domain.call import Media
 from tidegate.domain.model import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.providers.gemini import PROVIDER as GEMINI
-from tidegate.providers.gemini import media, model, names, sniff
+from tidegate.providers.gemini import media, model, sniff
 from tidegate.providers.vertex import PROVIDER as VERTEX
 
 EFFORT, TOKENS = ("reasoning_effort",), ("reasoning.max_tokens",)
@@ -319,25 +319,6 @@ def test_a_text_file_is_plain_text() -> None:
     assert body["contents"][0]["parts"][0] == {"inlineData": {"mimeType": "text/plain", "data": "e30="}}
 
 
-@pytest.mark.parametrize("name", ["f", "ns.f:1-x", "1st", "tg-x", "tg-2E", "größe", "a b", "-", "tg-", "_x"])
-def test_a_name_comes_back_as_it_was(name: str) -> None:
-    wire = names.to_wire(name, "p")
-    assert types.FunctionDeclaration(name=wire)
-    assert names._TAKEN.fullmatch(wire)
-    assert names.from_wire(wire) == name
-
-
-def test_a_name_that_nobody_escaped_stays_as_the_model_wrote_it() -> None:
-    assert names.from_wire("tg-not-escaped") == "tg-not-escaped"
-
-
-def test_a_name_that_does_not_fit_is_refused() -> None:
-    long = {"type": "function", "function": {"name": "ä" * 60}}
-    with pytest.raises(InvalidRequest) as caught:
-        sent(GEMINI, asking(tools=[long]), FLASH)
-    assert caught.value.param == "tools[0].function.name"
-
-
 @pytest.mark.parametrize(
     ("choice", "calling"),
     [
@@ -361,7 +342,7 @@ def test_tools_that_gemini_does_not_know_are_reported() -> None:
     tools = [{"type": "custom", "custom": {"name": "x"}}, {"type": "code_execution"}, {"type": "url_context"}]
     body, ignored = sent(GEMINI, asking(tools=tools, tool_choice="required", functions=[{"name": "g"}]), FLASH)
     assert body["tools"] == [{"codeExecution": {}}, {"urlContext": {}}]
-    assert ignored == ("functions", "tools[0]", "tool_choice")
+    assert ignored == ("tools[0]", "tool_choice", "functions")
 
 
 def _parameters(schema: Any) -> Any:

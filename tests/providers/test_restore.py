@@ -55,7 +55,7 @@ def test_the_answers_arguments_become_the_content() -> None:
         {"tool_calls": [{"index": 0, "function": {"arguments": '{"a"'}}]},
         {"tool_calls": [{"index": 0, "function": {"arguments": ": 1}"}}]},
     )
-    assert (deltas, finish) == ([{}, {"content": '{"a"'}, {"content": ": 1}"}], "stop")
+    assert (deltas, finish) == ([{"content": '{"a"'}, {"content": ": 1}"}], "stop")
 
 
 def test_real_calls_beside_the_answer_stay_and_are_counted_from_nought() -> None:
@@ -89,7 +89,7 @@ def test_callers_of_functions_get_a_function_call() -> None:
         {"tool_calls": [call("g", "{}", index=1)]},
     )
     assert (deltas, finish) == (
-        [{"function_call": {"name": "f", "arguments": ""}}, {"function_call": {"arguments": "{}"}}, {}],
+        [{"function_call": {"name": "f", "arguments": ""}}, {"function_call": {"arguments": "{}"}}],
         "function_call",
     )
 

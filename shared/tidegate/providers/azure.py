@@ -40,17 +40,9 @@ _QUIRKS = Quirks(
 class Azure:
     """What a model refuses is known by the name of its deployment, as far as the name tells."""
 
-    @property
-    def name(self) -> str:
-        return "azure"
-
-    @property
-    def framing(self) -> Framing:
-        return "sse"
-
-    @property
-    def signs_reasoning(self) -> bool:
-        return False
+    name: str = "azure"
+    framing: Framing = "sse"
+    signs_reasoning: bool = False
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return {}

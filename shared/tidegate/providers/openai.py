@@ -21,14 +21,11 @@ class OpenAI:
     """The provider of one row."""
 
     row: Row
+    framing: Framing = "sse"
 
     @property
     def name(self) -> str:
         return self.row.name
-
-    @property
-    def framing(self) -> Framing:
-        return "sse"
 
     @property
     def signs_reasoning(self) -> bool:

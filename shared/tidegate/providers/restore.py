@@ -22,8 +22,8 @@ def completion(request: UpstreamRequest, reply: Completion) -> Completion:
     for choice in reply["choices"]:
         message = choice["message"]
         calls = message.get("tool_calls") or []
-        _rename(request, calls)
         answers = [call for call in calls if _name(call) == request.answer_tool]
+        _rename(request, calls)
         if request.answer_tool is not None and answers:
             message["content"] = (message["content"] or "") + "".join(_arguments(call) for call in answers)
             if _keep_others(message, calls, answers) and choice["finish_reason"] == "tool_calls":
@@ -36,7 +36,10 @@ def completion(request: UpstreamRequest, reply: Completion) -> Completion:
 
 
 async def stream(request: UpstreamRequest, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
-    """The provider's chunks, changed in place. The answer's tool call streams as content."""
+    """The provider's chunks, changed in place. The answer's tool call streams as content.
+
+    Chunks in which nothing is left are left out.
+    """
     answering: dict[int, set[int]] = {}
     others: dict[int, dict[int, int]] = {}
     async for batch in batches:
@@ -44,14 +47,19 @@ async def stream(request: UpstreamRequest, batches: AsyncIterator[list[Chunk]]) 
             for choice in chunk["choices"]:
                 index = choice["index"]
                 _restore_delta(request, choice, answering.setdefault(index, set()), others.setdefault(index, {}))
-        yield batch
+        yield [chunk for chunk in batch if not _is_emptied(chunk)]
+
+
+def _is_emptied(chunk: Chunk) -> bool:
+    """A chunk of usage has no choices; here there are, and they say nothing."""
+    choices = chunk["choices"]
+    return bool(choices) and all(len(one) == 3 and not one["delta"] and not one["finish_reason"] for one in choices)
 
 
 def _restore_delta(request: UpstreamRequest, choice: ChunkChoice, answering: set[int], others: dict[int, int]) -> None:
     """`answering` are the provider's indexes of the answer's calls, `others` the caller's indexes by the provider's."""
     delta = choice["delta"]
     calls = delta.get("tool_calls") or []
-    _rename(request, calls)
     kept: list[ToolCall] = []
     for call in calls:
         index = call.get("index", 0)
@@ -62,6 +70,7 @@ def _restore_delta(request: UpstreamRequest, choice: ChunkChoice, answering: set
         else:
             call["index"] = others.setdefault(index, len(others))
             kept.append(call)
+    _rename(request, kept)
     if calls:
         _set_calls(delta, kept)
     if request.legacy_functions:

@@ -6,7 +6,7 @@ Source: https://platform.claude.com/docs/en/api/messages (the Message object, 20
 from tidegate.chat.completion import Choice, Completion, FunctionCall, Message, ToolCall
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
-from tidegate.providers.anthropic import failure, names, said, usage
+from tidegate.providers.anthropic import failure, said, usage
 
 
 def parse(body: Json) -> Completion:
@@ -21,7 +21,7 @@ def parse(body: Json) -> Completion:
     voice = _Voice()
     for block in blocks:
         voice.hear(block)
-    reason, native = usage.finish(stop_reason, calls=bool(voice.calls), legacy=voice.function is not None)
+    reason, native = usage.finish(stop_reason, calls=bool(voice.calls))
     choice: Choice = {
         "index": 0,
         "message": voice.message(said.refusal(body.get("stop_details"))),
@@ -45,7 +45,6 @@ class _Voice:
 
     def __init__(self) -> None:
         self.calls: list[ToolCall] = []
-        self.function: FunctionCall | None = None
         self._text: list[str] = []
         self._length = 0
         self._thoughts: list[str] = []
@@ -64,8 +63,9 @@ class _Voice:
                 self._details.append(said.thought(len(self._details), text, signed))
             case {"type": "redacted_thinking", "data": str(data)}:
                 self._details.append(said.hidden(len(self._details), data))
-            case {"type": "tool_use", "id": str(call_id), "name": str(wire)}:
-                self._call(call_id, wire, said.arguments(block.get("input")))
+            case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
+                function: FunctionCall = {"name": name, "arguments": said.arguments(block.get("input"))}
+                self.calls.append({"id": call_id, "type": "function", "function": function})
             case {"type": str()}:
                 pass
             case _:
@@ -79,18 +79,9 @@ class _Voice:
             for name, found in said.cited(citations, start, self._length).items():
                 self._sources.setdefault(name, []).extend(found if isinstance(found, list) else [])
 
-    def _call(self, call_id: str, wire: str, arguments: str) -> None:
-        name, is_legacy = names.from_wire(wire)
-        if wire == names.RESPONSE:
-            self._say(arguments, None)
-        elif is_legacy and self.function is None:
-            self.function = {"name": name, "arguments": arguments}
-        else:
-            self.calls.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
-
     def message(self, refusal: str | None) -> Message:
         text = "".join(self._text)
-        is_silent = not text and (self.calls or self.function or refusal)
+        is_silent = not text and (self.calls or refusal)
         message: Message = {"role": "assistant", "content": None if is_silent else text, "refusal": refusal}
         thoughts = "".join(self._thoughts)
         if thoughts:
@@ -99,7 +90,5 @@ class _Voice:
             message["reasoning_details"] = self._details
         if self.calls:
             message["tool_calls"] = self.calls
-        if self.function is not None:
-            message["function_call"] = self.function
         sources: JsonObject = {**self._sources}
         return {**message, **sources}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict

@@ -31,37 +31,26 @@ def write(draft: Draft) -> None:
             case {"role": "user"}:
                 turns.add("user", parts.with_cache(parts.blocks(draft, message.get("content"), path), message))
             case {"role": "assistant"}:
-                turns.note(message.get("function_call"), path)
                 turns.add("assistant", _assistant(draft, message, path))
             case {"role": "tool"}:
                 turns.add("user", [_result(draft, message, tool_id(message.get("tool_call_id")), path)])
-            case {"role": "function"}:
-                turns.add("user", [_result(draft, message, turns.functions.get(message.get("name"), ""), path)])
             case _:
                 raise InvalidRequest("A message needs a known role.", param=path)
-        if isinstance(message.get("name"), str) and message.get("role") not in ("tool", "function"):
+        if isinstance(message.get("name"), str) and message.get("role") != "tool":
             draft.ignored.append(f"{path}.name")
     draft.body["messages"] = turns.finished()
 
 
 class _Turns:
-    """Turns so far: neighbours of one role are one turn. `functions` has the id of each old function's last call."""
+    """Turns so far: neighbours of one role are one turn."""
 
     def __init__(self) -> None:
-        self.functions: dict[Json, str] = {}
         self._turns: list[tuple[str, list[JsonObject]]] = []
 
     def add(self, role: str, blocks: list[JsonObject]) -> None:
         if not self._turns or self._turns[-1][0] != role:
             self._turns.append((role, []))
         self._turns[-1][1].extend(blocks)
-
-    def note(self, function_call: Json, path: str) -> None:
-        match function_call:
-            case {"name": str(name)}:
-                self.functions[name] = _minted(f"{path}.function_call")
-            case _:
-                pass
 
     def finished(self) -> list[Json]:
         if not self._turns:
@@ -107,9 +96,6 @@ def _assistant(draft: Draft, message: JsonObject, path: str) -> list[JsonObject]
     found: list[JsonObject] = [
         _call(draft, call, f"{path}.tool_calls[{j}]") for j, call in enumerate(calls if isinstance(calls, list) else [])
     ]
-    legacy = message.get("function_call")
-    if isinstance(legacy, dict):
-        found.append(_function_call(draft, legacy, f"{path}.function_call"))
     thoughts = replay.blocks(message, draft.call.signatures)
     return parts.with_cache([*thoughts, *said, *found], message)
 
@@ -120,7 +106,7 @@ def _call(draft: Draft, call: Json, path: str) -> JsonObject:
             block: JsonObject = {
                 "type": "tool_use",
                 "id": tool_id(call.get("id")),
-                "name": draft.tool_name(name, f"{path}.function.name"),
+                "name": draft.names.spell(name),
                 "input": _arguments(function.get("arguments"), f"{path}.function.arguments"),
             }
             return parts.with_cache([block], call)[0]
@@ -128,16 +114,6 @@ def _call(draft: Draft, call: Json, path: str) -> JsonObject:
             raise InvalidRequest(f"{draft.model} knows no custom tools.", param=path)
         case _:
             raise InvalidRequest("A tool call needs a function with a name.", param=path)
-
-
-def _function_call(draft: Draft, function: JsonObject, path: str) -> JsonObject:
-    name = function.get("name")
-    return {
-        "type": "tool_use",
-        "id": _minted(path),
-        "name": draft.tool_name(str(name), f"{path}.name", legacy=bool(draft.call.request.fields.functions)),
-        "input": _arguments(function.get("arguments"), f"{path}.arguments"),
-    }
 
 
 def _arguments(given: Json, path: str) -> JsonObject:

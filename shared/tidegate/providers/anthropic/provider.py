@@ -14,29 +14,23 @@ from tidegate.domain.model import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.anthropic import completion, failure, parts, request, stream
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
+from tidegate.providers.dialect import legacy
 
 VERSION = "2023-06-01"
 
 
 @dataclass(frozen=True, slots=True)
 class Anthropic:
-    @property
-    def name(self) -> str:
-        return "anthropic"
-
-    @property
-    def framing(self) -> Framing:
-        return "sse"
-
-    @property
-    def signs_reasoning(self) -> bool:
-        return True
+    name: str = "anthropic"
+    framing: Framing = "sse"
+    signs_reasoning: bool = True
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return parts.plain_urls(call)
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        draft = request.build(call, deployment.model)
+        with legacy.named_by(call.request.body):
+            draft = request.build(call, deployment.model)
         headers = {"content-type": "application/json", "anthropic-version": VERSION}
         if draft.betas:
             headers["anthropic-beta"] = ",".join(dict.fromkeys(draft.betas))
@@ -45,7 +39,10 @@ class Anthropic:
             body=encode(draft.body),
             headers=headers,
             auth=KeyAuth("x-api-key", ""),
-            ignored=tuple(dict.fromkeys(draft.ignored)),
+            ignored=draft.reported(),
+            names=draft.names.callers,
+            answer_tool=None if draft.answer_tool is None else str(draft.answer_tool["name"]),
+            legacy_functions=legacy.expects_function_call(call.request.body),
         )
 
     def parse_completion(self, body: Json) -> Completion:

@@ -6,11 +6,16 @@ Source: https://platform.claude.com/docs/en/api/messages/create (2026-11), in it
 import re
 from collections.abc import Sequence
 
-from tidegate.chat.json import Json, JsonObject
-from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.chat.json import Json
 from tidegate.domain.call import Call
 from tidegate.providers.anthropic import abilities, messages, sampling, structure, thinking, tools
 from tidegate.providers.anthropic.draft import Draft
+from tidegate.providers.dialect import legacy
+from tidegate.providers.draft import sent
+from tidegate.providers.toolnames import Alphabet, ToolNames
+
+_NAMES = Alphabet("a-zA-Z0-9_-")
+"""Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools (`^[a-zA-Z0-9_-]{1,128}$`)."""
 
 _OWN = frozenset(
     {"cache_control", "container", "context_management", "diagnostics", "inference_geo", "mcp_servers"}
@@ -34,12 +39,12 @@ _BETA = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 def build(call: Call, model: str) -> Draft:
     """The request for that model. Raises `InvalidRequest` for what cannot be said."""
-    left: JsonObject = {
-        name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS
-    }
-    draft = Draft(call, model, abilities.of(model), {"model": model}, left)
+    left = sent(call)
+    if legacy.uses_functions(left):
+        legacy.translate(left)
+    names = ToolNames(_NAMES, left, tools.reserved(left))
+    draft = Draft(call, left, {"model": model}, model=model, abilities=abilities.of(model), names=names)
     _write_limit(draft)
-    tools.reserve(draft)
     messages.write(draft)
     structure.write(draft)
     thinking.write(draft)

@@ -10,7 +10,7 @@ import msgspec
 from tidegate.chat.completion import Chunk
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.providers.anthropic import failure, names, said, usage
+from tidegate.providers.anthropic import failure, said, usage
 from tidegate.providers.base import Event
 
 
@@ -58,7 +58,6 @@ class _Stream:
         self._blocks: dict[Json, _Block] = {}
         self._calls = 0
         self._thoughts = 0
-        self._has_function = False
         self._length = 0
         self._usage: JsonObject = {}
         self._stop_reason: str | None = None
@@ -132,24 +131,14 @@ class _Stream:
                 return self._delta(self._blocks[index], {**block, "type": "thinking_delta"})
             case {"type": "redacted_thinking", "data": str(data)}:
                 return {"reasoning_details": [said.hidden(self._next_thought(), data)]}
-            case {"type": "tool_use", "id": str(call_id), "name": str(wire)}:
-                return self._start_call(index, call_id, wire, block.get("input"))
+            case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
+                self._blocks[index] = _Block("call", self._calls, block.get("input"))
+                self._calls += 1
+                started: JsonObject = {"name": name, "arguments": ""}
+                call: JsonObject = {"index": self._calls - 1, "id": call_id, "type": "function", "function": started}
+                return {"tool_calls": [call]}
             case _:
                 return None  # server tools are no calls of ours: what comes of them is in the text
-
-    def _start_call(self, index: Json, call_id: str, wire: str, given: Json) -> JsonObject | None:
-        name, is_legacy = names.from_wire(wire)
-        if wire == names.RESPONSE:
-            self._blocks[index] = _Block("response", given=given)
-            return None
-        if is_legacy and not self._has_function:
-            self._has_function = True
-            self._blocks[index] = _Block("function", given=given)
-            return {"function_call": {"name": name, "arguments": ""}}
-        self._blocks[index] = _Block("call", self._calls, given)
-        self._calls += 1
-        function: JsonObject = {"name": name, "arguments": ""}
-        return {"tool_calls": [{"index": self._calls - 1, "id": call_id, "type": "function", "function": function}]}
 
     def _next_thought(self) -> int:
         self._thoughts += 1
@@ -191,24 +180,16 @@ class _Stream:
         return {"content": text}
 
     def _input(self, block: _Block, part: str) -> JsonObject | None:
-        if block is _SKIPPED:
+        if block.kind != "call":
             return None
         block.has_input = True
-        match block.kind:
-            case "call":
-                return {"tool_calls": [{"index": block.place, "function": {"arguments": part}}]}
-            case "function":
-                return {"function_call": {"arguments": part}}
-            case "response":
-                return self._say(part)
-            case _:
-                return None
+        return {"tool_calls": [{"index": block.place, "function": {"arguments": part}}]}
 
     def _stop(self, block: _Block) -> JsonObject | None:
         """What a block still owes: the arguments of a call without any, the sources of a text."""
         if block.citations:
             return said.cited(block.citations, block.start, self._length)
-        if block.kind in ("call", "function", "response") and not block.has_input:
+        if block.kind == "call" and not block.has_input:
             return self._input(block, said.arguments(block.given))
         return None
 
@@ -228,7 +209,7 @@ class _Stream:
         chunks: list[Chunk] = []
         if self._refusal is not None:
             chunks.append(self._chunk({"refusal": self._refusal}))
-        reason, native = usage.finish(self._stop_reason, calls=self._calls > 0, legacy=self._has_function)
+        reason, native = usage.finish(self._stop_reason, calls=self._calls > 0)
         ending: JsonObject = {"finish_reason": reason}
         if native is not None:
             ending["native_finish_reason"] = native

@@ -5,9 +5,11 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/structured-output
 """
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers.anthropic import names
 from tidegate.providers.anthropic.draft import Draft
 from tidegate.providers.anthropic.schema import has_open_objects, narrow
+
+ANSWER = "respond_in_json"
+"""The tool that stands for an answer in JSON, but where the caller has one of that name."""
 
 _IN_JSON = "Answer with one JSON object and nothing else: no words around it, no code fence."
 
@@ -55,12 +57,12 @@ def _write_schema(draft: Draft, schema: JsonObject, description: Json) -> None:
     is_open = has_open_objects(schema)
     if draft.abilities.structured and not (is_open and draft.abilities.forced_tools):
         if is_open:
-            draft.ignored.append("response_format.json_schema.schema")
+            draft.report("response_format.json_schema.schema")
         wanted: JsonObject = schema if about is None or "description" in schema else {**schema, "description": about}
         draft.configure_output(format={"type": "json_schema", "schema": narrow(wanted)})
         return
-    draft.response_tool = {
-        "name": names.RESPONSE,
+    draft.answer_tool = {
+        "name": draft.names.free(ANSWER),
         "description": about or "Give the final answer by calling this tool: its arguments are the answer.",
         "input_schema": schema if schema.get("type") else {"type": "object", **schema},
     }

@@ -32,7 +32,7 @@ def write(draft: Draft) -> None:
         _switch_off(draft, sent)
         return
     by_budget = kind == "budget" or (kind == "either" and wish.max_tokens is not None)
-    if kind == "none" or (by_budget and (draft.response_tool is not None or _lost_its_thoughts(draft))):
+    if kind == "none" or (by_budget and (draft.answer_tool is not None or _lost_its_thoughts(draft))):
         draft.ignored.extend(sent)  # a budget forbids to force the tool that stands for the answer
     elif by_budget:
         _ask_budget(draft, wish, sent)

@@ -5,9 +5,11 @@ Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-to
 """
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers.anthropic import names
 from tidegate.providers.anthropic.draft import Draft
 from tidegate.providers.anthropic.schema import narrow
+
+SEARCH = "web_search"
+"""The name of Anthropic's own search tool."""
 
 _SEARCHES = ("web_search", "web_search_preview")
 _USES = {"low": 1, "medium": 5, "high": 10}
@@ -27,42 +29,36 @@ _BETAS = {
 _FORCED = ("any", "tool")
 
 
-def reserve(draft: Draft) -> None:
-    """Keep the name of Anthropic's search for itself, where the caller wants to search."""
-    listed = draft.left.get("tools")
-    searches = any(
-        isinstance(tool, dict) and str(tool.get("type")).startswith("web_search")
-        for tool in (listed if isinstance(listed, list) else [])
-    )
-    if searches or draft.left.get("web_search_options") is not None:
-        draft.reserved |= {names.SEARCH}
+def reserved(body: JsonObject) -> tuple[str, ...]:
+    """The name of Anthropic's search, where the caller wants to search."""
+    listed = body.get("tools")
+    kinds = [tool.get("type") for tool in (listed if isinstance(listed, list) else ()) if isinstance(tool, dict)]
+    searches = any(str(kind).startswith(SEARCH) for kind in kinds)
+    return (SEARCH,) if searches or body.get("web_search_options") is not None else ()
 
 
 def write(draft: Draft) -> None:
-    listed, functions = draft.take("tools"), draft.take("functions")
+    listed = draft.take("tools")
     found: list[Json] = []
     for i, tool in enumerate(listed if isinstance(listed, list) else []):
         written = _tool(draft, tool, f"tools[{i}]")
         if written is not None:
             found.append(written)
-    for i, function in enumerate(functions if isinstance(functions, list) else []):
-        if isinstance(function, dict):
-            found.append(_function(draft, function, f"functions[{i}]", legacy=True))
     match draft.take("web_search_options"):
-        case dict(options) if not any(isinstance(tool, dict) and tool.get("name") == names.SEARCH for tool in found):
+        case dict(options) if not any(isinstance(tool, dict) and tool.get("name") == SEARCH for tool in found):
             found.append(_search(draft, options, "web_search_options"))
         case dict():
             draft.ignored.append("web_search_options")  # the tool among the tools says it already
         case _:
             pass
-    choice = _choice(draft, bool(found), bool(functions))
-    if draft.response_tool is not None and choice.get("type") not in _FORCED:
+    choice = _choice(draft, bool(found))
+    if draft.answer_tool is not None and choice.get("type") not in _FORCED:
         # With tools of the caller's, the model may call one of them, or answer: by a call in either case.
         forced: JsonObject = {"type": "any"}
         if not found or choice.get("type") == "none":
-            forced = {"type": "tool", "name": names.RESPONSE, "disable_parallel_tool_use": True}
+            forced = {"type": "tool", "name": draft.answer_tool["name"], "disable_parallel_tool_use": True}
         choice = {**choice, **forced}
-        found.append(draft.response_tool)
+        found.append(draft.answer_tool)
     if found:
         draft.body["tools"] = found
         if choice:
@@ -88,10 +84,10 @@ def _tool(draft: Draft, tool: Json, path: str) -> JsonObject | None:
             return None
 
 
-def _function(draft: Draft, function: JsonObject, path: str, *, legacy: bool = False) -> JsonObject:
+def _function(draft: Draft, function: JsonObject, path: str) -> JsonObject:
     schema = function.get("parameters")
     schema = schema if isinstance(schema, dict) else {}
-    written: JsonObject = {"name": draft.tool_name(str(function.get("name")), f"{path}.name", legacy=legacy)}
+    written: JsonObject = {"name": draft.names.spell(str(function.get("name")))}
     description = function.get("description")
     if isinstance(description, str) and description:
         written["description"] = description
@@ -100,7 +96,7 @@ def _function(draft: Draft, function: JsonObject, path: str, *, legacy: bool = F
         if draft.abilities.structured and narrow(schema) == schema:
             written["strict"] = True
         else:
-            draft.ignored.append(f"{path}.strict")
+            draft.report(f"{path}.strict")
     return {**written, **_own(function)}
 
 
@@ -116,7 +112,7 @@ def _complete(schema: JsonObject) -> JsonObject:
 
 
 def _search(draft: Draft, options: JsonObject, path: str) -> JsonObject:
-    tool: JsonObject = {"type": "web_search_20250305", "name": names.SEARCH}
+    tool: JsonObject = {"type": "web_search_20250305", "name": SEARCH}
     for name, value in options.items():
         match name, value:
             case _, None:
@@ -135,26 +131,23 @@ def _search(draft: Draft, options: JsonObject, path: str) -> JsonObject:
     return tool
 
 
-def _choice(draft: Draft, has_tools: bool, has_functions: bool) -> JsonObject:
+def _choice(draft: Draft, has_tools: bool) -> JsonObject:
     """The choice in Anthropic's words, empty where there is nothing to say."""
-    name = "function_call" if has_functions and draft.left.get("tool_choice") is None else "tool_choice"
-    given = draft.take(name)
-    draft.take("function_call")
+    choice: JsonObject = _translated(draft, draft.take("tool_choice"))
     parallel = draft.take("parallel_tool_calls")
-    choice: JsonObject = _translated(draft, given, name)
     if not has_tools:
         if choice.get("type") in _FORCED:
-            draft.ignored.append(name)
+            draft.report("tool_choice")
         return {}
     if choice.get("type") in _FORCED and (draft.thinking == "budget" or not draft.abilities.forced_tools):
-        draft.ignored.append(name)  # Anthropic forces no tool on a model that thinks by a budget, or always
+        draft.report("tool_choice")  # Anthropic forces no tool on a model that thinks by a budget, or always
         choice = {"type": "auto"}
-    if (parallel is False or has_functions) and choice.get("type") != "none":
+    if parallel is False and choice.get("type") != "none":
         choice = {"type": "auto", **choice, "disable_parallel_tool_use": True}
     return choice
 
 
-def _translated(draft: Draft, given: Json, path: str) -> JsonObject:
+def _translated(draft: Draft, given: Json) -> JsonObject:
     match given:
         case None:
             return {}
@@ -164,13 +157,10 @@ def _translated(draft: Draft, given: Json, path: str) -> JsonObject:
             return {"type": "none"}
         case "required" | "any" | {"type": "any"}:
             return {"type": "any"}
-        case {"function": {"name": str(name)}}:
-            return {"type": "tool", "name": draft.tool_name(name, f"{path}.function.name")}
-        case {"name": str(name)}:
-            legacy = path == "function_call"
-            return {"type": "tool", "name": draft.tool_name(name, f"{path}.name", legacy=legacy)}
+        case {"function": {"name": str(name)}} | {"name": str(name)}:
+            return {"type": "tool", "name": draft.names.spell(name)}
         case {"type": "web_search" | "web_search_preview"}:
-            return {"type": "tool", "name": names.SEARCH}
+            return {"type": "tool", "name": SEARCH}
         case _:
-            draft.ignored.append(path)
+            draft.ignored.append("tool_choice")
             return {}

@@ -48,7 +48,7 @@ def tier(raw: Json) -> JsonObject:
             return {}
 
 
-def finish(stop_reason: str, *, calls: bool, legacy: bool) -> tuple[FinishReason, str | None]:
+def finish(stop_reason: str, *, calls: bool) -> tuple[FinishReason, str | None]:
     """OpenAI's finish reason, and Anthropic's own where it differs.
 
     A turn that Anthropic paused, or that a full context ended, is not at its end: both are a length.
@@ -59,8 +59,6 @@ def finish(stop_reason: str, *, calls: bool, legacy: bool) -> tuple[FinishReason
             reason = "length"
         case "tool_use" if calls:
             reason = "tool_calls"
-        case "tool_use" if legacy:
-            reason = "function_call"
         case "refusal":
             reason = "content_filter"
         case _:

@@ -147,7 +147,7 @@ def _thoughts(raw: JsonObject) -> tuple[str, str]:
 def _call(draft: Draft, raw: Json, path: str) -> Json:
     match raw:
         case {"id": str(call_id), "function": {"name": str(name), **rest}}:
-            function: JsonObject = {"name": draft.spell(name), "arguments": rest.get("arguments") or "{}"}
+            function: JsonObject = {"name": draft.names.spell(name), "arguments": rest.get("arguments") or "{}"}
             return {"id": call_id, "type": "function", "function": function}
         case _:
             raise InvalidRequest("Cohere knows calls of functions only.", param=path)

@@ -14,36 +14,29 @@ from tidegate.domain.model import Deployment
 from tidegate.errors import ContentPolicyViolation, ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
 from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
 from tidegate.providers.cohere import completion, request, stream
-from tidegate.providers.dialect import failure, said
+from tidegate.providers.dialect import failure, legacy, said
 
 
 @dataclass(frozen=True, slots=True)
 class Cohere:
     """Pictures may be URLs: Cohere fetches them itself."""
 
-    @property
-    def name(self) -> str:
-        return "cohere"
-
-    @property
-    def framing(self) -> Framing:
-        return "sse"
-
-    @property
-    def signs_reasoning(self) -> bool:
-        return False
+    name: str = "cohere"
+    framing: Framing = "sse"
+    signs_reasoning: bool = False
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return {}
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        draft = request.build(call, deployment.model)
+        with legacy.named_by(call.request.body):
+            draft = request.build(call, deployment.model)
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/v2/chat",
             body=encode(draft.body),
-            ignored=tuple(dict.fromkeys(draft.ignored)),
-            names=draft.names,
-            legacy_functions=draft.legacy_functions,
+            ignored=draft.reported(),
+            names=draft.names.callers,
+            legacy_functions=legacy.expects_function_call(call.request.body),
         )
 
     def parse_completion(self, body: Json) -> Completion:

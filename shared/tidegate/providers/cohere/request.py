@@ -4,12 +4,15 @@ Source: https://docs.cohere.com/reference/chat (2026-11), version 2 of the API.
 """
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.call import Call
 from tidegate.providers.cohere import messages, thinking, tools
 from tidegate.providers.cohere.draft import Draft
 from tidegate.providers.dialect import legacy
-from tidegate.providers.dialect.draft import NEUTRAL
+from tidegate.providers.draft import sent
+from tidegate.providers.toolnames import Alphabet, ToolNames
+
+_NAMES = Alphabet("a-zA-Z0-9_", first="a-zA-Z_")
+"""Source: https://docs.cohere.com/v1/reference/chat (`tools.name`); a length is not told."""
 
 _OWN = ("citation_options", "safety_mode", "strict_tools", "priority", "stop_sequences", "temperature", "k", "p")
 """Fields that go through as they are: Cohere's own, and what both call the same."""
@@ -29,13 +32,11 @@ _WITHIN: tuple[tuple[str, str, float, float], ...] = (
 
 def build(call: Call, model: str) -> Draft:
     """The request for that model. Raises `InvalidRequest` for what cannot be said."""
-    left: JsonObject = {
-        name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS
-    }
-    draft = Draft(call.request, thinking.thinks(model), {"model": model}, left)
+    left = sent(call)
     if legacy.uses_functions(left):
         legacy.translate(left)
-        draft.legacy_functions = True
+    names = ToolNames(_NAMES, left)
+    draft = Draft(call, left, {"model": model}, thinks=thinking.thinks(model), names=names)
     messages.write(draft)
     tools.write(draft)
     thinking.write(draft)
@@ -51,8 +52,8 @@ def build(call: Call, model: str) -> Draft:
 def _write_limits(draft: Draft) -> None:
     draft.take("max_completion_tokens")
     draft.take("max_tokens")
-    if draft.request.output_limit is not None:
-        draft.body["max_tokens"] = draft.request.output_limit
+    if draft.call.request.output_limit is not None:
+        draft.body["max_tokens"] = draft.call.request.output_limit
     match draft.take("stop"):
         case str(one):
             draft.body["stop_sequences"] = [one]
@@ -113,5 +114,5 @@ def _write_rest(draft: Draft) -> None:
     for name, value in draft.left.items():
         if name in _OWN:
             draft.body[name] = value
-        elif name not in _SILENT and (name not in NEUTRAL or value != NEUTRAL[name]):
-            draft.report(name)
+        elif name not in _SILENT:
+            draft.leave_out(name, value)

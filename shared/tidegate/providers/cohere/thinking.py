@@ -22,7 +22,7 @@ def thinks(model: str) -> bool:
 
 
 def write(draft: Draft) -> None:
-    wish = draft.request.reasoning
+    wish = draft.call.request.reasoning
     sent: JsonObject = {name: value for name in _FIELDS if (value := draft.take(name)) is not None}
     if wish is None:
         return

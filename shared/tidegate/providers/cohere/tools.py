@@ -23,7 +23,7 @@ def write(draft: Draft) -> None:
             case _:
                 draft.report(f"tools[{i}]")
     parallel = draft.take("parallel_tool_calls")
-    if parallel is False and found and not draft.legacy_functions:
+    if parallel is False and found:
         draft.report("parallel_tool_calls")
     chosen = _choose(draft, draft.take("tool_choice"), found)
     if chosen:
@@ -32,7 +32,7 @@ def write(draft: Draft) -> None:
 
 
 def _function(draft: Draft, name: str, rest: JsonObject) -> JsonObject:
-    function: JsonObject = {"name": draft.spell(name)}
+    function: JsonObject = {"name": draft.names.spell(name)}
     if rest.get("description"):
         function["description"] = rest["description"]
     function["parameters"] = rest.get("parameters") or _NO_PARAMETERS

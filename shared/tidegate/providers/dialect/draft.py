@@ -7,27 +7,9 @@ from re import Pattern, compile
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import ChatRequest
+from tidegate.providers.dialect import legacy
 from tidegate.providers.dialect.quirks import ModelRule, Quirks
-
-NEUTRAL: dict[str, Json] = {
-    "temperature": 1,
-    "top_p": 1,
-    "n": 1,
-    "presence_penalty": 0,
-    "frequency_penalty": 0,
-    "repetition_penalty": 1,
-    "logprobs": False,
-    "parallel_tool_calls": True,
-    "store": False,
-    "logit_bias": {},
-    "stop": [],
-    "metadata": {},
-    "tool_choice": "auto",
-}
-"""Values that ask for nothing: leaving them out needs no report."""
-
-
-_LEGACY = {"tools": "functions", "tool_choice": "function_call"}
+from tidegate.providers.draft import NEUTRAL
 
 
 @dataclass(slots=True)
@@ -51,11 +33,10 @@ class Draft:
             self.report(name)
 
     def report(self, name: str) -> None:
-        """Report a field by the name that the caller gave it; what the caller did not send needs no report."""
-        if name not in self.request.body:
-            name = _LEGACY.get(name, "")
-        if name in self.request.body:
-            self.ignored.append(name)
+        """Report a field by the name that the caller gave it."""
+        told = legacy.path(self.request.body, name)
+        if told is not None:
+            self.ignored.append(told)
 
 
 def rule_for(model: str, quirks: Quirks) -> ModelRule:

@@ -4,7 +4,18 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (`functions` 
 The reply is turned back by `restore.py`.
 """
 
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from tidegate.chat.json import Json, JsonObject
+from tidegate.errors import InvalidRequest
+
+_WRITTEN = {"tools": "functions", "tool_choice": "function_call", "parallel_tool_calls": None}
+"""What `translate` writes at the top level, and what the caller wrote there instead."""
+
+_TOP = re.compile(r"[.\[]")
+_CALL = re.compile(r"messages\[(\d+)\]\.tool_calls\[0\]\.function")
 
 
 def uses_functions(body: JsonObject) -> bool:
@@ -15,13 +26,51 @@ def uses_functions(body: JsonObject) -> bool:
     return isinstance(messages, list) and any(_is_legacy(message) for message in messages)
 
 
+def expects_function_call(body: JsonObject) -> bool:
+    """Whether the caller knows calls in replies as `function_call`: who sends `tools` knows theirs."""
+    return not body.get("tools") and uses_functions(body)
+
+
+def path(body: JsonObject, path: str) -> str | None:
+    """The path by the names of the caller's `body`, None for what only `translate` wrote."""
+    top = _TOP.split(path, maxsplit=1)[0]
+    if top == "messages":
+        return _CALL.sub(lambda found: _called(body, int(found[1])) or found[0], path, count=1)
+    if top in body or top not in _WRITTEN:
+        return path
+    name = _WRITTEN[top]
+    return None if name not in body else name + path[len(top) :].replace(".function", "", 1)
+
+
+def _called(body: JsonObject, place: int) -> str | None:
+    match body.get("messages"):
+        case list(messages) if _is_legacy(messages[place]):
+            return f"messages[{place}].function_call"
+        case _:
+            return None
+
+
+@contextmanager
+def named_by(body: JsonObject) -> Generator[None]:
+    """Errors that pass through name what they refuse by the names of the caller's `body`."""
+    try:
+        yield
+    except InvalidRequest as error:
+        error.param = None if error.param is None else path(body, error.param)
+        raise
+
+
 def translate(body: JsonObject) -> None:
-    """Replace functions by tools at the top level of `body`; messages are copied where they change."""
-    functions, choice = body.pop("functions", None), body.pop("function_call", None)
-    if isinstance(functions, list) and functions and "tools" not in body:
+    """Replace functions by tools at the top level of `body`; messages are copied where they change.
+
+    Beside tools they stay: who speaks of both means tools, and is told that functions were left out.
+    """
+    functions = body.get("functions")
+    if isinstance(functions, list) and functions and not body.get("tools"):
+        del body["functions"]
         body["tools"] = [{"type": "function", "function": function} for function in functions]
-        match choice:
-            case "none" | "auto":
+        match body.pop("function_call", None):
+            case "none" | "auto" as choice:
                 body["tool_choice"] = choice
             case {"name": str(name)}:
                 body["tool_choice"] = {"type": "function", "function": {"name": name}}

@@ -20,7 +20,9 @@ def build(call: Call, model: str, quirks: Quirks) -> Draft:
     body["model"] = model if "/" in model else quirks.model_prefix + model
     if not quirks.functions and legacy.uses_functions(body):
         legacy.translate(body)
-        draft.legacy_functions = True
+        draft.leave_out("functions")
+        draft.leave_out("function_call")
+        draft.legacy_functions = legacy.expects_function_call(sent)
     messages.write(draft)
     _write_limit(draft, rule)
     _write_structure(draft)

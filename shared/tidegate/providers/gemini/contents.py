@@ -21,7 +21,7 @@ from tidegate.chat.messages import (
     UserMessage,
 )
 from tidegate.errors import InvalidRequest
-from tidegate.providers.gemini import media, names, replay
+from tidegate.providers.gemini import media, replay
 from tidegate.providers.gemini.draft import Draft
 
 _LAST = 1 << 20
@@ -70,7 +70,7 @@ def write(draft: Draft) -> None:
             case ToolMessage():
                 _add_answer(draft, history, message, path)
             case FunctionMessage():
-                answer: JsonObject = {"name": names.to_wire(message.name, f"{path}.name")}
+                answer: JsonObject = {"name": draft.names.spell(message.name)}
                 answer["response"] = _response(message.content or "")
                 history.add("user", [{"functionResponse": answer}], order=0)
     if not history.turns:  # only instructions: someone has to speak first
@@ -111,7 +111,7 @@ def _add_answer(draft: Draft, history: _History, message: ToolMessage, path: str
         raise InvalidRequest(
             f"No earlier message calls a tool with the id {message.tool_call_id!r}.", param=f"{path}.tool_call_id"
         )
-    answer: JsonObject = {"name": names.to_wire(name, f"{path}.name")}
+    answer: JsonObject = {"name": draft.names.spell(name)}
     if draft.model.since_3:
         answer["id"] = message.tool_call_id
     shown: list[JsonObject] = []

@@ -1,33 +1,21 @@
-"""A request to Gemini on its way out: what is written of it, what is left to translate, what had to be left out."""
+"""A request to Gemini on its way out."""
 
 from dataclasses import dataclass, field
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.domain.call import Call
-from tidegate.providers.dialect.draft import NEUTRAL
+from tidegate.providers import draft
 from tidegate.providers.gemini.model import Host, Model
+from tidegate.providers.toolnames import ToolNames
 
 
-@dataclass(slots=True)
-class Draft:
-    """`body` and `config` (its `generationConfig`) are Gemini's; `left` holds what is not yet taken of the caller's."""
+@dataclass(slots=True, kw_only=True)
+class Draft(draft.Draft):
+    """`config` is its `generationConfig`."""
 
-    call: Call
     host: Host
     model: Model
-    left: JsonObject
-    body: JsonObject = field(default_factory=dict[str, Json])
+    names: ToolNames
     config: JsonObject = field(default_factory=dict[str, Json])
-    ignored: list[str] = field(default_factory=list[str])
-
-    def take(self, name: str) -> Json:
-        """Take a field of the caller's, None where it was not sent."""
-        return self.left.pop(name, None)
-
-    def leave_out(self, name: str, value: Json) -> None:
-        """Report a field that cannot be said, unless it asks for nothing."""
-        if value is not None and not (name in NEUTRAL and value == NEUTRAL[name]):
-            self.ignored.append(name)
 
     def set_tool_config(self, **settings: Json) -> None:
         given = self.body.get("toolConfig")

@@ -15,6 +15,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.model import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.base import Auth, Event, Framing, Headers, KeyAuth, UpstreamRequest
+from tidegate.providers.dialect import legacy
 from tidegate.providers.gemini import completion, failure, media, request, stream
 from tidegate.providers.gemini.model import Host
 
@@ -32,28 +33,29 @@ class Gemini:
     host: Host
     auth: Auth
     version: str = ""
+    framing: Framing = "sse"
+    signs_reasoning: bool = True
 
     @property
     def name(self) -> str:
         return self.host
 
-    @property
-    def framing(self) -> Framing:
-        return "sse"
-
-    @property
-    def signs_reasoning(self) -> bool:
-        return True
-
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return dict(media.urls(call.request.fields.messages))
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        body, ignored = request.build(call, self.host, deployment.model)
+        draft = request.build(call, self.host, deployment.model)
         # Without alt=sse a stream is one JSON array; the key never stands in the URL, where logs would keep it.
         method = "streamGenerateContent?alt=sse" if call.request.stream else "generateContent"
         url = f"{deployment.base_url.rstrip('/')}{self.version}/{self._path(deployment.model)}:{method}"
-        return UpstreamRequest(url=url, body=encode(body), auth=self.auth, ignored=ignored)
+        return UpstreamRequest(
+            url=url,
+            body=encode(draft.body),
+            auth=self.auth,
+            ignored=draft.reported(),
+            names=draft.names.callers,
+            legacy_functions=legacy.expects_function_call(call.request.body),
+        )
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.name, body)

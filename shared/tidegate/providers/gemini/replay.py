@@ -12,7 +12,7 @@ import msgspec
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.chat.messages import AssistantMessage, AssistantToolCall
 from tidegate.errors import InvalidRequest
-from tidegate.providers.gemini import names, sniff
+from tidegate.providers.gemini import sniff
 from tidegate.providers.gemini.draft import Draft
 
 FORMAT = "google-gemini-v1"
@@ -54,7 +54,7 @@ def parts(draft: Draft, message: AssistantMessage, said: list[JsonObject], place
     called = [_call(draft, call, f"messages[{place}].tool_calls[{j}]") for j, call in enumerate(calls)]
     if message.function_call is not None:
         given = message.function_call
-        called.append(_function_call(given.name, given.arguments, f"messages[{place}].function_call"))
+        called.append(_function_call(draft, given.name, given.arguments, f"messages[{place}].function_call"))
     for call, part in zip(calls, called, strict=False):
         if call.id in signatures.by_id:
             part["thoughtSignature"] = signatures.by_id[call.id]
@@ -67,16 +67,16 @@ def parts(draft: Draft, message: AssistantMessage, said: list[JsonObject], place
 
 def _call(draft: Draft, call: AssistantToolCall, path: str) -> JsonObject:
     if call.function is None:
-        part: JsonObject = {"functionCall": {"name": names.to_wire(name(call), path), "args": _custom(call)}}
+        part: JsonObject = {"functionCall": {"name": draft.names.spell(name(call)), "args": _custom(call)}}
     else:
-        part = _function_call(call.function.name, call.function.arguments, f"{path}.function")
+        part = _function_call(draft, call.function.name, call.function.arguments, f"{path}.function")
     if draft.model.since_3 and isinstance(made := part["functionCall"], dict):
         made["id"] = call.id
     return part
 
 
-def _function_call(given: str, arguments: str, path: str) -> JsonObject:
-    return {"functionCall": {"name": names.to_wire(given, f"{path}.name"), "args": _arguments(arguments, path)}}
+def _function_call(draft: Draft, given: str, arguments: str, path: str) -> JsonObject:
+    return {"functionCall": {"name": draft.names.spell(given), "args": _arguments(arguments, path)}}
 
 
 def _custom(call: AssistantToolCall) -> JsonObject:

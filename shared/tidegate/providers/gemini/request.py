@@ -7,14 +7,20 @@ Both as of 2026-11.
 
 import re
 
-from tidegate.chat.json import Json, JsonObject
-from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.chat.json import Json
 from tidegate.domain.call import Call
+from tidegate.providers.draft import sent
 from tidegate.providers.gemini import config, contents, model, thinking, tools
 from tidegate.providers.gemini.draft import Draft
 from tidegate.providers.gemini.model import Host
+from tidegate.providers.toolnames import Alphabet, ToolNames
 
-_OURS = frozenset({"model", "stream", "stream_options", *GATEWAY_FIELDS})
+_NAMES = Alphabet("a-zA-Z0-9_.:-", first="a-zA-Z_")
+"""Source: https://ai.google.dev/api/caching#FunctionDeclaration (2026-11): at most 128 of these."""
+
+_SILENT = frozenset({"model", "stream", "stream_options"})
+"""Fields that are honoured elsewhere."""
+
 _NATIVE = ("safetySettings", "cachedContent")
 _VERTEX = ("modelArmorConfig",)
 _TIERS: dict[str, str | None] = {"auto": None, "default": "standard", "flex": "flex", "priority": "priority"}
@@ -22,12 +28,10 @@ _LABEL = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABELLED = re.compile(r"[a-z0-9_-]{0,63}")
 
 
-def build(call: Call, host: Host, name: str) -> tuple[JsonObject, tuple[str, ...]]:
-    """The body to send, and the paths of what it leaves out. Raises `InvalidRequest` for what cannot be said."""
-    left: JsonObject = {
-        field: value for field, value in call.request.body.items() if value is not None and field not in _OURS
-    }
-    draft = Draft(call, host, model.read(name), left)
+def build(call: Call, host: Host, name: str) -> Draft:
+    """The request for that model. Raises `InvalidRequest` for what cannot be said."""
+    left = sent(call)
+    draft = Draft(call, left, host=host, model=model.read(name), names=ToolNames(_NAMES, left))
     contents.write(draft)
     tools.write(draft)
     config.write(draft)
@@ -39,8 +43,9 @@ def build(call: Call, host: Host, name: str) -> tuple[JsonObject, tuple[str, ...
     if draft.config:
         draft.body["generationConfig"] = draft.config
     for field, value in draft.left.items():
-        draft.leave_out(field, value)
-    return draft.body, tuple(dict.fromkeys(draft.ignored))
+        if field not in _SILENT:
+            draft.leave_out(field, value)
+    return draft
 
 
 def _write_native(draft: Draft) -> None:

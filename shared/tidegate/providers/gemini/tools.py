@@ -7,7 +7,7 @@ Sources: https://ai.google.dev/gemini-api/docs/function-calling, …/docs/google
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import FunctionDefinition
 from tidegate.errors import InvalidRequest
-from tidegate.providers.gemini import names, schema
+from tidegate.providers.gemini import schema
 from tidegate.providers.gemini.draft import Draft
 
 _SEARCH = frozenset({"web_search", "web_search_preview"})
@@ -28,8 +28,6 @@ _GOOGLES = {**_OWN, **{native: native for native in _OWN.values()}}
 
 def write(draft: Draft) -> None:
     listed, options = draft.take("tools"), draft.take("web_search_options")
-    for name in ("functions", "function_call"):
-        draft.leave_out(name, draft.take(name))
     functions: list[Json] = []
     own: dict[str, JsonObject] = {}
     if isinstance(options, dict):
@@ -44,6 +42,10 @@ def write(draft: Draft) -> None:
             own.setdefault(_GOOGLES[tool.type], _options(raw, tool.type))
         else:
             draft.ignored.append(f"tools[{i}]")
+    if _knows_functions_only(draft):
+        draft.take("functions")
+        for i, function in enumerate(draft.call.request.fields.functions or ()):
+            functions.append(_declaration(draft, function, f"functions[{i}]"))
     _check_mix(draft, bool(functions), own)
     tools: list[Json] = [{name: settings} for name, settings in own.items()]
     if functions:
@@ -56,8 +58,14 @@ def write(draft: Draft) -> None:
         draft.leave_out("parallel_tool_calls", parallel)
 
 
+def _knows_functions_only(draft: Draft) -> bool:
+    """Beside tools, functions are left out."""
+    fields = draft.call.request.fields
+    return bool(fields.functions) and not fields.tools
+
+
 def _declaration(draft: Draft, function: FunctionDefinition, path: str) -> JsonObject:
-    declared: JsonObject = {"name": names.to_wire(function.name, f"{path}.name")}
+    declared: JsonObject = {"name": draft.names.spell(function.name)}
     if function.description:
         declared["description"] = function.description
     if function.strict:
@@ -106,10 +114,11 @@ def _check_mix(draft: Draft, has_functions: bool, own: dict[str, JsonObject]) ->
 
 
 def _write_choice(draft: Draft, functions: list[Json]) -> None:
-    choice = draft.take("tool_choice")
+    name = "function_call" if _knows_functions_only(draft) else "tool_choice"
+    choice = draft.take(name)
     if not functions:
         if choice not in (None, "none", "auto"):
-            draft.ignored.append("tool_choice")
+            draft.ignored.append(name)
         return
     match choice:
         case None | "auto":
@@ -118,23 +127,26 @@ def _write_choice(draft: Draft, functions: list[Json]) -> None:
             calling: JsonObject = {"mode": "NONE"}
         case "required":
             calling = {"mode": "ANY"}
-        case {"type": "function", "function": {"name": str(name)}}:
-            calling = {"mode": "ANY", "allowedFunctionNames": [names.to_wire(name, "tool_choice.function.name")]}
+        case {"type": "function", "function": {"name": str(chosen)}} | {"name": str(chosen)}:
+            calling = {"mode": "ANY", "allowedFunctionNames": [draft.names.spell(chosen)]}
         case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}:
             # VALIDATED: a text, or a call of one of these
-            calling = {"mode": "ANY" if mode == "required" else "VALIDATED", "allowedFunctionNames": _allowed(tools)}
+            calling = {
+                "mode": "ANY" if mode == "required" else "VALIDATED",
+                "allowedFunctionNames": _allowed(draft, tools),
+            }
         case _:
-            draft.ignored.append("tool_choice")
+            draft.ignored.append(name)
             return
     draft.set_tool_config(functionCallingConfig=calling)
 
 
-def _allowed(tools: list[Json]) -> list[Json]:
+def _allowed(draft: Draft, tools: list[Json]) -> list[Json]:
     found: list[Json] = []
-    for i, tool in enumerate(tools):
+    for tool in tools:
         match tool:
             case {"function": {"name": str(name)}} | {"name": str(name)}:
-                found.append(names.to_wire(name, f"tool_choice.allowed_tools.tools[{i}]"))
+                found.append(draft.names.spell(name))
             case _:
                 pass
     return found

@@ -9,7 +9,7 @@ from hashlib import sha256
 from tidegate.chat.completion import FinishReason, ToolCall
 from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.errors import ProviderBadRequest, ProviderMalformed
-from tidegate.providers.gemini import names, sources
+from tidegate.providers.gemini import sources
 from tidegate.providers.gemini.replay import FORMAT, IMAGE_ID
 
 _FILTERED = frozenset(
@@ -184,7 +184,7 @@ class Voice:
             "index": ordinal,
             "id": call_id,
             "type": "function",
-            "function": {"name": names.from_wire(name), "arguments": args},
+            "function": {"name": name, "arguments": args},
         }
         _list(delta, "tool_calls").append(made)  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
         return call_id

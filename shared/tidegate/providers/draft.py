@@ -1,0 +1,62 @@
+"""A request on its way to a provider with a dialect of its own: what is written, what is left, what was left out."""
+
+from dataclasses import dataclass, field
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.domain.call import Call
+from tidegate.providers.dialect import legacy
+
+NEUTRAL: dict[str, Json] = {
+    "temperature": 1,
+    "top_p": 1,
+    "n": 1,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "repetition_penalty": 1,
+    "logprobs": False,
+    "parallel_tool_calls": True,
+    "store": False,
+    "logit_bias": {},
+    "stop": [],
+    "metadata": {},
+    "tool_choice": "auto",
+    "function_call": "auto",
+    "functions": [],
+}
+"""Values that ask for nothing: leaving them out needs no report."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """`body` is the provider's; `left` holds the caller's fields until someone takes them."""
+
+    call: Call
+    left: JsonObject
+    body: JsonObject = field(default_factory=dict[str, Json])
+    ignored: list[str] = field(default_factory=list[str])
+
+    def take(self, name: str) -> Json:
+        """Take a field of the caller's, None where it was not sent."""
+        return self.left.pop(name, None)
+
+    def leave_out(self, name: str, value: Json) -> None:
+        """Report a field that cannot be said, unless it asks for nothing."""
+        if value is not None and not (name in NEUTRAL and value == NEUTRAL[name]):
+            self.report(name)
+
+    def report(self, path: str) -> None:
+        """Report what cannot be said, by the name that the caller gave it."""
+        told = legacy.path(self.call.request.body, path)
+        if told is not None:
+            self.ignored.append(told)
+
+    def reported(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.ignored))
+
+
+def sent(call: Call) -> JsonObject:
+    """The caller's fields that are meant for the provider. They are the caller's own below their top level."""
+    return {
+        name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS
+    }

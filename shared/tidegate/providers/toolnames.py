@@ -1,0 +1,97 @@
+"""Names of tools as a provider takes them: those that it forbids are spelt otherwise, readably and each one its own.
+
+`restore.py` gives replies the caller's names back, by `ToolNames.callers`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from tidegate.chat.json import Json, JsonObject
+
+
+class Alphabet:
+    """What a provider takes for a name: `signs` and `first` (its first sign) as in a regular expression's brackets."""
+
+    def __init__(self, signs: str, longest: int = 128, first: str = "") -> None:
+        self.longest = longest
+        self._allowed = re.compile(f"(?=[{first or signs}])[{signs}]{{1,{longest}}}")
+        self._forbidden = re.compile(f"[^{signs}]+")
+        self._first = re.compile(f"[{first or signs}]")
+
+    def takes(self, name: str) -> bool:
+        return self._allowed.fullmatch(name) is not None
+
+    def fit(self, name: str) -> str:
+        """The name, or the nearest one that is taken."""
+        near = self._forbidden.sub("_", name)
+        return (near if self._first.match(near) else f"_{near}")[: self.longest]
+
+
+class ToolNames:
+    """The tools' names of one request, the same for the same body.
+
+    `callers` are the caller's names by ours, where the two differ. `reserved` are names that the provider keeps.
+    """
+
+    def __init__(self, alphabet: Alphabet, body: JsonObject, reserved: Iterable[str] = ()) -> None:
+        self.callers: dict[str, str] = {}
+        self._alphabet = alphabet
+        self._spelt: dict[str, str] = {}
+        self._taken = set(reserved)
+        named = list(dict.fromkeys(_named(body)))
+        kept = [name for name in named if alphabet.takes(name) and name not in self._taken]
+        self._spelt.update(zip(kept, kept, strict=True))
+        self._taken.update(kept)
+        for name in named:
+            self.spell(name)
+
+    def spell(self, name: str) -> str:
+        """The name to send for one of the caller's."""
+        if name not in self._spelt:
+            spelt = self._spelt[name] = self.free(name)
+            if spelt != name:
+                self.callers[spelt] = name
+        return self._spelt[name]
+
+    def free(self, wanted: str) -> str:
+        """A name near `wanted` that no tool has. From now on it is taken."""
+        near = free = self._alphabet.fit(wanted)
+        count = 1
+        while free in self._taken:
+            count += 1
+            free = f"{near[: self._alphabet.longest - len(f'_{count}')]}_{count}"
+        self._taken.add(free)
+        return free
+
+
+def _named(body: JsonObject) -> Iterator[str]:
+    """Every name of a tool in the request: tools first, so that theirs stay as turns follow."""
+    for holder in (*_listed(body.get("tools")), *_listed(body.get("functions"))):
+        yield from _name(holder)
+    yield from _name(body.get("tool_choice"))
+    yield from _name(body.get("function_call"))
+    for message in _listed(body.get("messages")):
+        match message:
+            case {"role": "assistant", **said}:
+                for call in (*_listed(said.get("tool_calls")), said.get("function_call")):
+                    yield from _name(call)
+            case {"role": "tool" | "function", "name": str(name)}:
+                yield name
+            case _:
+                pass
+
+
+def _name(holder: Json) -> Iterator[str]:
+    match holder:
+        case {"function": {"name": str(name)}} | {"custom": {"name": str(name)}}:
+            yield name
+        case {"type": _}:
+            pass  # a tool of the provider's own
+        case {"name": str(name)}:
+            yield name
+        case _:
+            pass
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
