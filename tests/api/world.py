@@ -62,6 +62,9 @@ class Client:
         await exchange.run()
         return exchange.reply()
 
+    async def get(self, path: str, **headers: str) -> "Reply":
+        return await self.post(b"", path, dict(headers), method="GET")
+
 
 class Exchange:
     """One request, message by message; `hang_up` is the client leaving."""
@@ -76,6 +79,7 @@ class Exchange:
         method: str = "POST",
     ) -> None:
         sent = {"authorization": f"Bearer {SECRET}", "content-type": "application/json", **(headers or {})}
+        bare, _, query = path.partition("?")
         self._app = app
         self._body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self._asked = False
@@ -88,9 +92,9 @@ class Exchange:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
+            "path": bare,
+            "raw_path": bare.encode(),
+            "query_string": query.encode(),
             "root_path": "",
             "headers": [(name.encode(), value.encode()) for name, value in sent.items() if value],
             "client": ("127.0.0.1", 1),

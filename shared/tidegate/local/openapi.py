@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from tidegate import __version__
+from tidegate.api import listing
 from tidegate.api.app import CHAT_PATHS
 from tidegate.chat.request import ChatFields
 
@@ -16,6 +17,7 @@ Schema: TypeAlias = dict[str, object]
 _TEXT: Schema = {"type": "string"}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
+_MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
 _EVENTS: Schema = {"description": "`data:` events: chunks (chat.completion.chunk), at last `[DONE]` or an error"}
 _FINISH: Schema = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
 
@@ -55,14 +57,17 @@ def _chat(path: str, surface: str, request: Schema) -> Schema:
 def _reading_paths() -> dict[str, object]:
     models, refused = _reply("ModelList"), _errors("400")
     one: Schema = {"name": "model_id", "in": "path", "required": True, "schema": _TEXT}
-    selection: Schema = {"type": "array", "items": {"type": "object", "required": ["id", "name", "provider"]}}
+    filters = [_modalities("input", listing.INPUTS), _modalities("output", listing.OUTPUTS)]
+    selection: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/SelectableModel"}}
     listed: Schema = {"description": "A bare list", "content": {"application/json": {"schema": selection}}}
     return {
-        "/v1/models": {"get": _get("models", {"200": models, **refused}, [_workspace()])},
+        "/v1/models": {"get": _get("models", {"200": models, **refused}, [*filters, _workspace()])},
         "/v1/models/{model_id}": {
             "get": _get("model", {"200": _reply("Model"), **refused, **_errors("404", "503")}, [one, _workspace()])
         },
-        "/public/models": {"get": {**_get("public_models", {"200": models}), "security": []}},
+        "/public/models": {
+            "get": {**_get("public_models", {"200": models, "400": _reply("Error")}, filters), "security": []}
+        },
         "/api/ds-prototypes/model_selection/models": {
             "get": _get("model_selection", {"200": listed, **refused}, [_workspace(required=True)])
         },
@@ -73,6 +78,13 @@ def _reading_paths() -> dict[str, object]:
 
 def _get(operation: str, responses: Schema, parameters: list[Schema] | None = None) -> Schema:
     return {"operationId": operation, "parameters": parameters or [], "responses": responses}
+
+
+def _modalities(name: str, known: tuple[str, ...]) -> Schema:
+    one = f"({'|'.join(known)})"
+    described = f"Only models with all of these {name} modalities"
+    schema: Schema = {"type": "string", "pattern": f"^{one}(,{one})*$", "examples": ["text", "text,image"]}
+    return {"name": name, "in": "query", "description": described, "schema": schema}
 
 
 def _workspace(*, required: bool = False) -> Schema:
@@ -101,7 +113,7 @@ def _reply_schemas() -> dict[str, Schema]:
     )
     message = _object({"role": {"const": "assistant"}, "content": _MAYBE_TEXT, "refusal": _MAYBE_TEXT})
     choice = _object({"index": _COUNT, "message": message, "finish_reason": _FINISH, "logprobs": {}})
-    model = _object({"id": _TEXT, "object": {"const": "model"}, "created": _COUNT, "owned_by": _TEXT})
+    model = _model()
     error = _object({"message": _TEXT, "type": _TEXT, "param": _MAYBE_TEXT, "code": _MAYBE_TEXT})
     return {
         "Completion": _object(
@@ -116,9 +128,51 @@ def _reply_schemas() -> dict[str, Schema]:
         ),
         "Model": model,
         "ModelList": _object({"object": {"const": "list"}, "data": {"type": "array", "items": model}}),
+        "SelectableModel": _object(
+            {
+                "id": _TEXT,
+                "name": _TEXT,
+                "provider": _TEXT,
+                "description": _TEXT,
+                "context_window": _MAYBE_COUNT,
+                "available": {"type": "boolean"},
+                "reasoning_model": {"type": "boolean"},
+            }
+        ),
         "Health": _object({"status": {"const": "ok"}, "version": _TEXT}),
         "Error": _object({"error": error}),
     }
+
+
+def _model() -> Schema:
+    """OpenAI's object with OpenRouter's fields."""
+    texts: Schema = {"type": "array", "items": _TEXT}
+    architecture = _object(
+        {"input_modalities": texts, "output_modalities": texts, "modality": _TEXT}, tokenizer=_MAYBE_TEXT
+    )
+    pricing: Schema = {
+        "type": "object",
+        "required": ["prompt", "completion"],
+        "description": "USD for one token, request or search; -1 where unknown",
+        "additionalProperties": {"type": "string", "pattern": r"^(-1|\d+(\.\d+)?)$"},
+    }
+    limits = {"context_length": _MAYBE_COUNT, "max_completion_tokens": _MAYBE_COUNT}
+    moderated: Schema = {"type": ["boolean", "null"]}
+    fields: dict[str, Schema] = {
+        "id": _TEXT,
+        "object": {"const": "model"},
+        "created": _COUNT,
+        "owned_by": _TEXT,
+        "name": _TEXT,
+        "description": _TEXT,
+        "context_length": _MAYBE_COUNT,
+        "architecture": architecture,
+        "pricing": pricing,
+        "top_provider": _object(limits, is_moderated=moderated),
+        "supported_parameters": texts,
+        "deprecated": {"type": "boolean"},
+    }
+    return _object(fields)
 
 
 def _any_json(_: type) -> Schema:

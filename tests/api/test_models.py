@@ -1,0 +1,154 @@
+"""The lists of models, as OpenAI's and OpenRouter's clients and neuroflash's read them."""
+
+import json
+from datetime import date
+from decimal import Decimal
+
+import httpx
+import jsonschema
+import pytest
+from openai.types import Model as OpenAIModel
+
+from tests.api.world import world
+from tidegate.api import listing
+from tidegate.catalog import Model, load
+from tidegate.catalog.row import Price
+from tidegate.local.openapi import document
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+ROW = Model(
+    id="maker/one",
+    name="One",
+    source="this test",
+    checked=date(2026, 11, 21),
+    context_window=200_000,
+    output_limit=64_000,
+    inputs=("text", "image"),
+    outputs=("text",),
+    reasoning="budget",
+    parameters=("max_tokens", "reasoning"),
+    prices=(
+        Price(
+            input=Decimal(3),
+            output=Decimal(15),
+            cached=Decimal("0.3"),
+            written=Decimal("3.75"),
+            search=Decimal(10),
+            request=Decimal(5),
+        ),
+    ),
+)
+
+
+def refuse(request: httpx.Request) -> httpx.Response:
+    raise AssertionError(request.url)
+
+
+def test_a_model_has_openais_fields_and_openrouters() -> None:
+    assert json.loads(json.dumps(listing.wire(ROW))) == {
+        "id": "maker/one",
+        "object": "model",
+        "created": 1_795_219_200,
+        "owned_by": "maker",
+        "name": "One",
+        "description": "One by maker, 200,000 tokens of context, reads text and image, reasons",
+        "context_length": 200_000,
+        "architecture": {
+            "input_modalities": ["text", "image"],
+            "output_modalities": ["text"],
+            "modality": "text+image->text",
+            "tokenizer": None,
+            "instruct_type": None,
+        },
+        "pricing": {
+            "prompt": "0.000003",
+            "completion": "0.000015",
+            "request": "0.005",
+            "image": "0",
+            "web_search": "0.01",
+            "internal_reasoning": "0",
+            "input_cache_read": "0.0000003",
+            "input_cache_write": "0.00000375",
+        },
+        "top_provider": {"context_length": 200_000, "max_completion_tokens": 64_000, "is_moderated": None},
+        "per_request_limits": None,
+        "supported_parameters": ["max_tokens", "reasoning"],
+        "deprecated": False,
+    }
+
+
+def test_what_is_not_known_of_a_model_is_not_made_up() -> None:
+    bare = listing.wire(Model(id="maker/bare", name="Bare", source="this test", checked=date(2026, 11, 21)))
+    assert (bare["context_length"], bare["supported_parameters"], bare["description"]) == (None, (), "Bare by maker")
+    assert bare["pricing"] == {"prompt": "-1", "completion": "-1"}
+    free = Model(
+        id="a/b", name="B", source="this test", checked=date(2026, 11, 21), prices=(Price(Decimal(0), Decimal(0)),)
+    )
+    assert listing.wire(free)["pricing"] == {
+        "prompt": "0", "completion": "0", "request": "0", "image": "0", "web_search": "0", "internal_reasoning": "0"
+    }  # fmt: skip
+
+
+def test_every_model_of_the_catalogue_is_what_the_document_promises() -> None:
+    schema = document()["components"]["schemas"]["Model"]  # type: ignore[index]
+    check = jsonschema.Draft202012Validator(schema)
+    for model in load():
+        found = json.loads(json.dumps(listing.wire(model)))
+        check.validate(found)
+        OpenAIModel.model_validate(found, strict=True)
+
+
+async def test_the_list_can_be_filtered_by_what_models_take_and_give() -> None:
+    async with world(refuse) as client:
+        every = (await client.get("/v1/models")).json["data"]
+        for query in ("input=text,image", "input=image&output=text", "input=text&input=audio", "output=text,audio"):
+            names = dict.fromkeys(("input", "output"), frozenset[str]())
+            for part in query.split("&"):
+                side, _, listed = part.partition("=")
+                names[side] |= frozenset(listed.split(","))
+            expected = [
+                model["id"]
+                for model in every
+                if names["input"] <= set(model["architecture"]["input_modalities"])
+                and names["output"] <= set(model["architecture"]["output_modalities"])
+            ]
+            for path in ("/v1/models", "/public/models"):
+                found = [model["id"] for model in (await client.get(f"{path}?{query}")).json["data"]]
+                assert found == expected and 0 < len(found) < len(every)
+
+
+@pytest.mark.parametrize(
+    ("query", "param"), [("input=smell", "input"), ("output=text,video", "output"), ("input=", "input")]
+)
+async def test_an_unknown_modality_names_its_parameter(query: str, param: str) -> None:
+    async with world(refuse) as client:
+        for path in ("/v1/models", "/public/models"):
+            reply = await client.get(f"{path}?{query}")
+            assert (reply.status, reply.json["error"]["code"], reply.json["error"]["param"]) == (
+                400,
+                "invalid_request",
+                param,
+            )
+
+
+async def test_the_public_list_is_the_same_as_the_other_and_needs_no_key() -> None:
+    async with world(refuse) as client:
+        public = await client.get("/public/models", authorization="")
+        assert (public.status, public.body) == (200, (await client.get("/v1/models")).body)
+        assert "gpt-4.1-mini" in public.body.decode()
+
+
+async def test_neuroflash_learns_which_models_reason() -> None:
+    async with world(refuse) as client:
+        path = "/api/ds-prototypes/model_selection/models"
+        listed = (await client.get(path, **{"x-workspace-id": "ws_test"})).json
+        reasons = {model["id"]: model["reasoning_model"] for model in listed}
+        assert (reasons["openai/o3"], reasons["openai/gpt-5"], reasons["openai/gpt-4o"]) == (True, True, False)
+        assert reasons == {model.id: model.reasons for model in load() if model.provider in ("openai", "mistral")}
