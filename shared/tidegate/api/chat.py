@@ -101,17 +101,20 @@ async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> by
     if media_type != b"application/json":
         raise UnsupportedMediaType("The body must be JSON: send the header content-type: application/json.")
     declared = headers.get(b"content-length", b"")
-    too_large = RequestTooLarge(f"The body is larger than {limit} bytes.")
     if declared.isdigit() and int(declared) > limit:
-        raise too_large
+        raise _too_large(limit)
     pieces: list[bytes] = []
     size = 0
     async for piece in _pieces(receive):
         size += len(piece)
         if size > limit:
-            raise too_large
+            raise _too_large(limit)
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {limit} bytes.")
 
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
