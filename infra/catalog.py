@@ -68,6 +68,13 @@ NAMES = {
 }
 """The source's name of a provider, and ours. Google and Hugging Face are split below."""
 
+SERVES = {
+    "azure": re.compile(r"^(?!.*:free$)"),
+    "mistral": re.compile(r"^(?!.*:free$)"),
+    "openai": re.compile(r"^(?!gpt-oss|gpt-4o:extended$)"),
+}
+"""Which of its models a provider serves, where the source lists others beside them: weights that only others run."""
+
 RATES = {
     "input_mtok": "input",
     "output_mtok": "output",
@@ -87,6 +94,8 @@ RATES = {
 DESCRIBED = ("context_window", "output_limit", "inputs", "outputs", "reasoning")
 """What `families.json` says of models, besides their parameters."""
 
+EVERY = re.compile("")
+
 NOT_CHAT = re.compile(
     r"embed|rerank|moderation|whisper|transcribe|realtime|orpheus|-tts|-live|-ocr|voice"
     r"|^(tts|gpt-image|chatgpt-image|ada|babbage|curie|davinci|text-davinci)\b"
@@ -101,13 +110,13 @@ class Origin:
     name: str
     provider: Provider
     suffix: str = ""
-    accepts: re.Pattern[str] = re.compile("")
+    accepts: re.Pattern[str] = EVERY
 
 
 def origins() -> Iterator[Origin]:
     for provider in data.providers:
         if provider.id in NAMES:
-            yield Origin(NAMES[provider.id], provider)
+            yield Origin(NAMES[provider.id], provider, accepts=SERVES.get(provider.id, EVERY))
         elif provider.id == "google":
             yield Origin("vertex", provider)
             yield Origin("gemini", provider, accepts=re.compile(r"^(gemini|gemma)(?!.*-maas)"))

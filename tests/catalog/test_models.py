@@ -106,6 +106,7 @@ def test_every_name_that_the_source_gives_a_model_leads_to_its_row() -> None:
         ("echo", "demo/echo"),
         ("meta-llama/llama-3.3-70b-instruct", None),
         ("openai/gpt-oss-120b", None),
+        ("gpt-oss-120b", None),
         ("no-such-model", None),
         ("", None),
         ("/", None),
