@@ -18,7 +18,10 @@ from tidegate.errors import StoreUnavailable
 from tidegate.memory.compose import compose
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
+from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.httpx import HttpxTransport
+from tidegate.upstream.sigv4 import AwsKey, AwsKeys
+from tidegate.upstream.transport import Transport
 
 SECRET = "sk-tidegate-test"
 USER = [{"role": "user", "content": "Write a tagline for an AI content platform."}]
@@ -162,9 +165,30 @@ async def _seed(tenants: Tenants, keys: Keys) -> None:
     await keys.put_key(VirtualKey("key_test", hash_secret(SECRET), "sk-tide", ("ws_test",), "ws_test"))
 
 
+def _identity(env: dict[str, str]) -> Callable[[Transport], AwsKeys] | None:
+    if "AWS_ACCESS_KEY_ID" not in env:
+        return None
+    key = AwsKey(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN"))
+
+    async def keys() -> AwsKey:
+        return key
+
+    return lambda _: keys
+
+
 @asynccontextmanager
-async def world(handler: Handler, *, options: Options | None = None, **env: str) -> AsyncIterator[Client]:
-    """A gateway with the workspace ws_test; `handler` answers for every provider, openai and mistral have keys."""
+async def world(
+    handler: Handler,
+    *,
+    options: Options | None = None,
+    fetcher: Callable[[Transport], Fetcher] | None = None,
+    **env: str,
+) -> AsyncIterator[Client]:
+    """A gateway with the workspace ws_test; `handler` answers for every provider, openai and mistral have keys.
+
+    `fetcher` makes what fetches callers' URLs: `handler` answers for those as well. The process's credentials at AWS
+    are those in `env`, if there are any.
+    """
     requests: list[httpx.Request] = []
 
     async def answer(request: httpx.Request) -> httpx.Response:
@@ -176,7 +200,10 @@ async def world(handler: Handler, *, options: Options | None = None, **env: str)
     settings = Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", **keys, **env})
     recorder = Recorder()
     fake = HttpxTransport(httpx.MockTransport(answer))
-    app = build_app(lambda: compose(settings, (), lambda _: fake, _seed, recorder), options or Options())
+    made, identity = fetcher(fake) if fetcher else None, _identity(env)
+    app = build_app(
+        lambda: compose(settings, (), lambda _: fake, _seed, recorder, made, identity), options or Options()
+    )
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
         yield Client(app, recorder, requests)

@@ -56,14 +56,15 @@ async def compose(
         providers = Registry([*settings.providers, *rows])
         models = catalog.load()
         configured = await endpoints(providers.known(), secrets)
+        way = wrap(http)
         if not configured["vertex"].missing:
-            secrets = google_secrets(secrets, http, identity, aws.region)
+            secrets = google_secrets(secrets, way, identity, aws.region)
         router = Router(configured, ALIASES, models, settings.default_provider)
         yield Gateway(
             authenticator=Authenticator(DynamoDirectory(store)),
             router=router,
             providers=providers,
-            upstream=Upstream(wrap(http), secrets, identity),
+            upstream=Upstream(way, secrets, identity),
             meter=DynamoMeter(store),
             signatures=DynamoSignatures(store),
             fetcher=Fetcher(http),

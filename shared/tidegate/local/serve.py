@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from tidegate.api.app import build_app
 from tidegate.aws import compose as on_aws
 from tidegate.aws import logs
+from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.dynamo import connect
 from tidegate.cli.workspaces import Verbs
 from tidegate.errors import ConfigurationError, InvalidKey
@@ -82,7 +83,10 @@ def _world(arguments: Arguments, env: Mapping[str, str], stack: ExitStack) -> tu
         return settings, lambda: on_aws.compose(settings)
     if arguments.store == "memory":
         settings = settings_for(env, None)
-        return settings, lambda: in_memory.compose(settings, (DEMO_ROW,), DemoTransport, seed)
+        credentials = find_credentials(env)
+        return settings, lambda: in_memory.compose(
+            settings, (DEMO_ROW,), DemoTransport, seed, identity=lambda http: AwsIdentity(credentials, http)
+        )
     endpoint = arguments.dynamodb_endpoint or stack.enter_context(embedded_aws(arguments.embedded_port))
     settings = settings_for(env, endpoint)
     asyncio.run(_prepare(settings))

@@ -18,6 +18,7 @@ from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
 from tidegate.upstream.choose import google_secrets, transport
 from tidegate.upstream.fetch import Fetcher
+from tidegate.upstream.sigv4 import AwsKeys
 from tidegate.upstream.transport import Transport
 
 
@@ -29,8 +30,12 @@ async def compose(
     seed: Callable[[Tenants, Keys], Awaitable[None]] | None = None,
     meter: Meter | None = None,
     fetcher: Fetcher | None = None,
+    identity: Callable[[Transport], AwsKeys] | None = None,
 ) -> AsyncGenerator[Gateway]:
-    """The gateway for as long as the context lives; `seed` puts the first workspaces and keys into it."""
+    """The gateway for as long as the context lives; `seed` puts the first workspaces and keys into it.
+
+    `identity` is who this process is at AWS, for Bedrock and for Vertex AI; without it, they need keys of their own.
+    """
     http = transport(settings.transport)
     try:
         tenants = MemoryTenants()
@@ -40,13 +45,14 @@ async def compose(
         providers = Registry([*settings.providers, *rows])
         models = catalog.load()
         configured = await endpoints(providers.known(), secrets)
+        way, aws_keys = wrap(http), identity(http) if identity else None
         if not configured["vertex"].missing:
-            secrets = google_secrets(secrets, http, None, settings.aws.region)
+            secrets = google_secrets(secrets, way, aws_keys, settings.aws.region)
         yield Gateway(
             authenticator=Authenticator(tenants),
             router=Router(configured, ALIASES, models, settings.default_provider),
             providers=providers,
-            upstream=Upstream(wrap(http), secrets),
+            upstream=Upstream(way, secrets, aws_keys),
             meter=meter or MemoryMeter(),
             signatures=MemorySignatures(),
             fetcher=fetcher or Fetcher(http),
