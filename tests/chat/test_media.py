@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tidegate.chat.media import parse_data_uri, sniff
+from tidegate.chat.media import Data, of_bytes, read, sniff, type_of_name
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,9 @@ from tidegate.chat.media import parse_data_uri, sniff
         (b"ID3\x03", "audio/mpeg"),
         (b"\0\0\0\x18ftypmp42", "video/mp4"),
         (b"\0\0\0\x18ftypheic", "image/heic"),
+        (b"\0\0\0\x18ftypmsf1", "image/heif"),
+        (b"BM\x46\0\0\0\0\0\0\0", "image/bmp"),
+        (b"BMW builds cars", None),
         (b"plain text", None),
         (b"", None),
     ],
@@ -28,17 +31,60 @@ def test_bytes_say_what_they_are(data: bytes, media_type: str | None) -> None:
     assert sniff(data) == media_type
 
 
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+
+
 @pytest.mark.parametrize(
-    ("uri", "parsed"),
+    ("uri", "held"),
     [
-        ("data:image/PNG;base64," + base64.b64encode(b"x").decode(), ("image/png", b"x")),
-        ("data:text/plain;charset=utf-8;base64,eA==", ("text/plain", b"x")),
-        ("data:,a%20b", ("text/plain", b"a b")),
-        ("DATA:text/html,<p>", ("text/html", b"<p>")),
+        ("data:image/PNG;base64,eA==", Data("image/png", "eA==")),
+        (f"data:image/jpeg;base64,{PNG}", Data("image/png", PNG)),
+        ("data:text/plain;charset=utf-8;base64,eA==", Data("text/plain", "eA==")),
+        ("data:image/png;base64,eA%3D%3D", Data("image/png", "eA==")),
+        ("data:;base64,eA==", Data("text/plain", "eA==")),
+        ("data:,a%20b", Data("text/plain", "YSBi")),
+        ("DATA:text/html,<p>", Data("text/html", "PHA+")),
+        ("data:image/png;base64,", Data("image/png", "")),
         ("data:image/png;base64,not base64!", None),
         ("data:image/png", None),
+        (PNG, Data("image/png", PNG)),
+        (f"{PNG[:4]}\n{PNG[4:]}", Data("image/png", PNG)),
+        ("eA==", Data("", "eA==")),
         ("https://example.com/a.png", None),
     ],
 )
-def test_data_uris_are_read_or_refused(uri: str, parsed: tuple[str, bytes] | None) -> None:
-    assert parse_data_uri(uri) == parsed
+def test_what_a_data_uri_or_bare_base64_holds(uri: str, held: Data | None) -> None:
+    assert read(uri) == held
+
+
+def test_what_is_declared_counts_where_bytes_and_uri_say_nothing() -> None:
+    assert read("eA==", "text/csv") == Data("text/csv", "eA==")
+    assert read("data:;base64,eA==", "text/csv") == Data("text/csv", "eA==")
+    assert read("data:text/html;base64,eA==", "text/csv") == Data("text/html", "eA==")
+    assert of_bytes(b"x", "Text/CSV; header=present") == Data("text/csv", "eA==")
+
+
+def test_one_container_is_sound_or_video_as_its_sender_says() -> None:
+    assert of_bytes(b"\x1aE\xdf\xa3", "audio/webm").media_type == "audio/webm"
+    assert of_bytes(b"\x1aE\xdf\xa3", "image/png").media_type == "video/webm"
+
+
+def test_content_is_text_or_it_is_not() -> None:
+    assert Data("text/plain", "w6Q=").text() == "ä"
+    for content in ("/w==", "w6Q"):
+        with pytest.raises(ValueError):
+            Data("text/plain", content).text()
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("a.PNG", "image/png"),
+        ("https://host.invalid/b.c/d.mp4?x=.pdf#y", "video/mp4"),
+        ("gs://bucket/a.md", "text/markdown"),
+        ("none", None),
+        ("", None),
+    ],
+)
+def test_names_tell_types(name: str, media_type: str | None) -> None:
+    assert type_of_name(name) == media_type

@@ -263,7 +263,7 @@ def test_a_part_becomes_a_block(part: Any, block: Any) -> None:
         ({"type": "image_url", "image_url": {"url": "data:image/png;base64,???"}}, "neither a URL nor"),
         ({"type": "image_url", "image_url": {"url": "https://host.invalid/a.png"}}, "was not fetched"),
         ({"type": "file", "file": {"file_id": "file-1"}}, "keeps no files"),
-        ({"type": "input_audio", "input_audio": {"data": "*", "format": "wav"}}, "not valid base64"),
+        ({"type": "input_audio", "input_audio": {"data": "*", "format": "wav"}}, "neither a URL nor"),
     ],
 )
 def test_a_part_that_cannot_be_sent_is_named(part: Any, words: str) -> None:

@@ -16,7 +16,7 @@ from tidegate.domain.call import Media
 from tidegate.domain.model import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.providers.gemini import PROVIDER as GEMINI
-from tidegate.providers.gemini import media, model, sniff
+from tidegate.providers.gemini import media, model
 from tidegate.providers.vertex import PROVIDER as VERTEX
 
 EFFORT, TOKENS = ("reasoning_effort",), ("reasoning.max_tokens",)
@@ -294,23 +294,6 @@ def test_only_what_google_does_not_read_itself_is_fetched() -> None:
         {"inlineData": {"mimeType": "application/pdf", "data": "JVBE"}},
         {"text": " "},
     ]
-
-
-@pytest.mark.parametrize(
-    ("data", "media_type"),
-    [
-        (b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"),
-        (b"RIFF\0\0\0\0WAVEfmt ", "audio/wav"),
-        (b"\0\0\0\x18ftypheic", "image/heic"),
-        (b"\0\0\0\x18ftypisom", "video/mp4"),
-        (b"\xff\xd8\xff\xe0", "image/jpeg"),
-        (b"GIF89a", "image/gif"),
-        (b"plain", None),
-    ],
-)
-def test_bytes_tell_what_they_are(data: bytes, media_type: str | None) -> None:
-    assert sniff.of_bytes(data) == media_type
-    assert sniff.of_base64(sniff.encode(data)) == media_type
 
 
 def test_a_text_file_is_plain_text() -> None:

@@ -1,21 +1,24 @@
-"""Media inside a request: what bytes are, whatever their name says, and data URIs.
+"""Media inside a request: what bytes are, whatever their sender says, and what data URIs hold.
 
-Source: https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern and RFC 2397.
+Sources: https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern, RFC 2397, and for the types of names
+https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/MIME_types/Common_types.
 """
 
-import base64
-import binascii
 import re
+from base64 import b64decode, b64encode
+from binascii import Error
+from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-_DATA_URI = re.compile(r"data:([^;,]*)((?:;[^;,]*)*?)(;base64)?,", re.IGNORECASE)
+_DATA_URI = re.compile(r"data:([^;,]*)(?:;[^;,]*?)*?(;base64)?,", re.IGNORECASE)
+_HEAD = 64
+"""Signs of base64 that are enough to tell what they hold."""
 
 _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
     (b"%PDF-", "application/pdf"),
     (b"ID3", "audio/mpeg"),
     (b"\xff\xfb", "audio/mpeg"),
@@ -31,8 +34,80 @@ _BRANDS = {
     b"heic": "image/heic",
     b"heix": "image/heic",
     b"mif1": "image/heif",
+    b"msf1": "image/heif",
     b"qt  ": "video/quicktime",
 }
+
+_NAMES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "pdf": "application/pdf",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "aac": "audio/aac",
+    "m4a": "audio/mp4",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "webm": "video/webm",
+    "mpeg": "video/mpeg",
+    "mpg": "video/mpeg",
+    "avi": "video/avi",
+    "wmv": "video/wmv",
+    "flv": "video/x-flv",
+    "3gp": "video/3gpp",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "html": "text/html",
+    "json": "application/json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`base64` is the content. `media_type` is what its bytes prove, or else what its sender says: "" for nothing."""
+
+    media_type: str
+    base64: str
+
+    def text(self) -> str:
+        """The content as text. Raises `ValueError` where it is none."""
+        return b64decode(self.base64, validate=True).decode()
+
+
+def of_bytes(data: bytes, declared: str = "") -> Data:
+    """The bytes as data, `declared` to be of a type."""
+    return Data(_settled(sniff(data), declared), b64encode(data).decode())
+
+
+def read(uri: str, declared: str = "") -> Data | None:
+    """What a data URI, or bare base64, holds; None where it is neither. The URI's own type wins over `declared`."""
+    if uri[:5].lower() == "data:":
+        match = _DATA_URI.match(uri)
+        if match is None:
+            return None
+        declared = match[1] or declared or "text/plain"
+        content = uri[match.end() :]
+        if not match[2]:
+            return of_bytes(unquote_to_bytes(content), declared)
+        uri = unquote_to_bytes(content).decode("ascii", "replace") if "%" in content else content
+    if "\n" in uri:
+        uri = "".join(uri.split())  # MIME breaks its lines, and providers refuse that
+    head = _head(uri)
+    return None if head is None else Data(_settled(sniff(head), declared), uri)
+
+
+def type_of_name(name: str) -> str | None:
+    """The media type that the end of a file's name or URL stands for."""
+    path = name.partition("?")[0].partition("#")[0]
+    return _NAMES.get(path.rpartition(".")[2].lower())
 
 
 def sniff(data: bytes) -> str | None:
@@ -40,6 +115,8 @@ def sniff(data: bytes) -> str | None:
     for prefix, media_type in _PREFIXES:
         if data.startswith(prefix):
             return media_type
+    if data[:2] == b"BM" and data[6:10] == b"\0\0\0\0":
+        return "image/bmp"
     if data[:4] == b"RIFF":
         return _RIFF.get(data[8:12])
     if data[4:8] == b"ftyp":
@@ -47,14 +124,17 @@ def sniff(data: bytes) -> str | None:
     return None
 
 
-def parse_data_uri(uri: str) -> tuple[str, bytes] | None:
-    """The declared media type in lower case ("text/plain" where none is) and the bytes; None if it is no data URI."""
-    match = _DATA_URI.match(uri)
-    if match is None:
-        return None
-    rest = uri[match.end() :]
+def _settled(proven: str | None, declared: str) -> str:
+    declared = declared.partition(";")[0].strip().lower()
+    if proven is None or (proven.startswith("video/") and declared.startswith("audio/")):  # one container for both
+        return declared
+    return proven
+
+
+def _head(base64: str) -> bytes | None:
+    """The first bytes, None where it is no base64. The padding is not looked at."""
+    start = base64[:_HEAD].rstrip("=")
     try:
-        data = base64.b64decode(rest, validate=True) if match[3] else unquote_to_bytes(rest)
-    except (binascii.Error, ValueError):
+        return b64decode(start + "=" * (-len(start) % 4), validate=True)
+    except (Error, ValueError):
         return None
-    return match[1].strip().lower() or "text/plain", data

@@ -6,13 +6,14 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/vision, …/pdf-s
 from collections.abc import Iterator, Mapping
 
 from tidegate.chat.json import Json, JsonObject
+from tidegate.chat.media import Data, of_bytes, read, type_of_name
 from tidegate.domain.call import Call
 from tidegate.errors import InvalidRequest
-from tidegate.providers.anthropic import media
 from tidegate.providers.anthropic.draft import Draft
 
 FILES = "files-api-2025-04-14"
-_IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_PDF = "application/pdf"
 
 
 def blocks(draft: Draft, content: Json, path: str) -> list[JsonObject]:
@@ -85,21 +86,20 @@ def _media(draft: Draft, url: str, path: str, declared: str = "") -> JsonObject:
     """An image or a document, from wherever the URL says that it is."""
     fetched = draft.call.media.get(url)
     if fetched is not None:
-        content = media.encode(fetched.data)
-        return _data(draft, media.Data(media.sniff(content) or fetched.content_type, content), path)
+        return _data(draft, of_bytes(fetched.data, fetched.content_type), path)
     if url.startswith(("https:", "http:")):
         return {"type": "image", "source": {"type": "url", "url": url}}
-    data = media.read(url, declared)
+    data = read(url, declared)
     if data is None:
-        raise InvalidRequest("The data URI has no comma before its data.", param=path)
+        raise InvalidRequest("This is neither a URL nor base64, bare or in a data URI.", param=path)
     return _data(draft, data, path)
 
 
-def _data(draft: Draft, data: media.Data, path: str) -> JsonObject:
-    if data.media_type in media.IMAGES:
+def _data(draft: Draft, data: Data, path: str) -> JsonObject:
+    if data.media_type in _IMAGES:
         return {"type": "image", "source": {"type": "base64", "media_type": data.media_type, "data": data.base64}}
-    if data.media_type == media.PDF:
-        return {"type": "document", "source": {"type": "base64", "media_type": media.PDF, "data": data.base64}}
+    if data.media_type == _PDF:
+        return {"type": "document", "source": {"type": "base64", "media_type": _PDF, "data": data.base64}}
     if data.media_type.startswith("text/") or data.media_type in ("application/json", "application/xml"):
         try:
             text = data.text()
@@ -119,10 +119,9 @@ def _file(draft: Draft, file: JsonObject, path: str) -> JsonObject:
         case {"file_id": str(url)} | {"file_data": str(url)} if url.startswith(("https:", "http:")):
             block: JsonObject = {"type": "document", "source": {"type": "url", "url": url}}
         case {"file_data": str(data)} if data:
-            declared = media.PDF if title.lower().endswith(".pdf") else ""
-            block = _media(draft, data, path, declared or ("text/plain" if title.lower().endswith(".txt") else ""))
+            block = _media(draft, data, path, type_of_name(title) or "")
         case {"file_id": str(file_id)} if file_id:
-            kind = "image" if title.lower().endswith(_IMAGE_ENDINGS) else "document"
+            kind = "image" if type_of_name(title) in _IMAGES else "document"
             block = {"type": kind, "source": {"type": "file", "file_id": file_id}}
             draft.betas.append(FILES)
         case _:

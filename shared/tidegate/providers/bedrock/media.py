@@ -5,11 +5,10 @@ rules of naming in …/API_runtime_DocumentBlock.html.
 """
 
 import re
-from base64 import b64encode
 from dataclasses import dataclass
 
+from tidegate.chat import media
 from tidegate.chat.json import JsonObject
-from tidegate.chat.media import parse_data_uri, sniff
 from tidegate.errors import InvalidRequest
 from tidegate.providers.bedrock.draft import Draft
 
@@ -73,7 +72,7 @@ class Medium:
 
 
 def read(draft: Draft, url: str, path: str, *, declared: str = "", name: str = "") -> Medium:
-    """The medium behind a data URI, an `s3://` address, or a URL that was fetched. Raises `InvalidRequest`."""
+    """The medium behind base64, a data URI, an `s3://` address, or a URL that was fetched. Raises `InvalidRequest`."""
     if url.startswith("s3://"):
         form = _form("", url) or _form(declared, name)
         return _medium(form, {"s3Location": {"uri": url}}, path)
@@ -81,22 +80,19 @@ def read(draft: Draft, url: str, path: str, *, declared: str = "", name: str = "
         fetched = draft.call.media.get(url)
         if fetched is None:
             raise InvalidRequest("The URL was not fetched.", param=path)
-        return of_bytes(fetched.data, path, declared=fetched.content_type, name=name or url.partition("?")[0])
-    found = parse_data_uri(url)
-    if found is None:
-        raise InvalidRequest("This is neither a URL nor a valid data URI.", param=path)
-    return of_bytes(found[1], path, declared=found[0], name=name)
+        held = media.of_bytes(fetched.data, fetched.content_type)
+        return _inline(held, path, name or url.partition("?")[0])
+    data = media.read(url, declared)
+    if data is None:
+        raise InvalidRequest("This is neither a URL nor base64, bare or in a data URI.", param=path)
+    return _inline(data, path, name)
 
 
-def of_bytes(data: bytes, path: str, *, declared: str = "", name: str = "") -> Medium:
-    """The medium that the bytes are, by what they begin with, or else by their type or name."""
-    if not data:
+def _inline(data: media.Data, path: str, name: str) -> Medium:
+    if not data.base64:
         raise InvalidRequest("The medium is empty.", param=path)
-    proven = sniff(data)
-    form = _form(declared, name) if proven is None else _TYPES.get(proven)
-    if declared.startswith("audio/") and _FORMATS.get(form or "") == "video":  # one container for both
-        form = _TYPES.get(declared)
-    return _medium(form, {"bytes": b64encode(data).decode()}, path, audio=declared.startswith("audio/"))
+    audio = data.media_type.startswith("audio/")
+    return _medium(_form(data.media_type, name), {"bytes": data.base64}, path, audio=audio)
 
 
 def block(draft: Draft, medium: Medium, name: str = "") -> JsonObject:

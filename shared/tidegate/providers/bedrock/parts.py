@@ -3,8 +3,6 @@
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (2026).
 """
 
-import binascii
-from base64 import b64decode
 from collections.abc import Iterator
 
 from tidegate.chat.json import Json, JsonObject
@@ -81,7 +79,7 @@ def _block(draft: Draft, part: JsonObject, path: str) -> JsonObject:
         case {"type": "video_url", "video_url": {"url": str(url)}}:
             return media.block(draft, media.read(draft, url, path))
         case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(form)}}:
-            return media.block(draft, media.of_bytes(_bytes(data, path), path, declared=f"audio/{form}"))
+            return media.block(draft, media.read(draft, data, path, declared=f"audio/{form}"))
         case {"type": "file", "file": dict(file)}:
             return _file(draft, file, path)
         case {"type": "document", "source": dict(source)}:
@@ -94,10 +92,8 @@ def _file(draft: Draft, file: JsonObject, path: str) -> JsonObject:
     name = file.get("filename")
     name = name if isinstance(name, str) else ""
     match file:
-        case {"file_data": str(data)} if data.startswith(("data:", "https://", "http://", "s3://")):
-            medium = media.read(draft, data, path, name=name)
         case {"file_data": str(data)}:
-            medium = media.of_bytes(_bytes(data, path), path, name=name)
+            medium = media.read(draft, data, path, name=name)
         case {"file_id": str(place)} if place.startswith("s3://"):
             medium = media.read(draft, place, path, name=name)
         case _:
@@ -116,7 +112,7 @@ def _document(draft: Draft, part: JsonObject, source: JsonObject, path: str) -> 
             texts: list[Json] = [{"text": one["text"]} for one in inner if isinstance(one, dict) and "text" in one]
             medium = media.Medium("document", "txt", {"content": texts})
         case {"type": "base64", "data": str(data), "media_type": str(declared)}:
-            medium = media.of_bytes(_bytes(data, path), path, declared=declared, name=title)
+            medium = media.read(draft, data, path, declared=declared, name=title)
         case {"type": "url", "url": str(url)}:
             medium = media.read(draft, url, path, name=title)
         case _:
@@ -126,10 +122,3 @@ def _document(draft: Draft, part: JsonObject, source: JsonObject, path: str) -> 
     if isinstance(inside, dict):
         inside.update({name: part[name] for name in ("context", "citations") if part.get(name) is not None})
     return block
-
-
-def _bytes(data: str, path: str) -> bytes:
-    try:
-        return b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest("This is not valid base64.", param=path) from None

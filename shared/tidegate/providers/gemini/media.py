@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from tidegate.chat.json import JsonObject
+from tidegate.chat.media import Data, of_bytes, read, type_of_name
 from tidegate.chat.messages import (
     AssistantMessage,
     DocumentPart,
@@ -22,21 +23,22 @@ from tidegate.chat.messages import (
     VideoPart,
 )
 from tidegate.errors import InvalidRequest
-from tidegate.providers.gemini import sniff
 from tidegate.providers.gemini.draft import Draft
-from tidegate.providers.gemini.sniff import Data
 
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"})
 _ALIASES = {
     "image/jpg": "image/jpeg",
     "audio/x-wav": "audio/wav",
     "audio/wave": "audio/wav",
+    "audio/mpeg": "audio/mp3",
+    "audio/mp4": "audio/m4a",
+    "video/quicktime": "video/mov",
     "application/x-pdf": "application/pdf",
 }
 _TEXTS = re.compile(
     r"text/.*|application/(json|x-ndjson|xml|yaml|x-yaml|javascript|x-sh|sql|toml|x-python)|.*\+(json|xml)"
 )
-_PLAIN = frozenset({"text/plain", "text/csv", "text/html", "text/css", "text/xml", "text/rtf", "text/markdown"})
+_PLAIN = frozenset({"text/plain", "text/csv", "text/html", "text/css", "text/xml", "text/rtf"})
 _AUDIO = {
     "wav": "audio/wav",
     "mp3": "audio/mp3",
@@ -105,36 +107,43 @@ def _read(draft: Draft, source: str, path: str, name: str = "") -> JsonObject:
         return _file(source, name)
     fetched = draft.call.media.get(source)
     if fetched is not None:
-        media_type = sniff.of_bytes(fetched.data[:32]) or fetched.content_type.partition(";")[0].strip()
-        return _inline(draft, Data(media_type, sniff.encode(fetched.data)), path, source)
+        return _inline(draft, of_bytes(fetched.data, fetched.content_type), path, source)
     if "://" in source[:12] or source.startswith("file-"):
         raise InvalidRequest(f"{draft.model.name} cannot read this file: send it as a data URI.", param=path)
-    data = sniff.read(source)
+    return _inline(draft, _held(source, path), path, name)
+
+
+def _held(source: str, path: str, declared: str = "") -> Data:
+    data = read(source, declared)
     if data is None:
         raise InvalidRequest("This is not a data URI: data:<type>;base64,<content>.", param=path)
-    return _inline(draft, data, path, name)
+    return data
 
 
 def _file(uri: str, name: str) -> JsonObject:
     file: JsonObject = {"fileUri": uri}
-    media_type = "video/mp4" if _YOUTUBE.match(uri) else sniff.of_name(uri) or sniff.of_name(name)
+    media_type = "video/mp4" if _YOUTUBE.match(uri) else type_of_name(uri) or type_of_name(name)
     if media_type is not None:
-        file["mimeType"] = media_type
+        file["mimeType"] = _called(media_type)
     return {"fileData": file}
 
 
 def _inline(draft: Draft, data: Data, path: str, name: str) -> JsonObject:
     media_type = data.media_type
     if media_type in ("", "application/octet-stream", "binary/octet-stream"):
-        media_type = sniff.of_name(name) or media_type
-    media_type = _ALIASES.get(media_type, media_type)
-    if _TEXTS.fullmatch(media_type) and media_type not in _PLAIN:
-        media_type = "text/plain"
+        media_type = type_of_name(name) or media_type
+    media_type = _called(media_type)
     kind = media_type.partition("/")[0]
     if media_type in _IMAGES or media_type in _PLAIN or media_type == "application/pdf" or kind in ("audio", "video"):
         return {"inlineData": {"mimeType": media_type, "data": data.base64}}
     what = f"of type {media_type!r}" if media_type else "of an unknown type"
     raise InvalidRequest(f"{draft.model.name} takes no media {what}.", param=path)
+
+
+def _called(media_type: str) -> str:
+    """What Google calls the type. Of texts it knows a few, and all of them are plain text too."""
+    media_type = _ALIASES.get(media_type, media_type)
+    return "text/plain" if _TEXTS.fullmatch(media_type) and media_type not in _PLAIN else media_type
 
 
 def _audio(draft: Draft, audio: InputAudio, path: str) -> JsonObject:
@@ -143,7 +152,7 @@ def _audio(draft: Draft, audio: InputAudio, path: str) -> JsonObject:
         raise InvalidRequest(
             f"{draft.model.name} takes no audio of format {audio.format!r}.", param=f"{path}.input_audio.format"
         )
-    data = sniff.read(audio.data) if audio.data.startswith("data:") else Data("", audio.data)
+    data = read(audio.data) if audio.data.startswith("data:") else Data("", audio.data)
     return {"inlineData": {"mimeType": media_type, "data": data.base64 if data else audio.data}}
 
 
@@ -151,7 +160,7 @@ def _document(draft: Draft, part: DocumentPart, path: str) -> list[JsonObject]:
     draft.ignored.extend(f"{path}.{name}" for name in ("title", "context") if getattr(part, name))
     match part.source:
         case {"type": "base64", "data": str(data), "media_type": str(media_type)}:
-            return [_inline(draft, Data(sniff.of_base64(data) or media_type, data), path, part.title or "")]
+            return [_inline(draft, _held(data, path, media_type), path, part.title or "")]
         case {"type": "url", "url": str(url)} | {"type": "file", "file_id": str(url)}:
             return [_read(draft, url, path, part.title or "")]
         case {"type": "text", "data": str(text)}:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tidegate.chat.json import Json, JsonObject, decode
+from tidegate.chat.media import read
 from tidegate.chat.messages import AssistantMessage, AssistantToolCall
 from tidegate.errors import InvalidRequest
-from tidegate.providers.gemini import sniff
 from tidegate.providers.gemini.draft import Draft
 
 FORMAT = "google-gemini-v1"
@@ -145,7 +145,7 @@ def _images(raw: JsonObject, signatures: _Signatures) -> Iterator[JsonObject]:
     for i, image in enumerate(given if isinstance(given, list) else ()):
         match image:
             case {"image_url": {"url": str(url)}} if url.startswith("data:"):
-                data = sniff.read(url)
+                data = read(url)
                 if data is None:
                     continue
                 part: JsonObject = {"inlineData": {"mimeType": data.media_type, "data": data.base64}}
