@@ -134,6 +134,19 @@ def test_only_plain_web_urls_are_fetched(url: str) -> None:
     assert refusal(HttpxTransport, answer(), url)[0] == "messages[0].content[1].image_url.url"
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1\\a.media.example", "%31%32%37.0.0.1", "localhos\u00adt", "\uff4cocalhost", "b\u00fccher.example"],
+)
+def test_a_host_that_the_client_might_read_otherwise_is_not_looked_up(host: str) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        raise AssertionError(host)
+
+    from tidegate.upstream.reqwest import ReqwestTransport
+
+    assert "ASCII" in refusal(ReqwestTransport, answer(), f"http://{host}/a", resolve=resolve)[1]
+
+
 def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
     async def resolve(host: str, port: int) -> list[str]:
         return ["93.184.216.34", "10.0.0.1"]
@@ -180,6 +193,10 @@ def test_more_urls_than_allowed_are_refused() -> None:
         ("::ffff:93.184.216.34", True),
         ("64:ff9b::a00:1", False),
         ("2002:a00:1::", False),
+        ("::10.0.0.1", False),
+        ("::ffff:0:10.0.0.1", False),
+        ("64:ff9b:1::a00:1", False),
+        ("fec0::1", False),
         ("not an address", False),
     ],
 )

@@ -8,6 +8,7 @@ Source: https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forge
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ MAX_REDIRECTS = 3
 MAX_URL = 2048
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NAT64 = IPv6Network("64:ff9b::/96")
+_UNICAST = IPv6Network("2000::/3")
+"""All that IANA gives out; the rest is local, reserved, or another notation of IPv4."""
+
+# Every parser reads these alike. Of others (backslashes, percent signs, Unicode) the HTTP client may make another host
+# than the one that was checked.
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -47,6 +54,8 @@ def is_public(address: str) -> bool:
             hidden = IPv4Address(int(ip) & 0xFFFFFFFF)
         if hidden is not None:
             return hidden.is_global and not hidden.is_multicast
+        if ip not in _UNICAST:
+            return False
     return ip.is_global and not ip.is_multicast
 
 
@@ -109,6 +118,8 @@ class Fetcher:
             raise InvalidRequest("Only http and https URLs can be fetched.", param=path)
         if parts.username is not None or parts.password is not None:
             raise InvalidRequest("A URL with credentials is not fetched.", param=path)
+        if not _HOST.fullmatch(host):
+            raise InvalidRequest("The URL's host must be ASCII: letters, digits, dots and hyphens.", param=path)
         try:
             addresses = await self.resolve(host, port)
         except (OSError, UnicodeError):
