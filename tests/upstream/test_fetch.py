@@ -1,16 +1,17 @@
 """The safe fetcher: what it brings, and everything that it will not touch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from tests.upstream.test_transport import Behaviour, server, transports
 from tidegate.domain.call import Media
-from tidegate.errors import InvalidRequest
+from tidegate.errors import InvalidRequest, ProviderUnreachable
 from tidegate.upstream.fetch import Fetcher, is_public
-from tidegate.upstream.transport import Transport
+from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 20
 
@@ -145,6 +146,33 @@ def test_a_host_that_the_client_might_read_otherwise_is_not_looked_up(host: str)
     from tidegate.upstream.reqwest import ReqwestTransport
 
     assert "ASCII" in refusal(ReqwestTransport, answer(), f"http://{host}/a", resolve=resolve)[1]
+
+
+def test_the_first_failure_ends_the_other_fetches() -> None:
+    class Slow:
+        fetching = 0
+
+        @asynccontextmanager
+        async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
+            self.fetching += 1
+            try:
+                await asyncio.sleep(5 if "slow" in request.url else 0)
+                raise ProviderUnreachable("broken")
+                yield
+            finally:
+                self.fetching -= 1
+
+        async def close(self) -> None:
+            pass
+
+    async def scenario() -> None:
+        slow = Slow()
+        urls = {"a": "http://slow.example", "b": "http://broken.example"}
+        with pytest.raises(InvalidRequest, match="could not be fetched") as caught:
+            await Fetcher(slow, resolve=here, allowed=lambda address: True).fetch(urls, 5)
+        assert (caught.value.param, slow.fetching) == ("b", 0)
+
+    asyncio.run(scenario())
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:

@@ -16,6 +16,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
 
+import anyio
+
 from tidegate.chat.media import sniff
 from tidegate.domain.call import Media
 from tidegate.errors import InvalidRequest, ProviderMalformed, UpstreamError
@@ -80,13 +82,19 @@ class Fetcher:
             path = list(urls)[self.max_count]
             raise InvalidRequest(f"A call may name at most {self.max_count} URLs.", param=path)
         limit = min(self.seconds, seconds)
-        media = await asyncio.gather(*(self._within(url, path, limit) for url, path in paths.items()))
-        return dict(zip(paths, media, strict=True))
+        media: dict[str, Media] = {}
+        try:
+            async with anyio.create_task_group() as tasks:
+                for url, path in paths.items():
+                    tasks.start_soon(self._within, url, path, limit, media)
+        except ExceptionGroup as failures:  # the first of them has ended the other fetches
+            raise failures.exceptions[0] from None
+        return media
 
-    async def _within(self, url: str, path: str, seconds: float) -> Media:
+    async def _within(self, url: str, path: str, seconds: float, media: dict[str, Media]) -> None:
         try:
             async with asyncio.timeout(seconds):
-                return await self._follow(url, path, seconds)
+                media[url] = await self._follow(url, path, seconds)
         except TimeoutError:
             raise InvalidRequest("The URL did not answer in time.", param=path) from None
 
