@@ -337,6 +337,20 @@ def test_silence_in_a_stream_is_filled_with_comments() -> None:
     run(lambda request: event_stream(body), scenario, Options(keep_alive_seconds=0.05))
 
 
+def test_no_comment_follows_the_end_of_a_stream_that_a_slow_client_holds_up() -> None:
+    async def scenario(client: Client) -> None:
+        exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
+        exchange.slow_at = b"[DONE]"
+        call = asyncio.create_task(exchange.run())
+        await asyncio.sleep(0.2)
+        exchange.reads.set()
+        await call
+        assert exchange.reply().events[-1] == "[DONE]"
+        assert [message["more_body"] for message in exchange.messages[-2:]] == [True, False]
+
+    run(streams(*STREAM), scenario, Options(keep_alive_seconds=0.05))
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "answered", "code"),
     [

@@ -70,7 +70,10 @@ class Client:
 
 
 class Exchange:
-    """One request, message by message; `hang_up` is the client leaving."""
+    """One request, message by message; `hang_up` is the client leaving.
+
+    From `slow_at` on, what is sent waits until the client `reads`, in the order in which it was sent.
+    """
 
     def __init__(
         self,
@@ -87,6 +90,9 @@ class Exchange:
         self._body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self._asked = False
         self._gone = asyncio.Event()
+        self.slow_at: bytes | None = None
+        self.reads = asyncio.Event()
+        self._held = False
         self.messages: list[Any] = []
         self.arrived = asyncio.Condition()
         self._scope = {
@@ -133,6 +139,9 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
+        if self.slow_at is not None and (self.slow_at in message.get("body", b"") or self._held):
+            self._held = True
+            await self.reads.wait()
         async with self.arrived:
             self.messages.append(message)
             self.arrived.notify_all()

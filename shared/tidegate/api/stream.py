@@ -1,5 +1,6 @@
 """A stream towards a client: events as they come, comments while nothing comes, and the end when the client leaves."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -21,6 +22,9 @@ class EventStream:
         self._keep_alive = keep_alive_seconds
         self._clock = clock
         self._last_sent = clock()
+        self._ended = False
+        # A comment that waits for a slow client must not follow the end of the stream.
+        self._turn = asyncio.Lock()
 
     async def run(self, batches: AsyncGenerator[list[Chunk]]) -> None:
         """Send everything, then `[DONE]`, or a failure's error event instead. A client that leaves ends it early."""
@@ -51,5 +55,9 @@ class EventStream:
                 await self._write(KEEP_ALIVE)
 
     async def _write(self, data: bytes, *, more: bool = True) -> None:
-        self._last_sent = self._clock()
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        async with self._turn:
+            if self._ended:
+                return
+            self._last_sent = self._clock()
+            self._ended = not more
+            await self._send({"type": "http.response.body", "body": data, "more_body": more})
