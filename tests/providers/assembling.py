@@ -55,7 +55,10 @@ def read_completion(completion: Any) -> Reading:
 
 
 def read_chunks(chunks: list[Any]) -> Reading:
-    """The stream, once it has been found to keep its promises: one role, contents, one finish each, then usage."""
+    """The stream, once it has been found to keep its promises: one role, contents, one finish each, then usage.
+
+    Usage that comes before the end tells the input only.
+    """
     voices: dict[int, Voice] = {}
     calls: dict[tuple[int, int], list[str]] = {}
     usage = None
@@ -65,8 +68,8 @@ def read_chunks(chunks: list[Any]) -> Reading:
         assert {"obfuscation", "p", "x_groq"}.isdisjoint(chunk)
         if "usage" in chunk:
             assert chunk["choices"] == []
-            assert place == len(chunks) - 1
             usage = chunk["usage"]
+            assert place == len(chunks) - 1 or usage["completion_tokens"] == 0
             continue
         assert chunk["choices"]
         for choice in chunk["choices"]:

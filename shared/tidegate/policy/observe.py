@@ -82,6 +82,9 @@ class Observation:
             self.hidden.append(reasoning)
         for call in said.get("tool_calls") or ():
             self.hidden.append(call.get("function", {}).get("arguments") or "")
+        function = said.get("function_call")
+        if function:
+            self.hidden.append(function.get("arguments") or "")
 
     def produced(self) -> Produced:
         return Produced("".join(self.answer), "".join(self.hidden))

@@ -102,6 +102,8 @@ class Provider(Protocol):
     def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
         """The reply to a call that streams: one role, contents, one finish for each choice, then usage if it was sent.
 
+        Where the input is told at the beginning, usage comes twice: at first with no `completion_tokens`.
+
         Raises `UpstreamError`: for an error event, and `StreamCut` where the events end before the reply does.
         """
         ...

@@ -125,9 +125,12 @@ async def _events(provider: Provider, response: HttpResponse) -> AsyncIterator[S
 
 
 async def _first(batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
+    """What came until the answer began: usage alone, which some tell early, is none of it."""
+    first: list[Chunk] = []
     async for batch in batches:
-        if batch:
-            return batch
+        first += batch
+        if any(chunk["choices"] for chunk in batch):
+            return first
     raise StreamCut("The provider's stream ended before it began.")
 
 

@@ -10,26 +10,14 @@ import msgspec
 from tidegate.chat.completion import Chunk
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
+from tidegate.providers import batches
 from tidegate.providers.anthropic import failure, said, usage
 from tidegate.providers.base import Event
 
 
-async def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events. Raises `UpstreamError`, and `StreamCut` where no stop reason came."""
-    stream = _Stream()
-    async for batch in events:
-        chunks: list[Chunk] = []
-        for event in batch:
-            stream.feed(event, chunks)
-            if stream.done:
-                break
-        if stream.done:
-            chunks += stream.end()
-        if chunks:
-            yield chunks
-        if stream.done:
-            return
-    yield stream.end()
+    return batches.read(_Stream(), events)
 
 
 class _Block:
@@ -82,6 +70,8 @@ class _Stream:
             delta = self._other(kind, raw)
         if delta is not None:
             out.append(self._chunk(delta))
+        if kind == "message_start" and self._usage:
+            out.append(batches.early_usage(usage.normalise(self._usage)))
 
     def _other(self, kind: Json, raw: JsonObject) -> JsonObject | None:
         match kind:
@@ -216,12 +206,5 @@ class _Stream:
         tier = usage.tier(self._usage)
         chunks.append({**self._chunk({}, ending), **tier})  # pyright: ignore[reportArgumentType]  # unknown fields pass through a TypedDict
         if self._usage:
-            counted = usage.normalise(self._usage)
-            last: Chunk = {
-                "object": "chat.completion.chunk",
-                "choices": [],
-                "system_fingerprint": None,
-                "usage": counted,
-            }
-            chunks.append({**last, **tier})  # pyright: ignore[reportArgumentType]  # as above
+            chunks.append({**batches.usage(usage.normalise(self._usage)), **tier})  # pyright: ignore[reportArgumentType]  # as above
         return chunks

@@ -12,22 +12,14 @@ import msgspec
 from tidegate.chat.completion import Chunk, ChunkChoice, Delta
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
+from tidegate.providers import batches
 from tidegate.providers.base import Event
 from tidegate.providers.bedrock import failure, reply, signatures
 
 
-async def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
-    stream = _Stream()
-    async for batch in events:
-        chunks: list[Chunk] = []
-        for event in batch:
-            delta = stream.feed(event)
-            if delta is not None:
-                chunks.append(_chunk({"index": 0, "delta": delta, "finish_reason": None}))
-        if chunks:
-            yield chunks
-    yield stream.end()
+    return batches.read(_Stream(), events)
 
 
 class _Stream:
@@ -37,6 +29,7 @@ class _Stream:
     """
 
     def __init__(self) -> None:
+        self.done = False  # the counts come behind the end
         self._begun = False
         self._native: Json = None
         self._usage: Json = None
@@ -49,13 +42,14 @@ class _Stream:
         self._cited: list[tuple[int, Json]] = []
         self._rest: JsonObject = {}
 
-    def feed(self, event: Event) -> Delta | None:
-        """The delta that the event makes, None where it says nothing. The first one says the role."""
-        delta = self._hear(event)
-        if delta is None or self._begun:
-            return delta
+    def feed(self, event: Event, out: list[Chunk]) -> None:
+        """Append the chunk that the event makes, if it makes one. The first one says the role."""
+        said = self._hear(event)
+        if said is None:
+            return
+        delta: Delta = said if self._begun else {"role": "assistant", **said}
         self._begun = True
-        return {"role": "assistant", **delta}
+        out.append(_chunk({"index": 0, "delta": delta, "finish_reason": None}))
 
     def _hear(self, event: Event) -> Delta | None:
         raw = _read(event)
@@ -168,10 +162,7 @@ class _Stream:
             role: Delta = {"role": "assistant", "content": ""}
             chunks.insert(0, _chunk({"index": 0, "delta": role, "finish_reason": None}))
         if self._usage is not None:
-            usage = reply.usage(self._usage, self._searches)
-            chunks.append(
-                {"object": "chat.completion.chunk", "choices": [], "usage": usage, "system_fingerprint": None}
-            )
+            chunks.append(batches.usage(reply.usage(self._usage, self._searches)))
         return chunks
 
 

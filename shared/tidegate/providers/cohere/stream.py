@@ -11,26 +11,16 @@ import msgspec
 from tidegate.chat.completion import Chunk
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
+from tidegate.providers import batches
 from tidegate.providers.base import Event
 from tidegate.providers.cohere import reply
 from tidegate.providers.dialect import failure
 from tidegate.providers.dialect.toolcalls import Calls
 
 
-async def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events. Raises `UpstreamError`, and `StreamCut` where no `message-end` comes."""
-    stream = _Stream()
-    async for batch in events:
-        chunks: list[Chunk] = []
-        for event in batch:
-            stream.feed(event, chunks)
-            if stream.done:
-                break
-        if chunks:
-            yield chunks
-        if stream.done:
-            return
-    raise StreamCut("Cohere's stream ended before the reply did.")
+    return batches.read(_Stream(), events)
 
 
 class _Stream:
@@ -110,8 +100,14 @@ class _Stream:
         out.append(self._chunk({}, ending))
         counted = reply.usage(end.get("usage"))
         if counted is not None:
-            out.append({"object": "chat.completion.chunk", "choices": [], "usage": counted})
+            out.append(batches.usage(counted))
         self.done = True
+
+    def end(self) -> list[Chunk]:
+        """Everything came with `message-end`, if it came."""
+        if not self.done:
+            raise StreamCut("Cohere's stream ended before the reply did.")
+        return []
 
     def _chunk(self, delta: JsonObject, more: JsonObject | None = None) -> Chunk:
         if not self._heard:

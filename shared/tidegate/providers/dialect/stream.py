@@ -14,6 +14,7 @@ import msgspec
 from tidegate.chat.completion import Chunk
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
+from tidegate.providers import batches
 from tidegate.providers.base import Event
 from tidegate.providers.dialect import failure, reply, usage
 from tidegate.providers.dialect.completion import logprobs
@@ -26,22 +27,9 @@ _OF_CHOICE = frozenset({"index", "delta", "finish_reason", "native_finish_reason
 _NOTHING: JsonObject = {}
 
 
-async def parse(provider: str, quirks: Quirks, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(provider: str, quirks: Quirks, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
-    stream = _Stream(provider, quirks)
-    async for batch in events:
-        chunks: list[Chunk] = []
-        for event in batch:
-            stream.feed(event, chunks)
-            if stream.done:
-                break
-        if stream.done:
-            chunks += stream.end()
-        if chunks:
-            yield chunks
-        if stream.done:
-            return
-    yield stream.end()
+    return batches.read(_Stream(provider, quirks), events)
 
 
 class _Stream:

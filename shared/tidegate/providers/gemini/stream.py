@@ -11,51 +11,58 @@ import msgspec
 from tidegate.chat.completion import Chunk
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
+from tidegate.providers import batches
 from tidegate.providers.base import Event
 from tidegate.providers.gemini import failure, logprobs, usage
 from tidegate.providers.gemini.completion import block, counts
 from tidegate.providers.gemini.voice import Voice
 
 
-async def parse(provider: str, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(provider: str, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
-    stream = _Stream(provider)
-    async for batch in events:
-        chunks = [chunk for event in batch if (chunk := stream.feed(event)) is not None]
-        if chunks:
-            yield chunks
-    yield stream.end()
+    return batches.read(_Stream(provider), events)
 
 
 class _Stream:
     """What has come so far. Finish reasons and counts are kept back until the end, so that nothing follows them."""
 
     def __init__(self, provider: str) -> None:
+        self.done = False  # there may always be another event
         self._provider = provider
         self._voices: dict[int, Voice] = {}
         self._counts: JsonObject | None = None
         self._blocked: tuple[str, str | None] | None = None
 
-    def feed(self, event: Event) -> Chunk | None:
-        """The chunk that the event makes, if it makes one."""
+    def feed(self, event: Event, out: list[Chunk]) -> None:
+        """Append the chunk that the event makes, if it makes one."""
         raw = self._decoded(event)
         if raw is None:
-            return None
-        if "usageMetadata" in raw:
-            self._counts = counts(raw) or self._counts
+            return
         if "promptFeedback" in raw:
             self._blocked = block(raw) or self._blocked
         candidates = raw.get("candidates")
-        if not candidates:
-            return None
+        if candidates:
+            self._hear(candidates, raw.get("responseId"), out)
+        if "usageMetadata" in raw:
+            self._count(counts(raw), out)
+
+    def _hear(self, candidates: Json, response_id: Json, out: list[Chunk]) -> None:
         if not isinstance(candidates, list):
             raise ProviderMalformed(f"{self._provider} sent candidates that are no list.")
         choices: list[Json] = []
         for place, candidate in enumerate(candidates):
-            choice = self._choice(candidate, place, raw.get("responseId"))
+            choice = self._choice(candidate, place, response_id)
             if choice is not None:
                 choices.append(choice)
-        return _chunk(choices) if choices else None
+        if choices:
+            out.append(_chunk(choices))
+
+    def _count(self, counted: JsonObject | None, out: list[Chunk]) -> None:
+        if counted is None:
+            return
+        if self._counts is None:
+            out.append(batches.early_usage(usage.read(counted)))
+        self._counts = counted
 
     def end(self) -> list[Chunk]:
         """What is still owed. Raises `StreamCut` where a candidate has no finish."""
@@ -77,7 +84,7 @@ class _Stream:
             finish = _chunk([{"index": index, "delta": {}, **voice.ending()}])
             chunks.append(finish if tier is None else {**finish, "service_tier": tier})
         if self._counts is not None:
-            chunks.append({"object": "chat.completion.chunk", "choices": [], "usage": usage.read(self._counts)})
+            chunks.append(batches.usage(usage.read(self._counts)))
         return chunks
 
     def _decoded(self, event: Event) -> JsonObject | None:
