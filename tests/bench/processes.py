@@ -52,6 +52,13 @@ def gateway(store: str, provider: Program) -> Generator[Program]:
 
 
 @contextmanager
+def pass_through(provider: Program) -> Generator[Program]:
+    """The gateway's server and HTTP client, without the gateway."""
+    with _started("tests.bench.passthrough", env=provider_env(provider)) as program:
+        yield program
+
+
+@contextmanager
 def data_plane(provider: Program) -> Generator[Program]:
     """The data plane alone, on the in-memory store: no embedded AWS, no document, no demo provider."""
     with _started("tests.bench.plane", env=provider_env(provider)) as program:

@@ -11,21 +11,28 @@ BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `direct` is the same call without the gateway; `ratio` compares the two."""
+    """One line of the table. `direct` is the same call without the gateway; `ratio` compares the two.
+
+    `bare` is a pass-through on the gateway's own server and HTTP client: what this machine's Python costs by itself.
+    """
 
     what: str
     value: str
     target: str = ""
     met: bool | None = None
     direct: str = ""
+    bare: str = ""
     ratio: str = ""
 
 
 def render(rows: Sequence[Row], facts: Sequence[str]) -> str:
-    lines = ["| what | direct | through Tidegate | ratio | target | met |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| what | direct | bare pass-through | Tidegate | to direct | target | met |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         met = {True: "yes", False: "**no**", None: ""}[row.met]
-        lines.append(f"| {row.what} | {row.direct} | {row.value} | {row.ratio} | {row.target} | {met} |")
+        lines.append(f"| {row.what} | {row.direct} | {row.bare} | {row.value} | {row.ratio} | {row.target} | {met} |")
     return "\n".join([*(f"- {fact}" for fact in facts), "", *lines])
 
 

@@ -1,0 +1,57 @@
+"""`python -m tests.bench.passthrough`: what Python costs by itself. Hands each call on and its answer back, unread.
+
+The same server (uvicorn) and the same HTTP client (pyreqwest) as the gateway's, and nothing else. Prints its port.
+"""
+
+import os
+import socket
+from datetime import timedelta
+
+import uvicorn
+from pyreqwest.client import Client, ClientBuilder
+from starlette.types import Receive, Scope, Send
+
+HEADERS = {"content-type": "application/json", "authorization": "Bearer bench"}
+
+
+class PassThrough:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client: Client | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._client is None:
+            self._client = ClientBuilder().build()
+        body = await _read(receive)
+        request = self._client.request("POST", self._url).headers(HEADERS).body_bytes(body)
+        timed = request.timeout(timedelta(seconds=60)).streamed_read_buffer_limit(0)
+        async with timed.build_streamed() as answer:
+            headers = [
+                (name.encode(), answer.headers[name].encode())
+                for name in ("content-type", "content-length")
+                if name in answer.headers
+            ]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            while (piece := await answer.body_reader.read_chunk()) is not None:
+                await send({"type": "http.response.body", "body": bytes(piece), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _read(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+def main() -> None:
+    app = PassThrough(f"{os.environ['OPENAI_BASE_URL']}/chat/completions")
+    door = socket.create_server(("127.0.0.1", 0))
+    print(door.getsockname()[1], flush=True)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")).run(sockets=[door])
+
+
+if __name__ == "__main__":
+    main()

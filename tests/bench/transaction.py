@@ -1,0 +1,43 @@
+"""What the embedded DynamoDB (moto) takes by itself to settle a call: one transaction of three items."""
+
+import asyncio
+import statistics
+import time
+
+from aiodynamo.expressions import F, UpdateExpression
+from aiodynamo.operations import Put, Update
+
+from tests.bench.processes import Program
+from tidegate.aws.dynamo import connect
+from tidegate.aws.store import Store, Write
+from tidegate.aws.table import call_at, counters_at
+from tidegate.domain.ids import ulid
+from tidegate.local.embedded import CREDENTIALS, DEMO_WORKSPACE, REGION, TABLE
+from tidegate.upstream.choose import transport
+
+_SAMPLE = 25
+
+
+def measure(table: Program, calls: int) -> tuple[float, float]:
+    """Milliseconds, medians: of the first transactions on an empty table, and of the last ones after `calls`."""
+    return asyncio.run(_measure(f"http://127.0.0.1:{table.port}", calls))
+
+
+async def _measure(endpoint: str, calls: int) -> tuple[float, float]:
+    http = transport("pyreqwest")
+    try:
+        store = Store(connect(http, CREDENTIALS, REGION, endpoint), TABLE)
+        taken = [await _settle(store) for _ in range(calls)]
+    finally:
+        await http.close()
+    return statistics.median(taken[:_SAMPLE]) * 1000, statistics.median(taken[-_SAMPLE:]) * 1000
+
+
+async def _settle(store: Store) -> float:
+    call_id = ulid(time.time())
+    added = UpdateExpression(add=[(F("calls"), 1)])
+    writes: list[Write] = [Put(TABLE, {**call_at(DEMO_WORKSPACE, call_id)._asdict(), "words": 38})]
+    writes += [Update(TABLE, dict(counters_at(DEMO_WORKSPACE, period)._asdict()), added) for period in ("M#1", "D#1")]
+    started = time.perf_counter()
+    await store.write(writes, token=call_id)
+    return time.perf_counter() - started
