@@ -239,6 +239,20 @@ def test_a_client_that_leaves_before_the_first_word_ends_the_call(stream: bool) 
     run(never, scenario)
 
 
+@pytest.mark.parametrize(("stream", "refused", "status"), [(True, b"smarter", "cancelled"), (False, b"Hello", "ok")])
+def test_a_server_that_refuses_what_is_sent_is_a_client_that_left(
+    stream: bool, refused: bytes, status: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(client: Client) -> None:
+        exchange = Exchange(client.app, {**CALL, "stream": stream}, "/v1/chat/completions")
+        exchange.refused_at = refused
+        await asyncio.wait_for(exchange.run(), 5)
+        assert [outcome.status for outcome in client.recorder.outcomes] == [status]
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+    run(streams(*STREAM) if stream else answers(completion()), scenario)
+
+
 def test_a_cancelled_process_still_records_the_call_once() -> None:
     body = Trickle()
 

@@ -72,7 +72,8 @@ class Client:
 class Exchange:
     """One request, message by message; `hang_up` is the client leaving.
 
-    From `slow_at` on, what is sent waits until the client `reads`, in the order in which it was sent.
+    From `slow_at` on, what is sent waits until the client `reads`, in the order in which it was sent. At `refused_at`
+    the server tells that the client has gone, as ASGI wants it: by an `OSError`.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Exchange:
         self._asked = False
         self._gone = asyncio.Event()
         self.slow_at: bytes | None = None
+        self.refused_at: bytes | None = None
         self.reads = asyncio.Event()
         self._held = False
         self.messages: list[Any] = []
@@ -139,6 +141,8 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
+        if self.refused_at is not None and self.refused_at in message.get("body", b""):
+            raise OSError("the client has gone")
         if self.slow_at is not None and (self.slow_at in message.get("body", b"") or self._held):
             self._held = True
             await self.reads.wait()

@@ -50,10 +50,10 @@ class ChatCompletions:
 
         try:
             call = await self._admit(gateway, scope, receive)
-            async with while_present(receive) as unwatch, gateway.answer(call) as answer:
-                unwatch()
+            async with while_present(receive) as client, gateway.answer(call) as answer:
+                client.unwatch()
                 overhead = time.perf_counter() - started - answer.upstream_seconds
-                await self._reply(call, answer, overhead, receive, tracked)
+                await self._reply(call, answer, overhead, receive, client.watched(tracked))
         except TidegateError as error:
             if began:
                 raise

@@ -1,26 +1,44 @@
-"""Whether the client is still there while its call waits for the provider's first word."""
+"""Whether the client is still there: while its call waits for the provider's first word, and when it is answered."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias
+from dataclasses import dataclass
 
 import anyio
-from starlette.types import Receive
+from starlette.types import Message, Receive, Send
 
-Unwatch: TypeAlias = Callable[[], object]
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """`unwatch` ends the watching: the reply begins, and whoever sends it sees for itself whether the client leaves."""
+
+    unwatch: Callable[[], object]
+    _block: anyio.CancelScope
+
+    def watched(self, send: Send) -> Send:
+        """`send`, which cancels the block where the server says, by `OSError`, that the client has gone."""
+
+        async def sent(message: Message) -> None:
+            try:
+                await send(message)
+            except OSError:
+                self._block.cancel()
+                await anyio.sleep_forever()
+
+        return sent
 
 
 @asynccontextmanager
-async def while_present(receive: Receive) -> AsyncGenerator[Unwatch]:
-    """Cancel the block when the client leaves, until what is yielded is called. The request has been read before.
+async def while_present(receive: Receive) -> AsyncGenerator[Presence]:
+    """Cancel the block when the client leaves, until `unwatch` is called. The request has been read before.
 
     The block ends quietly then: there is nobody to answer.
     """
     with anyio.CancelScope() as scope:
         watching = asyncio.ensure_future(_watch(receive, scope))
         try:
-            yield watching.cancel
+            yield Presence(watching.cancel, scope)
         finally:
             watching.cancel()
 
