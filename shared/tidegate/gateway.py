@@ -176,6 +176,7 @@ class Gateway:
     async def _streamed(self, batches: AsyncIterator[list[Chunk]], seen: Observation) -> AsyncGenerator[list[Chunk]]:
         """The provider's chunks under our name; usage is held back for the one chunk that ends the stream."""
         stamp = _stamp(seen, "chat.completion.chunk")
+        bare = {**stamp, "system_fingerprint": None}  # strict clients want the key, and few providers have one
         hides_reasoning = _hides_reasoning(seen.call)
         fingerprint: str | None = None
         with seen.failing():
@@ -189,7 +190,7 @@ class Gateway:
                     if hides_reasoning:
                         for choice in chunk["choices"]:
                             _without_reasoning(choice["delta"])
-                    passed.append(cast(Chunk, {**stamp, **chunk, **stamp}))
+                    passed.append(cast(Chunk, {**bare, **chunk, **stamp}))
                 if passed:
                     yield passed
             seen.status = "ok"
