@@ -149,6 +149,25 @@ def test_no_message_holds_a_key(message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "left"),
+    [
+        (
+            "Cannot read https://media.invalid/a.png?X-Amz-Date=1&X-Amz-Signature=0123.",
+            "Cannot read https://media.invalid/a.png?[redacted]",
+        ),
+        ('"https://m.invalid/a?sv=1&sig=abc" failed', '"https://m.invalid/a?[redacted]" failed'),
+        ("See https://docs.invalid/a?page=2.", "See https://docs.invalid/a?page=2."),
+        ("No access to arn:aws:s3:::private-bucket/a.", "No access to [redacted]"),
+        ("projects/123456789012/models/x is lost", "projects/[redacted]/models/x is lost"),
+        ("Rate limit reached in organization org-AbCdEfGh12345678 on tokens", None),
+        ("an org-wide limit of the org-structure", "an org-wide limit of the org-structure"),
+    ],
+)
+def test_signatures_and_accounts_are_never_passed_on(message: str, left: str | None) -> None:
+    assert scrub(message) == (left or "Rate limit reached in organization [redacted] on tokens")
+
+
+@pytest.mark.parametrize(
     "message", ["keyword_argument_error in sk-learn", "skateboarding is fun", "xai-responses", "req_011CeCGmBjaWkq"]
 )
 def test_other_words_stay(message: str) -> None:

@@ -20,6 +20,14 @@ _KEYS = re.compile(
     r"|\b\w{2,12}\*{3,}[\w*-]*",  # masked
     re.ASCII | re.I,
 )
+_ACCOUNTS = re.compile(
+    r"\barn:aws[\w-]*:[^\s'\",)]+"
+    r"|(?<=\bprojects/)\d{6,}|(?<=\bproject )\d{6,}|(?<=\bproject_number:)\d{6,}"
+    r"|\borg-(?=[a-z_]*[A-Z0-9])\w{8,}",
+    re.ASCII,
+)
+_LINK = re.compile(r"(https?://[^\s?\"'<>]{1,2000}\?)([^\s\"'<>]+)", re.I)
+_SIGNED = re.compile(r"sig(nature)?=|credential=|token=|key=", re.I)
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]{0,2000}>", re.I | re.S)
 
 
@@ -58,8 +66,13 @@ def read(body: Json | str) -> Said:
 
 
 def scrub(message: str) -> str:
-    """`message` without anything that looks like a key."""
-    return _KEYS.sub("[redacted]", message)[:MAX_MESSAGE]
+    """`message` without anything that looks like a key, a signed URL's signature or an account's number."""
+    message = _LINK.sub(_unsigned, message)
+    return _KEYS.sub("[redacted]", _ACCOUNTS.sub("[redacted]", message))[:MAX_MESSAGE]
+
+
+def _unsigned(url: re.Match[str]) -> str:
+    return f"{url[1]}[redacted]" if _SIGNED.search(url[2]) else url[0]
 
 
 def _error(error: JsonObject) -> Said:
