@@ -90,6 +90,20 @@ async def test_a_port_where_nobody_listens_is_an_unavailable_store() -> None:
     await transport.close()
 
 
+async def test_a_server_that_never_answers_is_an_unavailable_store_over_the_real_transport() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        transport = ReqwestTransport()
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        store = Store(connect(transport, CREDENTIALS, REGION, endpoint), "t", limit_seconds=0.05)
+        with pytest.raises(StoreUnavailable):
+            await store.read(HERE)
+        with pytest.raises(StoreUnavailable):
+            await store.query("WS#a", "CALL#")
+        with pytest.raises(StoreUnavailable):
+            await store.write([put_of(HERE)])
+        await transport.close()
+
+
 async def test_no_credentials_is_an_unavailable_store_and_not_an_unsigned_request() -> None:
     transport = ScriptedTransport([NOTHING])
     client = connect(transport, StaticCredentials(None), REGION, None, Backoff(sleep=instantly))

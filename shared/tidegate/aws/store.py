@@ -1,13 +1,13 @@
 """The table as the ports use it: reads that see no expired item, writes that happen once, and one kind of failure."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-import anyio
 from aiodynamo.client import Client
 from aiodynamo.errors import (
     IdempotentParameterMismatch,
@@ -56,7 +56,7 @@ class Store:
         """Those of the items that exist and have not expired, in one consistent read."""
         found: dict[ItemKey, Item] = {}
         wanted = [dict(key._asdict()) for key in keys]
-        with self._answering("read"), anyio.fail_after(self.limit_seconds):
+        async with self._answering("read"):
             async for _ in self.client.throttle_config.attempts():
                 request = {self.table: BatchGetRequest(wanted, consistent_read=True)}
                 answer = await self.client.batch_get(request)
@@ -74,28 +74,27 @@ class Store:
         found: list[Item] = []
         condition = HashKey("pk", pk) & RangeKey("sk").begins_with(sk_prefix)
         start: dict[str, object] | None = None
-        with self._answering("query"):
-            while True:
-                with anyio.fail_after(self.limit_seconds):
-                    page = await self.client.query_single_page(
-                        self.table,
-                        condition,
-                        start_key=start,
-                        scan_forward=not newest_first,
-                        limit=limit,
-                        consistent_read=True,
-                    )
-                found += [item for item in page.items if self._lives(item)]
-                start = page.last_evaluated_key
-                if start is None or (limit is not None and len(found) >= limit):
-                    return found[:limit]
+        while True:
+            async with self._answering("query"):
+                page = await self.client.query_single_page(
+                    self.table,
+                    condition,
+                    start_key=start,
+                    scan_forward=not newest_first,
+                    limit=limit,
+                    consistent_read=True,
+                )
+            found += [item for item in page.items if self._lives(item)]
+            start = page.last_evaluated_key
+            if start is None or (limit is not None and len(found) >= limit):
+                return found[:limit]
 
     async def write(self, writes: Sequence[Write], token: str | None = None) -> None:
         """All of it or nothing. Conflicts with other transactions are waited out, with jitter.
 
         `token` (36 characters at most) makes a repetition within ten minutes harmless. Raises `Refused`.
         """
-        with self._answering("write"), anyio.fail_after(self.limit_seconds):
+        async with self._answering("write"):
             async for _ in self.conflicts.attempts():
                 try:
                     await self.client.transact_write_items(writes, request_token=token)
@@ -120,10 +119,12 @@ class Store:
             case ttl:
                 return float(str(ttl)) > self.clock()
 
-    @contextmanager
-    def _answering(self, operation: str) -> Generator[None]:
+    @asynccontextmanager
+    async def _answering(self, operation: str) -> AsyncGenerator[None]:
         try:
-            yield
+            # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
+            async with asyncio.timeout(self.limit_seconds):
+                yield
         except FAILURES as error:
             log.warning("store.failed", extra={"operation": operation, "error": type(error).__name__})
             message = "The store does not answer; try again in a moment."
