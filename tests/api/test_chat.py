@@ -298,6 +298,20 @@ def test_an_upstream_that_dies_ends_in_an_error_event_and_is_recorded(break_off:
     run(lambda request: event_stream(body), scenario)
 
 
+def test_a_bug_in_the_middle_of_a_stream_is_an_error_event_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    body = Trickle()
+
+    async def scenario(client: Client) -> None:
+        body.pieces.put_nowait(sse(delta(""), delta("Create ")))
+        body.pieces.put_nowait(RuntimeError("a bug"))
+        reply = await client.post({**CALL, "stream": True})
+        assert reply.events[-1]["error"]["code"] == "internal_error"
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
+        assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["call.crashed"]
+
+    run(lambda request: event_stream(body), scenario)
+
+
 def test_a_failure_before_the_first_event_is_an_http_error() -> None:
     async def scenario(client: Client) -> None:
         reply = await client.post({**CALL, "stream": True})

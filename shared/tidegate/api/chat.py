@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tidegate.api import errors
 from tidegate.api.presence import while_present
 from tidegate.api.reply import RawHeaders, header, latin1, send_json
-from tidegate.api.stream import EventStream
+from tidegate.api.stream import EventStream, last_event
 from tidegate.chat.json import encode
 from tidegate.domain.call import Call, Surface
 from tidegate.domain.ids import ulid
@@ -30,6 +30,20 @@ _STREAM_HEADERS: RawHeaders = [
 ]
 
 
+class Progress:
+    """How far a reply has come: whether it `began`, and whether it `ended`."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.began = False
+        self.ended = False
+
+    async def send(self, message: Message) -> None:
+        self.began = True
+        self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await self._send(message)
+
+
 @dataclass(frozen=True, slots=True)
 class ChatCompletions:
     """The endpoint of one surface, as an ASGI application."""
@@ -41,28 +55,26 @@ class ChatCompletions:
         started = time.perf_counter()
         gateway: Gateway = scope["state"]["gateway"]
         call: Call | None = None
-        began = False
-
-        async def tracked(message: Message) -> None:
-            nonlocal began
-            began = True
-            await send(message)
+        reply = Progress(send)
 
         try:
             call = await self._admit(gateway, scope, receive)
             async with while_present(receive) as client, gateway.answer(call) as answer:
                 client.unwatch()
                 overhead = time.perf_counter() - started - answer.upstream_seconds
-                await self._reply(call, answer, overhead, receive, client.watched(tracked))
+                await self._reply(call, answer, overhead, receive, client.watched(reply.send))
         except TidegateError as error:
-            if began:
+            if reply.began:
                 raise
             await _refuse(send, error, call)
         except Exception:
             log.exception("call.crashed", extra={"call_id": call.id if call else None})
-            if began:
+            if not reply.began:
+                await _refuse(send, errors.internal(), call)
+            elif call is not None and call.request.stream and not reply.ended:
+                await reply.send(last_event(errors.internal()))
+            else:
                 raise
-            await _refuse(send, errors.internal(), call)
 
     async def _admit(self, gateway: Gateway, scope: Scope, receive: Receive) -> Call:
         headers: dict[bytes, bytes] = dict(scope["headers"])

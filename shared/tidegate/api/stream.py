@@ -5,12 +5,17 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import anyio
-from starlette.types import Receive, Send
+from starlette.types import Message, Receive, Send
 
 from tidegate.api.errors import envelope
 from tidegate.chat.completion import Chunk
 from tidegate.chat.sse import DONE, KEEP_ALIVE, events
 from tidegate.errors import TidegateError
+
+
+def last_event(error: TidegateError) -> Message:
+    """The end of a stream that has failed: the error as an event, and no `[DONE]`."""
+    return {"type": "http.response.body", "body": events([envelope(error)]), "more_body": False}
 
 
 class EventStream:
