@@ -51,6 +51,13 @@ def test_all_faults_are_named_at_once() -> None:
     )
 
 
+@pytest.mark.parametrize(("text", "fault"), [("inf", "finite"), ("nan", "positive"), ("0", "positive")])
+def test_a_number_without_an_end_is_a_fault(text: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "r", "TIDEGATE_TIMEOUT_SECONDS": text})
+    assert caught.value.message == f"TIDEGATE_TIMEOUT_SECONDS must be {fault}: {text!r}."
+
+
 def test_providers_of_the_operators_own_are_rows_or_faults() -> None:
     own = '[{"name": "mine", "base_url": "https://mine.test/v1"}]'
     assert [row.name for row in Settings.from_env({**NEEDED, "TIDEGATE_PROVIDERS": own}).providers] == ["mine"]

@@ -73,14 +73,14 @@ class Gateway:
     ) -> Call:
         """The call that the body asks for, once the caller is known. `deadline` (UTC seconds) is the process's own.
 
-        A stranger's body is not read: the key is checked first.
+        A stranger's body is not parsed: the key is checked first. A caller may shorten the call's time, not extend it.
         """
         now = self.clock()
         principal, workspace = await self.authenticator.authenticate(
             authorization, workspace_id, required_workspace=surface == "neuroflash"
         )
         request = parse(body)
-        latest = now + (request.fields.timeout or self.timeout_seconds)
+        latest = now + min(request.fields.timeout or self.timeout_seconds, self.timeout_seconds)
         return Call(
             id=ulid(now),
             surface=surface,

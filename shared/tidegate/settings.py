@@ -15,6 +15,7 @@
 | AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_SECRETS_MANAGER | as everywhere on AWS | |
 """
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -118,8 +119,8 @@ class _Reader:
         except ValueError:
             self._faults.append(f"{name} is not a number: {text!r}")
             return default
-        if not value > 0:
-            self._faults.append(f"{name} must be positive: {text!r}")
+        if not 0 < value < math.inf:
+            self._faults.append(f"{name} must be {'finite' if value > 0 else 'positive'}: {text!r}")
         return value
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:

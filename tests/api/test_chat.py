@@ -349,6 +349,16 @@ def test_a_call_that_takes_longer_than_it_may_is_a_504() -> None:
     run(never, scenario)
 
 
+@pytest.mark.parametrize(("asked", "given"), [(None, 20), (7, 7), (3600, 20), (1e300, 20)])
+def test_a_caller_may_shorten_the_time_that_the_operator_gives_and_not_extend_it(asked: Any, given: float) -> None:
+    async def scenario(client: Client) -> None:
+        await client.post({**CALL, "timeout": asked})
+        call = client.recorder.outcomes[0].call
+        assert call.deadline - call.started_at == pytest.approx(given, abs=1e-3)
+
+    run(answers(completion()), scenario, TIDEGATE_TIMEOUT_SECONDS="20")
+
+
 def test_silence_in_a_stream_is_filled_with_comments() -> None:
     body = Trickle()
 
