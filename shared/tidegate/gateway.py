@@ -130,9 +130,11 @@ class Gateway:
         seen.first_event_at = self.clock()
         waited = seen.first_event_at - asked_at
         if reply.completion is not None:
-            if provider.signs_reasoning:
-                await self._keep(call, signatures.of_completion(reply.completion))
-            return Answer(self._completed(reply.completion, seen), None, deployment, seen.attempts, ignored, waited)
+            # Before anything is waited for again, what the provider charges is known; and what is kept, not hidden yet.
+            signed = signatures.of_completion(reply.completion) if provider.signs_reasoning else None
+            completion = self._completed(reply.completion, seen)
+            await self._keep(call, signed)
+            return Answer(completion, None, deployment, seen.attempts, ignored, waited)
         assert reply.batches is not None  # noqa: S101  # a reply is one or the other
         batches = self._kept(call, reply.batches) if provider.signs_reasoning else reply.batches
         return Answer(None, self._streamed(batches, seen), deployment, seen.attempts, ignored, waited)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.api.world import (
 )
 from tidegate.domain.options import Options
 from tidegate.domain.usage import Tokens, Words
+from tidegate.memory.signatures import MemorySignatures
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 Scenario = Callable[[Client], Awaitable[None]]
@@ -527,6 +529,30 @@ def test_reasoning_comes_back_to_the_provider_though_the_client_dropped_it() -> 
         await client.post({**asked, "messages": replayed})
         sent = httpx.Response(200, content=client.requests[1].content).json()
         assert sent["messages"][1]["reasoning_content"] == "I need f."
+
+    run(answers(thought), scenario, DEEPSEEK_API_KEY="k")
+
+
+def test_a_client_that_leaves_while_reasoning_is_kept_pays_what_the_provider_counted() -> None:
+    tool_call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    thought = completion("", reasoning_content="I need f.", tool_calls=[tool_call])
+
+    class Slow(MemorySignatures):
+        begun = asyncio.Event()
+
+        async def keep(self, workspace_id: str, tool_call_id: str, details: list[Any]) -> None:
+            self.begun.set()
+            await asyncio.Future()
+
+    async def scenario(client: Client) -> None:
+        state = client.app.lifespan_state
+        client.app.lifespan_state = {"gateway": replace(state["gateway"], signatures=Slow())}
+        exchange = Exchange(client.app, {**CALL, "model": "deepseek/deepseek-reasoner"}, "/v1/chat/completions")
+        call = asyncio.create_task(exchange.run())
+        await asyncio.wait_for(Slow.begun.wait(), 5)
+        exchange.hang_up()
+        await asyncio.wait_for(call, 5)
+        assert [outcome.bill.tokens for outcome in client.recorder.outcomes] == [Tokens(input=14, output=12)]
 
     run(answers(thought), scenario, DEEPSEEK_API_KEY="k")
 
