@@ -7,7 +7,7 @@ answer:  3. route   4. ask the provider, with its first event in hand   5. stamp
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -210,12 +210,13 @@ class Gateway:
         if seen.bill is None and seen.first_event_at is not None:
             self._bill(seen)
         outcome = seen.outcome(self.clock())
+        level, event = logging.ERROR, "meter.failed"
         try:
-            await self.meter.record(outcome)
-        except StoreUnavailable:
-            log.error("meter.failed", extra=figures(outcome))
-        else:
-            log.info("call.settled", extra=figures(outcome))
+            with suppress(StoreUnavailable):
+                await self.meter.record(outcome)
+                level, event = logging.INFO, "call.settled"
+        finally:  # also when it was given up, or has a bug: what is not in the table is in the log
+            log.log(level, event, extra=figures(outcome))
 
 
 def _model_id(seen: Observation) -> str:

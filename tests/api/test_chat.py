@@ -26,6 +26,7 @@ from tests.api.world import (
 from tidegate.domain.options import Options
 from tidegate.domain.usage import Tokens, Words
 from tidegate.memory.signatures import MemorySignatures
+from tidegate.policy import observe
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 Scenario = Callable[[Client], Awaitable[None]]
@@ -425,6 +426,20 @@ def test_an_answer_that_is_not_the_dialect_is_a_502(content: bytes) -> None:
 def test_a_meter_that_is_down_costs_the_caller_nothing_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(client: Client) -> None:
         client.recorder.unavailable = True
+        assert (await client.post(CALL)).status == 200
+        [failed] = [record for record in caplog.records if record.message == "meter.failed"]
+        assert (failed.__dict__["output_tokens"], failed.__dict__["cost_usd"]) == (12, "0.0000248")
+
+    run(answers(completion()), scenario)
+
+
+def test_a_meter_that_hangs_is_given_up_and_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "SETTLE_SECONDS", 0.01)
+
+    async def scenario(client: Client) -> None:
+        client.recorder.gate = asyncio.Event()
         assert (await client.post(CALL)).status == 200
         [failed] = [record for record in caplog.records if record.message == "meter.failed"]
         assert (failed.__dict__["output_tokens"], failed.__dict__["cost_usd"]) == (12, "0.0000248")
