@@ -4,7 +4,7 @@ import pytest
 
 from tidegate import catalog
 from tidegate.domain.model import Deployment, Endpoint
-from tidegate.errors import ModelNotFound, NotConfigured
+from tidegate.errors import ConfigurationError, ModelNotFound, NotConfigured
 from tidegate.policy.route import Router
 
 ENDPOINTS = {
@@ -39,6 +39,13 @@ def test_a_bare_name_goes_to_its_maker() -> None:
 
 def test_a_bare_name_that_nobody_knows_goes_to_the_default_provider() -> None:
     assert router("vllm").plan("qwen3").deployments[0].model_id == "vllm/qwen3"
+
+
+def test_the_default_provider_may_have_another_name_and_has_to_exist() -> None:
+    with pytest.raises(NotConfigured, match="'mistral'"):
+        router("mistralai").plan("qwen3")
+    with pytest.raises(ConfigurationError, match="TIDEGATE_DEFAULT_PROVIDER names no known provider: 'opnai'"):
+        router("opnai")
 
 
 def test_a_maker_without_a_key_leaves_a_bare_name_to_the_default_provider() -> None:

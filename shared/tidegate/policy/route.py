@@ -5,17 +5,25 @@ from dataclasses import dataclass
 
 from tidegate.catalog import Catalog
 from tidegate.domain.model import Deployment, Endpoint, Plan
-from tidegate.errors import ModelNotFound, NotConfigured
+from tidegate.errors import ConfigurationError, ModelNotFound, NotConfigured
 
 
 @dataclass(frozen=True, slots=True)
 class Router:
-    """`endpoints` are all known providers, `aliases` other names for them; `default_provider` takes bare ids."""
+    """`endpoints` are all known providers, `aliases` other names for them; `default_provider` takes bare ids.
+
+    Raises `ConfigurationError` when the default provider is none of them.
+    """
 
     endpoints: Mapping[str, Endpoint]
     aliases: Mapping[str, str]
     catalog: Catalog
     default_provider: str | None = None
+
+    def __post_init__(self) -> None:
+        name = self.default_provider
+        if name is not None and self.aliases.get(name, name) not in self.endpoints:
+            raise ConfigurationError(f"TIDEGATE_DEFAULT_PROVIDER names no known provider: {name!r}.")
 
     def plan(self, model_id: str) -> Plan:
         """The plan for `provider/model`, or for a bare id through the catalogue's aliases and the default provider.
@@ -41,7 +49,7 @@ class Router:
             if known in self.endpoints and not self.endpoints[known].missing:
                 return known, model
         if self.default_provider is not None and not slash:
-            return self.default_provider, model_id
+            return self.aliases.get(self.default_provider, self.default_provider), model_id
         if resolved is not None and resolved.partition("/")[0] in self.endpoints:
             known, _, model = resolved.partition("/")
             return known, model
