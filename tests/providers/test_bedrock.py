@@ -331,8 +331,8 @@ SCHEMA = {"type": "json_schema", "json_schema": {"name": "weather", "schema": {"
 def test_an_answer_by_a_tool_leaves_the_callers_tools_their_names() -> None:
     request = build(asking(tools=[WEATHER], response_format=SCHEMA), "amazon.nova-lite-v1:0")
     config = json.loads(request.body)["toolConfig"]
-    assert request.answer_tool == "weather_answer"
-    assert [tool["toolSpec"]["name"] for tool in config["tools"]] == ["weather", "weather_answer"]
+    assert request.answer_tool == "weather_2"
+    assert [tool["toolSpec"]["name"] for tool in config["tools"]] == ["weather", "weather_2"]
     assert config["toolChoice"] == {"any": {}}
 
 

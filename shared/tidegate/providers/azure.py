@@ -16,7 +16,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.model import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
-from tidegate.providers.dialect import completion, failure, request, stream
+from tidegate.providers.dialect import completion, failure, legacy, request, stream
 from tidegate.providers.dialect.quirks import Quirks
 from tidegate.providers.openai_models import OPENAI_MODELS
 
@@ -48,7 +48,8 @@ class Azure:
         return {}
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        draft = request.build(call, deployment.model, _QUIRKS)
+        with legacy.named_by(call.request.body):
+            draft = request.build(call, deployment.model, _QUIRKS)
         return UpstreamRequest(
             url=address(deployment),
             body=encode(draft.body),

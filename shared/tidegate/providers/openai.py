@@ -12,7 +12,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.model import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
-from tidegate.providers.dialect import completion, failure, request, stream
+from tidegate.providers.dialect import completion, failure, legacy, request, stream
 from tidegate.providers.row import Row
 
 
@@ -35,7 +35,8 @@ class OpenAI:
         return {}
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        draft = request.build(call, deployment.model, self.row.quirks)
+        with legacy.named_by(call.request.body):
+            draft = request.build(call, deployment.model, self.row.quirks)
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/chat/completions",
             body=encode(draft.body),

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 
 from tidegate.chat.json import Json, JsonObject
 
@@ -25,6 +26,12 @@ class Alphabet:
         """The name, or the nearest one that is taken."""
         near = self._forbidden.sub("_", name)
         return (near if self._first.match(near) else f"_{near}")[: self.longest]
+
+
+def call_id(given: Json, alphabet: Alphabet) -> str:
+    """The id of a call as a provider takes it, the same for the same one: other providers' may hold other signs."""
+    text = given if isinstance(given, str) else ""
+    return text if alphabet.takes(text) else f"call_{sha256(text.encode()).hexdigest()[:24]}"
 
 
 class ToolNames:

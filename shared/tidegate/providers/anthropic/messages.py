@@ -3,20 +3,18 @@
 Sources: https://platform.claude.com/docs/en/api/messages, …/agents-and-tools/tool-use/handle-tool-calls.
 """
 
-import re
-from hashlib import sha256
-
 import msgspec
 
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import InvalidRequest
 from tidegate.providers.anthropic import parts, replay
 from tidegate.providers.anthropic.draft import Draft
+from tidegate.providers.toolnames import Alphabet, call_id
 
 PLACEHOLDER = "(no content)"
 """Stands where Anthropic wants a text and the caller has none."""
 
-_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_IDS = Alphabet("a-zA-Z0-9_-", longest=64)
 
 
 def write(draft: Draft) -> None:
@@ -33,7 +31,7 @@ def write(draft: Draft) -> None:
             case {"role": "assistant"}:
                 turns.add("assistant", _assistant(draft, message, path))
             case {"role": "tool"}:
-                turns.add("user", [_result(draft, message, tool_id(message.get("tool_call_id")), path)])
+                turns.add("user", [_result(draft, message, call_id(message.get("tool_call_id"), _IDS), path)])
             case _:
                 raise InvalidRequest("A message needs a known role.", param=path)
         if isinstance(message.get("name"), str) and message.get("role") != "tool":
@@ -105,7 +103,7 @@ def _call(draft: Draft, call: Json, path: str) -> JsonObject:
         case {"function": {"name": str(name)} as function}:
             block: JsonObject = {
                 "type": "tool_use",
-                "id": tool_id(call.get("id")),
+                "id": call_id(call.get("id"), _IDS),
                 "name": draft.names.spell(name),
                 "input": _arguments(function.get("arguments"), f"{path}.function.arguments"),
             }
@@ -139,13 +137,3 @@ def _result(draft: Draft, message: JsonObject, call_id: str, path: str) -> JsonO
     if message.get("is_error") is True:
         block["is_error"] = True
     return parts.with_cache([block], message)[0]
-
-
-def tool_id(given: Json) -> str:
-    """The id of a call as Anthropic takes it, the same for the same one; other providers' may hold other signs."""
-    text = given if isinstance(given, str) else ""
-    return text if _ID.fullmatch(text) else _minted(text)
-
-
-def _minted(text: str) -> str:
-    return f"call_{sha256(text.encode()).hexdigest()[:24]}"

@@ -20,32 +20,25 @@ from tidegate.providers.dialect import legacy
 
 @dataclass(frozen=True, slots=True)
 class Bedrock:
-    @property
-    def name(self) -> str:
-        return "bedrock"
-
-    @property
-    def framing(self) -> Framing:
-        return "eventstream"
-
-    @property
-    def signs_reasoning(self) -> bool:
-        return True
+    name: str = "bedrock"
+    framing: Framing = "eventstream"
+    signs_reasoning: bool = True
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return parts.urls(call.request)
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        draft = request.build(call, deployment.model)
+        with legacy.named_by(call.request.body):
+            draft = request.build(call, deployment.model)
         verb = "converse-stream" if call.request.stream else "converse"
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}",
             body=encode(draft.body),
             auth=KeyAuth() if deployment.secret else SigV4Auth("bedrock", deployment.region or ""),
-            ignored=tuple(dict.fromkeys(draft.ignored)),
-            names=draft.names,
+            ignored=draft.reported(),
+            names=draft.names.callers,
             answer_tool=draft.answer_tool,
-            legacy_functions=legacy.uses_functions(call.request.body),
+            legacy_functions=legacy.expects_function_call(call.request.body),
         )
 
     def parse_completion(self, body: Json) -> Completion:

@@ -7,11 +7,12 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 import re
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.call import Call
 from tidegate.providers.bedrock import family, thinking, tools, turns
-from tidegate.providers.bedrock.draft import Draft
+from tidegate.providers.bedrock.draft import NAMES, Draft
 from tidegate.providers.dialect import legacy
+from tidegate.providers.draft import sent
+from tidegate.providers.toolnames import ToolNames
 
 _PASSED = (
     *("guardrailConfig", "performanceConfig", "promptVariables", "additionalModelResponseFieldPaths"),
@@ -19,7 +20,7 @@ _PASSED = (
 )
 """Converse's own fields, which a caller may send beside OpenAI's."""
 
-_SILENT = GATEWAY_FIELDS | {"model", "stream", "stream_options"}
+_SILENT = frozenset({"model", "stream", "stream_options"})
 _TIERS = frozenset({"default", "flex", "priority", "reserved"})
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}", re.ASCII)
 _MAX_METADATA = 16
@@ -27,10 +28,10 @@ _MAX_METADATA = 16
 
 def build(call: Call, model: str) -> Draft:
     """The request as far as it can be said. Raises `InvalidRequest` for what cannot."""
-    left: JsonObject = {name: value for name, value in call.request.body.items() if value is not None}
+    left = sent(call)
     if legacy.uses_functions(left):
         legacy.translate(left)
-    draft = Draft(call, model, family.of(model), left)
+    draft = Draft(call, left, model=model, family=family.of(model), names=ToolNames(NAMES, left))
     turns.write(draft)
     thinking.write(draft)
     tools.write(draft)

@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/nova/latest/nova2-userguide/using-tools.html
 
 from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.errors import InvalidRequest
-from tidegate.providers.bedrock.draft import Draft
+from tidegate.providers.bedrock.draft import NAMES, Draft
 from tidegate.providers.bedrock.parts import cache_point
 from tidegate.providers.bedrock.schemas import tamed
 
@@ -53,7 +53,7 @@ def _tool(draft: Draft, tool: JsonObject, path: str) -> list[Json]:
         case {"type": "function", "function": {"name": str(name), **rest}}:
             schema, description = rest.get("parameters"), rest.get("description")
             spec = _spec(
-                draft.tool_name(name),
+                draft.names.spell(name),
                 description if isinstance(description, str) else "",
                 {"type": "object", **schema} if isinstance(schema, dict) and schema else _NO_PARAMETERS,
             )
@@ -104,7 +104,7 @@ def _choice(draft: Draft, choice: Json, tools: list[Json]) -> JsonObject | None:
         case "required" if "any" in ways:
             return _ANY
         case {"function": {"name": str(name)}}:
-            spelt = draft.tool_name(name)
+            spelt = draft.names.spell(name)
             only = [tool for tool in tools if _name(tool) == spelt]
             if "tool" in ways:
                 return {"tool": {"name": spelt}}
@@ -145,14 +145,13 @@ def _structure(draft: Draft, tools: list[Json]) -> JsonObject | None:
     schema: JsonObject = given if isinstance(given, dict) and given else {"type": "object"}
     description = description if isinstance(description, str) else ""
     if draft.family.structured:
-        draft.body["outputConfig"] = {"textFormat": _format(draft, draft.tool_name(name), description, schema, path)}
+        draft.body["outputConfig"] = {"textFormat": _format(draft, NAMES.fit(name), description, schema, path)}
         return None
     if draft.thinks or ("any" if tools else "tool") not in draft.family.tool_choices:
         draft.report(path)
         return None
-    taken = [_name(tool) for tool in tools]
-    draft.answer_tool = draft.tool_name(f"{name}_answer" if draft.tool_name(name) in taken else name)
-    return {"toolSpec": _spec(draft.answer_tool, description or "Give the answer.", {"type": "object", **schema})}
+    answer = draft.answer_tool = draft.names.free(name)
+    return {"toolSpec": _spec(answer, description or "Give the answer.", {"type": "object", **schema})}
 
 
 def _format(draft: Draft, name: str, description: str, schema: JsonObject, path: str) -> JsonObject:

@@ -9,8 +9,9 @@ import msgspec
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import InvalidRequest
 from tidegate.providers.bedrock import signatures
-from tidegate.providers.bedrock.draft import Draft, tool_id
+from tidegate.providers.bedrock.draft import IDS, Draft
 from tidegate.providers.bedrock.parts import blocks, cache_point
+from tidegate.providers.toolnames import call_id
 
 NOTHING = "(empty)"
 """What stands for a turn without content, since Converse refuses blank texts."""
@@ -89,9 +90,9 @@ def _calls(draft: Draft, message: JsonObject, path: str, neutral: bool) -> list[
         if neutral:
             made.append({"text": f"[I called {name} with {words or '{}'}]"})
             continue
-        spelt = draft.tool_name(name)
+        spelt = draft.names.spell(name)
         draft.used_tools.append(spelt)
-        made.append({"toolUse": {"toolUseId": tool_id(given), "name": spelt, "input": sent}})
+        made.append({"toolUse": {"toolUseId": call_id(given, IDS), "name": spelt, "input": sent}})
         made += cache_point(draft, call, f"{path}.tool_calls[{j}]")
     return made
 
@@ -116,9 +117,8 @@ def _result(draft: Draft, message: JsonObject, path: str, neutral: bool) -> list
         raise InvalidRequest("Bedrock takes no audio in a tool's result.", param=f"{path}.content")
     if neutral:
         return [{"text": "[The tool answered:]"}, *said, *marks[:1]]
-    given = message.get("tool_call_id")
     content: list[Json] = [*said]
-    result: JsonObject = {"toolUseId": tool_id(given if isinstance(given, str) else ""), "content": content}
+    result: JsonObject = {"toolUseId": call_id(message.get("tool_call_id"), IDS), "content": content}
     return [{"toolResult": result}, *marks[:1]]
 
 
