@@ -20,9 +20,10 @@ async def test_it_is_gone_after_a_day(aws_endpoint: str) -> None:
         assert await world.signatures.find("ws_a", ["call_1"]) == {}
 
 
-async def test_what_is_too_large_for_an_item_is_not_kept(aws_endpoint: str) -> None:
+@pytest.mark.parametrize("text", ["x" * MAX_BYTES, "水" * (MAX_BYTES // 3)])
+async def test_what_is_too_large_for_an_item_is_not_kept(aws_endpoint: str, text: str) -> None:
     async with aws_world(aws_endpoint) as world:
-        await world.signatures.keep("ws_a", "call_1", ["x" * MAX_BYTES])
+        await world.signatures.keep("ws_a", "call_1", [text])
         assert await world.signatures.find("ws_a", ["call_1"]) == {}
 
 

@@ -30,11 +30,11 @@ class DynamoSignatures:
 
     async def keep(self, workspace_id: str, tool_call_id: str, details: list[Json]) -> None:
         """See `Signatures.keep`: one write. JSON as text, so that it comes back as it was, to the letter."""
-        text = encode(details).decode()
+        text = encode(details)
         if len(text) > MAX_BYTES:
             return
         at = signature_at(workspace_id, tool_call_id)
-        item = {**at._asdict(), "details": text, "ttl": int(self.store.clock()) + KEPT_SECONDS}
+        item = {**at._asdict(), "details": text.decode(), "ttl": int(self.store.clock()) + KEPT_SECONDS}
         await self.store.write([Put(self.store.table, item)])
 
 
