@@ -246,7 +246,7 @@ def test_only_a_plain_http_image_is_fetched_for_anthropic() -> None:
         asking(messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": u}} for u in urls]}])
     )
     deployment = Deployment("anthropic", SONNET, "https://host.invalid")
-    assert PROVIDER.media_urls(asked, deployment) == {"messages[0].content[0]": urls[0]}
+    assert PROVIDER.media_urls(asked, deployment) == {"messages[0].content[0].image_url.url": urls[0]}
     fetched = replace(asked, media={urls[0]: Media("image/png", b"\x89PNG\r\n\x1a\n")})
     content = json.loads(PROVIDER.build_request(fetched, deployment).body)["messages"][0]["content"]
     assert [block["source"]["type"] for block in content] == ["base64", "url"]

@@ -213,8 +213,8 @@ def test_media_are_named_for_the_gateway_and_found_again() -> None:
     ]
     body = asking(messages=[{"role": "user", "content": parts}])
     assert PROVIDER.media_urls(call(body), Deployment("bedrock", CLAUDE, "")) == {
-        "messages[0].content[0]": "https://host.invalid/a.png",
-        "messages[0].content[1]": "https://host.invalid/b.md?x=1",
+        "messages[0].content[0].image_url.url": "https://host.invalid/a.png",
+        "messages[0].content[1].file.file_data": "https://host.invalid/b.md?x=1",
     }
     media = {
         "https://host.invalid/a.png": Media("text/html", PNG),

@@ -274,8 +274,8 @@ def test_only_what_google_does_not_read_itself_is_fetched() -> None:
     parts.append({"type": "document", "source": {"type": "url", "url": "https://papers.invalid/b.pdf"}})
     body = {"model": "m", "messages": [{"role": "user", "content": parts}]}
     fetched = {
-        "messages[0].content[0]": "https://pictures.invalid/a.png",
-        "messages[0].content[6]": "https://papers.invalid/b.pdf",
+        "messages[0].content[0].image_url.url": "https://pictures.invalid/a.png",
+        "messages[0].content[6].source.url": "https://papers.invalid/b.pdf",
     }
     assert dict(media.urls(build(body).fields.messages)) == fetched
     assert GEMINI.media_urls(call(body), Deployment("gemini", FLASH, BASE_URL)) == fetched

@@ -48,7 +48,7 @@ def _image_urls(messages: Json) -> Iterator[tuple[str, str]]:
                 for j, part in enumerate(parts):
                     match part:
                         case {"type": "image_url", "image_url": {"url": str(url)}}:
-                            yield f"messages[{i}].content[{j}]", url
+                            yield f"messages[{i}].content[{j}].image_url.url", url
                         case _:
                             pass
             case _:

@@ -75,24 +75,24 @@ def read(draft: Draft, url: str, path: str, *, declared: str = "", name: str = "
     """The medium behind base64, a data URI, an `s3://` address, or a URL that was fetched. Raises `InvalidRequest`."""
     if url.startswith("s3://"):
         form = _form("", url) or _form(declared, name)
-        return _medium(form, {"s3Location": {"uri": url}}, path)
+        return _medium(draft, form, {"s3Location": {"uri": url}}, path)
     if url.startswith(("https://", "http://")):
         fetched = draft.call.media.get(url)
         if fetched is None:
             raise InvalidRequest("The URL was not fetched.", param=path)
         held = media.of_bytes(fetched.data, fetched.content_type)
-        return _inline(held, path, name or url.partition("?")[0])
+        return _inline(draft, held, path, name or url.partition("?")[0])
     data = media.read(url, declared)
     if data is None:
         raise InvalidRequest("This is neither a URL nor base64, bare or in a data URI.", param=path)
-    return _inline(data, path, name)
+    return _inline(draft, data, path, name)
 
 
-def _inline(data: media.Data, path: str, name: str) -> Medium:
+def _inline(draft: Draft, data: media.Data, path: str, name: str) -> Medium:
     if not data.base64:
         raise InvalidRequest("The medium is empty.", param=path)
     audio = data.media_type.startswith("audio/")
-    return _medium(_form(data.media_type, name), {"bytes": data.base64}, path, audio=audio)
+    return _medium(draft, _form(data.media_type, name), {"bytes": data.base64}, path, audio=audio)
 
 
 def block(draft: Draft, medium: Medium, name: str = "") -> JsonObject:
@@ -124,8 +124,8 @@ def _form(media_type: str, name: str) -> str | None:
     return extension if extension in _FORMATS else _TYPES.get(media_type)
 
 
-def _medium(form: str | None, source: JsonObject, path: str, *, audio: bool = False) -> Medium:
+def _medium(draft: Draft, form: str | None, source: JsonObject, path: str, *, audio: bool = False) -> Medium:
     if form is None:
         known = "; ".join(f"{kind}: {', '.join(forms)}" for kind, forms in _KINDS.items())
-        raise InvalidRequest(f"Bedrock takes no media of this type. It takes {known}.", param=path)
+        raise InvalidRequest(f"{draft.model} takes no media of this type. Bedrock knows {known}.", param=path)
     return Medium("audio" if audio else _FORMATS[form], form, source)

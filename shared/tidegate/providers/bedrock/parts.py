@@ -3,8 +3,6 @@
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (2026).
 """
 
-from collections.abc import Iterator
-
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import ChatRequest
 from tidegate.errors import InvalidRequest
@@ -49,23 +47,25 @@ def urls(request: ChatRequest) -> dict[str, str]:
     for i, message in enumerate(messages if isinstance(messages, list) else ()):
         content = message.get("content") if isinstance(message, dict) else None
         for j, part in enumerate(content if isinstance(content, list) else ()):
-            for url in _urls(part):
-                if url.startswith(("https://", "http://")):
-                    found[f"messages[{i}].content[{j}]"] = url
+            place, url = _source(part)
+            if url.startswith(("https://", "http://")):
+                found[f"messages[{i}].content[{j}].{place}"] = url
     return found
 
 
-def _urls(part: Json) -> Iterator[str]:
+def _source(part: Json) -> tuple[str, str]:
+    """Where in the part its source stands, and the source."""
     match part:
-        case (
-            {"type": "image_url", "image_url": {"url": str(url)}}
-            | {"type": "video_url", "video_url": {"url": str(url)}}
-            | {"type": "file", "file": {"file_data": str(url)}}
-            | {"type": "document", "source": {"type": "url", "url": str(url)}}
-        ):
-            yield url
+        case {"type": "image_url", "image_url": {"url": str(url)}}:
+            return "image_url.url", url
+        case {"type": "video_url", "video_url": {"url": str(url)}}:
+            return "video_url.url", url
+        case {"type": "file", "file": {"file_data": str(url)}}:
+            return "file.file_data", url
+        case {"type": "document", "source": {"type": "url", "url": str(url)}}:
+            return "source.url", url
         case _:
-            pass
+            return "", ""
 
 
 def _block(draft: Draft, part: JsonObject, path: str) -> JsonObject:
@@ -85,7 +85,7 @@ def _block(draft: Draft, part: JsonObject, path: str) -> JsonObject:
         case {"type": "document", "source": dict(source)}:
             return _document(draft, part, source, path)
         case _:
-            raise InvalidRequest(f"Bedrock takes no content parts of type {part.get('type')!r}.", param=path)
+            raise InvalidRequest(f"{draft.model} takes no content parts of type {part.get('type')!r}.", param=path)
 
 
 def _file(draft: Draft, file: JsonObject, path: str) -> JsonObject:

@@ -64,7 +64,7 @@ def _content(draft: Draft, content: Json, path: str, kinds: tuple[str, ...], *, 
 def _part(draft: Draft, raw: Json, path: str, kinds: tuple[str, ...]) -> JsonObject:
     kind = raw.get("type") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or kind not in kinds:
-        raise InvalidRequest(f"Cohere takes no content parts of type {kind!r} here.", param=path)
+        raise InvalidRequest(f"{draft.body['model']} takes no content parts of type {kind!r} here.", param=path)
     for name in raw:
         if name != "type" and name not in _KNOWN[str(kind)] and raw[name] is not None:
             draft.report(f"{path}.{name}")

@@ -42,7 +42,7 @@ def _message(draft: Draft, raw: Json, path: str) -> Json:
     if not draft.quirks.message_names and role not in ("tool", "function") and message.pop("name", None):
         draft.ignored.append(f"{path}.name")
     if isinstance(message.get("content"), list):
-        _check_media(message["content"], draft.quirks, path)
+        _check_media(message["content"], draft, path)
     length = draft.quirks.tool_id_length
     if length is not None and "tool_call_id" in message:
         message["tool_call_id"] = _fitting(message["tool_call_id"], length)
@@ -133,14 +133,13 @@ def _parts(content: Json) -> list[Json]:
             return []
 
 
-def _check_media(parts: Json, quirks: Quirks, path: str) -> None:
+def _check_media(parts: Json, draft: Draft, path: str) -> None:
     if not isinstance(parts, list):
         return
     for i, part in enumerate(parts):
         match part:
-            case {"type": str(kind)} if kind in _OURS and kind not in quirks.media:
-                raise InvalidRequest(
-                    f"This provider takes no content parts of type {kind!r}.", param=f"{path}.content[{i}]"
-                )
+            case {"type": str(kind)} if kind in _OURS and kind not in draft.quirks.media:
+                model = draft.body.get("model")
+                raise InvalidRequest(f"{model} takes no content parts of type {kind!r}.", param=f"{path}.content[{i}]")
             case _:
                 pass

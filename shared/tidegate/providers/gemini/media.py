@@ -57,9 +57,9 @@ def urls(messages: Iterable[Message]) -> Iterator[tuple[str, str]]:
         if isinstance(message, AssistantMessage) or not isinstance(message.content, list):
             continue
         for j, part in enumerate(message.content):
-            url = _url(part)
+            place, url = _source(part)
             if url and url.startswith(("https://", "http://")) and not _is_googles(url):
-                yield f"messages[{i}].content[{j}]", url
+                yield f"messages[{i}].content[{j}].{place}", url
 
 
 def native(draft: Draft, part: Part, path: str) -> list[JsonObject]:
@@ -84,18 +84,19 @@ def native(draft: Draft, part: Part, path: str) -> list[JsonObject]:
             return _document(draft, part, path)
 
 
-def _url(part: Part) -> str | None:
+def _source(part: Part) -> tuple[str, str | None]:
+    """Where in the part its source stands, and the source."""
     match part:
         case ImagePart(image_url=image):
-            return image.url
+            return "image_url.url", image.url
         case VideoPart(video_url=video):
-            return video.url
+            return "video_url.url", video.url
         case FilePart(file=file):
-            return file.file_data or file.file_id
+            return ("file.file_data", file.file_data) if file.file_data else ("file.file_id", file.file_id)
         case DocumentPart(source={"type": "url", "url": str(url)}):
-            return url
+            return "source.url", url
         case _:
-            return None
+            return "", None
 
 
 def _is_googles(url: str) -> bool:
