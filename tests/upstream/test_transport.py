@@ -116,6 +116,27 @@ def test_a_pooled_connection_that_died_meanwhile_costs_the_caller_nothing(make: 
 
 
 @transports
+def test_the_second_try_has_what_the_first_has_left_of_the_deadline(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        if connection == 0 and request == 0:
+            writer.write(OK)
+        elif connection == 0:
+            await asyncio.sleep(0.4)
+            writer.transport.abort()
+        else:
+            await asyncio.Event().wait()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        await fetch(transport, url)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(ProviderTimeout):
+            await fetch(transport, url, 0.5)
+        assert asyncio.get_running_loop().time() - began < 0.75
+
+    run(make, answer, scenario)
+
+
+@transports
 def test_several_dead_connections_cost_the_caller_nothing_either(make: type[Transport]) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         if connection < 4 and request == 1:

@@ -54,13 +54,14 @@ class ReqwestTransport:
             async with self._pinned(request, timeouts) as response:
                 yield response
             return
-        stream = self._build(self._pooled, request, timeouts)
+        deadline = asyncio.get_running_loop().time() + timeouts.total
+        stream = self._build(self._pooled, request, timeouts.total)
         try:
             response = await stream.__aenter__()
         except PyreqwestError as error:
             if origin not in self._answered or not _dropped(error):
                 raise _translate(error, request.url) from None
-            stream = self._build(self._fresh(), request, timeouts)
+            stream = self._build(self._fresh(), request, deadline - asyncio.get_running_loop().time())
             try:
                 response = await stream.__aenter__()
             except PyreqwestError as second:
@@ -77,7 +78,7 @@ class ReqwestTransport:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         client = self._builder().no_proxy().resolve(parts.hostname or "", request.address or "", port).build()
         try:
-            async with self._build(client, request, timeouts) as response:
+            async with self._build(client, request, timeouts.total) as response:
                 yield _ReqwestResponse(response, request.url)
         except PyreqwestError as error:
             raise _translate(error, request.url) from None
@@ -89,13 +90,13 @@ class ReqwestTransport:
             self._single = self._builder().pool_max_idle_per_host(0).build()
         return self._single
 
-    def _build(self, client: Client, request: HttpRequest, timeouts: Timeouts) -> StreamRequest:
+    def _build(self, client: Client, request: HttpRequest, seconds: float) -> StreamRequest:
         try:
             return (
                 client.request(request.method, request.url)
                 .headers(dict(request.headers))
                 .body_bytes(request.body)
-                .timeout(timedelta(seconds=max(timeouts.total, 0.001)))
+                .timeout(timedelta(seconds=max(seconds, 0.001)))
                 .streamed_read_buffer_limit(0)  # or the head waits for the first megabyte
                 .build_streamed()
             )
