@@ -57,6 +57,21 @@ def test_a_function_url_request_is_read_whole():
     assert request_of(event("url/chat")) == Request(URL | CHAT, body)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "server"),
+    [
+        ("host", "a.example:8443", ("a.example", 8443)),
+        ("x-forwarded-port", "8443", (URL_HOST, 8443)),
+        ("x-forwarded-port", "9" * 5000, (URL_HOST, 443)),
+        ("host", "a.example:" + "9" * 5000, ("a.example:" + "9" * 5000, 443)),
+    ],
+)
+def test_a_port_is_taken_where_it_is_one(name, value, server):
+    sent = event("url/chat")
+    sent["headers"][name] = value
+    assert request_of(sent).scope["server"] == server
+
+
 def test_repeated_headers_and_parameters_of_a_rest_request_are_kept():
     headers = [(b"accept", b"application/json"), (b"accept", b"text/event-stream")]
     headers += [pair for pair in REST_HEADERS.items() if pair[0] != b"accept"] + [(b"cookie", b"a=1; b=2")]

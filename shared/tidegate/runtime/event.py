@@ -18,6 +18,7 @@ Payload: TypeAlias = Literal["1.0", "2.0"]
 # What RFC 3986 lets stand in a path and in a query; "%" because both mostly come encoded already.
 _PATH = "/%:@!$&'()*+,;=~"
 _QUERY = _PATH + "?"
+_PORT = re.compile(r"[0-9]{1,5}")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -144,9 +145,9 @@ def _server(host: str, scheme: str, forwarded_port: bytes) -> tuple[str, int] | 
     if not host:
         return None
     name, colon, port = host.rpartition(":")
-    if colon and port.isdecimal():
+    if colon and _PORT.fullmatch(port):
         return name.strip("[]"), int(port)
-    if forwarded_port.isdigit():
+    if _PORT.fullmatch(forwarded_port.decode("latin-1")):
         return host, int(forwarded_port)
     return host, 80 if scheme == "http" else 443
 
