@@ -6,24 +6,16 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/thinking, …/ext
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.reasoning import Reasoning
 from tidegate.errors import InvalidRequest
+from tidegate.providers import efforts
 from tidegate.providers.anthropic.draft import Draft
 
-_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
-"""Tokens that stand for an effort, the same as for the other providers that take only a budget."""
-
-_STRENGTH = ("minimal", "low", "medium", "high", "xhigh", "max")
 _LEAST = 1024
 _SHARE = 0.8  # of the output's limit, at most: an answer must follow
-
-_PLACES = (("reasoning_effort", None), ("reasoning", "effort"), ("thinking", "effort"))
-_BUDGET_PLACES = (("reasoning", "max_tokens"), ("thinking", "budget_tokens"))
 
 
 def write(draft: Draft) -> None:
     """Raises `InvalidRequest` for a budget that leaves no room for an answer."""
-    sent: JsonObject = {
-        name: value for name in ("reasoning_effort", "reasoning", "thinking") if (value := draft.take(name)) is not None
-    }
+    sent = efforts.take(draft.left)
     wish = draft.call.request.reasoning
     if wish is None:
         return
@@ -56,18 +48,18 @@ def _ask_budget(draft: Draft, wish: Reasoning, sent: JsonObject) -> None:
     limit = limit if isinstance(limit, int) else 0
     budget = wish.max_tokens
     if budget is None:
-        budget = min(_BUDGETS[wish.effort or "medium"], max(_LEAST, int(limit * _SHARE)))
+        budget = min(efforts.TOKENS[wish.effort or "medium"], max(_LEAST, int(limit * _SHARE)))
         if limit <= _LEAST:
             draft.ignored.extend(sent)
             return
     elif max(budget, _LEAST) >= limit:
-        path = next(iter(_paths(sent, _BUDGET_PLACES)), "reasoning")
+        path = next(iter(efforts.written(sent, efforts.BUDGETS)), "reasoning")
         raise InvalidRequest(
             f"A reasoning budget of {max(budget, _LEAST)} tokens must be less than the output's limit of {limit}.",
             param=path,
         )
     elif budget < _LEAST:
-        draft.ignored.extend(_paths(sent, _BUDGET_PLACES))
+        draft.ignored.extend(efforts.written(sent, efforts.BUDGETS))
         budget = _LEAST
     draft.thinking = "budget"
     draft.body["thinking"] = {"type": "enabled", "budget_tokens": budget}
@@ -79,13 +71,13 @@ def _ask_effort(draft: Draft, wish: Reasoning, sent: JsonObject) -> None:
     draft.body["thinking"] = {"type": "adaptive", "display": "omitted" if wish.exclude else "summarized"}
     wanted = wish.effort
     if wish.max_tokens is not None:
-        draft.ignored.extend(_paths(sent, _BUDGET_PLACES))
-        wanted = wanted or next((effort for effort, tokens in _BUDGETS.items() if wish.max_tokens <= tokens), "max")
+        draft.ignored.extend(efforts.written(sent, efforts.BUDGETS))
+        wanted = wanted or efforts.effort_for(wish.max_tokens)
     if wanted is None:
         return
-    nearest = _nearest(wanted, draft.abilities.efforts)
+    nearest = efforts.nearest(wanted, draft.abilities.efforts)
     if wish.effort is not None and nearest != wanted:
-        draft.ignored.extend(_paths(sent, _PLACES))
+        draft.ignored.extend(efforts.written(sent, efforts.EFFORTS))
     draft.configure_output(effort=nearest)
 
 
@@ -108,21 +100,3 @@ def _lost_its_thoughts(draft: Draft) -> bool:
 
 def _is_text(block: Json) -> bool:
     return isinstance(block, dict) and block.get("type") == "text"
-
-
-def _nearest(wanted: str, known: tuple[str, ...]) -> str:
-    """The model's word for an effort, or the nearest one, of two as near the stronger."""
-    place = _STRENGTH.index(wanted)
-    return min(known, key=lambda effort: (abs(_STRENGTH.index(effort) - place), -_STRENGTH.index(effort)))
-
-
-def _paths(sent: JsonObject, places: tuple[tuple[str, str | None], ...]) -> list[str]:
-    """Where the caller wrote what cannot be said exactly."""
-    found: list[str] = []
-    for name, inner in places:
-        value: Json = sent.get(name)
-        if inner is None and value is not None:
-            found.append(name)
-        elif isinstance(value, dict) and inner is not None and value.get(inner) is not None:
-            found.append(f"{name}.{inner}")
-    return found

@@ -8,22 +8,15 @@ and recorded calls (gpt-oss, Qwen).
 from tidegate.catalog import load
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.reasoning import Reasoning
+from tidegate.providers import efforts
 from tidegate.providers.bedrock.draft import Draft
 
 MIN_BUDGET = 1024
-_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
-_STRENGTH = tuple(_BUDGETS)
-_EFFORT = ("reasoning_effort", "reasoning.effort", "thinking.effort")
-_BUDGET = ("reasoning.max_tokens", "thinking.budget_tokens")
 
 
 def write(draft: Draft) -> None:
     """Write the caller's wish; the turns are there already."""
-    sent: JsonObject = {}
-    for name in ("reasoning_effort", "reasoning", "thinking"):
-        value = draft.take(name)
-        if value is not None:
-            sent[name] = value
+    sent = efforts.take(draft.left)
     wish = draft.call.request.reasoning
     if wish is None:
         return
@@ -34,7 +27,7 @@ def write(draft: Draft) -> None:
         case "none":
             draft.ignored.extend(sent)
         case "always":
-            _report(draft, sent, _EFFORT + _BUDGET)
+            _report(draft, sent, efforts.EFFORTS + efforts.BUDGETS)
         case "adaptive":
             _ask_adaptive(draft, wish, sent)
         case "either" if not wish.max_tokens:
@@ -65,7 +58,7 @@ def _switch_off(draft: Draft, sent: JsonObject) -> None:
 
 def _ask_budget(draft: Draft, wish: Reasoning, sent: JsonObject) -> None:
     """A budget of at least 1024 tokens and below the limit of the output."""
-    wanted = wish.max_tokens or _BUDGETS[wish.effort or "medium"]
+    wanted = wish.max_tokens or efforts.TOKENS[wish.effort or "medium"]
     known = load().find(f"bedrock/{draft.model}")
     limit = draft.call.request.output_limit or (known.output_limit if known else None)
     if (limit is not None and limit <= MIN_BUDGET) or _lacks_reasoning(draft.body["messages"]):
@@ -73,7 +66,7 @@ def _ask_budget(draft: Draft, wish: Reasoning, sent: JsonObject) -> None:
         return
     budget = max(MIN_BUDGET, wanted if limit is None else min(wanted, limit - 1))
     if budget != wanted:
-        _report(draft, sent, _BUDGET if wish.max_tokens else _EFFORT)
+        _report(draft, sent, efforts.BUDGETS if wish.max_tokens else efforts.EFFORTS)
     draft.extra["thinking"] = {"type": "enabled", "budget_tokens": budget}
     draft.thinks = True
 
@@ -93,7 +86,7 @@ def _ask_nova(draft: Draft, wish: Reasoning, sent: JsonObject) -> None:
     effort = _effort(draft, wish, sent)
     if effort == "high" and draft.call.request.output_limit is not None:
         effort = "medium"
-        _report(draft, sent, _EFFORT if wish.effort else ())
+        _report(draft, sent, efforts.EFFORTS if wish.effort else ())
     draft.extra["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": effort}
 
 
@@ -101,31 +94,19 @@ def _effort(draft: Draft, wish: Reasoning, sent: JsonObject) -> str:
     """The family's word for the wish; where it has none the nearest, of two as near the stronger, and a report."""
     known = [word for word in draft.family.efforts if word != "none"]
     if wish.effort is None and wish.max_tokens:
-        budget = wish.max_tokens
-        wanted = next((word for word, tokens in _BUDGETS.items() if budget <= tokens), "max")
-        _report(draft, sent, _BUDGET)
+        wanted = efforts.effort_for(wish.max_tokens)
+        _report(draft, sent, efforts.BUDGETS)
     else:
         wanted = wish.effort or "medium"
-        _report(draft, sent, _BUDGET if wish.max_tokens else ())
-    if wanted in known:
-        return wanted
-    _report(draft, sent, _EFFORT if wish.effort else ())
-    place = _STRENGTH.index(wanted)
-    return min(known, key=lambda word: (abs(_STRENGTH.index(word) - place), -_STRENGTH.index(word)))
+        _report(draft, sent, efforts.BUDGETS if wish.max_tokens else ())
+    nearest = efforts.nearest(wanted, known) or wanted
+    if nearest != wanted:
+        _report(draft, sent, efforts.EFFORTS if wish.effort else ())
+    return nearest
 
 
-def _report(draft: Draft, sent: JsonObject, paths: tuple[str, ...]) -> None:
-    for path in paths:
-        root, _, inner = path.partition(".")
-        match sent.get(root):
-            case None:
-                pass
-            case dict(fields) if fields.get(inner) is None:
-                pass
-            case _ if path not in draft.ignored:
-                draft.ignored.append(path)
-            case _:
-                pass
+def _report(draft: Draft, sent: JsonObject, places: tuple[str, ...]) -> None:
+    draft.ignored.extend(efforts.written(sent, places))
 
 
 def _lacks_reasoning(messages: Json) -> bool:

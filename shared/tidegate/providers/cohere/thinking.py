@@ -7,11 +7,11 @@ https://docs.cohere.com/docs/compatibility-api (the efforts "none" and "high" ar
 import re
 
 from tidegate.chat.json import JsonObject
+from tidegate.providers import efforts
 from tidegate.providers.cohere.draft import Draft
 
-_FIELDS = ("reasoning_effort", "reasoning", "thinking")
-_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192}
-"""Tokens that stand for a weaker effort than Cohere's own."""
+_WEAKER = ("minimal", "low", "medium")
+"""Efforts that are less than Cohere's own."""
 
 _UNTHINKING = re.compile(r"^(c4ai-)?(command(-r|-light|-nightly|-a-(03|vision|translate)|$)|(tiny-)?aya)")
 
@@ -23,7 +23,7 @@ def thinks(model: str) -> bool:
 
 def write(draft: Draft) -> None:
     wish = draft.call.request.reasoning
-    sent: JsonObject = {name: value for name in _FIELDS if (value := draft.take(name)) is not None}
+    sent = efforts.take(draft.left)
     if wish is None:
         return
     if wish.exclude:
@@ -38,9 +38,10 @@ def write(draft: Draft) -> None:
     asked: JsonObject = {"type": "enabled"}
     budget = wish.max_tokens or _own_budget(sent)
     if budget is None and wish.effort is not None:
-        budget = _BUDGETS.get(wish.effort)
+        if wish.effort in _WEAKER:
+            budget = efforts.TOKENS[wish.effort]
         if wish.effort != "high":
-            draft.ignored.extend(_efforts(sent))
+            draft.ignored.extend(efforts.written(sent, efforts.EFFORTS))
     if budget is not None:
         asked["token_budget"] = budget
     draft.body["thinking"] = asked
@@ -53,17 +54,3 @@ def _own_budget(sent: JsonObject) -> int | None:
             return budget
         case _:
             return None
-
-
-def _efforts(sent: JsonObject) -> list[str]:
-    """Where the caller wrote the effort that is only nearly honoured."""
-    paths: list[str] = []
-    for name, value in sent.items():
-        match value:
-            case {"effort": str()}:
-                paths.append(f"{name}.effort")
-            case str():
-                paths.append(name)
-            case _:
-                pass
-    return paths

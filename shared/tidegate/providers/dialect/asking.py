@@ -7,13 +7,9 @@ https://www.alibabacloud.com/help/en/model-studio/deep-thinking, https://docs.vl
 
 from tidegate.chat.json import JsonObject
 from tidegate.chat.reasoning import Reasoning
+from tidegate.providers import efforts
 from tidegate.providers.dialect.draft import Draft
 from tidegate.providers.dialect.quirks import ModelRule
-
-_FIELDS = ("reasoning_effort", "reasoning", "thinking")
-_STRENGTH = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
-"""Tokens that stand for an effort where a provider takes only a budget, and the other way round."""
 
 
 def write(draft: Draft, rule: ModelRule) -> None:
@@ -21,20 +17,20 @@ def write(draft: Draft, rule: ModelRule) -> None:
     way = rule.reasoning or draft.quirks.reasoning
     if wish is None or way == "as_sent":
         return
-    sent: JsonObject = {name: value for name in _FIELDS if (value := draft.take(name)) is not None}
+    sent = efforts.take(draft.body)
     paths = _Paths(draft, sent)
-    efforts = draft.quirks.efforts if rule.efforts is None else rule.efforts
+    known = draft.quirks.efforts if rule.efforts is None else rule.efforts
     match way:
         case "effort":
-            _ask_effort(draft, wish, efforts, paths)
+            _ask_effort(draft, wish, known, paths)
         case "object":
             draft.body["reasoning"] = _object(wish)
         case "switch":
             draft.body["reasoning"] = {"enabled": wish.enabled}
-            _ask_effort_too(draft, wish, efforts, paths)
+            _ask_effort_too(draft, wish, known, paths)
         case "thinking":
             draft.body["thinking"] = {"type": "enabled" if wish.enabled else "disabled"}
-            _ask_effort_too(draft, wish, efforts, paths)
+            _ask_effort_too(draft, wish, known, paths)
         case "neuroa":
             _ask_neuroa(draft, wish, paths)
         case "budget":
@@ -42,7 +38,7 @@ def write(draft: Draft, rule: ModelRule) -> None:
         case "enable_thinking":
             _ask_tokens(draft, wish, paths)
         case "template":
-            _ask_template(draft, wish, efforts, paths)
+            _ask_template(draft, wish, known, paths)
         case _:
             if wish.enabled:
                 draft.ignored.extend(sent)
@@ -56,31 +52,19 @@ class _Paths:
         self._sent = sent
 
     def report_effort(self) -> None:
-        self._report((("reasoning_effort", None), ("reasoning", "effort"), ("thinking", "effort")))
+        self._draft.ignored.extend(efforts.written(self._sent, efforts.EFFORTS))
 
     def report_budget(self) -> None:
-        self._report((("reasoning", "max_tokens"), ("thinking", "budget_tokens")))
+        self._draft.ignored.extend(efforts.written(self._sent, efforts.BUDGETS))
 
     def report_switch(self) -> None:
         self._draft.ignored.extend(self._sent)
 
-    def _report(self, places: tuple[tuple[str, str | None], ...]) -> None:
-        for name, inner in places:
-            match self._sent.get(name), inner:
-                case None, _:
-                    pass
-                case _, None:
-                    self._draft.ignored.append(name)
-                case dict(fields), str(key) if fields.get(key) is not None:
-                    self._draft.ignored.append(f"{name}.{key}")
-                case _:
-                    pass
 
-
-def _ask_effort(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths: _Paths) -> None:
+def _ask_effort(draft: Draft, wish: Reasoning, known: tuple[str, ...], paths: _Paths) -> None:
     """`reasoning_effort`: the word itself where the provider knows it, or else the nearest, reported."""
     if not wish.enabled:
-        if not efforts or "none" in efforts:
+        if not known or "none" in known:
             draft.body["reasoning_effort"] = "none"
         else:
             paths.report_switch()
@@ -88,36 +72,26 @@ def _ask_effort(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths: 
     wanted = wish.effort or _effort_for(wish.max_tokens)
     if wish.max_tokens:
         paths.report_budget()
-    nearest = _nearest(wanted, efforts)
+    nearest = _nearest(wanted, known)
     if wish.effort and nearest != wanted:
         paths.report_effort()
     if nearest is not None:
         draft.body["reasoning_effort"] = nearest
 
 
-def _ask_effort_too(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths: _Paths) -> None:
+def _ask_effort_too(draft: Draft, wish: Reasoning, known: tuple[str, ...], paths: _Paths) -> None:
     if wish.enabled and (wish.effort or wish.max_tokens):
-        _ask_effort(draft, wish, efforts, paths)
+        _ask_effort(draft, wish, known, paths)
 
 
 def _effort_for(budget: int | None) -> str:
     if budget is None:
         return "medium"  # switched on without saying how much: OpenAI's and OpenRouter's default
-    return next((effort for effort, tokens in _BUDGETS.items() if budget <= tokens), "high")
+    return efforts.effort_for(budget, most="high")
 
 
-def _nearest(wanted: str, efforts: tuple[str, ...]) -> str | None:
-    """The provider's word for an effort; where it has none, the nearest one, of two as near the stronger."""
-    known = [effort for effort in efforts if effort != "none"]
-    if not efforts or wanted in known:
-        return wanted
-    place = _place(wanted)
-    return min(known, key=lambda effort: (abs(_place(effort) - place), -_place(effort)), default=None)
-
-
-def _place(effort: str) -> int:
-    """How strong an effort is; a word of the provider's own ("default") stands in the middle."""
-    return _STRENGTH.index(effort if effort in _STRENGTH else "medium")
+def _nearest(wanted: str, known: tuple[str, ...]) -> str | None:
+    return efforts.nearest(wanted, [effort for effort in known if effort != "none"]) if known else wanted
 
 
 def _object(wish: Reasoning) -> JsonObject:
@@ -140,7 +114,7 @@ def _ask_tokens(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
     if wish.max_tokens:
         draft.body["thinking_budget"] = wish.max_tokens
     elif wish.effort:
-        draft.body["thinking_budget"] = _BUDGETS[wish.effort]
+        draft.body["thinking_budget"] = efforts.TOKENS[wish.effort]
         paths.report_effort()
 
 
@@ -148,7 +122,7 @@ def _ask_budget(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
     if not wish.enabled:
         draft.body["thinking"] = {"type": "disabled"}
         return
-    budget = max(1024, wish.max_tokens or _BUDGETS[wish.effort or "medium"])
+    budget = max(1024, wish.max_tokens or efforts.TOKENS[wish.effort or "medium"])
     if wish.effort and not wish.max_tokens:
         paths.report_effort()
     elif wish.max_tokens and budget != wish.max_tokens:
@@ -167,7 +141,7 @@ def _ask_neuroa(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
     draft.body["thinking"] = {"thinking": wish.enabled, "effort": nearest}
 
 
-def _ask_template(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths: _Paths) -> None:
+def _ask_template(draft: Draft, wish: Reasoning, known: tuple[str, ...], paths: _Paths) -> None:
     """Servers of open models: the chat template switches thinking; models of the gpt-oss kind read the effort."""
     given = draft.body.get("chat_template_kwargs")
     draft.body["chat_template_kwargs"] = {
@@ -175,6 +149,6 @@ def _ask_template(draft: Draft, wish: Reasoning, efforts: tuple[str, ...], paths
         **(given if isinstance(given, dict) else {}),
     }
     if wish.enabled and wish.effort:
-        _ask_effort(draft, wish, efforts, paths)
+        _ask_effort(draft, wish, known, paths)
     elif wish.max_tokens:
         paths.report_budget()

@@ -6,18 +6,15 @@ which budget), 2026-11.
 
 from tidegate.chat.json import JsonObject
 from tidegate.chat.reasoning import Effort, Reasoning
+from tidegate.providers import efforts
 from tidegate.providers.gemini.draft import Draft
 from tidegate.providers.gemini.model import Budget
 
 _BUDGETS: dict[str, int] = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
-_STRENGTH = ("minimal", "low", "medium", "high", "xhigh", "max")
-_FIELDS = ("reasoning_effort", "reasoning", "thinking")
-_EFFORTS = ("reasoning_effort", "reasoning.effort", "thinking.effort")
-_TOKENS = ("reasoning.max_tokens", "thinking.budget_tokens")
 
 
 def write(draft: Draft) -> None:
-    sent: JsonObject = {name: value for name in _FIELDS if (value := draft.take(name)) is not None}
+    sent = efforts.take(draft.left)
     wish = draft.call.request.reasoning
     if wish is None:
         return
@@ -45,7 +42,7 @@ def _by_budget(draft: Draft, wish: Reasoning, budget: Budget, sent: JsonObject) 
     if wish.max_tokens is not None:
         tokens = max(budget.least, min(wish.max_tokens, budget.most))
         if tokens != wish.max_tokens:
-            _report(draft, sent, _TOKENS)
+            draft.ignored.extend(efforts.written(sent, efforts.BUDGETS))
         return {"thinkingBudget": tokens}
     if wish.effort is None:
         return {"thinkingBudget": -1}  # as much as the model sees fit: flash-lite thinks only when asked to
@@ -59,12 +56,12 @@ def _by_level(draft: Draft, wish: Reasoning, levels: tuple[str, ...], sent: Json
     wanted = wish.effort
     if wish.max_tokens is not None:
         wanted = _effort_of(wish.max_tokens)
-        _report(draft, sent, _TOKENS)
+        draft.ignored.extend(efforts.written(sent, efforts.BUDGETS))
     if wanted is None:
         return {}
-    nearest = min(levels, key=lambda level: (abs(_place(level) - _place(wanted)), -_place(level)))
+    nearest = efforts.nearest(wanted, levels)
     if wish.effort is not None and nearest != wish.effort:
-        _report(draft, sent, _EFFORTS)
+        draft.ignored.extend(efforts.written(sent, efforts.EFFORTS))
     return {"thinkingLevel": nearest}
 
 
@@ -74,17 +71,3 @@ def _effort_of(tokens: int) -> Effort:
     if tokens <= 2048:
         return "low"
     return "medium" if tokens <= 12288 else "high"
-
-
-def _place(effort: str) -> int:
-    return _STRENGTH.index(effort)
-
-
-def _report(draft: Draft, sent: JsonObject, paths: tuple[str, ...]) -> None:
-    """Name the fields in which the caller asked for what could only be said nearly."""
-    for path in paths:
-        name, _, inner = path.partition(".")
-        holder = sent.get(name)
-        value = holder.get(inner) if inner and isinstance(holder, dict) else None if inner else holder
-        if value is not None:
-            draft.ignored.append(path)

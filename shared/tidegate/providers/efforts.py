@@ -1,0 +1,53 @@
+"""How much a caller wants a model to think: efforts, the budgets that stand for them, and where it was said."""
+
+from collections.abc import Collection, Iterable
+
+from tidegate.chat.json import Json, JsonObject
+
+EFFORTS = ("reasoning_effort", "reasoning.effort", "thinking.effort")
+BUDGETS = ("reasoning.max_tokens", "thinking.budget_tokens")
+"""Where a caller may have written an effort, or a budget."""
+
+TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
+"""Tokens that stand for an effort where a provider takes only a budget, and the other way round."""
+
+_FIELDS = ("reasoning_effort", "reasoning", "thinking")
+_STRENGTH = ("none", *TOKENS)
+
+
+def take(left: JsonObject) -> JsonObject:
+    """The caller's fields of reasoning, removed from those that are left to translate."""
+    return {name: value for name in _FIELDS if (value := left.pop(name, None)) is not None}
+
+
+def effort_for(budget: int, most: str = "max") -> str:
+    """The effort that a budget stands for, `most` for one that is larger than all."""
+    return next((effort for effort, tokens in TOKENS.items() if budget <= tokens), most)
+
+
+def nearest(wanted: str, known: Collection[str]) -> str | None:
+    """The provider's word for an effort; where it has none the nearest one, of two as near the stronger."""
+    place = _place(wanted)
+    return wanted if wanted in known else min(known, key=lambda word: _distance(word, place), default=None)
+
+
+def written(sent: JsonObject, places: Iterable[str]) -> list[str]:
+    """Those of the places where the caller wrote something."""
+    return [path for path in places if _value(sent, path) is not None]
+
+
+def _value(sent: JsonObject, path: str) -> Json:
+    name, _, inner = path.partition(".")
+    value = sent.get(name)
+    if not inner:
+        return value
+    return value.get(inner) if isinstance(value, dict) else None
+
+
+def _distance(word: str, place: int) -> tuple[int, int]:
+    return abs(_place(word) - place), -_place(word)
+
+
+def _place(effort: str) -> int:
+    """How strong an effort is; a word of the provider's own ("default") stands in the middle."""
+    return _STRENGTH.index(effort if effort in _STRENGTH else "medium")
