@@ -252,6 +252,21 @@ def test_what_cannot_be_reached_is_an_error(make: type[Transport], url: str) -> 
 
 
 @transports
+def test_a_header_that_cannot_be_sent_is_not_repeated(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+
+    async def scenario(transport: Transport, url: str) -> None:
+        request = HttpRequest("POST", url, {"authorization": "Bearer line\nbreak"}, b"{}")
+        with pytest.raises(ProviderUnreachable) as caught:
+            async with transport.open(request, Timeouts(5)):
+                pass
+        assert "line" not in str(caught.value)
+
+    run(make, answer, scenario)
+
+
+@transports
 def test_what_came_before_a_break_is_handed_on_first(make: type[Transport]) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3\r\none\r\n3\r\ntwo\r\n")

@@ -108,7 +108,9 @@ def _translate(error: Exception, url: str) -> UpstreamError:
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         step = "could not be reached" if isinstance(error, httpx.ConnectTimeout) else "did not answer"
         return ProviderTimeout(f"The provider at {where} {step} in time.")
-    return ProviderUnreachable(f"The connection to the provider at {where} failed: {error}.")
+    # What httpx refuses to send it quotes, a key with a line break among it.
+    reason = "the request is no valid HTTP" if isinstance(error, httpx.LocalProtocolError) else error
+    return ProviderUnreachable(f"The connection to the provider at {where} failed: {reason}.")
 
 
 def _origin(url: str) -> str:
