@@ -1,10 +1,13 @@
 import argparse
 import asyncio
 import json
+import re
+import shlex
 import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -274,3 +277,16 @@ def test_without_a_local_server_it_says_how_to_start_one(capsys: pytest.CaptureF
     assert tenants.run(options, {}) == 1
     message = f"Nothing answers at {endpoint}: start `python -m tidegate serve`, or name a table with --table."
     assert capsys.readouterr().err == f"tidegate: {message}\n"
+
+
+@pytest.mark.parametrize("document", ["README.md", "infra/DEPLOY.md"])
+def test_the_commands_that_documents_show_work(tidegate: Terminal, document: str) -> None:
+    lines = (Path(__file__).parents[2] / document).read_text().splitlines()
+    shown = [shlex.split(line, comments=True)[3:] for line in lines if line.startswith("python -m tidegate ")]
+    typed = [words for words in shown if words[0] in ("workspaces", "keys")]
+    keys: list[str] = []
+    for words in typed:
+        said = tidegate(*[keys[0] if word == "key_…" else word for word in words])
+        assert (said.code, said.err) == (0, ""), words
+        keys += re.findall(r"key_\w+", said.out)
+    assert typed
