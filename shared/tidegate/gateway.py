@@ -153,8 +153,9 @@ class Gateway:
         collector = signatures.Collector()
         async for batch in batches:
             for chunk in batch:
-                for choice in chunk["choices"][:1]:
-                    collector.add(choice["delta"])
+                for choice in chunk["choices"]:
+                    if choice["index"] == 0:
+                        collector.add(choice["delta"])
             yield batch
         await self._keep(call, collector.to_keep())
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -171,7 +171,7 @@ def said(reply: Any, asked: dict[str, Any]) -> dict[str, Any]:
 def turn(loop: Loop, client: Client) -> list[dict[str, Any]]:
     """The model's turn as the provider was sent it at last."""
     body = json.loads(client.requests[-1].content)
-    if loop is FLASH:
+    if loop.native is GEMINI:
         return body["contents"][1]["parts"]
     return body["messages"][1]["content"]
 
@@ -244,3 +244,25 @@ def test_a_call_that_nobody_remembers_goes_out_without_thinking(loop: Loop) -> N
         assert SIGNED not in json.dumps(turn(loop, client))
 
     run(loop.answer, scenario, loop.native.env)
+
+
+def test_of_two_candidates_the_firsts_thinking_is_kept() -> None:
+    def event_of(index: int, *parts: dict[str, Any]) -> bytes:
+        reply = gemini_reply(*parts)
+        return sse({**reply, "candidates": [{**reply["candidates"][0], "index": index}]})
+
+    foreign = {"functionCall": {"name": "tide", "args": {}}, "thoughtSignature": "Zm9yZWlnbg=="}
+    pieces = (event_of(1, {"text": "Other.", "thought": True}, foreign), event_of(0, THOUGHT, *CALLS))
+    two = replace(FLASH, pieces=pieces)
+
+    async def scenario(client: Client) -> None:
+        asked = {"model": GEMINI.id, "messages": USER, "tools": TOOLS, "stream": True, "n": 2}
+        chunks = (await client.post(asked)).events[:-1]
+        first = [choice["delta"] for chunk in chunks for choice in chunk["choices"] if choice["index"] == 0]
+        calls = [call for delta in first for call in delta.get("tool_calls") or ()]
+        message = {"role": "assistant", "tool_calls": calls}
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "three metres"} for call in calls]
+        await client.post({**asked, "messages": [*USER, message, *results]})
+        assert turn(two, client) == CALLS
+
+    run(two.answer, scenario, GEMINI.env)
