@@ -175,6 +175,28 @@ def test_audio_of_an_earlier_turn_goes_back_as_its_id(registry: Registry) -> Non
     assert body["messages"][1] == {"role": "assistant", "content": None, "audio": {"id": "audio_1"}}
 
 
+NATIVE = ["anthropic", "bedrock", "cohere", "gemini", "vertex"]
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_callers_of_functions_get_function_calls_unless_they_speak_of_tools(registry: Registry, name: str) -> None:
+    spoken = [{"role": "user", "content": "Hi"}, {"role": "function", "name": "f", "content": "1"}]
+    legacy, both = asking(functions=[{"name": "f"}]), asking(functions=[{"name": "f"}], tools=[WEATHER])
+    assert built(registry.load(name), legacy).legacy_functions is True
+    assert built(registry.load(name), both).legacy_functions is False
+    assert built(registry.load(name), both).ignored == ("functions",)
+    assert built(registry.load(name), asking(tools=[WEATHER]) | {"messages": spoken}).legacy_functions is False
+
+
+@pytest.mark.parametrize("name", ["anthropic", "bedrock", "gemini"])
+def test_what_is_wrong_with_a_function_call_is_named_by_the_callers_names(registry: Registry, name: str) -> None:
+    called = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "["}}
+    asked = asking(functions=[{"name": "f"}]) | {"messages": [{"role": "user", "content": "Hi"}, called]}
+    with pytest.raises(InvalidRequest) as caught:
+        built(registry.load(name), asked)
+    assert caught.value.param == "messages[1].function_call.arguments"
+
+
 def test_functions_become_tools_where_only_tools_are_known(registry: Registry) -> None:
     legacy = asking(functions=[{"name": "f"}])
     assert built(registry.load("deepseek"), legacy).legacy_functions is True

@@ -1,5 +1,7 @@
 """Names of tools as a provider takes them: those that it forbids are spelt otherwise, readably and each one its own.
 
+Also what else of the calls so far providers are particular about: their ids, and arguments as objects.
+
 `restore.py` gives replies the caller's names back, by `ToolNames.callers`.
 """
 
@@ -7,7 +9,10 @@ import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from tidegate.chat.json import Json, JsonObject
+import msgspec
+
+from tidegate.chat.json import Json, JsonObject, decode
+from tidegate.errors import InvalidRequest
 
 
 class Alphabet:
@@ -32,6 +37,21 @@ def call_id(given: Json, alphabet: Alphabet) -> str:
     """The id of a call as a provider takes it, the same for the same one: other providers' may hold other signs."""
     text = given if isinstance(given, str) else ""
     return text if alphabet.takes(text) else f"call_{sha256(text.encode()).hexdigest()[:24]}"
+
+
+def arguments(given: Json, path: str) -> JsonObject:
+    """The arguments of a call as an object; none at all are an empty one. Raises `InvalidRequest`."""
+    value = given
+    if isinstance(given, str):
+        try:
+            value = decode(given) if given.strip() else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            value = given
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidRequest("The arguments of a tool call must be the text of a JSON object.", param=path)
+    return value
 
 
 class ToolNames:

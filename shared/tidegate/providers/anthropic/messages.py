@@ -3,13 +3,11 @@
 Sources: https://platform.claude.com/docs/en/api/messages, …/agents-and-tools/tool-use/handle-tool-calls.
 """
 
-import msgspec
-
-from tidegate.chat.json import Json, JsonObject, decode
+from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
 from tidegate.providers.anthropic import parts, replay
 from tidegate.providers.anthropic.draft import Draft
-from tidegate.providers.toolnames import Alphabet, call_id
+from tidegate.providers.toolnames import Alphabet, arguments, call_id
 
 PLACEHOLDER = "(no content)"
 """Stands where Anthropic wants a text and the caller has none."""
@@ -105,28 +103,13 @@ def _call(draft: Draft, call: Json, path: str) -> JsonObject:
                 "type": "tool_use",
                 "id": call_id(call.get("id"), _IDS),
                 "name": draft.names.spell(name),
-                "input": _arguments(function.get("arguments"), f"{path}.function.arguments"),
+                "input": arguments(function.get("arguments"), f"{path}.function.arguments"),
             }
             return parts.with_cache([block], call)[0]
         case {"type": "custom"}:
             raise InvalidRequest(f"{draft.model} knows no custom tools.", param=path)
         case _:
             raise InvalidRequest("A tool call needs a function with a name.", param=path)
-
-
-def _arguments(given: Json, path: str) -> JsonObject:
-    """The arguments as an object; none at all is an empty one."""
-    if given is None or (isinstance(given, str) and not given.strip()):
-        return {}
-    try:
-        value = decode(given) if isinstance(given, str) else given
-    except (msgspec.DecodeError, RecursionError):
-        value = ""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"'{path}' must be the text of a JSON object.", param=path)
-    return value
 
 
 def _result(draft: Draft, message: JsonObject, call_id: str, path: str) -> JsonObject:

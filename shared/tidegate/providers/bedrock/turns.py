@@ -4,14 +4,12 @@ Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-infer
 …/tool-use-inference-call.html (2026), and refusals recorded up to 2026-08.
 """
 
-import msgspec
-
-from tidegate.chat.json import Json, JsonObject, decode
+from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
 from tidegate.providers.bedrock import signatures
 from tidegate.providers.bedrock.draft import IDS, Draft
 from tidegate.providers.bedrock.parts import blocks, cache_point
-from tidegate.providers.toolnames import call_id
+from tidegate.providers.toolnames import arguments, call_id
 
 NOTHING = "(empty)"
 """What stands for a turn without content, since Converse refuses blank texts."""
@@ -82,7 +80,7 @@ def _calls(draft: Draft, message: JsonObject, path: str, neutral: bool) -> list[
             case {"id": str(given), "function": {"name": str(name), **rest}}:
                 words = rest.get("arguments")
                 words = words if isinstance(words, str) else ""
-                sent: Json = _input(words, f"{path}.tool_calls[{j}].function.arguments")
+                sent: Json = arguments(words, f"{path}.tool_calls[{j}].function.arguments")
             case {"id": str(given), "custom": {"name": str(name), "input": str(words)}}:
                 sent = {"input": words}
             case _:
@@ -95,18 +93,6 @@ def _calls(draft: Draft, message: JsonObject, path: str, neutral: bool) -> list[
         made.append({"toolUse": {"toolUseId": call_id(given, IDS), "name": spelt, "input": sent}})
         made += cache_point(draft, call, f"{path}.tool_calls[{j}]")
     return made
-
-
-def _input(words: str, path: str) -> Json:
-    if not words.strip():
-        return {}
-    try:
-        sent = decode(words)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        sent = None
-    if not isinstance(sent, dict):
-        raise InvalidRequest("The arguments of a tool call must be a JSON object.", param=path)
-    return sent
 
 
 def _result(draft: Draft, message: JsonObject, path: str, neutral: bool) -> list[JsonObject]:

@@ -7,13 +7,11 @@ https://ai.google.dev/gemini-api/docs/tool-combination, https://ai.google.dev/ge
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import msgspec
-
-from tidegate.chat.json import Json, JsonObject, decode
+from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.media import read
 from tidegate.chat.messages import AssistantMessage, AssistantToolCall
-from tidegate.errors import InvalidRequest
 from tidegate.providers.gemini.draft import Draft
+from tidegate.providers.toolnames import arguments
 
 FORMAT = "google-gemini-v1"
 """The `format` of our `reasoning_details`, as OpenRouter names it."""
@@ -75,25 +73,13 @@ def _call(draft: Draft, call: AssistantToolCall, path: str) -> JsonObject:
     return part
 
 
-def _function_call(draft: Draft, given: str, arguments: str, path: str) -> JsonObject:
-    return {"functionCall": {"name": draft.names.spell(given), "args": _arguments(arguments, path)}}
+def _function_call(draft: Draft, given: str, words: str, path: str) -> JsonObject:
+    return {"functionCall": {"name": draft.names.spell(given), "args": arguments(words, f"{path}.arguments")}}
 
 
 def _custom(call: AssistantToolCall) -> JsonObject:
     given = (call.custom or {}).get("input")
     return {"input": given if isinstance(given, str) else ""}
-
-
-def _arguments(text: str, path: str) -> Json:
-    if not text.strip():
-        return {}
-    try:
-        value = decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"The arguments are not JSON: {error}.", param=f"{path}.arguments") from None
-    if not isinstance(value, dict):
-        raise InvalidRequest("The arguments must be a JSON object.", param=f"{path}.arguments")
-    return value
 
 
 def _raw(draft: Draft, place: int) -> JsonObject:
