@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+import random
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -10,6 +11,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from tests.providers.reading import Reading, Voice
 from tidegate.providers import restore
 from tidegate.providers.base import Event, Provider, UpstreamRequest
+from tidegate.upstream.sse import SseDecoder
 
 STAMPED: dict[str, Any] = {"id": "chatcmpl-1", "created": 1, "model": "m"}
 """What the gateway writes on every reply."""
@@ -29,6 +31,18 @@ def run(
         return [batch async for batch in (chunks if request is None else restore.stream(request, chunks))]
 
     return asyncio.run(drain())
+
+
+def reads(raw: bytes, choose: random.Random) -> Iterator[Sequence[Event]]:
+    """The events of network reads of random sizes, also inside a character."""
+    decoder, start = SseDecoder(), 0
+    while start < len(raw):
+        end = start + choose.choice((1, 7, 100, 1500, 16384))
+        events = decoder.feed(raw[start:end])
+        start = end
+        if events:
+            yield events
+    yield decoder.end()
 
 
 def read_completion(completion: Any) -> Reading:

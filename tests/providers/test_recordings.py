@@ -2,11 +2,10 @@
 
 import json
 import random
-from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.providers.assembling import read_chunks, read_completion, run
+from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.reading import plain, streamed
 from tests.providers.recorded import PROVIDERS, chats, dialect, needed
 from tidegate.errors import StreamCut, UpstreamError
@@ -36,7 +35,7 @@ def test_a_recorded_stream_means_what_its_raw_text_means_however_it_is_cut_into_
     for one in chats(provider, streams=True):
         expected = streamed(one.body)
         for seed in range(2):
-            batches = _read(one.body.encode(), random.Random(f"{one.id}{seed}"))
+            batches = reads(one.body.encode(), random.Random(f"{one.id}{seed}"))
             if expected.error is not None:
                 with pytest.raises(UpstreamError) as caught:
                     run(dialect(provider), batches)
@@ -68,25 +67,13 @@ def test_a_recorded_stream_cut_inside_an_event_never_ends_cleanly(provider: str)
         last = next(place for place in ends if place > 0)
         for end in (choose.randrange(1, last) for _ in range(3)):
             with pytest.raises(UpstreamError):
-                run(dialect(provider), _read(raw[:end], choose))
+                run(dialect(provider), reads(raw[:end], choose))
 
 
 def test_a_done_without_finish_and_usage_is_a_cut() -> None:
     events = [Event("message", '{"choices":[{"index":0,"delta":{"content":"a"}}]}'), Event("message", "[DONE]")]
     with pytest.raises(StreamCut):
         run(dialect("openai"), [events])
-
-
-def _read(raw: bytes, choose: random.Random) -> Iterator[Sequence[Event]]:
-    """The events of network reads of random sizes, also inside a character."""
-    decoder, start = SseDecoder(), 0
-    while start < len(raw):
-        end = start + choose.choice((1, 7, 100, 1500, 16384))
-        events = decoder.feed(raw[start:end])
-        start = end
-        if events:
-            yield events
-    yield decoder.end()
 
 
 def _finish_place(events: list[Event]) -> int:

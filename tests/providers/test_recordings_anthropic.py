@@ -2,14 +2,13 @@
 
 import json
 import random
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from tests.providers.anthropic_types import unknown_to_anthropic
 from tests.providers.asking_anthropic import asked, comparable, is_translatable
-from tests.providers.assembling import read_chunks, read_completion, run
+from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.calls import sent
 from tests.providers.reading_anthropic import links, plain, signed, whole
 from tests.providers.recorded import Exchange, exchanges, needed
@@ -23,7 +22,6 @@ from tidegate.errors import (
 )
 from tidegate.providers.anthropic import PROVIDER
 from tidegate.providers.anthropic.replay import blocks
-from tidegate.providers.base import Event
 from tidegate.upstream.sse import SseDecoder
 
 pytestmark = needed
@@ -38,16 +36,6 @@ def _chats(*, streams: bool) -> list[Exchange]:
         for one in exchanges("anthropic")
         if one.endpoint == "messages" and one.status == 200 and one.streams is streams
     ]
-
-
-def _read(raw: bytes, choose: random.Random) -> Iterator[Sequence[Event]]:
-    """The events of network reads of random sizes, also inside a character."""
-    decoder, start = SseDecoder(), 0
-    while start < len(raw):
-        end = start + choose.choice((1, 7, 100, 1500, 16384))
-        yield decoder.feed(raw[start:end])
-        start = end
-    yield decoder.end()
 
 
 def _chunks(batches: Any) -> list[Any]:
@@ -73,7 +61,7 @@ def test_a_recorded_stream_means_what_its_raw_text_means_however_it_is_cut_into_
     for one in _chats(streams=True):
         message = whole(one.body)
         for seed in range(2):
-            chunks = _chunks(_read(one.body.encode(), random.Random(f"{one.id}{seed}")))
+            chunks = _chunks(reads(one.body.encode(), random.Random(f"{one.id}{seed}")))
             assert read_chunks(chunks) == plain(message), one.id
             deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
             details = [detail for delta in deltas for detail in delta.get("reasoning_details", ())]
@@ -104,7 +92,7 @@ def test_a_recorded_stream_cut_inside_an_event_never_ends_cleanly() -> None:
         last = raw.rfind(b"}", 0, raw.find(b"event: message_stop"))
         for end in (choose.randrange(1, last) for _ in range(5)):
             with pytest.raises((StreamCut, ProviderMalformed)):
-                run(PROVIDER, _read(raw[:end], choose))
+                run(PROVIDER, reads(raw[:end], choose))
 
 
 def test_a_recorded_refusal_is_classified() -> None:

@@ -2,19 +2,17 @@
 
 import json
 import random
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from tests.providers import cohere_schema
-from tests.providers.assembling import read_chunks, read_completion, run
+from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.calls import BASE_URL, call, sent
 from tests.providers.reading import Reading, Voice
 from tests.providers.recorded import Exchange, chats, exchanges, needed
 from tidegate.domain.model import Deployment
 from tidegate.errors import ContextLengthExceeded, InvalidRequest, ProviderAuth, StreamCut, UpstreamError
-from tidegate.providers.base import Event
 from tidegate.providers.cohere import PROVIDER
 from tidegate.upstream.sse import SseDecoder
 
@@ -102,7 +100,7 @@ def test_a_recorded_stream_means_what_its_raw_text_means_however_it_is_cut_into_
     for one in answered(streams=True):
         expected = streamed(one.body)
         for seed in range(3):
-            batches = _reads(one.body.encode(), random.Random(f"{one.id}{seed}"))
+            batches = reads(one.body.encode(), random.Random(f"{one.id}{seed}"))
             chunks = [chunk for batch in run(PROVIDER, batches) for chunk in batch]
             assert read_chunks(chunks) == expected, one.id
 
@@ -123,7 +121,7 @@ def test_a_recorded_stream_cut_inside_an_event_never_ends_cleanly() -> None:
         last = raw.rfind(b'"finish_reason"')
         for length in (1, last, *(choose.randrange(1, last) for _ in range(5))):
             with pytest.raises(UpstreamError):
-                run(PROVIDER, _reads(raw[:length], choose))
+                run(PROVIDER, reads(raw[:length], choose))
 
 
 def test_every_recorded_refusal_is_classified() -> None:
@@ -188,18 +186,6 @@ def _turn(message: dict[str, Any]) -> dict[str, Any]:
         return message
     rest = [part for part in message["content"] if part["type"] != "thinking"]
     return {**message, "content": rest, "reasoning": "".join(thoughts)}
-
-
-def _reads(raw: bytes, choose: random.Random) -> Iterator[Sequence[Event]]:
-    """The events of network reads of random sizes, also inside a character."""
-    decoder, start = SseDecoder(), 0
-    while start < len(raw):
-        end = start + choose.choice((1, 7, 100, 1500, 16384))
-        found = decoder.feed(raw[start:end])
-        start = end
-        if found:
-            yield found
-    yield decoder.end()
 
 
 def test_the_recordings_are_all_there() -> None:

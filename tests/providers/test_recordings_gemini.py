@@ -2,12 +2,11 @@
 
 import json
 import random
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
-from tests.providers.assembling import read_chunks, read_completion, run
+from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.reading_gemini import events, is_broken, read
 from tests.providers.recorded import Exchange, exchanges, needed
 from tidegate.errors import (
@@ -59,7 +58,7 @@ def test_a_recorded_reply_means_what_its_raw_body_means(host: str) -> None:
 def test_a_recorded_stream_means_what_its_raw_text_means_however_it_is_cut_into_reads(host: str) -> None:
     for one in _answers(host, "sse"):
         for seed in range(3):
-            batches = run(_registry.load(host), _read(one.body.encode(), random.Random(f"{one.id}{seed}")))
+            batches = run(_registry.load(host), reads(one.body.encode(), random.Random(f"{one.id}{seed}")))
             assert read_chunks([chunk for batch in batches for chunk in batch]) == read(events(one.body)), one.id
 
 
@@ -87,7 +86,7 @@ def test_a_recorded_stream_cut_inside_an_event_never_ends_cleanly(host: str) -> 
         raw, choose = one.body.encode(), random.Random(one.id)
         for end in (choose.randrange(1, raw.rfind(b"finishReason")) for _ in range(5)):
             with pytest.raises(UpstreamError):
-                run(_registry.load(host), _read(raw[:end], choose))
+                run(_registry.load(host), reads(raw[:end], choose))
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -160,15 +159,3 @@ def _expected(one: Exchange) -> type[UpstreamError]:
     if "API key not valid" in message:
         return ProviderAuth
     return {404: ProviderModelNotFound, 429: ProviderRateLimited, 400: ProviderBadRequest}[one.status]
-
-
-def _read(raw: bytes, choose: random.Random) -> Iterator[Sequence[Event]]:
-    """The events of network reads of random sizes, also inside a character."""
-    decoder, start = SseDecoder(), 0
-    while start < len(raw):
-        end = start + choose.choice((1, 7, 100, 1500, 16384))
-        batch = decoder.feed(raw[start:end])
-        start = end
-        if batch:
-            yield batch
-    yield decoder.end()
