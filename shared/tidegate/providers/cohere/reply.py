@@ -28,9 +28,11 @@ def reasoning(text: str, form: str) -> JsonObject:
 
 
 def usage(raw: Json) -> Usage | None:
-    """The tokens that the model read and wrote; `billed_units`, which leave out Cohere's own prompt, stay beside them.
+    """The tokens that the model read and wrote; those that Cohere charges for stay beside them, in `billed_units`.
 
-    Pictures are counted beside the other input, and reasoning within the output (recorded).
+    They leave out Cohere's own prompt, and are what `policy/bill.py` prices. Pictures are counted beside the other
+    input, and reasoning within the output (recorded).
+    Source: https://docs.cohere.com/reference/chat (`usage`, 2026-11).
     """
     match raw:
         case {"tokens": dict(tokens)} | {"billed_units": dict(tokens)}:
