@@ -6,7 +6,7 @@ It forwards bytes and closings unchanged; only reading the record interprets the
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +31,7 @@ class Exchange:
     method: str
     path: str
     asked: bytes
+    asked_headers: dict[str, str]
     status: int
     headers: dict[str, str]
     body: bytes
@@ -125,8 +126,9 @@ def _read(wire: Wire) -> Iterator[Exchange]:
         if not isinstance(reply, h11.Response):
             return
         body, complete = _body(answering)
-        headers = {name.decode(): value.decode("latin-1") for name, value in reply.headers}
-        yield Exchange(head.method.decode(), head.target.decode(), asked, reply.status_code, headers, body, complete)
+        wanted, headers = _texts(head.headers), _texts(reply.headers)
+        place = head.method.decode(), head.target.decode()
+        yield Exchange(*place, asked, wanted, reply.status_code, headers, body, complete)
         if not complete or answering.their_state is not h11.DONE:
             return
         # What the gateway answered is known to be whole: this side's own answer only moves the state machine on.
@@ -136,6 +138,10 @@ def _read(wire: Wire) -> Iterator[Exchange]:
             return
         asking.start_next_cycle()
         answering.start_next_cycle()
+
+
+def _texts(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in headers}
 
 
 def _body(connection: h11.Connection) -> tuple[bytes, bool]:
