@@ -1,8 +1,14 @@
+import copy
 import socket
+from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 
+from tests.store_worlds import REGION as STORE_REGION
+from tests.store_worlds import aws_world, outcome
 from tidegate.errors import ConfigurationError
 from tidegate.local.embedded import embedded_aws, listen, settings_for
 from tidegate.settings import Aws
@@ -39,3 +45,31 @@ def test_the_table_is_here_and_the_account_of_the_environment_stays_for_bedrock(
     assert (settings.table, settings.provider_secret) == ("tidegate", None)
     assert settings.aws == Aws("us-east-1", "http://127.0.0.1:8001")
     assert (settings.environment["AWS_REGION"], settings.environment["AWS_ACCESS_KEY_ID"]) == ("eu-west-1", "mine")
+
+
+@pytest.mark.anyio
+async def test_a_refused_record_moves_no_counter() -> None:
+    with embedded_aws(0) as endpoint:
+        async with aws_world(endpoint) as world:
+            await world.meter.record(outcome(id="chatcmpl-one"))
+            before = await world.usages.counters("ws_one", "M#2026-11")
+            await world.meter.record(outcome(id="chatcmpl-one", attempts=2))
+            assert await world.usages.counters("ws_one", "M#2026-11") == before
+
+
+@pytest.mark.anyio
+async def test_a_transaction_copies_counters_and_no_records() -> None:
+    with embedded_aws(0) as endpoint:
+        async with aws_world(endpoint) as world:
+            await world.meter.record(outcome())
+            assert world.store
+            table: Any = dynamodb_backends[DEFAULT_ACCOUNT_ID][STORE_REGION].tables[world.store.table]
+            [(partition, kept)] = copy.deepcopy(table).items.items()
+    shared = {at.value for at, item in table.items[partition].items() if item is kept[at]}
+    assert {at.value for at in kept} - shared == {"USE#D#2026-11-21", "USE#M#2026-11"}
+    assert len(shared) == 1
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
