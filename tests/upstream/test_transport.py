@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -306,6 +306,35 @@ def test_being_cancelled_within_the_body_closes_the_connection(make: type[Transp
             await asyncio.wait_for(read_for_a_while(transport, url), 0.2)
 
     closes(make, cancelled)
+
+
+@transports
+def test_a_cancellation_counts_though_a_piece_comes_in_the_same_moment(make: type[Transport]) -> None:
+    async def flood(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                writer.write(b"3\r\none\r\n")
+                await writer.drain()
+                await asyncio.sleep(0)
+
+    async def scenario(transport: Transport, url: str) -> None:
+        for _ in range(30):
+            flowing = asyncio.Event()
+            task = asyncio.create_task(_read_all(transport, url, flowing))
+            await flowing.wait()
+            await asyncio.sleep(0.005)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    run(make, flood, scenario)
+
+
+async def _read_all(transport: Transport, url: str, flowing: asyncio.Event) -> None:
+    async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=1)) as response:
+        async for _ in response.chunks():
+            flowing.set()
 
 
 def closes(make: type[Transport], leave: Callable[[Transport, str], Awaitable[None]]) -> None:

@@ -169,16 +169,21 @@ class _Begun:
 
     def __await__(self) -> Generator[object, object, Bytes | None]:
         waits_for = self._waits_for
+        cancelled: BaseException | None = None
         while True:
             try:
                 yield waits_for
-            except BaseException as cancelled:
-                resume = partial(self._read.throw, cancelled)
+            except BaseException as error:
+                cancelled = error
+                resume = partial(self._read.throw, error)
             else:
                 resume = partial(self._read.send, None)
             try:
                 waits_for = resume()
             except StopIteration as ready:
+                # pyreqwest 0.15 answers a cancellation with the piece that came in the same moment, and forgets it.
+                if cancelled is not None:
+                    raise cancelled from None
                 return ready.value
 
 
