@@ -208,7 +208,7 @@ class Gateway:
         return seen.bill
 
     async def _settle(self, seen: Observation) -> None:
-        if seen.bill is None and seen.first_event_at is not None:
+        if seen.bill is None and seen.is_charged:
             self._bill(seen)
         outcome = seen.outcome(self.clock())
         level, event = logging.ERROR, "meter.failed"

@@ -23,6 +23,8 @@ from tests.api.world import (
     sse,
     world,
 )
+from tidegate.chat.parse import build
+from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.options import Options
 from tidegate.domain.usage import Tokens, Words
 from tidegate.memory.signatures import MemorySignatures
@@ -240,6 +242,43 @@ def test_a_client_that_leaves_before_the_first_word_ends_the_call(stream: bool) 
         assert [(outcome.status, outcome.attempts) for outcome in client.recorder.outcomes] == [("cancelled", 1)]
 
     run(never, scenario)
+
+
+@pytest.mark.parametrize(("model", "priced"), [("openai/gpt-4.1-mini", True), ("openai/nobody-knows-it", False)])
+def test_a_client_that_leaves_before_the_first_word_pays_for_an_estimated_prompt(model: str, priced: bool) -> None:
+    asked = asyncio.Event()
+
+    async def never(request: httpx.Request) -> httpx.Response:
+        asked.set()
+        return await asyncio.Future()
+
+    async def scenario(client: Client) -> None:
+        exchange = Exchange(client.app, {**CALL, "model": model}, "/v1/chat/completions")
+        call = asyncio.create_task(exchange.run())
+        await asyncio.wait_for(asked.wait(), 5)
+        exchange.hang_up()
+        await asyncio.wait_for(call, 5)
+        bill = client.recorder.outcomes[0].bill
+        prompt = estimate_prompt(build({"model": model, "messages": USER}).fields)
+        assert bill.tokens == Tokens(input=prompt, estimated=True)
+        assert (bill.words.input, bill.words.used) == (8, 0)
+        assert (bill.cost_usd is None) is not priced
+        assert bill.cost_usd != 0
+
+    run(never, scenario)
+
+
+def test_a_call_that_the_provider_refuses_or_never_sees_costs_nothing() -> None:
+    async def scenario(client: Client) -> None:
+        await client.post(CALL)
+        await client.post({**CALL, "store": True, "model": "mistral/mistral-small-latest", "require_parameters": True})
+        assert len(client.requests) == 1
+        assert [(seen.attempts, seen.bill.tokens, seen.bill.cost_usd) for seen in client.recorder.outcomes] == [
+            (1, Tokens(), 0),
+            (0, Tokens(), 0),
+        ]
+
+    run(lambda request: httpx.Response(400, json={"error": {"message": "no"}}), scenario)
 
 
 @pytest.mark.parametrize(("stream", "refused", "status"), [(True, b"smarter", "cancelled"), (False, b"Hello", "ok")])

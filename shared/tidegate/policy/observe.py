@@ -86,6 +86,14 @@ class Observation:
         if function:
             self.hidden.append(function.get("arguments") or "")
 
+    @property
+    def is_charged(self) -> bool:
+        """Whether the provider is taken to charge: it began to answer, or was asked by a client that did not wait.
+
+        What it refused, or was never asked, costs nothing.
+        """
+        return self.first_event_at is not None or (self.status == "cancelled" and self.attempts > 0)
+
     def produced(self) -> Produced:
         return Produced("".join(self.answer), "".join(self.hidden))
 
