@@ -23,26 +23,29 @@ class Times:
     p99: float
 
 
-def plain(programs: Mapping[str, Program], calls: int) -> dict[str, Times]:
-    """How long a plain call takes at each program, the programs taking turns."""
-    return _turns(programs, raw(body()), calls, until=None)
+def plain(programs: Mapping[str, Program], calls: int, pause: float = 0.0) -> dict[str, Times]:
+    """How long a plain call takes at each program, the programs taking turns, with a pause (seconds) after each."""
+    return _turns(programs, raw(body()), calls, pause, until=None)
 
 
-def first_token(programs: Mapping[str, Program], calls: int) -> dict[str, Times]:
+def first_token(programs: Mapping[str, Program], calls: int, pause: float = 0.0) -> dict[str, Times]:
     """How long the first token takes, of a stream that pauses after it."""
-    return _turns(programs, raw(body("paced")), calls, until=_FIRST_TOKEN)
+    return _turns(programs, raw(body("paced")), calls, pause, until=_FIRST_TOKEN)
 
 
-def _turns(programs: Mapping[str, Program], request: bytes, calls: int, until: bytes | None) -> dict[str, Times]:
+def _turns(
+    programs: Mapping[str, Program], request: bytes, calls: int, pause: float, until: bytes | None
+) -> dict[str, Times]:
     lines = {name: Line(program.port) for name, program in programs.items()}
     try:
         for line in lines.values():
-            for _ in range(max(10, calls // 10)):
+            for _ in range(10 if pause else calls // 10):
                 line.call(request, until)
         taken: dict[str, list[float]] = {name: [] for name in lines}
         for _ in range(calls):
             for name, line in lines.items():
                 taken[name].append(line.call(request, until))
+            time.sleep(pause)
         return {name: _times(seconds) for name, seconds in taken.items()}
     finally:
         for line in lines.values():

@@ -50,7 +50,8 @@ def main() -> None:
     app = PassThrough(f"{os.environ['OPENAI_BASE_URL']}/chat/completions")
     door = socket.create_server(("127.0.0.1", 0))
     print(door.getsockname()[1], flush=True)
-    uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")).run(sockets=[door])
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_keep_alive=60)
+    uvicorn.Server(config).run(sockets=[door])
 
 
 if __name__ == "__main__":
