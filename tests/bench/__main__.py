@@ -7,11 +7,12 @@ import argparse
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import coldstart, latency, processes, report, throughput, transaction
+from tests.bench import coldstart, latency, processes, report, throughput, transaction, translation
 from tests.bench.latency import Times
 from tests.bench.processes import ROOT, Program
 from tests.bench.report import Row
@@ -31,43 +32,64 @@ class Effort:
     starts: int
 
 
+_SETTLING_SECONDS = 0.05
+
 KEPT_CALLS = 10_000
 """As many records as the in-memory store keeps: from then on it holds no more."""
 
-FULL = Effort(calls=2000, slow_calls=300, rounds=5, seconds=3, starts=11)
+FULL = Effort(calls=2000, slow_calls=200, rounds=5, seconds=3, starts=11)
 QUICK = Effort(calls=500, slow_calls=100, rounds=1, seconds=2, starts=3)
 
 
-def speed(store: str, effort: Effort) -> list[Row]:
-    """Latency and throughput on that store. Direct calls, the bare pass-through's and the gateway's take turns."""
-    slow = store == "embedded"
+def in_memory(effort: Effort) -> list[Row]:
+    """Latency and throughput. Direct calls, the bare pass-through's and the gateway's take turns."""
+    with _programs("memory") as programs:
+        plain = latency.plain(programs, effort.calls)
+        token = latency.first_token(programs, effort.slow_calls)
+        rates = [_rates(programs, asked, effort.rounds, effort.seconds) for asked in _LOADS]
+    return _rows("in-memory store", plain, token, rates)
+
+
+def embedded_table(effort: Effort) -> list[Row]:
+    """The same, where each call leaves work behind: it pauses after each, and every load meets a table of its own."""
+    with processes.table() as table:
+        empty, full = transaction.measure(table, effort.slow_calls)
+    with _programs("embedded") as programs:
+        plain = latency.plain(programs, effort.slow_calls, _SETTLING_SECONDS)
+        token = latency.first_token(programs, effort.slow_calls, _SETTLING_SECONDS)
+    rates: list[dict[str, float]] = []
+    for asked in _LOADS:
+        with _programs("embedded") as programs:
+            rates.append(_rates(programs, asked, 1, effort.seconds))
+    alone = f"{empty:.1f} ms on an empty table, {full:.1f} ms after {effort.slow_calls} calls"
+    settling = Row("of which the embedded DynamoDB alone, to settle one call", alone)
+    return [*_rows("embedded table", plain, token, rates), settling]
+
+
+_LOADS = (body(), body("whole"), body("pieces"))
+
+
+@contextmanager
+def _programs(store: str) -> Generator[dict[str, Program]]:
     with (
         processes.upstream() as provider,
         processes.pass_through(provider) as bare,
         processes.gateway(store, provider) as gateway,
     ):
-        programs = {"direct": provider, "bare": bare, "gateway": gateway}
-        plain = latency.plain(programs, effort.slow_calls if slow else effort.calls)
-        token = latency.first_token(programs, effort.slow_calls)
-        rounds = 1 if slow else effort.rounds
-        calls = _rates(programs, body(), rounds, effort.seconds)
-        streams = _rates(programs, body("whole"), rounds, effort.seconds)
-        pieces = _rates(programs, body("pieces"), rounds, effort.seconds)
-    name = f"{store} table" if slow else f"in-{store} store"
+        yield {"direct": provider, "bare": bare, "gateway": gateway}
+
+
+def _rows(
+    store: str, plain: Mapping[str, Times], token: Mapping[str, Times], rates: Sequence[Mapping[str, float]]
+) -> list[Row]:
+    calls, streams, pieces = rates
     return [
-        _latency(f"plain call, 1 connection, p50 ({name})", plain, 0.6),
-        _latency(f"time to the first token, p50 ({name})", token, 1.0),
-        _rate(f"plain calls, 16 connections ({name})", calls, 2500),
-        _rate(f"streams of 50 chunks, 16 connections, written at once ({name})", streams, 400),
-        _rate(f"the same, in 54 writes ({name})", pieces),
+        _latency(f"plain call, 1 connection, p50 ({store})", plain, 0.6),
+        _latency(f"time to the first token, p50 ({store})", token, 1.0),
+        _rate(f"plain calls, 16 connections ({store})", calls, 2500),
+        _rate(f"streams of 50 chunks, 16 connections, written at once ({store})", streams, 400),
+        _rate(f"the same, in 54 writes ({store})", pieces),
     ]
-
-
-def embedded_table(effort: Effort) -> list[Row]:
-    with processes.table() as table:
-        empty, full = transaction.measure(table, effort.slow_calls)
-    value = f"{empty:.1f} ms on an empty table, {full:.1f} ms after {effort.slow_calls} calls"
-    return [*speed("embedded", effort), Row("of which the embedded DynamoDB alone, to settle one call", value)]
 
 
 def memory(effort: Effort) -> list[Row]:
@@ -116,6 +138,21 @@ def cold_start(effort: Effort) -> list[Row]:
     ]
 
 
+def providers(effort: Effort) -> list[Row]:
+    """What translating adds to each chunk, and a provider's module to a cold start."""
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = coldstart.build_here(Path(folder))
+        costs = translation.measure(artifact, coldstart.find_lambda_python(), effort.starts)
+    rows: list[Row] = []
+    for name, cost in costs.items():
+        chunk_us, load_ms = (40, 200) if name == "bedrock" else (20, 60)
+        rows += [
+            Row(f"{name}: one chunk", f"{cost.chunk_us:.1f} µs", f"≤ {chunk_us} µs", cost.chunk_us <= chunk_us),
+            Row(f"{name}: loaded lazily", f"{cost.load_ms:.1f} ms", f"≤ {load_ms} ms", cost.load_ms <= load_ms),
+        ]
+    return rows
+
+
 def size(effort: Effort) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         zipped = coldstart.zipped_mb(coldstart.build_artifact(Path(folder), "arm64"))
@@ -123,10 +160,11 @@ def size(effort: Effort) -> list[Row]:
 
 
 PARTS: Mapping[str, Callable[[Effort], list[Row]]] = {
-    "memory-store": lambda effort: speed("memory", effort),
+    "memory-store": in_memory,
     "embedded-table": embedded_table,
     "memory": memory,
     "cold-start": cold_start,
+    "providers": providers,
     "size": size,
 }
 
@@ -163,7 +201,7 @@ def _rate(what: str, rates: Mapping[str, float], least: float | None = None) -> 
         None if least is None else through >= least,
         direct=f"{direct:,.0f}/s",
         bare=f"{bare:,.0f}/s",
-        ratio=f"1/{direct / through:.0f}",
+        ratio=f"1/{direct / through:.0f}" if through else "",
     )
 
 

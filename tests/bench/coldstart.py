@@ -46,8 +46,13 @@ class Start:
 def build_artifact(folder: Path, architecture: str) -> Path:
     """The function as it is deployed, for that architecture of Lambda's."""
     platforms = (ROOT / "functions" / "chat" / architecture / "platforms.txt").read_text().split()
-    build(folder, platforms, _python())
+    build(folder, platforms, find_lambda_python())
     return folder
+
+
+def build_here(folder: Path) -> Path:
+    """The function as it is deployed, for this machine."""
+    return build_artifact(folder, _LAMBDA[platform.machine()])
 
 
 def zipped_mb(folder: Path) -> float:
@@ -62,7 +67,7 @@ def zipped_mb(folder: Path) -> float:
 def measure(table: Program, provider: Program, runs: int) -> Start:
     """`runs` starts of each, taking turns. The first of each only warms the disk's cache."""
     with tempfile.TemporaryDirectory() as folder:
-        artifact = build_artifact(Path(folder), _LAMBDA[platform.machine()])
+        artifact = build_here(Path(folder))
         usual = _comparison()
         env = _env(table, provider)
         ours: list[float] = []
@@ -77,7 +82,7 @@ def measure(table: Program, provider: Program, runs: int) -> Start:
 
 def _bare() -> float:
     started = time.perf_counter()
-    subprocess.run([_python(), "-c", "pass"], check=True)
+    subprocess.run([find_lambda_python(), "-c", "pass"], check=True)
     return time.perf_counter() - started
 
 
@@ -90,7 +95,7 @@ async def _start(handler: str, root: Path, path: tuple[Path, ...], env: Mapping[
         gateway.waiting.put_nowait(invocation)
         variables = {**env, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONWARNINGS": "ignore"}
         started = time.perf_counter()
-        async with function(handler, gateway.runtime_api, root, _python(), **variables):
+        async with function(handler, gateway.runtime_api, root, find_lambda_python(), **variables):
             match await invocation.parts.get():
                 case {"statusCode": 200}:
                     pass
@@ -138,7 +143,7 @@ def _comparison() -> Path:
         constraints = part / "constraints.txt"
         part.mkdir(parents=True)
         constraints.write_text("\n".join(pins) + "\n")
-        command = [_python(), "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(part)]
+        command = [find_lambda_python(), "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(part)]
         subprocess.run([*command, "--constraint", str(constraints), *_PACKAGES], check=True)
         _precompile(part)
         part.rename(folder)
@@ -150,7 +155,7 @@ def _comparison() -> Path:
 
 def _precompile(path: Path) -> None:
     options = ["-q", "-f", "--invalidation-mode", "unchecked-hash"]
-    subprocess.run([_python(), "-m", "compileall", *options, str(path)], check=True)
+    subprocess.run([find_lambda_python(), "-m", "compileall", *options, str(path)], check=True)
 
 
 def _constraints() -> str:
@@ -158,7 +163,8 @@ def _constraints() -> str:
 
 
 @cache
-def _python() -> str:
+def find_lambda_python() -> str:
+    """The interpreter of Lambda's version. Raises `RuntimeError` where there is none."""
     python = find_python()
     if python is None:
         raise RuntimeError(f"The cold start is measured on Python {PYTHON}, and none was found.")
