@@ -163,3 +163,32 @@ def test_speech_is_audio_of_the_message() -> None:
         "transcript": "",
         "mime_type": "audio/L16;rate=24000",
     }
+
+
+@pytest.mark.parametrize(
+    ("version", "queries", "counted", "searches"),
+    [
+        ("gemini-3-flash-preview", ["", "a", "b", "a"], {}, 2),
+        ("gemini-2.5-pro", ["a", "b"], {}, 1),
+        (None, ["a", "b"], {}, 2),
+        ("gemini-3.5-flash", ["", ""], {}, 0),
+        ("gemini-2.5-flash", [], {}, 0),
+        ("gemini-3.5-flash", [], {"billedToolCalls": [{"tool": "GOOGLE_SEARCH", "successfulToolCallCount": 3}]}, 3),
+        ("gemini-3.5-flash", [], {"billedToolCalls": [{"tool": "GOOGLE_MAPS", "successfulToolCallCount": 3}]}, 0),
+    ],
+)
+def test_searches_are_counted_as_google_charges_for_them(
+    version: str | None, queries: list[str], counted: Any, searches: int
+) -> None:
+    def reply(index: int, found: list[str]) -> Any:
+        said = {"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP", "index": index}
+        return said | {"groundingMetadata": {"webSearchQueries": found}}
+
+    used = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2} | counted
+    body: Any = {"usageMetadata": used} | ({"modelVersion": version} if version else {})
+    whole = GEMINI.parse_completion(body | {"candidates": [reply(0, queries), reply(1, queries[1:])]})
+    halves = [body | {"candidates": [reply(0, half)]} for half in (queries[:2], queries[2:])]
+    streamed = run(GEMINI, [[Event("message", json.dumps(half)) for half in halves]])[-1][-1]
+    expected = {"web_search_requests": searches} if searches else None
+    assert whole.get("usage", {}).get("server_tool_use") == expected
+    assert streamed["usage"].get("server_tool_use") == expected

@@ -21,7 +21,8 @@ def parse(provider: str, body: Json) -> Completion:
     blocked = block(body)
     if not candidates and blocked is None:
         raise ProviderMalformed(f"{provider} answered without a candidate.")
-    choices = [_choice(candidate, place, body.get("responseId")) for place, candidate in enumerate(candidates)]
+    queries: set[str] = set()
+    choices = [_choice(candidate, place, body.get("responseId"), queries) for place, candidate in enumerate(candidates)]
     completion: Completion = {
         "object": "chat.completion",
         "choices": choices if blocked is None or choices else [_refused(blocked)],
@@ -29,7 +30,7 @@ def parse(provider: str, body: Json) -> Completion:
     }
     counted = counts(body)
     if counted is not None:
-        completion["usage"] = usage.read(counted)
+        completion["usage"] = usage.read(counted, usage.searches(counted, queries, body.get("modelVersion")))
         if (tier := usage.tier(counted)) is not None:
             completion["service_tier"] = tier
     return completion
@@ -54,11 +55,12 @@ def block(body: JsonObject) -> tuple[str, str | None] | None:
             return None
 
 
-def _choice(candidate: Json, place: int, response_id: Json) -> Choice:
+def _choice(candidate: Json, place: int, response_id: Json, queries: set[str]) -> Choice:
     if not isinstance(candidate, dict):
         raise ProviderMalformed("The provider's candidate is not an object.")
     voice = Voice()
     said = voice.hear(candidate, response_id)
+    queries |= voice.queries
     ending = voice.ending()
     calls = said.pop("tool_calls", None)
     text = said.pop("content", None)

@@ -32,6 +32,7 @@ class _Stream:
         self._voices: dict[int, Voice] = {}
         self._counts: JsonObject | None = None
         self._blocked: tuple[str, str | None] | None = None
+        self._version: Json = None
 
     def feed(self, event: Event, out: list[Chunk]) -> None:
         """Append the chunk that the event makes, if it makes one."""
@@ -45,6 +46,7 @@ class _Stream:
             self._hear(candidates, raw.get("responseId"), out)
         if "usageMetadata" in raw:
             self._count(counts(raw), out)
+            self._version = raw.get("modelVersion") or self._version
 
     def _hear(self, candidates: Json, response_id: Json, out: list[Chunk]) -> None:
         if not isinstance(candidates, list):
@@ -84,7 +86,9 @@ class _Stream:
             finish = _chunk([{"index": index, "delta": {}, **voice.ending()}])
             chunks.append(finish if tier is None else {**finish, "service_tier": tier})
         if self._counts is not None:
-            chunks.append(batches.usage(usage.read(self._counts)))
+            queries = {query for voice in self._voices.values() for query in voice.queries}
+            searches = usage.searches(self._counts, queries, self._version)
+            chunks.append(batches.usage(usage.read(self._counts, searches)))
         return chunks
 
     def _decoded(self, event: Event) -> JsonObject | None:

@@ -4,11 +4,14 @@ Source: https://ai.google.dev/api/generate-content#UsageMetadata (2026-11), and 
 sum of prompt, tool use, candidates and thoughts, and the prompt includes what was cached.
 """
 
+from collections.abc import Set
+
 from tidegate.chat.completion import Usage
 from tidegate.chat.json import Json, JsonObject
+from tidegate.providers.gemini import model
 
 
-def read(raw: JsonObject) -> Usage:
+def read(raw: JsonObject, searches: int = 0) -> Usage:
     """What was counted; what is missing is 0."""
     used = _count(raw, "toolUsePromptTokenCount")
     prompt = _count(raw, "promptTokenCount") + used
@@ -20,13 +23,27 @@ def read(raw: JsonObject) -> Usage:
     }
     if used:
         read["tool_use_tokens"] = used
-    return {
+    counted: Usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": max(_count(raw, "totalTokenCount"), prompt + completion),
         "prompt_tokens_details": read,
         "completion_tokens_details": {"reasoning_tokens": thoughts, **_kinds(raw.get("candidatesTokensDetails"))},
     }
+    if searches:
+        counted["server_tool_use"] = {"web_search_requests": searches}
+    return counted
+
+
+def searches(raw: JsonObject, queries: Set[str], version: Json) -> int:
+    """The web searches that Google charges for: each query since Gemini 3, the grounded prompt before.
+
+    Source: https://ai.google.dev/gemini-api/docs/google-search#pricing (2026-09): equal queries count once, and empty
+    ones not at all. `billedToolCalls`, where it is sent, is Google's own count.
+    """
+    found = _billed(raw.get("billedToolCalls")) or len(queries)
+    is_by_prompt = isinstance(version, str) and not model.read(version).since_3
+    return min(found, 1) if is_by_prompt else found
 
 
 def tier(raw: JsonObject) -> str | None:
@@ -48,6 +65,17 @@ def _count(raw: JsonObject, name: str) -> int:
             return count
         case _:
             return 0
+
+
+def _billed(calls: Json) -> int:
+    found = 0
+    for call in calls if isinstance(calls, list) else ():
+        match call:
+            case {"tool": str(tool), "successfulToolCallCount": int(count)} if tool.upper().startswith("GOOGLE_SEARCH"):
+                found += count
+            case _:
+                pass
+    return found
 
 
 def _kinds(details: Json) -> JsonObject:

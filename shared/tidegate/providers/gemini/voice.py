@@ -42,6 +42,7 @@ class Voice:
         "_texts",
         "heard",
         "native",
+        "queries",
         "refusal",
     )
 
@@ -49,6 +50,7 @@ class Voice:
         self.heard = False
         self.native: str | None = None
         self.refusal: str | None = None
+        self.queries: set[str] = set()
         self._texts: list[str] = []
         self._calls = 0
         self._details = 0
@@ -113,6 +115,11 @@ class Voice:
         for name, ours in _EXTRAS.items():
             if candidate.get(name):
                 self._extras[ours] = candidate[name]
+        match candidate.get("groundingMetadata"):
+            case {"webSearchQueries": list(queries)}:
+                self.queries.update(query for query in queries if isinstance(query, str) and query)
+            case _:
+                pass
         if candidate.get("citationMetadata"):
             self._cited = candidate["citationMetadata"]
 
