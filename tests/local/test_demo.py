@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.api.world import Client, Exchange, Recorder
 from tidegate.api.app import build_app
 from tidegate.domain.options import Options
@@ -51,3 +53,30 @@ def test_it_stops_at_the_limit() -> None:
 def test_it_hears_the_text_of_parts() -> None:
     parts = [{"type": "text", "text": "One"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
     assert call(messages=[{"role": "user", "content": parts}]).json["choices"][0]["message"]["content"] == "One"
+
+
+TOOL = {"type": "function", "function": {"name": "f"}}
+ASKED = [
+    ({"n": 2}, "n"),
+    ({"n": 1, "temperature": 1, "logprobs": False, "tool_choice": "auto", "response_format": {"type": "text"}}, None),
+    ({"logprobs": True, "top_logprobs": 2}, "logprobs,top_logprobs"),
+    ({"stop": "calm"}, "stop"),
+    ({"seed": 7, "temperature": 0.2}, "seed,temperature"),
+    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"structured_outputs": {"json": {"type": "object"}}}, "structured_outputs"),
+    ({"tools": [TOOL]}, "tools"),
+    ({"tools": [TOOL], "tool_choice": "none"}, None),
+    ({"tools": [TOOL], "tool_choice": "required"}, "tool_choice,tools"),
+    ({"functions": [TOOL["function"]]}, "functions"),
+    ({"web_search_options": {}}, "web_search_options"),
+    ({"reasoning_effort": "high"}, "reasoning_effort"),
+    ({"reasoning_effort": "none"}, None),
+    ({"max_tokens": 5, "stream": True, "stream_options": {"include_usage": True}}, None),
+]
+
+
+@pytest.mark.parametrize(("fields", "ignored"), ASKED)
+def test_it_reports_what_it_cannot_do(fields: dict[str, Any], ignored: str | None) -> None:
+    assert call(**fields).headers.get("x-tidegate-ignored-params") == ignored
+    strict = call(**fields, require_parameters=True)
+    assert strict.status == (200 if ignored is None else 400)

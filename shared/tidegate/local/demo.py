@@ -9,13 +9,28 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from tidegate.chat.json import Json, JsonObject, decode, encode
+from tidegate.chat.request import GATEWAY_FIELDS, ChatFields
+from tidegate.providers.dialect.quirks import OPENAI_ONLY, Quirks
 from tidegate.providers.row import Row
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
 DEMO_PROVIDER = "demo"
 DEMO_BASE_URL = "http://demo.invalid/v1"
 
-DEMO_ROW = Row(DEMO_PROVIDER, DEMO_BASE_URL, key=None, auth=None)
+_HONOURED = {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
+_REASONING = {"reasoning", "reasoning_effort", "thinking"}  # reported by the way in which it is asked for: none
+
+_DEMO_QUIRKS = Quirks(
+    unsupported=(OPENAI_ONLY | frozenset(ChatFields.__struct_fields__) | {"audio", "modalities", "verbosity"})
+    - GATEWAY_FIELDS
+    - _HONOURED
+    - _REASONING,
+    tool_choices=frozenset(),
+    reasoning="none",
+    structured_outputs="as_sent",
+)
+
+DEMO_ROW = Row(DEMO_PROVIDER, DEMO_BASE_URL, _DEMO_QUIRKS, key=None, auth=None)
 
 _WORDS = re.compile(r"\S+\s*")
 

@@ -23,6 +23,7 @@ NEUTRAL: dict[str, Json] = {
     "tool_choice": "auto",
     "function_call": "auto",
     "functions": [],
+    "response_format": {"type": "text"},
 }
 """Values that ask for nothing: leaving them out needs no report."""
 
