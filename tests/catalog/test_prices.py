@@ -37,6 +37,7 @@ counts = st.integers(0, 300_000)
 @st.composite
 def tokens(draw: st.DrawFn) -> Tokens:
     cached, written, fresh, audio, written_1h = (draw(counts) for _ in range(5))
+    heard = draw(st.integers(0, cached))
     reasoning, answer, spoken, drawn = (draw(counts) for _ in range(4))
     return Tokens(
         input=cached + written + written_1h + fresh + audio,
@@ -45,9 +46,10 @@ def tokens(draw: st.DrawFn) -> Tokens:
         written=written + written_1h,
         reasoning=reasoning,
         written_1h=written_1h,
-        audio_input=audio,
+        audio_input=audio + heard,
         audio_output=spoken,
         image_output=drawn,
+        audio_cached=heard,
         searches=draw(st.integers(0, 30)),
     )
 
@@ -66,7 +68,7 @@ def calculated(provider: Provider, model: ModelInfo, used: Tokens, at: datetime)
         cache_write_1h_tokens=used.written_1h,
         input_audio_tokens=used.audio_input,
         output_audio_tokens=used.audio_output,
-        cache_audio_read_tokens=0,
+        cache_audio_read_tokens=used.audio_cached,
         input_image_tokens=used.image_input,
         cache_image_read_tokens=0,
         output_image_tokens=used.image_output,
@@ -88,6 +90,7 @@ def test_a_call_costs_what_the_source_calculates(
     [
         Tokens(1000, 500, searches=3),
         Tokens(1_000_000, 100_000, 400_000, 200_000, 50_000, written_1h=90_000, audio_input=70_000, audio_output=8_000),
+        Tokens(1_000_000, 100_000, 400_000, audio_input=70_000, audio_cached=60_000),
     ],
 )
 def test_every_priced_model_costs_what_the_source_calculates(used: Tokens) -> None:
@@ -153,6 +156,13 @@ def test_audio_that_does_not_fit_beside_the_cached_tokens_is_cached() -> None:
     rates = {"cached": usd("1"), "audio_input": usd("30"), "audio_cached": usd("3")}
     priced = model(Price(usd("10"), usd("0"), **rates))
     assert cost(priced, Tokens(input=1_000_000, cached=800_000, audio_input=300_000)) == usd("7")
+
+
+def test_audio_that_is_known_to_be_cached_is_priced_as_such() -> None:
+    rates = {"cached": usd("1"), "audio_input": usd("30"), "audio_cached": usd("3")}
+    priced, unknown = model(Price(usd("10"), usd("0"), **rates)), model(Price(usd("10"), usd("0"), usd("1")))
+    used = Tokens(input=1_000_000, cached=500_000, audio_input=300_000, audio_cached=200_000)
+    assert (cost(priced, used), cost(unknown, used)) == (usd("7.9"), usd("5.5"))
 
 
 def test_searches_are_priced_by_the_thousand_and_free_where_they_have_no_price() -> None:

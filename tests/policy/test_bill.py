@@ -90,6 +90,7 @@ def test_every_count_that_has_a_price_is_read() -> None:
             "cache_write_1h_tokens": 4,
             "audio_tokens": 3,
             "image_tokens": 2,
+            "cached_tokens_details": {"audio_tokens": 1},
         },
         completion_tokens_details={"reasoning_tokens": 6, "audio_tokens": 7, "image_tokens": 8},
         server_tool_use={"web_search_requests": 9},
@@ -106,6 +107,7 @@ def test_every_count_that_has_a_price_is_read() -> None:
         image_input=2,
         image_output=8,
         searches=9,
+        audio_cached=1,
     )
 
 

@@ -165,6 +165,22 @@ def test_speech_is_audio_of_the_message() -> None:
     }
 
 
+def test_what_was_cached_is_told_by_kind() -> None:
+    kinds = [{"modality": kind, "tokenCount": count} for kind, count in (("TEXT", 1), ("AUDIO", 20), ("VIDEO", 300))]
+    counted = {"promptTokenCount": 400, "cachedContentTokenCount": 321, "totalTokenCount": 400}
+    body: Any = {
+        "candidates": [{"finishReason": "STOP"}],
+        "usageMetadata": counted | {"promptTokensDetails": kinds, "cacheTokensDetails": kinds},
+    }
+    told = GEMINI.parse_completion(body).get("usage", {}).get("prompt_tokens_details")
+    assert told == {
+        "cached_tokens": 321,
+        "audio_tokens": 20,
+        "video_tokens": 300,
+        "cached_tokens_details": {"audio_tokens": 20, "video_tokens": 300},
+    }
+
+
 @pytest.mark.parametrize(
     ("version", "queries", "counted", "searches"),
     [

@@ -69,13 +69,13 @@ def _input(rates: Rates, rate: Decimal, tokens: Tokens) -> Decimal:
         longer = min(tokens.written_1h, tokens.written)
         total += (tokens.written - longer) * written + longer * _or(rates.written_1h, written)
     if tokens.audio_input and rates.audio_input is not None:
-        audio = min(tokens.audio_input, fresh)
+        known = min(tokens.audio_cached, tokens.audio_input, tokens.cached)
+        audio = min(tokens.audio_input - known, fresh)
         fresh -= audio
         total += audio * rates.audio_input
-        if rates.audio_cached is not None:
-            # What does not fit beside the cached tokens is among them; it has been counted at their price.
-            among = min(tokens.audio_input - audio, tokens.cached)
-            total += among * (rates.audio_cached - _or(rates.cached, rate))
+        # What does not fit beside the cached tokens is among them; it has been counted at their price.
+        among = min(tokens.audio_input - audio, tokens.cached)
+        total += among * (_or(rates.audio_cached, _or(rates.cached, rates.audio_input)) - _or(rates.cached, rate))
     if tokens.image_input and rates.image_input is not None:
         images = min(tokens.image_input, fresh)
         fresh -= images

@@ -10,8 +10,9 @@ from tidegate.domain.workspace import WordsMethod
 class Tokens:
     """Token counts of one call, and the web searches that the provider made for it.
 
-    `input` includes `cached`, `written`, `audio_input` and `image_input`, where a cached token may be one of audio;
-    `written` includes `written_1h`; `output` includes `reasoning`, `audio_output` and `image_output`.
+    `input` includes `cached`, `written`, `audio_input` and `image_input`; `audio_cached` are both cached and audio, as
+    far as that is known; `written` includes `written_1h`; `output` includes `reasoning`, `audio_output` and
+    `image_output`.
     """
 
     input: int = 0
@@ -26,6 +27,7 @@ class Tokens:
     image_input: int = 0
     image_output: int = 0
     searches: int = 0
+    audio_cached: int = 0
 
 
 @dataclass(frozen=True, slots=True)

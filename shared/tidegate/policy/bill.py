@@ -87,6 +87,7 @@ def _tokens(usage: Usage | None, request: ChatRequest, produced: Produced) -> To
         image_input=_number(prompt.get("image_tokens")),
         image_output=_number(completion.get("image_tokens")),
         searches=_searches(usage),
+        audio_cached=_number(_details(prompt.get("cached_tokens_details")).get("audio_tokens")),
     )
 
 
@@ -124,7 +125,7 @@ def _words(tokens: Tokens, request: ChatRequest, answer: str, workspace: Workspa
     )
 
 
-def _details(value: dict[str, Json] | None) -> dict[str, Json]:
+def _details(value: Json) -> dict[str, Json]:
     """The object, or an empty one where a provider sends null or nothing."""
     return value if isinstance(value, dict) else {}
 

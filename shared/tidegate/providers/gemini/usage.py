@@ -21,6 +21,8 @@ def read(raw: JsonObject, searches: int = 0) -> Usage:
         "cached_tokens": _count(raw, "cachedContentTokenCount"),
         **_kinds(raw.get("promptTokensDetails")),
     }
+    if of_cached := _kinds(raw.get("cacheTokensDetails")):
+        read["cached_tokens_details"] = of_cached  # what OpenAI's realtime API calls it
     if used:
         read["tool_use_tokens"] = used
     counted: Usage = {
