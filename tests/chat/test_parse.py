@@ -92,6 +92,11 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize("role", ["system", "developer", "user"])
+def test_a_message_that_says_nothing_is_refused(role: str) -> None:
+    assert refused(messages=[{"role": role, "content": []}])[0] == "messages[0].content"
+
+
 def test_a_missing_model_is_named() -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(json.dumps({"messages": [USER]}).encode())
@@ -142,6 +147,8 @@ def test_everything_that_clients_replay_is_accepted() -> None:
         },
         {"role": "tool", "tool_call_id": "call_1", "content": [{"type": "text", "text": "r"}]},
         {"role": "assistant", "content": [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "no"}]},
+        {"role": "assistant", "content": [], "tool_calls": [{"id": "call_2", "function": {"name": "f"}}]},
+        {"role": "tool", "tool_call_id": "call_2", "content": []},
         {"role": "function", "name": "f", "content": None},
     ]
     assert build({"model": "m", "messages": messages}).body == {"model": "m", "messages": messages}

@@ -5,9 +5,9 @@ that OpenAI-compatible proxies add. Assistant turns are accepted as clients repl
 `tool_calls[].index`, `function.parsed_arguments`, `refusal`, `annotations`, `audio: null`, `reasoning_details`.
 """
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 
 class TextPart(Struct, frozen=True, tag_field="type", tag="text"):
@@ -64,6 +64,8 @@ class DocumentPart(Struct, frozen=True, tag_field="type", tag="document"):
 
 Part: TypeAlias = TextPart | RefusalPart | ImagePart | InputAudioPart | VideoPart | FilePart | DocumentPart
 Content: TypeAlias = str | list[Part]
+Said: TypeAlias = str | Annotated[list[Part], Meta(min_length=1)]
+"""What is said to the model; its own turns and the tools' results may be empty lists when they are replayed."""
 
 
 class FunctionArguments(Struct, frozen=True):
@@ -79,17 +81,17 @@ class AssistantToolCall(Struct, frozen=True):
 
 
 class SystemMessage(Struct, frozen=True, tag_field="role", tag="system"):
-    content: Content
+    content: Said
     name: str | None = None
 
 
 class DeveloperMessage(Struct, frozen=True, tag_field="role", tag="developer"):
-    content: Content
+    content: Said
     name: str | None = None
 
 
 class UserMessage(Struct, frozen=True, tag_field="role", tag="user"):
-    content: Content
+    content: Said
     name: str | None = None
 
 
