@@ -55,7 +55,10 @@ def refused(**fields: Any) -> tuple[str | None, str]:
         ({"stream_options": {"include_usage": 1}}, "stream_options.include_usage"),
         ({"presence_penalty": 3}, "presence_penalty"),
         ({"repetition_penalty": 0}, "repetition_penalty"),
-        ({"logit_bias": {"50256": 101}}, "logit_bias[...]"),
+        ({"logit_bias": {"1": 100, "50256": 101}}, "logit_bias.50256"),
+        ({"logit_bias": {"50256": "x"}}, "logit_bias.50256"),
+        ({"seed": 2**63}, "seed"),
+        ({"max_tokens": 10**30}, "max_tokens"),
         ({"top_logprobs": 21}, "top_logprobs"),
         ({"response_format": {"type": "yaml"}}, "response_format.type"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
@@ -74,7 +77,7 @@ def refused(**fields: Any) -> tuple[str | None, str]:
         ({"num_retries": -1}, "num_retries"),
         ({"num_retries": 99}, "num_retries"),
         ({"fallbacks": [3]}, "fallbacks[0]"),
-        ({"context_window_fallback_dict": {"a": 1}}, "context_window_fallback_dict[...]"),
+        ({"context_window_fallback_dict": {"a": 1}}, "context_window_fallback_dict.a"),
         ({"require_parameters": "yes"}, "require_parameters"),
         ({"timeout": 0}, "timeout"),
     ],
@@ -90,6 +93,24 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(body)
     assert caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b'"\xff"', "not valid UTF-8: byte 18 is 0xff"),
+        (b'"\xed\xa0\x80"', "not valid UTF-8: byte 18 is 0xed"),
+        (rb'"\ud800"', r"\ud800 at byte 18 is half of a surrogate pair"),
+        (rb'"\ud83d\ude00\uDE00"', r"\uDE00 at byte 30 is half of a surrogate pair"),
+        (b"9" * 5000, "Integer value out of range."),
+        (b"1e400", "Number out of range."),
+        (rb'"\ud83d\ude00', "Input data was truncated"),
+    ],
+)
+def test_what_is_wrong_with_the_bytes_is_said(text: bytes, said: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(b'{"model":"m","x":' + text + b"}")
+    assert said in caught.value.message
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "user"])

@@ -7,11 +7,18 @@ import msgspec
 from tidegate.chat.json import Json, decode
 from tidegate.chat.messages import AssistantMessage
 from tidegate.chat.reasoning import unify
-from tidegate.chat.request import NOT_YET_HONOURED, ChatFields, ChatRequest
+from tidegate.chat.request import NOT_YET_HONOURED, Bias, ChatFields, ChatRequest, Name
 from tidegate.errors import InvalidRequest
 
 _AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`")
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+_ENTRIES = {"logit_bias": Bias, "context_window_fallback_dict": Name}
+"""Fields that are dictionaries of values with a type."""
 
 
 def parse(body: bytes) -> ChatRequest:
@@ -19,7 +26,7 @@ def parse(body: bytes) -> ChatRequest:
     try:
         raw = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error}.") from None
+        raise InvalidRequest(_malformed(body, str(error))) from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
     if not isinstance(raw, dict):
@@ -32,7 +39,7 @@ def build(raw: dict[str, Json]) -> ChatRequest:
     try:
         fields = msgspec.convert(raw, ChatFields)
     except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
+        raise _explain(str(error), raw) from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
     _check_tools(fields)
@@ -63,15 +70,38 @@ def _check_tools(fields: ChatFields) -> None:
                 raise _missing(f"messages[{i}].tool_calls[{j}].function")
 
 
-def _explain(message: str) -> InvalidRequest:
+def _malformed(body: bytes, said: str) -> str:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        return f"The body is not valid UTF-8: byte {error.start} is {body[error.start]:#04x}."
+    half = _HALF.search(body)
+    if half:
+        return f"The body is not valid JSON: {half[0].decode()} at byte {half.start()} is half of a surrogate pair."
+    return f"The body is not valid JSON: {_AT.sub('', said)}."
+
+
+def _explain(message: str, raw: dict[str, Json]) -> InvalidRequest:
     at = _AT.search(message)
-    path = at["path"] if at else ""
+    path = _with_key(at["path"], raw) if at else ""
     said = message[: at.start()] if at else message
     missing = _MISSING.search(said)
     if missing:
         path = f"{path}.{missing['field']}" if path else missing["field"]
         return _missing(path)
     return InvalidRequest(f"Invalid value for '{path}': {said}." if path else f"{said}.", param=path or None)
+
+
+def _with_key(path: str, raw: dict[str, Json]) -> str:
+    """The path with the key of the first wrong entry, which msgspec leaves out."""
+    name = path.removesuffix("[...]")
+    entries, kind = raw.get(name), _ENTRIES.get(name)
+    for key, value in entries.items() if kind and isinstance(entries, dict) else ():
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            return f"{name}.{key}"
+    return path
 
 
 def _missing(path: str) -> InvalidRequest:
