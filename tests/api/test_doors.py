@@ -44,6 +44,7 @@ def test_every_path_answers(path: str) -> None:
         ({"content-type": "text/plain"}, "/v1/chat/completions", 415, "unsupported_media_type"),
         ({"content-type": ""}, "/v1/chat/completions", 415, "unsupported_media_type"),
         ({}, "/v1/nothing", 404, "not_found"),
+        ({}, "/v1/chat/completions/", 404, "not_found"),
     ],
 )
 def test_who_does_not_get_in_is_told_why(headers: dict[str, str], path: str, status: int, code: str) -> None:

@@ -56,12 +56,14 @@ def build_app(
         async with open_gateway() as gateway:
             yield {"gateway": gateway}
 
-    return _DataPlane(
+    app = _DataPlane(
         routes=[*routes(options), *extra_routes],
         middleware=_cors(options),
         exception_handlers={HTTPException: _http_exception, TidegateError: _tidegate_error, Exception: _crash},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect is no envelope, and few clients send their body after one
+    return app
 
 
 class _DataPlane(Starlette):
