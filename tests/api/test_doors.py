@@ -104,6 +104,17 @@ def test_health_and_public_models_need_no_key() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    "path", ["/health", "/public/models", "/v1/models", "/v1/models/openai/gpt-4.1-mini", "/v1/models/nobody/x"]
+)
+def test_every_reply_has_an_id(path: str) -> None:
+    async def scenario(client: Client) -> None:
+        ids = [(await get(client, path)).headers["x-request-id"] for _ in range(2)]
+        assert [len(id) for id in set(ids)] == [26, 26]
+
+    run(scenario)
+
+
 async def get(client: Client, path: str, **headers: str) -> Any:
     return await client.post(b"", path, dict(headers), method="GET")
 

@@ -3,6 +3,8 @@
 `?input=text,image&output=text` keeps the models that take and give all of these.
 """
 
+import time
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -11,6 +13,7 @@ from tidegate import __version__
 from tidegate.api import listing
 from tidegate.chat.json import encode
 from tidegate.domain.call import Surface
+from tidegate.domain.ids import ulid
 from tidegate.errors import ModelNotFound
 from tidegate.gateway import Gateway
 
@@ -78,4 +81,4 @@ def _ready(gateway: Gateway) -> frozenset[str]:
 
 
 def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
+    return Response(body, media_type="application/json", headers={"x-request-id": ulid(time.time())})
