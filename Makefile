@@ -10,6 +10,7 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 
 BIN := .venv/bin
 SAM := .venv-sam/bin
+MOCKS := .venv-mocks/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 TYPED := $(shell find shared functions infra tests/bench -name '*.py' 2>/dev/null)
 CLIENTS := $(wildcard tests/clients/package-lock.json)
@@ -29,7 +30,7 @@ test: setup ## set up, then lint, types, import rules, template and tests
 	@$(MAKE) --no-print-directory template
 	@$(MAKE) --no-print-directory pytest
 
-setup: .venv/.dev .venv-sam/.installed .tools/.fetched $(if $(CLIENTS),tests/clients/node_modules/.installed)
+setup: .venv/.dev .venv-sam/.installed .venv-mocks/.installed .tools/.fetched $(if $(CLIENTS),tests/clients/node_modules/.installed)
 
 lint: .venv/.dev .venv/.typed
 	$(BIN)/ruff check .
@@ -56,11 +57,12 @@ lock: .venv/.dev ## write the pinned, hashed dependencies anew from pyproject.to
 	$(UV_LOCK) --universal --python-version 3.11 pyproject.toml --extra local --group build \
 		--constraints infra/constraints.txt --output-file infra/constraints-run.txt
 	$(UV_LOCK) --universal --python-version 3.11 --group sam --output-file infra/constraints-sam.txt
+	$(UV_LOCK) --universal --python-version 3.11 --group mocks --output-file infra/constraints-mocks.txt
 	$(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml --extra web-adapter \
 		--constraints infra/constraints.txt --output-file functions/chat/requirements.txt
 
 clean: ## remove everything that was set up or built
-	rm -rf .venv .venv-sam .tools .aws-sam .hypothesis .pytest_cache .ruff_cache .import_linter_cache tests/clients/node_modules
+	rm -rf .venv .venv-sam .venv-mocks .tools .aws-sam .hypothesis .pytest_cache .ruff_cache .import_linter_cache tests/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -84,6 +86,12 @@ clean: ## remove everything that was set up or built
 .venv-sam/.installed: infra/constraints-sam.txt
 	test -x $(SAM)/python || $(PYTHON) -m venv .venv-sam
 	$(SAM)/python $(PIP_INSTALL) --require-hashes --requirement $<
+	@touch $@
+
+# Apart, because they pin another botocore than moto's.
+.venv-mocks/.installed: infra/constraints-mocks.txt
+	test -x $(MOCKS)/python || $(PYTHON) -m venv .venv-mocks
+	$(MOCKS)/python $(PIP_INSTALL) --require-hashes --requirement $<
 	@touch $@
 
 .venv-sam/.checked: template.yaml .venv-sam/.installed
