@@ -1,0 +1,139 @@
+"""openai-python against Bedrock's binary frames as others write them, and against what can go wrong with them.
+
+ministack answers as Bedrock, in the words of the stand-in of the other tests; microburst breaks what it answers.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+from openai import OpenAI
+
+from tests.clients import published, world
+from tests.clients.mocks import Burst, microburst, ministack
+from tests.clients.tap import tapped
+from tests.clients.world import DEMO_KEY, Provider, Server, user
+
+pytestmark = pytest.mark.slow
+
+MODEL = "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+TAGLINE = "Create smarter content, faster: powered by AI that knows your brand."
+WEATHER: Any = [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}]
+
+
+@pytest.fixture(scope="module")
+def burst(provider: Provider) -> Iterator[Burst]:
+    with ministack("bedrock-runtime", MINISTACK_BEDROCK_PROXY_URL=provider.url) as url, microburst(url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def bedrock_server(burst: Burst) -> Iterator[Server]:
+    env = {
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": burst.url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "not-a-key-aws",
+        "AWS_SECRET_ACCESS_KEY": "not-a-key-aws-either",
+    }
+    with world.serving("--store", "memory", env=env) as (program, port), tapped(("127.0.0.1", port)) as tap:
+        yield Server(program, port, tap)
+    assert program.err == []
+
+
+@pytest.fixture
+def client(bedrock_server: Server, burst: Burst) -> Iterator[OpenAI]:
+    burst.breaks()
+    bedrock_server.tap.forget()
+    with OpenAI(base_url=bedrock_server.url, api_key=DEMO_KEY, max_retries=0, timeout=30) as made:
+        yield made
+    for exchange in bedrock_server.tap.exchanges():
+        published.check(exchange)
+
+
+def stream(client: OpenAI, text: str, **fields: Any) -> Any:
+    return client.chat.completions.create(
+        model=MODEL, messages=user(text), stream=True, stream_options={"include_usage": True}, **fields
+    )
+
+
+def test_a_stream_of_real_frames(client: OpenAI) -> None:
+    *chunks, last = stream(client, "Write a tagline.")
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == TAGLINE
+    assert [c.choices[0].finish_reason for c in chunks if c.choices[0].finish_reason] == ["stop"]
+    assert last.usage.completion_tokens > 0
+    assert last.usage.cost > 0
+
+
+def test_a_plain_call_says_the_same(client: OpenAI) -> None:
+    reply = client.chat.completions.create(model=MODEL, messages=user("Write a tagline."))
+    assert reply.choices[0].message.content == TAGLINE
+
+
+def test_streamed_tool_calls_make_a_round_trip(client: OpenAI) -> None:
+    prompt = "What is the weather in Paris and Tokyo?"
+    with client.chat.completions.stream(model=MODEL, messages=user(prompt), tools=WEATHER) as running_stream:
+        message = running_stream.get_final_completion().choices[0].message
+    calls = message.tool_calls or []
+    assert [json.loads(call.function.arguments)["city"] for call in calls] == ["Paris", "Tokyo"]
+    results: Any = [{"role": "tool", "tool_call_id": call.id, "content": "21 degrees"} for call in calls]
+    replayed: Any = message.model_dump()
+    answered = client.chat.completions.create(model=MODEL, messages=[*user(prompt), replayed, *results], tools=WEATHER)
+    assert answered.choices[0].message.content == "Paris has 21 degrees, Tokyo has 25."
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (
+            {"event_error": {"code": "ThrottlingException", "message": "Slow", "after_frames": 3}},
+            "provider_rate_limited",
+        ),
+        ({"event_error": {"code": "modelStreamErrorException", "message": "x", "after_frames": 3}}, "provider_error"),
+        ({"event_frames": [{"at": 3, "bad_crc": True}]}, "provider_malformed_response"),
+        ({"event_frames": [{"at": 3, "cut": 0.5}]}, "provider_stream_cut"),
+        ({"abort_frac": 0.6}, "provider_stream_cut"),
+        ({"truncate_frac": 0.6}, "provider_stream_cut"),
+    ],
+    ids=["throttled", "failed", "bad_crc", "cut", "aborted", "truncated"],
+)
+def test_a_stream_that_breaks_is_an_error_and_never_an_end(
+    client: OpenAI, burst: Burst, response: Any, code: str
+) -> None:
+    burst.breaks(response=response)
+    said: list[str] = []
+    with pytest.raises(openai.APIError) as caught:
+        for chunk in stream(client, "Write a tagline."):
+            assert chunk.choices[0].finish_reason is None
+            said.append(chunk.choices[0].delta.content or "")
+    assert caught.value.code == code
+    assert TAGLINE.startswith("".join(said))
+
+
+def test_frames_that_nobody_knows_are_passed_over(client: OpenAI, burst: Burst) -> None:
+    frame = {"event_type": "somethingNew", "payload": {"a": 1}}
+    burst.breaks(response={"event_frames": [{"at": 2, "inject": frame}]})
+    said = "".join(c.choices[0].delta.content or "" for c in stream(client, "Write a tagline.") if c.choices)
+    assert said == TAGLINE
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        ({"code": "ThrottlingException", "status": 429, "message": "Slow down."}, 429, "provider_rate_limited"),
+        ({"code": "AccessDeniedException", "status": 403, "message": "No."}, 502, "provider_auth_error"),
+        ({"code": "ValidationException", "status": 400, "message": "No."}, 400, "provider_bad_request"),
+        ({"code": "ServiceUnavailableException", "status": 503, "message": "No."}, 503, "provider_overloaded"),
+        ({"code": "ModelTimeoutException", "status": 408, "message": "No."}, 504, "provider_timeout"),
+    ],
+    ids=lambda value: value["code"] if isinstance(value, dict) else "",
+)
+def test_failures_before_the_first_frame(
+    client: OpenAI, burst: Burst, error: Any, status: int, code: str, streams: bool
+) -> None:
+    burst.breaks(error=error)
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(model=MODEL, messages=user("Hello"), stream=streams)
+    assert (caught.value.status_code, caught.value.code) == (status, code)
