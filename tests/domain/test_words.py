@@ -82,3 +82,12 @@ def test_words_are_counted_in_every_script(text: str, number: int) -> None:
 def test_a_megabyte_of_it_is_counted_in_passing(text: str) -> None:
     """Were the time quadratic, this would not end before the suite's time limit."""
     assert count(text * (1_000_000 // len(text))) >= 0
+
+
+@pytest.mark.parametrize("end", [" ", "\n", "。"])
+@pytest.mark.parametrize(
+    "text", ["a.", ".a", "can't", "1,000", "_", "\u0301e", "\u200dℹ", "👩\u200d", 'א"א', "カタ_", "漢字", "Ⓜé"]
+)
+def test_a_long_text_counts_as_its_parts_do(text: str, end: str) -> None:
+    number = 200_000 // len(text)
+    assert count((text + end) * number) == number * counted(text)
