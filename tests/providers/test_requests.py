@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.providers.calls import asking, built, call, sent
+from tidegate.domain.call import Media
 from tidegate.domain.model import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.providers import Registry
@@ -106,6 +107,73 @@ def test_a_part_that_no_model_of_the_provider_takes_is_refused_by_its_path(
     with pytest.raises(InvalidRequest) as caught:
         built(registry.load(name), body)
     assert caught.value.param == "messages[0].content[1]"
+
+
+def reading(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return asking(messages=[{"role": "user", "content": list(parts), **more}])
+
+
+def document(**source: str) -> dict[str, Any]:
+    return {"type": "document", "source": source}
+
+
+@pytest.mark.parametrize("name", ["openai", "azure", "litellm"])
+def test_files_by_url_are_fetched_for_those_who_want_their_bytes(registry: Registry, name: str) -> None:
+    url = "https://a.invalid/b.pdf"
+    asked = call(reading(document(type="url", url=url), {"type": "file", "file": {"filename": "c", "file_data": url}}))
+    provider, deployment = registry.load(name), Deployment(name, "m", "https://host.invalid/v1")
+    paths = ("messages[0].content[0].source.url", "messages[0].content[1].file.file_data")
+    assert provider.media_urls(asked, deployment) == dict.fromkeys(paths, url)
+    fetched = replace(asked, media={url: Media("application/pdf", b"%PDF-1.4")})
+    data = "data:application/pdf;base64,JVBERi0xLjQ="
+    assert json.loads(provider.build_request(fetched, deployment).body)["messages"][0]["content"] == [
+        {"type": "file", "file": {"filename": "document.pdf", "file_data": data}},
+        {"type": "file", "file": {"filename": "c", "file_data": data}},
+    ]
+
+
+@pytest.mark.parametrize("name", ["groq", "openai", "openrouter", "vllm"])
+@pytest.mark.parametrize("source", [{"type": "text"}, {"type": "base64", "media_type": "text/plain"}])
+def test_a_document_of_text_is_text_everywhere(registry: Registry, name: str, source: dict[str, str]) -> None:
+    data = "Hi" if source["type"] == "text" else "SGk="
+    body, ignored = sent(registry.load(name), reading({**document(data=data, **source), "title": "T"}))
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "Hi"}]
+    assert ignored == ("messages[0].content[0].title",)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "param"),
+    [
+        ("groq", {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQ="}, ""),
+        ("groq", {"type": "url", "url": "https://a.invalid/b.pdf"}, ""),
+        ("openai", {"type": "base64", "media_type": "application/pdf", "data": "!"}, ".source.data"),
+        ("openai", {"type": "base64", "media_type": "text/plain", "data": "/w=="}, ".source.data"),
+        ("openrouter", {"type": "file", "file_id": "file_1"}, ""),
+        ("openai", {"type": "content", "content": "a"}, ""),
+    ],
+)
+def test_a_document_that_cannot_be_said_is_refused(
+    registry: Registry, name: str, source: dict[str, str], param: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        built(registry.load(name), reading(document(**source)))
+    assert caught.value.param == f"messages[0].content[0]{param}"
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+@pytest.mark.parametrize("model", ["m", "databricks-claude-sonnet-5"])
+def test_marks_of_caching_go_only_to_those_who_document_them(registry: Registry, name: str, model: str) -> None:
+    mark = {"cache_control": {"type": "ephemeral"}}
+    marked = reading({"type": "text", "text": "a", **mark}, **mark) | {"tools": [WEATHER | mark]} | mark
+    plain = reading({"type": "text", "text": "a"}) | {"tools": [WEATHER]}
+    quirks = ROWS[name].quirks
+    is_taken = quirks.caching or (name == "databricks" and "claude" in model)
+    body, ignored = sent(registry.load(name), marked, model)
+    unmarked, told = sent(registry.load(name), plain, model)
+    assert (body == unmarked) is not is_taken
+    assert ignored == told
+    if is_taken:
+        assert body["messages"] == marked["messages"]
 
 
 @pytest.mark.parametrize(

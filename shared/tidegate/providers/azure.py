@@ -16,7 +16,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.model import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
-from tidegate.providers.dialect import completion, failure, legacy, request, stream
+from tidegate.providers.dialect import completion, failure, legacy, parts, request, stream
 from tidegate.providers.dialect.quirks import Quirks
 from tidegate.providers.openai_models import OPENAI_MODELS
 
@@ -32,6 +32,7 @@ _AUTH = KeyAuth("api-key", "")
 _QUIRKS = Quirks(
     unsupported=frozenset({"repetition_penalty", "safety_identifier"}),
     functions=True,
+    files="data",
     models=OPENAI_MODELS,
 )
 
@@ -45,7 +46,7 @@ class Azure:
     signs_reasoning: bool = False
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
-        return {}
+        return dict(parts.urls(_QUIRKS.files, call.request.fields.messages))
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
         with legacy.named_by(call.request.body):

@@ -15,7 +15,13 @@ _VIDEO = frozenset({"video_url"})
 _OPENAI = Row(
     "openai",
     "https://api.openai.com/v1",
-    Quirks(unsupported=frozenset({"repetition_penalty"}), functions=True, developer_role=True, models=OPENAI_MODELS),
+    Quirks(
+        unsupported=frozenset({"repetition_penalty"}),
+        functions=True,
+        developer_role=True,
+        files="data",
+        models=OPENAI_MODELS,
+    ),
 )
 
 # https://docs.mistral.ai/api/ and …/capabilities/reasoning: unknown fields are a 422, tool ids have nine letters or
@@ -99,7 +105,8 @@ _XAI = Row(
     ),
 )
 
-# https://openrouter.ai/docs/api-reference/overview, …/docs/use-cases/reasoning-tokens, and recorded server tools
+# https://openrouter.ai/docs/api-reference/overview, …/docs/use-cases/reasoning-tokens, …/features/prompt-caching, and
+# recorded server tools, files and marks of caching
 _OPENROUTER = Row(
     "openrouter",
     "https://openrouter.ai/api/v1",
@@ -108,6 +115,8 @@ _OPENROUTER = Row(
         model_prefix="openrouter/",
         developer_role=True,
         media=_VIDEO,
+        files="url",
+        caching=True,
         reasoning="object",
         replays=("reasoning_details", "annotations"),
         needs_replay=True,
@@ -165,7 +174,7 @@ _PERPLEXITY = Row(
 )
 
 # https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference: usage comes in every chunk;
-# Claude is asked to think as Anthropic does, and answers with a content list.
+# Claude is asked to think and to cache as Anthropic does, and answers with a content list.
 _DATABRICKS = Row(
     "databricks",
     None,
@@ -173,17 +182,19 @@ _DATABRICKS = Row(
         unsupported=_PENALTY | {"seed", "user", "logit_bias", "service_tier"},
         limit_field="max_tokens",
         stream_usage=False,
-        models=(ModelRule(r"claude", reasoning="budget"),),
+        models=(ModelRule(r"claude", reasoning="budget", caching=True),),
     ),
 )
 
-# https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk; replies come without a finish reason (recorded)
+# https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk (marks of caching on parts, for Claude); replies
+# come without a finish reason (recorded)
 _SNOWFLAKE = Row(
     "snowflake",
     None,
     Quirks(
         unsupported=_PENALTY,
         limit_field="max_completion_tokens",
+        caching=True,
         reasoning="object",
         replays=("reasoning_details",),
         needs_replay=True,
@@ -228,7 +239,8 @@ _MOONSHOT = Row(
     ),
 )
 
-# https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api: a budget of thinking, search by a switch
+# https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api: a budget of thinking, search by a switch;
+# …/model-studio/context-cache: marks as Anthropic's
 _QWEN = Row(
     "qwen",
     "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
@@ -236,6 +248,7 @@ _QWEN = Row(
         unsupported=OPENAI_ONLY | {"logit_bias", "user"},
         limit_field="max_tokens",
         media=_VIDEO,
+        caching=True,
         reasoning="enable_thinking",
         web_search="enable_search",
     ),
@@ -280,6 +293,7 @@ _NEUROA = Row(
         model_prefix="neuroa/",
         developer_role=True,
         media=_VIDEO | {"document"},
+        caching=True,
         reasoning="none",
         web_search="as_sent",
         structured_outputs="as_sent",
@@ -325,9 +339,15 @@ _ROWS = (
     Row(
         "vercel",
         "https://ai-gateway.vercel.sh/v1",
-        Quirks(reasoning="object", replays=("reasoning_details",), needs_replay=True),
+        # …/docs/ai-gateway/models-and-providers/automatic-caching: marks pass through to models that need them
+        Quirks(caching=True, reasoning="object", replays=("reasoning_details",), needs_replay=True),
     ),
-    Row("litellm", None, Quirks(unsupported=frozenset(), functions=True, media=_VIDEO, web_search="options"), key=None),
+    Row(  # https://docs.litellm.ai/docs/completion/prompt_caching and …/document_understanding
+        "litellm",
+        None,
+        Quirks(unsupported=frozenset(), functions=True, media=_VIDEO, files="data", caching=True, web_search="options"),
+        key=None,
+    ),
 )
 
 ROWS: dict[str, Row] = {row.name: row for row in _ROWS}

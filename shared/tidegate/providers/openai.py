@@ -12,7 +12,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.model import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
-from tidegate.providers.dialect import completion, failure, legacy, request, stream
+from tidegate.providers.dialect import completion, failure, legacy, parts, request, stream
 from tidegate.providers.row import Row
 
 
@@ -32,7 +32,7 @@ class OpenAI:
         return self.row.quirks.needs_replay
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
-        return {}
+        return dict(parts.urls(self.row.quirks.files, call.request.fields.messages))
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
         with legacy.named_by(call.request.body):

@@ -7,6 +7,7 @@ from re import Pattern, compile
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import ChatRequest
+from tidegate.domain.call import Media
 from tidegate.providers.dialect import legacy
 from tidegate.providers.dialect.quirks import ModelRule, Quirks
 from tidegate.providers.draft import NEUTRAL
@@ -20,6 +21,8 @@ class Draft:
     quirks: Quirks
     body: JsonObject
     signatures: Mapping[str, Json]
+    media: Mapping[str, Media]
+    caching: bool = False
     legacy_functions: bool = False
     ignored: list[str] = field(default_factory=list[str])
 

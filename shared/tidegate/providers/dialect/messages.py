@@ -10,14 +10,15 @@ from hashlib import sha256
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
+from tidegate.providers.dialect import parts
 from tidegate.providers.dialect.draft import Draft
+from tidegate.providers.dialect.parts import without_mark
 from tidegate.providers.dialect.quirks import Quirks
 from tidegate.providers.dialect.reply import readable
 
 _REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _REPLAYED = _REASONING | {"annotations"}
 _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_blocks"})
-_OURS = frozenset({"document", "video_url"})
 
 
 def write(draft: Draft) -> None:
@@ -32,7 +33,7 @@ def _message(draft: Draft, raw: Json, path: str) -> Json:
     if not isinstance(raw, dict):
         raise InvalidRequest("A message must be an object.", param=path)
     role = raw.get("role")
-    message: JsonObject = {name: value for name, value in raw.items() if value is not None}
+    message: JsonObject = {name: value for name, value in without_mark(draft, raw).items() if value is not None}
     if role == "assistant":
         _clean_assistant(message, draft)
         if "content" in raw:
@@ -41,8 +42,9 @@ def _message(draft: Draft, raw: Json, path: str) -> Json:
         message["role"] = "system"
     if not draft.quirks.message_names and role not in ("tool", "function") and message.pop("name", None):
         draft.ignored.append(f"{path}.name")
-    if isinstance(message.get("content"), list):
-        _check_media(message["content"], draft, path)
+    content = message.get("content")
+    if isinstance(content, list):
+        message["content"] = parts.write(draft, content, path)
     length = draft.quirks.tool_id_length
     if length is not None and "tool_call_id" in message:
         message["tool_call_id"] = _fitting(message["tool_call_id"], length)
@@ -127,19 +129,7 @@ def _parts(content: Json) -> list[Json]:
     match content:
         case str(text) if text:
             return [{"type": "text", "text": text}]
-        case list(parts):
-            return parts
+        case list(listed):
+            return listed
         case _:
             return []
-
-
-def _check_media(parts: Json, draft: Draft, path: str) -> None:
-    if not isinstance(parts, list):
-        return
-    for i, part in enumerate(parts):
-        match part:
-            case {"type": str(kind)} if kind in _OURS and kind not in draft.quirks.media:
-                model = draft.body.get("model")
-                raise InvalidRequest(f"{model} takes no content parts of type {kind!r}.", param=f"{path}.content[{i}]")
-            case _:
-                pass

@@ -37,6 +37,12 @@ ToolChoiceWay = Literal["auto", "none", "required", "named"]
 
 StructuredWay = Literal["response_format", "as_sent"]
 
+Files = Literal[
+    "none",  # a file part is sent as it came: the provider answers for itself
+    "data",  # file: {filename, file_data: "data:application/pdf;base64,…"}, OpenAI's
+    "url",  # the same, or a URL in file_data, OpenRouter's
+]
+
 _NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 
 OPENAI_ONLY = frozenset({"store", "metadata", "prediction", "safety_identifier"})
@@ -50,7 +56,7 @@ class ModelRule:
     """What holds for the models whose names match `pattern`, a regular expression searched for in lower case.
 
     `unsupported` adds to the provider's own, `unsupported_reasoning` only while the model reasons: when the call asks
-    for it, or, with `reasons`, unless the call switches it off. None leaves the provider's own value.
+    for it, or, with `reasons`, unless the call switches it off. None leaves the provider's own value; `caching` adds.
     """
 
     pattern: str
@@ -61,6 +67,7 @@ class ModelRule:
     reasoning: ReasoningWay | None = None
     efforts: tuple[str, ...] | None = None
     web_search: SearchWay | None = None
+    caching: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,8 @@ class Quirks:
     `functions`        the provider still knows `functions`, which came before tools
     `developer_role`, `message_names`, `tool_id_length`: what messages may hold
     `media`            content parts beyond OpenAI's own that the provider takes
+    `files`            how it takes documents
+    `caching`          it documents Anthropic's `cache_control`; elsewhere the mark is left out: some refuse it
     `tool_choices`, `tool_choice_required`: what can be chosen, and how "required" is spelt
     `efforts`          the reasoning efforts that the provider knows, weakest first; empty: any, it answers for itself
     `replays`          the names under which reasoning of earlier turns goes back
@@ -95,6 +104,8 @@ class Quirks:
     message_names: bool = True
     tool_id_length: int | None = None
     media: frozenset[str] = frozenset()
+    files: Files = "none"
+    caching: bool = False
     tool_choices: frozenset[ToolChoiceWay] = ALL_TOOL_CHOICES
     tool_choice_required: str = "required"
     reasoning: ReasoningWay = "effort"

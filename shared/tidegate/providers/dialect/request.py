@@ -15,8 +15,9 @@ def build(call: Call, model: str, quirks: Quirks) -> Draft:
     """The body to send, and what it leaves out. Raises `InvalidRequest` for what cannot be said."""
     sent = call.request.body
     body: JsonObject = {name: value for name, value in sent.items() if value is not None and name not in GATEWAY_FIELDS}
-    draft = Draft(call.request, quirks, body, call.signatures)
     rule = rule_for(model, quirks)
+    caching = quirks.caching or rule.caching
+    draft = Draft(call.request, quirks, body, call.signatures, call.media, caching)
     body["model"] = model if "/" in model else quirks.model_prefix + model
     if not quirks.functions and legacy.uses_functions(body):
         legacy.translate(body)
@@ -27,6 +28,8 @@ def build(call: Call, model: str, quirks: Quirks) -> Draft:
     _write_limit(draft, rule)
     _write_structure(draft)
     tools.write(draft, rule)
+    if not caching:
+        draft.take("cache_control")
     _leave_out(draft, rule)  # before reasoning: it reads what the caller wished
     asking.write(draft, rule)
     _rename(draft)

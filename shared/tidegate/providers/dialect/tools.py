@@ -7,12 +7,18 @@ https://docs.z.ai/guides/tools/web-search, https://www.alibabacloud.com/help/en/
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.providers.dialect.draft import Draft
+from tidegate.providers.dialect.parts import without_mark
 from tidegate.providers.dialect.quirks import ModelRule
 
 
 def write(draft: Draft, rule: ModelRule) -> None:
-    if draft.body.get("tools") == []:
-        draft.take("tools")
+    match draft.body.get("tools"):
+        case []:
+            draft.take("tools")
+        case list(listed):
+            draft.body["tools"] = [without_mark(draft, tool) if isinstance(tool, dict) else tool for tool in listed]
+        case _:
+            pass
     _write_search(draft, rule)
     if not draft.body.get("tools"):
         draft.take("parallel_tool_calls")  # asks for nothing, and OpenAI refuses it
