@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol
 
 from tidegate.chat.completion import Chunk, Usage
+from tidegate.errors import UpstreamError
 from tidegate.providers.base import Event
 
 
@@ -22,20 +23,32 @@ class Listener(Protocol):
 
 
 async def read(stream: Listener, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
-    """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
+    """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`.
+
+    What came in the same read as a failure comes before it; a role alone does not, for then nothing has begun.
+    """
     async for batch in events:
         chunks: list[Chunk] = []
-        for event in batch:
-            stream.feed(event, chunks)
+        try:
+            for event in batch:
+                stream.feed(event, chunks)
+                if stream.done:
+                    break
             if stream.done:
-                break
-        if stream.done:
-            chunks += stream.end()
+                chunks += stream.end()
+        except UpstreamError:
+            if any(map(_says_more_than_a_role, chunks)):
+                yield chunks
+            raise
         if chunks:
             yield chunks
         if stream.done:
             return
     yield stream.end()
+
+
+def _says_more_than_a_role(chunk: Chunk) -> bool:
+    return any(said for choice in chunk["choices"] for name, said in choice["delta"].items() if name != "role")
 
 
 def usage(counted: Usage) -> Chunk:

@@ -1,0 +1,71 @@
+"""What a failure leaves of the events that came in the same read."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+
+from tidegate.errors import ProviderRateLimited, UpstreamError
+from tidegate.providers import Registry
+from tidegate.providers.base import Event, Provider
+
+OPENAI, BEDROCK = Registry().load("openai"), Registry().load("bedrock")
+
+
+def sse(**said: Any) -> Event:
+    return Event("message", json.dumps(said))
+
+
+def spoken(**delta: Any) -> Event:
+    return sse(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
+
+
+def frame(kind: str, **said: Any) -> Event:
+    return Event(kind, json.dumps(said).encode())
+
+
+SLOW = sse(error={"message": "Slow down.", "type": "requests", "code": "rate_limit_exceeded"})
+THROTTLED = frame("exception:throttlingException", message="Slow down.")
+OPENAI_ROLE = spoken(role="assistant", content="")
+BEDROCK_ROLE = frame("messageStart", role="assistant")
+BEDROCK_TEXT = frame("contentBlockDelta", contentBlockIndex=0, delta={"text": "Create"})
+
+
+def before_the_failure(provider: Provider, events: Sequence[Event]) -> list[str]:
+    """The contents of the chunks that `events`, all in one read, become before they fail."""
+
+    async def source() -> AsyncIterator[Sequence[Event]]:
+        yield events
+
+    async def drain() -> list[str]:
+        chunks: list[Any] = []
+        with pytest.raises(UpstreamError) as caught:
+            async for batch in provider.parse_stream(source()):
+                chunks += batch
+        assert type(caught.value) is ProviderRateLimited
+        return [chunk["choices"][0]["delta"]["content"] for chunk in chunks]
+
+    return asyncio.run(drain())
+
+
+@pytest.mark.parametrize(
+    ("provider", "events", "said"),
+    [
+        (OPENAI, [OPENAI_ROLE, spoken(content="Create"), SLOW], ["", "Create"]),
+        (BEDROCK, [BEDROCK_ROLE, BEDROCK_TEXT, THROTTLED], ["Create"]),
+    ],
+    ids=["openai", "bedrock"],
+)
+def test_what_was_said_before_a_failure_is_not_lost(provider: Provider, events: list[Event], said: list[str]) -> None:
+    assert before_the_failure(provider, events) == said
+
+
+@pytest.mark.parametrize(
+    ("provider", "events"),
+    [(OPENAI, [OPENAI_ROLE, SLOW]), (BEDROCK, [BEDROCK_ROLE, THROTTLED])],
+    ids=["openai", "bedrock"],
+)
+def test_a_failure_right_behind_the_role_is_one_before_the_answer(provider: Provider, events: list[Event]) -> None:
+    assert before_the_failure(provider, events) == []
