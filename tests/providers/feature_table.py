@@ -131,7 +131,7 @@ _INTRODUCTION = (
     "| ○ | sent |",
     "| △ | left out or only nearly honoured, and named in `x-tidegate-ignored-params` |",
     "| ✕ | refused with a 400 that names the field or the part |",
-    "| · | left out unsaid, as nothing is lost: marks of caching where it is implicit, reasoning that is not taken back |",
+    "| · | left out unsaid, as nothing is lost: marks where caching is implicit, reasoning that is not taken back |",
     "",
     "`*`: it depends on the model; the best of those in the catalogue is shown. What is sent may still be refused by a",
     "model that has no such ability: the provider's own message then comes through.",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.providers.calls import asking, sent
 from tidegate.errors import ConfigurationError
 from tidegate.providers import ALIASES, Known, Registry
 from tidegate.providers.compatible import ROWS
@@ -123,3 +124,9 @@ def test_an_entry_never_repeats_a_key_in_its_message() -> None:
     with pytest.raises(ConfigurationError) as caught:
         rows([{"name": "h", "base_url": "https://h/v1", "key": "a secret value"}])
     assert "a secret value" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", sorted(one.name for one in Registry().known()))
+def test_nobody_reports_that_reasoning_is_left_out_since_the_gateway_does_it(name: str) -> None:
+    _, ignored = sent(Registry().load(name), asking(reasoning={"effort": "high", "exclude": True}))
+    assert "reasoning.exclude" not in ignored

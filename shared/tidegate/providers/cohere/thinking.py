@@ -26,8 +26,6 @@ def write(draft: Draft) -> None:
     sent = efforts.take(draft.left)
     if wish is None:
         return
-    if wish.exclude:
-        draft.report("reasoning.exclude")
     if not draft.thinks:
         if wish.enabled:
             draft.ignored.extend(sent)
