@@ -9,7 +9,10 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import partial
+from typing import TypeVar, cast
+
+from anyio import to_thread
 
 from tidegate.catalog import Catalog
 from tidegate.chat.completion import Chunk, Completion, Delta, Message
@@ -32,6 +35,11 @@ from tidegate.upstream.attempt import Upstream
 from tidegate.upstream.fetch import Fetcher
 
 log = logging.getLogger(__name__)
+
+LONG_BYTES = 256 * 1024
+"""Other calls should not wait until a longer request is translated and its words are counted."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ class Gateway:
         seen.deployment = deployment = plan.deployments[0]
         provider = self.providers.load(deployment.provider)
         call = await self._equipped(call, provider, deployment)
-        request = provider.build_request(call, deployment)
+        request = await _aside(call, partial(provider.build_request, call, deployment))
         ignored = call.request.ignored + request.ignored
         if ignored and call.request.fields.require_parameters:
             raise _unsupported(deployment, ignored)
@@ -132,7 +140,7 @@ class Gateway:
         if reply.completion is not None:
             # Before anything is waited for again, what the provider charges is known; and what is kept, not hidden yet.
             signed = signatures.of_completion(reply.completion) if provider.signs_reasoning else None
-            completion = self._completed(reply.completion, seen)
+            completion = await self._completed(reply.completion, seen)
             await self._keep(call, signed)
             return Answer(completion, None, deployment, seen.attempts, ignored, waited)
         assert reply.batches is not None  # noqa: S101  # a reply is one or the other
@@ -167,9 +175,9 @@ class Gateway:
         except StoreUnavailable:
             log.warning("signatures.lost", extra={"call_id": call.id})
 
-    def _completed(self, completion: Completion, seen: Observation) -> Completion:
+    async def _completed(self, completion: Completion, seen: Observation) -> Completion:
         seen.saw_completion(completion)
-        completion["usage"] = to_wire(seen.usage, self._bill(seen))
+        completion["usage"] = to_wire(seen.usage, await self._bill(seen))
         if _hides_reasoning(seen.call):
             for choice in completion["choices"]:
                 _without_reasoning(choice["message"])
@@ -197,19 +205,20 @@ class Gateway:
                 if passed:
                     yield passed
             seen.status = "ok"
-            usage = to_wire(seen.usage, self._bill(seen))
+            usage = to_wire(seen.usage, await self._bill(seen))
         if _wants_usage(seen.call):
             yield [cast(Chunk, {**stamp, "choices": [], "usage": usage, "system_fingerprint": fingerprint})]
 
-    def _bill(self, seen: Observation) -> Bill:
+    async def _bill(self, seen: Observation) -> Bill:
+        call, produced = seen.call, seen.produced()
         model = self.catalog.find(_model_id(seen))
-        call = seen.call
-        seen.bill = bill(seen.usage, call.request, seen.produced(), call.workspace, model, at=call.started_at)
+        made = partial(bill, seen.usage, call.request, produced, call.workspace, model, at=call.started_at)
+        seen.bill = await _aside(call, made)
         return seen.bill
 
     async def _settle(self, seen: Observation) -> None:
         if seen.bill is None and seen.is_charged:
-            self._bill(seen)
+            await self._bill(seen)
         outcome = seen.outcome(self.clock())
         level, event = logging.ERROR, "meter.failed"
         try:
@@ -218,6 +227,11 @@ class Gateway:
                 level, event = logging.INFO, "call.settled"
         finally:  # also when it was given up, or has a bug: what is not in the table is in the log
             log.log(level, event, extra=figures(outcome))
+
+
+async def _aside(call: Call, work: Callable[[], _T]) -> _T:
+    """What pure `work` gives. That of a long request is done in a thread, beside the other calls."""
+    return await to_thread.run_sync(work) if call.request.size > LONG_BYTES else work()
 
 
 def _model_id(seen: Observation) -> str:

@@ -628,3 +628,16 @@ def test_streamed_reasoning_comes_back_too() -> None:
         assert sent["messages"][1]["reasoning_content"] == "I need f."
 
     run(streams(*events), scenario, DEEPSEEK_API_KEY="k")
+
+
+def test_a_long_prompt_keeps_no_other_call_waiting() -> None:
+    async def scenario(client: Client) -> None:
+        long = asyncio.create_task(client.post({**CALL, "messages": [{"role": "user", "content": "naïve " * 500_000}]}))
+        others = 0
+        while not long.done():
+            assert (await client.post(CALL)).status == 200
+            others += 1
+        assert long.result().json["usage"]["words_details"]["input_words"] == 500_000
+        assert others > 2
+
+    run(answers(completion()), scenario)

@@ -31,11 +31,14 @@ def parse(body: bytes) -> ChatRequest:
         raise InvalidRequest("The body is nested too deeply.") from None
     if not isinstance(raw, dict):
         raise InvalidRequest("The body must be a JSON object.")
-    return build(raw)
+    return build(raw, len(body))
 
 
-def build(raw: dict[str, Json]) -> ChatRequest:
-    """The request that the object stands for. Raises `InvalidRequest`, with the field's path in `param`."""
+def build(raw: dict[str, Json], size: int = 0) -> ChatRequest:
+    """The request that the object stands for, which came in `size` bytes.
+
+    Raises `InvalidRequest`, with the field's path in `param`.
+    """
     try:
         fields = msgspec.convert(raw, ChatFields)
     except msgspec.ValidationError as error:
@@ -48,6 +51,7 @@ def build(raw: dict[str, Json]) -> ChatRequest:
         body=raw,
         reasoning=unify(fields.reasoning_effort, fields.reasoning, fields.thinking),
         ignored=tuple(sorted(name for name in NOT_YET_HONOURED & raw.keys() if raw[name] is not None)),
+        size=size,
     )
 
 

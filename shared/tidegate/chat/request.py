@@ -131,12 +131,13 @@ NOT_YET_HONOURED = GATEWAY_FIELDS - {"require_parameters", "timeout"}
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """`fields` is the validated view, `body` the object as it was sent: read it, never change it."""
+    """`fields` is the validated view, `body` the object as it was sent in `size` bytes: read it, never change it."""
 
     fields: ChatFields
     body: JsonObject
     reasoning: Reasoning | None
     ignored: tuple[str, ...] = ()
+    size: int = 0
 
     @property
     def model(self) -> str:
