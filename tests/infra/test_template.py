@@ -140,8 +140,6 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_TIMEOUT_SECONDS": "600",
         "TIDEGATE_CORS_ORIGINS": "*",
         "TIDEGATE_LOG_LEVEL": "INFO",
-        "POWERTOOLS_SERVICE_NAME": "tidegate",
-        "POWERTOOLS_METRICS_NAMESPACE": "Tidegate",
     }
 
 
