@@ -130,3 +130,11 @@ def test_an_entry_never_repeats_a_key_in_its_message() -> None:
 def test_nobody_reports_that_reasoning_is_left_out_since_the_gateway_does_it(name: str) -> None:
     _, ignored = sent(Registry().load(name), asking(reasoning={"effort": "high", "exclude": True}))
     assert "reasoning.exclude" not in ignored
+
+
+@pytest.mark.parametrize("user", ["someone@example.com", "Some One <someone@example.com>"])
+@pytest.mark.parametrize("name", sorted(one.name for one in Registry().known()))
+def test_nobody_is_told_an_email_address(name: str, user: str) -> None:
+    body, ignored = sent(Registry().load(name), asking(user=user))
+    assert "example.com" not in str(body)
+    assert "user" in ignored

@@ -1,5 +1,6 @@
 """A request on its way to a provider with a dialect of its own: what is written, what is left, what was left out."""
 
+import re
 from dataclasses import dataclass, field
 
 from tidegate.chat.json import Json, JsonObject
@@ -26,6 +27,8 @@ NEUTRAL: dict[str, Json] = {
     "response_format": {"type": "text"},
 }
 """Values that ask for nothing: leaving them out needs no report."""
+
+_EMAIL = re.compile(r"[^\s@]@[^\s@]")
 
 
 @dataclass(slots=True)
@@ -54,6 +57,11 @@ class Draft:
 
     def reported(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.ignored))
+
+
+def is_email(user: Json) -> bool:
+    """Whether an end user's id holds an e-mail address, which is no provider's to know."""
+    return isinstance(user, str) and _EMAIL.search(user) is not None
 
 
 def sent(call: Call) -> JsonObject:

@@ -11,7 +11,7 @@ from tidegate.domain.call import Call
 from tidegate.providers.anthropic import abilities, messages, sampling, structure, thinking, tools
 from tidegate.providers.anthropic.draft import Draft
 from tidegate.providers.dialect import legacy
-from tidegate.providers.draft import sent
+from tidegate.providers.draft import is_email, sent
 from tidegate.providers.toolnames import Alphabet, ToolNames
 
 _NAMES = Alphabet("a-zA-Z0-9_-")
@@ -32,7 +32,7 @@ _SILENT = frozenset({"model", "stream", "stream_options"})
 """Fields that are honoured elsewhere."""
 
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
-_PRIVATE = re.compile(r"\S+@\S+|\+?[\d\s().-]{7,}")
+_PHONE = re.compile(r"\+?[\d\s().-]{7,}")
 _MAX_USER = 256
 _BETA = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -79,7 +79,7 @@ def _write_user(draft: Draft) -> None:
     for path, user in named.items():
         if not isinstance(user, str) or not user or draft.body.get("metadata") == {"user_id": user}:
             continue
-        if _PRIVATE.fullmatch(user) or len(user) > _MAX_USER or "metadata" in draft.body:
+        if is_email(user) or _PHONE.fullmatch(user) or len(user) > _MAX_USER or "metadata" in draft.body:
             draft.ignored.append(path)
         else:
             draft.body["metadata"] = {"user_id": user}

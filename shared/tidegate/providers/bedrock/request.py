@@ -11,7 +11,7 @@ from tidegate.domain.call import Call
 from tidegate.providers.bedrock import family, thinking, tools, turns
 from tidegate.providers.bedrock.draft import NAMES, Draft
 from tidegate.providers.dialect import legacy
-from tidegate.providers.draft import sent
+from tidegate.providers.draft import is_email, sent
 from tidegate.providers.toolnames import ToolNames
 
 _PASSED = (
@@ -92,6 +92,9 @@ def _write_metadata(draft: Draft) -> None:
     metadata = draft.take("metadata")
     pairs = list(metadata.items()) if isinstance(metadata, dict) else []
     user = draft.take("user")
+    if is_email(user):
+        draft.report("user")
+        user = None
     for name, value in [*pairs, *([("user", user)] if user is not None else [])]:
         fits = isinstance(value, str) and _METADATA.fullmatch(value) and _METADATA.fullmatch(name)
         if fits and len(found) < _MAX_METADATA:

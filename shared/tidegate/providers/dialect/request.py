@@ -9,6 +9,7 @@ from tidegate.domain.call import Call
 from tidegate.providers.dialect import asking, legacy, messages, tools
 from tidegate.providers.dialect.draft import Draft, rule_for
 from tidegate.providers.dialect.quirks import ModelRule, Quirks
+from tidegate.providers.draft import is_email
 
 
 def build(call: Call, model: str, quirks: Quirks) -> Draft:
@@ -51,6 +52,8 @@ def _leave_out(draft: Draft, rule: ModelRule) -> None:
         draft.leave_out(name)
     for name in sorted(rule.unsupported):
         draft.leave_out(name)
+    if is_email(draft.body.get("user")):
+        draft.leave_out("user")
     wish = draft.request.reasoning
     if rule.reasons if wish is None else wish.enabled:
         for name in sorted(rule.unsupported_reasoning):
