@@ -10,6 +10,7 @@ from aiodynamo.credentials import Key, StaticCredentials
 
 from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
+from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.signatures import DynamoSignatures
 from tidegate.aws.store import Store
@@ -22,10 +23,11 @@ from tidegate.domain.keys import hash_secret, shown_prefix
 from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill, Tokens, Words
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
+from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.ports import Directory, Keys, Meter, Signatures, Tenants, Usages
+from tidegate.ports import Directory, Keys, Ledger, Meter, Signatures, Tenants, Usages
 from tidegate.upstream.reqwest import ReqwestTransport
 
 NOON = 1_795_262_400.0
@@ -53,13 +55,15 @@ class World:
     usages: Usages
     signatures: Signatures
     clock: Clock
+    ledger: Ledger
     store: Store | None = None
 
 
 def memory_world() -> World:
     clock = Clock()
-    tenants, meter = MemoryTenants(), MemoryMeter(clock=clock)
-    return World(tenants, meter, tenants, tenants, meter, MemorySignatures(), clock)
+    ledger = MemoryLedger(clock)
+    tenants, meter = MemoryTenants(), MemoryMeter(clock=clock, ledger=ledger)
+    return World(tenants, meter, tenants, tenants, meter, MemorySignatures(), clock, ledger)
 
 
 @asynccontextmanager
@@ -84,6 +88,7 @@ def world_of(store: Store, clock: Clock) -> World:
         DynamoUsages(store),
         DynamoSignatures(store),
         clock,
+        DynamoLedger(store),
         store,
     )
 

@@ -8,6 +8,10 @@ TidegateError
 │   └── RequestTooLarge 413
 ├── InvalidKey 401                missing, unknown, revoked or expired: indistinguishable on purpose
 ├── WorkspaceForbidden 403        unknown, foreign and suspended workspaces alike
+├── ModelNotAllowed 403           the workspace or the key may not use this model
+├── ModelUnpriced 403             there is a budget in USD, and the model has no price
+├── RateLimited 429               a limit for each minute, or of parallel calls
+├── QuotaExhausted 429            a budget: trying again does not help before it resets
 ├── NotFound 404                  no such path
 │   └── ModelNotFound 404
 ├── MethodNotAllowed 405
@@ -40,6 +44,10 @@ class TidegateError(Exception):
     type: str = "server_error"
     code: str | None = None
     retryable: ClassVar[bool] = False
+    """Whether a provider's failure may pass by itself."""
+
+    should_retry: ClassVar[bool | None] = None
+    """What `x-should-retry` tells OpenAI's clients, where they would do otherwise."""
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
@@ -82,6 +90,31 @@ class WorkspaceForbidden(TidegateError):
     status = 403
     type = "permission_error"
     code = "workspace_forbidden"
+
+
+class ModelNotAllowed(TidegateError):
+    status = 403
+    type = "permission_error"
+    code = "model_not_allowed"
+
+
+class ModelUnpriced(TidegateError):
+    status = 403
+    type = "permission_error"
+    code = "model_unpriced"
+
+
+class RateLimited(TidegateError):
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class QuotaExhausted(TidegateError):
+    status = 429
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+    should_retry = False
 
 
 class NotFound(TidegateError):

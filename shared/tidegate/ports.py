@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tidegate.chat.json import Json
+from tidegate.domain.account import Account, Reservation, Scope
 from tidegate.domain.call import Outcome
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
@@ -20,11 +21,27 @@ class Directory(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """The accounts of limits: room is taken there before a provider is called. `Meter.record` settles it."""
+
+    async def reserve(self, reservation: Reservation) -> Account | None:
+        """Take the room in all of its accounts or in none, in one conditional write.
+
+        The first account as it is then, where the write tells. Taking the same again changes nothing.
+        Raises `RateLimited`, `QuotaExhausted`, and `StoreUnavailable`.
+        """
+        ...
+
+    async def account(self, scope: Scope) -> Account:
+        """The account as it is, empty where nothing was ever booked. Raises `StoreUnavailable`."""
+        ...
+
+
 class Meter(Protocol):
     """Where outcomes are kept."""
 
     async def record(self, outcome: Outcome) -> None:
-        """Write the call's record and move its workspace's monthly and daily counters, in one transaction.
+        """Write the call's record, move its workspace's counters and settle its hold, in one transaction.
 
         Recording the same call again changes nothing. Raises `StoreUnavailable`.
         """

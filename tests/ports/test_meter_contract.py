@@ -50,6 +50,7 @@ COUNTERS = {
     "calls_cancelled": 0,
     "calls_failed": 0,
     "calls_cached": 0,
+    "calls_lost": 0,
     "calls_unpriced": 0,
     "input_tokens": 11,
     "output_tokens": 12,

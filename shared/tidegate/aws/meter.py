@@ -5,34 +5,38 @@ from dataclasses import dataclass
 from aiodynamo.expressions import F, UpdateExpression
 from aiodynamo.operations import Put, Update
 
+from tidegate.aws.ledger import settling
 from tidegate.aws.store import Refused, Store
 from tidegate.aws.table import call_at, counters_at
 from tidegate.domain.call import Outcome
-from tidegate.domain.record import RETENTION_SECONDS, increments, periods, record
+from tidegate.domain.record import RETENTION_SECONDS, periods
+from tidegate.domain.settlement import Settlement, settlement
 
 
 @dataclass(frozen=True, slots=True)
 class DynamoMeter:
-    """The port `Meter`: three items in one transaction, whose condition is that the call has no record yet."""
+    """The port `Meter`: one transaction, whose condition is that the call has no record yet."""
 
     store: Store
 
     async def record(self, outcome: Outcome) -> None:
         """See `Meter.record`."""
-        call = outcome.call
-        item = {
-            **call_at(call.workspace.id, call.id)._asdict(),
-            **record(outcome),
-            "ttl": int(call.started_at + RETENTION_SECONDS),
-        }
-        table = self.store.table
-        added = UpdateExpression(add=[(F(name), value) for name, value in increments(outcome).items()])
-        counters = (counters_at(call.workspace.id, period) for period in periods(call.started_at))
-        writes = [
-            Put(table, item, condition=F("pk").does_not_exist()),
-            *(Update(table, dict(at._asdict()), added) for at in counters),
-        ]
-        try:
-            await self.store.write(writes, token=call.id[:36])
-        except Refused:
-            return
+        await settle(self.store, settlement(outcome))
+
+
+async def settle(store: Store, settled: Settlement) -> bool:
+    """One transaction: the record, the counters, and the accounts that held something. False where it was settled."""
+    record_at = call_at(settled.workspace_id, settled.call_id, settled.shard)
+    item = {**record_at._asdict(), **settled.record, "ttl": int(settled.at + RETENTION_SECONDS)}
+    added = UpdateExpression(add=[(F(name), value) for name, value in settled.added.items()])
+    counters = (counters_at(settled.workspace_id, period, settled.shard) for period in periods(settled.at))
+    writes = [
+        Put(store.table, item, condition=F("pk").does_not_exist()),
+        *(Update(store.table, dict(at._asdict()), added) for at in counters),
+        *(settling(store, settled.hold, settled.actual, store.clock()) if settled.hold else ()),
+    ]
+    try:
+        await store.write(writes, token=settled.call_id[:36])
+    except Refused:
+        return False
+    return True

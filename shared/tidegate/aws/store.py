@@ -10,13 +10,14 @@ from typing import NamedTuple, TypeAlias
 
 from aiodynamo.client import Client
 from aiodynamo.errors import (
+    ConditionalCheckFailed,
     IdempotentParameterMismatch,
     TransactionCanceled,
     TransactionConflict,
     TransactionInProgress,
 )
 from aiodynamo.expressions import HashKey, RangeKey
-from aiodynamo.models import BatchGetRequest, RetryConfig
+from aiodynamo.models import BatchGetRequest, RetryConfig, ReturnValues
 from aiodynamo.operations import Delete, Put, Update
 
 from tidegate.aws.dynamo import FAILURES, Backoff
@@ -88,6 +89,25 @@ class Store:
             start = page.last_evaluated_key
             if start is None or (limit is not None and len(found) >= limit):
                 return found[:limit]
+
+    async def update(self, update: Update) -> Item:
+        """One conditional update, and the item as it is then. Raises `Refused`."""
+        async with self._answering("update"):
+            async for _ in self.conflicts.attempts():
+                try:
+                    item = await self.client.update_item(
+                        update.table,
+                        update.key,
+                        update.expression,
+                        condition=update.condition,
+                        return_values=ReturnValues.all_new,
+                    )
+                except ConditionalCheckFailed:
+                    raise Refused from None
+                except TransactionConflict:
+                    continue
+                return item or {}
+        raise Refused  # unreachable: the attempts end in an error
 
     async def write(self, writes: Sequence[Write], token: str | None = None) -> None:
         """All of it or nothing. Conflicts with other transactions are waited out, with jitter.

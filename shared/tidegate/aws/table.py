@@ -8,11 +8,13 @@
 | a workspace's key, for listing | `WS#<id>` | `KEY#<key id>` |
 | counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
 | one call | `WS#<id>` | `CALL#<ulid>` |
+| an account of limits | `WS#<id>`, `ACCOUNT#<key id>` | `ACCOUNT` |
 | signed reasoning before a tool call | `WS#<id>` | `SIG#<tool call id>` |
+A busy workspace is spread over shards: calls, counters and account are in `WS#<id>`, `WS#<id>#1`, `WS#<id>#2`, …
 """
 
-from dataclasses import fields
-from typing import TypeVar
+from decimal import Decimal
+from typing import TypeVar, cast
 
 import msgspec
 from aiodynamo.client import Client
@@ -20,6 +22,7 @@ from aiodynamo.errors import ResourceInUse, TableAlreadyExists, ValidationExcept
 from aiodynamo.models import KeySchema, KeySpec, KeyType, PayPerRequest
 
 from tidegate.aws.store import Item, ItemKey
+from tidegate.domain.account import ScopeKind
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 
@@ -46,12 +49,25 @@ def listed_key_at(workspace_id: str, key_id: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", f"{KEYS_OF_WORKSPACE}{key_id}")
 
 
-def counters_at(workspace_id: str, period: str) -> ItemKey:
-    return ItemKey(f"WS#{workspace_id}", f"USE#{period}")
+def counters_at(workspace_id: str, period: str, shard: int = 0) -> ItemKey:
+    return ItemKey(partition(workspace_id, shard), f"USE#{period}")
 
 
-def call_at(workspace_id: str, call_id: str) -> ItemKey:
-    return ItemKey(f"WS#{workspace_id}", f"{CALLS_OF_WORKSPACE}{call_id}")
+def call_at(workspace_id: str, call_id: str, shard: int = 0) -> ItemKey:
+    return ItemKey(partition(workspace_id, shard), f"{CALLS_OF_WORKSPACE}{call_id}")
+
+
+def account_at(kind: ScopeKind, id: str, shard: int = 0) -> ItemKey:
+    return ItemKey(partition(id, shard) if kind == "workspace" else f"ACCOUNT#{id}", "ACCOUNT")
+
+
+def partition(workspace_id: str, shard: int = 0) -> str:
+    """Where a workspace's calls, counters and account are: the first shard is the workspace's own partition."""
+    return f"WS#{workspace_id}#{shard}" if shard else f"WS#{workspace_id}"
+
+
+def partitions(workspace_id: str, shards: int) -> list[str]:
+    return [partition(workspace_id, shard) for shard in range(shards)]
 
 
 def signature_at(workspace_id: str, tool_call_id: str) -> ItemKey:
@@ -60,7 +76,15 @@ def signature_at(workspace_id: str, tool_call_id: str) -> ItemKey:
 
 def to_item(at: ItemKey, value: Workspace | VirtualKey) -> dict[str, object]:
     """The item that holds `value` there: its fields by their names."""
-    return {**at._asdict(), **{field.name: getattr(value, field.name) for field in fields(value)}}
+    made: dict[str, object] = msgspec.to_builtins(value, builtin_types=(Decimal,))
+    return {**at._asdict(), **{name: _sparse(field) for name, field in made.items()}}
+
+
+def _sparse(field: object) -> object:
+    """Of limits, those that are set."""
+    if not isinstance(field, dict):
+        return field
+    return {name: value for name, value in cast("dict[str, object]", field).items() if value is not None}
 
 
 def workspace_from(item: Item) -> Workspace:
@@ -74,9 +98,20 @@ def key_from(item: Item) -> VirtualKey:
 def _from(item: Item, kind: type[_T]) -> _T:
     """Fields that are not known are left alone: a newer version may have written them."""
     try:
-        return msgspec.convert(item, kind)
+        return msgspec.convert(plain_numbers(item), kind)
     except msgspec.ValidationError as error:
         raise StoreUnavailable(f"An item of the table is no {kind.__name__}.") from error
+
+
+def plain_numbers(value: object) -> object:
+    """Whole numbers as integers: DynamoDB has one kind of number."""
+    match value:
+        case Decimal() if value == value.to_integral_value():
+            return int(value)
+        case dict():
+            return {name: plain_numbers(each) for name, each in cast("dict[str, object]", value).items()}
+        case _:
+            return value
 
 
 async def create_table(client: Client, name: str) -> None:

@@ -6,12 +6,13 @@ from typing import Literal
 
 from tidegate.chat.json import Json
 from tidegate.chat.request import ChatRequest
+from tidegate.domain.account import Hold
 from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill
 from tidegate.domain.workspace import Principal, Workspace
 
 Surface = Literal["openai", "neuroflash"]
-OutcomeStatus = Literal["ok", "cancelled", "failed", "cached"]
+OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call ended: exactly one for each call, whatever happened. Durations are seconds."""
+    """How a call ended: exactly one for each call, whatever happened. Durations are seconds.
+
+    `hold` is what was reserved for it, which gives way to what the bill says.
+    """
 
     call: Call
     status: OutcomeStatus
@@ -56,3 +60,4 @@ class Outcome:
     first_event_seconds: float | None = None
     finish_reason: str | None = None
     error_code: str | None = None
+    hold: Hold | None = None

@@ -16,6 +16,7 @@ COUNTERS = (
     "calls_cancelled",
     "calls_failed",
     "calls_cached",
+    "calls_lost",
     "calls_unpriced",
     "input_tokens",
     "output_tokens",

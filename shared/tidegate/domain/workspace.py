@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tidegate.domain.limits import NO_LIMITS, Limits
+
 Status = Literal["active", "suspended"]
 KeyStatus = Literal["active", "revoked"]
 WordsMethod = Literal["tokens", "unicode"]
@@ -10,9 +12,13 @@ WordsMethod = Literal["tokens", "unicode"]
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A tenant: what is metered, and how its words are counted.
+    """A tenant: what is metered, what it may use, and how its words are counted.
 
     `words_method` "tokens" counts `round(0.75 × completion_tokens)`, "unicode" counts the output by UAX #29.
+    `plan_limits` are those of the plan `plan_id`, kept here so that a call need not read the plan; `limits` win over
+    them. Months of budgets begin on `first_day`. `allows_unpriced`: a model without a price counts 0 against a budget
+    in USD, instead of being refused. `lowers_max_tokens`: a call that asks for more than is left is shortened, and
+    told so. A workspace of many calls a second is spread over `shards` items.
     """
 
     id: str
@@ -21,6 +27,17 @@ class Workspace:
     created_at: float = 0.0
     words_method: WordsMethod = "tokens"
     charge_input_words: bool = False
+    plan_id: str | None = None
+    plan_limits: Limits = NO_LIMITS
+    limits: Limits = NO_LIMITS
+    first_day: int = 1
+    allows_unpriced: bool = False
+    lowers_max_tokens: bool = False
+    shards: int = 1
+
+    @property
+    def effective_limits(self) -> Limits:
+        return self.limits.over(self.plan_limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +53,7 @@ class VirtualKey:
     status: KeyStatus = "active"
     created_at: float = 0.0
     expires_at: float | None = None
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +62,4 @@ class Principal:
 
     key_id: str
     workspace_ids: tuple[str, ...]
+    limits: Limits = NO_LIMITS

@@ -7,7 +7,9 @@ from decimal import Decimal
 from itertools import islice
 
 from tidegate.domain.call import Outcome
-from tidegate.domain.record import RETENTION_SECONDS, Field, increments, periods, readable, readable_counters, record
+from tidegate.domain.record import RETENTION_SECONDS, Field, periods, readable, readable_counters
+from tidegate.domain.settlement import settlement
+from tidegate.memory.ledger import MemoryLedger
 
 MAX_CALLS = 10_000
 """Of all workspaces together: the oldest records go first, and with them the memory that they were recorded."""
@@ -16,7 +18,13 @@ MAX_CALLS = 10_000
 class MemoryMeter:
     """The ports `Meter` and `Usages`. Counters are complete; of the call records, the newest `max_calls` are kept."""
 
-    def __init__(self, max_calls: int = MAX_CALLS, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        max_calls: int = MAX_CALLS,
+        clock: Callable[[], float] = time.time,
+        ledger: MemoryLedger | None = None,
+    ) -> None:
+        self._ledger = ledger
         self._clock = clock
         self._max_calls = max_calls
         self._calls: deque[tuple[float, dict[str, Field]]] = deque()
@@ -33,10 +41,13 @@ class MemoryMeter:
             _, oldest = self._calls.popleft()
             self._seen.discard((str(oldest["workspace_id"]), str(oldest["id"])))
         self._seen.add(place)
-        self._calls.append((call.started_at, record(outcome)))
+        settled = settlement(outcome)
+        self._calls.append((call.started_at, settled.record))
+        if settled.hold is not None and self._ledger is not None:
+            self._ledger.settle(settled.hold, settled.actual)
         for period in periods(call.started_at):
             counters = self._counters.setdefault((call.workspace.id, period), {})
-            for name, value in increments(outcome).items():
+            for name, value in settled.added.items():
                 counters[name] = counters.get(name, 0) + value
 
     async def counters(self, workspace_id: str, period: str) -> dict[str, int | str] | None:

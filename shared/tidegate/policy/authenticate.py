@@ -78,7 +78,7 @@ class Authenticator:
             self._remember(asked, known)
         elif required_workspace and asked.workspace_id is None:
             raise _missing()
-        return Principal(known.key.id, known.key.workspace_ids), known.workspace
+        return Principal(known.key.id, known.key.workspace_ids, known.key.limits), known.workspace
 
     def _proved(self, asked: _LookUp, key: VirtualKey | None) -> VirtualKey:
         matches = hmac.compare_digest(key.hash if key else "", asked.key_hash)

@@ -1,0 +1,227 @@
+"""Accounts in DynamoDB: room is taken in one conditional write, whose condition is the limits.
+
+| item | pk | sk |
+|---|---|---|
+| a workspace's account | `WS#<id>`, and `WS#<id>#<shard>` of the other shards | `ACCOUNT` |
+| a key's account | `ACCOUNT#<key id>` | `ACCOUNT` |
+
+Its attributes: `holds` by call id; `usd#M#2026-11-01`, … are what is booked; `minute`, `minute_calls` and the ring
+`minute_0` to `minute_15` are rates. One account is one `UpdateItem`; two are one transaction. A condition that did not
+hold is read after: either a limit explains it, or another process was quicker, and it is tried again.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import cast
+
+import msgspec
+from aiodynamo.expressions import Condition, F, UpdateExpression
+from aiodynamo.operations import Put, Update
+
+from tidegate.aws.store import Item, ItemKey, Refused, Store
+from tidegate.aws.table import account_at, counters_at, partitions, plain_numbers
+from tidegate.domain.account import (
+    RING,
+    Account,
+    Hold,
+    Refusal,
+    Reservation,
+    Scope,
+    booked_name,
+    difference,
+    entries,
+    gives_back_tokens,
+    refusal,
+)
+from tidegate.domain.limits import UNITS, Amounts, Number, minute_of, period
+from tidegate.errors import StoreUnavailable
+from tidegate.policy.budget import refused
+
+TRIES = 12
+"""Of a reservation that others were quicker than."""
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoLedger:
+    """The port `Ledger`."""
+
+    store: Store
+
+    async def reserve(self, reservation: Reservation) -> Account | None:
+        """See `Ledger.reserve`. Of a workspace with shards, one that has room takes the hold, whichever it is."""
+        first = reservation.scopes[0]
+        shards = random.sample(range(first.shards), first.shards)
+        for place, shard in enumerate(shards, 1):
+            try:
+                return await self._reserve(_on(reservation, shard))
+            except _NoRoom as full:
+                # A key's account has no shards: what it refuses, no other shard can give.
+                if place == len(shards) or full.scope.kind != first.kind:
+                    raise refused(full.scope, full.why, reservation.hold.at) from None
+        return None
+
+    async def account(self, scope: Scope) -> Account:
+        """See `Ledger.account`; that of the scope's shard."""
+        at = _at(scope)
+        return account_from((await self.store.read(at)).get(at))
+
+    async def _reserve(self, reservation: Reservation) -> Account | None:
+        hold, scopes = reservation.hold, reservation.scopes
+        for scope in scopes:
+            _check(Account(), scope, hold)
+        known: dict[Scope, Account] = {}
+        for _ in range(TRIES):
+            writes = [self._hold(scope, hold, known.get(scope)) for scope in scopes]
+            try:
+                return await self._write(writes)
+            except Refused:
+                places = {_at(scope): scope for scope in scopes}
+                items = await self.store.read(*places)
+                for at, scope in places.items():
+                    if at not in items:
+                        await self._open(scope, hold)
+                        continue
+                    account = known[scope] = account_from(items[at])
+                    if hold.call_id in account.holds:
+                        return account
+                    _check(account, scope, hold)
+        raise StoreUnavailable("Too many calls ask for room at once; try again in a moment.", retry_after_seconds=1)
+
+    async def _write(self, writes: Sequence[Update]) -> Account | None:
+        if len(writes) == 1:
+            return account_from(await self.store.update(writes[0]))
+        await self.store.write(writes)
+        return None
+
+    def _hold(self, scope: Scope, hold: Hold, known: Account | None) -> Update:
+        """The write that books the hold. Without knowledge of the account, its minute is taken to be the call's."""
+        at = _at(scope)
+        minute = max(minute_of(hold.at), known.minute if known else 0)
+        begins = known is not None and known.minute < minute
+        change, condition = _minute(scope, hold, minute, begins=begins)
+        kept = msgspec.to_builtins(hold, builtin_types=(Decimal,))
+        change &= F("holds", hold.call_id).set(kept)
+        change &= UpdateExpression(add=[(F(name), value) for name, value in entries(hold, hold.amounts).items()])
+        condition &= F("holds", hold.call_id).does_not_exist()
+        if scope.limits.parallel_calls is not None:
+            condition &= F("holds").size().lt(scope.share(scope.limits.parallel_calls))
+        for budget in scope.limits.budgets():
+            name = booked_name(budget.unit, period(budget.span, hold.at, hold.first_day).name)
+            most = scope.share(budget.most) - hold.amounts.of(budget.unit)
+            condition &= F(name).does_not_exist() | F(name).lte(most)
+        return Update(self.store.table, dict(at._asdict()), change, condition)
+
+    async def _open(self, scope: Scope, hold: Hold) -> None:
+        """The account, with what its workspace has used before it had limits."""
+        booked = await self._used_before(scope, hold) if scope.kind == "workspace" else {}
+        item: dict[str, object] = {**_at(scope)._asdict(), "holds": {}, "minute": 0, "minute_calls": 0, **booked}
+        try:
+            await self.store.write([Put(self.store.table, item, condition=F("pk").does_not_exist())])
+        except Refused:  # somebody else opened it
+            return
+
+    async def _used_before(self, scope: Scope, hold: Hold) -> dict[str, Number]:
+        """The current day and month as the counters have them, an equal part of it for each shard."""
+        month, today = period("month", hold.at, hold.first_day), period("day", hold.at)
+        begins = f"D#{month.name.removeprefix('M#')}"
+        booked: dict[str, Number] = {}
+        for pk in partitions(scope.id, scope.shards):
+            for item in await self.store.query(pk, counters_at(scope.id, "D#").sk):
+                day = str(item["sk"]).removeprefix("USE#")
+                for span in [month] * (day >= begins) + [today] * (day == today.name):
+                    for unit, amount in _used(item).items():
+                        name = booked_name(unit, span.name)
+                        booked[name] = booked.get(name, 0) + amount
+        return {name: _part(amount, scope.shards) for name, amount in booked.items() if amount}
+
+
+def settling(store: Store, hold: Hold, actual: Amounts, now: float) -> list[Update]:
+    """The writes that put what was used in the place of the hold; refused where somebody has settled it already."""
+    change = F("holds", hold.call_id).remove()
+    booked: Mapping[str, Number] = difference(hold, actual)
+    unused = actual.tokens - hold.amounts.tokens
+    if unused and gives_back_tokens(hold, now):
+        booked = {**booked, _ring(minute_of(hold.at)): unused}
+    change &= UpdateExpression(add=[(F(name), value) for name, value in booked.items()])
+    condition = F("holds", hold.call_id).exists()
+    places = [
+        account_at(kind, hold.workspace_id if kind == "workspace" else hold.key_id, hold.shard) for kind in hold.kinds
+    ]
+    return [Update(store.table, dict(at._asdict()), change, condition) for at in places]
+
+
+def account_from(item: Item | None) -> Account:
+    """The account that an item is, an empty one of none."""
+    if item is None:
+        return Account()
+    plain = cast("dict[str, object]", plain_numbers(item))
+    account = Account(minute=int(str(plain.get("minute", 0))), minute_calls=int(str(plain.get("minute_calls", 0))))
+    account.holds = msgspec.convert(plain.get("holds", {}), dict[str, Hold])
+    for name, value in plain.items():
+        if not isinstance(value, int | Decimal):
+            continue
+        unit = name.partition("#")[0]
+        if unit in UNITS:
+            account.booked[name] = value
+        elif name.startswith("minute_") and name != "minute_calls":
+            account.minute_tokens[int(name.removeprefix("minute_"))] = int(value)
+    account.warned = msgspec.convert(plain.get("warned", {}), dict[str, int])
+    return account
+
+
+class _NoRoom(Exception):
+    def __init__(self, scope: Scope, why: Refusal) -> None:
+        super().__init__(why.limit)
+        self.scope = scope
+        self.why = why
+
+
+def _check(account: Account, scope: Scope, hold: Hold) -> None:
+    why = refusal(account, scope, hold)
+    if why is not None:
+        raise _NoRoom(scope, why)
+
+
+def _on(reservation: Reservation, shard: int) -> Reservation:
+    """With its first account in that shard."""
+    first, *others = reservation.scopes
+    if first.shards == 1:
+        return reservation
+    return Reservation(replace(reservation.hold, shard=shard), (replace(first, shard=shard), *others))
+
+
+def _at(scope: Scope) -> ItemKey:
+    return account_at(scope.kind, scope.id, scope.shard)
+
+
+def _minute(scope: Scope, hold: Hold, minute: int, *, begins: bool) -> tuple[UpdateExpression, Condition]:
+    """How the call counts in its minute, and what must be so for that. `begins`: it is the first one of the minute."""
+    limits, ring = scope.limits, F(_ring(minute))
+    there = F("holds").exists()
+    if limits.requests_per_minute is None and limits.tokens_per_minute is None:
+        return UpdateExpression(), there
+    tokens = hold.amounts.tokens
+    if begins:
+        change = F("minute").set(minute) & F("minute_calls").set(1) & ring.set(tokens)
+        return change, there & F("minute").lt(minute)
+    condition = there & F("minute").equals(minute)
+    if limits.requests_per_minute is not None:
+        condition &= F("minute_calls").lt(scope.share(limits.requests_per_minute))
+    if limits.tokens_per_minute is not None:
+        condition &= ring.lte(scope.share(limits.tokens_per_minute) - tokens)
+    return F("minute_calls").add(1) & ring.add(tokens), condition
+
+
+def _ring(minute: int) -> str:
+    return f"minute_{minute % RING}"
+
+
+def _used(item: Item) -> dict[str, Number]:
+    tokens = sum(int(str(item.get(name, 0))) for name in ("input_tokens", "output_tokens"))
+    return {"tokens": tokens, "words": int(str(item.get("words", 0))), "usd": Decimal(str(item.get("cost_usd", 0)))}
+
+
+def _part(amount: Number, shards: int) -> Number:
+    return amount if shards == 1 else amount / shards if isinstance(amount, Decimal) else -(-amount // shards)

@@ -1,0 +1,125 @@
+"""What a workspace or a key may use: rates, budgets, and the models."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from typing import Literal, NamedTuple, TypeAlias
+
+Unit = Literal["tokens", "words", "usd"]
+Span = Literal["day", "month"]
+Number: TypeAlias = int | Decimal
+
+UNITS: tuple[Unit, ...] = ("tokens", "words", "usd")
+SPANS: tuple[Span, ...] = ("day", "month")
+LAST_FIRST_DAY = 28
+"""Every month has that day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Any subset; None is no limit. Tokens are input and output together; days and months are UTC's.
+
+    `models` and `providers` are shell patterns ("anthropic/*", "openai/gpt-4o*"): where there are any, one must match.
+    """
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    parallel_calls: int | None = None
+    tokens_per_day: int | None = None
+    tokens_per_month: int | None = None
+    words_per_day: int | None = None
+    words_per_month: int | None = None
+    usd_per_day: Decimal | None = None
+    usd_per_month: Decimal | None = None
+    models: tuple[str, ...] | None = None
+    providers: tuple[str, ...] | None = None
+
+    def over(self, base: "Limits") -> "Limits":
+        """These limits, and those of `base` where these say nothing."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(base, **{name: value for name, value in own.items() if value is not None})
+
+    def budgets(self) -> Iterator["Budget"]:
+        """The amounts that may be used in a day or a month."""
+        for unit in UNITS:
+            for span in SPANS:
+                most: Number | None = getattr(self, f"{unit}_per_{span}")
+                if most is not None:
+                    yield Budget(unit, span, most)
+
+    @property
+    def are_counted(self) -> bool:
+        """Whether a call must be counted before it is made. Patterns need no counting."""
+        rates = (self.requests_per_minute, self.tokens_per_minute, self.parallel_calls)
+        return any(rate is not None for rate in rates) or next(self.budgets(), None) is not None
+
+    def allow(self, model_id: str) -> bool:
+        """Whether the model, as `provider/model`, matches the patterns."""
+        provider = model_id.partition("/")[0]
+        return _matches(model_id, self.models) and _matches(provider, self.providers)
+
+
+NO_LIMITS = Limits()
+
+
+class Budget(NamedTuple):
+    unit: Unit
+    span: Span
+    most: Number
+
+    @property
+    def name(self) -> str:
+        """As the field of `Limits`."""
+        return f"{self.unit}_per_{self.span}"
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What a call uses, or may use at most, of every unit that a budget can be in."""
+
+    tokens: int = 0
+    words: int = 0
+    usd: Decimal = Decimal(0)
+
+    def of(self, unit: Unit) -> Number:
+        match unit:
+            case "tokens":
+                return self.tokens
+            case "words":
+                return self.words
+            case "usd":
+                return self.usd
+
+
+class Period(NamedTuple):
+    """A day or a month by its first day, e.g. "M#2026-11-01"; `ends` is UTC seconds."""
+
+    name: str
+    ends: float
+
+
+def period(span: Span, at: float, first_day: int = 1) -> Period:
+    """The period of that kind that a moment (UTC seconds) belongs to. Months begin on `first_day`, 1 to 28."""
+    today = datetime.fromtimestamp(at, UTC).date()
+    if span == "day":
+        return Period(f"D#{today.isoformat()}", _midnight(today + timedelta(days=1)))
+    begins = today.replace(day=first_day)
+    if today < begins:
+        begins = (begins.replace(day=1) - timedelta(days=1)).replace(day=first_day)
+    ends = (begins.replace(day=1) + timedelta(days=32)).replace(day=first_day)
+    return Period(f"M#{begins.isoformat()}", _midnight(ends))
+
+
+def minute_of(at: float) -> int:
+    """The number of the minute since 1970."""
+    return int(at // 60)
+
+
+def _midnight(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
+def _matches(name: str, patterns: Iterable[str] | None) -> bool:
+    return patterns is None or any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)

@@ -1,0 +1,84 @@
+"""What is written when a call has ended: its record, what it adds to the counters, and what its hold gives way to."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from zlib import crc32
+
+from tidegate.domain.account import Hold
+from tidegate.domain.call import Outcome
+from tidegate.domain.limits import Amounts
+from tidegate.domain.record import Field, exact, increments, iso_time, record
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One call's end. `at` is when it began; `shard` is the part of its workspace that it is all written to."""
+
+    workspace_id: str
+    call_id: str
+    at: float
+    shard: int
+    record: dict[str, Field]
+    added: dict[str, int | Decimal]
+    actual: Amounts
+    hold: Hold | None
+
+
+def settlement(outcome: Outcome) -> Settlement:
+    """Of a call that ended here, however it did."""
+    call, bill, hold = outcome.call, outcome.bill, outcome.hold
+    return Settlement(
+        workspace_id=call.workspace.id,
+        call_id=call.id,
+        at=call.started_at,
+        shard=hold.shard if hold else shard_of(call.id, call.workspace.shards),
+        record=record(outcome),
+        added=increments(outcome),
+        actual=Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, exact(bill.cost_usd or Decimal(0))),
+        hold=hold,
+    )
+
+
+def lost(hold: Hold, now: float) -> Settlement:
+    """Of a call whose process died: it is taken to have used all that was held for it, for nobody knows better."""
+    amounts = hold.amounts
+    output = amounts.tokens - hold.input_tokens
+    provider, _, model = hold.model.partition("/")
+    return Settlement(
+        workspace_id=hold.workspace_id,
+        call_id=hold.call_id,
+        at=hold.at,
+        shard=hold.shard,
+        record={
+            "id": hold.call_id,
+            "time": iso_time(hold.at),
+            "model": hold.model,
+            "provider": provider,
+            "answered_model": model,
+            "status": "lost",
+            "error_code": "lost",
+            "input_tokens": hold.input_tokens,
+            "output_tokens": output,
+            "estimated": True,
+            "words": amounts.words,
+            "cost_usd": amounts.usd,
+            "seconds": round(now - hold.at, 6),
+            "workspace_id": hold.workspace_id,
+            "key_id": hold.key_id,
+        },
+        added={
+            "calls": 1,
+            "calls_lost": 1,
+            "input_tokens": hold.input_tokens,
+            "output_tokens": output,
+            "words": amounts.words,
+            "cost_usd": amounts.usd,
+        },
+        actual=amounts,
+        hold=hold,
+    )
+
+
+def shard_of(call_id: str, shards: int) -> int:
+    """The part of the workspace for a call that no account chose one for: always the same one."""
+    return crc32(call_id.encode()) % shards if shards > 1 else 0

@@ -1,0 +1,45 @@
+"""Accounts in dictionaries: exact, for nothing is awaited between asking for room and taking it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tidegate.domain.account import Account, Hold, Reservation, Scope, ScopeKind, put, refusal, settle
+from tidegate.domain.limits import Amounts
+from tidegate.policy.budget import refused
+
+
+@dataclass(slots=True)
+class MemoryLedger:
+    """The port `Ledger`."""
+
+    clock: Callable[[], float] = time.time
+    _accounts: dict[tuple[ScopeKind, str], Account] = field(default_factory=dict[tuple[ScopeKind, str], Account])
+
+    async def reserve(self, reservation: Reservation) -> Account | None:
+        """See `Ledger.reserve`."""
+        hold = reservation.hold
+        accounts = [self._account(scope.kind, scope.id) for scope in reservation.scopes]
+        if hold.call_id in accounts[0].holds:
+            return accounts[0]
+        for scope, account in zip(reservation.scopes, accounts, strict=True):
+            why = refusal(account, scope, hold)
+            if why is not None:
+                raise refused(scope, why, hold.at)
+        for account in accounts:
+            put(account, hold)
+        return accounts[0]
+
+    async def account(self, scope: Scope) -> Account:
+        """See `Ledger.account`."""
+        return self._account(scope.kind, scope.id)
+
+    def settle(self, hold: Hold, actual: Amounts) -> None:
+        """Of a call that is recorded for the first time."""
+        for kind in hold.kinds:
+            account = self._account(kind, hold.workspace_id if kind == "workspace" else hold.key_id)
+            if hold.call_id in account.holds:
+                settle(account, hold, actual, self.clock())
+
+    def _account(self, kind: ScopeKind, id: str) -> Account:
+        return self._accounts.setdefault((kind, id), Account())

@@ -1,0 +1,109 @@
+"""What a call may use at most, the accounts that must have room for it, and what a caller is told when one has not."""
+
+import math
+from decimal import Decimal
+
+from tidegate.catalog import Model, cost
+from tidegate.chat.json import encode
+from tidegate.chat.messages import texts
+from tidegate.domain import words
+from tidegate.domain.account import GRACE_SECONDS, Hold, Refusal, Reservation, Scope
+from tidegate.domain.call import Call
+from tidegate.domain.estimate import estimate_prompt
+from tidegate.domain.limits import Amounts
+from tidegate.domain.record import exact, iso_time, plain
+from tidegate.domain.usage import Tokens
+from tidegate.errors import ModelNotAllowed, ModelUnpriced, QuotaExhausted, RateLimited, TidegateError
+from tidegate.policy.bill import WORDS_PER_TOKEN
+
+PROMPT_MARGIN = 1.5
+"""By how much an estimated prompt is held too long, for texts that consist of more tokens than they seem to."""
+
+UNKNOWN_OUTPUT = 4096
+"""Tokens held for the answer where neither the caller nor the catalogue says how long it may be."""
+
+SEARCHES = 5
+"""Held for a call that may search the web."""
+
+
+def check_model(call: Call, model_id: str) -> None:
+    """Raises `ModelNotAllowed` when the workspace or the key has patterns and none matches."""
+    for whose, limits in (("workspace", call.workspace.effective_limits), ("key", call.principal.limits)):
+        if not limits.allow(model_id):
+            raise ModelNotAllowed(f"This {whose} may not use the model {model_id!r}.", param="model")
+
+
+def reservation(call: Call, model_id: str, model: Model | None) -> Reservation | None:
+    """The worst case of the call, and the accounts that have limits; None where there are none.
+
+    Raises `ModelUnpriced`.
+    """
+    scopes = tuple(_scopes(call))
+    if not scopes:
+        return None
+    tokens = longest(call, model)
+    usd = None if model is None else cost(model, tokens, call.started_at)
+    has_budget = any(budget.unit == "usd" for scope in scopes for budget in scope.limits.budgets())
+    if usd is None and has_budget and not call.workspace.allows_unpriced:
+        raise ModelUnpriced(f"There is a budget in USD, and {model_id!r} has no price.", param="model")
+    hold = Hold(
+        call_id=call.id,
+        workspace_id=call.workspace.id,
+        key_id=call.principal.key_id,
+        model=model_id,
+        amounts=Amounts(tokens.input + tokens.output, _words(call, tokens), exact(usd or Decimal(0))),
+        input_tokens=tokens.input,
+        at=call.started_at,
+        expires_at=call.deadline + GRACE_SECONDS,
+        kinds=tuple(scope.kind for scope in scopes),
+        first_day=call.workspace.first_day,
+    )
+    return Reservation(hold, scopes)
+
+
+def longest(call: Call, model: Model | None) -> Tokens:
+    """The most tokens and searches that the call is taken to use. A prompt may be written to the provider's cache."""
+    fields = call.request.fields
+    prompt = math.ceil(estimate_prompt(fields) * PROMPT_MARGIN)
+    answer = call.request.output_limit or (model and model.output_limit) or UNKNOWN_OUTPUT
+    searches = any(tool.type.startswith("web_search") for tool in fields.tools or ())
+    caches = _caches(call)
+    return Tokens(
+        input=prompt,
+        output=answer * (fields.n or 1),
+        written=prompt if caches else 0,
+        written_1h=prompt if caches else 0,
+        searches=SEARCHES if searches or fields.web_search_options is not None else 0,
+        estimated=True,
+    )
+
+
+def refused(scope: Scope, why: Refusal, now: float) -> TidegateError:
+    """What the caller is told: which limit, whose, and when it is open again."""
+    most = plain(why.most) if isinstance(why.most, Decimal) else str(why.most)
+    whose = f"This {scope.kind}'s limit {why.limit} of {most}"
+    if why.limit == "parallel_calls" or why.limit.endswith("_per_minute"):
+        return RateLimited(f"{whose} is reached.", retry_after_seconds=max(1.0, why.resets_at - now))
+    return QuotaExhausted(f"{whose} leaves no room for this call. It resets at {iso_time(why.resets_at)}.")
+
+
+def _scopes(call: Call) -> list[Scope]:
+    workspace, key = call.workspace, call.principal
+    scopes = (
+        Scope("workspace", workspace.id, workspace.effective_limits, shards=workspace.shards),
+        Scope("key", key.key_id, key.limits),
+    )
+    return [scope for scope in scopes if scope.limits.are_counted]
+
+
+def _words(call: Call, tokens: Tokens) -> int:
+    by_tokens = call.workspace.words_method == "tokens"
+    output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else tokens.output
+    if not call.workspace.charge_input_words:
+        return output
+    return output + sum(map(words.count, texts(call.request.fields.messages)))
+
+
+def _caches(call: Call) -> bool:
+    """Whether the call asks for caching, which some providers charge for when it is written."""
+    return b'"cache_control"' in encode(call.request.body)

@@ -1,0 +1,64 @@
+from decimal import Decimal
+
+import pytest
+
+from tests.store_worlds import NOON
+from tidegate.domain.account import Scope
+from tidegate.domain.limits import Limits, period
+
+
+def test_own_limits_win_over_those_of_the_plan() -> None:
+    plan = Limits(tokens_per_day=10, models=("openai/*",), requests_per_minute=5)
+    own = Limits(tokens_per_day=20, requests_per_minute=0)
+    assert own.over(plan) == Limits(tokens_per_day=20, models=("openai/*",), requests_per_minute=0)
+
+
+def test_patterns_alone_need_no_counting() -> None:
+    assert not Limits(models=("*",), providers=("openai",)).are_counted
+    assert Limits(parallel_calls=0).are_counted
+    assert Limits(usd_per_month=Decimal(0)).are_counted
+
+
+@pytest.mark.parametrize(
+    ("limits", "allowed"),
+    [
+        (Limits(), True),
+        (Limits(models=()), False),
+        (Limits(models=("openai/gpt-4o*",)), True),
+        (Limits(models=("OpenAI/GPT-4o-mini",)), True),
+        (Limits(models=("anthropic/*",)), False),
+        (Limits(providers=("openai",)), True),
+        (Limits(providers=("azure", "gemini")), False),
+        (Limits(models=("*",), providers=("azure",)), False),
+    ],
+)
+def test_models_and_providers_are_patterns(limits: Limits, allowed: bool) -> None:
+    assert limits.allow("openai/gpt-4o-mini") is allowed
+
+
+@pytest.mark.parametrize(
+    ("span", "first_day", "name", "days_left"),
+    [
+        ("day", 1, "D#2026-11-21", 0.5),
+        ("month", 1, "M#2026-11-01", 9.5),
+        ("month", 21, "M#2026-11-21", 29.5),
+        ("month", 22, "M#2026-10-22", 0.5),
+        ("month", 28, "M#2026-10-28", 6.5),
+    ],
+)
+def test_periods(span: str, first_day: int, name: str, days_left: float) -> None:
+    found = period("day" if span == "day" else "month", NOON, first_day)
+    assert found == (name, NOON + days_left * 86400)
+
+
+def test_a_month_ends_in_the_next_year() -> None:
+    december = NOON + 30 * 86400
+    assert period("month", december, 5).ends == period("month", december + 20 * 86400, 5).ends
+    assert period("month", december, 5).name == "M#2026-12-05"
+
+
+@pytest.mark.parametrize(("most", "shards"), [(10, 3), (2, 5), (Decimal("1.5"), 4), (7, 1)])
+def test_the_shares_of_all_shards_are_the_limit(most: int | Decimal, shards: int) -> None:
+    shares = [Scope("workspace", "ws_one", Limits(), shard, shards).share(most) for shard in range(shards)]
+    assert sum(shares) == most
+    assert max(shares) - min(shares) <= 1
