@@ -297,3 +297,48 @@ def test_reasoning_does_not_go_to_a_provider_that_would_refuse_it(registry: Regi
     turn = {"role": "assistant", "content": "a", "reasoning": "b", "reasoning_content": "b", "reasoning_details": [{}]}
     body, _ = sent(registry.load("openai"), asking(messages=[*asking()["messages"], turn]))
     assert body["messages"][1] == {"role": "assistant", "content": "a"}
+
+
+JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "required": ["a"]}}}
+ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [WEATHER]}}
+
+
+@pytest.mark.parametrize(("name", "model"), [("gemini", "gemini-2.5-pro"), ("cohere", "command-a-03-2025")])
+def test_where_tools_and_json_exclude_each_other_the_answer_is_a_tool(
+    registry: Registry, name: str, model: str
+) -> None:
+    def asked(**more: Any) -> tuple[UpstreamRequest, Any]:
+        body = asking(tools=[WEATHER], **more)
+        request = built(registry.load(name), body, model)
+        return request, json.dumps(json.loads(request.body) | {"messages": [], "contents": []})
+
+    either, said = asked(response_format=JSON_SCHEMA)
+    assert either.answer_tool == "respond_in_json" and '"weather"' in said and not _speaks_of_json(said)
+    assert '"ANY"' in said or '"REQUIRED"' in said
+    named, _ = asked(response_format=JSON_SCHEMA, messages=_called("respond_in_json"))
+    assert named.answer_tool == "respond_in_json_2"
+    forced, said = asked(response_format=JSON_SCHEMA, tool_choice="required")
+    assert (forced.answer_tool, _speaks_of_json(said), forced.ignored) == (None, False, ())
+    forbidden, said = asked(response_format=JSON_SCHEMA, tool_choice="none")
+    assert (forbidden.answer_tool, _speaks_of_json(said), forbidden.ignored) == (None, True, ())
+    assert "weather" not in said
+    loose, said = asked(response_format={"type": "json_object"})
+    assert (loose.answer_tool, _speaks_of_json(said), loose.ignored) == (None, False, ("response_format",))
+
+
+def test_a_choice_among_some_functions_has_the_answer_among_them(registry: Registry) -> None:
+    asked = asking(tools=[WEATHER], tool_choice=ALLOWED, response_format=JSON_SCHEMA)
+    body, _ = sent(registry.load("gemini"), asked, "gemini-2.5-pro")
+    assert body["toolConfig"] == {
+        "functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["weather", "respond_in_json"]}
+    }
+
+
+def _speaks_of_json(said: str) -> bool:
+    return "response_format" in said or "responseMimeType" in said
+
+
+def _called(name: str) -> list[Any]:
+    called = {"id": "c1", "type": "function", "function": {"name": name, "arguments": "{}"}}
+    answer = {"role": "tool", "tool_call_id": "c1", "content": "x"}
+    return [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [called]}, answer]

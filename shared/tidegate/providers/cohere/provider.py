@@ -36,6 +36,7 @@ class Cohere:
             body=encode(draft.body),
             ignored=draft.reported(),
             names=draft.names.callers,
+            answer_tool=draft.answer_tool,
             legacy_functions=legacy.expects_function_call(call.request.body),
         )
 

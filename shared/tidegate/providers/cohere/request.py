@@ -80,13 +80,17 @@ def _write_structure(draft: Draft) -> None:
     """A schema is always held strictly, and its name has no meaning for the model."""
     match draft.take("response_format"), draft.take("structured_outputs"):
         case {"type": "json_schema", "json_schema": dict(wanted)}, _:
-            draft.body["response_format"] = _json(wanted.get("schema"))
-            if wanted.get("description"):
-                draft.report("response_format.json_schema.description")
+            about = wanted.get("description")
+            if not tools.answer_in_json(draft, wanted.get("schema"), about, "response_format.json_schema"):
+                draft.body["response_format"] = _json(wanted.get("schema"))
+                if about:
+                    draft.report("response_format.json_schema.description")
         case {"type": "json_object"}, _:
-            draft.body["response_format"] = {"type": "json_object"}
+            if not tools.answer_in_json(draft, None, None, "response_format"):
+                draft.body["response_format"] = _json(None)
         case _, {"json": dict(schema), **rest}:
-            draft.body["response_format"] = _json(schema)
+            if not tools.answer_in_json(draft, schema, None, "structured_outputs.json"):
+                draft.body["response_format"] = _json(schema)
             for name in rest:
                 draft.report(f"structured_outputs.{name}")
         case _, True | {}:

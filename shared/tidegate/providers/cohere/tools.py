@@ -1,12 +1,15 @@
 """Tools, and the choice among them, in Cohere's words.
 
 Sources: https://docs.cohere.com/reference/chat (`tools`, `strict_tools`, `tool_choice`) and
-https://docs.cohere.com/docs/structured-outputs (strict tools need a required parameter), read in 2026-11.
+https://docs.cohere.com/docs/structured-outputs (strict tools need a required parameter; `response_format` is not
+supported when tools are provided), read in 2026-11.
 """
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.providers.cohere.draft import Draft
 
+ANSWER = "respond_in_json"
+_ABOUT = "Give the final answer by calling this tool: its arguments are the answer."
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
 
@@ -29,6 +32,38 @@ def write(draft: Draft) -> None:
     if chosen:
         draft.body["tools"] = [{"type": "function", "function": function} for function in chosen]
         _write_strict(draft, strict, list(chosen))
+
+
+def answer_in_json(draft: Draft, schema: Json, about: Json, path: str) -> bool:
+    """Whether the tools take care of an answer in JSON, which Cohere does not combine with them.
+
+    An answer to a schema is then one more tool, one of which must be called. Where none may be called they are left
+    out; where one must be called there is no answer.
+    """
+    tools = draft.body.get("tools")
+    if not isinstance(tools, list):
+        return False
+    match draft.body.get("tool_choice"):
+        case "NONE":
+            for name in ("tools", "tool_choice", "strict_tools"):
+                draft.body.pop(name, None)
+            return False
+        case "REQUIRED":
+            return True
+        case _:
+            pass
+    if not isinstance(schema, dict) or not schema:
+        draft.report(path)
+        return True
+    draft.answer_tool = draft.names.free(ANSWER)
+    function: JsonObject = {"name": draft.answer_tool, "description": about or _ABOUT, "parameters": schema}
+    draft.body["tools"] = [*tools, {"type": "function", "function": function}]
+    draft.body["tool_choice"] = "REQUIRED"
+    if not _has_required(schema) and draft.body.pop("strict_tools", None):
+        for i, tool in enumerate(draft.call.request.fields.tools or ()):
+            if tool.function is not None and tool.function.strict:
+                draft.report(f"tools[{i}].function.strict")
+    return True
 
 
 def _function(draft: Draft, name: str, rest: JsonObject) -> JsonObject:

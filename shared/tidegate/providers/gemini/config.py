@@ -7,7 +7,7 @@ import re
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import JsonObjectFormat, JsonSchemaFormat
-from tidegate.providers.gemini import schema
+from tidegate.providers.gemini import schema, tools
 from tidegate.providers.gemini.draft import Draft
 
 _RENAMED = {
@@ -106,11 +106,11 @@ def _write_format(draft: Draft) -> None:
     wanted, structured = draft.take("response_format"), draft.take("structured_outputs")
     match draft.call.request.fields.response_format, structured:
         case JsonSchemaFormat(json_schema=given), _:
-            _write_schema(draft, _schema_of(wanted), "response_format.json_schema.schema")
+            _write_schema(draft, _schema_of(wanted), "response_format.json_schema.schema", given.description)
             if given.schema is None:
                 draft.ignored.append("response_format.json_schema")
         case JsonObjectFormat(), _:
-            draft.config["responseMimeType"] = "application/json"
+            _write_schema(draft, None, "response_format")
         case _, {"json": dict(given), **rest}:
             _write_schema(draft, given, "structured_outputs.json")
             draft.ignored.extend(f"structured_outputs.{name}" for name in rest)
@@ -128,7 +128,9 @@ def _schema_of(wanted: Json) -> JsonObject | None:
             return None
 
 
-def _write_schema(draft: Draft, given: JsonObject | None, path: str) -> None:
+def _write_schema(draft: Draft, given: JsonObject | None, path: str, about: str | None = None) -> None:
+    if tools.answer_in_json(draft, given, about, path):
+        return
     draft.config["responseMimeType"] = "application/json"
     if given is None:
         return

@@ -10,12 +10,13 @@ from tidegate.providers.toolnames import ToolNames
 
 @dataclass(slots=True, kw_only=True)
 class Draft(draft.Draft):
-    """`config` is its `generationConfig`."""
+    """`config` is its `generationConfig`. `answer_tool` is a function that stands for an answer in JSON."""
 
     host: Host
     model: Model
     names: ToolNames
     config: JsonObject = field(default_factory=dict[str, Json])
+    answer_tool: str | None = None
 
     def set_tool_config(self, **settings: Json) -> None:
         given = self.body.get("toolConfig")

@@ -54,6 +54,7 @@ class Gemini:
             auth=self.auth,
             ignored=draft.reported(),
             names=draft.names.callers,
+            answer_tool=draft.answer_tool,
             legacy_functions=legacy.expects_function_call(call.request.body),
         )
 

@@ -1,7 +1,9 @@
 """Functions, the choice among them, and Google's own tools.
 
 Sources: https://ai.google.dev/gemini-api/docs/function-calling, …/docs/google-search, …/docs/tool-combination
-(2026-11): search and functions in one request since Gemini 3, on AI Studio with `includeServerSideToolInvocations`.
+(2026-11): search and functions in one request since Gemini 3, on AI Studio with `includeServerSideToolInvocations`;
+…/docs/structured-output: functions and JSON in one request since Gemini 3, an error before ("Function calling with a
+response mime type: 'application/json' is unsupported").
 """
 
 from tidegate.chat.json import Json, JsonObject
@@ -23,6 +25,8 @@ _OWN = {
     "enterprise_web_search": "enterpriseWebSearch",
     "retrieval": "retrieval",
 }
+ANSWER = "respond_in_json"
+_ABOUT = "Give the final answer by calling this function: its arguments are the answer."
 _GOOGLES = {**_OWN, **{native: native for native in _OWN.values()}}
 
 
@@ -58,6 +62,39 @@ def write(draft: Draft) -> None:
         draft.leave_out("parallel_tool_calls", parallel)
 
 
+def answer_in_json(draft: Draft, wanted: JsonObject | None, about: str | None, path: str) -> bool:
+    """Whether the functions take care of an answer in JSON: before Gemini 3, the two are refused together.
+
+    An answer to a schema is then one more function, one of which must be called. Where none may be called they are
+    left out; where one must be called there is no answer.
+    """
+    match draft.body.get("tools"):
+        case [*_, {"functionDeclarations": list(functions)}] if not draft.model.since_3:
+            pass
+        case _:
+            return False
+    match draft.body.get("toolConfig"):
+        case {"functionCallingConfig": {"mode": "NONE"}}:
+            del draft.body["tools"], draft.body["toolConfig"]
+            return False
+        case {"functionCallingConfig": {"mode": "ANY"}}:
+            return True
+        case {"functionCallingConfig": {"allowedFunctionNames": list(allowed)}}:
+            pass
+        case _:
+            allowed = None
+    if not wanted:
+        draft.ignored.append(path)
+        return True
+    draft.answer_tool = draft.names.free(ANSWER)
+    functions.append(_declared(draft, draft.answer_tool, about or _ABOUT, wanted, path))
+    calling: JsonObject = {"mode": "ANY"}
+    if allowed is not None:
+        calling["allowedFunctionNames"] = [*allowed, draft.answer_tool]
+    draft.set_tool_config(functionCallingConfig=calling)
+    return True
+
+
 def _knows_functions_only(draft: Draft) -> bool:
     """Beside tools, functions are left out."""
     fields = draft.call.request.fields
@@ -65,17 +102,22 @@ def _knows_functions_only(draft: Draft) -> bool:
 
 
 def _declaration(draft: Draft, function: FunctionDefinition, path: str) -> JsonObject:
-    declared: JsonObject = {"name": draft.names.spell(function.name)}
-    if function.description:
-        declared["description"] = function.description
     if function.strict:
         draft.ignored.append(f"{path}.strict")
     parameters: JsonObject = function.parameters or {}  # pyright: ignore[reportAssignmentType]  # an object of JSON
+    name = draft.names.spell(function.name)
+    return _declared(draft, name, function.description, parameters, f"{path}.parameters")
+
+
+def _declared(draft: Draft, name: str, about: str | None, parameters: JsonObject, path: str) -> JsonObject:
+    declared: JsonObject = {"name": name}
+    if about:
+        declared["description"] = about
     if draft.model.json_schema:
         if parameters:
             declared["parametersJsonSchema"] = parameters
     elif parameters.get("properties"):
-        declared["parameters"] = schema.convert(parameters, f"{path}.parameters")
+        declared["parameters"] = schema.convert(parameters, path)
     return declared
 
 
