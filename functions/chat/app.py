@@ -1,8 +1,10 @@
 """The data plane on Lambda: the routes on AWS's stores, served by `tidegate.runtime` (see bootstrap.sh)."""
 
 from tidegate.api.app import build_app
+from tidegate.aws import logs
 from tidegate.aws.compose import compose
 from tidegate.settings import Settings
 
 settings = Settings.from_env()
+logs.configure(settings.log_level)
 app = build_app(lambda: compose(settings), settings.options())

@@ -265,7 +265,7 @@ def test_options_win_over_the_environment(tidegate: Terminal, env: dict[str, str
 
 
 def test_a_table_that_does_not_exist_is_named(tidegate: Terminal) -> None:
-    expected = Said(1, "", f"tidegate: The table 'wrong' does not exist in {REGION}.\n")
+    expected = Said(2, "", f"tidegate: The table 'wrong' does not exist in {REGION}.\n")
     assert tidegate("workspaces", "list", "--table", "wrong") == expected
 
 
@@ -274,7 +274,7 @@ def test_without_a_local_server_it_says_how_to_start_one(capsys: pytest.CaptureF
         free.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
     options = parse("workspaces", "list", "--store", "embedded", "--dynamodb-endpoint", endpoint)
-    assert tenants.run(options, {}) == 1
+    assert tenants.run(options, {}) == 2
     message = f"Nothing answers at {endpoint}: start `python -m tidegate serve`, or name a table with --table."
     assert capsys.readouterr().err == f"tidegate: {message}\n"
 

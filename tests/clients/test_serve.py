@@ -61,16 +61,27 @@ def test_all_that_is_malformed_is_named_at_once() -> None:
     assert "TIDEGATE_TRANSPORT must be one of pyreqwest, httpx: 'pigeon'" in said
 
 
+@pytest.fixture(params=["nobody", "silence"])
+def dead(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where nobody listens, or where connections are accepted and nothing is said."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        url = f"http://127.0.0.1:{door.getsockname()[1]}"
+        if request.param == "nobody":
+            door.close()
+        yield url
+
+
 @pytest.mark.parametrize("transport", ["pyreqwest", "httpx"])
-def test_an_endpoint_where_nobody_answers_is_one_line(transport: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    said = refused(
-        ("serve", "--port", "0", "--dynamodb-endpoint", f"http://127.0.0.1:{port}"),
-        None,
-        {"TIDEGATE_TRANSPORT": transport},
-    )
-    assert f"http://127.0.0.1:{port}" in said
+def test_an_endpoint_without_dynamodb_is_one_line(transport: str, dead: str) -> None:
+    words = ("serve", "--port", "0", "--dynamodb-endpoint", dead)
+    refused(words, f"DynamoDB does not answer at {dead}.", {"TIDEGATE_TRANSPORT": transport})
+
+
+def test_a_table_that_does_not_answer_is_one_line(dead: str) -> None:
+    env = {"TIDEGATE_TABLE": "t", "AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL_DYNAMODB": dead}
+    env |= {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    refused(("serve", "--port", "0", "--store", "aws"), f"DynamoDB does not answer at {dead}.", env)
+    refused(("workspaces", "list"), f"DynamoDB does not answer at {dead}.", env)
 
 
 def test_an_endpoint_for_another_store_is_one_line() -> None:
@@ -133,8 +144,7 @@ def test_a_suspended_workspace_is_refused_by_the_next_process(embedded: tuple[st
 def test_commands_say_in_one_line_what_is_wrong() -> None:
     refused(
         ("keys", "list", "--workspace", "ws_demo", "--store", "embedded", "--dynamodb-endpoint", "http://127.0.0.1:9"),
-        None,
-        code=1,
+        "Nothing answers at http://127.0.0.1:9: start `python -m tidegate serve`, or name a table with --table.",
     )
     assert finished(*tidegate("--version")).returncode == 0
     nonsense = finished(*tidegate("sail"))

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from aiodynamo.credentials import Credentials
 
 from tidegate import catalog
-from tidegate.aws import logs
 from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
+from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.secrets import CachedSecrets, SecretsManager
 from tidegate.aws.signatures import DynamoSignatures
@@ -40,7 +40,6 @@ async def compose(
 
     Raises `StoreUnavailable` when the provider secret cannot be read, and `ConfigurationError`.
     """
-    logs.configure(settings.log_level)
     http = transport(settings.transport)
     try:
         aws = settings.aws
@@ -66,6 +65,7 @@ async def compose(
             providers=providers,
             upstream=Upstream(way, secrets, identity),
             meter=DynamoMeter(store),
+            ledger=DynamoLedger(store),
             signatures=DynamoSignatures(store),
             fetcher=Fetcher(http),
             catalog=models,

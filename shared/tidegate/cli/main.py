@@ -1,4 +1,4 @@
-"""The commands and their exit codes: 0 done, 1 not found, 2 wrong usage or configuration."""
+"""The commands and their exit codes: 0 done, 1 not found, 2 wrong usage or configuration, or no table that answers."""
 
 import argparse
 import sys

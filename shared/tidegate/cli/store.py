@@ -92,9 +92,9 @@ async def open_ports(place: Place, clock: Callable[[], float] = time.time) -> As
         await transport.close()
 
 
-def explain(error: BaseException, place: Place) -> str:
+def explain(cause: BaseException | None, place: Place) -> str:
     """One line for the person at the terminal: why the table does not answer, and what to do about it."""
-    match type(error.__cause__).__name__:
+    match type(cause).__name__:
         case "TableNotFound":
             return f"The table {place.table!r} does not exist in {place.region}."
         case "AccessDenied" | "UnrecognizedClient" | "MissingAuthenticationToken" | "ExpiredToken":
@@ -106,7 +106,7 @@ def explain(error: BaseException, place: Place) -> str:
                 f"Nothing answers at {place.endpoint}: start `python -m tidegate serve`, or name a table with --table."
             )
         case _:
-            return f"DynamoDB does not answer at {place.endpoint or place.region}."
+            return f"DynamoDB does not answer {f'at {place.endpoint}' if place.endpoint else f'in {place.region}'}."
 
 
 def _first(*values: str | None) -> str | None:

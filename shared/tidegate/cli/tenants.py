@@ -17,7 +17,7 @@ from tidegate.errors import ConfigurationError, InvalidRequest, NotFound, StoreU
 
 Command: TypeAlias = Callable[[argparse.Namespace, Ports], Awaitable[Answer]]
 
-DONE, FAILED, MISUSED = 0, 1, 2
+DONE, NOT_FOUND, FAILED = 0, 1, 2
 
 _MODULES = {"workspaces": workspaces, "keys": keys}
 
@@ -36,15 +36,15 @@ def add_parser(commands: Verbs, name: str, summary: str) -> None:
 def run(
     options: argparse.Namespace, env: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.time
 ) -> int:
-    """Do what `options` say and print the answer. The exit code: 0 done, 1 not found or failed, 2 misused."""
+    """Do what `options` say and print the answer. Returns one of the exit codes in `cli/main.py`."""
     # The one line on stderr says it all; the library's warnings are for servers.
     logging.getLogger("tidegate").addHandler(logging.NullHandler())
     try:
         place = find_place(options, env)
         answer = asyncio.run(_perform(options.command, options, place, clock))
-    except (ConfigurationError, InvalidRequest) as error:
-        return _complain(error.message, MISUSED)
-    except (NotFound, StoreUnavailable) as error:
+    except NotFound as error:
+        return _complain(error.message, NOT_FOUND)
+    except (ConfigurationError, InvalidRequest, StoreUnavailable) as error:
         return _complain(error.message, FAILED)
     answer.show(options.json)
     return DONE
@@ -55,7 +55,7 @@ async def _perform(command: Command, options: argparse.Namespace, place: Place, 
         try:
             return await command(options, ports)
         except StoreUnavailable as error:
-            raise StoreUnavailable(explain(error, place)) from error
+            raise StoreUnavailable(explain(error.__cause__, place)) from error
 
 
 def _complain(message: str, code: int) -> int:

@@ -2,10 +2,11 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,9 +17,10 @@ from tidegate.api.app import build_app
 from tidegate.aws import compose as on_aws
 from tidegate.aws import logs
 from tidegate.aws.credentials import AwsIdentity, find_credentials
-from tidegate.aws.dynamo import connect
+from tidegate.aws.dynamo import FAILURES, connect
+from tidegate.cli.store import Place, explain
 from tidegate.cli.workspaces import Verbs
-from tidegate.errors import ConfigurationError, InvalidKey
+from tidegate.errors import ConfigurationError, InvalidKey, StoreUnavailable
 from tidegate.gateway import Gateway
 from tidegate.local.banner import banner
 from tidegate.local.demo import DEMO_ROW, DemoTransport
@@ -31,6 +33,9 @@ from tidegate.upstream.choose import transport
 
 GRACE_SECONDS = 3
 """What calls that are running have left once the server is told to end."""
+
+PREPARE_SECONDS = 5
+"""What another DynamoDB has until its table is ready."""
 
 OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
 
@@ -68,10 +73,11 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError("--dynamodb-endpoint goes with --store embedded only.")
     with ExitStack() as stack:
         door = stack.enter_context(listen(arguments.host, arguments.port))
+        logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, one line says it all
         settings, open_gateway = _world(arguments, os.environ, stack)
-        logs.configure(settings.log_level)
         host, port = door.getsockname()[:2]
         print(asyncio.run(_ready(open_gateway, settings, host, port, arguments.store)), flush=True)
+        logs.configure(settings.log_level)
         _serve(build_app(open_gateway, settings.options(), document_routes()), door)
     return 0
 
@@ -97,16 +103,32 @@ async def _prepare(settings: Settings) -> None:
     http = transport(settings.transport)
     try:
         client = connect(http, CREDENTIALS, settings.aws.region, settings.aws.dynamodb_endpoint)
-        await prepare(client, settings.table)
+        async with asyncio.timeout(PREPARE_SECONDS):
+            await prepare(client, settings.table)
+    except FAILURES as error:
+        raise _unavailable(error, settings) from error
+    except StoreUnavailable as error:
+        raise _unavailable(error.__cause__, settings) from error
     finally:
         await http.close()
+
+
+def _unavailable(cause: BaseException | None, settings: Settings) -> StoreUnavailable:
+    aws = settings.aws
+    return StoreUnavailable(
+        explain(cause, Place(settings.table, aws.region, aws.dynamodb_endpoint, CREDENTIALS, embedded=False))
+    )
 
 
 async def _ready(open_gateway: OpenGateway, settings: Settings, host: str, port: int, store: str) -> str:
     """The banner, once the store has answered. Raises `StoreUnavailable` and `ConfigurationError`."""
     async with open_gateway() as gateway:
-        with suppress(InvalidKey):
+        try:
             await gateway.authenticator.authenticate("Bearer nobody", None)
+        except InvalidKey:
+            pass
+        except StoreUnavailable as error:
+            raise _unavailable(error.__cause__, settings) from error
         return banner(host, port, store, settings.aws.dynamodb_endpoint, gateway)
 
 
