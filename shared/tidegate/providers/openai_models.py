@@ -2,13 +2,25 @@
 
 Sources, read in 2026-11: https://platform.openai.com/docs/guides/reasoning (fields that reasoning models refuse),
 https://platform.openai.com/docs/guides/latest-model (sampling is for effort "none" only), the efforts of each model in
-https://learn.microsoft.com/en-us/javascript/api/@azure/ai-projects/reasoningeffort, and recorded refusals.
+https://learn.microsoft.com/en-us/javascript/api/@azure/ai-projects/reasoningeffort ("max" since gpt-5.6, "minimal" for
+gpt-5 alone: "Supported values are: 'none', 'low', 'medium', and 'high'"), and recorded refusals.
 """
 
 from tidegate.providers.dialect.quirks import ModelRule
 
 _SAMPLING = frozenset({"temperature", "top_p", "logprobs", "top_logprobs"})
 _PENALTIES = frozenset({"presence_penalty", "frequency_penalty", "logit_bias"})
+
+
+def _since_5_1(pattern: str, *efforts: str) -> ModelRule:
+    return ModelRule(
+        pattern,
+        unsupported=_PENALTIES | {"stop"},
+        unsupported_reasoning=_SAMPLING,
+        limit_field="max_completion_tokens",
+        efforts=efforts,
+    )
+
 
 OPENAI_MODELS = (
     ModelRule(
@@ -39,10 +51,7 @@ OPENAI_MODELS = (
         limit_field="max_completion_tokens",
     ),
     # From gpt-5.1 on the default effort is "none", and without reasoning sampling is free.
-    ModelRule(
-        r"\bgpt-(5\.|[6-9])",
-        unsupported=_PENALTIES | {"stop"},
-        unsupported_reasoning=_SAMPLING,
-        limit_field="max_completion_tokens",
-    ),
+    _since_5_1(r"\bgpt-5\.1(?!\d)", "none", "low", "medium", "high"),
+    _since_5_1(r"\bgpt-5\.[2-5](?!\d)", "none", "low", "medium", "high", "xhigh"),
+    _since_5_1(r"\bgpt-(5\.|[6-9])", "none", "low", "medium", "high", "xhigh", "max"),
 )
