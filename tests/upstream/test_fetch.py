@@ -9,7 +9,7 @@ import pytest
 
 from tests.upstream.test_transport import Behaviour, server, transports
 from tidegate.domain.call import Media
-from tidegate.errors import InvalidRequest, ProviderUnreachable
+from tidegate.errors import InvalidRequest, ProviderTimeout, ProviderUnreachable, UpstreamError
 from tidegate.upstream.fetch import Fetcher, is_public
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
@@ -116,6 +116,31 @@ def test_too_much_too_slow_and_broken_are_refused(make: type[Transport]) -> None
     assert "in time" in refusal(make, silent, seconds=0.1)[1]
     assert "could not be fetched" in refusal(make, broken)[1]
     assert "404" in refusal(make, answer(b"", "404 Not Found"))[1]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ProviderTimeout("slow"), "The URL did not answer in time."),
+        (ProviderUnreachable("broken"), "The URL could not be fetched."),
+    ],
+)
+def test_it_is_said_what_the_transport_ran_into(error: UpstreamError, said: str) -> None:
+    class Failing:
+        @asynccontextmanager
+        async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
+            raise error
+            yield
+
+        async def close(self) -> None:
+            pass
+
+    async def main() -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            await Fetcher(Failing(), resolve=here, allowed=lambda address: True).fetch({"a": "http://a.example"}, 5)
+        assert (caught.value.param, caught.value.message) == ("a", said)
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

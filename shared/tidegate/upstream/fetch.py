@@ -20,7 +20,7 @@ import anyio
 
 from tidegate.chat.media import sniff
 from tidegate.domain.call import Media
-from tidegate.errors import InvalidRequest, ProviderMalformed, UpstreamError
+from tidegate.errors import InvalidRequest, ProviderMalformed, ProviderTimeout, UpstreamError
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
@@ -112,6 +112,8 @@ class Fetcher:
                     return _typed(await response.read(self.max_bytes), response.headers.get("content-type", ""))
             except ProviderMalformed:
                 raise InvalidRequest(f"The URL holds more than {self.max_bytes} bytes.", param=path) from None
+            except ProviderTimeout:  # the transport's clock and ours end at once: either may be the first
+                raise TimeoutError from None
             except UpstreamError:
                 raise InvalidRequest("The URL could not be fetched.", param=path) from None
         raise InvalidRequest(f"The URL redirects more than {MAX_REDIRECTS} times.", param=path)
