@@ -2,7 +2,6 @@
 
 import random
 import struct
-import time
 from zlib import crc32
 
 import pytest
@@ -117,13 +116,11 @@ def test_a_message_that_is_too_large_or_too_small_is_refused_before_it_has_come(
         EventStreamDecoder().feed(prelude + struct.pack(">I", crc32(prelude)))
 
 
-def test_a_large_message_in_small_pieces_takes_linear_time() -> None:
+def test_a_large_message_in_small_pieces_is_read_in_passing() -> None:
+    """Were the time quadratic, this would not end before the suite's time limit."""
     raw = frame(b"", bytes(8 * 1024 * 1024))
     decoder = EventStreamDecoder()
-    started = time.perf_counter()
-    events = [found for start in range(0, len(raw), 4096) for found in decoder.feed(raw[start : start + 4096])]
-    assert len(events) == 1
-    assert time.perf_counter() - started < 2
+    assert len([found for start in range(0, len(raw), 64) for found in decoder.feed(raw[start : start + 64])]) == 1
 
 
 def _decode(raw: bytes, choose: random.Random) -> list[Event]:
