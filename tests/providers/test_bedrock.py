@@ -461,3 +461,9 @@ def test_the_callers_request_stays_as_it_was() -> None:
     before = json.dumps(body)
     build(body)
     assert json.dumps(body) == before
+
+
+def test_a_turn_that_is_to_go_on_without_its_reasoning_gets_none() -> None:
+    begun = asking(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "The answer is "}])
+    assert "additionalModelRequestFields" not in sent(begun | {"reasoning_effort": "high"})
+    assert build(begun | {"reasoning_effort": "high"}).ignored == ("reasoning_effort",)

@@ -110,8 +110,10 @@ def _report(draft: Draft, sent: JsonObject, places: tuple[str, ...]) -> None:
 
 
 def _lacks_reasoning(messages: Json) -> bool:
-    """Whether tools answer to a turn without its reasoning: a Claude that is to think refuses to go on from there."""
+    """Whether a turn is to go on without its reasoning, as it stands or from what tools answer: Claude refuses that."""
     match messages:
+        case [*_, {"role": "assistant", "content": [first, *_]}]:
+            return not (isinstance(first, dict) and "reasoningContent" in first)
         case [*_, {"role": "assistant", "content": [first, *_] as said}, {"role": "user", "content": list(results)}]:
             called = any(isinstance(block, dict) and "toolUse" in block for block in said)
             answered = any(isinstance(block, dict) and "toolResult" in block for block in results)
