@@ -138,3 +138,22 @@ def test_nobody_is_told_an_email_address(name: str, user: str) -> None:
     body, ignored = sent(Registry().load(name), asking(user=user))
     assert "example.com" not in str(body)
     assert "user" in ignored
+
+
+@pytest.mark.parametrize("name", sorted(one.name for one in Registry().known()))
+def test_what_asks_for_nothing_is_not_reported(name: str) -> None:
+    nothing: dict[str, Any] = {
+        "n": 1,
+        "logit_bias": {},
+        "logprobs": False,
+        "top_logprobs": 0,
+        "stop": [],
+        "store": False,
+    }
+    nothing |= {
+        "modalities": ["text"],
+        "verbosity": "medium",
+        "service_tier": "auto",
+        "response_format": {"type": "text"},
+    }
+    assert sent(Registry().load(name), asking(**nothing))[1] == ()
