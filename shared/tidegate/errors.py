@@ -10,8 +10,9 @@ TidegateError
 ├── WorkspaceForbidden 403        unknown, foreign and suspended workspaces alike
 ├── ModelNotAllowed 403           the workspace or the key may not use this model
 ├── ModelUnpriced 403             there is a budget in USD, and the model has no price
-├── RateLimited 429               a limit for each minute, or of parallel calls
-├── QuotaExhausted 429            a budget: trying again does not help before it resets
+├── NoRoom 429                    a limit of the workspace or the key
+│   ├── RateLimited 429           for each minute, or of parallel calls
+│   └── QuotaExhausted 429        a budget: trying again does not help before it resets
 ├── NotFound 404                  no such path
 │   └── ModelNotFound 404
 ├── MethodNotAllowed 405
@@ -34,6 +35,7 @@ TidegateError
         └── StreamCut 502             the stream ended before its end
 """
 
+from decimal import Decimal
 from typing import ClassVar
 
 
@@ -104,14 +106,25 @@ class ModelUnpriced(TidegateError):
     code = "model_unpriced"
 
 
-class RateLimited(TidegateError):
+class NoRoom(TidegateError):
+    """A limit of ours is reached. `limit` is its name, `left` what a smaller call could still use of it."""
+
     status = 429
+
+    def __init__(
+        self, message: str, *, limit: str, left: int | Decimal = 0, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.limit = limit
+        self.left = left
+
+
+class RateLimited(NoRoom):
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
 
 
-class QuotaExhausted(TidegateError):
-    status = 429
+class QuotaExhausted(NoRoom):
     type = "insufficient_quota"
     code = "insufficient_quota"
     should_retry = False

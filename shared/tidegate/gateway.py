@@ -1,7 +1,8 @@
 """The path of one call, as one straight line. If a rule is not visible here, it does not exist.
 
 admit:   1. authenticate   2. validate
-answer:  3. route   4. ask the provider, with its first event in hand   5. stamp and bill   6. settle, whatever happened
+answer:  3. route   4. reserve   5. ask the provider, with its first event in hand   6. stamp and bill
+         7. settle, whatever happened
 """
 
 import logging
@@ -18,17 +19,20 @@ from tidegate.catalog import Catalog
 from tidegate.chat.completion import Chunk, Completion, Delta, Message
 from tidegate.chat.json import Json
 from tidegate.chat.parse import parse
+from tidegate.chat.request import shortened
+from tidegate.domain.account import rates
 from tidegate.domain.call import Call, Surface
 from tidegate.domain.ids import completion_id, ulid
 from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill
-from tidegate.errors import StoreUnavailable, UnsupportedParameter
-from tidegate.policy import signatures
+from tidegate.errors import NoRoom, StoreUnavailable, UnsupportedParameter
+from tidegate.policy import budget, signatures
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.bill import bill, to_wire
+from tidegate.policy.budget import NO_LIMITS, Room
 from tidegate.policy.observe import Observation, figures, to_the_end
 from tidegate.policy.route import Router
-from tidegate.ports import Meter, Signatures
+from tidegate.ports import Ledger, Meter, Signatures
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider
 from tidegate.upstream.attempt import Upstream
@@ -52,6 +56,7 @@ class Answer:
     attempts: int
     ignored: tuple[str, ...]
     upstream_seconds: float
+    room: Room = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Gateway:
     providers: Registry
     upstream: Upstream
     meter: Meter
+    ledger: Ledger
     signatures: Signatures
     fetcher: Fetcher
     catalog: Catalog
@@ -118,12 +124,16 @@ class Gateway:
     async def _ask(self, call: Call, seen: Observation, stack: AsyncExitStack) -> Answer:
         plan = self.router.plan(call.request.model)
         seen.deployment = deployment = plan.deployments[0]
+        budget.check_model(call, deployment.model_id)
         provider = self.providers.load(deployment.provider)
         call = await self._equipped(call, provider, deployment)
         request = await _aside(call, partial(provider.build_request, call, deployment))
         ignored = call.request.ignored + request.ignored
         if ignored and call.request.fields.require_parameters:
             raise _unsupported(deployment, ignored)
+        call, room = await self._reserve(call, deployment, seen)
+        if room.max_tokens is not None:
+            request = await _aside(call, partial(provider.build_request, call, deployment))
         asked_at = self.clock()
         seen.attempts = 1
         reply = await stack.enter_async_context(
@@ -142,10 +152,10 @@ class Gateway:
             signed = signatures.of_completion(reply.completion) if provider.signs_reasoning else None
             completion = await self._completed(reply.completion, seen)
             await self._keep(call, signed)
-            return Answer(completion, None, deployment, seen.attempts, ignored, waited)
+            return Answer(completion, None, deployment, seen.attempts, ignored, waited, room)
         assert reply.batches is not None  # noqa: S101  # a reply is one or the other
         batches = self._kept(call, reply.batches) if provider.signs_reasoning else reply.batches
-        return Answer(None, self._streamed(batches, seen), deployment, seen.attempts, ignored, waited)
+        return Answer(None, self._streamed(batches, seen), deployment, seen.attempts, ignored, waited, room)
 
     async def _equipped(self, call: Call, provider: Provider, deployment: Deployment) -> Call:
         """The call with what its provider needs beside the request: fetched media, and signatures of earlier turns."""
@@ -156,6 +166,25 @@ class Gateway:
         if earlier:
             call = replace(call, signatures=await self.signatures.find(call.workspace.id, earlier))
         return call
+
+    async def _reserve(self, call: Call, deployment: Deployment, seen: Observation) -> tuple[Call, Room]:
+        """The call, once there is room for it: shortened to what there is, where its workspace wants that."""
+        model_id = deployment.model_id
+        model = self.catalog.find(model_id)
+        asked = await _aside(call, partial(budget.reservation, call, model_id, model))
+        if asked is None:
+            return call, NO_LIMITS
+        most: int | None = None
+        try:
+            seen.hold, account = await self.ledger.reserve(asked)
+        except NoRoom as error:
+            most = budget.shortened(call, model, error) if call.workspace.lowers_max_tokens else None
+            if most is None:
+                raise
+            call = replace(call, request=shortened(call.request, most))
+            asked = budget.reservation(call, model_id, model) or asked
+            seen.hold, account = await self.ledger.reserve(asked)
+        return call, Room(rates(account, asked.scopes[0], call.started_at) if account else {}, most)
 
     async def _kept(self, call: Call, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
         collector = signatures.Collector()

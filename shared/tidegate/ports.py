@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tidegate.chat.json import Json
-from tidegate.domain.account import Account, Reservation, Scope
+from tidegate.domain.account import Account, Hold, Reservation, Scope
 from tidegate.domain.call import Outcome
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
@@ -24,10 +24,11 @@ class Directory(Protocol):
 class Ledger(Protocol):
     """The accounts of limits: room is taken there before a provider is called. `Meter.record` settles it."""
 
-    async def reserve(self, reservation: Reservation) -> Account | None:
+    async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
         """Take the room in all of its accounts or in none, in one conditional write.
 
-        The first account as it is then, where the write tells. Taking the same again changes nothing.
+        The hold as it was booked, and the first account as it is then, where the write tells. Taking the same again
+        changes nothing.
         Raises `RateLimited`, `QuotaExhausted`, and `StoreUnavailable`.
         """
         ...

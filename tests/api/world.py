@@ -13,9 +13,11 @@ from tidegate.api.app import build_app
 from tidegate.domain.call import Outcome
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.options import Options
+from tidegate.domain.settlement import settlement
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.compose import compose
+from tidegate.memory.ledger import MemoryLedger
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 from tidegate.upstream.fetch import Fetcher
@@ -33,6 +35,7 @@ Handler = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
 class Recorder:
     """The port Meter. `unavailable` makes it fail, `gate` makes it wait."""
 
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     unavailable: bool = False
     gate: asyncio.Event | None = None
@@ -43,6 +46,9 @@ class Recorder:
         if self.unavailable:
             raise StoreUnavailable("down")
         self.outcomes.append(outcome)
+        settled = settlement(outcome)
+        if settled.hold is not None:
+            self.ledger.settle(settled.hold, settled.actual)
 
 
 @dataclass
@@ -172,10 +178,17 @@ class Reply:
         ]
 
 
-async def _seed(tenants: Tenants, keys: Keys) -> None:
-    await tenants.put_workspace(Workspace("ws_test", "Test"))
-    await tenants.put_workspace(Workspace("ws_other", "Other"))
-    await keys.put_key(VirtualKey("key_test", hash_secret(SECRET), "sk-tide", ("ws_test",), "ws_test"))
+WORKSPACE = Workspace("ws_test", "Test")
+KEY = VirtualKey("key_test", hash_secret(SECRET), "sk-tide", ("ws_test",), "ws_test")
+
+
+def _seed(workspace: Workspace, key: VirtualKey) -> Callable[[Tenants, Keys], Awaitable[None]]:
+    async def seed(tenants: Tenants, keys: Keys) -> None:
+        await tenants.put_workspace(workspace)
+        await tenants.put_workspace(Workspace("ws_other", "Other"))
+        await keys.put_key(key)
+
+    return seed
 
 
 def _identity(env: dict[str, str]) -> Callable[[Transport], AwsKeys] | None:
@@ -195,6 +208,8 @@ async def world(
     *,
     options: Options | None = None,
     fetcher: Callable[[Transport], Fetcher] | None = None,
+    workspace: Workspace = WORKSPACE,
+    key: VirtualKey = KEY,
     **env: str,
 ) -> AsyncIterator[Client]:
     """A gateway with the workspace ws_test; `handler` answers for every provider, openai and mistral have keys.
@@ -215,10 +230,12 @@ async def world(
     fake = HttpxTransport(httpx.MockTransport(answer))
     made, identity = fetcher(fake) if fetcher else None, _identity(env)
     app = build_app(
-        lambda: compose(settings, (), lambda _: fake, _seed, recorder, made, identity), options or Options()
+        lambda: compose(settings, (), lambda _: fake, _seed(workspace, key), recorder, made, identity),
+        options or Options(),
     )
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
+        recorder.ledger = state["gateway"].ledger
         yield Client(app, recorder, requests)
 
 

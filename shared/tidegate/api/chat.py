@@ -17,6 +17,7 @@ from tidegate.domain.ids import ulid
 from tidegate.domain.options import Options
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 from tidegate.gateway import Answer, Gateway
+from tidegate.policy.budget import Room
 
 log = logging.getLogger(__name__)
 
@@ -99,12 +100,31 @@ class ChatCompletions:
         ]
         if answer.ignored:
             headers.append((b"x-tidegate-ignored-params", latin1(",".join(answer.ignored))))
+        headers += _room(answer.room)
         if answer.batches is None:
             await send_json(send, 200, encode(answer.completion), headers)
             return
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + headers})
         stream = EventStream(receive, send, self.options.keep_alive_seconds, time.monotonic)
         await stream.run(answer.batches)
+
+
+def _room(room: Room) -> RawHeaders:
+    """OpenAI's headers of rates, and one that says how long the answer may be where that was less than asked for.
+
+    Source: https://platform.openai.com/docs/guides/rate-limits (rate limits in headers).
+    """
+    made: RawHeaders = []
+    for name, rate in room.rates.items():
+        unit = name.encode()
+        made += [
+            (b"x-ratelimit-limit-" + unit, b"%d" % rate.limit),
+            (b"x-ratelimit-remaining-" + unit, b"%d" % rate.remaining),
+            (b"x-ratelimit-reset-" + unit, b"%.3fs" % rate.reset_seconds),
+        ]
+    if room.max_tokens is not None:
+        made.append((b"x-tidegate-max-tokens", b"%d" % room.max_tokens))
+    return made
 
 
 async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:

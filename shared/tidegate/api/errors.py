@@ -16,9 +16,12 @@ def envelope(error: TidegateError) -> dict[str, object]:
 
 def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
     """The headers that belong to the failure itself."""
-    if error.retry_after_seconds is None:
-        return []
-    return [(b"retry-after", b"%d" % math.ceil(error.retry_after_seconds))]
+    made: list[tuple[bytes, bytes]] = []
+    if error.retry_after_seconds is not None:
+        made.append((b"retry-after", b"%d" % math.ceil(error.retry_after_seconds)))
+    if error.should_retry is not None:
+        made.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    return made
 
 
 def internal() -> TidegateError:

@@ -49,18 +49,18 @@ class DynamoLedger:
 
     store: Store
 
-    async def reserve(self, reservation: Reservation) -> Account | None:
+    async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
         """See `Ledger.reserve`. Of a workspace with shards, one that has room takes the hold, whichever it is."""
         first = reservation.scopes[0]
         shards = random.sample(range(first.shards), first.shards)
-        for place, shard in enumerate(shards, 1):
+        while True:
+            there = _on(reservation, shards.pop())
             try:
-                return await self._reserve(_on(reservation, shard))
+                return there.hold, await self._reserve(there)
             except _NoRoom as full:
                 # A key's account has no shards: what it refuses, no other shard can give.
-                if place == len(shards) or full.scope.kind != first.kind:
+                if not shards or full.scope.kind != first.kind:
                     raise refused(full.scope, full.why, reservation.hold.at) from None
-        return None
 
     async def account(self, scope: Scope) -> Account:
         """See `Ledger.account`; that of the scope's shard."""

@@ -4,10 +4,10 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (2026), and t
 clients Tidegate serves (OpenRouter, vLLM, LiteLLM's proxy fields).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from tidegate.chat.json import JsonObject
 from tidegate.chat.messages import Message
@@ -151,3 +151,10 @@ class ChatRequest:
     def output_limit(self) -> int | None:
         """The most tokens to generate; `max_completion_tokens` wins where both were sent."""
         return self.fields.max_completion_tokens or self.fields.max_tokens
+
+
+def shortened(request: ChatRequest, most: int) -> ChatRequest:
+    """The request with that output limit in place of its own, under the names that it used."""
+    sent = [name for name in ("max_tokens", "max_completion_tokens") if getattr(request.fields, name) is not None]
+    limits = dict.fromkeys(sent or ["max_completion_tokens"], most)
+    return replace(request, fields=structs.replace(request.fields, **limits), body={**request.body, **limits})

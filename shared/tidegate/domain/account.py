@@ -81,10 +81,11 @@ class Account:
 
 
 class Refusal(NamedTuple):
-    """Why there is no room: the field of `Limits`, what it allows, and when that is again possible (UTC seconds)."""
+    """Why there is no room: the field of `Limits`, what it allows, what is left, and until when (UTC seconds)."""
 
     limit: str
     most: Number
+    left: Number
     resets_at: float
 
 
@@ -120,14 +121,15 @@ def refusal(account: Account, scope: Scope, hold: Hold) -> Refusal | None:
         ("tokens_per_minute", limits.tokens_per_minute, tokens, amounts.tokens),
     ):
         if most is not None and used + more > scope.share(most):
-            return Refusal(name, most, next_minute)
+            return Refusal(name, most, max(0, scope.share(most) - used), next_minute)
     if limits.parallel_calls is not None and len(account.holds) >= scope.share(limits.parallel_calls):
-        return Refusal("parallel_calls", limits.parallel_calls, hold.at + 1)
+        return Refusal("parallel_calls", limits.parallel_calls, 0, hold.at + 1)
     for budget in limits.budgets():
         now = period(budget.span, hold.at, hold.first_day)
         booked = account.booked.get(booked_name(budget.unit, now.name), 0)
-        if booked + amounts.of(budget.unit) > scope.share(budget.most):
-            return Refusal(budget.name, budget.most, now.ends)
+        left = scope.share(budget.most) - booked
+        if amounts.of(budget.unit) > left:
+            return Refusal(budget.name, budget.most, max(0, left), now.ends)
     return None
 
 

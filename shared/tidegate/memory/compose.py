@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from tidegate import catalog
 from tidegate.gateway import Gateway
+from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
@@ -38,7 +39,7 @@ async def compose(
     """
     http = transport(settings.transport)
     try:
-        tenants = MemoryTenants()
+        tenants, ledger = MemoryTenants(), MemoryLedger()
         if seed is not None:
             await seed(tenants, tenants)
         secrets: Secrets = EnvironmentSecrets(settings.environment)
@@ -53,7 +54,8 @@ async def compose(
             router=Router(configured, ALIASES, models, settings.default_provider),
             providers=providers,
             upstream=Upstream(way, secrets, aws_keys),
-            meter=meter or MemoryMeter(),
+            meter=meter or MemoryMeter(ledger=ledger),
+            ledger=ledger,
             signatures=MemorySignatures(),
             fetcher=fetcher or Fetcher(http),
             catalog=models,

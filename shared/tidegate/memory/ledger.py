@@ -14,21 +14,21 @@ class MemoryLedger:
     """The port `Ledger`."""
 
     clock: Callable[[], float] = time.time
-    _accounts: dict[tuple[ScopeKind, str], Account] = field(default_factory=dict[tuple[ScopeKind, str], Account])
+    accounts: dict[tuple[ScopeKind, str], Account] = field(default_factory=dict[tuple[ScopeKind, str], Account])
 
-    async def reserve(self, reservation: Reservation) -> Account | None:
+    async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
         """See `Ledger.reserve`."""
         hold = reservation.hold
         accounts = [self._account(scope.kind, scope.id) for scope in reservation.scopes]
         if hold.call_id in accounts[0].holds:
-            return accounts[0]
+            return hold, accounts[0]
         for scope, account in zip(reservation.scopes, accounts, strict=True):
             why = refusal(account, scope, hold)
             if why is not None:
                 raise refused(scope, why, hold.at)
         for account in accounts:
             put(account, hold)
-        return accounts[0]
+        return hold, accounts[0]
 
     async def account(self, scope: Scope) -> Account:
         """See `Ledger.account`."""
@@ -42,4 +42,4 @@ class MemoryLedger:
                 settle(account, hold, actual, self.clock())
 
     def _account(self, kind: ScopeKind, id: str) -> Account:
-        return self._accounts.setdefault((kind, id), Account())
+        return self.accounts.setdefault((kind, id), Account())

@@ -1,19 +1,21 @@
 """What a call may use at most, the accounts that must have room for it, and what a caller is told when one has not."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tidegate.catalog import Model, cost
 from tidegate.chat.json import encode
 from tidegate.chat.messages import texts
 from tidegate.domain import words
-from tidegate.domain.account import GRACE_SECONDS, Hold, Refusal, Reservation, Scope
+from tidegate.domain.account import GRACE_SECONDS, Hold, Rate, Refusal, Reservation, Scope
 from tidegate.domain.call import Call
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.limits import Amounts
 from tidegate.domain.record import exact, iso_time, plain
 from tidegate.domain.usage import Tokens
-from tidegate.errors import ModelNotAllowed, ModelUnpriced, QuotaExhausted, RateLimited, TidegateError
+from tidegate.errors import ModelNotAllowed, ModelUnpriced, NoRoom, QuotaExhausted, RateLimited
 from tidegate.policy.bill import WORDS_PER_TOKEN
 
 PROMPT_MARGIN = 1.5
@@ -22,8 +24,22 @@ PROMPT_MARGIN = 1.5
 UNKNOWN_OUTPUT = 4096
 """Tokens held for the answer where neither the caller nor the catalogue says how long it may be."""
 
+SHORTEST_ANSWER = 16
+"""Tokens: what is less is not worth asking for."""
+
 SEARCHES = 5
 """Held for a call that may search the web."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What was left of the rates after the call, by "requests" and "tokens"; `max_tokens` where it was shortened."""
+
+    rates: Mapping[str, Rate]
+    max_tokens: int | None = None
+
+
+NO_LIMITS = Room({})
 
 
 def check_model(call: Call, model_id: str) -> None:
@@ -78,13 +94,36 @@ def longest(call: Call, model: Model | None) -> Tokens:
     )
 
 
-def refused(scope: Scope, why: Refusal, now: float) -> TidegateError:
+def refused(scope: Scope, why: Refusal, now: float) -> NoRoom:
     """What the caller is told: which limit, whose, and when it is open again."""
     most = plain(why.most) if isinstance(why.most, Decimal) else str(why.most)
     whose = f"This {scope.kind}'s limit {why.limit} of {most}"
     if why.limit == "parallel_calls" or why.limit.endswith("_per_minute"):
-        return RateLimited(f"{whose} is reached.", retry_after_seconds=max(1.0, why.resets_at - now))
-    return QuotaExhausted(f"{whose} leaves no room for this call. It resets at {iso_time(why.resets_at)}.")
+        seconds = max(1.0, why.resets_at - now)
+        return RateLimited(f"{whose} is reached.", limit=why.limit, left=why.left, retry_after_seconds=seconds)
+    message = f"{whose} leaves no room for this call. It resets at {iso_time(why.resets_at)}."
+    return QuotaExhausted(message, limit=why.limit, left=why.left)
+
+
+def shortened(call: Call, model: Model | None, error: NoRoom) -> int | None:
+    """The most tokens of an answer for which there would be room; None where that is none worth asking for."""
+    whole = longest(call, model)
+    bare = replace(whole, output=0)
+    match error.limit.partition("_per_")[0]:
+        case "tokens":
+            each, rest = Decimal(1), error.left - whole.input
+        case "words":
+            prompt = _words(call, bare)
+            each, rest = Decimal(_words(call, whole) - prompt) / whole.output, error.left - prompt
+        case "usd" if model is not None:
+            prompt_usd, usd = cost(model, bare, call.started_at), cost(model, whole, call.started_at)
+            if prompt_usd is None or usd is None:
+                return None
+            each, rest = (usd - prompt_usd) / whole.output, error.left - prompt_usd
+        case _:
+            return None
+    most = int(rest / each) // (call.request.fields.n or 1) if each else 0
+    return most if most >= SHORTEST_ANSWER else None
 
 
 def _scopes(call: Call) -> list[Scope]:

@@ -10,6 +10,7 @@ from decimal import Decimal
 import anyio
 
 from tidegate.chat.completion import Chunk, Completion, Delta, Message, Usage
+from tidegate.domain.account import Hold
 from tidegate.domain.call import Call, Outcome, OutcomeStatus
 from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill, Produced, Tokens, Words
@@ -35,6 +36,7 @@ class Observation:
     finish_reason: str | None = None
     error_code: str | None = None
     bill: Bill | None = None
+    hold: Hold | None = None
     answer: list[str] = field(default_factory=list[str])
     hidden: list[str] = field(default_factory=list[str])
 
@@ -110,6 +112,7 @@ class Observation:
             first_event_seconds=None if self.first_event_at is None else self.first_event_at - started,
             finish_reason=self.finish_reason,
             error_code=self.error_code,
+            hold=self.hold,
         )
 
 

@@ -1,0 +1,202 @@
+"""Limits from the door to the record: who is refused, what they are told, and that nobody is asked for it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.world import KEY, STREAM, USER, WORKSPACE, Client, Exchange, completion, event_stream, sse, world
+from tidegate.domain.account import Account
+from tidegate.domain.limits import Limits
+from tidegate.domain.workspace import VirtualKey, Workspace
+
+CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 100}
+
+
+def run(
+    scenario: Callable[[Client], Awaitable[None]],
+    *,
+    key: VirtualKey = KEY,
+    workspace: Workspace = WORKSPACE,
+    body: Any = None,
+    **limits: Any,
+) -> None:
+    async def main() -> None:
+        limited = replace(workspace, limits=Limits(**limits))
+        reply = httpx.Response(200, json=body or completion())
+        async with world(lambda _: reply, workspace=limited, key=key) as client:
+            await scenario(client)
+
+    asyncio.run(main())
+
+
+def account(client: Client) -> Account:
+    [found] = client.recorder.ledger.accounts.values()
+    return found
+
+
+def test_requests_of_a_minute_are_told_in_openais_headers() -> None:
+    async def scenario(client: Client) -> None:
+        first = await client.post(CALL)
+        assert first.headers["x-ratelimit-limit-requests"] == "2"
+        assert first.headers["x-ratelimit-remaining-requests"] == "1"
+        assert first.headers["x-ratelimit-reset-requests"].endswith("s")
+        assert first.headers["x-ratelimit-limit-tokens"] == "100000"
+        await client.post(CALL)
+        third = await client.post(CALL)
+        assert (third.status, third.json["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert third.json["error"]["type"] == "rate_limit_error"
+        assert 1 <= int(third.headers["retry-after"]) <= 60
+        assert len(client.requests) == 2
+
+    run(scenario, requests_per_minute=2, tokens_per_minute=100_000)
+
+
+def test_a_budget_that_is_used_up_is_no_reason_to_try_again() -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post(CALL)).status == 200
+        reply = await client.post({**CALL, "max_tokens": 175})
+        assert (reply.status, reply.json["error"]["code"]) == (429, "insufficient_quota")
+        assert "tokens_per_month of 200" in reply.json["error"]["message"]
+        assert "resets at" in reply.json["error"]["message"]
+        assert reply.headers["x-should-retry"] == "false"
+        assert "retry-after" not in reply.headers
+        assert [o.status for o in client.recorder.outcomes] == ["ok", "failed"]
+        assert len(client.requests) == 1
+
+    run(scenario, tokens_per_month=200)
+
+
+def test_what_is_held_gives_way_to_what_is_used_plain_and_streamed() -> None:
+    async def scenario(client: Client) -> None:
+        await client.post(CALL)
+        assert not account(client).holds
+        assert {26} == {v for name, v in account(client).booked.items() if name.startswith("tokens")}
+        assert {9} == {v for name, v in account(client).booked.items() if name.startswith("words")}
+        [cost] = {v for name, v in account(client).booked.items() if name.startswith("usd")}
+        assert cost == client.recorder.outcomes[0].bill.cost_usd
+
+    run(scenario, usd_per_day=Decimal(1))
+
+
+def test_a_client_that_leaves_gives_back_what_was_held() -> None:
+    asked, gate = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        asked.set()
+        await gate.wait()
+        return event_stream(sse(*STREAM))
+
+    async def main() -> None:
+        async with world(answer, workspace=replace(WORKSPACE, limits=Limits(parallel_calls=1))) as client:
+            exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
+            calling = asyncio.create_task(exchange.run())
+            await asked.wait()
+            assert (await client.post(CALL)).json["error"]["code"] == "rate_limit_exceeded"
+            exchange.hang_up()
+            await calling
+            assert not account(client).holds
+            gate.set()
+            assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
+
+    asyncio.run(main())
+
+
+def test_a_call_that_is_refused_before_the_provider_was_asked_holds_nothing() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "require_parameters": True, "caching": True})
+        assert reply.json["error"]["code"] == "unsupported_parameter"
+        assert client.recorder.ledger.accounts == {}
+
+    run(scenario, tokens_per_day=1000)
+
+
+def test_a_provider_that_fails_costs_nothing_of_the_budget() -> None:
+    async def main() -> None:
+        limited = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal(1)))
+        async with world(lambda _: httpx.Response(500, json={}), workspace=limited) as client:
+            assert (await client.post(CALL)).status == 502
+            assert not account(client).holds
+            assert set(account(client).booked.values()) <= {0}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("limits", "allowed"),
+    [
+        ({"models": ("openai/gpt-4.1*",)}, True),
+        ({"models": ("anthropic/*",)}, False),
+        ({"providers": ("openai",)}, True),
+        ({"providers": ()}, False),
+    ],
+)
+def test_models_and_providers(limits: Any, allowed: bool) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post(CALL)
+        assert reply.status == (200 if allowed else 403)
+        if not allowed:
+            assert (reply.json["error"]["code"], reply.json["error"]["param"]) == ("model_not_allowed", "model")
+            assert not client.requests
+
+    run(scenario, **limits)
+    run(scenario, key=replace(KEY, limits=Limits(**limits)))
+
+
+def test_a_model_without_a_price_is_refused_under_a_budget_of_money() -> None:
+    unpriced = {**CALL, "model": "openai/never-heard-of"}
+
+    async def refused(client: Client) -> None:
+        reply = await client.post(unpriced)
+        assert (reply.status, reply.json["error"]["code"]) == (403, "model_unpriced")
+        assert not client.requests
+
+    async def taken(client: Client) -> None:
+        assert (await client.post(unpriced)).status == 200
+
+    run(refused, usd_per_day=Decimal(10))
+    run(taken, tokens_per_day=1000)
+    run(taken, workspace=replace(WORKSPACE, allows_unpriced=True), usd_per_day=Decimal(10))
+
+
+@pytest.mark.parametrize(
+    ("limits", "lowered"),
+    [
+        ({"tokens_per_day": 60}, range(16, 45)),
+        ({"words_per_month": 30}, range(39, 41)),
+        ({"usd_per_day": Decimal("0.00008")}, range(35, 50)),
+    ],
+)
+def test_an_answer_is_shortened_where_the_workspace_wants_that_and_told_so(limits: Any, lowered: range) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post(CALL)
+        assert reply.status == 200
+        told = int(reply.headers["x-tidegate-max-tokens"])
+        assert told in lowered
+        assert f'"max_tokens":{told}'.encode() in client.requests[0].content
+
+    async def refused(client: Client) -> None:
+        assert (await client.post(CALL)).json["error"]["code"] == "insufficient_quota"
+
+    run(scenario, workspace=replace(WORKSPACE, lowers_max_tokens=True), **limits)
+    run(refused, **limits)
+
+
+def test_no_answer_is_shortened_to_nothing() -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post(CALL)).json["error"]["code"] == "insufficient_quota"
+
+    run(scenario, workspace=replace(WORKSPACE, lowers_max_tokens=True), words_per_day=5)
+
+
+def test_own_limits_win_over_those_of_the_plan() -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post(CALL)).status == 200
+        assert (await client.post(CALL)).status == 429
+
+    planned = replace(WORKSPACE, plan_limits=Limits(requests_per_minute=0))
+    run(scenario, workspace=planned, requests_per_minute=1)
