@@ -32,6 +32,7 @@ _AUTH = KeyAuth("api-key", "")
 _QUIRKS = Quirks(
     unsupported=frozenset({"repetition_penalty", "safety_identifier"}),
     functions=True,
+    tool_names=True,
     files="data",
     models=OPENAI_MODELS,
 )
@@ -56,6 +57,7 @@ class Azure:
             body=encode(draft.body),
             auth=_AUTH,
             ignored=tuple(dict.fromkeys(draft.ignored)),
+            names=draft.names,
             legacy_functions=draft.legacy_functions,
         )
 

@@ -42,6 +42,7 @@ class OpenAI:
             body=encode(draft.body),
             auth=self.row.auth,
             ignored=tuple(dict.fromkeys(draft.ignored)),
+            names=draft.names,
             legacy_functions=draft.legacy_functions,
         )
 

@@ -23,6 +23,7 @@ class Draft:
     signatures: Mapping[str, Json]
     media: Mapping[str, Media]
     caching: bool = False
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
     legacy_functions: bool = False
     ignored: list[str] = field(default_factory=list[str])
 

@@ -81,6 +81,7 @@ class Quirks:
     `stream_usage`     `stream_options.include_usage` is accepted
     `functions`        the provider still knows `functions`, which came before tools
     `developer_role`, `message_names`, `tool_id_length`: what messages may hold
+    `tool_names`       names of tools are letters, digits, underscores and dashes, at most 64
     `media`            content parts beyond OpenAI's own that the provider takes
     `files`            how it takes documents
     `caching`          it documents Anthropic's `cache_control`; elsewhere the mark is left out: some refuse it
@@ -103,6 +104,7 @@ class Quirks:
     developer_role: bool = False
     message_names: bool = True
     tool_id_length: int | None = None
+    tool_names: bool = False
     media: frozenset[str] = frozenset()
     files: Files = "none"
     caching: bool = False

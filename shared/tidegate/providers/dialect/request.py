@@ -6,7 +6,7 @@ Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.call import Call
-from tidegate.providers.dialect import asking, legacy, messages, tools
+from tidegate.providers.dialect import asking, legacy, messages, names, tools
 from tidegate.providers.dialect.draft import Draft, rule_for
 from tidegate.providers.dialect.quirks import ModelRule, Quirks
 from tidegate.providers.draft import is_email
@@ -34,6 +34,8 @@ def build(call: Call, model: str, quirks: Quirks) -> Draft:
     _leave_out(draft, rule)  # before reasoning: it reads what the caller wished
     asking.write(draft, rule)
     _rename(draft)
+    if quirks.tool_names:
+        draft.names = names.spell(body)
     _write_stream(draft)
     return draft
 

@@ -1,0 +1,51 @@
+"""Names of tools as strict providers of the dialect take them; `restore.py` gives replies the caller's names back.
+
+Source: https://platform.openai.com/docs/api-reference/chat/create (2026): letters, digits, underscores and dashes, at
+most 64; https://docs.mistral.ai/capabilities/function_calling says the same.
+"""
+
+from collections.abc import Mapping
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.providers.toolnames import Alphabet, ToolNames
+
+_NAMES = Alphabet("a-zA-Z0-9_-", longest=64)
+
+
+def spell(body: JsonObject) -> Mapping[str, str]:
+    """Spell the names of the functions in `body` so that they are taken; gives the caller's names by ours."""
+    if not body.get("tools") and not body.get("messages"):
+        return {}
+    names = ToolNames(_NAMES, body)
+    if not names.callers:
+        return {}
+    for field in ("tools", "tool_choice"):
+        if field in body:
+            body[field] = _spelt(names, body[field])
+    messages = body.get("messages")
+    if isinstance(messages, list):
+        body["messages"] = [_message(names, message) for message in messages]
+    return names.callers
+
+
+def _message(names: ToolNames, message: Json) -> Json:
+    match message:
+        case {"role": "assistant", "tool_calls": calls}:
+            return {**message, "tool_calls": _spelt(names, calls)}
+        case {"role": "tool", "name": str(name)}:
+            return {**message, "name": names.spell(name)}
+        case _:
+            return message
+
+
+def _spelt(names: ToolNames, value: Json) -> Json:
+    """A tool, a call, a choice, or a list of them."""
+    match value:
+        case list(several):
+            return [_spelt(names, one) for one in several]
+        case {"function": {"name": str(name)} as function}:
+            return {**value, "function": {**function, "name": names.spell(name)}}
+        case {"allowed_tools": {"tools": list(tools)} as allowed}:
+            return {**value, "allowed_tools": {**allowed, "tools": _spelt(names, tools)}}
+        case _:
+            return value
