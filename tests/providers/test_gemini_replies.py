@@ -208,3 +208,24 @@ def test_searches_are_counted_as_google_charges_for_them(
     expected = {"web_search_requests": searches} if searches else None
     assert whole.get("usage", {}).get("server_tool_use") == expected
     assert streamed["usage"].get("server_tool_use") == expected
+
+
+@pytest.mark.parametrize("finish", ["SAFETY", "MAX_TOKENS", "STOP"])
+def test_a_finish_that_comes_alone_is_one(finish: str) -> None:
+    said: Any = {"candidates": [{"content": {"parts": [{"text": "a"}]}}]}
+    chunks = run(
+        GEMINI, [[Event("message", json.dumps(each)) for each in (said, {"candidates": [{"finishReason": finish}]})]]
+    )
+    assert [choice["native_finish_reason"] for choice in chunks[-1][-1]["choices"]] == [finish]
+
+
+@pytest.mark.parametrize("finish", ["OTHER", "NO_IMAGE", "NEWLY_INVENTED"])
+def test_a_reply_that_ends_oddly_without_an_answer_is_no_success(finish: str) -> None:
+    silent: Any = {"candidates": [{"content": {"parts": [{"text": "Hm.", "thought": True}]}, "finishReason": finish}]}
+    with pytest.raises(ProviderMalformed):
+        GEMINI.parse_completion(silent)
+    with pytest.raises(ProviderMalformed):
+        run(GEMINI, [[Event("message", json.dumps(silent))]])
+    answer: Any = {"candidates": [{"content": {"parts": [{"text": "Hm."}]}, "finishReason": finish}]}
+    (choice,) = GEMINI.parse_completion(answer)["choices"]
+    assert (choice["finish_reason"], choice.get("native_finish_reason")) == ("stop", finish)

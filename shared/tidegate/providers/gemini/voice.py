@@ -39,6 +39,7 @@ class Voice:
         "_details",
         "_extras",
         "_images",
+        "_spoke",
         "_texts",
         "heard",
         "native",
@@ -58,12 +59,13 @@ class Voice:
         self._extras: JsonObject = {}
         self._cited: Json = None
         self._blocked = False
+        self._spoke = False
 
     def hear(self, candidate: JsonObject, response_id: Json) -> JsonObject:
         """The delta that the candidate adds, empty where it adds nothing. Raises `UpstreamError` for a broken reply."""
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, dict) else None
-        if len(candidate) > 1:
+        if len(candidate) > 1 or content is None:
             self._keep(candidate)
         if not parts:
             return {}
@@ -79,9 +81,12 @@ class Voice:
     def ending(self) -> JsonObject:
         """The finish as fields of a choice. Raises `UpstreamError` where it says that the reply is broken."""
         native = self.native or ""
+        reason = self._reason(native)
+        if reason == "stop" and native not in ("", "STOP") and not (self._texts or self._images or self._spoke):
+            raise ProviderMalformed(f"The model ended its reply without an answer ({native}).", native_code=native)
         return {
             **self._extras,
-            "finish_reason": self._reason(native),
+            "finish_reason": reason,
             **({"native_finish_reason": native} if native else {}),
         }
 
@@ -198,6 +203,7 @@ class Voice:
 
     def _show(self, delta: JsonObject, kind: str, data: str, response_id: Json) -> str | None:
         if kind.startswith("audio/"):
+            self._spoke = True
             voice_id = _minted(response_id, "audio").replace("call_", "audio_")
             delta["audio"] = {"id": voice_id, "data": data, "expires_at": 0, "transcript": "", "mime_type": kind}
             return voice_id
