@@ -467,3 +467,10 @@ def test_a_turn_that_is_to_go_on_without_its_reasoning_gets_none() -> None:
     begun = asking(messages=[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "The answer is "}])
     assert "additionalModelRequestFields" not in sent(begun | {"reasoning_effort": "high"})
     assert build(begun | {"reasoning_effort": "high"}).ignored == ("reasoning_effort",)
+
+
+@pytest.mark.parametrize(("native", "ours"), [("refusal", "content_filter"), ("pause_turn", "length")])
+def test_claudes_own_ends_mean_what_they_mean_at_anthropic(native: str, ours: str) -> None:
+    body: Any = {"output": {"message": {"content": [{"text": "a"}]}}, "stopReason": native}
+    (choice,) = PROVIDER.parse_completion(body)["choices"]
+    assert (choice["finish_reason"], choice.get("native_finish_reason")) == (ours, native)

@@ -194,3 +194,10 @@ def test_parallel_calls_that_all_have_the_same_place_stay_apart() -> None:
 def test_a_done_is_no_end() -> None:
     with pytest.raises(StreamCut):
         run(PROVIDER, [[START, Event("message", "[DONE]")]])
+
+
+@pytest.mark.parametrize(("native", "ours"), [("ERROR_TOXIC", "content_filter"), ("ERROR_LIMIT", "length")])
+def test_a_reply_that_was_stopped_is_not_at_its_end(native: str, ours: str) -> None:
+    body: Any = {"message": {"content": [{"type": "text", "text": "a"}]}, "finish_reason": native}
+    (choice,) = PROVIDER.parse_completion(body)["choices"]
+    assert (choice["finish_reason"], choice.get("native_finish_reason")) == (ours, native)

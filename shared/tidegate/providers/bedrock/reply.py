@@ -17,6 +17,8 @@ _FINISHES: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
+    "refusal": "content_filter",
+    "pause_turn": "length",
 }
 _TIERS = frozenset({"default", "flex", "priority"})
 

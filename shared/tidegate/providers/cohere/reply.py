@@ -16,9 +16,15 @@ THINKING = "cohere-thinking"
 
 def finish(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
     """OpenAI's finish reason and Cohere's own. Raises `UpstreamError` where it says that the reply is broken."""
-    if native == "TIMEOUT":
-        raise ProviderTimeout("Cohere ran out of time for the reply.", native_code="TIMEOUT")
-    return reply.finish(native, has_tools)
+    match native:
+        case "TIMEOUT":
+            raise ProviderTimeout("Cohere ran out of time for the reply.", native_code="TIMEOUT")
+        case "ERROR_TOXIC":  # this and the next are of the API's first version
+            return "content_filter", native
+        case "ERROR_LIMIT":
+            return "length", native
+        case _:
+            return reply.finish(native, has_tools)
 
 
 def reasoning(text: str, form: str) -> JsonObject:
