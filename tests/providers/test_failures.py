@@ -46,6 +46,7 @@ def failure(status: int, body: Any, **headers: str) -> UpstreamError:
             {"code": "invalid", "error": "This model's maximum prompt length is 8 but there are 9"},
             ContextLengthExceeded,
         ),
+        (400, {"message": "too many tokens: the prompt cannot exceed 128000 tokens"}, ContextLengthExceeded),
         (413, {"error": {"message": "Request too large"}}, ProviderBadRequest),
         (400, {"error": {"message": "Content Exists Risk"}}, ContentPolicyViolation),
         (400, {"error": {"code": "data_inspection_failed", "message": "x"}}, ContentPolicyViolation),

@@ -39,7 +39,7 @@ _CONTEXT = re.compile(
     r"|input tokens exceeded|input is too long|input token count .* exceeds|exceeds? the available context size"
     r"|too large for model|range of input length|total length of all messages is too long|prompt exceeds max"
     r"|reduce the length of (the|your) (messages|prompt|input)|`inputs` tokens \+ `max_new_tokens`"
-    r"|too many tokens: size limit",
+    r"|too many tokens:",
     re.I,
 )
 _POLICY_CODES = frozenset(
