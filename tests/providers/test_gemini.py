@@ -400,3 +400,22 @@ def test_a_tuned_model_of_vertex_has_an_endpoint() -> None:
         "https://aiplatform.googleapis.com/v1/projects/my-project/locations/global/endpoints/12"
         ":streamGenerateContent?alt=sse"
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "choice", "mode", "ignored"),
+    [
+        ("gemini-2.5-flash", None, "VALIDATED", ()),
+        ("gemini-3.5-flash", "auto", "VALIDATED", ()),
+        ("gemini-3.5-flash", "required", "ANY", ()),
+        ("gemini-3.5-flash", "none", "NONE", ()),
+        ("gemini-2.0-flash", "required", "ANY", ()),
+        ("gemini-2.0-flash", None, None, ("tools[0].function.strict",)),
+    ],
+)
+def test_strict_functions_are_held_to_their_schemas(
+    model: str, choice: Any, mode: str | None, ignored: tuple[str, ...]
+) -> None:
+    strict = {"type": "function", "function": {"name": "f", "strict": True, "parameters": {"type": "object"}}}
+    body, reported = sent(GEMINI, asking(tools=[strict], tool_choice=choice), model)
+    assert (body.get("toolConfig", {}).get("functionCallingConfig", {}).get("mode"), reported) == (mode, ignored)

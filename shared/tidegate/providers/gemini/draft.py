@@ -10,13 +10,17 @@ from tidegate.providers.toolnames import ToolNames
 
 @dataclass(slots=True, kw_only=True)
 class Draft(draft.Draft):
-    """`config` is its `generationConfig`. `answer_tool` is a function that stands for an answer in JSON."""
+    """`config` is its `generationConfig`. `answer_tool` is a function that stands for an answer in JSON.
+
+    `strict` are the paths where the caller asks that calls hold to their schemas.
+    """
 
     host: Host
     model: Model
     names: ToolNames
     config: JsonObject = field(default_factory=dict[str, Json])
     answer_tool: str | None = None
+    strict: list[str] = field(default_factory=list[str])
 
     def set_tool_config(self, **settings: Json) -> None:
         given = self.body.get("toolConfig")

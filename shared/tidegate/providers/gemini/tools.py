@@ -57,6 +57,7 @@ def write(draft: Draft) -> None:
     if tools:
         draft.body["tools"] = tools
     _write_choice(draft, functions)
+    _hold_to_schemas(draft)
     parallel = draft.take("parallel_tool_calls")
     if functions:
         draft.leave_out("parallel_tool_calls", parallel)
@@ -103,7 +104,7 @@ def _knows_functions_only(draft: Draft) -> bool:
 
 def _declaration(draft: Draft, function: FunctionDefinition, path: str) -> JsonObject:
     if function.strict:
-        draft.ignored.append(f"{path}.strict")
+        draft.strict.append(f"{path}.strict")
     parameters: JsonObject = function.parameters or {}  # pyright: ignore[reportAssignmentType]  # an object of JSON
     name = draft.names.spell(function.name)
     return _declared(draft, name, function.description, parameters, f"{path}.parameters")
@@ -181,6 +182,17 @@ def _write_choice(draft: Draft, functions: list[Json]) -> None:
             draft.ignored.append(name)
             return
     draft.set_tool_config(functionCallingConfig=calling)
+
+
+def _hold_to_schemas(draft: Draft) -> None:
+    """Calls that must come hold to their schemas; those that may come do in the mode VALIDATED, since Gemini 2.5."""
+    match draft.body.get("toolConfig"):
+        case {"functionCallingConfig": _}:
+            pass
+        case _ if draft.strict and draft.model.generation >= (2, 5):
+            draft.set_tool_config(functionCallingConfig={"mode": "VALIDATED"})
+        case _:
+            draft.ignored.extend(draft.strict)
 
 
 def _allowed(draft: Draft, tools: list[Json]) -> list[Json]:
