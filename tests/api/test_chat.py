@@ -641,3 +641,22 @@ def test_a_long_prompt_keeps_no_other_call_waiting() -> None:
         assert others > 2
 
     run(answers(completion()), scenario)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_providers_own_word_for_the_end_is_in_the_record_and_the_log(
+    stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply = completion()
+    reply["choices"][0]["finish_reason"] = "tide_turned"
+    answer = streams(delta("Hi."), delta(finish="tide_turned"), USAGE, "[DONE]") if stream else answers(reply)
+
+    async def scenario(client: Client) -> None:
+        assert (await client.post({**CALL, "stream": stream})).status == 200
+        [outcome] = client.recorder.outcomes
+        assert (outcome.finish_reason, outcome.native_finish_reason) == ("stop", "tide_turned")
+        [line] = [record for record in caplog.records if record.message == "call.settled"]
+        assert vars(line)["native_finish_reason"] == "tide_turned"
+
+    with caplog.at_level("INFO"):
+        run(answer, scenario)

@@ -24,6 +24,7 @@ RECORD = {
     "status": "ok",
     "error_code": None,
     "finish_reason": "stop",
+    "native_finish_reason": None,
     "attempts": 1,
     "input_tokens": 11,
     "output_tokens": 12,
@@ -92,6 +93,7 @@ async def test_a_call_that_got_nowhere_has_gaps_in_its_record(world: World) -> N
         "attempts": 0,
         "first_event_seconds": None,
         "finish_reason": None,
+        "native_finish_reason": None,
         "error_code": "model_not_found",
         "cost_usd": "0",
     }

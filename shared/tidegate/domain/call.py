@@ -48,6 +48,7 @@ class Call:
 class Outcome:
     """How a call ended: exactly one for each call, whatever happened. Durations are seconds.
 
+    `native_finish_reason` is the provider's own word where it is another one, also one that nobody knows yet.
     `hold` is what was reserved for it, which gives way to what the bill says.
     """
 
@@ -59,5 +60,6 @@ class Outcome:
     finished_at: float
     first_event_seconds: float | None = None
     finish_reason: str | None = None
+    native_finish_reason: str | None = None
     error_code: str | None = None
     hold: Hold | None = None

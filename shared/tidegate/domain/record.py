@@ -49,6 +49,7 @@ def record(outcome: Outcome) -> dict[str, Field]:
         "status": outcome.status,
         "error_code": outcome.error_code,
         "finish_reason": outcome.finish_reason,
+        "native_finish_reason": outcome.native_finish_reason,
         "attempts": outcome.attempts,
         "input_tokens": bill.tokens.input,
         "output_tokens": bill.tokens.output,

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import anyio
 
-from tidegate.chat.completion import Chunk, Completion, Delta, Message, Usage
+from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, Delta, Message, Usage
 from tidegate.domain.account import Hold
 from tidegate.domain.call import Call, Outcome, OutcomeStatus
 from tidegate.domain.model import Deployment
@@ -18,8 +18,8 @@ from tidegate.errors import TidegateError, UpstreamError
 
 log = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 10.0
-"""A settling that takes longer is given up, and its figures are logged."""
+SETTLE_SECONDS = 35.0
+"""A settling that takes longer is given up, and its figures are logged: the store itself has failed before."""
 
 
 @dataclass(slots=True)
@@ -34,6 +34,7 @@ class Observation:
     first_event_at: float | None = None
     upstream_seconds: float = 0.0
     finish_reason: str | None = None
+    native_finish_reason: str | None = None
     error_code: str | None = None
     bill: Bill | None = None
     hold: Hold | None = None
@@ -62,7 +63,7 @@ class Observation:
         self.usage = completion.get("usage")
         for choice in completion["choices"]:
             message = choice["message"]
-            self.finish_reason = choice["finish_reason"]
+            self._finished(choice)
             self._saw(message)
         self.status = "ok"
 
@@ -73,7 +74,11 @@ class Observation:
         for choice in chunk["choices"]:
             self._saw(choice["delta"])
             if choice["finish_reason"] is not None:
-                self.finish_reason = choice["finish_reason"]
+                self._finished(choice)
+
+    def _finished(self, choice: Choice | ChunkChoice) -> None:
+        self.finish_reason = choice["finish_reason"]
+        self.native_finish_reason = choice.get("native_finish_reason")
 
     def _saw(self, said: Message | Delta) -> None:
         content = said.get("content")
@@ -111,6 +116,7 @@ class Observation:
             finished_at=finished_at,
             first_event_seconds=None if self.first_event_at is None else self.first_event_at - started,
             finish_reason=self.finish_reason,
+            native_finish_reason=self.native_finish_reason,
             error_code=self.error_code,
             hold=self.hold,
         )
@@ -126,6 +132,8 @@ def figures(outcome: Outcome) -> dict[str, object]:
         "model": outcome.deployment.model_id if outcome.deployment else outcome.call.request.model,
         "status": outcome.status,
         "error_code": outcome.error_code,
+        "finish_reason": outcome.finish_reason,
+        "native_finish_reason": outcome.native_finish_reason,
         "attempts": outcome.attempts,
         "input_tokens": tokens.input,
         "output_tokens": tokens.output,
