@@ -68,6 +68,8 @@ def refused(**fields: Any) -> tuple[str | None, str]:
         ({"tools": [{}]}, "tools[0].type"),
         ({"tool_choice": "any"}, "tool_choice"),
         ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
+        ({"tool_choice": {"type": "function", "function": {"name": "nobody"}}}, "tool_choice.function.name"),
+        ({"function_call": {"name": "nobody"}}, "function_call.name"),
         ({"functions": [{"description": "x"}]}, "functions[0].name"),
         ({"reasoning_effort": "extreme"}, "reasoning_effort"),
         ({"reasoning": {"effort": 3}}, "reasoning.effort"),

@@ -1,13 +1,22 @@
 """The door: bytes become a `ChatRequest`, or one error that names the field as a path."""
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
 from tidegate.chat.json import Json, decode
 from tidegate.chat.messages import AssistantMessage
 from tidegate.chat.reasoning import unify
-from tidegate.chat.request import NOT_YET_HONOURED, Bias, ChatFields, ChatRequest, Name
+from tidegate.chat.request import (
+    NOT_YET_HONOURED,
+    Bias,
+    ChatFields,
+    ChatRequest,
+    FunctionDefinition,
+    FunctionName,
+    Name,
+)
 from tidegate.errors import InvalidRequest
 
 _AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
@@ -62,16 +71,26 @@ def _check_tools(fields: ChatFields) -> None:
     match fields.tool_choice:
         case str() | None:
             pass
-        case choice if choice.type == "function" and choice.function is None:
-            raise _missing("tool_choice.function")
+        case choice if choice.type == "function":
+            if choice.function is None:
+                raise _missing("tool_choice.function")
+            offered = [tool.function for tool in fields.tools or () if tool.function]
+            _check_offered(choice.function, offered, "tool_choice.function.name")
         case _:
             pass
+    if isinstance(fields.function_call, FunctionName):
+        _check_offered(fields.function_call, fields.functions or (), "function_call.name")
     for i, message in enumerate(fields.messages):
         if not isinstance(message, AssistantMessage):
             continue
         for j, call in enumerate(message.tool_calls or ()):
             if call.type == "function" and call.function is None:
                 raise _missing(f"messages[{i}].tool_calls[{j}].function")
+
+
+def _check_offered(chosen: FunctionName, offered: Iterable[FunctionDefinition], path: str) -> None:
+    if all(function.name != chosen.name for function in offered):
+        raise InvalidRequest(f"The function {chosen.name!r} that {path!r} names is not offered.", param=path)
 
 
 def _malformed(body: bytes, said: str) -> str:
