@@ -39,3 +39,37 @@ def test_the_application_is_closed_once_its_cancelled_calls_have_settled() -> No
         assert not call.cancelled()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+def test_a_call_waits_while_too_many_are_answered_and_not_on_record() -> None:
+    begun: list[asyncio.Event] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        recorded = asyncio.Event()
+        begun.append(recorded)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await recorded.wait()
+
+    async def send(message: Any) -> None:
+        pass
+
+    async def scenario() -> None:
+        wrapped = Settling(app, most_unsettled=2)
+        calls = [asyncio.create_task(wrapped({"type": "http"}, send, send)) for _ in range(5)]
+        for recorded in range(3):
+            await _turns()
+            assert len(begun) == 2 + recorded
+            begun[recorded].set()
+        await _turns()
+        for call in begun:
+            call.set()
+        await asyncio.gather(*calls)
+        assert len(begun) == 5
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+
+
+async def _turns() -> None:
+    """Whatever can go on without waiting does."""
+    for _ in range(20):
+        await asyncio.sleep(0)

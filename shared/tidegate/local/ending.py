@@ -1,4 +1,4 @@
-"""The end of the server: calls that are cancelled are settled before the gateway closes.
+"""The ends of calls, and of the server: what was answered is settled, however slow the embedded table is.
 
 uvicorn cancels what runs for too long and closes the application at once, and it ends the process by the signal that
 it was sent: both would lose records.
@@ -15,13 +15,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SETTLE_SECONDS = 10.0
 
+MOST_UNSETTLED = 32
+"""Calls that were answered and are not on record yet. The embedded table takes some 40 a second: were there more
+waiting for it, their writes would time out, and their records would be lost.
+"""
+
 
 class Settling:
-    """`app`, whose shutdown waits for the calls that were cancelled."""
+    """`app`, whose next call waits while too many are unsettled, and whose shutdown waits for the cancelled ones."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, most_unsettled: int = MOST_UNSETTLED) -> None:
         self._app = app
+        self._most_unsettled = most_unsettled
         self._running: set[asyncio.Task[object]] = set()
+        self._unsettled: set[asyncio.Task[object]] = set()
+        self._settled_one = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -29,13 +37,24 @@ class Settling:
             return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # an application runs in a task
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                self._unsettled.add(task)
+            await send(message)
+
         self._running.add(task)
         try:
             # Nobody is left to hear of the cancellation: the server is ending.
             with contextlib.suppress(asyncio.CancelledError):
-                await self._app(scope, receive, send)
+                while len(self._unsettled) >= self._most_unsettled:
+                    self._settled_one.clear()
+                    await self._settled_one.wait()
+                await self._app(scope, receive, sent)
         finally:
             self._running.discard(task)
+            self._unsettled.discard(task)
+            self._settled_one.set()
 
     async def _settled(self, receive: Receive) -> Message:
         message = await receive()
