@@ -12,6 +12,7 @@ from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
+from tidegate.aws.register import DynamoRegister
 from tidegate.aws.signatures import DynamoSignatures
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
@@ -25,9 +26,10 @@ from tidegate.domain.usage import Bill, Tokens, Words
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.register import MemoryRegister
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.ports import Directory, Keys, Ledger, Meter, Signatures, Tenants, Usages
+from tidegate.ports import Directory, Keys, Ledger, Meter, Register, Signatures, Tenants, Usages
 from tidegate.upstream.reqwest import ReqwestTransport
 
 NOON = 1_795_262_400.0
@@ -56,6 +58,7 @@ class World:
     signatures: Signatures
     clock: Clock
     ledger: Ledger
+    register: Register
     store: Store | None = None
 
 
@@ -63,7 +66,8 @@ def memory_world() -> World:
     clock = Clock()
     ledger = MemoryLedger(clock)
     tenants, meter = MemoryTenants(), MemoryMeter(clock=clock, ledger=ledger)
-    return World(tenants, meter, tenants, tenants, meter, MemorySignatures(), clock, ledger)
+    register = MemoryRegister(tenants, ledger, meter, clock)
+    return World(tenants, meter, tenants, tenants, meter, MemorySignatures(), clock, ledger, register)
 
 
 @asynccontextmanager
@@ -89,6 +93,7 @@ def world_of(store: Store, clock: Clock) -> World:
         DynamoSignatures(store),
         clock,
         DynamoLedger(store),
+        DynamoRegister(store),
         store,
     )
 

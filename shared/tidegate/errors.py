@@ -5,9 +5,23 @@ TidegateError
 │   ├── MissingWorkspace 400      no x-workspace-id where the surface requires it
 │   ├── UnsupportedParameter 400  require_parameters is set and the provider cannot honour a field
 │   ├── UnsupportedMediaType 415  the body is not application/json
-│   └── RequestTooLarge 413
+│   ├── RequestTooLarge 413
+│   ├── UnknownPlan 400           a workspace shall have a plan that there is not
+│   ├── Conflict 409              what is asked for does not fit what is there
+│   │   ├── AlreadyExists 409     the id is taken by something else
+│   │   ├── AccountBusy 409       calls are open on an account that must be opened anew
+│   │   └── LimitBelowUsed 409    more was used in this period than the new limit allows
+│   ├── Stale 412                 somebody else has changed it since: read it again
+│   └── PreconditionRequired 428  a change must say in If-Match what it changes
 ├── InvalidKey 401                missing, unknown, revoked or expired: indistinguishable on purpose
+├── InvalidToken 401              an access token that is malformed, forged, or not meant for this gateway
+│   └── ExpiredToken 401
+├── TooManyFailures 429           callers of one address failed too often to say who they are
+├── IssuerUnavailable 503         the issuer of access tokens does not tell its keys: never an unverified pass
+├── EndpointNotAllowed 403        the key may not use this path
+├── NetworkNotAllowed 403         the key may not be used from where the request comes from
 ├── WorkspaceForbidden 403        unknown, foreign and suspended workspaces alike
+├── AdminForbidden 403            the admin key has not the scope, or not the whole gateway
 ├── ModelNotAllowed 403           the workspace or the key may not use this model
 ├── ModelUnpriced 403             there is a budget in USD, and the model has no price
 ├── NoRoom 429                    a limit of the workspace or the key
@@ -82,16 +96,86 @@ class RequestTooLarge(InvalidRequest):
     code = "request_too_large"
 
 
+class UnknownPlan(InvalidRequest):
+    code = "unknown_plan"
+
+
+class Conflict(InvalidRequest):
+    status = 409
+    code = "conflict"
+
+
+class AlreadyExists(Conflict):
+    code = "already_exists"
+
+
+class AccountBusy(Conflict):
+    code = "account_busy"
+
+
+class LimitBelowUsed(Conflict):
+    code = "limit_below_used"
+
+
+class Stale(InvalidRequest):
+    status = 412
+    code = "stale"
+
+
+class PreconditionRequired(InvalidRequest):
+    status = 428
+    code = "precondition_required"
+
+
 class InvalidKey(TidegateError):
     status = 401
     type = "authentication_error"
     code = "invalid_api_key"
 
 
+class InvalidToken(TidegateError):
+    status = 401
+    type = "authentication_error"
+    code = "invalid_token"
+
+
+class ExpiredToken(InvalidToken):
+    code = "expired_token"
+
+
+class TooManyFailures(TidegateError):
+    status = 429
+    type = "rate_limit_error"
+    code = "too_many_failures"
+
+
+class IssuerUnavailable(TidegateError):
+    status = 503
+    code = "issuer_unavailable"
+
+
+class EndpointNotAllowed(TidegateError):
+    status = 403
+    type = "permission_error"
+    code = "endpoint_not_allowed"
+
+
+class NetworkNotAllowed(TidegateError):
+    status = 403
+    type = "permission_error"
+    code = "network_not_allowed"
+
+
 class WorkspaceForbidden(TidegateError):
     status = 403
     type = "permission_error"
     code = "workspace_forbidden"
+
+
+class AdminForbidden(TidegateError):
+    status = 403
+    type = "permission_error"
+    code = "admin_forbidden"
 
 
 class ModelNotAllowed(TidegateError):

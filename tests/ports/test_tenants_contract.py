@@ -35,11 +35,11 @@ async def test_workspaces_are_listed_by_id(world: World) -> None:
 async def test_a_suspended_workspace_is_suspended_wherever_it_is_seen(world: World) -> None:
     assert await world.tenants.put_workspace(workspace())
     assert await world.tenants.set_workspace_status("ws_one", "suspended")
-    suspended = replace(workspace(), status="suspended")
+    suspended = replace(workspace(), status="suspended", version=2)
     assert await world.tenants.get_workspace("ws_one") == suspended
     assert await world.tenants.list_workspaces() == [suspended]
     assert await world.tenants.set_workspace_status("ws_one", "active")
-    assert await world.tenants.get_workspace("ws_one") == workspace()
+    assert await world.tenants.get_workspace("ws_one") == replace(workspace(), version=3)
 
 
 async def test_an_unknown_workspace_has_no_status_to_set(world: World) -> None:
@@ -73,7 +73,7 @@ async def test_a_key_is_revoked_everywhere(world: World) -> None:
     shared = key(workspace_ids=("ws_one", "ws_two"))
     assert await world.keys.put_key(shared)
     assert await world.keys.revoke_key("ws_one", shared.id)
-    revoked = replace(shared, status="revoked")
+    revoked = replace(shared, status="revoked", version=2)
     assert await world.keys.list_keys("ws_one") == [revoked]
     assert await world.keys.list_keys("ws_two") == [revoked]
     assert (await world.directory.find(shared.hash, "ws_two"))[0] == revoked

@@ -16,9 +16,9 @@ from aiodynamo.errors import (
     TransactionConflict,
     TransactionInProgress,
 )
-from aiodynamo.expressions import HashKey, RangeKey
+from aiodynamo.expressions import HashKey, KeyCondition, RangeKey
 from aiodynamo.models import BatchGetRequest, RetryConfig, ReturnValues
-from aiodynamo.operations import Delete, Put, Update
+from aiodynamo.operations import ConditionCheck, Delete, Put, Update
 
 from tidegate.aws.dynamo import FAILURES, Backoff
 from tidegate.errors import StoreUnavailable
@@ -26,7 +26,7 @@ from tidegate.errors import StoreUnavailable
 log = logging.getLogger(__name__)
 
 Item: TypeAlias = Mapping[str, object]
-Write: TypeAlias = Put | Update | Delete
+Write: TypeAlias = Put | Update | Delete | ConditionCheck
 
 CONFLICTS = Backoff(tries=16)
 """Some seconds in all: a busy workspace's counters are items that its calls take turns for."""
@@ -72,8 +72,18 @@ class Store:
         self, pk: str, sk_prefix: str, *, limit: int | None = None, newest_first: bool = False
     ) -> list[Item]:
         """The living items of `pk` whose sort key begins so, in its order or against it; `limit` of them at most."""
-        found: list[Item] = []
         condition = HashKey("pk", pk) & RangeKey("sk").begins_with(sk_prefix)
+        return await self._query(condition, limit, newest_first)
+
+    async def between(
+        self, pk: str, low: str, high: str, *, limit: int | None = None, newest_first: bool = False
+    ) -> list[Item]:
+        """The same of the sort keys from `low` to `high`, both included."""
+        condition = HashKey("pk", pk) & RangeKey("sk").between(low, high)
+        return await self._query(condition, limit, newest_first) if low <= high else []
+
+    async def _query(self, condition: KeyCondition, limit: int | None, newest_first: bool) -> list[Item]:
+        found: list[Item] = []
         start: dict[str, object] | None = None
         while True:
             async with self._answering("query"):

@@ -10,6 +10,11 @@
 | one call | `WS#<id>` | `CALL#<ulid>` |
 | an account of limits | `WS#<id>`, `ACCOUNT#<key id>` | `ACCOUNT` |
 | signed reasoning before a tool call | `WS#<id>` | `SIG#<tool call id>` |
+| a plan | `PLANS` | `PLAN#<id>` |
+| an admin key | `ADMINS` | `ADMIN#<id>` |
+| a workspace's member | `WS#<id>` | `MEMBER#<subject>` |
+| a change, for all and for its workspaces | `AUDIT`, `WS#<id>` | `AUDIT#<ulid>` |
+A key that was rotated has a second `KEY#…` item, of the secret before, until that ends.
 A busy workspace is spread over shards: calls, counters and account are in `WS#<id>`, `WS#<id>#1`, `WS#<id>#2`, …
 """
 
@@ -23,6 +28,7 @@ from aiodynamo.models import KeySchema, KeySpec, KeyType, PayPerRequest
 
 from tidegate.aws.store import Item, ItemKey
 from tidegate.domain.account import ScopeKind
+from tidegate.domain.keys import as_before
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 
@@ -30,7 +36,7 @@ WORKSPACES = "WORKSPACES"
 KEYS_OF_WORKSPACE = "KEY#"
 CALLS_OF_WORKSPACE = "CALL#"
 
-_T = TypeVar("_T", Workspace, VirtualKey)
+_T = TypeVar("_T")
 
 
 def key_at(key_hash: str) -> ItemKey:
@@ -74,7 +80,16 @@ def signature_at(workspace_id: str, tool_call_id: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", f"SIG#{tool_call_id}")
 
 
-def to_item(at: ItemKey, value: Workspace | VirtualKey) -> dict[str, object]:
+def places_of(key: VirtualKey) -> dict[ItemKey, VirtualKey]:
+    """Where a key is kept: under each of its secrets' hashes, and listed in each of its workspaces."""
+    known = {key_at(key.hash): key}
+    before = as_before(key)
+    if before is not None:
+        known[key_at(before.hash)] = before
+    return known | {listed_key_at(workspace_id, key.id): key for workspace_id in key.workspace_ids}
+
+
+def to_item(at: ItemKey, value: object) -> dict[str, object]:
     """The item that holds `value` there: its fields by their names."""
     made: dict[str, object] = msgspec.to_builtins(value, builtin_types=(Decimal,))
     return {**at._asdict(), **{name: _sparse(field) for name, field in made.items()}}
@@ -88,15 +103,15 @@ def _sparse(field: object) -> object:
 
 
 def workspace_from(item: Item) -> Workspace:
-    return _from(item, Workspace)
+    return value_from(item, Workspace)
 
 
 def key_from(item: Item) -> VirtualKey:
-    return _from(item, VirtualKey)
+    return value_from(item, VirtualKey)
 
 
-def _from(item: Item, kind: type[_T]) -> _T:
-    """Fields that are not known are left alone: a newer version may have written them."""
+def value_from(item: Item, kind: type[_T]) -> _T:
+    """What the item was made of. Fields that are not known are left alone: a newer version may have written them."""
     try:
         return msgspec.convert(plain_numbers(item), kind)
     except msgspec.ValidationError as error:

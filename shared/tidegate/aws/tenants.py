@@ -12,10 +12,10 @@ from tidegate.aws.table import (
     KEYS_OF_WORKSPACE,
     WORKSPACES,
     counters_at,
-    key_at,
     key_from,
     listed_key_at,
     listed_workspace_at,
+    places_of,
     to_item,
     workspace_at,
     workspace_from,
@@ -60,7 +60,7 @@ class DynamoKeys:
 
     async def put_key(self, key: VirtualKey) -> bool:
         """See `Keys.put_key`; its id is compared with those of its workspaces."""
-        return await _done(self.store, [_put(self.store, at, key) for at in _places(key)])
+        return await _done(self.store, [_put(self.store, at, known) for at, known in places_of(key).items()])
 
     async def list_keys(self, workspace_id: str) -> Sequence[VirtualKey]:
         """See `Keys.list_keys`."""
@@ -71,7 +71,7 @@ class DynamoKeys:
         """See `Keys.revoke_key`."""
         items = await self.store.read(listed_key_at(workspace_id, key_id))
         for key in map(key_from, items.values()):
-            return await _done(self.store, [_set_status(self.store, at, "revoked") for at in _places(key)])
+            return await _done(self.store, [_set_status(self.store, at, "revoked") for at in places_of(key)])
         return False
 
 
@@ -93,16 +93,13 @@ class DynamoUsages:
         return [readable(_without_keys(item)) for item in items]
 
 
-def _places(key: VirtualKey) -> list[ItemKey]:
-    return [key_at(key.hash), *(listed_key_at(workspace_id, key.id) for workspace_id in key.workspace_ids)]
-
-
 def _put(store: Store, at: ItemKey, value: Workspace | VirtualKey) -> Write:
     return Put(store.table, to_item(at, value), condition=F("pk").does_not_exist())
 
 
 def _set_status(store: Store, at: ItemKey, status: str) -> Write:
-    return Update(store.table, dict(at._asdict()), F("status").set(status), condition=F("pk").exists())
+    change = F("status").set(status) & F("version").add(1)
+    return Update(store.table, dict(at._asdict()), change, condition=F("pk").exists())
 
 
 async def _done(store: Store, writes: list[Write]) -> bool:

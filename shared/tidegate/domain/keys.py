@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from dataclasses import replace
 
 from tidegate.domain.workspace import VirtualKey
 
@@ -35,6 +36,22 @@ def create_workspace_id() -> str:
 def is_usable(key: VirtualKey, now: float) -> bool:
     """Neither revoked nor expired at `now`, in UTC seconds."""
     return key.status == "active" and (key.expires_at is None or now < key.expires_at)
+
+
+def as_before(key: VirtualKey) -> VirtualKey | None:
+    """The key as its secret before the rotation opens it, None when it never was rotated."""
+    if key.previous_hash is None or key.previous_expires_at is None:
+        return None
+    ends = key.previous_expires_at if key.expires_at is None else min(key.expires_at, key.previous_expires_at)
+    return replace(
+        key,
+        hash=key.previous_hash,
+        prefix=key.previous_prefix or key.prefix,
+        expires_at=ends,
+        previous_hash=None,
+        previous_prefix=None,
+        previous_expires_at=None,
+    )
 
 
 def implied_workspace(key: VirtualKey) -> str | None:

@@ -18,7 +18,7 @@ class Workspace:
     `plan_limits` are those of the plan `plan_id`, kept here so that a call need not read the plan; `limits` win over
     them. Months of budgets begin on `first_day`. `allows_unpriced`: a model without a price counts 0 against a budget
     in USD, instead of being refused. `lowers_max_tokens`: a call that asks for more than is left is shortened, and
-    told so. A workspace of many calls a second is spread over `shards` items.
+    told so. A workspace of many calls a second is spread over `shards` items. `version` goes up with every change.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Workspace:
     allows_unpriced: bool = False
     lowers_max_tokens: bool = False
     shards: int = 1
+    version: int = 1
 
     @property
     def effective_limits(self) -> Limits:
@@ -42,7 +43,10 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class VirtualKey:
-    """A bearer key, known by the sha-256 of its secret. `prefix` is what a person may see of it."""
+    """A bearer key, known by the sha-256 of its secret. `prefix` is what a person may see of it.
+
+    Once it has been rotated, the secret before opens the same, until `previous_expires_at` (UTC seconds).
+    """
 
     id: str
     hash: str
@@ -54,6 +58,10 @@ class VirtualKey:
     created_at: float = 0.0
     expires_at: float | None = None
     limits: Limits = NO_LIMITS
+    previous_hash: str | None = None
+    previous_prefix: str | None = None
+    previous_expires_at: float | None = None
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

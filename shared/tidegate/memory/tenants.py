@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tidegate.domain.keys import implied_workspace
+from tidegate.domain.keys import as_before, implied_workspace
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
 
@@ -18,7 +18,7 @@ class MemoryTenants:
     async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         """See `Directory.find`; a key without a default implies its only workspace."""
         self.reads += 1
-        key = self.keys.get(key_hash)
+        key = self.keys.get(key_hash) or self._before(key_hash)
         named = workspace_id or (implied_workspace(key) if key else None)
         return key, self.workspaces.get(named) if named else None
 
@@ -42,7 +42,7 @@ class MemoryTenants:
         workspace = self.workspaces.get(workspace_id)
         if workspace is None:
             return False
-        self.workspaces[workspace_id] = replace(workspace, status=status)
+        self.workspaces[workspace_id] = replace(workspace, status=status, version=workspace.version + 1)
         return True
 
     async def put_key(self, key: VirtualKey) -> bool:
@@ -62,8 +62,12 @@ class MemoryTenants:
         key = self._find(workspace_id, key_id)
         if key is None:
             return False
-        self.keys[key.hash] = replace(key, status="revoked")
+        self.keys[key.hash] = replace(key, status="revoked", version=key.version + 1)
         return True
+
+    def _before(self, key_hash: str) -> VirtualKey | None:
+        rotated = (key for key in self.keys.values() if key.previous_hash == key_hash)
+        return next((as_before(key) for key in rotated), None)
 
     def _find(self, workspace_id: str, key_id: str) -> VirtualKey | None:
         keys = self.keys.values()
