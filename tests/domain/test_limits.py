@@ -4,7 +4,7 @@ import pytest
 
 from tests.store_worlds import NOON
 from tidegate.domain.account import Scope
-from tidegate.domain.limits import Limits, period
+from tidegate.domain.limits import Limits, is_long_over, period
 
 
 def test_own_limits_win_over_those_of_the_plan() -> None:
@@ -49,6 +49,24 @@ def test_models_and_providers_are_patterns(limits: Limits, allowed: bool) -> Non
 def test_periods(span: str, first_day: int, name: str, days_left: float) -> None:
     found = period("day" if span == "day" else "month", NOON, first_day)
     assert found == (name, NOON + days_left * 86400)
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "over"),
+    [
+        ("D#2026-11-19", 0, False),
+        ("D#2026-11-19", 0.5, True),
+        ("M#2026-09-13", 0, False),
+        ("M#2026-09-13", 0.5, True),
+        ("M#2026-01-31", 365, False),
+        ("W#2026-01-01", 365, False),
+        ("D#once", 365, False),
+        ("", 365, False),
+    ],
+)
+def test_a_period_is_long_over_when_nobody_books_to_it_any_more(name: str, days: float, over: bool) -> None:
+    """What a newer version may have called otherwise never is."""
+    assert is_long_over(name, NOON + days * 86400) is over
 
 
 def test_a_month_ends_in_the_next_year() -> None:

@@ -172,6 +172,11 @@ def used(account: Account, unit: Unit, span: Span, at: float, first_day: int = 1
     return account.booked.get(booked_name(unit, name), 0) - sum(hold.amounts.of(unit) for hold in held)
 
 
+def overdue(account: Account, now: float) -> list[Hold]:
+    """The holds of calls that have lost their process, oldest first."""
+    return sorted((hold for hold in account.holds.values() if hold.expires_at < now), key=lambda hold: hold.at)
+
+
 def rates(account: Account, scope: Scope, now: float) -> dict[str, Rate]:
     """ "requests" and "tokens", where they are limited for each minute."""
     return dict(_rates(account, scope, now))

@@ -16,6 +16,9 @@ SPANS: tuple[Span, ...] = ("day", "month")
 LAST_FIRST_DAY = 28
 """Every month has that day."""
 
+_KEPT_DAYS = {"D": 2, "M": 40}
+"""What an account has booked is read and written with every call: it should be small."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -110,6 +113,19 @@ def period(span: Span, at: float, first_day: int = 1) -> Period:
         begins = (begins.replace(day=1) - timedelta(days=1)).replace(day=first_day)
     ends = (begins.replace(day=1) + timedelta(days=32)).replace(day=first_day)
     return Period(f"M#{begins.isoformat()}", _midnight(ends))
+
+
+def is_long_over(period_name: str, now: float) -> bool:
+    """Whether nobody books to it or asks for it any more: two days after a day, 40 after a month."""
+    kind, _, first = period_name.partition("#")
+    if kind not in _KEPT_DAYS:
+        return False
+    try:
+        begins = date.fromisoformat(first)
+        ends = period("day" if kind == "D" else "month", _midnight(begins), begins.day).ends
+    except ValueError:
+        return False
+    return now >= ends + _KEPT_DAYS[kind] * 86400
 
 
 def minute_of(at: float) -> int:

@@ -18,6 +18,7 @@ from tidegate.aws import compose as on_aws
 from tidegate.aws import logs
 from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.dynamo import FAILURES, connect
+from tidegate.aws.sweeper import open_sweeper
 from tidegate.cli.store import Place, explain
 from tidegate.cli.workspaces import Verbs
 from tidegate.errors import ConfigurationError, InvalidKey, StoreUnavailable
@@ -27,6 +28,7 @@ from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.documents import document_routes
 from tidegate.local.embedded import CREDENTIALS, embedded_aws, listen, prepare, seed, settings_for
 from tidegate.local.ending import Server, Settling
+from tidegate.local.sweeping import sweeping
 from tidegate.memory import compose as in_memory
 from tidegate.settings import Settings
 from tidegate.upstream.choose import transport
@@ -78,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
         host, port = door.getsockname()[:2]
         print(asyncio.run(_ready(open_gateway, settings, host, port, arguments.store)), flush=True)
         logs.configure(settings.log_level)
-        _serve(build_app(open_gateway, settings.options(), document_routes()), door)
+        _serve(build_app(_kept(open_gateway, settings, arguments.store), settings.options(), document_routes()), door)
     return 0
 
 
@@ -97,6 +99,14 @@ def _world(arguments: Arguments, env: Mapping[str, str], stack: ExitStack) -> tu
     settings = settings_for(env, endpoint)
     asyncio.run(_prepare(settings))
     return settings, lambda: on_aws.compose(settings, (DEMO_ROW,), DemoTransport, CREDENTIALS)
+
+
+def _kept(open_gateway: OpenGateway, settings: Settings, store: str) -> OpenGateway:
+    """With a sweeper, where calls may have been lost with an earlier process."""
+    if store == "memory":
+        return open_gateway
+    credentials = CREDENTIALS if store == "embedded" else None
+    return lambda: sweeping(open_gateway(), open_sweeper(settings, credentials))
 
 
 async def _prepare(settings: Settings) -> None:

@@ -1,0 +1,212 @@
+"""The sweeper: settles what is held for calls whose process died, and forgets what accounts booked long ago.
+
+A hold expires a minute after its call's deadline (`GRACE_SECONDS`), when nobody can be at work on it any more. With a
+run every five minutes, it is settled six minutes after that deadline at the latest. Two sweepers at once do no harm,
+nor does a process that settles late: whoever comes second is refused.
+"""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import msgspec
+from aiodynamo.credentials import Credentials
+from aiodynamo.expressions import F, UpdateExpression
+from aiodynamo.operations import Put, Update
+
+from tidegate.aws.credentials import find_credentials
+from tidegate.aws.dynamo import connect
+from tidegate.aws.ledger import account_from, settling
+from tidegate.aws.meter import settle
+from tidegate.aws.store import Item, ItemKey, Refused, Store
+from tidegate.aws.table import (
+    KEYS_OF_WORKSPACE,
+    WORKSPACES,
+    account_at,
+    call_at,
+    key_from,
+    workspace_at,
+    workspace_from,
+)
+from tidegate.domain.account import Account, Hold, overdue
+from tidegate.domain.limits import Amounts, is_long_over
+from tidegate.domain.record import plain
+from tidegate.domain.settlement import lost
+from tidegate.domain.workspace import Workspace
+from tidegate.errors import StoreUnavailable
+from tidegate.settings import Settings
+from tidegate.upstream.choose import transport
+
+log = logging.getLogger(__name__)
+
+STOPPED_AT = ItemKey("SWEEPER", "SWEEPER")
+"""Where a run that did not reach the end says how far it came: `reached` is the sort key in `WORKSPACES`."""
+
+RUN_SECONDS = 200.0
+"""Of one run, less than the five minutes between two; the next one goes on where it stopped."""
+
+BATCH = 25
+"""Accounts in one read, which are 10 MB at most."""
+
+
+@dataclass(slots=True)
+class Swept:
+    """What one run did. Not all `is_done` where its time was over before it had seen every workspace."""
+
+    workspaces: int = 0
+    lost: int = 0
+    pruned: int = 0
+    failed: int = 0
+    is_done: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Walks all workspaces, their accounts and those of their keys. What fails for one is no matter to the others."""
+
+    store: Store
+    seconds: float = RUN_SECONDS
+    monotonic: Callable[[], float] = time.monotonic
+
+    async def run(self) -> Swept:
+        """One walk, from where the last one stopped. Raises `StoreUnavailable` when the workspaces cannot be read."""
+        ends = self.monotonic() + self.seconds
+        swept = Swept()
+        begins = reached = await self._stopped_at()
+        for item in await self.store.query(WORKSPACES, "WS#"):
+            at = str(item["sk"])
+            if at <= begins:
+                continue
+            if not await self._workspace(item, swept, ends):
+                swept.is_done = False
+                break
+            reached = at
+        else:
+            reached = ""
+        if reached != begins:
+            await self.store.write([Put(self.store.table, {**STOPPED_AT._asdict(), "reached": reached})])
+        log.info("sweeper.ran", extra={name: getattr(swept, name) for name in Swept.__slots__})
+        return swept
+
+    async def _stopped_at(self) -> str:
+        items = await self.store.read(STOPPED_AT)
+        return next((str(item.get("reached", "")) for item in items.values()), "")
+
+    async def _workspace(self, item: Item, swept: Swept, ends: float) -> bool:
+        """False when the time was over before the workspace was done."""
+        if self.monotonic() >= ends:
+            return False
+        swept.workspaces += 1
+        try:
+            places = await self._places(workspace_from(item))
+            for begin in range(0, len(places), BATCH):
+                for at, found in (await self.store.read(*places[begin : begin + BATCH])).items():
+                    if not await self._account(at, found, swept, ends):
+                        return False
+        except (StoreUnavailable, msgspec.ValidationError) as error:
+            swept.failed += 1
+            log.error("sweeper.failed", extra={"place": item["sk"], "error": type(error).__name__})
+        return True
+
+    async def _places(self, workspace: Workspace) -> Sequence[ItemKey]:
+        keys = await self.store.query(workspace_at(workspace.id).pk, KEYS_OF_WORKSPACE)
+        return [
+            *(account_at("workspace", workspace.id, shard) for shard in range(workspace.shards)),
+            *(account_at("key", key_from(item).id) for item in keys),
+        ]
+
+    async def _account(self, at: ItemKey, item: Item, swept: Swept, ends: float) -> bool:
+        account = account_from(item)
+        for hold in overdue(account, self.store.clock()):
+            if self.monotonic() >= ends:
+                return False
+            swept.lost += await self._settle(hold)
+        swept.pruned += await self._prune(at, account)
+        return True
+
+    async def _settle(self, hold: Hold) -> bool:
+        """Whether the call was lost: put on record here, with all that was held for it."""
+        if await settle(self.store, lost(hold, self.store.clock())):
+            log.warning("call.lost", extra=_figures(hold))
+            return True
+        return await self._release(hold)
+
+    async def _release(self, hold: Hold) -> bool:
+        """What was refused once: somebody has settled it, or its record is there and the hold should not be.
+
+        So it is where a reservation was written and not confirmed, or where an account was made anew meanwhile.
+        """
+        record_at = call_at(hold.workspace_id, hold.call_id, hold.shard)
+        accounts = {account_at(kind, _owner(hold, kind), hold.shard): kind for kind in hold.kinds}
+        items = await self.store.read(record_at, *accounts)
+        record = items.get(record_at)
+        kinds = tuple(
+            kind for at, kind in accounts.items() if at in items and hold.call_id in account_from(items[at]).holds
+        )
+        if not kinds:
+            return False
+        there = replace(hold, kinds=kinds)
+        if record is None:
+            return await settle(self.store, lost(there, self.store.clock()))
+        try:
+            await self.store.write(settling(self.store, there, _used(record), self.store.clock()))
+        except Refused:  # settled between the two
+            return False
+        log.warning("hold.released", extra=_figures(hold))
+        return False
+
+    async def _prune(self, at: ItemKey, account: Account) -> bool:
+        """Whether there was anything to forget."""
+        now = self.store.clock()
+        names = [name for name in account.booked if is_long_over(name.partition("#")[2], now)]
+        if not names:
+            return False
+        change = _removal(names)
+        try:
+            await self.store.update(Update(self.store.table, dict(at._asdict()), change, F("holds").exists()))
+        except Refused:  # the account was closed meanwhile
+            return False
+        return True
+
+
+@asynccontextmanager
+async def open_sweeper(settings: Settings, table_credentials: Credentials | None = None) -> AsyncGenerator[Sweeper]:
+    """A sweeper of the settings' table, for as long as the context lives."""
+    http = transport(settings.transport)
+    try:
+        credentials = table_credentials or find_credentials(settings.environment)
+        client = connect(http, credentials, settings.aws.region, settings.aws.dynamodb_endpoint)
+        yield Sweeper(Store(client, settings.table))
+    finally:
+        await http.close()
+
+
+def _removal(names: Iterable[str]) -> UpdateExpression:
+    change = UpdateExpression()
+    for name in names:
+        change &= F(name).remove()
+    return change
+
+
+def _owner(hold: Hold, kind: str) -> str:
+    return hold.workspace_id if kind == "workspace" else hold.key_id
+
+
+def _used(record: Item) -> Amounts:
+    tokens = sum(int(str(record.get(name) or 0)) for name in ("input_tokens", "output_tokens"))
+    return Amounts(tokens, int(str(record.get("words") or 0)), Decimal(str(record.get("cost_usd") or 0)))
+
+
+def _figures(hold: Hold) -> dict[str, object]:
+    return {
+        "call_id": hold.call_id,
+        "workspace_id": hold.workspace_id,
+        "key_id": hold.key_id,
+        "model": hold.model,
+        "tokens": hold.amounts.tokens,
+        "words": hold.amounts.words,
+        "cost_usd": plain(hold.amounts.usd),
+    }

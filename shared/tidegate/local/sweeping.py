@@ -1,0 +1,42 @@
+"""The sweeper beside the local server: once a minute, as long as the server runs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TypeVar
+
+from tidegate.aws.sweeper import Sweeper
+from tidegate.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 60.0
+
+_T = TypeVar("_T")
+
+
+@asynccontextmanager
+async def sweeping(
+    inner: AbstractAsyncContextManager[_T],
+    opened: AbstractAsyncContextManager[Sweeper],
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> AsyncGenerator[_T]:
+    """`inner`, with a sweeper at work until it is left."""
+    async with inner as value, opened as sweeper:
+        task = asyncio.create_task(_sweep(sweeper, pause))
+        try:
+            yield value
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _sweep(sweeper: Sweeper, pause: Callable[[float], Awaitable[object]]) -> None:
+    while True:
+        await pause(EVERY_SECONDS)
+        try:
+            await sweeper.run()
+        except StoreUnavailable as error:
+            log.warning("sweeper.failed", extra={"error": error.message})
