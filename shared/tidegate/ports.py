@@ -1,6 +1,6 @@
 """What the core needs from the world. Each port has two rooms, `memory/` and `aws/`, and one contract test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from tidegate.chat.json import Json
@@ -142,4 +142,16 @@ class Usages(Protocol):
 
     async def calls(self, workspace_id: str, limit: int) -> Sequence[dict[str, object]]:
         """The newest call records first."""
+        ...
+
+    async def days(
+        self, workspace_id: str, first: str, last: str, shards: int = 1
+    ) -> Mapping[str, Mapping[str, int | str]]:
+        """The counters of the days from "2026-11-01" to "2026-11-30" on which there were calls, by day."""
+        ...
+
+    async def records(
+        self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1
+    ) -> Sequence[dict[str, object]]:
+        """The records of calls whose ids lie between those two, neither included; the newest first."""
         ...

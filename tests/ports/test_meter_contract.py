@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.store_worlds import NOON, World, outcome
+from tests.store_worlds import NOON, World, outcome, workspace
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.domain.usage import Tokens
 
@@ -170,3 +170,38 @@ async def test_an_expired_record_is_not_seen_and_its_counters_stay(world: World)
     world.clock.now = NOON + RETENTION_SECONDS
     assert await world.usages.calls("ws_one", 10) == []
     assert await world.usages.counters("ws_one", "M#2026-11") == COUNTERS
+
+
+async def test_days_are_counted_apart(world: World) -> None:
+    for day in (0, 1, 1, 3):
+        await world.meter.record(outcome(at=NOON - day * 86400))
+    days = await world.usages.days("ws_one", "2026-11-19", "2026-11-21")
+    assert {day: (each["calls"], each["cost_usd"]) for day, each in days.items()} == {
+        "2026-11-20": (2, "0.0002469"),
+        "2026-11-21": (1, "0.00012345"),
+    }
+    assert days["2026-11-21"] == COUNTERS
+    assert await world.usages.days("ws_two", "2026-11-19", "2026-11-21") == {}
+    assert await world.usages.days("ws_one", "2026-11-21", "2026-11-19") == {}
+
+
+async def test_records_lie_between_two_ids(world: World) -> None:
+    made = [outcome(at=NOON + n) for n in range(5)]
+    for call in made:
+        await world.meter.record(call)
+    ids = [each.call.id for each in made]
+    found = await world.usages.records("ws_one", ids[0], ids[4], 2)
+    assert [each["id"] for each in found] == [ids[3], ids[2]]
+    assert [each["id"] for each in await world.usages.records("ws_one", "", "Z", 10)] == ids[::-1]
+    assert await world.usages.records("ws_one", ids[4], ids[0], 10) == []
+
+
+async def test_the_shards_of_a_workspace_are_read_as_one(world: World) -> None:
+    spread = replace(workspace(), shards=3)
+    made = [outcome(at=NOON + n) for n in range(8)]
+    for each in made:
+        await world.meter.record(replace(each, call=replace(each.call, workspace=spread)))
+    days = await world.usages.days("ws_one", "2026-11-21", "2026-11-21", 3)
+    assert days["2026-11-21"]["calls"] == 8
+    found = await world.usages.records("ws_one", "", "Z", 100, 3)
+    assert [each["id"] for each in found] == [each.call.id for each in reversed(made)]

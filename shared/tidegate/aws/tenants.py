@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiodynamo.expressions import F
 from aiodynamo.operations import Put, Update
 
-from tidegate.aws.store import ItemKey, Refused, Store, Write
+from tidegate.aws.store import Item, ItemKey, Refused, Store, Write
 from tidegate.aws.table import (
     CALLS_OF_WORKSPACE,
     KEYS_OF_WORKSPACE,
@@ -15,14 +15,16 @@ from tidegate.aws.table import (
     key_from,
     listed_key_at,
     listed_workspace_at,
+    partitions,
     places_of,
     to_item,
     workspace_at,
     workspace_from,
 )
-from tidegate.domain.record import readable, readable_counters
+from tidegate.domain.record import readable, readable_counters, total
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
+_DAY = "USE#D#"
 _OF_THE_TABLE = frozenset({"pk", "sk", "ttl"})
 
 
@@ -91,6 +93,29 @@ class DynamoUsages:
         pk = workspace_at(workspace_id).pk
         items = await self.store.query(pk, CALLS_OF_WORKSPACE, limit=limit, newest_first=True)
         return [readable(_without_keys(item)) for item in items]
+
+    async def days(
+        self, workspace_id: str, first: str, last: str, shards: int = 1
+    ) -> Mapping[str, Mapping[str, int | str]]:
+        """See `Usages.days`."""
+        found: dict[str, list[Mapping[str, int | str]]] = {}
+        for pk in partitions(workspace_id, shards):
+            for item in await self.store.between(pk, f"{_DAY}{first}", f"{_DAY}{last}"):
+                found.setdefault(str(item["sk"]).removeprefix(_DAY), []).append(readable_counters(item))
+        return {day: total(counters) for day, counters in sorted(found.items())}
+
+    async def records(
+        self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1
+    ) -> Sequence[dict[str, object]]:
+        """See `Usages.records`."""
+        low, high = f"{CALLS_OF_WORKSPACE}{after}", f"{CALLS_OF_WORKSPACE}{before}"
+        found: list[Item] = []
+        for pk in partitions(workspace_id, shards):
+            # Both ends may be there, and are not asked for.
+            items = await self.store.between(pk, low, high, limit=limit + 2, newest_first=True)
+            found += [item for item in items if item["sk"] not in (low, high)]
+        newest_first = sorted(found, key=lambda item: str(item["sk"]), reverse=True)
+        return [readable(_without_keys(item)) for item in newest_first[:limit]]
 
 
 def _put(store: Store, at: ItemKey, value: Workspace | VirtualKey) -> Write:

@@ -1,6 +1,6 @@
 """What is kept of a call once it has ended: one record, and what it adds to the counters. Never any content."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeAlias
@@ -100,6 +100,13 @@ def readable_counters(kept: Mapping[str, object]) -> dict[str, int | str]:
     """All counters of a period, 0 where nothing was added, and `cost_usd` as text."""
     counters: dict[str, int | str] = {name: int(str(kept.get(name, 0))) for name in COUNTERS}
     return {**counters, "cost_usd": plain(Decimal(str(kept.get("cost_usd", 0))))}
+
+
+def total(counters: Iterable[Mapping[str, int | str]]) -> dict[str, int | str]:
+    """Counters of several periods, as those of one."""
+    kept = list(counters)
+    sums: dict[str, object] = {name: sum(int(each[name]) for each in kept) for name in COUNTERS}
+    return readable_counters({**sums, "cost_usd": sum((Decimal(each["cost_usd"]) for each in kept), Decimal(0))})
 
 
 def periods(at: float) -> tuple[str, str]:

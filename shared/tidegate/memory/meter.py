@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 
@@ -61,3 +61,20 @@ class MemoryMeter:
         kept = (call for at, call in self._calls if call["workspace_id"] == workspace_id and at > oldest)
         newest_first = sorted(kept, key=lambda call: str(call["id"]), reverse=True)
         return [readable(call) for call in islice(newest_first, limit)]
+
+    async def days(
+        self, workspace_id: str, first: str, last: str, shards: int = 1
+    ) -> Mapping[str, Mapping[str, int | str]]:
+        """See `Usages.days`."""
+        return {
+            period.removeprefix("D#"): readable_counters(counters)
+            for (owner, period), counters in sorted(self._counters.items())
+            if owner == workspace_id and f"D#{first}" <= period <= f"D#{last}"
+        }
+
+    async def records(
+        self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1
+    ) -> Sequence[dict[str, object]]:
+        """See `Usages.records`."""
+        kept = await self.calls(workspace_id, self._max_calls)
+        return [call for call in kept if after < str(call["id"]) < before][:limit]
