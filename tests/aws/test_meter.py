@@ -2,7 +2,8 @@ import pytest
 
 from tests.aws.script import ScriptedTransport, cancelled, fault, scripted_store
 from tests.store_worlds import NOON, World, outcome
-from tidegate.aws.meter import DynamoMeter
+from tidegate.aws.meter import SETTLE_SECONDS, DynamoMeter
+from tidegate.aws.store import CONFLICTS
 from tidegate.errors import StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +50,13 @@ async def test_a_store_that_stays_busy_is_unavailable() -> None:
     transport = ScriptedTransport([cancelled("None", "TransactionConflict", "None")])
     with pytest.raises(StoreUnavailable):
         await DynamoMeter(scripted_store(transport)).record(outcome())
+
+
+def test_a_busy_store_is_asked_until_the_time_for_settling_is_over() -> None:
+    pauses = [
+        min(CONFLICTS.longest_seconds, CONFLICTS.first_seconds * 2**retry) for retry in range(CONFLICTS.tries - 1)
+    ]
+    assert sum(pauses) / 2 > 1.5 * SETTLE_SECONDS
 
 
 async def test_a_refused_record_moves_no_counter(world: World) -> None:

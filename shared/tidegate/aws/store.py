@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 Item: TypeAlias = Mapping[str, object]
 Write: TypeAlias = Put | Update | Delete | ConditionCheck
 
-CONFLICTS = Backoff(tries=16)
-"""Some seconds in all: a busy workspace's counters are items that its calls take turns for."""
+CONFLICTS = Backoff(tries=64, longest_seconds=2.0)
+"""Until the time is over: a busy workspace's counters are items that its calls take turns for."""
 
 _BUSY = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 
@@ -119,12 +119,15 @@ class Store:
                 return item or {}
         raise Refused  # unreachable: the attempts end in an error
 
-    async def write(self, writes: Sequence[Write], token: str | None = None) -> None:
+    async def write(
+        self, writes: Sequence[Write], token: str | None = None, limit_seconds: float | None = None
+    ) -> None:
         """All of it or nothing. Conflicts with other transactions are waited out, with jitter.
 
-        `token` (36 characters at most) makes a repetition within ten minutes harmless. Raises `Refused`.
+        `token` (36 characters at most) makes a repetition within ten minutes harmless; `limit_seconds` is for what
+        shall not be given up as soon as the rest. Raises `Refused`.
         """
-        async with self._answering("write"):
+        async with self._answering("write", limit_seconds):
             async for _ in self.conflicts.attempts():
                 try:
                     await self.client.transact_write_items(writes, request_token=token)
@@ -150,10 +153,10 @@ class Store:
                 return float(str(ttl)) > self.clock()
 
     @asynccontextmanager
-    async def _answering(self, operation: str) -> AsyncGenerator[None]:
+    async def _answering(self, operation: str, limit_seconds: float | None = None) -> AsyncGenerator[None]:
         try:
             # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
-            async with asyncio.timeout(self.limit_seconds):
+            async with asyncio.timeout(limit_seconds or self.limit_seconds):
                 yield
         except FAILURES as error:
             log.warning("store.failed", extra={"operation": operation, "error": type(error).__name__})
