@@ -1,0 +1,56 @@
+"""What the table says after many calls: records, counters and accounts must tell the same."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+
+from tests.store_worlds import World
+from tidegate.aws.store import Item
+from tidegate.aws.table import call_at, counters_at
+from tidegate.domain.account import Account, Scope, booked_name
+from tidegate.domain.limits import SPANS, UNITS, Amounts, period
+from tidegate.domain.record import periods
+
+
+async def balanced(world: World, *scopes: Scope) -> Counter[str]:
+    """How many calls ended how, once it is sure that everything adds up: nothing is lost, nothing is there twice."""
+    assert world.store is not None
+    workspace_id = scopes[0].id
+    records = await world.store.query(call_at(workspace_id, "").pk, call_at(workspace_id, "").sk)
+    assert len({record["id"] for record in records}) == len(records)
+    for name in {name for record in records for name in periods(_at(record))}:
+        there = counters_at(workspace_id, name)
+        counters = (await world.store.read(there))[there]
+        mine = [record for record in records if name in periods(_at(record))]
+        assert counters["calls"] == len(mine)
+        assert _used(counters) == _sum(map(_used, mine)), name
+    for scope in scopes:
+        account = await world.ledger.account(scope)
+        assert {name: value for name, value in account.booked.items() if value} == _booked(records, account)
+    return Counter(str(record["status"]) for record in records)
+
+
+def _booked(records: list[Item], account: Account) -> Mapping[str, object]:
+    """What the account must have booked: what its records say, and what it holds yet."""
+    found: Counter[str] = Counter()
+    held = [(hold.at, hold.amounts) for hold in account.holds.values()]
+    for at, amounts in [*((_at(record), _used(record)) for record in records), *held]:
+        for unit in UNITS:
+            for span in SPANS:
+                found[booked_name(unit, period(span, at).name)] += amounts.of(unit)  # type: ignore[assignment]
+    return {name: value for name, value in found.items() if value}
+
+
+def _at(record: Item) -> float:
+    return datetime.fromisoformat(str(record["time"])).timestamp()
+
+
+def _used(item: Item) -> Amounts:
+    tokens = sum(int(str(item.get(name, 0))) for name in ("input_tokens", "output_tokens"))
+    return Amounts(tokens, int(str(item.get("words", 0))), Decimal(str(item.get("cost_usd") or 0)))
+
+
+def _sum(amounts: "map[Amounts]") -> Amounts:
+    each = list(amounts)
+    return Amounts(sum(a.tokens for a in each), sum(a.words for a in each), sum((a.usd for a in each), Decimal(0)))
