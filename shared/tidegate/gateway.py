@@ -24,6 +24,7 @@ from tidegate.domain.account import rates
 from tidegate.domain.call import Call, Surface
 from tidegate.domain.ids import completion_id, ulid
 from tidegate.domain.model import Deployment
+from tidegate.domain.restrictions import UNKNOWN, Source
 from tidegate.domain.usage import Bill
 from tidegate.errors import NoRoom, StoreUnavailable, UnsupportedParameter
 from tidegate.policy import budget, signatures
@@ -82,6 +83,7 @@ class Gateway:
         workspace_id: str | None,
         body: bytes,
         *,
+        source: Source = UNKNOWN,
         app_id: str | None = None,
         deadline: float | None = None,
     ) -> Call:
@@ -91,7 +93,7 @@ class Gateway:
         """
         now = self.clock()
         principal, workspace = await self.authenticator.authenticate(
-            authorization, workspace_id, required_workspace=surface == "neuroflash"
+            authorization, workspace_id, required_workspace=surface == "neuroflash", source=source
         )
         request = parse(body)
         latest = now + min(request.fields.timeout or self.timeout_seconds, self.timeout_seconds)

@@ -66,8 +66,9 @@ class Client:
         headers: dict[str, str] | None = None,
         extensions: dict[str, Any] | None = None,
         method: str = "POST",
+        address: str | None = "127.0.0.1",
     ) -> "Reply":
-        exchange = Exchange(self.app, body, path, headers, extensions, method)
+        exchange = Exchange(self.app, body, path, headers, extensions, method, address)
         await exchange.run()
         return exchange.reply()
 
@@ -90,6 +91,7 @@ class Exchange:
         headers: dict[str, str] | None = None,
         extensions: dict[str, Any] | None = None,
         method: str = "POST",
+        address: str | None = "127.0.0.1",
     ) -> None:
         sent = {"authorization": f"Bearer {SECRET}", "content-type": "application/json", **(headers or {})}
         bare, _, query = path.partition("?")
@@ -114,7 +116,7 @@ class Exchange:
             "query_string": query.encode(),
             "root_path": "",
             "headers": [(name.encode(), value.encode()) for name, value in sent.items() if value],
-            "client": ("127.0.0.1", 1),
+            "client": (address, 1) if address else None,
             "server": ("127.0.0.1", 80),
             "state": dict(app.lifespan_state),
             "extensions": extensions or {},

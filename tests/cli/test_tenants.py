@@ -161,6 +161,8 @@ def test_a_key_shows_its_secret_once(tidegate: Terminal) -> None:
         "default_workspace_id": None,
         "created_at": "2026-11-21T12:00:00.000Z",
         "expires_at": "2027-01-31T00:00:00.000Z",
+        "endpoints": None,
+        "networks": None,
     }
     assert created == expected
     listed = tidegate("keys", "list", "--workspace", "ws_acme", "--json")
@@ -192,6 +194,26 @@ def test_a_key_of_several_workspaces_is_revoked_in_all(tidegate: Terminal) -> No
     assert "  revoked  " in tidegate("keys", "list", "--workspace", "ws_b").out
 
 
+def test_a_key_is_limited_to_endpoints_and_networks(tidegate: Terminal) -> None:
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    where = (
+        "--endpoint",
+        "/v1/chat/*",
+        "--endpoint",
+        "/v1/models",
+        "--network",
+        "2001:DB8::/32",
+        "--network",
+        "192.0.2.1",
+    )
+    created = tidegate("keys", "create", "--workspace", "ws_acme", *where, "--json").json
+    assert isinstance(created, dict)
+    assert created["endpoints"] == ["/v1/chat/*", "/v1/models"]
+    assert created["networks"] == ["2001:db8::/32", "192.0.2.1/32"]
+    del created["secret"]
+    assert tidegate("keys", "list", "--workspace", "ws_acme", "--json").json == [created]
+
+
 NOT_FOUND = [
     (("workspaces", "show", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
     (("workspaces", "suspend", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
@@ -220,6 +242,15 @@ MISUSED = [
     (
         ("workspaces", "create", "Acme", "--id", "ws_taken"),
         "The workspace 'ws_taken' exists already; it stays as it was.",
+    ),
+    (
+        ("keys", "create", "--workspace", "ws_taken", "--endpoint", "v1"),
+        "'v1' is no endpoint: write a path like '/v1/chat/*'.",
+    ),
+    (
+        ("keys", "create", "--workspace", "ws_taken", "--network", "192.0.2.1/24"),
+        "'192.0.2.1/24' is no network: write it like '203.0.113.0/24' or '2001:db8::/32', "
+        "no bit set beyond its length.",
     ),
     (
         ("keys", "create", "--workspace", "ws_taken", "--default", "ws_b"),

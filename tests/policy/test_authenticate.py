@@ -4,8 +4,17 @@ from dataclasses import replace
 import pytest
 
 from tests.store_worlds import NOON, Clock, key, workspace
+from tidegate.domain.restrictions import UNKNOWN, Source
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
-from tidegate.errors import InvalidKey, MissingWorkspace, StoreUnavailable, TidegateError, WorkspaceForbidden
+from tidegate.errors import (
+    EndpointNotAllowed,
+    InvalidKey,
+    MissingWorkspace,
+    NetworkNotAllowed,
+    StoreUnavailable,
+    TidegateError,
+    WorkspaceForbidden,
+)
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.policy.authenticate import Authenticator
 
@@ -229,6 +238,26 @@ async def test_a_key_that_expires_while_it_is_remembered_stops_working_at_once()
     await made()
     made.pass_time(10)
     assert (await refusal(made))[0] is InvalidKey
+
+
+async def test_a_key_that_is_restricted_needs_a_known_source_every_time() -> None:
+    made = bench(key(networks=("203.0.113.0/24",), endpoints=("/v1/*",)))
+    good = Source("203.0.113.7", "/v1/models")
+    for source, refused in (
+        (UNKNOWN, EndpointNotAllowed),
+        (Source("203.0.113.7", "/other"), EndpointNotAllowed),
+        (Source("198.51.100.1", "/v1/models"), NetworkNotAllowed),
+        (good, None),
+        (Source("198.51.100.1", "/v1/models"), NetworkNotAllowed),
+        (Source("203.0.113.7", "/other"), EndpointNotAllowed),
+        (UNKNOWN, EndpointNotAllowed),
+        (good, None),
+    ):
+        if refused is None:
+            assert await made.authenticator.authenticate(BEARER, None, source=source) == ADMITTED
+            continue
+        with pytest.raises(refused):
+            await made.authenticator.authenticate(BEARER, None, source=source)
 
 
 async def test_refusals_are_not_remembered() -> None:

@@ -21,6 +21,13 @@ async def test_the_named_workspace_is_found_with_the_key(world: World) -> None:
     assert await world.directory.find(stored.hash, "ws_two") == (stored, workspace("ws_two"))
 
 
+async def test_restrictions_are_found_with_the_key(world: World) -> None:
+    await furnish(world, "ws_one")
+    stored = key(endpoints=("/v1/*",), networks=("203.0.113.0/24", "2001:db8::/32"))
+    assert await world.keys.put_key(stored)
+    assert await world.directory.find(stored.hash, "ws_one") == (stored, workspace("ws_one"))
+
+
 async def test_a_foreign_workspace_is_found_too_and_the_caller_decides(world: World) -> None:
     await furnish(world, "ws_one", "ws_two")
     assert await world.keys.put_key(key())

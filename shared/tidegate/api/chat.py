@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tidegate.api import errors
 from tidegate.api.presence import while_present
 from tidegate.api.reply import RawHeaders, header, latin1, send_json
+from tidegate.api.source import source_of
 from tidegate.api.stream import EventStream, last_event
 from tidegate.chat.json import encode
 from tidegate.domain.call import Call, Surface
@@ -86,6 +87,7 @@ class ChatCompletions:
             header(headers, b"authorization"),
             header(headers, b"x-workspace-id"),
             body,
+            source=source_of(scope),
             app_id=header(headers, b"x-app-id"),
             deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,
         )

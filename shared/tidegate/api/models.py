@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from tidegate import __version__
 from tidegate.api import listing
+from tidegate.api.source import source_of
 from tidegate.chat.json import encode
 from tidegate.domain.call import Surface
 from tidegate.domain.ids import ulid
@@ -62,6 +63,7 @@ async def _admitted(request: Request, surface: Surface) -> Gateway:
         request.headers.get("authorization"),
         request.headers.get("x-workspace-id"),
         required_workspace=surface == "neuroflash",
+        source=source_of(request.scope),
     )
     return gateway
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from tidegate.cli.output import Answer, columns
 from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs, find_workspace
+from tidegate.domain import restrictions
 from tidegate.domain.keys import create_key_id, create_secret, hash_secret, is_usable, shown_prefix
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey
@@ -28,6 +29,20 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     )
     create.add_argument("--default", metavar="ID", help="the workspace of calls that name none")
     create.add_argument("--name", default="", help="what people call the key")
+    create.add_argument(
+        "--endpoint",
+        dest="endpoints",
+        metavar="PATTERN",
+        action="append",
+        help="a path that it may be used for, like '/v1/chat/*'; may be given several times; default: any",
+    )
+    create.add_argument(
+        "--network",
+        dest="networks",
+        metavar="CIDR",
+        action="append",
+        help="where it may be used from, like 203.0.113.0/24; may be given several times; default: anywhere",
+    )
     create.add_argument("--expires", metavar="DATE", type=_moment, help="ISO 8601, UTC unless it says otherwise")
     create.set_defaults(command=create_key)
     listing = verbs.add_parser("list", parents=[common], help="list a workspace's keys")
@@ -50,6 +65,8 @@ async def create_key(options: argparse.Namespace, ports: Ports) -> Answer:
         )
     if options.expires is not None and options.expires <= ports.clock():
         raise InvalidRequest(f"The key would have expired at {iso_time(options.expires)} already.")
+    endpoints = None if options.endpoints is None else restrictions.endpoints(options.endpoints)
+    networks = None if options.networks is None else restrictions.networks(options.networks)
     for workspace_id in workspace_ids:
         await find_workspace(ports, workspace_id)
     secret = create_secret()
@@ -62,6 +79,8 @@ async def create_key(options: argparse.Namespace, ports: Ports) -> Answer:
         name=options.name,
         created_at=ports.clock(),
         expires_at=options.expires,
+        endpoints=endpoints,
+        networks=networks,
     )
     if not await ports.keys.put_key(key):
         raise InvalidRequest("The key's id is taken: try again.")
@@ -100,6 +119,8 @@ def _fields(key: VirtualKey) -> dict[str, object]:
         "default_workspace_id": key.default_workspace_id,
         "created_at": iso_time(key.created_at),
         "expires_at": _time(key.expires_at),
+        "endpoints": None if key.endpoints is None else list(key.endpoints),
+        "networks": None if key.networks is None else list(key.networks),
     }
 
 

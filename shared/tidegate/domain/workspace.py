@@ -45,7 +45,8 @@ class Workspace:
 class VirtualKey:
     """A bearer key, known by the sha-256 of its secret. `prefix` is what a person may see of it.
 
-    Once it has been rotated, the secret before opens the same, until `previous_expires_at` (UTC seconds).
+    Once it has been rotated, the secret before opens the same, until `previous_expires_at` (UTC seconds). `endpoints`
+    are shell patterns of paths and `networks` those that it may be used from; None is any, see `restrictions.py`.
     """
 
     id: str
@@ -62,6 +63,8 @@ class VirtualKey:
     previous_prefix: str | None = None
     previous_expires_at: float | None = None
     version: int = 1
+    endpoints: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from tidegate.domain import restrictions
 from tidegate.domain.keys import hash_secret, implied_workspace, is_usable
+from tidegate.domain.restrictions import UNKNOWN, Source
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.errors import InvalidKey, MissingWorkspace, WorkspaceForbidden
 from tidegate.ports import Directory
@@ -59,12 +61,18 @@ class Authenticator:
         self._flights: dict[_LookUp, asyncio.Future[Found]] = {}
 
     async def authenticate(
-        self, authorization: str | None, workspace_id: str | None, *, required_workspace: bool = False
+        self,
+        authorization: str | None,
+        workspace_id: str | None,
+        *,
+        required_workspace: bool = False,
+        source: Source = UNKNOWN,
     ) -> tuple[Principal, Workspace]:
         """The caller and the workspace: the one named, or else the key's default or only one.
 
-        Raises `InvalidKey` before anything else, then `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and
-        expired keys are alike, in message and in work; so are unknown, foreign and suspended workspaces.
+        Raises `InvalidKey` before anything else, then `EndpointNotAllowed`, `NetworkNotAllowed`, `MissingWorkspace` and
+        `WorkspaceForbidden`. Unknown, revoked and expired keys are alike, in message and in work; so are unknown,
+        foreign and suspended workspaces.
         """
         secret = bearer(authorization)
         asked = _LookUp(hash_secret(secret), (workspace_id or "").strip() or None)
@@ -73,11 +81,14 @@ class Authenticator:
             monotonic, wall = self._monotonic(), self._clock()
             key, workspace = await self._find(asked)
             key = self._proved(asked, key)
+            restrictions.check(key, source)
             workspace = _permitted(asked, key, workspace, required_workspace)
             known = _Known(key, workspace, monotonic, wall)
             self._remember(asked, known)
-        elif required_workspace and asked.workspace_id is None:
-            raise _missing()
+        else:
+            restrictions.check(known.key, source)
+            if required_workspace and asked.workspace_id is None:
+                raise _missing()
         return Principal(known.key.id, known.key.workspace_ids, known.key.limits), known.workspace
 
     def _proved(self, asked: _LookUp, key: VirtualKey | None) -> VirtualKey:

@@ -1,0 +1,87 @@
+"""From where a key may be used, and for which endpoints."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from tidegate.domain.workspace import VirtualKey
+from tidegate.errors import EndpointNotAllowed, InvalidRequest, NetworkNotAllowed
+
+MAX_ENDPOINTS = 50
+MAX_NETWORKS = 50
+MAX_PATTERN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The address that a request comes from, and the path that it asks for; None where that is not known."""
+
+    address: str | None = None
+    path: str | None = None
+
+
+UNKNOWN = Source()
+
+
+def check(key: VirtualKey, source: Source) -> None:
+    """Raises `EndpointNotAllowed` and `NetworkNotAllowed`: of a restricted key also where the source is not known."""
+    if key.endpoints is not None and not _matches(source.path, key.endpoints):
+        raise EndpointNotAllowed("This key may not use this endpoint.")
+    if key.networks is not None and not _is_within(source.address, key.networks):
+        raise NetworkNotAllowed("This key may not be used from this network.")
+
+
+def endpoints(patterns: list[str]) -> tuple[str, ...]:
+    """Patterns of paths as a key keeps them ("/v1/chat/*"). Raises `InvalidRequest`."""
+    if not 0 < len(patterns) <= MAX_ENDPOINTS:
+        raise InvalidRequest(f"A key may be limited to 1 to {MAX_ENDPOINTS} endpoints.", param="endpoints")
+    for pattern in patterns:
+        printable = pattern.isascii() and pattern.isprintable() and " " not in pattern
+        if not pattern.startswith("/") or not printable or len(pattern) > MAX_PATTERN:
+            raise InvalidRequest(f"{pattern!r} is no endpoint: write a path like '/v1/chat/*'.", param="endpoints")
+    return tuple(dict.fromkeys(patterns))
+
+
+def networks(ranges: list[str]) -> tuple[str, ...]:
+    """Networks as a key keeps them ("203.0.113.0/24"); an address is a network of its own. Raises `InvalidRequest`."""
+    if not 0 < len(ranges) <= MAX_NETWORKS:
+        raise InvalidRequest(f"A key may be limited to 1 to {MAX_NETWORKS} networks.", param="networks")
+    return tuple(dict.fromkeys(_canonical(each) for each in ranges))
+
+
+def parse_address(text: str | None) -> IPv4Address | IPv6Address | None:
+    """The address without its zone, and an IPv4 address also where IPv6 wraps it; None for anything else."""
+    try:
+        address = ip_address((text or "").partition("%")[0])
+    except ValueError:
+        return None
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+def _matches(path: str | None, patterns: tuple[str, ...]) -> bool:
+    return path is not None and any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def _is_within(text: str | None, ranges: tuple[str, ...]) -> bool:
+    address = parse_address(text)
+    return address is not None and any(network is not None and address in network for network in map(_network, ranges))
+
+
+@lru_cache(maxsize=4096)
+def _network(text: str) -> IPv4Network | IPv6Network | None:
+    """None for what is no network: nobody is in that."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None
+
+
+def _canonical(text: str) -> str:
+    network = _network(text.strip())
+    if network is None:
+        raise InvalidRequest(
+            f"{text!r} is no network: write it like '203.0.113.0/24' or '2001:db8::/32', no bit set beyond its length.",
+            param="networks",
+        )
+    return str(network)

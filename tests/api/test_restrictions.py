@@ -1,0 +1,87 @@
+"""Keys that are limited to endpoints and networks, at every endpoint that takes a key."""
+
+from dataclasses import replace
+
+import httpx
+import pytest
+from starlette.routing import Route
+
+from tests.api.world import KEY, USER, Client, Reply, completion, world
+
+pytestmark = pytest.mark.anyio
+
+BODY = {"model": "openai/gpt-4o-mini", "messages": USER}
+PUBLIC = {"/public/models", "/health", "/api/ds-prototypes/health"}
+HEADERS = {"x-workspace-id": "ws_test"}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def answer(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, json=completion())
+
+
+async def replies(client: Client, address: str | None = "203.0.113.7") -> dict[str, Reply]:
+    """What every endpoint answers, by its path."""
+    routes = [route for route in client.app.routes if isinstance(route, Route)]
+    return {
+        route.path: await client.post(
+            BODY,
+            route.path.replace("{model_id:path}", "openai/gpt-4o"),
+            HEADERS,
+            method="POST" if "POST" in (route.methods or ()) else "GET",
+            address=address,
+        )
+        for route in routes
+    }
+
+
+def codes(found: dict[str, Reply]) -> dict[str, str | None]:
+    return {path: reply.json["error"]["code"] if reply.status != 200 else None for path, reply in found.items()}
+
+
+async def test_a_key_of_one_endpoint_opens_no_other() -> None:
+    async with world(answer, key=replace(KEY, endpoints=("/v1/chat/completions",))) as client:
+        found = codes(await replies(client))
+        opened = {"/v1/chat/completions", *PUBLIC}
+        assert found == {path: None if path in opened else "endpoint_not_allowed" for path in found}
+        assert len(client.requests) == 1
+
+
+async def test_a_key_of_a_network_opens_nothing_from_elsewhere() -> None:
+    async with world(answer, key=replace(KEY, networks=("203.0.113.0/24", "2001:db8::/32"))) as client:
+        for address in ("203.0.113.7", "2001:db8::1", "::ffff:203.0.113.9"):
+            assert set(codes(await replies(client, address)).values()) == {None}
+        asked = len(client.requests)
+        for address in ("198.51.100.1", "2001:db9::1", None):  # the key itself is known by now
+            found = codes(await replies(client, address))
+            assert found == {path: None if path in PUBLIC else "network_not_allowed" for path in found}
+        assert len(client.requests) == asked
+
+
+async def test_no_header_says_where_a_request_comes_from() -> None:
+    async with world(answer, key=replace(KEY, networks=("203.0.113.0/24",))) as client:
+        forged = {"x-forwarded-for": "203.0.113.7", "forwarded": "for=203.0.113.7", "x-real-ip": "203.0.113.7"}
+        reply = await client.post(BODY, headers=forged, address="198.51.100.1")
+        assert reply.json == {
+            "error": {
+                "message": "This key may not be used from this network.",
+                "type": "permission_error",
+                "param": None,
+                "code": "network_not_allowed",
+            }
+        }
+
+
+async def test_a_stranger_does_not_learn_that_there_are_restrictions() -> None:
+    async with world(answer, key=replace(KEY, networks=("203.0.113.0/24",), endpoints=("/v1/models",))) as client:
+        reply = await client.post(BODY, headers={"authorization": "Bearer sk-tidegate-guess"}, address="198.51.100.1")
+        assert (reply.status, reply.json["error"]["code"]) == (401, "invalid_api_key")
+
+
+async def test_a_key_without_restrictions_is_used_from_anywhere() -> None:
+    async with world(answer) as client:
+        assert set(codes(await replies(client, None)).values()) == {None}
