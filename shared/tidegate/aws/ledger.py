@@ -14,7 +14,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import cast
+from typing import TypeAlias, cast
 
 import msgspec
 from aiodynamo.expressions import Condition, F, UpdateExpression
@@ -29,6 +29,7 @@ from tidegate.domain.account import (
     Refusal,
     Reservation,
     Scope,
+    ScopeKind,
     booked_name,
     difference,
     entries,
@@ -36,6 +37,7 @@ from tidegate.domain.account import (
     refusal,
 )
 from tidegate.domain.limits import UNITS, Amounts, Number, minute_of, period
+from tidegate.domain.record import plain
 from tidegate.errors import StoreUnavailable
 from tidegate.policy.budget import refused
 
@@ -101,8 +103,7 @@ class DynamoLedger:
         minute = max(minute_of(hold.at), known.minute if known else 0)
         begins = known is not None and known.minute < minute
         change, condition = _minute(scope, hold, minute, begins=begins)
-        kept = msgspec.to_builtins(hold, builtin_types=(Decimal,))
-        change &= F("holds", hold.call_id).set(kept)
+        change &= F("holds", hold.call_id).set(_packed(hold))
         change &= UpdateExpression(add=[(F(name), value) for name, value in entries(hold, hold.amounts).items()])
         condition &= F("holds", hold.call_id).does_not_exist()
         if scope.limits.parallel_calls is not None:
@@ -156,10 +157,11 @@ def account_from(item: Item | None) -> Account:
     """The account that an item is, an empty one of none."""
     if item is None:
         return Account()
-    plain = cast("dict[str, object]", plain_numbers(item))
-    account = Account(minute=int(str(plain.get("minute", 0))), minute_calls=int(str(plain.get("minute_calls", 0))))
-    account.holds = msgspec.convert(plain.get("holds", {}), dict[str, Hold])
-    for name, value in plain.items():
+    found = cast("dict[str, object]", plain_numbers(item))
+    account = Account(minute=int(str(found.get("minute", 0))), minute_calls=int(str(found.get("minute_calls", 0))))
+    packed = msgspec.convert(found.get("holds", {}), dict[str, str])
+    account.holds = {call_id: _unpacked(call_id, text) for call_id, text in packed.items()}
+    for name, value in found.items():
         if not isinstance(value, int | Decimal):
             continue
         unit = name.partition("#")[0]
@@ -167,8 +169,28 @@ def account_from(item: Item | None) -> Account:
             account.booked[name] = value
         elif name.startswith("minute_") and name != "minute_calls":
             account.minute_tokens[int(name.removeprefix("minute_"))] = int(value)
-    account.warned = msgspec.convert(plain.get("warned", {}), dict[str, int])
+    account.warned = msgspec.convert(found.get("warned", {}), dict[str, int])
     return account
+
+
+_Packed: TypeAlias = tuple[str, str, str, int, int, Decimal, int, float, float, tuple[ScopeKind, ...], int, int]
+
+
+def _packed(hold: Hold) -> str:
+    """A hold as a list in JSON: DynamoDB charges an account's size with each write, and has a limit for it."""
+    amounts = hold.amounts
+    used = (amounts.tokens, amounts.words, plain(amounts.usd), hold.input_tokens)
+    times = (hold.at, hold.expires_at)
+    values = (hold.workspace_id, hold.key_id, hold.model, *used, *times, hold.kinds, hold.first_day, hold.shard)
+    return msgspec.json.encode(values).decode()
+
+
+def _unpacked(call_id: str, text: str) -> Hold:
+    (workspace_id, key_id, model, tokens, words, usd, input_tokens, at, expires_at, kinds, first_day, shard) = (
+        msgspec.json.decode(text, type=_Packed)
+    )
+    amounts = Amounts(tokens, words, usd)
+    return Hold(call_id, workspace_id, key_id, model, amounts, input_tokens, at, expires_at, kinds, first_day, shard)
 
 
 class _NoRoom(Exception):
