@@ -6,6 +6,7 @@ TidegateError
 │   ├── UnsupportedParameter 400  require_parameters is set and the provider cannot honour a field
 │   ├── UnsupportedMediaType 415  the body is not application/json
 │   ├── RequestTooLarge 413
+│   ├── KeyWithoutWorkspace 400
 │   ├── UnknownPlan 400           a workspace shall have a plan that there is not
 │   ├── Conflict 409              what is asked for does not fit what is there
 │   │   ├── AlreadyExists 409     the id is taken by something else
@@ -94,6 +95,10 @@ class UnsupportedMediaType(InvalidRequest):
 class RequestTooLarge(InvalidRequest):
     status = 413
     code = "request_too_large"
+
+
+class KeyWithoutWorkspace(InvalidRequest):
+    code = "key_without_workspace"
 
 
 class UnknownPlan(InvalidRequest):

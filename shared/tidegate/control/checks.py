@@ -1,0 +1,96 @@
+"""What an operator writes, looked at before it is kept: every fault is an `InvalidRequest` that names its field."""
+
+import hashlib
+import re
+from dataclasses import fields
+from decimal import Decimal
+
+from tidegate.domain.limits import LAST_FIRST_DAY, Limits
+from tidegate.domain.workspace import Workspace
+from tidegate.errors import InvalidRequest
+
+MAX_NAME = 200
+MAX_COUNT = 10**12
+MAX_USD = Decimal(10**9)
+MAX_PATTERNS = 100
+MAX_SHARDS = 64
+"""Their accounts are closed in one transaction, which takes a hundred items."""
+
+MAX_PAGE = 200
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
+_SMALLEST_USD = -6
+
+
+def check_id(id: str, prefix: str) -> None:
+    """Whether it is `prefix` and 1 to 60 letters, digits, - or _."""
+    if not id.startswith(prefix) or not _ID.fullmatch(id.removeprefix(prefix)):
+        raise InvalidRequest(f"{id[:80]!r} is no id: {prefix} and up to 60 letters, digits, - or _.", param="id")
+
+
+def id_for(prefix: str, who: str, idempotency_key: str) -> str:
+    """The id of what is created with that `Idempotency-Key`: the same key makes the same thing once."""
+    if not 0 < len(idempotency_key) <= MAX_NAME:
+        raise InvalidRequest(f"An Idempotency-Key has 1 to {MAX_NAME} characters.", param="idempotency-key")
+    return prefix + hashlib.sha256(f"{who}\n{prefix}\n{idempotency_key}".encode()).hexdigest()[:32]
+
+
+def check_name(name: str) -> None:
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidRequest(f"A name has up to {MAX_NAME} characters, on one line.", param="name")
+
+
+def check_workspace(workspace: Workspace) -> None:
+    """Its own fields; whether it fits to what was there is another question."""
+    check_id(workspace.id, "ws_")
+    check_name(workspace.name)
+    check_limits(workspace.limits)
+    if not 1 <= workspace.first_day <= LAST_FIRST_DAY:
+        raise InvalidRequest(f"Months begin on a day from 1 to {LAST_FIRST_DAY}.", param="first_day")
+    if not 1 <= workspace.shards <= MAX_SHARDS:
+        raise InvalidRequest(f"A workspace has 1 to {MAX_SHARDS} shards.", param="shards")
+
+
+def check_limits(limits: Limits, path: str = "limits") -> None:
+    """Whether numbers are none below zero and none beyond use, and patterns are some."""
+    for field in fields(limits):
+        value: int | Decimal | tuple[str, ...] | None = getattr(limits, field.name)
+        fault = _fault_of_patterns(value) if isinstance(value, tuple) else _fault(value)
+        if fault:
+            raise InvalidRequest(f"{field.name} {fault}.", param=f"{path}.{field.name}")
+
+
+def check_page(limit: int) -> None:
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"A page has 1 to {MAX_PAGE} entries, not {limit}.", param="limit")
+
+
+def _fault(value: int | Decimal | None) -> str | None:
+    match value:
+        case None:
+            return None
+        case Decimal() if not value.is_finite():
+            return "is not a number"
+        case _ if value < 0:
+            return f"must not be negative, and is {value}"
+        case int() if value > MAX_COUNT:
+            return f"must be {MAX_COUNT} at most; leave it out for no limit"
+        case Decimal() if value > MAX_USD:
+            return f"must be {MAX_USD} at most; leave it out for no limit"
+        case Decimal() if _exponent(value) < _SMALLEST_USD:
+            return "has more than 6 decimals"
+        case _:
+            return None
+
+
+def _fault_of_patterns(patterns: tuple[str, ...]) -> str | None:
+    if not 1 <= len(patterns) <= MAX_PATTERNS:
+        return f"has 1 to {MAX_PATTERNS} patterns; leave it out for no limit"
+    if not all(0 < len(pattern) <= MAX_NAME for pattern in patterns):
+        return f"has a pattern of no or of more than {MAX_NAME} characters"
+    return None
+
+
+def _exponent(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0

@@ -1,0 +1,140 @@
+"""Usage of a workspace in a range of days: by day, model, key or application."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+from tidegate.control.access import find_workspace
+from tidegate.control.control import Control
+from tidegate.control.logs import answered
+from tidegate.domain.administration import AdminKey
+from tidegate.domain.ids import ulid_begin
+from tidegate.domain.record import plain
+from tidegate.domain.workspace import Workspace
+from tidegate.errors import InvalidRequest
+
+Grouping = Literal["day", "model", "key", "app"]
+Figures: TypeAlias = dict[str, int | str]
+_Sums: TypeAlias = dict[str, int | Decimal]
+
+MAX_DAYS = 92
+MAX_RECORDS = 100_000
+"""Read for one report by model, key or app. By day it is made of counters, and has no such end."""
+
+COUNTED = ("calls", "calls_failed", "input_tokens", "output_tokens", "words")
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`rows` have the group's name as `name`, counts, and `cost_usd` as text; `total` has all but the name."""
+
+    workspace_id: str
+    by: Grouping
+    first: date
+    last: date
+    rows: Sequence[Figures]
+    total: Figures
+
+
+async def report(
+    control: Control, who: AdminKey, workspace_id: str, by: Grouping, first: date | None, last: date | None
+) -> Report:
+    """From the first to the last day (UTC), both included; this month until today where they are not said.
+
+    Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
+    """
+    workspace = await find_workspace(control, who, workspace_id)
+    today = datetime.fromtimestamp(control.clock(), UTC).date()
+    last = last or max(today, first or today)
+    first = first or last.replace(day=1)
+    if last < first:
+        raise InvalidRequest(f"The range ends on {last} before it begins on {first}.", param="to")
+    if (last - first).days >= MAX_DAYS:
+        raise InvalidRequest(f"A report has up to {MAX_DAYS} days.", param="to")
+    if by == "day":
+        days = await control.usages.days(workspace.id, first.isoformat(), last.isoformat(), workspace.shards)
+        sums = {day: _of_counters(counters) for day, counters in days.items()}
+    else:
+        sums = await _of_records(control, workspace, by, first, last)
+    rows = [_row(name, each) for name, each in sums.items()]
+    if by != "day":
+        rows.sort(key=lambda row: (-Decimal(row["cost_usd"]), -int(row["calls"]), str(row["name"])))
+    return Report(workspace.id, by, first, last, rows, _total(sums.values()))
+
+
+def to_csv(report: Report) -> str:
+    """The rows under their heads. No cell of a caller's making is a formula to a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([report.by, *COUNTED, "cost_usd"])
+    for row in report.rows:
+        name = str(row["name"])
+        safe = f"'{name}" if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name
+        writer.writerow([safe, *(row[column] for column in COUNTED), row["cost_usd"]])
+    return text.getvalue()
+
+
+async def _of_records(
+    control: Control, workspace: Workspace, by: Grouping, first: date, last: date
+) -> dict[str, _Sums]:
+    begin, before = _begin(first), _begin(last + timedelta(days=1))
+    sums: dict[str, _Sums] = {}
+    read = 0
+    while records := await control.usages.records(workspace.id, begin, before, _PAGE, workspace.shards):
+        for record in records:
+            _add(sums.setdefault(_group(by, record), {}), record)
+        before = str(records[-1]["id"])
+        read += len(records)
+        if read > MAX_RECORDS:
+            fault = f"There are more than {MAX_RECORDS} calls in that range: ask for fewer days, or by day."
+            raise InvalidRequest(fault, param="from")
+    return sums
+
+
+def _group(by: Grouping, record: Mapping[str, object]) -> str:
+    match by:
+        case "model":
+            return answered(record)
+        case "key":
+            return str(record.get("key_id") or "")
+        case "app":
+            return str(record.get("app_id") or "")
+        case "day":
+            return str(record["time"])[:10]
+
+
+def _add(sums: _Sums, record: Mapping[str, object]) -> None:
+    counted = {"calls": 1, "calls_failed": int(record.get("status") == "failed")}
+    for name in COUNTED:
+        sums[name] = sums.get(name, 0) + counted.get(name, int(str(record.get(name) or 0)))
+    sums["cost_usd"] = sums.get("cost_usd", Decimal(0)) + Decimal(str(record.get("cost_usd") or 0))
+
+
+def _of_counters(counters: Mapping[str, int | str]) -> _Sums:
+    return {**{name: int(counters[name]) for name in COUNTED}, "cost_usd": Decimal(counters["cost_usd"])}
+
+
+def _total(sums: Iterable[_Sums]) -> Figures:
+    whole: _Sums = {}
+    for each in sums:
+        for name, amount in each.items():
+            whole[name] = whole.get(name, 0) + amount
+    return _figures(whole)
+
+
+def _row(name: str, sums: _Sums) -> Figures:
+    return {"name": name, **_figures(sums)}
+
+
+def _figures(sums: _Sums) -> Figures:
+    counted: Figures = {name: int(sums.get(name, 0)) for name in COUNTED}
+    return {**counted, "cost_usd": plain(Decimal(sums.get("cost_usd", 0)))}
+
+
+def _begin(day: date) -> str:
+    return ulid_begin(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())

@@ -1,0 +1,159 @@
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from tests.control.world import OF_ONE, READER, WHOLE, Managed
+from tests.store_worlds import NOON, outcome
+from tidegate.control import keys, workspaces
+from tidegate.domain.account import Hold, Reservation, Scope
+from tidegate.domain.ids import ulid
+from tidegate.domain.keys import hash_secret, is_usable
+from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.errors import (
+    AdminForbidden,
+    AlreadyExists,
+    Conflict,
+    InvalidRequest,
+    KeyWithoutWorkspace,
+    LimitBelowUsed,
+    NotFound,
+    Stale,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+def asked(*workspace_ids: str, **fields: object) -> VirtualKey:
+    return replace(VirtualKey("", "", "", workspace_ids or ("ws_one",), None, name="test"), **fields)
+
+
+@pytest.fixture
+async def tenants(world: Managed) -> Managed:
+    for workspace_id in ("ws_one", "ws_two"):
+        await workspaces.create(world.control, WHOLE, Workspace(workspace_id, workspace_id))
+    return world
+
+
+async def opened_by(world: Managed, secret: str) -> VirtualKey | None:
+    found, _ = await world.stores.directory.find(hash_secret(secret), "ws_one")
+    return found if found and is_usable(found, world.stores.clock()) else None
+
+
+async def test_a_key_is_made_with_a_secret_that_is_nowhere_else(tenants: Managed) -> None:
+    made = await keys.create(tenants.control, WHOLE, asked("ws_one", "ws_two"))
+    assert made.secret is not None
+    assert made.key.hash == hash_secret(made.secret)
+    assert await opened_by(tenants, made.secret) == made.key
+    assert await keys.page(tenants.control, READER, "ws_two", "", 10) == [made.key]
+    entries = await tenants.stores.register.entries("ws_two", None, 1)
+    assert made.secret not in repr(entries)
+    assert made.key.hash not in repr(entries)
+
+
+async def test_the_same_idempotency_key_makes_one_key_and_shows_its_secret_once(tenants: Managed) -> None:
+    first = await keys.create(tenants.control, WHOLE, asked(), "abc")
+    assert first.secret
+    assert await keys.create(tenants.control, WHOLE, asked(), "abc") == (first.key, None)
+    with pytest.raises(AlreadyExists):
+        await keys.create(tenants.control, WHOLE, asked(name="other"), "abc")
+    assert len(await keys.page(tenants.control, WHOLE, "ws_one", "", 10)) == 1
+
+
+async def test_a_key_needs_workspaces_that_there_are(tenants: Managed) -> None:
+    with pytest.raises(KeyWithoutWorkspace):
+        await keys.create(tenants.control, WHOLE, replace(asked(), workspace_ids=()))
+    with pytest.raises(NotFound):
+        await keys.create(tenants.control, WHOLE, asked("ws_unknown"))
+    for wrong, param in (
+        (asked("ws_one", "ws_one"), "workspace_ids"),
+        (asked(*(f"ws_{n}" for n in range(31))), "workspace_ids"),
+        (asked(default_workspace_id="ws_two"), "default_workspace_id"),
+        (asked(expires_at=NOON), "expires_at"),
+        (asked(limits=Limits(tokens_per_day=-1)), "limits.tokens_per_day"),
+        (asked(name="x\x00"), "name"),
+    ):
+        with pytest.raises(InvalidRequest) as caught:
+            await keys.create(tenants.control, WHOLE, wrong)
+        assert caught.value.param == param
+
+
+async def test_a_rotated_key_overlaps(tenants: Managed) -> None:
+    key, first = await keys.create(tenants.control, WHOLE, asked(limits=Limits(tokens_per_day=5)))
+    key, second = await keys.rotate(tenants.control, WHOLE, key, 60, key.version)
+    assert first and second
+    for secret in (first, second):
+        known = await opened_by(tenants, secret)
+        assert known is not None
+        assert (known.id, known.limits) == (key.id, key.limits)
+    tenants.stores.clock.now += 60
+    assert await opened_by(tenants, first) is None
+    assert await opened_by(tenants, second) == key
+    key, third = await keys.rotate(tenants.control, WHOLE, key, 0)
+    assert third
+    assert await opened_by(tenants, second) is None
+    assert await opened_by(tenants, third) == key
+    assert [action for action, _ in await tenants.log()] == ["create", "create", "create", "rotate", "rotate"]
+
+
+async def test_a_key_that_opens_nothing_is_not_rotated(tenants: Managed) -> None:
+    key, _ = await keys.create(tenants.control, WHOLE, asked())
+    for seconds in (-1, keys.MAX_OVERLAP_SECONDS + 1):
+        with pytest.raises(InvalidRequest):
+            await keys.rotate(tenants.control, WHOLE, key, seconds)
+    key = await keys.revoke(tenants.control, WHOLE, key)
+    with pytest.raises(Conflict):
+        await keys.rotate(tenants.control, WHOLE, key, 60)
+
+
+async def test_a_revoked_key_opens_with_none_of_its_secrets(tenants: Managed) -> None:
+    key, first = await keys.create(tenants.control, WHOLE, asked())
+    key, second = await keys.rotate(tenants.control, WHOLE, key, 60)
+    key = await keys.revoke(tenants.control, WHOLE, key)
+    assert first and second
+    assert [await opened_by(tenants, secret) for secret in (first, second)] == [None, None]
+    assert await keys.revoke(tenants.control, WHOLE, key) == key
+
+
+async def test_a_limit_below_what_the_key_used_needs_force(tenants: Managed) -> None:
+    key, _ = await keys.create(tenants.control, WHOLE, asked(limits=Limits(tokens_per_day=100)))
+    taken = Hold(ulid(NOON), "ws_one", key.id, "demo/x", Amounts(50, usd=Decimal(1)), 0, NOON, NOON + 660, ("key",))
+    await tenants.stores.ledger.reserve(Reservation(taken, (Scope("key", key.id, key.limits),)))
+    await tenants.stores.meter.record(outcome(id=taken.call_id, hold=taken))  # 23 tokens
+    lower = replace(key, limits=Limits(tokens_per_day=22))
+    with pytest.raises(LimitBelowUsed) as caught:
+        await keys.update(tenants.control, WHOLE, key, lower, 1)
+    assert caught.value.param == "limits.tokens_per_day"
+    assert (await keys.update(tenants.control, WHOLE, key, lower, 1, force=True)).version == 2
+
+
+async def test_a_stale_version_changes_nothing(tenants: Managed) -> None:
+    key, _ = await keys.create(tenants.control, WHOLE, asked())
+    await keys.update(tenants.control, WHOLE, key, replace(key, name="new"), 1)
+    for change in (
+        keys.update(tenants.control, WHOLE, key, replace(key, name="newer"), None),
+        keys.rotate(tenants.control, WHOLE, key, 0),
+        keys.revoke(tenants.control, WHOLE, key),
+        keys.revoke(tenants.control, WHOLE, key, 7),
+    ):
+        with pytest.raises(Stale):
+            await change
+    assert [each.name for each in await keys.page(tenants.control, WHOLE, "ws_one", "", 10)] == ["new"]
+
+
+async def test_an_admin_of_one_workspace_has_the_keys_of_that_one_alone(tenants: Managed) -> None:
+    own, _ = await keys.create(tenants.control, OF_ONE, asked())
+    shared, _ = await keys.create(tenants.control, WHOLE, asked("ws_one", "ws_two"))
+    assert set(await keys.page(tenants.control, OF_ONE, "ws_one", "", 10)) == {own, shared}
+    for attempt in (
+        keys.create(tenants.control, OF_ONE, asked("ws_one", "ws_two")),
+        keys.page(tenants.control, OF_ONE, "ws_two", "", 10),
+        keys.find(tenants.control, OF_ONE, "ws_two", shared.id),
+        keys.revoke(tenants.control, OF_ONE, shared),
+        keys.rotate(tenants.control, OF_ONE, shared, 0),
+    ):
+        with pytest.raises(NotFound):
+            await attempt
+    with pytest.raises(AdminForbidden):
+        await keys.create(tenants.control, READER, asked())
