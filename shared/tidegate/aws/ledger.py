@@ -10,9 +10,10 @@ Its attributes: `holds` by call id; `usd#M#2026-11-01`, … are what is booked; 
 hold is read after: either a limit explains it, or another process was quicker, and it is tried again.
 """
 
+import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias, cast
 
@@ -45,11 +46,19 @@ TRIES = 12
 """Of a reservation that others were quicker than."""
 
 
+MAX_REMEMBERED = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class DynamoLedger:
-    """The port `Ledger`."""
+    """The port `Ledger`. Remembers the minutes in which this process took room.
+
+    Where that is longer ago than a minute, it takes itself to be the first in a new one: right where calls are rare,
+    and tried again where it is wrong. Where calls are many, another process has probably been the first.
+    """
 
     store: Store
+    _minutes: dict[ItemKey, int] = field(default_factory=dict[ItemKey, int])
 
     async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
         """See `Ledger.reserve`. Of a workspace with shards, one that has room takes the hold, whichever it is."""
@@ -73,13 +82,16 @@ class DynamoLedger:
         hold, scopes = reservation.hold, reservation.scopes
         for scope in scopes:
             _check(Account(), scope, hold)
-        known: dict[Scope, Account] = {}
+        places = {_at(scope): scope for scope in scopes}
+        rare = {at for at in places if self._minutes.get(at, math.inf) < minute_of(hold.at) - 1}
+        known = {scope: Account(minute=self._minutes[at]) for at, scope in places.items() if at in rare}
         for _ in range(TRIES):
             writes = [self._hold(scope, hold, known.get(scope)) for scope in scopes]
             try:
-                return await self._write(writes)
+                account = await self._write(writes)
+                self._remember(places, minute_of(hold.at))
+                return account
             except Refused:
-                places = {_at(scope): scope for scope in scopes}
                 items = await self.store.read(*places)
                 for at, scope in places.items():
                     if at not in items:
@@ -90,6 +102,11 @@ class DynamoLedger:
                         return account
                     _check(account, scope, hold)
         raise StoreUnavailable("Too many calls ask for room at once; try again in a moment.", retry_after_seconds=1)
+
+    def _remember(self, places: Iterable[ItemKey], minute: int) -> None:
+        if len(self._minutes) >= MAX_REMEMBERED:
+            self._minutes.clear()
+        self._minutes.update(dict.fromkeys(places, minute))
 
     async def _write(self, writes: Sequence[Update]) -> Account | None:
         if len(writes) == 1:
