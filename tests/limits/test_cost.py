@@ -1,0 +1,146 @@
+"""What a call's requests to DynamoDB cost: how many there are, and how many units they take."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.world import KEY, USER, WORKSPACE, Exchange, completion
+from tests.limits.units import Charge, Counting, counting
+from tests.store_worlds import CREDENTIALS, REGION, Clock, World, aws_world
+from tidegate.api.app import build_app
+from tidegate.aws.compose import compose
+from tidegate.aws.directory import DynamoDirectory
+from tidegate.aws.dynamo import connect
+from tidegate.aws.ledger import DynamoLedger
+from tidegate.aws.meter import DynamoMeter
+from tidegate.aws.store import Store
+from tidegate.domain.account import Hold, Reservation, Scope
+from tidegate.domain.ids import ulid
+from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.options import Options
+from tidegate.policy.authenticate import Authenticator
+from tidegate.settings import Settings
+from tidegate.upstream.httpx import HttpxTransport
+
+pytestmark = pytest.mark.anyio
+
+ALL = Limits(
+    requests_per_minute=10_000,
+    tokens_per_minute=10_000_000,
+    parallel_calls=1000,
+    tokens_per_day=10**9,
+    tokens_per_month=10**10,
+    words_per_day=10**9,
+    words_per_month=10**10,
+    usd_per_day=Decimal(1000),
+    usd_per_month=Decimal(10_000),
+)
+NONE = Limits()
+BODY: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 1000}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A gateway whose requests to the table are counted."""
+
+    world: World
+    app: Any
+    counted: Counting
+    clock: Clock
+
+    async def call(self, status: int = 200) -> list[Charge]:
+        """What one call is charged, which is answered so."""
+        self.counted.charges.clear()
+        exchange = Exchange(self.app, BODY, "/v1/chat/completions", {"x-workspace-id": WORKSPACE.id})
+        await exchange.run()
+        assert exchange.reply().status == status, exchange.body
+        return list(self.counted.charges)
+
+    async def open(self, calls: int) -> None:
+        """As many calls more that have not ended."""
+        scope = Scope("workspace", WORKSPACE.id, ALL)
+        amounts = Amounts(1036, 750, Decimal("0.0016144"))
+        for _ in range(calls):
+            at = self.clock.now + 0.123456
+            hold = Hold(ulid(at), WORKSPACE.id, KEY.id, str(BODY["model"]), amounts, 36, at, at + 660)
+            await self.world.ledger.reserve(Reservation(hold, (scope,)))
+
+
+@asynccontextmanager
+async def place(endpoint: str, limits: Limits, key_limits: Limits) -> AsyncIterator[Place]:
+    counted = counting(endpoint)
+
+    @asynccontextmanager
+    async def composed() -> AsyncIterator[Any]:
+        assert world.store is not None
+        store = Store(connect(counted, CREDENTIALS, REGION, endpoint), world.store.table, clock, limit_seconds=60)
+        env = {"TIDEGATE_TABLE": store.table, "AWS_REGION": REGION, "OPENAI_API_KEY": "provider-secret"}
+        provider = httpx.MockTransport(lambda _: httpx.Response(200, json=completion()))
+        async with compose(Settings.from_env(env), wrap=lambda _: HttpxTransport(provider)) as gateway:
+            yield replace(
+                gateway,
+                authenticator=Authenticator(DynamoDirectory(store), monotonic=clock, clock=clock),
+                meter=DynamoMeter(store),
+                ledger=DynamoLedger(store),
+                clock=clock,
+            )
+
+    async with aws_world(endpoint) as world:
+        clock = world.clock
+        await world.tenants.put_workspace(replace(WORKSPACE, limits=limits))
+        await world.keys.put_key(replace(KEY, default_workspace_id=WORKSPACE.id, limits=key_limits))
+        app = build_app(composed, Options())
+        async with app.router.lifespan_context(app) as state:
+            app.lifespan_state = state
+            yield Place(world, app, counted, clock)
+        await counted.close()
+
+
+@pytest.mark.parametrize(
+    ("limits", "key_limits", "writes"),
+    [
+        (NONE, NONE, [Charge("TransactWriteItems", written=6)]),
+        (ALL, NONE, [Charge("UpdateItem", written=1), Charge("TransactWriteItems", written=8)]),
+        (ALL, ALL, [Charge("TransactWriteItems", written=4), Charge("TransactWriteItems", written=10)]),
+    ],
+)
+async def test_a_call_is_one_write_or_two_and_one_read_at_most(
+    aws_endpoint: str, limits: Limits, key_limits: Limits, writes: list[Charge]
+) -> None:
+    read = Charge("BatchGetItem", read=2)
+    async with place(aws_endpoint, limits, key_limits) as here:
+        await here.call()  # opens the accounts, with what was used before
+        assert await here.call() == writes
+        # An hour later, nothing of the caller is cached any more, and the minute is a new one.
+        here.clock.now += 3600
+        assert await here.call() == [read, *writes]
+        here.clock.now += 30
+        assert await here.call() == writes
+
+
+async def test_accounts_are_charged_by_their_open_calls(aws_endpoint: str) -> None:
+    async with place(aws_endpoint, ALL, NONE) as here:
+        await here.call()
+        written: list[int] = []
+        for more in (10, 15, 75):
+            await here.open(more)
+            written.append(sum(charge.written for charge in await here.call()))
+        # With 10, 25 and 100 calls open.
+        assert written == [12, 18, 51]
+
+
+async def test_what_is_refused_is_read_once(aws_endpoint: str) -> None:
+    async with place(aws_endpoint, replace(ALL, tokens_per_day=1500), NONE) as here:
+        await here.open(1)
+        charges = await here.call(429)
+        assert [charge.action for charge in charges[-3:]] == ["UpdateItem", "BatchGetItem", "TransactWriteItems"]
