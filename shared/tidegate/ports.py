@@ -7,6 +7,7 @@ from tidegate.chat.json import Json
 from tidegate.domain.account import Account, Hold, Reservation, Scope
 from tidegate.domain.administration import AuditEntry, Change, Resource
 from tidegate.domain.call import Outcome
+from tidegate.domain.identity import Identity
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
 R = TypeVar("R", bound=Resource)
@@ -20,6 +21,27 @@ class Directory(Protocol):
 
         One read; two only when no workspace is named and the key's default is not known yet. Consistent.
         Raises `StoreUnavailable`.
+        """
+        ...
+
+    async def find_subject(
+        self, subject_hash: str, workspace_id: str | None
+    ) -> tuple[VirtualKey | None, Workspace | None]:
+        """The same of an OIDC subject, to whom the operator gave workspaces. No bearer key is found by it."""
+        ...
+
+    async def find_workspace(self, workspace_id: str) -> Workspace | None:
+        """The workspace alone, in one consistent read. Raises `StoreUnavailable`."""
+        ...
+
+
+class Tokens(Protocol):
+    """Access tokens of the OIDC issuer that the operator trusts."""
+
+    async def verify(self, token: str) -> Identity:
+        """Whom the issuer gave it to, for as long as it says.
+
+        Raises `InvalidToken`, `ExpiredToken` and `IssuerUnavailable`; no message holds any of the token.
         """
         ...
 

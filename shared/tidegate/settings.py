@@ -9,6 +9,10 @@
 | TIDEGATE_TIMEOUT_SECONDS | the longest that a call may take | 600 |
 | TIDEGATE_KEEP_ALIVE_SECONDS | silence in a stream before a comment line | 15 |
 | TIDEGATE_MAX_BODY_BYTES | the largest request body | 10485760 |
+| TIDEGATE_OIDC_ISSUER | the issuer whose access tokens open workspaces, beside keys: an https URL | none |
+| TIDEGATE_OIDC_AUDIENCE | whom its tokens must be for | required with an issuer |
+| TIDEGATE_OIDC_JWKS_URL | where its keys are | what its discovery document says |
+| TIDEGATE_OIDC_WORKSPACES_CLAIM | the claim with a token's workspaces: an id or a list | what its subject was given |
 | TIDEGATE_CORS_ORIGINS | browser origins, separated by commas; "*" any, empty none | * |
 | TIDEGATE_TRANSPORT | pyreqwest or httpx | pyreqwest |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
@@ -17,6 +21,7 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -24,10 +29,13 @@ from typing import TypeVar
 import msgspec
 
 from tidegate.chat.json import decode
+from tidegate.domain.identity import Issuer
 from tidegate.domain.options import Options
 from tidegate.errors import ConfigurationError
 from tidegate.providers.configured import rows
 from tidegate.providers.row import Row
+
+_SECURE = re.compile(r"https://[^/\s]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
 
 _Number = TypeVar("_Number", int, float)
 
@@ -66,6 +74,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ("*",)
     transport: str = "pyreqwest"
     log_level: str = "INFO"
+    oidc: Issuer | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @classmethod
@@ -88,6 +97,7 @@ class Settings:
             max_body_bytes=reader.number("TIDEGATE_MAX_BODY_BYTES", int, 10 * 1024 * 1024),
             cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "*").split(",") if o.strip()),
             transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "httpx")),
+            oidc=reader.issuer(),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
             environment=dict(env),
         )
@@ -140,6 +150,25 @@ class _Reader:
         except ConfigurationError as error:
             self._faults.append(error.message.rstrip("."))
         return ()
+
+    def issuer(self) -> Issuer | None:
+        url, audience = self.secure("TIDEGATE_OIDC_ISSUER"), self.text("TIDEGATE_OIDC_AUDIENCE")
+        jwks_url, claim = self.secure("TIDEGATE_OIDC_JWKS_URL"), self.text("TIDEGATE_OIDC_WORKSPACES_CLAIM")
+        if not any((url, audience, jwks_url, claim)):
+            return None
+        return Issuer(
+            url or self.missing("TIDEGATE_OIDC_ISSUER"),
+            audience or self.missing("TIDEGATE_OIDC_AUDIENCE"),
+            jwks_url,
+            claim,
+        )
+
+    def secure(self, name: str) -> str | None:
+        """A URL that nobody on the way can answer for; on this machine there is nobody on the way."""
+        url = self.text(name)
+        if url is not None and not _SECURE.match(url):
+            self._faults.append(f"{name} must be an https URL: {url!r}")
+        return url
 
     def check(self) -> None:
         if self._faults:

@@ -99,10 +99,18 @@ async def test_an_item_that_is_no_key_is_an_unavailable_store(world: World, dire
         await directory.find(key().hash, "ws_one")
 
 
-async def test_reads_are_consistent_and_of_exactly_two_items() -> None:
+@pytest.mark.parametrize(("find", "kind"), [("find", "KEY"), ("find_subject", "OIDC")])
+async def test_reads_are_consistent_and_of_exactly_two_items(find: str, kind: str) -> None:
     transport = ScriptedTransport([(200, {"Responses": {}, "UnprocessedKeys": {}})])
-    await DynamoDirectory(scripted_store(transport)).find("abc", "ws_one")
-    keys = [{"pk": {"S": "KEY#abc"}, "sk": {"S": "KEY"}}, {"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
+    await getattr(DynamoDirectory(scripted_store(transport)), find)("abc", "ws_one")
+    keys = [{"pk": {"S": f"{kind}#abc"}, "sk": {"S": kind}}, {"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
+    assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys, "ConsistentRead": True}}}]
+
+
+async def test_a_workspace_alone_is_one_consistent_read() -> None:
+    transport = ScriptedTransport([(200, {"Responses": {}, "UnprocessedKeys": {}})])
+    await DynamoDirectory(scripted_store(transport)).find_workspace("ws_one")
+    keys = [{"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
     assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys, "ConsistentRead": True}}}]
 
 

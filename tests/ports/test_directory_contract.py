@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.store_worlds import NOON, World, key, workspace
+from tidegate.domain.keys import subject_key
 
 pytestmark = pytest.mark.anyio
 
@@ -19,6 +20,36 @@ async def test_the_named_workspace_is_found_with_the_key(world: World) -> None:
     stored = key(workspace_ids=("ws_one", "ws_two"), default_workspace_id="ws_one")
     assert await world.keys.put_key(stored)
     assert await world.directory.find(stored.hash, "ws_two") == (stored, workspace("ws_two"))
+
+
+async def test_a_subject_is_found_like_a_key_and_not_as_one(world: World) -> None:
+    await furnish(world, "ws_one", "ws_two")
+    given = subject_key("https://issuer.example", "service-1", ("ws_one", "ws_two"))
+    assert await world.keys.put_key(given)
+    assert await world.directory.find_subject(given.hash, "ws_two") == (given, workspace("ws_two"))
+    assert await world.directory.find_subject(given.hash, None) == (given, None)
+    assert await world.directory.find(given.hash, "ws_two") == (None, workspace("ws_two"))
+    assert await world.keys.put_key(key())
+    assert await world.directory.find_subject(key().hash, None) == (None, None)
+    assert await world.keys.list_keys("ws_two") == [given]
+    assert await world.keys.revoke_key("ws_two", given.id)
+    found, _ = await world.directory.find_subject(given.hash, "ws_one")
+    assert found is not None
+    assert (found.status, found.id) == ("revoked", given.id)
+
+
+async def test_a_subject_of_one_workspace_implies_it(world: World) -> None:
+    await furnish(world, "ws_one")
+    given = subject_key("https://issuer.example", "service-1", ("ws_one",))
+    assert await world.keys.put_key(given)
+    for _ in range(2):
+        assert await world.directory.find_subject(given.hash, None) == (given, workspace())
+
+
+async def test_a_workspace_is_found_alone(world: World) -> None:
+    await furnish(world, "ws_one")
+    assert await world.directory.find_workspace("ws_one") == workspace()
+    assert await world.directory.find_workspace("ws_two") is None
 
 
 async def test_restrictions_are_found_with_the_key(world: World) -> None:

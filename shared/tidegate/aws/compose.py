@@ -23,7 +23,7 @@ from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.choose import google_secrets, transport
+from tidegate.upstream.choose import access_tokens, google_secrets, transport
 from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.transport import Transport
 
@@ -60,7 +60,7 @@ async def compose(
             secrets = google_secrets(secrets, way, identity, aws.region)
         router = Router(configured, ALIASES, models, settings.default_provider)
         yield Gateway(
-            authenticator=Authenticator(DynamoDirectory(store)),
+            authenticator=Authenticator(DynamoDirectory(store), tokens=access_tokens(settings.oidc, way)),
             router=router,
             providers=providers,
             upstream=Upstream(way, secrets, identity),

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from tidegate.aws.store import Store
-from tidegate.aws.table import key_at, key_from, workspace_at, workspace_from
+from tidegate.aws.store import ItemKey, Store
+from tidegate.aws.table import key_at, key_from, subject_at, workspace_at, workspace_from
 from tidegate.domain.keys import implied_workspace, is_usable
 from tidegate.domain.workspace import VirtualKey, Workspace
 
@@ -22,34 +22,47 @@ class DynamoDirectory:
     """
 
     store: Store
-    _homes: dict[str, str] = field(default_factory=dict[str, str])
+    _homes: dict[ItemKey, str] = field(default_factory=dict[ItemKey, str])
 
     async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         """See `Directory.find`; a key without a default implies its only workspace."""
-        guess = workspace_id or self._homes.get(key_hash)
-        key, workspace = await self._read(key_hash, guess)
+        return await self._find(key_at(key_hash), workspace_id)
+
+    async def find_subject(
+        self, subject_hash: str, workspace_id: str | None
+    ) -> tuple[VirtualKey | None, Workspace | None]:
+        """See `Directory.find_subject`."""
+        return await self._find(subject_at(subject_hash), workspace_id)
+
+    async def find_workspace(self, workspace_id: str) -> Workspace | None:
+        """See `Directory.find_workspace`."""
+        items = await self.store.read(workspace_at(workspace_id))
+        return next(map(workspace_from, items.values()), None)
+
+    async def _find(self, here: ItemKey, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
+        guess = workspace_id or self._homes.get(here)
+        key, workspace = await self._read(here, guess)
         if workspace_id:
             return key, workspace
         usable = key is not None and is_usable(key, self.store.clock())
         home = implied_workspace(key) if key else None
         if usable and home == guess:
             return key, workspace
-        self._homes.pop(key_hash, None)
+        self._homes.pop(here, None)
         if usable and home is None:
             return key, None
         again = await self.store.read(workspace_at(home or _NOBODY))
         if usable and home is not None:
-            self._remember(key_hash, home)
+            self._remember(here, home)
         return key, next(map(workspace_from, again.values()), None)
 
-    async def _read(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
-        here = key_at(key_hash)
+    async def _read(self, here: ItemKey, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         there = workspace_at(workspace_id or _NOBODY)
         items = await (self.store.read(here, there) if workspace_id else self.store.read(here))
         key, workspace = items.get(here), items.get(there)
         return key_from(key) if key else None, workspace_from(workspace) if workspace else None
 
-    def _remember(self, key_hash: str, home: str) -> None:
+    def _remember(self, here: ItemKey, home: str) -> None:
         if len(self._homes) >= MAX_REMEMBERED:
             self._homes.pop(next(iter(self._homes)))
-        self._homes[key_hash] = home
+        self._homes[here] = home

@@ -3,6 +3,7 @@
 | item | pk | sk |
 |---|---|---|
 | key | `KEY#<sha-256 of the secret>` | `KEY` |
+| what an OIDC subject has instead | `OIDC#<sha-256 of issuer and subject>` | `OIDC` |
 | workspace | `WS#<id>` | `WS` |
 | a workspace, for listing | `WORKSPACES` | `WS#<id>` |
 | a workspace's key, for listing | `WS#<id>` | `KEY#<key id>` |
@@ -28,7 +29,7 @@ from aiodynamo.models import KeySchema, KeySpec, KeyType, PayPerRequest
 
 from tidegate.aws.store import Item, ItemKey
 from tidegate.domain.account import ScopeKind
-from tidegate.domain.keys import as_before
+from tidegate.domain.keys import as_before, is_subject
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 
@@ -41,6 +42,10 @@ _T = TypeVar("_T")
 
 def key_at(key_hash: str) -> ItemKey:
     return ItemKey(f"KEY#{key_hash}", "KEY")
+
+
+def subject_at(subject_hash: str) -> ItemKey:
+    return ItemKey(f"OIDC#{subject_hash}", "OIDC")
 
 
 def workspace_at(workspace_id: str) -> ItemKey:
@@ -82,7 +87,7 @@ def signature_at(workspace_id: str, tool_call_id: str) -> ItemKey:
 
 def places_of(key: VirtualKey) -> dict[ItemKey, VirtualKey]:
     """Where a key is kept: under each of its secrets' hashes, and listed in each of its workspaces."""
-    known = {key_at(key.hash): key}
+    known = {(subject_at if is_subject(key) else key_at)(key.hash): key}
     before = as_before(key)
     if before is not None:
         known[key_at(before.hash)] = before

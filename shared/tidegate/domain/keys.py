@@ -1,9 +1,10 @@
-"""Bearer keys: how they are made, by what they are known, and what they open."""
+"""Bearer keys, and those without a secret that OIDC subjects have: how they are made, known, and what they open."""
 
 import hashlib
 import secrets
 from dataclasses import replace
 
+from tidegate.domain.identity import SUBJECT_PREFIX, hash_subject, subject_id
 from tidegate.domain.workspace import VirtualKey
 
 SECRET_PREFIX = "sk-tidegate-"
@@ -31,6 +32,17 @@ def create_key_id() -> str:
 
 def create_workspace_id() -> str:
     return f"ws_{secrets.token_hex(8)}"
+
+
+def subject_key(issuer: str, subject: str, workspace_ids: tuple[str, ...]) -> VirtualKey:
+    """What the operator gives to an OIDC subject: kept, listed, limited and revoked like a key, without a secret."""
+    subject_hash = hash_subject(issuer, subject)
+    return VirtualKey(subject_id(subject_hash), subject_hash, "", workspace_ids, None, name=subject)
+
+
+def is_subject(key: VirtualKey) -> bool:
+    """Whether it is an OIDC subject's: no bearer of any secret may have it."""
+    return key.id.startswith(SUBJECT_PREFIX)
 
 
 def is_usable(key: VirtualKey, now: float) -> bool:

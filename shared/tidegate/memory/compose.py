@@ -17,7 +17,7 @@ from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.choose import google_secrets, transport
+from tidegate.upstream.choose import access_tokens, google_secrets, transport
 from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.sigv4 import AwsKeys
 from tidegate.upstream.transport import Transport
@@ -50,7 +50,7 @@ async def compose(
         if not configured["vertex"].missing:
             secrets = google_secrets(secrets, way, aws_keys, settings.aws.region)
         yield Gateway(
-            authenticator=Authenticator(tenants),
+            authenticator=Authenticator(tenants, tokens=access_tokens(settings.oidc, way)),
             router=Router(configured, ALIASES, models, settings.default_provider),
             providers=providers,
             upstream=Upstream(way, secrets, aws_keys),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tidegate.domain.keys import as_before, implied_workspace
+from tidegate.domain.keys import as_before, implied_workspace, is_subject
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
 
@@ -19,6 +19,24 @@ class MemoryTenants:
         """See `Directory.find`; a key without a default implies its only workspace."""
         self.reads += 1
         key = self.keys.get(key_hash) or self._before(key_hash)
+        return self._with_workspace(None if key and is_subject(key) else key, workspace_id)
+
+    async def find_subject(
+        self, subject_hash: str, workspace_id: str | None
+    ) -> tuple[VirtualKey | None, Workspace | None]:
+        """See `Directory.find_subject`."""
+        self.reads += 1
+        key = self.keys.get(subject_hash)
+        return self._with_workspace(key if key and is_subject(key) else None, workspace_id)
+
+    async def find_workspace(self, workspace_id: str) -> Workspace | None:
+        """See `Directory.find_workspace`."""
+        self.reads += 1
+        return self.workspaces.get(workspace_id)
+
+    def _with_workspace(
+        self, key: VirtualKey | None, workspace_id: str | None
+    ) -> tuple[VirtualKey | None, Workspace | None]:
         named = workspace_id or (implied_workspace(key) if key else None)
         return key, self.workspaces.get(named) if named else None
 

@@ -1,19 +1,20 @@
-"""Who calls, and on whose account: a bearer key, and the workspace that it may use."""
+"""Who calls, and on whose account: a bearer key or an access token, and the workspace that it may use."""
 
 import asyncio
 import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
 from tidegate.domain import restrictions
+from tidegate.domain.identity import subject_id
 from tidegate.domain.keys import hash_secret, implied_workspace, is_usable
 from tidegate.domain.restrictions import UNKNOWN, Source
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.errors import InvalidKey, MissingWorkspace, WorkspaceForbidden
-from tidegate.ports import Directory
+from tidegate.ports import Directory, Tokens
 
 CACHE_SECONDS = 60.0
 """How long a revoked key or a suspended workspace may still work in a process that knows it."""
@@ -23,12 +24,18 @@ MAX_WORKSPACE_ID = 128
 
 _HOW = "Send 'Authorization: Bearer <your key>'."
 
-Found: TypeAlias = tuple[VirtualKey | None, Workspace | None]
+Found: TypeAlias = tuple[VirtualKey, Workspace | None]
+"""Who it was proved to be, and the workspace if there is one."""
 
 
 class _LookUp(NamedTuple):
     key_hash: str
     workspace_id: str | None
+
+    @property
+    def short_id(self) -> str | None:
+        """What the store can be asked for: no real id is longer."""
+        return (self.workspace_id or "")[:MAX_WORKSPACE_ID] or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class _Known:
 class Authenticator:
     """Proves callers against the directory, and remembers for `CACHE_SECONDS` those who were let in.
 
+    Where there are `tokens`, a bearer of three parts between dots is an access token, and all else a key.
     Both clocks count: `monotonic` stands still while Lambda has the process frozen, and `wall` may be set back.
     """
 
@@ -49,11 +57,13 @@ class Authenticator:
         self,
         directory: Directory,
         *,
+        tokens: Tokens | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
         max_cached: int = MAX_CACHED,
     ) -> None:
         self._directory = directory
+        self._tokens = tokens
         self._monotonic = monotonic
         self._clock = clock
         self._max_cached = max_cached
@@ -70,17 +80,16 @@ class Authenticator:
     ) -> tuple[Principal, Workspace]:
         """The caller and the workspace: the one named, or else the key's default or only one.
 
-        Raises `InvalidKey` before anything else, then `EndpointNotAllowed`, `NetworkNotAllowed`, `MissingWorkspace` and
-        `WorkspaceForbidden`. Unknown, revoked and expired keys are alike, in message and in work; so are unknown,
-        foreign and suspended workspaces.
+        Raises `InvalidKey` or `InvalidToken` before anything else, then `EndpointNotAllowed`, `NetworkNotAllowed`,
+        `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and expired keys are alike, in message and in
+        work; so are unknown, foreign and suspended workspaces.
         """
         secret = bearer(authorization)
         asked = _LookUp(hash_secret(secret), (workspace_id or "").strip() or None)
         known = self._cached(asked)
         if known is None:
             monotonic, wall = self._monotonic(), self._clock()
-            key, workspace = await self._find(asked)
-            key = self._proved(asked, key)
+            key, workspace = await self._find(asked, secret)
             restrictions.check(key, source)
             workspace = _permitted(asked, key, workspace, required_workspace)
             known = _Known(key, workspace, monotonic, wall)
@@ -114,15 +123,37 @@ class Authenticator:
         if len(self._known) > self._max_cached:
             self._known.popitem(last=False)
 
-    async def _find(self, asked: _LookUp) -> Found:
-        """What the directory has; look-ups of the same that run at the same time share one read."""
+    async def _prove(self, asked: _LookUp, secret: str) -> Found:
+        if self._tokens is not None and secret.count(".") == 2:
+            return await self._prove_token(self._tokens, asked, secret)
+        key, workspace = await self._directory.find(asked.key_hash, asked.short_id)
+        return self._proved(asked, key), workspace
+
+    async def _prove_token(self, tokens: Tokens, asked: _LookUp, token: str) -> Found:
+        """The caller as a key that ends with the token. Raises `WorkspaceForbidden` for one who was given none."""
+        said = await tokens.verify(token)
+        if said.workspace_ids is None:
+            key, workspace = await self._directory.find_subject(said.subject_hash, asked.short_id)
+            if key is None or not is_usable(key, self._clock()):
+                raise WorkspaceForbidden("This token's subject may use no workspace here.")
+            ends = said.expires_at if key.expires_at is None else min(key.expires_at, said.expires_at)
+            return replace(key, expires_at=ends), workspace
+        id = subject_id(said.subject_hash)
+        key = VirtualKey(id, said.subject_hash, "", said.workspace_ids, None, expires_at=said.expires_at)
+        wanted = asked.workspace_id or implied_workspace(key)
+        if wanted is None or wanted not in key.workspace_ids:
+            return key, None
+        return key, await self._directory.find_workspace(wanted)
+
+    async def _find(self, asked: _LookUp, secret: str) -> Found:
+        """What `_prove` finds; look-ups of the same that run at the same time share one read."""
         while (flight := self._flights.get(asked)) is not None:
             await asyncio.wait({flight})
             if not flight.cancelled():  # whoever read hung up: somebody else reads
                 return flight.result()
         flight = self._flights[asked] = asyncio.get_running_loop().create_future()
         try:
-            found = await self._directory.find(asked.key_hash, (asked.workspace_id or "")[:MAX_WORKSPACE_ID] or None)
+            found = await self._prove(asked, secret)
         except BaseException as error:
             if isinstance(error, Exception):
                 flight.set_exception(error)

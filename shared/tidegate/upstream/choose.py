@@ -1,12 +1,13 @@
-"""What is imported only where it is needed: the transports by name, and Google's tokens.
+"""What is imported only where it is needed: the transports by name, Google's tokens, and those of callers.
 
 httpx alone would cost 80 ms of a cold start.
 """
 
 import importlib
 
+from tidegate.domain.identity import Issuer
 from tidegate.errors import ConfigurationError
-from tidegate.ports import Secrets
+from tidegate.ports import Secrets, Tokens
 from tidegate.upstream.sigv4 import AwsKeys
 from tidegate.upstream.transport import Transport
 
@@ -29,3 +30,10 @@ def google_secrets(secrets: Secrets, transport: Transport, aws_keys: AwsKeys | N
     """`secrets`, in which the key of Vertex AI is always a token that is good."""
     google = importlib.import_module("tidegate.upstream.google")
     return google.GoogleSecrets(secrets, transport, google.Aws(aws_keys, region) if aws_keys else None)
+
+
+def access_tokens(issuer: Issuer | None, transport: Transport) -> Tokens | None:
+    """What verifies the issuer's access tokens; None where no issuer is configured."""
+    if issuer is None:
+        return None
+    return importlib.import_module("tidegate.upstream.oidc").OidcTokens(issuer, transport)
