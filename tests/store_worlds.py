@@ -84,15 +84,16 @@ async def aws_world(endpoint: str) -> AsyncIterator[World]:
 
 
 def world_of(store: Store, clock: Clock) -> World:
+    ledger = DynamoLedger(store)
     return World(
         DynamoDirectory(store),
-        DynamoMeter(store),
+        DynamoMeter(store, ledger.full),
         DynamoTenants(store),
         DynamoKeys(store),
         DynamoUsages(store),
         DynamoSignatures(store),
         clock,
-        DynamoLedger(store),
+        ledger,
         DynamoRegister(store),
         store,
     )

@@ -58,8 +58,11 @@ class Ledger(Protocol):
         """
         ...
 
-    async def account(self, scope: Scope) -> Account:
-        """The account as it is, empty where nothing was ever booked. Raises `StoreUnavailable`."""
+    async def account(self, scope: Scope, first_day: int = 1) -> Account:
+        """The account as it is, all its shards together; empty where nothing was ever booked.
+
+        Months begin on `first_day`. Raises `StoreUnavailable`.
+        """
         ...
 
 
@@ -156,13 +159,13 @@ class Register(Protocol):
 
 
 class Usages(Protocol):
-    """The counters and records that the meter keeps."""
+    """The counters and records that the meter keeps, of all `shards` of a workspace. All raise `StoreUnavailable`."""
 
-    async def counters(self, workspace_id: str, period: str) -> dict[str, int | str] | None:
+    async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
         """The counters of "M#2026-11" or "D#2026-11-21": calls, input_tokens, …, cost_usd as a decimal string."""
         ...
 
-    async def calls(self, workspace_id: str, limit: int) -> Sequence[dict[str, object]]:
+    async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
         """The newest call records first."""
         ...
 

@@ -6,7 +6,7 @@ import shlex
 import socket
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,10 @@ from tidegate.aws.dynamo import connect
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
+from tidegate.aws.tenants import DynamoTenants
 from tidegate.cli import tenants
 from tidegate.domain.keys import hash_secret
+from tidegate.domain.workspace import Workspace
 from tidegate.upstream.reqwest import ReqwestTransport
 
 
@@ -135,6 +137,24 @@ def test_the_months_counters_are_shown(tidegate: Terminal, env: dict[str, str]) 
     assert isinstance(shown, dict)
     assert (shown["counters"]["calls"], shown["counters"]["cost_usd"]) == (1, "0.00012345")
     assert "cost_usd          0.00012345\n" in tidegate("workspaces", "show", "ws_acme").out
+
+
+def test_the_months_counters_are_those_of_all_shards(tidegate: Terminal, env: dict[str, str]) -> None:
+    async def call() -> None:
+        transport = ReqwestTransport()
+        store = Store(connect(transport, CREDENTIALS, REGION, env["AWS_ENDPOINT_URL_DYNAMODB"]), env["TIDEGATE_TABLE"])
+        busy = Workspace("ws_busy", "Busy", shards=4)
+        await DynamoTenants(store).put_workspace(busy)
+        for n in range(8):
+            made = outcome(at=NOON + n)
+            await DynamoMeter(store).record(replace(made, call=replace(made.call, workspace=busy)))
+        assert await store.query("WS#ws_busy#1", "USE#")
+        await transport.close()
+
+    asyncio.run(call())
+    shown = tidegate("workspaces", "show", "ws_busy", "--json").json
+    assert isinstance(shown, dict)
+    assert (shown["counters"]["calls"], shown["counters"]["cost_usd"]) == (8, "0.0009876")
 
 
 def test_a_workspace_is_suspended_and_resumed(tidegate: Terminal) -> None:

@@ -12,7 +12,8 @@ hold is read after: either a limit explains it, or another process was quicker, 
 
 import math
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias, cast
@@ -21,6 +22,7 @@ import msgspec
 from aiodynamo.expressions import Condition, F, UpdateExpression
 from aiodynamo.operations import Put, Update
 
+from tidegate.aws.full import ASKED_AGAIN, FullShards, most_helpful
 from tidegate.aws.store import Item, ItemKey, Refused, Store
 from tidegate.aws.table import account_at, counters_at, partitions, plain_numbers
 from tidegate.domain.account import (
@@ -36,11 +38,17 @@ from tidegate.domain.account import (
     entries,
     gives_back_tokens,
     refusal,
+    together,
 )
 from tidegate.domain.limits import UNITS, Amounts, Number, minute_of, period
 from tidegate.domain.record import plain
 from tidegate.errors import StoreUnavailable
 from tidegate.policy.budget import refused
+
+WRITTEN_AT_ONCE = 100
+"""Items, which is as many as DynamoDB takes in one transaction."""
+
+_ABSENT = F("pk").does_not_exist()
 
 TRIES = 12
 """Of a reservation that others were quicker than."""
@@ -58,25 +66,49 @@ class DynamoLedger:
     """
 
     store: Store
+    full: FullShards = field(default_factory=FullShards)
     _minutes: dict[ItemKey, int] = field(default_factory=dict[ItemKey, int])
 
     async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
         """See `Ledger.reserve`. Of a workspace with shards, one that has room takes the hold, whichever it is."""
-        first = reservation.scopes[0]
-        shards = random.sample(range(first.shards), first.shards)
-        while True:
-            there = _on(reservation, shards.pop())
+        first, at = reservation.scopes[0], reservation.hold.at
+        refusals: list[Refusal] = []
+        for there in self._shards(reservation):
             try:
                 return there.hold, await self._reserve(there)
-            except _NoRoom as full:
+            except _NoRoom as no:
                 # A key's account has no shards: what it refuses, no other shard can give.
-                if not shards or full.scope.kind != first.kind:
-                    raise refused(full.scope, full.why, reservation.hold.at) from None
+                if no.scope.kind != first.kind or first.shards == 1:
+                    raise refused(no.scope, no.why, at) from None
+                self.full.remember(no.scope, no.why, at)
+                refusals.append(no.why)
+        raise refused(first, most_helpful(refusals), at)
 
-    async def account(self, scope: Scope) -> Account:
-        """See `Ledger.account`; that of the scope's shard."""
-        at = _at(scope)
-        return account_from((await self.store.read(at)).get(at))
+    async def account(self, scope: Scope, first_day: int = 1) -> Account:
+        """See `Ledger.account`. Of an account that no call has opened yet, it is what it will be opened with."""
+        shards = [replace(scope, shard=shard) for shard in range(scope.shards)]
+        items = await self.store.read_all([_at(shard) for shard in shards])
+        missing = sum(_at(shard) not in items for shard in shards)
+        parts = [account_from(item) for item in items.values()]
+        if missing and scope.kind == "workspace":
+            before = await self._used_before(scope, self.store.clock(), first_day)
+            parts += [Account(booked=dict(before)) for _ in range(missing)]
+        return together(parts)
+
+    def _shards(self, reservation: Reservation) -> Iterator[Reservation]:
+        """On each shard, its own first; of those that are known to be full, some, and at last."""
+        first, own = reservation.scopes[0], reservation.hold.shard
+        if first.shards == 1:
+            yield reservation
+            return
+        full: list[Reservation] = []
+        for shard in sorted(random.sample(range(first.shards), first.shards), key=lambda shard: shard != own):
+            there = _on(reservation, shard)
+            if self.full.knows(there.scopes[0], there.hold):
+                full.append(there)
+            else:
+                yield there
+        yield from full[:ASKED_AGAIN]
 
     async def _reserve(self, reservation: Reservation) -> Account | None:
         hold, scopes = reservation.hold, reservation.scopes
@@ -132,17 +164,25 @@ class DynamoLedger:
         return Update(self.store.table, dict(at._asdict()), change, condition)
 
     async def _open(self, scope: Scope, hold: Hold) -> None:
-        """The account, with what its workspace has used before it had limits."""
-        booked = await self._used_before(scope, hold) if scope.kind == "workspace" else {}
-        item: dict[str, object] = {**_at(scope)._asdict(), "holds": {}, "minute": 0, "minute_calls": 0, **booked}
-        try:
-            await self.store.write([Put(self.store.table, item, condition=F("pk").does_not_exist())])
-        except Refused:  # somebody else opened it
-            return
+        """The account, with what its workspace has used before it had limits: all shards at once, so it counts once.
 
-    async def _used_before(self, scope: Scope, hold: Hold) -> dict[str, Number]:
+        Where others are open already, for there were fewer shards, this one alone: too much used, and not too little.
+        """
+        booked = await self._used_before(scope, hold.at, hold.first_day) if scope.kind == "workspace" else {}
+        opened: dict[str, object] = {"holds": {}, "minute": 0, "minute_calls": 0, **booked}
+        shards = [replace(scope, shard=shard) for shard in range(scope.shards)]
+        puts = [Put(self.store.table, {**_at(each)._asdict(), **opened}, condition=_ABSENT) for each in shards]
+        try:
+            for begin in range(0, len(puts), WRITTEN_AT_ONCE):
+                await self.store.write(puts[begin : begin + WRITTEN_AT_ONCE])
+        except Refused:  # somebody else opened it, or some of its shards
+            if scope.shards > 1:
+                with suppress(Refused):
+                    await self.store.write([puts[scope.shard]])
+
+    async def _used_before(self, scope: Scope, at: float, first_day: int) -> dict[str, Number]:
         """The current day and month as the counters have them, an equal part of it for each shard."""
-        month, today = period("month", hold.at, hold.first_day), period("day", hold.at)
+        month, today = period("month", at, first_day), period("day", at)
         begins = f"D#{month.name.removeprefix('M#')}"
         booked: dict[str, Number] = {}
         for pk in partitions(scope.id, scope.shards):
@@ -226,8 +266,6 @@ def _check(account: Account, scope: Scope, hold: Hold) -> None:
 def _on(reservation: Reservation, shard: int) -> Reservation:
     """With its first account in that shard."""
     first, *others = reservation.scopes
-    if first.shards == 1:
-        return reservation
     return Reservation(replace(reservation.hold, shard=shard), (replace(first, shard=shard), *others))
 
 

@@ -1,10 +1,11 @@
 """Outcomes in DynamoDB: the call's record and its workspace's counters, in one transaction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiodynamo.expressions import F, UpdateExpression
 from aiodynamo.operations import Put, Update
 
+from tidegate.aws.full import FullShards
 from tidegate.aws.ledger import settling
 from tidegate.aws.store import Refused, Store
 from tidegate.aws.table import call_at, counters_at
@@ -21,13 +22,19 @@ Some eighty a second get through, each 10 ms long: 800 take 13 s (calculated, an
 
 @dataclass(frozen=True, slots=True)
 class DynamoMeter:
-    """The port `Meter`: one transaction, whose condition is that the call has no record yet."""
+    """The port `Meter`: one transaction, whose condition is that the call has no record yet.
+
+    `full` are the shards that this process's ledger takes for full, until a call in one of them ends.
+    """
 
     store: Store
+    full: FullShards = field(default_factory=FullShards)
 
     async def record(self, outcome: Outcome) -> None:
         """See `Meter.record`."""
-        await settle(self.store, settlement(outcome))
+        settled = settlement(outcome)
+        await settle(self.store, settled)
+        self.full.forget(settled.workspace_id, settled.shard)
 
 
 async def settle(store: Store, settled: Settlement) -> bool:

@@ -83,16 +83,19 @@ class DynamoUsages:
 
     store: Store
 
-    async def counters(self, workspace_id: str, period: str) -> dict[str, int | str] | None:
+    async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
         """See `Usages.counters`; None when nothing was called in that period."""
-        items = await self.store.read(counters_at(workspace_id, period))
-        return next(map(readable_counters, items.values()), None)
+        places = [counters_at(workspace_id, period, shard) for shard in range(shards)]
+        found = [readable_counters(item) for item in (await self.store.read_all(places)).values()]
+        return total(found) if found else None
 
-    async def calls(self, workspace_id: str, limit: int) -> Sequence[dict[str, object]]:
+    async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
         """See `Usages.calls`."""
-        pk = workspace_at(workspace_id).pk
-        items = await self.store.query(pk, CALLS_OF_WORKSPACE, limit=limit, newest_first=True)
-        return [readable(_without_keys(item)) for item in items]
+        items: list[Item] = []
+        for pk in partitions(workspace_id, shards):
+            items += await self.store.query(pk, CALLS_OF_WORKSPACE, limit=limit, newest_first=True)
+        newest_first = sorted(items, key=lambda item: str(item["sk"]), reverse=True)
+        return [readable(_without_keys(item)) for item in newest_first[:limit]]
 
     async def days(
         self, workspace_id: str, first: str, last: str, shards: int = 1

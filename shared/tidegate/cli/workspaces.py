@@ -74,7 +74,7 @@ async def show_workspace(options: argparse.Namespace, ports: Ports) -> Answer:
     """One workspace with the counters of the current month. Raises `NotFound`."""
     workspace = await find_workspace(ports, options.id)
     month, _ = periods(ports.clock())
-    counters = await ports.usages.counters(workspace.id, month) or {}
+    counters = await ports.usages.counters(workspace.id, month, workspace.shards) or {}
     fields = _fields(workspace)
     name = month.removeprefix("M#")
     lines = [(label, str(value)) for label, value in fields.items()]

@@ -11,7 +11,7 @@ from tidegate.policy.budget import refused
 
 @dataclass(slots=True)
 class MemoryLedger:
-    """The port `Ledger`."""
+    """The port `Ledger`. A dictionary has no partitions: a workspace has one account, whatever its shards are."""
 
     clock: Callable[[], float] = time.time
     accounts: dict[tuple[ScopeKind, str], Account] = field(default_factory=dict[tuple[ScopeKind, str], Account])
@@ -23,14 +23,14 @@ class MemoryLedger:
         if hold.call_id in accounts[0].holds:
             return hold, accounts[0]
         for scope, account in zip(reservation.scopes, accounts, strict=True):
-            why = refusal(account, scope, hold)
+            why = refusal(account, scope.whole, hold)
             if why is not None:
                 raise refused(scope, why, hold.at)
         for account in accounts:
             put(account, hold)
         return hold, accounts[0]
 
-    async def account(self, scope: Scope) -> Account:
+    async def account(self, scope: Scope, first_day: int = 1) -> Account:
         """See `Ledger.account`."""
         return self._account(scope.kind, scope.id)
 

@@ -50,12 +50,12 @@ class MemoryMeter:
             for name, value in settled.added.items():
                 counters[name] = counters.get(name, 0) + value
 
-    async def counters(self, workspace_id: str, period: str) -> dict[str, int | str] | None:
+    async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
         """See `Usages.counters`; None when nothing was called in that period."""
         counters = self._counters.get((workspace_id, period))
         return None if counters is None else readable_counters(counters)
 
-    async def calls(self, workspace_id: str, limit: int) -> Sequence[dict[str, object]]:
+    async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
         """See `Usages.calls`."""
         oldest = self._clock() - RETENTION_SECONDS
         kept = (call for at, call in self._calls if call["workspace_id"] == workspace_id and at > oldest)

@@ -14,6 +14,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.limits import Amounts
 from tidegate.domain.record import exact, iso_time, plain
+from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import Tokens
 from tidegate.errors import ModelNotAllowed, ModelUnpriced, NoRoom, QuotaExhausted, RateLimited
 from tidegate.policy.bill import WORDS_PER_TOKEN
@@ -73,6 +74,7 @@ def reservation(call: Call, model_id: str, model: Model | None) -> Reservation |
         expires_at=call.deadline + GRACE_SECONDS,
         kinds=tuple(scope.kind for scope in scopes),
         first_day=call.workspace.first_day,
+        shard=shard_of(call.id, call.workspace.shards),
     )
     return Reservation(hold, scopes)
 
