@@ -33,7 +33,7 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_LOG_LEVEL": "ERROR",
         }
     )
-    assert settings.aws == Aws("eu-central-1", "http://dynamodb", "http://all")
+    assert settings.aws == Aws("eu-central-1", "http://dynamodb", "http://all", "http://all")
     assert (settings.provider_secret, settings.default_provider, settings.timeout_seconds) == ("secret", "vllm", 30.0)
     assert settings.options() == Options(1000, 5.0, ("https://a.example", "https://b.example"))
     assert (settings.transport, settings.log_level) == ("httpx", "ERROR")

@@ -2,14 +2,14 @@
 
 admit:   1. authenticate   2. validate
 answer:  3. route   4. reserve   5. ask the provider, with its first event in hand   6. stamp and bill
-         7. settle, whatever happened
+         7. settle, whatever happened   8. tell of budgets that run out
 """
 
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar, cast
 
@@ -25,6 +25,8 @@ from tidegate.domain.call import Call, Surface
 from tidegate.domain.ids import completion_id, ulid
 from tidegate.domain.model import Deployment
 from tidegate.domain.restrictions import UNKNOWN, Source
+from tidegate.domain.settlement import amounts
+from tidegate.domain.threshold import Watched
 from tidegate.domain.usage import Bill
 from tidegate.errors import NoRoom, StoreUnavailable, UnsupportedParameter
 from tidegate.policy import budget, signatures
@@ -33,7 +35,8 @@ from tidegate.policy.bill import bill, to_wire
 from tidegate.policy.budget import NO_LIMITS, Room
 from tidegate.policy.observe import Observation, figures, to_the_end
 from tidegate.policy.route import Router
-from tidegate.ports import Ledger, Meter, Signatures
+from tidegate.policy.warn import LogEvents, warn
+from tidegate.ports import Events, Ledger, Meter, Signatures
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider
 from tidegate.upstream.attempt import Upstream
@@ -73,6 +76,7 @@ class Gateway:
     signatures: Signatures
     fetcher: Fetcher
     catalog: Catalog
+    events: Events = field(default_factory=LogEvents)
     timeout_seconds: float = 600.0
     clock: Callable[[], float] = time.time
 
@@ -186,7 +190,10 @@ class Gateway:
             call = replace(call, request=shortened(call.request, most))
             asked = budget.reservation(call, model_id, model) or asked
             seen.hold, account = await self.ledger.reserve(asked)
-        return call, Room(rates(account, asked.scopes[0], call.started_at) if account else {}, most)
+        if account is None:
+            return call, Room({}, most)
+        seen.watched = Watched(call.workspace.id, asked.scopes[0], account, call.started_at, call.workspace.first_day)
+        return call, Room(rates(account, asked.scopes[0], call.started_at), most)
 
     async def _kept(self, call: Call, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
         collector = signatures.Collector()
@@ -258,6 +265,10 @@ class Gateway:
                 level, event = logging.INFO, "call.settled"
         finally:  # also when it was given up, or has a bug: what is not in the table is in the log
             log.log(level, event, extra=figures(outcome))
+        # A busy workspace's account is in parts, and two accounts are not read for it: those are the sweeper's.
+        if event == "call.settled" and seen.watched is not None and seen.watched.scope.shards == 1:
+            actual = amounts(outcome.bill)
+            await warn(self.ledger, self.events, seen.watched, self.clock(), outcome.hold, actual)
 
 
 async def _aside(call: Call, work: Callable[[], _T]) -> _T:

@@ -8,6 +8,7 @@ from tidegate.domain.account import Account, Hold, Reservation, Scope
 from tidegate.domain.administration import AuditEntry, Change, Resource
 from tidegate.domain.call import Outcome
 from tidegate.domain.identity import Identity
+from tidegate.domain.threshold import Event
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
 R = TypeVar("R", bound=Resource)
@@ -63,6 +64,21 @@ class Ledger(Protocol):
 
         Months begin on `first_day`. Raises `StoreUnavailable`.
         """
+        ...
+
+    async def note(self, scope: Scope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+        """Put `after` in the place of what the account says was warned of; False when it no longer says `before`.
+
+        Raises `StoreUnavailable`.
+        """
+        ...
+
+
+class Events(Protocol):
+    """Who hears what operators should know."""
+
+    async def emit(self, event: Event) -> None:
+        """Tell it, once. Raises `StoreUnavailable`."""
         ...
 
 

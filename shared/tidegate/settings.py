@@ -15,6 +15,7 @@
 | TIDEGATE_OIDC_WORKSPACES_CLAIM | the claim with a token's workspaces: an id or a list | what its subject was given |
 | TIDEGATE_CORS_ORIGINS | browser origins, separated by commas; "*" any, empty none | * |
 | TIDEGATE_TRANSPORT | pyreqwest or httpx | pyreqwest |
+| TIDEGATE_EVENT_BUS | the EventBridge bus that is told of budgets running out | none: a line in the log |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
 | AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_SECRETS_MANAGER | as everywhere on AWS | |
 """
@@ -57,6 +58,7 @@ class Aws:
     region: str
     dynamodb_endpoint: str | None = None
     secrets_endpoint: str | None = None
+    events_endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Settings:
     max_body_bytes: int = 10 * 1024 * 1024
     cors_origins: tuple[str, ...] = ("*",)
     transport: str = "pyreqwest"
+    event_bus: str | None = None
     log_level: str = "INFO"
     oidc: Issuer | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -88,6 +91,7 @@ class Settings:
                 region=reader.text("AWS_REGION") or reader.text("AWS_DEFAULT_REGION") or reader.missing("AWS_REGION"),
                 dynamodb_endpoint=reader.text("AWS_ENDPOINT_URL_DYNAMODB") or endpoint,
                 secrets_endpoint=reader.text("AWS_ENDPOINT_URL_SECRETS_MANAGER") or endpoint,
+                events_endpoint=reader.text("AWS_ENDPOINT_URL_EVENTBRIDGE") or endpoint,
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
             providers=reader.providers("TIDEGATE_PROVIDERS"),
@@ -96,6 +100,7 @@ class Settings:
             keep_alive_seconds=reader.number("TIDEGATE_KEEP_ALIVE_SECONDS", float, 15.0),
             max_body_bytes=reader.number("TIDEGATE_MAX_BODY_BYTES", int, 10 * 1024 * 1024),
             cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "*").split(",") if o.strip()),
+            event_bus=reader.text("TIDEGATE_EVENT_BUS"),
             transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "httpx")),
             oidc=reader.issuer(),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),

@@ -1,5 +1,6 @@
 """What a process leaves open when it is killed, and who puts it on record."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from tidegate.aws.table import account_at, call_at
 from tidegate.domain.account import GRACE_SECONDS, Account, Hold, Reservation, Scope, used
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.threshold import Event
 from tidegate.domain.usage import Tokens
 from tidegate.domain.workspace import VirtualKey
 
@@ -226,3 +228,59 @@ async def test_a_lost_call_lies_where_its_shard_is(world: World) -> None:
     await sweeper(world).run()
     at = call_at("ws_one", hold.call_id, hold.shard)
     assert (await store_of(world).read(at))[at]["status"] == "lost"
+
+
+class Ears:
+    """The port Events."""
+
+    def __init__(self) -> None:
+        self.heard: list[Event] = []
+
+    async def emit(self, event: Event) -> None:
+        self.heard.append(event)
+
+    @property
+    def said(self) -> list[tuple[object, ...]]:
+        return [
+            tuple(event.detail.get(name) for name in ("key_id", "limit", "threshold", "used")) for event in self.heard
+        ]
+
+
+async def test_the_sweeper_tells_of_thresholds_that_no_call_has_told_of(world: World) -> None:
+    await world.tenants.put_workspace(replace(workspace(), limits=Limits(tokens_per_month=150)))
+    await world.keys.put_key(replace(KEY, limits=Limits(usd_per_day=Decimal("0.5"))))
+    whole = replace(WHOLE, limits=Limits(tokens_per_month=150))
+    await abandoned(world, whole, replace(OF_KEY, limits=Limits(usd_per_day=Decimal("0.5"))))
+    ears = Ears()
+    await sweeper(world, events=ears).run()
+    assert ears.said == []
+    world.clock.now = DEADLINE + 61
+    for _ in range(2):
+        await sweeper(world, events=ears).run()
+    assert ears.said == [
+        *((KEY.id, "usd_per_day", threshold, "0.5") for threshold in (50, 80, 100)),
+        (None, "tokens_per_month", 50, 100),
+    ]
+
+
+async def test_the_parts_of_a_busy_workspace_are_watched_together(world: World) -> None:
+    tenant = replace(workspace(), limits=Limits(tokens_per_month=800), shards=2)
+    await world.tenants.put_workspace(tenant)
+    scope = replace(WHOLE, limits=tenant.limits, shards=2)
+    for _ in range(5):
+        await abandoned(world, scope)
+    world.clock.now = DEADLINE + 61
+    ears = Ears()
+    await sweeper(world, events=ears).run()
+    await sweeper(world, events=ears).run()
+    assert ears.said == [(None, "tokens_per_month", 50, 500)]
+
+
+async def test_two_sweepers_tell_once(world: World) -> None:
+    await world.tenants.put_workspace(replace(workspace(), limits=Limits(tokens_per_month=100)))
+    await abandoned(world, replace(WHOLE, limits=Limits(tokens_per_month=100)))
+    world.clock.now = DEADLINE + 61
+    ears = Ears()
+    await asyncio.gather(*(sweeper(world, events=ears).run() for _ in range(2)))
+    await sweeper(world, events=ears).run()
+    assert [said[2] for said in ears.said] == [50, 80, 100]

@@ -200,6 +200,26 @@ async def test_a_call_that_can_never_fit_is_refused_at_once(world: World) -> Non
         await reserve(world, scope(words_per_day=49))
 
 
+async def test_of_two_that_note_a_threshold_one_is_told_so(world: World) -> None:
+    budget = scope(tokens_per_day=100)
+    await reserve(world, budget)
+    assert await world.ledger.note(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
+    assert not await world.ledger.note(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
+    assert not await world.ledger.note(budget, {"tokens_per_day#D#2026-11-21": 80}, {})
+    assert await world.ledger.note(budget, {"tokens_per_day#D#2026-11-21": 50}, {"tokens_per_day#D#2026-11-21": 80})
+    assert (await world.ledger.account(budget)).warned == {"tokens_per_day#D#2026-11-21": 80}
+
+
+async def test_a_note_takes_no_room_and_is_kept_when_some_is_taken(world: World) -> None:
+    budget = scope(tokens_per_day=200)
+    first = await reserve(world, budget)
+    await world.ledger.note(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
+    await settle(world, first)
+    await reserve(world, budget)
+    account = await world.ledger.account(budget)
+    assert (len(account.holds), account.warned) == (1, {"tokens_per_day#D#2026-11-21": 50})
+
+
 async def test_what_was_used_before_there_were_limits_counts(world: World) -> None:
     if world.store is None:
         pytest.skip("the store in memory forgets with its process, and has its limits from the start")

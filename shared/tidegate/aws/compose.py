@@ -9,6 +9,7 @@ from tidegate import catalog
 from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
+from tidegate.aws.events import events_of
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.secrets import CachedSecrets, SecretsManager
@@ -58,15 +59,15 @@ async def compose(
         way = wrap(http)
         if not configured["vertex"].missing:
             secrets = google_secrets(secrets, way, identity, aws.region)
-        ledger = DynamoLedger(store)
         router = Router(configured, ALIASES, models, settings.default_provider)
         yield Gateway(
             authenticator=Authenticator(DynamoDirectory(store), tokens=access_tokens(settings.oidc, way)),
             router=router,
             providers=providers,
             upstream=Upstream(way, secrets, identity),
-            meter=DynamoMeter(store, ledger.full),
-            ledger=ledger,
+            meter=DynamoMeter(store),
+            ledger=DynamoLedger(store),
+            events=events_of(settings, http, identity),
             signatures=DynamoSignatures(store),
             fetcher=Fetcher(http),
             catalog=models,

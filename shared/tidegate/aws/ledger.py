@@ -110,6 +110,19 @@ class DynamoLedger:
                 yield there
         yield from full[:ASKED_AGAIN]
 
+    async def note(self, scope: Scope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+        """See `Ledger.note`: one conditional write. An account that was closed is not opened for it."""
+        said = F("warned")
+        as_before = said.equals(dict(before)) if before else said.does_not_exist() | said.equals({})
+        update = Update(
+            self.store.table, dict(_at(scope)._asdict()), said.set(dict(after)), F("holds").exists() & as_before
+        )
+        try:
+            await self.store.update(update)
+        except Refused:
+            return False
+        return True
+
     async def _reserve(self, reservation: Reservation) -> Account | None:
         hold, scopes = reservation.hold, reservation.scopes
         for scope in scopes:

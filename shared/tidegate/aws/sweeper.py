@@ -1,4 +1,5 @@
-"""The sweeper: settles what is held for calls whose process died, and forgets what accounts booked long ago.
+"""The sweeper: settles what is held for calls whose process died, tells of thresholds that no call has told of, and
+forgets what accounts booked long ago.
 
 A hold expires a minute after its call's deadline (`GRACE_SECONDS`), when nobody can be at work on it any more. With a
 run every five minutes, it is settled six minutes after that deadline at the latest. Two sweepers at once do no harm,
@@ -7,9 +8,9 @@ nor does a process that settles late: whoever comes second is refused.
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import msgspec
@@ -17,9 +18,10 @@ from aiodynamo.credentials import Credentials
 from aiodynamo.expressions import F, UpdateExpression
 from aiodynamo.operations import Put, Update
 
-from tidegate.aws.credentials import find_credentials
+from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.dynamo import connect
-from tidegate.aws.ledger import account_from, settling
+from tidegate.aws.events import events_of
+from tidegate.aws.ledger import DynamoLedger, account_from, settling
 from tidegate.aws.meter import settle
 from tidegate.aws.store import Item, ItemKey, Refused, Store
 from tidegate.aws.table import (
@@ -31,12 +33,15 @@ from tidegate.aws.table import (
     workspace_at,
     workspace_from,
 )
-from tidegate.domain.account import Account, Hold, overdue
+from tidegate.domain.account import Account, Hold, Scope, overdue, together
 from tidegate.domain.limits import Amounts, is_long_over
 from tidegate.domain.record import plain
 from tidegate.domain.settlement import lost
+from tidegate.domain.threshold import Watched
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import StoreUnavailable
+from tidegate.policy.warn import LogEvents, warn
+from tidegate.ports import Events
 from tidegate.settings import Settings
 from tidegate.upstream.choose import transport
 
@@ -71,6 +76,8 @@ class Sweeper:
     seconds: float = RUN_SECONDS
     monotonic: Callable[[], float] = time.monotonic
 
+    events: Events = field(default_factory=LogEvents)
+
     async def run(self) -> Swept:
         """One walk, from where the last one stopped. Raises `StoreUnavailable` when the workspaces cannot be read."""
         ends = self.monotonic() + self.seconds
@@ -101,31 +108,51 @@ class Sweeper:
             return False
         swept.workspaces += 1
         try:
-            places = await self._places(workspace_from(item))
-            for begin in range(0, len(places), BATCH):
-                for at, found in (await self.store.read(*places[begin : begin + BATCH])).items():
-                    if not await self._account(at, found, swept, ends):
-                        return False
+            return await self._accounts(workspace_from(item), swept, ends)
         except (StoreUnavailable, msgspec.ValidationError) as error:
             swept.failed += 1
             log.error("sweeper.failed", extra={"place": item["sk"], "error": type(error).__name__})
         return True
 
-    async def _places(self, workspace: Workspace) -> Sequence[ItemKey]:
-        keys = await self.store.query(workspace_at(workspace.id).pk, KEYS_OF_WORKSPACE)
-        return [
-            *(account_at("workspace", workspace.id, shard) for shard in range(workspace.shards)),
-            *(account_at("key", key_from(item).id) for item in keys),
-        ]
+    async def _accounts(self, workspace: Workspace, swept: Swept, ends: float) -> bool:
+        scopes = await self._scopes(workspace)
+        places = list(scopes)
+        parts: list[Account] = []
+        for begin in range(0, len(places), BATCH):
+            for at, item in (await self.store.read(*places[begin : begin + BATCH])).items():
+                account = account_from(item)
+                if not await self._account(at, account, swept, ends):
+                    return False
+                if scopes[at].kind == "workspace":
+                    parts.append(account)
+                else:
+                    await self._warn(workspace, scopes[at], account)
+        if parts:
+            whole = Scope("workspace", workspace.id, workspace.effective_limits)
+            await self._warn(workspace, whole, together(parts))
+        return True
 
-    async def _account(self, at: ItemKey, item: Item, swept: Swept, ends: float) -> bool:
-        account = account_from(item)
+    async def _scopes(self, workspace: Workspace) -> dict[ItemKey, Scope]:
+        keys = map(key_from, await self.store.query(workspace_at(workspace.id).pk, KEYS_OF_WORKSPACE))
+        whole = Scope("workspace", workspace.id, workspace.effective_limits)
+        return {
+            **{account_at("workspace", workspace.id, shard): whole for shard in range(workspace.shards)},
+            **{account_at("key", key.id): Scope("key", key.id, key.limits) for key in keys},
+        }
+
+    async def _account(self, at: ItemKey, account: Account, swept: Swept, ends: float) -> bool:
         for hold in overdue(account, self.store.clock()):
             if self.monotonic() >= ends:
                 return False
             swept.lost += await self._settle(hold)
+            del account.holds[hold.call_id]
         swept.pruned += await self._prune(at, account)
         return True
+
+    async def _warn(self, workspace: Workspace, scope: Scope, account: Account) -> None:
+        now = self.store.clock()
+        seen = Watched(workspace.id, scope, account, now, workspace.first_day)
+        await warn(DynamoLedger(self.store), self.events, seen, now)
 
     async def _settle(self, hold: Hold) -> bool:
         """Whether the call was lost: put on record here, with all that was held for it."""
@@ -177,9 +204,11 @@ async def open_sweeper(settings: Settings, table_credentials: Credentials | None
     """A sweeper of the settings' table, for as long as the context lives."""
     http = transport(settings.transport)
     try:
-        credentials = table_credentials or find_credentials(settings.environment)
-        client = connect(http, credentials, settings.aws.region, settings.aws.dynamodb_endpoint)
-        yield Sweeper(Store(client, settings.table))
+        credentials = find_credentials(settings.environment)
+        aws = settings.aws
+        client = connect(http, table_credentials or credentials, aws.region, aws.dynamodb_endpoint)
+        told = events_of(settings, http, AwsIdentity(credentials, http))
+        yield Sweeper(Store(client, settings.table), events=told)
     finally:
         await http.close()
 

@@ -8,6 +8,7 @@ from tidegate.domain.account import Hold
 from tidegate.domain.call import Outcome
 from tidegate.domain.limits import Amounts
 from tidegate.domain.record import Field, exact, increments, iso_time, record
+from tidegate.domain.usage import Bill
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,14 @@ def settlement(outcome: Outcome) -> Settlement:
         shard=hold.shard if hold else shard_of(call.id, call.workspace.shards),
         record=record(outcome),
         added=increments(outcome),
-        actual=Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, exact(bill.cost_usd or Decimal(0))),
+        actual=amounts(bill),
         hold=hold,
     )
+
+
+def amounts(bill: Bill) -> Amounts:
+    """What a call is booked with. One without a price costs a budget nothing."""
+    return Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, exact(bill.cost_usd or Decimal(0)))
 
 
 def lost(hold: Hold, now: float) -> Settlement:

@@ -42,7 +42,13 @@ CREDENTIALS = StaticCredentials(Key("local", "local"))
 
 def settings_for(env: Mapping[str, str], endpoint: str | None) -> Settings:
     """The settings in `env`, with the table here and not in the account that `env` may lead to."""
-    here = {"AWS_REGION": REGION, **env, "TIDEGATE_TABLE": TABLE, "TIDEGATE_PROVIDER_SECRET": ""}
+    here = {
+        "AWS_REGION": REGION,
+        **env,
+        "TIDEGATE_TABLE": TABLE,
+        "TIDEGATE_PROVIDER_SECRET": "",
+        "TIDEGATE_EVENT_BUS": "",
+    }
     return replace(Settings.from_env(here), aws=Aws(REGION, endpoint))
 
 

@@ -1,7 +1,7 @@
 """Accounts in dictionaries: exact, for nothing is awaited between asking for room and taking it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tidegate.domain.account import Account, Hold, Reservation, Scope, ScopeKind, put, refusal, settle
@@ -33,6 +33,14 @@ class MemoryLedger:
     async def account(self, scope: Scope, first_day: int = 1) -> Account:
         """See `Ledger.account`."""
         return self._account(scope.kind, scope.id)
+
+    async def note(self, scope: Scope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+        """See `Ledger.note`."""
+        account = self._account(scope.kind, scope.id)
+        if account.warned != before:
+            return False
+        account.warned = dict(after)
+        return True
 
     def settle(self, hold: Hold, actual: Amounts) -> None:
         """Of a call that is recorded for the first time."""

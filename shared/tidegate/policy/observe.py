@@ -13,6 +13,7 @@ from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, Del
 from tidegate.domain.account import Hold
 from tidegate.domain.call import Call, Outcome, OutcomeStatus
 from tidegate.domain.model import Deployment
+from tidegate.domain.threshold import Watched
 from tidegate.domain.usage import Bill, Produced, Tokens, Words
 from tidegate.errors import TidegateError, UpstreamError
 
@@ -38,6 +39,7 @@ class Observation:
     error_code: str | None = None
     bill: Bill | None = None
     hold: Hold | None = None
+    watched: Watched | None = None
     answer: list[str] = field(default_factory=list[str])
     hidden: list[str] = field(default_factory=list[str])
 

@@ -1,0 +1,76 @@
+"""Events on a bus of EventBridge, whose rules decide who hears of them.
+
+Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from tidegate.chat.json import Json, decode, encode
+from tidegate.domain.threshold import Event
+from tidegate.errors import StoreUnavailable, UpstreamError
+from tidegate.policy.warn import LogEvents
+from tidegate.ports import Events
+from tidegate.settings import Settings
+from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
+from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+
+SOURCE = "tidegate"
+
+_TIMEOUTS = Timeouts(total=2.0, connect=1.0)
+"""It is told while the function is billed, after the answer."""
+
+_MAX_BODY_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class EventBridge:
+    """The port `Events`: one signed POST for each."""
+
+    transport: Transport
+    aws_keys: AwsKeys
+    bus: str
+    region: str
+    endpoint: str | None = None
+
+    async def emit(self, event: Event) -> None:
+        """See `Events.emit`. The detail type is the event's kind, e.g. "budget threshold"."""
+        url = (self.endpoint or f"https://events.{self.region}.amazonaws.com").rstrip("/") + "/"
+        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AWSEvents.PutEvents"}
+        entry: Json = {
+            "Time": int(event.at),
+            "Source": SOURCE,
+            "DetailType": event.kind,
+            "Detail": encode(event.detail).decode(),
+            "EventBusName": self.bus,
+        }
+        body = encode({"Entries": [entry]})
+        scope = Scope("events", self.region)
+        signed = sign("POST", url, headers, body, await self.aws_keys(), scope, at=event.at)
+        try:
+            async with self.transport.open(HttpRequest("POST", url, signed, body), _TIMEOUTS) as response:
+                status, answer = response.status, await response.read(_MAX_BODY_BYTES)
+        except UpstreamError as error:
+            raise StoreUnavailable("EventBridge does not answer.") from error
+        if status != 200 or not _is_taken(answer):
+            raise StoreUnavailable(f"EventBridge refused an event with {status}.")
+
+
+def events_of(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> Events:
+    """Who is told, as the settings say: a bus, or else the log."""
+    if settings.event_bus is None:
+        return LogEvents()
+    return EventBridge(transport, aws_keys, settings.event_bus, settings.aws.region, settings.aws.events_endpoint)
+
+
+def _is_taken(answer: bytes) -> bool:
+    """An answer of 200 may say that the entry failed."""
+    try:
+        match decode(answer):
+            case {"FailedEntryCount": 0}:
+                return True
+            case _:
+                return False
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,107 @@
+"""Who is told that a budget runs out, and that no call waits for it or fails by it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.world import STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
+from tidegate.domain.limits import Limits
+from tidegate.errors import StoreUnavailable
+
+CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 12}
+"""Uses 26 tokens, and holds 48."""
+
+
+def run(scenario: Callable[[Client], Awaitable[None]], streamed: bool = False, **limits: Any) -> None:
+    async def main() -> None:
+        def reply(_: httpx.Request) -> httpx.Response:
+            return event_stream(sse(*STREAM)) if streamed else httpx.Response(200, json=completion())
+
+        async with world(reply, workspace=replace(WORKSPACE, limits=Limits(**limits))) as client:
+            await scenario(client)
+
+    asyncio.run(main())
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, object]]:
+    lines = [vars(line) for line in caplog.records if line.message == "budget.threshold"]
+    return [(line["limit"], line["threshold"], line["used"]) for line in lines]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_thresholds_are_told_once_as_calls_use_the_budget_up(streamed: bool, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(client: Client) -> None:
+        for _ in range(4):
+            assert (await client.post({**CALL, "stream": streamed})).status == 200
+
+    with caplog.at_level(logging.WARNING):
+        run(scenario, streamed, tokens_per_month=130, usd_per_day=Decimal(100))
+    assert told(caplog) == [("tokens_per_month", 50, 78), ("tokens_per_month", 80, 104)]
+
+
+def test_without_a_limit_nothing_is_watched(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post(CALL)).status == 200
+        assert client.recorder.ledger.accounts == {}
+
+    with caplog.at_level(logging.WARNING):
+        run(scenario)
+    assert told(caplog) == []
+
+
+def test_the_caller_has_the_answer_before_anybody_is_told() -> None:
+    async def scenario(client: Client) -> None:
+        heard, gate = asyncio.Event(), asyncio.Event()
+        ledger = client.recorder.ledger
+        note = ledger.note
+
+        async def slow(*arguments: Any) -> bool:
+            heard.set()
+            await gate.wait()
+            return await note(*arguments)
+
+        object.__setattr__(client.app.lifespan_state["gateway"], "ledger", _Slow(ledger, slow))
+        calling = asyncio.create_task(client.post(CALL))
+        await heard.wait()
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["ok"]
+        assert not calling.done()
+        gate.set()
+        assert (await calling).status == 200
+
+    run(scenario, tokens_per_day=50)
+
+
+def test_a_ledger_that_is_dead_by_then_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(client: Client) -> None:
+        async def dead(*_: Any) -> bool:
+            raise StoreUnavailable("down")
+
+        object.__setattr__(client.app.lifespan_state["gateway"], "ledger", _Slow(client.recorder.ledger, dead))
+        assert (await client.post(CALL)).status == 200
+
+    with caplog.at_level(logging.WARNING):
+        run(scenario, tokens_per_day=50)
+    assert [line.message for line in caplog.records] == ["threshold.unnoted"]
+
+
+def test_a_call_that_could_not_be_recorded_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(client: Client) -> None:
+        client.recorder.unavailable = True
+        assert (await client.post(CALL)).status == 200
+
+    with caplog.at_level(logging.WARNING):
+        run(scenario, tokens_per_day=50)
+    assert told(caplog) == []
+
+
+class _Slow:
+    """The ledger, with another way to note."""
+
+    def __init__(self, ledger: Any, note: Callable[..., Awaitable[bool]]) -> None:
+        self.reserve, self.account, self.note = ledger.reserve, ledger.account, note
