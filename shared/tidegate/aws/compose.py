@@ -59,14 +59,15 @@ async def compose(
         way = wrap(http)
         if not configured["vertex"].missing:
             secrets = google_secrets(secrets, way, identity, aws.region)
+        ledger = DynamoLedger(store)
         router = Router(configured, ALIASES, models, settings.default_provider)
         yield Gateway(
             authenticator=Authenticator(DynamoDirectory(store), tokens=access_tokens(settings.oidc, way)),
             router=router,
             providers=providers,
             upstream=Upstream(way, secrets, identity),
-            meter=DynamoMeter(store),
-            ledger=DynamoLedger(store),
+            meter=DynamoMeter(store, ledger.full),
+            ledger=ledger,
             events=events_of(settings, http, identity),
             signatures=DynamoSignatures(store),
             fetcher=Fetcher(http),

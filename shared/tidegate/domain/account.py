@@ -5,7 +5,7 @@ them as the condition of its write, and asks here why that did not hold.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -15,6 +15,9 @@ ScopeKind = Literal["workspace", "key"]
 
 RING = 16
 """Minutes for which tokens are counted: a call that ends within them gives back what it did not use of its minute."""
+
+DECIMALS = 18
+"""Of amounts of money: shares are whole numbers of the smallest one, so that none is lost and none is made."""
 
 GRACE_SECONDS = 60.0
 """After a call's deadline, for settling it. A hold that is older has lost its process."""
@@ -35,8 +38,16 @@ class Scope:
         if self.shards == 1:
             return most
         if isinstance(most, Decimal):
-            return most / self.shards
-        return most // self.shards + (self.shard < most % self.shards)
+            return Decimal(self._part(int(most.scaleb(DECIMALS)))).scaleb(-DECIMALS)
+        return self._part(most)
+
+    def _part(self, whole: int) -> int:
+        return whole // self.shards + (self.shard < whole % self.shards)
+
+    @property
+    def whole(self) -> "Scope":
+        """With all shards as one."""
+        return replace(self, shard=0, shards=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,20 +176,27 @@ def gives_back_tokens(hold: Hold, now: float) -> bool:
     return minute_of(now) - minute_of(hold.at) < RING - 1
 
 
+def together(parts: Sequence[Account]) -> Account:
+    """The parts of a busy workspace's account as one. What it was warned of is with the first.
+
+    Of rates, it has the latest minute that any of them knows.
+    """
+    whole = Account(minute=max((part.minute for part in parts), default=0))
+    whole.warned = dict(parts[0].warned) if parts else {}
+    for part in parts:
+        whole.holds.update(part.holds)
+        _book(whole, part.booked)
+        if part.minute == whole.minute:
+            whole.minute_calls += part.minute_calls
+            _count(whole, whole.minute, part.minute_tokens.get(whole.minute % RING, 0))
+    return whole
+
+
 def used(account: Account, unit: Unit, span: Span, at: float, first_day: int = 1) -> Number:
     """What has been used in that period, without what open calls hold."""
     name = period(span, at, first_day).name
     held = (hold for hold in account.holds.values() if period(span, hold.at, first_day).name == name)
     return account.booked.get(booked_name(unit, name), 0) - sum(hold.amounts.of(unit) for hold in held)
-
-
-def together(parts: Sequence[Account]) -> Account:
-    """The parts of a busy workspace's account as one, without its rates. What it was warned of is with the first."""
-    whole = Account(warned=dict(parts[0].warned))
-    for part in parts:
-        whole.holds.update(part.holds)
-        _book(whole, part.booked)
-    return whole
 
 
 def overdue(account: Account, now: float) -> list[Hold]:
