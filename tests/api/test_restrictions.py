@@ -82,6 +82,23 @@ async def test_a_stranger_does_not_learn_that_there_are_restrictions() -> None:
         assert (reply.status, reply.json["error"]["code"]) == (401, "invalid_api_key")
 
 
+async def test_an_address_of_many_guesses_is_told_to_wait_and_who_is_known_is_not() -> None:
+    async with world(answer) as client:
+        assert (await client.post(BODY)).status == 200
+        failures = client.app.lifespan_state["gateway"].authenticator.failures
+        for _ in range(40):
+            failures.count("127.0.0.1")
+        found = await replies_of_a_guess(client)
+        assert {(reply.status, reply.json["error"]["code"]) for reply in found} == {(429, "too_many_failures")}
+        assert {reply.headers["retry-after"] for reply in found} <= {"1", "2"}
+        assert (await client.post(BODY)).status == 200
+
+
+async def replies_of_a_guess(client: Client) -> list[Reply]:
+    guess = {"authorization": "Bearer sk-tidegate-guess", "x-workspace-id": "ws_test"}
+    return [await client.post(BODY, headers=guess), await client.get("/v1/models", **guess)]
+
+
 async def test_a_key_without_restrictions_is_used_from_anywhere() -> None:
     async with world(answer) as client:
         assert set(codes(await replies(client, None)).values()) == {None}

@@ -13,6 +13,7 @@ from tidegate.errors import (
     NetworkNotAllowed,
     StoreUnavailable,
     TidegateError,
+    TooManyFailures,
     WorkspaceForbidden,
 )
 from tidegate.memory.tenants import MemoryTenants
@@ -39,7 +40,15 @@ class Bench:
         self.pause = asyncio.Event()
         self.pause.set()
         self.asked: list[str | None] = []
-        self.authenticator = Authenticator(self, monotonic=self.monotonic, clock=self.wall, **settings)
+        self.pauses: list[float] = []
+        self.meanwhile = lambda: None
+        self.authenticator = Authenticator(
+            self, monotonic=self.monotonic, clock=self.wall, sleep=self.sleep, **settings
+        )
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.meanwhile()
 
     async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         self.asked.append(workspace_id)
@@ -327,3 +336,77 @@ async def test_one_who_waits_may_hang_up_too() -> None:
     made.pause.set()
     assert await leader == ADMITTED
     assert (other.cancelled(), len(made.asked)) == (True, 1)
+
+
+GUESS = "Bearer sk-tidegate-guess"
+HERE = Source("203.0.113.7", "/v1/models")
+
+
+async def guessed(made: Bench, source: Source = HERE) -> type[TidegateError]:
+    with pytest.raises(TidegateError) as caught:
+        await made.authenticator.authenticate(GUESS, None, source=source)
+    return type(caught.value)
+
+
+async def test_guesses_are_slowed_and_then_not_heard() -> None:
+    made = bench()
+    assert [await guessed(made) for _ in range(40)] == [InvalidKey] * 40
+    assert made.pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0, 2.0, 2.0]
+    read = len(made.asked)
+    assert [await guessed(made) for _ in range(5)] == [TooManyFailures] * 5
+    assert len(made.asked) == read
+
+
+async def test_who_is_remembered_is_not_slowed_by_others_of_the_same_address() -> None:
+    made = bench()
+    assert await made.authenticator.authenticate(BEARER, None, source=HERE) == ADMITTED
+    for _ in range(50):
+        await guessed(made)
+    made.pauses.clear()
+    assert await made.authenticator.authenticate(BEARER, None, source=HERE) == ADMITTED
+    assert made.pauses == []
+
+
+async def test_a_good_key_is_let_in_after_the_pause() -> None:
+    made = bench()
+    for _ in range(31):
+        await guessed(made)
+    made.pauses.clear()
+    assert await made.authenticator.authenticate(BEARER, None, source=HERE) == ADMITTED
+    assert made.pauses == [0.2]
+
+
+async def test_guesses_at_the_same_time_do_not_pass_while_others_wait() -> None:
+    made = bench()
+    for _ in range(35):
+        await guessed(made)
+
+    def others_fail() -> None:
+        for _ in range(10):
+            made.authenticator.failures.count(HERE.address)
+
+    made.meanwhile = others_fail
+    read = len(made.asked)
+    assert (await guessed(made), len(made.asked)) == (TooManyFailures, read)
+
+
+async def test_other_addresses_are_heard() -> None:
+    made = bench()
+    for _ in range(50):
+        await guessed(made)
+    made.pauses.clear()
+    assert await guessed(made, Source("203.0.113.8")) is InvalidKey
+    assert await made() == ADMITTED
+    assert made.pauses == []
+
+
+async def test_only_guesses_are_counted() -> None:
+    made = bench()
+    for _ in range(50):
+        for authorization, workspace_id in ((None, None), ("Basic x", None), (BEARER, "ws_two")):
+            with pytest.raises(TidegateError):
+                await made.authenticator.authenticate(authorization, workspace_id, source=HERE)
+    made.failure = StoreUnavailable("gone")
+    for _ in range(50):
+        assert await guessed(made) is StoreUnavailable
+    assert made.pauses == []

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -13,7 +13,8 @@ from tidegate.domain.identity import subject_id
 from tidegate.domain.keys import hash_secret, implied_workspace, is_usable
 from tidegate.domain.restrictions import UNKNOWN, Source
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
-from tidegate.errors import InvalidKey, MissingWorkspace, WorkspaceForbidden
+from tidegate.errors import InvalidKey, InvalidToken, MissingWorkspace, WorkspaceForbidden
+from tidegate.policy.failures import Failures
 from tidegate.ports import Directory, Tokens
 
 CACHE_SECONDS = 60.0
@@ -50,6 +51,7 @@ class Authenticator:
     """Proves callers against the directory, and remembers for `CACHE_SECONDS` those who were let in.
 
     Where there are `tokens`, a bearer of three parts between dots is an access token, and all else a key.
+    An address from which too much was guessed waits before it is heard, except for those who are remembered.
     Both clocks count: `monotonic` stands still while Lambda has the process frozen, and `wall` may be set back.
     """
 
@@ -60,12 +62,15 @@ class Authenticator:
         tokens: Tokens | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_cached: int = MAX_CACHED,
     ) -> None:
+        self.failures = Failures(clock)
         self._directory = directory
         self._tokens = tokens
         self._monotonic = monotonic
         self._clock = clock
+        self._sleep = sleep
         self._max_cached = max_cached
         self._known: OrderedDict[_LookUp, _Known] = OrderedDict()
         self._flights: dict[_LookUp, asyncio.Future[Found]] = {}
@@ -80,16 +85,21 @@ class Authenticator:
     ) -> tuple[Principal, Workspace]:
         """The caller and the workspace: the one named, or else the key's default or only one.
 
-        Raises `InvalidKey` or `InvalidToken` before anything else, then `EndpointNotAllowed`, `NetworkNotAllowed`,
-        `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and expired keys are alike, in message and in
-        work; so are unknown, foreign and suspended workspaces.
+        Raises `TooManyFailures`, `InvalidKey` or `InvalidToken` before anything else, then `EndpointNotAllowed`,
+        `NetworkNotAllowed`, `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and expired keys are alike,
+        in message and in work; so are unknown, foreign and suspended workspaces.
         """
         secret = bearer(authorization)
         asked = _LookUp(hash_secret(secret), (workspace_id or "").strip() or None)
         known = self._cached(asked)
         if known is None:
+            await self._slow(source)
             monotonic, wall = self._monotonic(), self._clock()
-            key, workspace = await self._find(asked, secret)
+            try:
+                key, workspace = await self._find(asked, secret)
+            except (InvalidKey, InvalidToken):
+                self.failures.count(source.address)
+                raise
             restrictions.check(key, source)
             workspace = _permitted(asked, key, workspace, required_workspace)
             known = _Known(key, workspace, monotonic, wall)
@@ -99,6 +109,12 @@ class Authenticator:
             if required_workspace and asked.workspace_id is None:
                 raise _missing()
         return Principal(known.key.id, known.key.workspace_ids, known.key.limits), known.workspace
+
+    async def _slow(self, source: Source) -> None:
+        pause = self.failures.pause(source.address)
+        if pause:
+            await self._sleep(pause)
+            self.failures.pause(source.address)  # others may have failed meanwhile
 
     def _proved(self, asked: _LookUp, key: VirtualKey | None) -> VirtualKey:
         matches = hmac.compare_digest(key.hash if key else "", asked.key_hash)
