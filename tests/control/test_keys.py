@@ -73,6 +73,9 @@ async def test_a_key_needs_workspaces_that_there_are(tenants: Managed) -> None:
         (asked(expires_at=NOON), "expires_at"),
         (asked(limits=Limits(tokens_per_day=-1)), "limits.tokens_per_day"),
         (asked(name="x\x00"), "name"),
+        (asked(endpoints=()), "endpoints"),
+        (asked(endpoints=("chat",)), "endpoints"),
+        (asked(networks=("everywhere",)), "networks"),
     ):
         with pytest.raises(InvalidRequest) as caught:
             await keys.create(tenants.control, WHOLE, wrong)
@@ -126,6 +129,13 @@ async def test_a_limit_below_what_the_key_used_needs_force(tenants: Managed) -> 
         await keys.update(tenants.control, WHOLE, key, lower, 1)
     assert caught.value.param == "limits.tokens_per_day"
     assert (await keys.update(tenants.control, WHOLE, key, lower, 1, force=True)).version == 2
+
+
+async def test_a_key_is_limited_to_endpoints_and_networks(tenants: Managed) -> None:
+    limited = asked(endpoints=("/v1/chat/*",), networks=("192.0.2.0/24",))
+    made = await keys.create(tenants.control, WHOLE, limited, "abc")
+    assert (made.key.endpoints, made.key.networks) == (("/v1/chat/*",), ("192.0.2.0/24",))
+    assert await keys.create(tenants.control, WHOLE, limited, "abc") == (made.key, None)
 
 
 async def test_a_stale_version_changes_nothing(tenants: Managed) -> None:

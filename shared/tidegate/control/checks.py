@@ -86,8 +86,8 @@ def _fault(value: int | Decimal | None) -> str | None:
 def _fault_of_patterns(patterns: tuple[str, ...]) -> str | None:
     if not 1 <= len(patterns) <= MAX_PATTERNS:
         return f"has 1 to {MAX_PATTERNS} patterns; leave it out for no limit"
-    if not all(0 < len(pattern) <= MAX_NAME for pattern in patterns):
-        return f"has a pattern of no or of more than {MAX_NAME} characters"
+    if not all(0 < len(pattern) <= MAX_NAME and pattern.isprintable() for pattern in patterns):
+        return f"has a pattern that is not 1 to {MAX_NAME} characters on one line"
     return None
 
 

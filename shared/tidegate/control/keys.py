@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tidegate.control.access import check_scope, check_workspaces, find_workspace, unknown_workspace
 from tidegate.control.checks import check_limits, check_name, check_page, id_for
 from tidegate.control.control import Control, check_version
+from tidegate.domain import restrictions
 from tidegate.domain.account import Scope, used
 from tidegate.domain.administration import AdminKey
 from tidegate.domain.keys import create_key_id, create_secret, hash_secret, is_usable, shown_prefix
@@ -35,6 +36,7 @@ async def create(control: Control, who: AdminKey, asked: VirtualKey, idempotency
     """
     check_scope(who, "write")
     check_workspaces(who, asked.workspace_ids)
+    asked = _restricted(asked)
     _check(control, asked)
     for workspace_id in asked.workspace_ids:
         if await control.register.find(Workspace, workspace_id) is None:
@@ -78,6 +80,7 @@ async def update(
     """
     _check_write(who, before)
     check_version(before, expected)
+    after = _restricted(after)
     if after == before:
         return before
     _check(control, after, is_new=after.expires_at != before.expires_at)
@@ -134,6 +137,15 @@ async def revoke(control: Control, who: AdminKey, before: VirtualKey, expected: 
 def _check_write(who: AdminKey, key: VirtualKey) -> None:
     check_scope(who, "write")
     check_workspaces(who, key.workspace_ids)
+
+
+def _restricted(key: VirtualKey) -> VirtualKey:
+    """With its restrictions as they are compared, once they make sense."""
+    return replace(
+        key,
+        endpoints=None if key.endpoints is None else restrictions.endpoints(list(key.endpoints)),
+        networks=None if key.networks is None else restrictions.networks(list(key.networks)),
+    )
 
 
 def _check(control: Control, key: VirtualKey, *, is_new: bool = True) -> None:

@@ -1,0 +1,122 @@
+"""What is sent to the control plane."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from pydantic import Field
+
+from tidegate.api.admin.fields import Body, Count, FirstDay, Flag, Id, Moment, Name, Patterns, Shards, Usd
+from tidegate.control.keys import MAX_OVERLAP_SECONDS
+from tidegate.domain.administration import AdminKey, AdminScope, Plan, Role
+from tidegate.domain.limits import Limits
+from tidegate.domain.workspace import VirtualKey, WordsMethod, Workspace
+
+_R = TypeVar("_R", Plan, Workspace, VirtualKey)
+
+
+class LimitsBody(Body):
+    """Any subset; null is no limit. In a change, what is left out stays as it was."""
+
+    requests_per_minute: Count | None = None
+    tokens_per_minute: Count | None = None
+    parallel_calls: Count | None = None
+    tokens_per_day: Count | None = None
+    tokens_per_month: Count | None = None
+    words_per_day: Count | None = None
+    words_per_month: Count | None = None
+    usd_per_day: Usd | None = None
+    usd_per_month: Usd | None = None
+    models: Patterns | None = None
+    providers: Patterns | None = None
+
+    def over(self, limits: Limits) -> Limits:
+        """`limits` with the fields that were sent."""
+        return replace(limits, **{name: _plain(getattr(self, name)) for name in self.model_fields_set})
+
+
+class PlanChange(Body):
+    name: Name = ""
+    limits: LimitsBody = LimitsBody()
+
+
+class PlanBody(PlanChange):
+    id: Id = Field("", description="plan_…; may be left out with an Idempotency-Key")
+    name: Name = Field(...)
+
+
+class WorkspaceChange(Body):
+    name: Name = ""
+    words_method: WordsMethod = "tokens"
+    charge_input_words: Flag = False
+    plan_id: Id | None = None
+    limits: LimitsBody = LimitsBody()
+    first_day: FirstDay = 1
+    allows_unpriced: Flag = False
+    lowers_max_tokens: Flag = False
+    shards: Shards = 1
+
+
+class WorkspaceBody(WorkspaceChange):
+    id: Id = Field("", description="ws_…; default: made from the Idempotency-Key, or at random")
+    name: Name = Field(...)
+
+
+class KeyChange(Body):
+    name: Name = ""
+    default_workspace_id: Id | None = None
+    expires_at: Moment | None = None
+    limits: LimitsBody = LimitsBody()
+    endpoints: Patterns | None = Field(None, description="Paths that it opens, e.g. /v1/chat/*; null is all")
+    networks: Patterns | None = Field(None, description="From where, e.g. 192.0.2.0/24; null is everywhere")
+
+
+class KeyBody(KeyChange):
+    workspace_ids: list[Id] = Field(description="at least one")
+
+
+class Rotation(Body):
+    overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=MAX_OVERLAP_SECONDS)] = 86400
+
+
+class MemberBody(Body):
+    role: Role
+
+
+class AdminBody(Body):
+    name: Name
+    scopes: Annotated[list[AdminScope], Field(min_length=1, max_length=2)]
+    workspace_ids: Annotated[list[Id], Field(min_length=1, max_length=100)] | None = None
+    expires_at: Moment | None = None
+
+    def asked(self) -> AdminKey:
+        ids = None if self.workspace_ids is None else tuple(dict.fromkeys(self.workspace_ids))
+        scopes = tuple(dict.fromkeys(self.scopes))
+        return AdminKey("", "", "", scopes, ids, self.name, expires_at=_plain_time(self.expires_at))
+
+
+Sent = PlanChange | WorkspaceChange | KeyChange
+
+
+def applied(sent: Sent, resource: _R) -> _R:
+    """The resource with the fields that were sent."""
+    fields: Mapping[str, object] = {name: getattr(sent, name) for name in sent.model_fields_set}
+    made = {name: _plain(value) for name, value in fields.items()}
+    if "limits" in made:
+        made["limits"] = sent.limits.over(resource.limits)
+    return replace(resource, **made)
+
+
+def _plain(value: object) -> object:
+    match value:
+        case list():
+            return tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        case datetime():
+            return value.timestamp()
+        case _:
+            return value
+
+
+def _plain_time(value: datetime | None) -> float | None:
+    return None if value is None else value.timestamp()

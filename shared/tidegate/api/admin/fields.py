@@ -1,0 +1,45 @@
+"""Kinds of fields that requests have: strict, for a number in quotes is a mistake; money alone may be text."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+
+from tidegate.control.checks import MAX_COUNT, MAX_NAME, MAX_PATTERNS, MAX_SHARDS, MAX_USD
+from tidegate.domain.limits import LAST_FIRST_DAY
+
+
+class Body(BaseModel):
+    """What is sent. A field that is not known is a mistake, not a wish to be ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("must be a number, or a number as text")
+    return value
+
+
+def _moment(value: object) -> object:
+    if not isinstance(value, str) or value[:5].isdigit():
+        raise ValueError("must be a time as text, e.g. 2027-01-31T12:00:00Z")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+Flag = StrictBool
+Name = Annotated[StrictStr, Field(max_length=MAX_NAME)]
+Id = Annotated[StrictStr, Field(max_length=64)]
+Pattern = Annotated[StrictStr, Field(min_length=1, max_length=MAX_NAME)]
+Patterns = Annotated[list[Pattern], Field(min_length=1, max_length=MAX_PATTERNS)]
+Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT)]
+Shards = Annotated[int, Field(strict=True, ge=1, le=MAX_SHARDS)]
+FirstDay = Annotated[int, Field(strict=True, ge=1, le=LAST_FIRST_DAY)]
+Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=MAX_USD, decimal_places=6)]
+Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_utc)]
+"""ISO 8601, UTC unless it says otherwise."""

@@ -1,0 +1,191 @@
+"""What the control plane answers, as its OpenAPI document says it, and how that is sent."""
+
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, TypeVar
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.control.control import Control
+from tidegate.control.shown import shown_to
+from tidegate.domain.administration import AdminKey, AdminScope, Resource, Role
+from tidegate.domain.workspace import KeyStatus, Status, WordsMethod
+
+_T = TypeVar("_T")
+
+
+class LimitsShown(BaseModel):
+    """Those that are set."""
+
+    requests_per_minute: int = 0
+    tokens_per_minute: int = 0
+    parallel_calls: int = 0
+    tokens_per_day: int = 0
+    tokens_per_month: int = 0
+    words_per_day: int = 0
+    words_per_month: int = 0
+    usd_per_day: str = ""
+    usd_per_month: str = ""
+    models: list[str] = []
+    providers: list[str] = []
+
+
+class Shown(BaseModel):
+    created_at: str
+    version: int = Field(description="The ETag is this number in quotes.")
+
+
+class PlanShown(Shown):
+    id: str
+    name: str
+    limits: LimitsShown
+
+
+class Spread(BaseModel):
+    updated: int
+    pending: list[str] = Field(description="Workspaces with open calls: send the change again.")
+
+
+class ChangedPlan(PlanShown):
+    workspaces: Spread
+
+
+class WorkspaceShown(Shown):
+    id: str
+    name: str
+    status: Status
+    words_method: WordsMethod
+    charge_input_words: bool
+    plan_id: str | None
+    plan_limits: LimitsShown
+    limits: LimitsShown
+    effective_limits: LimitsShown
+    first_day: int
+    allows_unpriced: bool
+    lowers_max_tokens: bool
+    shards: int
+
+
+class KeyShown(Shown):
+    id: str
+    prefix: str
+    name: str
+    status: KeyStatus
+    workspace_ids: list[str]
+    default_workspace_id: str | None
+    expires_at: str | None
+    previous_prefix: str | None
+    previous_expires_at: str | None
+    limits: LimitsShown
+    endpoints: list[str] | None
+    networks: list[str] | None
+
+
+class MadeKey(KeyShown):
+    secret: str | None = Field(description="Shown once: null when this request has been answered before.")
+
+
+class MemberShown(Shown):
+    workspace_id: str
+    subject: str
+    role: Role
+
+
+class AdminShown(Shown):
+    id: str
+    prefix: str
+    name: str
+    status: KeyStatus
+    scopes: list[AdminScope]
+    workspace_ids: list[str] | None
+    expires_at: str | None
+
+
+class MadeAdmin(AdminShown):
+    secret: str = Field(description="Shown once.")
+
+
+class EntryShown(BaseModel):
+    id: str
+    at: str
+    who: str
+    action: str
+    target: str
+    workspace_ids: list[str]
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class Figures(BaseModel):
+    calls: int
+    calls_failed: int
+    input_tokens: int
+    output_tokens: int
+    words: int
+    cost_usd: str
+
+
+class NamedFigures(Figures):
+    name: str
+
+
+class ReportShown(BaseModel):
+    object: Literal["usage_report"]
+    workspace_id: str
+    by: str
+    first: str
+    last: str
+    rows: list[NamedFigures]
+    total: Figures
+
+
+class Page(BaseModel, Generic[_T]):
+    data: list[_T]
+    next_cursor: str | None = Field(description="For the next page; null after the last.")
+
+
+class Fault(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorShown(BaseModel):
+    error: Fault
+
+
+_FAULTS = {
+    400: "Something in the request is wrong: `param` says what",
+    401: "No valid admin key",
+    403: "The admin key may not do this",
+    404: "There is no such thing, or it is another's",
+    405: "Not a method of this path",
+    409: "It does not fit what is there",
+    412: "It has been changed since",
+    413: "The request is too large",
+    428: "If-Match is missing",
+    503: "The store does not answer",
+}
+FAULTS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorShown, "description": text} for status, text in _FAULTS.items()
+}
+
+
+class Session:
+    """Who asks, and of which control plane."""
+
+    def __init__(self, control: Control, who: AdminKey) -> None:
+        self.control = control
+        self.who = who
+
+    def reply(self, resource: Resource, *, status: int = 200, **more: Json) -> JSONResponse:
+        """One resource under its version."""
+        content: JsonObject = {**shown_to(self.who, resource), **more}
+        return JSONResponse(content, status, {"etag": f'"{resource.version}"'})
+
+    def page(self, found: Sequence[Resource], names: Sequence[str], limit: int) -> JSONResponse:
+        """Resources, and where the next ones begin."""
+        data: list[Json] = [shown_to(self.who, each) for each in found]
+        return JSONResponse({"data": data, "next_cursor": names[-1] if len(names) >= limit and names else None})

@@ -1,0 +1,16 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.api.admin.world import Api, open_api
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    async with open_api() as made:
+        yield made
