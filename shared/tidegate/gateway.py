@@ -21,7 +21,7 @@ from tidegate.chat.json import Json
 from tidegate.chat.parse import parse
 from tidegate.chat.request import shortened
 from tidegate.domain.account import rates
-from tidegate.domain.call import Call, Surface
+from tidegate.domain.call import Call, Surface, app_of
 from tidegate.domain.ids import completion_id, ulid
 from tidegate.domain.model import Deployment
 from tidegate.domain.restrictions import UNKNOWN, Source
@@ -109,7 +109,7 @@ class Gateway:
             workspace=workspace,
             started_at=now,
             deadline=latest if deadline is None else min(latest, deadline),
-            app_id=app_id,
+            app_id=app_of(app_id),
         )
 
     @asynccontextmanager

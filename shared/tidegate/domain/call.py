@@ -1,5 +1,6 @@
 """One call, before the upstream and after it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,9 +11,14 @@ from tidegate.domain.account import Hold
 from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill
 from tidegate.domain.workspace import Principal, Workspace
+from tidegate.errors import InvalidRequest
 
 Surface = Literal["openai", "neuroflash"]
 OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost"]
+
+
+MAX_APP_ID = 128
+_APP_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class Call:
 
     `id` is a ULID: unique, sortable by time, the `x-request-id` of the reply and the key of the call's record.
     `media` are fetched bytes by their URLs; `signatures` the `reasoning_details` of earlier turns by the ids of the
-    tool calls that followed, for clients that do not send them back.
+    tool calls that followed, for clients that do not send them back. `app_id` is the caller's word, see `app_of`.
     """
 
     id: str
@@ -63,3 +69,14 @@ class Outcome:
     native_finish_reason: str | None = None
     error_code: str | None = None
     hold: Hold | None = None
+
+
+def app_of(header: str | None) -> str | None:
+    """The application that a call is put down to, None where it names none. Raises `InvalidRequest`."""
+    if header is not None and not _APP_ID.fullmatch(header):
+        raise InvalidRequest(
+            f"The x-app-id header must have 1 to {MAX_APP_ID} letters, digits, blanks or any of ._:/@+-, "
+            "and begin with a letter or a digit.",
+            param="x-app-id",
+        )
+    return header
