@@ -61,14 +61,14 @@ def test_a_budget_that_is_used_up_is_no_reason_to_try_again() -> None:
         assert (await client.post(CALL)).status == 200
         reply = await client.post({**CALL, "max_tokens": 175})
         assert (reply.status, reply.json["error"]["code"]) == (429, "insufficient_quota")
-        assert "tokens_per_month of 200" in reply.json["error"]["message"]
+        assert "tokens_per_month of 300" in reply.json["error"]["message"]
         assert "resets at" in reply.json["error"]["message"]
         assert reply.headers["x-should-retry"] == "false"
         assert "retry-after" not in reply.headers
         assert [o.status for o in client.recorder.outcomes] == ["ok", "failed"]
         assert len(client.requests) == 1
 
-    run(scenario, tokens_per_month=200)
+    run(scenario, tokens_per_month=300)
 
 
 def test_what_is_held_gives_way_to_what_is_used_plain_and_streamed() -> None:
@@ -166,9 +166,9 @@ def test_a_model_without_a_price_is_refused_under_a_budget_of_money() -> None:
 @pytest.mark.parametrize(
     ("limits", "lowered"),
     [
-        ({"tokens_per_day": 60}, range(16, 45)),
+        ({"tokens_per_day": 180}, range(16, 45)),
         ({"words_per_month": 30}, range(39, 41)),
-        ({"usd_per_day": Decimal("0.00008")}, range(35, 50)),
+        ({"usd_per_day": Decimal("0.00012")}, range(35, 50)),
     ],
 )
 def test_an_answer_is_shortened_where_the_workspace_wants_that_and_told_so(limits: Any, lowered: range) -> None:

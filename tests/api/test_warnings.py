@@ -15,13 +15,17 @@ from tidegate.domain.limits import Limits
 from tidegate.errors import StoreUnavailable
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 12}
-"""Uses 26 tokens, and holds 48."""
+"""Uses 150 tokens, and holds 154."""
+
+USAGE = {"prompt_tokens": 138, "completion_tokens": 12, "total_tokens": 150}
 
 
 def run(scenario: Callable[[Client], Awaitable[None]], streamed: bool = False, **limits: Any) -> None:
     async def main() -> None:
         def reply(_: httpx.Request) -> httpx.Response:
-            return event_stream(sse(*STREAM)) if streamed else httpx.Response(200, json=completion())
+            if streamed:
+                return event_stream(sse(*STREAM[:-2], {"choices": [], "usage": USAGE}, "[DONE]"))
+            return httpx.Response(200, json=completion(usage=USAGE))
 
         async with world(reply, workspace=replace(WORKSPACE, limits=Limits(**limits))) as client:
             await scenario(client)
@@ -41,8 +45,8 @@ def test_thresholds_are_told_once_as_calls_use_the_budget_up(streamed: bool, cap
             assert (await client.post({**CALL, "stream": streamed})).status == 200
 
     with caplog.at_level(logging.WARNING):
-        run(scenario, streamed, tokens_per_month=130, usd_per_day=Decimal(100))
-    assert told(caplog) == [("tokens_per_month", 50, 78), ("tokens_per_month", 80, 104)]
+        run(scenario, streamed, tokens_per_month=750, usd_per_day=Decimal(100))
+    assert told(caplog) == [("tokens_per_month", 50, 450), ("tokens_per_month", 80, 600)]
 
 
 def test_without_a_limit_nothing_is_watched(caplog: pytest.LogCaptureFixture) -> None:
@@ -74,7 +78,7 @@ def test_the_caller_has_the_answer_before_anybody_is_told() -> None:
         gate.set()
         assert (await calling).status == 200
 
-    run(scenario, tokens_per_day=50)
+    run(scenario, tokens_per_day=290)
 
 
 def test_a_ledger_that_is_dead_by_then_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
@@ -86,7 +90,7 @@ def test_a_ledger_that_is_dead_by_then_fails_no_call(caplog: pytest.LogCaptureFi
         assert (await client.post(CALL)).status == 200
 
     with caplog.at_level(logging.WARNING):
-        run(scenario, tokens_per_day=50)
+        run(scenario, tokens_per_day=290)
     assert [line.message for line in caplog.records] == ["threshold.unnoted"]
 
 
@@ -96,7 +100,7 @@ def test_a_call_that_could_not_be_recorded_tells_nothing(caplog: pytest.LogCaptu
         assert (await client.post(CALL)).status == 200
 
     with caplog.at_level(logging.WARNING):
-        run(scenario, tokens_per_day=50)
+        run(scenario, tokens_per_day=290)
     assert told(caplog) == []
 
 

@@ -132,3 +132,9 @@ def texts(messages: list[Message]) -> list[str]:
             case None:
                 pass
     return found
+
+
+def media(messages: list[Message]) -> int:
+    """How many images, documents, recordings and films the messages hold."""
+    found = (part for message in messages if isinstance(message.content, list) for part in message.content)
+    return sum(not isinstance(part, TextPart | RefusalPart) for part in found)

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from tidegate.catalog import Model, cost
 from tidegate.chat.json import encode
-from tidegate.chat.messages import texts
+from tidegate.chat.messages import media, texts
+from tidegate.chat.request import ChatFields
 from tidegate.domain import words
 from tidegate.domain.account import GRACE_SECONDS, Hold, Rate, Refusal, Reservation, Scope
 from tidegate.domain.call import Call
@@ -19,17 +20,39 @@ from tidegate.domain.usage import Tokens
 from tidegate.errors import ModelNotAllowed, ModelUnpriced, NoRoom, QuotaExhausted, RateLimited
 from tidegate.policy.bill import WORDS_PER_TOKEN
 
-PROMPT_MARGIN = 1.5
-"""By how much an estimated prompt is held too long, for texts that consist of more tokens than they seem to."""
+PROMPT_MARGIN, TEMPLATE, TOOLS, MEDIUM = 1.75, 100, 400, 700
+"""An estimated prompt is held so many times, and so many tokens more: for the words that a provider puts around it,
+for those around tools, and for each image, document, recording or film, of which nobody knows how much it is.
 
-UNKNOWN_OUTPUT = 4096
-"""Tokens held for the answer where neither the caller nor the catalogue says how long it may be."""
+Measured on 21 November 2026 on 1,395 recorded calls in OpenAI's dialect, Anthropic's and Converse's: 99.7 % took no
+more input than was held (99.3 % of 534 with text alone, all 688 with tools, all 173 with media). Half of them took less
+than 29 % of it, for most are so short that the added tokens are most of it; of 51 that estimate more than a thousand
+tokens without media, half took more than 58 %. Not held high enough: a model that another one answers for, a template
+of 500 tokens (Snowflake), and, beyond what was recorded, long documents and films.
+"""
+
+FOUND = 32_000
+"""Tokens held for what a provider reads by itself, where it has tools of its own: to search, to fetch, to run code.
+
+Enough for 57 of 64 such recorded calls. The others took 400,000 twice, or have nothing in the request that tells: three
+of Groq's compound models, two with servers of MCP.
+"""
+
+UNKNOWN_OUTPUT = 8192
+"""Tokens held for the answer where neither the caller nor the catalogue says how long it may be.
+
+None of 600 such recorded answers was longer. Where a limit was sent, none of 351 answers (Anthropic's 326, OpenAI's 10,
+OpenRouter's and Bedrock's 7 each, one other) was longer than that, with its reasoning.
+"""
 
 SHORTEST_ANSWER = 16
 """Tokens: what is less is not worth asking for."""
 
 SEARCHES = 5
 """Held for a call that may search the web."""
+
+_OURS = ("function", "custom")
+"""Tools that the caller runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +105,9 @@ def reservation(call: Call, model_id: str, model: Model | None) -> Reservation |
 def longest(call: Call, model: Model | None) -> Tokens:
     """The most tokens and searches that the call is taken to use. A prompt may be written to the provider's cache."""
     fields = call.request.fields
-    prompt = math.ceil(estimate_prompt(fields) * PROMPT_MARGIN)
+    prompt = _prompt(fields)
     answer = call.request.output_limit or (model and model.output_limit) or UNKNOWN_OUTPUT
-    searches = any(tool.type.startswith("web_search") for tool in fields.tools or ())
+    searches = any("web_search" in tool.type for tool in fields.tools or ())
     caches = _caches(call)
     return Tokens(
         input=prompt,
@@ -143,6 +166,16 @@ def _words(call: Call, tokens: Tokens) -> int:
     if not call.workspace.charge_input_words:
         return output
     return output + sum(map(words.count, texts(call.request.fields.messages)))
+
+
+def _prompt(fields: ChatFields) -> int:
+    """Tokens held for what is sent, and for what the provider reads besides."""
+    extra = TEMPLATE + MEDIUM * media(fields.messages)
+    if fields.tools or fields.functions:
+        extra += TOOLS
+    if fields.web_search_options is not None or any(tool.type not in _OURS for tool in fields.tools or ()):
+        extra += FOUND
+    return math.ceil(estimate_prompt(fields) * PROMPT_MARGIN) + extra
 
 
 def _caches(call: Call) -> bool:
