@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from aiodynamo.credentials import Key, StaticCredentials
-
+from tidegate.aws.credentials import StaticCredentials
 from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
 from tidegate.aws.ledger import DynamoLedger
@@ -31,12 +30,13 @@ from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.ports import Directory, Keys, Ledger, Meter, Register, Signatures, Tenants, Usages
 from tidegate.upstream.reqwest import ReqwestTransport
+from tidegate.upstream.sigv4 import AwsKey
 
 NOON = 1_795_262_400.0
 """2026-11-21T12:00:00Z"""
 
 TOKENS = Tokens(input=11, output=12, cached=3, written=5, reasoning=2, searches=1)
-CREDENTIALS = StaticCredentials(Key("testing", "testing"))
+CREDENTIALS = StaticCredentials(AwsKey("testing", "testing"))
 REGION = "eu-central-1"
 
 

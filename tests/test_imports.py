@@ -11,7 +11,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     *("functions", "tidegate"),
     *("starlette", "anyio", "msgspec", "pyreqwest"),
-    *("aiodynamo", "yarl", "multidict", "propcache", "idna"),
     "typing_extensions",
 }
 BESIDE = {"sniffio"}

@@ -52,7 +52,7 @@ class ScriptedTransport:
 
     @property
     def actions(self) -> list[str]:
-        return [request.headers["X-Amz-Target"].partition(".")[2] for request in self.requests]
+        return [request.headers["x-amz-target"].partition(".")[2] for request in self.requests]
 
     @property
     def bodies(self) -> list[dict[str, object]]:

@@ -1,3 +1,4 @@
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 import pytest
@@ -5,30 +6,39 @@ import pytest
 from tests.aws.script import ScriptedTransport, scripted_store
 from tests.store_worlds import NOON, World, key, workspace
 from tidegate.aws.directory import DynamoDirectory
+from tidegate.aws.expressions import Put
 from tidegate.aws.table import key_at, to_item, workspace_at
 from tidegate.domain.workspace import VirtualKey
 from tidegate.errors import StoreUnavailable
+from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
 pytestmark = pytest.mark.anyio
+
+
+class Counting:
+    """A transport, and how many requests it was asked for."""
+
+    def __init__(self, inner: Transport) -> None:
+        self.count = 0
+        self._inner = inner
+
+    def open(self, request: HttpRequest, timeouts: Timeouts) -> AbstractAsyncContextManager[HttpResponse]:
+        self.count += 1
+        return self._inner.open(request, timeouts)
+
+    async def close(self) -> None:
+        await self._inner.close()
 
 
 class CountingDirectory(DynamoDirectory):
     """Counts the reads of each `find`."""
 
     async def reads(self, key_hash: str, workspace_id: str | None) -> int:
-        count = 0
-        http = self.store.client.http
-
-        async def counted(request: object) -> object:
-            nonlocal count
-            count += 1
-            return await http(request)
-
-        store = self.store
-        self.store = replace(store, client=replace(store.client, http=counted))
+        store, transport = self.store, Counting(self.store.client.transport)
+        self.store = replace(store, client=replace(store.client, transport=transport))
         await self.find(key_hash, workspace_id)
         self.store = store
-        return count
+        return transport.count
 
 
 @pytest.fixture
@@ -117,10 +127,10 @@ async def test_a_workspace_alone_is_one_consistent_read() -> None:
 async def test_fields_of_a_newer_version_are_left_alone(world: World, directory: CountingDirectory) -> None:
     assert world.store is not None
     item = {**to_item(workspace_at("ws_new"), workspace("ws_new")), "budget_usd": 5}
-    await world.store.client.put_item(world.store.table, item)
+    await world.store.write([Put(world.store.table, item)])
     assert await directory.find("0" * 64, "ws_new") == (None, workspace("ws_new"))
 
 
 async def overwrite(world: World, stored: VirtualKey, **fields: object) -> None:
     assert world.store is not None
-    await world.store.client.put_item(world.store.table, {**to_item(key_at(stored.hash), stored), **fields})
+    await world.store.write([Put(world.store.table, {**to_item(key_at(stored.hash), stored), **fields})])

@@ -2,11 +2,12 @@ import socket
 import time
 
 import pytest
-from aiodynamo.credentials import StaticCredentials
 
 from tests.aws.script import ScriptedTransport, cancelled, fault, instantly, scripted_store
 from tests.store_worlds import CREDENTIALS, NOON, REGION, Clock, World
+from tidegate.aws.credentials import StaticCredentials
 from tidegate.aws.dynamo import Backoff, connect
+from tidegate.aws.expressions import Put
 from tidegate.aws.store import ItemKey, Refused, Store
 from tidegate.aws.table import create_table
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
@@ -22,7 +23,7 @@ NOTHING = (200, {"Responses": {"t": []}, "UnprocessedKeys": {}})
 
 async def put(world: World, at: ItemKey, **fields: object) -> None:
     assert world.store is not None
-    await world.store.client.put_item(world.store.table, {**at._asdict(), **fields})
+    await world.store.write([Put(world.store.table, {**at._asdict(), **fields})])
 
 
 @pytest.mark.parametrize(
@@ -210,12 +211,10 @@ async def test_the_table_is_created_once_with_its_ttl(world: World) -> None:
     client, name = world.store.client, world.store.table
     await put(world, HERE, kept="yes")
     await create_table(client, name)
-    described = await client.describe_time_to_live(name)
-    assert (described.attribute, described.status.value) == ("ttl", "ENABLED")
+    described = await client.call("DescribeTimeToLive", {"TableName": name})
+    assert described["TimeToLiveDescription"] == {"AttributeName": "ttl", "TimeToLiveStatus": "ENABLED"}
     assert list(await world.store.read(HERE)) == [HERE]
 
 
-def put_of(at: ItemKey) -> object:
-    from aiodynamo.operations import Put
-
+def put_of(at: ItemKey) -> Put:
     return Put("t", dict(at._asdict()))

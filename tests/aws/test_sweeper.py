@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.store_worlds import NOON, World, key, outcome, workspace
+from tidegate.aws.expressions import Delete, Put
 from tidegate.aws.store import ItemKey, Store
 from tidegate.aws.sweeper import STOPPED_AT, Sweeper, Swept
 from tidegate.aws.table import account_at, call_at
@@ -148,7 +149,7 @@ async def test_a_hold_whose_reserving_was_not_confirmed_gives_way_to_the_record(
 async def test_a_hold_that_one_of_its_accounts_has_lost_is_settled_in_the_other(tenant: World) -> None:
     await abandoned(tenant, WHOLE, OF_KEY)
     store = store_of(tenant)
-    await store.client.delete_item(store.table, dict(account_at("key", KEY.id)._asdict()))
+    await store.write([Delete(store.table, account_at("key", KEY.id)._asdict())])
     tenant.clock.now = DEADLINE + 61
     await sweeper(tenant).run()
     assert (await tenant.ledger.account(WHOLE)).holds == {}
@@ -161,9 +162,9 @@ async def test_one_workspace_that_fails_does_not_stop_the_others(
     await abandoned(tenant, WHOLE)
     store = store_of(tenant)
     broken = {**ItemKey("WORKSPACES", "WS#ws_aaa")._asdict(), "id": "ws_aaa"}
-    await store.client.put_item(store.table, broken)
+    await store.write([Put(store.table, broken)])
     await tenant.tenants.put_workspace(workspace("ws_bbb"))
-    await store.client.put_item(store.table, {**account_at("workspace", "ws_bbb")._asdict(), "holds": {"x": 5}})
+    await store.write([Put(store.table, {**account_at("workspace", "ws_bbb")._asdict(), "holds": {"x": 5}})])
     tenant.clock.now = DEADLINE + 61
     with caplog.at_level(logging.ERROR):
         assert await sweeper(tenant).run() == Swept(workspaces=3, lost=1, failed=2)

@@ -4,11 +4,9 @@ import asyncio
 import statistics
 import time
 
-from aiodynamo.expressions import F, UpdateExpression
-from aiodynamo.operations import Put, Update
-
 from tests.bench.processes import Program
 from tidegate.aws.dynamo import connect
+from tidegate.aws.expressions import F, Put, Update, UpdateExpression
 from tidegate.aws.store import Store, Write
 from tidegate.aws.table import call_at, counters_at
 from tidegate.domain.ids import ulid

@@ -10,16 +10,17 @@ from typing import Any
 
 import openai
 import pytest
-from aiodynamo.credentials import Key, StaticCredentials
 from openai import OpenAI
 
 from tests.clients.held import Held, held_provider
 from tests.clients.programs import Program, until
 from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, HELD, serving, user
+from tidegate.aws.credentials import StaticCredentials
 from tidegate.aws.dynamo import connect
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoUsages
 from tidegate.upstream.httpx import HttpxTransport
+from tidegate.upstream.sigv4 import AwsKey
 
 pytestmark = pytest.mark.slow
 
@@ -145,7 +146,7 @@ def curl(harbour: Harbour, *, stream: bool) -> Iterator["subprocess.Popen[str]"]
 async def _calls(endpoint: str) -> list[dict[str, Any]]:
     transport = HttpxTransport()
     try:
-        client = connect(transport, StaticCredentials(Key("local", "local")), "us-east-1", endpoint)
+        client = connect(transport, StaticCredentials(AwsKey("local", "local")), "us-east-1", endpoint)
         return list(await DynamoUsages(Store(client, "tidegate")).calls(DEMO_WORKSPACE, 10))
     finally:
         await transport.close()

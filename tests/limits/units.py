@@ -11,10 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiodynamo.client import Client
-
 from tests.store_worlds import CREDENTIALS, REGION
-from tidegate.aws.dynamo import connect
+from tidegate.aws.dynamo import Client, connect
 from tidegate.upstream.reqwest import ReqwestTransport
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
@@ -41,7 +39,7 @@ class Counting:
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncIterator[HttpResponse]:
-        action, body = request.headers["X-Amz-Target"].partition(".")[2], json.loads(request.body)
+        action, body = request.headers["x-amz-target"].partition(".")[2], json.loads(request.body)
         places = list(_places(action, body))
         client = connect(self.inner, CREDENTIALS, REGION, self.endpoint)
         before = [await _size(client, *place) for place in places]
@@ -83,9 +81,7 @@ def _places(action: str, body: Any) -> Any:
 
 async def _size(client: Client, table: str, key: Any) -> int:
     """Bytes, 0 where there is no item."""
-    sent = await client.send_request(
-        action="GetItem", payload={"TableName": table, "Key": {name: key[name] for name in ("pk", "sk")}}
-    )
+    sent: Any = await client.call("GetItem", {"TableName": table, "Key": {name: key[name] for name in ("pk", "sk")}})
     return item_bytes(sent.get("Item", {}))
 
 

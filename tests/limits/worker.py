@@ -16,15 +16,14 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
-from aiodynamo.client import Client
-from aiodynamo.credentials import Key, StaticCredentials
 
 from tests.api.world import Exchange, Trickle, completion, delta, event_stream, sse
 from tests.aws.script import Response, cancelled, fault
 from tests.limits.crowd import Job
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
-from tidegate.aws.dynamo import DynamoHttp, connect
+from tidegate.aws.credentials import StaticCredentials
+from tidegate.aws.dynamo import Client, connect
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
@@ -34,6 +33,7 @@ from tidegate.gateway import Gateway
 from tidegate.settings import Settings
 from tidegate.upstream.httpx import HttpxTransport
 from tidegate.upstream.reqwest import ReqwestTransport
+from tidegate.upstream.sigv4 import AwsKey
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
 REGION = "eu-central-1"
@@ -58,7 +58,7 @@ class Troubled:
         fate = self._dice.random() / self._share if self._share and self._harmed[request.body] < 3 else 1.0
         self._harmed[request.body] += fate < 1
         if fate < 2 / 3:
-            conflict = _conflict(request.headers["X-Amz-Target"].partition(".")[2])
+            conflict = _conflict(request.headers["x-amz-target"].partition(".")[2])
             yield Response(*(fault("ThrottlingException") if fate < 1 / 3 else conflict))
             return
         async with self._inner.open(request, timeouts) as response:
@@ -122,8 +122,8 @@ async def composed(job: Job) -> AsyncIterator[Gateway]:
 
     table = Troubled(ReqwestTransport(), job.troubles)
     async with compose(Settings.from_env(env), wrap=lambda _: HttpxTransport(provider(job))) as gateway:
-        client: Client = connect(table, StaticCredentials(Key("testing", "testing")), REGION, job.endpoint)
-        client = replace(client, http=DynamoHttp(table, Timeouts(PATIENCE_SECONDS, PATIENCE_SECONDS)))
+        client: Client = connect(table, StaticCredentials(AwsKey("testing", "testing")), REGION, job.endpoint)
+        client = replace(client, timeouts=Timeouts(PATIENCE_SECONDS, PATIENCE_SECONDS))
         store = Store(client, job.table, clock, PATIENCE_SECONDS)
         yield replace(gateway, clock=clock, meter=DynamoMeter(store), ledger=DynamoLedger(store))
         await table.close()

@@ -3,10 +3,8 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from aiodynamo.credentials import Credentials
-
 from tidegate import catalog
-from tidegate.aws.credentials import AwsIdentity, find_credentials
+from tidegate.aws.credentials import AwsIdentity, Credentials, find_credentials
 from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
 from tidegate.aws.events import events_of

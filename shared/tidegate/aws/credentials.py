@@ -4,45 +4,72 @@ Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Protocol, cast
 
-from aiodynamo.credentials import ContainerMetadataCredentials, Credentials, Key, StaticCredentials
-from yarl import URL
-
-from tidegate.aws.dynamo import FAILURES, DynamoHttp
 from tidegate.errors import StoreUnavailable
 from tidegate.upstream.sigv4 import AwsKey
 from tidegate.upstream.transport import Transport
 
 
+class Credentials(Protocol):
+    """Where keys come from."""
+
+    async def key(self, transport: Transport) -> AwsKey | None:
+        """The key of this moment, None where there is none. Raises `StoreUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StaticCredentials:
+    """A key that stays."""
+
+    aws_key: AwsKey | None
+
+    async def key(self, transport: Transport) -> AwsKey | None:
+        """See `Credentials.key`."""
+        return self.aws_key
+
+
+@dataclass(slots=True)
+class FoundCredentials:
+    """Those of a container's endpoint (ECS, SnapStart), or else of AWS's files and the instance's metadata. What looks
+    for them is loaded with the first use: a function whose keys are in its environment never pays for it.
+    """
+
+    env: Mapping[str, str] = field(repr=False)
+    _chain: Credentials | None = None
+
+    async def key(self, transport: Transport) -> AwsKey | None:
+        """See `Credentials.key`."""
+        chain = self._chain
+        if chain is None:
+            chain = self._chain = cast(Credentials, import_module("tidegate.aws.chain").chain(self.env))
+        return await chain.key(transport)
+
+
 def find_credentials(env: Mapping[str, str]) -> Credentials:
-    """The credentials that `env` names: keys in it (Lambda), a container's endpoint (ECS, SnapStart), or else AWS's
-    files and the instance's metadata, which are looked for at the first use."""
+    """The credentials that `env` names: the keys in it, as on Lambda, or what else leads to some."""
     key_id, secret = env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")
     if key_id and secret:
-        return StaticCredentials(Key(key_id, secret, env.get("AWS_SESSION_TOKEN") or None))
-    relative, full = env.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), env.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
-    if relative or full:
-        return ContainerMetadataCredentials(
-            relative_uri=relative or None,
-            full_uri=URL(full) if full else None,
-            auth_token=env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN") or None,
-        )
-    return Credentials.auto()
+        return StaticCredentials(AwsKey(key_id, secret, env.get("AWS_SESSION_TOKEN") or None))
+    return FoundCredentials(env)
 
 
 @dataclass(frozen=True, slots=True)
 class AwsIdentity:
-    """`AwsKeys` for our own signer, from the same credentials that aiodynamo signs with."""
+    """`AwsKeys` for our signer."""
 
     credentials: Credentials
     transport: Transport
 
     async def __call__(self) -> AwsKey:
-        try:
-            key = await self.credentials.get_key(DynamoHttp(self.transport))
-        except FAILURES as error:
-            raise StoreUnavailable("AWS credentials could not be read.", retry_after_seconds=1) from error
+        key = await self.credentials.key(self.transport)
         if key is None:
-            raise StoreUnavailable("There are no AWS credentials.", retry_after_seconds=1)
-        return AwsKey(key.id, key.secret, key.token)
+            raise NoCredentials("There are no AWS credentials.", retry_after_seconds=1)
+        return key
+
+
+class NoCredentials(StoreUnavailable):
+    """Nothing that the process has leads to a key."""

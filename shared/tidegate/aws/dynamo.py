@@ -1,19 +1,20 @@
-"""aiodynamo over our transport: one seam, short timeouts, few retries."""
+"""A client of DynamoDB over our transport: signed JSON, short timeouts, few retries.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
+"""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from typing import cast
 
-from aiodynamo.client import Client
-from aiodynamo.credentials import Credentials, TooManyRetries
-from aiodynamo.errors import AIODynamoError
-from aiodynamo.http.types import Request, RequestFailed, Response
-from aiodynamo.models import RetryConfig, RetryTimeout
-from yarl import URL
-
-from tidegate.errors import ProviderTimeout, UpstreamError
+from tidegate.aws.credentials import AwsIdentity, Credentials
+from tidegate.aws.expressions import Payload
+from tidegate.chat.json import decode, encode
+from tidegate.errors import StoreUnavailable, UpstreamError
+from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
@@ -22,39 +23,41 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 ONE_TRY = Timeouts(total=2.0, connect=2.0)
 """Short, so that a dead connection leaves time for another try."""
 
+_PASSING = frozenset(
+    {
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+    }
+)
+
+
+class DynamoError(Exception):
+    """What DynamoDB answers when it refuses. `kind` is its name for that ("ConditionalCheckFailedException"); `reasons`
+    has a code for each item of a transaction ("None" for those that would have been written).
+    """
+
+    def __init__(self, kind: str, message: str = "", reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+        self.reasons = reasons
+
+
 FAILURES: tuple[type[Exception], ...] = (
-    AIODynamoError,
-    RequestFailed,
-    RetryTimeout,
-    TooManyRetries,
+    DynamoError,
+    StoreUnavailable,
     TimeoutError,
     UpstreamError,
     ValueError,
     KeyError,
 )
-"""What aiodynamo raises when AWS or its credentials' endpoint fails; the last two are answers that are not theirs."""
+"""What is raised when AWS or its credentials' endpoint fails; the last two are answers that are not theirs."""
 
 
 @dataclass(frozen=True, slots=True)
-class DynamoHttp:
-    """What aiodynamo sends its requests with."""
-
-    transport: Transport
-    timeouts: Timeouts = ONE_TRY
-
-    async def __call__(self, request: Request) -> Response:
-        http = HttpRequest(request.method, request.url, request.headers or {}, request.body or b"")
-        try:
-            async with self.transport.open(http, self.timeouts) as response:
-                return Response(response.status, await response.read(MAX_BODY_BYTES))
-        except ProviderTimeout as error:
-            raise TimeoutError(error.message) from None
-        except UpstreamError as error:
-            raise RequestFailed(error) from None
-
-
-@dataclass(frozen=True)
-class Backoff(RetryConfig):
+class Backoff:
     """Full jitter, doubling from `first_seconds` to `longest_seconds`; `tries` in all."""
 
     tries: int = 4
@@ -62,17 +65,53 @@ class Backoff(RetryConfig):
     longest_seconds: float = 1.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    def delays(self) -> Iterator[float]:
+    def delays(self) -> Iterator[float | None]:
+        """Seconds to wait after each try that failed; None after the last."""
         for retry in range(self.tries - 1):
             yield random.uniform(0, min(self.longest_seconds, self.first_seconds * 2**retry))  # noqa: S311
+        yield None
 
-    async def attempts(self) -> AsyncIterator[None]:
-        """Yields once for each try, and raises `RetryTimeout` after the last; aiodynamo then raises the last error."""
-        for delay in self.delays():
-            yield
-            await self.sleep(delay)
-        yield
-        raise RetryTimeout
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """DynamoDB in one region, or at `endpoint`. Opens nothing by itself."""
+
+    transport: Transport
+    aws_keys: AwsKeys
+    region: str
+    endpoint: str | None = None
+    backoff: Backoff = Backoff()  # it is frozen
+    timeouts: Timeouts = ONE_TRY
+    clock: Callable[[], float] = time.time
+
+    async def call(self, action: str, payload: Payload) -> Payload:
+        """The answer to one action ("BatchGetItem"), tried again where the trouble may pass.
+
+        Raises `DynamoError`, `UpstreamError` and `StoreUnavailable`; `ValueError` for an answer that is no JSON object.
+        """
+        body = encode(payload)
+        for delay in self.backoff.delays():
+            try:
+                return await self._once(action, body)
+            except DynamoError as error:
+                if error.kind not in _PASSING or delay is None:
+                    raise
+            except (UpstreamError, TimeoutError):
+                if delay is None:
+                    raise
+            await self.backoff.sleep(delay)
+        raise AssertionError("the last try ends in its answer or its error")
+
+    async def _once(self, action: str, body: bytes) -> Payload:
+        url = (self.endpoint or f"https://dynamodb.{self.region}.amazonaws.com").rstrip("/") + "/"
+        headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{action}"}
+        scope = Scope("dynamodb", self.region)
+        signed = sign("POST", url, headers, body, await self.aws_keys(), scope, at=self.clock())
+        async with self.transport.open(HttpRequest("POST", url, signed, body), self.timeouts) as response:
+            status, answer = response.status, await response.read(MAX_BODY_BYTES)
+        if status != 200:
+            raise _refusal(status, answer)
+        return _object(answer)
 
 
 def connect(
@@ -80,14 +119,27 @@ def connect(
     credentials: Credentials,
     region: str,
     endpoint: str | None = None,
-    backoff: RetryConfig | None = None,
+    backoff: Backoff | None = None,
 ) -> Client:
     """A client of DynamoDB at `endpoint`, or else at the region's own. Opens nothing; the caller owns `transport`."""
-    return Client(
-        DynamoHttp(transport),
-        credentials,
-        region,
-        endpoint=URL(endpoint) if endpoint else None,
-        numeric_type=Decimal,
-        throttle_config=backoff or Backoff(),
-    )
+    return Client(transport, AwsIdentity(credentials, transport), region, endpoint, backoff or Backoff())
+
+
+def _refusal(status: int, answer: bytes) -> DynamoError:
+    if status >= 500:
+        return DynamoError("ServiceUnavailable", f"status {status}")
+    try:
+        told = _object(answer)
+    except ValueError:
+        return DynamoError("Unknown", f"status {status}")
+    kind = str(told.get("__type")).rpartition("#")[2]
+    reasons = cast("list[dict[str, object]]", told.get("CancellationReasons") or [])
+    return DynamoError(kind, str(told.get("message")), tuple(str(reason.get("Code")) for reason in reasons))
+
+
+def _object(answer: bytes) -> Payload:
+    match decode(answer):
+        case dict() as told:
+            return cast(Payload, told)
+        case _:
+            raise ValueError("DynamoDB answered with no JSON object.")

@@ -19,9 +19,8 @@ from decimal import Decimal
 from typing import TypeAlias, cast
 
 import msgspec
-from aiodynamo.expressions import Condition, F, UpdateExpression
-from aiodynamo.operations import Put, Update
 
+from tidegate.aws.expressions import Condition, F, Put, Update, UpdateExpression, adding
 from tidegate.aws.full import ASKED_AGAIN, FullShards, most_helpful
 from tidegate.aws.store import Item, ItemKey, Refused, Store
 from tidegate.aws.table import account_at, counters_at, partitions, plain_numbers
@@ -166,7 +165,7 @@ class DynamoLedger:
         begins = known is not None and known.minute < minute
         change, condition = _minute(scope, hold, minute, begins=begins)
         change &= F("holds", hold.call_id).set(_packed(hold))
-        change &= UpdateExpression(add=[(F(name), value) for name, value in entries(hold, hold.amounts).items()])
+        change &= adding(entries(hold, hold.amounts))
         condition &= F("holds", hold.call_id).does_not_exist()
         if scope.limits.parallel_calls is not None:
             condition &= F("holds").size().lt(scope.share(scope.limits.parallel_calls))
@@ -215,7 +214,7 @@ def settling(store: Store, hold: Hold, actual: Amounts, now: float) -> list[Upda
     unused = actual.tokens - hold.amounts.tokens
     if unused and gives_back_tokens(hold, now):
         booked = {**booked, _ring(minute_of(hold.at)): unused}
-    change &= UpdateExpression(add=[(F(name), value) for name, value in booked.items()])
+    change &= adding(booked)
     condition = F("holds", hold.call_id).exists()
     places = [
         account_at(kind, hold.workspace_id if kind == "workspace" else hold.key_id, hold.shard) for kind in hold.kinds

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-_CHATTY = ("aiodynamo", "pyreqwest", "httpx", "httpcore")
+_CHATTY = ("pyreqwest", "httpx", "httpcore")
 """Libraries that log requests, headers and bodies when asked for details: never, at any level of ours."""
 
 _OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

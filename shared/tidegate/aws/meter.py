@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from aiodynamo.expressions import F, UpdateExpression
-from aiodynamo.operations import Put, Update
-
+from tidegate.aws.expressions import F, Put, Update, adding
 from tidegate.aws.full import FullShards
 from tidegate.aws.ledger import settling
 from tidegate.aws.store import Refused, Store
@@ -41,7 +39,7 @@ async def settle(store: Store, settled: Settlement) -> bool:
     """One transaction: the record, the counters, and the accounts that held something. False where it was settled."""
     record_at = call_at(settled.workspace_id, settled.call_id, settled.shard)
     item = {**record_at._asdict(), **settled.record, "ttl": int(settled.at + RETENTION_SECONDS)}
-    added = UpdateExpression(add=[(F(name), value) for name, value in settled.added.items()])
+    added = adding(settled.added)
     counters = (counters_at(settled.workspace_id, period, settled.shard) for period in periods(settled.at))
     writes = [
         Put(store.table, item, condition=F("pk").does_not_exist()),

@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from aiodynamo.expressions import Condition, F
-from aiodynamo.operations import ConditionCheck, Delete, Put
-
+from tidegate.aws.expressions import Condition, ConditionCheck, Delete, F, Put
 from tidegate.aws.store import Item, ItemKey, Refused, Store, Write
 from tidegate.aws.table import (
     KEYS_OF_WORKSPACE,

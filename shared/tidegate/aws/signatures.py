@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from aiodynamo.operations import Put
 
+from tidegate.aws.expressions import Put
 from tidegate.aws.store import Store
 from tidegate.aws.table import signature_at
 from tidegate.chat.json import Json, decode, encode

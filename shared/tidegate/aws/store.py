@@ -6,34 +6,25 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
-from aiodynamo.client import Client
-from aiodynamo.errors import (
-    ConditionalCheckFailed,
-    IdempotentParameterMismatch,
-    TransactionCanceled,
-    TransactionConflict,
-    TransactionInProgress,
-)
-from aiodynamo.expressions import HashKey, KeyCondition, RangeKey
-from aiodynamo.models import BatchGetRequest, RetryConfig, ReturnValues
-from aiodynamo.operations import ConditionCheck, Delete, Put, Update
-
-from tidegate.aws.dynamo import FAILURES, Backoff
+from tidegate.aws.dynamo import FAILURES, Backoff, Client, DynamoError
+from tidegate.aws.expressions import Condition, F, Operation, Payload, Placeholders
+from tidegate.aws.values import Attribute, from_attributes, to_attributes
 from tidegate.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 Item: TypeAlias = Mapping[str, object]
-Write: TypeAlias = Put | Update | Delete | ConditionCheck
-
+Write: TypeAlias = Operation
 CONFLICTS = Backoff(tries=64, longest_seconds=2.0)
 """Until the time is over: a busy workspace's counters are items that its calls take turns for."""
 
 READ_AT_ONCE = 100
 """Items, which is as many as DynamoDB takes in one read."""
 
+_CANCELLED, _UNMET = "TransactionCanceledException", "ConditionalCheckFailedException"
+_CONFLICTS = frozenset({"TransactionConflictException", "TransactionInProgressException"})
 _BUSY = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
@@ -54,21 +45,25 @@ class Store:
     table: str
     clock: Callable[[], float] = time.time
     limit_seconds: float = 5.0
-    conflicts: RetryConfig = CONFLICTS
+    conflicts: Backoff = CONFLICTS
 
     async def read(self, *keys: ItemKey) -> dict[ItemKey, Item]:
         """Those of the items that exist and have not expired, in one consistent read."""
         found: dict[ItemKey, Item] = {}
-        wanted = [dict(key._asdict()) for key in keys]
+        wanted: object = [to_attributes(key._asdict()) for key in keys]
         async with self._answering("read"):
-            async for _ in self.client.throttle_config.attempts():
-                request = {self.table: BatchGetRequest(wanted, consistent_read=True)}
-                answer = await self.client.batch_get(request)
-                for item in answer.items.get(self.table, ()):
-                    found[ItemKey(item["pk"], item["sk"])] = item
-                wanted = answer.unprocessed_keys.get(self.table, [])
-                if not wanted:
+            for delay in self.client.backoff.delays():
+                asked = {self.table: {"Keys": wanted, "ConsistentRead": True}}
+                answer = await self.client.call("BatchGetItem", {"RequestItems": asked})
+                for item in _items(_entries(answer["Responses"]).get(self.table, [])):
+                    found[ItemKey(str(item["pk"]), str(item["sk"]))] = item
+                left = _entries(answer.get("UnprocessedKeys") or {}).get(self.table)
+                if not left:
                     break
+                if delay is None:
+                    raise TimeoutError("Some keys were never read.")
+                wanted = _entries(left)["Keys"]
+                await self.client.backoff.sleep(delay)
         return {key: item for key, item in found.items() if self._lives(item)}
 
     async def read_all(self, keys: Sequence[ItemKey]) -> dict[ItemKey, Item]:
@@ -82,77 +77,65 @@ class Store:
         self, pk: str, sk_prefix: str, *, limit: int | None = None, newest_first: bool = False
     ) -> list[Item]:
         """The living items of `pk` whose sort key begins so, in its order or against it; `limit` of them at most."""
-        condition = HashKey("pk", pk) & RangeKey("sk").begins_with(sk_prefix)
+        condition = F("pk").equals(pk) & F("sk").begins_with(sk_prefix)
         return await self._query(condition, limit, newest_first)
 
     async def between(
         self, pk: str, low: str, high: str, *, limit: int | None = None, newest_first: bool = False
     ) -> list[Item]:
         """The same of the sort keys from `low` to `high`, both included."""
-        condition = HashKey("pk", pk) & RangeKey("sk").between(low, high)
+        condition = F("pk").equals(pk) & F("sk").between(low, high)
         return await self._query(condition, limit, newest_first) if low <= high else []
 
-    async def _query(self, condition: KeyCondition, limit: int | None, newest_first: bool) -> list[Item]:
+    async def _query(self, condition: Condition, limit: int | None, newest_first: bool) -> list[Item]:
+        to = Placeholders()
+        asked: Payload = {
+            "TableName": self.table,
+            "KeyConditionExpression": condition.write(to),
+            "ConsistentRead": True,
+            "ScanIndexForward": not newest_first,
+            **({} if limit is None else {"Limit": limit}),
+            **to.payload(),
+        }
         found: list[Item] = []
-        start: dict[str, object] | None = None
         while True:
             async with self._answering("query"):
-                page = await self.client.query_single_page(
-                    self.table,
-                    condition,
-                    start_key=start,
-                    scan_forward=not newest_first,
-                    limit=limit,
-                    consistent_read=True,
-                )
-            found += [item for item in page.items if self._lives(item)]
-            start = page.last_evaluated_key
-            if start is None or (limit is not None and len(found) >= limit):
+                page = await self.client.call("Query", asked)
+                found += [item for item in _items(page["Items"]) if self._lives(item)]
+            asked["ExclusiveStartKey"] = page.get("LastEvaluatedKey")
+            if not asked["ExclusiveStartKey"] or (limit is not None and len(found) >= limit):
                 return found[:limit]
 
-    async def update(self, update: Update) -> Item:
+    async def update(self, update: Operation) -> Item:
         """One conditional update, and the item as it is then. Raises `Refused`."""
-        async with self._answering("update"):
-            async for _ in self.conflicts.attempts():
-                try:
-                    item = await self.client.update_item(
-                        update.table,
-                        update.key,
-                        update.expression,
-                        condition=update.condition,
-                        return_values=ReturnValues.all_new,
-                    )
-                except ConditionalCheckFailed:
-                    raise Refused from None
-                except TransactionConflict:
-                    continue
-                return item or {}
-        raise Refused  # unreachable: the attempts end in an error
+        answer = await self._write("update", "UpdateItem", {**update.payload(), "ReturnValues": "ALL_NEW"})
+        return from_attributes(cast("dict[str, Attribute]", answer.get("Attributes") or {}))
 
     async def write(
-        self, writes: Sequence[Write], token: str | None = None, limit_seconds: float | None = None
+        self, writes: Sequence[Operation], token: str | None = None, limit_seconds: float | None = None
     ) -> None:
         """All of it or nothing. Conflicts with other transactions are waited out, with jitter.
 
         `token` (36 characters at most) makes a repetition within ten minutes harmless; `limit_seconds` is for what
         shall not be given up as soon as the rest. Raises `Refused`.
         """
-        async with self._answering("write", limit_seconds):
-            async for _ in self.conflicts.attempts():
+        asked: Payload = {"TransactItems": [{write.verb: write.payload()} for write in writes]}
+        if token is not None:
+            asked["ClientRequestToken"] = token
+        await self._write("write", "TransactWriteItems", asked, limit_seconds)
+
+    async def _write(self, operation: str, action: str, asked: Payload, limit_seconds: float | None = None) -> Payload:
+        async with self._answering(operation, limit_seconds):
+            for delay in self.conflicts.delays():
                 try:
-                    await self.client.transact_write_items(writes, request_token=token)
-                except TransactionCanceled as error:
-                    codes = {reason.code for reason in error.cancellation_reasons if reason}
-                    if "ConditionalCheckFailed" in codes:
+                    return await self.client.call(action, asked)
+                except DynamoError as error:
+                    if _is_refusal(error):
                         raise Refused from None
-                    if not codes & _BUSY:
+                    if not _is_conflict(error) or delay is None:
                         raise
-                except IdempotentParameterMismatch:
-                    raise Refused from None
-                except (TransactionConflict, TransactionInProgress):
-                    pass
-                else:
-                    return
+                await self.conflicts.sleep(delay)
+        raise AssertionError("the last try ends in its answer or its error")
 
     def _lives(self, item: Item) -> bool:
         # DynamoDB deletes an expired item within days, not at once.
@@ -172,3 +155,23 @@ class Store:
             log.warning("store.failed", extra={"operation": operation, "error": type(error).__name__})
             message = "The store does not answer; try again in a moment."
             raise StoreUnavailable(message, retry_after_seconds=1) from error
+
+
+def _is_refusal(error: DynamoError) -> bool:
+    unmet = error.kind == _CANCELLED and "ConditionalCheckFailed" in error.reasons
+    return unmet or error.kind in (_UNMET, "IdempotentParameterMismatchException")
+
+
+def _is_conflict(error: DynamoError) -> bool:
+    return error.kind in _CONFLICTS or (error.kind == _CANCELLED and bool(_BUSY & {*error.reasons}))
+
+
+def _items(items: object) -> list[Item]:
+    return [from_attributes(item) for item in cast("list[dict[str, Attribute]]", items)]
+
+
+def _entries(value: object) -> dict[str, object]:
+    """Raises `ValueError` for an answer that is not DynamoDB's."""
+    if not isinstance(value, dict):
+        raise ValueError("DynamoDB answered with something else than an object.")
+    return cast("dict[str, object]", value)

@@ -14,13 +14,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import msgspec
-from aiodynamo.credentials import Credentials
-from aiodynamo.expressions import F, UpdateExpression
-from aiodynamo.operations import Put, Update
 
-from tidegate.aws.credentials import AwsIdentity, find_credentials
+from tidegate.aws.credentials import AwsIdentity, Credentials, find_credentials
 from tidegate.aws.dynamo import connect
 from tidegate.aws.events import events_of
+from tidegate.aws.expressions import F, Put, Update, UpdateExpression
 from tidegate.aws.ledger import DynamoLedger, account_from, settling
 from tidegate.aws.meter import settle
 from tidegate.aws.store import Item, ItemKey, Refused, Store

@@ -23,10 +23,9 @@ from decimal import Decimal
 from typing import TypeVar, cast
 
 import msgspec
-from aiodynamo.client import Client
-from aiodynamo.errors import ResourceInUse, TableAlreadyExists, ValidationException
-from aiodynamo.models import KeySchema, KeySpec, KeyType, PayPerRequest
 
+from tidegate.aws.dynamo import Backoff, Client, DynamoError
+from tidegate.aws.expressions import Payload
 from tidegate.aws.store import Item, ItemKey
 from tidegate.domain.account import ScopeKind
 from tidegate.domain.keys import as_before, is_subject
@@ -135,13 +134,35 @@ def plain_numbers(value: object) -> object:
 
 
 async def create_table(client: Client, name: str) -> None:
-    """Create the table with its `ttl`, for local use; one that exists stays as it is."""
-    keys = KeySchema(KeySpec("pk", KeyType.string), KeySpec("sk", KeyType.string))
+    """Create the table with its `ttl`, for local use; one that exists stays as it is. Raises `DynamoError`."""
+    keys = ("pk", "HASH"), ("sk", "RANGE")
+    table: Payload = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
+        "KeySchema": [{"AttributeName": key, "KeyType": kind} for key, kind in keys],
+    }
     try:
-        await client.create_table(name, PayPerRequest(), keys, wait_for_active=True)
-    except (ResourceInUse, TableAlreadyExists):
+        await client.call("CreateTable", table)
+    except DynamoError as error:
+        if error.kind not in ("ResourceInUseException", "TableAlreadyExistsException"):
+            raise
         return
+    await _active(client, name)
+    ttl: Payload = {"TableName": name, "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True}}
     try:
-        await client.enable_time_to_live(name, "ttl")
-    except ValidationException:  # two processes created it at once, and the other one enabled it
-        return
+        await client.call("UpdateTimeToLive", ttl)
+    except DynamoError as error:  # two processes created it at once, and the other one enabled it
+        if error.kind != "ValidationException":
+            raise
+
+
+async def _active(client: Client, name: str) -> None:
+    for delay in Backoff(tries=20).delays():
+        match await client.call("DescribeTable", {"TableName": name}):
+            case {"Table": {"TableStatus": "ACTIVE"}}:
+                return
+            case _ if delay is None:
+                raise TimeoutError(f"The table {name!r} does not become active.")
+            case _:
+                await client.backoff.sleep(delay or 0)

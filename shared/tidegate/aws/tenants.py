@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aiodynamo.expressions import F
-from aiodynamo.operations import Put, Update
-
+from tidegate.aws.expressions import F, Put, Update
 from tidegate.aws.store import Item, ItemKey, Refused, Store, Write
 from tidegate.aws.table import (
     CALLS_OF_WORKSPACE,

@@ -6,19 +6,27 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiodynamo.credentials import Credentials, Key, StaticCredentials
-
-from tidegate.aws.credentials import find_credentials
-from tidegate.aws.dynamo import connect
+from tidegate.aws.credentials import Credentials, NoCredentials, StaticCredentials, find_credentials
+from tidegate.aws.dynamo import DynamoError, connect
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
 from tidegate.errors import ConfigurationError
 from tidegate.ports import Keys, Tenants, Usages
 from tidegate.upstream.reqwest import ReqwestTransport
+from tidegate.upstream.sigv4 import AwsKey
 
 EMBEDDED_ENDPOINT = "http://127.0.0.1:8001"
 EMBEDDED_TABLE = "tidegate"
 EMBEDDED_REGION = "us-east-1"
+
+_NOT_ALLOWED = (
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ def find_place(options: argparse.Namespace, env: Mapping[str, str]) -> Place:
             table=options.table or EMBEDDED_TABLE,
             region=options.region or EMBEDDED_REGION,
             endpoint=options.dynamodb_endpoint or EMBEDDED_ENDPOINT,
-            credentials=StaticCredentials(Key("local", "local")),
+            credentials=StaticCredentials(AwsKey("local", "local")),
             embedded=True,
         )
     missing = [
@@ -94,12 +102,12 @@ async def open_ports(place: Place, clock: Callable[[], float] = time.time) -> As
 
 def explain(cause: BaseException | None, place: Place) -> str:
     """One line for the person at the terminal: why the table does not answer, and what to do about it."""
-    match type(cause).__name__:
-        case "TableNotFound":
+    match cause:
+        case DynamoError(kind="ResourceNotFoundException"):
             return f"The table {place.table!r} does not exist in {place.region}."
-        case "AccessDenied" | "UnrecognizedClient" | "MissingAuthenticationToken" | "ExpiredToken":
+        case DynamoError(kind=kind) if kind in _NOT_ALLOWED:
             return f"AWS does not let these credentials use the table {place.table!r}."
-        case "NoCredentialsFound":
+        case NoCredentials():
             return "There are no AWS credentials: sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         case _ if place.embedded:
             return (

@@ -14,13 +14,13 @@ from dataclasses import replace
 from typing import cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from aiodynamo.client import Client
-from aiodynamo.credentials import Key, StaticCredentials
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tidegate.aws.credentials import StaticCredentials
+from tidegate.aws.dynamo import Client
 from tidegate.aws.store import Store
 from tidegate.aws.table import CALLS_OF_WORKSPACE, create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants
@@ -29,6 +29,7 @@ from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import ConfigurationError
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Aws, Settings
+from tidegate.upstream.sigv4 import AwsKey
 
 DEMO_KEY = "sk-tidegate-demo"
 DEMO_WORKSPACE = "ws_demo"
@@ -36,7 +37,7 @@ TABLE = "tidegate"
 REGION = "us-east-1"
 HOST = "127.0.0.1"
 
-CREDENTIALS = StaticCredentials(Key("local", "local"))
+CREDENTIALS = StaticCredentials(AwsKey("local", "local"))
 """Of the embedded AWS. The environment's own stay for Bedrock."""
 
 

@@ -1,0 +1,115 @@
+"""AWS credentials that have to be looked for: a container's endpoint, or whatever boto3 finds on a person's machine.
+
+Source: https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from anyio import to_thread
+
+from tidegate.aws.credentials import Credentials
+from tidegate.chat.json import decode
+from tidegate.errors import StoreUnavailable, UpstreamError
+from tidegate.upstream.sigv4 import AwsKey
+from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+
+RELATIVE_TO = "http://169.254.170.2"
+EARLY_SECONDS = 300.0
+"""A key is replaced this long before it expires."""
+
+_TIMEOUTS = Timeouts(total=2.0, connect=2.0)
+_MAX_BODY_BYTES = 64 * 1024
+
+
+def chain(env: Mapping[str, str]) -> Credentials:
+    """The endpoint of a container (ECS, EKS, Lambda's SnapStart), where `env` names one; else boto3's own search."""
+    relative, full = env.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), env.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    if relative:
+        full = RELATIVE_TO + relative
+    if not full:
+        return SessionCredentials()
+    token, file = env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN"), env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+    return ContainerCredentials(full, token or None, Path(file) if file else None)
+
+
+@dataclass(slots=True)
+class ContainerCredentials:
+    """Temporary keys from an endpoint beside the process, kept until shortly before they expire."""
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
+    clock: Callable[[], float] = time.time
+    _kept: AwsKey | None = field(default=None, repr=False)
+    _until: float = 0.0
+
+    async def key(self, transport: Transport) -> AwsKey | None:
+        """See `Credentials.key`. One that is still good serves on where the endpoint does not answer."""
+        now = self.clock()
+        if now >= self._until - EARLY_SECONDS:
+            try:
+                self._kept, self._until = await self._fetch(transport)
+            except StoreUnavailable:
+                if now >= self._until:
+                    raise
+        return self._kept
+
+    async def _fetch(self, transport: Transport) -> tuple[AwsKey, float]:
+        try:
+            token = self.token_file.read_text().strip() if self.token_file else self.token
+            request = HttpRequest("GET", self.url, {"authorization": token} if token else {}, b"")
+            async with transport.open(request, _TIMEOUTS) as response:
+                status, body = response.status, await response.read(_MAX_BODY_BYTES)
+            told = decode(body) if status == 200 else None
+        except (UpstreamError, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise _unavailable() from error
+        match told:
+            case {"AccessKeyId": str(id), "SecretAccessKey": str(secret), "Expiration": str(expires), **more}:
+                token = more.get("Token")
+                return AwsKey(id, secret, token if isinstance(token, str) else None), _moment(expires)
+            case _:
+                raise _unavailable()
+
+
+class SessionCredentials:
+    """What boto3 finds: profiles, single sign-on, roles, an instance's metadata. It blocks, and so has a thread."""
+
+    def __init__(self) -> None:
+        self._found: Any = None
+
+    async def key(self, transport: Transport) -> AwsKey | None:
+        """See `Credentials.key`."""
+        try:
+            return await to_thread.run_sync(self._key)
+        except ModuleNotFoundError as error:
+            message = "Without boto3, AWS credentials are looked for in the environment only, and there are none."
+            raise StoreUnavailable(message) from error
+        except Exception as error:  # botocore has many kinds, and no common one for files, networks and sign-on
+            raise _unavailable() from error
+
+    def _key(self) -> AwsKey | None:
+        if self._found is None:
+            self._found = import_module("botocore.session").Session().get_credentials()
+        found: Any = self._found
+        if found is None:
+            return None
+        frozen = found.get_frozen_credentials()
+        return AwsKey(frozen.access_key, frozen.secret_key, frozen.token)
+
+
+def _moment(expires: str) -> float:
+    try:
+        return datetime.fromisoformat(expires).timestamp()
+    except ValueError:
+        raise _unavailable() from None
+
+
+def _unavailable() -> StoreUnavailable:
+    return StoreUnavailable("AWS credentials could not be read.", retry_after_seconds=1)

@@ -1,0 +1,57 @@
+"""DynamoDB's attributes and Python's values: the kinds that the table has. Numbers come back as `Decimal`.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TypeAlias, cast
+
+Attribute: TypeAlias = dict[str, object]
+"""One kind and its value: {"S": "text"}."""
+
+
+def to_attribute(value: object) -> Attribute:
+    """Raises `TypeError` for a kind of value that the table never has."""
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | float() | Decimal():
+            return {"N": str(value)}
+        case dict():
+            return {"M": to_attributes(cast("dict[str, object]", value))}
+        case list() | tuple():
+            return {"L": [to_attribute(each) for each in cast("list[object]", value)]}
+        case _:
+            raise TypeError(f"DynamoDB holds no {type(value).__name__} here.")
+
+
+def to_attributes(item: Mapping[str, object]) -> dict[str, Attribute]:
+    return {name: to_attribute(value) for name, value in item.items()}
+
+
+def from_attribute(attribute: Mapping[str, object]) -> object:
+    """Raises `ValueError` for what is no attribute, or of a kind that the table never has."""
+    match attribute:
+        case {"S": str() as text}:
+            return text
+        case {"N": str() as number}:
+            return Decimal(number)
+        case {"M": dict()}:
+            return from_attributes(cast("dict[str, Attribute]", attribute["M"]))
+        case {"L": list()}:
+            return [from_attribute(one) for one in cast("list[Attribute]", attribute["L"])]
+        case {"BOOL": bool() as truth}:
+            return truth
+        case {"NULL": _}:
+            return None
+        case _:
+            raise ValueError(f"DynamoDB answered with an attribute of {', '.join(map(str, attribute))}.")
+
+
+def from_attributes(item: Mapping[str, Attribute]) -> dict[str, object]:
+    return {name: from_attribute(attribute) for name, attribute in item.items()}

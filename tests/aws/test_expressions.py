@@ -1,0 +1,82 @@
+from decimal import Decimal
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from tidegate.aws.expressions import ConditionCheck, Delete, F, Placeholders, Put, Update, UpdateExpression, adding
+from tidegate.aws.values import from_attribute, to_attribute
+
+VALUES = ["", "tide", 0, -3, 10**30, Decimal("1e-18"), True, False, None, [], [1, ["a"]], {}, {"a": {"b": [None]}}]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_values_are_written_as_boto3_writes_them_and_come_back(value: object) -> None:
+    assert to_attribute(value) == TypeSerializer().serialize(value)
+    assert from_attribute(to_attribute(value)) == value == TypeDeserializer().deserialize(to_attribute(value))
+
+
+def test_what_comes_in_other_kinds() -> None:
+    assert to_attribute((1, 0.5)) == {"L": [{"N": "1"}, {"N": "0.5"}]}
+    assert from_attribute({"N": "1.50"}) == Decimal("1.5")
+    with pytest.raises(TypeError, match="bytes"):
+        to_attribute(b"bytes")
+    for odd in ({"SS": ["a"]}, {"N": 1}, {}):
+        with pytest.raises(ValueError, match="DynamoDB answered"):
+            from_attribute(odd)
+
+
+def test_a_condition_names_everything_by_placeholders() -> None:
+    to = Placeholders()
+    condition = (F("a").does_not_exist() | F("a").lte(5)) & F("holds", "id#1").exists() & F("holds").size().lt(5)
+    assert condition.write(to) == (
+        "(((attribute_not_exists(#n0) OR #n0 <= :v0) AND attribute_exists(#n1.#n2)) AND size(#n1) < :v0)"
+    )
+    assert to.payload() == {
+        "ExpressionAttributeNames": {"#n0": "a", "#n1": "holds", "#n2": "id#1"},
+        "ExpressionAttributeValues": {":v0": {"N": "5"}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "sign"), [("equals", "="), ("not_equals", "<>"), ("lt", "<"), ("lte", "<="), ("gt", ">"), ("gte", ">=")]
+)
+def test_comparisons(name: str, sign: str) -> None:
+    assert getattr(F("a"), name)("b").write(Placeholders()) == f"#n0 {sign} :v0"
+
+
+def test_ranges_and_prefixes() -> None:
+    assert F("sk").between("a", "b").write(Placeholders()) == "#n0 BETWEEN :v0 AND :v1"
+    assert F("sk").begins_with("CALL#").write(Placeholders()) == "begins_with(#n0, :v0)"
+
+
+def test_an_update_has_each_clause_once() -> None:
+    change = (
+        F("a").set(1) & F("b").add(2) & F("c").remove() & F("d", "e").set("x") & adding({"f": 3, "g": Decimal("-1")})
+    )
+    assert change.write(Placeholders()) == "SET #n0 = :v0, #n1.#n2 = :v1 REMOVE #n3 ADD #n4 :v2, #n5 :v3, #n6 :v4"
+    assert UpdateExpression().write(Placeholders()) == ""
+    assert adding({}).write(Placeholders()) == ""
+
+
+def test_truth_is_no_number() -> None:
+    to = Placeholders()
+    assert (F("a").equals(True) & F("b").equals(1)).write(to) == "(#n0 = :v0 AND #n1 = :v1)"
+    assert to.payload()["ExpressionAttributeValues"] == {":v0": {"BOOL": True}, ":v1": {"N": "1"}}
+
+
+def test_writes_are_the_requests_that_they_could_be() -> None:
+    key, there = {"pk": "a", "sk": "b"}, F("pk").exists()
+    at = {"TableName": "t", "Key": {"pk": {"S": "a"}, "sk": {"S": "b"}}}
+    condition = {"ConditionExpression": "attribute_exists(#n0)", "ExpressionAttributeNames": {"#n0": "pk"}}
+    assert Put("t", key).payload() == {"TableName": "t", "Item": at["Key"]}
+    assert Put("t", key, there).payload() == {"TableName": "t", "Item": at["Key"], **condition}
+    assert Delete("t", key).payload() == at
+    assert ConditionCheck("t", key, there).payload() == {**at, **condition}
+    assert Update("t", key, F("n").add(1), there).payload() == {
+        **at,
+        "UpdateExpression": "ADD #n0 :v0",
+        "ConditionExpression": "attribute_exists(#n1)",
+        "ExpressionAttributeNames": {"#n0": "n", "#n1": "pk"},
+        "ExpressionAttributeValues": {":v0": {"N": "1"}},
+    }
+    assert [w("t", key).verb for w in (Put, Delete)] == ["Put", "Delete"]
