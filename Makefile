@@ -45,7 +45,7 @@ pytest: setup
 bench: .venv/.dev ## measure the gateway's own share of a call
 	PYTHONPATH=. $(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-build: .venv-sam/.installed .venv/.dev ## build the Lambda artifact for ARCHITECTURE (arm64 or x86_64)
+build: .venv-sam/.installed .venv/.dev ## build the Lambda artifacts for ARCHITECTURE (arm64 or x86_64)
 	PYTHON="$(CURDIR)/$(BIN)/python" $(SAM)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 # Every pin with its hashes, for every platform, and without an index's address. UPGRADE=--upgrade takes newer versions.
@@ -60,6 +60,8 @@ lock: .venv/.dev ## write the pinned, hashed dependencies anew from pyproject.to
 	$(UV_LOCK) --universal --python-version 3.11 --group mocks --output-file infra/constraints-mocks.txt
 	$(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml --extra web-adapter \
 		--constraints infra/constraints.txt --output-file functions/chat/requirements.txt
+	$(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml \
+		--constraints infra/constraints.txt --output-file functions/keeper/requirements.txt
 
 clean: ## remove everything that was set up or built
 	rm -rf .venv .venv-sam .venv-mocks .tools .aws-sam .hypothesis .pytest_cache .ruff_cache .import_linter_cache tests/clients/node_modules

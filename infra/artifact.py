@@ -1,7 +1,8 @@
-"""The Lambda artifact of functions/chat: pinned wheels for Lambda's platform, the data plane, its wiring, bytecode.
+"""The Lambda artifact of a function: pinned wheels for its platform, the rooms that it needs, its wiring, bytecode.
 
-`python3 infra/artifact.py OUTPUT --platforms FILE`, as functions/chat/Makefile calls it. The same checkout gives the
-same bytes, whatever machine builds it. Bytecode is worth half of the cold start, and only Python 3.13 can write it.
+`python3 infra/artifact.py OUTPUT --function NAME --platforms FILE`, as functions/NAME/Makefile calls it. The same checkout
+gives the same bytes, whatever machine builds it. Bytecode is worth half of the cold start, and only Python 3.13 can
+write it.
 """
 
 import argparse
@@ -11,15 +12,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAT = ROOT / "functions" / "chat"
 PACKAGE = ROOT / "shared" / "tidegate"
 PYTHON = "3.13"
 """The runtime's; template.yaml names it too."""
 
-NOT_DATA_PLANE = {"cli", "local", "__main__.py"}
+NO_TOOLS = {"cli", "local", "__main__.py"}
+LEFT_OUT = {
+    "chat": NO_TOOLS | {"control", "api/admin"},
+    "keeper": NO_TOOLS | {"control", "api", "runtime"},
+}
+"""By function: the rooms of the package that it never enters."""
+
 BALLAST = (
     *("**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h", "**/py.typed"),
     *(
@@ -38,37 +45,40 @@ Install one (`uv python install {PYTHON}` or `pyenv install {PYTHON}`), or set T
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Build the Lambda artifact of functions/chat.")
+    parser = argparse.ArgumentParser(description="Build the Lambda artifact of a function.")
     parser.add_argument("output", type=Path)
+    parser.add_argument("--function", choices=sorted(LEFT_OUT), required=True, help="its folder in functions/")
     parser.add_argument("--platforms", type=Path, required=True, help="a file of wheel platform tags, best first")
     arguments = parser.parse_args()
     python = find_python()
     if python is None:
         sys.exit(NO_PYTHON)
-    build(arguments.output, arguments.platforms.read_text().split(), python)
+    build(arguments.output, arguments.platforms.read_text().split(), python, arguments.function)
 
 
-def build(output: Path, platforms: list[str], python: str) -> None:
+def build(output: Path, platforms: list[str], python: str, function: str = "chat") -> None:
     """Fill `output`, which may exist."""
     output.mkdir(parents=True, exist_ok=True)
-    _install(output, platforms, python)
+    wiring = ROOT / "functions" / function
+    _install(output, platforms, python, wiring / "requirements.txt")
     shutil.rmtree(output / "bin", ignore_errors=True)
     for pattern in BALLAST:
         for path in output.glob(pattern):
             path.unlink()
-    shutil.copytree(PACKAGE, output / "tidegate", ignore=_not_data_plane)
-    for name in ("functions/__init__.py", "functions/chat/__init__.py", "functions/chat/app.py"):
+    shutil.copytree(PACKAGE, output / "tidegate", ignore=partial(_left_out, function))
+    for name in ("functions/__init__.py", f"functions/{function}/__init__.py", f"functions/{function}/app.py"):
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, output / name)
-    for script in CHAT.glob("*.sh"):
+    for script in wiring.glob("*.sh"):
         shutil.copyfile(script, output / script.name)
     (output / "revision.txt").write_text(_revision() + "\n")
     _precompile(output, python)
     _normalise(output)
 
 
-def _not_data_plane(folder: str, names: list[str]) -> set[str]:
-    return {"__pycache__"} | (NOT_DATA_PLANE if Path(folder) == PACKAGE else set[str]())
+def _left_out(function: str, folder: str, names: list[str]) -> set[str]:
+    room = Path(folder).relative_to(PACKAGE)
+    return {"__pycache__"} | {name for name in names if str(room / name) in LEFT_OUT[function]}
 
 
 def find_python() -> str | None:
@@ -98,7 +108,7 @@ def _version(python: str) -> str:
         return ""
 
 
-def _install(output: Path, platforms: list[str], python: str) -> None:
+def _install(output: Path, platforms: list[str], python: str, requirements: Path) -> None:
     command = [_with_pip(python), "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(output)]
     command += [
         "--require-hashes",
@@ -106,7 +116,7 @@ def _install(output: Path, platforms: list[str], python: str) -> None:
         "--only-binary",
         ":all:",
         "--requirement",
-        str(CHAT / "requirements.txt"),
+        str(requirements),
     ]
     command += ["--python-version", PYTHON, "--implementation", "cp"]
     for platform in platforms:

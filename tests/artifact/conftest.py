@@ -12,11 +12,17 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The function's folder, built for this machine."""
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The functions' folders, built for this machine."""
     if reason := missing():
         pytest.skip(reason)
     return sam_build(HOST_ARCHITECTURE, tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="session")
+def artifact(artifacts: Path) -> Path:
+    """The data plane's."""
+    return artifacts / "ChatFunction"
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def either(
     """The architecture, and the artifact for it."""
     if request.param == HOST_ARCHITECTURE:
         return request.param, artifact
-    return request.param, sam_build(request.param, tmp_path_factory.mktemp("other"))
+    return request.param, sam_build(request.param, tmp_path_factory.mktemp("other")) / "ChatFunction"
 
 
 def client(base_url: str = "") -> httpx.AsyncClient:
@@ -128,7 +128,8 @@ def test_the_artifact_holds_the_data_plane_and_nothing_else(artifact: Path) -> N
         *("uvicorn", "h11", "click"),  # for the web adapter, which is a parameter away
     }
     assert {path.name for path in (artifact / "functions").rglob("*.py")} == {"__init__.py", "app.py"}
-    assert {path.name for path in (artifact / "tidegate").iterdir()} & {"local", "cli"} == set()
+    assert {path.name for path in (artifact / "tidegate").iterdir()} & {"local", "cli", "control"} == set()
+    assert not (artifact / "tidegate" / "api" / "admin").exists()
 
 
 def test_lambdas_user_can_read_everything_and_run_the_scripts(artifact: Path) -> None:
@@ -139,7 +140,7 @@ def test_lambdas_user_can_read_everything_and_run_the_scripts(artifact: Path) ->
 
 
 def test_the_same_checkout_builds_the_same_bytes(artifact: Path, tmp_path: Path) -> None:
-    again = sam_build(HOST_ARCHITECTURE, tmp_path)
+    again = sam_build(HOST_ARCHITECTURE, tmp_path) / "ChatFunction"
 
     def contents(folder: Path) -> dict[str, bytes]:
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -35,12 +35,12 @@ def missing() -> str | None:
 
 
 def sam_build(architecture: str, output: Path) -> Path:
-    """`sam build`, as an operator runs it; returns the function's folder."""
+    """`sam build`, as an operator runs it; returns the folder with one folder for each function."""
     command = [str(SAM), "build", "--build-dir", str(output), "--parameter-overrides", f"Architecture={architecture}"]
     env = {**os.environ, "SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return output / "ChatFunction"
+    return output
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.infra.stack import Stack
+from tidegate.aws.sweeper import RUN_SECONDS
 
 Deploy = Callable[..., Stack]
 
@@ -14,6 +15,12 @@ ALIAS = "ChatFunctionAliaslive"
 STREAMING_URI = (
     "arn:aws:apigateway:${AWS::Region}:lambda:path/2021-11-15/functions/${" + ALIAS + "}/response-streaming-invocations"
 )
+
+TELLS = {
+    "Effect": "Allow",
+    "Action": "events:PutEvents",
+    "Resource": {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}"},
+}
 
 
 def integrations(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -25,9 +32,9 @@ def integrations(stack: Stack) -> dict[str, dict[str, Any]]:
     }
 
 
-def statements(stack: Stack) -> dict[str, dict[str, Any]]:
-    """What the function's role allows, by statement id."""
-    (policy,) = stack.properties("ChatRole")["Policies"]
+def statements(stack: Stack, role: str = "ChatRole") -> dict[str, dict[str, Any]]:
+    """What a function's role allows, by statement id."""
+    (policy,) = stack.properties(role)["Policies"]
     return {statement.pop("Sid"): statement for statement in policy["PolicyDocument"]["Statement"]}
 
 
@@ -54,9 +61,12 @@ def test_the_api_is_regional_and_leaves_bodies_as_they_are(stack: Stack) -> None
     assert [key for key in api["Body"] if key.startswith("x-amazon-apigateway-binary")] == []
 
 
-def test_api_gateway_may_invoke_the_alias_only(stack: Stack) -> None:
+def test_api_gateway_may_invoke_the_alias_only_and_the_schedule_the_keeper(stack: Stack) -> None:
     permissions = stack.of_type("AWS::Lambda::Permission").values()
-    assert {json.dumps(permission["FunctionName"]) for permission in permissions} == {json.dumps({"Ref": ALIAS})}
+    assert {(permission["Principal"], permission["FunctionName"]["Ref"]) for permission in permissions} == {
+        ("apigateway.amazonaws.com", ALIAS),
+        ("events.amazonaws.com", "KeeperFunction"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -139,8 +149,34 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_PROVIDER_SECRET": {"Ref": "ProviderSecret"},
         "TIDEGATE_TIMEOUT_SECONDS": "600",
         "TIDEGATE_CORS_ORIGINS": "*",
+        "TIDEGATE_EVENT_BUS": "default",
         "TIDEGATE_LOG_LEVEL": "INFO",
     }
+
+
+def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure(stack: Stack) -> None:
+    (rule,) = stack.of_type("AWS::Events::Rule").values()
+    assert (rule["ScheduleExpression"], rule.get("State", "ENABLED")) == (
+        "rate(5 minutes)",
+        "ENABLED",
+    )
+    function = stack.properties("KeeperFunction")
+    seen = {name: function[name] for name in ("Runtime", "Architectures", "Handler", "Timeout")}
+    assert seen == {
+        "Runtime": "python3.13",
+        "Architectures": ["arm64"],
+        "Handler": "functions.keeper.app.handler",
+        "Timeout": 280,
+    }
+    assert function["LoggingConfig"] == {"LogGroup": {"Ref": "KeeperLogs"}, "LogFormat": "JSON"}
+    assert function["Environment"]["Variables"] == {
+        "TIDEGATE_TABLE": {"Ref": "Table"},
+        "TIDEGATE_EVENT_BUS": "default",
+        "TIDEGATE_LOG_LEVEL": "INFO",
+    }
+    (retries,) = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert retries["MaximumRetryAttempts"] == 0
+    assert RUN_SECONDS + 60 <= function["Timeout"] < 300
 
 
 @pytest.mark.parametrize(("architecture", "layer"), [("arm64", "Arm64"), ("x86_64", "X86")])
@@ -208,7 +244,7 @@ def test_the_function_may_do_no_more_than_it_does(stack: Stack) -> None:
     assert statements(stack) == {
         "Table": {
             "Effect": "Allow",
-            "Action": ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            "Action": ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
             "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
         },
         "ProviderSecret": {
@@ -221,8 +257,34 @@ def test_the_function_may_do_no_more_than_it_does(stack: Stack) -> None:
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": {"Fn::GetAtt": ["ChatLogs", "Arn"]},
         },
+        "Events": TELLS,
     }
     assert "ManagedPolicyArns" not in stack.properties("ChatRole")
+
+
+def test_the_keeper_may_do_no_more_than_it_does(stack: Stack) -> None:
+    assert statements(stack, "KeeperRole") == {
+        "Table": {
+            "Effect": "Allow",
+            "Action": ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+            "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
+        },
+        "Logs": {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": {"Fn::GetAtt": ["KeeperLogs", "Arn"]},
+        },
+        "Events": TELLS,
+    }
+    assert "ManagedPolicyArns" not in stack.properties("KeeperRole")
+
+
+def test_another_bus_is_told_and_no_other(deploy: Deploy) -> None:
+    stack = deploy(EventBusName="tides")
+    assert environment(stack)["TIDEGATE_EVENT_BUS"] == "tides"
+    assert stack.properties("KeeperFunction")["Environment"]["Variables"]["TIDEGATE_EVENT_BUS"] == "tides"
+    for role in ("ChatRole", "KeeperRole"):
+        assert statements(stack, role)["Events"]["Resource"]["Fn::Sub"].endswith(":event-bus/${EventBusName}")
 
 
 def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy) -> None:
@@ -235,14 +297,17 @@ def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy
     assert stack.properties("Table")["SSESpecification"]["KMSMasterKeyId"] == key
     assert stack.properties("ProviderSecret")["KmsKeyId"] == key
     assert stack.properties("ChatLogs")["KmsKeyId"] == key
+    assert statements(stack, "KeeperRole")["Key"]["Resource"] == key
+    assert stack.properties("KeeperLogs")["KmsKeyId"] == key
 
 
 def test_no_policy_of_ours_has_a_wildcard(deploy: Deploy) -> None:
     stack = deploy(BedrockModelArns="arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0")
-    for statement in statements(stack).values():
-        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        assert [item for item in (*resources, *actions) if isinstance(item, str) and "*" in item] == []
+    for role in ("ChatRole", "KeeperRole"):
+        for statement in statements(stack, role).values():
+            resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            assert [item for item in (*resources, *actions) if "*" in str(item)] == []
 
 
 def test_a_secret_that_exists_is_used_instead_of_a_new_one(deploy: Deploy) -> None:
@@ -264,6 +329,7 @@ def test_errors_and_throttles_raise_alarms(deploy: Deploy) -> None:
     watched = {name: (alarm.get("Namespace"), alarm.get("MetricName")) for name, alarm in alarms.items()}
     assert watched == {
         "ErrorsAlarm": ("AWS/Lambda", "Errors"),
+        "KeeperAlarm": ("AWS/Lambda", "Errors"),
         "ThrottlesAlarm": ("AWS/Lambda", "Throttles"),
         "ServerErrorsAlarm": ("AWS/ApiGateway", "5XXError"),
         "TableThrottlesAlarm": (None, None),  # a sum of two metrics

@@ -1,0 +1,25 @@
+"""The keeper on Lambda: what its schedule starts every five minutes, see `tidegate.aws.sweeper`."""
+
+import asyncio
+from dataclasses import asdict
+
+from tidegate.aws import logs
+from tidegate.aws.sweeper import Swept, open_sweeper
+from tidegate.errors import StoreUnavailable
+from tidegate.settings import Settings
+
+settings = Settings.from_env()
+logs.configure(settings.log_level)
+
+
+def handler(event: object, context: object) -> dict[str, object]:
+    """One sweep. Raises `StoreUnavailable`, which sounds the alarm, where a workspace could not be swept."""
+    swept = asyncio.run(_sweep())
+    if swept.failed:
+        raise StoreUnavailable(f"{swept.failed} of {swept.workspaces} workspaces could not be swept.")
+    return asdict(swept)
+
+
+async def _sweep() -> Swept:
+    async with open_sweeper(settings) as sweeper:
+        return await sweeper.run()

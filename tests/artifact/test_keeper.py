@@ -1,0 +1,77 @@
+"""The keeper's artifact, started by one event of its schedule."""
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.artifact import find_python
+from tests.artifact.test_artifact import runs_here
+from tests.store_worlds import aws_world, workspace
+from tidegate.domain.account import Hold, Reservation, Scope
+from tidegate.domain.ids import ulid
+from tidegate.domain.limits import Amounts, Limits
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, runs_here]
+
+EVENT = Path(__file__).parents[1] / "events" / "other" / "schedule.json"
+
+_INVOKE = """
+import importlib, json, sys
+module, name = sys.argv[1].rsplit(".", 1)
+answer = getattr(importlib.import_module(module), name)(json.load(open(sys.argv[2])), None)
+print("\\n" + json.dumps(answer))
+"""
+
+
+def invoke(code: Path, handler: str, event: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """The handler called as Lambda's runtime would: by the runtime's Python, on what is in the artifact."""
+    python = find_python()
+    assert python is not None
+    paths = {"PATH": os.environ["PATH"], "PYTHONPATH": str(code), "PYTHONWARNINGS": "error"}
+    command = [python, "-c", _INVOKE, handler, str(event)]
+    return subprocess.run(command, env={**paths, **env}, cwd="/", capture_output=True, text=True)
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+async def test_the_keeper_settles_what_a_killed_call_held(artifacts: Path, aws_endpoint: str) -> None:
+    code = artifacts / "KeeperFunction"
+    async with aws_world(aws_endpoint) as world:
+        assert world.store is not None
+        scope = Scope("workspace", "ws_one", Limits(tokens_per_day=1000))
+        await world.tenants.put_workspace(replace(workspace(), limits=scope.limits))
+        begun = 1_700_000_000.0
+        hold = Hold(ulid(begun), "ws_one", "key_one", "demo/echo-1", Amounts(tokens=60), 40, begun, begun + 660)
+        await world.ledger.reserve(Reservation(hold, (scope,)))
+        env = {
+            "AWS_REGION": "eu-central-1",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_ENDPOINT_URL": aws_endpoint,
+            "TIDEGATE_TABLE": world.store.table,
+            "TIDEGATE_EVENT_BUS": "default",
+        }
+        swept = last_line(invoke(code, "functions.keeper.app.handler", EVENT, **env))
+        assert swept == {"workspaces": 1, "lost": 1, "pruned": 1, "failed": 0, "is_done": True}
+        assert (await world.ledger.account(scope)).holds == {}
+        broken = {"pk": "WORKSPACES", "sk": "WS#ws_broken"}
+        await world.store.client.put_item(world.store.table, broken)
+        failed = invoke(code, "functions.keeper.app.handler", EVENT, **env)
+    assert failed.returncode != 0
+    assert "StoreUnavailable: 1 of 2 workspaces could not be swept." in failed.stderr
+
+
+def test_the_keepers_artifact_holds_no_tool_and_no_other_plane(artifacts: Path) -> None:
+    code = artifacts / "KeeperFunction"
+    rooms = {"local", "cli", "control", "api", "runtime"}
+    assert {path.name for path in (code / "tidegate").iterdir()} & rooms == set()
+    assert {path.parent.name for path in (code / "functions").rglob("app.py")} == {"keeper"}
+    assert {path.name for path in code.iterdir()} & {"uvicorn", "fastapi", "boto3"} == set()
