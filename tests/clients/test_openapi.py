@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.programs import environment
-from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, serving
+from tests.clients.world import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE, serving
 
 pytestmark = pytest.mark.slow
 
@@ -27,16 +27,26 @@ SAME_AS_OTHERS = r"^(/chat|/openai/v1/chat|/api/ds-prototypes/content_generation
 
 
 def test_the_document_holds(tmp_path: Path) -> None:
+    headers = ("--header", f"Authorization: Bearer {DEMO_KEY}", "--header", f"x-workspace-id: {DEMO_WORKSPACE}")
+    examine(tmp_path, "/openapi.json", *headers, "--exclude-path-regex", SAME_AS_OTHERS)
+
+
+def test_the_control_plane_holds_to_its_own(tmp_path: Path) -> None:
+    # Not the endpoint that would revoke the key that asks, and with it all that comes after.
+    kept = ("--exclude-operation-id-regex", "revoke_admin")
+    examine(tmp_path, "/admin/v1/openapi.json", "--header", f"Authorization: Bearer {DEMO_ADMIN}", *kept)
+
+
+def examine(tmp_path: Path, document: str, *words: str) -> None:
     # Bare model names go to the demo provider, so that well-formed requests are answered and not only refused.
     with serving("--store", "memory", env={"TIDEGATE_DEFAULT_PROVIDER": "demo"}) as (program, port):
         words = (
-            *("--checks", ",".join(CHECKS), "--exclude-path-regex", SAME_AS_OTHERS),
+            *("--checks", ",".join(CHECKS), *words),
             *("--phases", "coverage,fuzzing", "--max-examples", "20", "--seed", "7", "--no-shrink"),
-            *("--header", f"Authorization: Bearer {DEMO_KEY}", "--header", f"x-workspace-id: {DEMO_WORKSPACE}"),
             *("--request-timeout", "20", "--suppress-health-check", "all", "--no-color"),
         )
         done = subprocess.run(
-            [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json", *words],
+            [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}{document}", *words],
             cwd=tmp_path,
             env=environment(),
             capture_output=True,

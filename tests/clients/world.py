@@ -13,6 +13,7 @@ from tests.clients.programs import CLIENTS, Program, package, running, tidegate
 from tests.clients.tap import Tap
 
 DEMO_KEY = "sk-tidegate-demo"
+DEMO_ADMIN = "sk-tidegate-admin-demo"
 DEMO_WORKSPACE = "ws_demo"
 MODEL = "openai/gpt-4.1-mini"
 HELD = "vllm/held"

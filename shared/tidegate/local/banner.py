@@ -1,7 +1,7 @@
 """What the server says when it is ready: everything that a first call needs."""
 
 from tidegate.gateway import Gateway
-from tidegate.local.embedded import DEMO_KEY, DEMO_WORKSPACE
+from tidegate.local.embedded import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE
 
 _CURL = """curl -N {base}/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
   -d '{{"model": "demo/echo", "stream": true, "messages": [{{"role": "user", "content": "Hello, tide."}}]}}'"""
@@ -12,14 +12,21 @@ def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gate
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{port}/v1"
     ready = [name for name, endpoint in sorted(gateway.router.endpoints.items()) if not endpoint.missing]
+    admin = f"http://{shown}:{port}/admin/v1"
     lines = [f"Tidegate serves {base}  (store: {store}; OpenAPI: http://{shown}:{port}/docs)"]
     if store == "aws":
-        lines += ["", "  keys and workspaces   those of your table", f"  providers             {', '.join(ready)}"]
+        lines += [
+            "",
+            "  keys and workspaces   those of your table",
+            f"  providers             {', '.join(ready)}",
+            f"  control plane         {admin}/docs",
+        ]
         return "\n".join(lines) + "\n"
     lines += [
         "",
         f"  key        {DEMO_KEY}",
         f"  workspace  {DEMO_WORKSPACE}",
+        f"  admin key  {DEMO_ADMIN}   (control plane: {admin}/docs)",
         f"  providers  {', '.join(ready)}   (set OPENAI_API_KEY and the like for more)",
         *([] if store == "memory" else [f"  DynamoDB   {endpoint}"]),
         "",

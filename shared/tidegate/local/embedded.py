@@ -32,6 +32,7 @@ from tidegate.settings import Aws, Settings
 from tidegate.upstream.sigv4 import AwsKey
 
 DEMO_KEY = "sk-tidegate-demo"
+DEMO_ADMIN = "sk-tidegate-admin-demo"
 DEMO_WORKSPACE = "ws_demo"
 TABLE = "tidegate"
 REGION = "us-east-1"

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
+from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
 from tidegate.aws import compose as on_aws
 from tidegate.aws import logs
@@ -23,10 +24,11 @@ from tidegate.cli.store import Place, explain
 from tidegate.cli.workspaces import Verbs
 from tidegate.errors import ConfigurationError, InvalidKey, StoreUnavailable
 from tidegate.gateway import Gateway
+from tidegate.local.admin import Planes, Seed, administered
 from tidegate.local.banner import banner
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.documents import document_routes
-from tidegate.local.embedded import CREDENTIALS, embedded_aws, listen, prepare, seed, settings_for
+from tidegate.local.embedded import CREDENTIALS, embedded_aws, listen, prepare, settings_for
 from tidegate.local.ending import Server, Settling
 from tidegate.local.sweeping import sweeping
 from tidegate.memory import compose as in_memory
@@ -76,15 +78,22 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         door = stack.enter_context(listen(arguments.host, arguments.port))
         logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, one line says it all
-        settings, open_gateway = _world(arguments, os.environ, stack)
+        seeded, admin = Seed(), build_admin()
+        settings, open_gateway = _world(arguments, os.environ, stack, seeded)
         host, port = door.getsockname()[:2]
         print(asyncio.run(_ready(open_gateway, settings, host, port, arguments.store)), flush=True)
         logs.configure(settings.log_level)
-        _serve(build_app(_kept(open_gateway, settings, arguments.store), settings.options(), document_routes()), door)
+        kept, demo = _kept(open_gateway, settings, arguments.store), arguments.store != "aws"
+        gateway = build_app(
+            lambda: administered(kept(), admin, seeded, demo=demo), settings.options(), document_routes()
+        )
+        _serve(Planes(gateway, admin), door)
     return 0
 
 
-def _world(arguments: Arguments, env: Mapping[str, str], stack: ExitStack) -> tuple[Settings, OpenGateway]:
+def _world(
+    arguments: Arguments, env: Mapping[str, str], stack: ExitStack, seeded: Seed
+) -> tuple[Settings, OpenGateway]:
     """The settings and the composition that the command line asks for; the embedded AWS lives as long as `stack`."""
     if arguments.store == "aws":
         settings = Settings.from_env(env)
@@ -93,7 +102,7 @@ def _world(arguments: Arguments, env: Mapping[str, str], stack: ExitStack) -> tu
         settings = settings_for(env, None)
         credentials = find_credentials(env)
         return settings, lambda: in_memory.compose(
-            settings, (DEMO_ROW,), DemoTransport, seed, identity=lambda http: AwsIdentity(credentials, http)
+            settings, (DEMO_ROW,), DemoTransport, seeded, identity=lambda http: AwsIdentity(credentials, http)
         )
     endpoint = arguments.dynamodb_endpoint or stack.enter_context(embedded_aws(arguments.embedded_port))
     settings = settings_for(env, endpoint)
@@ -142,7 +151,7 @@ async def _ready(open_gateway: OpenGateway, settings: Settings, host: str, port:
         return banner(host, port, store, settings.aws.dynamodb_endpoint, gateway)
 
 
-def _serve(app: Starlette, door: socket.socket) -> None:
+def _serve(app: ASGIApp, door: socket.socket) -> None:
     config = uvicorn.Config(
         Settling(app), log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=GRACE_SECONDS
     )

@@ -158,6 +158,23 @@ async def test_an_admin_of_one_workspace_cannot_tell_whether_there_are_others(ap
     assert (await api.one("POST", "/workspaces", {"name": "x"})).fault == (403, "admin_forbidden", None)
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/workspaces", "GET, POST"),
+        ("/workspaces/ws_one", "GET, PATCH"),
+        ("/workspaces/ws_one/members/a/b", "DELETE, GET, PUT"),
+        ("/workspaces/ws_one/keys/key_one", "DELETE, GET, PATCH"),
+        ("/keys", "POST"),
+        ("/openapi.json", "GET"),
+    ],
+)
+async def test_a_method_that_is_not_allowed_hears_which_are(api: Api, path: str, methods: str) -> None:
+    refused = await api.whole("OPTIONS", path)
+    assert refused.fault == (405, "method_not_allowed", None)
+    assert refused.headers["allow"] == methods
+
+
 async def test_a_body_that_is_too_long_is_not_read(api: Api) -> None:
     refused = await api.whole("POST", "/workspaces", b"x" * (256 * 1024 + 1))
     assert refused.fault == (413, "request_too_large", None)

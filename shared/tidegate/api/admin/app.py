@@ -1,5 +1,6 @@
 """The control plane as one FastAPI application: its routes, its OpenAPI document, and one envelope for all errors."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -79,12 +80,24 @@ async def _http_exception(request: Request, raised: Exception) -> Response:
     match raised:
         case HTTPException(status_code=405):
             reply = response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path!r}."))
-            reply.headers.update(raised.headers or {})
+            reply.headers["allow"] = _allowed(request)
             return reply
         case HTTPException(status_code=404):
             return response(NotFound(f"There is nothing at {request.url.path!r}."))
         case _:
             return response(InvalidRequest("The body could not be read."))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of the path: each is a route of its own, and one of these alone knows but its own."""
+    routes = cast("FastAPI", request.app).openapi()["paths"].items()
+    path = request.url.path
+    methods = {method.upper() for pattern, of in routes if _matches(pattern, path) for method in of}
+    return ", ".join(sorted(methods)) or "GET"
+
+
+def _matches(pattern: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{subject\}", ".+", re.sub(r"\{(?!subject)\w+\}", "[^/]+", pattern)), path) is not None
 
 
 async def _crash(request: Request, raised: Exception) -> Response:

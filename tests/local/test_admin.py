@@ -1,0 +1,71 @@
+"""Both planes in one process, over one store."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tidegate.api.admin.app import build_admin
+from tidegate.api.app import build_app
+from tidegate.local.admin import Planes, Seed, administered
+from tidegate.local.demo import DEMO_ROW, DemoTransport
+from tidegate.local.embedded import DEMO_ADMIN, DEMO_KEY, settings_for
+from tidegate.memory.compose import compose
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    settings, seeded, admin = settings_for({}, None), Seed(), build_admin()
+
+    def opened() -> object:
+        opening = compose(settings, (DEMO_ROW,), DemoTransport, seeded)
+        return administered(opening, admin, seeded, demo=True)
+
+    gateway = build_app(opened, settings.options())
+    async with gateway.router.lifespan_context(gateway) as state:
+
+        async def running(scope: dict, receive: object, send: object) -> None:
+            await Planes(gateway, admin)({**scope, "state": dict(state)}, receive, send)
+
+        transport = httpx.ASGITransport(running)
+        async with httpx.AsyncClient(transport=transport, base_url="http://local.test") as made:
+            yield made
+
+
+async def call(client: httpx.AsyncClient) -> int:
+    body = {"model": "demo/echo", "messages": [{"role": "user", "content": "Hello, tide."}]}
+    answer = await client.post("/v1/chat/completions", json=body, headers={"authorization": f"Bearer {DEMO_KEY}"})
+    return answer.status_code
+
+
+async def test_what_the_control_plane_limits_the_data_plane_refuses(client: httpx.AsyncClient) -> None:
+    client.headers["authorization"] = f"Bearer {DEMO_ADMIN}"
+    limits = {"limits": {"requests_per_minute": 2}}
+    changed = await client.patch("/admin/v1/workspaces/ws_demo", json=limits, headers={"if-match": "*"})
+    assert changed.json()["effective_limits"] == {"requests_per_minute": 2}
+    answers = [await call(client) for _ in range(5)]
+    assert {200, 429} == set(answers)
+    assert answers.count(200) in (2, 4)  # four where the minute ended between them
+    report = (await client.get("/admin/v1/workspaces/ws_demo/usage")).json()
+    assert report["total"]["calls"] == 5
+
+
+async def test_each_plane_has_its_paths_and_its_keys(client: httpx.AsyncClient) -> None:
+    for key, path, status in (
+        (DEMO_KEY, "/admin/v1/workspaces", 401),
+        (DEMO_ADMIN, "/v1/models", 401),
+        (DEMO_ADMIN, "/admin/v1", 404),
+        (DEMO_ADMIN, "/admin/v1/workspaces", 200),
+        (DEMO_ADMIN, "/admin/v10", 404),
+        ("", "/health", 200),
+        ("", "/admin/v1/openapi.json", 200),
+    ):
+        answer = await client.get(path, headers={"authorization": f"Bearer {key}"} if key else {})
+        assert (path, answer.status_code) == (path, status)
