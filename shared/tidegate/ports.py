@@ -143,7 +143,7 @@ class Keys(Protocol):
         ...
 
     async def revoke_key(self, workspace_id: str, key_id: str) -> bool:
-        """Revoke it everywhere; False when the workspace has no such key."""
+        """Revoke it everywhere, and delete what an OIDC subject has; False when the workspace has no such key."""
         ...
 
 

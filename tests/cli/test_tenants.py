@@ -18,6 +18,7 @@ from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoTenants
 from tidegate.cli import tenants
+from tidegate.domain.identity import hash_subject, subject_id
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import Workspace
 from tidegate.upstream.reqwest import ReqwestTransport
@@ -234,6 +235,31 @@ def test_a_key_is_limited_to_endpoints_and_networks(tidegate: Terminal) -> None:
     assert tidegate("keys", "list", "--workspace", "ws_acme", "--json").json == [created]
 
 
+def test_a_subject_is_given_workspaces_until_it_is_revoked(tidegate: Terminal) -> None:
+    for id in ("ws_a", "ws_b"):
+        tidegate("workspaces", "create", id, "--id", id)
+    who = ("--subject", "service-1", "--issuer", "https://issuer.example")
+    key_id = subject_id(hash_subject("https://issuer.example", "service-1"))
+    given = tidegate("keys", "create", "--workspace", "ws_a", *who, "--json").json
+    assert isinstance(given, dict)
+    assert (given["id"], given["name"], given["workspace_ids"], "secret" in given) == (
+        key_id,
+        "service-1",
+        ["ws_a"],
+        False,
+    )
+    again = tidegate("keys", "create", "--workspace", "ws_b", *who)
+    assert (again.code, again.err) == (
+        2,
+        f"tidegate: The subject has workspaces already: revoke {key_id!r} first.\n",
+    )
+    _, row = tidegate("keys", "list", "--workspace", "ws_a").out.splitlines()
+    assert row.split() == [key_id, "OIDC", "active", "never", "service-1"]
+    assert tidegate("keys", "revoke", key_id, "--workspace", "ws_a").code == 0
+    said = tidegate("keys", "create", "--workspace", "ws_b", "--name", "Service", *who).out
+    assert said == f"The subject opens ws_b now, as {key_id}.\n"
+
+
 NOT_FOUND = [
     (("workspaces", "show", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
     (("workspaces", "suspend", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
@@ -262,6 +288,14 @@ MISUSED = [
     (
         ("workspaces", "create", "Acme", "--id", "ws_taken"),
         "The workspace 'ws_taken' exists already; it stays as it was.",
+    ),
+    (
+        ("keys", "create", "--workspace", "ws_taken", "--subject", "x"),
+        "A subject is one of an issuer: --subject and --issuer go together.",
+    ),
+    (
+        ("keys", "create", "--workspace", "ws_taken", "--issuer", "https://issuer.example", "--subject", "x" * 256),
+        "A subject has 1 to 255 characters.",
     ),
     (
         ("keys", "create", "--workspace", "ws_taken", "--endpoint", "v1"),

@@ -7,6 +7,7 @@ from tests.control.world import OF_ONE, READER, WHOLE, Managed
 from tests.store_worlds import NOON, outcome
 from tidegate.control import keys, workspaces
 from tidegate.domain.account import Hold, Reservation, Scope
+from tidegate.domain.identity import hash_subject
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import hash_secret, is_usable
 from tidegate.domain.limits import Amounts, Limits
@@ -167,3 +168,49 @@ async def test_an_admin_of_one_workspace_has_the_keys_of_that_one_alone(tenants:
             await attempt
     with pytest.raises(AdminForbidden):
         await keys.create(tenants.control, READER, asked())
+
+
+ISSUER = "https://issuer.example"
+
+
+async def given_to(world: Managed, subject: str) -> VirtualKey | None:
+    return (await world.stores.directory.find_subject(hash_subject(ISSUER, subject), "ws_one"))[0]
+
+
+async def test_a_subject_is_given_workspaces_and_no_secret(tenants: Managed) -> None:
+    wanted = asked("ws_one", "ws_two", limits=Limits(tokens_per_day=5), networks=(" 192.0.2.1",))
+    key = await keys.give(tenants.control, WHOLE, wanted, ISSUER, "service-1")
+    assert await given_to(tenants, "service-1") == key
+    assert (key.id[:5], key.prefix, key.networks, key.limits) == ("oidc:", "", ("192.0.2.1/32",), wanted.limits)
+    assert await keys.give(tenants.control, WHOLE, wanted, ISSUER, "service-1") == key
+    with pytest.raises(AlreadyExists):
+        await keys.give(tenants.control, WHOLE, asked(name="other"), ISSUER, "service-1")
+    with pytest.raises(Conflict):
+        await keys.rotate(tenants.control, WHOLE, key, 60)
+    changed = await keys.update(tenants.control, WHOLE, key, replace(key, name="Service"), key.version)
+    assert await given_to(tenants, "service-1") == changed
+
+
+async def test_a_subject_that_was_revoked_may_be_given_something_else(tenants: Managed) -> None:
+    key = await keys.give(tenants.control, WHOLE, asked("ws_one"), ISSUER, "service-1")
+    revoked = await keys.revoke(tenants.control, WHOLE, key, key.version)
+    assert (revoked.status, await given_to(tenants, "service-1")) == ("revoked", None)
+    other = await keys.give(tenants.control, WHOLE, asked("ws_two"), ISSUER, "service-1")
+    assert await given_to(tenants, "service-1") == other
+    log = [action for action, target in await tenants.log() if target == f"keys/{key.id}"]
+    assert log == ["create", "create", "revoke"]
+
+
+async def test_a_subject_is_given_what_a_key_may_be_and_by_who_may(tenants: Managed) -> None:
+    for issuer, subject in (("", "x"), (ISSUER, ""), (ISSUER, "x" * 256)):
+        with pytest.raises(InvalidRequest):
+            await keys.give(tenants.control, WHOLE, asked(), issuer, subject)
+    with pytest.raises(NotFound):
+        await keys.give(tenants.control, WHOLE, asked("ws_unknown"), ISSUER, "x")
+    with pytest.raises(AdminForbidden):
+        await keys.give(tenants.control, READER, asked("ws_two"), ISSUER, "x")
+    with pytest.raises(NotFound):
+        await keys.give(tenants.control, OF_ONE, asked("ws_two"), ISSUER, "x")
+    long = await keys.give(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "x" * 255)
+    odd = await keys.give(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "a\nb")
+    assert (long.name, odd.name) == ("x" * 200, "")

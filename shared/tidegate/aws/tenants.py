@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.aws.expressions import F, Put, Update
+from tidegate.aws.expressions import Delete, F, Put, Update
 from tidegate.aws.store import Item, ItemKey, Refused, Store, Write
 from tidegate.aws.table import (
     CALLS_OF_WORKSPACE,
@@ -19,6 +19,7 @@ from tidegate.aws.table import (
     workspace_at,
     workspace_from,
 )
+from tidegate.domain.keys import is_subject
 from tidegate.domain.record import readable, readable_counters, total
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
@@ -71,7 +72,7 @@ class DynamoKeys:
         """See `Keys.revoke_key`."""
         items = await self.store.read(listed_key_at(workspace_id, key_id))
         for key in map(key_from, items.values()):
-            return await _done(self.store, [_set_status(self.store, at, "revoked") for at in places_of(key)])
+            return await _done(self.store, [_revoke(self.store, at, key) for at in places_of(key)])
         return False
 
 
@@ -126,6 +127,12 @@ def _put(store: Store, at: ItemKey, value: Workspace | VirtualKey) -> Write:
 def _set_status(store: Store, at: ItemKey, status: str) -> Write:
     change = F("status").set(status) & F("version").add(1)
     return Update(store.table, dict(at._asdict()), change, condition=F("pk").exists())
+
+
+def _revoke(store: Store, at: ItemKey, key: VirtualKey) -> Write:
+    if is_subject(key):
+        return Delete(store.table, dict(at._asdict()), F("pk").exists())
+    return _set_status(store, at, "revoked")
 
 
 async def _done(store: Store, writes: list[Write]) -> bool:

@@ -1,13 +1,15 @@
 """`python -m tidegate keys …`: bearer keys, as an operator manages them."""
 
 import argparse
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tidegate.cli.output import Answer, columns
 from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs, find_workspace
 from tidegate.domain import restrictions
-from tidegate.domain.keys import create_key_id, create_secret, hash_secret, is_usable, shown_prefix
+from tidegate.domain.identity import MAX_SUBJECT
+from tidegate.domain.keys import create_key_id, create_secret, hash_secret, is_usable, shown_prefix, subject_key
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey
 from tidegate.errors import InvalidRequest, NotFound
@@ -27,6 +29,8 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         required=True,
         help="may be given several times",
     )
+    create.add_argument("--subject", help="give the workspaces to a subject of OIDC tokens instead: no secret is made")
+    create.add_argument("--issuer", metavar="URL", help="who gives out the subject's tokens, as TIDEGATE_OIDC_ISSUER")
     create.add_argument("--default", metavar="ID", help="the workspace of calls that name none")
     create.add_argument("--name", default="", help="what people call the key")
     create.add_argument(
@@ -55,7 +59,14 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 async def create_key(options: argparse.Namespace, ports: Ports) -> Answer:
-    """A new key and its secret, which is nowhere else. Raises `InvalidRequest`, and `NotFound` for a workspace."""
+    """A new key and its secret, which is nowhere else; an OIDC subject's has none.
+
+    Raises `InvalidRequest`, and `NotFound` for a workspace.
+    """
+    if (options.subject is None) != (options.issuer is None):
+        raise InvalidRequest("A subject is one of an issuer: --subject and --issuer go together.")
+    if options.subject is not None and not 0 < len(options.subject) <= MAX_SUBJECT:
+        raise InvalidRequest(f"A subject has 1 to {MAX_SUBJECT} characters.")
     workspace_ids: tuple[str, ...] = tuple(dict.fromkeys(options.workspaces))
     if len(workspace_ids) > MAX_WORKSPACES:
         raise InvalidRequest(f"A key may have {MAX_WORKSPACES} workspaces; these are {len(workspace_ids)}.")
@@ -82,6 +93,8 @@ async def create_key(options: argparse.Namespace, ports: Ports) -> Answer:
         endpoints=endpoints,
         networks=networks,
     )
+    if options.subject is not None:
+        return await _give(ports, key, options.issuer, options.subject)
     if not await ports.keys.put_key(key):
         raise InvalidRequest("The key's id is taken: try again.")
     text = (
@@ -90,12 +103,26 @@ async def create_key(options: argparse.Namespace, ports: Ports) -> Answer:
     return Answer({**_fields(key), "secret": secret}, text)
 
 
+async def _give(ports: Ports, asked: VirtualKey, issuer: str, subject: str) -> Answer:
+    given = subject_key(issuer, subject, asked.workspace_ids)
+    key = replace(asked, id=given.id, hash=given.hash, prefix="", name=asked.name or given.name)
+    if not await ports.keys.put_key(key):
+        raise InvalidRequest(f"The subject has workspaces already: revoke {key.id!r} first.")
+    return Answer(_fields(key), f"The subject opens {', '.join(key.workspace_ids)} now, as {key.id}.")
+
+
 async def list_keys(options: argparse.Namespace, ports: Ports) -> Answer:
     """A workspace's keys, without their secrets. Raises `NotFound`."""
     await find_workspace(ports, options.workspace)
     keys = await ports.keys.list_keys(options.workspace)
     rows = [
-        (key.id, f"{key.prefix}…", _status(key, ports.clock()), _time(key.expires_at) or "never", key.name)
+        (
+            key.id,
+            f"{key.prefix}…" if key.prefix else "OIDC",
+            _status(key, ports.clock()),
+            _time(key.expires_at) or "never",
+            key.name,
+        )
         for key in keys
     ]
     text = columns(("ID", "KEY", "STATUS", "EXPIRES", "NAME"), rows) if rows else "The workspace has no keys."

@@ -11,7 +11,16 @@ from tidegate.control.control import Control, check_version
 from tidegate.domain import restrictions
 from tidegate.domain.account import Scope, used
 from tidegate.domain.administration import AdminKey
-from tidegate.domain.keys import create_key_id, create_secret, hash_secret, is_usable, shown_prefix
+from tidegate.domain.identity import MAX_SUBJECT
+from tidegate.domain.keys import (
+    create_key_id,
+    create_secret,
+    hash_secret,
+    is_subject,
+    is_usable,
+    shown_prefix,
+    subject_key,
+)
 from tidegate.domain.record import iso_time, plain
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import Conflict, InvalidRequest, KeyWithoutWorkspace, LimitBelowUsed, NotFound
@@ -34,13 +43,7 @@ async def create(control: Control, who: AdminKey, asked: VirtualKey, idempotency
 
     Raises `KeyWithoutWorkspace`, `InvalidRequest`, `NotFound` for a workspace, `AlreadyExists`, `AdminForbidden`.
     """
-    check_scope(who, "write")
-    check_workspaces(who, asked.workspace_ids)
-    asked = _restricted(asked)
-    _check(control, asked)
-    for workspace_id in asked.workspace_ids:
-        if await control.register.find(Workspace, workspace_id) is None:
-            raise unknown_workspace(workspace_id)
+    asked = await _checked(control, who, asked)
     secret = create_secret()
     made = replace(
         asked,
@@ -52,6 +55,20 @@ async def create(control: Control, who: AdminKey, asked: VirtualKey, idempotency
     )
     key, is_new = await control.create(who, made, _same)
     return Made(key, secret if is_new else None)
+
+
+async def give(control: Control, who: AdminKey, asked: VirtualKey, issuer: str, subject: str) -> VirtualKey:
+    """The same to an OIDC subject, whose access tokens are its secrets. It has one such key: revoke it for another.
+
+    Raises what `create` raises.
+    """
+    if not issuer or not 0 < len(subject) <= MAX_SUBJECT:
+        raise InvalidRequest(f"A subject has an issuer, and 1 to {MAX_SUBJECT} characters.", param="subject")
+    asked = await _checked(control, who, asked)
+    given = subject_key(issuer, subject, asked.workspace_ids)
+    known = replace(asked, id=given.id, hash=given.hash, prefix="", name=asked.name or given.name)
+    made = replace(known, created_at=control.clock(), version=1)
+    return (await control.create(who, made, _same))[0]
 
 
 async def find(control: Control, who: AdminKey, workspace_id: str, key_id: str) -> VirtualKey:
@@ -96,13 +113,16 @@ async def rotate(
 ) -> Made:
     """The same key with a new secret: the old one opens for `overlap_seconds` more, the one before that no longer.
 
-    Raises `Stale`, `Conflict` for a key that opens nothing, `InvalidRequest`, `AdminForbidden`, `NotFound`.
+    Raises `Stale`, `Conflict` for a key that opens nothing or has no secret, `InvalidRequest`, `AdminForbidden`,
+    `NotFound`.
     """
     _check_write(who, before)
     check_version(before, expected)
     if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
         raise InvalidRequest(f"An overlap has 0 to {MAX_OVERLAP_SECONDS} seconds.", param="overlap_seconds")
     now = control.clock()
+    if is_subject(before):
+        raise Conflict("The key is an OIDC subject's: its issuer gives out new tokens.")
     if not is_usable(before, now):
         raise Conflict("The key is revoked or expired: create another one.")
     secret = create_secret()
@@ -123,6 +143,7 @@ async def rotate(
 async def revoke(control: Control, who: AdminKey, before: VirtualKey, expected: int | None = None) -> VirtualKey:
     """The key, which opens nothing within a minute, in none of its workspaces, with none of its secrets.
 
+    A subject's is deleted, so that the subject may be given another.
     Raises `Stale`, `AdminForbidden`, `NotFound`.
     """
     _check_write(who, before)
@@ -130,8 +151,20 @@ async def revoke(control: Control, who: AdminKey, before: VirtualKey, expected: 
     if before.status == "revoked":
         return before
     after = replace(before, status="revoked", version=before.version + 1)
-    await control.change(who, "revoke", before, after)
+    await control.change(who, "revoke", before, None if is_subject(before) else after)
     return after
+
+
+async def _checked(control: Control, who: AdminKey, asked: VirtualKey) -> VirtualKey:
+    """What may be created, with its restrictions as they are kept."""
+    check_scope(who, "write")
+    check_workspaces(who, asked.workspace_ids)
+    asked = _restricted(asked)
+    _check(control, asked)
+    for workspace_id in asked.workspace_ids:
+        if await control.register.find(Workspace, workspace_id) is None:
+            raise unknown_workspace(workspace_id)
+    return asked
 
 
 def _check_write(who: AdminKey, key: VirtualKey) -> None:

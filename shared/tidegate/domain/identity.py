@@ -3,6 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
+MAX_SUBJECT = 255
+"""Characters, as OpenID Connect Core §2 has it."""
+
 SUBJECT_PREFIX = "oidc:"
 """How the ids of callers with access tokens begin: `oidc:` and 16 hexadecimal digits."""
 

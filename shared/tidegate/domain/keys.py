@@ -8,6 +8,7 @@ from tidegate.domain.identity import SUBJECT_PREFIX, hash_subject, subject_id
 from tidegate.domain.workspace import VirtualKey
 
 SECRET_PREFIX = "sk-tidegate-"
+SHOWN_SUBJECT = 200
 SHOWN_CHARACTERS = len(SECRET_PREFIX) + 4
 
 
@@ -37,7 +38,8 @@ def create_workspace_id() -> str:
 def subject_key(issuer: str, subject: str, workspace_ids: tuple[str, ...]) -> VirtualKey:
     """What the operator gives to an OIDC subject: kept, listed, limited and revoked like a key, without a secret."""
     subject_hash = hash_subject(issuer, subject)
-    return VirtualKey(subject_id(subject_hash), subject_hash, "", workspace_ids, None, name=subject)
+    name = subject[:SHOWN_SUBJECT] if subject.isprintable() else ""
+    return VirtualKey(subject_id(subject_hash), subject_hash, "", workspace_ids, None, name=name)
 
 
 def is_subject(key: VirtualKey) -> bool:

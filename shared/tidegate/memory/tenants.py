@@ -80,7 +80,10 @@ class MemoryTenants:
         key = self._find(workspace_id, key_id)
         if key is None:
             return False
-        self.keys[key.hash] = replace(key, status="revoked", version=key.version + 1)
+        if is_subject(key):
+            del self.keys[key.hash]
+        else:
+            self.keys[key.hash] = replace(key, status="revoked", version=key.version + 1)
         return True
 
     def _before(self, key_hash: str) -> VirtualKey | None:

@@ -7,12 +7,11 @@ import json
 from dataclasses import dataclass
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.domain.identity import Identity, Issuer, hash_subject
+from tidegate.domain.identity import MAX_SUBJECT, Identity, Issuer, hash_subject
 from tidegate.errors import ExpiredToken, InvalidToken
 from tidegate.upstream.jwk import ALGORITHMS, octets
 
 MAX_TOKEN_CHARACTERS = 16 * 1024
-MAX_SUBJECT_CHARACTERS = 255
 MAX_WORKSPACES = 100
 MAX_WORKSPACE_ID = 128
 LEEWAY_SECONDS = 60.0
@@ -73,8 +72,8 @@ def identity(claims: JsonObject, issuer: Issuer, now: float) -> Identity:
         if begins is not None and now < begins - LEEWAY_SECONDS:
             raise InvalidToken("The access token is not valid yet: is the issuer's clock right?")
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARACTERS:
-        raise InvalidToken(f"The access token has no subject of 1 to {MAX_SUBJECT_CHARACTERS} characters.")
+    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT:
+        raise InvalidToken(f"The access token has no subject of 1 to {MAX_SUBJECT} characters.")
     return Identity(hash_subject(issuer.url, subject), expires_at, _workspaces(claims, issuer.workspaces_claim))
 
 
