@@ -36,7 +36,7 @@ from tidegate.policy.budget import NO_LIMITS, Room
 from tidegate.policy.observe import Observation, figures, to_the_end
 from tidegate.policy.route import Router
 from tidegate.policy.warn import LogEvents, warn
-from tidegate.ports import Events, Ledger, Meter, Signatures
+from tidegate.ports import Events, Ledger, Meter, Signatures, Usages
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider
 from tidegate.upstream.attempt import Upstream
@@ -73,6 +73,7 @@ class Gateway:
     upstream: Upstream
     meter: Meter
     ledger: Ledger
+    usages: Usages
     signatures: Signatures
     fetcher: Fetcher
     catalog: Catalog

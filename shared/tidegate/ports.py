@@ -35,6 +35,10 @@ class Directory(Protocol):
         """The workspace alone, in one consistent read. Raises `StoreUnavailable`."""
         ...
 
+    async def find_workspaces(self, ids: Sequence[str]) -> Sequence[Workspace]:
+        """Those of them that exist, in any order and in one consistent read. Raises `StoreUnavailable`."""
+        ...
+
 
 class Tokens(Protocol):
     """Access tokens of the OIDC issuer that the operator trusts."""

@@ -13,11 +13,11 @@ from tidegate.api.app import build_app
 from tidegate.domain.call import Outcome
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.options import Options
-from tidegate.domain.settlement import settlement
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.compose import compose
 from tidegate.memory.ledger import MemoryLedger
+from tidegate.memory.meter import MemoryMeter
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 from tidegate.upstream.fetch import Fetcher
@@ -33,9 +33,10 @@ Handler = Callable[[httpx.Request], httpx.Response | Awaitable[httpx.Response]]
 
 @dataclass
 class Recorder:
-    """The port Meter. `unavailable` makes it fail, `gate` makes it wait."""
+    """The port Meter. `unavailable` makes it fail, `gate` makes it wait; what it takes is kept in `kept`."""
 
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    kept: MemoryMeter = field(default_factory=MemoryMeter)
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     unavailable: bool = False
     gate: asyncio.Event | None = None
@@ -46,9 +47,7 @@ class Recorder:
         if self.unavailable:
             raise StoreUnavailable("down")
         self.outcomes.append(outcome)
-        settled = settlement(outcome)
-        if settled.hold is not None:
-            self.ledger.settle(settled.hold, settled.actual)
+        await self.kept.record(outcome)
 
 
 @dataclass
@@ -237,7 +236,7 @@ async def world(
     )
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
-        recorder.ledger = state["gateway"].ledger
+        recorder.ledger, recorder.kept = state["gateway"].ledger, state["gateway"].usages
         yield Client(app, recorder, requests)
 
 

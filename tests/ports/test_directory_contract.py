@@ -111,3 +111,11 @@ async def test_revoked_expired_and_suspended_come_back_as_they_are_stored(world:
     assert before == (key(), workspace())
     assert await world.directory.find(key().hash, None) == (replace(key(), status="revoked", version=2), suspended)
     assert await world.directory.find(expired.hash, None) == (expired, suspended)
+
+
+async def test_several_workspaces_are_found_at_once(world: World) -> None:
+    for id in ("ws_one", "ws_two"):
+        await world.tenants.put_workspace(workspace(id))
+    found = await world.directory.find_workspaces(("ws_two", "ws_gone", "ws_one", "ws_two"))
+    assert sorted(found, key=lambda each: each.id) == [workspace("ws_one"), workspace("ws_two")]
+    assert await world.directory.find_workspaces(()) == []

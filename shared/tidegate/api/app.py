@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tidegate.api import errors, models
+from tidegate.api import account, errors, models
 from tidegate.api.chat import ChatCompletions
 from tidegate.domain.call import Surface
 from tidegate.domain.ids import ulid
@@ -89,7 +89,7 @@ def routes(options: Options) -> list[BaseRoute]:
     chat: list[BaseRoute] = [
         Route(path, ChatCompletions(surface, options), methods=["POST"]) for path, surface in CHAT_PATHS.items()
     ]
-    return [*chat, *models.routes()]
+    return [*chat, *models.routes(), *account.routes()]
 
 
 def _cors(options: Options) -> list[Middleware]:

@@ -13,6 +13,7 @@ from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.secrets import CachedSecrets, SecretsManager
 from tidegate.aws.signatures import DynamoSignatures
 from tidegate.aws.store import Store
+from tidegate.aws.tenants import DynamoUsages
 from tidegate.gateway import Gateway
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.endpoints import endpoints
@@ -66,6 +67,7 @@ async def compose(
             upstream=Upstream(way, secrets, identity),
             meter=DynamoMeter(store, ledger.full),
             ledger=ledger,
+            usages=DynamoUsages(store),
             events=events_of(settings, http, identity),
             signatures=DynamoSignatures(store),
             fetcher=Fetcher(http),

@@ -1,5 +1,6 @@
 """Keys and workspaces on the path of a call: one consistent read of two items."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tidegate.aws.store import ItemKey, Store
@@ -38,6 +39,11 @@ class DynamoDirectory:
         """See `Directory.find_workspace`."""
         items = await self.store.read(workspace_at(workspace_id))
         return next(map(workspace_from, items.values()), None)
+
+    async def find_workspaces(self, ids: Sequence[str]) -> Sequence[Workspace]:
+        """See `Directory.find_workspaces`."""
+        items = await self.store.read_all([workspace_at(id) for id in dict.fromkeys(ids)])
+        return [workspace_from(item) for item in items.values()]
 
     async def _find(self, here: ItemKey, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         guess = workspace_id or self._homes.get(here)

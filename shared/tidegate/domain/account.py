@@ -125,7 +125,7 @@ def refusal(account: Account, scope: Scope, hold: Hold) -> Refusal | None:
     """The first limit that leaves no room for the hold."""
     limits, amounts = scope.limits, hold.amounts
     minute = max(account.minute, minute_of(hold.at))
-    calls, tokens = _used_of_minute(account, minute)
+    calls, tokens = used_of_minute(account, minute)
     next_minute = (minute + 1) * 60.0
     for name, most, used, more in (
         ("requests_per_minute", limits.requests_per_minute, calls, 1),
@@ -211,7 +211,7 @@ def rates(account: Account, scope: Scope, now: float) -> dict[str, Rate]:
 
 def _rates(account: Account, scope: Scope, now: float) -> Iterator[tuple[str, Rate]]:
     minute = max(account.minute, minute_of(now))
-    calls, tokens = _used_of_minute(account, minute)
+    calls, tokens = used_of_minute(account, minute)
     reset = max(0.0, (minute + 1) * 60.0 - now)
     for name, most, spent in (
         ("requests", scope.limits.requests_per_minute, calls),
@@ -221,7 +221,8 @@ def _rates(account: Account, scope: Scope, now: float) -> Iterator[tuple[str, Ra
             yield name, Rate(most, max(0, int(scope.share(most)) - spent), reset)
 
 
-def _used_of_minute(account: Account, minute: int) -> tuple[int, int]:
+def used_of_minute(account: Account, minute: int) -> tuple[int, int]:
+    """Calls and tokens of that minute, those of open calls among them."""
     if minute != account.minute:
         return 0, 0
     return account.minute_calls, account.minute_tokens.get(minute % RING, 0)

@@ -8,9 +8,10 @@ from typing import TypeAlias
 import msgspec
 
 from tidegate import __version__
-from tidegate.api import listing
+from tidegate.api import account, listing
 from tidegate.api.app import CHAT_PATHS
 from tidegate.chat.request import ChatFields
+from tidegate.domain.record import COUNTERS
 
 Schema: TypeAlias = dict[str, object]
 
@@ -31,7 +32,7 @@ def document() -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},
-        "paths": paths | _reading_paths(),
+        "paths": paths | _reading_paths() | _account_paths(),
         "components": {
             "schemas": {**components, **_reply_schemas()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -74,6 +75,34 @@ def _reading_paths() -> dict[str, object]:
         "/health": {"get": {**_get("health", {"200": _reply("Health")}), "security": []}},
         "/api/ds-prototypes/health": {"get": {**_get("neuroflash_health", {"200": _reply("Health")}), "security": []}},
     }
+
+
+def _account_paths() -> dict[str, object]:
+    header, failed = _workspace(), _errors("400", "503")
+    days: list[Schema] = [
+        {"name": name, "in": "query", "description": what, "schema": {"type": "string", "format": "date"}}
+        for name, what in (("from", "The first day, in UTC"), ("to", f"The last of {account.MAX_DAYS} days at most"))
+    ]
+    pages = [_number("page", account.MAX_PAGE), _number("size", account.MAX_SIZE)]
+    one: Schema = {"name": "workspace_id", "in": "path", "required": True, "schema": _TEXT}
+    kind: Schema = {"name": "usageTypeKey", "in": "query", "schema": _TEXT}
+    usage_types = {"200": _reply("UsageTypePage"), **failed}
+    return {
+        "/v1/usage": {"get": _get("usage", {"200": _reply("Usage"), **failed}, [*days, header])},
+        "/v1/quotas": {"get": _get("quotas", {"200": _reply("Quotas"), **failed}, [header])},
+        "/v1/balance": {"get": _get("balance", {"200": _reply("Balance"), **failed}, [header])},
+        "/balance": {"get": _get("plain_balance", {"200": _reply("Balance"), **failed}, [header])},
+        "/api/workspace-service/v1/workspaces": {
+            "get": _get("workspaces", {"200": _reply("WorkspacePage"), **failed}, [*pages, header])
+        },
+        "/api/usage-service/v1/workspaces/{workspace_id}/quotas": {
+            "get": _get("usage_types", usage_types, [one, kind, *pages, header])
+        },
+    }
+
+
+def _number(name: str, most: int) -> Schema:
+    return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": most}}
 
 
 def _get(operation: str, responses: Schema, parameters: list[Schema] | None = None) -> Schema:
@@ -139,9 +168,76 @@ def _reply_schemas() -> dict[str, Schema]:
                 "reasoning_model": {"type": "boolean"},
             }
         ),
+        **_account_schemas(),
         "Health": _object({"status": {"const": "ok"}, "version": _TEXT}),
         "Error": _object({"error": error}),
     }
+
+
+def _account_schemas() -> dict[str, Schema]:
+    """Amounts are whole numbers, and of money decimal numbers in strings; only Lunos's balance is a float."""
+    amount: Schema = {"type": ["integer", "string"]}
+    maybe_number: Schema = {"type": ["number", "null"]}
+    flag: Schema = {"type": "boolean"}
+    counters = dict.fromkeys((*COUNTERS, "tokens"), _COUNT) | {"cost_usd": _TEXT}
+    day, period = _object({"date": _TEXT, **counters}), _object({"from": _TEXT, "to": _TEXT, **counters})
+    quota = _object(
+        {
+            "scope": {"enum": ["workspace", "key"]},
+            "id": _TEXT,
+            "name": _TEXT,
+            **dict.fromkeys(("limit", "used", "held", "available"), amount),
+            "resets_at": _MAYBE_TEXT,
+        }
+    )
+    usage_type = _object(
+        {
+            **dict.fromkeys(("id", "workspaceId", "usageTypeKey", "dailyRefreshed"), _TEXT),
+            **dict.fromkeys(("usedAmount", "usedAmountDaily", "availableAmount"), _COUNT),
+            **dict.fromkeys(("limitAmount", "limitAmountDaily"), _MAYBE_COUNT),
+            "bonusAmount": {"const": 0},
+            "spilloverAmount": {"const": 0},
+            "fairUseLimitReached": {"const": False},
+        }
+    )
+    balance: dict[str, Schema] = {
+        "balance": maybe_number,
+        "alertBalance": maybe_number,
+        "email": {"const": ""},
+        "updatedAt": _TEXT,
+    }
+    flags: dict[str, Schema] = {"enableAlert": {"enum": [0, 1]}, "isAlertEnabled": flag, "isBalanceLow": flag}
+    return {
+        "Usage": _object(
+            {
+                "object": {"const": "usage"},
+                "workspace_id": _TEXT,
+                "day": day,
+                "month": period,
+                "from": _TEXT,
+                "to": _TEXT,
+                "total": _object(counters),
+                "days": {"type": "array", "items": day},
+            }
+        ),
+        "Quotas": _object(
+            {
+                "object": {"const": "quotas"},
+                "workspace_id": _TEXT,
+                "key_id": _TEXT,
+                "data": {"type": "array", "items": quota},
+                "models": {"type": "array", "items": {"type": "object"}},
+            }
+        ),
+        "Balance": _object({"success": {"const": True}, "message": _TEXT, "data": _object(balance | flags)}),
+        "WorkspacePage": _paged(_object({"id": _TEXT, "name": _TEXT, "createdAt": _TEXT})),
+        "UsageTypePage": _paged(usage_type),
+    }
+
+
+def _paged(item: Schema) -> Schema:
+    names = ("size", "totalElements", "totalPages", "currentPage")
+    return _object({"data": {"type": "array", "items": item}, "page": _object(dict.fromkeys(names, _COUNT))})
 
 
 def _model() -> Schema:

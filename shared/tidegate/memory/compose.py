@@ -40,6 +40,7 @@ async def compose(
     http = transport(settings.transport)
     try:
         tenants, ledger = MemoryTenants(), MemoryLedger()
+        kept = MemoryMeter(ledger=ledger)
         if seed is not None:
             await seed(tenants, tenants)
         secrets: Secrets = EnvironmentSecrets(settings.environment)
@@ -54,8 +55,9 @@ async def compose(
             router=Router(configured, ALIASES, models, settings.default_provider),
             providers=providers,
             upstream=Upstream(way, secrets, aws_keys),
-            meter=meter or MemoryMeter(ledger=ledger),
+            meter=meter or kept,
             ledger=ledger,
+            usages=kept,
             signatures=MemorySignatures(),
             fetcher=fetcher or Fetcher(http),
             catalog=models,

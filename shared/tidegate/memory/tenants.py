@@ -34,6 +34,11 @@ class MemoryTenants:
         self.reads += 1
         return self.workspaces.get(workspace_id)
 
+    async def find_workspaces(self, ids: Sequence[str]) -> Sequence[Workspace]:
+        """See `Directory.find_workspaces`."""
+        self.reads += 1
+        return [self.workspaces[id] for id in dict.fromkeys(ids) if id in self.workspaces]
+
     def _with_workspace(
         self, key: VirtualKey | None, workspace_id: str | None
     ) -> tuple[VirtualKey | None, Workspace | None]:

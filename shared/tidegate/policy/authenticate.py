@@ -95,11 +95,7 @@ class Authenticator:
         if known is None:
             await self._slow(source)
             monotonic, wall = self._monotonic(), self._clock()
-            try:
-                key, workspace = await self._find(asked, secret)
-            except (InvalidKey, InvalidToken):
-                self.failures.count(source.address)
-                raise
+            key, workspace = await self._heard(asked, secret, source)
             restrictions.check(key, source)
             workspace = _permitted(asked, key, workspace, required_workspace)
             known = _Known(key, workspace, monotonic, wall)
@@ -109,6 +105,25 @@ class Authenticator:
             if required_workspace and asked.workspace_id is None:
                 raise _missing()
         return Principal(known.key.id, known.key.workspace_ids, known.key.limits), known.workspace
+
+    async def workspaces(self, authorization: str | None, *, source: Source = UNKNOWN) -> list[Workspace]:
+        """Those that the caller may use, by id; without the suspended ones. Raises as `authenticate` of the caller."""
+        secret = bearer(authorization)
+        asked = _LookUp(hash_secret(secret), None)
+        known = self._cached(asked)
+        if known is None:
+            await self._slow(source)
+        key = known.key if known else (await self._heard(asked, secret, source))[0]
+        restrictions.check(key, source)
+        found = await self._directory.find_workspaces(key.workspace_ids)
+        return sorted((each for each in found if each.status == "active"), key=lambda each: each.id)
+
+    async def _heard(self, asked: _LookUp, secret: str, source: Source) -> Found:
+        try:
+            return await self._find(asked, secret)
+        except (InvalidKey, InvalidToken):
+            self.failures.count(source.address)
+            raise
 
     async def _slow(self, source: Source) -> None:
         pause = self.failures.pause(source.address)

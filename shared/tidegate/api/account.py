@@ -1,0 +1,159 @@
+"""What callers can ask of their own workspace: usage, quotas, balance; and which workspaces they have.
+
+| path | workspace |
+|---|---|
+| `/v1/usage`, `/v1/quotas`, `/v1/balance`, `/balance` | the key's, or the one of `x-workspace-id` |
+| `/api/workspace-service/v1/workspaces` | all of the key's |
+| `/api/usage-service/v1/workspaces/{id}/quotas` | the one in the path |
+
+`x-workspace-id` is optional with all of them, and checked when it is sent.
+"""
+
+import re
+import time
+from datetime import UTC, date, datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from tidegate.api import standing
+from tidegate.api.source import source_of
+from tidegate.api.standing import Days, Page
+from tidegate.chat.json import encode
+from tidegate.domain.ids import ulid
+from tidegate.domain.limits import period
+from tidegate.domain.workspace import Principal, Workspace
+from tidegate.errors import InvalidRequest
+from tidegate.gateway import Gateway
+from tidegate.policy import quota
+
+MAX_DAYS = 92
+MAX_PAGE = 10_000
+MAX_SIZE = 200
+PAGE_SIZE = 20
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
+def routes() -> list[BaseRoute]:
+    return [
+        Route("/v1/usage", _usage, methods=["GET"]),
+        Route("/v1/quotas", _quotas, methods=["GET"]),
+        Route("/v1/balance", _balance, methods=["GET"]),
+        Route("/balance", _balance, methods=["GET"]),
+        Route("/api/workspace-service/v1/workspaces", _workspaces, methods=["GET"]),
+        Route("/api/usage-service/v1/workspaces/{workspace_id}/quotas", _usage_types, methods=["GET"]),
+    ]
+
+
+async def _usage(request: Request) -> Response:
+    gateway = _gateway(request)
+    _, workspace = await _admitted(request)
+    now = gateway.clock()
+    today = datetime.fromtimestamp(now, UTC).date()
+    begins = date.fromisoformat(period("month", now, workspace.first_day).name.removeprefix("M#"))
+    first, last = _asked_days(request, begins, today)
+    month = await _days(gateway, workspace, begins, today)
+    asked = month if (first, last) == (begins, today) else await _days(gateway, workspace, first, last)
+    return _json(standing.usage(workspace, today.isoformat(), month, asked))
+
+
+async def _quotas(request: Request) -> Response:
+    gateway = _gateway(request)
+    key, workspace = await _admitted(request)
+    now = gateway.clock()
+    whole = await quota.of_workspace(gateway.ledger, workspace, now)
+    own = await quota.of_key(gateway.ledger, key, workspace, now)
+    return _json(standing.quotas(workspace, key, (whole, own)))
+
+
+async def _balance(request: Request) -> Response:
+    gateway = _gateway(request)
+    _, workspace = await _admitted(request)
+    return _json(standing.balance(await quota.of_workspace(gateway.ledger, workspace, gateway.clock())))
+
+
+async def _workspaces(request: Request) -> Response:
+    gateway = _gateway(request)
+    found = await gateway.authenticator.workspaces(
+        request.headers.get("authorization"), source=source_of(request.scope)
+    )
+    await _check_header(request)
+    return _json(standing.workspaces(found, _page(request)))
+
+
+async def _usage_types(request: Request) -> Response:
+    gateway = _gateway(request)
+    _, workspace = await _admitted(request, request.path_params["workspace_id"])
+    await _check_header(request)
+    page, asked = _page(request), request.query_params.get("usageTypeKey")
+    whole = await quota.of_workspace(gateway.ledger, workspace, gateway.clock())
+    return _json(standing.usage_types(workspace, whole, asked, page))
+
+
+def _gateway(request: Request) -> Gateway:
+    return request.state.gateway
+
+
+async def _admitted(request: Request, workspace_id: str | None = None) -> tuple[Principal, Workspace]:
+    return await _gateway(request).authenticator.authenticate(
+        request.headers.get("authorization"),
+        request.headers.get("x-workspace-id") if workspace_id is None else workspace_id,
+        required_workspace=workspace_id is not None,
+        source=source_of(request.scope),
+    )
+
+
+async def _check_header(request: Request) -> None:
+    if request.headers.get("x-workspace-id", "").strip():
+        await _admitted(request)
+
+
+async def _days(gateway: Gateway, workspace: Workspace, first: date, last: date) -> Days:
+    names = first.isoformat(), last.isoformat()
+    return Days(*names, await gateway.usages.days(workspace.id, *names, workspace.shards))
+
+
+def _asked_days(request: Request, begins: date, today: date) -> tuple[date, date]:
+    """`from` and `to`; the current month where neither is given. Raises `InvalidRequest`."""
+    first, last = (_date(request, name) for name in ("from", "to"))
+    if first is None and last is not None:
+        raise InvalidRequest("There is a last day and no first one: say 'from', too.", param="from")
+    first, last = first or begins, last or today
+    if first > last:
+        raise InvalidRequest(f"The first day, {first}, is after the last one, {last}.", param="from")
+    if last - first >= timedelta(days=MAX_DAYS):
+        raise InvalidRequest(f"These are {(last - first).days + 1} days; ask for {MAX_DAYS} at most.", param="from")
+    return first, last
+
+
+def _date(request: Request, name: str) -> date | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise InvalidRequest(f"{text[:40]!r} is no day: write it like 2026-11-21.", param=name)
+
+
+def _page(request: Request) -> Page:
+    """Raises `InvalidRequest`."""
+    return Page(_number(request, "page", 1, MAX_PAGE), _number(request, "size", PAGE_SIZE, MAX_SIZE))
+
+
+def _number(request: Request, name: str, default: int, most: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= most:
+        raise InvalidRequest(f"{name} is {text[:40]!r}: it must be a whole number from 1 to {most}.", param=name)
+    return int(text)
+
+
+def _json(value: object) -> Response:
+    return Response(encode(value), media_type="application/json", headers={"x-request-id": ulid(time.time())})

@@ -1,0 +1,164 @@
+"""What a workspace has used and has left, on the wire: in our words, in Lunos's and in neuroflash's.
+
+Sources: https://lunos.tech/docs/api/balance, https://neuro-flash.github.io/api-docs/usage/quotas and …/pagination
+(2026-11).
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from math import ceil
+from typing import NamedTuple
+
+from tidegate.domain.account import used
+from tidegate.domain.limits import Number, Unit, period
+from tidegate.domain.record import iso_time, plain, total
+from tidegate.domain.threshold import THRESHOLDS
+from tidegate.domain.workspace import Principal, Workspace
+from tidegate.policy.quota import Quota, Standing
+
+_ALERT_PERCENT = max(threshold for threshold in THRESHOLDS if threshold < 100)
+
+Counters = Mapping[str, int | str]
+
+
+class Page(NamedTuple):
+    """The `number` is the first page's 1."""
+
+    number: int
+    size: int
+
+
+class Days(NamedTuple):
+    """From the first day to the last, both included, and the counters of those that have some, as "2026-11-21"."""
+
+    first: str
+    last: str
+    counters: Mapping[str, Counters]
+
+
+def usage(workspace: Workspace, today: str, month: Days, asked: Days) -> dict[str, object]:
+    """Today, the budgets' current month, and the days that were asked for. Money is a decimal number in a string."""
+    return {
+        "object": "usage",
+        "workspace_id": workspace.id,
+        "day": {"date": today, **_figures(month.counters.get(today, total(())))},
+        "month": {"from": month.first, "to": month.last, **_figures(total(month.counters.values()))},
+        "from": asked.first,
+        "to": asked.last,
+        "total": _figures(total(asked.counters.values())),
+        "days": [{"date": day, **_figures(counters)} for day, counters in sorted(asked.counters.items())],
+    }
+
+
+def quotas(workspace: Workspace, key: Principal, standings: Sequence[Standing]) -> dict[str, object]:
+    """Every limit of the workspace and of the key, and the patterns of models, null where all are allowed."""
+    return {
+        "object": "quotas",
+        "workspace_id": workspace.id,
+        "key_id": key.key_id,
+        "data": [_quota(quota) for standing in standings for quota in standing.quotas()],
+        "models": [
+            {"scope": each.scope.kind, "models": each.scope.limits.models, "providers": each.scope.limits.providers}
+            for each in standings
+        ],
+    }
+
+
+def balance(standing: Standing) -> dict[str, object]:
+    """Lunos's document of what is left of the month's budget in USD, or else of the day's; null without a budget.
+
+    It is low, and an alert is sent, where the last threshold before the end is crossed. `email` is always empty: a
+    workspace has no address, alerts go to the operator. `updatedAt` is now: nothing is older than the question.
+    """
+    found = {quota.name: quota for quota in standing.quotas()}
+    quota = found.get("usd_per_month") or found.get("usd_per_day")
+    left = alert = None
+    message = "This workspace has no budget in USD: nothing limits what it spends."
+    if quota is not None and quota.resets_at is not None:
+        left, alert = quota.available, quota.limit * (100 - _ALERT_PERCENT) / 100
+        message = f"What {quota.name} leaves, until it resets at {iso_time(quota.resets_at)}."
+    return {
+        "success": True,
+        "message": message,
+        "data": {
+            "balance": None if left is None else float(left),
+            "email": "",
+            "alertBalance": None if alert is None else float(alert),
+            "enableAlert": int(quota is not None),
+            "updatedAt": iso_time(standing.at),
+            "isAlertEnabled": quota is not None,
+            "isBalanceLow": left is not None and alert is not None and left <= alert,
+        },
+    }
+
+
+def workspaces(found: Sequence[Workspace], page: Page) -> dict[str, object]:
+    """neuroflash's page of workspaces, with those of its fields that there are."""
+    return _page([{"id": each.id, "name": each.name, "createdAt": iso_time(each.created_at)} for each in found], page)
+
+
+def usage_types(workspace: Workspace, standing: Standing, asked: str | None, page: Page) -> dict[str, object]:
+    """neuroflash's page of quotas: tokens and words, where a day or a month of them is limited.
+
+    Amounts are whole numbers there, which money is not. `bonusAmount`, `spilloverAmount` and `fairUseLimitReached` are
+    always 0 and false: nothing is given beside the limit, carried over, or slowed before it.
+    """
+    found = {quota.name: quota for quota in standing.quotas()}
+    units: tuple[Unit, ...] = ("tokens", "words")
+    limited = [unit for unit in units if {f"{unit}_per_month", f"{unit}_per_day"} & found.keys()]
+    return _page([_usage_type(workspace, standing, each, found) for each in limited if asked in (None, each)], page)
+
+
+def _usage_type(workspace: Workspace, standing: Standing, unit: Unit, found: Mapping[str, Quota]) -> dict[str, object]:
+    month, day = found.get(f"{unit}_per_month"), found.get(f"{unit}_per_day")
+    tightest = month or day
+    spent = {span: used(standing.account, unit, span, standing.at, standing.first_day) for span in ("month", "day")}
+    return {
+        "id": f"{workspace.id}:{unit}",
+        "workspaceId": workspace.id,
+        "usageTypeKey": unit,
+        "bonusAmount": 0,
+        "spilloverAmount": 0,
+        "usedAmount": int(spent["month"]),
+        "usedAmountDaily": int(spent["day"]),
+        "dailyRefreshed": period("day", standing.at).name.removeprefix("D#"),
+        "availableAmount": int(tightest.available) if tightest else 0,
+        "limitAmount": int(month.limit) if month else None,
+        "limitAmountDaily": int(day.limit) if day else None,
+        "fairUseLimitReached": False,
+    }
+
+
+def _page(items: Sequence[object], page: Page) -> dict[str, object]:
+    begin = (page.number - 1) * page.size
+    return {
+        "data": items[begin : begin + page.size],
+        "page": {
+            "size": page.size,
+            "totalElements": len(items),
+            "totalPages": ceil(len(items) / page.size),
+            "currentPage": page.number,
+        },
+    }
+
+
+def _quota(quota: Quota) -> dict[str, object]:
+    return {
+        "scope": quota.kind,
+        "id": quota.id,
+        "name": quota.name,
+        "limit": _amount(quota.limit),
+        "used": _amount(quota.used, like=quota.limit),
+        "held": _amount(quota.held, like=quota.limit),
+        "available": _amount(quota.available),
+        "resets_at": None if quota.resets_at is None else iso_time(quota.resets_at),
+    }
+
+
+def _amount(amount: Number, like: Number = 0) -> int | str:
+    """Money as a decimal number in a string."""
+    return plain(Decimal(amount)) if isinstance(amount, Decimal) or isinstance(like, Decimal) else amount
+
+
+def _figures(counters: Counters) -> dict[str, object]:
+    return {**counters, "tokens": sum(int(counters[name]) for name in ("input_tokens", "output_tokens"))}
