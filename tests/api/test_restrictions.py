@@ -1,5 +1,6 @@
 """Keys that are limited to endpoints and networks, at every endpoint that takes a key."""
 
+import re
 from dataclasses import replace
 
 import httpx
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.anyio
 
 BODY = {"model": "openai/gpt-4o-mini", "messages": USER}
 PUBLIC = {"/public/models", "/health", "/api/ds-prototypes/health"}
+PARAMETER = re.compile(r"\{[^}]*\}")
 HEADERS = {"x-workspace-id": "ws_test"}
 
 
@@ -30,7 +32,7 @@ async def replies(client: Client, address: str | None = "203.0.113.7") -> dict[s
     return {
         route.path: await client.post(
             BODY,
-            route.path.replace("{model_id:path}", "openai/gpt-4o"),
+            PARAMETER.sub("ws_test", route.path.replace("{model_id:path}", "openai/gpt-4o")),
             HEADERS,
             method="POST" if "POST" in (route.methods or ()) else "GET",
             address=address,
