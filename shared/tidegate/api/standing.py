@@ -105,7 +105,7 @@ def usage_types(workspace: Workspace, standing: Standing, asked: str | None, pag
     """
     found = {quota.name: quota for quota in standing.quotas()}
     units: tuple[Unit, ...] = ("tokens", "words")
-    limited = [unit for unit in units if {f"{unit}_per_month", f"{unit}_per_day"} & found.keys()]
+    limited: list[Unit] = [unit for unit in units if {f"{unit}_per_month", f"{unit}_per_day"} & found.keys()]
     return _page([_usage_type(workspace, standing, each, found) for each in limited if asked in (None, each)], page)
 
 
