@@ -65,12 +65,11 @@ class Authenticator:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_cached: int = MAX_CACHED,
     ) -> None:
-        self.failures = Failures(clock)
+        self.failures = Failures(clock, sleep=sleep)
         self._directory = directory
         self._tokens = tokens
         self._monotonic = monotonic
         self._clock = clock
-        self._sleep = sleep
         self._max_cached = max_cached
         self._known: OrderedDict[_LookUp, _Known] = OrderedDict()
         self._flights: dict[_LookUp, asyncio.Future[Found]] = {}
@@ -93,7 +92,6 @@ class Authenticator:
         asked = _LookUp(hash_secret(secret), (workspace_id or "").strip() or None)
         known = self._cached(asked)
         if known is None:
-            await self._slow(source)
             monotonic, wall = self._monotonic(), self._clock()
             key, workspace = await self._heard(asked, secret, source)
             restrictions.check(key, source)
@@ -111,25 +109,19 @@ class Authenticator:
         secret = bearer(authorization)
         asked = _LookUp(hash_secret(secret), None)
         known = self._cached(asked)
-        if known is None:
-            await self._slow(source)
         key = known.key if known else (await self._heard(asked, secret, source))[0]
         restrictions.check(key, source)
         found = await self._directory.find_workspaces(key.workspace_ids)
         return sorted((each for each in found if each.status == "active"), key=lambda each: each.id)
 
     async def _heard(self, asked: _LookUp, secret: str, source: Source) -> Found:
+        """What `_find` finds, once the address may be heard. Who does not prove it is counted."""
+        await self.failures.slow(source.address)
         try:
             return await self._find(asked, secret)
         except (InvalidKey, InvalidToken):
             self.failures.count(source.address)
             raise
-
-    async def _slow(self, source: Source) -> None:
-        pause = self.failures.pause(source.address)
-        if pause:
-            await self._sleep(pause)
-            self.failures.pause(source.address)  # others may have failed meanwhile
 
     def _proved(self, asked: _LookUp, key: VirtualKey | None) -> VirtualKey:
         matches = hmac.compare_digest(key.hash if key else "", asked.key_hash)

@@ -4,9 +4,10 @@ What is counted is this process's: many processes allow as much each. The outer 
 web ACL where there is one.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
@@ -34,7 +35,15 @@ class Failures:
 
     clock: Callable[[], float] = time.time
     max_addresses: int = MAX_ADDRESSES
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     _levels: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict[str, tuple[float, float]])
+
+    async def slow(self, address: str | None) -> None:
+        """Wait as long as that address has to. Raises `TooManyFailures`."""
+        seconds = self.pause(address)
+        if seconds:
+            await self.sleep(seconds)
+            self.pause(address)  # others may have failed meanwhile
 
     def pause(self, address: str | None) -> float:
         """Seconds to wait before that address is heard. Raises `TooManyFailures`, which says when to come back."""

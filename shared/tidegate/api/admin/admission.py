@@ -8,19 +8,25 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidegate.api import errors
+from tidegate.api.source import source_of
 from tidegate.control.access import authenticate
 from tidegate.domain.ids import ulid
-from tidegate.errors import RequestTooLarge, TidegateError
+from tidegate.errors import InvalidKey, RequestTooLarge, TidegateError
+from tidegate.policy.failures import Failures
 
 MAX_BODY_BYTES = 256 * 1024
 
 
 class Admission:
-    """An ASGI middleware: the admin key behind `request.state.who`, and an id on every reply."""
+    """An ASGI middleware: the admin key behind `request.state.who`, and an id on every reply.
 
-    def __init__(self, app: ASGIApp, public: frozenset[str]) -> None:
+    An address from which too much was guessed waits, also with a good key: none is remembered here.
+    """
+
+    def __init__(self, app: ASGIApp, public: frozenset[str], failures: Failures | None = None) -> None:
         self._app = app
         self._public = public
+        self._failures = failures or Failures()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -29,11 +35,21 @@ class Admission:
         named = _Named(send)
         try:
             if scope["path"] not in self._public:
-                request = Request(scope)
-                request.state.who = await authenticate(scope["app"].state.control, request.headers.get("authorization"))
+                await self._admit(Request(scope))
             await self._app(scope, await _read(receive), named)
         except TidegateError as error:
             await response(error)(scope, receive, named)
+
+    async def _admit(self, request: Request) -> None:
+        address = source_of(request.scope).address
+        authorization = request.headers.get("authorization")
+        await self._failures.slow(address)
+        try:
+            request.state.who = await authenticate(request.app.state.control, authorization)
+        except InvalidKey:
+            if authorization is not None:
+                self._failures.count(address)
+            raise
 
 
 async def _read(receive: Receive) -> Receive:
