@@ -92,6 +92,35 @@ def _rows(
     ]
 
 
+def limits(effort: Effort) -> list[Row]:
+    """What taking room costs a call, beside the same program without limits."""
+    return [
+        *_limits("memory", "in-memory store", effort.calls),
+        *_limits("embedded", "embedded table", effort.slow_calls, _SETTLING_SECONDS),
+    ]
+
+
+def _limits(store: str, name: str, calls: int, pause: float = 0.0) -> list[Row]:
+    with (
+        processes.upstream() as provider,
+        processes.limited(store, provider) as without,
+        processes.limited(store, provider, "workspace") as one,
+        processes.limited(store, provider, "workspace", "key") as both,
+    ):
+        programs = {"direct": provider, "without": without, "one": one, "both": both}
+        times = latency.plain(programs, calls, pause)
+    direct, bare = times["direct"].p50, times["without"].p50
+    return [
+        Row(
+            f"plain call with all limits of {whose} set, p50 ({name})",
+            f"{through:.2f} ms: **{through - direct:.2f} added**, {through - bare:.2f} of it by the limits",
+            direct=f"{direct:.2f} ms",
+            ratio=f"{through / direct:.1f}×",
+        )
+        for whose, through in (("the workspace", times["one"].p50), ("workspace and key", times["both"].p50))
+    ]
+
+
 def memory(effort: Effort) -> list[Row]:
     """What the data plane holds after many calls, on the in-memory store, which keeps the last 10,000 records."""
     held: list[float] = []
@@ -162,6 +191,7 @@ def size(effort: Effort) -> list[Row]:
 PARTS: Mapping[str, Callable[[Effort], list[Row]]] = {
     "memory-store": in_memory,
     "embedded-table": embedded_table,
+    "limits": limits,
     "memory": memory,
     "cold-start": cold_start,
     "providers": providers,

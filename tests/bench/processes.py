@@ -65,6 +65,13 @@ def data_plane(provider: Program) -> Generator[Program]:
         yield program
 
 
+@contextmanager
+def limited(store: str, provider: Program, *whose: str) -> Generator[Program]:
+    """The data plane on that store ("memory" or "embedded"), with all limits of "workspace" or "key", or none."""
+    with _started("tests.bench.limited", store, *whose, env=provider_env(provider)) as program:
+        yield program
+
+
 def provider_env(provider: Program) -> dict[str, str]:
     return {"OPENAI_API_KEY": "bench", "OPENAI_BASE_URL": f"http://127.0.0.1:{provider.port}/v1"}
 

@@ -6,7 +6,7 @@ import time
 
 from tests.bench.processes import Program
 from tidegate.aws.dynamo import connect
-from tidegate.aws.expressions import F, Put, Update, UpdateExpression
+from tidegate.aws.expressions import Put, Update, adding
 from tidegate.aws.store import Store, Write
 from tidegate.aws.table import call_at, counters_at
 from tidegate.domain.ids import ulid
@@ -33,7 +33,7 @@ async def _measure(endpoint: str, calls: int) -> tuple[float, float]:
 
 async def _settle(store: Store) -> float:
     call_id = ulid(time.time())
-    added = UpdateExpression(add=[(F("calls"), 1)])
+    added = adding({"calls": 1})
     writes: list[Write] = [Put(TABLE, {**call_at(DEMO_WORKSPACE, call_id)._asdict(), "words": 38})]
     writes += [Update(TABLE, dict(counters_at(DEMO_WORKSPACE, period)._asdict()), added) for period in ("M#1", "D#1")]
     started = time.perf_counter()
