@@ -117,6 +117,18 @@ class Secrets(Protocol):
         ...
 
 
+class Vault(Protocol):
+    """Credentials that workspaces brought, by the names of their settings. Both raise `StoreUnavailable`."""
+
+    async def read(self, workspace_id: str) -> Mapping[str, str]:
+        """The workspace's, none where it has none."""
+        ...
+
+    async def write(self, workspace_id: str, credentials: Mapping[str, str]) -> None:
+        """Keep these in the place of those that were."""
+        ...
+
+
 class Tenants(Protocol):
     """Workspaces and keys, as an operator manages them. All raise `StoreUnavailable`."""
 

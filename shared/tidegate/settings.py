@@ -4,6 +4,7 @@
 |---|---|---|
 | TIDEGATE_TABLE | the DynamoDB table | required on AWS |
 | TIDEGATE_PROVIDER_SECRET | a secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and the like | none |
+| TIDEGATE_WORKSPACE_SECRETS | where workspaces' own keys are: `<this>/<workspace id>` in Secrets Manager | none |
 | TIDEGATE_PROVIDERS | more OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
 | TIDEGATE_DEFAULT_PROVIDER | who answers for bare model ids that the catalogue does not know | none |
 | TIDEGATE_TIMEOUT_SECONDS | the longest that a call may take | 600 |
@@ -68,6 +69,7 @@ class Settings:
     table: str
     aws: Aws
     provider_secret: str | None = None
+    workspace_secrets: str | None = None
     providers: tuple[Row, ...] = ()
     default_provider: str | None = None
     timeout_seconds: float = 600.0
@@ -94,6 +96,7 @@ class Settings:
                 events_endpoint=reader.text("AWS_ENDPOINT_URL_EVENTBRIDGE") or endpoint,
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
+            workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
             providers=reader.providers("TIDEGATE_PROVIDERS"),
             default_provider=reader.text("TIDEGATE_DEFAULT_PROVIDER"),
             timeout_seconds=reader.number("TIDEGATE_TIMEOUT_SECONDS", float, 600.0),

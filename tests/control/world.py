@@ -6,6 +6,7 @@ from tests.store_worlds import NOON, World, memory_world
 from tidegate.control.access import COMMAND_LINE
 from tidegate.control.control import Control
 from tidegate.domain.administration import AdminKey, AuditEntry
+from tidegate.memory.vault import MemoryVault
 
 WHOLE = COMMAND_LINE
 READER = AdminKey("adm_reader", "1" * 64, "sk-tidegate-admin-read", ("read",), created_at=NOON)
@@ -25,4 +26,4 @@ class Managed:
 
 def managed() -> Managed:
     stores = memory_world()
-    return Managed(stores, Control(stores.register, stores.usages, stores.ledger, stores.clock))
+    return Managed(stores, Control(stores.register, stores.usages, stores.ledger, stores.clock, MemoryVault()))

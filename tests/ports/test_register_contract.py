@@ -12,6 +12,7 @@ from tidegate.domain.administration import AdminKey, AuditEntry, Change, Member,
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import as_before
 from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.workspace import Credential
 from tidegate.errors import AccountBusy, AlreadyExists, Stale
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +21,8 @@ LIMITS = Limits(requests_per_minute=5, usd_per_month=Decimal("12.5"), models=("o
 PLAN = Plan("plan_small", "Small", LIMITS, NOON)
 ADMIN = AdminKey("adm_one", "0" * 64, "sk-tidegate-admin-abcd", ("read", "write"), ("ws_one",), "Ada", created_at=NOON)
 MEMBER = Member("ws_one", "ada@example.com", "admin", NOON)
-KINDS: list[Resource] = [PLAN, ADMIN, MEMBER, workspace(), key()]
+WORKSPACE = replace(workspace(), credentials=(Credential("OPENAI_API_KEY", NOON - 0.5),))
+KINDS: list[Resource] = [PLAN, ADMIN, MEMBER, WORKSPACE, key()]
 
 kinds = pytest.mark.parametrize("made", KINDS, ids=lambda made: type(made).__name__)
 

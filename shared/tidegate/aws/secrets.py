@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import anyio
 import msgspec
 
-from tidegate.chat.json import Json, decode, encode
+from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
@@ -26,9 +26,46 @@ _TIMEOUTS = Timeouts(total=5.0, connect=2.0)
 _MAX_BODY_BYTES = 1024 * 1024
 
 
+class Fault(StoreUnavailable):
+    """Secrets Manager said no. The message never holds any of a secret."""
+
+    is_missing = False
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsEndpoint:
+    """Secrets Manager, asked with signed POSTs."""
+
+    transport: Transport
+    aws_keys: AwsKeys
+    region: str
+    url: str | None = None
+    clock: Callable[[], float] = time.time
+
+    async def ask(self, action: str, what: JsonObject) -> bytes:
+        """The answer's body. Raises `Fault`, and `StoreUnavailable`."""
+        url = (self.url or f"https://secretsmanager.{self.region}.amazonaws.com").rstrip("/") + "/"
+        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"secretsmanager.{action}"}
+        body = encode(what)
+        scope = Scope("secretsmanager", self.region)
+        signed = sign("POST", url, headers, body, await self.aws_keys(), scope, at=self.clock())
+        try:
+            async with self.transport.open(HttpRequest("POST", url, signed, body), _TIMEOUTS) as response:
+                status, answer = response.status, await response.read(_MAX_BODY_BYTES)
+        except UpstreamError as error:
+            raise _unavailable("Secrets Manager does not answer") from error
+        if status != 200:
+            fault = Fault(
+                f"Secrets Manager answers with {status} {_fault(answer)}; try again in a moment.", retry_after_seconds=1
+            )
+            fault.is_missing = _fault(answer) == "ResourceNotFoundException"
+            raise fault
+        return answer
+
+
 @dataclass(frozen=True, slots=True)
 class SecretsManager:
-    """One secret, read with a signed POST: its JSON object, with the values that are text."""
+    """One secret: its JSON object, with the values that are text."""
 
     transport: Transport
     aws_keys: AwsKeys
@@ -39,19 +76,8 @@ class SecretsManager:
 
     async def read(self) -> dict[str, str]:
         """What the secret holds now. Raises `StoreUnavailable`; the message never holds any of it."""
-        url = (self.endpoint or f"https://secretsmanager.{self.region}.amazonaws.com").rstrip("/") + "/"
-        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue"}
-        body = encode({"SecretId": self.secret_id})
-        scope = Scope("secretsmanager", self.region)
-        signed = sign("POST", url, headers, body, await self.aws_keys(), scope, at=self.clock())
-        try:
-            async with self.transport.open(HttpRequest("POST", url, signed, body), _TIMEOUTS) as response:
-                status, answer = response.status, await response.read(_MAX_BODY_BYTES)
-        except UpstreamError as error:
-            raise _unavailable("Secrets Manager does not answer") from error
-        if status != 200:
-            raise _unavailable(f"Secrets Manager answers with {status} {_fault(answer)}")
-        return _values(answer)
+        there = SecretsEndpoint(self.transport, self.aws_keys, self.region, self.endpoint, self.clock)
+        return values_in(await there.ask("GetSecretValue", {"SecretId": self.secret_id}))
 
 
 @dataclass(slots=True)
@@ -96,7 +122,8 @@ class CachedSecrets:
         return values
 
 
-def _values(answer: bytes) -> dict[str, str]:
+def values_in(answer: bytes) -> dict[str, str]:
+    """Those values of the JSON object that are text. Raises `StoreUnavailable`."""
     match _decoded(answer):
         case {"SecretString": str(text)}:
             held = _decoded(text)

@@ -10,7 +10,7 @@ from tidegate.domain.administration import AdminKey, AuditEntry, Change, Member,
 from tidegate.domain.ids import ulid
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AlreadyExists
-from tidegate.ports import Ledger, Register, Usages
+from tidegate.ports import Ledger, Register, Usages, Vault
 
 _R = TypeVar("_R", Plan, Workspace, VirtualKey, AdminKey, Member)
 
@@ -31,6 +31,7 @@ class Control:
     usages: Usages
     ledger: Ledger
     clock: Callable[[], float] = time.time
+    vault: Vault | None = None
 
     async def change(
         self,

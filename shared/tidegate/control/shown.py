@@ -21,6 +21,9 @@ def shown(value: Resource | AuditEntry) -> JsonObject:
     made = {name: _field(name, field) for name, field in fields.items() if name not in _HIDDEN}
     if isinstance(value, Workspace):
         made["effective_limits"] = shown_limits(value.effective_limits)
+        made["credentials"] = [
+            {"name": each.name, "changed_at": iso_time(each.changed_at)} for each in value.credentials
+        ]
     return made
 
 

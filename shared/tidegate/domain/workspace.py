@@ -11,6 +11,14 @@ WordsMethod = Literal["tokens", "unicode"]
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """Of a workspace's own, by the name of its setting ("OPENAI_API_KEY"). Its value is in the vault alone."""
+
+    name: str
+    changed_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Workspace:
     """A tenant: what is metered, what it may use, and how its words are counted.
 
@@ -35,10 +43,15 @@ class Workspace:
     lowers_max_tokens: bool = False
     shards: int = 1
     version: int = 1
+    credentials: tuple[Credential, ...] = ()
 
     @property
     def effective_limits(self) -> Limits:
         return self.limits.over(self.plan_limits)
+
+    def owns(self, name: str) -> bool:
+        """Whether it has that credential itself, and does not use the gateway's."""
+        return any(credential.name == name for credential in self.credentials)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ WORKSPACE = {
     "allows_unpriced": False,
     "lowers_max_tokens": False,
     "shards": 1,
+    "credentials": [],
     "version": 1,
 }
 ASKED = {"id": "ws_acme", "name": "Acme", "limits": {"usd_per_month": 12.5}}
@@ -99,6 +100,24 @@ async def test_members_come_and_go(api: Api) -> None:
     gone = await api.one("DELETE", at)
     assert (gone.status, gone.json) == (204, None)
     assert (await api.one("DELETE", at)).fault == (404, "not_found", "subject")
+
+
+async def test_a_credential_is_put_and_never_shown(api: Api) -> None:
+    at = "/workspaces/ws_one/credentials/OPENAI_API_KEY"
+    put = await api.one("PUT", at, {"value": "a-key-of-its-own"}, if_match='"1"')
+    assert put.json["credentials"] == [{"name": "OPENAI_API_KEY", "changed_at": "2026-11-21T12:00:00.000Z"}]
+    shown = [await api.one("GET", path) for path in ("/workspaces/ws_one", "/workspaces/ws_one/audit")]
+    assert "a-key-of-its-own" not in str([put.json, *(each.json for each in shown)])
+    assert (await api.one("PUT", at, {"value": "x"}, if_match='"1"')).fault[:2] == (412, "stale")
+    assert (await api.one("DELETE", at)).json["credentials"] == []
+    assert (await api.one("DELETE", at)).fault == (404, "not_found", "name")
+    for wrong in ("openai", "OPENAI_BASE_URL"):
+        refused = await api.one("PUT", f"/workspaces/ws_one/credentials/{wrong}", {"value": "x"})
+        assert refused.fault == (400, "invalid_request", "name")
+    for value in ("", "a b", "é", "x" * 4097, 5):
+        refused = await api.one("PUT", at, {"value": value})
+        assert refused.fault == (400, "invalid_request", "value")
+        assert "4097" not in str(refused.json) or len(str(refused.json)) < 300
 
 
 async def test_admin_keys_are_made_and_revoked(api: Api) -> None:

@@ -80,6 +80,10 @@ class Rotation(Body):
     overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=MAX_OVERLAP_SECONDS)] = 86400
 
 
+class CredentialBody(Body):
+    value: Annotated[str, Field(strict=True, pattern=r"^[!-~]+$", max_length=4096)]
+
+
 class MemberBody(Body):
     role: Role
 

@@ -51,6 +51,11 @@ class ChangedPlan(PlanShown):
     workspaces: Spread
 
 
+class CredentialShown(BaseModel):
+    name: str
+    changed_at: str
+
+
 class WorkspaceShown(Shown):
     id: str
     name: str
@@ -65,6 +70,7 @@ class WorkspaceShown(Shown):
     allows_unpriced: bool
     lowers_max_tokens: bool
     shards: int
+    credentials: list[CredentialShown] = Field(description="Of its own, by the names of their settings")
 
 
 class KeyShown(Shown):

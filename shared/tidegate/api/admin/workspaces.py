@@ -4,9 +4,9 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from tidegate.api.admin.asking import AnyVersion, Asked, Cursor, Force, IdempotencyKey, Limit, Version
-from tidegate.api.admin.bodies import MemberBody, WorkspaceBody, WorkspaceChange, applied
+from tidegate.api.admin.bodies import CredentialBody, MemberBody, WorkspaceBody, WorkspaceChange, applied
 from tidegate.api.admin.replies import MemberShown, Page, WorkspaceShown
-from tidegate.control import members, workspaces
+from tidegate.control import credentials, members, workspaces
 from tidegate.domain.administration import Member
 from tidegate.domain.workspace import Workspace
 
@@ -53,6 +53,21 @@ async def suspend_workspace(asked: Asked, workspace_id: str, version: AnyVersion
 async def resume_workspace(asked: Asked, workspace_id: str, version: AnyVersion) -> JSONResponse:
     """Take its calls again, within a minute."""
     return asked.reply(await workspaces.set_status(asked.control, asked.who, workspace_id, "active", version))
+
+
+@router.put("/{workspace_id}/credentials/{name}", response_model=WorkspaceShown, tags=["credentials"])
+async def put_credential(
+    asked: Asked, workspace_id: str, name: str, body: CredentialBody, version: AnyVersion
+) -> JSONResponse:
+    """A provider's key of the workspace's own, by its setting's name (OPENAI_API_KEY). It is never shown again."""
+    made = await credentials.put(asked.control, asked.who, workspace_id, name, body.value, version)
+    return asked.reply(made)
+
+
+@router.delete("/{workspace_id}/credentials/{name}", response_model=WorkspaceShown, tags=["credentials"])
+async def delete_credential(asked: Asked, workspace_id: str, name: str, version: AnyVersion) -> JSONResponse:
+    """The workspace uses the gateway's key again, within a minute."""
+    return asked.reply(await credentials.delete(asked.control, asked.who, workspace_id, name, version))
 
 
 @router.get("/{workspace_id}/members", response_model=Page[MemberShown], tags=["members"])

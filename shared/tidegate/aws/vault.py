@@ -1,0 +1,68 @@
+"""Credentials of workspaces: one secret of Secrets Manager for each, `<prefix>/<workspace id>`, a JSON object.
+
+Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tidegate.aws.secrets import Fault, SecretsEndpoint, values_in
+from tidegate.chat.json import Json, encode
+from tidegate.ports import Vault
+from tidegate.settings import Settings
+from tidegate.upstream.sigv4 import AwsKeys
+from tidegate.upstream.transport import Transport
+
+
+def vault_of(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> Vault | None:
+    """The vault that the settings name, if they name any."""
+    if settings.workspace_secrets is None:
+        return None
+    there = SecretsEndpoint(transport, aws_keys, settings.aws.region, settings.aws.secrets_endpoint)
+    return SecretsVault(there, settings.workspace_secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsVault:
+    """The port `Vault`. A secret is made with the first credential, and deleted with the last."""
+
+    endpoint: SecretsEndpoint
+    prefix: str
+
+    async def read(self, workspace_id: str) -> Mapping[str, str]:
+        """See `Vault.read`."""
+        try:
+            answer = await self.endpoint.ask("GetSecretValue", {"SecretId": self._name(workspace_id)})
+        except Fault as fault:
+            if fault.is_missing:
+                return {}
+            raise
+        return values_in(answer)
+
+    async def write(self, workspace_id: str, credentials: Mapping[str, str]) -> None:
+        """See `Vault.write`."""
+        name = self._name(workspace_id)
+        if not credentials:
+            await self._delete(name)
+            return
+        kept: dict[str, Json] = {
+            "SecretString": encode(dict(credentials)).decode(),
+            "ClientRequestToken": str(uuid.uuid4()),
+        }
+        try:
+            await self.endpoint.ask("PutSecretValue", {"SecretId": name, **kept})
+        except Fault as fault:
+            if not fault.is_missing:
+                raise
+            await self.endpoint.ask("CreateSecret", {"Name": name, **kept})
+
+    async def _delete(self, name: str) -> None:
+        try:
+            await self.endpoint.ask("DeleteSecret", {"SecretId": name, "ForceDeleteWithoutRecovery": True})
+        except Fault as fault:
+            if not fault.is_missing:
+                raise
+
+    def _name(self, workspace_id: str) -> str:
+        return f"{self.prefix}/{workspace_id}"

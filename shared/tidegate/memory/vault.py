@@ -1,0 +1,19 @@
+"""Credentials of workspaces in a dictionary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class MemoryVault:
+    """The port `Vault`."""
+
+    kept: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]], repr=False)
+
+    async def read(self, workspace_id: str) -> Mapping[str, str]:
+        """See `Vault.read`."""
+        return self.kept.get(workspace_id, {})
+
+    async def write(self, workspace_id: str, credentials: Mapping[str, str]) -> None:
+        """See `Vault.write`."""
+        self.kept[workspace_id] = dict(credentials)
