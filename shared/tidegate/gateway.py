@@ -34,6 +34,7 @@ from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.bill import bill, to_wire
 from tidegate.policy.budget import NO_LIMITS, Room
 from tidegate.policy.observe import Observation, figures, to_the_end
+from tidegate.policy.own import OwnKeys
 from tidegate.policy.route import Router
 from tidegate.policy.warn import LogEvents, warn
 from tidegate.ports import Events, Ledger, Meter, Signatures, Usages
@@ -80,6 +81,7 @@ class Gateway:
     events: Events = field(default_factory=LogEvents)
     timeout_seconds: float = 600.0
     clock: Callable[[], float] = time.time
+    own_keys: OwnKeys = field(default_factory=OwnKeys)
 
     async def admit(
         self,
@@ -129,7 +131,7 @@ class Gateway:
             await to_the_end(self._settle(seen))
 
     async def _ask(self, call: Call, seen: Observation, stack: AsyncExitStack) -> Answer:
-        plan = self.router.plan(call.request.model)
+        plan = self.router.plan(call.request.model, call.workspace)
         seen.deployment = deployment = plan.deployments[0]
         budget.check_model(call, deployment.model_id)
         provider = self.providers.load(deployment.provider)
@@ -150,6 +152,7 @@ class Gateway:
                 secret=deployment.secret,
                 stream=call.request.stream,
                 seconds=call.deadline - asked_at,
+                own=self.own_keys.of(call.workspace, deployment.secret),
             )
         )
         seen.first_event_at = self.clock()

@@ -14,11 +14,13 @@ from tidegate.aws.secrets import CachedSecrets, SecretsManager
 from tidegate.aws.signatures import DynamoSignatures
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoUsages
+from tidegate.aws.vault import vault_of
 from tidegate.gateway import Gateway
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.endpoints import endpoints
+from tidegate.policy.own import OwnKeys
 from tidegate.policy.route import Router
-from tidegate.ports import Secrets
+from tidegate.ports import Secrets, Vault
 from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
@@ -34,9 +36,11 @@ async def compose(
     rows: Sequence[Row] = (),
     wrap: Callable[[Transport], Transport] = lambda inner: inner,
     table_credentials: Credentials | None = None,
+    vault: Vault | None = None,
 ) -> AsyncGenerator[Gateway]:
     """The gateway for as long as the context lives. `rows` are providers beside the known ones, `wrap` their transport;
-    `table_credentials` open the table, where that takes others than the process's own.
+    `table_credentials` open the table, where that takes others than the process's own; `vault` stands in for the one
+    in Secrets Manager.
 
     Raises `StoreUnavailable` when the provider secret cannot be read, and `ConfigurationError`.
     """
@@ -73,6 +77,7 @@ async def compose(
             fetcher=Fetcher(http),
             catalog=models,
             timeout_seconds=settings.timeout_seconds,
+            own_keys=OwnKeys(vault or vault_of(settings, http, identity)),
         )
     finally:
         await http.close()

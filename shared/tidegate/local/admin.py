@@ -65,9 +65,10 @@ async def administered(
 
 
 def _control(gateway: Gateway, seeded: Seed) -> Control:
+    vault = gateway.own_keys.vault
     if isinstance(gateway.signatures, DynamoSignatures):
         store = gateway.signatures.store
-        return Control(DynamoRegister(store), DynamoUsages(store), DynamoLedger(store), store.clock)
+        return Control(DynamoRegister(store), DynamoUsages(store), DynamoLedger(store), store.clock, vault)
     tenants = cast("MemoryTenants", seeded.tenants)
     ledger, meter = cast("MemoryLedger", gateway.ledger), cast("MemoryMeter", gateway.meter)
-    return Control(MemoryRegister(tenants, ledger, meter), meter, ledger)
+    return Control(MemoryRegister(tenants, ledger, meter), meter, ledger, vault=vault)

@@ -32,6 +32,7 @@ from tidegate.local.embedded import CREDENTIALS, embedded_aws, listen, prepare, 
 from tidegate.local.ending import Server, Settling
 from tidegate.local.sweeping import sweeping
 from tidegate.memory import compose as in_memory
+from tidegate.memory.vault import MemoryVault
 from tidegate.settings import Settings
 from tidegate.upstream.choose import transport
 
@@ -107,7 +108,7 @@ def _world(
     endpoint = arguments.dynamodb_endpoint or stack.enter_context(embedded_aws(arguments.embedded_port))
     settings = settings_for(env, endpoint)
     asyncio.run(_prepare(settings))
-    return settings, lambda: on_aws.compose(settings, (DEMO_ROW,), DemoTransport, CREDENTIALS)
+    return settings, lambda: on_aws.compose(settings, (DEMO_ROW,), DemoTransport, CREDENTIALS, MemoryVault())
 
 
 def _kept(open_gateway: OpenGateway, settings: Settings, store: str) -> OpenGateway:

@@ -9,8 +9,10 @@ from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
+from tidegate.memory.vault import MemoryVault
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.endpoints import endpoints
+from tidegate.policy.own import OwnKeys
 from tidegate.policy.route import Router
 from tidegate.ports import Keys, Meter, Secrets, Tenants
 from tidegate.providers import ALIASES, Registry
@@ -62,6 +64,7 @@ async def compose(
             fetcher=fetcher or Fetcher(http),
             catalog=models,
             timeout_seconds=settings.timeout_seconds,
+            own_keys=OwnKeys(MemoryVault()),
         )
     finally:
         await http.close()

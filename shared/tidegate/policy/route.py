@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tidegate.catalog import Catalog
 from tidegate.domain.model import Deployment, Endpoint, Plan
+from tidegate.domain.workspace import Workspace
 from tidegate.errors import ConfigurationError, ModelNotFound, NotConfigured
 
 
@@ -25,15 +26,17 @@ class Router:
         if name is not None and self.aliases.get(name, name) not in self.endpoints:
             raise ConfigurationError(f"TIDEGATE_DEFAULT_PROVIDER names no known provider: {name!r}.")
 
-    def plan(self, model_id: str) -> Plan:
+    def plan(self, model_id: str, workspace: Workspace | None = None) -> Plan:
         """The plan for `provider/model`, or for a bare id through the catalogue's aliases and the default provider.
 
-        Raises `ModelNotFound` with the nearest names, and `NotConfigured` naming the settings that are missing.
+        A key that the workspace brings is not missing. Raises `ModelNotFound` with the nearest names, and
+        `NotConfigured` naming the settings that are missing.
         """
         provider, model = self._split(model_id)
         endpoint = self.endpoints[provider]
-        if endpoint.missing:
-            needed = " and ".join(endpoint.missing)
+        missing = [name for name in endpoint.missing if not (workspace and workspace.owns(name.partition(" or ")[0]))]
+        if missing:
+            needed = " and ".join(missing)
             raise NotConfigured(f"The provider {provider!r} is not configured: set {needed}.", param="model")
         version, region = endpoint.api_version, endpoint.region
         return Plan((Deployment(provider, model, endpoint.base_url, endpoint.secret, version, region),))

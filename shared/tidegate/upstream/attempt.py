@@ -41,13 +41,21 @@ class Upstream:
 
     @asynccontextmanager
     async def open(
-        self, provider: Provider, request: UpstreamRequest, *, secret: str | None, stream: bool, seconds: float
+        self,
+        provider: Provider,
+        request: UpstreamRequest,
+        *,
+        secret: str | None,
+        stream: bool,
+        seconds: float,
+        own: Secrets | None = None,
     ) -> AsyncGenerator[Reply]:
         """The provider's reply within `seconds`, once its first events have been understood.
 
-        Leaving the context closes the connection. Raises `UpstreamError` and `NotConfigured`.
+        The secret is the caller's `own`, where it brought one. Leaving the context closes the connection. Raises
+        `UpstreamError` and `NotConfigured`.
         """
-        key = await self._key(request, secret)
+        key = await self._key(request, secret, own or self.secrets)
         http = HttpRequest("POST", request.url, await self._headers(request, key), request.body)
         with _hiding(key):
             async with self.transport.open(http, Timeouts(total=seconds)) as response:
@@ -66,10 +74,10 @@ class Upstream:
                     first = await _first(batches)
                     yield Reply(None, _resumed(first, batches, key))
 
-    async def _key(self, request: UpstreamRequest, secret: str | None) -> str | None:
+    async def _key(self, request: UpstreamRequest, secret: str | None, secrets: Secrets) -> str | None:
         if secret is None or not isinstance(request.auth, KeyAuth):
             return None
-        key = await self.secrets.get(secret)
+        key = await secrets.get(secret)
         if not key:
             raise NotConfigured(f"The provider has no key: set {secret}.", param="model")
         return key
