@@ -46,5 +46,10 @@ def test_the_data_plane_loads_no_tool_and_no_other_plane() -> None:
     assert {name for name in loaded_modules() if name.startswith(rooms)} == set()
 
 
+def test_tokens_cost_nothing_where_no_issuer_is_configured() -> None:
+    parts = {f"tidegate.upstream.{name}" for name in ("oidc", "jwt", "jwk", "p256", "rsa", "google")}
+    assert loaded_modules() & parts == set()
+
+
 def test_the_list_is_really_taken() -> None:
     assert {"functions.chat.app", "starlette.applications", "msgspec"} <= loaded_modules()
