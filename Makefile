@@ -62,6 +62,8 @@ lock: .venv/.dev ## write the pinned, hashed dependencies anew from pyproject.to
 		--constraints infra/constraints.txt --output-file functions/chat/requirements.txt
 	$(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml \
 		--constraints infra/constraints.txt --output-file functions/keeper/requirements.txt
+	$(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml --extra admin \
+		--constraints infra/constraints.txt --output-file functions/admin/requirements.txt
 
 clean: ## remove everything that was set up or built
 	rm -rf .venv .venv-sam .venv-mocks .tools .aws-sam .hypothesis .pytest_cache .ruff_cache .import_linter_cache tests/clients/node_modules

@@ -1,8 +1,8 @@
 """The Lambda artifact of a function: pinned wheels for its platform, the rooms that it needs, its wiring, bytecode.
 
-`python3 infra/artifact.py OUTPUT --function NAME --platforms FILE`, as functions/NAME/Makefile calls it. The same checkout
-gives the same bytes, whatever machine builds it. Bytecode is worth half of the cold start, and only Python 3.13 can
-write it.
+`python3 infra/artifact.py OUTPUT --function NAME --platforms FILE`, as functions/NAME/Makefile calls it. The same
+checkout gives the same bytes, whatever machine builds it. Bytecode is worth half of the cold start, and only Python
+3.13 can write it.
 """
 
 import argparse
@@ -22,6 +22,7 @@ PYTHON = "3.13"
 
 NO_TOOLS = {"cli", "local", "__main__.py"}
 LEFT_OUT = {
+    "admin": NO_TOOLS | {"runtime"},
     "chat": NO_TOOLS | {"control", "api/admin"},
     "keeper": NO_TOOLS | {"control", "api", "runtime"},
 }

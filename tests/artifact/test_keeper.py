@@ -12,6 +12,7 @@ import pytest
 from infra.artifact import find_python
 from tests.artifact.test_artifact import runs_here
 from tests.store_worlds import aws_world, workspace
+from tidegate.aws.expressions import Put
 from tidegate.domain.account import Hold, Reservation, Scope
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
@@ -63,7 +64,7 @@ async def test_the_keeper_settles_what_a_killed_call_held(artifacts: Path, aws_e
         assert swept == {"workspaces": 1, "lost": 1, "pruned": 1, "failed": 0, "is_done": True}
         assert (await world.ledger.account(scope)).holds == {}
         broken = {"pk": "WORKSPACES", "sk": "WS#ws_broken"}
-        await world.store.client.put_item(world.store.table, broken)
+        await world.store.write([Put(world.store.table, broken)])
         failed = invoke(code, "functions.keeper.app.handler", EVENT, **env)
     assert failed.returncode != 0
     assert "StoreUnavailable: 1 of 2 workspaces could not be swept." in failed.stderr

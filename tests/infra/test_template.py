@@ -42,7 +42,7 @@ def environment(stack: Stack) -> dict[str, Any]:
     return stack.properties("ChatFunction")["Environment"]["Variables"]
 
 
-def test_every_route_streams_through_the_alias_for_up_to_fifteen_minutes(stack: Stack) -> None:
+def test_every_other_route_streams_through_the_alias_for_up_to_fifteen_minutes(stack: Stack) -> None:
     streaming = {
         "type": "aws_proxy",
         "httpMethod": "POST",
@@ -51,7 +51,25 @@ def test_every_route_streams_through_the_alias_for_up_to_fifteen_minutes(stack: 
         "timeoutInMillis": 900000,
     }
     method = "x-amazon-apigateway-any-method"
-    assert integrations(stack) == {f"{method} /": streaming, f"{method} /{{proxy+}}": streaming}
+    found = integrations(stack)
+    del found[f"{method} /admin/{{proxy+}}"]
+    assert found == {f"{method} /": streaming, f"{method} /{{proxy+}}": streaming}
+
+
+def test_the_control_planes_paths_go_to_a_function_that_answers_at_once(stack: Stack) -> None:
+    found = integrations(stack)["x-amazon-apigateway-any-method /admin/{proxy+}"]
+    assert (found["type"], found.get("responseTransferMode", "BUFFERED")) == ("aws_proxy", "BUFFERED")
+    assert found["uri"]["Fn::Sub"].endswith("/functions/${AdminFunction.Arn}/invocations")
+    function = stack.properties("AdminFunction")
+    seen = {name: function[name] for name in ("Runtime", "Architectures", "Handler", "Timeout", "LoggingConfig")}
+    assert seen == {
+        "Runtime": "python3.13",
+        "Architectures": ["arm64"],
+        "Handler": "functions.admin.app.handler",
+        "Timeout": 30,
+        "LoggingConfig": {"LogGroup": {"Ref": "AdminLogs"}, "LogFormat": "JSON"},
+    }
+    assert function["Environment"]["Variables"] == {"TIDEGATE_TABLE": {"Ref": "Table"}, "TIDEGATE_LOG_LEVEL": "INFO"}
 
 
 def test_the_api_is_regional_and_leaves_bodies_as_they_are(stack: Stack) -> None:
@@ -61,10 +79,11 @@ def test_the_api_is_regional_and_leaves_bodies_as_they_are(stack: Stack) -> None
     assert [key for key in api["Body"] if key.startswith("x-amazon-apigateway-binary")] == []
 
 
-def test_api_gateway_may_invoke_the_alias_only_and_the_schedule_the_keeper(stack: Stack) -> None:
+def test_api_gateway_may_invoke_the_alias_and_the_control_plane_and_the_schedule_the_keeper(stack: Stack) -> None:
     permissions = stack.of_type("AWS::Lambda::Permission").values()
     assert {(permission["Principal"], permission["FunctionName"]["Ref"]) for permission in permissions} == {
         ("apigateway.amazonaws.com", ALIAS),
+        ("apigateway.amazonaws.com", "AdminFunction"),
         ("events.amazonaws.com", "KeeperFunction"),
     }
 
@@ -198,7 +217,7 @@ def test_the_web_adapter_is_one_parameter_away(deploy: Deploy, architecture: str
         "AWS_LWA_INVOKE_MODE": "response_stream",
         "AWS_LWA_READINESS_CHECK_PATH": "/health",
     }
-    assert {found["responseTransferMode"] for found in integrations(stack).values()} == {"STREAM"}
+    assert {found.get("responseTransferMode") for found in integrations(stack).values()} == {"STREAM", None}
 
 
 def test_new_versions_arrive_gradually_and_leave_when_an_alarm_sounds(stack: Stack) -> None:
@@ -279,6 +298,23 @@ def test_the_keeper_may_do_no_more_than_it_does(stack: Stack) -> None:
     assert "ManagedPolicyArns" not in stack.properties("KeeperRole")
 
 
+def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
+    actions = ("BatchGetItem", "ConditionCheckItem", "DeleteItem", "PutItem", "Query", "UpdateItem")
+    assert statements(stack, "AdminRole") == {
+        "Table": {
+            "Effect": "Allow",
+            "Action": [f"dynamodb:{action}" for action in actions],
+            "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
+        },
+        "Logs": {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": {"Fn::GetAtt": ["AdminLogs", "Arn"]},
+        },
+    }
+    assert "ManagedPolicyArns" not in stack.properties("AdminRole")
+
+
 def test_another_bus_is_told_and_no_other(deploy: Deploy) -> None:
     stack = deploy(EventBusName="tides")
     assert environment(stack)["TIDEGATE_EVENT_BUS"] == "tides"
@@ -297,13 +333,14 @@ def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy
     assert stack.properties("Table")["SSESpecification"]["KMSMasterKeyId"] == key
     assert stack.properties("ProviderSecret")["KmsKeyId"] == key
     assert stack.properties("ChatLogs")["KmsKeyId"] == key
-    assert statements(stack, "KeeperRole")["Key"]["Resource"] == key
-    assert stack.properties("KeeperLogs")["KmsKeyId"] == key
+    for name in ("Keeper", "Admin"):
+        assert statements(stack, f"{name}Role")["Key"]["Resource"] == key
+        assert stack.properties(f"{name}Logs")["KmsKeyId"] == key
 
 
 def test_no_policy_of_ours_has_a_wildcard(deploy: Deploy) -> None:
     stack = deploy(BedrockModelArns="arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0")
-    for role in ("ChatRole", "KeeperRole"):
+    for role in ("ChatRole", "KeeperRole", "AdminRole"):
         for statement in statements(stack, role).values():
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
@@ -348,6 +385,7 @@ def test_the_outputs_are_what_a_caller_and_an_operator_need(stack: Stack) -> Non
     assert values == {
         "BaseUrl": {"Fn::Sub": f"{base}/v1"},
         "NeuroflashUrl": {"Fn::Sub": f"{base}/api/ds-prototypes"},
+        "AdminUrl": {"Fn::Sub": f"{base}/admin/v1"},
         "HealthUrl": {"Fn::Sub": f"{base}/health"},
         "ApiId": {"Ref": "Api"},
         "TableName": {"Ref": "Table"},
