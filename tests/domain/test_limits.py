@@ -1,10 +1,13 @@
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.store_worlds import NOON
 from tidegate.domain.account import Scope
-from tidegate.domain.limits import Limits, is_long_over, period
+from tidegate.domain.limits import LAST_FIRST_DAY, Limits, is_long_over, period
 
 
 def test_own_limits_win_over_those_of_the_plan() -> None:
@@ -67,6 +70,24 @@ def test_periods(span: str, first_day: int, name: str, days_left: float) -> None
 def test_a_period_is_long_over_when_nobody_books_to_it_any_more(name: str, days: float, over: bool) -> None:
     """What a newer version may have called otherwise never is."""
     assert is_long_over(name, NOON + days * 86400) is over
+
+
+@given(st.datetimes(datetime(2023, 1, 1), datetime(2033, 1, 1)), st.integers(1, LAST_FIRST_DAY))
+@example(datetime(2024, 2, 28, 23, 59, 59), 28)
+@example(datetime(2024, 2, 29), 1)
+@example(datetime(2025, 2, 28), 28)
+@example(datetime(2024, 12, 31, 23, 59, 59), 1)
+def test_one_period_ends_when_the_next_begins_whatever_the_month(at: datetime, first_day: int) -> None:
+    for span, days in (("day", {1}), ("month", {28, 29, 30, 31})):
+        moment = at.replace(tzinfo=UTC).timestamp()
+        here = period(span, moment, first_day)
+        begins = datetime.fromisoformat(here.name[2:]).replace(tzinfo=UTC)
+        assert begins.timestamp() <= moment < here.ends
+        assert (here.ends - begins.timestamp()) / 86400 in days
+        assert span == "day" or begins.day == first_day
+        following = period(span, here.ends, first_day)
+        assert following.name[2:] == datetime.fromtimestamp(here.ends, UTC).date().isoformat()
+        assert period(span, here.ends - 0.001, first_day) == here
 
 
 def test_a_month_ends_in_the_next_year() -> None:
