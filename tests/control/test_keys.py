@@ -72,6 +72,8 @@ async def test_a_key_needs_workspaces_that_there_are(tenants: Managed) -> None:
         (asked(*(f"ws_{n}" for n in range(31))), "workspace_ids"),
         (asked(default_workspace_id="ws_two"), "default_workspace_id"),
         (asked(expires_at=NOON), "expires_at"),
+        (asked(expires_at=-1e12), "expires_at"),
+        (asked(expires_at=1e12), "expires_at"),
         (asked(limits=Limits(tokens_per_day=-1)), "limits.tokens_per_day"),
         (asked(name="x\x00"), "name"),
         (asked(endpoints=()), "endpoints"),

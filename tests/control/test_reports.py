@@ -73,8 +73,9 @@ async def test_usage_as_a_table_holds_no_formula(used: Managed) -> None:
 
 async def test_nothing_used_is_an_empty_report(used: Managed) -> None:
     for by in ("day", "model"):
-        made = await report(used, by, first=date(2020, 1, 1), last=date(2020, 1, 31))
-        assert (made.rows, made.total) == ([], row(None, 0, 0, "0"))
+        for first, last in ((date(2020, 1, 1), date(2020, 1, 31)), (date.min, date.min), (date.max, date.max)):
+            made = await report(used, by, first=first, last=last)
+            assert (made.rows, made.total) == ([], row(None, 0, 0, "0"))
 
 
 async def test_a_range_has_an_end_and_up_to_92_days(used: Managed) -> None:

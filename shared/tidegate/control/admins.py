@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tidegate.control.access import SECRET_PREFIX, check_whole, id_of, unknown_workspace
-from tidegate.control.checks import check_name, check_page
+from tidegate.control.checks import check_end, check_name, check_page
 from tidegate.control.control import Control, check_version
 from tidegate.domain.administration import AdminKey
 from tidegate.domain.keys import SECRET_PREFIX as KEY_PREFIX
 from tidegate.domain.keys import create_secret, hash_secret
-from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest, NotFound
 
@@ -26,8 +25,7 @@ async def create(control: Control, who: AdminKey, asked: AdminKey) -> tuple[Admi
     check_name(asked.name)
     if not asked.scopes:
         raise InvalidRequest("An admin key has a scope: read, write or both.", param="scopes")
-    if asked.expires_at is not None and asked.expires_at <= control.clock():
-        raise InvalidRequest(f"The key would have expired at {iso_time(asked.expires_at)} already.", param="expires_at")
+    check_end(asked.expires_at, control.clock())
     if asked.workspace_ids is not None and not 1 <= len(asked.workspace_ids) <= MAX_WORKSPACES:
         fault = f"An admin key is for 1 to {MAX_WORKSPACES} workspaces; leave them out for the whole gateway."
         raise InvalidRequest(fault, param="workspace_ids")

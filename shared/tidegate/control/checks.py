@@ -17,6 +17,8 @@ MAX_SHARDS = 64
 """Their accounts are closed in one transaction, which takes a hundred items."""
 
 MAX_PAGE = 200
+LAST_END = 253_370_764_800.0
+"""9999-01-01: Python knows no year after that."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _SMALLEST_USD = -6
@@ -38,6 +40,16 @@ def id_for(prefix: str, who: str, idempotency_key: str) -> str:
 def check_name(name: str) -> None:
     if len(name) > MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"A name has up to {MAX_NAME} characters, on one line.", param="name")
+
+
+def check_end(expires_at: float | None, now: float) -> None:
+    """Whether a key ends later than now, and at a time that can be written."""
+    if expires_at is None:
+        return
+    if expires_at > LAST_END:
+        raise InvalidRequest("A key ends before the year 9999; leave it out for no end.", param="expires_at")
+    if expires_at <= now:
+        raise InvalidRequest("The key would have expired already.", param="expires_at")
 
 
 def check_workspace(workspace: Workspace) -> None:

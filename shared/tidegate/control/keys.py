@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tidegate.control.access import check_scope, check_workspaces, find_workspace, unknown_workspace
-from tidegate.control.checks import check_limits, check_name, check_page, id_for
+from tidegate.control.checks import check_end, check_limits, check_name, check_page, id_for
 from tidegate.control.control import Control, check_version
 from tidegate.domain import restrictions
 from tidegate.domain.account import Scope, used
@@ -21,7 +21,7 @@ from tidegate.domain.keys import (
     shown_prefix,
     subject_key,
 )
-from tidegate.domain.record import iso_time, plain
+from tidegate.domain.record import plain
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import Conflict, InvalidRequest, KeyWithoutWorkspace, LimitBelowUsed, NotFound
 
@@ -188,8 +188,8 @@ def _check(control: Control, key: VirtualKey, *, is_new: bool = True) -> None:
         raise InvalidRequest(f"A key has up to {MAX_WORKSPACES} workspaces, each once.", param="workspace_ids")
     if key.default_workspace_id is not None and key.default_workspace_id not in key.workspace_ids:
         raise InvalidRequest("The default workspace is not among the key's.", param="default_workspace_id")
-    if is_new and key.expires_at is not None and key.expires_at <= control.clock():
-        raise InvalidRequest(f"The key would have expired at {iso_time(key.expires_at)} already.", param="expires_at")
+    if is_new:
+        check_end(key.expires_at, control.clock())
     check_name(key.name)
     check_limits(key.limits)
 

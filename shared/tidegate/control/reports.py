@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
@@ -82,7 +82,7 @@ def to_csv(report: Report) -> str:
 async def _of_records(
     control: Control, workspace: Workspace, by: Grouping, first: date, last: date
 ) -> dict[str, _Sums]:
-    begin, before = _begin(first), _begin(last + timedelta(days=1))
+    begin, before = _begin(first), _begin(last, days=1)
     sums: dict[str, _Sums] = {}
     read = 0
     while records := await control.usages.records(workspace.id, begin, before, _PAGE, workspace.shards):
@@ -136,5 +136,6 @@ def _figures(sums: _Sums) -> Figures:
     return {**counted, "cost_usd": plain(Decimal(sums.get("cost_usd", 0)))}
 
 
-def _begin(day: date) -> str:
-    return ulid_begin(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+def _begin(day: date, days: int = 0) -> str:
+    """Of the day so many days later: the last of all dates has one, too."""
+    return ulid_begin(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() + days * 86400)

@@ -45,6 +45,12 @@ async def test_a_stranger_learns_nothing(api: Api) -> None:
             {"workspace_ids": ["ws_one"], "expires_at": "2020-01-01"},
             (400, "invalid_request", "expires_at"),
         ),
+        (
+            "POST",
+            "/keys",
+            {"workspace_ids": ["ws_one"], "expires_at": "9999-12-31T23:59:59-12:00"},
+            (400, "invalid_request", "expires_at"),
+        ),
         ("POST", "/admins", {"name": "x", "scopes": []}, (400, "invalid_request", "scopes")),
         ("POST", "/plans", b"{", (400, "invalid_request", None)),
         ("POST", "/plans", b"\xff", (400, "invalid_request", None)),
