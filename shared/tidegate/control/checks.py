@@ -6,6 +6,7 @@ from dataclasses import fields
 from decimal import Decimal
 
 from tidegate.domain.limits import LAST_FIRST_DAY, Limits
+from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
 
@@ -49,7 +50,8 @@ def check_end(expires_at: float | None, now: float) -> None:
     if expires_at > LAST_END:
         raise InvalidRequest("A key ends before the year 9999; leave it out for no end.", param="expires_at")
     if expires_at <= now:
-        raise InvalidRequest("The key would have expired already.", param="expires_at")
+        at = f" at {iso_time(expires_at)}" if expires_at >= 0 else ""
+        raise InvalidRequest(f"The key would have expired{at} already.", param="expires_at")
 
 
 def check_workspace(workspace: Workspace) -> None:
