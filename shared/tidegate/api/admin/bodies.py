@@ -10,6 +10,7 @@ from pydantic import Field
 from tidegate.api.admin.fields import Body, Count, FirstDay, Flag, Id, Moment, Name, Patterns, Shards, Usd
 from tidegate.control.keys import MAX_OVERLAP_SECONDS
 from tidegate.domain.administration import AdminKey, AdminScope, Plan, Role
+from tidegate.domain.identity import MAX_SUBJECT
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import VirtualKey, WordsMethod, Workspace
 
@@ -74,6 +75,14 @@ class KeyChange(Body):
 
 class KeyBody(KeyChange):
     workspace_ids: list[Id] = Field(description="at least one")
+
+
+class SubjectBody(Body):
+    """`key` is what the subject's access tokens open."""
+
+    issuer: Annotated[str, Field(strict=True, min_length=1, max_length=2048, description="as in the tokens' iss")]
+    subject: Annotated[str, Field(strict=True, min_length=1, max_length=MAX_SUBJECT, description="the tokens' sub")]
+    key: KeyBody
 
 
 class Rotation(Body):

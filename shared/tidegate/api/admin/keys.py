@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from tidegate.api.admin.asking import AnyVersion, Asked, Cursor, Force, IdempotencyKey, Limit, Version
-from tidegate.api.admin.bodies import KeyBody, KeyChange, Rotation, applied
+from tidegate.api.admin.bodies import KeyBody, KeyChange, Rotation, SubjectBody, applied
 from tidegate.api.admin.replies import KeyShown, MadeKey, Page
 from tidegate.control import keys
 from tidegate.domain.workspace import VirtualKey
@@ -17,10 +17,15 @@ router = APIRouter(tags=["keys"])
 @router.post("/keys", status_code=201, response_model=MadeKey, responses={200: {"model": MadeKey}})
 async def create_key(asked: Asked, body: KeyBody, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """Create a key, and show its secret once: the same again is answered with 200, and without it."""
-    wanted = applied(body, VirtualKey("", "", "", (), None))
-    wanted = replace(wanted, workspace_ids=tuple(dict.fromkeys(wanted.workspace_ids)))
-    made = await keys.create(asked.control, asked.who, wanted, idempotency_key)
+    made = await keys.create(asked.control, asked.who, _wanted(body), idempotency_key)
     return asked.reply(made.key, status=201 if made.secret else 200, secret=made.secret)
+
+
+@router.post("/subjects", status_code=201, response_model=KeyShown)
+async def give_subject(asked: Asked, body: SubjectBody) -> JSONResponse:
+    """Give workspaces to an OIDC subject, as a key `oidc:…` without a secret: change and revoke it like the others."""
+    key = await keys.give(asked.control, asked.who, _wanted(body.key), body.issuer, body.subject)
+    return asked.reply(key, status=201)
 
 
 @router.get("/workspaces/{workspace_id}/keys", response_model=Page[KeyShown])
@@ -61,3 +66,8 @@ async def revoke_key(asked: Asked, workspace_id: str, key_id: str, version: AnyV
     """Revoke a key in all of its workspaces, within a minute. It stays in the list."""
     before = await keys.find(asked.control, asked.who, workspace_id, key_id)
     return asked.reply(await keys.revoke(asked.control, asked.who, before, version))
+
+
+def _wanted(body: KeyBody) -> VirtualKey:
+    wanted = applied(body, VirtualKey("", "", "", (), None))
+    return replace(wanted, workspace_ids=tuple(dict.fromkeys(wanted.workspace_ids)))
