@@ -2,8 +2,8 @@
 
 import argparse
 from dataclasses import replace
-from datetime import UTC, datetime
 
+from tidegate.cli.moments import moment
 from tidegate.cli.output import Answer, columns
 from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs, find_workspace
@@ -47,7 +47,7 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         action="append",
         help="where it may be used from, like 203.0.113.0/24; may be given several times; default: anywhere",
     )
-    create.add_argument("--expires", metavar="DATE", type=_moment, help="ISO 8601, UTC unless it says otherwise")
+    create.add_argument("--expires", metavar="DATE", type=moment, help="ISO 8601, UTC unless it says otherwise")
     create.set_defaults(command=create_key)
     listing = verbs.add_parser("list", parents=[common], help="list a workspace's keys")
     listing.set_defaults(command=list_keys)
@@ -157,11 +157,3 @@ def _status(key: VirtualKey, now: float) -> str:
 
 def _time(at: float | None) -> str | None:
     return None if at is None else iso_time(at)
-
-
-def _moment(text: str) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date: write 2027-01-31 or 2027-01-31T12:00") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -10,7 +10,9 @@ from tidegate.errors import TidegateError
 
 _COMMANDS = {
     "serve": ("tidegate.local.serve", "run the gateway on this machine"),
-    "workspaces": ("tidegate.cli.tenants", "create, list, show, suspend and resume workspaces"),
+    "workspaces": ("tidegate.cli.tenants", "create, list, show, limit, suspend and resume workspaces"),
+    "plans": ("tidegate.cli.tenants", "create, list, show and change plans: limits for many workspaces"),
+    "admin-keys": ("tidegate.cli.tenants", "create, list and revoke keys of the admin API"),
     "keys": ("tidegate.cli.tenants", "create, list and revoke keys"),
 }
 """Only the chosen command's module is imported: `serve` brings a whole AWS along."""

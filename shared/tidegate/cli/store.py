@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from tidegate.aws.credentials import Credentials, NoCredentials, StaticCredentials, find_credentials
 from tidegate.aws.dynamo import DynamoError, connect
+from tidegate.aws.ledger import DynamoLedger
+from tidegate.aws.register import DynamoRegister
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
+from tidegate.control.control import Control
 from tidegate.errors import ConfigurationError
 from tidegate.ports import Keys, Tenants, Usages
 from tidegate.upstream.reqwest import ReqwestTransport
@@ -45,6 +48,7 @@ class Ports:
     tenants: Tenants
     keys: Keys
     usages: Usages
+    control: Control
     clock: Callable[[], float]
 
 
@@ -95,7 +99,9 @@ async def open_ports(place: Place, clock: Callable[[], float] = time.time) -> As
     try:
         client = connect(transport, place.credentials, place.region, place.endpoint)
         store = Store(client, place.table, clock)
-        yield Ports(DynamoTenants(store), DynamoKeys(store), DynamoUsages(store), clock)
+        usages = DynamoUsages(store)
+        control = Control(DynamoRegister(store), usages, DynamoLedger(store), clock)
+        yield Ports(DynamoTenants(store), DynamoKeys(store), usages, control, clock)
     finally:
         await transport.close()
 

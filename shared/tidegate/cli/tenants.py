@@ -1,4 +1,4 @@
-"""`workspaces` and `keys`: the commands that write the table."""
+"""`workspaces`, `keys`, `plans` and `admin-keys`: the commands that write the table."""
 
 import argparse
 import asyncio
@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from tidegate.cli import keys, workspaces
+from tidegate.cli import admins, keys, plans, tenancy, workspaces
 from tidegate.cli.output import Answer
 from tidegate.cli.store import Place, Ports, add_store_options, explain, find_place, open_ports
 from tidegate.cli.workspaces import Verbs
@@ -19,17 +19,23 @@ Command: TypeAlias = Callable[[argparse.Namespace, Ports], Awaitable[Answer]]
 
 DONE, NOT_FOUND, FAILED = 0, 1, 2
 
-_MODULES = {"workspaces": workspaces, "keys": keys}
+_MODULES = {
+    "workspaces": (workspaces, tenancy),
+    "keys": (keys,),
+    "plans": (plans,),
+    "admin-keys": (admins,),
+}
 
 
 def add_parser(commands: Verbs, name: str, summary: str) -> None:
-    """Add `workspaces` or `keys`; the namespace they parse into goes to `run`, which is its `run`."""
+    """Add one of `_MODULES`; the namespace that it parses into goes to `run`, which is its `run`."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="answer in JSON")
     add_store_options(common)
     parser = commands.add_parser(name, help=summary)
     verbs = parser.add_subparsers(required=True, metavar="command")
-    _MODULES[name].add_verbs(verbs, common)
+    for module in _MODULES[name]:
+        module.add_verbs(verbs, common)
     parser.set_defaults(run=run)
 
 

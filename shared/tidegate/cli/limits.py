@@ -1,0 +1,53 @@
+"""Limits as words of the command line: `usd_per_month=100`, `models=openai/*,azure/*`, `tokens_per_day=none`."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from decimal import Decimal, InvalidOperation
+from typing import TypeAlias
+
+from tidegate.domain.limits import Limits
+
+Value: TypeAlias = int | Decimal | tuple[str, ...] | None
+
+NAMES = tuple(field.name for field in fields(Limits))
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """The option `--limits`, whose values go to `with_limits`."""
+    parser.add_argument(
+        "--limits",
+        metavar="NAME=VALUE",
+        nargs="+",
+        type=limit,
+        default=[],
+        help=f"none takes a limit away; the names: {', '.join(NAMES)}",
+    )
+
+
+def with_limits(limits: Limits, asked: Sequence[tuple[str, Value]]) -> Limits:
+    """`limits` with those that were asked for."""
+    return replace(limits, **dict(asked))
+
+
+def limit(text: str) -> tuple[str, Value]:
+    """One of them. Raises `ArgumentTypeError`, which argparse shows."""
+    name, _, value = text.partition("=")
+    if name not in NAMES:
+        raise argparse.ArgumentTypeError(f"{name!r} is no limit; these are: {', '.join(NAMES)}")
+    if value == "none":
+        return name, None
+    if name in ("models", "providers"):
+        return name, tuple(each.strip() for each in value.split(",") if each.strip())
+    try:
+        amount = Decimal(value)
+        whole = int(amount)
+    except (InvalidOperation, ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} has no number: write {name}=100, or {name}=none") from None
+    if amount < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is negative")
+    if name.startswith("usd_"):
+        return name, amount
+    if whole != amount:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return name, whole

@@ -1,0 +1,47 @@
+"""`python -m tidegate workspaces set-limits | set-plan`: what a workspace may use."""
+
+import argparse
+from dataclasses import replace
+
+from tidegate.cli.limits import add_limits, with_limits
+from tidegate.cli.output import Answer
+from tidegate.cli.plans import said
+from tidegate.cli.store import Ports
+from tidegate.cli.workspaces import Verbs
+from tidegate.control import workspaces
+from tidegate.control.access import COMMAND_LINE
+from tidegate.control.shown import shown
+from tidegate.domain.workspace import Workspace
+
+
+def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+    """`set-limits`, `set-plan`."""
+    limits = verbs.add_parser("set-limits", parents=[common], help="its own limits, which win over its plan's")
+    plan = verbs.add_parser("set-plan", parents=[common], help="its plan, whose limits hold where it has no own")
+    for parser in (limits, plan):
+        parser.add_argument("id", help="the workspace's id")
+        parser.add_argument("--force", action="store_true", help="also below what is used already")
+    add_limits(limits)
+    limits.set_defaults(command=set_limits)
+    plan.add_argument("plan", help="the plan's id, or none")
+    plan.set_defaults(command=set_plan)
+
+
+async def set_limits(options: argparse.Namespace, ports: Ports) -> Answer:
+    """Raises `NotFound`, `InvalidRequest`, and `LimitBelowUsed` unless forced."""
+    before = await workspaces.find(ports.control, COMMAND_LINE, options.id, "write")
+    after = replace(before, limits=with_limits(before.limits, options.limits))
+    return await _changed(options, ports, before, after)
+
+
+async def set_plan(options: argparse.Namespace, ports: Ports) -> Answer:
+    """Raises `NotFound`, `UnknownPlan`, and `LimitBelowUsed` unless forced."""
+    before = await workspaces.find(ports.control, COMMAND_LINE, options.id, "write")
+    after = replace(before, plan_id=None if options.plan == "none" else options.plan)
+    return await _changed(options, ports, before, after)
+
+
+async def _changed(options: argparse.Namespace, ports: Ports, before: Workspace, after: Workspace) -> Answer:
+    made = await workspaces.update(ports.control, COMMAND_LINE, before, after, None, force=options.force)
+    text = f"Workspace {made.id}: {said(made.effective_limits)}. In force within a minute."
+    return Answer(shown(made), text)

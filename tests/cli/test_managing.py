@@ -1,0 +1,79 @@
+"""Plans, limits and admin keys from the command line."""
+
+import re
+from typing import Any, cast
+
+import pytest
+
+from tests.cli.test_tenants import Terminal, env, parse, table, tidegate  # noqa: F401  # fixtures of the same terminal
+
+
+def said(tidegate: Terminal, *words: str) -> Any:  # noqa: F811
+    return cast(Any, tidegate(*words, "--json").json)
+
+
+def test_the_first_admin_key_comes_from_here_and_is_shown_once(tidegate: Terminal) -> None:  # noqa: F811
+    made = said(tidegate, "admin-keys", "create", "--name", "first")
+    assert re.fullmatch(r"sk-tidegate-admin-[A-Za-z0-9_-]{20,}", made["secret"])
+    assert (made["scopes"], made["workspace_ids"], made["name"]) == (["read", "write"], None, "first")
+    [listed] = said(tidegate, "admin-keys", "list")
+    assert listed == {name: value for name, value in made.items() if name != "secret"}
+    assert made["secret"] not in tidegate("admin-keys", "list").out
+    assert tidegate("admin-keys", "revoke", made["id"]).out == f"Admin key {made['id']} is revoked.\n"
+    assert [each["status"] for each in said(tidegate, "admin-keys", "list")] == ["revoked"]
+
+
+def test_an_admin_key_may_be_for_some_workspaces_and_for_reading(tidegate: Terminal) -> None:  # noqa: F811
+    assert tidegate("admin-keys", "create", "--workspace", "ws_acme").code == 1
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    made = said(tidegate, "admin-keys", "create", "--workspace", "ws_acme", "--read-only")
+    assert (made["scopes"], made["workspace_ids"]) == (["read"], ["ws_acme"])
+    assert "ws_acme" in tidegate("admin-keys", "list").out
+    assert tidegate("admin-keys", "create", "--expires", "2020-01-01").code == 2
+    assert tidegate("admin-keys", "revoke", "adm_nobody").code == 1
+
+
+def test_a_plans_limits_hold_in_its_workspaces_and_follow_when_it_changes(tidegate: Terminal) -> None:  # noqa: F811
+    assert tidegate("plans", "list").out == "There are no plans.\n"
+    words = ("usd_per_month=100.50", "models=openai/*,azure/*", "tokens_per_minute=50000")
+    made = said(tidegate, "plans", "create", "plan_pro", "--limits", *words)
+    limits = {"tokens_per_minute": 50000, "usd_per_month": "100.50", "models": ["openai/*", "azure/*"]}
+    assert made["limits"] == limits
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    assert said(tidegate, "workspaces", "set-plan", "ws_acme", "plan_pro")["effective_limits"] == limits
+    own = said(tidegate, "workspaces", "set-limits", "ws_acme", "--limits", "usd_per_month=5", "requests_per_minute=9")
+    assert own["effective_limits"] == {**limits, "usd_per_month": "5", "requests_per_minute": 9}
+    changed = said(tidegate, "plans", "set", "plan_pro", "--limits", "models=none", "tokens_per_minute=7")
+    assert (changed["limits"], changed["updated"]) == ({"tokens_per_minute": 7, "usd_per_month": "100.50"}, 1)
+    shown = tidegate("plans", "show", "plan_pro").out
+    assert shown == "id      plan_pro\nname    plan_pro\nlimits  tokens_per_minute=7 usd_per_month=100.50\n"
+    assert tidegate("plans", "list").out.splitlines()[1].split()[:2] == ["plan_pro", "plan_pro"]
+    alone = said(tidegate, "workspaces", "set-plan", "ws_acme", "none")
+    assert alone["effective_limits"] == {"usd_per_month": "5", "requests_per_minute": 9}
+
+
+def test_what_does_not_exist_is_not_found_and_an_unknown_plan_is_refused(tidegate: Terminal) -> None:  # noqa: F811
+    assert tidegate("plans", "show", "plan_gold").code == 1
+    assert tidegate("plans", "set", "plan_gold", "--limits", "usd_per_day=1").code == 1
+    assert tidegate("workspaces", "set-limits", "ws_nobody", "--limits", "usd_per_day=1").code == 1
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    assert tidegate("workspaces", "set-plan", "ws_acme", "plan_gold").code == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "fault"),
+    [
+        ("usd_per_week=1", "is no limit"),
+        ("usd_per_day", "has no number"),
+        ("usd_per_day=ten", "has no number"),
+        ("usd_per_day=NaN", "has no number"),
+        ("usd_per_day=Infinity", "has no number"),
+        ("tokens_per_day=-1", "is negative"),
+        ("tokens_per_day=1.5", "is no whole number"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_says_so(word: str, fault: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse("plans", "create", "plan_pro", "--limits", word)
+    assert caught.value.code == 2
+    assert fault in capsys.readouterr().err
