@@ -6,25 +6,22 @@ from mangum import Mangum
 
 from tidegate.api.admin.app import build_admin
 from tidegate.aws import logs
-from tidegate.aws.credentials import find_credentials
+from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.dynamo import connect
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.register import DynamoRegister
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoUsages
+from tidegate.aws.vault import vault_of
 from tidegate.control.control import Control
 from tidegate.settings import Settings
 from tidegate.upstream.choose import transport
 
 settings = Settings.from_env()
 logs.configure(settings.log_level)
-client = connect(
-    transport(settings.transport),
-    find_credentials(settings.environment),
-    settings.aws.region,
-    settings.aws.dynamodb_endpoint,
-)
-store = Store(client, settings.table)
-app = build_admin(Control(DynamoRegister(store), DynamoUsages(store), DynamoLedger(store), store.clock))
+http, credentials = transport(settings.transport), find_credentials(settings.environment)
+store = Store(connect(http, credentials, settings.aws.region, settings.aws.dynamodb_endpoint), settings.table)
+vault = vault_of(settings, http, AwsIdentity(credentials, http))
+app = build_admin(Control(DynamoRegister(store), DynamoUsages(store), DynamoLedger(store), store.clock, vault))
 asyncio.set_event_loop(asyncio.new_event_loop())  # Mangum runs in the thread's loop, and warns where there is none
 handler = Mangum(app, lifespan="off")

@@ -22,6 +22,11 @@ TELLS = {
     "Resource": {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}"},
 }
 
+WORKSPACE_SECRETS = {
+    "Fn::Sub": "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}"
+    ":secret:${AWS::StackName}/workspaces/*"
+}
+
 
 def integrations(stack: Stack) -> dict[str, dict[str, Any]]:
     paths = stack.properties("Api")["Body"]["paths"]
@@ -69,7 +74,11 @@ def test_the_control_planes_paths_go_to_a_function_that_answers_at_once(stack: S
         "Timeout": 30,
         "LoggingConfig": {"LogGroup": {"Ref": "AdminLogs"}, "LogFormat": "JSON"},
     }
-    assert function["Environment"]["Variables"] == {"TIDEGATE_TABLE": {"Ref": "Table"}, "TIDEGATE_LOG_LEVEL": "INFO"}
+    assert function["Environment"]["Variables"] == {
+        "TIDEGATE_TABLE": {"Ref": "Table"},
+        "TIDEGATE_WORKSPACE_SECRETS": {"Fn::Sub": "${AWS::StackName}/workspaces"},
+        "TIDEGATE_LOG_LEVEL": "INFO",
+    }
 
 
 def test_the_api_is_regional_and_leaves_bodies_as_they_are(stack: Stack) -> None:
@@ -169,6 +178,7 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_TIMEOUT_SECONDS": "600",
         "TIDEGATE_CORS_ORIGINS": "*",
         "TIDEGATE_EVENT_BUS": "default",
+        "TIDEGATE_WORKSPACE_SECRETS": {"Fn::Sub": "${AWS::StackName}/workspaces"},
         "TIDEGATE_LOG_LEVEL": "INFO",
     }
 
@@ -276,6 +286,11 @@ def test_the_function_may_do_no_more_than_it_does(stack: Stack) -> None:
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": {"Fn::GetAtt": ["ChatLogs", "Arn"]},
         },
+        "WorkspaceSecrets": {
+            "Effect": "Allow",
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": WORKSPACE_SECRETS,
+        },
         "Events": TELLS,
     }
     assert "ManagedPolicyArns" not in stack.properties("ChatRole")
@@ -311,6 +326,14 @@ def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": {"Fn::GetAtt": ["AdminLogs", "Arn"]},
         },
+        "WorkspaceSecrets": {
+            "Effect": "Allow",
+            "Action": [
+                f"secretsmanager:{action}"
+                for action in ("CreateSecret", "DeleteSecret", "GetSecretValue", "PutSecretValue")
+            ],
+            "Resource": WORKSPACE_SECRETS,
+        },
     }
     assert "ManagedPolicyArns" not in stack.properties("AdminRole")
 
@@ -338,13 +361,14 @@ def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy
         assert stack.properties(f"{name}Logs")["KmsKeyId"] == key
 
 
-def test_no_policy_of_ours_has_a_wildcard(deploy: Deploy) -> None:
+def test_no_policy_of_ours_has_a_wildcard_but_for_the_secrets_that_workspaces_bring(deploy: Deploy) -> None:
     stack = deploy(BedrockModelArns="arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0")
     for role in ("ChatRole", "KeeperRole", "AdminRole"):
         for statement in statements(stack, role).values():
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            assert [item for item in (*resources, *actions) if "*" in str(item)] == []
+            found = [item for item in (*resources, *actions) if "*" in str(item)]
+            assert found == ([WORKSPACE_SECRETS] if WORKSPACE_SECRETS in resources else [])
 
 
 def test_a_secret_that_exists_is_used_instead_of_a_new_one(deploy: Deploy) -> None:
