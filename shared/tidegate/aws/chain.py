@@ -91,17 +91,18 @@ class SessionCredentials:
         except ModuleNotFoundError as error:
             message = "Without boto3, AWS credentials are looked for in the environment only, and there are none."
             raise StoreUnavailable(message) from error
-        except Exception as error:  # botocore has many kinds, and no common one for files, networks and sign-on
-            raise _unavailable() from error
 
     def _key(self) -> AwsKey | None:
-        if self._found is None:
-            self._found = import_module("botocore.session").Session().get_credentials()
-        found: Any = self._found
-        if found is None:
-            return None
-        frozen = found.get_frozen_credentials()
-        return AwsKey(frozen.access_key, frozen.secret_key, frozen.token)
+        session: Any = import_module("botocore.session")
+        exceptions: Any = import_module("botocore.exceptions")
+        try:
+            if self._found is None:
+                self._found = session.Session().get_credentials()
+            found: Any = self._found
+            frozen = None if found is None else found.get_frozen_credentials()
+        except (exceptions.BotoCoreError, exceptions.ClientError, OSError) as error:
+            raise _unavailable() from error
+        return None if frozen is None else AwsKey(frozen.access_key, frozen.secret_key, frozen.token)
 
 
 def _moment(expires: str) -> float:
