@@ -77,3 +77,29 @@ def test_a_limit_that_makes_no_sense_says_so(word: str, fault: str, capsys: pyte
         parse("plans", "create", "plan_pro", "--limits", word)
     assert caught.value.code == 2
     assert fault in capsys.readouterr().err
+
+
+def test_what_was_used_and_changed_can_be_read(tidegate: Terminal) -> None:  # noqa: F811
+    assert tidegate("usage", "report", "ws_acme").code == 1
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    tidegate("workspaces", "set-limits", "ws_acme", "--limits", "usd_per_month=5")
+    report = said(tidegate, "usage", "report", "ws_acme", "--by", "model", "--first", "2026-11-01")
+    assert (report["by"], report["first"], report["last"], report["rows"]) == ("model", "2026-11-01", "2026-11-21", [])
+    assert tidegate("usage", "report", "ws_acme").out.splitlines()[-1].split() == [
+        "total",
+        "0",
+        "0",
+        "0",
+        "0",
+        "0",
+        "0",
+    ]
+    assert said(tidegate, "usage", "calls", "ws_acme") == []
+    [change] = said(tidegate, "usage", "audit", "--workspace", "ws_acme")
+    assert (change["who"], change["action"], change["target"]) == ("command-line", "update", "workspaces/ws_acme")
+    assert tidegate("usage", "audit").out.splitlines()[1].split()[1:] == [
+        "command-line",
+        "update",
+        "workspaces/ws_acme",
+    ]
+    assert tidegate("usage", "calls", "ws_acme", "--limit", "0").code == 2

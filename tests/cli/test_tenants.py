@@ -42,7 +42,7 @@ Terminal = Callable[..., Said]
 def parse(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tidegate")
     commands = parser.add_subparsers(required=True)
-    for name in ("workspaces", "keys", "plans", "admin-keys"):
+    for name in ("workspaces", "keys", "plans", "usage", "admin-keys"):
         tenants.add_parser(commands, name, name)
     return parser.parse_args(words)
 

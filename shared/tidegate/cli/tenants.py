@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from tidegate.cli import admins, keys, plans, tenancy, workspaces
+from tidegate.cli import admins, keys, plans, tenancy, usage, workspaces
 from tidegate.cli.output import Answer
 from tidegate.cli.store import Place, Ports, add_store_options, explain, find_place, open_ports
 from tidegate.cli.workspaces import Verbs
@@ -23,6 +23,7 @@ _MODULES = {
     "workspaces": (workspaces, tenancy),
     "keys": (keys,),
     "plans": (plans,),
+    "usage": (usage,),
     "admin-keys": (admins,),
 }
 
