@@ -103,3 +103,13 @@ def test_what_was_used_and_changed_can_be_read(tidegate: Terminal) -> None:  # n
         "workspaces/ws_acme",
     ]
     assert tidegate("usage", "calls", "ws_acme", "--limit", "0").code == 2
+
+
+def test_a_key_gets_a_new_secret(tidegate: Terminal) -> None:  # noqa: F811
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    made = said(tidegate, "keys", "create", "--workspace", "ws_acme")
+    rotated = said(tidegate, "keys", "rotate", "--workspace", "ws_acme", made["id"], "--overlap-hours", "1")
+    assert (rotated["id"], rotated["previous_prefix"]) == (made["id"], made["prefix"])
+    assert (rotated["previous_expires_at"], rotated["secret"] != made["secret"]) == ("2026-11-21T13:00:00.000Z", True)
+    assert tidegate("keys", "rotate", "--workspace", "ws_acme", "key_nobody").code == 1
+    assert tidegate("keys", "rotate", "--workspace", "ws_acme", made["id"], "--overlap-hours", "-1").code == 2

@@ -7,6 +7,9 @@ from tidegate.cli.moments import moment
 from tidegate.cli.output import Answer, columns
 from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs, find_workspace
+from tidegate.control import keys
+from tidegate.control.access import COMMAND_LINE
+from tidegate.control.shown import shown
 from tidegate.domain import restrictions
 from tidegate.domain.identity import MAX_SUBJECT
 from tidegate.domain.keys import create_key_id, create_secret, hash_secret, is_usable, shown_prefix, subject_key
@@ -19,7 +22,7 @@ MAX_WORKSPACES = 50
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
-    """`create`, `list`, `revoke`."""
+    """`create`, `list`, `rotate`, `revoke`."""
     create = verbs.add_parser("create", parents=[common], help="create a key, and show its secret once")
     create.add_argument(
         "--workspace",
@@ -54,7 +57,11 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     revoke = verbs.add_parser("revoke", parents=[common], help="refuse a key everywhere, within a minute")
     revoke.add_argument("id", help="the key's id, key_…")
     revoke.set_defaults(command=revoke_key)
-    for parser in (listing, revoke):
+    rotate = verbs.add_parser("rotate", parents=[common], help="give a key a new secret, and show it once")
+    rotate.add_argument("id", help="the key's id, key_…")
+    rotate.add_argument("--overlap-hours", type=float, default=24.0, help="how long the old one opens; default: 24")
+    rotate.set_defaults(command=rotate_key)
+    for parser in (listing, revoke, rotate):
         parser.add_argument("--workspace", metavar="ID", required=True, help="a workspace of the key")
 
 
@@ -127,6 +134,14 @@ async def list_keys(options: argparse.Namespace, ports: Ports) -> Answer:
     ]
     text = columns(("ID", "KEY", "STATUS", "EXPIRES", "NAME"), rows) if rows else "The workspace has no keys."
     return Answer([_fields(key) for key in keys], text)
+
+
+async def rotate_key(options: argparse.Namespace, ports: Ports) -> Answer:
+    """The same key with a new secret. Raises `NotFound`, `InvalidRequest`, and `Conflict` for a key that is revoked."""
+    before = await keys.find(ports.control, COMMAND_LINE, options.workspace, options.id)
+    made = await keys.rotate(ports.control, COMMAND_LINE, before, options.overlap_hours * 3600)
+    text = f"Key {made.key.id} has a new secret.\n\n    {made.secret}\n\nIt is not shown again: keep it now."
+    return Answer({**shown(made.key), "secret": made.secret}, text)
 
 
 async def revoke_key(options: argparse.Namespace, ports: Ports) -> Answer:
