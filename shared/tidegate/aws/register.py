@@ -30,6 +30,9 @@ from tidegate.domain.administration import (
 )
 from tidegate.domain.workspace import VirtualKey, Workspace
 
+WRITTEN_AT_ONCE = 100
+"""Items, which is as many as DynamoDB takes in one transaction."""
+
 MAX_NAME = 256
 """Characters: no resource has a longer one, and DynamoDB takes no sort key of more than 1,024 bytes."""
 
@@ -50,9 +53,13 @@ class DynamoRegister:
         await self._check_idle(accounts)
         writes = [
             *(write for change in changes for write in self._writes(change)),
-            *(self._close(at) for at in accounts),
             *(Put(self.store.table, item) for item in _entry_items(entry)),
         ]
+        together = max(0, WRITTEN_AT_ONCE - len(writes))
+        # What else has to be closed is closed before: should the change fail, it is opened again by the next call.
+        for begin in range(together, len(accounts), WRITTEN_AT_ONCE):
+            await self._close_alone(accounts[begin : begin + WRITTEN_AT_ONCE])
+        writes += [self._close(at) for at in accounts[:together]]
         try:
             await self.store.write(writes, token=entry.id)
         except Refused:
@@ -100,8 +107,14 @@ class DynamoRegister:
         idle: Condition = F("pk").does_not_exist() | F("holds").size().equals(0)
         return Delete(self.store.table, dict(at._asdict()), idle)
 
+    async def _close_alone(self, accounts: Sequence[ItemKey]) -> None:
+        try:
+            await self.store.write([self._close(at) for at in accounts])
+        except Refused:
+            raise busy() from None
+
     async def _check_idle(self, accounts: Sequence[ItemKey]) -> None:
-        for item in (await self.store.read(*accounts) if accounts else {}).values():
+        for item in (await self.store.read_all(accounts)).values():
             if item.get("holds"):
                 raise busy()
 
