@@ -117,7 +117,7 @@ async def test_an_account_is_opened_anew_only_when_no_call_is_open(world: Manage
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"shards": 65}, "shards"),
+        ({"shards": 513}, "shards"),
         ({"shards": 0}, "shards"),
         ({"first_day": 0}, "first_day"),
         ({"first_day": 29}, "first_day"),
