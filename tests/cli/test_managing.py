@@ -95,12 +95,15 @@ def test_what_was_used_and_changed_can_be_read(tidegate: Terminal) -> None:  # n
         "0",
     ]
     assert said(tidegate, "usage", "calls", "ws_acme") == []
-    [change] = said(tidegate, "usage", "audit", "--workspace", "ws_acme")
-    assert (change["who"], change["action"], change["target"]) == ("command-line", "update", "workspaces/ws_acme")
-    assert tidegate("usage", "audit").out.splitlines()[1].split()[1:] == [
-        "command-line",
-        "update",
-        "workspaces/ws_acme",
+    changes = said(tidegate, "usage", "audit", "--workspace", "ws_acme")
+    assert {(each["who"], each["action"], each["target"]) for each in changes} == {
+        ("command-line", "create", "workspaces/ws_acme"),
+        ("command-line", "update", "workspaces/ws_acme"),
+    }
+    _, *rows = tidegate("usage", "audit").out.splitlines()
+    assert sorted(row.split()[1:] for row in rows) == [
+        ["command-line", "create", "workspaces/ws_acme"],
+        ["command-line", "update", "workspaces/ws_acme"],
     ]
     assert tidegate("usage", "calls", "ws_acme", "--limit", "0").code == 2
 
@@ -113,3 +116,24 @@ def test_a_key_gets_a_new_secret(tidegate: Terminal) -> None:  # noqa: F811
     assert (rotated["previous_expires_at"], rotated["secret"] != made["secret"]) == ("2026-11-21T13:00:00.000Z", True)
     assert tidegate("keys", "rotate", "--workspace", "ws_acme", "key_nobody").code == 1
     assert tidegate("keys", "rotate", "--workspace", "ws_acme", made["id"], "--overlap-hours", "-1").code == 2
+
+
+def test_every_change_is_on_record(tidegate: Terminal) -> None:  # noqa: F811
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    assert tidegate("workspaces", "create", "Acme", "--id", "ws_acme").code == 2
+    for verb in ("suspend", "suspend", "resume"):
+        tidegate("workspaces", verb, "ws_acme")
+    key = said(tidegate, "keys", "create", "--workspace", "ws_acme")
+    subject = ("--subject", "service-1", "--issuer", "https://issuer.example")
+    given = said(tidegate, "keys", "create", "--workspace", "ws_acme", *subject)
+    for made in (key, given):
+        tidegate("keys", "revoke", "--workspace", "ws_acme", made["id"])
+    changes = said(tidegate, "usage", "audit", "--workspace", "ws_acme")
+    workspace, key_target, given_target = "workspaces/ws_acme", f"keys/{key['id']}", f"keys/{given['id']}"
+    assert sorted((change["who"], change["target"], change["action"]) for change in changes) == sorted(
+        [
+            *(("command-line", workspace, action) for action in ("create", "suspend", "resume")),
+            *(("command-line", key_target, action) for action in ("create", "revoke")),
+            *(("command-line", given_target, action) for action in ("create", "revoke")),
+        ]
+    )

@@ -1,24 +1,19 @@
 """`python -m tidegate keys …`: bearer keys, as an operator manages them."""
 
 import argparse
-from dataclasses import replace
 
 from tidegate.cli.moments import moment
 from tidegate.cli.output import Answer, columns
 from tidegate.cli.store import Ports
-from tidegate.cli.workspaces import Verbs, find_workspace
-from tidegate.control import keys
+from tidegate.cli.workspaces import Verbs
+from tidegate.control import keys, workspaces
 from tidegate.control.access import COMMAND_LINE
 from tidegate.control.shown import shown
-from tidegate.domain import restrictions
 from tidegate.domain.identity import MAX_SUBJECT
-from tidegate.domain.keys import create_key_id, create_secret, hash_secret, is_usable, shown_prefix, subject_key
+from tidegate.domain.keys import is_usable, subject_key
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey
-from tidegate.errors import InvalidRequest, NotFound
-
-MAX_WORKSPACES = 50
-"""A key is written in one transaction, which takes a hundred items."""
+from tidegate.errors import AlreadyExists, InvalidRequest
 
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
@@ -70,58 +65,56 @@ async def create_key(options: argparse.Namespace, ports: Ports) -> Answer:
 
     Raises `InvalidRequest`, and `NotFound` for a workspace.
     """
+    asked = _asked(options)
+    if options.subject is not None:
+        return await _give(ports, asked, options.issuer, options.subject)
+    made = await keys.create(ports.control, COMMAND_LINE, asked)
+    text = (
+        f"Created key {made.key.id} for {', '.join(asked.workspace_ids)}.\n\n    {made.secret}\n\n"
+        "It is not shown again: keep it now."
+    )
+    return Answer({**_fields(made.key), "secret": made.secret}, text)
+
+
+def _asked(options: argparse.Namespace) -> VirtualKey:
+    """Faults in the words of the options; the control plane finds all others. Raises `InvalidRequest`."""
     if (options.subject is None) != (options.issuer is None):
         raise InvalidRequest("A subject is one of an issuer: --subject and --issuer go together.")
     if options.subject is not None and not 0 < len(options.subject) <= MAX_SUBJECT:
         raise InvalidRequest(f"A subject has 1 to {MAX_SUBJECT} characters.")
     workspace_ids: tuple[str, ...] = tuple(dict.fromkeys(options.workspaces))
-    if len(workspace_ids) > MAX_WORKSPACES:
-        raise InvalidRequest(f"A key may have {MAX_WORKSPACES} workspaces; these are {len(workspace_ids)}.")
+    if len(workspace_ids) > keys.MAX_WORKSPACES:
+        raise InvalidRequest(f"A key may have {keys.MAX_WORKSPACES} workspaces; these are {len(workspace_ids)}.")
     if options.default is not None and options.default not in workspace_ids:
         raise InvalidRequest(
             f"The default workspace {options.default!r} is not among the key's: add --workspace for it."
         )
-    if options.expires is not None and options.expires <= ports.clock():
-        raise InvalidRequest(f"The key would have expired at {iso_time(options.expires)} already.")
-    endpoints = None if options.endpoints is None else restrictions.endpoints(options.endpoints)
-    networks = None if options.networks is None else restrictions.networks(options.networks)
-    for workspace_id in workspace_ids:
-        await find_workspace(ports, workspace_id)
-    secret = create_secret()
-    key = VirtualKey(
-        id=create_key_id(),
-        hash=hash_secret(secret),
-        prefix=shown_prefix(secret),
+    return VirtualKey(
+        id="",
+        hash="",
+        prefix="",
         workspace_ids=workspace_ids,
         default_workspace_id=options.default,
         name=options.name,
-        created_at=ports.clock(),
         expires_at=options.expires,
-        endpoints=endpoints,
-        networks=networks,
+        endpoints=None if options.endpoints is None else tuple(options.endpoints),
+        networks=None if options.networks is None else tuple(options.networks),
     )
-    if options.subject is not None:
-        return await _give(ports, key, options.issuer, options.subject)
-    if not await ports.keys.put_key(key):
-        raise InvalidRequest("The key's id is taken: try again.")
-    text = (
-        f"Created key {key.id} for {', '.join(workspace_ids)}.\n\n    {secret}\n\nIt is not shown again: keep it now."
-    )
-    return Answer({**_fields(key), "secret": secret}, text)
 
 
 async def _give(ports: Ports, asked: VirtualKey, issuer: str, subject: str) -> Answer:
-    given = subject_key(issuer, subject, asked.workspace_ids)
-    key = replace(asked, id=given.id, hash=given.hash, prefix="", name=asked.name or given.name)
-    if not await ports.keys.put_key(key):
-        raise InvalidRequest(f"The subject has workspaces already: revoke {key.id!r} first.")
+    try:
+        key = await keys.give(ports.control, COMMAND_LINE, asked, issuer, subject)
+    except AlreadyExists:
+        id = subject_key(issuer, subject, asked.workspace_ids).id
+        raise AlreadyExists(f"The subject has workspaces already: revoke {id!r} first.") from None
     return Answer(_fields(key), f"The subject opens {', '.join(key.workspace_ids)} now, as {key.id}.")
 
 
 async def list_keys(options: argparse.Namespace, ports: Ports) -> Answer:
     """A workspace's keys, without their secrets. Raises `NotFound`."""
-    await find_workspace(ports, options.workspace)
-    keys = await ports.keys.list_keys(options.workspace)
+    await workspaces.find(ports.control, COMMAND_LINE, options.workspace)
+    found = await ports.keys.list_keys(options.workspace)
     rows = [
         (
             key.id,
@@ -130,10 +123,10 @@ async def list_keys(options: argparse.Namespace, ports: Ports) -> Answer:
             _time(key.expires_at) or "never",
             key.name,
         )
-        for key in keys
+        for key in found
     ]
     text = columns(("ID", "KEY", "STATUS", "EXPIRES", "NAME"), rows) if rows else "The workspace has no keys."
-    return Answer([_fields(key) for key in keys], text)
+    return Answer([_fields(key) for key in found], text)
 
 
 async def rotate_key(options: argparse.Namespace, ports: Ports) -> Answer:
@@ -146,9 +139,9 @@ async def rotate_key(options: argparse.Namespace, ports: Ports) -> Answer:
 
 async def revoke_key(options: argparse.Namespace, ports: Ports) -> Answer:
     """Revoke a key in all of its workspaces. Raises `NotFound`."""
-    if not await ports.keys.revoke_key(options.workspace, options.id):
-        raise NotFound(f"The workspace {options.workspace!r} has no key {options.id!r}; `keys list` shows them.")
-    return Answer({"id": options.id, "status": "revoked"}, f"Key {options.id} is revoked.")
+    before = await keys.find(ports.control, COMMAND_LINE, options.workspace, options.id)
+    made = await keys.revoke(ports.control, COMMAND_LINE, before)
+    return Answer({"id": made.id, "status": made.status}, f"Key {made.id} is {made.status}.")
 
 
 def _fields(key: VirtualKey) -> dict[str, object]:

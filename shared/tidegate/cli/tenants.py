@@ -19,6 +19,14 @@ Command: TypeAlias = Callable[[argparse.Namespace, Ports], Awaitable[Answer]]
 
 DONE, NOT_FOUND, FAILED = 0, 1, 2
 
+_LISTS = {
+    "workspace_id": "workspaces list",
+    "key_id": "keys list",
+    "plan_id": "plans list",
+    "admin_id": "admin-keys list",
+}
+"""What shows those that there are, by the parameter of which there is none."""
+
 _MODULES = {
     "workspaces": (workspaces, tenancy),
     "keys": (keys,),
@@ -50,7 +58,8 @@ def run(
         place = find_place(options, env)
         answer = asyncio.run(_perform(options.command, options, place, clock))
     except NotFound as error:
-        return _complain(error.message, NOT_FOUND)
+        hint = f"; `{_LISTS[error.param]}` shows them." if error.param in _LISTS else "."
+        return _complain(error.message.removesuffix(".") + hint, NOT_FOUND)
     except (ConfigurationError, InvalidRequest, StoreUnavailable) as error:
         return _complain(error.message, FAILED)
     answer.show(options.json)

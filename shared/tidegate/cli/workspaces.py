@@ -7,10 +7,11 @@ from typing import Protocol
 
 from tidegate.cli.output import Answer, columns, pairs
 from tidegate.cli.store import Ports
-from tidegate.domain.keys import create_workspace_id
+from tidegate.control import workspaces
+from tidegate.control.access import COMMAND_LINE
 from tidegate.domain.record import iso_time, periods
-from tidegate.domain.workspace import Status, Workspace
-from tidegate.errors import InvalidRequest, NotFound
+from tidegate.domain.workspace import Workspace
+from tidegate.errors import AlreadyExists, InvalidRequest
 
 
 class Verbs(Protocol):
@@ -47,32 +48,40 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 async def create_workspace(options: argparse.Namespace, ports: Ports) -> Answer:
     """A new workspace. Raises `InvalidRequest` when the id is malformed or taken."""
-    id = options.id or create_workspace_id()
-    if not _ID.fullmatch(id):
-        raise InvalidRequest(f"{id!r} is no workspace id: ws_ and up to 60 letters, digits, - or _.")
-    workspace = Workspace(
-        id=id,
+    if options.id and not _ID.fullmatch(options.id):
+        raise InvalidRequest(f"{options.id!r} is no workspace id: ws_ and up to 60 letters, digits, - or _.")
+    asked = Workspace(
+        id=options.id or "",
         name=options.name,
-        created_at=ports.clock(),
         words_method=options.words_method,
         charge_input_words=options.charge_input_words,
     )
-    if not await ports.tenants.put_workspace(workspace):
-        raise InvalidRequest(f"The workspace {id!r} exists already; it stays as it was.")
-    return Answer(_fields(workspace), f"Created workspace {id}.")
+    made = await _new(ports, asked)
+    return Answer(_fields(made), f"Created workspace {made.id}.")
+
+
+async def _new(ports: Ports, asked: Workspace) -> Workspace:
+    """At a terminal, also the same one again is a mistake. Raises `AlreadyExists`."""
+    try:
+        made, is_new = await workspaces.create(ports.control, COMMAND_LINE, asked)
+    except AlreadyExists:
+        is_new, made = False, asked
+    if not is_new:
+        raise AlreadyExists(f"The workspace {asked.id!r} exists already; it stays as it was.")
+    return made
 
 
 async def list_workspaces(options: argparse.Namespace, ports: Ports) -> Answer:
     """All workspaces, by id."""
-    workspaces = await ports.tenants.list_workspaces()
-    rows = [(each.id, each.status, iso_time(each.created_at), each.name) for each in workspaces]
+    found = await ports.tenants.list_workspaces()
+    rows = [(each.id, each.status, iso_time(each.created_at), each.name) for each in found]
     text = columns(("ID", "STATUS", "CREATED", "NAME"), rows) if rows else "There are no workspaces."
-    return Answer([_fields(each) for each in workspaces], text)
+    return Answer([_fields(each) for each in found], text)
 
 
 async def show_workspace(options: argparse.Namespace, ports: Ports) -> Answer:
     """One workspace with the counters of the current month. Raises `NotFound`."""
-    workspace = await find_workspace(ports, options.id)
+    workspace = await workspaces.find(ports.control, COMMAND_LINE, options.id)
     month, _ = periods(ports.clock())
     counters = await ports.usages.counters(workspace.id, month, workspace.shards) or {}
     fields = _fields(workspace)
@@ -84,22 +93,8 @@ async def show_workspace(options: argparse.Namespace, ports: Ports) -> Answer:
 
 async def set_status(options: argparse.Namespace, ports: Ports) -> Answer:
     """Suspend or resume. Raises `NotFound`."""
-    status: Status = options.status
-    if not await ports.tenants.set_workspace_status(options.id, status):
-        raise unknown_workspace(options.id)
-    return Answer({"id": options.id, "status": status}, f"Workspace {options.id} is {status}.")
-
-
-async def find_workspace(ports: Ports, workspace_id: str) -> Workspace:
-    """The workspace. Raises `NotFound`."""
-    workspace = await ports.tenants.get_workspace(workspace_id)
-    if workspace is None:
-        raise unknown_workspace(workspace_id)
-    return workspace
-
-
-def unknown_workspace(workspace_id: str) -> NotFound:
-    return NotFound(f"There is no workspace {workspace_id!r}; `workspaces list` shows them.")
+    made = await workspaces.set_status(ports.control, COMMAND_LINE, options.id, options.status)
+    return Answer({"id": made.id, "status": made.status}, f"Workspace {made.id} is {made.status}.")
 
 
 def _fields(workspace: Workspace) -> dict[str, object]:
