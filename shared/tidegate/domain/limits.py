@@ -41,6 +41,10 @@ class Limits:
 
     def over(self, base: "Limits") -> "Limits":
         """These limits, and those of `base` where these say nothing."""
+        if self == NO_LIMITS:
+            return base
+        if base == NO_LIMITS:
+            return self
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(base, **{name: value for name, value in own.items() if value is not None})
 
@@ -55,11 +59,15 @@ class Limits:
     @property
     def are_counted(self) -> bool:
         """Whether a call must be counted before it is made. Patterns need no counting."""
+        if self == NO_LIMITS:
+            return False
         rates = (self.requests_per_minute, self.tokens_per_minute, self.parallel_calls)
         return any(rate is not None for rate in rates) or next(self.budgets(), None) is not None
 
     def allow(self, model_id: str) -> bool:
         """Whether the model, as `provider/model`, matches the patterns."""
+        if self.models is None and self.providers is None:
+            return True
         provider = model_id.partition("/")[0]
         return _matches(model_id, self.models) and _matches(provider, self.providers)
 

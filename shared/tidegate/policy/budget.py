@@ -1,7 +1,7 @@
 """What a call may use at most, the accounts that must have room for it, and what a caller is told when one has not."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -151,13 +151,13 @@ def shortened(call: Call, model: Model | None, error: NoRoom) -> int | None:
     return most if most >= SHORTEST_ANSWER else None
 
 
-def _scopes(call: Call) -> list[Scope]:
+def _scopes(call: Call) -> Iterator[Scope]:
     workspace, key = call.workspace, call.principal
-    scopes = (
-        Scope("workspace", workspace.id, workspace.effective_limits, shards=workspace.shards),
-        Scope("key", key.key_id, key.limits),
-    )
-    return [scope for scope in scopes if scope.limits.are_counted]
+    limits = workspace.effective_limits
+    if limits.are_counted:
+        yield Scope("workspace", workspace.id, limits, shards=workspace.shards)
+    if key.limits.are_counted:
+        yield Scope("key", key.key_id, key.limits)
 
 
 def _words(call: Call, tokens: Tokens) -> int:

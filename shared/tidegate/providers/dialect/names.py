@@ -14,7 +14,8 @@ _NAMES = Alphabet("a-zA-Z0-9_-", longest=64)
 
 def spell(body: JsonObject) -> Mapping[str, str]:
     """Spell the names of the functions in `body` so that they are taken; gives the caller's names by ours."""
-    if not body.get("tools") and not body.get("messages"):
+    messages = body.get("messages")
+    if not body.get("tools") and not (isinstance(messages, list) and any(map(_names_a_tool, messages))):
         return {}
     names = ToolNames(_NAMES, body)
     if not names.callers:
@@ -22,10 +23,13 @@ def spell(body: JsonObject) -> Mapping[str, str]:
     for field in ("tools", "tool_choice"):
         if field in body:
             body[field] = _spelt(names, body[field])
-    messages = body.get("messages")
     if isinstance(messages, list):
         body["messages"] = [_message(names, message) for message in messages]
     return names.callers
+
+
+def _names_a_tool(message: Json) -> bool:
+    return isinstance(message, dict) and (message.get("role") == "tool" or "tool_calls" in message)
 
 
 def _message(names: ToolNames, message: Json) -> Json:
