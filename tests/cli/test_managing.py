@@ -137,3 +137,71 @@ def test_every_change_is_on_record(tidegate: Terminal) -> None:  # noqa: F811
             *(("command-line", given_target, action) for action in ("create", "revoke")),
         ]
     )
+
+
+def test_a_workspace_is_made_with_a_plan_limits_and_options(tidegate: Terminal) -> None:  # noqa: F811
+    tidegate("plans", "create", "plan_pro", "--limits", "usd_per_month=100")
+    words = ("--plan", "plan_pro", "--limits", "parallel_calls=3", "--first-day", "15", "--allow-unpriced")
+    made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", *words)
+    assert made["effective_limits"] == {"usd_per_month": "100", "parallel_calls": 3}
+    assert (made["first_day"], made["allows_unpriced"], made["lowers_max_tokens"]) == (15, True, False)
+    lines = tidegate("workspaces", "show", "ws_acme").out.splitlines()
+    assert "limits              parallel_calls=3 usd_per_month=100" in lines
+    assert "first_day           15" in lines
+    assert tidegate("workspaces", "create", "Beta", "--plan", "plan_gold").code == 2
+
+
+def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None:  # noqa: F811
+    assert tidegate("workspaces", "set", "ws_acme", "--shards", "2").code == 1
+    made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", "--allow-unpriced")
+    words = (
+        "--name",
+        "Acme & Co",
+        "--first-day",
+        "28",
+        "--shards",
+        "4",
+        "--lower-max-tokens",
+        "--words-method",
+        "unicode",
+    )
+    changed = {
+        "name": "Acme & Co",
+        "first_day": 28,
+        "shards": 4,
+        "lowers_max_tokens": True,
+        "words_method": "unicode",
+    }
+    assert said(tidegate, "workspaces", "set", "ws_acme", *words) == {**made, **changed, "version": 2}
+    words = ("--no-allow-unpriced", "--no-lower-max-tokens", "--charge-input-words")
+    again = said(tidegate, "workspaces", "set", "ws_acme", *words)
+    assert [again[name] for name in ("allows_unpriced", "lowers_max_tokens", "charge_input_words", "shards")] == [
+        False,
+        False,
+        True,
+        4,
+    ]
+    assert tidegate("workspaces", "set", "ws_acme").out == "Workspace ws_acme is changed. In force within a minute.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--first-day", "29"), "Months begin on a day from 1 to 28."),
+        (("--shards", "0"), "A workspace has 1 to 512 shards."),
+        (("--shards", "1"), "There are 2 shards: they can only become more."),
+        (("--name", "a" * 201), "A name has up to 200 characters, on one line."),
+    ],
+)
+def test_an_option_that_makes_no_sense_says_so(tidegate: Terminal, words: tuple[str, str], fault: str) -> None:  # noqa: F811
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme", "--shards", "2")
+    refused = tidegate("workspaces", "set", "ws_acme", *words)
+    assert (refused.code, refused.err) == (2, f"tidegate: {fault}\n")
+
+
+def test_a_key_has_limits_of_its_own(tidegate: Terminal) -> None:  # noqa: F811
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    words = ("--limits", "usd_per_day=2.5", "models=openai/*")
+    made = said(tidegate, "keys", "create", "--workspace", "ws_acme", *words)
+    assert made["limits"] == {"usd_per_day": "2.5", "models": ["openai/*"]}
+    assert [key["limits"] for key in said(tidegate, "keys", "list", "--workspace", "ws_acme")] == [made["limits"]]

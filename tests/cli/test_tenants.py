@@ -89,6 +89,16 @@ WORKSPACE = {
     "created_at": "2026-11-21T12:00:00.000Z",
     "words_method": "tokens",
     "charge_input_words": False,
+    "plan_id": None,
+    "plan_limits": {},
+    "limits": {},
+    "effective_limits": {},
+    "first_day": 1,
+    "allows_unpriced": False,
+    "lowers_max_tokens": False,
+    "shards": 1,
+    "version": 1,
+    "credentials": [],
 }
 
 
@@ -161,9 +171,9 @@ def test_the_months_counters_are_those_of_all_shards(tidegate: Terminal, env: di
 def test_a_workspace_is_suspended_and_resumed(tidegate: Terminal) -> None:
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     assert tidegate("workspaces", "suspend", "ws_acme").out == "Workspace ws_acme is suspended.\n"
-    assert tidegate("workspaces", "list", "--json").json == [{**WORKSPACE, "status": "suspended"}]
+    assert tidegate("workspaces", "list", "--json").json == [{**WORKSPACE, "status": "suspended", "version": 2}]
     assert tidegate("workspaces", "resume", "ws_acme", "--json").json == {"id": "ws_acme", "status": "active"}
-    assert tidegate("workspaces", "list", "--json").json == [WORKSPACE]
+    assert tidegate("workspaces", "list", "--json").json == [{**WORKSPACE, "version": 3}]
 
 
 def test_a_key_shows_its_secret_once(tidegate: Terminal) -> None:
@@ -184,6 +194,10 @@ def test_a_key_shows_its_secret_once(tidegate: Terminal) -> None:
         "expires_at": "2027-01-31T00:00:00.000Z",
         "endpoints": None,
         "networks": None,
+        "limits": {},
+        "previous_prefix": None,
+        "previous_expires_at": None,
+        "version": 1,
     }
     assert created == expected
     listed = tidegate("keys", "list", "--workspace", "ws_acme", "--json")

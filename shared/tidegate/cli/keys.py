@@ -2,6 +2,7 @@
 
 import argparse
 
+from tidegate.cli.limits import add_limits, with_limits
 from tidegate.cli.moments import moment
 from tidegate.cli.output import Answer, columns
 from tidegate.cli.store import Ports
@@ -11,6 +12,7 @@ from tidegate.control.access import COMMAND_LINE
 from tidegate.control.shown import shown
 from tidegate.domain.identity import MAX_SUBJECT
 from tidegate.domain.keys import is_usable, subject_key
+from tidegate.domain.limits import NO_LIMITS
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey
 from tidegate.errors import AlreadyExists, InvalidRequest
@@ -46,6 +48,7 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
         help="where it may be used from, like 203.0.113.0/24; may be given several times; default: anywhere",
     )
     create.add_argument("--expires", metavar="DATE", type=moment, help="ISO 8601, UTC unless it says otherwise")
+    add_limits(create)
     create.set_defaults(command=create_key)
     listing = verbs.add_parser("list", parents=[common], help="list a workspace's keys")
     listing.set_defaults(command=list_keys)
@@ -73,7 +76,7 @@ async def create_key(options: argparse.Namespace, ports: Ports) -> Answer:
         f"Created key {made.key.id} for {', '.join(asked.workspace_ids)}.\n\n    {made.secret}\n\n"
         "It is not shown again: keep it now."
     )
-    return Answer({**_fields(made.key), "secret": made.secret}, text)
+    return Answer({**shown(made.key), "secret": made.secret}, text)
 
 
 def _asked(options: argparse.Namespace) -> VirtualKey:
@@ -97,6 +100,7 @@ def _asked(options: argparse.Namespace) -> VirtualKey:
         default_workspace_id=options.default,
         name=options.name,
         expires_at=options.expires,
+        limits=with_limits(NO_LIMITS, options.limits),
         endpoints=None if options.endpoints is None else tuple(options.endpoints),
         networks=None if options.networks is None else tuple(options.networks),
     )
@@ -108,7 +112,7 @@ async def _give(ports: Ports, asked: VirtualKey, issuer: str, subject: str) -> A
     except AlreadyExists:
         id = subject_key(issuer, subject, asked.workspace_ids).id
         raise AlreadyExists(f"The subject has workspaces already: revoke {id!r} first.") from None
-    return Answer(_fields(key), f"The subject opens {', '.join(key.workspace_ids)} now, as {key.id}.")
+    return Answer(shown(key), f"The subject opens {', '.join(key.workspace_ids)} now, as {key.id}.")
 
 
 async def list_keys(options: argparse.Namespace, ports: Ports) -> Answer:
@@ -126,7 +130,7 @@ async def list_keys(options: argparse.Namespace, ports: Ports) -> Answer:
         for key in found
     ]
     text = columns(("ID", "KEY", "STATUS", "EXPIRES", "NAME"), rows) if rows else "The workspace has no keys."
-    return Answer([_fields(key) for key in found], text)
+    return Answer([shown(key) for key in found], text)
 
 
 async def rotate_key(options: argparse.Namespace, ports: Ports) -> Answer:
@@ -142,21 +146,6 @@ async def revoke_key(options: argparse.Namespace, ports: Ports) -> Answer:
     before = await keys.find(ports.control, COMMAND_LINE, options.workspace, options.id)
     made = await keys.revoke(ports.control, COMMAND_LINE, before)
     return Answer({"id": made.id, "status": made.status}, f"Key {made.id} is {made.status}.")
-
-
-def _fields(key: VirtualKey) -> dict[str, object]:
-    return {
-        "id": key.id,
-        "prefix": key.prefix,
-        "name": key.name,
-        "status": key.status,
-        "workspace_ids": list(key.workspace_ids),
-        "default_workspace_id": key.default_workspace_id,
-        "created_at": iso_time(key.created_at),
-        "expires_at": _time(key.expires_at),
-        "endpoints": None if key.endpoints is None else list(key.endpoints),
-        "networks": None if key.networks is None else list(key.networks),
-    }
 
 
 def _status(key: VirtualKey, now: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
+from tidegate.control.shown import shown_limits
 from tidegate.domain.limits import Limits
 
 Value: TypeAlias = int | Decimal | tuple[str, ...] | None
@@ -28,6 +29,13 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 def with_limits(limits: Limits, asked: Sequence[tuple[str, Value]]) -> Limits:
     """`limits` with those that were asked for."""
     return replace(limits, **dict(asked))
+
+
+def said(limits: Limits) -> str:
+    """In the words of the option `--limits`."""
+    made = shown_limits(limits).items()
+    words = (f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}" for name, value in made)
+    return " ".join(words) or "none"
 
 
 def limit(text: str) -> tuple[str, Value]:

@@ -3,15 +3,15 @@
 import argparse
 from dataclasses import replace
 
-from tidegate.cli.limits import add_limits, with_limits
+from tidegate.cli.limits import add_limits, said, with_limits
 from tidegate.cli.output import Answer, columns, pairs
 from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import plans
 from tidegate.control.access import COMMAND_LINE
-from tidegate.control.shown import shown, shown_limits
+from tidegate.control.shown import shown
 from tidegate.domain.administration import Plan
-from tidegate.domain.limits import NO_LIMITS, Limits
+from tidegate.domain.limits import NO_LIMITS
 
 PAGE = 100
 
@@ -62,10 +62,3 @@ async def set_plan(options: argparse.Namespace, ports: Ports) -> Answer:
     text = f"Plan {changed.id}: {said(changed.limits)}. In force in {spread.updated} workspaces"
     waiting = f"; say it again later for {', '.join(spread.pending)}, which have open calls." if spread.pending else "."
     return Answer({**shown(changed), "updated": spread.updated, "pending": list(spread.pending)}, text + waiting)
-
-
-def said(limits: Limits) -> str:
-    """In the words of the option `--limits`."""
-    made = shown_limits(limits).items()
-    words = (f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}" for name, value in made)
-    return " ".join(words) or "none"

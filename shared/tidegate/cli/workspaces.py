@@ -5,10 +5,14 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from tidegate.cli.limits import add_limits, said, with_limits
+from tidegate.cli.options import add_options, with_options
 from tidegate.cli.output import Answer, columns, pairs
 from tidegate.cli.store import Ports
 from tidegate.control import workspaces
 from tidegate.control.access import COMMAND_LINE
+from tidegate.control.shown import shown
+from tidegate.domain.limits import NO_LIMITS
 from tidegate.domain.record import iso_time, periods
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import AlreadyExists, InvalidRequest
@@ -30,10 +34,9 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     create = verbs.add_parser("create", parents=[common], help="create a workspace")
     create.add_argument("name", help="what people call it")
     create.add_argument("--id", help="its id, ws_…; default: a random one")
-    create.add_argument(
-        "--words-method", choices=("tokens", "unicode"), default="tokens", help="how its words are counted"
-    )
-    create.add_argument("--charge-input-words", action="store_true", help="charge for the words of prompts, too")
+    create.add_argument("--plan", metavar="ID", help="whose limits hold where it has no own")
+    add_limits(create)
+    add_options(create)
     create.set_defaults(command=create_workspace)
     verbs.add_parser("list", parents=[common], help="list all workspaces").set_defaults(command=list_workspaces)
     show = verbs.add_parser("show", parents=[common], help="show a workspace and what it used this month")
@@ -50,14 +53,9 @@ async def create_workspace(options: argparse.Namespace, ports: Ports) -> Answer:
     """A new workspace. Raises `InvalidRequest` when the id is malformed or taken."""
     if options.id and not _ID.fullmatch(options.id):
         raise InvalidRequest(f"{options.id!r} is no workspace id: ws_ and up to 60 letters, digits, - or _.")
-    asked = Workspace(
-        id=options.id or "",
-        name=options.name,
-        words_method=options.words_method,
-        charge_input_words=options.charge_input_words,
-    )
-    made = await _new(ports, asked)
-    return Answer(_fields(made), f"Created workspace {made.id}.")
+    asked = Workspace(options.id or "", "", plan_id=options.plan, limits=with_limits(NO_LIMITS, options.limits))
+    made = await _new(ports, with_options(asked, options))
+    return Answer(shown(made), f"Created workspace {made.id}.")
 
 
 async def _new(ports: Ports, asked: Workspace) -> Workspace:
@@ -76,19 +74,18 @@ async def list_workspaces(options: argparse.Namespace, ports: Ports) -> Answer:
     found = await ports.tenants.list_workspaces()
     rows = [(each.id, each.status, iso_time(each.created_at), each.name) for each in found]
     text = columns(("ID", "STATUS", "CREATED", "NAME"), rows) if rows else "There are no workspaces."
-    return Answer([_fields(each) for each in found], text)
+    return Answer([shown(each) for each in found], text)
 
 
 async def show_workspace(options: argparse.Namespace, ports: Ports) -> Answer:
-    """One workspace with the counters of the current month. Raises `NotFound`."""
+    """One workspace with the counters of the current calendar month. Raises `NotFound`."""
     workspace = await workspaces.find(ports.control, COMMAND_LINE, options.id)
     month, _ = periods(ports.clock())
     counters = await ports.usages.counters(workspace.id, month, workspace.shards) or {}
-    fields = _fields(workspace)
     name = month.removeprefix("M#")
-    lines = [(label, str(value)) for label, value in fields.items()]
     used = pairs([(label, str(value)) for label, value in counters.items()]) if counters else "nothing yet"
-    return Answer({**fields, "month": name, "counters": counters}, f"{pairs(lines)}\n\n{name}\n{used}")
+    data = {**shown(workspace), "month": name, "counters": counters}
+    return Answer(data, f"{pairs(_lines(workspace))}\n\n{name}\n{used}")
 
 
 async def set_status(options: argparse.Namespace, ports: Ports) -> Answer:
@@ -97,12 +94,20 @@ async def set_status(options: argparse.Namespace, ports: Ports) -> Answer:
     return Answer({"id": made.id, "status": made.status}, f"Workspace {made.id} is {made.status}.")
 
 
-def _fields(workspace: Workspace) -> dict[str, object]:
-    return {
-        "id": workspace.id,
-        "name": workspace.name,
-        "status": workspace.status,
-        "created_at": iso_time(workspace.created_at),
-        "words_method": workspace.words_method,
-        "charge_input_words": workspace.charge_input_words,
-    }
+def _lines(workspace: Workspace) -> list[tuple[str, str]]:
+    """What a person reads; `limits` are those that hold."""
+    return [
+        ("id", workspace.id),
+        ("name", workspace.name),
+        ("status", workspace.status),
+        ("created_at", iso_time(workspace.created_at)),
+        ("words_method", workspace.words_method),
+        ("charge_input_words", str(workspace.charge_input_words)),
+        ("plan", workspace.plan_id or "none"),
+        ("limits", said(workspace.effective_limits)),
+        ("first_day", str(workspace.first_day)),
+        ("allows_unpriced", str(workspace.allows_unpriced)),
+        ("lowers_max_tokens", str(workspace.lowers_max_tokens)),
+        ("shards", str(workspace.shards)),
+        ("credentials", " ".join(each.name for each in workspace.credentials) or "none"),
+    ]
