@@ -27,7 +27,7 @@ _MAX_BODY_BYTES = 1024 * 1024
 
 
 class Fault(StoreUnavailable):
-    """Secrets Manager said no. The message never holds any of a secret."""
+    """Secrets Manager said no, or nothing. The message never holds any of a secret."""
 
     is_missing = False
 
@@ -150,5 +150,5 @@ def _decoded(text: bytes | str) -> Json:
         return None
 
 
-def _unavailable(what: str) -> StoreUnavailable:
-    return StoreUnavailable(f"{what}; try again in a moment.", retry_after_seconds=1)
+def _unavailable(what: str) -> Fault:
+    return Fault(f"{what}; try again in a moment.", retry_after_seconds=1)

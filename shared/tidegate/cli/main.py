@@ -10,7 +10,7 @@ from tidegate.errors import TidegateError
 
 _COMMANDS = {
     "serve": ("tidegate.local.serve", "run the gateway on this machine"),
-    "workspaces": ("tidegate.cli.tenants", "create, list, show, limit, suspend and resume workspaces"),
+    "workspaces": ("tidegate.cli.tenants", "create, list, show, change, limit, suspend and resume workspaces"),
     "plans": ("tidegate.cli.tenants", "create, list, show and change plans: limits for many workspaces"),
     "usage": ("tidegate.cli.tenants", "report what a workspace used, list its calls, and who changed what"),
     "admin-keys": ("tidegate.cli.tenants", "create, list and revoke keys of the admin API"),

@@ -6,17 +6,20 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from tidegate.aws.credentials import Credentials, NoCredentials, StaticCredentials, find_credentials
+from tidegate.aws.credentials import AwsIdentity, Credentials, NoCredentials, StaticCredentials, find_credentials
 from tidegate.aws.dynamo import DynamoError, connect
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.register import DynamoRegister
+from tidegate.aws.secrets import SecretsEndpoint
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
+from tidegate.aws.vault import SecretsVault
 from tidegate.control.control import Control
 from tidegate.errors import ConfigurationError
-from tidegate.ports import Keys, Tenants, Usages
+from tidegate.ports import Keys, Tenants, Usages, Vault
 from tidegate.upstream.reqwest import ReqwestTransport
 from tidegate.upstream.sigv4 import AwsKey
+from tidegate.upstream.transport import Transport
 
 EMBEDDED_ENDPOINT = "http://127.0.0.1:8001"
 EMBEDDED_TABLE = "tidegate"
@@ -41,6 +44,8 @@ class Place:
     endpoint: str | None
     credentials: Credentials
     embedded: bool
+    workspace_secrets: str | None = None
+    secrets_endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,15 @@ def find_place(options: argparse.Namespace, env: Mapping[str, str]) -> Place:
     ]
     if table is None or region is None:
         raise ConfigurationError(f"Not set: {'; '.join(missing)}.")
-    return Place(table, region, endpoint, find_credentials(env), embedded=False)
+    return Place(
+        table,
+        region,
+        endpoint,
+        find_credentials(env),
+        embedded=False,
+        workspace_secrets=_first(env.get("TIDEGATE_WORKSPACE_SECRETS")),
+        secrets_endpoint=_first(env.get("AWS_ENDPOINT_URL_SECRETS_MANAGER"), env.get("AWS_ENDPOINT_URL")),
+    )
 
 
 @asynccontextmanager
@@ -100,10 +113,19 @@ async def open_ports(place: Place, clock: Callable[[], float] = time.time) -> As
         client = connect(transport, place.credentials, place.region, place.endpoint)
         store = Store(client, place.table, clock)
         usages = DynamoUsages(store)
-        control = Control(DynamoRegister(store), usages, DynamoLedger(store), clock)
+        control = Control(DynamoRegister(store), usages, DynamoLedger(store), clock, _vault(place, transport))
         yield Ports(DynamoTenants(store), DynamoKeys(store), usages, control, clock)
     finally:
         await transport.close()
+
+
+def _vault(place: Place, transport: Transport) -> Vault | None:
+    if place.workspace_secrets is None:
+        return None
+    identity = AwsIdentity(place.credentials, transport)
+    return SecretsVault(
+        SecretsEndpoint(transport, identity, place.region, place.secrets_endpoint), place.workspace_secrets
+    )
 
 
 def explain(cause: BaseException | None, place: Place) -> str:

@@ -1,4 +1,4 @@
-"""`workspaces`, `keys`, `plans` and `admin-keys`: the commands that write the table."""
+"""`workspaces`, `keys`, `plans`, `usage` and `admin-keys`: the commands on the table."""
 
 import argparse
 import asyncio
@@ -9,7 +9,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from tidegate.cli import admins, keys, plans, tenancy, usage, workspaces
+from tidegate.aws.secrets import Fault
+from tidegate.cli import admins, credentials, keys, members, plans, tenancy, usage, workspaces
 from tidegate.cli.output import Answer
 from tidegate.cli.store import Place, Ports, add_store_options, explain, find_place, open_ports
 from tidegate.cli.workspaces import Verbs
@@ -28,7 +29,7 @@ _LISTS = {
 """What shows those that there are, by the parameter of which there is none."""
 
 _MODULES = {
-    "workspaces": (workspaces, tenancy),
+    "workspaces": (workspaces, tenancy, members, credentials),
     "keys": (keys,),
     "plans": (plans,),
     "usage": (usage,),
@@ -70,6 +71,8 @@ async def _perform(command: Command, options: argparse.Namespace, place: Place, 
     async with open_ports(place, clock) as ports:
         try:
             return await command(options, ports)
+        except Fault:
+            raise
         except StoreUnavailable as error:
             raise StoreUnavailable(explain(error.__cause__, place)) from error
 
