@@ -94,8 +94,8 @@ def test_what_was_used_and_changed_can_be_read(tidegate: Terminal) -> None:  # n
         "0",
         "0",
     ]
-    assert said(tidegate, "usage", "calls", "ws_acme") == []
-    changes = said(tidegate, "usage", "audit", "--workspace", "ws_acme")
+    assert said(tidegate, "usage", "calls", "ws_acme") == {"data": [], "next_cursor": None}
+    changes = said(tidegate, "usage", "audit", "--workspace", "ws_acme")["data"]
     assert {(each["who"], each["action"], each["target"]) for each in changes} == {
         ("command-line", "create", "workspaces/ws_acme"),
         ("command-line", "update", "workspaces/ws_acme"),
@@ -128,7 +128,7 @@ def test_every_change_is_on_record(tidegate: Terminal) -> None:  # noqa: F811
     given = said(tidegate, "keys", "create", "--workspace", "ws_acme", *subject)
     for made in (key, given):
         tidegate("keys", "revoke", "--workspace", "ws_acme", made["id"])
-    changes = said(tidegate, "usage", "audit", "--workspace", "ws_acme")
+    changes = said(tidegate, "usage", "audit", "--workspace", "ws_acme")["data"]
     workspace, key_target, given_target = "workspaces/ws_acme", f"keys/{key['id']}", f"keys/{given['id']}"
     assert sorted((change["who"], change["target"], change["action"]) for change in changes) == sorted(
         [
