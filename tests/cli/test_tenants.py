@@ -382,7 +382,7 @@ def test_without_a_local_server_it_says_how_to_start_one(capsys: pytest.CaptureF
 def test_the_commands_that_documents_show_work(tidegate: Terminal, document: str) -> None:
     lines = (Path(__file__).parents[2] / document).read_text().splitlines()
     shown = [shlex.split(line, comments=True)[3:] for line in lines if line.startswith("python -m tidegate ")]
-    typed = [words for words in shown if words[0] in ("workspaces", "keys", "plans", "admin-keys")]
+    typed = [words for words in shown if words[0] in ("workspaces", "keys", "plans", "usage", "admin-keys")]
     keys: list[str] = []
     for words in typed:
         said = tidegate(*[keys[0] if word == "key_…" else word for word in words])

@@ -40,7 +40,7 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
 
 
 def _add_filters(calls: argparse.ArgumentParser) -> None:
-    calls.add_argument("--status", help="ok, failed, cancelled or lost")
+    calls.add_argument("--status", help="ok, failed, cancelled, cached or lost")
     calls.add_argument("--model", help="as asked for, or as provider/model that answered")
     calls.add_argument("--key", metavar="ID", help="called with that key")
     calls.add_argument("--app", metavar="ID", help="called by that application, as X-App-ID says")
