@@ -196,15 +196,22 @@ class ModelUnpriced(TidegateError):
 
 
 class NoRoom(TidegateError):
-    """A limit of ours is reached. `limit` is its name, `left` what a smaller call could still use of it."""
+    """A limit of ours is reached: its name, what it allows, and what is left of that for a smaller call."""
 
     status = 429
 
     def __init__(
-        self, message: str, *, limit: str, left: int | Decimal = 0, retry_after_seconds: float | None = None
+        self,
+        message: str,
+        *,
+        limit: str,
+        most: int | Decimal,
+        left: int | Decimal = 0,
+        retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
         self.limit = limit
+        self.most = most
         self.left = left
 
 

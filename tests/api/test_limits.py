@@ -51,6 +51,9 @@ def test_requests_of_a_minute_are_told_in_openais_headers() -> None:
         assert (third.status, third.json["error"]["code"]) == (429, "rate_limit_exceeded")
         assert third.json["error"]["type"] == "rate_limit_error"
         assert 1 <= int(third.headers["retry-after"]) <= 60
+        assert third.headers["x-ratelimit-limit-requests"] == "2"
+        assert third.headers["x-ratelimit-remaining-requests"] == "0"
+        assert 0 < float(third.headers["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
         assert len(client.requests) == 2
 
     run(scenario, requests_per_minute=2, tokens_per_minute=100_000)

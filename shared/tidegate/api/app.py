@@ -35,9 +35,12 @@ CHAT_PATHS: dict[str, Surface] = {
 
 EXPOSED_HEADERS = (
     "retry-after",
+    *(f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset") for unit in ("requests", "tokens")),
     "x-request-id",
+    "x-should-retry",
     "x-tidegate-attempts",
     "x-tidegate-ignored-params",
+    "x-tidegate-max-tokens",
     "x-tidegate-model",
     "x-tidegate-overhead-ms",
     "x-tidegate-provider",

@@ -112,18 +112,8 @@ class ChatCompletions:
 
 
 def _room(room: Room) -> RawHeaders:
-    """OpenAI's headers of rates, and one that says how long the answer may be where that was less than asked for.
-
-    Source: https://platform.openai.com/docs/guides/rate-limits (rate limits in headers).
-    """
-    made: RawHeaders = []
-    for name, rate in room.rates.items():
-        unit = name.encode()
-        made += [
-            (b"x-ratelimit-limit-" + unit, b"%d" % rate.limit),
-            (b"x-ratelimit-remaining-" + unit, b"%d" % rate.remaining),
-            (b"x-ratelimit-reset-" + unit, b"%.3fs" % rate.reset_seconds),
-        ]
+    """What is left of the rates, and how long the answer may be where that was less than asked for."""
+    made: RawHeaders = [pair for unit, rate in room.rates.items() for pair in errors.rate_limit(unit, rate)]
     if room.max_tokens is not None:
         made.append((b"x-tidegate-max-tokens", b"%d" % room.max_tokens))
     return made

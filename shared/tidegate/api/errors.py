@@ -6,7 +6,8 @@ Source: https://platform.openai.com/docs/guides/error-codes
 import math
 
 from tidegate.chat.json import encode
-from tidegate.errors import TidegateError
+from tidegate.domain.account import Rate
+from tidegate.errors import NoRoom, TidegateError
 
 
 def envelope(error: TidegateError) -> dict[str, object]:
@@ -21,7 +22,23 @@ def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
         made.append((b"retry-after", b"%d" % math.ceil(error.retry_after_seconds)))
     if error.should_retry is not None:
         made.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    if isinstance(error, NoRoom) and error.limit.endswith("_per_minute"):
+        unit = error.limit.removesuffix("_per_minute")
+        made += rate_limit(unit, Rate(int(error.most), int(error.left), error.retry_after_seconds or 0))
     return made
+
+
+def rate_limit(unit: str, rate: Rate) -> list[tuple[bytes, bytes]]:
+    """OpenAI's headers of a rate, of "requests" or "tokens".
+
+    Source: https://platform.openai.com/docs/guides/rate-limits (rate limits in headers).
+    """
+    name = unit.encode()
+    return [
+        (b"x-ratelimit-limit-" + name, b"%d" % rate.limit),
+        (b"x-ratelimit-remaining-" + name, b"%d" % rate.remaining),
+        (b"x-ratelimit-reset-" + name, b"%.3fs" % rate.reset_seconds),
+    ]
 
 
 def internal() -> TidegateError:

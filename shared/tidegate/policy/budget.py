@@ -125,9 +125,10 @@ def refused(scope: Scope, why: Refusal, now: float) -> NoRoom:
     whose = f"This {scope.kind}'s limit {why.limit} of {most}"
     if why.limit == "parallel_calls" or why.limit.endswith("_per_minute"):
         seconds = max(1.0, why.resets_at - now)
-        return RateLimited(f"{whose} is reached.", limit=why.limit, left=why.left, retry_after_seconds=seconds)
+        message = f"{whose} is reached."
+        return RateLimited(message, limit=why.limit, most=why.most, left=why.left, retry_after_seconds=seconds)
     message = f"{whose} leaves no room for this call. It resets at {iso_time(why.resets_at)}."
-    return QuotaExhausted(message, limit=why.limit, left=why.left)
+    return QuotaExhausted(message, limit=why.limit, most=why.most, left=why.left)
 
 
 def shortened(call: Call, model: Model | None, error: NoRoom) -> int | None:

@@ -32,7 +32,7 @@ async def test_a_stranger_learns_nothing(api: Api) -> None:
         ("POST", "/workspaces", {"name": "x", "nmae": "y"}, (400, "invalid_request", "nmae")),
         ("POST", "/workspaces", {"name": 5}, (400, "invalid_request", "name")),
         ("POST", "/workspaces", {"name": "x", "id": "ws_one"}, (409, "already_exists", None)),
-        ("POST", "/workspaces", {"name": "x", "shards": 65}, (400, "invalid_request", "shards")),
+        ("POST", "/workspaces", {"name": "x", "shards": 513}, (400, "invalid_request", "shards")),
         ("POST", "/workspaces", {"name": "x", "first_day": 31}, (400, "invalid_request", "first_day")),
         ("POST", "/plans", {"name": "x"}, (400, "invalid_request", "id")),
         ("POST", "/keys", {"workspace_ids": []}, (400, "key_without_workspace", "workspace_ids")),
