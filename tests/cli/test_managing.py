@@ -205,3 +205,26 @@ def test_a_key_has_limits_of_its_own(tidegate: Terminal) -> None:  # noqa: F811
     made = said(tidegate, "keys", "create", "--workspace", "ws_acme", *words)
     assert made["limits"] == {"usd_per_day": "2.5", "models": ["openai/*"]}
     assert [key["limits"] for key in said(tidegate, "keys", "list", "--workspace", "ws_acme")] == [made["limits"]]
+
+
+def test_a_key_is_changed_and_changed_back(tidegate: Terminal) -> None:  # noqa: F811
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    made = said(tidegate, "keys", "create", "--workspace", "ws_acme", "--name", "ci", "--default", "ws_acme")
+    del made["secret"]
+    change = ("keys", "set", "--workspace", "ws_acme", made["id"])
+    words = ("--endpoint", "/v1/chat/*", "--network", "192.0.2.1", "--expires", "2027-01-31", "--default", "none")
+    narrowed = said(tidegate, *change, *words, "--limits", "usd_per_day=1")
+    assert narrowed == {
+        **made,
+        "endpoints": ["/v1/chat/*"],
+        "networks": ["192.0.2.1/32"],
+        "expires_at": "2027-01-31T00:00:00.000Z",
+        "default_workspace_id": None,
+        "limits": {"usd_per_day": "1"},
+        "version": 2,
+    }
+    words = ("--endpoint", "any", "--network", "any", "--expires", "never", "--default", "ws_acme")
+    assert said(tidegate, *change, *words, "--limits", "usd_per_day=none") == {**made, "version": 3}
+    assert tidegate(*change, "--name", "cd").out == f"Key {made['id']} is changed. In force within a minute.\n"
+    assert tidegate(*change, "--default", "ws_other").code == 2
+    assert tidegate("keys", "set", "--workspace", "ws_acme", "key_nobody").code == 1

@@ -14,7 +14,7 @@ _COMMANDS = {
     "plans": ("tidegate.cli.tenants", "create, list, show and change plans: limits for many workspaces"),
     "usage": ("tidegate.cli.tenants", "report what a workspace used, list its calls, and who changed what"),
     "admin-keys": ("tidegate.cli.tenants", "create, list and revoke keys of the admin API"),
-    "keys": ("tidegate.cli.tenants", "create, list, rotate and revoke keys"),
+    "keys": ("tidegate.cli.tenants", "create, list, change, rotate and revoke keys"),
 }
 """Only the chosen command's module is imported: `serve` brings a whole AWS along."""
 

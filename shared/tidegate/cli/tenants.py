@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from tidegate.aws.secrets import Fault
-from tidegate.cli import admins, credentials, keys, members, plans, tenancy, usage, workspaces
+from tidegate.cli import admins, credentials, grants, keys, members, plans, tenancy, usage, workspaces
 from tidegate.cli.output import Answer
 from tidegate.cli.store import Place, Ports, add_store_options, explain, find_place, open_ports
 from tidegate.cli.workspaces import Verbs
@@ -30,7 +30,7 @@ _LISTS = {
 
 _MODULES = {
     "workspaces": (workspaces, tenancy, members, credentials),
-    "keys": (keys,),
+    "keys": (grants, keys),
     "plans": (plans,),
     "usage": (usage,),
     "admin-keys": (admins,),
