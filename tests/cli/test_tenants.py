@@ -157,7 +157,7 @@ def test_the_months_counters_are_those_of_all_shards(tidegate: Terminal, env: di
         busy = Workspace("ws_busy", "Busy", shards=4)
         await DynamoTenants(store).put_workspace(busy)
         for n in range(8):
-            made = outcome(at=NOON + n)
+            made = outcome(at=NOON + n, id=f"{n:026}")
             await DynamoMeter(store).record(replace(made, call=replace(made.call, workspace=busy)))
         assert await store.query("WS#ws_busy#1", "USE#")
         await transport.close()
