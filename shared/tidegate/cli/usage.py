@@ -44,7 +44,9 @@ def _add_filters(calls: argparse.ArgumentParser) -> None:
     calls.add_argument("--model", help="as asked for, or as provider/model that answered")
     calls.add_argument("--key", metavar="ID", help="called with that key")
     calls.add_argument("--app", metavar="ID", help="called by that application, as X-App-ID says")
-    calls.add_argument("--from", dest="since", metavar="DATE", type=moment, help="not before, UTC unless it says so")
+    calls.add_argument(
+        "--from", dest="since", metavar="DATE", type=moment, help="not before, UTC unless it says otherwise"
+    )
     calls.add_argument("--to", dest="until", metavar="DATE", type=moment, help="before, UTC unless it says otherwise")
 
 
