@@ -12,10 +12,11 @@ from typing import cast
 
 from tidegate.aws.credentials import AwsIdentity, Credentials
 from tidegate.aws.expressions import Payload
+from tidegate.aws.post import post
 from tidegate.chat.json import decode, encode
 from tidegate.errors import StoreUnavailable, UpstreamError
-from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.upstream.sigv4 import AwsKeys, Scope
+from tidegate.upstream.transport import Timeouts, Transport
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """A page is 1 MB, a batch 16 MB."""
@@ -103,12 +104,18 @@ class Client:
         raise AssertionError("the last try ends in its answer or its error")
 
     async def _once(self, action: str, body: bytes) -> Payload:
-        url = (self.endpoint or f"https://dynamodb.{self.region}.amazonaws.com").rstrip("/") + "/"
-        headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{action}"}
-        scope = Scope("dynamodb", self.region)
-        signed = sign("POST", url, headers, body, await self.aws_keys(), scope, at=self.clock())
-        async with self.transport.open(HttpRequest("POST", url, signed, body), self.timeouts) as response:
-            status, answer = response.status, await response.read(MAX_BODY_BYTES)
+        status, answer = await post(
+            self.transport,
+            self.aws_keys,
+            Scope("dynamodb", self.region),
+            f"DynamoDB_20120810.{action}",
+            body,
+            at=self.clock(),
+            timeouts=self.timeouts,
+            endpoint=self.endpoint,
+            version="1.0",
+            max_bytes=MAX_BODY_BYTES,
+        )
         if status != 200:
             raise _refusal(status, answer)
         return _object(answer)

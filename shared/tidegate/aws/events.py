@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import msgspec
 
+from tidegate.aws.post import post
 from tidegate.chat.json import Json, decode, encode
 from tidegate.domain.threshold import Event
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.policy.warn import LogEvents
 from tidegate.ports import Events
 from tidegate.settings import Settings
-from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.upstream.sigv4 import AwsKeys, Scope
+from tidegate.upstream.transport import Timeouts, Transport
 
 SOURCE = "tidegate"
 
@@ -36,8 +37,6 @@ class EventBridge:
 
     async def emit(self, event: Event) -> None:
         """See `Events.emit`. The detail type is the event's kind, e.g. "budget threshold"."""
-        url = (self.endpoint or f"https://events.{self.region}.amazonaws.com").rstrip("/") + "/"
-        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AWSEvents.PutEvents"}
         entry: Json = {
             "Time": int(event.at),
             "Source": SOURCE,
@@ -46,11 +45,19 @@ class EventBridge:
             "EventBusName": self.bus,
         }
         body = encode({"Entries": [entry]})
-        scope = Scope("events", self.region)
-        signed = sign("POST", url, headers, body, await self.aws_keys(), scope, at=event.at)
+        scope, target = Scope("events", self.region), "AWSEvents.PutEvents"
         try:
-            async with self.transport.open(HttpRequest("POST", url, signed, body), _TIMEOUTS) as response:
-                status, answer = response.status, await response.read(_MAX_BODY_BYTES)
+            status, answer = await post(
+                self.transport,
+                self.aws_keys,
+                scope,
+                target,
+                body,
+                at=event.at,
+                timeouts=_TIMEOUTS,
+                endpoint=self.endpoint,
+                max_bytes=_MAX_BODY_BYTES,
+            )
         except UpstreamError as error:
             raise StoreUnavailable("EventBridge does not answer.") from error
         if status != 200 or not _is_taken(answer):

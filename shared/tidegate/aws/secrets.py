@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 import anyio
 import msgspec
 
+from tidegate.aws.post import post
 from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.errors import StoreUnavailable, UpstreamError
-from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.upstream.sigv4 import AwsKeys, Scope
+from tidegate.upstream.transport import Timeouts, Transport
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +45,19 @@ class SecretsEndpoint:
 
     async def ask(self, action: str, what: JsonObject) -> bytes:
         """The answer's body. Raises `Fault`, and `StoreUnavailable`."""
-        url = (self.url or f"https://secretsmanager.{self.region}.amazonaws.com").rstrip("/") + "/"
-        headers = {"content-type": "application/x-amz-json-1.1", "x-amz-target": f"secretsmanager.{action}"}
-        body = encode(what)
-        scope = Scope("secretsmanager", self.region)
-        signed = sign("POST", url, headers, body, await self.aws_keys(), scope, at=self.clock())
+        scope, target = Scope("secretsmanager", self.region), f"secretsmanager.{action}"
         try:
-            async with self.transport.open(HttpRequest("POST", url, signed, body), _TIMEOUTS) as response:
-                status, answer = response.status, await response.read(_MAX_BODY_BYTES)
+            status, answer = await post(
+                self.transport,
+                self.aws_keys,
+                scope,
+                target,
+                encode(what),
+                at=self.clock(),
+                timeouts=_TIMEOUTS,
+                endpoint=self.url,
+                max_bytes=_MAX_BODY_BYTES,
+            )
         except UpstreamError as error:
             raise _unavailable("Secrets Manager does not answer") from error
         if status != 200:
