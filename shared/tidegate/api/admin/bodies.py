@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, cast
 
 from pydantic import Field
 
@@ -124,7 +124,7 @@ def applied(sent: Sent, resource: _R) -> _R:
 def _plain(value: object) -> object:
     match value:
         case list():
-            return tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            return tuple(cast("list[object]", value))
         case datetime():
             return value.timestamp()
         case _:
