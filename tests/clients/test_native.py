@@ -16,11 +16,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from openai import OpenAI
-from pydantic import BaseModel
 
 from tests.clients import published, world
 from tests.clients.tap import Tap, tapped
-from tests.clients.world import DEMO_KEY, Provider, Server, unique, user
+from tests.clients.world import DEMO_KEY, WEATHER, Event, Provider, Server, unique, user
 
 pytestmark = pytest.mark.slow
 
@@ -46,26 +45,6 @@ PATHS = {
 }
 models = pytest.mark.parametrize("name", MODELS)
 streaming = pytest.mark.parametrize("name", [name for name in MODELS if name != "bedrock"])
-WEATHER: Any = [
-    {
-        "type": "function",
-        "function": {
-            "name": "get_weather",
-            "description": "The weather of a city",
-            "parameters": {
-                "$schema": "http://json-schema.org/draft-07/schema#",
-                "type": "object",
-                "properties": {"city": {"type": "string"}, "unit": {"enum": ["celsius", "fahrenheit"]}},
-                "required": ["city"],
-            },
-        },
-    }
-]
-
-
-class Event(BaseModel):
-    name: str
-    participants: list[str]
 
 
 def settings(provider: Provider) -> dict[str, str]:

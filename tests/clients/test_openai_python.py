@@ -9,33 +9,12 @@ from typing import Any
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
-from pydantic import BaseModel
 
-from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, HELD, MODEL, Provider, Server, unique, user
+from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, HELD, MODEL, WEATHER, Event, Provider, Server, unique, user
 
 pytestmark = pytest.mark.slow
 
 TAGLINE = "Create smarter content, faster: powered by AI that knows your brand."
-WEATHER: Any = [
-    {
-        "type": "function",
-        "function": {
-            "name": "get_weather",
-            "description": "The weather of a city",
-            "parameters": {
-                "$schema": "http://json-schema.org/draft-07/schema#",
-                "type": "object",
-                "properties": {"city": {"type": "string"}, "unit": {"enum": ["celsius", "fahrenheit"]}},
-                "required": ["city"],
-            },
-        },
-    }
-]
-
-
-class Event(BaseModel):
-    name: str
-    participants: list[str]
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+from pydantic import BaseModel
+
 from tests.clients.programs import CLIENTS, Program, package, running, tidegate
 from tests.clients.tap import Tap
 
@@ -110,3 +112,25 @@ def get(url: str, key: str | None = DEMO_KEY) -> Any:
 
 def script(name: str) -> Path:
     return CLIENTS / name
+
+
+WEATHER: Any = [
+    {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "The weather of a city",
+            "parameters": {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "type": "object",
+                "properties": {"city": {"type": "string"}, "unit": {"enum": ["celsius", "fahrenheit"]}},
+                "required": ["city"],
+            },
+        },
+    }
+]
+
+
+class Event(BaseModel):
+    name: str
+    participants: list[str]
