@@ -17,6 +17,7 @@ from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
 from tidegate.chat.parse import parse
+from tidegate.control.ports import Register
 from tidegate.domain.call import Call, Outcome
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import hash_secret, shown_prefix
@@ -28,7 +29,7 @@ from tidegate.memory.meter import MemoryMeter
 from tidegate.memory.register import MemoryRegister
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.ports import Directory, Keys, Ledger, Meter, Register, Signatures, Tenants, Usages
+from tidegate.ports import Directory, Keys, Ledger, Meter, Signatures, Tenants, Usages
 from tidegate.upstream.reqwest import ReqwestTransport
 from tidegate.upstream.sigv4 import AwsKey
 

@@ -1,17 +1,14 @@
 """What the core needs from the world. Each port has two rooms, `memory/` and `aws/`, and one contract test."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from tidegate.chat.json import Json
 from tidegate.domain.account import Account, Hold, Reservation, Scope
-from tidegate.domain.administration import AuditEntry, Change, Resource
 from tidegate.domain.call import Outcome
 from tidegate.domain.identity import Identity
 from tidegate.domain.threshold import Event
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
-
-R = TypeVar("R", bound=Resource)
 
 
 class Directory(Protocol):
@@ -160,33 +157,6 @@ class Keys(Protocol):
 
     async def revoke_key(self, workspace_id: str, key_id: str) -> bool:
         """Revoke it everywhere, and delete what an OIDC subject has; False when the workspace has no such key."""
-        ...
-
-
-class Register(Protocol):
-    """All that the control plane manages, with what was done to it. All raise `StoreUnavailable`.
-
-    Keys and members are those of a workspace, and are looked for `within` it.
-    """
-
-    async def change(self, changes: Sequence[Change], entry: AuditEntry, reopened: Sequence[Workspace] = ()) -> None:
-        """All of the changes and their entry, or nothing, in one transaction of 100 items at most.
-
-        The accounts of `reopened` are closed with it: the next call opens them, with what the counters say.
-        Raises `AlreadyExists`, `Stale`, and `AccountBusy` while a call is open on one of those.
-        """
-        ...
-
-    async def find(self, kind: type[R], name: str, within: str = "") -> R | None:
-        """The resource of that id, or a member by its subject."""
-        ...
-
-    async def page(self, kind: type[R], after: str = "", limit: int = 100, within: str = "") -> Sequence[R]:
-        """The first of them after that name, by name."""
-        ...
-
-    async def entries(self, workspace_id: str | None, before: str | None, limit: int) -> Sequence[AuditEntry]:
-        """The newest first, of one workspace or of all, and older than the entry of that id."""
         ...
 
 

@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tidegate.control.ports import Register
 from tidegate.control.shown import shown
 from tidegate.domain.administration import AdminKey, AuditEntry, Change, Member, Plan, Resource, name_of, stale
 from tidegate.domain.ids import ulid
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AlreadyExists
-from tidegate.ports import Ledger, Register, Usages, Vault
+from tidegate.ports import Ledger, Usages, Vault
 
 _R = TypeVar("_R", Plan, Workspace, VirtualKey, AdminKey, Member)
 
