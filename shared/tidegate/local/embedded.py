@@ -87,12 +87,13 @@ _Shelves = dict[DynamoType, dict[DynamoType, Item]]
 def _without_records(table: Table, memo: dict[int, object]) -> Table:
     """What moto keeps of a table for taking a transaction back, once for each of its writes: a copy of its own, but for
     the records of calls. Those are written once and never changed, and copying 1,000 of them took 1.3 s."""
+    # What moto says of the type of `items` is partial.
     shelves = cast("_Shelves", table.items)  # pyright: ignore[reportUnknownMemberType]
     copies: _Shelves = defaultdict(dict)
     for partition, shelf in shelves.items():
         copies[partition] = {at: i if _is_record(at) else copy.deepcopy(i, memo) for at, i in shelf.items()}
     kept = copy.copy(table)
-    setattr(kept, "items", copies)  # noqa: B010  # moto's own annotation is partial
+    setattr(kept, "items", copies)  # noqa: B010  # as above
     return kept
 
 
