@@ -6,7 +6,8 @@ The rooms, from the door inwards (imports point down only; `lint-imports` holds 
     api, runtime              what clients and Lambda speak to
     aws, memory               the ports, in DynamoDB and in dictionaries
     gateway                   the path of one call, as one straight line
-    policy, upstream          the steps of that path; HTTP to providers
+    path                      its steps: asking, replying, settling
+    policy, upstream          the rules of those steps; HTTP to providers
     providers, catalog        one upstream dialect each, pure; models and prices as data
     ports                     what the core needs from the world
     domain                    frozen values

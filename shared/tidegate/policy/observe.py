@@ -103,6 +103,11 @@ class Observation:
         """
         return self.first_event_at is not None or (self.status == "cancelled" and self.attempts > 0)
 
+    @property
+    def model_id(self) -> str:
+        """Of the model that answers, or of the one that was asked for."""
+        return self.deployment.model_id if self.deployment else self.call.request.model
+
     def produced(self) -> Produced:
         return Produced("".join(self.answer), "".join(self.hidden))
 

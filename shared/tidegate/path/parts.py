@@ -1,0 +1,49 @@
+"""What a call's path is made of, composed once per process."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from anyio import to_thread
+
+from tidegate.catalog import Catalog
+from tidegate.domain.call import Call
+from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.own import OwnKeys
+from tidegate.policy.route import Router
+from tidegate.policy.warn import LogEvents
+from tidegate.ports import Events, Ledger, Meter, Signatures, Usages
+from tidegate.providers import Registry
+from tidegate.upstream.attempt import Upstream
+from tidegate.upstream.fetch import Fetcher
+
+LONG_BYTES = 256 * 1024
+"""Other calls should not wait until a longer request is translated and its words are counted."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that a call needs."""
+
+    authenticator: Authenticator
+    router: Router
+    providers: Registry
+    upstream: Upstream
+    meter: Meter
+    ledger: Ledger
+    usages: Usages
+    signatures: Signatures
+    fetcher: Fetcher
+    catalog: Catalog
+    events: Events = field(default_factory=LogEvents)
+    timeout_seconds: float = 600.0
+    clock: Callable[[], float] = time.time
+    own_keys: OwnKeys = field(default_factory=OwnKeys)
+
+
+async def aside(call: Call, work: Callable[[], _T]) -> _T:
+    """What pure `work` gives. That of a long request is done in a thread, beside the other calls."""
+    return await to_thread.run_sync(work) if call.request.size > LONG_BYTES else work()

@@ -1,0 +1,135 @@
+"""From a provider's reply to the caller's: under our name, billed, without what the caller did not want to see."""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import cast
+
+from tidegate.chat.completion import Chunk, Completion, Delta, Message
+from tidegate.chat.json import Json
+from tidegate.domain.call import Call
+from tidegate.domain.ids import completion_id
+from tidegate.domain.model import Deployment
+from tidegate.errors import StoreUnavailable
+from tidegate.path.asking import Asked
+from tidegate.path.parts import Parts
+from tidegate.path.settling import billed
+from tidegate.policy import signatures
+from tidegate.policy.bill import to_wire
+from tidegate.policy.budget import NO_LIMITS, Room
+from tidegate.policy.observe import Observation
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller gets: a whole `completion`, or `batches` of chunks. `upstream_seconds` were spent waiting."""
+
+    completion: Completion | None
+    batches: AsyncGenerator[list[Chunk]] | None
+    deployment: Deployment
+    attempts: int
+    ignored: tuple[str, ...]
+    upstream_seconds: float
+    room: Room = NO_LIMITS
+
+
+async def reply(parts: Parts, asked: Asked, seen: Observation) -> Answer:
+    """The answer to a call, of which its provider has given the whole, or the first events."""
+    call, given = seen.call, asked.reply
+    completion: Completion | None = None
+    batches: AsyncGenerator[list[Chunk]] | None = None
+    if given.completion is not None:
+        # Before anything is waited for again, what the provider charges is known; and what is kept, not hidden yet.
+        signed = signatures.of_completion(given.completion) if asked.provider.signs_reasoning else None
+        completion = await _completed(parts, given.completion, seen)
+        await _keep(parts, call, signed)
+    else:
+        assert given.batches is not None  # noqa: S101  # a reply is one or the other
+        chunks = _kept(parts, call, given.batches) if asked.provider.signs_reasoning else given.batches
+        batches = _streamed(parts, chunks, seen)
+    return Answer(completion, batches, asked.deployment, seen.attempts, asked.ignored, asked.waited, asked.room)
+
+
+async def _completed(parts: Parts, completion: Completion, seen: Observation) -> Completion:
+    seen.saw_completion(completion)
+    completion["usage"] = to_wire(seen.usage, await billed(parts, seen))
+    if _hides_reasoning(seen.call):
+        for choice in completion["choices"]:
+            _without_reasoning(choice["message"])
+    stamp = _stamp(seen, "chat.completion")
+    return cast(Completion, {**stamp, **completion, **stamp})
+
+
+async def _streamed(
+    parts: Parts, batches: AsyncIterator[list[Chunk]], seen: Observation
+) -> AsyncGenerator[list[Chunk]]:
+    """The provider's chunks under our name; usage is held back for the one chunk that ends the stream."""
+    stamp = _stamp(seen, "chat.completion.chunk")
+    bare = {**stamp, "system_fingerprint": None}  # strict clients want the key, and few providers have one
+    hides_reasoning = _hides_reasoning(seen.call)
+    fingerprint: str | None = None
+    with seen.failing():
+        async for batch in batches:
+            passed: list[Chunk] = []
+            for chunk in batch:
+                seen.saw_chunk(chunk)
+                fingerprint = chunk.get("system_fingerprint") or fingerprint
+                if not chunk["choices"]:
+                    continue
+                if hides_reasoning:
+                    for choice in chunk["choices"]:
+                        _without_reasoning(choice["delta"])
+                passed.append(cast(Chunk, {**bare, **chunk, **stamp}))
+            if passed:
+                yield passed
+        seen.status = "ok"
+        usage = to_wire(seen.usage, await billed(parts, seen))
+    if _wants_usage(seen.call):
+        yield [cast(Chunk, {**stamp, "choices": [], "usage": usage, "system_fingerprint": fingerprint})]
+
+
+async def _kept(parts: Parts, call: Call, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    collector = signatures.Collector()
+    async for batch in batches:
+        for chunk in batch:
+            for choice in chunk["choices"]:
+                if choice["index"] == 0:
+                    collector.add(choice["delta"])
+        yield batch
+    await _keep(parts, call, collector.to_keep())
+
+
+async def _keep(parts: Parts, call: Call, signed: tuple[str, list[Json]] | None) -> None:
+    if signed is None:
+        return
+    try:
+        await parts.signatures.keep(call.workspace.id, *signed)
+    except StoreUnavailable:
+        log.warning("signatures.lost", extra={"call_id": call.id})
+
+
+def _stamp(seen: Observation, kind: str) -> dict[str, object]:
+    """What the gateway, and not the provider, says of a reply: the same for all chunks of a stream."""
+    call = seen.call
+    return {
+        "id": completion_id(call.surface, call.started_at),
+        "object": kind,
+        "created": int(call.started_at),
+        "model": seen.model_id,
+    }
+
+
+def _hides_reasoning(call: Call) -> bool:
+    return call.request.reasoning is not None and call.request.reasoning.exclude
+
+
+def _wants_usage(call: Call) -> bool:
+    options = call.request.fields.stream_options
+    return call.surface == "neuroflash" or bool(options and options.include_usage)
+
+
+def _without_reasoning(holder: Message | Delta) -> None:
+    for name in ("reasoning", "reasoning_content", "reasoning_details"):
+        holder.pop(name, None)

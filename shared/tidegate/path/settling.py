@@ -1,0 +1,42 @@
+"""The end of a call: what it costs, its one record, and the warnings that follow from it."""
+
+import logging
+from contextlib import suppress
+from functools import partial
+
+from tidegate.domain.settlement import amounts
+from tidegate.domain.usage import Bill
+from tidegate.errors import StoreUnavailable
+from tidegate.path.parts import Parts, aside
+from tidegate.policy.bill import bill
+from tidegate.policy.observe import Observation, figures
+from tidegate.policy.warn import warn
+
+log = logging.getLogger(__name__)
+
+
+async def billed(parts: Parts, seen: Observation) -> Bill:
+    """What the call has used so far, and from now on its bill."""
+    call, produced = seen.call, seen.produced()
+    model = parts.catalog.find(seen.model_id)
+    made = partial(bill, seen.usage, call.request, produced, call.workspace, model, at=call.started_at)
+    seen.bill = await aside(call, made)
+    return seen.bill
+
+
+async def settle(parts: Parts, seen: Observation) -> None:
+    """One outcome, one record, whatever happened; what cannot be recorded is in the log."""
+    if seen.bill is None and seen.is_charged:
+        await billed(parts, seen)
+    outcome = seen.outcome(parts.clock())
+    level, event = logging.ERROR, "meter.failed"
+    try:
+        with suppress(StoreUnavailable):
+            await parts.meter.record(outcome)
+            level, event = logging.INFO, "call.settled"
+    finally:  # also when it was given up, or has a bug: what is not in the table is in the log
+        log.log(level, event, extra=figures(outcome))
+    # A busy workspace's account is in parts, and two accounts are not read for it: those are the sweeper's.
+    if event == "call.settled" and seen.watched is not None and seen.watched.scope.shards == 1:
+        actual = amounts(outcome.bill)
+        await warn(parts.ledger, parts.events, seen.watched, parts.clock(), outcome.hold, actual)
