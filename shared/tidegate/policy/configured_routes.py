@@ -1,0 +1,45 @@
+"""Routes as people write them in JSON: the list in `TIDEGATE_ROUTES`."""
+
+from dataclasses import fields
+
+import msgspec
+
+from tidegate.chat.json import Json, JsonObject
+from tidegate.domain.routes import Route, Target, check_routes
+from tidegate.errors import ConfigurationError, InvalidRequest
+
+_ROUTE = frozenset(field.name for field in fields(Route))
+_TARGET = frozenset(field.name for field in fields(Target))
+
+
+def routes(listed: Json) -> tuple[Route, ...]:
+    """The routes that the list stands for. Raises `ConfigurationError` for the first fault, with its field's path."""
+    name = "TIDEGATE_ROUTES"
+    _check_names(listed, name)
+    try:
+        found = msgspec.convert(listed, tuple[Route, ...])
+        check_routes(found, name, own=False)
+    except msgspec.ValidationError as error:
+        said, _, at = str(error).partition(" - at `$")
+        raise ConfigurationError(f"{name}{at.rstrip('`')}: {said}.") from None
+    except InvalidRequest as error:
+        raise ConfigurationError(f"{error.param}: {error.message}") from None
+    return found
+
+
+def _check_names(listed: Json, path: str) -> None:
+    """A field that nobody knows is a misspelt one."""
+    for i, entry in enumerate(listed if isinstance(listed, list) else ()):
+        if not isinstance(entry, dict):
+            continue
+        _check_known(entry, _ROUTE, f"{path}[{i}]")
+        targets = entry.get("targets")
+        for j, target in enumerate(targets if isinstance(targets, list) else ()):
+            if isinstance(target, dict):
+                _check_known(target, _TARGET, f"{path}[{i}].targets[{j}]")
+
+
+def _check_known(entry: JsonObject, known: frozenset[str], path: str) -> None:
+    unknown = sorted(entry.keys() - known)
+    if unknown:
+        raise ConfigurationError(f"{path}: there is no field {unknown[0]!r}; there are {', '.join(sorted(known))}.")
