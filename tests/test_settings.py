@@ -1,10 +1,13 @@
 """The environment, read once, with all its faults named at once."""
 
 import asyncio
+import re
 
 import pytest
 
 from tidegate.domain.options import Options
+from tidegate.domain.timetable import Patience
+from tidegate.domain.routes import Route, Target
 from tidegate.errors import ConfigurationError
 from tidegate.settings import Aws, EnvironmentSecrets, Settings
 
@@ -67,6 +70,15 @@ def test_providers_of_the_operators_own_are_rows_or_faults() -> None:
         assert caught.value.message.startswith("TIDEGATE_TABLE is not set; AWS_REGION is not set; " + fault)
 
 
+def test_routes_are_read_or_faults() -> None:
+    listed = '[{"name": "fast", "targets": [{"model": "openai/gpt-4o"}]}]'
+    routes = Settings.from_env({**NEEDED, "TIDEGATE_ROUTES": listed}).routes
+    assert routes == (Route("fast", (Target("openai/gpt-4o"),)),)
+    for text, fault in (("[{", "TIDEGATE_ROUTES is not valid JSON"), ("[3]", "TIDEGATE_ROUTES[0]: Expected `object`")):
+        with pytest.raises(ConfigurationError, match=re.escape(fault)):
+            Settings.from_env({**NEEDED, "TIDEGATE_ROUTES": text})
+
+
 def test_no_origins_at_all_switch_browsers_off() -> None:
     assert Settings.from_env({**NEEDED, "TIDEGATE_CORS_ORIGINS": ""}).cors_origins == ()
 
@@ -80,3 +92,16 @@ def test_a_secret_that_is_set_to_nothing_is_not_set() -> None:
 
 def test_secrets_are_not_shown() -> None:
     assert "hush" not in repr(Settings.from_env({**NEEDED, "OPENAI_API_KEY": "hush"}))
+
+
+def test_timeouts_are_a_timetable_or_faults_among_the_others() -> None:
+    given = '{"*": {"between": 60}, "openai/o3*": {"total": 900}}'
+    timetable = Settings.from_env({**NEEDED, "TIDEGATE_TIMEOUTS": given}).timetable
+    assert timetable.of("openai/o3-pro") == Patience(between=60.0, total=900.0)
+    for text, fault in (
+        ("{", "TIDEGATE_TIMEOUTS is not valid JSON"),
+        ('{"*": {"total": -1}}', "TIDEGATE_TIMEOUTS['*'] must have positive seconds in 'total'."),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            Settings.from_env({"TIDEGATE_TIMEOUTS": text})
+        assert caught.value.message.startswith("TIDEGATE_TABLE is not set; AWS_REGION is not set; " + fault)
