@@ -6,7 +6,6 @@
 | TIDEGATE_PROVIDER_SECRET | a secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and the like | none |
 | TIDEGATE_WORKSPACE_SECRETS | where workspaces' own keys are: `<this>/<workspace id>` in Secrets Manager | none |
 | TIDEGATE_PROVIDERS | more OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
-| TIDEGATE_ROUTES | names that stand for several deployments, a JSON list: docs/ROUTES.md | none |
 | TIDEGATE_DEFAULT_PROVIDER | who answers for bare model ids that the catalogue does not know | none |
 | TIDEGATE_TIMEOUT_SECONDS | the longest that a call may take | 600 |
 | TIDEGATE_TIMEOUTS | how long providers and models are waited for: JSON, see `domain/timetable.py` | as usual |
@@ -35,17 +34,14 @@ import msgspec
 from tidegate.chat.json import Json, decode
 from tidegate.domain.identity import Issuer
 from tidegate.domain.options import Options
-from tidegate.domain.routes import Route
 from tidegate.domain.timetable import Timetable, timetable
 from tidegate.errors import ConfigurationError
-from tidegate.policy.configured_routes import routes
 from tidegate.providers.configured import rows
 from tidegate.providers.row import Row
 
 _SECURE = re.compile(r"https://[^/\s]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
 
 _Number = TypeVar("_Number", int, float)
-_Entry = TypeVar("_Entry", Row, Route)
 _Read = TypeVar("_Read")
 
 
@@ -78,7 +74,6 @@ class Settings:
     provider_secret: str | None = None
     workspace_secrets: str | None = None
     providers: tuple[Row, ...] = ()
-    routes: tuple[Route, ...] = ()
     default_provider: str | None = None
     timeout_seconds: float = 600.0
     timetable: Timetable = field(default_factory=Timetable)
@@ -106,11 +101,10 @@ class Settings:
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
             workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
-            providers=reader.listed("TIDEGATE_PROVIDERS", rows),
-            routes=reader.listed("TIDEGATE_ROUTES", routes),
+            providers=reader.json("TIDEGATE_PROVIDERS", rows, ()),
             default_provider=reader.text("TIDEGATE_DEFAULT_PROVIDER"),
             timeout_seconds=reader.number("TIDEGATE_TIMEOUT_SECONDS", float, 600.0),
-            timetable=reader.timetable("TIDEGATE_TIMEOUTS"),
+            timetable=reader.json("TIDEGATE_TIMEOUTS", timetable, Timetable()),
             keep_alive_seconds=reader.number("TIDEGATE_KEEP_ALIVE_SECONDS", float, 15.0),
             max_body_bytes=reader.number("TIDEGATE_MAX_BODY_BYTES", int, 10 * 1024 * 1024),
             cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "*").split(",") if o.strip()),
@@ -157,12 +151,6 @@ class _Reader:
         if value not in choices:
             self._faults.append(f"{name} must be one of {', '.join(choices)}: {value!r}")
         return value
-
-    def providers(self, name: str) -> tuple[Row, ...]:
-        return self.json(name, rows, ())
-
-    def timetable(self, name: str) -> Timetable:
-        return self.json(name, timetable, Timetable())
 
     def json(self, name: str, read: Callable[[Json], _Read], default: _Read) -> _Read:
         """What `read` makes of the setting's JSON."""
