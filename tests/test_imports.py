@@ -54,5 +54,9 @@ def test_tokens_cost_nothing_where_no_issuer_is_configured() -> None:
     assert loaded_modules() & parts == set()
 
 
+def test_guardrails_cost_nothing_until_a_call_has_one() -> None:
+    assert {name for name in loaded_modules() if name.startswith(("tidegate.policy.guardrails", "regex"))} == set()
+
+
 def test_the_list_is_really_taken() -> None:
     assert {"functions.chat.app", "starlette.applications", "msgspec"} <= loaded_modules()

@@ -6,6 +6,7 @@ TidegateError
 │   ├── UnsupportedParameter 400  require_parameters is set and the provider cannot honour a field
 │   ├── UnsupportedMediaType 415  the body is not application/json
 │   ├── RequestTooLarge 413
+│   ├── GuardrailViolation 400    the prompt or the answer; the message names the guardrail, never the text
 │   ├── KeyWithoutWorkspace 400
 │   ├── UnknownPlan 400           a workspace shall have a plan that there is not
 │   ├── Conflict 409              what is asked for does not fit what is there
@@ -33,6 +34,7 @@ TidegateError
 ├── MethodNotAllowed 405
 ├── NotConfigured 503             the provider is known, its key is not set
 ├── StoreUnavailable 503          DynamoDB does not answer: never an unauthenticated pass
+├── GuardrailUnavailable 503      a guardrail that fails closed cannot be asked, or not in time
 ├── GatewayTimeout 504            the call's deadline passed on our side of the upstream
 ├── ConfigurationError            at start-up: names every missing or malformed setting
 └── UpstreamError                 facts about a provider's failure; policy decides what they mean
@@ -95,6 +97,10 @@ class UnsupportedMediaType(InvalidRequest):
 class RequestTooLarge(InvalidRequest):
     status = 413
     code = "request_too_large"
+
+
+class GuardrailViolation(InvalidRequest):
+    code = "guardrail_violation"
 
 
 class KeyWithoutWorkspace(InvalidRequest):
@@ -250,6 +256,11 @@ class NotConfigured(TidegateError):
 class StoreUnavailable(TidegateError):
     status = 503
     code = "store_unavailable"
+
+
+class GuardrailUnavailable(TidegateError):
+    status = 503
+    code = "guardrail_unavailable"
 
 
 class GatewayTimeout(TidegateError):

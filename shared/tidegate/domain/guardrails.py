@@ -1,0 +1,126 @@
+"""A guardrail: what a prompt or an answer must not hold, and what happens when it does."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "regex",
+    "words",
+    "secrets",
+    "personal",
+    "injection",
+    "max_input",
+    "json_schema",
+    "scripts",
+    "bedrock",
+    "webhook",
+]
+Stage = Literal["input", "output"]
+On = Literal["input", "output", "both"]
+Action = Literal["block", "mask"]
+Mode = Literal["buffer", "window"]
+Fails = Literal["closed", "open"]
+Entity = Literal[
+    "EMAIL",
+    "PHONE",
+    "IBAN",
+    "CARD",
+    "OPENAI_KEY",
+    "ANTHROPIC_KEY",
+    "AWS_KEY",
+    "GOOGLE_KEY",
+    "GITHUB_TOKEN",
+    "SLACK_TOKEN",
+    "PRIVATE_KEY",
+    "JWT",
+]
+
+PERSONAL: tuple[Entity, ...] = ("EMAIL", "PHONE", "IBAN", "CARD")
+SECRETS: tuple[Entity, ...] = (
+    "OPENAI_KEY",
+    "ANTHROPIC_KEY",
+    "AWS_KEY",
+    "GOOGLE_KEY",
+    "GITHUB_TOKEN",
+    "SLACK_TOKEN",
+    "PRIVATE_KEY",
+    "JWT",
+)
+
+FINDERS: frozenset[Kind] = frozenset({"regex", "words", "secrets", "personal"})
+"""Kinds that say where they found something: only of those can a stream be checked in windows."""
+
+REMOTE: frozenset[Kind] = frozenset({"bedrock", "webhook"})
+"""Kinds that ask somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """One guardrail by its name. The fields of other kinds are empty; `policy/guardrails/definition.py` checks them.
+
+    `stream` None is the kind's own mode, see `mode`. `always`: it runs on every call, also where the caller does not
+    name it. A window holds back `window_characters` of a stream: what is found must not be longer. `schema` is the
+    text of a JSON schema, None the one that the request asks its answer to have. `secret` is the name of the setting
+    with the webhook's bearer token. `fails` decides what happens when it cannot be asked, or not in time.
+    """
+
+    name: str
+    kind: Kind
+    on: On = "both"
+    action: Action = "block"
+    stream: Mode | None = None
+    always: bool = False
+    window_characters: int = 256
+    patterns: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    entities: tuple[Entity, ...] = ()
+    scripts: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    max_characters: int | None = None
+    schema: str | None = None
+    guardrail_id: str | None = None
+    guardrail_version: str = "DRAFT"
+    region: str | None = None
+    url: str | None = None
+    secret: str | None = None
+    timeout_seconds: float = 2.0
+    fails: Fails = "closed"
+
+    @property
+    def mode(self) -> Mode:
+        """How a stream is checked: what needs the whole answer holds it until it is there."""
+        return self.stream or ("window" if self.kind in FINDERS else "buffer")
+
+    def runs_on(self, stage: Stage) -> bool:
+        return self.on in ("both", stage)
+
+
+BUILT_IN: dict[str, Guardrail] = {
+    guardrail.name: guardrail
+    for guardrail in (
+        Guardrail("secrets", "secrets"),
+        Guardrail("secrets-mask", "secrets", action="mask"),
+        Guardrail("personal-data", "personal"),
+        Guardrail("personal-data-mask", "personal", action="mask"),
+        Guardrail("prompt-injection", "injection", on="input"),
+        Guardrail("json-schema", "json_schema", on="output"),
+    )
+}
+"""What callers may name without any configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something at `start` to `end` of a text, and the word that may stand in its place ("[EMAIL]")."""
+
+    start: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What somebody else says of texts: whether they pass, and `texts` of equal number to be put in their place."""
+
+    passes: bool
+    texts: tuple[str, ...] | None = None

@@ -1,0 +1,66 @@
+"""Words and phrases of a list in a text, however long the list is: the text's own words are looked up in it.
+
+Letter case, compatible forms of letters (full width, ligatures) and characters without width do not hide a word. In
+scripts that put no blanks between words, a listed word is found wherever its characters stand.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tidegate.domain.guardrails import Finding
+
+LABEL = "[BLOCKED]"
+
+_INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
+_TOKEN = re.compile(rf"[\w\u0300-\u036f{_INVISIBLE}]+")
+_SOLID = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+"""Thai, Lao, Burmese, Khmer, kana and Han."""
+
+_NOTHING = dict.fromkeys(map(ord, _INVISIBLE))
+
+
+@dataclass(frozen=True, slots=True)
+class WordList:
+    """`phrases` by their first words, and `solid` ones, which are looked for as they are."""
+
+    phrases: Mapping[str, tuple[tuple[str, ...], ...]]
+    solid: tuple[str, ...]
+
+
+def tokens(text: str) -> tuple[str, ...]:
+    """The words of the text, each in the form in which it is compared."""
+    return tuple(_plain(match[0]) for match in _TOKEN.finditer(text))
+
+
+def word_list(words: Iterable[str]) -> WordList:
+    phrases: dict[str, list[tuple[str, ...]]] = {}
+    solid: list[str] = []
+    for word in words:
+        if _SOLID.search(word):
+            solid.append(unicodedata.normalize("NFC", word))
+        elif phrase := tokens(word):
+            phrases.setdefault(phrase[0], []).append(phrase)
+    return WordList({first: tuple(each) for first, each in phrases.items()}, tuple(solid))
+
+
+def find(listed: WordList, text: str) -> Iterator[Finding]:
+    """Where the text holds a listed word or phrase."""
+    if listed.phrases:
+        said = [(_plain(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(text)]
+        for i, (word, start, _) in enumerate(said):
+            for phrase in listed.phrases.get(word, ()):
+                if tuple(each[0] for each in said[i : i + len(phrase)]) == phrase:
+                    yield Finding(start, said[i + len(phrase) - 1][2], LABEL)
+    for word in listed.solid:
+        at = text.find(word)
+        while at != -1:
+            yield Finding(at, at + len(word), LABEL)
+            at = text.find(word, at + len(word))
+
+
+def _plain(word: str) -> str:
+    if word.isascii():
+        return word.lower()
+    return unicodedata.normalize("NFKC", word.translate(_NOTHING)).casefold()

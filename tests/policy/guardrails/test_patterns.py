@@ -1,0 +1,38 @@
+import pytest
+
+from tidegate.domain.guardrails import Finding
+from tidegate.policy.guardrails import patterns
+from tidegate.policy.guardrails.masking import masked
+
+ENDLESS = r"(.*)*(.*)*x{20}y"
+
+
+def test_patterns_are_found() -> None:
+    text = "PRJ-1234 and prj-99"
+    assert masked(text, patterns.find([r"\bPRJ-\d+", r"(?i)\bprj-9+"], text)) == "[REDACTED] and [REDACTED]"
+
+
+def test_a_pattern_that_backtracks_without_end_is_given_up() -> None:
+    with pytest.raises(patterns.TooSlow):
+        list(patterns.find([ENDLESS], "x" * 300_000, seconds=0.01))
+
+
+def test_all_patterns_share_the_time() -> None:
+    with pytest.raises(patterns.TooSlow):
+        list(patterns.find(["a", "b"], "text", seconds=0.0))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [("(", "'(' is no regular expression: missing )"), ("a*", "'a*' matches also where there is nothing.")],
+)
+def test_what_is_no_pattern_is_refused(pattern: str, said: str) -> None:
+    with pytest.raises(ValueError, match=r"regular|nothing") as caught:
+        patterns.compiled(pattern)
+    assert str(caught.value).startswith(said)
+
+
+def test_findings_that_overlap_are_one() -> None:
+    found = [Finding(4, 6, "[B]"), Finding(0, 3, "[A]"), Finding(2, 5, "[C]"), Finding(1, 1, "[D]")]
+    assert masked("0123456789", found) == "[A]6789"
+    assert masked("0123456789", []) == "0123456789"

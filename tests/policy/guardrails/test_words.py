@@ -1,0 +1,32 @@
+import pytest
+
+from tidegate.policy.guardrails import words
+from tidegate.policy.guardrails.masking import masked
+
+LISTED = words.word_list(["Acme", "top secret", "Straße", "e-mail", "秘密", "re"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ACME and acme's", "[BLOCKED] and [BLOCKED]'s"),
+        ("a TOP\n secret plan", "a [BLOCKED] plan"),
+        ("STRASSE", "[BLOCKED]"),
+        ("an e-mail or e mail", "an [BLOCKED] or [BLOCKED]"),
+        ("Ａｃｍｅ", "[BLOCKED]"),
+        ("Ac\u200bme and A\u00adcme", "[BLOCKED] and [BLOCKED]"),
+        ("これは秘密です。秘密", "これは[BLOCKED]です。[BLOCKED]"),
+        ("re: it", "[BLOCKED]: it"),
+    ],
+)
+def test_listed_words_are_found_however_they_are_written(text: str, expected: str) -> None:
+    assert masked(text, words.find(LISTED, text)) == expected
+
+
+@pytest.mark.parametrize("text", ["Acmeist", "top of the secret", "top", "email", "", "rest", "密秘"])
+def test_other_words_are_left_alone(text: str) -> None:
+    assert masked(text, words.find(LISTED, text)) == text
+
+
+def test_a_phrase_at_the_end_of_the_text_that_is_not_complete_is_none() -> None:
+    assert list(words.find(LISTED, "this is top")) == []
