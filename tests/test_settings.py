@@ -1,10 +1,12 @@
 """The environment, read once, with all its faults named at once."""
 
 import asyncio
+import re
 
 import pytest
 
 from tidegate.domain.options import Options
+from tidegate.domain.routes import Route, Target
 from tidegate.domain.timetable import Patience
 from tidegate.errors import ConfigurationError
 from tidegate.settings import Aws, EnvironmentSecrets, Settings
@@ -66,6 +68,15 @@ def test_providers_of_the_operators_own_are_rows_or_faults() -> None:
         with pytest.raises(ConfigurationError) as caught:
             Settings.from_env({"TIDEGATE_PROVIDERS": text})
         assert caught.value.message.startswith("TIDEGATE_TABLE is not set; AWS_REGION is not set; " + fault)
+
+
+def test_routes_are_read_or_faults() -> None:
+    listed = '[{"name": "fast", "targets": [{"model": "openai/gpt-4o"}]}]'
+    routes = Settings.from_env({**NEEDED, "TIDEGATE_ROUTES": listed}).routes
+    assert routes == (Route("fast", (Target("openai/gpt-4o"),)),)
+    for text, fault in (("[{", "TIDEGATE_ROUTES is not valid JSON"), ("[3]", "TIDEGATE_ROUTES[0]: Expected `object`")):
+        with pytest.raises(ConfigurationError, match=re.escape(fault)):
+            Settings.from_env({**NEEDED, "TIDEGATE_ROUTES": text})
 
 
 def test_no_origins_at_all_switch_browsers_off() -> None:

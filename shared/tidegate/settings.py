@@ -6,6 +6,7 @@
 | TIDEGATE_PROVIDER_SECRET | a secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and the like | none |
 | TIDEGATE_WORKSPACE_SECRETS | where workspaces' own keys are: `<this>/<workspace id>` in Secrets Manager | none |
 | TIDEGATE_PROVIDERS | more OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
+| TIDEGATE_ROUTES | names that stand for several deployments, a JSON list: docs/ROUTES.md | none |
 | TIDEGATE_DEFAULT_PROVIDER | who answers for bare model ids that the catalogue does not know | none |
 | TIDEGATE_TIMEOUT_SECONDS | the longest that a call may take | 600 |
 | TIDEGATE_TIMEOUTS | how long providers and models are waited for: JSON, see `domain/timetable.py` | as usual |
@@ -34,8 +35,10 @@ import msgspec
 from tidegate.chat.json import Json, decode
 from tidegate.domain.identity import Issuer
 from tidegate.domain.options import Options
+from tidegate.domain.routes import Route
 from tidegate.domain.timetable import Timetable, timetable
 from tidegate.errors import ConfigurationError
+from tidegate.policy.configured_routes import routes
 from tidegate.providers.configured import rows
 from tidegate.providers.row import Row
 
@@ -74,6 +77,7 @@ class Settings:
     provider_secret: str | None = None
     workspace_secrets: str | None = None
     providers: tuple[Row, ...] = ()
+    routes: tuple[Route, ...] = ()
     default_provider: str | None = None
     timeout_seconds: float = 600.0
     timetable: Timetable = field(default_factory=Timetable)
@@ -102,6 +106,7 @@ class Settings:
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
             workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
             providers=reader.json("TIDEGATE_PROVIDERS", rows, ()),
+            routes=reader.json("TIDEGATE_ROUTES", routes, ()),
             default_provider=reader.text("TIDEGATE_DEFAULT_PROVIDER"),
             timeout_seconds=reader.number("TIDEGATE_TIMEOUT_SECONDS", float, 600.0),
             timetable=reader.json("TIDEGATE_TIMEOUTS", timetable, Timetable()),

@@ -39,6 +39,14 @@ def test_models_and_providers_are_patterns(limits: Limits, allowed: bool) -> Non
     assert limits.allow("openai/gpt-4o-mini") is allowed
 
 
+def test_a_routes_name_stands_for_its_models_and_never_for_their_providers() -> None:
+    assert Limits(models=("fast",)).allow("openai/gpt-4o", "fast")
+    assert Limits(models=("openai/*",)).allow("openai/gpt-4o", "fast")
+    assert not Limits(models=("slow", "groq/*")).allow("openai/gpt-4o", "fast")
+    assert Limits(models=("fast",), providers=("openai",)).allow("openai/gpt-4o", "fast")
+    assert not Limits(models=("fast",), providers=("groq", "fast")).allow("openai/gpt-4o", "fast")
+
+
 @pytest.mark.parametrize(
     ("span", "first_day", "name", "days_left"),
     [

@@ -22,8 +22,12 @@ def found(**env: str) -> dict[str, Endpoint]:
 
 def test_what_is_missing_is_named() -> None:
     assert found() == {
-        "acme": Endpoint("acme", "https://acme.test/v1", "ACME_API_KEY", ("ACME_API_KEY",)),
-        "hosted": Endpoint("hosted", "", "HOSTED_API_KEY", ("HOSTED_BASE_URL", "HOSTED_API_KEY")),
+        "acme": Endpoint(
+            "acme", "https://acme.test/v1", "ACME_API_KEY", ("ACME_API_KEY",), without_key=("ACME_API_KEY",)
+        ),
+        "hosted": Endpoint(
+            "hosted", "", "HOSTED_API_KEY", ("HOSTED_BASE_URL", "HOSTED_API_KEY"), without_key=("HOSTED_API_KEY",)
+        ),
         "local": Endpoint("local", "http://127.0.0.1:9/v1"),
     }
 
@@ -118,3 +122,25 @@ def test_bedrock_needs_a_region_and_the_processs_credentials_or_a_key() -> None:
 def test_azure_has_a_version_of_its_api() -> None:
     settings = {"AZURE_OPENAI_BASE_URL": "https://a", "AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_API_VERSION": "v"}
     assert known("azure", **settings) == Endpoint("azure", "https://a", "AZURE_OPENAI_API_KEY", (), None, "v")
+
+
+def url_in(provider: str, region: str, **env: str) -> str | None:
+    found = known(provider, **env)
+    return found.url_in(region) if found.url_in else None
+
+
+def test_another_region_has_another_base_url() -> None:
+    assert url_in("bedrock", "eu-west-1", AWS_REGION="us-east-1") == "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    vertex = url_in("vertex", "eu", GOOGLE_VERTEX_PROJECT="p")
+    assert vertex == "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu"
+    assert url_in("openai", "eu-west-1") is None
+
+
+def test_a_base_url_that_was_chosen_is_the_same_in_all_regions() -> None:
+    assert url_in("bedrock", "eu-west-1", AWS_ENDPOINT_URL_BEDROCK_RUNTIME="http://b") == "http://b"
+
+
+def test_what_a_region_or_a_key_would_make_up_for_is_told() -> None:
+    bare = known("vertex")
+    assert bare.without_region == ("GOOGLE_VERTEX_LOCATION or GOOGLE_CLOUD_LOCATION",)
+    assert bare.without_key == ("VERTEX_API_KEY or GOOGLE_VERTEX_CREDENTIALS",)

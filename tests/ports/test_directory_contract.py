@@ -6,6 +6,7 @@ import pytest
 
 from tests.store_worlds import NOON, World, key, workspace
 from tidegate.domain.keys import subject_key
+from tidegate.domain.routes import Route, Target
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +21,15 @@ async def test_the_named_workspace_is_found_with_the_key(world: World) -> None:
     stored = key(workspace_ids=("ws_one", "ws_two"), default_workspace_id="ws_one")
     assert await world.keys.put_key(stored)
     assert await world.directory.find(stored.hash, "ws_two") == (stored, workspace("ws_two"))
+
+
+async def test_a_workspace_is_found_with_its_routes(world: World) -> None:
+    targets = (Target("openai/gpt-4o", 3), Target("bedrock/m", region="eu-west-1"))
+    routes = (Route("fast", targets, "weight", ("a/b",), 30, True, 0.5, 2, 12.5), Route("b", targets[:1]))
+    stored = replace(workspace(), routes=routes)
+    assert await world.tenants.put_workspace(stored)
+    assert await world.keys.put_key(key())
+    assert await world.directory.find(key().hash, "ws_one") == (key(), stored)
 
 
 async def test_a_subject_is_found_like_a_key_and_not_as_one(world: World) -> None:

@@ -63,7 +63,7 @@ async def compose(
         if not configured["vertex"].missing:
             secrets = google_secrets(secrets, way, identity, aws.region)
         ledger = DynamoLedger(store)
-        router = Router(configured, ALIASES, models, settings.default_provider)
+        router = Router(configured, ALIASES, models, settings.default_provider, settings.routes)
         yield Gateway(
             authenticator=Authenticator(DynamoDirectory(store), tokens=access_tokens(settings.oidc, way)),
             router=router,

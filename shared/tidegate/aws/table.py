@@ -129,6 +129,8 @@ def plain_numbers(value: object) -> object:
             return int(value)
         case dict():
             return {name: plain_numbers(each) for name, each in cast("dict[str, object]", value).items()}
+        case list():
+            return [plain_numbers(each) for each in cast("list[object]", value)]
         case _:
             return value
 

@@ -64,12 +64,13 @@ class Limits:
         rates = (self.requests_per_minute, self.tokens_per_minute, self.parallel_calls)
         return any(rate is not None for rate in rates) or next(self.budgets(), None) is not None
 
-    def allow(self, model_id: str) -> bool:
-        """Whether the model, as `provider/model`, matches the patterns."""
+    def allow(self, model_id: str, route: str | None = None) -> bool:
+        """Whether the model, as `provider/model`, and its provider match the patterns; a `route` does by its name."""
         if self.models is None and self.providers is None:
             return True
         provider = model_id.partition("/")[0]
-        return _matches(model_id, self.models) and _matches(provider, self.providers)
+        named = route is not None and _matches(route, self.models)
+        return (named or _matches(model_id, self.models)) and _matches(provider, self.providers)
 
 
 NO_LIMITS = Limits()

@@ -1,13 +1,17 @@
 """What a model's name leads to."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tidegate.domain.routes import Route
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """One place that answers for a model: `model` is the provider's own name for it, `secret` the name of its key.
 
-    `region` is the cloud's, where the provider is a part of one.
+    `region` is the cloud's, where the provider is a part of one. Of a route's deployments, `weight` is its share, and
+    `label` what callers may know of it: "fast#2" is the second target of the route "fast".
     """
 
     provider: str
@@ -16,15 +20,27 @@ class Deployment:
     secret: str | None = None
     api_version: str | None = None
     region: str | None = None
+    weight: int = 1
+    label: str | None = None
 
     @property
     def model_id(self) -> str:
         return f"{self.provider}/{self.model}"
 
+    @property
+    def place(self) -> str:
+        """What tells it from every other deployment, in whatever route."""
+        parts = (self.model_id, self.base_url, self.secret, self.api_version, self.region)
+        return "\n".join(part or "" for part in parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A provider as the operator configured it. `missing` names the settings that a call would still need."""
+    """A provider as the operator configured it. `missing` names the settings that a call would still need.
+
+    Of those, `without_key` are the ones that a key of its own makes up for, `without_region` those that a region does.
+    `url_in` gives the base URL in another region; None where the provider has no regions.
+    """
 
     provider: str
     base_url: str
@@ -32,10 +48,18 @@ class Endpoint:
     missing: tuple[str, ...] = ()
     region: str | None = None
     api_version: str | None = None
+    without_key: tuple[str, ...] = ()
+    without_region: tuple[str, ...] = ()
+    url_in: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The deployments for one call, in the order in which they are tried. Never empty."""
+    """The deployments for one call, in the order in which they are tried. Never empty.
+
+    `route` is the one that was asked for by its name, `is_own` one of the workspace's.
+    """
 
     deployments: tuple[Deployment, ...]
+    route: Route | None = None
+    is_own: bool = False

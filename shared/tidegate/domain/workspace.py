@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tidegate.domain.limits import NO_LIMITS, Limits
+from tidegate.domain.routes import Route
 
 Status = Literal["active", "suspended"]
 KeyStatus = Literal["active", "revoked"]
@@ -27,6 +28,7 @@ class Workspace:
     them. Months of budgets begin on `first_day`. `allows_unpriced`: a model without a price counts 0 against a budget
     in USD, instead of being refused. `lowers_max_tokens`: a call that asks for more than is left is shortened, and
     told so. A workspace of many calls a second is spread over `shards` items. `version` goes up with every change.
+    `routes` are names of its own for models.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Workspace:
     shards: int = 1
     version: int = 1
     credentials: tuple[Credential, ...] = ()
+    routes: tuple[Route, ...] = ()
 
     @property
     def effective_limits(self) -> Limits:

@@ -54,7 +54,7 @@ async def compose(
             secrets = google_secrets(secrets, way, aws_keys, settings.aws.region)
         yield Gateway(
             authenticator=Authenticator(tenants, tokens=access_tokens(settings.oidc, way)),
-            router=Router(configured, ALIASES, models, settings.default_provider),
+            router=Router(configured, ALIASES, models, settings.default_provider, settings.routes),
             providers=providers,
             upstream=Upstream(way, secrets, aws_keys),
             meter=meter or kept,

@@ -1,6 +1,7 @@
 """Which of the known providers the operator has configured."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from tidegate.domain.model import Endpoint
 from tidegate.ports import Secrets
@@ -15,26 +16,44 @@ async def endpoints(known: Iterable[Known], settings: Secrets) -> dict[str, Endp
 
 async def _endpoint(provider: Known, settings: Secrets) -> Endpoint:
     region = await _first(provider.region_settings, settings)
-    base_url, missing = await _base_url(provider, region, settings)
+    chosen = await settings.get(provider.base_url_setting)
+    url_in, missing = await _located(provider, chosen, settings)
+    # A URL that was chosen is the same everywhere; a signature names its region all the same.
+    placed = region is not None or not provider.region_settings or (chosen is not None and not provider.credentials)
+    nowhere = () if placed else (" or ".join(provider.region_settings),)
     secret, without = await _secret(provider, settings)
     version = await _first((provider.version_setting,), settings) if provider.version_setting else None
-    return Endpoint(provider.name, base_url, secret, (*missing, *without), region, version)
+    return Endpoint(
+        provider.name,
+        url_in(region or ""),
+        secret,
+        (*missing, *nowhere, *without),
+        region,
+        version,
+        without_key=tuple(without),
+        without_region=nowhere,
+        url_in=url_in if provider.region_settings else None,
+    )
 
 
-async def _base_url(provider: Known, region: str | None, settings: Secrets) -> tuple[str, list[str]]:
-    """The base URL, and what it still needs."""
-    chosen = await settings.get(provider.base_url_setting)
-    if chosen is not None:  # a signature names its region, whatever the URL
-        unsigned = provider.credentials and region is None
-        return chosen, [" or ".join(provider.region_settings)] if unsigned else []
+async def _located(provider: Known, chosen: str | None, settings: Secrets) -> tuple[Callable[[str], str], list[str]]:
+    """The base URL in each region, and what it still needs besides."""
+    if chosen is not None:
+        return partial(_anywhere, chosen), []
     if provider.base_url is None:
-        return "", [provider.base_url_setting]
+        return partial(_anywhere, ""), [provider.base_url_setting]
     project = await _first(provider.project_settings, settings)
-    needed = ((provider.project_settings, project), (provider.region_settings, region))
-    missing = [" or ".join(names) for names, value in needed if names and value is None]
-    host = provider.host_of(region) if provider.host_of and region else ""
-    url = provider.base_url.replace("{host}", host).replace("{region}", region or "")
-    return url.replace("{project}", project or ""), missing
+    missing = [" or ".join(provider.project_settings)] if provider.project_settings and project is None else []
+    return partial(_in_region, provider.base_url.replace("{project}", project or ""), provider.host_of), missing
+
+
+def _anywhere(url: str, region: str) -> str:
+    return url
+
+
+def _in_region(url: str, host_of: Callable[[str], str] | None, region: str) -> str:
+    host = host_of(region) if host_of and region else ""
+    return url.replace("{host}", host).replace("{region}", region)
 
 
 async def _secret(provider: Known, settings: Secrets) -> tuple[str | None, list[str]]:

@@ -23,6 +23,7 @@ WORKSPACE = {
     "lowers_max_tokens": False,
     "shards": 1,
     "credentials": [],
+    "routes": [],
     "version": 1,
 }
 ASKED = {"id": "ws_acme", "name": "Acme", "limits": {"usd_per_month": 12.5}}
