@@ -12,7 +12,9 @@ TidegateError
 │   ├── Conflict 409              what is asked for does not fit what is there
 │   │   ├── AlreadyExists 409     the id is taken by something else
 │   │   ├── AccountBusy 409       calls are open on an account that must be opened anew
-│   │   └── LimitBelowUsed 409    more was used in this period than the new limit allows
+│   │   ├── LimitBelowUsed 409    more was used in this period than the new limit allows
+│   │   └── IdempotencyInFlight 409  a call with the same idempotency key is not over yet
+│   ├── IdempotencyKeyReused 422  the key was sent with another body before
 │   ├── Stale 412                 somebody else has changed it since: read it again
 │   └── PreconditionRequired 428  a change must say in If-Match what it changes
 ├── InvalidKey 401                missing, unknown, revoked or expired: indistinguishable on purpose
@@ -126,6 +128,15 @@ class AccountBusy(Conflict):
 
 class LimitBelowUsed(Conflict):
     code = "limit_below_used"
+
+
+class IdempotencyInFlight(Conflict):
+    code = "idempotency_in_flight"
+
+
+class IdempotencyKeyReused(InvalidRequest):
+    status = 422
+    code = "idempotency_key_reused"
 
 
 class Stale(InvalidRequest):

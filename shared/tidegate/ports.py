@@ -7,6 +7,7 @@ from tidegate.chat.json import Json
 from tidegate.domain.account import Account, Hold, Reservation, Scope
 from tidegate.domain.call import Outcome
 from tidegate.domain.identity import Identity
+from tidegate.domain.kept import Claim
 from tidegate.domain.threshold import Event
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
@@ -103,6 +104,37 @@ class Signatures(Protocol):
 
     async def keep(self, workspace_id: str, tool_call_id: str, details: list[Json]) -> None:
         """Keep them for a day. What is too large to keep is not kept. Raises `StoreUnavailable`."""
+        ...
+
+
+class Replies(Protocol):
+    """Replies that may be given again, by what was asked for. Both raise `StoreUnavailable`."""
+
+    async def find(self, workspace_id: str, key: str) -> bytes | None:
+        """What the workspace has kept under that key, and is not over yet."""
+        ...
+
+    async def keep(self, workspace_id: str, key: str, reply: bytes, seconds: float) -> bool:
+        """Keep it so long, in the place of what was there; False where it is too large to keep."""
+        ...
+
+
+class Claims(Protocol):
+    """Idempotency keys: who is at work on one, and the reply that came of it. All raise `StoreUnavailable`."""
+
+    async def claim(self, claim: Claim) -> bytes | None:
+        """Take the key, in one conditional write; or else the reply that it led to already.
+
+        Raises `IdempotencyInFlight` while somebody else has it, and `IdempotencyKeyReused` for another body.
+        """
+        ...
+
+    async def fulfil(self, claim: Claim, reply: bytes, seconds: float) -> bool:
+        """Keep so long what came of it; False where it is too large to keep, or the claim is not ours any more."""
+        ...
+
+    async def release(self, claim: Claim) -> None:
+        """Let others take the key at once, where it is ours."""
         ...
 
 

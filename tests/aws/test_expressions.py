@@ -18,11 +18,15 @@ def test_values_are_written_as_boto3_writes_them_and_come_back(value: object) ->
 def test_what_comes_in_other_kinds() -> None:
     assert to_attribute((1, 0.5)) == {"L": [{"N": "1"}, {"N": "0.5"}]}
     assert from_attribute({"N": "1.50"}) == Decimal("1.5")
-    with pytest.raises(TypeError, match="bytes"):
-        to_attribute(b"bytes")
+    assert to_attribute(b"\x00\xff") == {"B": "AP8="}
+    assert from_attribute({"B": "AP8="}) == b"\x00\xff"
+    with pytest.raises(TypeError, match="set"):
+        to_attribute({"a"})
     for odd in ({"SS": ["a"]}, {"N": 1}, {}):
         with pytest.raises(ValueError, match="DynamoDB answered"):
             from_attribute(odd)
+    with pytest.raises(ValueError, match="base64"):
+        from_attribute({"B": "A"})
 
 
 def test_a_condition_names_everything_by_placeholders() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, cast
 
 from tidegate.aws.dynamo import FAILURES, Backoff, Client, DynamoError
-from tidegate.aws.expressions import Condition, F, Operation, Payload, Placeholders
+from tidegate.aws.expressions import Condition, F, Operation, Payload, Placeholders, Put
 from tidegate.aws.values import Attribute, from_attributes, to_attributes
 from tidegate.errors import StoreUnavailable
 
@@ -105,6 +105,10 @@ class Store:
             asked["ExclusiveStartKey"] = page.get("LastEvaluatedKey")
             if not asked["ExclusiveStartKey"] or (limit is not None and len(found) >= limit):
                 return found[:limit]
+
+    async def put(self, put: Put) -> None:
+        """One whole item, for half of what it costs in a transaction. Raises `Refused`."""
+        await self._write("put", "PutItem", put.payload())
 
     async def update(self, update: Operation) -> Item:
         """One conditional update, and the item as it is then. Raises `Refused`."""

@@ -11,6 +11,8 @@
 | one call | `WS#<id>` | `CALL#<ulid>` |
 | an account of limits | `WS#<id>`, `ACCOUNT#<key id>` | `ACCOUNT` |
 | signed reasoning before a tool call | `WS#<id>` | `SIG#<tool call id>` |
+| a kept reply | `WS#<id>` | `CACHE#<sha-256 of what was asked>` |
+| an idempotency key | `WS#<id>` | `IDEM#<sha-256 of the key>` |
 | a plan | `PLANS` | `PLAN#<id>` |
 | an admin key | `ADMINS` | `ADMIN#<id>` |
 | a workspace's member | `WS#<id>` | `MEMBER#<subject>` |
@@ -82,6 +84,14 @@ def partitions(workspace_id: str, shards: int) -> list[str]:
 
 def signature_at(workspace_id: str, tool_call_id: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", f"SIG#{tool_call_id}")
+
+
+def reply_at(workspace_id: str, key: str) -> ItemKey:
+    return ItemKey(f"WS#{workspace_id}", f"CACHE#{key}")
+
+
+def claim_at(workspace_id: str, key: str) -> ItemKey:
+    return ItemKey(f"WS#{workspace_id}", f"IDEM#{key}")
 
 
 def places_of(key: VirtualKey) -> dict[ItemKey, VirtualKey]:

@@ -3,6 +3,7 @@
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TypeAlias, cast
@@ -20,6 +21,8 @@ def to_attribute(value: object) -> Attribute:
             return {"BOOL": value}
         case str():
             return {"S": value}
+        case bytes():
+            return {"B": b64encode(value).decode()}
         case int() | float() | Decimal():
             return {"N": str(value)}
         case dict():
@@ -49,6 +52,8 @@ def from_attribute(attribute: Mapping[str, object]) -> object:
             return truth
         case {"NULL": _}:
             return None
+        case {"B": str() as text}:
+            return b64decode(text)
         case _:
             raise ValueError(f"DynamoDB answered with an attribute of {', '.join(map(str, attribute))}.")
 

@@ -1,0 +1,124 @@
+"""Kept replies and idempotency keys in the table; what is larger than an item may be lies in a bucket.
+
+An item says where its reply is: in `reply`, or under `object` in the bucket. DynamoDB deletes items that are over, the
+bucket's lifecycle the objects. A reply that is written anew has a new object, so that no item leads to another's.
+"""
+
+import logging
+import math
+from dataclasses import dataclass
+
+from tidegate.aws.expressions import F, Put
+from tidegate.aws.objects import MAX_BYTES, Bucket
+from tidegate.aws.store import Item, ItemKey, Refused, Store
+from tidegate.aws.table import claim_at, reply_at
+from tidegate.domain.ids import ulid
+from tidegate.domain.kept import Claim, in_flight, reused
+from tidegate.errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+MAX_ITEM_BYTES = 300_000
+"""Below the 400 KB that one item may hold."""
+
+CLAIM_TRIES = 3
+"""A key that is there when it is claimed may be gone when it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoReplies:
+    """The ports `Replies` and `Claims`. Without a bucket, a large reply is not kept."""
+
+    store: Store
+    bucket: Bucket | None = None
+
+    async def find(self, workspace_id: str, key: str) -> bytes | None:
+        """See `Replies.find`: one read, and one of the bucket for a large reply."""
+        at = reply_at(workspace_id, key)
+        item = (await self.store.read(at)).get(at)
+        return None if item is None else await self._reply(item)
+
+    async def keep(self, workspace_id: str, key: str, reply: bytes, seconds: float) -> bool:
+        """See `Replies.keep`: one write, and before it one of the bucket for a large reply."""
+        at = reply_at(workspace_id, key)
+        held = await self._held(at, reply)
+        if held is None:
+            return False
+        await self.store.put(Put(self.store.table, {**at._asdict(), **held, "ttl": self._end(seconds)}))
+        return True
+
+    async def claim(self, claim: Claim) -> bytes | None:
+        """See `Claims.claim`: one conditional write, and a read where it is refused."""
+        at = claim_at(claim.workspace_id, claim.key)
+        free = F("pk").does_not_exist() | F("ttl").lte(int(self.store.clock()))
+        item = {**self._item(at, claim), "ttl": math.ceil(claim.ends_at)}
+        for _ in range(CLAIM_TRIES):
+            try:
+                await self.store.put(Put(self.store.table, item, free))
+            except Refused:
+                found = (await self.store.read(at)).get(at)
+            else:
+                return None
+            if found is not None:
+                return await self._outcome(claim, found)
+        raise in_flight()
+
+    async def fulfil(self, claim: Claim, reply: bytes, seconds: float) -> bool:
+        """See `Claims.fulfil`: one conditional write, and before it one of the bucket for a large reply."""
+        at = claim_at(claim.workspace_id, claim.key)
+        held = await self._held(at, reply)
+        if held is None:
+            return False
+        return await self._put_ours(claim, {**self._item(at, claim), **held, "ttl": self._end(seconds)})
+
+    async def release(self, claim: Claim) -> None:
+        """See `Claims.release`. The item stays until DynamoDB deletes it, and is over from now on."""
+        at = claim_at(claim.workspace_id, claim.key)
+        await self._put_ours(claim, {**self._item(at, claim), "ttl": int(self.store.clock())})
+
+    async def _outcome(self, claim: Claim, found: Item) -> bytes | None:
+        if found.get("asked") != claim.asked:
+            raise reused()
+        if "reply" in found or "object" in found:
+            reply = await self._reply(found)
+            if reply is None:  # it was charged for: never do it again without a word
+                raise StoreUnavailable("The reply of this idempotency key cannot be read.")
+            return reply
+        if found.get("owner") != claim.owner:  # the owner's own write may have been repeated on the way
+            raise in_flight()
+        return None
+
+    async def _put_ours(self, claim: Claim, item: dict[str, object]) -> bool:
+        ours = F("owner").equals(claim.owner) & F("reply").does_not_exist() & F("object").does_not_exist()
+        try:
+            await self.store.put(Put(self.store.table, item, ours))
+        except Refused:
+            return False
+        return True
+
+    async def _held(self, at: ItemKey, reply: bytes) -> dict[str, object] | None:
+        """What an item says of the reply; None where there is no place for it."""
+        if len(reply) <= MAX_ITEM_BYTES:
+            return {"reply": reply}
+        if self.bucket is None or len(reply) > MAX_BYTES:
+            return None
+        kind, _, digest = at.sk.partition("#")
+        place = f"{kind.lower()}/{at.pk.removeprefix('WS#')}/{digest}/{ulid(self.store.clock())}"
+        await self.bucket.put(place, reply)
+        return {"object": place}
+
+    async def _reply(self, item: Item) -> bytes | None:
+        match item:
+            case {"reply": bytes(reply)}:
+                return reply
+            case {"object": str(place)} if self.bucket is not None:
+                return await self.bucket.get(place)
+            case _:
+                log.warning("reply.unreadable")
+                return None
+
+    def _item(self, at: ItemKey, claim: Claim) -> dict[str, object]:
+        return {**at._asdict(), "asked": claim.asked, "owner": claim.owner}
+
+    def _end(self, seconds: float) -> int:
+        return math.ceil(self.store.clock() + seconds)

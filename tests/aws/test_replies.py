@@ -1,0 +1,133 @@
+"""Kept replies on AWS: what is too large for an item lies in a bucket, and a bucket may be missing or down."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from tests.aws.script import ScriptedTransport, scripted_store
+from tests.store_worlds import CREDENTIALS, NOON, REGION, World
+from tidegate.aws.credentials import AwsIdentity
+from tidegate.aws.objects import MAX_BYTES, Bucket
+from tidegate.aws.replies import MAX_ITEM_BYTES, DynamoReplies
+from tidegate.aws.table import claim_at, reply_at
+from tidegate.domain.kept import Claim
+from tidegate.errors import IdempotencyInFlight, ProviderUnreachable, StoreUnavailable
+
+pytestmark = pytest.mark.anyio
+
+LARGE = os.urandom(MAX_ITEM_BYTES + 1)
+CLAIM = Claim("ws_a", "key", "asked", "call_1", NOON + 660)
+
+
+@pytest.fixture
+async def bucket(world: World, aws_endpoint: str) -> Bucket:
+    assert world.store is not None
+    http = world.store.client.transport
+    made = Bucket(http, AwsIdentity(CREDENTIALS, http), world.store.table, REGION, aws_endpoint)
+    await made.create()
+    await made.create()  # it is there already, which is as well
+    return made
+
+
+def replies_of(world: World, bucket: Bucket | None) -> DynamoReplies:
+    assert world.store is not None
+    return DynamoReplies(world.store, bucket)
+
+
+async def item(world: World, at: object) -> dict[str, object]:
+    assert world.store is not None
+    return dict((await world.store.read(at))[at])  # type: ignore[arg-type,index]
+
+
+async def test_an_object_is_what_was_put(bucket: Bucket) -> None:
+    assert await bucket.get("cache/ws a/ü+1") is None
+    await bucket.put("cache/ws a/ü+1", b"\x00one")
+    await bucket.put("cache/ws a/ü+1", b"\x00two")
+    assert await bucket.get("cache/ws a/ü+1") == b"\x00two"
+
+
+async def test_what_is_larger_than_an_item_lies_in_the_bucket(world: World, bucket: Bucket) -> None:
+    replies = replies_of(world, bucket)
+    assert await replies.keep("ws_a", "k", LARGE, 60)
+    assert await replies.find("ws_a", "k") == LARGE
+    kept = await item(world, reply_at("ws_a", "k"))
+    assert str(kept["object"]).startswith("cache/ws_a/k/")
+    assert set(kept) == {"pk", "sk", "object", "ttl"}
+    world.clock.now += 61
+    assert await replies.find("ws_a", "k") is None
+
+
+async def test_a_large_reply_of_an_idempotency_key_too(world: World, bucket: Bucket) -> None:
+    replies = replies_of(world, bucket)
+    await replies.claim(CLAIM)
+    assert await replies.fulfil(CLAIM, LARGE, 60)
+    assert await replies.claim(replace(CLAIM, owner="call_2")) == LARGE
+    assert str((await item(world, claim_at("ws_a", "key")))["object"]).startswith("idem/ws_a/key/")
+
+
+async def test_without_a_bucket_a_large_reply_is_not_kept(world: World) -> None:
+    replies = replies_of(world, None)
+    assert await replies.keep("ws_a", "k", LARGE[:-1], 60)
+    assert await replies.find("ws_a", "k") == LARGE[:-1]
+    assert not await replies.keep("ws_a", "k", LARGE, 60)
+    await replies.claim(CLAIM)
+    assert not await replies.fulfil(CLAIM, LARGE, 60)
+    with pytest.raises(IdempotencyInFlight):  # until whoever claimed it releases it
+        await replies.claim(replace(CLAIM, owner="call_2"))
+
+
+async def test_an_object_that_is_gone_is_found_no_more_and_never_paid_for_again(world: World, bucket: Bucket) -> None:
+    replies = replies_of(world, bucket)
+    await replies.keep("ws_a", "k", LARGE, 60)
+    await replies.claim(CLAIM)
+    await replies.fulfil(CLAIM, LARGE, 60)
+    elsewhere = replies_of(world, replace(bucket, name="tidegate-nowhere"))
+    assert await elsewhere.find("ws_a", "k") is None
+    with pytest.raises(StoreUnavailable):
+        await elsewhere.claim(replace(CLAIM, owner="call_2"))
+
+
+@pytest.mark.parametrize("trouble", [(500, b""), (503, b"<Error/>"), ProviderUnreachable("gone")])
+async def test_a_bucket_that_is_down_is_a_store_that_is_down(trouble: object) -> None:
+    transport = ScriptedTransport([trouble])  # type: ignore[list-item]
+    bucket = Bucket(transport, AwsIdentity(CREDENTIALS, transport), "replies", REGION)
+    replies = DynamoReplies(scripted_store(transport), bucket)
+    with pytest.raises(StoreUnavailable):
+        await bucket.get("k")
+    with pytest.raises(StoreUnavailable):
+        await replies.keep("ws_a", "k", LARGE, 60)
+    with pytest.raises(StoreUnavailable):
+        await bucket.create()
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "url"),
+    [
+        ("replies", None, "https://replies.s3.eu-central-1.amazonaws.com/cache/ws%20a/k"),
+        ("re.plies", None, "https://s3.eu-central-1.amazonaws.com/re.plies/cache/ws%20a/k"),
+        ("replies", "http://127.0.0.1:1/", "http://127.0.0.1:1/replies/cache/ws%20a/k"),
+    ],
+)
+async def test_where_an_object_is(name: str, endpoint: str | None, url: str) -> None:
+    transport = ScriptedTransport([(200, b"")])
+    await Bucket(transport, AwsIdentity(CREDENTIALS, transport), name, REGION, endpoint).put("cache/ws a/k", b"x")
+    request = transport.requests[0]
+    assert (request.method, request.url, request.body) == ("PUT", url, b"x")
+    assert "/eu-central-1/s3/aws4_request" in request.headers["authorization"]
+
+
+async def test_nothing_larger_than_the_most_goes_to_the_bucket() -> None:
+    transport = ScriptedTransport([(200, b"")])
+    bucket = Bucket(transport, AwsIdentity(CREDENTIALS, transport), "replies", REGION)
+    assert not await DynamoReplies(scripted_store(transport), bucket).keep("ws_a", "k", bytes(MAX_BYTES + 1), 60)
+    assert transport.requests == []
+
+
+async def test_an_item_that_somebody_else_wrote_is_no_reply(world: World) -> None:
+    from tidegate.aws.expressions import Put
+
+    assert world.store is not None
+    strange = {**reply_at("ws_a", "k")._asdict(), "reply": "text", "ttl": int(NOON) + 60}
+    await world.store.put(Put(world.store.table, strange))
+    assert await replies_of(world, None).find("ws_a", "k") is None
