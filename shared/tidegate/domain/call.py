@@ -35,7 +35,8 @@ class Call:
 
     `id` is a ULID: unique, sortable by time, the `x-request-id` of the reply and the key of the call's record.
     `media` are fetched bytes by their URLs; `signatures` the `reasoning_details` of earlier turns by the ids of the
-    tool calls that followed, for clients that do not send them back. `app_id` is the caller's word, see `app_of`.
+    tool calls that followed, for clients that do not send them back. `app_id` is the caller's word, see `app_of`, and
+    so is `session_id`, which names the conversation that the call belongs to.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Call:
     app_id: str | None = None
     media: Mapping[str, Media] = field(default_factory=dict[str, Media], repr=False)
     signatures: Mapping[str, Json] = field(default_factory=dict[str, Json], repr=False)
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
