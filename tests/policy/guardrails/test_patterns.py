@@ -17,6 +17,11 @@ def test_a_pattern_that_backtracks_without_end_is_given_up() -> None:
         list(patterns.find([ENDLESS], "x" * 300_000, seconds=0.01))
 
 
+def test_so_is_one_that_is_only_looked_for() -> None:
+    with pytest.raises(patterns.TooSlow):
+        patterns.matches(ENDLESS, "x" * 300_000, seconds=0.01)
+
+
 def test_all_patterns_share_the_time() -> None:
     with pytest.raises(patterns.TooSlow):
         list(patterns.find(["a", "b"], "text", seconds=0.0))
@@ -28,7 +33,7 @@ def test_all_patterns_share_the_time() -> None:
 )
 def test_what_is_no_pattern_is_refused(pattern: str, said: str) -> None:
     with pytest.raises(ValueError, match=r"regular|nothing") as caught:
-        patterns.compiled(pattern)
+        patterns.check(pattern)
     assert str(caught.value).startswith(said)
 
 

@@ -22,16 +22,26 @@ class TooSlow(Exception):
 
 
 @lru_cache(maxsize=512)
-def compiled(pattern: str) -> "regex.Pattern[str]":
-    """Raises `ValueError` that says what is wrong with the pattern, also where it matches an empty text."""
+def parsed(pattern: str) -> "regex.Pattern[str]":
+    """Raises `ValueError` that says what is wrong with the pattern."""
     try:
-        made = regex.compile(pattern)
-        matches_nothing = made.search("", timeout=LIMIT_SECONDS) is not None
-    except (regex.error, OverflowError, RecursionError, MemoryError, TimeoutError) as error:
+        return regex.compile(pattern)
+    except (regex.error, OverflowError, RecursionError, MemoryError) as error:
         raise ValueError(f"{pattern!r} is no regular expression: {error}.") from None
-    if matches_nothing:
+
+
+def check(pattern: str) -> None:
+    """Raises `ValueError`, also where the pattern matches an empty text."""
+    if matches(pattern, ""):
         raise ValueError(f"{pattern!r} matches also where there is nothing.")
-    return made
+
+
+def matches(pattern: str, text: str, seconds: float = LIMIT_SECONDS) -> bool:
+    """Whether the pattern matches anywhere. Raises `TooSlow` and `ValueError`."""
+    try:
+        return parsed(pattern).search(text, timeout=seconds, concurrent=True) is not None
+    except TimeoutError:
+        raise TooSlow from None
 
 
 def find(patterns: Iterable[str], text: str, seconds: float = LIMIT_SECONDS) -> Iterator[Finding]:
@@ -42,7 +52,7 @@ def find(patterns: Iterable[str], text: str, seconds: float = LIMIT_SECONDS) -> 
         if left <= 0:
             raise TooSlow
         try:
-            for match in compiled(pattern).finditer(text, timeout=left, concurrent=True):
+            for match in parsed(pattern).finditer(text, timeout=left, concurrent=True):
                 yield Finding(match.start(), match.end(), LABEL)
         except TimeoutError:
             raise TooSlow from None

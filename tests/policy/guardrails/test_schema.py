@@ -1,0 +1,167 @@
+import json
+import re
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidegate.policy.guardrails import patterns, schema
+from tidegate.policy.guardrails.conformity import TooComplex, conforms
+
+PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "minLength": 1},
+        "age": {"type": "integer", "minimum": 0},
+        "mood": {"enum": ["good", "bad", None]},
+        "friends": {"type": "array", "items": {"$ref": "#"}},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
+
+
+def is_valid(given_schema: Any, value: Any) -> bool:
+    return conforms(schema.check(given_schema), value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"name": "Ada", "age": 36, "mood": None, "friends": [{"name": "Charles"}]}, True),
+        ({"name": "Ada", "age": 36.0}, True),
+        ({"name": "Ada", "age": True}, False),
+        ({"name": ""}, False),
+        ({"age": 1}, False),
+        ({"name": "Ada", "extra": 1}, False),
+        ({"name": "Ada", "friends": [{"name": "Charles", "friends": [{}]}]}, False),
+        ([], False),
+    ],
+)
+def test_a_value_conforms_or_not(value: Any, expected: bool) -> None:
+    assert is_valid(PERSON, value) is expected
+
+
+NAMES = st.sampled_from(["a", "b", "ab"])
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 5)
+    | st.sampled_from([0.5, 1.0, 2.5])
+    | st.sampled_from(["", "a", "bb"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+COUNTS = st.integers(0, 3)
+NUMBERS = st.integers(-2, 3) | st.sampled_from([0.5, 1.5])
+TYPES = st.sampled_from(["null", "boolean", "string", "number", "integer", "array", "object"])
+
+
+def schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    named = st.dictionaries(NAMES, inner, max_size=2)
+    several = st.lists(inner, min_size=1, max_size=3)
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "type": TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True),
+        "enum": st.lists(VALUES, min_size=1, max_size=3),
+        "const": VALUES,
+        **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), NUMBERS),
+        "multipleOf": st.sampled_from([1, 2, 0.5]),
+        **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), COUNTS),
+        "pattern": st.sampled_from(["^a", "b$", "x"]),
+        "required": st.lists(NAMES, max_size=2, unique=True),
+        "dependentRequired": st.dictionaries(NAMES, st.lists(NAMES, max_size=1), max_size=2),
+        "properties": named,
+        "patternProperties": st.dictionaries(st.sampled_from(["^a", "b"]), inner, max_size=2),
+        "additionalProperties": inner,
+        "propertyNames": inner,
+        "prefixItems": several,
+        "items": inner,
+        "contains": inner,
+        "minContains": COUNTS,
+        "maxContains": COUNTS,
+        "uniqueItems": st.booleans(),
+        **dict.fromkeys(("allOf", "anyOf", "oneOf"), several),
+        **dict.fromkeys(("not", "if", "then", "else"), inner),
+        "title": st.just("A title"),
+        "format": st.just("date"),
+    }
+    return st.lists(st.sampled_from(sorted(optional)), max_size=4, unique=True).flatmap(
+        lambda chosen: st.fixed_dictionaries({name: optional[name] for name in chosen})
+    )
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.recursive(st.booleans() | schemas(st.booleans()), schemas, max_leaves=8), VALUES)
+def test_it_is_of_one_mind_with_jsonschema(given_schema: Any, value: Any) -> None:
+    expected = jsonschema.Draft202012Validator(given_schema).is_valid(value)
+    assert is_valid(given_schema, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("given_schema", "value", "expected"),
+    [
+        ({"items": [{"type": "string"}], "additionalItems": False}, ["a"], True),
+        ({"items": [{"type": "string"}], "additionalItems": False}, ["a", "b"], False),
+        ({"definitions": {"a/b": {"const": 1}}, "$ref": "#/definitions/a~1b"}, 1, True),
+        ({"$defs": {"x y": {"const": 1}}, "anyOf": [{"$ref": "#/$defs/x%20y"}]}, 2, False),
+        ({"multipleOf": 0.01}, 19.99, True),
+        ({"multipleOf": 3}, 1e300, False),
+        ({"type": "integer"}, 10**400, True),
+        ({"x-order": ["a"], "$id": "urn:answer"}, 1, True),
+        ({"uniqueItems": True}, [1, True, "1", 1.0], False),
+    ],
+)
+def test_what_drafts_and_numbers_differ_in(given_schema: Any, value: Any, expected: bool) -> None:
+    assert is_valid(given_schema, value) is expected
+
+
+@pytest.mark.parametrize(
+    ("given_schema", "said"),
+    [
+        ([], "A JSON schema is an object."),
+        ({"unevaluatedProperties": False}, "#/unevaluatedProperties is a keyword that is not checked here."),
+        ({"properties": {"a": {"$anchor": "b"}}}, "#/properties/a/$anchor is a keyword that is not checked here."),
+        ({"not": {"$id": "https://elsewhere.example/"}}, "#/not/$id is a keyword that is not checked here."),
+        ({"$ref": "https://elsewhere.example/"}, "$ref 'https://elsewhere.example/' leads out of the schema."),
+        ({"$ref": "#/$defs/none"}, "$ref '#/$defs/none' leads nowhere."),
+        ({"$ref": 1}, "$ref 1 leads out of the schema."),
+        ({"type": "text"}, "#/type has a value that it may not have."),
+        ({"properties": {"a": 1}}, "#/properties/a is no schema."),
+        ({"properties": []}, "#/properties is a keyword that is not checked here."),
+        ({"required": "name"}, "#/required has a value that it may not have."),
+        ({"multipleOf": 0}, "#/multipleOf has a value that it may not have."),
+        ({"minLength": -1}, "#/minLength has a value that it may not have."),
+        ({"pattern": "("}, "'(' is no regular expression: missing ) at position 1."),
+        ({"patternProperties": {"(": True}}, "'(' is no regular expression: missing ) at position 1."),
+    ],
+)
+def test_a_schema_that_cannot_be_checked_is_refused(given_schema: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        schema.check(given_schema)
+
+
+def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
+    deep = json.loads('{"not":' * 200 + "true" + "}" * 200)
+    with pytest.raises(ValueError, match="too large"):
+        schema.check(deep)
+
+
+@pytest.mark.parametrize(
+    ("given_schema", "value"),
+    [
+        ({"$ref": "#"}, 1),
+        ({"anyOf": [{"$ref": "#"}, True]}, 1),
+        ({"uniqueItems": True}, list(range(1000))),
+        ({"items": {"allOf": [{"not": {"const": i}} for i in range(500)]}}, [999] * 500),
+    ],
+)
+def test_what_takes_too_many_steps_is_given_up(given_schema: Any, value: Any) -> None:
+    with pytest.raises(TooComplex):
+        is_valid(given_schema, value)
+
+
+def test_a_pattern_that_backtracks_without_end_is_given_up() -> None:
+    with pytest.raises(patterns.TooSlow):
+        is_valid({"pattern": r"(.*)*(.*)*x{20}y"}, "x" * 300_000)
