@@ -14,9 +14,17 @@ from botocore.credentials import Credentials
 from tests.providers.calls import call
 from tests.upstream.frames import event, exception
 from tidegate.domain.model import Deployment
-from tidegate.errors import NotConfigured, ProviderMalformed, ProviderOverloaded, ProviderRateLimited, StreamCut
+from tidegate.errors import (
+    GatewayTimeout,
+    NotConfigured,
+    ProviderMalformed,
+    ProviderOverloaded,
+    ProviderRateLimited,
+    StreamCut,
+)
 from tidegate.providers.bedrock import PROVIDER
 from tidegate.settings import EnvironmentSecrets
+from tidegate.upstream import attempt
 from tidegate.upstream.attempt import Upstream
 from tidegate.upstream.httpx import HttpxTransport
 from tidegate.upstream.sigv4 import AwsKey
@@ -44,7 +52,9 @@ class Pieces(httpx.AsyncByteStream):
             yield piece
 
 
-def ask(answer: httpx.Response, *, stream: bool = False, secret: str | None = None, keys: bool = True) -> Any:
+def ask(
+    answer: httpx.Response, *, stream: bool = False, secret: str | None = None, keys: bool = True, seconds: float = 5
+) -> Any:
     """What was sent, and the text that came of the answer."""
     sent: list[httpx.Request] = []
 
@@ -62,7 +72,7 @@ def ask(answer: httpx.Response, *, stream: bool = False, secret: str | None = No
         deployment = Deployment("bedrock", MODEL, HOST, secret, region="eu-central-1")
         body = {"model": "bedrock/m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
         request = PROVIDER.build_request(call(body), deployment)
-        async with upstream.open(PROVIDER, request, secret=secret, stream=stream, seconds=5) as reply:
+        async with upstream.open(PROVIDER, request, secret=secret, stream=stream, seconds=seconds) as reply:
             if reply.completion is not None:
                 return reply.completion["choices"][0]["message"]["content"] or ""
             assert reply.batches is not None
@@ -128,3 +138,15 @@ def test_a_stream_that_ends_too_early_is_a_cut(raw: bytes) -> None:
 def test_a_damaged_stream_is_refused() -> None:
     with pytest.raises(ProviderMalformed):
         ask(frames(START + TEXT[:-1] + b"\x00" + END), stream=True)
+
+
+@pytest.mark.parametrize("size", [1, 4096])
+def test_a_stream_without_an_end_has_one(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "MAX_STREAM_BYTES", 20_000)
+    with pytest.raises(ProviderMalformed, match="larger than 20000 bytes"):
+        ask(frames(START + TEXT * 1000, size), stream=True)
+
+
+def test_nobody_is_asked_when_the_time_is_over() -> None:
+    with pytest.raises(GatewayTimeout):
+        ask(httpx.Response(200, json=WHOLE), seconds=0)

@@ -24,7 +24,7 @@ RELATIVE_TO = "http://169.254.170.2"
 EARLY_SECONDS = 300.0
 """A key is replaced this long before it expires."""
 
-_TIMEOUTS = Timeouts(total=2.0, connect=2.0)
+_TIMEOUTS = Timeouts(total=2.0)
 _MAX_BODY_BYTES = 64 * 1024
 
 

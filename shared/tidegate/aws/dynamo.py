@@ -21,7 +21,7 @@ from tidegate.upstream.transport import Timeouts, Transport
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """A page is 1 MB, a batch 16 MB."""
 
-ONE_TRY = Timeouts(total=2.0, connect=2.0)
+ONE_TRY = Timeouts(total=2.0)
 """Short, so that a dead connection leaves time for another try."""
 
 _PASSING = frozenset(

@@ -19,7 +19,7 @@ from tidegate.upstream.transport import Timeouts, Transport
 
 SOURCE = "tidegate"
 
-_TIMEOUTS = Timeouts(total=2.0, connect=1.0)
+_TIMEOUTS = Timeouts(total=2.0)
 """It is told while the function is billed, after the answer."""
 
 _MAX_BODY_BYTES = 64 * 1024

@@ -23,7 +23,7 @@ MAX_AGE_SECONDS = 300.0
 RETRY_SECONDS = 15.0
 """After a failed refresh the old values serve this long before the next try, so that not every call waits for one."""
 
-_TIMEOUTS = Timeouts(total=5.0, connect=2.0)
+_TIMEOUTS = Timeouts(total=5.0)
 _MAX_BODY_BYTES = 1024 * 1024
 
 

@@ -65,12 +65,18 @@ class _DemoResponse:
         self.headers: Mapping[str, str] = {"content-type": content_type}
 
     async def read(self, limit: int) -> bytes:
+        return self._whole()
+
+    def _whole(self) -> bytes:
         words = self._words()
         message: Json = {"role": "assistant", "content": "".join(words)}
         choice: Json = {"index": 0, "message": message, "finish_reason": self._finish(words)}
         return encode({"object": "chat.completion", "choices": [choice], "usage": self._usage(words)})
 
     async def chunks(self) -> AsyncIterator[bytes]:
+        if not self._streams:
+            yield self._whole()
+            return
         words = self._words()
         yield _event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
         for word in words:

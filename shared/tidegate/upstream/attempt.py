@@ -9,7 +9,15 @@ import msgspec
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, decode
-from tidegate.errors import NotConfigured, ProviderMalformed, ProviderUnreachable, StreamCut, UpstreamError
+from tidegate.domain.timetable import USUAL, Patience
+from tidegate.errors import (
+    GatewayTimeout,
+    NotConfigured,
+    ProviderMalformed,
+    ProviderUnreachable,
+    StreamCut,
+    UpstreamError,
+)
 from tidegate.ports import Secrets
 from tidegate.providers import restore
 from tidegate.providers.base import Event, KeyAuth, Provider, SigV4Auth, UpstreamRequest
@@ -17,9 +25,12 @@ from tidegate.upstream.eventstream import EventStreamDecoder
 from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
 from tidegate.upstream.sse import SseDecoder
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.upstream.waiting import opened
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
+MAX_STREAM_BYTES = 256 * 1024 * 1024
+"""A million tokens, each in an event of its own: what is longer has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +60,19 @@ class Upstream:
         stream: bool,
         seconds: float,
         own: Secrets | None = None,
+        patience: Patience = USUAL,
     ) -> AsyncGenerator[Reply]:
-        """The provider's reply within `seconds`, once its first events have been understood.
+        """The provider's reply within `seconds` and its `patience`, once its first events have been understood.
 
         The secret is the caller's `own`, where it brought one. Leaving the context closes the connection. Raises
-        `UpstreamError` and `NotConfigured`.
+        `UpstreamError`, `NotConfigured`, and `GatewayTimeout` where there is no time left to ask in.
         """
+        if seconds <= 0:
+            raise GatewayTimeout("The call's time was over before its provider could be asked.")
         key = await self._key(request, secret, own or self.secrets)
         http = HttpRequest("POST", request.url, await self._headers(request, key), request.body)
         with _hiding(key):
-            async with self.transport.open(http, Timeouts(total=seconds)) as response:
+            async with opened(self.transport, http, _timeouts(seconds, patience)) as response:
                 if not 200 <= response.status < 300:
                     body = _readable(await response.read(MAX_ERROR_BYTES))
                     raise provider.parse_error(response.status, response.headers, body)
@@ -96,6 +110,11 @@ class Upstream:
                 return request.headers
 
 
+def _timeouts(seconds: float, patience: Patience) -> Timeouts:
+    total = seconds if patience.total is None else min(seconds, patience.total)
+    return Timeouts(total, patience.connect, patience.first_byte, patience.between)
+
+
 @contextmanager
 def _hiding(key: str | None) -> Generator[None]:
     """Some providers repeat the key that they refuse: no caller shall read it."""
@@ -120,8 +139,12 @@ async def _check_framing(provider: Provider, response: HttpResponse) -> None:
 
 async def _events(provider: Provider, response: HttpResponse) -> AsyncIterator[Sequence[Event]]:
     decoder = SseDecoder() if provider.framing == "sse" else EventStreamDecoder()
+    size = 0
     try:
         async for piece in response.chunks():
+            size += len(piece)
+            if size > MAX_STREAM_BYTES:
+                raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
             events = decoder.feed(piece)
             if events:
                 yield events

@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts
+from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
+from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, gathered
+
+USUAL_CONNECT = 5.0
 
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
@@ -50,7 +52,7 @@ class HttpxTransport:
     async def _send(
         self, client: httpx.AsyncClient, request: HttpRequest, timeouts: Timeouts, deadline: float
     ) -> httpx.Response:
-        connect = httpx.Timeout(None, connect=timeouts.connect)
+        connect = httpx.Timeout(None, connect=timeouts.connect or USUAL_CONNECT)
         url, headers, extensions = httpx.URL(request.url), dict(request.headers), dict[str, object]()
         if request.address is not None:
             headers["host"] = url.netloc.decode()
@@ -76,14 +78,7 @@ class _HttpxResponse:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self, limit: int) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in self.chunks():
-            size += len(piece)
-            if size > limit:
-                raise ProviderMalformed(f"The provider's answer is larger than {limit} bytes.")
-            pieces.append(piece)
-        return b"".join(pieces)
+        return await gathered(self.chunks(), limit)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         pieces = self._response.aiter_bytes()

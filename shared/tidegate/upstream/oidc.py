@@ -31,7 +31,7 @@ SOON_SECONDS = 5.0
 MAX_TRIED = 4
 """Keys for one token: an issuer may give two the same id, or none."""
 
-_TIMEOUTS = Timeouts(total=5.0, connect=3.0)
+_TIMEOUTS = Timeouts(total=5.0)
 _MAX_BODY_BYTES = 256 * 1024
 
 log = logging.getLogger(__name__)

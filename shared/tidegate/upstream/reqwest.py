@@ -18,8 +18,8 @@ from pyreqwest.exceptions import (
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
-from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts
+from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
+from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, gathered
 
 # hyper's words for a connection that ended after the request was written and before the first byte of the answer.
 _DROPPED = ("connection closed before message completed", "Connection reset by peer", "Broken pipe")
@@ -29,17 +29,21 @@ _MOST_HELD = 64
 
 
 class ReqwestTransport:
-    """One pool of connections for the life of the process."""
+    """Pools of connections for the life of the process: one for each time to connect, which the library wants so.
+
+    Most have the first of them; another costs its first call 10 ms.
+    """
 
     def __init__(self, *, connect_seconds: float = 5.0, root_certificate_pem: bytes | None = None) -> None:
-        self._connect = timedelta(seconds=connect_seconds)
+        self._connect = connect_seconds
         self._root = root_certificate_pem
-        self._pooled = self._builder().build()
-        self._single: Client | None = None
+        self._pools = {connect_seconds: self._builder(connect_seconds).build()}
+        self._singles: dict[float, Client] = {}
         self._answered: set[str] = set()
 
-    def _builder(self) -> ClientBuilder:
-        builder = ClientBuilder().follow_redirects(False).connect_timeout(self._connect).user_agent("tidegate")
+    def _builder(self, connect_seconds: float) -> ClientBuilder:
+        connect = timedelta(seconds=connect_seconds)
+        builder = ClientBuilder().follow_redirects(False).connect_timeout(connect).user_agent("tidegate")
         return builder.add_root_certificate_pem(self._root) if self._root else builder
 
     @asynccontextmanager
@@ -55,13 +59,14 @@ class ReqwestTransport:
                 yield response
             return
         deadline = asyncio.get_running_loop().time() + timeouts.total
-        stream = self._build(self._pooled, request, timeouts.total)
+        connect = self._connecting(timeouts)
+        stream = self._build(self._pool(connect), request, timeouts.total)
         try:
             response = await stream.__aenter__()
         except PyreqwestError as error:
             if origin not in self._answered or not _dropped(error):
                 raise _translate(error, request.url) from None
-            stream = self._build(self._fresh(), request, deadline - asyncio.get_running_loop().time())
+            stream = self._build(self._fresh(connect), request, deadline - asyncio.get_running_loop().time())
             try:
                 response = await stream.__aenter__()
             except PyreqwestError as second:
@@ -76,7 +81,8 @@ class ReqwestTransport:
     async def _pinned(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
         parts = urlsplit(request.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        client = self._builder().no_proxy().resolve(parts.hostname or "", request.address or "", port).build()
+        builder = self._builder(self._connecting(timeouts)).no_proxy()
+        client = builder.resolve(parts.hostname or "", request.address or "", port).build()
         try:
             async with self._build(client, request, timeouts.total) as response:
                 yield _ReqwestResponse(response, request.url)
@@ -85,10 +91,21 @@ class ReqwestTransport:
         finally:
             await client.close()
 
-    def _fresh(self) -> Client:
-        if self._single is None:
-            self._single = self._builder().pool_max_idle_per_host(0).build()
-        return self._single
+    def _connecting(self, timeouts: Timeouts) -> float:
+        """What of the time to connect is not in the total already."""
+        return self._connect if timeouts.connect is None or timeouts.connect >= timeouts.total else timeouts.connect
+
+    def _pool(self, connect: float) -> Client:
+        pool = self._pools.get(connect)
+        if pool is None:
+            pool = self._pools[connect] = self._builder(connect).build()
+        return pool
+
+    def _fresh(self, connect: float) -> Client:
+        single = self._singles.get(connect)
+        if single is None:
+            single = self._singles[connect] = self._builder(connect).pool_max_idle_per_host(0).build()
+        return single
 
     def _build(self, client: Client, request: HttpRequest, seconds: float) -> StreamRequest:
         try:
@@ -104,9 +121,8 @@ class ReqwestTransport:
             raise ProviderUnreachable(f"The provider's URL is not valid: {_origin(request.url)!r}.") from None
 
     async def close(self) -> None:
-        await self._pooled.close()
-        if self._single is not None:
-            await self._single.close()
+        for client in (*self._pools.values(), *self._singles.values()):
+            await client.close()
         # The library's thread lets go of Python objects a moment after `close` returns; an interpreter that is already
         # finalizing then aborts (seen with pyreqwest 0.15.1: 11 of 25 processes that ended right after an answer).
         await asyncio.sleep(0.1)
@@ -120,14 +136,7 @@ class _ReqwestResponse:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self, limit: int) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in self.chunks():
-            size += len(piece)
-            if size > limit:
-                raise ProviderMalformed(f"The provider's answer is larger than {limit} bytes.")
-            pieces.append(piece)
-        return b"".join(pieces)
+        return await gathered(self.chunks(), limit)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """All that has come since, as one piece: a hop through the gateway costs the same for one event as for ten."""

@@ -8,13 +8,22 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from tidegate.errors import ProviderMalformed
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `total` covers everything from connecting to the last byte of the body."""
+    """Seconds. `total` covers everything from connecting to the last byte of the body; `connect` a new connection,
+    None for as long as the transport's others may take.
+
+    What `waiting.py` sees to, and no transport: `first_byte` ends with the first byte of the body, `between` is from
+    one byte of it to the next. None bounds nothing.
+    """
 
     total: float
-    connect: float = 5.0
+    connect: float | None = None
+    first_byte: float | None = None
+    between: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +65,15 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+async def gathered(pieces: AsyncIterator[bytes], limit: int) -> bytes:
+    """A whole body. Raises `ProviderMalformed` beyond `limit` bytes."""
+    held: list[bytes] = []
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > limit:
+            raise ProviderMalformed(f"The provider's answer is larger than {limit} bytes.")
+        held.append(piece)
+    return b"".join(held)

@@ -1,0 +1,184 @@
+"""How long a provider is waited for: until its first byte, between two of them, and not while the reader is slow."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests import jumping
+from tests.upstream.test_transport import server, transports
+from tidegate.errors import ProviderTimeout
+from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport, gathered
+from tidegate.upstream.waiting import opened
+
+ASKED = HttpRequest("POST", "http://provider.test/v1/x", {}, b"{}")
+
+
+@dataclass
+class Slow:
+    """A provider that lets `head` seconds pass before its head, and before each piece its own."""
+
+    head: float = 0.0
+    pieces: list[tuple[float, bytes]] = field(default_factory=list[tuple[float, bytes]])
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_left: bool = False
+
+    @asynccontextmanager
+    async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncIterator[HttpResponse]:
+        try:
+            await asyncio.sleep(self.head)
+            yield self
+        finally:
+            self.is_left = True
+
+    async def read(self, limit: int) -> bytes:
+        return await gathered(self.chunks(), limit)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for seconds, piece in self.pieces:
+            await asyncio.sleep(seconds)
+            yield piece
+
+    async def close(self) -> None:
+        pass
+
+
+async def read(provider: Transport, first_byte: float | None, between: float | None) -> tuple[bytes, float]:
+    """What came, and when."""
+    began = asyncio.get_running_loop().time()
+    timeouts = Timeouts(total=10_000, first_byte=first_byte, between=between)
+    async with opened(provider, ASKED, timeouts) as response:
+        body = await response.read(1000)
+    return body, asyncio.get_running_loop().time() - began
+
+
+@pytest.mark.parametrize(("first_byte", "between"), [(None, None), (9.5, None), (None, 8.0), (9.5, 8.0)])
+def test_what_comes_in_time_comes_whole(first_byte: float | None, between: float | None) -> None:
+    provider = Slow(4, [(5, b"a"), (7, b"b"), (7.5, b"c"), (0, b"d")])
+    assert jumping.run(read(provider, first_byte, between)) == (b"abcd", 23.5)
+
+
+@pytest.mark.parametrize(
+    ("provider", "ends_at", "message"),
+    [
+        (Slow(11), 10, "The provider did not begin to answer within 10 seconds."),
+        (Slow(4, [(7, b"a")]), 10, "The provider did not begin to answer within 10 seconds."),
+        (Slow(0, [(9, b"a"), (6, b"b")]), 14, "The provider fell silent for 5 seconds within its answer."),
+        (Slow(0, [(9, b"a"), (4, b"b"), (6, b"c")]), 18, "The provider fell silent for 5 seconds within its answer."),
+    ],
+)
+def test_a_silence_is_a_timeout_and_the_connection_is_left(provider: Slow, ends_at: float, message: str) -> None:
+    async def scenario() -> float:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(ProviderTimeout) as caught:
+            await read(provider, 10, 5)
+        assert (caught.value.message, provider.is_left) == (message, True)
+        task = asyncio.current_task()
+        assert task is not None and task.cancelling() == 0
+        return loop.time()
+
+    assert jumping.run(scenario()) == ends_at
+
+
+def test_a_slow_reader_is_not_the_providers_silence() -> None:
+    async def scenario() -> None:
+        provider = Slow(0, [(4, b"a"), (4, b"b"), (4, b"c"), (4, b"d")])
+        async with opened(provider, ASKED, Timeouts(total=10_000, first_byte=5, between=5)) as response:
+            got: list[bytes] = []
+            async for piece in response.chunks():
+                got.append(piece)
+                await asyncio.sleep(100)
+        assert got == [b"a", b"b", b"c", b"d"]
+
+    jumping.run(scenario())
+
+
+def test_a_task_may_hand_the_answer_on_to_another() -> None:
+    async def scenario() -> None:
+        provider = Slow(0, [(0, b"a"), (0, b"b"), (6, b"c")])
+        async with opened(provider, ASKED, Timeouts(total=10_000, between=5)) as response:
+            pieces = aiter(response.chunks())
+
+            async def two() -> list[bytes]:
+                return [await anext(pieces), await anext(pieces)]
+
+            assert await asyncio.create_task(two()) == [b"a", b"b"]
+            with pytest.raises(ProviderTimeout):
+                await anext(pieces)
+
+    jumping.run(scenario())
+
+
+def test_a_reader_that_is_cancelled_meanwhile_stays_cancelled() -> None:
+    async def scenario() -> None:
+        task = asyncio.create_task(read(Slow(0, [(0, b"a"), (6, b"b")]), None, 5))
+        loop = asyncio.get_running_loop()
+        loop.call_at(loop.time() + 5, task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    jumping.run(scenario())
+
+
+@transports
+@pytest.mark.parametrize(
+    ("written", "timeouts"),
+    [
+        (b"", Timeouts(total=30, first_byte=0.05)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", Timeouts(total=30, first_byte=0.05)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", Timeouts(total=30, first_byte=10, between=0.05)),
+    ],
+)
+def test_both_transports_let_go_when_a_provider_is_silent(
+    make: type[Transport], written: bytes, timeouts: Timeouts
+) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(written)
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        transport = make()
+        try:
+            async with server(answer) as url:
+                with pytest.raises(ProviderTimeout, match=r"0\.05 seconds"):
+                    async with opened(transport, HttpRequest("POST", url, {}, b"{}"), timeouts) as response:
+                        await response.read(1000)
+        finally:
+            await transport.close()
+
+    asyncio.run(main())
+
+
+@contextmanager
+def full_door() -> Iterator[str]:
+    """Where nobody answers the knock: the kernel drops what it has no place for in the queue of a listening socket."""
+    with socket.socket() as door, ExitStack() as stack:
+        door.bind(("127.0.0.1", 0))
+        door.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(door.getsockname())
+        yield f"http://127.0.0.1:{door.getsockname()[1]}/v1/x"
+
+
+@transports
+def test_a_connection_that_is_not_made_in_time_is_a_timeout_of_its_own(make: type[Transport]) -> None:
+    async def main() -> None:
+        transport = make()
+        try:
+            with full_door() as url:
+                for connect in (0.05, 0.1):
+                    with pytest.raises(ProviderTimeout, match="could not be reached in time"):
+                        async with opened(transport, HttpRequest("POST", url, {}, b"{}"), Timeouts(30, connect)):
+                            pass
+        finally:
+            await transport.close()
+
+    asyncio.run(main())
