@@ -59,7 +59,10 @@ from typing import ClassVar
 
 
 class TidegateError(Exception):
-    """One failure. The class fixes `status`, `type` and `code`; the instance carries the message and a field path."""
+    """One failure. The class fixes `status`, `type` and `code`; the instance carries the message and a field path.
+
+    `attempts` is how often providers were asked before, `failed_attempts` what became of that, for people to read.
+    """
 
     status: int = 500
     type: str = "server_error"
@@ -75,6 +78,8 @@ class TidegateError(Exception):
         self.message = message
         self.param = param
         self.retry_after_seconds = retry_after_seconds
+        self.attempts = 0
+        self.failed_attempts: tuple[str, ...] = ()
 
 
 class InvalidRequest(TidegateError):

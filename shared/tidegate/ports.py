@@ -61,6 +61,13 @@ class Ledger(Protocol):
         """
         ...
 
+    async def release(self, hold: Hold) -> None:
+        """Give back what was held for a call that shall hold something else: nothing of it was used.
+
+        It has counted as a request of its minute. Raises `StoreUnavailable`.
+        """
+        ...
+
     async def account(self, scope: Scope, first_day: int = 1) -> Account:
         """The account as it is, all its shards together; empty where nothing was ever booked.
 

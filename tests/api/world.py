@@ -52,11 +52,12 @@ class Recorder:
 
 @dataclass
 class Client:
-    """One process. `requests` are what the provider was sent."""
+    """One process. `requests` are what the provider was sent; `delays` the seconds between tries, not waited."""
 
     app: Any
     recorder: Recorder
     requests: list[httpx.Request]
+    delays: list[float] = field(default_factory=list[float])
 
     async def post(
         self,
@@ -70,6 +71,9 @@ class Client:
         exchange = Exchange(self.app, body, path, headers, extensions, method, address)
         await exchange.run()
         return exchange.reply()
+
+    async def sleep(self, seconds: float) -> None:
+        self.delays.append(seconds)
 
     async def get(self, path: str, **headers: str) -> "Reply":
         return await self.post(b"", path, dict(headers), method="GET")
@@ -237,7 +241,9 @@ async def world(
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
         recorder.ledger, recorder.kept = state["gateway"].ledger, state["gateway"].usages
-        yield Client(app, recorder, requests)
+        client = Client(app, recorder, requests)
+        state["gateway"].retries.draw, state["gateway"].retries.sleep = lambda: 1.0, client.sleep
+        yield client
 
 
 def completion(content: str = "Hello.", usage: Any = None, **message: Any) -> dict[str, Any]:

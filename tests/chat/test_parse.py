@@ -178,10 +178,9 @@ def test_everything_that_clients_replay_is_accepted() -> None:
 
 
 def test_gateway_fields_that_nothing_honours_yet_are_reported() -> None:
-    request = build(
-        {"model": "m", "messages": [USER], "caching": True, "fallbacks": ["a", {"model": "b"}], "timeout": 5}
-    )
-    assert request.ignored == ("caching", "fallbacks")
+    honoured = {"fallbacks": ["a", {"model": "b"}], "models": ["m"], "num_retries": 1, "timeout": 5}
+    request = build({"model": "m", "messages": [USER], "observability": True, **honoured})
+    assert request.ignored == ("observability",)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,27 @@ async def test_what_was_not_used_is_given_back(world: World) -> None:
     assert used(account, "words", "month", NOON) == USED.words
 
 
+async def test_what_is_released_is_free_for_the_same_call_and_for_others(world: World) -> None:
+    limits = scope(tokens_per_day=100, parallel_calls=1, requests_per_minute=2)
+    first = await reserve(world, limits)
+    await world.ledger.release(first)
+    assert used(await world.ledger.account(limits), "tokens", "day", NOON) == 0
+    again = await reserve(world, limits, id=first.call_id, amounts=Amounts(tokens=100))
+    with pytest.raises(RateLimited, match="requests_per_minute"):  # it was a request, and so is the next
+        await reserve(world, limits)
+    await settle(world, again)
+    assert used(await world.ledger.account(limits), "tokens", "day", NOON) == USED.tokens
+
+
+async def test_what_two_accounts_hold_is_released_once(world: World) -> None:
+    both = scope(tokens_per_day=150), Scope("key", "key_one", Limits(tokens_per_day=150))
+    taken = await reserve(world, *both)
+    await world.ledger.release(taken)
+    await world.ledger.release(taken)
+    for account in [await world.ledger.account(each) for each in both]:
+        assert (account.holds, used(account, "tokens", "day", NOON)) == ({}, 0)
+
+
 async def test_calls_that_are_cheap_enough_use_a_budget_up_to_its_end(world: World) -> None:
     budget = scope(tokens_per_day=200)
     for _ in range(5):

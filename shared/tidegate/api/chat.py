@@ -97,7 +97,7 @@ class ChatCompletions:
             (b"x-request-id", call.id.encode()),
             (b"x-tidegate-provider", answer.deployment.provider.encode()),
             (b"x-tidegate-model", latin1(answer.deployment.model_id)),
-            (b"x-tidegate-attempts", b"%d" % answer.attempts),
+            *errors.attempts(answer.attempts, answer.failed_attempts),
             (b"x-tidegate-overhead-ms", b"%.2f" % (overhead * 1000)),
         ]
         if answer.ignored:

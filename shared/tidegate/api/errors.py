@@ -4,7 +4,9 @@ Source: https://platform.openai.com/docs/guides/error-codes
 """
 
 import math
+from collections.abc import Iterable
 
+from tidegate.api.reply import latin1
 from tidegate.chat.json import encode
 from tidegate.domain.account import Rate
 from tidegate.errors import NoRoom, TidegateError
@@ -22,10 +24,18 @@ def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
         made.append((b"retry-after", b"%d" % math.ceil(error.retry_after_seconds)))
     if error.should_retry is not None:
         made.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    made += attempts(error.attempts, error.failed_attempts)
     if isinstance(error, NoRoom) and error.limit.endswith("_per_minute"):
         unit = error.limit.removesuffix("_per_minute")
         made += rate_limit(unit, Rate(int(error.most), int(error.left), error.retry_after_seconds or 0))
     return made
+
+
+def attempts(made: int, failed: Iterable[object]) -> list[tuple[bytes, bytes]]:
+    """How often providers were asked, and what became of the tries that failed: who, why, and how long each took."""
+    headers = [(b"x-tidegate-attempts", b"%d" % made)] if made else []
+    told = ", ".join(map(str, failed))
+    return [*headers, (b"x-tidegate-failed-attempts", latin1(told))] if told else headers
 
 
 def rate_limit(unit: str, rate: Rate) -> list[tuple[bytes, bytes]]:

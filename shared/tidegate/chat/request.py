@@ -105,6 +105,7 @@ class ChatFields(Struct, frozen=True):
     cache: dict[str, object] | None = None
     num_retries: Annotated[int, Meta(ge=0, le=5)] | None = None
     fallbacks: list[Name | dict[str, object]] | None = None
+    models: Annotated[list[Name], Meta(max_length=16)] | None = None
     context_window_fallback_dict: dict[str, Name] | None = None
     require_parameters: bool | None = None
     timeout: Annotated[float, Meta(gt=0)] | None = None
@@ -118,6 +119,7 @@ GATEWAY_FIELDS = frozenset(
         "cache",
         "num_retries",
         "fallbacks",
+        "models",
         "context_window_fallback_dict",
         "require_parameters",
         "timeout",
@@ -125,7 +127,7 @@ GATEWAY_FIELDS = frozenset(
 )
 """Fields that never reach a provider."""
 
-NOT_YET_HONOURED = GATEWAY_FIELDS - {"require_parameters", "timeout"}
+NOT_YET_HONOURED = frozenset({"observability", "guardrails", "caching", "cache"})
 """Gateway fields that are validated and reported as ignored."""
 
 
@@ -138,6 +140,11 @@ class ChatRequest:
     reasoning: Reasoning | None
     ignored: tuple[str, ...] = ()
     size: int = 0
+
+    def asked_of(self, model: str) -> "ChatRequest":
+        """The same request for another model."""
+        fields = structs.replace(self.fields, model=model)
+        return replace(self, fields=fields, body={**self.body, "model": model})
 
     @property
     def model(self) -> str:

@@ -53,11 +53,25 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """One try that gave no answer: who was asked, why it failed, and the seconds that it took."""
+
+    model_id: str
+    error_code: str
+    seconds: float
+
+    def __str__(self) -> str:
+        """In one word: "openai/gpt-4o:provider_overloaded:0.512s"."""
+        return f"{self.model_id}:{self.error_code}:{self.seconds:.3f}s"
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a call ended: exactly one for each call, whatever happened. Durations are seconds.
 
     `native_finish_reason` is the provider's own word where it is another one, also one that nobody knows yet.
-    `hold` is what was reserved for it, which gives way to what the bill says.
+    `hold` is what was reserved for it, which gives way to what the bill says. `attempts` counts all tries, those in
+    `failed_attempts` among them.
     """
 
     call: Call
@@ -71,6 +85,7 @@ class Outcome:
     native_finish_reason: str | None = None
     error_code: str | None = None
     hold: Hold | None = None
+    failed_attempts: tuple[FailedAttempt, ...] = ()
 
 
 def app_of(header: str | None) -> str | None:

@@ -51,6 +51,7 @@ def record(outcome: Outcome) -> dict[str, Field]:
         "finish_reason": outcome.finish_reason,
         "native_finish_reason": outcome.native_finish_reason,
         "attempts": outcome.attempts,
+        "failed_attempts": " ".join(map(str, outcome.failed_attempts)) or None,
         "input_tokens": bill.tokens.input,
         "output_tokens": bill.tokens.output,
         "cached_tokens": bill.tokens.cached,

@@ -30,6 +30,10 @@ class MemoryLedger:
             put(account, hold)
         return hold, accounts[0]
 
+    async def release(self, hold: Hold) -> None:
+        """See `Ledger.release`."""
+        self.settle(hold, Amounts())
+
     async def account(self, scope: Scope, first_day: int = 1) -> Account:
         """See `Ledger.account`."""
         return self._account(scope.kind, scope.id)
@@ -43,7 +47,7 @@ class MemoryLedger:
         return True
 
     def settle(self, hold: Hold, actual: Amounts) -> None:
-        """Of a call that is recorded for the first time."""
+        """Of a call that is recorded for the first time, or that holds something else."""
         for kind in hold.kinds:
             account = self._account(kind, hold.workspace_id if kind == "workspace" else hold.key_id)
             if hold.call_id in account.holds:

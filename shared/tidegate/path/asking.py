@@ -1,39 +1,140 @@
-"""Asking a provider: what it needs beside the request, the room that the call takes, and its reply's first events."""
+"""Asking providers: who may answer, how often each is asked, and what that needs beside the request.
 
+Before its first event a failure is invisible to the caller; after it, nothing is tried again.
+"""
+
+import asyncio
+import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import count
 
 from tidegate.chat.request import shortened
 from tidegate.domain.account import rates
-from tidegate.domain.call import Call
-from tidegate.domain.model import Deployment
+from tidegate.domain.call import Call, FailedAttempt
+from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.threshold import Watched
-from tidegate.errors import NoRoom, UnsupportedParameter
+from tidegate.errors import NoRoom, ProviderTimeout, TidegateError, UnsupportedParameter, UpstreamError
 from tidegate.path.parts import Parts, aside
-from tidegate.policy import budget, signatures
+from tidegate.policy import budget, fallback, signatures
 from tidegate.policy.budget import NO_LIMITS, Room
 from tidegate.policy.observe import Observation
-from tidegate.providers.base import Provider
+from tidegate.policy.retry import DEFAULT_RETRIES, PATIENCE_SECONDS, is_of_deployment
+from tidegate.providers.base import Provider, UpstreamRequest
 from tidegate.upstream.attempt import Reply
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A provider that began to answer. `ignored` are the fields that it cannot honour, `waited` is in seconds."""
+    """A provider that began to answer. `ignored` are the fields that it cannot honour."""
 
     provider: Provider
     deployment: Deployment
     reply: Reply
     ignored: tuple[str, ...]
-    waited: float
+    room: Room
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A call that one deployment can be asked for: translated, and with room reserved."""
+
+    call: Call
+    provider: Provider
+    deployment: Deployment
+    request: UpstreamRequest
+    ignored: tuple[str, ...]
     room: Room
 
 
 async def ask(parts: Parts, call: Call, seen: Observation, stack: AsyncExitStack) -> Asked:
-    """The reply of the provider that the model's name selects, whose connection is `stack`'s to close."""
-    plan = parts.router.plan(call.request.model, call.workspace)
-    seen.deployment = deployment = plan.deployments[0]
+    """The first answer of those who may answer, whose connection is `stack`'s to close.
+
+    Raises the failure of the model that was asked for, or a more hopeful one of its fallbacks.
+    """
+    waiting = fallback.candidates(call.request, parts.router, parts.catalog, call.workspace)
+    told: TidegateError | None = None
+    while True:
+        candidate, *waiting = waiting
+        try:
+            plan = candidate.plan or parts.router.plan(candidate.request.model, call.workspace)
+            return await _insist(parts, replace(call, request=candidate.request), plan, seen, stack, len(waiting))
+        except TidegateError as error:
+            told = fallback.told(told, error)
+            waiting = fallback.after(error, candidate, waiting)
+            if not waiting or parts.clock() >= call.deadline:
+                raise told from None
+
+
+async def _insist(parts: Parts, call: Call, plan: Plan, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
+    """One model's answer, asked again after failures that pass; `others` may be asked instead."""
+    retries = call.request.fields.num_retries
+    ready: _Ready | None = None
+    for retry in count():
+        deployment = plan.deployments[retry % len(plan.deployments)]
+        if ready is None or ready.deployment is not deployment:
+            ready = await _ready(parts, call, deployment, seen)
+        began = parts.clock()
+        try:
+            return await _open(parts, ready, seen, stack, others)
+        except UpstreamError as error:
+            _note(seen, ready, error, parts.clock() - began)
+            if retry == (DEFAULT_RETRIES if retries is None else retries):
+                raise
+            delay = _delay(parts, call, plan, error, retry, others)
+            if delay is None:
+                raise
+            log.warning("attempt.failed", extra={"call_id": call.id, "attempt": str(seen.failed_attempts[-1])})
+            await parts.retries.sleep(delay)
+            seen.waited += delay
+    raise AssertionError("counting does not end")
+
+
+def _delay(parts: Parts, call: Call, plan: Plan, error: UpstreamError, retry: int, others: int) -> float | None:
+    """Seconds until the next try: none at all where that goes to another deployment. None: there is no use in it."""
+    left = call.deadline - parts.clock()
+    provider = plan.deployments[retry % len(plan.deployments)].provider
+    if retry + 1 < len(plan.deployments):
+        return 0.0 if left > 0 and is_of_deployment(error) else None
+    return parts.retries.delay(error, provider, retry, min(left, PATIENCE_SECONDS) if others else left)
+
+
+def _note(seen: Observation, ready: _Ready, error: UpstreamError, seconds: float) -> None:
+    seen.waited += seconds
+    seen.failed_attempts.append(FailedAttempt(ready.deployment.model_id, error.code or error.type, seconds))
+
+
+async def _open(parts: Parts, ready: _Ready, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
+    """One try. While there are others to ask, it has no more than its share of the time that is left."""
+    call, provider, deployment = ready.call, ready.provider, ready.deployment
+    asked_at = parts.clock()
+    left = call.deadline - asked_at
+    seen.attempts += 1
+    parts.retries.budget(deployment.provider).earn()
+    opening = parts.upstream.open(
+        provider,
+        ready.request,
+        secret=deployment.secret,
+        stream=call.request.stream,
+        seconds=left,
+        own=parts.own_keys.of(call.workspace, deployment.secret),
+    )
+    try:
+        async with asyncio.timeout(max(0.0, left / (others + 1)) if others else None):
+            reply = await stack.enter_async_context(opening)
+    except TimeoutError:
+        raise ProviderTimeout(f"{deployment.provider} did not answer while there was time to ask others.") from None
+    seen.first_event_at = parts.clock()
+    seen.waited += seen.first_event_at - asked_at
+    return Asked(provider, deployment, reply, ready.ignored, ready.room)
+
+
+async def _ready(parts: Parts, call: Call, deployment: Deployment, seen: Observation) -> _Ready:
+    """Raises what makes this deployment none that the call may go to, or can."""
+    seen.deployment = deployment
     budget.check_model(call, deployment.model_id)
     provider = parts.providers.load(deployment.provider)
     call = await _equipped(parts, call, provider, deployment)
@@ -44,20 +145,7 @@ async def ask(parts: Parts, call: Call, seen: Observation, stack: AsyncExitStack
     call, room = await _reserve(parts, call, deployment, seen)
     if room.max_tokens is not None:
         request = await aside(call, partial(provider.build_request, call, deployment))
-    asked_at = parts.clock()
-    seen.attempts = 1
-    reply = await stack.enter_async_context(
-        parts.upstream.open(
-            provider,
-            request,
-            secret=deployment.secret,
-            stream=call.request.stream,
-            seconds=call.deadline - asked_at,
-            own=parts.own_keys.of(call.workspace, deployment.secret),
-        )
-    )
-    seen.first_event_at = parts.clock()
-    return Asked(provider, deployment, reply, ignored, seen.first_event_at - asked_at, room)
+    return _Ready(call, provider, deployment, request, ignored, room)
 
 
 async def _equipped(parts: Parts, call: Call, provider: Provider, deployment: Deployment) -> Call:
@@ -75,6 +163,9 @@ async def _reserve(parts: Parts, call: Call, deployment: Deployment, seen: Obser
     """The call, once there is room for it: shortened to what there is, where its workspace wants that."""
     model_id = deployment.model_id
     model = parts.catalog.find(model_id)
+    if seen.hold is not None:  # of another deployment, which did not answer
+        await parts.ledger.release(seen.hold)
+        seen.hold = None
     asked = await aside(call, partial(budget.reservation, call, model_id, model))
     if asked is None:
         return call, NO_LIMITS

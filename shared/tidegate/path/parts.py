@@ -11,6 +11,7 @@ from tidegate.catalog import Catalog
 from tidegate.domain.call import Call
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.own import OwnKeys
+from tidegate.policy.retry import Retries
 from tidegate.policy.route import Router
 from tidegate.policy.warn import LogEvents
 from tidegate.ports import Events, Ledger, Meter, Signatures, Usages
@@ -42,6 +43,7 @@ class Parts:
     timeout_seconds: float = 600.0
     clock: Callable[[], float] = time.time
     own_keys: OwnKeys = field(default_factory=OwnKeys)
+    retries: Retries = field(default_factory=Retries)
 
 
 async def aside(call: Call, work: Callable[[], _T]) -> _T:

@@ -7,7 +7,7 @@ from typing import cast
 
 from tidegate.chat.completion import Chunk, Completion, Delta, Message
 from tidegate.chat.json import Json
-from tidegate.domain.call import Call
+from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.ids import completion_id
 from tidegate.domain.model import Deployment
 from tidegate.errors import StoreUnavailable
@@ -30,6 +30,7 @@ class Answer:
     batches: AsyncGenerator[list[Chunk]] | None
     deployment: Deployment
     attempts: int
+    failed_attempts: tuple[FailedAttempt, ...]
     ignored: tuple[str, ...]
     upstream_seconds: float
     room: Room = NO_LIMITS
@@ -49,7 +50,8 @@ async def reply(parts: Parts, asked: Asked, seen: Observation) -> Answer:
         assert given.batches is not None  # noqa: S101  # a reply is one or the other
         chunks = _kept(parts, call, given.batches) if asked.provider.signs_reasoning else given.batches
         batches = _streamed(parts, chunks, seen)
-    return Answer(completion, batches, asked.deployment, seen.attempts, asked.ignored, asked.waited, asked.room)
+    tried = tuple(seen.failed_attempts)
+    return Answer(completion, batches, asked.deployment, seen.attempts, tried, asked.ignored, seen.waited, asked.room)
 
 
 async def _completed(parts: Parts, completion: Completion, seen: Observation) -> Completion:

@@ -11,7 +11,7 @@ import anyio
 
 from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, Delta, Message, Usage
 from tidegate.domain.account import Hold
-from tidegate.domain.call import Call, Outcome, OutcomeStatus
+from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus
 from tidegate.domain.model import Deployment
 from tidegate.domain.threshold import Watched
 from tidegate.domain.usage import Bill, Produced, Tokens, Words
@@ -31,9 +31,10 @@ class Observation:
     status: OutcomeStatus = "cancelled"
     deployment: Deployment | None = None
     attempts: int = 0
+    failed_attempts: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
     usage: Usage | None = None
     first_event_at: float | None = None
-    upstream_seconds: float = 0.0
+    waited: float = 0.0
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     error_code: str | None = None
@@ -51,6 +52,7 @@ class Observation:
         except TidegateError as error:
             if isinstance(error, UpstreamError):
                 error.sent_first_chunk = self.first_event_at is not None
+            error.attempts, error.failed_attempts = self.attempts, tuple(map(str, self.failed_attempts))
             self._failed(error.code or error.type)
             raise
         except Exception:
@@ -101,7 +103,8 @@ class Observation:
 
         What it refused, or was never asked, costs nothing.
         """
-        return self.first_event_at is not None or (self.status == "cancelled" and self.attempts > 0)
+        is_asking = self.attempts > len(self.failed_attempts)
+        return self.first_event_at is not None or (self.status == "cancelled" and is_asking)
 
     @property
     def model_id(self) -> str:
@@ -126,6 +129,7 @@ class Observation:
             native_finish_reason=self.native_finish_reason,
             error_code=self.error_code,
             hold=self.hold,
+            failed_attempts=tuple(self.failed_attempts),
         )
 
 
@@ -142,6 +146,7 @@ def figures(outcome: Outcome) -> dict[str, object]:
         "finish_reason": outcome.finish_reason,
         "native_finish_reason": outcome.native_finish_reason,
         "attempts": outcome.attempts,
+        "failed_attempts": [str(failed) for failed in outcome.failed_attempts],
         "input_tokens": tokens.input,
         "output_tokens": tokens.output,
         "words": words.used,
