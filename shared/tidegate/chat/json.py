@@ -9,6 +9,7 @@ JsonObject: TypeAlias = dict[str, Json]
 
 _decoder: msgspec.json.Decoder[Json] = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
+_canonical = msgspec.json.Encoder(order="deterministic")
 
 
 def decode(data: bytes | str) -> Json:
@@ -19,3 +20,8 @@ def decode(data: bytes | str) -> Json:
 def encode(value: object) -> bytes:
     """`value` as compact UTF-8 JSON; `Decimal` becomes a string, so round money before."""
     return _encoder.encode(value)
+
+
+def canonical(value: Json) -> bytes:
+    """The same for equal values, whatever the order of their fields."""
+    return _canonical.encode(value)

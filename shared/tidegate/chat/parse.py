@@ -1,7 +1,7 @@
 """The door: bytes become a `ChatRequest`, or one error that names the field as a path."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -9,6 +9,7 @@ from tidegate.chat.json import Json, decode
 from tidegate.chat.messages import AssistantMessage
 from tidegate.chat.reasoning import unify
 from tidegate.chat.request import (
+    CACHE_OPTIONS,
     NOT_YET_HONOURED,
     Bias,
     ChatFields,
@@ -59,9 +60,16 @@ def build(raw: dict[str, Json], size: int = 0) -> ChatRequest:
         fields=fields,
         body=raw,
         reasoning=unify(fields.reasoning_effort, fields.reasoning, fields.thinking),
-        ignored=tuple(sorted(name for name in NOT_YET_HONOURED & raw.keys() if raw[name] is not None)),
+        ignored=tuple(sorted(_ignored(raw))),
         size=size,
     )
+
+
+def _ignored(raw: dict[str, Json]) -> Iterator[str]:
+    yield from (name for name in NOT_YET_HONOURED & raw.keys() if raw[name] is not None)
+    wishes = raw.get("cache")
+    if isinstance(wishes, dict):
+        yield from (f"cache.{name}" for name in wishes.keys() - CACHE_OPTIONS)
 
 
 def _check_tools(fields: ChatFields) -> None:

@@ -23,6 +23,29 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
+MAX_TTL_SECONDS = 30 * 86_400
+"""The longest that a reply is kept. The bucket's lifecycle rule follows it."""
+
+
+class CacheOptions(
+    Struct, frozen=True, rename={"s_maxage": "s-maxage", "no_cache": "no-cache", "no_store": "no-store"}
+):
+    """LiteLLM's object, in seconds: how long to keep the reply, and how old one may be that is taken for it.
+
+    Source: https://docs.litellm.ai/docs/proxy/caching_controls (2026-10); `no-cache` and `no-store` as its code has
+    them: do not look one up, do not keep it.
+    """
+
+    ttl: Annotated[float, Meta(ge=0, le=MAX_TTL_SECONDS)] | None = None
+    s_maxage: Annotated[float, Meta(ge=0)] | None = None
+    no_cache: bool | None = None
+    no_store: bool | None = None
+    namespace: Name | None = None
+
+
+CACHE_OPTIONS = frozenset(CacheOptions.__struct_encode_fields__)
+
+
 class TextFormat(Struct, frozen=True, tag_field="type", tag="text"):
     pass
 
@@ -102,7 +125,7 @@ class ChatFields(Struct, frozen=True):
     observability: bool | None = None
     guardrails: list[Name] | None = None
     caching: bool | None = None
-    cache: dict[str, object] | None = None
+    cache: CacheOptions | None = None
     num_retries: Annotated[int, Meta(ge=0, le=5)] | None = None
     fallbacks: list[Name | dict[str, object]] | None = None
     models: Annotated[list[Name], Meta(max_length=16)] | None = None

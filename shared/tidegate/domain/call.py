@@ -18,6 +18,7 @@ OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost"]
 
 
 MAX_APP_ID = 128
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _APP_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
 
 
@@ -34,6 +35,7 @@ class Call:
     """One validated request of one workspace. Times are UTC seconds; nothing may wait beyond `deadline`.
 
     `id` is a ULID: unique, sortable by time, the `x-request-id` of the reply and the key of the call's record.
+    `idempotency_key` is what makes it one call with others of its workspace, which came with the same key.
     `media` are fetched bytes by their URLs; `signatures` the `reasoning_details` of earlier turns by the ids of the
     tool calls that followed, for clients that do not send them back. `app_id` is the caller's word, see `app_of`, and
     so is `session_id`, which names the conversation that the call belongs to.
@@ -47,6 +49,7 @@ class Call:
     started_at: float
     deadline: float
     app_id: str | None = None
+    idempotency_key: str | None = None
     media: Mapping[str, Media] = field(default_factory=dict[str, Media], repr=False)
     signatures: Mapping[str, Json] = field(default_factory=dict[str, Json], repr=False)
     session_id: str | None = None
@@ -86,6 +89,18 @@ class Outcome:
     error_code: str | None = None
     hold: Hold | None = None
     failed_attempts: tuple[FailedAttempt, ...] = ()
+
+
+def idempotency_key_of(header: str | None) -> str | None:
+    """The key that makes calls one call, None where there is none. Raises `InvalidRequest`.
+
+    Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ (06, 2025-02), but for its
+    quotes: whether or not they are sent, the key is what the header holds.
+    """
+    if header is not None and not _IDEMPOTENCY_KEY.fullmatch(header):
+        message = "The idempotency-key header must have 1 to 255 printable ASCII characters."
+        raise InvalidRequest(message, param="idempotency-key")
+    return header
 
 
 def app_of(header: str | None) -> str | None:

@@ -28,6 +28,7 @@ class Workspace:
     them. Months of budgets begin on `first_day`. `allows_unpriced`: a model without a price counts 0 against a budget
     in USD, instead of being refused. `lowers_max_tokens`: a call that asks for more than is left is shortened, and
     told so. A workspace of many calls a second is spread over `shards` items. `version` goes up with every change.
+    For `cache_ttl_seconds` replies are kept, for equal calls that say nothing else; None keeps none.
     `routes` are names of its own for models.
     """
 
@@ -43,6 +44,7 @@ class Workspace:
     first_day: int = 1
     allows_unpriced: bool = False
     lowers_max_tokens: bool = False
+    cache_ttl_seconds: int | None = None
     shards: int = 1
     version: int = 1
     credentials: tuple[Credential, ...] = ()
