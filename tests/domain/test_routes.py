@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tidegate.domain.routes import Route, Target, check_route, check_routes
 from tidegate.errors import InvalidRequest

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from tidegate import catalog
 from tidegate.domain.model import Deployment, Endpoint, Plan
@@ -132,13 +133,13 @@ def test_a_target_that_cannot_be_asked_is_left_out() -> None:
 def test_a_target_makes_up_for_what_its_provider_lacks() -> None:
     full = Target("bare/m", region="r", base_url="https://b.test", key="K")
     assert planned(full) == (Deployment("bare", "m", "https://b.test", "K", None, "r", label="fast#1"),)
-    with_key = planned(replace(full, region=None))
+    with_key = planned(structs.replace(full, region=None))
     assert with_key == (Deployment("bare", "m", "https://b.test", "K", label="fast#1"),)
     for lacking, names in (
         (Target("bare/m"), "BARE_URL and REGION and BARE_KEY"),
-        (replace(full, key=""), "BARE_KEY"),
-        (replace(full, base_url=None), "BARE_URL"),
-        (replace(full, key=None, region=None), "REGION"),
+        (structs.replace(full, key=""), "BARE_KEY"),
+        (structs.replace(full, base_url=None), "BARE_URL"),
+        (structs.replace(full, key=None, region=None), "REGION"),
     ):
         with pytest.raises(NotConfigured, match=f"set {names}\\."):
             planned(lacking)
@@ -161,4 +162,4 @@ def test_an_operators_route_that_cannot_work_is_a_fault_at_once_and_a_workspaces
     plan = router().plan("fast", Workspace("ws", "W", routes=(route,)))
     assert plan.deployments == (GPT,)
     with pytest.raises(NotConfigured):
-        router().plan("fast", Workspace("ws", "W", routes=(replace(route, targets=(target,)),)))
+        router().plan("fast", Workspace("ws", "W", routes=(structs.replace(route, targets=(target,)),)))

@@ -1,15 +1,13 @@
 """Routes as people write them in JSON: the list in `TIDEGATE_ROUTES`."""
 
-from dataclasses import fields
-
 import msgspec
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.domain.routes import Route, Target, check_routes
 from tidegate.errors import ConfigurationError, InvalidRequest
 
-_ROUTE = frozenset(field.name for field in fields(Route))
-_TARGET = frozenset(field.name for field in fields(Target))
+_ROUTE = frozenset(Route.__struct_fields__)
+_TARGET = frozenset(Target.__struct_fields__)
 
 
 def routes(listed: Json) -> tuple[Route, ...]:
