@@ -7,6 +7,7 @@ import pytest
 from tidegate import catalog
 from tidegate.chat.parse import build
 from tidegate.domain.model import Endpoint
+from tidegate.domain.routes import Route, Target
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (
     ContentPolicyViolation,
@@ -30,10 +31,11 @@ ENDPOINTS = {
     "groq": Endpoint("groq", "https://groq.test/v1", "GROQ_API_KEY"),
     "mistral": Endpoint("mistral", "https://mistral.test/v1", "MISTRAL_API_KEY", ("MISTRAL_API_KEY",)),
 }
-CATALOG = catalog.load()
-ROUTER = Router(ENDPOINTS, {}, CATALOG)
-WORKSPACE = Workspace("ws_test", "Test")
 A, B, C, D = "openai/a", "openai/b", "groq/c", "groq/d"
+CATALOG = catalog.load()
+FAST = Route("fast", (Target(A),), fallbacks=(C, "gone"))
+ROUTER = Router(ENDPOINTS, {}, CATALOG, routes=(FAST,))
+WORKSPACE = Workspace("ws_test", "Test")
 SHORT = [{"role": "user", "content": "Hello."}]
 
 
@@ -64,6 +66,20 @@ def tried(**fields: Any) -> list[tuple[str, str]]:
 )
 def test_every_shape_of_a_list_is_read(fields: Any, expected: list[tuple[str, str]]) -> None:
     assert tried(**fields) == [("model", A), *expected]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, [("route", C), ("route", "gone")]),
+        ({"context_window_fallback_dict": {"fast": B}}, [("route", C), ("route", "gone")]),
+        ({"fallbacks": []}, []),
+        ({"fallbacks": [B]}, [("fallbacks[0]", B)]),
+        ({"models": [B]}, [("models[0]", B)]),
+    ],
+)
+def test_a_routes_fallbacks_are_for_callers_who_name_none(fields: Any, expected: list[tuple[str, str]]) -> None:
+    assert tried(model="fast", **fields) == [("model", "fast"), *expected]
 
 
 def test_a_fallback_is_asked_with_its_own_parameters() -> None:

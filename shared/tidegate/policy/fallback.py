@@ -61,12 +61,12 @@ class _Named(NamedTuple):
 def candidates(request: ChatRequest, router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
     """The models to ask, in order; the first is the one that was asked for, or the bigger one that it maps to.
 
-    Raises `ModelNotFound` for the model itself, and
+    Where the caller names none, those of the model's route. Raises `ModelNotFound` for the model itself, and
     `InvalidRequest` for a fallback that nobody serves, that is there already, or whose overrides are not valid.
     """
     fields = request.fields
     if not (fields.fallbacks or fields.models or fields.context_window_fallback_dict):
-        return [Candidate("model", request, router.plan(request.model, workspace))]
+        return _with_route(Candidate("model", request, router.plan(request.model, workspace)))
     plan = _plan(router, request.model, "model", workspace)
     listed = [Candidate("model", request, plan)]
     _check_bigger(fields, router, workspace)
@@ -78,6 +78,8 @@ def candidates(request: ChatRequest, router: Router, catalog: Catalog, workspace
         listed.append(Candidate(named.path, _changed(request, named), found))
     if len(listed) > MOST:
         raise InvalidRequest(f"A call may name {MOST} models at most.", param="fallbacks")
+    if len(listed) == 1:
+        listed = _with_route(listed[0])
     return _fitting(listed, router, catalog, workspace)
 
 
@@ -113,6 +115,15 @@ def bigger_than(request: ChatRequest) -> Candidate | None:
 
 def _is_hopeful(error: TidegateError) -> bool:
     return error.retryable and not isinstance(error, NoRoom | ModelNotAllowed | ModelUnpriced)
+
+
+def _with_route(asked: Candidate) -> list[Candidate]:
+    """The model, and what its route names instead, unless the caller wants nothing else."""
+    route = asked.plan.route if asked.plan else None
+    if route is None or asked.request.fields.fallbacks is not None:
+        return [asked]
+    others = [model for model in route.fallbacks if model != route.name]
+    return [asked, *(Candidate("route", asked.request.asked_of(model)) for model in others)]
 
 
 def _named(request: ChatRequest) -> Iterator[_Named]:
