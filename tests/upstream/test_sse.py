@@ -92,3 +92,13 @@ def test_the_borders_of_the_bytes_change_nothing(lines: list[str], ending: str, 
     borders = [0, *cuts, len(whole)]
     pieces = [whole[a:b] for a, b in pairwise(borders)]
     assert read(*pieces) == read(whole)
+
+
+def test_a_long_line_may_come_in_many_pieces() -> None:
+    pieces = [b"data: ", *[b"x" * 1024] * 20_000, b"\n\n"]
+    assert read(*pieces) == [Event("message", "x" * 1024 * 20_000)]
+
+
+def test_a_stream_may_come_a_byte_at_a_time() -> None:
+    whole = "\ufeffevent: a\ndata: ü\r\n\r\n: ping\n\ndata: b\ndata: c\n\n".encode()
+    assert read(*(bytes([byte]) for byte in whole)) == [Event("a", "ü"), Event("message", "b\nc")]

@@ -17,7 +17,8 @@ class SseDecoder:
     """
 
     def __init__(self) -> None:
-        self._rest: bytes = b""
+        self._rest: list[bytes] = []
+        self._held = 0
         self._data: list[bytes] = []
         self._type = ""
         self._size = 0
@@ -31,25 +32,38 @@ class SseDecoder:
         if self._skip_line_feed:
             data = data.removeprefix(b"\n")
             self._skip_line_feed = False
-        buffer = self._rest + data
+        if not self._first and b"\n" not in data and b"\r" not in data:
+            # Of a long line the pieces are put together once: an image in base64 may come in thousands.
+            self._hold(data)
+            return []
+        buffer = data
+        if self._rest:
+            buffer = b"".join((*self._rest, data))
+            self._rest, self._held = [], 0
         if self._first:
             if b"\xef\xbb\xbf".startswith(buffer):  # a byte order mark, or the beginning of one
-                self._rest = buffer
+                self._hold(buffer)
                 return []
             buffer = buffer.removeprefix(b"\xef\xbb\xbf")
             self._first = False
         end = max(buffer.rfind(b"\n"), buffer.rfind(b"\r")) + 1
-        self._rest = buffer[end:]
-        if self._size + len(self._rest) > MAX_EVENT_BYTES:
-            raise ProviderMalformed(f"The provider sent an event of more than {MAX_EVENT_BYTES} bytes.")
+        if self._size or end < len(buffer):
+            self._hold(buffer[end:])
         self._skip_line_feed = end == len(buffer) and buffer.endswith(b"\r")
         return self._lines(buffer[:end].splitlines())
 
     def end(self) -> list[Event]:
         """What is left at the end of the stream: some providers leave out the last blank line."""
-        lines = [self._rest, b""] if self._rest else [b""]
-        self._rest = b""
-        return self._lines(lines)
+        rest = b"".join(self._rest)
+        self._rest, self._held = [], 0
+        return self._lines([rest, b""] if rest else [b""])
+
+    def _hold(self, rest: bytes) -> None:
+        if rest:
+            self._rest.append(rest)
+            self._held += len(rest)
+        if self._size + self._held > MAX_EVENT_BYTES:
+            raise ProviderMalformed(f"The provider sent an event of more than {MAX_EVENT_BYTES} bytes.")
 
     def _lines(self, lines: list[bytes]) -> list[Event]:
         events: list[Event] = []
