@@ -1,11 +1,12 @@
 """The two rooms behind the ports, as tests furnish them, and values to put into them."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.credentials import StaticCredentials
 from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
@@ -24,12 +25,13 @@ from tidegate.domain.keys import hash_secret, shown_prefix
 from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill, Tokens, Words
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
+from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
 from tidegate.memory.register import MemoryRegister
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.ports import Directory, Keys, Ledger, Meter, Signatures, Tenants, Usages
+from tidegate.ports import Cooldowns, Directory, Keys, Ledger, Meter, Signatures, Tenants, Usages
 from tidegate.upstream.reqwest import ReqwestTransport
 from tidegate.upstream.sigv4 import AwsKey
 
@@ -61,6 +63,18 @@ class World:
     ledger: Ledger
     register: Register
     store: Store | None = None
+    cooldowns: Cooldowns | None = None
+    heard: dict[str | None, dict[str, float]] = field(default_factory=dict)
+
+
+def learning(heard: dict[str | None, dict[str, float]]) -> Callable[[str | None, Mapping[str, float]], None]:
+    """What health does with cooldowns."""
+
+    def learn(home: str | None, untils: Mapping[str, float]) -> None:
+        known = heard.setdefault(home, {})
+        known.update({id: max(until, known.get(id, 0)) for id, until in untils.items()})
+
+    return learn
 
 
 def memory_world() -> World:
@@ -68,7 +82,13 @@ def memory_world() -> World:
     ledger = MemoryLedger(clock)
     tenants, meter = MemoryTenants(), MemoryMeter(clock=clock, ledger=ledger)
     register = MemoryRegister(tenants, ledger, meter, clock)
-    return World(tenants, meter, tenants, tenants, meter, MemorySignatures(), clock, ledger, register)
+    heard: dict[str | None, dict[str, float]] = {}
+    cooldowns = MemoryCooldowns(learning(heard))
+    return World(
+        *(tenants, meter, tenants, tenants, meter, MemorySignatures(), clock, ledger, register),
+        cooldowns=cooldowns,
+        heard=heard,
+    )
 
 
 @asynccontextmanager
@@ -85,9 +105,10 @@ async def aws_world(endpoint: str) -> AsyncIterator[World]:
 
 
 def world_of(store: Store, clock: Clock) -> World:
-    ledger = DynamoLedger(store)
+    ledger, heard = DynamoLedger(store), dict[str | None, dict[str, float]]()
+    cooldowns = DynamoCooldowns(store, learning(heard), has_routes=True)
     return World(
-        DynamoDirectory(store),
+        DynamoDirectory(store, cooldowns),
         DynamoMeter(store, ledger.full),
         DynamoTenants(store),
         DynamoKeys(store),
@@ -97,6 +118,8 @@ def world_of(store: Store, clock: Clock) -> World:
         ledger,
         DynamoRegister(store),
         store,
+        cooldowns,
+        heard,
     )
 
 

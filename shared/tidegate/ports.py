@@ -145,6 +145,17 @@ class Claims(Protocol):
         ...
 
 
+class Cooldowns(Protocol):
+    """Where processes tell each other which deployments fail. They hear it when they read a key, at no further read."""
+
+    async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+        """A deployment of the gateway's, or of the workspace `home`, is best left alone until then (UTC seconds).
+
+        What was told for longer stays. Raises `StoreUnavailable`.
+        """
+        ...
+
+
 class Secrets(Protocol):
     """Providers' credentials, by the name of their setting."""
 

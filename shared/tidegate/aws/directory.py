@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tidegate.aws.store import ItemKey, Store
+from tidegate.aws.cooldowns import DynamoCooldowns
+from tidegate.aws.store import Item, ItemKey, Store
 from tidegate.aws.table import key_at, key_from, subject_at, workspace_at, workspace_from
 from tidegate.domain.keys import implied_workspace, is_usable
 from tidegate.domain.workspace import VirtualKey, Workspace
@@ -19,10 +20,11 @@ class DynamoDirectory:
     """The port `Directory`. Remembers which workspace a key implies, so that only a key's first call reads twice.
 
     A call that names no workspace and whose key is unknown, revoked or expired always reads twice: the number of reads
-    does not tell which of them it was.
+    does not tell which of them it was. With them, `cooldowns` hears of deployments that cool down.
     """
 
     store: Store
+    cooldowns: DynamoCooldowns | None = None
     _homes: dict[ItemKey, str] = field(default_factory=dict[ItemKey, str])
 
     async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
@@ -37,8 +39,9 @@ class DynamoDirectory:
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
         """See `Directory.find_workspace`."""
-        items = await self.store.read(workspace_at(workspace_id))
-        return next(map(workspace_from, items.values()), None)
+        items = await self._items(workspace_id, workspace_at(workspace_id))
+        found = items.get(workspace_at(workspace_id))
+        return workspace_from(found) if found else None
 
     async def find_workspaces(self, ids: Sequence[str]) -> Sequence[Workspace]:
         """See `Directory.find_workspaces`."""
@@ -57,16 +60,29 @@ class DynamoDirectory:
         self._homes.pop(here, None)
         if usable and home is None:
             return key, None
-        again = await self.store.read(workspace_at(home or _NOBODY))
+        there = workspace_at(home or _NOBODY)
+        found = (await self.store.read(there)).get(there)
         if usable and home is not None:
             self._remember(here, home)
-        return key, next(map(workspace_from, again.values()), None)
+        if found is None:
+            return key, None
+        if self.cooldowns is not None:
+            self.cooldowns.hear({there: found}, home)
+        return key, workspace_from(found)
 
     async def _read(self, here: ItemKey, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         there = workspace_at(workspace_id or _NOBODY)
-        items = await (self.store.read(here, there) if workspace_id else self.store.read(here))
+        items = await self._items(workspace_id, *((here, there) if workspace_id else (here,)))
         key, workspace = items.get(here), items.get(there)
         return key_from(key) if key else None, workspace_from(workspace) if workspace else None
+
+    async def _items(self, workspace_id: str | None, *wanted: ItemKey) -> dict[ItemKey, Item]:
+        """Those items, and in the same read what is said of cooldowns."""
+        if self.cooldowns is None:
+            return await self.store.read(*wanted)
+        items = await self.store.read(*wanted, *self.cooldowns.places)
+        self.cooldowns.hear(items, workspace_id)
+        return items
 
     def _remember(self, here: ItemKey, home: str) -> None:
         if len(self._homes) >= MAX_REMEMBERED:

@@ -13,6 +13,7 @@
 | signed reasoning before a tool call | `WS#<id>` | `SIG#<tool call id>` |
 | a kept reply | `WS#<id>` | `CACHE#<sha-256 of what was asked>` |
 | an idempotency key | `WS#<id>` | `IDEM#<sha-256 of the key>` |
+| deployments that cool down | `HEALTH`; a workspace's own in its `WS` item | `HEALTH` |
 | a plan | `PLANS` | `PLAN#<id>` |
 | an admin key | `ADMINS` | `ADMIN#<id>` |
 | a workspace's member | `WS#<id>` | `MEMBER#<subject>` |
@@ -37,6 +38,7 @@ from tidegate.errors import StoreUnavailable
 WORKSPACES = "WORKSPACES"
 KEYS_OF_WORKSPACE = "KEY#"
 CALLS_OF_WORKSPACE = "CALL#"
+HEALTH = ItemKey("HEALTH", "HEALTH")
 
 _T = TypeVar("_T")
 

@@ -1,0 +1,15 @@
+"""Deployments that cool down, where there is one process: it is told what it said itself."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCooldowns:
+    """The port `Cooldowns`."""
+
+    learn: Callable[[str | None, Mapping[str, float]], None]
+
+    async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+        """See `Cooldowns.tell`."""
+        self.learn(home, {deployment_id: until})
