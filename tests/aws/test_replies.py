@@ -11,7 +11,7 @@ from tidegate.aws.credentials import AwsIdentity
 from tidegate.aws.objects import MAX_BYTES, Bucket
 from tidegate.aws.replies import MAX_ITEM_BYTES, DynamoReplies
 from tidegate.aws.table import claim_at, reply_at
-from tidegate.domain.kept import Claim
+from tidegate.domain.claim import Claim
 from tidegate.errors import IdempotencyInFlight, ProviderUnreachable, StoreUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +62,7 @@ async def test_a_large_reply_of_an_idempotency_key_too(world: World, bucket: Buc
     replies = replies_of(world, bucket)
     await replies.claim(CLAIM)
     assert await replies.fulfil(CLAIM, LARGE, 60)
-    assert await replies.claim(replace(CLAIM, owner="call_2")) == LARGE
+    assert await replies.claim(CLAIM._replace(owner="call_2")) == LARGE
     assert str((await item(world, claim_at("ws_a", "key")))["object"]).startswith("idem/ws_a/key/")
 
 
@@ -74,7 +74,7 @@ async def test_without_a_bucket_a_large_reply_is_not_kept(world: World) -> None:
     await replies.claim(CLAIM)
     assert not await replies.fulfil(CLAIM, LARGE, 60)
     with pytest.raises(IdempotencyInFlight):  # until whoever claimed it releases it
-        await replies.claim(replace(CLAIM, owner="call_2"))
+        await replies.claim(CLAIM._replace(owner="call_2"))
 
 
 async def test_an_object_that_is_gone_is_found_no_more_and_never_paid_for_again(world: World, bucket: Bucket) -> None:
@@ -85,7 +85,7 @@ async def test_an_object_that_is_gone_is_found_no_more_and_never_paid_for_again(
     elsewhere = replies_of(world, replace(bucket, name="tidegate-nowhere"))
     assert await elsewhere.find("ws_a", "k") is None
     with pytest.raises(StoreUnavailable):
-        await elsewhere.claim(replace(CLAIM, owner="call_2"))
+        await elsewhere.claim(CLAIM._replace(owner="call_2"))
 
 
 @pytest.mark.parametrize("trouble", [(500, b""), (503, b"<Error/>"), ProviderUnreachable("gone")])

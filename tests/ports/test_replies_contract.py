@@ -1,13 +1,12 @@
 """What `Replies` and `Claims` promise, in every room."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
 from tests.store_worlds import NOON, World
 from tidegate.aws.replies import DynamoReplies
-from tidegate.domain.kept import IN_FLIGHT_SECONDS, Claim
+from tidegate.domain.claim import IN_FLIGHT_SECONDS, Claim
 from tidegate.errors import IdempotencyInFlight, IdempotencyKeyReused
 from tidegate.memory.replies import MemoryReplies
 
@@ -49,7 +48,7 @@ async def test_what_is_kept_again_is_replaced(replies: DynamoReplies, world: Wor
 async def test_a_key_that_is_claimed_is_in_flight_for_others(replies: DynamoReplies) -> None:
     assert await replies.claim(CLAIM) is None
     with pytest.raises(IdempotencyInFlight) as caught:
-        await replies.claim(replace(CLAIM, owner="call_2"))
+        await replies.claim(CLAIM._replace(owner="call_2"))
     assert (caught.value.status, caught.value.param) == (409, "idempotency-key")
     assert caught.value.retry_after_seconds == IN_FLIGHT_SECONDS
 
@@ -60,7 +59,7 @@ async def test_the_same_call_may_claim_again(replies: DynamoReplies) -> None:
 
 
 async def test_of_many_at_once_one_alone_has_the_key(replies: DynamoReplies) -> None:
-    claims = [replace(CLAIM, owner=f"call_{n}") for n in range(8)]
+    claims = [CLAIM._replace(owner=f"call_{n}") for n in range(8)]
     outcomes = await asyncio.gather(*(replies.claim(claim) for claim in claims), return_exceptions=True)
     assert [outcome for outcome in outcomes if not isinstance(outcome, IdempotencyInFlight)] == [None]
 
@@ -68,16 +67,16 @@ async def test_of_many_at_once_one_alone_has_the_key(replies: DynamoReplies) -> 
 async def test_what_came_of_it_is_given_to_whoever_asks_again(replies: DynamoReplies, world: World) -> None:
     await replies.claim(CLAIM)
     assert await replies.fulfil(CLAIM, REPLY, DAY)
-    assert await replies.claim(replace(CLAIM, owner="call_2")) == REPLY
+    assert await replies.claim(CLAIM._replace(owner="call_2")) == REPLY
     world.clock.now += DAY - 1
-    assert await replies.claim(replace(CLAIM, owner="call_3", ends_at=NOON + 2 * DAY)) == REPLY
+    assert await replies.claim(CLAIM._replace(owner="call_3", ends_at=NOON + 2 * DAY)) == REPLY
 
 
 async def test_after_a_day_the_key_is_free(replies: DynamoReplies, world: World) -> None:
     await replies.claim(CLAIM)
     await replies.fulfil(CLAIM, REPLY, DAY)
     world.clock.now += DAY + 1
-    other = replace(CLAIM, asked="something else", owner="call_2", ends_at=NOON + 2 * DAY)
+    other = CLAIM._replace(asked="something else", owner="call_2", ends_at=NOON + 2 * DAY)
     assert await replies.claim(other) is None
 
 
@@ -87,39 +86,39 @@ async def test_another_body_is_refused(replies: DynamoReplies, fulfilled: bool) 
     if fulfilled:
         await replies.fulfil(CLAIM, REPLY, DAY)
     with pytest.raises(IdempotencyKeyReused) as caught:
-        await replies.claim(replace(CLAIM, asked="something else", owner="call_2"))
+        await replies.claim(CLAIM._replace(asked="something else", owner="call_2"))
     assert (caught.value.status, caught.value.param) == (422, "idempotency-key")
 
 
 async def test_another_workspace_may_use_the_same_key(replies: DynamoReplies) -> None:
     await replies.claim(CLAIM)
-    assert await replies.claim(replace(CLAIM, workspace_id="ws_b", owner="call_2")) is None
+    assert await replies.claim(CLAIM._replace(workspace_id="ws_b", owner="call_2")) is None
 
 
 async def test_a_released_key_can_be_taken_at_once(replies: DynamoReplies) -> None:
     await replies.claim(CLAIM)
     await replies.release(CLAIM)
-    assert await replies.claim(replace(CLAIM, asked="something else", owner="call_2")) is None
+    assert await replies.claim(CLAIM._replace(asked="something else", owner="call_2")) is None
 
 
 async def test_a_claim_ends_by_itself_and_who_comes_late_changes_nothing(replies: DynamoReplies, world: World) -> None:
     await replies.claim(CLAIM)
     world.clock.now = CLAIM.ends_at + 1
-    second = replace(CLAIM, owner="call_2", ends_at=CLAIM.ends_at + 660)
+    second = CLAIM._replace(owner="call_2", ends_at=CLAIM.ends_at + 660)
     assert await replies.claim(second) is None
     await replies.release(CLAIM)
     assert not await replies.fulfil(CLAIM, b"late", DAY)
     with pytest.raises(IdempotencyInFlight):
-        await replies.claim(replace(second, owner="call_3"))
+        await replies.claim(second._replace(owner="call_3"))
     assert await replies.fulfil(second, REPLY, DAY)
-    assert await replies.claim(replace(second, owner="call_3")) == REPLY
+    assert await replies.claim(second._replace(owner="call_3")) == REPLY
 
 
 async def test_a_reply_is_not_released(replies: DynamoReplies) -> None:
     await replies.claim(CLAIM)
     await replies.fulfil(CLAIM, REPLY, DAY)
     await replies.release(CLAIM)
-    assert await replies.claim(replace(CLAIM, owner="call_2")) == REPLY
+    assert await replies.claim(CLAIM._replace(owner="call_2")) == REPLY
 
 
 async def test_what_nobody_has_claimed_is_not_fulfilled(replies: DynamoReplies) -> None:

@@ -12,8 +12,8 @@ from tidegate.aws.expressions import F, Put
 from tidegate.aws.objects import MAX_BYTES, Bucket
 from tidegate.aws.store import Item, ItemKey, Refused, Store
 from tidegate.aws.table import claim_at, reply_at
+from tidegate.domain.claim import Claim, in_flight, reused
 from tidegate.domain.ids import ulid
-from tidegate.domain.kept import Claim, in_flight, reused
 from tidegate.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)

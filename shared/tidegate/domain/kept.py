@@ -1,4 +1,4 @@
-"""A reply that was kept to be given again, and the claim to be the one who makes it."""
+"""A reply that was kept to be given again."""
 
 import zlib
 from dataclasses import dataclass, field
@@ -8,10 +8,6 @@ import msgspec
 
 from tidegate.chat.completion import Completion
 from tidegate.chat.json import decode, encode
-from tidegate.errors import IdempotencyInFlight, IdempotencyKeyReused
-
-IN_FLIGHT_SECONDS = 2
-"""After which a caller may ask again what became of a call that is still running."""
 
 MAX_UNPACKED = 128 * 1024 * 1024
 """Bytes: more than a provider's reply may have, with what the gateway adds."""
@@ -26,21 +22,6 @@ class Kept:
     model: str
     at: float
     ignored: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A call that wants to be the only one with its idempotency key.
-
-    `key` and `asked` are digests: of the idempotency key, and of what is asked for with it. `owner` is the call's id;
-    a claim ends by itself at `ends_at` (UTC seconds), when its process must be dead.
-    """
-
-    workspace_id: str
-    key: str
-    asked: str
-    owner: str
-    ends_at: float
 
 
 def pack(kept: Kept) -> bytes:
@@ -67,18 +48,3 @@ def unpack(packed: bytes) -> Kept | None:
             return Kept(cast(Completion, completion), provider, model, at, tuple(map(str, ignored)))
         case _:
             return None
-
-
-def in_flight() -> IdempotencyInFlight:
-    return IdempotencyInFlight(
-        "A call with this idempotency key is still running; ask again in a moment.",
-        param="idempotency-key",
-        retry_after_seconds=IN_FLIGHT_SECONDS,
-    )
-
-
-def reused() -> IdempotencyKeyReused:
-    return IdempotencyKeyReused(
-        "This idempotency key was used with another body within the last 24 hours; choose a new one.",
-        param="idempotency-key",
-    )
