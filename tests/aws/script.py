@@ -1,7 +1,7 @@
 """An AWS that answers what a test tells it to, and remembers what it was asked."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import anyio
@@ -25,7 +25,7 @@ class Response:
     async def read(self, limit: int) -> bytes:
         return self._body
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         yield self._body
 
 

@@ -231,6 +231,21 @@ def test_an_answer_over_the_limit_is_refused(make: type[Transport]) -> None:
 
 
 @transports
+def test_an_answer_over_the_limit_is_left_while_more_of_it_is_awaited(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ntide")
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        async with asyncio.timeout(20):
+            with pytest.raises(ProviderMalformed):
+                await fetch(transport, url, seconds=60, limit=3)
+
+    run(make, answer, scenario)
+
+
+@transports
 def test_a_redirect_is_an_answer_and_not_a_journey(make: type[Transport]) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n")

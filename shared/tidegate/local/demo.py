@@ -5,7 +5,7 @@ It speaks OpenAI's dialect in bytes, so that a demo call walks the whole path: t
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
 from tidegate.chat.json import Json, JsonObject, decode, encode
@@ -73,7 +73,7 @@ class _DemoResponse:
         choice: Json = {"index": 0, "message": message, "finish_reason": self._finish(words)}
         return encode({"object": "chat.completion", "choices": [choice], "usage": self._usage(words)})
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         if not self._streams:
             yield self._whole()
             return

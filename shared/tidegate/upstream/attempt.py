@@ -83,7 +83,8 @@ class Upstream:
                     yield Reply(restore.completion(request, provider.parse_completion(body)), None)
                     return
                 await _check_framing(provider, response)
-                async with aclosing(provider.parse_stream(_events(provider, response))) as chunks:
+                events = _events(provider, response)
+                async with aclosing(events), aclosing(provider.parse_stream(events)) as chunks:
                     batches = restore.stream(request, chunks) if restore.is_needed(request) else chunks
                     first = await _first(batches)
                     yield Reply(None, _resumed(first, batches, key))
@@ -137,17 +138,18 @@ async def _check_framing(provider: Provider, response: HttpResponse) -> None:
     raise ProviderMalformed(f"{provider.name} answered a call for a stream with a body that is none.")
 
 
-async def _events(provider: Provider, response: HttpResponse) -> AsyncIterator[Sequence[Event]]:
+async def _events(provider: Provider, response: HttpResponse) -> AsyncGenerator[Sequence[Event]]:
     decoder = SseDecoder() if provider.framing == "sse" else EventStreamDecoder()
     size = 0
     try:
-        async for piece in response.chunks():
-            size += len(piece)
-            if size > MAX_STREAM_BYTES:
-                raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
-            events = decoder.feed(piece)
-            if events:
-                yield events
+        async with aclosing(response.chunks()) as pieces:
+            async for piece in pieces:
+                size += len(piece)
+                if size > MAX_STREAM_BYTES:
+                    raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
+                events = decoder.feed(piece)
+                if events:
+                    yield events
     except ProviderUnreachable as error:
         raise StreamCut(f"The provider's stream broke off: {error.message}") from None
     events = decoder.end()

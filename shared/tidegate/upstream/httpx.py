@@ -1,7 +1,7 @@
 """The transport on httpx: slower, and what tests and tools use (`TIDEGATE_TRANSPORT=httpx`)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -80,7 +80,7 @@ class _HttpxResponse:
     async def read(self, limit: int) -> bytes:
         return await gathered(self.chunks(), limit)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         pieces = self._response.aiter_bytes()
         try:
             while True:

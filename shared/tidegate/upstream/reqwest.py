@@ -1,7 +1,7 @@
 """The default transport: pyreqwest, five times lower in latency than httpx and cheap to import."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -138,7 +138,7 @@ class _ReqwestResponse:
     async def read(self, limit: int) -> bytes:
         return await gathered(self.chunks(), limit)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         """All that has come since, as one piece: a hop through the gateway costs the same for one event as for ten."""
         reader = self._response.body_reader
         held: list[bytes] = []

@@ -3,8 +3,8 @@
 Two implementations: `upstream/reqwest.py` (the default: pyreqwest) and `upstream/httpx.py` (selectable, and for tests).
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,8 +50,11 @@ class HttpResponse(Protocol):
         """The whole body. Raises `ProviderMalformed` beyond `limit` bytes, and what `open` raises."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, each piece at once. Raises `ProviderUnreachable` when the connection breaks."""
+    def chunks(self) -> AsyncGenerator[bytes]:
+        """The body as it comes, each piece at once. Raises `ProviderUnreachable` when the connection breaks.
+
+        Who does not read to the end closes it: a read under way would keep `open` from being left.
+        """
         ...
 
 
@@ -67,13 +70,14 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
-async def gathered(pieces: AsyncIterator[bytes], limit: int) -> bytes:
-    """A whole body. Raises `ProviderMalformed` beyond `limit` bytes."""
+async def gathered(pieces: AsyncGenerator[bytes], limit: int) -> bytes:
+    """A whole body, whose pieces are closed afterwards. Raises `ProviderMalformed` beyond `limit` bytes."""
     held: list[bytes] = []
     size = 0
-    async for piece in pieces:
-        size += len(piece)
-        if size > limit:
-            raise ProviderMalformed(f"The provider's answer is larger than {limit} bytes.")
-        held.append(piece)
+    async with aclosing(pieces):
+        async for piece in pieces:
+            size += len(piece)
+            if size > limit:
+                raise ProviderMalformed(f"The provider's answer is larger than {limit} bytes.")
+            held.append(piece)
     return b"".join(held)

@@ -1,8 +1,8 @@
 """Waiting for a provider no longer than it is given: for its first byte, and from one byte to the next."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from tidegate.errors import ProviderTimeout
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport, gathered
@@ -114,18 +114,18 @@ class _Watched:
     async def read(self, limit: int) -> bytes:
         return await gathered(self.chunks(), limit)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         watch = self._watch
-        pieces = aiter(self._response.chunks())
-        while True:
-            watch.begin()
-            try:
-                piece = await anext(pieces, None)
-            except asyncio.CancelledError:
-                if watch.has_rung():
-                    raise watch.silence() from None
-                raise
-            watch.pause()
-            if piece is None:
-                return
-            yield piece
+        async with aclosing(self._response.chunks()) as pieces:
+            while True:
+                watch.begin()
+                try:
+                    piece = await anext(pieces, None)
+                except asyncio.CancelledError:
+                    if watch.has_rung():
+                        raise watch.silence() from None
+                    raise
+                watch.pause()
+                if piece is None:
+                    return
+                yield piece
