@@ -32,8 +32,9 @@ from tidegate.errors import (
 from tidegate.policy.route import Router
 
 CERTAIN = 0.5
-"""A prompt is sure not to fit when that part of its estimate is too long: estimates err upwards, and those of long
-prompts rarely by more, see `domain/estimate.py`. In the cases between, the provider tells.
+"""A prompt is sure not to fit when that part of its estimate is too long. In the cases between, the provider tells.
+
+Ten recorded prompts of text that are estimated at more than 2,000 tokens took 0.93 to 1.33 times the estimate.
 """
 
 MOST = 16
