@@ -1,0 +1,167 @@
+"""A gateway in memory behind a real HTTP server, in this process, and a client that says what it saw."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import uvicorn
+
+from tidegate.api.app import build_app
+from tidegate.domain.call import Outcome
+from tidegate.domain.keys import hash_secret
+from tidegate.domain.record import record
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.gateway import Gateway
+from tidegate.memory.compose import compose
+from tidegate.ports import Keys, Tenants
+from tidegate.settings import Settings
+from tidegate.upstream.reqwest import ReqwestTransport
+from tidegate.upstream.transport import Transport
+
+SECRET = "sk-tidegate-test"
+USER = [{"role": "user", "content": "Write a tagline for an AI content platform."}]
+
+
+@dataclass
+class Recorder:
+    """The port Meter. `of` waits for the record of one call, of which there must be one only."""
+
+    kept: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def record(self, outcome: Outcome) -> None:
+        async with self.arrived:
+            assert outcome.call.id not in self.kept, "recorded twice"
+            self.kept[outcome.call.id] = dict(record(outcome))
+            self.arrived.notify_all()
+
+    async def of(self, call_id: str) -> dict[str, Any]:
+        async with self.arrived:
+            await self.arrived.wait_for(lambda: call_id in self.kept)
+        return self.kept[call_id]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the client saw of one call. `complete` is False where its connection broke."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    complete: bool
+
+    @property
+    def call_id(self) -> str:
+        return self.headers["x-request-id"]
+
+    @property
+    def events(self) -> list[Any]:
+        """The events of a stream: objects, and "[DONE]". Comments are left out."""
+        blocks = [block for block in self.body.decode().split("\n\n") if block and not block.startswith(":")]
+        return ["[DONE]" if block == "data: [DONE]" else json.loads(block.removeprefix("data: ")) for block in blocks]
+
+    @property
+    def error(self) -> Any:
+        """The error, of a reply or of a stream's last event; None where there is none."""
+        if self.headers["content-type"].startswith("text/event-stream"):
+            last = self.events[-1] if self.events else None
+        else:
+            last = json.loads(self.body)
+        return last.get("error") if isinstance(last, dict) else None
+
+
+@dataclass(frozen=True)
+class Harbour:
+    """A running gateway. `waits` are the seconds that it would have waited before it asked again."""
+
+    url: str
+    recorder: Recorder
+    client: httpx.AsyncClient
+    waits: list[float]
+
+    async def call(self, body: Any, on_word: Callable[[], None] = lambda: None) -> Seen:
+        """One call to its end. `on_word` is called when the first word of a stream has come."""
+        headers = {"authorization": f"Bearer {SECRET}"}
+        pieces: list[bytes] = []
+        complete = True
+        async with self.client.stream("POST", f"{self.url}/chat/completions", json=body, headers=headers) as reply:
+            try:
+                async for piece in reply.aiter_bytes():
+                    pieces.append(piece)
+                    if b'"content":"Create ' in b"".join(pieces):
+                        on_word()
+            except httpx.RemoteProtocolError:
+                complete = False
+        return Seen(reply.status_code, dict(reply.headers), b"".join(pieces), complete)
+
+
+@asynccontextmanager
+async def harbour(root: bytes | None = None, **env: str) -> AsyncIterator[Harbour]:
+    """A gateway with those settings, the default transport, and `root` as an authority that it trusts.
+
+    It draws the longest of all delays before it asks again, and does not sit them out.
+    """
+    settings = Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", **env})
+    recorder = Recorder()
+    trusting = ReqwestTransport(root_certificate_pem=root) if root else None
+
+    def wrap(inner: Transport) -> Transport:
+        return trusting or inner
+
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(round(seconds, 3))
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Gateway]:
+        async with compose(settings, (), wrap, _seed, recorder) as gateway:
+            gateway.retries.draw, gateway.retries.sleep = lambda: 1.0, wait
+            yield gateway
+
+    app = build_app(opened, settings.options())
+    try:
+        async with serving(app) as url, httpx.AsyncClient(timeout=60, verify=False) as client:
+            yield Harbour(url, recorder, client, waits)
+    finally:
+        if trusting is not None:
+            await trusting.close()
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """The application under uvicorn on a free port, as a task of this loop."""
+    door = socket.create_server(("127.0.0.1", 0))
+    server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
+    task = asyncio.create_task(server.serve([door]))
+    await server.ready.wait()
+    try:
+        yield f"http://127.0.0.1:{door.getsockname()[1]}/v1"
+    finally:
+        server.should_exit = True
+        await task
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The signals are the process's own."""
+        yield
+
+
+async def _seed(tenants: Tenants, keys: Keys) -> None:
+    await tenants.put_workspace(Workspace("ws_test", "Test"))
+    await keys.put_key(VirtualKey("key_test", hash_secret(SECRET), "sk-tide", ("ws_test",), "ws_test"))
