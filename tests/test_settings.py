@@ -26,6 +26,8 @@ def test_everything_that_can_be_set() -> None:
             **NEEDED,
             "AWS_ENDPOINT_URL": "http://all",
             "AWS_ENDPOINT_URL_DYNAMODB": "http://dynamodb",
+            "AWS_ENDPOINT_URL_S3": "http://s3",
+            "TIDEGATE_REPLY_BUCKET": "replies",
             "TIDEGATE_PROVIDER_SECRET": "secret",
             "TIDEGATE_DEFAULT_PROVIDER": "vllm",
             "TIDEGATE_TIMEOUT_SECONDS": "30",
@@ -36,10 +38,11 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_LOG_LEVEL": "ERROR",
         }
     )
-    assert settings.aws == Aws("eu-central-1", "http://dynamodb", "http://all", "http://all")
+    assert settings.aws == Aws("eu-central-1", "http://dynamodb", "http://all", "http://all", "http://s3")
     assert (settings.provider_secret, settings.default_provider, settings.timeout_seconds) == ("secret", "vllm", 30.0)
     assert settings.options() == Options(1000, 5.0, ("https://a.example", "https://b.example"))
     assert (settings.transport, settings.log_level) == ("httpx", "ERROR")
+    assert settings.reply_bucket == "replies"
 
 
 def test_all_faults_are_named_at_once() -> None:

@@ -19,8 +19,9 @@
 | TIDEGATE_CORS_ORIGINS | browser origins, separated by commas; "*" any, empty none | * |
 | TIDEGATE_TRANSPORT | pyreqwest or httpx | pyreqwest |
 | TIDEGATE_EVENT_BUS | the EventBridge bus that is told of budgets running out | none: a line in the log |
+| TIDEGATE_REPLY_BUCKET | where kept replies are that are larger than an item: a bucket of S3 | none: not kept |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
-| AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL_SECRETS_MANAGER | as everywhere on AWS | |
+| AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER | as everywhere on AWS | |
 """
 
 import math
@@ -66,6 +67,7 @@ class Aws:
     dynamodb_endpoint: str | None = None
     secrets_endpoint: str | None = None
     events_endpoint: str | None = None
+    s3_endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ("*",)
     transport: str = "pyreqwest"
     event_bus: str | None = None
+    reply_bucket: str | None = None
     log_level: str = "INFO"
     oidc: Issuer | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -102,6 +105,7 @@ class Settings:
                 dynamodb_endpoint=reader.text("AWS_ENDPOINT_URL_DYNAMODB") or endpoint,
                 secrets_endpoint=reader.text("AWS_ENDPOINT_URL_SECRETS_MANAGER") or endpoint,
                 events_endpoint=reader.text("AWS_ENDPOINT_URL_EVENTBRIDGE") or endpoint,
+                s3_endpoint=reader.text("AWS_ENDPOINT_URL_S3") or endpoint,
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
             workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
@@ -114,6 +118,7 @@ class Settings:
             max_body_bytes=reader.number("TIDEGATE_MAX_BODY_BYTES", int, 10 * 1024 * 1024),
             cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "*").split(",") if o.strip()),
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),
+            reply_bucket=reader.text("TIDEGATE_REPLY_BUCKET"),
             transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "httpx")),
             oidc=reader.issuer(),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),

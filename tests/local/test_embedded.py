@@ -10,7 +10,7 @@ from moto.dynamodb.models import dynamodb_backends
 from tests.store_worlds import REGION as STORE_REGION
 from tests.store_worlds import aws_world, outcome
 from tidegate.errors import ConfigurationError
-from tidegate.local.embedded import embedded_aws, listen, settings_for
+from tidegate.local.embedded import embedded_aws, listen, settings_for, with_bucket
 from tidegate.settings import Aws
 
 
@@ -39,11 +39,15 @@ def test_the_table_is_here_and_the_account_of_the_environment_stays_for_bedrock(
         "AWS_ACCESS_KEY_ID": "mine",
         "TIDEGATE_TABLE": "production",
         "TIDEGATE_PROVIDER_SECRET": "production",
+        "TIDEGATE_REPLY_BUCKET": "production",
         "AWS_ENDPOINT_URL": "http://elsewhere",
     }
     settings = settings_for(account, "http://127.0.0.1:8001")
     assert (settings.table, settings.provider_secret) == ("tidegate", None)
     assert settings.aws == Aws("us-east-1", "http://127.0.0.1:8001")
+    assert settings.reply_bucket is None
+    assert with_bucket(settings, "http://127.0.0.1:8001").reply_bucket == "tidegate-replies"
+    assert with_bucket(settings, "http://127.0.0.1:8001").aws.s3_endpoint == "http://127.0.0.1:8001"
     assert (settings.environment["AWS_REGION"], settings.environment["AWS_ACCESS_KEY_ID"]) == ("eu-west-1", "mine")
 
 

@@ -8,6 +8,7 @@ import logging
 import math
 from dataclasses import dataclass
 
+from tidegate.aws.dynamo import Client
 from tidegate.aws.expressions import F, Put
 from tidegate.aws.objects import MAX_BYTES, Bucket
 from tidegate.aws.store import Item, ItemKey, Refused, Store
@@ -15,6 +16,8 @@ from tidegate.aws.table import claim_at, reply_at
 from tidegate.domain.claim import Claim, in_flight, reused
 from tidegate.domain.ids import ulid
 from tidegate.errors import StoreUnavailable
+from tidegate.ports import Claims, Replies
+from tidegate.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,20 @@ MAX_ITEM_BYTES = 300_000
 
 CLAIM_TRIES = 3
 """A key that is there when it is claimed may be gone when it is read."""
+
+
+def bucket_of(settings: Settings, client: Client) -> Bucket | None:
+    """The bucket that the settings name, if they name one; opened as the table is."""
+    if settings.reply_bucket is None:
+        return None
+    aws = settings.aws
+    return Bucket(client.transport, client.aws_keys, settings.reply_bucket, aws.region, aws.s3_endpoint)
+
+
+def rooms_of(settings: Settings, store: Store) -> tuple[Replies, Claims]:
+    """Where replies and idempotency keys are, as the settings say."""
+    replies = DynamoReplies(store, bucket_of(settings, store.client))
+    return replies, replies
 
 
 @dataclass(frozen=True, slots=True)

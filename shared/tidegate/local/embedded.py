@@ -35,6 +35,7 @@ DEMO_KEY = "sk-tidegate-demo"
 DEMO_ADMIN = "sk-tidegate-admin-demo"
 DEMO_WORKSPACE = "ws_demo"
 TABLE = "tidegate"
+BUCKET = "tidegate-replies"
 REGION = "us-east-1"
 HOST = "127.0.0.1"
 
@@ -50,8 +51,14 @@ def settings_for(env: Mapping[str, str], endpoint: str | None) -> Settings:
         "TIDEGATE_TABLE": TABLE,
         "TIDEGATE_PROVIDER_SECRET": "",
         "TIDEGATE_EVENT_BUS": "",
+        "TIDEGATE_REPLY_BUCKET": "",
     }
     return replace(Settings.from_env(here), aws=Aws(REGION, endpoint))
+
+
+def with_bucket(settings: Settings, endpoint: str) -> Settings:
+    """The same with the bucket of the embedded AWS, which any other DynamoDB may not have beside it."""
+    return replace(settings, reply_bucket=BUCKET, aws=replace(settings.aws, s3_endpoint=endpoint))
 
 
 @contextmanager

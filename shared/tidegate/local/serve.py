@@ -19,6 +19,7 @@ from tidegate.aws import compose as on_aws
 from tidegate.aws import logs
 from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.dynamo import FAILURES, connect
+from tidegate.aws.replies import bucket_of
 from tidegate.aws.sweeper import open_sweeper
 from tidegate.cli.store import Place, explain
 from tidegate.cli.workspaces import Verbs
@@ -28,7 +29,7 @@ from tidegate.local.admin import Planes, Seed, administered
 from tidegate.local.banner import banner
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.documents import document_routes
-from tidegate.local.embedded import CREDENTIALS, embedded_aws, listen, prepare, settings_for
+from tidegate.local.embedded import CREDENTIALS, embedded_aws, listen, prepare, settings_for, with_bucket
 from tidegate.local.ending import Server, Settling
 from tidegate.local.sweeping import sweeping
 from tidegate.memory import compose as in_memory
@@ -107,6 +108,8 @@ def _world(
         )
     endpoint = arguments.dynamodb_endpoint or stack.enter_context(embedded_aws(arguments.embedded_port))
     settings = settings_for(env, endpoint)
+    if arguments.dynamodb_endpoint is None:
+        settings = with_bucket(settings, endpoint)
     asyncio.run(_prepare(settings))
     return settings, lambda: on_aws.compose(settings, (DEMO_ROW,), DemoTransport, CREDENTIALS, MemoryVault())
 
@@ -125,6 +128,9 @@ async def _prepare(settings: Settings) -> None:
         client = connect(http, CREDENTIALS, settings.aws.region, settings.aws.dynamodb_endpoint)
         async with asyncio.timeout(PREPARE_SECONDS):
             await prepare(client, settings.table)
+            bucket = bucket_of(settings, client)
+            if bucket is not None:
+                await bucket.create()
     except FAILURES as error:
         raise _unavailable(error, settings) from error
     except StoreUnavailable as error:
