@@ -1,7 +1,7 @@
 """A guardrail: what a prompt or an answer must not hold, and what happens when it does."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 Kind = Literal[
     "regex",
@@ -124,3 +124,24 @@ class Judgement:
 
     passes: bool
     texts: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody else is asked of `texts`, within `seconds`. `is_trusted`: the operator wrote the guardrail."""
+
+    call_id: str
+    workspace_id: str
+    model: str
+    stage: Stage
+    texts: tuple[str, ...]
+    seconds: float
+    is_trusted: bool
+
+
+class Judge(Protocol):
+    """Who is asked by guardrails that do not decide themselves."""
+
+    async def judge(self, guardrail: Guardrail, question: Question) -> Judgement:
+        """Raises `GuardrailUnavailable` when there is no answer, or none in time."""
+        ...

@@ -5,7 +5,7 @@ The standard library's `re` cannot be stopped. `regex` can, and lets go of the i
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import regex
@@ -14,7 +14,7 @@ from tidegate.domain.guardrails import Finding
 
 LABEL = "[REDACTED]"
 LIMIT_SECONDS = 0.25
-"""For all the patterns of one guardrail in one text."""
+"""For all the patterns of one guardrail, and all the texts that are there to be searched."""
 
 
 class TooSlow(Exception):
@@ -44,15 +44,18 @@ def matches(pattern: str, text: str, seconds: float = LIMIT_SECONDS) -> bool:
         raise TooSlow from None
 
 
-def find(patterns: Iterable[str], text: str, seconds: float = LIMIT_SECONDS) -> Iterator[Finding]:
-    """Where the patterns match, all of them within `seconds`. Raises `TooSlow` and `ValueError`."""
+def find(patterns: Sequence[str], texts: Sequence[str], seconds: float = LIMIT_SECONDS) -> list[list[Finding]]:
+    """Where the patterns match in each text, all of that within `seconds`. Raises `TooSlow` and `ValueError`."""
     until = time.monotonic() + seconds
-    for pattern in patterns:
-        left = until - time.monotonic()
-        if left <= 0:
-            raise TooSlow
-        try:
-            for match in parsed(pattern).finditer(text, timeout=left, concurrent=True):
-                yield Finding(match.start(), match.end(), LABEL)
-        except TimeoutError:
-            raise TooSlow from None
+    return [[found for pattern in patterns for found in _find(parsed(pattern), text, until)] for text in texts]
+
+
+def _find(pattern: "regex.Pattern[str]", text: str, until: float) -> Iterator[Finding]:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TooSlow
+    try:
+        for match in pattern.finditer(text, timeout=left, concurrent=True):
+            yield Finding(match.start(), match.end(), LABEL)
+    except TimeoutError:
+        raise TooSlow from None

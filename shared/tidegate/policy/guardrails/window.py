@@ -1,0 +1,83 @@
+"""A text of a stream that is checked in windows: what could still become part of a finding is held back.
+
+A piece of text is passed on once it lies `lag` characters behind what has come, so that nothing that is no longer than
+that gets through, however it is cut into chunks. What is found at the end of what has come may yet grow: to be masked,
+it is held until it has ended.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from tidegate.domain.guardrails import Finding, Guardrail
+from tidegate.policy.guardrails.masking import merged
+
+CONTEXT = 64
+"""Characters that were passed on and are read again: what stands before a finding decides whether it is one."""
+
+STEPS = 4
+"""A window is read again when a fourth of it is new."""
+
+MAX_HELD = 64 * 1024
+"""Characters of one finding that is waited for; a longer one cannot be masked in a window."""
+
+Found: TypeAlias = tuple[Guardrail, Finding]
+Scan: TypeAlias = Callable[[str], Awaitable[Sequence[Found]]]
+
+
+class Blocked(Exception):
+    """Something was found that may not be passed on, of this guardrail."""
+
+    def __init__(self, guardrail: Guardrail) -> None:
+        super().__init__(guardrail.name)
+        self.guardrail = guardrail
+
+
+@dataclass(slots=True)
+class Window:
+    """One text. `masks` counts what was masked."""
+
+    scan: Scan
+    lag: int
+    masks: int = 0
+    _passed: str = ""
+    _held: str = ""
+
+    async def feed(self, piece: str) -> str:
+        """What may be passed on, now that `piece` has come. Raises `Blocked`."""
+        self._held += piece
+        return await self._pass(self.lag) if len(self._held) >= self.lag + self.lag // STEPS else ""
+
+    async def end(self) -> str:
+        """The rest. Raises `Blocked`."""
+        return await self._pass(0) if self._held else ""
+
+    async def _pass(self, lag: int) -> str:
+        text, begin = self._passed + self._held, len(self._passed)
+        found = await self.scan(text)
+        cut = max(begin, len(text) - lag)
+        for guardrail, finding in found:
+            if guardrail.action == "block" and begin < finding.end and finding.start < cut:
+                raise Blocked(guardrail)
+        pieces: list[str] = []
+        done = begin
+        for mask in merged(finding for guardrail, finding in found if guardrail.action == "mask"):
+            if mask.end <= begin:
+                continue
+            if mask.start >= cut:
+                break
+            if lag and mask.end == len(text):
+                cut = max(begin, mask.start)
+                self._check_length(cut, text, found)
+                break
+            pieces += (text[done : max(begin, mask.start)], mask.label)
+            self.masks += 1
+            done = mask.end
+            cut = max(cut, done)
+        pieces.append(text[done:cut])
+        self._passed, self._held = text[:cut][-CONTEXT:], text[cut:]
+        return "".join(pieces)
+
+    def _check_length(self, start: int, text: str, found: Sequence[Found]) -> None:
+        if len(text) - start > MAX_HELD:
+            raise Blocked(next(guardrail for guardrail, finding in found if finding.end == len(text)))

@@ -1,0 +1,137 @@
+import json
+from typing import Any
+
+from tidegate.policy.guardrails import texts
+
+BODY: dict[str, Any] = {
+    "model": "m",
+    "user": "jane@example.com",
+    "messages": [
+        {"role": "system", "content": "one"},
+        {
+            "role": "user",
+            "name": "jane",
+            "content": [
+                {"type": "text", "text": "two"},
+                {"type": "image_url", "image_url": {"url": "https://example.com/?q=no"}},
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "three"}},
+                {"type": "document", "source": {"type": "base64", "data": "bm8="}, "title": "four"},
+                {"type": "file", "file": {"file_data": "no", "filename": "five"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "reasoning": "six",
+            "reasoning_details": [{"type": "reasoning.text", "text": "seven", "signature": "no"}],
+            "tool_calls": [
+                {
+                    "id": "no",
+                    "type": "function",
+                    "function": {"name": "no", "arguments": '{"eight":["nine",1],"x":true}'},
+                },
+                {"id": "no", "type": "custom", "custom": {"name": "no", "input": "ten"}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "no", "content": "eleven"},
+        {
+            "role": "assistant",
+            "content": "",
+            "refusal": "twelve",
+            "function_call": {"name": "no", "arguments": "{thir"},
+        },
+    ],
+    "fallbacks": [{"model": "other", "messages": [{"role": "user", "content": "fourteen"}]}, "another"],
+    "tools": [
+        {"type": "function", "function": {"name": "no", "description": "fifteen", "parameters": {"title": "sixteen"}}}
+    ],
+}
+"""Each text that is read is a number."""
+
+READ = [
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "1", "x", "ten", "eleven", "twelve"),
+    *("{thir", "fifteen", "sixteen", "fourteen"),
+]
+
+
+def test_every_text_that_the_model_reads_is_found() -> None:
+    found = texts.of_body(BODY)
+    assert [each.text for each in found] == READ
+
+
+def test_each_text_has_its_path_and_role() -> None:
+    found = {each.text: (each.path, each.role) for each in texts.of_body(BODY)}
+    assert found["two"] == ("messages[1].content[0].text", "user")
+    assert found["nine"] == ("messages[2].tool_calls[0].function.arguments", "assistant")
+    assert found["fourteen"] == ("fallbacks[0].messages[0].content", "user")
+    assert found["fifteen"] == ("tools[0].function.description", "")
+
+
+def test_the_same_texts_leave_the_request_as_it_was() -> None:
+    assert texts.with_texts(BODY, [each.text for each in texts.of_body(BODY)]) == BODY
+
+
+def test_other_texts_take_their_places_and_the_request_is_not_changed() -> None:
+    before = json.dumps(BODY)
+    found = texts.of_body(BODY)
+    changed = texts.with_texts(BODY, [each.text.upper() for each in found])
+    assert json.dumps(BODY) == before
+    assert changed["messages"][0] == {"role": "system", "content": "ONE"}
+    assert changed["messages"][2]["reasoning_details"] == []
+    called = changed["messages"][2]["tool_calls"][0]["function"]
+    assert called == {"name": "no", "arguments": '{"EIGHT":["NINE",1],"X":true}'}
+    assert (changed["user"], changed["model"]) == ("jane@example.com", "m")
+
+
+def test_a_number_in_arguments_that_is_masked_becomes_a_text() -> None:
+    arguments = '{"card":4111111111111111,"ok":true}'
+    assert [each.text for each in texts.of_arguments(arguments)] == ["card", "4111111111111111", "ok"]
+    assert texts.with_values(arguments, ["card", "[CARD]", "ok"]) == '{"card":"[CARD]","ok":true}'
+
+
+def test_arguments_whose_json_hides_a_text_are_read_as_what_they_say() -> None:
+    assert [each.text for each in texts.of_arguments(r'{"a":"jane\u0040example.com"}')] == ["a", "jane@example.com"]
+
+
+COMPLETION: Any = {
+    "object": "chat.completion",
+    "system_fingerprint": None,
+    "choices": [
+        {
+            "index": 0,
+            "finish_reason": "stop",
+            "logprobs": {"content": []},
+            "message": {
+                "role": "assistant",
+                "content": "one",
+                "refusal": None,
+                "reasoning": "two",
+                "reasoning_content": "three",
+                "reasoning_details": [{"type": "reasoning.text", "text": "four"}, {"type": "x", "data": "no"}],
+                "annotations": [
+                    {"type": "url_citation", "url_citation": {"url": "https://no.example", "title": "five"}}
+                ],
+                "audio": {"id": "no", "data": "no", "transcript": "six"},
+            },
+        },
+        {
+            "index": 1,
+            "finish_reason": "stop",
+            "logprobs": {"content": []},
+            "message": {"role": "assistant", "content": "seven", "refusal": None},
+        },
+    ],
+}
+
+
+def test_every_text_of_an_answer_is_found() -> None:
+    found = [each.text for each in texts.of_completion(COMPLETION)]
+    assert found == ["one", "two", "three", "four", "five", "six", "seven"]
+    assert texts.with_answers(COMPLETION, found) == COMPLETION
+
+
+def test_what_cannot_be_masked_in_an_answer_is_left_out() -> None:
+    changed: Any = texts.with_answers(COMPLETION, ["one", "two", "three", "4", "five", "6", "seven"])
+    message = changed["choices"][0]["message"]
+    assert (message["reasoning_details"], message["audio"]) == ([{"type": "x", "data": "no"}], None)
+    assert [choice["logprobs"] for choice in changed["choices"]] == [None, {"content": []}]
