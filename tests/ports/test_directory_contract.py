@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.store_worlds import NOON, World, key, workspace
+from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.keys import subject_key
 from tidegate.domain.routes import Route, Target
 
@@ -27,6 +28,18 @@ async def test_a_workspace_is_found_with_its_routes(world: World) -> None:
     targets = (Target("openai/gpt-4o", 3), Target("bedrock/m", region="eu-west-1"))
     routes = (Route("fast", targets, "weight", ("a/b",), 30, True, 0.5, 2, 12.5), Route("b", targets[:1]))
     stored = replace(workspace(), routes=routes)
+    assert await world.tenants.put_workspace(stored)
+    assert await world.keys.put_key(key())
+    assert await world.directory.find(key().hash, "ws_one") == (key(), stored)
+
+
+async def test_a_workspace_is_found_with_its_guardrails(world: World) -> None:
+    guardrails = (
+        Guardrail("codes", "regex", "output", "mask", "window", True, 512, patterns=(r"PRJ-\d+",)),
+        Guardrail("hook", "webhook", url="https://hook.example", timeout_seconds=1.5, fails="open"),
+        Guardrail("length", "max_input", on="input", max_tokens=100),
+    )
+    stored = replace(workspace(), guardrails=guardrails)
     assert await world.tenants.put_workspace(stored)
     assert await world.keys.put_key(key())
     assert await world.directory.find(key().hash, "ws_one") == (key(), stored)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import NO_LIMITS, Limits
 from tidegate.domain.routes import Route
 
@@ -29,7 +30,7 @@ class Workspace:
     in USD, instead of being refused. `lowers_max_tokens`: a call that asks for more than is left is shortened, and
     told so. A workspace of many calls a second is spread over `shards` items. `version` goes up with every change.
     For `cache_ttl_seconds` replies are kept, for equal calls that say nothing else; None keeps none.
-    `routes` are names of its own for models.
+    `routes` are names of its own for models. `guardrails` may be named by its calls, or run on all of them.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Workspace:
     version: int = 1
     credentials: tuple[Credential, ...] = ()
     routes: tuple[Route, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
 
     @property
     def effective_limits(self) -> Limits:

@@ -23,6 +23,10 @@ class TooComplex(Exception):
     """Following the schema takes more steps, or goes deeper, than it may."""
 
 
+GIVEN_UP = (TooComplex, patterns.TooSlow)
+"""What is raised in the place of an answer."""
+
+
 @dataclass(slots=True)
 class Conformity:
     """One check of values against `root`, which `check` has accepted."""

@@ -11,8 +11,11 @@ Source: https://json-schema.org/draft/2020-12/json-schema-validation, and draft 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 
-from tidegate.chat.json import Json
+import msgspec
+
+from tidegate.chat.json import Json, decode
 from tidegate.policy.guardrails import patterns
 from tidegate.policy.guardrails.conformity import MAX_DEPTH, MAX_STEPS, TYPES, Schema, number, resolve, whole
 
@@ -33,6 +36,15 @@ def check(schema: Json) -> Schema:
         raise ValueError("A JSON schema is an object.")
     _Reading(schema).read(schema, "#")
     return schema
+
+
+@lru_cache(maxsize=64)
+def parsed(text: str) -> Schema:
+    """The schema that a text of JSON holds. Raises `ValueError`."""
+    try:
+        return check(decode(text))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ValueError("A JSON schema is JSON.") from None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,80 @@
+"""Which guardrails run on a call: those that always do, and those that the caller names. Nothing is loaded for none."""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json
+from tidegate.domain.call import Call
+from tidegate.domain.guardrails import BUILT_IN, Guardrail, Judge
+from tidegate.errors import InvalidRequest
+
+
+class Guard(Protocol):
+    """The guardrails of one call. All of these raise `GuardrailViolation` and `GuardrailUnavailable`."""
+
+    @property
+    def header(self) -> str:
+        """What the reply's headers say: "secrets;mode=window, length"."""
+        ...
+
+    async def prompt(self, call: Call) -> Call:
+        """The call as it may be made, its texts masked. Raises `InvalidRequest` for what cannot be checked."""
+        ...
+
+    async def completion(self, completion: Completion) -> Completion:
+        """The answer as it may be passed on; the same object where nothing had to change."""
+        ...
+
+    def stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+        """The chunks as they may be passed on. The caller closes both."""
+        ...
+
+    async def verdicts(self, call: Call) -> list[dict[str, Json]]:
+        """What each would say of the prompt, `{name, on, verdict}`; raises nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """The operator's guardrails, and who is asked by those that do not decide themselves."""
+
+    configured: tuple[Guardrail, ...] = ()
+    judge: Judge | None = None
+    clock: Callable[[], float] = time.time
+
+    def of(self, call: Call) -> Guard | None:
+        """What runs on the call, None where nothing does. Raises `InvalidRequest` for a name that nobody gave."""
+        named, own = call.request.fields.guardrails, call.workspace.guardrails
+        if not (named or own or self.configured):
+            return None
+        rails = _chosen(self.configured, own, named or ())
+        if not rails:
+            return None
+        judging = import_module("tidegate.policy.guardrails.judging")
+        guard = import_module("tidegate.policy.guardrails.guard")
+        known = tuple(judging.Rail(*rail) for rail in rails.values())
+        return guard.Guarding(known, judging.Bench(call, self.judge, lambda: call.deadline - self.clock()))
+
+
+def _chosen(
+    operators: Iterable[Guardrail], own: Iterable[Guardrail], named: Iterable[str]
+) -> dict[str, tuple[Guardrail, bool, str | None]]:
+    """Each guardrail by its name, whether the operator wrote it, and where the caller named it."""
+    known: Mapping[str, tuple[Guardrail, bool]] = {
+        **{guardrail.name: (guardrail, False) for guardrail in own},
+        **{name: (guardrail, True) for name, guardrail in BUILT_IN.items()},
+        **{guardrail.name: (guardrail, True) for guardrail in operators},
+    }
+    chosen: dict[str, tuple[Guardrail, bool, str | None]] = {
+        name: (guardrail, trusted, None) for name, (guardrail, trusted) in known.items() if guardrail.always
+    }
+    for i, name in enumerate(named):
+        if name not in known:
+            raise InvalidRequest(f"There is no guardrail named {name!r}.", param=f"guardrails[{i}]")
+        guardrail, trusted = known[name]
+        chosen.setdefault(name, (guardrail, trusted, f"guardrails[{i}]"))
+    return chosen
