@@ -3,12 +3,15 @@
 admit:   1. authenticate   2. validate
 answer:  3. route   4. reserve   5. ask the provider, with its first event in hand   6. stamp and bill
          7. settle, whatever happened   8. tell of budgets that run out
+rehearse: what all of that would come to (`dry_run`), without asking, holding or keeping anything
 """
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib import import_module
 
+from tidegate.chat.json import JsonObject
 from tidegate.chat.parse import parse
 from tidegate.domain.call import Call, Surface, app_of
 from tidegate.domain.ids import ulid
@@ -73,3 +76,7 @@ class Gateway(Parts):
                 yield answer
         finally:
             await to_the_end(settle(self, seen))
+
+    async def rehearse(self, call: Call) -> JsonObject:
+        """What would become of an admitted call, as JSON. Nobody is asked, and nothing is held, kept or recorded."""
+        return await import_module("tidegate.path.rehearsing").rehearse(self, call)

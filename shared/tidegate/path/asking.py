@@ -141,7 +141,7 @@ async def _ready(parts: Parts, call: Call, deployment: Deployment, seen: Observa
     request = await aside(call, partial(provider.build_request, call, deployment))
     ignored = call.request.ignored + request.ignored
     if ignored and call.request.fields.require_parameters:
-        raise _unsupported(deployment, ignored)
+        raise unsupported(deployment, ignored)
     call, room = await _reserve(parts, call, deployment, seen)
     if room.max_tokens is not None:
         request = await aside(call, partial(provider.build_request, call, deployment))
@@ -185,6 +185,7 @@ async def _reserve(parts: Parts, call: Call, deployment: Deployment, seen: Obser
     return call, Room(rates(account, asked.scopes[0], call.started_at), most)
 
 
-def _unsupported(deployment: Deployment, ignored: tuple[str, ...]) -> UnsupportedParameter:
+def unsupported(deployment: Deployment, ignored: tuple[str, ...]) -> UnsupportedParameter:
+    """What a caller is told who wants every field honoured."""
     names = ", ".join(ignored)
     return UnsupportedParameter(f"{deployment.model_id} cannot honour: {names}.", param=ignored[0])

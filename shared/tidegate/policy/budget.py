@@ -91,7 +91,7 @@ def reservation(call: Call, model_id: str, model: Model | None) -> Reservation |
         workspace_id=call.workspace.id,
         key_id=call.principal.key_id,
         model=model_id,
-        amounts=Amounts(tokens.input + tokens.output, _words(call, tokens), exact(usd or Decimal(0))),
+        amounts=Amounts(tokens.input + tokens.output, charged_words(call, tokens), exact(usd or Decimal(0))),
         input_tokens=tokens.input,
         at=call.started_at,
         expires_at=call.deadline + GRACE_SECONDS,
@@ -139,8 +139,8 @@ def shortened(call: Call, model: Model | None, error: NoRoom) -> int | None:
         case "tokens":
             each, rest = Decimal(1), error.left - whole.input
         case "words":
-            prompt = _words(call, bare)
-            each, rest = Decimal(_words(call, whole) - prompt) / whole.output, error.left - prompt
+            prompt = charged_words(call, bare)
+            each, rest = Decimal(charged_words(call, whole) - prompt) / whole.output, error.left - prompt
         case "usd" if model is not None:
             prompt_usd, usd = cost(model, bare, call.started_at), cost(model, whole, call.started_at)
             if prompt_usd is None or usd is None:
@@ -161,7 +161,8 @@ def _scopes(call: Call) -> Iterator[Scope]:
         yield Scope("key", key.key_id, key.limits)
 
 
-def _words(call: Call, tokens: Tokens) -> int:
+def charged_words(call: Call, tokens: Tokens) -> int:
+    """The most words that so many tokens are charged for."""
     by_tokens = call.workspace.words_method == "tokens"
     output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else tokens.output
     if not call.workspace.charge_input_words:

@@ -1,0 +1,72 @@
+"""What the reply to a dry run shows: each turn that there may be, and the request that would be sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from tidegate.chat.json import Json, JsonObject, decode
+from tidegate.domain.model import Deployment
+from tidegate.errors import TidegateError
+from tidegate.policy.fallback import Candidate
+from tidegate.providers.base import KeyAuth, SigV4Auth, UpstreamRequest
+
+
+@dataclass(slots=True)
+class Step:
+    """One deployment's turn: how far the call would come there, and the `error` that would end it."""
+
+    candidate: Candidate
+    when: str
+    deployment: Deployment | None = None
+    error: TidegateError | None = None
+    shown: JsonObject = field(default_factory=dict[str, Json])
+
+
+def entry(step: Step) -> JsonObject:
+    """The turn as JSON, with the same fields whatever becomes of it."""
+    deployment = step.deployment
+    return {
+        "path": step.candidate.path,
+        "when": step.when,
+        "model": deployment.model_id if deployment else step.candidate.request.model,
+        "provider": deployment.provider if deployment else None,
+        "deployment": deployment.label if deployment else None,
+        "allowed": step.error is None,
+        "error": told(step.error),
+        **{"request": None, "mapped": {}, "ignored": [], "refused": {}},
+        **{"max_output_tokens": None, "largest_cost_usd": None, "omitted": False},
+        **step.shown,
+    }
+
+
+def told(error: TidegateError | None) -> JsonObject | None:
+    """The failure as its reply would tell it, with its status."""
+    if error is None:
+        return None
+    body: JsonObject = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return {"status": error.status, **body}
+
+
+def shown_request(request: UpstreamRequest, deployment: Deployment, stand_ins: Mapping[bytes, bytes]) -> JsonObject:
+    """The request but for its credentials, whose names stand in their place."""
+    body = request.body
+    for stand_in, words in stand_ins.items():
+        body = body.replace(stand_in, words)
+    headers: dict[str, Json] = {**request.headers, **_credentials(request, deployment)}
+    return {"method": "POST", "url": _public(request.url), "headers": headers, "body": decode(body)}
+
+
+def _credentials(request: UpstreamRequest, deployment: Deployment) -> dict[str, Json]:
+    match request.auth:
+        case KeyAuth(header, scheme) if deployment.secret is not None:
+            return {header: f"{scheme}<{deployment.secret}>"}
+        case SigV4Auth(service, region):
+            return {"authorization": f"<AWS Signature Version 4 for {service} in {region}>"}
+        case _:
+            return {}
+
+
+def _public(url: str) -> str:
+    """The URL without a name and password, which an operator may have put into it."""
+    host = urlsplit(url).netloc
+    return url.replace(host, host.rpartition("@")[2], 1)

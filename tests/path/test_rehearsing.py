@@ -1,0 +1,367 @@
+"""Dry runs: what they say is what a real call then does, and they themselves do nothing."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.native import ANTHROPIC, BEDROCK, GEMINI, NATIVES, Native
+from tests.api.world import KEY, SECRET, STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
+from tidegate.domain.account import Account
+from tidegate.domain.limits import Limits
+from tidegate.domain.routes import Route, Target
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.errors import InvalidRequest, ModelNotFound, StoreUnavailable
+
+A, B, C = "openai/gpt-4.1-mini", "mistral/mistral-small-latest", "openai/gpt-4.1"
+CALL = {"model": A, "messages": USER}
+PICTURE = "https://media.example/a"
+MANY = {
+    "temperature": 0.5,
+    "top_p": 0.9,
+    "stop": ["END"],
+    "max_tokens": 50,
+    "tools": [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}],
+    "tool_choice": {"type": "function", "function": {"name": "weather"}},
+    "user": "u-1",
+}
+
+
+async def rehearsed(client: Client, body: Any) -> Any:
+    gateway = client.app.lifespan_state["gateway"]
+    call = await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(body).encode())
+    return json.loads(json.dumps(await gateway.rehearse(call)))
+
+
+def run(
+    scenario: Callable[[Client], Awaitable[None]],
+    workspace: Workspace = WORKSPACE,
+    key: VirtualKey = KEY,
+    handler: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json=completion()),
+    **env: str,
+) -> None:
+    async def main() -> None:
+        async with world(handler, workspace=workspace, key=key, **env) as client:
+            await scenario(client)
+
+    asyncio.run(main())
+
+
+def only(reply: Any) -> Any:
+    [entry] = reply["plan"]
+    return entry
+
+
+def limited(**limits: Any) -> Workspace:
+    return replace(WORKSPACE, limits=Limits(**limits))
+
+
+def errors(reply: Any) -> list[str | None]:
+    return [entry["error"] and entry["error"]["code"] for entry in reply["plan"]]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
+def test_the_request_that_is_shown_is_the_one_that_is_sent(native: Native, stream: bool) -> None:
+    async def scenario(client: Client) -> None:
+        body = {"model": native.id, "messages": [{"role": "system", "content": "Be brief."}, *USER], **MANY}
+        body["stream"] = stream
+        shown = only(await rehearsed(client, body))["request"]
+        assert client.requests == []
+        assert (await client.post(body)).status == 200
+        [sent] = client.requests
+        assert shown["url"] == str(sent.url)
+        assert shown["method"] == sent.method
+        assert shown["body"] == json.loads(sent.content)
+        name, value = native.auth
+        assert shown["headers"].pop(name).endswith(">")
+        assert shown["headers"].items() <= dict(sent.headers).items()
+        assert value not in json.dumps(shown)
+
+    run(scenario, handler=native_or_stream(native, stream), **native.env)
+
+
+def native_or_stream(native: Native, stream: bool) -> Callable[[httpx.Request], httpx.Response]:
+    return lambda _: native.stream(*native.pieces) if stream else httpx.Response(200, json=native.plain)
+
+
+@pytest.mark.parametrize("model", [A, B])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_the_same_is_true_of_openais_dialect(model: str, stream: bool) -> None:
+    async def scenario(client: Client) -> None:
+        body = {"model": model, "messages": USER, **MANY, "stream": stream}
+        shown = only(await rehearsed(client, body))["request"]
+        assert (await client.post(body)).status == 200
+        [sent] = client.requests
+        assert (shown["url"], shown["body"]) == (str(sent.url), json.loads(sent.content))
+        assert shown["headers"]["authorization"] == f"Bearer <{model.partition('/')[0].upper()}_API_KEY>"
+
+    reply = event_stream(sse(*STREAM)) if stream else httpx.Response(200, json=completion())
+    run(scenario, handler=lambda _: reply)
+
+
+def test_a_signature_is_named_and_not_made() -> None:
+    async def scenario(client: Client) -> None:
+        shown = only(await rehearsed(client, {"model": BEDROCK.id, "messages": USER}))["request"]
+        signed = "<AWS Signature Version 4 for bedrock in eu-central-1>"
+        assert shown["headers"] == {"content-type": "application/json", "authorization": signed}
+
+    aws = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    run(scenario, **aws)
+
+
+def test_nothing_is_asked_held_or_recorded() -> None:
+    async def scenario(client: Client) -> None:
+        assert (await rehearsed(client, {**CALL, "stream": True, "max_tokens": 100}))["asked_first"] == A
+        assert (client.requests, client.recorder.outcomes) == ([], [])
+        assert set(map(repr, client.recorder.ledger.accounts.values())) == {repr(Account())}
+
+    run(scenario, limited(tokens_per_month=10_000, requests_per_minute=2))
+
+
+def test_every_field_is_told_where_it_leads() -> None:
+    async def scenario(client: Client) -> None:
+        messages = [{"role": "system", "content": "Be brief."}, *USER]
+        anthropic = only(await rehearsed(client, {"model": ANTHROPIC.id, "messages": messages, **MANY}))
+        assert anthropic["mapped"] == {
+            "model": ["body.model"],
+            "messages": ["body.messages", "body.system"],
+            "temperature": ["body.temperature", "body.top_p"],  # which Anthropic takes only in its absence
+            "stop": ["body.stop_sequences"],
+            "max_tokens": ["body.max_tokens"],
+            "tools": ["body.tools", "body.tool_choice.type", "body.tool_choice.name"],
+            "tool_choice": ["body.tool_choice.type", "body.tool_choice.name"],
+            "user": ["body.metadata.user_id"],
+        }
+        assert anthropic["ignored"] == ["top_p"]
+        gemini = only(await rehearsed(client, {"model": GEMINI.id, "messages": messages, "stream": True, **MANY}))
+        assert gemini["mapped"]["model"] == ["url"]
+        assert gemini["mapped"]["stream"] == ["url"]
+        assert gemini["mapped"]["messages"] == ["body.systemInstruction", "body.contents"]
+        assert gemini["mapped"]["stop"] == ["body.generationConfig.stopSequences"]
+
+    run(scenario, **ANTHROPIC.env, **GEMINI.env)
+
+
+def test_a_field_that_asks_for_nothing_leads_nowhere_and_gateway_fields_are_not_told() -> None:
+    async def scenario(client: Client) -> None:
+        entry = only(await rehearsed(client, {"model": ANTHROPIC.id, "messages": USER, "n": 1, "num_retries": 0}))
+        assert entry["mapped"] == {"model": ["body.model"], "messages": ["body.messages"], "n": []}
+
+    run(scenario, **ANTHROPIC.env)
+
+
+def test_every_field_that_is_refused_is_named_and_not_only_the_first() -> None:
+    async def scenario(client: Client) -> None:
+        body = {
+            "model": ANTHROPIC.id,
+            "messages": USER,
+            "n": 2,
+            "stop": [],
+            "logprobs": True,
+            "require_parameters": True,
+        }
+        reply = await rehearsed(client, body)
+        entry = only(reply)
+        assert set(entry["refused"]) == {"n", "logprobs"}
+        assert entry["request"] is None
+        assert (entry["allowed"], reply["asked_first"]) == (False, None)
+        real = await client.post(body)
+        assert {"status": real.status, **real.json["error"]} == entry["error"] == reply["error"]
+
+    run(scenario, **ANTHROPIC.env)
+
+
+def test_every_model_that_may_answer_has_its_turn() -> None:
+    async def scenario(client: Client) -> None:
+        body = {**CALL, "fallbacks": [{"model": B, "max_tokens": 7}], "models": [C]}
+        reply = await rehearsed(client, body)
+        assert [(entry["path"], entry["when"], entry["model"]) for entry in reply["plan"]] == [
+            ("model", "at once", A),
+            ("fallbacks[0]", "after a failure", B),
+            ("models[0]", "after a failure", C),
+        ]
+        assert [entry["max_output_tokens"] for entry in reply["plan"]] == [32768, 7, 32768]
+        assert reply["plan"][1]["request"]["body"]["max_tokens"] == 7
+        assert reply["num_retries"] == 2
+        assert (await rehearsed(client, {**CALL, "num_retries": 0}))["num_retries"] == 0
+
+    run(scenario)
+
+
+def test_a_bigger_model_is_there_for_prompts_that_may_be_too_long() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await rehearsed(client, {**CALL, "context_window_fallback_dict": {A: C}})
+        assert [(entry["path"], entry["when"], entry["model"]) for entry in reply["plan"]] == [
+            ("model", "at once", A),
+            (f"context_window_fallback_dict.{A}", "when the context is too long", C),
+        ]
+        small = "openai/gpt-4"
+        long = {"model": small, "messages": [{"role": "user", "content": "word " * 40_000}]}
+        reply = await rehearsed(client, {**long, "context_window_fallback_dict": {small: C}})
+        assert (only(reply)["path"], only(reply)["when"]) == (f"context_window_fallback_dict.{small}", "at once")
+        assert reply["asked_first"] == C
+
+    run(scenario)
+
+
+def test_deployments_of_a_route_are_told_one_by_one() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await rehearsed(client, {"model": "fast", "messages": USER})
+        told = [(entry["path"], entry["deployment"], entry["model"]) for entry in reply["plan"]]
+        assert told == [("model", "fast#1", A), ("model", "fast#2", B)]
+
+    run(scenario, replace(WORKSPACE, routes=(Route("fast", (Target(A), Target(B))),)))
+
+
+def test_who_may_not_be_asked_is_told_as_a_real_call_would_be() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await rehearsed(client, {**CALL, "fallbacks": [B, "cohere/command-a-03-2025"]})
+        assert errors(reply) == [None, "model_not_allowed", "provider_not_configured"]
+        assert [entry["allowed"] for entry in reply["plan"]] == [True, False, False]
+        assert reply["plan"][1]["request"] is None
+        for model in (B, "cohere/command-a-03-2025"):
+            alone = await rehearsed(client, {"model": model, "messages": USER, "fallbacks": [A]})
+            real = await client.post({"model": model, "messages": USER, "fallbacks": [A]})
+            asked = alone["asked_first"]
+            assert (asked is not None) == (real.status == 200)
+            if asked is None:
+                assert alone["error"] == {"status": real.status, **real.json["error"]}
+
+    run(scenario, limited(providers=("openai", "cohere")))
+
+
+def test_a_provider_without_a_key_is_no_failure_of_the_dry_run() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await rehearsed(client, {"model": "cohere/command-a-03-2025", "messages": USER})
+        assert errors(reply) == ["provider_not_configured"]
+        assert reply["error"]["status"] == 503
+
+    run(scenario)
+
+
+def test_what_nobody_serves_and_what_loops_is_an_error_as_always() -> None:
+    async def scenario(client: Client) -> None:
+        with pytest.raises(ModelNotFound):
+            await rehearsed(client, {"model": "nobody", "messages": USER})
+        with pytest.raises(InvalidRequest) as caught:
+            await rehearsed(client, {**CALL, "fallbacks": [A]})
+        assert caught.value.param == "fallbacks[0]"
+
+    run(scenario)
+
+
+def test_estimate_and_largest_cost_are_what_would_be_held() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await rehearsed(client, {**CALL, "max_tokens": 100})
+        estimate = reply["estimate"]
+        assert set(estimate) == {"prompt_tokens", "with_margin", "max_output_tokens", "words"}
+        assert (estimate["max_output_tokens"], estimate["words"]) == (100, 75)
+        assert estimate["with_margin"] > estimate["prompt_tokens"] > 0
+        most = estimate["with_margin"] * 0.4e-6 + 100 * 1.6e-6
+        assert only(reply)["largest_cost_usd"] == pytest.approx(most)
+        unpriced = await rehearsed(client, {"model": "openai/nobody-knows-it", "messages": USER})
+        assert (only(unpriced)["largest_cost_usd"], only(unpriced)["max_output_tokens"]) == (None, 8192)
+
+    run(scenario)
+
+
+def test_a_budget_without_room_is_told_before_it_is_met() -> None:
+    async def scenario(client: Client) -> None:
+        body = {**CALL, "max_tokens": 200}
+        assert errors(await rehearsed(client, body)) == [None]
+        assert (await client.post({**CALL, "max_tokens": 10})).status == 200
+        reply = await rehearsed(client, {**body, "max_tokens": 290})
+        assert errors(reply) == ["insufficient_quota"]
+        assert "tokens_per_month of 450" in reply["error"]["message"]
+        assert only(reply)["request"]["body"]["max_tokens"] == 290
+        real = await client.post({**body, "max_tokens": 290})
+        assert {"status": real.status, **real.json["error"]} == reply["error"]
+
+    run(scenario, limited(tokens_per_month=450))
+
+
+def test_a_key_has_limits_too_and_unpriced_models_are_told() -> None:
+    async def scenario(client: Client) -> None:
+        assert errors(await rehearsed(client, CALL)) == ["insufficient_quota"]
+        assert errors(await rehearsed(client, {"model": "openai/nobody-knows-it", "messages": USER})) == [
+            "model_unpriced"
+        ]
+
+    run(scenario, key=replace(KEY, limits=Limits(usd_per_day=Decimal("0.000001"))))
+
+
+def test_a_call_that_would_be_shortened_is_shown_so() -> None:
+    async def scenario(client: Client) -> None:
+        entry = only(await rehearsed(client, {**CALL, "max_tokens": 5_000}))
+        most = entry["max_output_tokens"]
+        assert entry["allowed"] and 16 < most < 1_000
+        assert entry["request"]["body"]["max_tokens"] == most
+        real = await client.post({**CALL, "max_tokens": 5_000})
+        assert real.headers["x-tidegate-max-tokens"] == str(most)
+
+    run(scenario, replace(limited(tokens_per_month=1_000), lowers_max_tokens=True))
+
+
+def test_a_ledger_that_does_not_answer_is_told() -> None:
+    class Down:
+        async def account(self, scope: object, first_day: int = 1) -> None:
+            raise StoreUnavailable("The store does not answer.")
+
+    async def scenario(client: Client) -> None:
+        state = client.app.lifespan_state
+        state["gateway"] = replace(state["gateway"], ledger=Down())
+        reply = await rehearsed(client, {**CALL, "fallbacks": [B]})
+        assert errors(reply) == ["store_unavailable", "store_unavailable"]
+        assert (reply["asked_first"], reply["error"]["status"]) == (None, 503)
+
+    run(scenario, limited(tokens_per_month=1_000))
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [(PICTURE, "image/png"), (f"{PICTURE}.jpg", "image/jpeg"), (f"{PICTURE}.pdf", "application/pdf")],
+)
+def test_media_are_not_fetched_and_words_stand_in_their_place(url: str, kind: str) -> None:
+    async def scenario(client: Client) -> None:
+        parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+        entry = only(await rehearsed(client, {"model": GEMINI.id, "messages": [{"role": "user", "content": parts}]}))
+        words = "<the bytes of messages[0].content[1].image_url.url>"
+        sent = entry["request"]["body"]["contents"][0]["parts"][1]
+        assert sent == {"inlineData": {"mimeType": kind, "data": words}}
+        assert client.requests == []
+
+    run(scenario, **GEMINI.env)
+
+
+def test_of_many_long_requests_the_first_are_shown() -> None:
+    async def scenario(client: Client) -> None:
+        names = [f"openai/nobody-knows-{i}" for i in range(15)]
+        body = {"model": A, "messages": [{"role": "user", "content": "word " * 100_000}], "fallbacks": names}
+        plan = (await rehearsed(client, body))["plan"]
+        assert [entry["omitted"] for entry in plan] == [False] * 8 + [True] * 8
+        assert [entry["request"] is None for entry in plan] == [False] * 8 + [True] * 8
+        assert all(entry["allowed"] for entry in plan)
+
+    run(scenario)
+
+
+def test_a_request_of_any_length_is_shown() -> None:
+    async def scenario(client: Client) -> None:
+        body = {"model": A, "messages": [{"role": "user", "content": "word " * 1_000_000}]}
+        assert only(await rehearsed(client, body))["request"]["body"]["messages"] == body["messages"]
+
+    run(scenario)
+
+
+def test_no_name_and_no_password_of_a_base_url_is_shown() -> None:
+    async def scenario(client: Client) -> None:
+        shown = only(await rehearsed(client, CALL))["request"]
+        assert shown["url"] == "https://proxy.example/v1/chat/completions"
+
+    run(scenario, OPENAI_BASE_URL="https://name:word@proxy.example/v1")
