@@ -8,6 +8,7 @@ import pytest
 
 from tests.infra.stack import Stack
 from tidegate.aws.sweeper import RUN_SECONDS
+from tidegate.chat.request import MAX_TTL_SECONDS
 
 Deploy = Callable[..., Stack]
 
@@ -21,6 +22,8 @@ TELLS = {
     "Action": "events:PutEvents",
     "Resource": {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}"},
 }
+
+REPLIES = [{"Fn::Sub": "${ReplyBucket.Arn}/cache/*"}, {"Fn::Sub": "${ReplyBucket.Arn}/idem/*"}]
 
 WORKSPACE_SECRETS = {
     "Fn::Sub": "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}"
@@ -178,6 +181,7 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_TIMEOUT_SECONDS": "600",
         "TIDEGATE_CORS_ORIGINS": "*",
         "TIDEGATE_EVENT_BUS": "default",
+        "TIDEGATE_REPLY_BUCKET": {"Ref": "ReplyBucket"},
         "TIDEGATE_WORKSPACE_SECRETS": {"Fn::Sub": "${AWS::StackName}/workspaces"},
         "TIDEGATE_LOG_LEVEL": "INFO",
     }
@@ -292,6 +296,7 @@ def test_the_function_may_do_no_more_than_it_does(stack: Stack) -> None:
             "Resource": WORKSPACE_SECRETS,
         },
         "Events": TELLS,
+        "Replies": {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": REPLIES},
     }
     assert "ManagedPolicyArns" not in stack.properties("ChatRole")
 
@@ -356,19 +361,58 @@ def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy
     assert stack.properties("Table")["SSESpecification"]["KMSMasterKeyId"] == key
     assert stack.properties("ProviderSecret")["KmsKeyId"] == key
     assert stack.properties("ChatLogs")["KmsKeyId"] == key
+    (encryption,) = stack.properties("ReplyBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    through = [
+        {"Fn::Sub": f"{name}.${{AWS::Region}}.${{AWS::URLSuffix}}"} for name in ("dynamodb", "s3", "secretsmanager")
+    ]
+    assert allowed["Key"]["Condition"] == {"StringEquals": {"kms:ViaService": through}}
     for name in ("Keeper", "Admin"):
         assert statements(stack, f"{name}Role")["Key"]["Resource"] == key
         assert stack.properties(f"{name}Logs")["KmsKeyId"] == key
 
 
-def test_no_policy_of_ours_has_a_wildcard_but_for_the_secrets_that_workspaces_bring(deploy: Deploy) -> None:
+def test_no_policy_of_ours_has_a_wildcard_but_for_replies_and_the_secrets_that_workspaces_bring(deploy: Deploy) -> None:
     stack = deploy(BedrockModelArns="arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0")
     for role in ("ChatRole", "KeeperRole", "AdminRole"):
         for statement in statements(stack, role).values():
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             found = [item for item in (*resources, *actions) if "*" in str(item)]
-            assert found == ([WORKSPACE_SECRETS] if WORKSPACE_SECRETS in resources else [])
+            assert found == [item for item in resources if item in (WORKSPACE_SECRETS, *REPLIES)]
+
+
+def test_replies_lie_in_a_bucket_that_is_closed_encrypted_and_empties_itself(stack: Stack) -> None:
+    resource = stack.resources["ReplyBucket"]
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    longest = MAX_TTL_SECONDS // 86_400 + 1
+    assert resource["Properties"] == {
+        "BucketEncryption": {
+            "ServerSideEncryptionConfiguration": [
+                {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+            ]
+        },
+        "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        "PublicAccessBlockConfiguration": dict.fromkeys(
+            ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True
+        ),
+        "LifecycleConfiguration": {
+            "Rules": [
+                {"Id": "cache", "Prefix": "cache/", "Status": "Enabled", "ExpirationInDays": longest},
+                {"Id": "idempotency", "Prefix": "idem/", "Status": "Enabled", "ExpirationInDays": 2},
+            ]
+        },
+    }
+
+
+def test_nobody_reads_replies_without_tls(stack: Stack) -> None:
+    (statement,) = stack.properties("ReplyBucketPolicy")["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert statement["Resource"] == [
+        {"Fn::GetAtt": ["ReplyBucket", "Arn"]},
+        {"Fn::Sub": "${ReplyBucket.Arn}/*"},
+    ]
 
 
 def test_a_secret_that_exists_is_used_instead_of_a_new_one(deploy: Deploy) -> None:
