@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.options import Options
 from tidegate.domain.routes import Route, Target
 from tidegate.domain.timetable import Patience
@@ -80,6 +81,18 @@ def test_routes_are_read_or_faults() -> None:
     for text, fault in (("[{", "TIDEGATE_ROUTES is not valid JSON"), ("[3]", "TIDEGATE_ROUTES[0]: Expected `object`")):
         with pytest.raises(ConfigurationError, match=re.escape(fault)):
             Settings.from_env({**NEEDED, "TIDEGATE_ROUTES": text})
+
+
+def test_guardrails_are_read_or_faults() -> None:
+    listed = '[{"name": "names", "kind": "words", "words": ["acme"], "always": true}]'
+    guardrails = Settings.from_env({**NEEDED, "TIDEGATE_GUARDRAILS": listed}).guardrails
+    assert guardrails == (Guardrail("names", "words", always=True, words=("acme",)),)
+    for text, fault in (
+        ("[{", "TIDEGATE_GUARDRAILS is not valid JSON"),
+        ('[{"name": "g", "kind": "words"}]', "TIDEGATE_GUARDRAILS[0].words: There must be 1 to 2000 words."),
+    ):
+        with pytest.raises(ConfigurationError, match=re.escape(fault)):
+            Settings.from_env({**NEEDED, "TIDEGATE_GUARDRAILS": text})
 
 
 def test_no_origins_at_all_switch_browsers_off() -> None:

@@ -7,6 +7,7 @@
 | TIDEGATE_WORKSPACE_SECRETS | where workspaces' own keys are: `<this>/<workspace id>` in Secrets Manager | none |
 | TIDEGATE_PROVIDERS | more OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
 | TIDEGATE_ROUTES | names that stand for several deployments, a JSON list: docs/ROUTES.md | none |
+| TIDEGATE_GUARDRAILS | guardrails beside the built-in ones, a JSON list as in docs/GUARDRAILS.md | none |
 | TIDEGATE_DEFAULT_PROVIDER | who answers for bare model ids that the catalogue does not know | none |
 | TIDEGATE_TIMEOUT_SECONDS | the longest that a call may take | 600 |
 | TIDEGATE_TIMEOUTS | how long providers and models are waited for: JSON, see `domain/timetable.py` | as usual |
@@ -34,12 +35,14 @@ from typing import TypeVar
 import msgspec
 
 from tidegate.chat.json import Json, decode
+from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.identity import Issuer
 from tidegate.domain.options import Options
 from tidegate.domain.routes import Route
 from tidegate.domain.timetable import Timetable, timetable
 from tidegate.errors import ConfigurationError
 from tidegate.policy.configured_routes import routes
+from tidegate.policy.guards import configured
 from tidegate.providers.configured import rows
 from tidegate.providers.row import Row
 
@@ -80,6 +83,7 @@ class Settings:
     workspace_secrets: str | None = None
     providers: tuple[Row, ...] = ()
     routes: tuple[Route, ...] = ()
+    guardrails: tuple[Guardrail, ...] = ()
     default_provider: str | None = None
     timeout_seconds: float = 600.0
     timetable: Timetable = field(default_factory=Timetable)
@@ -111,6 +115,7 @@ class Settings:
             workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
             providers=reader.json("TIDEGATE_PROVIDERS", rows, ()),
             routes=reader.json("TIDEGATE_ROUTES", routes, ()),
+            guardrails=reader.json("TIDEGATE_GUARDRAILS", configured, ()),
             default_provider=reader.text("TIDEGATE_DEFAULT_PROVIDER"),
             timeout_seconds=reader.number("TIDEGATE_TIMEOUT_SECONDS", float, 600.0),
             timetable=reader.json("TIDEGATE_TIMEOUTS", timetable, Timetable()),

@@ -10,7 +10,7 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import BUILT_IN, Guardrail, Judge
-from tidegate.errors import InvalidRequest
+from tidegate.errors import ConfigurationError, InvalidRequest
 
 
 class Guard(Protocol):
@@ -58,6 +58,15 @@ class Guards:
         guard = import_module("tidegate.policy.guardrails.guard")
         known = tuple(judging.Rail(*rail) for rail in rails.values())
         return guard.Guarding(known, judging.Bench(call, self.judge, lambda: call.deadline - self.clock()))
+
+
+def configured(listed: Json) -> tuple[Guardrail, ...]:
+    """The operator's guardrails, as TIDEGATE_GUARDRAILS lists them. Raises `ConfigurationError`."""
+    definition = import_module("tidegate.policy.guardrails.definition")
+    try:
+        return definition.guardrails_of(listed, "TIDEGATE_GUARDRAILS", is_operator=True)
+    except InvalidRequest as error:
+        raise ConfigurationError(f"{error.param}: {error.message}") from None
 
 
 def _chosen(

@@ -3,7 +3,7 @@ import pytest
 from tidegate.policy.guardrails import words
 from tidegate.policy.guardrails.masking import masked
 
-LISTED = words.word_list(["Acme", "top secret", "Straße", "e-mail", "秘密", "re"])
+LISTED = words.word_list(["Acme", "top secret", "Straße", "e-mail", "秘密", "re", "हिन्दी"])
 
 
 @pytest.mark.parametrize(
@@ -17,16 +17,34 @@ LISTED = words.word_list(["Acme", "top secret", "Straße", "e-mail", "秘密", "
         ("Ac\u200bme and A\u00adcme", "[BLOCKED] and [BLOCKED]"),
         ("これは秘密です。秘密", "これは[BLOCKED]です。[BLOCKED]"),
         ("re: it", "[BLOCKED]: it"),
+        ("यह हिन्दी है", "यह [BLOCKED] है"),
     ],
 )
 def test_listed_words_are_found_however_they_are_written(text: str, expected: str) -> None:
     assert masked(text, words.find(LISTED, text)) == expected
 
 
-@pytest.mark.parametrize("text", ["Acmeist", "top of the secret", "top", "email", "", "rest", "密秘"])
+@pytest.mark.parametrize("text", ["Acmeist", "top of the secret", "top", "email", "", "rest", "密秘", "हिन्द"])
 def test_other_words_are_left_alone(text: str) -> None:
     assert masked(text, words.find(LISTED, text)) == text
 
 
 def test_a_phrase_at_the_end_of_the_text_that_is_not_complete_is_none() -> None:
     assert list(words.find(LISTED, "this is top")) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("acme", True),
+        ("e-mail", True),
+        ("हिन्दी", True),
+        ("C++", False),
+        ("", False),
+        ("\u200b", False),
+        ("密", True),
+        ("!", False),
+    ],
+)
+def test_a_word_begins_and_ends_like_one(word: str, expected: bool) -> None:
+    assert words.is_searchable(word) is expected

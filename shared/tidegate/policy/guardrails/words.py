@@ -14,7 +14,10 @@ from tidegate.domain.guardrails import Finding
 LABEL = "[BLOCKED]"
 
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
-_TOKEN = re.compile(rf"[\w\u0300-\u036f{_INVISIBLE}]+")
+_MARKS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0d7f"
+"""Combining marks of Latin, Cyrillic, Hebrew, Arabic and the scripts of India, which are parts of words."""
+
+_TOKEN = re.compile(rf"[\w{_MARKS}{_INVISIBLE}]+")
 _SOLID = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Thai, Lao, Burmese, Khmer, kana and Han."""
 
@@ -32,6 +35,11 @@ class WordList:
 def tokens(text: str) -> tuple[str, ...]:
     """The words of the text, each in the form in which it is compared."""
     return tuple(_plain(match[0]) for match in _TOKEN.finditer(text))
+
+
+def is_searchable(word: str) -> bool:
+    """Whether it begins and ends as words do: the marks around them are not looked at, and "C++" would be every C."""
+    return bool(word and (_SOLID.search(word) or (_TOKEN.match(word) and _TOKEN.match(word[-1]) and any(tokens(word)))))
 
 
 def word_list(words: Iterable[str]) -> WordList:
