@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from tidegate import catalog
+from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.credentials import AwsIdentity, Credentials, find_credentials
 from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
@@ -17,6 +18,7 @@ from tidegate.aws.tenants import DynamoUsages
 from tidegate.aws.vault import vault_of
 from tidegate.gateway import Gateway
 from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.balancing import Balancing
 from tidegate.policy.endpoints import endpoints
 from tidegate.policy.own import OwnKeys
 from tidegate.policy.route import Router
@@ -59,13 +61,15 @@ async def compose(
         providers = Registry([*settings.providers, *rows])
         models = catalog.load()
         configured = await endpoints(providers.known(), secrets)
+        balancing = Balancing(models)
+        cooldowns = DynamoCooldowns(store, balancing.learn, has_routes=bool(settings.routes))
         way = wrap(http)
         if not configured["vertex"].missing:
             secrets = google_secrets(secrets, way, identity, aws.region)
         ledger = DynamoLedger(store)
         router = Router(configured, ALIASES, models, settings.default_provider, settings.routes)
         yield Gateway(
-            authenticator=Authenticator(DynamoDirectory(store), tokens=access_tokens(settings.oidc, way)),
+            authenticator=Authenticator(DynamoDirectory(store, cooldowns), tokens=access_tokens(settings.oidc, way)),
             router=router,
             providers=providers,
             upstream=Upstream(way, secrets, identity),
@@ -76,6 +80,8 @@ async def compose(
             signatures=DynamoSignatures(store),
             fetcher=Fetcher(http),
             catalog=models,
+            balancing=balancing,
+            cooldowns=cooldowns,
             timeout_seconds=settings.timeout_seconds,
             own_keys=OwnKeys(vault or vault_of(settings, http, identity)),
         )

@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager
 
 from tidegate import catalog
 from tidegate.gateway import Gateway
+from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.memory.vault import MemoryVault
 from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.balancing import Balancing
 from tidegate.policy.endpoints import endpoints
 from tidegate.policy.own import OwnKeys
 from tidegate.policy.route import Router
@@ -49,6 +51,7 @@ async def compose(
         providers = Registry([*settings.providers, *rows])
         models = catalog.load()
         configured = await endpoints(providers.known(), secrets)
+        balancing = Balancing(models)
         way, aws_keys = wrap(http), identity(http) if identity else None
         if not configured["vertex"].missing:
             secrets = google_secrets(secrets, way, aws_keys, settings.aws.region)
@@ -63,6 +66,8 @@ async def compose(
             signatures=MemorySignatures(),
             fetcher=fetcher or Fetcher(http),
             catalog=models,
+            balancing=balancing,
+            cooldowns=MemoryCooldowns(balancing.learn),
             timeout_seconds=settings.timeout_seconds,
             own_keys=OwnKeys(MemoryVault()),
         )

@@ -8,7 +8,6 @@ import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
 
 from tidegate.chat.request import shortened
 from tidegate.domain.account import rates
@@ -20,7 +19,8 @@ from tidegate.path.parts import Parts, aside
 from tidegate.policy import budget, fallback, signatures
 from tidegate.policy.budget import NO_LIMITS, Room
 from tidegate.policy.observe import Observation
-from tidegate.policy.retry import DEFAULT_RETRIES, PATIENCE_SECONDS, is_of_deployment
+from tidegate.policy.retry import DEFAULT_RETRIES, PATIENCE_SECONDS
+from tidegate.policy.tries import Tries
 from tidegate.providers.base import Provider, UpstreamRequest
 from tidegate.upstream.attempt import Reply
 
@@ -50,6 +50,10 @@ class _Ready:
     room: Room
 
 
+class _NoTimeLeft(ProviderTimeout):
+    """It was the call that gave a deployment no more time, and not the deployment that had had enough."""
+
+
 async def ask(parts: Parts, call: Call, seen: Observation, stack: AsyncExitStack) -> Asked:
     """The first answer of those who may answer, whose connection is `stack`'s to close.
 
@@ -70,41 +74,54 @@ async def ask(parts: Parts, call: Call, seen: Observation, stack: AsyncExitStack
 
 
 async def _insist(parts: Parts, call: Call, plan: Plan, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
-    """One model's answer, asked again after failures that pass; `others` may be asked instead."""
-    retries = call.request.fields.num_retries
+    """One model's answer: of each of its deployments once, and then again after failures that pass.
+
+    `others` may be asked instead.
+    """
+    plan = await aside(call, partial(parts.balancing.arrange, budget.permitted(call, plan), call))
+    seen.plan = plan
+    tries = Tries(plan.deployments)
     ready: _Ready | None = None
-    for retry in count():
-        deployment = plan.deployments[retry % len(plan.deployments)]
-        if ready is None or ready.deployment is not deployment:
-            ready = await _ready(parts, call, deployment, seen)
+    while True:
         began = parts.clock()
         try:
-            return await _open(parts, ready, seen, stack, others)
-        except UpstreamError as error:
-            _note(seen, ready, error, parts.clock() - began)
-            if retry == (DEFAULT_RETRIES if retries is None else retries):
-                raise
-            delay = _delay(parts, call, plan, error, retry, others)
+            if ready is None or ready.deployment is not tries.deployment:
+                ready = await _ready(parts, call, tries.deployment, seen)
+                began = parts.clock()
+            return await _open(parts, ready, seen, stack, others + tries.has_more)
+        except TidegateError as error:
+            _note(parts, seen, tries.deployment, error, parts.clock() - began)
+            left = call.deadline - parts.clock()
+            tries.failed(error, at=parts.clock(), may_move=left > 0)
+            delay = 0.0 if tries.is_fresh else _delay(parts, call, tries, left, others)
             if delay is None:
-                raise
-            log.warning("attempt.failed", extra={"call_id": call.id, "attempt": str(seen.failed_attempts[-1])})
-            await parts.retries.sleep(delay)
-            seen.waited += delay
-    raise AssertionError("counting does not end")
+                raise tries.told from None
+            if seen.failed_attempts:
+                log.warning("attempt.failed", extra={"call_id": call.id, "attempt": str(seen.failed_attempts[-1])})
+            if delay:
+                await parts.retries.sleep(delay)
+                seen.waited += delay
 
 
-def _delay(parts: Parts, call: Call, plan: Plan, error: UpstreamError, retry: int, others: int) -> float | None:
-    """Seconds until the next try: none at all where that goes to another deployment. None: there is no use in it."""
-    left = call.deadline - parts.clock()
-    provider = plan.deployments[retry % len(plan.deployments)].provider
-    if retry + 1 < len(plan.deployments):
-        return 0.0 if left > 0 and is_of_deployment(error) else None
-    return parts.retries.delay(error, provider, retry, min(left, PATIENCE_SECONDS) if others else left)
+def _delay(parts: Parts, call: Call, tries: Tries, left: float, others: int) -> float | None:
+    """Seconds until the next try, of the deployment that comes to itself the soonest. None: there is no use in it."""
+    retries, error = call.request.fields.num_retries, tries.soonest()
+    if not isinstance(error, UpstreamError) or tries.again == (DEFAULT_RETRIES if retries is None else retries):
+        return None
+    most = min(left, PATIENCE_SECONDS) if others else left
+    delay = parts.retries.delay(error, tries.deployment.provider, tries.again, most)
+    tries.again += 1
+    return delay
 
 
-def _note(seen: Observation, ready: _Ready, error: UpstreamError, seconds: float) -> None:
-    seen.waited += seconds
-    seen.failed_attempts.append(FailedAttempt(ready.deployment.model_id, error.code or error.type, seconds))
+def _note(parts: Parts, seen: Observation, deployment: Deployment, error: TidegateError, seconds: float) -> None:
+    """What failed is on record, and counts against the deployment where it is the deployment that failed."""
+    if isinstance(error, UpstreamError):
+        seen.waited += seconds
+        seen.failed_attempts.append(FailedAttempt(deployment.model_id, error.code or error.type, seconds))
+    if seen.plan is not None:
+        is_over = isinstance(error, _NoTimeLeft) or parts.clock() >= seen.call.deadline
+        parts.balancing.failed(deployment, seen.plan, seen.call, error, waited=seconds, is_over=is_over)
 
 
 async def _open(parts: Parts, ready: _Ready, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
@@ -126,16 +143,17 @@ async def _open(parts: Parts, ready: _Ready, seen: Observation, stack: AsyncExit
         async with asyncio.timeout(max(0.0, left / (others + 1)) if others else None):
             reply = await stack.enter_async_context(opening)
     except TimeoutError:
-        raise ProviderTimeout(f"{deployment.provider} did not answer while there was time to ask others.") from None
+        raise _NoTimeLeft(f"{deployment.provider} did not answer while there was time to ask others.") from None
     seen.first_event_at = parts.clock()
     seen.waited += seen.first_event_at - asked_at
+    if seen.plan is not None:
+        parts.balancing.began(deployment, seen.plan, call, seen.first_event_at - asked_at)
     return Asked(provider, deployment, reply, ready.ignored, ready.room)
 
 
 async def _ready(parts: Parts, call: Call, deployment: Deployment, seen: Observation) -> _Ready:
     """Raises what makes this deployment none that the call may go to, or can."""
     seen.deployment = deployment
-    budget.check_model(call, deployment.model_id)
     provider = parts.providers.load(deployment.provider)
     call = await _equipped(parts, call, provider, deployment)
     request = await aside(call, partial(provider.build_request, call, deployment))

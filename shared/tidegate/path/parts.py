@@ -10,11 +10,12 @@ from anyio import to_thread
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call
 from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.balancing import Balancing
 from tidegate.policy.own import OwnKeys
 from tidegate.policy.retry import Retries
 from tidegate.policy.route import Router
 from tidegate.policy.warn import LogEvents
-from tidegate.ports import Events, Ledger, Meter, Signatures, Usages
+from tidegate.ports import Cooldowns, Events, Ledger, Meter, Signatures, Usages
 from tidegate.providers import Registry
 from tidegate.upstream.attempt import Upstream
 from tidegate.upstream.fetch import Fetcher
@@ -39,6 +40,8 @@ class Parts:
     signatures: Signatures
     fetcher: Fetcher
     catalog: Catalog
+    balancing: Balancing
+    cooldowns: Cooldowns
     events: Events = field(default_factory=LogEvents)
     timeout_seconds: float = 600.0
     clock: Callable[[], float] = time.time

@@ -4,6 +4,7 @@ import logging
 from contextlib import suppress
 from functools import partial
 
+from tidegate.domain.model import Plan
 from tidegate.domain.settlement import amounts
 from tidegate.domain.usage import Bill
 from tidegate.errors import StoreUnavailable
@@ -40,3 +41,15 @@ async def settle(parts: Parts, seen: Observation) -> None:
     if event == "call.settled" and seen.watched is not None and seen.watched.scope.shards == 1:
         actual = amounts(outcome.bill)
         await warn(parts.ledger, parts.events, seen.watched, parts.clock(), outcome.hold, actual)
+    if seen.plan is not None and seen.plan.route is not None:
+        await _tell(parts, seen, seen.plan)
+
+
+async def _tell(parts: Parts, seen: Observation, plan: Plan) -> None:
+    """Other processes of deployments that cool down; a store that is dead changes nothing for the call."""
+    if seen.deployment is not None and seen.first_event_at is not None:
+        parts.balancing.ended(seen.deployment, plan, seen.call, seen.status, seen.error_code)
+    for cooling in parts.balancing.news():
+        log.warning("deployment.cooling", extra={"place": cooling.place.id, "until": cooling.until})
+        with suppress(StoreUnavailable):
+            await parts.cooldowns.tell(*cooling.place, cooling.until)

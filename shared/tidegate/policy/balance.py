@@ -20,6 +20,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.usage import Tokens
+from tidegate.errors import TidegateError
 from tidegate.policy.health import Health, Place, place_of
 
 USUAL_ANSWER = 500
@@ -50,6 +51,24 @@ class Balance:
         if is_unknown or self.health.is_on_trial(first):
             self.health.claim(first)
         return replace(plan, deployments=tuple(ordered))
+
+    def is_ready(self, deployment: Deployment, plan: Plan, call: Call) -> bool:
+        """Whether nothing speaks against it: it does not cool down, and has not just done so."""
+        place = place_of(deployment, plan, call.workspace)
+        return self.health.cools_until(place) is None and not self.health.is_on_trial(place)
+
+    def began(self, deployment: Deployment, plan: Plan, call: Call, seconds: float) -> None:
+        self.health.began(place_of(deployment, plan, call.workspace), seconds, call.request.stream)
+
+    def succeeded(self, deployment: Deployment, plan: Plan, call: Call) -> None:
+        self.health.succeeded(place_of(deployment, plan, call.workspace))
+
+    def failed(
+        self, deployment: Deployment, plan: Plan, call: Call, error: TidegateError, *, waited: float, is_over: bool
+    ) -> None:
+        if plan.route is not None:
+            place = place_of(deployment, plan, call.workspace)
+            self.health.failed(place, error, plan.route, waited=waited, is_over=is_over)
 
     def _ordered(self, plan: Plan, call: Call, places: dict[Deployment, Place]) -> list[Deployment]:
         match plan.route and plan.route.by:

@@ -14,6 +14,7 @@ from tidegate.domain.account import GRACE_SECONDS, Hold, Rate, Refusal, Reservat
 from tidegate.domain.call import Call
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.limits import Amounts
+from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.record import exact, iso_time, plain
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import Tokens
@@ -68,9 +69,29 @@ NO_LIMITS = Room({})
 
 def check_model(call: Call, model_id: str) -> None:
     """Raises `ModelNotAllowed` when the workspace or the key has patterns and none matches."""
-    for whose, limits in (("workspace", call.workspace.effective_limits), ("key", call.principal.limits)):
-        if not limits.allow(model_id):
-            raise ModelNotAllowed(f"This {whose} may not use the model {model_id!r}.", param="model")
+    _check_allowed(call, model_id, None, None)
+
+
+def permitted(call: Call, plan: Plan) -> Plan:
+    """The plan, without those deployments of a route that the workspace or the key may not use.
+
+    A pattern matches the model itself, or the route's name; but a workspace allows itself nothing by the name of a
+    route of its own. Raises `ModelNotAllowed` when none is left.
+    """
+    name = plan.route.name if plan.route else None
+    allowed: list[Deployment] = []
+    fault: ModelNotAllowed | None = None
+    for deployment in plan.deployments:
+        try:
+            _check_allowed(call, deployment.model_id, None if plan.is_own else name, name)
+            allowed.append(deployment)
+        except ModelNotAllowed as error:
+            fault = fault or error
+    if fault is None:
+        return plan
+    if not allowed:
+        raise fault
+    return replace(plan, deployments=tuple(allowed))
 
 
 def reservation(call: Call, model_id: str, model: Model | None) -> Reservation | None:
@@ -150,6 +171,16 @@ def shortened(call: Call, model: Model | None, error: NoRoom) -> int | None:
             return None
     most = int(rest / each) // (call.request.fields.n or 1) if each else 0
     return most if most >= SHORTEST_ANSWER else None
+
+
+def _check_allowed(call: Call, model_id: str, for_workspace: str | None, for_key: str | None) -> None:
+    """The model, or the name of the route to it."""
+    for whose, limits, route in (
+        ("workspace", call.workspace.effective_limits, for_workspace),
+        ("key", call.principal.limits, for_key),
+    ):
+        if not limits.allow(model_id, route):
+            raise ModelNotAllowed(f"This {whose} may not use the model {model_id!r}.", param="model")
 
 
 def _scopes(call: Call) -> Iterator[Scope]:

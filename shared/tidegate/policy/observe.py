@@ -12,7 +12,7 @@ import anyio
 from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, Delta, Message, Usage
 from tidegate.domain.account import Hold
 from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus
-from tidegate.domain.model import Deployment
+from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.threshold import Watched
 from tidegate.domain.usage import Bill, Produced, Tokens, Words
 from tidegate.errors import TidegateError, UpstreamError
@@ -29,6 +29,7 @@ class Observation:
 
     call: Call
     status: OutcomeStatus = "cancelled"
+    plan: Plan | None = None
     deployment: Deployment | None = None
     attempts: int = 0
     failed_attempts: list[FailedAttempt] = field(default_factory=list[FailedAttempt])

@@ -1,0 +1,308 @@
+"""Names that stand for several deployments: who is asked, and what the failures of one teach the next call."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.world import (
+    KEY,
+    SECRET,
+    STREAM,
+    USER,
+    WORKSPACE,
+    Client,
+    Trickle,
+    completion,
+    delta,
+    event_stream,
+    sse,
+    world,
+)
+from tidegate.domain.limits import Limits
+from tidegate.domain.routes import Route, Target
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.errors import ProviderAuth, StoreUnavailable
+
+MODEL, OTHER = "openai/gpt-4.1-mini", "mistral/mistral-small-latest"
+FIRST, SECOND = {"model": MODEL}, {"model": MODEL, "base_url": "https://second.test/v1"}
+CALL = {"model": "fast", "messages": USER}
+BUSY = (503, {"error": {"message": "busy"}})
+DENIED = (401, {"error": {"message": "who?"}})
+OK = (200, completion())
+
+
+class Hosts:
+    """What each host answers, one reply after the other and the last one again and again; and who was asked."""
+
+    def __init__(self, **replies: Any) -> None:
+        self.asked: list[str] = []
+        self._replies = {name: list(reply) if isinstance(reply, list) else [reply] for name, reply in replies.items()}
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        name = {"api.openai.com": "first", "api.mistral.ai": "mistral"}.get(request.url.host, "second")
+        self.asked.append(name)
+        replies = self._replies[name]
+        reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        if isinstance(reply, httpx.Response):
+            return reply
+        if callable(reply):
+            return await reply()
+        status, body, *headers = reply
+        if status == 200 and json.loads(request.content).get("stream"):
+            return event_stream(sse(*STREAM))
+        return httpx.Response(status, json=body, headers=dict(headers))
+
+
+def run(
+    hosts: Hosts,
+    scenario: Callable[[Client], Awaitable[None]],
+    *targets: Any,
+    workspace: Workspace = WORKSPACE,
+    key: VirtualKey = KEY,
+    **route: Any,
+) -> None:
+    listed = json.dumps([{"name": "fast", "targets": targets or [FIRST, SECOND], **route}])
+
+    async def main() -> None:
+        async with world(hosts, workspace=workspace, key=key, TIDEGATE_ROUTES=listed) as client:
+            await scenario(client)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("failure", [BUSY, DENIED, (404, {"error": {"message": "what?"}}), (429, {"error": {}})])
+def test_another_deployment_answers_at_once_where_one_fails(failure: Any, stream: bool) -> None:
+    hosts = Hosts(first=failure, second=OK)
+
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "stream": stream, "num_retries": 0})
+        assert (reply.status, reply.headers["x-tidegate-attempts"], client.delays) == (200, "2", [])
+        assert reply.headers["x-tidegate-model"] == MODEL
+        [outcome] = client.recorder.outcomes
+        assert (outcome.status, outcome.attempts, len(outcome.failed_attempts)) == ("ok", 2, 1)
+
+    run(hosts, scenario)
+    assert hosts.asked == ["first", "second"]
+
+
+def test_what_the_caller_did_wrong_is_no_reason_to_ask_another() -> None:
+    hosts = Hosts(first=(400, {"error": {"message": "no"}}), second=OK)
+
+    async def scenario(client: Client) -> None:
+        assert (await client.post(CALL)).status == 400
+
+    run(hosts, scenario)
+    assert hosts.asked == ["first"]
+
+
+def test_what_fails_again_and_again_is_asked_last_and_after_a_while_once_more() -> None:
+    hosts = Hosts(first=[BUSY, BUSY, OK], second=OK)
+
+    async def scenario(client: Client) -> None:
+        for _ in range(5):
+            assert (await client.post(CALL)).status == 200
+        assert hosts.asked == ["first", "second", "first", "second", "second", "second", "second"]
+        later(client, 31)
+        for _ in range(2):
+            assert (await client.post(CALL)).status == 200
+        assert hosts.asked[7:] == ["first", "first"]
+
+    run(hosts, scenario, cooldown_failures=2)
+
+
+def test_a_provider_that_wants_patience_gets_it() -> None:
+    hosts = Hosts(first=[(429, {"error": {}}, ("retry-after", "40")), OK], second=OK)
+
+    async def scenario(client: Client) -> None:
+        for seconds in (0, 39, 2):
+            later(client, seconds)
+            assert (await client.post(CALL)).status == 200
+
+    run(hosts, scenario)
+    assert hosts.asked == ["first", "second", "second", "first"]
+
+
+def test_when_all_have_failed_the_one_is_asked_again_that_opens_the_soonest() -> None:
+    hosts = Hosts(first=(429, {"error": {}}, ("retry-after", "9")), second=[(429, {}, ("retry-after", "3")), OK])
+
+    async def scenario(client: Client) -> None:
+        assert (await client.post(CALL)).status == 200
+        assert [round(delay) for delay in client.delays] == [3]
+
+    run(hosts, scenario)
+    assert hosts.asked == ["first", "second", "second"]
+
+
+def test_when_all_cool_down_they_are_asked_all_the_same() -> None:
+    hosts = Hosts(first=DENIED, second=[DENIED, OK])
+
+    async def scenario(client: Client) -> None:
+        refused = await client.post(CALL)
+        assert (refused.status, refused.json["error"]["code"]) == (502, "provider_auth_error")
+        assert (await client.post(CALL)).status == 200
+
+    run(hosts, scenario)
+    assert hosts.asked == ["first", "second", "first", "second"]
+
+
+def test_a_stream_that_breaks_off_counts_against_its_deployment() -> None:
+    def broken() -> httpx.Response:
+        return event_stream(sse(delta("Create ")))
+
+    async def breaks() -> httpx.Response:
+        return broken()
+
+    hosts = Hosts(first=breaks, second=OK)
+
+    async def scenario(client: Client) -> None:
+        for _ in range(2):
+            assert (await client.post({**CALL, "stream": True})).events[-1]["error"]["code"] == "provider_stream_cut"
+        assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
+
+    run(hosts, scenario, cooldown_failures=2)
+    assert hosts.asked == ["first", "first", "second"]
+
+
+def test_a_client_that_leaves_a_stream_counts_against_nobody() -> None:
+    trickle = Trickle()
+
+    async def slowly() -> httpx.Response:
+        return event_stream(trickle)
+
+    hosts = Hosts(first=[slowly, OK], second=OK)
+
+    async def scenario(client: Client) -> None:
+        gateway = client.app.lifespan_state["gateway"]
+        trickle.pieces.put_nowait(sse(delta("Create ")))
+        call = await admit(gateway, {**CALL, "stream": True})
+        async with gateway.answer(call) as answer:
+            await anext(answer.batches)
+            await answer.batches.aclose()
+        assert client.recorder.outcomes[-1].status == "cancelled"
+        assert (await client.post(CALL)).status == 200
+
+    run(hosts, scenario, cooldown_failures=1)
+    assert hosts.asked == ["first", "first"]
+
+
+def test_cooldowns_are_told_once_and_a_store_that_is_down_changes_nothing() -> None:
+    hosts = Hosts(first=BUSY, second=OK)
+    told: list[float] = []
+
+    class Down:
+        async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+            told.append(until)
+            raise StoreUnavailable("down")
+
+    async def scenario(client: Client) -> None:
+        object.__setattr__(client.app.lifespan_state["gateway"], "cooldowns", Down())
+        for _ in range(3):
+            assert (await client.post(CALL)).status == 200
+        assert len(told) == 1
+
+    run(hosts, scenario, cooldown_failures=1)
+    assert hosts.asked == ["first", "second", "second", "second"]
+
+
+def test_what_another_process_told_is_heeded() -> None:
+    hosts = Hosts(first=OK, second=OK)
+
+    async def scenario(client: Client) -> None:
+        gateway = client.app.lifespan_state["gateway"]
+        call = await admit(gateway, CALL)
+        plan = gateway.router.plan("fast")
+        gateway.balancing.failed(plan.deployments[0], plan, call, ProviderAuth("x"), waited=0, is_over=False)
+        [cooling] = gateway.balancing.news()
+        gateway.balancing.ended(plan.deployments[0], plan, call, "ok", None)
+        await client.post(CALL)
+        gateway.balancing.learn(cooling.place.home, {cooling.place.id: cooling.until})
+        await client.post(CALL)
+
+    run(hosts, scenario)
+    assert hosts.asked == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("models", "asked"),
+    [(("fast",), ["first"]), (("mistral/*",), ["mistral"]), (("openai/*", "mistral/*"), ["first"])],
+)
+def test_patterns_allow_a_route_by_its_name_or_its_models(models: tuple[str, ...], asked: list[str]) -> None:
+    hosts = Hosts(first=OK, mistral=OK)
+
+    async def scenario(client: Client) -> None:
+        assert (await client.post(CALL)).status == 200
+
+    for limited in ({"workspace": replace(WORKSPACE, limits=Limits(models=models))}, {"key": limited_key(models)}):
+        hosts.asked.clear()
+        run(hosts, scenario, {"model": MODEL}, {"model": OTHER}, **limited)
+        assert hosts.asked == asked
+
+
+def test_a_route_of_which_nothing_is_allowed_is_not_allowed() -> None:
+    hosts = Hosts()
+
+    async def scenario(client: Client) -> None:
+        refused = await client.post(CALL)
+        assert (refused.status, refused.json["error"]["code"]) == (403, "model_not_allowed")
+
+    run(hosts, scenario, workspace=replace(WORKSPACE, limits=Limits(models=("groq/*",))))
+    run(hosts, scenario, key=limited_key(("groq/*",)))
+    assert hosts.asked == []
+
+
+def test_a_workspace_allows_itself_nothing_by_the_name_of_its_own_route() -> None:
+    hosts = Hosts(first=OK)
+    own = replace(WORKSPACE, routes=(Route(OTHER, (Target(MODEL),)),))
+
+    async def scenario(client: Client) -> None:
+        assert (await client.post({**CALL, "model": OTHER})).status == status
+
+    status = 403
+    run(hosts, scenario, workspace=replace(own, limits=Limits(models=("mistral/*",))))
+    status = 200
+    run(hosts, scenario, workspace=own, key=limited_key(("mistral/*",)))
+    assert hosts.asked == ["first"]
+
+
+def test_each_workspace_has_its_own_routes() -> None:
+    hosts = Hosts(first=OK, mistral=OK)
+
+    async def scenario(client: Client) -> None:
+        assert (await client.post(CALL)).headers["x-tidegate-model"] == OTHER
+        refused = await client.post({**CALL, "model": "mine"}, headers={"x-workspace-id": "ws_other"})
+        assert refused.status == 404
+
+    key = replace(KEY, workspace_ids=("ws_test", "ws_other"))
+    own = (Route("fast", (Target(OTHER),)), Route("mine", (Target(OTHER),)))
+    run(hosts, scenario, workspace=replace(WORKSPACE, routes=own), key=key)
+
+
+def test_a_target_that_cannot_be_translated_for_leaves_it_to_the_next_one() -> None:
+    hosts = Hosts(first=OK, mistral=OK)
+
+    async def scenario(client: Client) -> None:
+        strict = {**CALL, "require_parameters": True, "logit_bias": {"50256": -100}}
+        assert (await client.post(strict)).headers["x-tidegate-model"] == MODEL
+
+    run(hosts, scenario, {"model": OTHER}, {"model": MODEL})
+
+
+async def admit(gateway: Any, body: Any) -> Any:
+    return await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(body).encode())
+
+
+def later(client: Client, seconds: float) -> None:
+    """So much time passes for the gateway's knowledge of its deployments."""
+    balance = client.app.lifespan_state["gateway"].balancing._balance()
+    before = balance.health.clock
+    balance.health.clock = lambda: before() + seconds
+
+
+def limited_key(models: tuple[str, ...]) -> VirtualKey:
+    return replace(KEY, limits=Limits(models=models))
