@@ -124,6 +124,14 @@ def test_a_rate_limit_says_how_long_to_wait(headers: dict[str, str], message: st
 
 
 @pytest.mark.parametrize(
+    ("status", "seconds"), [(408, 3.0), (409, 3.0), (500, 3.0), (502, 3.0), (504, 3.0), (400, None), (401, None)]
+)
+def test_whatever_may_pass_says_how_long_to_wait(status: int, seconds: float | None) -> None:
+    error = failure(status, {"error": {"message": "Try again in 9s."}}, retry_after="3", x_ratelimit_reset_tokens="5s")
+    assert error.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"), [("20ms", 0.02), ("1h2m3s", 3723.0), ("7.66s", 7.66), ("", None), ("x", None)]
 )
 def test_spans_are_read(text: str, seconds: float | None) -> None:

@@ -20,7 +20,7 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
-from tidegate.providers.dialect.delays import delay
+from tidegate.providers.dialect.delays import delay, header
 from tidegate.providers.dialect.said import scrub
 
 _KINDS: dict[str, type[UpstreamError]] = {
@@ -95,7 +95,8 @@ def _error(status: int, code: str, message: str, headers: Mapping[str, str]) -> 
         said = f"bedrock refused the gateway's credentials, or their right to this model ({code or f'HTTP {status}'})."
     else:
         said = scrub(_ACCOUNT.sub("[redacted]", message)) or f"bedrock failed ({code or f'HTTP {status}'})."
-    wait = delay(headers, message) if issubclass(kind, ProviderRateLimited | ProviderOverloaded) else None
+    is_limit = issubclass(kind, ProviderRateLimited | ProviderOverloaded)
+    wait = delay(headers, message) if is_limit else header(headers) if kind.retryable else None
     upstream_status = status if status >= 300 else None
     return kind(said, retry_after_seconds=wait, upstream_status=upstream_status, native_code=code or None)
 

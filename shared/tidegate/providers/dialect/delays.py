@@ -17,7 +17,7 @@ _LONGEST = 366 * 86400.0
 
 def delay(headers: Mapping[str, str], message: str, metadata: Json = None) -> float | None:
     """Seconds to wait before another try, None where the provider did not say."""
-    wait = _header(headers)
+    wait = header(headers)
     if wait is None:
         wait = _metadata(metadata, headers)
     if wait is None and (said := _SAID.search(message)):
@@ -39,13 +39,15 @@ def span(text: str) -> float | None:
     return sum(float(part) * size for part, size in zip(found.groups(), sizes, strict=True) if part)
 
 
-def _header(headers: Mapping[str, str]) -> float | None:
+def header(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `retry-after` or `retry-after-ms` names, with whatever status it came."""
     after = headers.get("retry-after", "")
     seconds = span(after)
     milliseconds = span(headers.get("retry-after-ms", ""))
-    if milliseconds:
-        return milliseconds / 1000
-    return seconds if seconds is not None else _until(after, headers)
+    wait = milliseconds / 1000 if milliseconds else seconds
+    if wait is None:
+        wait = _until(after, headers)
+    return None if wait is None else min(wait, _LONGEST)
 
 
 def _until(when: str, headers: Mapping[str, str]) -> float | None:

@@ -21,7 +21,7 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
-from tidegate.providers.dialect.delays import delay
+from tidegate.providers.dialect.delays import delay, header
 from tidegate.providers.dialect.said import Said, read, scrub
 
 _CONTEXT_CODES = frozenset(
@@ -123,16 +123,20 @@ def _error(failure: Failure) -> UpstreamError:
     kind = _kind(failure.status, failure.said)
     said = failure.said
     message = _message(kind, failure)
-    wait = None
-    if failure.status in (429, 503, 529) or kind in (ProviderRateLimited, ProviderOverloaded):
-        wait = delay(failure.headers, said.message, said.metadata)
     return kind(
         message,
         param=said.param if issubclass(kind, ProviderBadRequest) else None,
-        retry_after_seconds=wait,
+        retry_after_seconds=_wait(kind, failure),
         upstream_status=failure.status,
         native_code=said.code or said.type,
     )
+
+
+def _wait(kind: type[UpstreamError], failure: Failure) -> float | None:
+    """Seconds to wait before another try. Only where limits are the reason, resets and messages tell as well."""
+    if failure.status in (429, 503, 529) or kind in (ProviderRateLimited, ProviderOverloaded):
+        return delay(failure.headers, failure.said.message, failure.said.metadata)
+    return header(failure.headers) if kind.retryable or failure.status == 409 else None
 
 
 def _message(kind: type[UpstreamError], failure: Failure) -> str:
