@@ -61,6 +61,9 @@ class ChatCompletions:
 
         try:
             call = await self._admit(gateway, scope, receive)
+            if call.request.fields.dry_run:
+                await _rehearse(gateway, call, reply.send)
+                return
             async with while_present(receive) as client, gateway.answer(call) as answer:
                 client.unwatch()
                 overhead = time.perf_counter() - started - answer.upstream_seconds
@@ -109,6 +112,12 @@ class ChatCompletions:
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + headers})
         stream = EventStream(receive, send, self.options.keep_alive_seconds, time.monotonic)
         await stream.run(answer.batches)
+
+
+async def _rehearse(gateway: Gateway, call: Call, send: Send) -> None:
+    """Say what would become of the call: as JSON, also where a stream is asked for."""
+    said = await gateway.rehearse(call)
+    await send_json(send, 200, encode(said), [(b"x-request-id", call.id.encode())])
 
 
 def _room(room: Room) -> RawHeaders:

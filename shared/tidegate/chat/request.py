@@ -132,6 +132,7 @@ class ChatFields(Struct, frozen=True):
     context_window_fallback_dict: dict[str, Name] | None = None
     require_parameters: bool | None = None
     timeout: Annotated[float, Meta(gt=0)] | None = None
+    dry_run: bool | None = None
 
 
 GATEWAY_FIELDS = frozenset(
@@ -146,6 +147,7 @@ GATEWAY_FIELDS = frozenset(
         "context_window_fallback_dict",
         "require_parameters",
         "timeout",
+        "dry_run",
     }
 )
 """Fields that never reach a provider."""

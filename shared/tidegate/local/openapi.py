@@ -49,7 +49,7 @@ def _chat(path: str, surface: str, request: Schema) -> Schema:
         "parameters": [_workspace(required=surface == "neuroflash")],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
-            "200": _reply("Completion", streamed),
+            "200": _reply("Reply", streamed),
             **_errors("400", "404", "413", "415", "502", "503", "504"),
         },
     }
@@ -155,6 +155,8 @@ def _reply_schemas() -> dict[str, Schema]:
                 "usage": usage,
             }
         ),
+        "Reply": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Completion", "DryRun")]},
+        "DryRun": _dry_run(),
         "Model": model,
         "ModelList": _object({"object": {"const": "list"}, "data": {"type": "array", "items": model}}),
         "SelectableModel": _object(
@@ -172,6 +174,42 @@ def _reply_schemas() -> dict[str, Schema]:
         "Health": _object({"status": {"const": "ok"}, "version": _TEXT}),
         "Error": _object({"error": error}),
     }
+
+
+def _dry_run() -> Schema:
+    """What `dry_run` gives instead of an answer."""
+    ways: Schema = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
+    failure: Schema = {"type": ["object", "null"], "description": "The status, and the error as a call would tell it"}
+    maybe_number: Schema = {"type": ["number", "null"]}
+    flag: Schema = {"type": "boolean"}
+    turn = _object(
+        {
+            **dict.fromkeys(("path", "when", "model"), _TEXT),
+            **dict.fromkeys(("provider", "deployment"), _MAYBE_TEXT),
+            "allowed": flag,
+            "error": failure,
+            "request": {"type": ["object", "null"], "description": "As it would be sent, without credentials"},
+            "mapped": {**ways, "description": "Paths within the request, by the fields that they follow from"},
+            "ignored": {"type": "array", "items": _TEXT},
+            "refused": {"type": "object", "additionalProperties": _TEXT},
+            "max_output_tokens": _MAYBE_COUNT,
+            "largest_cost_usd": maybe_number,
+            "omitted": flag,
+        }
+    )
+    return _object(
+        {
+            "object": {"const": "tidegate.dry_run"},
+            "id": _TEXT,
+            "model": _TEXT,
+            "asked_first": _MAYBE_TEXT,
+            "error": failure,
+            "plan": {"type": "array", "items": turn},
+            "estimate": _object(dict.fromkeys(("prompt_tokens", "with_margin", "max_output_tokens", "words"), _COUNT)),
+            "num_retries": _COUNT,
+            "deadline_seconds": {"type": "number"},
+        }
+    )
 
 
 def _account_schemas() -> dict[str, Schema]:

@@ -1,0 +1,93 @@
+"""`dry_run`: the wire of it. What it says is tested in tests/path/test_rehearsing.py."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.world import USER, Client, completion, world
+from tidegate.domain.ids import ulid_begin
+from tidegate.local.openapi import document
+
+CALL: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER}
+
+
+def run(scenario: Callable[[Client], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with world(lambda _: httpx.Response(200, json=completion())) as client:
+            await scenario(client)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/chat/completions", {}),
+        ("/api/ds-prototypes/chat/completions", {"x-workspace-id": "ws_test"}),
+    ],
+)
+def test_a_dry_run_answers_with_json_and_does_nothing(path: str, headers: dict[str, str], stream: bool) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "dry_run": True, "stream": stream}, path, headers)
+        assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+        assert reply.json["object"] == "tidegate.dry_run"
+        assert reply.json["id"] == reply.headers["x-request-id"] > ulid_begin(0)
+        assert reply.json["plan"][0]["request"]["body"].get("stream", False) is stream
+        assert "dry_run" not in reply.json["plan"][0]["request"]["body"]
+        assert (client.requests, client.recorder.outcomes) == ([], [])
+
+    run(scenario)
+
+
+def test_the_reply_has_the_fields_that_the_document_says() -> None:
+    schemas: Any = document()["components"]
+    dry_run = schemas["schemas"]["DryRun"]
+
+    async def scenario(client: Client) -> None:
+        reply = (await client.post({**CALL, "dry_run": True})).json
+        assert set(reply) == set(dry_run["properties"])
+        assert set(reply["plan"][0]) == set(dry_run["properties"]["plan"]["items"]["properties"])
+        assert set(reply["estimate"]) == set(dry_run["properties"]["estimate"]["properties"])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("value", [False, None])
+def test_without_it_the_call_is_made_and_the_provider_does_not_hear_of_it(value: Any) -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post({**CALL, "dry_run": value})).json["object"] == "chat.completion"
+        assert b"dry_run" not in client.requests[0].content
+        assert len(client.recorder.outcomes) == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"dry_run": "yes"}, "dry_run"),
+        ({"dry_run": 1}, "dry_run"),
+        ({"dry_run": True, "fallbacks": [CALL["model"]]}, "fallbacks[0]"),
+        ({"dry_run": True, "fallbacks": [{"model": "openai/gpt-4.1", "dry_run": False}]}, "fallbacks[0].dry_run"),
+        ({"dry_run": True, "temperature": 9}, "temperature"),
+    ],
+)
+def test_a_request_that_is_wrong_is_refused_as_always(fields: dict[str, Any], param: str) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, **fields})
+        assert (reply.status, reply.json["error"]["param"]) == (400, param)
+        assert (client.requests, client.recorder.outcomes) == ([], [])
+
+    run(scenario)
+
+
+def test_a_stranger_learns_nothing() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "dry_run": True}, headers={"authorization": "Bearer not-a-key"})
+        assert (reply.status, reply.json["error"]["code"]) == (401, "invalid_api_key")
+
+    run(scenario)
