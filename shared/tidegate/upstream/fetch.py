@@ -100,7 +100,7 @@ class Fetcher:
 
     async def _follow(self, url: str, path: str, seconds: float) -> Media:
         for _ in range(MAX_REDIRECTS + 1):
-            address = await self._address(url, path)
+            address = await self.address(url, path)
             request = HttpRequest("GET", url, {"accept": "*/*", "accept-encoding": "identity"}, b"", address)
             try:
                 async with self.transport.open(request, Timeouts(total=seconds)) as response:
@@ -118,7 +118,8 @@ class Fetcher:
                 raise InvalidRequest("The URL could not be fetched.", param=path) from None
         raise InvalidRequest(f"The URL redirects more than {MAX_REDIRECTS} times.", param=path)
 
-    async def _address(self, url: str, path: str) -> str:
+    async def address(self, url: str, path: str) -> str:
+        """One that the URL may be fetched from. Raises `InvalidRequest` that names the `path`."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)

@@ -1,0 +1,114 @@
+"""Amazon Bedrock's guardrails on any model's texts.
+
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ApplyGuardrail.html and
+https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-independent-api.html (November 2026)
+"""
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
+
+from tidegate.chat.json import Json, JsonObject, encode
+from tidegate.domain.guardrails import Guardrail, Judgement, Question
+from tidegate.errors import NotConfigured, ProviderMalformed
+from tidegate.upstream.judges import Judges
+from tidegate.upstream.sigv4 import Scope, sign
+from tidegate.upstream.transport import HttpRequest
+
+MAX_CHARACTERS = 20_000
+"""Of one request. AWS takes 25 units of 1,000 characters."""
+
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+
+
+async def judge(judges: Judges, guardrail: Guardrail, question: Question) -> Judgement:
+    """The texts in as many requests as they take, one after the other. Raises `UpstreamError` and `NotConfigured`."""
+    pieces = [(i, piece) for i, text in enumerate(question.texts) for piece in _pieces(text)]
+    made = [""] * len(question.texts)
+    for group in _groups(pieces):
+        said = await _apply(judges, guardrail, question, [piece for _, piece in group])
+        if said is None:
+            return Judgement(False)
+        for (i, _), piece in zip(group, said, strict=True):
+            made[i] += piece
+    return Judgement(True, tuple(made))
+
+
+async def _apply(judges: Judges, guardrail: Guardrail, question: Question, texts: list[str]) -> list[str] | None:
+    """The texts as they may pass, None where one may not."""
+    match await judges.ask(await _request(judges, guardrail, question, texts), question.seconds, MAX_ANSWER_BYTES):
+        case {"action": "NONE"}:
+            return texts
+        case {"action": "GUARDRAIL_INTERVENED", **rest}:
+            if set(_actions(rest.get("assessments"))) != {"ANONYMIZED"}:
+                return None
+            masked = _outputs(rest.get("outputs"))
+            if len(masked) == len(texts):
+                return masked
+            if len(texts) > 1:  # which text the outputs are of is not said: each is asked for alone
+                return await _one_by_one(judges, guardrail, question, texts)
+        case _:
+            pass
+    raise ProviderMalformed("Bedrock's guardrail answered with something else.")
+
+
+async def _one_by_one(judges: Judges, guardrail: Guardrail, question: Question, texts: list[str]) -> list[str] | None:
+    made: list[str] = []
+    for text in texts:
+        said = await _apply(judges, guardrail, question, [text])
+        if said is None:
+            return None
+        made += said
+    return made
+
+
+async def _request(judges: Judges, guardrail: Guardrail, question: Question, texts: Sequence[str]) -> HttpRequest:
+    if judges.aws_keys is None:
+        raise NotConfigured("Bedrock's guardrails need AWS credentials, and there are none.")
+    region = guardrail.region or judges.region
+    host = (judges.endpoint or f"https://bedrock-runtime.{region}.amazonaws.com").rstrip("/")
+    path = f"/guardrail/{quote(guardrail.guardrail_id or '', safe='')}/version/{guardrail.guardrail_version}/apply"
+    content: list[Json] = [{"text": {"text": text}} for text in texts]
+    body = encode({"source": "INPUT" if question.stage == "input" else "OUTPUT", "content": content})
+    headers = {"content-type": "application/json", "accept": "application/json"}
+    keys = await judges.aws_keys()
+    signed = sign("POST", host + path, headers, body, keys, Scope("bedrock", region), at=judges.clock())
+    return HttpRequest("POST", host + path, signed, body)
+
+
+def _actions(assessments: Json) -> Iterator[str]:
+    """What was done about each thing that was found."""
+    match assessments:
+        case list():
+            for each in assessments:
+                yield from _actions(each)
+        case dict():
+            action = assessments.get("action")
+            if isinstance(action, str) and action != "NONE":
+                yield action
+            for each in assessments.values():
+                yield from _actions(each)
+        case _:
+            pass
+
+
+def _outputs(outputs: Json) -> list[str]:
+    found: list[JsonObject] = [each for each in outputs if isinstance(each, dict)] if isinstance(outputs, list) else []
+    return [text for each in found if isinstance(text := each.get("text"), str)]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for i in range(0, len(text), MAX_CHARACTERS):
+        yield text[i : i + MAX_CHARACTERS]
+
+
+def _groups(pieces: Sequence[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    group: list[tuple[int, str]] = []
+    size = 0
+    for piece in pieces:
+        if group and size + len(piece[1]) > MAX_CHARACTERS:
+            yield group
+            group, size = [], 0
+        group.append(piece)
+        size += len(piece[1])
+    if group:
+        yield group

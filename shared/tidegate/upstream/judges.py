@@ -1,0 +1,61 @@
+"""Who guardrails ask that do not decide themselves: a webhook, or Amazon Bedrock. Each is loaded when first asked."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import msgspec
+
+from tidegate.chat.json import Json, decode
+from tidegate.domain.guardrails import Guardrail, Judgement, Question
+from tidegate.errors import (
+    GuardrailUnavailable,
+    InvalidRequest,
+    NotConfigured,
+    ProviderMalformed,
+    StoreUnavailable,
+    UpstreamError,
+)
+from tidegate.ports import Secrets
+from tidegate.upstream.fetch import Fetcher
+from tidegate.upstream.sigv4 import AwsKeys
+from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+
+_ROOMS = {"webhook": "tidegate.upstream.webhook", "bedrock": "tidegate.upstream.applyguardrail"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """The port `Judge`. `fetcher` tells which addresses a workspace's webhook may have; Bedrock is in `region`, or at
+    `endpoint`.
+    """
+
+    transport: Transport
+    secrets: Secrets
+    fetcher: Fetcher
+    region: str
+    aws_keys: AwsKeys | None = None
+    endpoint: str | None = None
+    clock: Callable[[], float] = time.time
+
+    async def judge(self, guardrail: Guardrail, question: Question) -> Judgement:
+        """See `Judge.judge`. What goes wrong is said without the text, and without the secret."""
+        room = import_module(_ROOMS[guardrail.kind])
+        try:
+            async with asyncio.timeout(question.seconds):
+                return await room.judge(self, guardrail, question)
+        except (TimeoutError, UpstreamError, InvalidRequest, NotConfigured, StoreUnavailable):
+            raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} did not give its verdict.") from None
+
+    async def ask(self, request: HttpRequest, seconds: float, max_bytes: int) -> Json:
+        """The JSON of an answer of 200. Raises `UpstreamError`."""
+        async with self.transport.open(request, Timeouts(total=seconds)) as response:
+            body = await response.read(max_bytes)
+            if response.status != 200:
+                raise ProviderMalformed(f"An answer of {response.status}.")
+        try:
+            return decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ProviderMalformed("An answer that is no JSON.") from None
