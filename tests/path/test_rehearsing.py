@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
 from tests.api.native import ANTHROPIC, BEDROCK, GEMINI, NATIVES, Native
 from tests.api.world import KEY, SECRET, STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
@@ -30,6 +31,10 @@ MANY = {
     "tool_choice": {"type": "function", "function": {"name": "weather"}},
     "user": "u-1",
 }
+
+
+FAST = {"model": "fast", "messages": USER}
+ROUTED = replace(WORKSPACE, routes=(Route("fast", (Target(A), Target(B))),))
 
 
 async def rehearsed(client: Client, body: Any) -> Any:
@@ -59,6 +64,10 @@ def only(reply: Any) -> Any:
 
 def limited(**limits: Any) -> Workspace:
     return replace(WORKSPACE, limits=Limits(**limits))
+
+
+def _of_route(entry: Any) -> tuple[Any, ...]:
+    return tuple(entry[name] for name in ("path", "deployment", "model", "chosen_by", "cools_until"))
 
 
 def errors(reply: Any) -> list[str | None]:
@@ -212,11 +221,40 @@ def test_a_bigger_model_is_there_for_prompts_that_may_be_too_long() -> None:
 
 def test_deployments_of_a_route_are_told_one_by_one() -> None:
     async def scenario(client: Client) -> None:
-        reply = await rehearsed(client, {"model": "fast", "messages": USER})
-        told = [(entry["path"], entry["deployment"], entry["model"]) for entry in reply["plan"]]
-        assert told == [("model", "fast#1", A), ("model", "fast#2", B)]
+        told = [_of_route(entry) for entry in (await rehearsed(client, FAST))["plan"]]
+        assert told == [("model", "fast#1", A, "order", None), ("model", "fast#2", B, "order", None)]
 
-    run(scenario, replace(WORKSPACE, routes=(Route("fast", (Target(A), Target(B))),)))
+    run(scenario, ROUTED)
+
+
+def test_what_cools_down_is_last_and_is_told_so() -> None:
+    async def scenario(client: Client) -> None:
+        assert (await client.post(FAST)).status == 200
+        reply = await rehearsed(client, FAST)
+        assert [entry["model"] for entry in reply["plan"]] == [B, A]
+        assert [entry["cools_until"] is None for entry in reply["plan"]] == [True, False]
+        assert reply["asked_first"] == B
+
+    busy = httpx.Response(401, json={"error": {"message": "who?"}})
+    ok = httpx.Response(200, json=completion())
+    run(scenario, ROUTED, handler=lambda request: busy if "openai" in request.url.host else ok)
+
+
+def test_a_dry_run_is_no_trial_of_what_nobody_knows() -> None:
+    async def scenario(client: Client) -> None:
+        first = [(await rehearsed(client, FAST))["asked_first"] for _ in range(3)]
+        assert first == [A] * 3
+
+    run(scenario, replace(WORKSPACE, routes=(structs.replace(ROUTED.routes[0], by="latency"),)))
+
+
+def test_a_deployment_that_a_key_may_not_use_is_passed_over() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await rehearsed(client, FAST)
+        assert errors(reply) == ["model_not_allowed", None]
+        assert reply["asked_first"] == B == (await client.post(FAST)).json["model"]
+
+    run(scenario, replace(ROUTED, limits=Limits(providers=("mistral",))))
 
 
 def test_who_may_not_be_asked_is_told_as_a_real_call_would_be() -> None:

@@ -185,7 +185,7 @@ def _dry_run() -> Schema:
     turn = _object(
         {
             **dict.fromkeys(("path", "when", "model"), _TEXT),
-            **dict.fromkeys(("provider", "deployment"), _MAYBE_TEXT),
+            **dict.fromkeys(("provider", "deployment", "chosen_by", "cools_until"), _MAYBE_TEXT),
             "allowed": flag,
             "error": failure,
             "request": {"type": ["object", "null"], "description": "As it would be sent, without credentials"},

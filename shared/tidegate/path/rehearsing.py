@@ -20,7 +20,7 @@ from tidegate.domain.account import Account, Reservation, refusal
 from tidegate.domain.call import Call, Media
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.model import Deployment
-from tidegate.errors import NoRoom, NotConfigured, TidegateError
+from tidegate.errors import ModelNotAllowed, NoRoom, NotConfigured, TidegateError
 from tidegate.path.asking import unsupported
 from tidegate.path.mapping import mapped, refusals
 from tidegate.path.parts import Parts
@@ -28,6 +28,7 @@ from tidegate.path.showing import Step, entry, shown_request, told
 from tidegate.policy import budget, fallback, signatures
 from tidegate.policy.fallback import Candidate
 from tidegate.policy.retry import DEFAULT_RETRIES
+from tidegate.policy.tries import Tries
 from tidegate.providers.base import Provider
 
 MOST_REQUESTS = 16
@@ -66,23 +67,25 @@ class _Rehearsal:
                 bigger = fallback.bigger_than(bigger.request)
 
     async def _turn(self, candidate: Candidate, when: str) -> AsyncIterator[Step]:
+        call, parts = replace(self.call, request=candidate.request), self.parts
         try:
-            plan = candidate.plan or self.parts.router.plan(candidate.request.model, self.call.workspace)
+            plan = candidate.plan or parts.router.plan(candidate.request.model, call.workspace)
         except TidegateError as error:
             yield Step(candidate, when, error=error)
             return
+        plan = parts.balancing.foreseen(plan, call)
         for deployment in plan.deployments:
-            step = Step(candidate, when, deployment)
+            step = Step(candidate, when, deployment, plan.route)
+            step.cools_until = parts.balancing.cools_until(deployment, plan, call)
             try:
-                await self._play(step, deployment)
+                budget.permitted(call, replace(plan, deployments=(deployment,)))
+                await self._play(step, call, deployment)
             except TidegateError as error:
                 step.error = error
             yield step
 
-    async def _play(self, step: Step, deployment: Deployment) -> None:
+    async def _play(self, step: Step, call: Call, deployment: Deployment) -> None:
         """As far as to the request that would be sent. Raises what would end the call there."""
-        call = replace(self.call, request=step.candidate.request)
-        budget.check_model(call, deployment.model_id)
         provider = self.parts.providers.load(deployment.provider)
         call, stand_ins = await self._equipped(call, provider, deployment)
         step.shown["refused"] = dict[str, Json](await _aside(call, partial(refusals, provider, call, deployment)))
@@ -190,12 +193,26 @@ def _ending(candidates: list[Candidate], steps: list[Step]) -> tuple[Deployment 
     waiting = candidates
     while waiting:
         candidate, *waiting = waiting
-        step = next(step for step in steps if step.candidate is candidate)
-        if step.error is None:
-            return step.deployment, None
-        heard = fallback.told(heard, step.error)
-        waiting = fallback.after(step.error, candidate, waiting)
+        first, error = _tried([step for step in steps if step.candidate is candidate])
+        if error is None:
+            return first, None
+        heard = fallback.told(heard, error)
+        waiting = fallback.after(error, candidate, waiting)
     return None, heard
+
+
+def _tried(steps: list[Step]) -> tuple[Deployment | None, TidegateError | None]:
+    """The same of one candidate's deployments."""
+    faults = {step.deployment: step.error for step in steps if step.deployment}
+    permitted = [each for each, error in faults.items() if not isinstance(error, ModelNotAllowed)]
+    if not permitted:
+        return None, steps[0].error
+    tries = Tries(permitted)
+    while (error := faults[tries.deployment]) is not None:
+        tries.failed(error, at=0.0)
+        if not tries.is_fresh:
+            return None, tries.told
+    return tries.deployment, None
 
 
 def _most(call: Call, model: Model | None) -> JsonObject:

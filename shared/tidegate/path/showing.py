@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.domain.model import Deployment
+from tidegate.domain.record import iso_time
+from tidegate.domain.routes import Route
 from tidegate.errors import TidegateError
 from tidegate.policy.fallback import Candidate
 from tidegate.providers.base import KeyAuth, SigV4Auth, UpstreamRequest
@@ -13,11 +15,16 @@ from tidegate.providers.base import KeyAuth, SigV4Auth, UpstreamRequest
 
 @dataclass(slots=True)
 class Step:
-    """One deployment's turn: how far the call would come there, and the `error` that would end it."""
+    """One deployment's turn: how far the call would come there, and the `error` that would end it.
+
+    Of those of a `route`, `cools_until` (UTC seconds) is when it may be asked as usual again.
+    """
 
     candidate: Candidate
     when: str
     deployment: Deployment | None = None
+    route: Route | None = None
+    cools_until: float | None = None
     error: TidegateError | None = None
     shown: JsonObject = field(default_factory=dict[str, Json])
 
@@ -31,6 +38,8 @@ def entry(step: Step) -> JsonObject:
         "model": deployment.model_id if deployment else step.candidate.request.model,
         "provider": deployment.provider if deployment else None,
         "deployment": deployment.label if deployment else None,
+        "chosen_by": step.route.by if step.route else None,
+        "cools_until": None if step.cools_until is None else iso_time(step.cools_until),
         "allowed": step.error is None,
         "error": told(step.error),
         **{"request": None, "mapped": {}, "ignored": [], "refused": {}},

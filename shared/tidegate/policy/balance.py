@@ -40,17 +40,27 @@ class Balance:
 
         A first one that is on trial, or of which nothing is known, is this call's to try: others leave it alone.
         """
-        if plan.route is None or len(plan.deployments) < 2:
+        route = plan.route
+        if route is None or len(plan.deployments) < 2:
             return plan
+        plan = self.ordered(plan, call)
+        first = place_of(plan.deployments[0], plan, call.workspace)
+        is_unknown = route.by == "latency" and self.health.seconds(first, call.request.stream) is None
+        if is_unknown or self.health.is_on_trial(first):
+            self.health.claim(first)
+        return plan
+
+    def ordered(self, plan: Plan, call: Call) -> Plan:
+        """The same, and nothing is this call's to try."""
         places = {deployment: place_of(deployment, plan, call.workspace) for deployment in plan.deployments}
         ordered = self._ordered(plan, call, places)
         rest = {deployment: self._rank(place) for deployment, place in places.items()}
         ordered.sort(key=rest.__getitem__)
-        first = places[ordered[0]]
-        is_unknown = plan.route.by == "latency" and self.health.seconds(first, call.request.stream) is None
-        if is_unknown or self.health.is_on_trial(first):
-            self.health.claim(first)
         return replace(plan, deployments=tuple(ordered))
+
+    def cools_until(self, deployment: Deployment, plan: Plan, call: Call) -> float | None:
+        """UTC seconds, None where it does not cool down."""
+        return self.health.cools_until(place_of(deployment, plan, call.workspace))
 
     def is_ready(self, deployment: Deployment, plan: Plan, call: Call) -> bool:
         """Whether nothing speaks against it: it does not cool down, and has not just done so."""

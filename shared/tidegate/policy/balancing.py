@@ -39,6 +39,14 @@ class Balancing:
         """The plan in the order in which its deployments are tried."""
         return self._balance().arrange(plan, call) if _is_choice(plan) else plan
 
+    def foreseen(self, plan: Plan, call: Call) -> Plan:
+        """The same for a call that is not made: it tries nothing for others."""
+        return self._balance().ordered(plan, call) if _is_choice(plan) else plan
+
+    def cools_until(self, deployment: Deployment, plan: Plan, call: Call) -> float | None:
+        """UTC seconds, None where it does not cool down."""
+        return self._balance().cools_until(deployment, plan, call) if _is_choice(plan) else None
+
     def is_ready(self, deployment: Deployment, plan: Plan, call: Call) -> bool:
         """Whether it may be asked beside another one: it does not cool down, and needs no trial."""
         return self._balance().is_ready(deployment, plan, call)
