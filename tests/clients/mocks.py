@@ -1,6 +1,6 @@
-"""ministack, which answers as AWS, and microburst, which stands before it and breaks what it answers.
+"""ministack, which answers as AWS; microburst, which stands before it and breaks what it answers; llmock, a judge.
 
-Others wrote them. `make setup` installs both into an environment of their own, for they pin another botocore.
+Others wrote them. `make setup` installs them into an environment of their own, for they pin another botocore.
 """
 
 import json
@@ -29,6 +29,40 @@ class Burst:
         head = {"content-type": "application/json"}
         with urlopen(Request(f"{self.url}/_microburst/rules", body, head, method="POST"), timeout=10):
             pass
+
+
+@dataclass(frozen=True)
+class Judge:
+    """llmock: ten providers in one, which break as they are told, and judge how their client took it."""
+
+    url: str
+
+    def plays(self, *behaviours: Any) -> None:
+        """What comes next; each names the requests that it is for."""
+        body = json.dumps({"behaviors": behaviours}).encode()
+        with urlopen(Request(f"{self.url}/_llmock/scenario", body, method="POST"), timeout=10):
+            pass
+
+    def verdict(self) -> Any:
+        return self._read("verdict")
+
+    def requests(self) -> list[Any]:
+        """All that it was sent, with `model`, `status`, `fault`, `retry_after` and `completed`."""
+        return self._read("requests")["requests"]
+
+    def _read(self, what: str) -> Any:
+        with urlopen(f"{self.url}/_llmock/{what}", timeout=10) as reply:
+            return json.load(reply)
+
+
+@contextmanager
+def llmock(*options: str) -> Iterator[Judge]:
+    def start(port: int) -> AbstractContextManager[Program]:
+        program = _program("llmock")
+        return running(program, "serve", "--host", "127.0.0.1", "--port", str(port), "--log-level", "error", *options)
+
+    with _serving(start, "/health") as url:
+        yield Judge(url)
 
 
 @contextmanager

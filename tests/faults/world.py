@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,11 +100,21 @@ class Harbour:
         return Seen(reply.status_code, dict(reply.headers), b"".join(pieces), complete)
 
 
+async def _at_once(seconds: float) -> None:
+    pass
+
+
 @asynccontextmanager
-async def harbour(root: bytes | None = None, **env: str) -> AsyncIterator[Harbour]:
+async def harbour(
+    root: bytes | None = None,
+    *,
+    draw: float = 1.0,
+    sleep: Callable[[float], Awaitable[None]] = _at_once,
+    **env: str,
+) -> AsyncIterator[Harbour]:
     """A gateway with those settings, the default transport, and `root` as an authority that it trusts.
 
-    It draws the longest of all delays before it asks again, and does not sit them out.
+    Before it asks again it draws `draw` of the longest delay, and sleeps by `sleep`: not at all.
     """
     settings = Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", **env})
     recorder = Recorder()
@@ -117,11 +127,12 @@ async def harbour(root: bytes | None = None, **env: str) -> AsyncIterator[Harbou
 
     async def wait(seconds: float) -> None:
         waits.append(round(seconds, 3))
+        await sleep(seconds)
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Gateway]:
         async with compose(settings, (), wrap, _seed, recorder) as gateway:
-            gateway.retries.draw, gateway.retries.sleep = lambda: 1.0, wait
+            gateway.retries.draw, gateway.retries.sleep = lambda: draw, wait
             yield gateway
 
     app = build_app(opened, settings.options())
