@@ -99,9 +99,6 @@ WORKSPACE = {
     "shards": 1,
     "version": 1,
     "credentials": [],
-    "routes": [],
-    "guardrails": [],
-    "cache_ttl_seconds": None,
 }
 
 

@@ -51,7 +51,10 @@ class Remembering:
 
 
 def judges(
-    answer: Callable[[Any], httpx.Response], addresses: Mapping[str, list[str]] | None = None, **options: Any
+    answer: Callable[[Any], httpx.Response],
+    addresses: Mapping[str, list[str]] | None = None,
+    settings: Any = None,
+    **options: Any,
 ) -> tuple[Judges, list[HttpRequest]]:
     def handle(request: httpx.Request) -> httpx.Response:
         return answer(json.loads(request.content))
@@ -64,7 +67,7 @@ def judges(
 
     requests: list[HttpRequest] = []
     transport = Remembering(HttpxTransport(httpx.MockTransport(handle)), requests)
-    secrets = EnvironmentSecrets({"HOOK_TOKEN": "hook-token"})
+    secrets = EnvironmentSecrets({"HOOK_TOKEN": "hook-token", **(settings or {})})
     fetcher = Fetcher(transport, resolve=resolve)
     given = {"region": "eu-central-1", "aws_keys": keys, "clock": lambda: NOW, **options}
     return Judges(transport, secrets, fetcher, **given), requests
@@ -274,7 +277,9 @@ async def test_without_credentials_there_is_nothing_to_sign_with() -> None:
     assert requests == []
 
 
-async def test_an_endpoint_of_its_own_is_asked_instead() -> None:
-    asked, requests = judges(says({"action": "NONE"}), endpoint="http://127.0.0.1:4566/")
+async def test_the_providers_settings_say_where_bedrock_is() -> None:
+    settings = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://127.0.0.1:4566/", "BEDROCK_REGION": "eu-west-1"}
+    asked, requests = judges(says({"action": "NONE"}), settings=settings)
     await asked.judge(BEDROCK, ASKED)
     assert requests[0].url == "http://127.0.0.1:4566/guardrail/abc123/version/2/apply"
+    assert "/eu-west-1/bedrock/" in requests[0].headers["authorization"]

@@ -20,6 +20,7 @@ from tidegate.gateway import Gateway
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
 from tidegate.policy.endpoints import endpoints
+from tidegate.policy.guards import Guards
 from tidegate.policy.own import OwnKeys
 from tidegate.policy.route import Router
 from tidegate.ports import Secrets, Vault
@@ -29,6 +30,7 @@ from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
 from tidegate.upstream.choose import access_tokens, google_secrets, transport
 from tidegate.upstream.fetch import Fetcher
+from tidegate.upstream.judges import Judges
 from tidegate.upstream.transport import Transport
 
 
@@ -82,6 +84,7 @@ async def compose(
             catalog=models,
             balancing=balancing,
             cooldowns=cooldowns,
+            guards=Guards(settings.guardrails, Judges(way, secrets, Fetcher(http), aws.region, identity)),
             timeout_seconds=settings.timeout_seconds,
             own_keys=OwnKeys(vault or vault_of(settings, http, identity)),
         )

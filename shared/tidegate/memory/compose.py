@@ -14,6 +14,7 @@ from tidegate.memory.vault import MemoryVault
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
 from tidegate.policy.endpoints import endpoints
+from tidegate.policy.guards import Guards
 from tidegate.policy.own import OwnKeys
 from tidegate.policy.route import Router
 from tidegate.ports import Keys, Meter, Secrets, Tenants
@@ -23,6 +24,7 @@ from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
 from tidegate.upstream.choose import access_tokens, google_secrets, transport
 from tidegate.upstream.fetch import Fetcher
+from tidegate.upstream.judges import Judges
 from tidegate.upstream.sigv4 import AwsKeys
 from tidegate.upstream.transport import Transport
 
@@ -55,6 +57,7 @@ async def compose(
         way, aws_keys = wrap(http), identity(http) if identity else None
         if not configured["vertex"].missing:
             secrets = google_secrets(secrets, way, aws_keys, settings.aws.region)
+        judges = Judges(way, secrets, fetcher or Fetcher(http), settings.aws.region, aws_keys)
         yield Gateway(
             authenticator=Authenticator(tenants, tokens=access_tokens(settings.oidc, way)),
             router=Router(configured, ALIASES, models, settings.default_provider, settings.routes),
@@ -68,6 +71,7 @@ async def compose(
             catalog=models,
             balancing=balancing,
             cooldowns=MemoryCooldowns(balancing.learn),
+            guards=Guards(settings.guardrails, judges),
             timeout_seconds=settings.timeout_seconds,
             own_keys=OwnKeys(MemoryVault()),
         )

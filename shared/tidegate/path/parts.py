@@ -11,6 +11,7 @@ from tidegate.catalog import Catalog
 from tidegate.domain.call import Call
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
+from tidegate.policy.guards import Guards
 from tidegate.policy.own import OwnKeys
 from tidegate.policy.retry import Retries
 from tidegate.policy.route import Router
@@ -45,6 +46,7 @@ class Parts:
     events: Events = field(default_factory=LogEvents)
     timeout_seconds: float = 600.0
     clock: Callable[[], float] = time.time
+    guards: Guards = field(default_factory=Guards)
     own_keys: OwnKeys = field(default_factory=OwnKeys)
     retries: Retries = field(default_factory=Retries)
 

@@ -17,6 +17,10 @@ from tidegate.upstream.transport import HttpRequest
 MAX_CHARACTERS = 20_000
 """Of one request. AWS takes 25 units of 1,000 characters."""
 
+ENDPOINT = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+REGIONS = ("BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+"""The settings of the provider of that name."""
+
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
@@ -64,8 +68,8 @@ async def _one_by_one(judges: Judges, guardrail: Guardrail, question: Question, 
 async def _request(judges: Judges, guardrail: Guardrail, question: Question, texts: Sequence[str]) -> HttpRequest:
     if judges.aws_keys is None:
         raise NotConfigured("Bedrock's guardrails need AWS credentials, and there are none.")
-    region = guardrail.region or judges.region
-    host = (judges.endpoint or f"https://bedrock-runtime.{region}.amazonaws.com").rstrip("/")
+    region = guardrail.region or await _setting(judges, *REGIONS) or judges.region
+    host = (await _setting(judges, ENDPOINT) or f"https://bedrock-runtime.{region}.amazonaws.com").rstrip("/")
     path = f"/guardrail/{quote(guardrail.guardrail_id or '', safe='')}/version/{guardrail.guardrail_version}/apply"
     content: list[Json] = [{"text": {"text": text}} for text in texts]
     body = encode({"source": "INPUT" if question.stage == "input" else "OUTPUT", "content": content})
@@ -73,6 +77,14 @@ async def _request(judges: Judges, guardrail: Guardrail, question: Question, tex
     keys = await judges.aws_keys()
     signed = sign("POST", host + path, headers, body, keys, Scope("bedrock", region), at=judges.clock())
     return HttpRequest("POST", host + path, signed, body)
+
+
+async def _setting(judges: Judges, *names: str) -> str | None:
+    for name in names:
+        value = await judges.secrets.get(name)
+        if value:
+            return value
+    return None
 
 
 def _actions(assessments: Json) -> Iterator[str]:

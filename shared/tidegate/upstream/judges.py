@@ -28,8 +28,8 @@ _ROOMS = {"webhook": "tidegate.upstream.webhook", "bedrock": "tidegate.upstream.
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """The port `Judge`. `fetcher` tells which addresses a workspace's webhook may have; Bedrock is in `region`, or at
-    `endpoint`.
+    """The port `Judge`. `fetcher` tells which addresses a workspace's webhook may have. Bedrock is where the provider's
+    settings say, or else in `region`.
     """
 
     transport: Transport
@@ -37,7 +37,6 @@ class Judges:
     fetcher: Fetcher
     region: str
     aws_keys: AwsKeys | None = None
-    endpoint: str | None = None
     clock: Callable[[], float] = time.time
 
     async def judge(self, guardrail: Guardrail, question: Question) -> Judgement:
