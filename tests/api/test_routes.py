@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -66,13 +67,19 @@ def run(
     key: VirtualKey = KEY,
     **route: Any,
 ) -> None:
-    listed = json.dumps([{"name": "fast", "targets": targets or [FIRST, SECOND], **route}])
-
     async def main() -> None:
-        async with world(hosts, workspace=workspace, key=key, TIDEGATE_ROUTES=listed) as client:
+        async with routed(hosts, *targets, workspace=workspace, key=key, **route) as client:
             await scenario(client)
 
     asyncio.run(main())
+
+
+def routed(
+    hosts: Hosts, *targets: Any, workspace: Workspace = WORKSPACE, key: VirtualKey = KEY, **route: Any
+) -> AbstractAsyncContextManager[Client]:
+    """A gateway with the route "fast"."""
+    listed = json.dumps([{"name": "fast", "targets": targets or [FIRST, SECOND], **route}])
+    return world(hosts, workspace=workspace, key=key, TIDEGATE_ROUTES=listed)
 
 
 @pytest.mark.parametrize("stream", [False, True])

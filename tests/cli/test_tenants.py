@@ -99,6 +99,9 @@ WORKSPACE = {
     "shards": 1,
     "version": 1,
     "credentials": [],
+    "routes": [],
+    "guardrails": [],
+    "cache_ttl_seconds": None,
 }
 
 

@@ -5,12 +5,14 @@ Before its first event a failure is invisible to the caller; after it, nothing i
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 
+from tidegate.catalog import Model
 from tidegate.chat.request import shortened
-from tidegate.domain.account import rates
+from tidegate.domain.account import Account, Hold, Reservation, rates
 from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.threshold import Watched
@@ -39,7 +41,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class Ready:
     """A call that one deployment can be asked for: translated, and with room reserved."""
 
     call: Call
@@ -48,9 +50,18 @@ class _Ready:
     request: UpstreamRequest
     ignored: tuple[str, ...]
     room: Room
+    covers_both: bool = False
 
 
-class _NoTimeLeft(ProviderTimeout):
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """The next deployment, which is asked as well after so many seconds without an answer."""
+
+    deployment: Deployment
+    after_seconds: float
+
+
+class NoTimeLeft(ProviderTimeout):
     """It was the call that gave a deployment no more time, and not the deployment that had had enough."""
 
 
@@ -79,18 +90,24 @@ async def _insist(parts: Parts, call: Call, plan: Plan, seen: Observation, stack
     `others` may be asked instead.
     """
     plan = await aside(call, partial(parts.balancing.arrange, budget.permitted(call, plan), call))
+    if plan.route is not None and plan.route.timeout_seconds is not None:
+        call = replace(call, deadline=min(call.deadline, call.started_at + plan.route.timeout_seconds))
     seen.plan = plan
     tries = Tries(plan.deployments)
-    ready: _Ready | None = None
+    ready: Ready | None = None
     while True:
         began = parts.clock()
         try:
+            hedge = _hedge(parts, call, plan, tries)
             if ready is None or ready.deployment is not tries.deployment:
-                ready = await _ready(parts, call, tries.deployment, seen)
+                ready = await _ready(parts, call, tries.deployment, seen, hedge and hedge.deployment)
                 began = parts.clock()
-            return await _open(parts, ready, seen, stack, others + tries.has_more)
+            if hedge is None or not ready.covers_both:
+                return await _open(parts, ready, seen, stack, others + tries.has_more)
+            race = import_module("tidegate.path.hedging").Race(parts, call, plan, seen, stack, tries)
+            return _asked(*await race.run(ready, hedge, _share(ready.call, parts.clock(), others)))
         except TidegateError as error:
-            _note(parts, seen, tries.deployment, error, parts.clock() - began)
+            note(parts, call, seen, tries.deployment, error, parts.clock() - began)
             left = call.deadline - parts.clock()
             tries.failed(error, at=parts.clock(), may_move=left > 0)
             delay = 0.0 if tries.is_fresh else _delay(parts, call, tries, left, others)
@@ -114,56 +131,88 @@ def _delay(parts: Parts, call: Call, tries: Tries, left: float, others: int) -> 
     return delay
 
 
-def _note(parts: Parts, seen: Observation, deployment: Deployment, error: TidegateError, seconds: float) -> None:
+def _hedge(parts: Parts, call: Call, plan: Plan, tries: Tries) -> Hedge | None:
+    """Who is asked as well, if anybody: the next one that was not tried, unless something speaks against it."""
+    after = plan.route.hedge_after_seconds if plan.route else None
+    other = tries.following if tries.is_fresh else None
+    if after is None or other is None or not parts.balancing.is_ready(other, plan, call):
+        return None
+    return Hedge(other, after)
+
+
+def note(
+    parts: Parts, call: Call, seen: Observation, deployment: Deployment, error: TidegateError, seconds: float
+) -> None:
     """What failed is on record, and counts against the deployment where it is the deployment that failed."""
     if isinstance(error, UpstreamError):
         seen.waited += seconds
         seen.failed_attempts.append(FailedAttempt(deployment.model_id, error.code or error.type, seconds))
     if seen.plan is not None:
-        is_over = isinstance(error, _NoTimeLeft) or parts.clock() >= seen.call.deadline
+        is_over = isinstance(error, NoTimeLeft) or parts.clock() >= call.deadline
         parts.balancing.failed(deployment, seen.plan, seen.call, error, waited=seconds, is_over=is_over)
 
 
-async def _open(parts: Parts, ready: _Ready, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
+async def _open(parts: Parts, ready: Ready, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
     """One try. While there are others to ask, it has no more than its share of the time that is left."""
-    call, provider, deployment = ready.call, ready.provider, ready.deployment
+    call, deployment = ready.call, ready.deployment
     asked_at = parts.clock()
-    left = call.deadline - asked_at
     seen.attempts += 1
     parts.retries.budget(deployment.provider).earn()
-    opening = parts.upstream.open(
-        provider,
-        ready.request,
-        secret=deployment.secret,
-        stream=call.request.stream,
-        seconds=left,
-        own=parts.own_keys.of(call.workspace, deployment.secret),
-    )
     try:
-        async with asyncio.timeout(max(0.0, left / (others + 1)) if others else None):
-            reply = await stack.enter_async_context(opening)
+        async with asyncio.timeout(_share(call, asked_at, others)):
+            reply = await stack.enter_async_context(opening(parts, ready, call.deadline - asked_at))
     except TimeoutError:
-        raise _NoTimeLeft(f"{deployment.provider} did not answer while there was time to ask others.") from None
+        raise NoTimeLeft(f"{deployment.provider} did not answer while there was time to ask others.") from None
     seen.first_event_at = parts.clock()
     seen.waited += seen.first_event_at - asked_at
     if seen.plan is not None:
         parts.balancing.began(deployment, seen.plan, call, seen.first_event_at - asked_at)
-    return Asked(provider, deployment, reply, ready.ignored, ready.room)
+    return _asked(ready, reply)
 
 
-async def _ready(parts: Parts, call: Call, deployment: Deployment, seen: Observation) -> _Ready:
-    """Raises what makes this deployment none that the call may go to, or can."""
+def _asked(ready: Ready, reply: Reply) -> Asked:
+    return Asked(ready.provider, ready.deployment, reply, ready.ignored, ready.room)
+
+
+def opening(parts: Parts, ready: Ready, seconds: float) -> AbstractAsyncContextManager[Reply]:
+    """The deployment's reply within that time, for whoever enters it, and leaves it in the same task."""
+    return parts.upstream.open(
+        ready.provider,
+        ready.request,
+        secret=ready.deployment.secret,
+        stream=ready.call.request.stream,
+        seconds=seconds,
+        own=parts.own_keys.of(ready.call.workspace, ready.deployment.secret),
+    )
+
+
+def _share(call: Call, now: float, others: int) -> float | None:
+    """Seconds of those that are left for one try, where others are to have their turn as well."""
+    return max(0.0, (call.deadline - now) / (others + 1)) if others else None
+
+
+async def _ready(
+    parts: Parts, call: Call, deployment: Deployment, seen: Observation, also: Deployment | None = None
+) -> Ready:
+    """Raises what makes this deployment none that the call may go to, or can. `also` may be asked beside it."""
     seen.deployment = deployment
+    ready = await translated(parts, call, deployment, NO_LIMITS)
+    call, room, covers_both = await _reserve(parts, ready.call, deployment, seen, also)
+    request = ready.request
+    if room.max_tokens is not None:
+        request = await aside(call, partial(ready.provider.build_request, call, deployment))
+    return replace(ready, call=call, request=request, room=room, covers_both=covers_both)
+
+
+async def translated(parts: Parts, call: Call, deployment: Deployment, room: Room) -> Ready:
+    """The call in the words of that deployment. Raises what cannot be said there."""
     provider = parts.providers.load(deployment.provider)
     call = await _equipped(parts, call, provider, deployment)
     request = await aside(call, partial(provider.build_request, call, deployment))
     ignored = call.request.ignored + request.ignored
     if ignored and call.request.fields.require_parameters:
         raise unsupported(deployment, ignored)
-    call, room = await _reserve(parts, call, deployment, seen)
-    if room.max_tokens is not None:
-        request = await aside(call, partial(provider.build_request, call, deployment))
-    return _Ready(call, provider, deployment, request, ignored, room)
+    return Ready(call, provider, deployment, request, ignored, room)
 
 
 async def _equipped(parts: Parts, call: Call, provider: Provider, deployment: Deployment) -> Call:
@@ -177,8 +226,13 @@ async def _equipped(parts: Parts, call: Call, provider: Provider, deployment: De
     return call
 
 
-async def _reserve(parts: Parts, call: Call, deployment: Deployment, seen: Observation) -> tuple[Call, Room]:
-    """The call, once there is room for it: shortened to what there is, where its workspace wants that."""
+async def _reserve(
+    parts: Parts, call: Call, deployment: Deployment, seen: Observation, also: Deployment | None
+) -> tuple[Call, Room, bool]:
+    """The call, once there is room for it: shortened to what there is, where its workspace wants that.
+
+    And whether there is room for the other deployment as well.
+    """
     model_id = deployment.model_id
     model = parts.catalog.find(model_id)
     if seen.hold is not None:  # of another deployment, which did not answer
@@ -186,21 +240,40 @@ async def _reserve(parts: Parts, call: Call, deployment: Deployment, seen: Obser
         seen.hold = None
     asked = await aside(call, partial(budget.reservation, call, model_id, model))
     if asked is None:
-        return call, NO_LIMITS
+        return call, NO_LIMITS, True
     most: int | None = None
     try:
-        seen.hold, account = await parts.ledger.reserve(asked)
+        both = await _covering(parts, call, asked, model, also) if also else None
+        seen.hold, account = await _book(parts, both, asked)
     except NoRoom as error:
+        both = None
         most = budget.shortened(call, model, error) if call.workspace.lowers_max_tokens else None
         if most is None:
             raise
         call = replace(call, request=shortened(call.request, most))
         asked = budget.reservation(call, model_id, model) or asked
         seen.hold, account = await parts.ledger.reserve(asked)
+    covers_both = both is not None and seen.hold.amounts == both.hold.amounts
     if account is None:
-        return call, Room({}, most)
+        return call, Room({}, most), covers_both
     seen.watched = Watched(call.workspace.id, asked.scopes[0], account, call.started_at, call.workspace.first_day)
-    return call, Room(rates(account, asked.scopes[0], call.started_at), most)
+    return call, Room(rates(account, asked.scopes[0], call.started_at), most), covers_both
+
+
+async def _covering(
+    parts: Parts, call: Call, asked: Reservation, model: Model | None, also: Deployment
+) -> Reservation | None:
+    """Room for both, None where that cannot be said."""
+    other = parts.catalog.find(also.model_id)
+    return await aside(call, partial(budget.covering, call, asked, model, also.model_id, other))
+
+
+async def _book(parts: Parts, both: Reservation | None, asked: Reservation) -> tuple[Hold, Account | None]:
+    """Room for both, or else for the one alone."""
+    if both is not None:
+        with suppress(NoRoom):
+            return await parts.ledger.reserve(both)
+    return await parts.ledger.reserve(asked)
 
 
 def unsupported(deployment: Deployment, ignored: tuple[str, ...]) -> UnsupportedParameter:

@@ -9,7 +9,7 @@ from tidegate.domain.settlement import amounts
 from tidegate.domain.usage import Bill
 from tidegate.errors import StoreUnavailable
 from tidegate.path.parts import Parts, aside
-from tidegate.policy.bill import bill
+from tidegate.policy.bill import bill, with_prompts
 from tidegate.policy.observe import Observation, figures
 from tidegate.policy.warn import warn
 
@@ -22,6 +22,9 @@ async def billed(parts: Parts, seen: Observation) -> Bill:
     model = parts.catalog.find(seen.model_id)
     made = partial(bill, seen.usage, call.request, produced, call.workspace, model, at=call.started_at)
     seen.bill = await aside(call, made)
+    if seen.hedges:
+        others = [parts.catalog.find(each.model_id) for each in seen.hedges]
+        seen.bill = await aside(call, partial(with_prompts, seen.bill, call.request, others, call.started_at))
     return seen.bill
 
 

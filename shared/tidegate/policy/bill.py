@@ -3,6 +3,9 @@
 Source: https://platform.openai.com/docs/api-reference/chat/object (usage, 2026); words and cost are Tidegate's own.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from tidegate.catalog import Model, cost
 from tidegate.chat.completion import Usage
 from tidegate.chat.json import Json
@@ -35,6 +38,17 @@ def bill(
         words=_words(tokens, request, produced.answer, workspace),
         cost_usd=None if model is None else cost(model, _priced(usage, tokens), at),
     )
+
+
+def with_prompts(bill: Bill, request: ChatRequest, models: Sequence[Model | None], at: float) -> Bill:
+    """The bill with what models charge that were asked as well, and not waited for: the prompt, as far as one knows."""
+    prompt = Tokens(input=estimate_prompt(request.fields), estimated=True)
+    total = bill.cost_usd
+    for model in models:
+        price = None if model is None else cost(model, prompt, at)
+        total = None if total is None or price is None else total + price
+    tokens = replace(bill.tokens, input=bill.tokens.input + prompt.input * len(models), estimated=True)
+    return replace(bill, tokens=tokens, cost_usd=total)
 
 
 def to_wire(usage: Usage | None, bill: Bill) -> Usage:

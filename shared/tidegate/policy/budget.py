@@ -123,6 +123,31 @@ def reservation(call: Call, model_id: str, model: Model | None) -> Reservation |
     return Reservation(hold, scopes)
 
 
+def covering(
+    call: Call, asked: Reservation, model: Model | None, other_id: str, other: Model | None
+) -> Reservation | None:
+    """Room for two models that are asked for the same, of which one gives the answer and the other reads the prompt.
+
+    Whichever is which: the larger of each. None where the other has no price, and needs one.
+    """
+    try:
+        second = reservation(call, other_id, other)
+    except ModelUnpriced:
+        return None
+    if second is None:
+        return None
+    mine, others = asked.hold.amounts, second.hold.amounts
+    prompt = replace(longest(call, model), output=0)
+    prices = [each and cost(each, prompt, call.started_at) for each in (model, other)]
+    amounts = Amounts(
+        max(mine.tokens, others.tokens) + prompt.input,
+        max(mine.words, others.words),
+        max(mine.usd, others.usd) + exact(max(price or Decimal(0) for price in prices)),
+    )
+    hold = replace(asked.hold, amounts=amounts, input_tokens=asked.hold.input_tokens + prompt.input)
+    return replace(asked, hold=hold)
+
+
 def longest(call: Call, model: Model | None) -> Tokens:
     """The most tokens and searches that the call is taken to use. A prompt may be written to the provider's cache."""
     fields = call.request.fields

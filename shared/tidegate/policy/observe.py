@@ -25,7 +25,10 @@ SETTLE_SECONDS = 35.0
 
 @dataclass(slots=True)
 class Observation:
-    """What is known of a call so far. It counts as cancelled until it is known to have ended otherwise."""
+    """What is known of a call so far. It counts as cancelled until it is known to have ended otherwise.
+
+    `hedges` were asked beside the `deployment`, and are not known to have failed: they charge for the prompt.
+    """
 
     call: Call
     status: OutcomeStatus = "cancelled"
@@ -42,6 +45,7 @@ class Observation:
     bill: Bill | None = None
     hold: Hold | None = None
     watched: Watched | None = None
+    hedges: list[Deployment] = field(default_factory=list[Deployment])
     answer: list[str] = field(default_factory=list[str])
     hidden: list[str] = field(default_factory=list[str])
 

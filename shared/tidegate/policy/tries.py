@@ -38,6 +38,19 @@ class Tries:
         return bool(self._untried)
 
     @property
+    def following(self) -> Deployment | None:
+        """The next one that was not tried."""
+        return self._untried[0] if self._untried else None
+
+    def take(self) -> Deployment:
+        """The same, which is tried from now on beside the other one."""
+        return self._untried.pop(0)
+
+    def lost(self, deployment: Deployment, error: TidegateError, *, at: float) -> None:
+        """One of two that were tried at a time has failed; the other one goes on."""
+        self._failures[deployment] = error, at + (error.retry_after_seconds or 0.0)
+
+    @property
     def told(self) -> TidegateError:
         """What the caller hears: the failure of the first deployment, or a more hopeful one."""
         first, *others = (error for error, _ in self._failures.values())
@@ -45,7 +58,7 @@ class Tries:
 
     def failed(self, error: TidegateError, *, at: float, may_move: bool = True) -> None:
         """The deployment failed `at` UTC seconds. Where there is one that may do better, that is the next."""
-        self._failures[self.deployment] = error, at + (error.retry_after_seconds or 0.0)
+        self.lost(self.deployment, error, at=at)
         self._untried = [each for each in self._untried if _may(each, error, self.deployment)]
         self.is_fresh = may_move and self.has_more
         if self.is_fresh:

@@ -24,6 +24,8 @@ WORKSPACE = {
     "shards": 1,
     "credentials": [],
     "routes": [],
+    "guardrails": [],
+    "cache_ttl_seconds": None,
     "version": 1,
 }
 ASKED = {"id": "ws_acme", "name": "Acme", "limits": {"usd_per_month": 12.5}}
