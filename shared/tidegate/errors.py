@@ -54,6 +54,7 @@ TidegateError
         └── StreamCut 502             the stream ended before its end
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import ClassVar
 
@@ -61,7 +62,8 @@ from typing import ClassVar
 class TidegateError(Exception):
     """One failure. The class fixes `status`, `type` and `code`; the instance carries the message and a field path.
 
-    `attempts` is how often providers were asked before, `failed_attempts` what became of that, for people to read.
+    `attempts` is how often providers were asked before, `failed_attempts` what became of that, for people to read;
+    `usage` what a stream had used when it broke off, as callers are told.
     """
 
     status: int = 500
@@ -80,6 +82,7 @@ class TidegateError(Exception):
         self.retry_after_seconds = retry_after_seconds
         self.attempts = 0
         self.failed_attempts: tuple[str, ...] = ()
+        self.usage: Mapping[str, object] | None = None
 
 
 class InvalidRequest(TidegateError):

@@ -331,7 +331,7 @@ def test_an_upstream_that_dies_ends_in_an_error_event_and_is_recorded(break_off:
         reply = await client.post({**CALL, "stream": True})
         *chunks, error = reply.events
         assert reply.status == 200
-        assert set(error["error"]) == {"message", "type", "param", "code"}
+        assert set(error["error"]) == {"message", "type", "param", "code", "usage"}
         assert all(chunk["choices"][0]["finish_reason"] is None for chunk in chunks)
         assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
         assert client.recorder.outcomes[0].error_code == error["error"]["code"]

@@ -23,7 +23,8 @@ async function failure(promise) {
     return null;
   } catch (error) {
     const { status, code, param, type, requestID } = error;
-    return { class: error.constructor.name, status, code, param, type, hasRequestID: Boolean(requestID) };
+    const hasUsage = error.error?.usage?.completion_tokens > 0;
+    return { class: error.constructor.name, status, code, param, type, hasRequestID: Boolean(requestID), hasUsage };
   }
 }
 

@@ -76,6 +76,7 @@ def test_openai_node_knows_its_errors(node: Any) -> None:
         "hot": ["BadRequestError", 400, "invalid_request"],
         "cut": ["APIError", None, "provider_stream_cut"],
     }
+    assert [name for name, error in node["errors"].items() if error["hasUsage"]] == ["cut"]
     assert node["errors"]["hot"]["param"] == "temperature"
     assert all(node["errors"][name]["hasRequestID"] for name in ("busy", "key", "lost", "hot"))
 

@@ -258,6 +258,8 @@ def test_a_stream_that_the_provider_cuts_is_an_error_and_never_an_end(client: Op
             said.append(chunk.choices[0].delta.content or "")
     assert "".join(said).startswith("This sentence")
     assert caught.value.code == "provider_stream_cut"
+    body: Any = caught.value.body
+    assert body["usage"]["completion_tokens"] > 0
 
 
 def test_models_are_listed_and_found(client: OpenAI) -> None:

@@ -25,12 +25,6 @@ log = logging.getLogger(__name__)
 LAMBDA_MARGIN_SECONDS = 3.0
 """Kept of an invocation's time: for the error event, and for metering the call before the process is killed."""
 
-_STREAM_HEADERS: RawHeaders = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
-
 
 class Progress:
     """How far a reply has come: whether it `began`, and whether it `ended`."""
@@ -45,6 +39,16 @@ class Progress:
         self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
 
+    async def fail(self, error: TidegateError, call: Call | None) -> bool:
+        """Tell the client: as a reply where none has begun, else as the last event of a stream. False: it cannot be."""
+        if not self.began:
+            await _refuse(self._send, error, call)
+        elif call is not None and call.request.stream and not self.ended:
+            await self.send(last_event(error))
+        else:
+            return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class ChatCompletions:
@@ -58,27 +62,20 @@ class ChatCompletions:
         gateway: Gateway = scope["state"]["gateway"]
         call: Call | None = None
         reply = Progress(send)
-
         try:
             call = await self._admit(gateway, scope, receive)
             if call.request.fields.dry_run:
                 await _rehearse(gateway, call, reply.send)
-                return
-            async with while_present(receive) as client, gateway.answer(call) as answer:
-                client.unwatch()
-                overhead = time.perf_counter() - started - answer.upstream_seconds
-                await self._reply(call, answer, overhead, receive, client.watched(reply.send))
+            elif call.request.stream:
+                await self._stream(gateway, call, started, receive, reply.send)
+            else:
+                await self._whole(gateway, call, started, receive, reply.send)
         except TidegateError as error:
-            if reply.began:
+            if not await reply.fail(error, call):
                 raise
-            await _refuse(send, error, call)
         except Exception:
             log.exception("call.crashed", extra={"call_id": call.id if call else None})
-            if not reply.began:
-                await _refuse(send, errors.internal(), call)
-            elif call is not None and call.request.stream and not reply.ended:
-                await reply.send(last_event(errors.internal()))
-            else:
+            if not await reply.fail(errors.internal(), call):
                 raise
 
     async def _admit(self, gateway: Gateway, scope: Scope, receive: Receive) -> Call:
@@ -95,23 +92,36 @@ class ChatCompletions:
             deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,
         )
 
-    async def _reply(self, call: Call, answer: Answer, overhead: float, receive: Receive, send: Send) -> None:
-        headers: RawHeaders = [
-            (b"x-request-id", call.id.encode()),
-            (b"x-tidegate-provider", answer.deployment.provider.encode()),
-            (b"x-tidegate-model", latin1(answer.deployment.model_id)),
-            *errors.attempts(answer.attempts, answer.failed_attempts),
-            (b"x-tidegate-overhead-ms", b"%.2f" % (overhead * 1000)),
-        ]
-        if answer.ignored:
-            headers.append((b"x-tidegate-ignored-params", latin1(",".join(answer.ignored))))
-        headers += _room(answer.room)
-        if answer.batches is None:
-            await send_json(send, 200, encode(answer.completion), headers)
-            return
-        await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS + headers})
-        stream = EventStream(receive, send, self.options.keep_alive_seconds, time.monotonic)
-        await stream.run(answer.batches)
+    async def _whole(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
+        async with while_present(receive) as client, gateway.answer(call) as answer:
+            client.unwatch()
+            headers = _known(call) + _made(answer, started)
+            await send_json(client.watched(send), 200, encode(answer.completion), headers)
+
+    async def _stream(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
+        stream = EventStream(receive, send, _known(call), self.options.keep_alive_seconds)
+        async with stream.kept_up(), gateway.answer(call) as answer:
+            assert answer.batches is not None  # noqa: S101  # a stream was asked for
+            await stream.run(_made(answer, started), answer.batches)
+
+
+def _known(call: Call) -> RawHeaders:
+    """What the head says of every call, however early it is sent."""
+    return [(b"x-request-id", call.id.encode())]
+
+
+def _made(answer: Answer, started: float) -> RawHeaders:
+    """What the head says once there is an answer."""
+    overhead = time.perf_counter() - started - answer.upstream_seconds
+    headers: RawHeaders = [
+        (b"x-tidegate-provider", answer.deployment.provider.encode()),
+        (b"x-tidegate-model", latin1(answer.deployment.model_id)),
+        *errors.attempts(answer.attempts, answer.failed_attempts),
+        (b"x-tidegate-overhead-ms", b"%.2f" % (overhead * 1000)),
+    ]
+    if answer.ignored:
+        headers.append((b"x-tidegate-ignored-params", latin1(",".join(answer.ignored))))
+    return headers + _room(answer.room)
 
 
 async def _rehearse(gateway: Gateway, call: Call, send: Send) -> None:

@@ -12,9 +12,15 @@ from tidegate.domain.account import Rate
 from tidegate.errors import NoRoom, TidegateError
 
 
-def envelope(error: TidegateError) -> dict[str, object]:
-    """The body, for a reply and for an event within a stream alike."""
+def envelope(error: TidegateError) -> dict[str, dict[str, object]]:
+    """The body of a reply."""
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def event(error: TidegateError) -> dict[str, dict[str, object]]:
+    """The same as the last event of a stream. Its usage is within the error, which is all that SDKs hand on."""
+    told = envelope(error)
+    return told if error.usage is None else {"error": {**told["error"], "usage": error.usage}}
 
 
 def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:

@@ -1,63 +1,97 @@
 """A stream towards a client: events as they come, comments while nothing comes, and the end when the client leaves."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 
 import anyio
 from starlette.types import Message, Receive, Send
 
-from tidegate.api.errors import envelope
+from tidegate.api.errors import event
+from tidegate.api.reply import RawHeaders
 from tidegate.chat.completion import Chunk
 from tidegate.chat.sse import DONE, KEEP_ALIVE, events
 from tidegate.errors import TidegateError
 
+_HEADERS: RawHeaders = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
 
 def last_event(error: TidegateError) -> Message:
     """The end of a stream that has failed: the error as an event, and no `[DONE]`."""
-    return {"type": "http.response.body", "body": events([envelope(error)]), "more_body": False}
+    return {"type": "http.response.body", "body": events([event(error)]), "more_body": False}
 
 
 class EventStream:
-    """One streamed reply. `keep_alive_seconds` without an event are followed by a comment line."""
+    """One streamed reply. `keep_alive_seconds` without an event are followed by a comment line.
 
-    def __init__(self, receive: Receive, send: Send, keep_alive_seconds: float, clock: Callable[[], float]) -> None:
+    Where that happens before the answer begins, the reply begins with the comment, and its head has no more than
+    `headers`, which are known of every call.
+    """
+
+    def __init__(self, receive: Receive, send: Send, headers: RawHeaders, keep_alive_seconds: float) -> None:
         self._receive = receive
         self._send = send
+        self._headers = headers
         self._keep_alive = keep_alive_seconds
-        self._clock = clock
-        self._last_sent = clock()
+        self._clock = asyncio.get_running_loop().time
+        self._last_sent = self._clock()
+        self._block = anyio.CancelScope()
+        self._began = False
         self._ended = False
         # A comment that waits for a slow client must not follow the end of the stream.
         self._turn = asyncio.Lock()
 
-    async def run(self, batches: AsyncGenerator[list[Chunk]]) -> None:
-        """Send everything, then `[DONE]`, or a failure's error event instead. A client that leaves ends it early."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch, tasks.cancel_scope)
-            await self._pump(batches)
-            tasks.cancel_scope.cancel()
+    @asynccontextmanager
+    async def kept_up(self) -> AsyncGenerator[None]:
+        """Comments while the block waits; a client that leaves ends it, quietly: there is nobody to answer."""
+        watching = asyncio.ensure_future(self._watch())
+        with self._block:
+            try:
+                yield
+            finally:
+                watching.cancel()
+        if watching.done() and not watching.cancelled():
+            watching.result()
 
-    async def _pump(self, batches: AsyncGenerator[list[Chunk]]) -> None:
-        try:
-            async with aclosing(batches):
-                async for batch in batches:
-                    await self._write(events(batch))
-        except TidegateError as error:
-            await self._write(events([envelope(error)]), more=False)
-        else:
-            await self._write(DONE, more=False)
+    async def run(self, headers: RawHeaders, batches: AsyncGenerator[list[Chunk]]) -> None:
+        """Send everything, then `[DONE]`, or a failure's error event instead. A client that leaves ends it early.
 
-    async def _watch(self, pump: anyio.CancelScope) -> None:
+        The head has `headers` as well, unless it has been sent before.
+        """
+        with anyio.CancelScope() as self._block:
+            try:
+                await self._begin(self._headers + headers)
+                async with aclosing(batches):
+                    async for batch in batches:
+                        await self._write(events(batch))
+            except TidegateError as error:
+                await self._write(events([event(error)]), more=False)
+            else:
+                await self._write(DONE, more=False)
+
+    async def _watch(self) -> None:
         while True:
             silent = self._clock() - self._last_sent
             with anyio.move_on_after(max(0.0, self._keep_alive - silent)):
                 message = await self._receive()
                 if message["type"] == "http.disconnect":
-                    pump.cancel()
+                    self._block.cancel()
                     return
-            if self._clock() - self._last_sent >= self._keep_alive:
+            if self._turn.locked():  # a slow client has not taken yet what was sent last
+                self._last_sent = self._clock()
+            elif self._clock() - self._last_sent >= self._keep_alive:
+                await self._begin(self._headers)
                 await self._write(KEEP_ALIVE)
+
+    async def _begin(self, headers: RawHeaders) -> None:
+        async with self._turn:
+            if not self._began:
+                self._began = True
+                await self._hand({"type": "http.response.start", "status": 200, "headers": _HEADERS + headers})
 
     async def _write(self, data: bytes, *, more: bool = True) -> None:
         async with self._turn:
@@ -65,4 +99,11 @@ class EventStream:
                 return
             self._last_sent = self._clock()
             self._ended = not more
-            await self._send({"type": "http.response.body", "body": data, "more_body": more})
+            await self._hand({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def _hand(self, message: Message) -> None:
+        try:
+            await self._send(message)
+        except OSError:  # so a server says that the client has gone
+            self._block.cancel()
+            await anyio.sleep_forever()

@@ -10,7 +10,7 @@ from tidegate.chat.json import Json
 from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.ids import completion_id
 from tidegate.domain.model import Deployment
-from tidegate.errors import StoreUnavailable
+from tidegate.errors import StoreUnavailable, TidegateError
 from tidegate.path.asking import Asked
 from tidegate.path.parts import Parts
 from tidegate.path.settling import billed
@@ -73,19 +73,23 @@ async def _streamed(
     hides_reasoning = _hides_reasoning(seen.call)
     fingerprint: str | None = None
     with seen.failing():
-        async for batch in batches:
-            passed: list[Chunk] = []
-            for chunk in batch:
-                seen.saw_chunk(chunk)
-                fingerprint = chunk.get("system_fingerprint") or fingerprint
-                if not chunk["choices"]:
-                    continue
-                if hides_reasoning:
-                    for choice in chunk["choices"]:
-                        _without_reasoning(choice["delta"])
-                passed.append(cast(Chunk, {**bare, **chunk, **stamp}))
-            if passed:
-                yield passed
+        try:
+            async for batch in batches:
+                passed: list[Chunk] = []
+                for chunk in batch:
+                    seen.saw_chunk(chunk)
+                    fingerprint = chunk.get("system_fingerprint") or fingerprint
+                    if not chunk["choices"]:
+                        continue
+                    if hides_reasoning:
+                        for choice in chunk["choices"]:
+                            _without_reasoning(choice["delta"])
+                    passed.append(cast(Chunk, {**bare, **chunk, **stamp}))
+                if passed:
+                    yield passed
+        except TidegateError as error:
+            error.usage = dict(to_wire(seen.usage, await billed(parts, seen)))
+            raise
         seen.status = "ok"
         usage = to_wire(seen.usage, await billed(parts, seen))
     if _wants_usage(seen.call):
