@@ -1,6 +1,7 @@
 """The lists of models, as OpenAI's and OpenRouter's clients and neuroflash's read them."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -9,10 +10,11 @@ import jsonschema
 import pytest
 from openai.types import Model as OpenAIModel
 
-from tests.api.world import world
+from tests.api.world import WORKSPACE, world
 from tidegate.api import listing
 from tidegate.catalog import Model, load
 from tidegate.catalog.row import Price
+from tidegate.domain.routes import Route, Target
 from tidegate.local.openapi import document
 
 pytestmark = pytest.mark.anyio
@@ -152,3 +154,41 @@ async def test_neuroflash_learns_which_models_reason() -> None:
         reasons = {model["id"]: model["reasoning_model"] for model in listed}
         assert (reasons["openai/o3"], reasons["openai/gpt-5"], reasons["openai/gpt-4o"]) == (True, True, False)
         assert reasons == {model.id: model.reasons for model in load() if model.provider in ("openai", "mistral")}
+
+
+ROUTES = [
+    {"name": "fast", "targets": [{"model": "openai/gpt-4.1"}, {"model": "openai/gpt-4o"}], "by": "weight"},
+    {"name": "odd", "targets": [{"model": "openai/nobody-knows"}]},
+    {"name": "nowhere", "targets": [{"model": "groq/llama"}]},
+]
+
+
+async def test_routes_are_listed_first_for_those_who_may_ask_for_them() -> None:
+    own = replace(WORKSPACE, routes=(Route("odd", (Target("openai/gpt-4o"), Target("mistral/mistral-large-latest"))),))
+    async with world(refuse, workspace=own, TIDEGATE_ROUTES=json.dumps(ROUTES)) as client:
+        listed = (await client.get("/v1/models")).json["data"]
+        odd, fast, first = listed[:3]
+        assert (odd["id"], fast["id"], odd["owned_by"]) == ("odd", "fast", "tidegate")
+        assert odd["description"] == "A route to openai/gpt-4o, mistral/mistral-large-latest, in this order"
+        assert odd["pricing"] == {"prompt": "-1", "completion": "-1"}
+        assert fast["description"] == "A route to openai/gpt-4.1, openai/gpt-4o, by weight"
+        assert (fast["context_length"], fast["architecture"]["input_modalities"]) == (
+            128_000,
+            ["text", "image", "file"],
+        )
+        assert first["id"] != "nowhere"
+        assert first == (await client.get("/public/models")).json["data"][0]
+        assert (await client.get("/v1/models/fast")).json == fast
+        seen = (await client.get("/v1/models?input=audio")).json["data"]
+        assert not {"odd", "fast"} & {model["id"] for model in seen}
+        headers = {"x-workspace-id": "ws_test"}
+        selected = (await client.get("/api/ds-prototypes/model_selection/models", **headers)).json
+        assert [model["id"] for model in selected[:2]] == ["odd", "fast"]
+        assert selected[0].keys() == selected[2].keys()
+
+
+async def test_of_a_route_to_an_unknown_model_little_is_known() -> None:
+    async with world(refuse, TIDEGATE_ROUTES=json.dumps(ROUTES)) as client:
+        odd = (await client.get("/v1/models/odd")).json
+        assert (odd["context_length"], odd["supported_parameters"], odd["created"]) == (None, [], 0)
+        assert [model["id"] for model in (await client.get("/v1/models")).json["data"][:2]] == ["fast", "odd"]

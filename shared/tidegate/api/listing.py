@@ -43,26 +43,38 @@ def modalities(asked: Iterable[str], known: tuple[str, ...], param: str) -> froz
     return frozenset(named)
 
 
-def openrouter(catalog: Catalog, ready: frozenset[str], wanted: Filter) -> bytes:
-    """The list of those providers' models that the filter accepts, as JSON. The whole list is rendered only once."""
+def openrouter(catalog: Catalog, ready: frozenset[str], wanted: Filter, first: bytes = b"[]") -> bytes:
+    """The list of those providers' models that the filter accepts, as JSON, behind the entries of the list `first`.
+
+    The whole list is rendered only once.
+    """
     if wanted == Filter():
-        return _whole(catalog, ready)
-    return _list(model for model in _of(catalog, ready) if wanted.accepts(model))
+        models = _whole(catalog, ready)
+    else:
+        models = encode([wire(model) for model in _of(catalog, ready) if wanted.accepts(model)])
+    return b'{"object":"list","data":' + _joined(first, models) + b"}"
 
 
 @lru_cache(maxsize=1)
 def _whole(catalog: Catalog, ready: frozenset[str]) -> bytes:
-    return _list(_of(catalog, ready))
+    return encode([wire(model) for model in _of(catalog, ready)])
+
+
+def selection(catalog: Catalog, ready: frozenset[str], first: bytes = b"[]") -> bytes:
+    """neuroflash's bare list, as JSON, behind the entries of the list `first`."""
+    return _joined(first, _selection(catalog, ready))
 
 
 @lru_cache(maxsize=1)
-def selection(catalog: Catalog, ready: frozenset[str]) -> bytes:
-    """neuroflash's bare list, as JSON."""
+def _selection(catalog: Catalog, ready: frozenset[str]) -> bytes:
     return encode([_selected(model) for model in _of(catalog, ready)])
 
 
-def _list(models: Iterable[Model]) -> bytes:
-    return encode({"object": "list", "data": [wire(model) for model in models]})
+def _joined(first: bytes, second: bytes) -> bytes:
+    """Two lists in JSON as one."""
+    if first == b"[]":
+        return second
+    return first if second == b"[]" else first[:-1] + b"," + second[1:]
 
 
 def _of(catalog: Catalog, ready: frozenset[str]) -> Iterator[Model]:

@@ -10,11 +10,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tidegate import __version__
-from tidegate.api import listing
+from tidegate.api import listing, route_models
 from tidegate.api.source import source_of
 from tidegate.chat.json import encode
 from tidegate.domain.call import Surface
 from tidegate.domain.ids import ulid
+from tidegate.domain.workspace import Workspace
 from tidegate.errors import ModelNotFound
 from tidegate.gateway import Gateway
 
@@ -31,14 +32,17 @@ def routes() -> list[BaseRoute]:
 
 
 async def _list(request: Request) -> Response:
-    return _models(request, await _admitted(request, "openai"))
+    gateway, workspace = await _admitted(request, "openai")
+    return _models(request, gateway, workspace)
 
 
 async def _one(request: Request) -> Response:
-    gateway = await _admitted(request, "openai")
+    gateway, workspace = await _admitted(request, "openai")
     model_id: str = request.path_params["model_id"]
-    deployment = gateway.router.plan(model_id).deployments[0]
-    model = gateway.catalog.find(deployment.model_id)
+    plan = gateway.router.plan(model_id, workspace)
+    if plan.route is not None:
+        return _json(encode(route_models.route_wire(plan.route, gateway.catalog)))
+    model = gateway.catalog.find(plan.deployments[0].model_id)
     if model is None:
         raise ModelNotFound(f"The catalogue does not know {model_id!r}; a call may pass all the same.", param="model")
     return _json(encode(listing.wire(model)))
@@ -49,32 +53,39 @@ async def _public(request: Request) -> Response:
 
 
 async def _selection(request: Request) -> Response:
-    gateway = await _admitted(request, "neuroflash")
-    return _json(listing.selection(gateway.catalog, _ready(gateway)))
+    gateway, workspace = await _admitted(request, "neuroflash")
+    routes = route_models.usable(gateway.router, workspace)
+    first = [route_models.route_selected(route, gateway.catalog) for route in routes]
+    return _json(listing.selection(gateway.catalog, _ready(gateway), encode(first)))
 
 
 async def _health(request: Request) -> Response:
     return _json(encode({"status": "ok", "version": __version__}))
 
 
-async def _admitted(request: Request, surface: Surface) -> Gateway:
+async def _admitted(request: Request, surface: Surface) -> tuple[Gateway, Workspace]:
     gateway: Gateway = request.state.gateway
-    await gateway.authenticator.authenticate(
+    _, workspace = await gateway.authenticator.authenticate(
         request.headers.get("authorization"),
         request.headers.get("x-workspace-id"),
         required_workspace=surface == "neuroflash",
         source=source_of(request.scope),
     )
-    return gateway
+    return gateway, workspace
 
 
-def _models(request: Request, gateway: Gateway) -> Response:
+def _models(request: Request, gateway: Gateway, workspace: Workspace | None = None) -> Response:
+    """Routes are the callers' alone: who has no key is not told of them."""
     query = request.query_params
     wanted = listing.Filter(
         listing.modalities(query.getlist("input"), listing.INPUTS, "input"),
         listing.modalities(query.getlist("output"), listing.OUTPUTS, "output"),
     )
-    return _json(listing.openrouter(gateway.catalog, _ready(gateway), wanted))
+    catalog = gateway.catalog
+    named = route_models.usable(gateway.router, workspace) if workspace else []
+    routes = [route for route in named if wanted.accepts(route_models.model_of(route, catalog))]
+    first = [route_models.route_wire(route, catalog) for route in routes]
+    return _json(listing.openrouter(catalog, _ready(gateway), wanted, encode(first)))
 
 
 def _ready(gateway: Gateway) -> frozenset[str]:

@@ -1,0 +1,87 @@
+"""Routes in the lists of models: each as a model that can what all of its targets can."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from tidegate.api.listing import wire
+from tidegate.catalog import Catalog, Model
+from tidegate.domain.routes import Route
+from tidegate.domain.workspace import Workspace
+from tidegate.errors import NotConfigured
+from tidegate.policy.route import Router
+
+OWNER = "tidegate"
+
+_NEVER = date(1970, 1, 1)
+_HOW = {"order": "in this order", "weight": "by weight", "latency": "by latency", "price": "by price"}
+
+
+def usable(router: Router, workspace: Workspace) -> list[Route]:
+    """The routes that the workspace may ask for by their names, its own before the operator's."""
+    own = {route.name for route in workspace.routes}
+    listed = [*workspace.routes, *(route for route in router.routes if route.name not in own)]
+    return [route for route in listed if _has_target(router, route, workspace)]
+
+
+def model_of(route: Route, catalog: Catalog) -> Model:
+    """What is known of all of its targets: the smallest window, what all of them read, a price that is the same."""
+    targets = [catalog.find(target.model) for target in route.targets]
+    known = [model for model in targets if model is not None]
+    if len(known) < len(targets):
+        return Model(id=route.name, name=route.name, source="", checked=_NEVER)
+    first = known[0]
+    return Model(
+        id=route.name,
+        name=route.name,
+        source="",
+        checked=max(model.checked for model in known),
+        context_window=_least(model.context_window for model in known),
+        output_limit=_least(model.output_limit for model in known),
+        inputs=_common([model.inputs for model in known]),
+        outputs=_common([model.outputs for model in known]),
+        reasoning=first.reasoning if all(model.reasons for model in known) else None,
+        parameters=_common([model.parameters for model in known]),
+        deprecated=all(model.deprecated for model in known),
+        prices=first.prices if all(model.prices == first.prices for model in known) else (),
+    )
+
+
+def route_wire(route: Route, catalog: Catalog) -> dict[str, object]:
+    """The route as one of `/v1/models`."""
+    return {**wire(model_of(route, catalog)), "owned_by": OWNER, "description": _described(route)}
+
+
+def route_selected(route: Route, catalog: Catalog) -> dict[str, object]:
+    """The route in neuroflash's list."""
+    model = model_of(route, catalog)
+    return {
+        "id": route.name,
+        "name": route.name,
+        "provider": OWNER,
+        "description": _described(route),
+        "context_window": model.context_window,
+        "available": not model.deprecated,
+        "reasoning_model": model.reasons,
+    }
+
+
+def _described(route: Route) -> str:
+    models = ", ".join(dict.fromkeys(target.model for target in route.targets))
+    return f"A route to {models}, {_HOW[route.by]}" if len(route.targets) > 1 else f"A route to {models}"
+
+
+def _has_target(router: Router, route: Route, workspace: Workspace) -> bool:
+    try:
+        return bool(router.plan(route.name, workspace).deployments)
+    except NotConfigured:
+        return False
+
+
+def _least(numbers: Iterable[int | None]) -> int | None:
+    known = list(numbers)
+    return None if None in known else min(number for number in known if number is not None)
+
+
+def _common(lists: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """In the order of the first."""
+    return tuple(each for each in lists[0] if all(each in other for other in lists[1:]))
