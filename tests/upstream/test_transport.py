@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+import anyio
 import pytest
 
 from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable
@@ -228,6 +229,31 @@ def test_an_answer_over_the_limit_is_refused(make: type[Transport]) -> None:
             await fetch(transport, url, limit=1)
 
     run(make, always_ok, scenario)
+
+
+@transports
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"])
+def test_a_wait_ends_with_the_scope_that_it_is_in(make: type[Transport], head: bytes) -> None:
+    asked = asyncio.Event()
+
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(head)
+        await writer.drain()
+        asked.set()
+        await asyncio.Event().wait()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        async def leave(scope: anyio.CancelScope) -> None:
+            await asked.wait()
+            scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(leave, tasks.cancel_scope)
+            await fetch(transport, url, 60)
+        current = asyncio.current_task()
+        assert current is not None and not current.cancelling()
+
+    run(make, answer, scenario)
 
 
 @transports

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from pyreqwest.bytes import Bytes
@@ -23,6 +24,8 @@ from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, gat
 
 # hyper's words for a connection that ended after the request was written and before the first byte of the answer.
 _DROPPED = ("connection closed before message completed", "Connection reset by peer", "Broken pipe")
+
+_T = TypeVar("_T")
 
 _MOST_HELD = 64
 """Pieces handed on at once, however fast the provider is: other calls want their turn."""
@@ -62,13 +65,13 @@ class ReqwestTransport:
         connect = self._connecting(timeouts)
         stream = self._build(self._pool(connect), request, timeouts.total)
         try:
-            response = await stream.__aenter__()
+            response = await _awaited(stream.__aenter__())
         except PyreqwestError as error:
             if origin not in self._answered or not _dropped(error):
                 raise _translate(error, request.url) from None
             stream = self._build(self._fresh(connect), request, deadline - asyncio.get_running_loop().time())
             try:
-                response = await stream.__aenter__()
+                response = await _awaited(stream.__aenter__())
             except PyreqwestError as second:
                 raise _translate(second, request.url) from None
         self._answered.add(origin)
@@ -169,14 +172,23 @@ class _ReqwestResponse:
             raise _translate(broke, self._url) from None
 
 
-class _Begun:
-    """A read that was begun and found nothing yet: what is left of awaiting it."""
+async def _awaited(work: Coroutine[object, object, _T]) -> _T:
+    """What one of the library's coroutines gives; when it is cancelled, by the cancellation that its caller raised."""
+    try:
+        waits_for = work.send(None)
+    except StopIteration as ready:
+        return ready.value
+    return await _Begun(work, waits_for)
 
-    def __init__(self, read: Coroutine[object, object, Bytes | None], waits_for: object) -> None:
-        self._read = read
+
+class _Begun(Generic[_T]):
+    """Work that was begun and is not ready yet: what is left of awaiting it."""
+
+    def __init__(self, work: Coroutine[object, object, _T], waits_for: object) -> None:
+        self._work = work
         self._waits_for = waits_for
 
-    def __await__(self) -> Generator[object, object, Bytes | None]:
+    def __await__(self) -> Generator[object, object, _T]:
         waits_for = self._waits_for
         cancelled: BaseException | None = None
         while True:
@@ -184,9 +196,9 @@ class _Begun:
                 yield waits_for
             except BaseException as error:
                 cancelled = error
-                resume = partial(self._read.throw, error)
+                resume = partial(self._work.throw, error)
             else:
-                resume = partial(self._read.send, None)
+                resume = partial(self._work.send, None)
             try:
                 waits_for = resume()
             except StopIteration as ready:
@@ -194,6 +206,11 @@ class _Begun:
                 if cancelled is not None:
                     raise cancelled from None
                 return ready.value
+            except asyncio.CancelledError:
+                # Its own is another one, which anyio's scopes do not know for theirs.
+                if cancelled is not None:
+                    raise cancelled from None
+                raise
 
 
 def _causes(error: PyreqwestError) -> list[str]:
