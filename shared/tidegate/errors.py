@@ -38,6 +38,7 @@ TidegateError
 ├── StoreUnavailable 503          DynamoDB does not answer: never an unauthenticated pass
 ├── GuardrailUnavailable 503      a guardrail that fails closed cannot be asked, or not in time
 ├── GatewayTimeout 504            the call's deadline passed on our side of the upstream
+│   └── DeadlinePassed 504        it had passed before the call began: no use in trying again
 ├── ConfigurationError            at start-up: names every missing or malformed setting
 └── UpstreamError                 facts about a provider's failure; policy decides what they mean
     ├── ProviderBadRequest 400    the provider's own message passes through
@@ -286,6 +287,10 @@ class GatewayTimeout(TidegateError):
     status = 504
     type = "timeout_error"
     code = "gateway_timeout"
+
+
+class DeadlinePassed(GatewayTimeout):
+    should_retry = False
 
 
 class ConfigurationError(TidegateError):

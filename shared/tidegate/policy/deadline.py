@@ -1,0 +1,67 @@
+"""When a call is over: what its caller asks for, within what everybody else gives it."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest
+
+HEADER = "x-request-deadline"
+
+SLACK_SECONDS = 0.1
+"""A provider that is waited for has a timeout of its own at the deadline, and says more: it shall be the first."""
+
+_UNIX = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
+
+
+def named(header: str | None) -> float | None:
+    """The moment, in UTC seconds, that `x-request-deadline` names; None where there is none. Raises `InvalidRequest`.
+
+    Unix seconds, or a date and time of ISO 8601 with its offset from UTC. Milliseconds would be a date after 5000: they
+    are refused, instead of being a deadline that never comes.
+    """
+    if header is None:
+        return None
+    if _UNIX.fullmatch(header):
+        return float(header)
+    try:
+        moment = datetime.fromisoformat(header)
+        if moment.utcoffset() is not None:
+            return moment.timestamp()
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRequest(
+        f"The {HEADER} header must be Unix seconds, or ISO 8601 with its offset, such as 2026-11-21T17:00:00Z.",
+        param=HEADER,
+    )
+
+
+def soonest(now: float, seconds: Iterable[float | None], moments: Iterable[float | None]) -> float:
+    """The first of the deadlines: `seconds` are from `now`, `moments` are UTC seconds; None says nothing."""
+    ends = [now + each for each in seconds if each is not None]
+    return min([*ends, *(moment for moment in moments if moment is not None)])
+
+
+@asynccontextmanager
+async def in_time(deadline: float | None, clock: Callable[[], float]) -> AsyncGenerator[None]:
+    """Ends the block soon after the deadline, if nothing in it has noticed. None never ends it.
+
+    Raises `DeadlinePassed` where it has passed before, and `GatewayTimeout`.
+    """
+    if deadline is None:
+        yield
+        return
+    left = deadline - clock()
+    if left <= 0:
+        raise DeadlinePassed("The call's deadline had passed before it began.")
+    # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
+    limit = asyncio.timeout(left + SLACK_SECONDS)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise GatewayTimeout("The call's time was over before it had an answer.") from None

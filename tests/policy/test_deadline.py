@@ -1,0 +1,99 @@
+"""Deadlines: what callers may write, which of them counts, and what happens when one passes."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tests import jumping
+from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest
+from tidegate.policy.deadline import SLACK_SECONDS, in_time, named, soonest
+
+NOON = 1_795_262_400.0
+
+
+@pytest.mark.parametrize(
+    ("header", "moment"),
+    [
+        (None, None),
+        ("1795262400", NOON),
+        ("1795262400.25", NOON + 0.25),
+        ("2026-11-21T12:00:00Z", NOON),
+        ("2026-11-21T12:00:00.250+00:00", NOON + 0.25),
+        ("2026-11-21T17:30:00+05:30", NOON),
+        ("20261121T120000Z", NOON),
+        ("2026-11-21 12:00Z", NOON),
+        ("0", 0.0),
+    ],
+)
+def test_moments(header: str | None, moment: float | None) -> None:
+    assert named(header) == moment
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("soon", "2026-11-21", "2026-11-21T12:00:00", "12:00", "1795262400000", "-5", "1e9", "nan", "inf", "٣"),
+        *("2026-11-31T12:00:00Z", "10000-01-01T00:00:00Z", "2026-11-21T12:00:00+25:00", "1795262400 "),
+    ],
+)
+def test_what_is_no_moment_is_refused_by_the_headers_name(header: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        named(header)
+    assert (caught.value.status, caught.value.param) == (400, "x-request-deadline")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "moments", "deadline"),
+    [
+        ([600.0], [], NOON + 600),
+        ([600.0, None, 30.0], [None, NOON + 60], NOON + 30),
+        ([600.0, 90.0], [NOON + 60, NOON + 50], NOON + 50),
+        ([600.0], [NOON - 1], NOON - 1),
+    ],
+)
+def test_the_first_deadline_counts(seconds: list[float | None], moments: list[float | None], deadline: float) -> None:
+    assert soonest(NOON, seconds, moments) == deadline
+
+
+def at(now: float) -> Callable[[], float]:
+    return lambda: now
+
+
+def test_what_takes_longer_is_ended() -> None:
+    async def scenario() -> float:
+        with pytest.raises(GatewayTimeout) as caught:
+            async with in_time(NOON + 5, at(NOON)):
+                await asyncio.sleep(100)
+        assert (caught.value.status, caught.value.code) == (504, "gateway_timeout")
+        return asyncio.get_running_loop().time()
+
+    assert jumping.run(scenario()) == 5 + SLACK_SECONDS
+
+
+@pytest.mark.parametrize("deadline", [NOON + 101, None])
+def test_what_ends_in_time_is_left_alone(deadline: float | None) -> None:
+    async def scenario() -> None:
+        async with in_time(deadline, at(NOON)):
+            await asyncio.sleep(100)
+
+    jumping.run(scenario())
+
+
+def test_nothing_begins_after_its_deadline_and_trying_again_does_not_help() -> None:
+    async def scenario() -> None:
+        with pytest.raises(DeadlinePassed) as caught:
+            async with in_time(NOON, at(NOON)):
+                raise AssertionError
+        assert (caught.value.status, caught.value.code, caught.value.should_retry) == (504, "gateway_timeout", False)
+
+    jumping.run(scenario())
+
+
+def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
+    async def scenario() -> None:
+        with pytest.raises(TimeoutError):
+            async with in_time(NOON + 5, at(NOON)):
+                raise TimeoutError
+
+    jumping.run(scenario())
