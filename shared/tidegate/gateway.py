@@ -38,6 +38,7 @@ class Gateway(Parts):
         *,
         source: Source = UNKNOWN,
         app_id: str | None = None,
+        session_id: str | None = None,
         deadline: float | None = None,
     ) -> Call:
         """The call that the body asks for, once the caller is known. `deadline` (UTC seconds) is the process's own.
@@ -59,6 +60,7 @@ class Gateway(Parts):
             started_at=now,
             deadline=latest if deadline is None else min(latest, deadline),
             app_id=app_of(app_id),
+            session_id=session_id,
         )
 
     @asynccontextmanager

@@ -300,6 +300,22 @@ def test_a_target_that_cannot_be_translated_for_leaves_it_to_the_next_one() -> N
     run(hosts, scenario, {"model": OTHER}, {"model": MODEL})
 
 
+def test_a_session_stays_with_its_deployment_which_the_reply_names() -> None:
+    hosts = Hosts(first=OK, second=OK)
+
+    async def scenario(client: Client) -> None:
+        labels = []
+        for n in range(60):
+            headers = {"x-session-id": f"session {n % 20}"}
+            reply = await client.post({**CALL, "messages": [{"role": "user", "content": f"turn {n}"}]}, headers=headers)
+            labels.append(reply.headers["x-tidegate-deployment"])
+        assert labels[:20] == labels[20:40] == labels[40:]
+        assert {*labels} == {"fast#1", "fast#2"}
+        assert "x-tidegate-deployment" not in (await client.post({**CALL, "model": MODEL})).headers
+
+    run(hosts, scenario, by="weight", sticky=True)
+
+
 async def admit(gateway: Any, body: Any) -> Any:
     return await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(body).encode())
 

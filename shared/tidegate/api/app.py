@@ -39,6 +39,7 @@ EXPOSED_HEADERS = (
     "x-request-id",
     "x-should-retry",
     "x-tidegate-attempts",
+    "x-tidegate-deployment",
     "x-tidegate-failed-attempts",
     "x-tidegate-ignored-params",
     "x-tidegate-max-tokens",

@@ -89,6 +89,7 @@ class ChatCompletions:
             body,
             source=source_of(scope),
             app_id=header(headers, b"x-app-id"),
+            session_id=header(headers, b"x-session-id"),
             deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,
         )
 
@@ -119,6 +120,8 @@ def _made(answer: Answer, started: float) -> RawHeaders:
         *errors.attempts(answer.attempts, answer.failed_attempts),
         (b"x-tidegate-overhead-ms", b"%.2f" % (overhead * 1000)),
     ]
+    if answer.deployment.label is not None:
+        headers.append((b"x-tidegate-deployment", latin1(answer.deployment.label)))
     if answer.ignored:
         headers.append((b"x-tidegate-ignored-params", latin1(",".join(answer.ignored))))
     return headers + _room(answer.room)
