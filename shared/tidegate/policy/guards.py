@@ -10,15 +10,32 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import BUILT_IN, Guardrail, Judge
-from tidegate.errors import ConfigurationError, InvalidRequest
+from tidegate.errors import ConfigurationError, InvalidRequest, TidegateError
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What each guardrail says of a prompt, `{name, on, verdict}`, the call as it would be made, and what ends it.
+
+    A verdict is "pass", "mask", "block" or "unavailable"; "not_run" of one that reads answers only.
+    """
+
+    verdicts: list[Json]
+    call: Call
+    error: TidegateError | None
 
 
 class Guard(Protocol):
-    """The guardrails of one call. All of these raise `GuardrailViolation` and `GuardrailUnavailable`."""
+    """The guardrails of one call. What it does with texts may raise `GuardrailViolation` and `GuardrailUnavailable`."""
 
     @property
     def header(self) -> str:
         """What the reply's headers say: "secrets;mode=window, length"."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what runs, and how it is written: what one lets pass, another may not."""
         ...
 
     async def prompt(self, call: Call) -> Call:
@@ -33,8 +50,8 @@ class Guard(Protocol):
         """The chunks as they may be passed on. The caller closes both."""
         ...
 
-    async def verdicts(self, call: Call) -> list[dict[str, Json]]:
-        """What each would say of the prompt, `{name, on, verdict}`; raises nothing."""
+    async def rehearse(self, call: Call) -> Rehearsed:
+        """The same as `prompt`, told instead of raised."""
         ...
 
 

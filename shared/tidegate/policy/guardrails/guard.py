@@ -1,5 +1,6 @@
 """The guardrails of one call, over its prompt and its answer, whole or streamed."""
 
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
@@ -15,12 +16,13 @@ from tidegate.chat.parse import build
 from tidegate.chat.request import JsonObjectFormat, JsonSchemaFormat
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import Mode, Stage
-from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest
+from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest, TidegateError
 from tidegate.policy.guardrails import finders, texts
 from tidegate.policy.guardrails.judging import Bench, Rail, Schema, check_conformity, passed, violation
 from tidegate.policy.guardrails.texts import Text
 from tidegate.policy.guardrails.voice import Voice
 from tidegate.policy.guardrails.window import Blocked, Found
+from tidegate.policy.guards import Rehearsed
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,11 @@ class Guarding:
         )
 
     @property
+    def fingerprint(self) -> str:
+        """A digest of what runs, each as it is written."""
+        return hashlib.sha256(encode([rail.guardrail for rail in self.rails])).hexdigest()
+
+    @property
     def mode(self) -> Mode:
         """How the stream is checked: held as a whole where one guardrail wants that, or what cannot lag behind."""
         body = self.bench.call.request.body
@@ -65,11 +72,7 @@ class Guarding:
         if not rails:
             return call
         found = texts.of_body(call.request.body)
-        new = await self._over(rails, "input", found)
-        if new == [each.text for each in found]:
-            return call
-        made = build(texts.with_texts(call.request.body, new), call.request.size)
-        return replace(call, request=replace(call.request, fields=made.fields, body=made.body))
+        return _rewritten(call, found, _changed(found, await self._over(rails, "input", found)))
 
     async def completion(self, completion: Completion) -> Completion:
         """The answer as it may be passed on: the same object where nothing had to change.
@@ -101,26 +104,38 @@ class Guarding:
                 self._log("guardrail.violated", blocked.guardrail.name, "output")
                 raise violation(blocked.guardrail, "output") from None
 
-    async def verdicts(self, call: Call) -> list[dict[str, Json]]:
-        """What the guardrails say of the prompt: "pass", "mask", "block", "unavailable", or "not_run" on it."""
-        said: list[dict[str, Json]] = []
-        found = texts.of_body(call.request.body)
+    async def rehearse(self, call: Call) -> Rehearsed:
+        """See `Guard.rehearse`. After a violation the others are still asked: of the texts as they were."""
+        verdicts: list[Json] = []
+        ends: TidegateError | None = None
+        before = found = texts.of_body(call.request.body)
         for rail in self.rails:
-            verdict = "not_run"
+            verdict, error = "not_run", None
             if rail.guardrail.runs_on("input"):
-                verdict, found = await self._verdict(rail, found)
-            said.append({"name": rail.guardrail.name, "on": rail.guardrail.on, "verdict": verdict})
-        return said
+                verdict, found, error = await self._verdict(rail, found)
+            elif rail.guardrail.runs_on("output"):
+                error = self._unfit(rail)
+                verdict = "not_run" if error is None else "block"
+            verdicts.append({"name": rail.guardrail.name, "on": rail.guardrail.on, "verdict": verdict})
+            ends = ends or error
+        return Rehearsed(verdicts, _rewritten(call, before, found), ends)
 
-    async def _verdict(self, rail: Rail, found: list[Text]) -> tuple[str, list[Text]]:
+    async def _verdict(self, rail: Rail, found: list[Text]) -> tuple[str, list[Text], TidegateError | None]:
         try:
             new = await passed(rail, self.bench, "input", found)
-        except GuardrailViolation:
-            return "block", found
-        except GuardrailUnavailable:
-            return "unavailable", found
+        except GuardrailViolation as error:
+            return "block", found, error
+        except GuardrailUnavailable as error:
+            return "unavailable", found, error if rail.guardrail.fails == "closed" else None
         changed = _changed(found, new)
-        return ("pass" if changed == found else "mask"), changed
+        return ("pass" if changed == found else "mask"), changed, None
+
+    def _unfit(self, rail: Rail) -> InvalidRequest | None:
+        try:
+            self._schema(rail)
+        except InvalidRequest as error:
+            return error
+        return None
 
     def _on(self, stage: Stage) -> list[Rail]:
         return [rail for rail in self.rails if rail.guardrail.runs_on(stage)]
@@ -233,6 +248,14 @@ class Guarding:
 
     def _extra(self, name: str, stage: Stage) -> dict[str, str]:
         return {"call_id": self.bench.call.id, "guardrail": name, "stage": stage}
+
+
+def _rewritten(call: Call, found: list[Text], changed: list[Text]) -> Call:
+    """The call with other texts, in both views of its request."""
+    if changed == found:
+        return call
+    made = build(texts.with_texts(call.request.body, [each.text for each in changed]), call.request.size)
+    return replace(call, request=replace(call.request, fields=made.fields, body=made.body))
 
 
 def _changed(found: list[Text], new: Sequence[str]) -> list[Text]:
