@@ -1,8 +1,9 @@
 """The path of one call, as one straight line. If a rule is not visible here, it does not exist.
 
 admit:   1. authenticate   2. validate
-answer:  3. route   4. reserve   5. ask the provider, with its first event in hand   6. stamp and bill
-         7. settle, whatever happened   8. tell of budgets that run out
+answer:  3. claim the idempotency key   4. look into the cache   5. route   6. reserve
+         7. ask the provider, with its first event in hand   8. stamp and bill   9. keep the reply, for either
+         10. settle, whatever happened   11. tell of budgets that run out
 rehearse: what all of that would come to (`dry_run`), without asking, holding or keeping anything
 """
 
@@ -10,10 +11,11 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tidegate.chat.json import JsonObject
 from tidegate.chat.parse import parse
-from tidegate.domain.call import Call, Surface, app_of
+from tidegate.domain.call import Call, Surface, app_of, idempotency_key_of
 from tidegate.domain.ids import ulid
 from tidegate.domain.restrictions import UNKNOWN, Source
 from tidegate.path.asking import ask
@@ -22,7 +24,19 @@ from tidegate.path.replying import Answer, reply
 from tidegate.path.settling import settle
 from tidegate.policy.observe import Observation, to_the_end
 
+if TYPE_CHECKING:
+    from tidegate.path.reusing import Reusing
+
 __all__ = ["Answer", "Gateway"]
+
+
+async def _end(parts: Parts, seen: Observation, reusing: "Reusing | None") -> None:
+    """What follows every call: its reply is kept where that was wanted, and whatever comes of it, it is settled."""
+    try:
+        if reusing is not None:
+            await reusing.end(seen)
+    finally:
+        await settle(parts, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,7 @@ class Gateway(Parts):
         *,
         source: Source = UNKNOWN,
         app_id: str | None = None,
+        idempotency_key: str | None = None,
         session_id: str | None = None,
         deadline: float | None = None,
     ) -> Call:
@@ -60,6 +75,7 @@ class Gateway(Parts):
             started_at=now,
             deadline=latest if deadline is None else min(latest, deadline),
             app_id=app_of(app_id),
+            idempotency_key=idempotency_key_of(idempotency_key),
             session_id=session_id,
         )
 
@@ -70,14 +86,20 @@ class Gateway(Parts):
         Raises `TidegateError`, also from the batches once the stream has begun.
         """
         seen = Observation(call)
+        reusing = self.reuse.of(call)
         try:
             async with AsyncExitStack() as stack:
                 with seen.failing():
-                    asked = await ask(self, call, seen, stack)
-                    answer = await reply(self, asked, seen)
+                    answer = await reusing.replay(seen) if reusing else None
+                    if answer is None and reusing:
+                        answer = await reusing.look(self, call, seen)
+                    if answer is None:
+                        asked = await ask(self, call, seen, stack)
+                        answer = await reply(self, asked, seen)
+                        answer = reusing.keeping(asked, answer) if reusing else answer
                 yield answer
         finally:
-            await to_the_end(settle(self, seen))
+            await to_the_end(_end(self, seen, reusing))
 
     async def rehearse(self, call: Call) -> JsonObject:
         """What would become of an admitted call, as JSON. Nobody is asked, and nothing is held, kept or recorded."""

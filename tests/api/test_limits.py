@@ -111,7 +111,7 @@ def test_a_client_that_leaves_gives_back_what_was_held() -> None:
 
 def test_a_call_that_is_refused_before_the_provider_was_asked_holds_nothing() -> None:
     async def scenario(client: Client) -> None:
-        reply = await client.post({**CALL, "require_parameters": True, "caching": True})
+        reply = await client.post({**CALL, "require_parameters": True, "observability": True})
         assert reply.json["error"]["code"] == "unsupported_parameter"
         assert client.recorder.ledger.accounts == {}
 

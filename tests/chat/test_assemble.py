@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidegate.chat import replay
@@ -128,6 +128,7 @@ def test_a_stream_that_has_not_ended_has_no_finish_reason() -> None:
     assert assembled([chunk(said(content="x"))])["choices"][0]["finish_reason"] is None
 
 
+leisurely = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 texts = st.text(min_size=1, max_size=8)
 names = st.sampled_from(["f", "g", "web.search"])
 tool_calls = st.lists(
@@ -188,6 +189,7 @@ completions = st.fixed_dictionaries(
 )
 
 
+@leisurely
 @given(completions)
 def test_a_completion_comes_back_from_its_stream_unchanged(completion: Any) -> None:
     before = copy.deepcopy(completion)
@@ -195,6 +197,7 @@ def test_a_completion_comes_back_from_its_stream_unchanged(completion: Any) -> N
     assert assembled(stream) == completion == before
 
 
+@leisurely
 @given(completions, st.data())
 def test_a_stream_in_any_pieces_comes_to_the_same(completion: Any, data: st.DataObject) -> None:
     pieces: list[Any] = []

@@ -34,11 +34,14 @@ CHAT_PATHS: dict[str, Surface] = {
 }
 
 EXPOSED_HEADERS = (
+    "age",
+    "idempotent-replayed",
     "retry-after",
     *(f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset") for unit in ("requests", "tokens")),
     "x-request-id",
     "x-should-retry",
     "x-tidegate-attempts",
+    "x-tidegate-cache",
     "x-tidegate-deployment",
     "x-tidegate-failed-attempts",
     "x-tidegate-ignored-params",

@@ -89,6 +89,7 @@ class ChatCompletions:
             body,
             source=source_of(scope),
             app_id=header(headers, b"x-app-id"),
+            idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
             session_id=header(headers, b"x-session-id"),
             deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,
         )
@@ -124,6 +125,7 @@ def _made(answer: Answer, started: float) -> RawHeaders:
         headers.append((b"x-tidegate-deployment", latin1(answer.deployment.label)))
     if answer.ignored:
         headers.append((b"x-tidegate-ignored-params", latin1(",".join(answer.ignored))))
+    headers += [(name.encode(), latin1(value)) for name, value in answer.headers]
     return headers + _room(answer.room)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 
 from tidegate import catalog
 from tidegate.aws.cooldowns import DynamoCooldowns
@@ -17,6 +18,7 @@ from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoUsages
 from tidegate.aws.vault import vault_of
 from tidegate.gateway import Gateway
+from tidegate.path.reuse import Reuse
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
 from tidegate.policy.endpoints import endpoints
@@ -87,6 +89,7 @@ async def compose(
             guards=Guards(settings.guardrails, Judges(way, secrets, Fetcher(http), aws.region, identity)),
             timeout_seconds=settings.timeout_seconds,
             own_keys=OwnKeys(vault or vault_of(settings, http, identity)),
+            reuse=Reuse(lambda: import_module("tidegate.aws.replies").rooms_of(settings, store)),
         )
     finally:
         await http.close()

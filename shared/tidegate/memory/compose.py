@@ -8,9 +8,11 @@ from tidegate.gateway import Gateway
 from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.replies import MemoryReplies
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.memory.vault import MemoryVault
+from tidegate.path.reuse import Reuse
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
 from tidegate.policy.endpoints import endpoints
@@ -46,7 +48,7 @@ async def compose(
     http = transport(settings.transport)
     try:
         tenants, ledger = MemoryTenants(), MemoryLedger()
-        kept = MemoryMeter(ledger=ledger)
+        kept, replies = MemoryMeter(ledger=ledger), MemoryReplies()
         if seed is not None:
             await seed(tenants, tenants)
         secrets: Secrets = EnvironmentSecrets(settings.environment)
@@ -74,6 +76,7 @@ async def compose(
             guards=Guards(settings.guardrails, judges),
             timeout_seconds=settings.timeout_seconds,
             own_keys=OwnKeys(MemoryVault()),
+            reuse=Reuse(lambda: (replies, replies)),
         )
     finally:
         await http.close()

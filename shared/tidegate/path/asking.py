@@ -11,7 +11,7 @@ from functools import partial
 from importlib import import_module
 
 from tidegate.catalog import Model
-from tidegate.chat.request import shortened
+from tidegate.chat.request import ChatRequest, shortened
 from tidegate.domain.account import Account, Hold, Reservation, rates
 from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.model import Deployment, Plan
@@ -31,13 +31,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A provider that began to answer. `ignored` are the fields that it cannot honour."""
+    """A provider that began to answer `request`. `ignored` are the fields that it cannot honour."""
 
     provider: Provider
     deployment: Deployment
     reply: Reply
     ignored: tuple[str, ...]
     room: Room
+    request: ChatRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ async def _open(parts: Parts, ready: Ready, seen: Observation, stack: AsyncExitS
 
 
 def _asked(ready: Ready, reply: Reply) -> Asked:
-    return Asked(ready.provider, ready.deployment, reply, ready.ignored, ready.room)
+    return Asked(ready.provider, ready.deployment, reply, ready.ignored, ready.room, ready.call.request)
 
 
 def opening(parts: Parts, ready: Ready, seconds: float) -> AbstractAsyncContextManager[Reply]:

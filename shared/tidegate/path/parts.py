@@ -9,6 +9,7 @@ from anyio import to_thread
 
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call
+from tidegate.path.reuse import Reuse
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
 from tidegate.policy.guards import Guards
@@ -49,8 +50,14 @@ class Parts:
     guards: Guards = field(default_factory=Guards)
     own_keys: OwnKeys = field(default_factory=OwnKeys)
     retries: Retries = field(default_factory=Retries)
+    reuse: Reuse = field(kw_only=True)
 
 
 async def aside(call: Call, work: Callable[[], _T]) -> _T:
     """What pure `work` gives. That of a long request is done in a thread, beside the other calls."""
-    return await to_thread.run_sync(work) if call.request.size > LONG_BYTES else work()
+    return await beside(call.request.size, work)
+
+
+async def beside(size: int, work: Callable[[], _T]) -> _T:
+    """The same of anything of that `size` in bytes."""
+    return await to_thread.run_sync(work) if size > LONG_BYTES else work()

@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the caller gets: a whole `completion`, or `batches` of chunks. `upstream_seconds` were spent waiting."""
+    """What the caller gets: a whole `completion`, or `batches` of chunks. `upstream_seconds` were spent waiting,
+    `headers` say where it comes from.
+    """
 
     completion: Completion | None
     batches: AsyncGenerator[list[Chunk]] | None
@@ -34,6 +36,7 @@ class Answer:
     ignored: tuple[str, ...]
     upstream_seconds: float
     room: Room = NO_LIMITS
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 async def reply(parts: Parts, asked: Asked, seen: Observation) -> Answer:
@@ -92,7 +95,7 @@ async def _streamed(
             raise
         seen.status = "ok"
         usage = to_wire(seen.usage, await billed(parts, seen))
-    if _wants_usage(seen.call):
+    if wants_usage(seen.call):
         yield [cast(Chunk, {**stamp, "choices": [], "usage": usage, "system_fingerprint": fingerprint})]
 
 
@@ -131,7 +134,8 @@ def _hides_reasoning(call: Call) -> bool:
     return call.request.reasoning is not None and call.request.reasoning.exclude
 
 
-def _wants_usage(call: Call) -> bool:
+def wants_usage(call: Call) -> bool:
+    """Whether a stream is to end with a chunk of its usage."""
     options = call.request.fields.stream_options
     return call.surface == "neuroflash" or bool(options and options.include_usage)
 

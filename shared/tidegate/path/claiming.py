@@ -1,0 +1,68 @@
+"""A call's idempotency key: claimed before anything is asked, and at the end made to lead to the answer, or let go."""
+
+import logging
+from functools import partial
+
+from tidegate.domain.account import GRACE_SECONDS
+from tidegate.domain.call import Call
+from tidegate.domain.claim import Claim
+from tidegate.domain.kept import Kept, unpack
+from tidegate.errors import StoreUnavailable, TidegateError
+from tidegate.path.parts import aside, beside
+from tidegate.policy.cache import digest_of_call, digest_of_key
+from tidegate.ports import Claims
+
+log = logging.getLogger(__name__)
+
+IDEMPOTENT_SECONDS = 86_400.0
+"""For which an idempotency key leads to the reply of its call."""
+
+
+class Claiming:
+    """One call's key, if it has one."""
+
+    def __init__(self, claims: Claims, call: Call) -> None:
+        self._claims = claims
+        self._call = call
+        self._claim: Claim | None = None
+
+    async def replay(self) -> Kept | None:
+        """What was answered to the key before; None where it is the call's own from now on, or there is none.
+
+        Raises `IdempotencyInFlight`, `IdempotencyKeyReused`, and `StoreUnavailable`: a call is never made twice
+        because nobody knew.
+        """
+        call = self._call
+        if call.idempotency_key is None:
+            return None
+        asked = await aside(call, partial(digest_of_call, call))
+        key, ends_at = digest_of_key(call.idempotency_key), call.deadline + GRACE_SECONDS
+        # Noted before it is there: a client that leaves meanwhile leaves no claim behind.
+        self._claim = Claim(call.workspace.id, key, asked, call.id, ends_at)
+        try:
+            packed = await self._claims.claim(self._claim)
+        except TidegateError:
+            self._claim = None
+            raise
+        if packed is None:
+            return None
+        self._claim = None
+        kept = await beside(len(packed), partial(unpack, packed))
+        if kept is None:
+            raise StoreUnavailable("The reply of this idempotency key cannot be read.")
+        return kept
+
+    async def settle(self, packed: bytes | None) -> None:
+        """Let the key lead to the reply; where there is none, or no place for it, let others have the key."""
+        claim = self._claim
+        if claim is None:
+            return
+        told = {"call_id": self._call.id, "bytes": len(packed or b"")}
+        try:
+            if packed is not None:
+                if await self._claims.fulfil(claim, packed, IDEMPOTENT_SECONDS):
+                    return
+                log.warning("idempotency.not_kept", extra=told)
+            await self._claims.release(claim)
+        except StoreUnavailable:  # then the claim ends by itself
+            log.warning("idempotency.unavailable", extra=told)
