@@ -9,9 +9,11 @@ import pytest
 from tests.store_worlds import NOON, World, key, outcome, workspace
 from tidegate.domain.account import Hold, Reservation, Scope, used
 from tidegate.domain.administration import AdminKey, AuditEntry, Change, Member, Plan, Resource
+from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import as_before
 from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.routes import Route, Target
 from tidegate.domain.workspace import Credential
 from tidegate.errors import AccountBusy, AlreadyExists, Stale
 
@@ -21,7 +23,26 @@ LIMITS = Limits(requests_per_minute=5, usd_per_month=Decimal("12.5"), models=("o
 PLAN = Plan("plan_small", "Small", LIMITS, NOON)
 ADMIN = AdminKey("adm_one", "0" * 64, "sk-tidegate-admin-abcd", ("read", "write"), ("ws_one",), "Ada", created_at=NOON)
 MEMBER = Member("ws_one", "ada@example.com", "admin", NOON)
-WORKSPACE = replace(workspace(), credentials=(Credential("OPENAI_API_KEY", NOON - 0.5),))
+ROUTE = Route(
+    "fast",
+    (Target("openai/gpt-4o", 3), Target("bedrock/m", region="eu-west-1")),
+    by="weight",
+    sticky=True,
+    fallbacks=("openai/gpt-4o-mini",),
+    timeout_seconds=2.5,
+    cooldown_seconds=60.0,
+)
+GUARDRAILS = (
+    Guardrail("plans", "words", words=("plan",), always=True, timeout_seconds=0.5),
+    Guardrail("form", "json_schema", on="output", schema='{"type":"object"}'),
+)
+WORKSPACE = replace(
+    workspace(),
+    credentials=(Credential("OPENAI_API_KEY", NOON - 0.5),),
+    routes=(ROUTE,),
+    guardrails=GUARDRAILS,
+    cache_ttl_seconds=60,
+)
 KINDS: list[Resource] = [PLAN, ADMIN, MEMBER, WORKSPACE, key()]
 
 kinds = pytest.mark.parametrize("made", KINDS, ids=lambda made: type(made).__name__)

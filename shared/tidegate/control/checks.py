@@ -5,10 +5,15 @@ import re
 from dataclasses import fields
 from decimal import Decimal
 
+from tidegate.chat.json import encode
+from tidegate.chat.request import MAX_TTL_SECONDS
 from tidegate.domain.limits import LAST_FIRST_DAY, Limits
 from tidegate.domain.record import iso_time
+from tidegate.domain.routes import check_routes
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
+from tidegate.policy.guardrails import definition
+from tidegate.policy.guardrails.definition import guardrails_of
 
 MAX_NAME = 200
 MAX_COUNT = 10**12
@@ -16,6 +21,9 @@ MAX_USD = Decimal(10**9)
 MAX_PATTERNS = 100
 MAX_SHARDS = 512
 """Enough for 5,000 calls a second of ten seconds each: docs/LIMITS.md."""
+
+MAX_ROUTES_BYTES = 64 * 1024
+"""Of JSON. They are read with every call, and an item of the table holds 400 KB: an audit entry has them twice."""
 
 MAX_PAGE = 200
 LAST_END = 253_370_764_800.0
@@ -63,6 +71,19 @@ def check_workspace(workspace: Workspace) -> None:
         raise InvalidRequest(f"Months begin on a day from 1 to {LAST_FIRST_DAY}.", param="first_day")
     if not 1 <= workspace.shards <= MAX_SHARDS:
         raise InvalidRequest(f"A workspace has 1 to {MAX_SHARDS} shards.", param="shards")
+    _check_paths(workspace)
+
+
+def _check_paths(workspace: Workspace) -> None:
+    """What its calls meet: how long replies are kept, whom names stand for, and what is looked for."""
+    seconds = workspace.cache_ttl_seconds
+    if seconds is not None and not 1 <= seconds <= MAX_TTL_SECONDS:
+        said = f"Replies are kept for 1 to {MAX_TTL_SECONDS} seconds; leave it out to keep none."
+        raise InvalidRequest(said, param="cache_ttl_seconds")
+    check_routes(workspace.routes)
+    if len(encode(workspace.routes)) > MAX_ROUTES_BYTES:
+        raise InvalidRequest(f"The routes are more than {MAX_ROUTES_BYTES} bytes of JSON.", param="routes")
+    guardrails_of([definition.shown(guardrail) for guardrail in workspace.guardrails])
 
 
 def check_limits(limits: Limits, path: str = "limits") -> None:

@@ -10,16 +10,21 @@ from tidegate.domain.administration import AdminKey, AuditEntry, Resource
 from tidegate.domain.limits import Limits
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.policy.guardrails import definition
 
 _HIDDEN = frozenset({"hash", "previous_hash"})
 _TIMES = frozenset({"created_at", "expires_at", "previous_expires_at", "at"})
 
 
 def shown(value: Resource | AuditEntry) -> JsonObject:
-    """All fields but the hashes: times in ISO 8601, money as text, of limits those that are set."""
+    """All fields but the hashes: times in ISO 8601, money as text, of limits those that are set.
+
+    Routes and guardrails are as they were written, without what is as it would be anyway.
+    """
     fields: dict[str, Json] = msgspec.to_builtins(value)
     made = {name: _field(name, field) for name, field in fields.items() if name not in _HIDDEN}
     if isinstance(value, Workspace):
+        made["guardrails"] = [definition.shown(each) for each in value.guardrails]
         made["effective_limits"] = shown_limits(value.effective_limits)
         made["credentials"] = [
             {"name": each.name, "changed_at": iso_time(each.changed_at)} for each in value.credentials

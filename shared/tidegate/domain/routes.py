@@ -28,7 +28,7 @@ _URL = r"https?://[^\s/?#@]+(/[^\s?#]*)?"
 _SETTING = r"[A-Za-z_][A-Za-z0-9_]{0,126}"
 
 
-class Target(Struct, frozen=True):
+class Target(Struct, frozen=True, omit_defaults=True):
     """One of a route's deployments: `model` is `provider/model`, as a caller could ask for it.
 
     `weight` is its share where routes go by weight: 0 gets a call only when the others fail. `region` is the cloud's,
@@ -44,7 +44,7 @@ class Target(Struct, frozen=True):
     key: str | None = ""
 
 
-class Route(Struct, frozen=True):
+class Route(Struct, frozen=True, omit_defaults=True):
     """What callers ask for as `name`. Deployments are tried `by` that order; those that cool down come last.
 
     `fallbacks` are models and routes to ask when no target answers. `timeout_seconds` is the longest that a call of the

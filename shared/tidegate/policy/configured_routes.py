@@ -1,4 +1,4 @@
-"""Routes as people write them in JSON: the list in `TIDEGATE_ROUTES`."""
+"""Routes as people write them in JSON: the list in `TIDEGATE_ROUTES`, and those of a workspace."""
 
 import msgspec
 
@@ -11,17 +11,25 @@ _TARGET = frozenset(Target.__struct_fields__)
 
 
 def routes(listed: Json) -> tuple[Route, ...]:
-    """The routes that the list stands for. Raises `ConfigurationError` for the first fault, with its field's path."""
-    name = "TIDEGATE_ROUTES"
-    _check_names(listed, name)
+    """The operator's. Raises `ConfigurationError` for the first fault, with its field's path."""
     try:
-        found = msgspec.convert(listed, tuple[Route, ...])
-        check_routes(found, name, own=False)
-    except msgspec.ValidationError as error:
-        said, _, at = str(error).partition(" - at `$")
-        raise ConfigurationError(f"{name}{at.rstrip('`')}: {said}.") from None
+        return routes_of(listed, "TIDEGATE_ROUTES", own=False)
     except InvalidRequest as error:
         raise ConfigurationError(f"{error.param}: {error.message}") from None
+
+
+def routes_of(listed: Json, path: str = "routes", *, own: bool = True) -> tuple[Route, ...]:
+    """The routes that the list at that path stands for; `own` are a workspace's, see `check_routes`.
+
+    Raises `InvalidRequest` with the path of the first field that is wrong.
+    """
+    _check_names(listed, path)
+    try:
+        found = msgspec.convert(listed, tuple[Route, ...])
+    except msgspec.ValidationError as error:
+        said, _, at = str(error).partition(" - at `$")
+        raise InvalidRequest(f"{said}.", param=f"{path}{at.rstrip('`')}") from None
+    check_routes(found, path, own=own)
     return found
 
 
@@ -40,4 +48,5 @@ def _check_names(listed: Json, path: str) -> None:
 def _check_known(entry: JsonObject, known: frozenset[str], path: str) -> None:
     unknown = sorted(entry.keys() - known)
     if unknown:
-        raise ConfigurationError(f"{path}: there is no field {unknown[0]!r}; there are {', '.join(sorted(known))}.")
+        said = f"there is no field {unknown[0]!r}; there are {', '.join(sorted(known))}."
+        raise InvalidRequest(said, param=path)

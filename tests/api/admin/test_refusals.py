@@ -87,8 +87,8 @@ async def test_wrong_requests(api: Api, method: str, path: str, body: Any, fault
         (b'{"tokens_per_day": "5"}', "tokens_per_day"),
         (b'{"tokens_per_day": 5.5}', "tokens_per_day"),
         (b'{"models": []}', "models"),
-        (b'{"models": [""]}', "models.0"),
-        (b'{"models": ["\\ud800"]}', "models.0"),
+        (b'{"models": [""]}', "models[0]"),
+        (b'{"models": ["\\ud800"]}', "models[0]"),
         (b'{"models": ["a\\nb"]}', "models"),
         (b'{"tokens": 5}', "tokens"),
     ],
@@ -97,6 +97,62 @@ async def test_limits_that_make_no_sense(api: Api, limits: bytes, param: str) ->
     body = b'{"name": "x", "limits": ' + limits + b"}"
     refused = await api.whole("POST", "/workspaces", body, content_type="application/json")
     assert refused.fault == (400, "invalid_request", f"limits.{param}")
+
+
+ROUTE = {"name": "fast", "targets": [{"model": "openai/gpt-4o"}]}
+WORDS = {"name": "secret-plans", "kind": "words", "words": ["plan"]}
+
+
+@pytest.mark.parametrize(
+    ("sent", "param"),
+    [
+        ({"cache_ttl_seconds": 0}, "cache_ttl_seconds"),
+        ({"cache_ttl_seconds": -1}, "cache_ttl_seconds"),
+        ({"cache_ttl_seconds": 30 * 86_400 + 1}, "cache_ttl_seconds"),
+        ({"cache_ttl_seconds": "60"}, "cache_ttl_seconds"),
+        ({"cache_ttl_seconds": 1.5}, "cache_ttl_seconds"),
+        ({"routes": None}, "routes"),
+        ({"routes": {}}, "routes"),
+        ({"routes": [3]}, "routes[0]"),
+        ({"routes": [{"name": "fast"}]}, "routes[0].targets"),
+        ({"routes": [{**ROUTE, "targets": []}]}, "routes[0].targets"),
+        ({"routes": [{**ROUTE, "name": "a b"}]}, "routes[0].name"),
+        ({"routes": [{**ROUTE, "by": "luck"}]}, "routes[0].by"),
+        ({"routes": [{**ROUTE, "sticky": True}]}, "routes[0].sticky"),
+        ({"routes": [{**ROUTE, "stiky": True}]}, "routes[0].stiky"),
+        ({"routes": [ROUTE, ROUTE]}, "routes[1].name"),
+        ({"routes": [{**ROUTE, "targets": [{"model": "gpt-4o"}]}]}, "routes[0].targets[0].model"),
+        ({"routes": [{**ROUTE, "targets": [{"model": "openai/m", "weight": -1}]}]}, "routes[0].targets[0].weight"),
+        ({"routes": [{**ROUTE, "targets": [{"model": "openai/m", "key": "OTHER"}]}]}, "routes[0].targets[0].key"),
+        ({"routes": [{**ROUTE, "fallbacks": ["fast"]}]}, "routes[0].fallbacks[0]"),
+        ({"routes": [{**ROUTE, "timeout_seconds": 0}]}, "routes[0].timeout_seconds"),
+        ({"routes": [{**ROUTE, "name": f"r{i}"} for i in range(51)]}, "routes"),
+        ({"guardrails": None}, "guardrails"),
+        ({"guardrails": [{}]}, "guardrails[0].name"),
+        ({"guardrails": [{**WORDS, "kind": "luck"}]}, "guardrails[0].kind"),
+        ({"guardrails": [{**WORDS, "name": "secrets"}]}, "guardrails[0].name"),
+        ({"guardrails": [WORDS, WORDS]}, "guardrails[1].name"),
+        ({"guardrails": [{**WORDS, "words": []}]}, "guardrails[0].words"),
+        ({"guardrails": [{**WORDS, "patterns": ["a"]}]}, "guardrails[0].patterns"),
+        ({"guardrails": [{"name": "r", "kind": "regex", "patterns": ["("]}]}, "guardrails[0].patterns[0]"),
+        ({"guardrails": [{"name": "s", "kind": "json_schema", "schema": 5}]}, "guardrails[0].schema"),
+        ({"guardrails": [{"name": "h", "kind": "webhook", "url": "http://example.com"}]}, "guardrails[0].url"),
+        ({"guardrails": [{"name": "h", "kind": "webhook", "secret": "X"}]}, "guardrails[0].secret"),
+    ],
+)
+async def test_paths_that_make_no_sense(api: Api, sent: Any, param: str) -> None:
+    made = await api.whole("POST", "/workspaces", {"name": "x", **sent})
+    changed = await api.whole("PATCH", "/workspaces/ws_one", sent, if_match="*")
+    assert made.fault == changed.fault == (400, "invalid_request", param)
+
+
+async def test_routes_that_would_not_fit_into_an_item_are_refused(api: Api) -> None:
+    targets = [{"model": f"openai/{'m' * 180}{i}"} for i in range(20)]
+    routes = [{"name": f"r{i}", "targets": targets} for i in range(50)]
+    assert (await api.whole("PATCH", "/workspaces/ws_one", {"routes": routes}, if_match="*")).fault == (
+        *(400, "invalid_request"),
+        "routes",
+    )
 
 
 @pytest.mark.parametrize("version", ['"2"', '"0"', "1", "nonsense", '"1", "2"', '""'])

@@ -45,6 +45,48 @@ async def test_a_workspace_is_made_shown_and_changed(api: Api) -> None:
     assert (changed.json, changed.headers["etag"]) == ({**WORKSPACE, **expected}, '"2"')
 
 
+ROUTES = [
+    {"name": "fast", "targets": [{"model": "openai/gpt-4o"}, {"model": "bedrock/m", "region": "eu-west-1"}]},
+    {
+        "name": "cheap",
+        "targets": [{"model": "openai/gpt-4o-mini", "weight": 3}, {"model": "mistral/m"}],
+        "by": "weight",
+        "fallbacks": ["fast"],
+        "sticky": True,
+        "timeout_seconds": 2.5,
+    },
+]
+GUARDRAILS = [
+    {"name": "plans", "kind": "words", "on": "both", "words": ["plan"], "always": True},
+    {"name": "form", "kind": "json_schema", "on": "output", "schema": {"type": "object"}},
+]
+
+
+async def test_routes_and_guardrails_are_shown_as_they_were_sent_and_replaced_as_a_whole(api: Api) -> None:
+    sent = {"routes": ROUTES, "guardrails": GUARDRAILS, "cache_ttl_seconds": 60}
+    made = await api.whole("POST", "/workspaces", {**ASKED, **sent})
+    assert (made.status, made.json) == (201, {**WORKSPACE, **sent})
+    assert (await api.whole("POST", "/workspaces", {**ASKED, **sent})).status == 200
+    shown = (await api.reader("GET", "/workspaces/ws_acme")).json
+    again = {name: shown[name] for name in sent}
+    same = await api.whole("PATCH", "/workspaces/ws_acme", again, if_match='"1"')
+    assert (same.status, same.json["version"]) == (200, 1)
+    other = {"routes": ROUTES[:1], "guardrails": [], "cache_ttl_seconds": None}
+    changed = await api.whole("PATCH", "/workspaces/ws_acme", other, if_match='"1"')
+    assert changed.json == {**WORKSPACE, **other, "version": 2}
+    named = await api.whole("PATCH", "/workspaces/ws_acme", {"name": "Other"}, if_match='"2"')
+    assert named.json["routes"] == ROUTES[:1]
+
+
+async def test_what_changed_of_routes_and_guardrails_is_on_record(api: Api) -> None:
+    sent = {"routes": ROUTES, "guardrails": GUARDRAILS, "cache_ttl_seconds": 60}
+    await api.whole("PATCH", "/workspaces/ws_one", sent, if_match="*")
+    entries = (await api.whole("GET", "/workspaces/ws_one/audit")).json["data"]
+    [entry] = [each for each in entries if each["action"] == "update"]
+    assert {name: entry["after"][name] for name in sent} == sent
+    assert {name: entry["before"][name] for name in sent} == {"routes": [], "guardrails": [], "cache_ttl_seconds": None}
+
+
 async def test_a_workspace_is_suspended_and_resumed(api: Api) -> None:
     assert (await api.whole("POST", "/workspaces/ws_one/suspend")).json["status"] == "suspended"
     assert (await api.whole("POST", "/workspaces/ws_one/resume", if_match='"2"')).json["status"] == "active"

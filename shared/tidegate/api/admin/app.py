@@ -65,13 +65,14 @@ async def _tidegate_error(request: Request, raised: Exception) -> Response:
 
 
 async def _invalid(request: Request, raised: Exception) -> Response:
-    """The first fault, by its field's path: "limits.usd_per_month"."""
+    """The first fault, by its field's path: "limits.usd_per_month", "routes[0].targets"."""
     assert isinstance(raised, RequestValidationError)  # noqa: S101  # it is registered for these
     first = cast("Mapping[str, Any]", raised.errors()[0])
-    where, *path = (str(part) for part in first["loc"])
+    where, *parts = first["loc"]
+    path = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     if first["type"] == "json_invalid":
         return response(InvalidRequest("The body is not valid JSON."))
-    param = ".".join(path) or (None if where == "body" else where)
+    param = "".join(path).removeprefix(".") or (None if where == "body" else where)
     said = str(first["msg"]).removeprefix("Value error, ")
     return response(InvalidRequest(f"{param or 'The body'}: {said}.", param=param))
 

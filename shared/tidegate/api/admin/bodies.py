@@ -7,12 +7,15 @@ from typing import Annotated, TypeVar, cast
 
 from pydantic import Field
 
-from tidegate.api.admin.fields import Body, Count, FirstDay, Flag, Id, Moment, Name, Patterns, Shards, Usd
+from tidegate.api.admin.fields import Body, CacheTtl, Count, FirstDay, Flag, Id, Moment, Name, Patterns, Shards, Usd
+from tidegate.api.admin.paths import GuardrailBody, RouteBody, guardrails_from, routes_from
 from tidegate.control.keys import MAX_OVERLAP_SECONDS
 from tidegate.domain.administration import AdminKey, AdminScope, Plan, Role
 from tidegate.domain.identity import MAX_SUBJECT
 from tidegate.domain.limits import Limits
+from tidegate.domain.routes import MAX_ROUTES
 from tidegate.domain.workspace import VirtualKey, WordsMethod, Workspace
+from tidegate.policy.guardrails.definition import MAX_GUARDRAILS
 
 _R = TypeVar("_R", Plan, Workspace, VirtualKey)
 
@@ -56,7 +59,21 @@ class WorkspaceChange(Body):
     first_day: FirstDay = 1
     allows_unpriced: Flag = False
     lowers_max_tokens: Flag = False
+    cache_ttl_seconds: CacheTtl | None = Field(None, description="For calls that say nothing of caching; null: none")
+    routes: Annotated[list[RouteBody], Field(max_length=MAX_ROUTES)] = Field([], description="A change replaces all")
+    guardrails: Annotated[list[GuardrailBody], Field(max_length=MAX_GUARDRAILS)] = Field(
+        [], description="A change replaces all"
+    )
     shards: Shards = 1
+
+    def paths(self) -> Mapping[str, object]:
+        """What was sent of routes and guardrails, as they are kept."""
+        made: dict[str, object] = {}
+        if "routes" in self.model_fields_set:
+            made["routes"] = routes_from(self.routes)
+        if "guardrails" in self.model_fields_set:
+            made["guardrails"] = guardrails_from(self.guardrails)
+        return made
 
 
 class WorkspaceBody(WorkspaceChange):
@@ -113,11 +130,13 @@ Sent = PlanChange | WorkspaceChange | KeyChange
 
 
 def applied(sent: Sent, resource: _R) -> _R:
-    """The resource with the fields that were sent."""
+    """The resource with the fields that were sent. Raises `InvalidRequest` for routes and guardrails."""
     fields: Mapping[str, object] = {name: getattr(sent, name) for name in sent.model_fields_set}
     made = {name: _plain(value) for name, value in fields.items()}
     if "limits" in made:
         made["limits"] = sent.limits.over(resource.limits)
+    if isinstance(sent, WorkspaceChange):
+        made |= sent.paths()
     return replace(resource, **made)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
 
+from tidegate.chat.request import MAX_TTL_SECONDS
 from tidegate.control.checks import MAX_COUNT, MAX_NAME, MAX_PATTERNS, MAX_SHARDS, MAX_USD
 from tidegate.domain.limits import LAST_FIRST_DAY
 
@@ -40,6 +41,7 @@ Patterns = Annotated[list[Pattern], Field(min_length=1, max_length=MAX_PATTERNS)
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT)]
 Shards = Annotated[int, Field(strict=True, ge=1, le=MAX_SHARDS)]
 FirstDay = Annotated[int, Field(strict=True, ge=1, le=LAST_FIRST_DAY)]
+CacheTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_TTL_SECONDS)]
 Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=MAX_USD, decimal_places=6)]
 Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_utc)]
 """ISO 8601, UTC unless it says otherwise."""

@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, TypeVar
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from tidegate.api.admin.paths import GuardrailBody, RouteBody
 from tidegate.chat.json import Json, JsonObject
 from tidegate.control.control import Control
 from tidegate.control.shown import shown_to
@@ -69,6 +70,9 @@ class WorkspaceShown(Shown):
     first_day: int
     allows_unpriced: bool
     lowers_max_tokens: bool
+    cache_ttl_seconds: int | None
+    routes: list[RouteBody]
+    guardrails: list[GuardrailBody]
     shards: int
     credentials: list[CredentialShown] = Field(description="Of its own, by the names of their settings")
 

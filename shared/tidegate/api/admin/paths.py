@@ -1,0 +1,81 @@
+"""What is sent of a workspace's routes and guardrails: kinds of fields here, everything else where both are defined."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, cast
+
+from pydantic import Field, JsonValue, StrictStr
+
+from tidegate.api.admin.fields import Body, Flag
+from tidegate.chat.json import Json
+from tidegate.domain import guardrails
+from tidegate.domain.guardrails import Guardrail
+from tidegate.domain.routes import MAX_FAILURES, MAX_FALLBACKS, MAX_SECONDS, MAX_TARGETS, MAX_WEIGHT, By, Route
+from tidegate.policy.configured_routes import routes_of
+from tidegate.policy.guardrails.definition import guardrails_of
+
+_Seconds = Annotated[float, Field(strict=True, gt=0, le=MAX_SECONDS)]
+_Count = Annotated[int, Field(strict=True, ge=1)]
+_Texts = list[StrictStr]
+
+
+class TargetBody(Body):
+    """A deployment of a route. Only the operator's own routes have addresses and keys."""
+
+    model: StrictStr = Field(description="provider/model, as a caller could ask for it")
+    weight: Annotated[int, Field(strict=True, ge=0, le=MAX_WEIGHT)] = 1
+    region: StrictStr | None = Field(None, description="the cloud's, where the provider is a part of one")
+    api_version: StrictStr | None = None
+
+
+class RouteBody(Body):
+    """What callers ask for as `name`."""
+
+    name: StrictStr
+    targets: Annotated[list[TargetBody], Field(min_length=1, max_length=MAX_TARGETS)]
+    by: By = "order"
+    fallbacks: Annotated[_Texts, Field(max_length=MAX_FALLBACKS)] = Field([])
+    timeout_seconds: _Seconds | None = None
+    sticky: Flag = False
+    hedge_after_seconds: _Seconds | None = None
+    cooldown_failures: Annotated[int, Field(strict=True, ge=1, le=MAX_FAILURES)] = 3
+    cooldown_seconds: _Seconds = 30
+
+
+class GuardrailBody(Body):
+    """Which fields there are depends on the kind: docs/GUARDRAILS.md."""
+
+    name: StrictStr
+    kind: guardrails.Kind
+    on: guardrails.On = Field("both", description="where a kind can only be on one of them, that is its default")
+    action: guardrails.Action = "block"
+    stream: guardrails.Mode | None = None
+    always: Flag = Field(False, description="on every call, also where the caller does not name it")
+    window_characters: _Count = 256
+    patterns: _Texts = Field([])
+    words: _Texts = Field([])
+    entities: list[guardrails.Entity] = Field([])
+    scripts: _Texts = Field([])
+    max_tokens: _Count | None = None
+    max_characters: _Count | None = None
+    json_schema: JsonValue = Field(None, alias="schema", description="the answer's, of a guardrail of that kind")
+    guardrail_id: StrictStr | None = None
+    guardrail_version: StrictStr = "DRAFT"
+    region: StrictStr | None = None
+    url: StrictStr | None = None
+    timeout_seconds: _Seconds = 2
+    fails: Literal["closed", "open"] = "closed"
+
+
+def routes_from(sent: Sequence[RouteBody]) -> tuple[Route, ...]:
+    """Raises `InvalidRequest` with the field's path."""
+    return routes_of(_plain(sent))
+
+
+def guardrails_from(sent: Sequence[GuardrailBody]) -> tuple[Guardrail, ...]:
+    """Raises `InvalidRequest` with the field's path."""
+    return guardrails_of(_plain(sent))
+
+
+def _plain(sent: Sequence[Body]) -> Json:
+    """As they were sent."""
+    return cast("Json", [each.model_dump(exclude_unset=True, by_alias=True) for each in sent])
