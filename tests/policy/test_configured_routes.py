@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from tidegate.chat.json import Json
+from tidegate.chat.json import Json, decode
 from tidegate.domain.routes import Route, Target
 from tidegate.errors import ConfigurationError
 from tidegate.policy.configured_routes import routes
@@ -49,3 +51,10 @@ def test_a_fault_is_named_by_its_path(listed: Json, said: str) -> None:
 def test_a_field_of_a_route_that_nobody_knows_is_a_fault() -> None:
     with pytest.raises(ConfigurationError, match=r"TIDEGATE_ROUTES\[0\]: there is no field 'stiky'"):
         routes([{"name": "a", "targets": [TARGET], "stiky": True}])
+
+
+def test_the_example_in_the_documents_is_one() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "ROUTES.md").read_text()
+    example = text.partition("```json\n")[2].partition("```")[0]
+    [route] = routes(decode(example))
+    assert (route.name, len(route.targets), route.sticky) == ("fast", 3, True)
