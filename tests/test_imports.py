@@ -58,5 +58,13 @@ def test_guardrails_cost_nothing_until_a_call_has_one() -> None:
     assert {name for name in loaded_modules() if name.startswith(("tidegate.policy.guardrails", "regex"))} == set()
 
 
+def test_the_cache_and_idempotency_keys_cost_nothing_until_a_call_asks_for_them() -> None:
+    names = (
+        *("path.reusing", "path.caching", "path.claiming", "path.given", "policy.cache", "policy.flights"),
+        *("chat.assemble", "chat.replay", "domain.kept", "aws.replies", "aws.objects"),
+    )
+    assert loaded_modules() & {f"tidegate.{name}" for name in names} == set()
+
+
 def test_the_list_is_really_taken() -> None:
     assert {"functions.chat.app", "starlette.applications", "msgspec"} <= loaded_modules()

@@ -1,0 +1,79 @@
+"""Replies that are kept on the embedded AWS, by one process for another, in its table and in its bucket."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.api.world import Client, Recorder, Reply
+from tidegate.api.app import build_app
+from tidegate.aws.compose import compose
+from tidegate.aws.dynamo import connect
+from tidegate.aws.replies import MAX_ITEM_BYTES, bucket_of
+from tidegate.domain.options import Options
+from tidegate.local.demo import DEMO_ROW, DemoTransport
+from tidegate.local.embedded import CREDENTIALS, DEMO_KEY, embedded_aws, prepare, settings_for, with_bucket
+from tidegate.memory.vault import MemoryVault
+from tidegate.settings import Settings
+from tidegate.upstream.choose import transport
+from tidegate.upstream.transport import Transport
+
+
+async def prepared(settings: Settings) -> None:
+    http = transport(settings.transport)
+    client = connect(http, CREDENTIALS, settings.aws.region, settings.aws.dynamodb_endpoint)
+    await prepare(client, settings.table)
+    bucket = bucket_of(settings, client)
+    assert bucket is not None
+    await bucket.create()
+    await http.close()
+
+
+@asynccontextmanager
+async def process(settings: Settings) -> AsyncIterator[Client]:
+    def quick(inner: Transport) -> Transport:
+        return DemoTransport(inner, pause_seconds=0)
+
+    app: Any = build_app(lambda: compose(settings, (DEMO_ROW,), quick, CREDENTIALS, MemoryVault()), Options())
+    async with app.router.lifespan_context(app) as state:
+        app.lifespan_state = state
+        yield Client(app, Recorder(), [])
+
+
+async def asked(settings: Settings, body: Any, **headers: str) -> Reply:
+    """In a process of its own."""
+    async with process(settings) as client:
+        return await client.post(body, headers={"authorization": f"Bearer {DEMO_KEY}", **headers})
+
+
+def said(reply: Reply) -> str:
+    if not reply.headers["content-type"].startswith("text/event-stream"):
+        return str(reply.json["choices"][0]["message"]["content"])
+    choices = (choice for event in reply.events[:-1] for choice in event["choices"])
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+
+@pytest.mark.parametrize("size", [20, 3 * MAX_ITEM_BYTES], ids=["item", "object"])
+def test_another_process_gives_what_one_has_kept(size: int) -> None:
+    text = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=size))
+    body = {"model": "demo/echo", "messages": [{"role": "user", "content": text}]}
+
+    async def scenario() -> None:
+        with embedded_aws(0) as endpoint:
+            settings = with_bucket(settings_for({}, endpoint), endpoint)
+            await prepared(settings)
+            cached = {**body, "cache": {"namespace": str(size)}}
+            first = await asked(settings, {**cached, "stream": True})
+            second = await asked(settings, cached)
+            key = {"idempotency-key": f"key-{size}"}
+            made = await asked(settings, body, **key)
+            again = await asked(settings, body, **key)
+        assert (first.headers["x-tidegate-cache"], second.headers["x-tidegate-cache"]) == ("miss", "hit")
+        assert said(first) == said(second) == text
+        assert (again.headers["idempotent-replayed"], again.json) == ("true", made.json)
+        assert "idempotent-replayed" not in made.headers
+
+    asyncio.run(scenario())
