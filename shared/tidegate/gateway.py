@@ -1,9 +1,9 @@
 """The path of one call, as one straight line. If a rule is not visible here, it does not exist.
 
 admit:   1. authenticate   2. validate
-answer:  3. claim the idempotency key   4. look into the cache   5. route   6. reserve
-         7. ask the provider, with its first event in hand   8. stamp and bill   9. keep the reply, for either
-         10. settle, whatever happened   11. tell of budgets that run out
+answer:  3. claim the idempotency key   4. guardrails on the prompt   5. look into the cache   6. route   7. reserve
+         8. ask the provider, with its first event in hand   9. stamp and bill   10. guardrails on the answer
+         11. keep the reply, for either   12. settle, whatever happened   13. tell of budgets that run out
 rehearse: what all of that would come to (`dry_run`), without asking, holding or keeping anything
 """
 
@@ -19,6 +19,7 @@ from tidegate.domain.call import Call, Surface, app_of, idempotency_key_of
 from tidegate.domain.ids import ulid
 from tidegate.domain.restrictions import UNKNOWN, Source
 from tidegate.path.asking import ask
+from tidegate.path.guarding import guarded
 from tidegate.path.parts import Parts
 from tidegate.path.replying import Answer, reply
 from tidegate.path.settling import settle
@@ -90,12 +91,16 @@ class Gateway(Parts):
         try:
             async with AsyncExitStack() as stack:
                 with seen.failing():
+                    guard = self.guards.of(call)
                     answer = await reusing.replay(seen) if reusing else None
+                    if answer is None and guard:
+                        call = seen.call = await guard.prompt(call)
                     if answer is None and reusing:
-                        answer = await reusing.look(self, call, seen)
+                        answer = await reusing.look(self, call, seen, guard)
                     if answer is None:
                         asked = await ask(self, call, seen, stack)
                         answer = await reply(self, asked, seen)
+                        answer = await guarded(self, guard, answer, seen) if guard else answer
                         answer = reusing.keeping(asked, answer) if reusing else answer
                 yield answer
         finally:

@@ -44,6 +44,7 @@ EXPOSED_HEADERS = (
     "x-tidegate-cache",
     "x-tidegate-deployment",
     "x-tidegate-failed-attempts",
+    "x-tidegate-guardrails",
     "x-tidegate-ignored-params",
     "x-tidegate-max-tokens",
     "x-tidegate-model",

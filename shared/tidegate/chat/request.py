@@ -152,7 +152,7 @@ GATEWAY_FIELDS = frozenset(
 )
 """Fields that never reach a provider."""
 
-NOT_YET_HONOURED = frozenset({"observability", "guardrails"})
+NOT_YET_HONOURED = frozenset({"observability"})
 """Gateway fields that are validated and reported as ignored."""
 
 

@@ -13,6 +13,7 @@ from tidegate.path.parts import Parts, aside, beside
 from tidegate.policy import budget, fallback
 from tidegate.policy.cache import Wish, key_of
 from tidegate.policy.flights import Flights
+from tidegate.policy.guards import Guard
 from tidegate.policy.observe import Observation
 from tidegate.ports import Replies
 
@@ -35,7 +36,7 @@ class Caching:
         self._leads = False
         self.told = None if wish is None else "bypass"
 
-    async def look(self, parts: Parts, call: Call, seen: Observation) -> Kept | None:
+    async def look(self, parts: Parts, call: Call, seen: Observation, guard: Guard | None) -> Kept | None:
         """An equal call's reply, of before or of one that is under way; None where this call has to be made.
 
         Raises `GatewayTimeout` when the one under way does not end in this one's time, and what naming a model raises.
@@ -47,7 +48,9 @@ class Caching:
         if first.plan is None:
             return None
         self._asked = first.request
-        self._key = key = await aside(call, partial(key_of, first.request, _named(first.plan), wish.namespace))
+        guardrails = guard.fingerprint if guard else None
+        made = partial(key_of, first.request, _named(first.plan), wish.namespace, guardrails)
+        self._key = key = await aside(call, made)
         if not wish.looks:
             return None
         kept = await self._joined(parts, call, seen) if wish.keep_seconds else None

@@ -163,9 +163,14 @@ async def rehearse(parts: Parts, call: Call) -> JsonObject:
 
     Raises what no candidate can change: `InvalidRequest` for those that are named, and `ModelNotFound`.
     """
+    guard = parts.guards.of(call)
+    guarded = await guard.rehearse(call) if guard else None
+    call = guarded.call if guarded else call
     candidates = _candidates(parts, call)
     steps = [step async for step in _Rehearsal(parts, call).steps(candidates)]
     first, error = _ending(candidates, steps)
+    ends = guarded and guarded.error
+    first, error = (None, ends) if ends else (first, error)
     retries = call.request.fields.num_retries
     return {
         "object": "tidegate.dry_run",
@@ -173,6 +178,7 @@ async def rehearse(parts: Parts, call: Call) -> JsonObject:
         "model": call.request.model,
         "asked_first": first.model_id if first else None,
         "error": told(error),
+        "guardrails": guarded.verdicts if guarded else [],
         "plan": [entry(step) for step in steps],
         "estimate": await _aside(call, partial(_estimate, parts, call, first)),
         "num_retries": DEFAULT_RETRIES if retries is None else retries,

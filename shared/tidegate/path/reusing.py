@@ -25,6 +25,7 @@ from tidegate.path.replying import Answer
 from tidegate.policy.bill import to_wire
 from tidegate.policy.cache import wish_of
 from tidegate.policy.flights import Flights
+from tidegate.policy.guards import Guard
 from tidegate.policy.observe import Observation
 from tidegate.ports import Claims, Replies
 
@@ -60,9 +61,9 @@ class Reusing:
             return None
         return given(self._call, seen, kept, kept.completion, (("idempotent-replayed", "true"),))
 
-    async def look(self, parts: Parts, call: Call, seen: Observation) -> Answer | None:
+    async def look(self, parts: Parts, call: Call, seen: Observation, guard: Guard | None) -> Answer | None:
         """What was answered to an equal call. See `Caching.look`."""
-        kept = await self._caching.look(parts, call, seen)
+        kept = await self._caching.look(parts, call, seen, guard)
         if kept is None:
             return None
         self._completion, self._ignored = renewed(call, kept), kept.ignored

@@ -51,8 +51,11 @@ def wish_of(call: Call) -> Wish | None:
     )
 
 
-def key_of(request: ChatRequest, model: str, namespace: str | None) -> str:
-    """The digest that equal calls for `model` have in common. A workspace is no part of it: its replies are apart."""
+def key_of(request: ChatRequest, model: str, namespace: str | None, guardrails: str | None = None) -> str:
+    """The digest that equal calls for `model` have in common, `guardrails` being the fingerprint of those that run.
+
+    A workspace is no part of it: its replies are apart.
+    """
     asked: JsonObject = {
         name: _plain(value)
         for name, value in request.body.items()
@@ -62,7 +65,7 @@ def key_of(request: ChatRequest, model: str, namespace: str | None) -> str:
     asked["output_limit"] = request.output_limit
     names: list[Json] = [*sorted(set(request.fields.guardrails or ()))]
     strict = bool(request.fields.require_parameters)
-    return hashlib.sha256(canonical([VERSION, namespace, names, strict, asked])).hexdigest()
+    return hashlib.sha256(canonical([VERSION, namespace, names, guardrails, strict, asked])).hexdigest()
 
 
 def digest_of_key(idempotency_key: str) -> str:

@@ -1,0 +1,42 @@
+"""Guardrails over the answer of a call: what does not pass has been produced all the same, and is billed."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from tidegate.chat.completion import Chunk
+from tidegate.errors import TidegateError
+from tidegate.path.parts import Parts
+from tidegate.path.replying import Answer
+from tidegate.path.settling import billed
+from tidegate.policy.bill import to_wire
+from tidegate.policy.guards import Guard
+from tidegate.policy.observe import Observation
+
+HEADER = "x-tidegate-guardrails"
+
+
+async def guarded(parts: Parts, guard: Guard, answer: Answer, seen: Observation) -> Answer:
+    """The answer as it may be passed on, and in its headers what ran.
+
+    Raises `GuardrailViolation` and `GuardrailUnavailable`, also from the batches.
+    """
+    headers = (*answer.headers, (HEADER, guard.header))
+    if answer.completion is not None:
+        return replace(answer, completion=await guard.completion(answer.completion), headers=headers)
+    assert answer.batches is not None  # noqa: S101  # an answer is one or the other
+    return replace(answer, batches=_streamed(parts, guard, answer.batches, seen), headers=headers)
+
+
+async def _streamed(
+    parts: Parts, guard: Guard, batches: AsyncGenerator[list[Chunk]], seen: Observation
+) -> AsyncGenerator[list[Chunk]]:
+    with seen.failing():
+        try:
+            async with aclosing(batches), aclosing(guard.stream(batches)) as passed:
+                async for batch in passed:
+                    yield batch
+        except TidegateError as error:
+            if error.usage is None and seen.is_charged:
+                error.usage = dict(to_wire(seen.usage, await billed(parts, seen)))
+            raise
