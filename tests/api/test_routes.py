@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import jumping
 from tests.api.world import (
     KEY,
     SECRET,
@@ -298,6 +299,41 @@ def test_a_target_that_cannot_be_translated_for_leaves_it_to_the_next_one() -> N
         assert (await client.post(strict)).headers["x-tidegate-model"] == MODEL
 
     run(hosts, scenario, {"model": OTHER}, {"model": MODEL})
+
+
+def test_a_target_without_its_key_is_passed_over_and_then_asked_last() -> None:
+    hosts = Hosts(second=OK)
+
+    async def scenario(client: Client) -> None:
+        for attempts in ("2", "1"):
+            assert (await client.post(CALL)).headers["x-tidegate-attempts"] == attempts
+        codes = [[each.error_code for each in outcome.failed_attempts] for outcome in client.recorder.outcomes]
+        assert codes == [["provider_not_configured"], []]
+
+    run(hosts, scenario, {"model": MODEL, "key": "NOBODY_SET_THIS"}, SECOND)
+
+
+def test_a_route_may_give_its_calls_less_time() -> None:
+    async def never() -> httpx.Response:
+        await asyncio.sleep(10**6)
+        raise AssertionError
+
+    hosts = Hosts(first=never, second=never, mistral=OK)
+
+    async def scenario(client: Client) -> None:
+        gateway = client.app.lifespan_state["gateway"]
+        call = await admit(gateway, {**CALL, "fallbacks": [OTHER]})
+        object.__setattr__(gateway, "clock", lambda: call.started_at + asyncio.get_running_loop().time())
+        began = asyncio.get_running_loop().time()
+        async with gateway.answer(call) as answer:
+            assert answer.deployment.model_id == OTHER
+        assert asyncio.get_running_loop().time() - began <= 31
+
+    async def main() -> None:
+        async with routed(hosts, timeout_seconds=30) as client:
+            await scenario(client)
+
+    jumping.run(main())
 
 
 def test_a_session_stays_with_its_deployment_which_the_reply_names() -> None:

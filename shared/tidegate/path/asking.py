@@ -16,7 +16,7 @@ from tidegate.domain.account import Account, Hold, Reservation, rates
 from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.threshold import Watched
-from tidegate.errors import NoRoom, ProviderTimeout, TidegateError, UnsupportedParameter, UpstreamError
+from tidegate.errors import NoRoom, NotConfigured, ProviderTimeout, TidegateError, UnsupportedParameter, UpstreamError
 from tidegate.path.parts import Parts, aside
 from tidegate.policy import budget, fallback, signatures
 from tidegate.policy.budget import NO_LIMITS, Room
@@ -145,7 +145,7 @@ def note(
     parts: Parts, call: Call, seen: Observation, deployment: Deployment, error: TidegateError, seconds: float
 ) -> None:
     """What failed is on record, and counts against the deployment where it is the deployment that failed."""
-    if isinstance(error, UpstreamError):
+    if isinstance(error, UpstreamError | NotConfigured):
         seen.waited += seconds
         seen.failed_attempts.append(FailedAttempt(deployment.model_id, error.code or error.type, seconds))
     if seen.plan is not None:
