@@ -8,7 +8,7 @@ from tests.store_worlds import NOON, World, key, workspace
 from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.expressions import Put
 from tidegate.aws.table import key_at, to_item, workspace_at
-from tidegate.domain.workspace import VirtualKey
+from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
@@ -134,3 +134,11 @@ async def test_fields_of_a_newer_version_are_left_alone(world: World, directory:
 async def overwrite(world: World, stored: VirtualKey, **fields: object) -> None:
     assert world.store is not None
     await world.store.write([Put(world.store.table, {**to_item(key_at(stored.hash), stored), **fields})])
+
+
+async def test_an_item_from_before_there_were_all_of_its_fields_is_a_workspace(world: World) -> None:
+    assert world.store is not None
+    item = {**workspace_at("ws_old")._asdict(), "id": "ws_old", "name": "Old"}
+    await world.store.write([Put(world.store.table, item)])
+    _, found = await world.directory.find("0" * 64, "ws_old")
+    assert found == Workspace("ws_old", "Old")

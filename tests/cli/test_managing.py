@@ -1,6 +1,8 @@
 """Plans, limits and admin keys from the command line."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -190,6 +192,7 @@ def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None
         (("--first-day", "29"), "Months begin on a day from 1 to 28."),
         (("--shards", "0"), "A workspace has 1 to 512 shards."),
         (("--shards", "1"), "There are 2 shards: they can only become more."),
+        (("--cache-ttl", "0"), "Replies are kept for 1 to 2592000 seconds; leave it out to keep none."),
         (("--name", "a" * 201), "A name has up to 200 characters, on one line."),
     ],
 )
@@ -197,6 +200,50 @@ def test_an_option_that_makes_no_sense_says_so(tidegate: Terminal, words: tuple[
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme", "--shards", "2")
     refused = tidegate("workspaces", "set", "ws_acme", *words)
     assert (refused.code, refused.err) == (2, f"tidegate: {fault}\n")
+
+
+ROUTES = [{"name": "fast", "targets": [{"model": "openai/gpt-4o"}, {"model": "mistral/m", "weight": 2}]}]
+GUARDRAILS = [{"name": "plans", "kind": "words", "on": "both", "words": ["plan"]}]
+
+
+def test_routes_guardrails_and_the_cache_are_set_and_taken_away(tidegate: Terminal, tmp_path: Path) -> None:  # noqa: F811
+    file = tmp_path / "routes.json"
+    file.write_text(json.dumps(ROUTES))
+    words = ("--routes", f"@{file}", "--guardrails", json.dumps(GUARDRAILS), "--cache-ttl", "60")
+    made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", *words)
+    assert (made["routes"], made["guardrails"], made["cache_ttl_seconds"]) == (ROUTES, GUARDRAILS, 60)
+    assert said(tidegate, "workspaces", "set", "ws_acme", "--name", "none") == {**made, "name": "none", "version": 2}
+    lines = tidegate("workspaces", "show", "ws_acme").out.splitlines()
+    for line in ("cache_ttl_seconds   60", "routes              fast", "guardrails          plans"):
+        assert line in lines
+    entries = said(tidegate, "usage", "audit", "--workspace", "ws_acme")["data"]
+    [entry] = [each for each in entries if each["action"] == "create"]
+    assert entry["after"]["routes"] == ROUTES
+    words = ("--routes", "[]", "--guardrails", "[]", "--cache-ttl", "none")
+    bare = said(tidegate, "workspaces", "set", "ws_acme", *words)
+    assert (bare["routes"], bare["guardrails"], bare["cache_ttl_seconds"]) == ([], [], None)
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--routes", "fast"), "this is no JSON"),
+        (("--routes", "{}"), "routes: Expected `array`"),
+        (("--routes", "@/nowhere/at/all"), "cannot be read"),
+        (("--routes", '[{"name": "a", "targets": [{"model": "m"}]}]'), "routes[0].targets[0].model: A target's model"),
+        (("--routes", '[{"name": "a", "targets": [{"model": "a/m", "key": "K"}]}]'), "routes[0].targets[0].key: "),
+        (("--guardrails", '[{"name": "a", "kind": "luck"}]'), "guardrails[0].kind: A guardrail's kind is one of"),
+        (("--cache-ttl", "soon"), "is no whole number"),
+        (("--cache-ttl", "-1"), "is no whole number"),
+    ],
+)
+def test_a_list_that_makes_no_sense_says_where(
+    words: tuple[str, str], fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse("workspaces", "set", "ws_acme", *words)
+    assert caught.value.code == 2
+    assert fault in capsys.readouterr().err
 
 
 def test_a_key_has_limits_of_its_own(tidegate: Terminal) -> None:  # noqa: F811

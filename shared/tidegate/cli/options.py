@@ -1,9 +1,22 @@
-"""What a workspace has beside its limits, as options: how it counts, and what becomes of calls that do not fit."""
+"""What a workspace has beside its limits, as options: how it counts, and what becomes of its calls."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
 
+import msgspec
+
+from tidegate.chat.json import Json, decode
+from tidegate.domain.guardrails import Guardrail
+from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
+from tidegate.errors import InvalidRequest
+from tidegate.policy.configured_routes import routes_of
+from tidegate.policy.guardrails.definition import guardrails_of
+
+_T = TypeVar("_T")
 
 _NAMES = (
     "name",
@@ -12,8 +25,14 @@ _NAMES = (
     "first_day",
     "allows_unpriced",
     "lowers_max_tokens",
+    "routes",
+    "guardrails",
     "shards",
 )
+_SECONDS = ("cache_ttl_seconds",)
+"""Options that `none` takes away."""
+
+_NONE = "none"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +46,42 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--lower-max-tokens", "lowers_max_tokens", "shorten calls that ask for more than is left"),
     ):
         parser.add_argument(name, dest=field, action=argparse.BooleanOptionalAction, help=said)
+    kept = "keep replies so long for equal calls; none: only where a call asks for it"
+    parser.add_argument("--cache-ttl", dest="cache_ttl_seconds", type=_seconds, metavar="SECONDS", help=kept)
+    listed = "a JSON list in the place of those that it has, or @file: "
+    parser.add_argument("--routes", type=_routes, metavar="JSON", help=f"{listed}docs/ROUTES.md; [] for none")
+    parser.add_argument("--guardrails", type=_guardrails, metavar="JSON", help=f"{listed}docs/GUARDRAILS.md")
 
 
 def with_options(workspace: Workspace, options: argparse.Namespace) -> Workspace:
     """`workspace` with those that were said."""
-    said = {name: getattr(options, name) for name in _NAMES}
-    return replace(workspace, **{name: value for name, value in said.items() if value is not None})
+    said = {name: getattr(options, name) for name in (*_NAMES, *_SECONDS)}
+    kept = {name: value for name, value in said.items() if value is not None}
+    taken = {name: None for name in _SECONDS if said[name] == _NONE}
+    return replace(workspace, **(kept | taken))
+
+
+def _seconds(text: str) -> int | str:
+    if text != _NONE and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number, and not {_NONE!r}")
+    return text if text == _NONE else int(text)
+
+
+def _routes(text: str) -> tuple[Route, ...]:
+    return _listed(text, routes_of)
+
+
+def _guardrails(text: str) -> tuple[Guardrail, ...]:
+    return _listed(text, guardrails_of)
+
+
+def _listed(text: str, made: Callable[[Json], _T]) -> _T:
+    """What the JSON, or the file's, stands for. Raises `ArgumentTypeError`, which argparse shows."""
+    try:
+        return made(decode(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"this is no JSON: {error}") from None
+    except InvalidRequest as error:
+        raise argparse.ArgumentTypeError(f"{error.param}: {error.message}") from None

@@ -16,7 +16,9 @@ from tidegate.domain.workspace import Workspace
 
 def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     """`set`, `set-limits`, `set-plan`."""
-    change = verbs.add_parser("set", parents=[common], help="its name, how it counts, its shards")
+    change = verbs.add_parser(
+        "set", parents=[common], help="its name, how it counts, its routes, guardrails and shards"
+    )
     limits = verbs.add_parser("set-limits", parents=[common], help="its own limits, which win over its plan's")
     plan = verbs.add_parser("set-plan", parents=[common], help="its plan, whose limits hold where it has no own")
     for parser in (change, limits, plan):

@@ -108,6 +108,9 @@ def _lines(workspace: Workspace) -> list[tuple[str, str]]:
         ("first_day", str(workspace.first_day)),
         ("allows_unpriced", str(workspace.allows_unpriced)),
         ("lowers_max_tokens", str(workspace.lowers_max_tokens)),
+        ("cache_ttl_seconds", "none" if workspace.cache_ttl_seconds is None else str(workspace.cache_ttl_seconds)),
+        ("routes", " ".join(route.name for route in workspace.routes) or "none"),
+        ("guardrails", " ".join(guardrail.name for guardrail in workspace.guardrails) or "none"),
         ("shards", str(workspace.shards)),
         ("credentials", " ".join(each.name for each in workspace.credentials) or "none"),
     ]
