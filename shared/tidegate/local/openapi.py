@@ -20,6 +20,20 @@ _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
 _EVENTS: Schema = {"description": "`data:` events: chunks (chat.completion.chunk), at last `[DONE]` or an error"}
+_IDEMPOTENCY_KEY: Schema = {
+    "name": "idempotency-key",
+    "in": "header",
+    "description": "Within 24 hours the same key and body give the same reply, which is charged once",
+    "schema": {"type": "string", "pattern": r"^[!-~]([ -~]{0,253}[!-~])?$"},
+}
+_REUSED: Schema = {
+    "x-tidegate-cache": {
+        "description": "Whether an equal call's reply was found, or not looked for; absent where caching is off",
+        "schema": {"enum": ["hit", "miss", "bypass"]},
+    },
+    "age": {"description": "Of a hit, the seconds since its call began", "schema": _COUNT},
+    "idempotent-replayed": {"description": "The reply was made before", "schema": {"const": "true"}},
+}
 _FINISH: Schema = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
 
 
@@ -46,11 +60,11 @@ def _chat(path: str, surface: str, request: Schema) -> Schema:
     return {
         "operationId": "chat" + path.replace("/", "_").replace("-", "_"),
         "summary": "Create a chat completion",
-        "parameters": [_workspace(required=surface == "neuroflash")],
+        "parameters": [_workspace(required=surface == "neuroflash"), _IDEMPOTENCY_KEY],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
-            "200": _reply("Reply", streamed),
-            **_errors("400", "404", "413", "415", "502", "503", "504"),
+            "200": {**_reply("Reply", streamed), "headers": _REUSED},
+            **_errors("400", "404", "409", "413", "415", "422", "502", "503", "504"),
         },
     }
 
