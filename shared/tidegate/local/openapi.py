@@ -218,6 +218,7 @@ def _dry_run() -> Schema:
             "model": _TEXT,
             "asked_first": _MAYBE_TEXT,
             "error": failure,
+            "guardrails": {"type": "array", "items": _object(dict.fromkeys(("name", "on", "verdict"), _TEXT))},
             "plan": {"type": "array", "items": turn},
             "estimate": _object(dict.fromkeys(("prompt_tokens", "with_margin", "max_output_tokens", "words"), _COUNT)),
             "num_retries": _COUNT,
