@@ -9,8 +9,8 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from hashlib import sha256
+from itertools import count
 
 from tidegate.catalog import Catalog, cost
 from tidegate.chat.json import encode
@@ -52,11 +52,10 @@ class Balance:
 
     def ordered(self, plan: Plan, call: Call) -> Plan:
         """The same, and nothing is this call's to try."""
-        places = {deployment: place_of(deployment, plan, call.workspace) for deployment in plan.deployments}
-        ordered = self._ordered(plan, call, places)
-        rest = {deployment: self._rank(place) for deployment, place in places.items()}
-        ordered.sort(key=rest.__getitem__)
-        return replace(plan, deployments=tuple(ordered))
+        places = [place_of(deployment, plan, call.workspace) for deployment in plan.deployments]
+        delays = self._delays(plan, call, places)
+        ranked = sorted(zip(map(self._rank, places), delays, count(), plan.deployments, strict=False))
+        return replace(plan, deployments=tuple(deployment for *_, deployment in ranked))
 
     def cools_until(self, deployment: Deployment, plan: Plan, call: Call) -> float | None:
         """UTC seconds, None where it does not cool down."""
@@ -80,20 +79,22 @@ class Balance:
             place = place_of(deployment, plan, call.workspace)
             self.health.failed(place, error, plan.route, waited=waited, is_over=is_over)
 
-    def _ordered(self, plan: Plan, call: Call, places: dict[Deployment, Place]) -> list[Deployment]:
-        match plan.route and plan.route.by:
-            case "weight" if plan.route is not None and plan.route.sticky:
+    def _delays(self, plan: Plan, call: Call, places: Sequence[Place]) -> list[float]:
+        """By the route's order, what each deployment has: the least is asked first."""
+        route, deployments = plan.route, plan.deployments
+        match route and route.by:
+            case "weight" if route is not None and route.sticky:
                 session = session_of(call.request, call.session_id)
-                return drawn(plan.deployments, lambda each: _by_hash(call.workspace.id, session, places[each].id))
+                chances = [_by_hash(call.workspace.id, session, place.id) for place in places]
+                return [_wait(each.weight, chance) for each, chance in zip(deployments, chances, strict=True)]
             case "weight":
-                return drawn(plan.deployments, lambda _: 1.0 - self.draw())
+                return [_wait(each.weight, 1.0 - self.draw()) for each in deployments]
             case "latency":
-                return sorted(plan.deployments, key=lambda each: self._slowness(places[each], call.request.stream))
+                return [self._slowness(place, call.request.stream) for place in places]
             case "price":
-                prices = self._prices(plan.deployments, call)
-                return sorted(plan.deployments, key=prices.__getitem__)
+                return self._prices(deployments, call)
             case _:
-                return list(plan.deployments)
+                return [0.0] * len(deployments)
 
     def _rank(self, place: Place) -> tuple[int, float]:
         """0 for those that may be asked, then those that another call tries, then those that cool down."""
@@ -102,31 +103,32 @@ class Balance:
             return 2, until
         return (1 if self.health.is_on_trial(place) and self.health.is_claimed(place) else 0), 0.0
 
-    def _slowness(self, place: Place, stream: bool) -> tuple[int, float]:
+    def _slowness(self, place: Place, stream: bool) -> float:
+        """Seconds; what is not known comes first, and last what another call finds out."""
         seconds = self.health.seconds(place, stream)
         if seconds is not None:
-            return 1, seconds
-        return (2 if self.health.is_claimed(place) else 0), 0.0
+            return seconds
+        return math.inf if self.health.is_claimed(place) else -1.0
 
-    def _prices(self, deployments: Sequence[Deployment], call: Call) -> dict[Deployment, Decimal]:
+    def _prices(self, deployments: Sequence[Deployment], call: Call) -> list[float]:
+        """In USD; what has no price comes last."""
         fields = call.request.fields
         tokens = Tokens(estimate_prompt(fields), (call.request.output_limit or USUAL_ANSWER) * (fields.n or 1))
-        found: dict[Deployment, Decimal] = {}
+        found: list[float] = []
         for deployment in deployments:
             model = self.catalog.find(deployment.model_id)
             price = None if model is None else cost(model, tokens, call.started_at)
-            found[deployment] = Decimal("Infinity") if price is None else price
+            found.append(math.inf if price is None else float(price))
         return found
 
 
-def drawn(deployments: Sequence[Deployment], draw: Callable[[Deployment], float]) -> list[Deployment]:
-    """By lot: `draw` gives each a number above 0 and up to 1, and so each is first as often as its weight says.
+def _wait(weight: int, chance: float) -> float:
+    """Who waits the shortest, with a chance from above 0 up to 1 for each, is each as often as its weight says.
 
-    Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir (2006). With numbers from a hash, it is
+    Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir (2006). With chances from a hash, it is
     weighted rendezvous hashing: a deployment that leaves changes the first choice of its own sessions only.
     """
-    waits = {each: -math.log(draw(each)) / each.weight if each.weight else math.inf for each in deployments}
-    return sorted(deployments, key=waits.__getitem__)
+    return -math.log(chance) / weight if weight else math.inf
 
 
 def session_of(request: ChatRequest, session_id: str | None) -> bytes:

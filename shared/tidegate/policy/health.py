@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -81,6 +82,9 @@ class Standing:
     speeds: dict[bool, Speed] = field(default_factory=dict[bool, Speed])
 
 
+_UNKNOWN = Standing()
+
+
 @dataclass(slots=True)
 class Health:
     """What this process knows of deployments. `news` are cooldowns that no other process was told of yet."""
@@ -122,9 +126,10 @@ class Health:
 
     def succeeded(self, place: Place) -> None:
         """It has answered to the end: what was before is forgotten."""
-        standing = self._of(place)
-        standing.failures = standing.rounds = 0
-        standing.until = standing.claimed_until = 0.0
+        standing = self._known.get(place)
+        if standing is not None:
+            standing.failures = standing.rounds = 0
+            standing.until = standing.claimed_until = 0.0
 
     def failed(self, place: Place, error: TidegateError, route: Route, *, waited: float, is_over: bool) -> None:
         """It did not answer, or not to the end. `waited` are seconds; `is_over`: it was the call that had no more time.
@@ -155,7 +160,7 @@ class Health:
                 standing.rounds = max(standing.rounds, 1)
 
     def _of(self, place: Place) -> Standing:
-        return self._known.get(place) or Standing()
+        return self._known.get(place) or _UNKNOWN
 
     def _kept(self, place: Place) -> Standing:
         standing = self._known.get(place)
@@ -169,7 +174,12 @@ class Health:
 def place_of(deployment: Deployment, plan: Plan, workspace: Workspace) -> Place:
     """Under whose credentials it is. What a workspace chose is its own affair: its mistakes are nobody else's."""
     is_own = plan.is_own or (deployment.secret is not None and workspace.owns(deployment.secret))
-    return Place(workspace.id if is_own else None, sha256(deployment.place.encode()).hexdigest()[:16])
+    return Place(workspace.id if is_own else None, _id(deployment.place))
+
+
+@lru_cache(maxsize=4096)
+def _id(place: str) -> str:
+    return sha256(place.encode()).hexdigest()[:16]
 
 
 def _counts(error: TidegateError, waited: float, is_over: bool) -> bool:
