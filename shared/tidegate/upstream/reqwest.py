@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 from pyreqwest.bytes import Bytes
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import (
@@ -65,13 +66,13 @@ class ReqwestTransport:
         connect = self._connecting(timeouts)
         stream = self._build(self._pool(connect), request, timeouts.total)
         try:
-            response = await _awaited(stream.__aenter__())
+            response = await entered(stream)
         except PyreqwestError as error:
             if origin not in self._answered or not _dropped(error):
                 raise _translate(error, request.url) from None
             stream = self._build(self._fresh(connect), request, deadline - asyncio.get_running_loop().time())
             try:
-                response = await _awaited(stream.__aenter__())
+                response = await entered(stream)
             except PyreqwestError as second:
                 raise _translate(second, request.url) from None
         self._answered.add(origin)
@@ -170,6 +171,16 @@ class _ReqwestResponse:
             yield b"".join(held)
         if broke is not None:
             raise _translate(broke, self._url) from None
+
+
+async def entered(stream: StreamRequest) -> Response:
+    """The answer's head. One that comes in the moment of a cancellation is closed, or its connection would stay."""
+    try:
+        return await _awaited(stream.__aenter__())
+    except asyncio.CancelledError:
+        with anyio.CancelScope(shield=True), suppress(RuntimeError):  # it is one to leave what was not entered
+            await stream.__aexit__(None, None, None)
+        raise
 
 
 async def _awaited(work: Coroutine[object, object, _T]) -> _T:

@@ -1,0 +1,40 @@
+"""What is ours of the default transport alone: its library's ways with cancellations."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tidegate.upstream import reqwest
+
+
+class Late:
+    """An answer whose head comes in the moment in which nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.is_left = False
+
+    async def __aenter__(self) -> str:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "the head"
+        raise AssertionError
+
+    async def __aexit__(self, *_: object) -> None:
+        self.is_left = True
+
+
+def test_a_head_that_comes_too_late_is_left_at_once() -> None:
+    async def main() -> bool:
+        late: Any = Late()
+        waiting = asyncio.create_task(reqwest.entered(late))
+        await late.asked.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return late.is_left
+
+    assert asyncio.run(main())
