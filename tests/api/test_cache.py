@@ -28,6 +28,7 @@ from tests.api.world import (
     world,
 )
 from tidegate.domain.limits import Limits
+from tidegate.domain.routes import Route, Target
 from tidegate.errors import ModelNotAllowed, StoreUnavailable
 from tidegate.gateway import Gateway
 from tidegate.memory.replies import MemoryReplies
@@ -401,5 +402,60 @@ def test_what_a_provider_could_not_honour_is_told_of_a_hit_too() -> None:
         told = [reply.headers["x-tidegate-ignored-params"] for reply in replies]
         assert told == ["logit_bias", "logit_bias"]
         assert (strict.status, strict.json["error"]["code"]) == (400, "unsupported_parameter")
+
+    asyncio.run(scenario())
+
+
+ROUTED = Route("fast", (Target("openai/gpt-4.1-mini"), Target("mistral/mistral-small-latest")))
+
+
+def test_what_any_deployment_of_a_route_says_answers_for_all_of_it() -> None:
+    async def scenario() -> None:
+        def answer(request: httpx.Request) -> httpx.Response:
+            if request.url.host == "api.openai.com":
+                return httpx.Response(503, json={"error": {"message": "busy"}})
+            return httpx.Response(200, json=completion())
+
+        async with serving(answer, workspace=replace(WORKSPACE, routes=(ROUTED,))) as client:
+            replies = [await client.post({**CALL, "model": "fast"}) for _ in range(2)]
+            other = await client.post({**CALL, "model": "mistral/mistral-small-latest"})
+        assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "hit"]
+        assert {reply.headers["x-tidegate-provider"] for reply in replies} == {"mistral"}
+        assert other.headers["x-tidegate-cache"] == "miss"
+
+    asyncio.run(scenario())
+
+
+def test_a_key_that_may_use_a_route_by_its_name_gets_what_was_said_there() -> None:
+    async def scenario() -> None:
+        key = replace(KEY, limits=Limits(models=("fast",)))
+        async with serving(completion(), key=key, workspace=replace(WORKSPACE, routes=(ROUTED,))) as client:
+            replies = [await client.post({**CALL, "model": "fast"}) for _ in range(2)]
+        assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "hit"]
+
+    asyncio.run(scenario())
+
+
+def test_a_prompt_that_is_too_long_is_kept_as_the_bigger_models() -> None:
+    async def scenario() -> None:
+        long = [{"role": "user", "content": "tide " * 400_000}]
+        body = {"model": "openai/gpt-4", "messages": long, "caching": True}
+        bigger = {"context_window_fallback_dict": {"openai/gpt-4": "openai/gpt-4.1"}}
+        async with serving(completion()) as client:
+            replies = [await client.post({**body, **bigger}) for _ in range(2)]
+        assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "hit"]
+        assert {reply.headers["x-tidegate-model"] for reply in replies} == {"openai/gpt-4.1"}
+
+    asyncio.run(scenario())
+
+
+def test_a_shortened_answer_is_no_answer_to_an_equal_call() -> None:
+    async def scenario() -> None:
+        limits = Limits(tokens_per_day=3000)
+        workspace = replace(WORKSPACE, limits=limits, lowers_max_tokens=True)
+        async with serving(completion(), workspace=workspace) as client:
+            replies = [await client.post({**CALL, "max_tokens": 100_000}) for _ in range(2)]
+        assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "miss"]
+        assert all("x-tidegate-max-tokens" in reply.headers for reply in replies)
 
     asyncio.run(scenario())

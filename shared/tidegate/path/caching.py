@@ -55,7 +55,7 @@ class Caching:
             return None
         kept = await self._joined(parts, call, seen) if wish.keep_seconds else None
         kept = kept or await self._found(key, parts.clock())
-        if kept is None or not _is_allowed(call, kept):
+        if kept is None or not _is_allowed(call, first.plan, kept):
             return None
         self.told = "hit"
         return kept
@@ -126,13 +126,13 @@ def _named(plan: Plan) -> str:
     return ",".join(ids) if plan.route is None else f"{plan.route.name}={','.join(ids)}"
 
 
-def _is_allowed(call: Call, kept: Kept) -> bool:
-    """Whether the call may have what that model said: a call that may not is refused when it is made."""
+def _is_allowed(call: Call, plan: Plan, kept: Kept) -> bool:
+    """Whether the call may have what that model said. One that may not is refused when it is made."""
     try:
-        budget.check_model(call, f"{kept.provider}/{kept.model}")
+        deployments = budget.permitted(call, plan).deployments
     except ModelNotAllowed:
         return False
-    return True
+    return f"{kept.provider}/{kept.model}" in {deployment.model_id for deployment in deployments}
 
 
 def _is_filtered(completion: Completion) -> bool:
