@@ -346,6 +346,27 @@ def test_a_call_that_would_be_shortened_is_shown_so() -> None:
     run(scenario, replace(limited(tokens_per_month=1_000), lowers_max_tokens=True))
 
 
+def test_what_the_cache_would_do_is_told_and_not_done() -> None:
+    async def scenario(client: Client) -> None:
+        assert (await rehearsed(client, CALL))["cache"] == {
+            "looked_up": True,
+            "max_age_seconds": None,
+            "keep_seconds": 60,
+            "namespace": None,
+        }
+        asked = {"ttl": 5, "s-maxage": 9, "no-cache": True, "namespace": "mine"}
+        assert (await rehearsed(client, {**CALL, "cache": asked}))["cache"] == {
+            "looked_up": False,
+            "max_age_seconds": 9,
+            "keep_seconds": 5,
+            "namespace": "mine",
+        }
+        assert (await rehearsed(client, {**CALL, "caching": False}))["cache"] is None
+        assert (await client.post(CALL)).headers["x-tidegate-cache"] == "miss"
+
+    run(scenario, replace(WORKSPACE, cache_ttl_seconds=60))
+
+
 def test_a_ledger_that_does_not_answer_is_told() -> None:
     class Down:
         async def account(self, scope: object, first_day: int = 1) -> None:

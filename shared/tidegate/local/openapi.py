@@ -219,6 +219,16 @@ def _dry_run() -> Schema:
             "asked_first": _MAYBE_TEXT,
             "error": failure,
             "guardrails": {"type": "array", "items": _object(dict.fromkeys(("name", "on", "verdict"), _TEXT))},
+            "cache": {
+                "type": ["object", "null"],
+                "properties": {
+                    "looked_up": flag,
+                    "max_age_seconds": maybe_number,
+                    "keep_seconds": {"type": "number"},
+                    "namespace": _MAYBE_TEXT,
+                },
+                "description": "null where caching is off",
+            },
             "plan": {"type": "array", "items": turn},
             "estimate": _object(dict.fromkeys(("prompt_tokens", "with_margin", "max_output_tokens", "words"), _COUNT)),
             "num_retries": _COUNT,

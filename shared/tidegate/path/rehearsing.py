@@ -26,6 +26,7 @@ from tidegate.path.mapping import mapped, refusals
 from tidegate.path.parts import Parts
 from tidegate.path.showing import Step, entry, shown_request, told
 from tidegate.policy import budget, fallback, signatures
+from tidegate.policy.cache import wish_of
 from tidegate.policy.fallback import Candidate
 from tidegate.policy.retry import DEFAULT_RETRIES
 from tidegate.policy.tries import Tries
@@ -179,10 +180,24 @@ async def rehearse(parts: Parts, call: Call) -> JsonObject:
         "asked_first": first.model_id if first else None,
         "error": told(error),
         "guardrails": guarded.verdicts if guarded else [],
+        "cache": _cache(call),
         "plan": [entry(step) for step in steps],
         "estimate": await _aside(call, partial(_estimate, parts, call, first)),
         "num_retries": DEFAULT_RETRIES if retries is None else retries,
         "deadline_seconds": round(call.deadline - parts.clock(), 3),
+    }
+
+
+def _cache(call: Call) -> JsonObject | None:
+    """Whether an equal call's reply would be looked for, and how long this one's kept; None where caching is off."""
+    wish = wish_of(call)
+    if wish is None:
+        return None
+    return {
+        "looked_up": wish.looks,
+        "max_age_seconds": wish.max_age_seconds,
+        "keep_seconds": wish.keep_seconds,
+        "namespace": wish.namespace,
     }
 
 
