@@ -372,6 +372,14 @@ def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy
         assert stack.properties(f"{name}Logs")["KmsKeyId"] == key
 
 
+def test_guardrails_are_the_operators_and_bedrocks_are_named(deploy: Deploy) -> None:
+    arn = "arn:aws:bedrock:eu-central-1:123456789012:guardrail/abc123"
+    stack = deploy(Guardrails="[]", BedrockGuardrailArns=arn)
+    assert environment(stack)["TIDEGATE_GUARDRAILS"] == "[]"
+    allowed = {"Effect": "Allow", "Action": "bedrock:ApplyGuardrail", "Resource": [arn]}
+    assert statements(stack)["BedrockGuardrails"] == allowed
+
+
 def test_routes_are_the_operators(deploy: Deploy) -> None:
     assert environment(deploy(Routes="[]"))["TIDEGATE_ROUTES"] == "[]"
 
