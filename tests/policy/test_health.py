@@ -71,6 +71,13 @@ def test_a_provider_is_left_alone_as_long_as_it_wants(after: float, seconds: flo
     assert Patient().fail(ProviderRateLimited("x", retry_after_seconds=after)) == seconds
 
 
+def test_and_no_longer_however_often_it_says_so() -> None:
+    patient = Patient()
+    for _ in range(4):
+        assert patient.fail(ProviderRateLimited("x", retry_after_seconds=40)) == 40
+        patient.clock.now += 40
+
+
 def test_a_rate_limit_that_does_not_say_how_long_counts_as_one_failure() -> None:
     patient = Patient()
     assert (patient.fail(ProviderRateLimited("x")), patient.fail(ProviderRateLimited("x"))) == (None, 30)

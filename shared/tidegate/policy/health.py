@@ -145,8 +145,10 @@ class Health:
         lasting = after is not None or standing.rounds > 0 or isinstance(error, _LASTING)
         if not lasting and standing.failures < route.cooldown_failures:
             return
+        # Who says how long knows it: nothing is doubled then.
         longer = min(route.cooldown_seconds * 2 ** min(standing.rounds, 10), LONGEST_COOLDOWN)
-        seconds = max(route.cooldown_seconds, longer, min(after or 0.0, LONGEST_RETRY_AFTER))
+        told = longer if after is None else min(after, LONGEST_RETRY_AFTER)
+        seconds = max(route.cooldown_seconds, told)
         standing.failures, standing.rounds, standing.until = 0, standing.rounds + 1, now + seconds
         self.news.append(Cooling(place, standing.until))
 
