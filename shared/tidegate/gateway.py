@@ -23,6 +23,7 @@ from tidegate.path.guarding import guarded
 from tidegate.path.parts import Parts
 from tidegate.path.replying import Answer, reply
 from tidegate.path.settling import settle
+from tidegate.policy.deadline import ahead, in_time, named, soonest
 from tidegate.policy.observe import Observation, to_the_end
 
 if TYPE_CHECKING:
@@ -53,20 +54,25 @@ class Gateway(Parts):
         *,
         source: Source = UNKNOWN,
         app_id: str | None = None,
-        idempotency_key: str | None = None,
         session_id: str | None = None,
+        idempotency_key: str | None = None,
+        request_deadline: str | None = None,
         deadline: float | None = None,
     ) -> Call:
         """The call that the body asks for, once the caller is known. `deadline` (UTC seconds) is the process's own.
 
-        A stranger's body is not parsed: the key is checked first. A caller may shorten the call's time, not extend it.
+        A stranger's body is not parsed: the key is checked first. A caller and a workspace may shorten the call's time,
+        not extend it; `request_deadline` is the caller's word, see `deadline.py`.
         """
         now = self.clock()
-        principal, workspace = await self.authenticator.authenticate(
-            authorization, workspace_id, required_workspace=surface == "neuroflash", source=source
-        )
+        moments = (deadline, named(request_deadline))
+        # One that has passed before is `answer`'s to refuse, and on record then.
+        async with in_time(ahead(now, moments), self.clock):
+            principal, workspace = await self.authenticator.authenticate(
+                authorization, workspace_id, required_workspace=surface == "neuroflash", source=source
+            )
         request = parse(body)
-        latest = now + min(request.fields.timeout or self.timeout_seconds, self.timeout_seconds)
+        seconds = (self.timeout_seconds, request.fields.timeout, workspace.timeout_seconds)
         return Call(
             id=ulid(now),
             surface=surface,
@@ -74,10 +80,10 @@ class Gateway(Parts):
             principal=principal,
             workspace=workspace,
             started_at=now,
-            deadline=latest if deadline is None else min(latest, deadline),
+            deadline=soonest(now, seconds, moments),
             app_id=app_of(app_id),
-            idempotency_key=idempotency_key_of(idempotency_key),
             session_id=session_id,
+            idempotency_key=idempotency_key_of(idempotency_key),
         )
 
     @asynccontextmanager
@@ -90,7 +96,7 @@ class Gateway(Parts):
         reusing = self.reuse.of(call)
         try:
             async with AsyncExitStack() as stack:
-                with seen.failing():
+                async with self._answering(seen):
                     guard = self.guards.of(call)
                     answer = await reusing.replay(seen) if reusing else None
                     if answer is None and guard:
@@ -105,6 +111,13 @@ class Gateway(Parts):
                 yield answer
         finally:
             await to_the_end(_end(self, seen, reusing))
+
+    @asynccontextmanager
+    async def _answering(self, seen: Observation) -> AsyncGenerator[None]:
+        """Until there is an answer, the call has its time, and what fails is on record."""
+        with seen.failing():
+            async with in_time(seen.call.deadline, self.clock):
+                yield
 
     async def rehearse(self, call: Call) -> JsonObject:
         """What would become of an admitted call, as JSON. Nobody is asked, and nothing is held, kept or recorded."""

@@ -89,8 +89,9 @@ class ChatCompletions:
             body,
             source=source_of(scope),
             app_id=header(headers, b"x-app-id"),
-            idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
+            request_deadline=header(headers, b"x-request-deadline"),
             session_id=header(headers, b"x-session-id"),
+            idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
             deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,
         )
 

@@ -88,6 +88,7 @@ async def compose(
             cooldowns=cooldowns,
             guards=Guards(settings.guardrails, Judges(way, secrets, Fetcher(http), aws.region, identity)),
             timeout_seconds=settings.timeout_seconds,
+            timetable=settings.timetable,
             own_keys=OwnKeys(vault or vault_of(settings, http, identity)),
             reuse=Reuse(lambda: import_module("tidegate.aws.replies").rooms_of(settings, store)),
         )

@@ -30,6 +30,7 @@ class Workspace:
     in USD, instead of being refused. `lowers_max_tokens`: a call that asks for more than is left is shortened, and
     told so. A workspace of many calls a second is spread over `shards` items. `version` goes up with every change.
     For `cache_ttl_seconds` replies are kept, for equal calls that say nothing else; None keeps none.
+    `timeout_seconds` is the longest that its calls may take, where that is less than the operator's.
     `routes` are names of its own for models. `guardrails` may be named by its calls, or run on all of them.
     """
 
@@ -46,6 +47,7 @@ class Workspace:
     allows_unpriced: bool = False
     lowers_max_tokens: bool = False
     cache_ttl_seconds: int | None = None
+    timeout_seconds: float | None = None
     shards: int = 1
     version: int = 1
     credentials: tuple[Credential, ...] = ()

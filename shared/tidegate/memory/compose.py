@@ -75,6 +75,7 @@ async def compose(
             cooldowns=MemoryCooldowns(balancing.learn),
             guards=Guards(settings.guardrails, judges),
             timeout_seconds=settings.timeout_seconds,
+            timetable=settings.timetable,
             own_keys=OwnKeys(MemoryVault()),
             reuse=Reuse(lambda: (replies, replies)),
         )

@@ -184,6 +184,7 @@ def opening(parts: Parts, ready: Ready, seconds: float) -> AbstractAsyncContextM
         stream=ready.call.request.stream,
         seconds=seconds,
         own=parts.own_keys.of(ready.call.workspace, ready.deployment.secret),
+        patience=parts.timetable.of(ready.deployment.model_id),
     )
 
 

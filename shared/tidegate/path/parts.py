@@ -9,6 +9,7 @@ from anyio import to_thread
 
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call
+from tidegate.domain.timetable import Timetable
 from tidegate.path.reuse import Reuse
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
@@ -46,6 +47,7 @@ class Parts:
     cooldowns: Cooldowns
     events: Events = field(default_factory=LogEvents)
     timeout_seconds: float = 600.0
+    timetable: Timetable = field(default_factory=Timetable)
     clock: Callable[[], float] = time.time
     guards: Guards = field(default_factory=Guards)
     own_keys: OwnKeys = field(default_factory=OwnKeys)

@@ -44,6 +44,11 @@ def soonest(now: float, seconds: Iterable[float | None], moments: Iterable[float
     return min([*ends, *(moment for moment in moments if moment is not None)])
 
 
+def ahead(now: float, moments: Iterable[float | None]) -> float | None:
+    """The first of the moments that has not passed, None where there is none."""
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
 @asynccontextmanager
 async def in_time(deadline: float | None, clock: Callable[[], float]) -> AsyncGenerator[None]:
     """Ends the block soon after the deadline, if nothing in it has noticed. None never ends it.

@@ -1,0 +1,230 @@
+"""One deadline for a call, whoever set it and whatever is waited for when it passes: 504, and a record."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import jumping
+from tests.api.world import USER, Client, Handler, completion, delta, event_stream, sse, world
+from tidegate.domain.limits import Limits
+from tidegate.domain.timetable import timetable
+from tidegate.domain.usage import Tokens
+from tidegate.domain.workspace import Workspace
+from tidegate.policy.authenticate import Authenticator
+
+CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "num_retries": 0}
+streamed = pytest.mark.parametrize("stream", [False, True])
+
+
+def run(handler: Handler, scenario: Callable[[Client], Awaitable[None]], **given: Any) -> None:
+    async def main() -> None:
+        async with world(handler, **given) as client:
+            await scenario(client)
+
+    jumping.run(main())
+
+
+def answers(request: httpx.Request) -> httpx.Response:
+    if json.loads(request.content).get("stream"):
+        return event_stream(sse(delta("Hello."), delta(finish="stop"), "[DONE]"))
+    return httpx.Response(200, json=completion())
+
+
+async def never(request: httpx.Request) -> httpx.Response:
+    return await asyncio.Future()
+
+
+class Stalls(httpx.AsyncByteStream):
+    """A body that stops in the middle."""
+
+    def __init__(self, *said: bytes) -> None:
+        self._said = said
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._said:
+            yield piece
+        await asyncio.Future()
+
+
+def given(seconds: float) -> str:
+    return str(time.time() + seconds)
+
+
+async def seconds_given(client: Client, headers: dict[str, str], body: dict[str, Any]) -> float:
+    await client.post({**CALL, **body}, headers=headers)
+    call = client.recorder.outcomes[-1].call
+    return call.deadline - call.started_at
+
+
+@pytest.mark.parametrize(
+    ("header", "timeout", "workspace", "left"),
+    [
+        (None, None, None, 600),
+        (20, None, None, 20),
+        (20, 30, None, 20),
+        (30, 20, None, 20),
+        (7200, 7200, None, 600),
+        (None, None, 45.5, 45.5),
+        (60, 50, 45.5, 45.5),
+        (None, 7, 45.5, 7),
+        (None, None, 7200.0, 600),
+    ],
+)
+def test_the_earliest_deadline_counts(
+    header: float | None, timeout: float | None, workspace: float | None, left: float
+) -> None:
+    async def scenario(client: Client) -> None:
+        headers = {"x-request-deadline": given(header)} if header else {}
+        found = await seconds_given(client, headers, {"timeout": timeout} if timeout else {})
+        assert found == pytest.approx(left, abs=0.5)
+
+    run(answers, scenario, workspace=Workspace("ws_test", "Test", timeout_seconds=workspace))
+
+
+def test_a_deadline_may_be_a_time_of_day() -> None:
+    async def scenario(client: Client) -> None:
+        moment = datetime.fromtimestamp(time.time() + 90, UTC).isoformat()
+        assert await seconds_given(client, {"x-request-deadline": moment}, {}) == pytest.approx(90, abs=0.5)
+
+    run(answers, scenario)
+
+
+@pytest.mark.parametrize("header", ["soon", "2026-11-21T12:00:00", "1795262400000"])
+def test_a_deadline_that_cannot_be_read_is_a_400(header: str) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post(CALL, headers={"x-request-deadline": header})
+        error = reply.json["error"]
+        assert (reply.status, error["code"], error["param"]) == (400, "invalid_request", "x-request-deadline")
+        assert (client.requests, client.recorder.outcomes) == ([], [])
+
+    run(answers, scenario)
+
+
+@streamed
+def test_a_deadline_that_has_passed_is_a_504_that_nobody_is_asked_for(stream: bool) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "stream": stream}, headers={"x-request-deadline": given(-5)})
+        assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
+        assert reply.headers["x-should-retry"] == "false"
+        assert client.requests == []
+        assert [(seen.status, seen.attempts, seen.bill.tokens) for seen in client.recorder.outcomes] == [
+            ("failed", 0, Tokens())
+        ]
+
+    run(answers, scenario)
+
+
+@streamed
+@pytest.mark.parametrize(
+    ("listed", "handler", "waited", "says"),
+    [
+        ({"openai": {"first_byte": 9}}, never, 9, "begin to answer within 9 seconds"),
+        ({"openai/gpt-4.1*": {"total": 8}}, never, 8, "in time"),
+        ({"openai": {"between": 7}}, lambda _: event_stream(Stalls(b"{")), 7, "fell silent for 7 seconds"),
+        ({"*": {"total": 6}}, lambda _: event_stream(Stalls(b"{")), 6, "in time"),
+    ],
+)
+def test_a_provider_that_keeps_the_call_waiting(
+    listed: Any, handler: Handler, waited: float, says: str, stream: bool
+) -> None:
+    async def scenario(client: Client) -> None:
+        await _with(client, timetable=timetable(listed))
+        began = asyncio.get_running_loop().time()
+        reply = await client.post({**CALL, "stream": stream})
+        error = reply.json["error"]
+        assert (reply.status, error["code"], error["type"]) == (504, "provider_timeout", "timeout_error")
+        assert says in error["message"]
+        assert asyncio.get_running_loop().time() - began == pytest.approx(waited, abs=0.1)
+        assert [(seen.status, seen.error_code, seen.attempts) for seen in client.recorder.outcomes] == [
+            ("failed", "provider_timeout", 1)
+        ]
+
+    run(handler, scenario)
+
+
+@pytest.mark.parametrize("listed", [{"openai": {"between": 20}}, {"openai": {"total": 20}}])
+def test_a_stream_that_stalls_ends_in_an_error_event_with_its_usage(listed: Any) -> None:
+    async def scenario(client: Client) -> None:
+        await _with(client, timetable=timetable(listed))
+        reply = await client.post({**CALL, "stream": True})
+        *chunks, comment, last = reply.events
+        assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks) == "Create smarter."
+        assert comment == ": keep-alive"
+        assert last["error"]["code"] == "provider_timeout"
+        [outcome] = client.recorder.outcomes
+        assert (outcome.status, outcome.error_code) == ("failed", "provider_timeout")
+        assert last["error"]["usage"]["completion_tokens"] == outcome.bill.tokens.output > 0
+
+    run(lambda _: event_stream(Stalls(sse(delta(""), delta("Create smarter.")))), scenario)
+
+
+def test_a_providers_sign_of_life_is_no_silence() -> None:
+    class Pings(Stalls):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(10):
+                await asyncio.sleep(15)
+                yield b": PROCESSING\n\n"
+            yield sse(delta("Hello."), delta(finish="stop"), "[DONE]")
+
+    async def scenario(client: Client) -> None:
+        await _with(client, timetable=timetable({"*": {"first_byte": 20, "between": 20}}))
+        assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
+
+    run(lambda _: event_stream(Pings()), scenario)
+
+
+@streamed
+def test_a_call_that_ends_while_the_provider_thinks_is_the_providers_timeout(stream: bool) -> None:
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "stream": stream, "timeout": 5})
+        assert (reply.status, reply.json["error"]["code"]) == (504, "provider_timeout")
+
+    run(never, scenario)
+
+
+class Hanging:
+    """A part of the gateway that never answers, whatever it is asked."""
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def hang(*asked: object, **named: object) -> Any:
+            return await asyncio.Future()
+
+        return hang
+
+
+@streamed
+def test_a_store_that_keeps_a_call_waiting_is_our_timeout(stream: bool) -> None:
+    limited = Workspace("ws_test", "Test", limits=Limits(requests_per_minute=10))
+
+    async def scenario(client: Client) -> None:
+        await _with(client, ledger=Hanging())
+        reply = await client.post({**CALL, "stream": stream, "timeout": 5})
+        assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
+        assert client.requests == []
+        assert [(seen.status, seen.error_code, seen.attempts) for seen in client.recorder.outcomes] == [
+            ("failed", "gateway_timeout", 0)
+        ]
+
+    run(answers, scenario, workspace=limited)
+
+
+def test_a_store_that_knows_nobody_in_time_is_our_timeout() -> None:
+    async def scenario(client: Client) -> None:
+        directory: Any = Hanging()
+        await _with(client, authenticator=Authenticator(directory))
+        reply = await client.post(CALL, headers={"x-request-deadline": given(4)})
+        assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
+
+    run(answers, scenario)
+
+
+async def _with(client: Client, **parts: Any) -> None:
+    state = client.app.lifespan_state
+    client.app.lifespan_state = {**state, "gateway": replace(state["gateway"], **parts)}
