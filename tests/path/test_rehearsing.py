@@ -67,7 +67,7 @@ def limited(**limits: Any) -> Workspace:
 
 
 def _of_route(entry: Any) -> tuple[Any, ...]:
-    return tuple(entry[name] for name in ("path", "deployment", "model", "chosen_by", "cools_until"))
+    return tuple(entry[name] for name in ("path", "deployment", "model", "route", "cools_until"))
 
 
 def errors(reply: Any) -> list[str | None]:
@@ -222,7 +222,8 @@ def test_a_bigger_model_is_there_for_prompts_that_may_be_too_long() -> None:
 def test_deployments_of_a_route_are_told_one_by_one() -> None:
     async def scenario(client: Client) -> None:
         told = [_of_route(entry) for entry in (await rehearsed(client, FAST))["plan"]]
-        assert told == [("model", "fast#1", A, "order", None), ("model", "fast#2", B, "order", None)]
+        route = {"name": "fast", "by": "order", "timeout_seconds": None, "hedge_after_seconds": None}
+        assert told == [("model", "fast#1", A, route, None), ("model", "fast#2", B, route, None)]
 
     run(scenario, ROUTED)
 

@@ -199,7 +199,8 @@ def _dry_run() -> Schema:
     turn = _object(
         {
             **dict.fromkeys(("path", "when", "model"), _TEXT),
-            **dict.fromkeys(("provider", "deployment", "chosen_by", "cools_until"), _MAYBE_TEXT),
+            **dict.fromkeys(("provider", "deployment", "cools_until"), _MAYBE_TEXT),
+            "route": {"type": ["object", "null"], "description": "Where the model is one: its name, how it orders"},
             "allowed": flag,
             "error": failure,
             "request": {"type": ["object", "null"], "description": "As it would be sent, without credentials"},

@@ -38,7 +38,7 @@ def entry(step: Step) -> JsonObject:
         "model": deployment.model_id if deployment else step.candidate.request.model,
         "provider": deployment.provider if deployment else None,
         "deployment": deployment.label if deployment else None,
-        "chosen_by": step.route.by if step.route else None,
+        "route": _of_route(step.route) if step.route else None,
         "cools_until": None if step.cools_until is None else iso_time(step.cools_until),
         "allowed": step.error is None,
         "error": told(step.error),
@@ -46,6 +46,12 @@ def entry(step: Step) -> JsonObject:
         **{"max_output_tokens": None, "largest_cost_usd": None, "omitted": False},
         **step.shown,
     }
+
+
+def _of_route(route: Route) -> JsonObject:
+    """What of it every turn has to do with."""
+    names = ("name", "by", "timeout_seconds", "hedge_after_seconds")
+    return {name: getattr(route, name) for name in names}
 
 
 def told(error: TidegateError | None) -> JsonObject | None:
