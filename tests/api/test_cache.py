@@ -27,6 +27,7 @@ from tests.api.world import (
     sse,
     world,
 )
+from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, Target
 from tidegate.errors import ModelNotAllowed, StoreUnavailable
@@ -457,5 +458,31 @@ def test_a_shortened_answer_is_no_answer_to_an_equal_call() -> None:
             replies = [await client.post({**CALL, "max_tokens": 100_000}) for _ in range(2)]
         assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "miss"]
         assert all("x-tidegate-max-tokens" in reply.headers for reply in replies)
+
+    asyncio.run(scenario())
+
+
+def test_a_hit_names_the_guardrails_that_it_has_passed() -> None:
+    async def scenario() -> None:
+        async with serving(completion()) as client:
+            replies = [await client.post({**CALL, "guardrails": ["personal-data"]}) for _ in range(2)]
+        assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "hit"]
+        assert {reply.headers["x-tidegate-guardrails"] for reply in replies} == {"personal-data"}
+
+    asyncio.run(scenario())
+
+
+def test_what_a_guardrail_blocks_is_not_kept() -> None:
+    async def scenario() -> None:
+        blocked = Guardrail("no-tides", "words", on="output", always=True, words=("tide",))
+        texts = iter(["The tide.", "The sea."])
+
+        def answer(_: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, json=completion(next(texts)))
+
+        async with serving(answer, workspace=replace(WORKSPACE, guardrails=(blocked,))) as client:
+            refused, made, hit = [await client.post(CALL) for _ in range(3)]
+        assert (refused.status, refused.json["error"]["code"]) == (400, "guardrail_violation")
+        assert [reply.headers["x-tidegate-cache"] for reply in (made, hit)] == ["miss", "hit"]
 
     asyncio.run(scenario())

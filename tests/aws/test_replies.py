@@ -131,3 +131,19 @@ async def test_an_item_that_somebody_else_wrote_is_no_reply(world: World) -> Non
     strange = {**reply_at("ws_a", "k")._asdict(), "reply": "text", "ttl": int(NOON) + 60}
     await world.store.put(Put(world.store.table, strange))
     assert await replies_of(world, None).find("ws_a", "k") is None
+
+
+async def test_a_key_costs_one_write_and_what_came_of_it_another() -> None:
+    transport = ScriptedTransport([(200, {})])
+    replies = DynamoReplies(scripted_store(transport))
+    assert await replies.claim(CLAIM) is None
+    assert await replies.fulfil(CLAIM, b"reply", 60)
+    assert transport.actions == ["PutItem", "PutItem"]
+
+
+async def test_a_look_costs_one_read_and_what_is_kept_one_write() -> None:
+    transport = ScriptedTransport([(200, {"Responses": {"t": []}}), (200, {})])
+    replies = DynamoReplies(scripted_store(transport))
+    assert await replies.find("ws_a", "k") is None
+    assert await replies.keep("ws_a", "k", b"reply", 60)
+    assert transport.actions == ["BatchGetItem", "PutItem"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,12 +14,12 @@ from tidegate.aws.compose import compose
 from tidegate.aws.dynamo import connect
 from tidegate.aws.replies import MAX_ITEM_BYTES, bucket_of
 from tidegate.domain.options import Options
-from tidegate.local.demo import DEMO_ROW, DemoTransport
+from tidegate.local.demo import DEMO_BASE_URL, DEMO_ROW, DemoTransport
 from tidegate.local.embedded import CREDENTIALS, DEMO_KEY, embedded_aws, prepare, settings_for, with_bucket
 from tidegate.memory.vault import MemoryVault
 from tidegate.settings import Settings
 from tidegate.upstream.choose import transport
-from tidegate.upstream.transport import Transport
+from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
 
 
 async def prepared(settings: Settings) -> None:
@@ -33,9 +33,9 @@ async def prepared(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def process(settings: Settings) -> AsyncIterator[Client]:
+async def process(settings: Settings, demo: type[DemoTransport] = DemoTransport) -> AsyncIterator[Client]:
     def quick(inner: Transport) -> Transport:
-        return DemoTransport(inner, pause_seconds=0)
+        return demo(inner, pause_seconds=0)
 
     app: Any = build_app(lambda: compose(settings, (DEMO_ROW,), quick, CREDENTIALS, MemoryVault()), Options())
     async with app.router.lifespan_context(app) as state:
@@ -75,5 +75,37 @@ def test_another_process_gives_what_one_has_kept(size: int) -> None:
         assert said(first) == said(second) == text
         assert (again.headers["idempotent-replayed"], again.json) == ("true", made.json)
         assert "idempotent-replayed" not in made.headers
+
+    asyncio.run(scenario())
+
+
+class Counting(DemoTransport):
+    """The demo provider, and how often it was asked."""
+
+    asked = 0
+
+    @asynccontextmanager
+    async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
+        if request.url.startswith(DEMO_BASE_URL):
+            Counting.asked += 1
+        async with super().open(request, timeouts) as response:
+            yield response
+
+
+def test_of_many_calls_with_one_key_in_two_processes_one_is_made() -> None:
+    body = {"model": "demo/echo", "messages": [{"role": "user", "content": "Hello, calm sea."}]}
+    headers = {"authorization": f"Bearer {DEMO_KEY}", "idempotency-key": "once"}
+
+    async def scenario() -> None:
+        with embedded_aws(0) as endpoint:
+            settings = with_bucket(settings_for({}, endpoint), endpoint)
+            await prepared(settings)
+            async with process(settings, Counting) as one, process(settings, Counting) as other:
+                replies = await asyncio.gather(*(client.post(body, headers=headers) for client in [one, other] * 8))
+                late = await other.post(body, headers=headers)
+        made = [reply for reply in replies if reply.status == 200 and "idempotent-replayed" not in reply.headers]
+        assert (len(made), Counting.asked) == (1, 1)
+        assert {reply.status for reply in replies} <= {200, 409}
+        assert (late.headers["idempotent-replayed"], late.json) == ("true", made[0].json)
 
     asyncio.run(scenario())

@@ -20,6 +20,7 @@ from tidegate.path.asking import Asked
 from tidegate.path.caching import Caching
 from tidegate.path.claiming import Claiming
 from tidegate.path.given import given, renewed
+from tidegate.path.guarding import HEADER
 from tidegate.path.parts import Parts, beside
 from tidegate.path.replying import Answer
 from tidegate.policy.bill import to_wire
@@ -68,7 +69,8 @@ class Reusing:
             return None
         self._completion, self._ignored = renewed(call, kept), kept.ignored
         age = max(0, int(parts.clock() - kept.at))
-        return given(call, seen, kept, self._completion, (*self._headers, ("age", str(age))))
+        passed = ((HEADER, guard.header),) if guard else ()  # what is kept has passed the same guardrails
+        return given(call, seen, kept, self._completion, (*self._headers, ("age", str(age)), *passed))
 
     def keeping(self, asked: Asked, answer: Answer) -> Answer:
         """The answer of a call that was made: what the caller gets of it is kept."""
