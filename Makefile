@@ -17,7 +17,7 @@ CLIENTS := $(wildcard tests/clients/package-lock.json)
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test setup lint template pytest bench build lock clean
+.PHONY: help run test setup lint template pytest bench soak build lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ pytest: setup
 
 bench: .venv/.dev ## measure the gateway's own share of a call
 	PYTHONPATH=. $(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+soak: .venv/.dev ## a storm of calls, faults and clients that leave, and what is left of it
+	$(BIN)/python -m tests.faults.soak $(CALLS)
 
 build: .venv-sam/.installed .venv/.dev ## build the Lambda artifacts for ARCHITECTURE (arm64 or x86_64)
 	PYTHON="$(CURDIR)/$(BIN)/python" $(SAM)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
