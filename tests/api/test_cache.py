@@ -33,6 +33,7 @@ from tidegate.domain.routes import Route, Target
 from tidegate.errors import ModelNotAllowed, StoreUnavailable
 from tidegate.gateway import Gateway
 from tidegate.memory.replies import MemoryReplies
+from tidegate.path import caching
 from tidegate.path.reuse import Reuse
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "caching": True}
@@ -378,6 +379,28 @@ def test_a_dead_store_fails_no_call() -> None:
             replies = [await client.post(CALL) for _ in range(2)]
         assert [(reply.status, reply.headers["x-tidegate-cache"]) for reply in replies] == [(200, "bypass")] * 2
         assert [outcome.status for outcome in client.recorder.outcomes] == ["ok", "ok"]
+
+    asyncio.run(scenario())
+
+
+class Slow(MemoryReplies):
+    """A store that never answers a question."""
+
+    async def find(self, workspace_id: str, key: str) -> bytes | None:
+        await asyncio.Event().wait()
+        return None
+
+
+def test_a_store_that_hangs_holds_no_call_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caching, "LOOK_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        async with serving(completion()) as client:
+            state, slow = client.app.lifespan_state, Slow()
+            reuse = Reuse(lambda: (slow, slow))
+            client.app.lifespan_state = {**state, "gateway": replace(state["gateway"], reuse=reuse)}
+            reply = await client.post(CALL)
+        assert (reply.status, reply.headers["x-tidegate-cache"]) == (200, "bypass")
 
     asyncio.run(scenario())
 

@@ -1,5 +1,6 @@
 """A call's place in the cache: what is found there, or comes of an equal call under way, and what is kept there."""
 
+import asyncio
 import logging
 from functools import partial
 
@@ -18,6 +19,9 @@ from tidegate.policy.observe import Observation
 from tidegate.ports import Replies
 
 log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 2.0
+"""A store that takes longer saves no time: the call is made."""
 
 NO_ANSWER = b""
 """What comes of a flight that is no answer to those who wait."""
@@ -72,10 +76,11 @@ class Caching:
         return None if packed is None else self._fresh(unpack(packed), parts.clock())
 
     async def _found(self, key: str, now: float) -> Kept | None:
-        """What an equal call came to before. A store that is down is a cache that is empty."""
+        """What an equal call came to before. A store that is down, or slow, is a cache that is empty."""
         try:
-            packed = await self._replies.find(self._call.workspace.id, key)
-        except StoreUnavailable:
+            async with asyncio.timeout(LOOK_SECONDS):
+                packed = await self._replies.find(self._call.workspace.id, key)
+        except (StoreUnavailable, TimeoutError):
             log.warning("cache.unavailable", extra={"call_id": self._call.id})
             return None
         self.told = "miss"
