@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -426,6 +427,26 @@ def test_what_a_provider_could_not_honour_is_told_of_a_hit_too() -> None:
         told = [reply.headers["x-tidegate-ignored-params"] for reply in replies]
         assert told == ["logit_bias", "logit_bias"]
         assert (strict.status, strict.json["error"]["code"]) == (400, "unsupported_parameter")
+
+    asyncio.run(scenario())
+
+
+def test_an_old_hit_keeps_signed_reasoning_anew_for_the_next_turn() -> None:
+    async def scenario() -> None:
+        details = [{"type": "reasoning.text", "text": "hm", "signature": "s==", "index": 0}]
+        called = [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+        async with serving(completion(reasoning_details=details, tool_calls=called)) as client:
+            state = client.app.lifespan_state
+            gateway: Gateway = state["gateway"]
+            await client.post(CALL)
+            await client.post(CALL)
+            assert await gateway.signatures.find("ws_test", ["call_1"]) == {}
+            later = replace(gateway, clock=lambda: time.time() + 50_000)
+            client.app.lifespan_state = {**state, "gateway": later}
+            reply = await client.post(CALL)
+        assert (reply.headers["x-tidegate-cache"], reply.headers["age"][:2]) == ("hit", "50")
+        found = await gateway.signatures.find("ws_test", ["call_1"])
+        assert found["call_1"][0]["signature"] == "s=="  # type: ignore[index,call-overload]
 
     asyncio.run(scenario())
 

@@ -48,7 +48,7 @@ async def reply(parts: Parts, asked: Asked, seen: Observation) -> Answer:
         # Before anything is waited for again, what the provider charges is known; and what is kept, not hidden yet.
         signed = signatures.of_completion(given.completion) if asked.provider.signs_reasoning else None
         completion = await _completed(parts, given.completion, seen)
-        await _keep(parts, call, signed)
+        await keep_signed(parts, call, signed)
     else:
         assert given.batches is not None  # noqa: S101  # a reply is one or the other
         chunks = _kept(parts, call, given.batches) if asked.provider.signs_reasoning else given.batches
@@ -107,10 +107,11 @@ async def _kept(parts: Parts, call: Call, batches: AsyncIterator[list[Chunk]]) -
                 if choice["index"] == 0:
                     collector.add(choice["delta"])
         yield batch
-    await _keep(parts, call, collector.to_keep())
+    await keep_signed(parts, call, collector.to_keep())
 
 
-async def _keep(parts: Parts, call: Call, signed: tuple[str, list[Json]] | None) -> None:
+async def keep_signed(parts: Parts, call: Call, signed: tuple[str, list[Json]] | None) -> None:
+    """Keep the reasoning that led to a tool call, for clients that do not send it back."""
     if signed is None:
         return
     try:

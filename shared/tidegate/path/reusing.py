@@ -22,13 +22,17 @@ from tidegate.path.claiming import Claiming
 from tidegate.path.given import given, renewed
 from tidegate.path.guarding import HEADER
 from tidegate.path.parts import Parts, beside
-from tidegate.path.replying import Answer
+from tidegate.path.replying import Answer, keep_signed
+from tidegate.policy import signatures
 from tidegate.policy.bill import to_wire
 from tidegate.policy.cache import wish_of
 from tidegate.policy.flights import Flights
 from tidegate.policy.guards import Guard
 from tidegate.policy.observe import Observation
 from tidegate.ports import Claims, Replies
+
+SIGNED_SECONDS = 43_200
+"""The age from which on a hit keeps the reasoning that it holds anew."""
 
 
 class Desk:
@@ -69,6 +73,8 @@ class Reusing:
             return None
         self._completion, self._ignored = renewed(call, kept), kept.ignored
         age = max(0, int(parts.clock() - kept.at))
+        if age > SIGNED_SECONDS:  # what the next turn needs was kept for a day, and the reply is kept for longer
+            await keep_signed(parts, call, signatures.of_completion(kept.completion))
         passed = ((HEADER, guard.header),) if guard else ()  # what is kept has passed the same guardrails
         return given(call, seen, kept, self._completion, (*self._headers, ("age", str(age)), *passed))
 
