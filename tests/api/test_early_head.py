@@ -1,0 +1,114 @@
+"""A head that is sent before there is an answer, through what serves us: uvicorn, and our runtime on Lambda."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from tests.api.world import SECRET, STREAM, USER, Client, Handler, event_stream, sse, world
+from tests.emulators.gateway import Gateway
+from tests.runtime import serving
+from tidegate.domain.options import Options
+
+COMMENT = b": keep-alive\n\n"
+CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}
+HEADERS = {"authorization": f"Bearer {SECRET}"}
+
+doors = pytest.mark.parametrize("door", ["uvicorn", "runtime"])
+
+
+@asynccontextmanager
+async def behind(door: str, app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    if door == "runtime":
+        async with serving.serving(app, Gateway()) as client:
+            yield client
+        return
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
+    running = asyncio.create_task(server.serve(sockets=[listening]))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
+        yield client
+    server.should_exit = True
+    await running
+
+
+@asynccontextmanager
+async def asked(door: str, handler: Handler) -> AsyncIterator[tuple[httpx.Response, Client]]:
+    """The reply to a stream, whose head is here."""
+    async with (
+        world(handler, options=Options(keep_alive_seconds=0.05)) as plane,
+        behind(door, plane.app) as client,
+        client.stream("POST", "/v1/chat/completions", json=CALL, headers=HEADERS) as reply,
+    ):
+        yield reply, plane
+
+
+@doors
+def test_the_head_is_there_before_the_provider_says_anything(door: str) -> None:
+    async def main() -> None:
+        heard = asyncio.Event()
+
+        async def late(request: httpx.Request) -> httpx.Response:
+            await heard.wait()
+            return event_stream(sse(*STREAM))
+
+        async with asked(door, late) as (reply, plane):
+            pieces = reply.aiter_raw()
+            assert (reply.status_code, await anext(pieces)) == (200, COMMENT)
+            assert reply.headers["x-request-id"] and "x-tidegate-provider" not in reply.headers
+            heard.set()
+            rest = b"".join([piece async for piece in pieces])
+            assert rest.endswith(b"data: [DONE]\n\n")
+            assert [outcome.status for outcome in plane.recorder.outcomes] == ["ok"]
+
+    asyncio.run(main())
+
+
+@doors
+def test_a_failure_after_the_head_is_the_last_event(door: str) -> None:
+    async def main() -> None:
+        heard = asyncio.Event()
+
+        async def fails(request: httpx.Request) -> httpx.Response:
+            await heard.wait()
+            return httpx.Response(500, json={"error": {"message": "no"}})
+
+        async with asked(door, fails) as (reply, plane):
+            pieces = reply.aiter_raw()
+            assert await anext(pieces) == COMMENT
+            heard.set()
+            last = b"".join([piece async for piece in pieces]).split(b"\n\n")[-2]
+            assert last.startswith(b'data: {"error":')
+            assert [outcome.status for outcome in plane.recorder.outcomes] == ["failed"]
+
+    asyncio.run(main())
+
+
+def test_a_client_that_leaves_after_the_head_ends_the_call() -> None:
+    """Of the local server. Lambda does not tell its function that a client has gone."""
+
+    async def main() -> None:
+        left = asyncio.Event()
+
+        async def never(request: httpx.Request) -> httpx.Response:
+            try:
+                return await asyncio.Future()
+            finally:
+                left.set()
+
+        async with (
+            world(never, options=Options(keep_alive_seconds=0.05)) as plane,
+            behind("uvicorn", plane.app) as door,
+        ):
+            async with door.stream("POST", "/v1/chat/completions", json=CALL, headers=HEADERS) as reply:
+                assert await anext(reply.aiter_raw()) == COMMENT
+            await asyncio.wait_for(left.wait(), 5)
+        assert [outcome.status for outcome in plane.recorder.outcomes] == ["cancelled"]
+
+    asyncio.run(main())
