@@ -1,6 +1,7 @@
 """openai-python against Bedrock's binary frames as others write them, and against what can go wrong with them.
 
-ministack answers as Bedrock, in the words of the stand-in of the other tests; microburst breaks what it answers.
+ministack answers as Bedrock, in the words of the stand-in of the other tests; microburst breaks what it answers. Before
+the first frame nobody learns of it, if it passes; after that it is an error, and what was said is metered.
 """
 
 import json
@@ -13,6 +14,7 @@ from openai import OpenAI
 
 from tests.clients import published, world
 from tests.clients.mocks import Burst, microburst, ministack
+from tests.clients.programs import until
 from tests.clients.tap import tapped
 from tests.clients.world import DEMO_KEY, Provider, Server, user
 
@@ -50,6 +52,18 @@ def client(bedrock_server: Server, burst: Burst) -> Iterator[OpenAI]:
         yield made
     for exchange in bedrock_server.tap.exchanges():
         published.check(exchange)
+
+
+def settled(server: Server, call_id: str | None) -> dict[str, Any]:
+    """What is metered of one call, once it has ended."""
+
+    def lines() -> list[Any]:
+        told = [json.loads(line) for line in server.program.out if '"call.settled"' in line]
+        return [line for line in told if line["call_id"] == call_id]
+
+    until(lambda: bool(lines()))
+    (line,) = lines()
+    return line
 
 
 def stream(client: OpenAI, text: str, **fields: Any) -> Any:
@@ -99,16 +113,22 @@ def test_streamed_tool_calls_make_a_round_trip(client: OpenAI) -> None:
     ids=["throttled", "failed", "bad_crc", "cut", "aborted", "truncated"],
 )
 def test_a_stream_that_breaks_is_an_error_and_never_an_end(
-    client: OpenAI, burst: Burst, response: Any, code: str
+    client: OpenAI, bedrock_server: Server, burst: Burst, response: Any, code: str
 ) -> None:
     burst.breaks(response=response)
     said: list[str] = []
+    answered = stream(client, "Write a tagline.")
     with pytest.raises(openai.APIError) as caught:
-        for chunk in stream(client, "Write a tagline."):
+        for chunk in answered:
             assert chunk.choices[0].finish_reason is None
             said.append(chunk.choices[0].delta.content or "")
     assert caught.value.code == code
     assert TAGLINE.startswith("".join(said))
+    metered = settled(bedrock_server, answered.response.headers["x-request-id"])
+    # Not how often it was asked: a wrong checksum may come with the first frame, and that call is asked again.
+    told = [metered[name] for name in ("status", "error_code", "estimated")]
+    assert (told, metered["input_tokens"] > 0) == (["failed", code, True], True)
+    assert (metered["output_tokens"] > 0) == bool("".join(said))
 
 
 def test_frames_that_nobody_knows_are_passed_over(client: OpenAI, burst: Burst) -> None:
@@ -118,22 +138,63 @@ def test_frames_that_nobody_knows_are_passed_over(client: OpenAI, burst: Burst) 
     assert said == TAGLINE
 
 
+@pytest.mark.parametrize(
+    ("fault", "streams"),
+    [
+        ({"error": {"code": "ThrottlingException", "status": 429, "message": "Slow."}}, False),
+        ({"error": {"code": "ThrottlingException", "status": 429, "message": "Slow."}}, True),
+        ({"error": {"code": "ServiceUnavailableException", "status": 503, "message": "No."}}, True),
+        ({"reset": True}, False),
+        ({"reset": True}, True),
+        ({"response": {"event_error": {"code": "ThrottlingException", "message": "Slow", "after_frames": 0}}}, True),
+        ({"response": {"event_frames": [{"at": 0, "bad_crc": True}]}}, True),
+        ({"response": {"event_frames": [{"at": 0, "cut": 0.5}]}}, True),
+    ],
+    ids=["throttled", "throttled-stream", "unavailable", "reset", "reset-stream", "event", "bad_crc", "cut"],
+)
+def test_what_passes_before_the_first_frame_is_never_seen(
+    client: OpenAI, bedrock_server: Server, burst: Burst, fault: Any, streams: bool
+) -> None:
+    burst.breaks(**fault, times=1)
+    if streams:
+        answered = stream(client, "Write a tagline.")
+        said = "".join(chunk.choices[0].delta.content or "" for chunk in answered if chunk.choices)
+        headers = answered.response.headers
+    else:
+        reply = client.chat.completions.with_raw_response.create(model=MODEL, messages=user("Write a tagline."))
+        said, headers = reply.parse().choices[0].message.content or "", reply.headers
+    metered = settled(bedrock_server, headers["x-request-id"])
+    told = [metered[name] for name in ("status", "attempts", "estimated")]
+    # A kept connection that dies with the request is replaced by the transport, as it may have been dead for long.
+    assert (said, told) == (TAGLINE, ["ok", 1 if "reset" in fault else 2, False])
+
+
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize(
-    ("error", "status", "code"),
+    ("error", "status", "code", "attempts"),
     [
-        ({"code": "ThrottlingException", "status": 429, "message": "Slow down."}, 429, "provider_rate_limited"),
-        ({"code": "AccessDeniedException", "status": 403, "message": "No."}, 502, "provider_auth_error"),
-        ({"code": "ValidationException", "status": 400, "message": "No."}, 400, "provider_bad_request"),
-        ({"code": "ServiceUnavailableException", "status": 503, "message": "No."}, 503, "provider_overloaded"),
-        ({"code": "ModelTimeoutException", "status": 408, "message": "No."}, 504, "provider_timeout"),
+        ({"code": "ThrottlingException", "status": 429, "message": "Slow down."}, 429, "provider_rate_limited", 3),
+        ({"code": "AccessDeniedException", "status": 403, "message": "No."}, 502, "provider_auth_error", 1),
+        ({"code": "ValidationException", "status": 400, "message": "No."}, 400, "provider_bad_request", 1),
+        ({"code": "ServiceUnavailableException", "status": 503, "message": "No."}, 503, "provider_overloaded", 3),
+        ({"code": "ModelTimeoutException", "status": 408, "message": "No."}, 504, "provider_timeout", 3),
     ],
     ids=lambda value: value["code"] if isinstance(value, dict) else "",
 )
 def test_failures_before_the_first_frame(
-    client: OpenAI, burst: Burst, error: Any, status: int, code: str, streams: bool
+    client: OpenAI,
+    bedrock_server: Server,
+    burst: Burst,
+    error: Any,
+    status: int,
+    code: str,
+    attempts: int,
+    streams: bool,
 ) -> None:
     burst.breaks(error=error)
     with pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(model=MODEL, messages=user("Hello"), stream=streams)
     assert (caught.value.status_code, caught.value.code) == (status, code)
+    metered = settled(bedrock_server, caught.value.request_id)
+    told = [metered[name] for name in ("status", "attempts", "input_tokens", "output_tokens", "cost_usd")]
+    assert told == ["failed", attempts, 0, 0, "0"]
