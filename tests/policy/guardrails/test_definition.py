@@ -81,7 +81,7 @@ HOOK = "https://hook.example"
         (written("regex", patterns=["a"] * 51), "guardrails[0].patterns"),
         (written("regex", patterns=["a", "("]), "guardrails[0].patterns[1]"),
         (written("regex", patterns=["a*"]), "guardrails[0].patterns[0]"),
-        (written("regex", patterns=["a" * 1001]), "guardrails[0].patterns[0]"),
+        (written("regex", patterns=["a" * 501]), "guardrails[0].patterns[0]"),
         (written("words"), "guardrails[0].words"),
         (written("words", words=["a", "C++"]), "guardrails[0].words[1]"),
         (written("words", words=["a" * 101]), "guardrails[0].words[0]"),

@@ -30,10 +30,14 @@ def test_all_patterns_and_texts_share_the_time() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "said"),
-    [("(", "'(' is no regular expression: missing )"), ("a*", "'a*' matches also where there is nothing.")],
+    [
+        ("(", "'(' leaves a group open."),
+        ("[", "'[' is no regular expression: "),
+        ("a*", "'a*' matches also where there is nothing."),
+    ],
 )
 def test_what_is_no_pattern_is_refused(pattern: str, said: str) -> None:
-    with pytest.raises(ValueError, match=r"regular|nothing") as caught:
+    with pytest.raises(ValueError, match=r"regular|nothing|group") as caught:
         patterns.check(pattern)
     assert str(caught.value).startswith(said)
 

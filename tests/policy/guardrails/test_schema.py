@@ -133,8 +133,8 @@ def test_what_drafts_and_numbers_differ_in(given_schema: Any, value: Any, expect
         ({"required": "name"}, "#/required has a value that it may not have."),
         ({"multipleOf": 0}, "#/multipleOf has a value that it may not have."),
         ({"minLength": -1}, "#/minLength has a value that it may not have."),
-        ({"pattern": "("}, "'(' is no regular expression: missing ) at position 1."),
-        ({"patternProperties": {"(": True}}, "'(' is no regular expression: missing ) at position 1."),
+        ({"pattern": "("}, "'(' leaves a group open."),
+        ({"patternProperties": {"(": True}}, "'(' leaves a group open."),
     ],
 )
 def test_a_schema_that_cannot_be_checked_is_refused(given_schema: Any, said: str) -> None:

@@ -20,7 +20,7 @@ MAX_GUARDRAILS = 50
 MAX_BYTES = 64 * 1024
 """Of all that a workspace has: they are read with every call."""
 
-MAX_PATTERNS, MAX_PATTERN = 50, 1000
+MAX_PATTERNS = 50
 MAX_WORDS, MAX_WORD = 2000, 100
 MAX_SCRIPTS = 20
 MAX_URL = 2048
@@ -128,7 +128,6 @@ def _regex(guardrail: Guardrail, must: "_Must", is_operator: bool) -> None:
     patterns = import_module("tidegate.policy.guardrails.patterns")
     must(0 < len(guardrail.patterns) <= MAX_PATTERNS, "patterns", f"There must be 1 to {MAX_PATTERNS} patterns.")
     for i, pattern in enumerate(guardrail.patterns):
-        must(len(pattern) <= MAX_PATTERN, f"patterns[{i}]", f"A pattern has at most {MAX_PATTERN} characters.")
         must(*_tried(lambda pattern=pattern: patterns.check(pattern), f"patterns[{i}]"))
 
 

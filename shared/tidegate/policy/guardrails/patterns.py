@@ -11,6 +11,7 @@ from functools import lru_cache
 import regex
 
 from tidegate.domain.guardrails import Finding
+from tidegate.policy.guardrails import sizing
 
 LABEL = "[REDACTED]"
 LIMIT_SECONDS = 0.25
@@ -24,6 +25,7 @@ class TooSlow(Exception):
 @lru_cache(maxsize=512)
 def parsed(pattern: str) -> "regex.Pattern[str]":
     """Raises `ValueError` that says what is wrong with the pattern."""
+    sizing.check(pattern)
     try:
         return regex.compile(pattern)
     except (regex.error, OverflowError, RecursionError, MemoryError) as error:
