@@ -52,7 +52,7 @@ def _plan(number: int, drawn: random.Random) -> Plan:
     if drawn.random() < FAULTY:
         fault = drawn.choice([each for each in _FAULTS if (each.streamed if stream else each.plain)])
         named, wanted = f"{fault.stage}: {fault.name}", user(fault, drawn.random() < 0.5, str(number))
-        timeout = DEADLINE_SECONDS if fault.is_slow else timeout
+        timeout = DEADLINE_SECONDS if fault.is_slow or fault.is_late else timeout
     leaving: Leaving | None = None
     if drawn.random() < LEAVING:
         leaving = drawn.choice(("at once", "soon", "after the head"))

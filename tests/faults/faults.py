@@ -11,14 +11,19 @@ from tests.faults.replies import ANTHROPIC, GEMINI, OPENAI, Dialect, event
 from tests.faults.upstream import Play
 
 Stage = Literal["connecting", "before the head", "before the first word", "midway"]
-Door = Literal["open", "refused", "expired certificate", "self-signed certificate", "certificate of another host"]
+Door = Literal[
+    "open", "refused", "silent", "expired certificate", "self-signed certificate", "certificate of another host"
+]
 
 NOT_UTF8 = b'data: {"choices": [{"index": 0, "delta": {"content": "\xff\xfe"}, "finish_reason": null}]}\n\n'
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`plain` and `streamed` are None where there is no such thing. `is_slow`: it is for the gateway to give up."""
+    """`plain` and `streamed` are None where there is no such thing.
+
+    `is_slow`: it is for the gateway to give up the provider; `is_late`: the call has no more time than that.
+    """
 
     name: str
     stage: Stage
@@ -27,6 +32,7 @@ class Fault:
     is_slow: bool = False
     door: Door = "open"
     dialect: Dialect = OPENAI
+    is_late: bool = False
 
 
 def both(name: str, stage: Stage, play: Play, *, is_slow: bool = False, dialect: Dialect = OPENAI) -> Fault:
@@ -36,12 +42,13 @@ def both(name: str, stage: Stage, play: Play, *, is_slow: bool = False, dialect:
 def _connecting() -> Iterator[Fault]:
     doors: tuple[tuple[str, Door], ...] = (
         ("connection refused", "refused"),
+        ("connection not answered", "silent"),
         ("expired TLS certificate", "expired certificate"),
         ("self-signed TLS certificate", "self-signed certificate"),
         ("TLS certificate of another host", "certificate of another host"),
     )
     for name, door in doors:
-        yield Fault(name, "connecting", plays.well, plays.well, door=door)
+        yield Fault(name, "connecting", plays.well, plays.well, door == "silent", door)
 
 
 def _statuses() -> Iterator[Fault]:
@@ -62,6 +69,8 @@ def _before_the_head() -> Iterator[Fault]:
     yield both("reset", stage, plays.reset)
     yield both("closed", stage, plays.close)
     yield both("silence", stage, plays.silence, is_slow=True)
+    late = "silence until the call's own deadline"
+    yield Fault(late, stage, plays.silence, plays.silence, is_late=True)
     yield both("half a head, then silence", stage, raw(b"HTTP/1.1 200 OK\r\ncontent-ty", plays.silence), is_slow=True)
     yield both("half a head, then closed", stage, raw(b"HTTP/1.1 200 OK\r\ncontent-ty", plays.close))
     yield both("something that is not HTTP", stage, raw(b"\x00\x01\x02 tide\r\n\r\n", plays.close))
@@ -102,6 +111,8 @@ def _midway() -> Iterator[Fault]:
     yield both("reset", stage, midway(plays.reset))
     yield both("closed", stage, midway(plays.close))
     yield both("silence", stage, midway(plays.silence), is_slow=True)
+    silence = midway(plays.silence)
+    yield Fault("silence until the call's own deadline", stage, silence, silence, is_late=True)
     whole = json.dumps(OPENAI.completion).encode()
     not_text = whole.replace(b"Create", b"Cre\xff\xfe")
     yield Fault("truncated JSON", stage, replying(200, whole[: len(whole) // 2]), None)

@@ -1,10 +1,12 @@
 """What one fault does to one call, found by playing it to a real gateway."""
 
 import asyncio
+import json
+import socket
 import ssl
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ SILENCE_SECONDS = 0.4
 
 _LONGEST_SECONDS = 60.0
 _AT_ONCE = 6
+_PATIENCE = ("connect", "first_byte", "between")
 _KEYS = ("OPENAI", "ANTHROPIC", "GEMINI")
 
 
@@ -70,12 +73,14 @@ async def _found(case: Case) -> Found:
     async with _provider(fault.door, _first(played) if case.once else played) as (upstream, base_url, root):
         env = {f"{name}_API_KEY": "not-a-key" for name in _KEYS}
         env |= {f"{name}_BASE_URL": base_url + ("/v1" if name == "OPENAI" else "") for name in _KEYS}
+        if fault.is_slow:
+            env["TIDEGATE_TIMEOUTS"] = json.dumps({"*": dict.fromkeys(_PATIENCE, SILENCE_SECONDS)})
         async with harbour(root, **env) as gateway:
             body: dict[str, Any] = {"model": f"{fault.dialect.provider}/{fault.dialect.model}", "messages": USER}
+            if fault.is_late:
+                body["timeout"] = SILENCE_SECONDS
             if case.stream:
                 body |= {"stream": True, "stream_options": {"include_usage": True}}
-            if fault.is_slow:
-                body["timeout"] = SILENCE_SECONDS
             seen = await gateway.call(body, upstream.passed_on.set)
             record = await gateway.recorder.of(seen.call_id)
             return Found(seen, len(upstream.asked), tuple(gateway.waits), record)
@@ -98,12 +103,28 @@ async def _provider(door: Door, play: Play) -> AsyncIterator[tuple[Upstream, str
         async with hostile(play) as upstream:
             pass
         yield upstream, f"http://127.0.0.1:{upstream.port}", None
+    elif door == "silent":
+        with _crowded() as port:
+            yield Upstream(port), f"http://127.0.0.1:{port}", None
     else:
         authority = certificates.authority()
         with tempfile.TemporaryDirectory() as folder:
             tls = _certificate(door, authority, Path(folder))
         async with hostile(play, tls) as upstream:
             yield upstream, f"https://127.0.0.1:{upstream.port}", authority.pem
+
+
+@contextmanager
+def _crowded() -> Iterator[int]:
+    """A port whose queue of connections is full: what knocks there hears nothing."""
+    with socket.socket() as listening, ExitStack() as knocking:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            one = knocking.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
 
 
 def _certificate(door: Door, authority: certificates.Authority, folder: Path) -> ssl.SSLContext:

@@ -44,6 +44,15 @@ def test_what_never_began_costs_nothing_and_what_began_is_metered(found: Everyth
             assert (*tokens, each.record["cost_usd"]) == (0, 0, 0), case
 
 
+def test_a_stream_that_failed_says_what_it_is_metered_with(found: Everything) -> None:
+    for case, each in found.items():
+        if case.stream and each.seen.status == 200 and each.seen.error:
+            usage, record = each.seen.error["usage"], each.record
+            told = usage["prompt_tokens"], usage["completion_tokens"], usage["estimated"]
+            assert told == (record["input_tokens"], record["output_tokens"], record["estimated"]), case
+            assert usage["cost"] == float(record["cost_usd"]), case
+
+
 def test_no_message_holds_the_key(found: Everything) -> None:
     assert not any(b"not-a-key" in each.seen.body for each in found.values())
 
