@@ -192,6 +192,13 @@ def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None
         (("--first-day", "29"), "Months begin on a day from 1 to 28."),
         (("--shards", "0"), "A workspace has 1 to 512 shards."),
         (("--shards", "1"), "There are 2 shards: they can only become more."),
+        *(
+            (
+                ("--timeout", seconds),
+                "A call may take more than 0 and up to 3600 seconds; leave it out for the gateway's own limit.",
+            )
+            for seconds in ("0", "3601", "nan", "inf")
+        ),
         (("--cache-ttl", "0"), "Replies are kept for 1 to 2592000 seconds; leave it out to keep none."),
         (("--name", "a" * 201), "A name has up to 200 characters, on one line."),
     ],
@@ -209,19 +216,26 @@ GUARDRAILS = [{"name": "plans", "kind": "words", "on": "both", "words": ["plan"]
 def test_routes_guardrails_and_the_cache_are_set_and_taken_away(tidegate: Terminal, tmp_path: Path) -> None:  # noqa: F811
     file = tmp_path / "routes.json"
     file.write_text(json.dumps(ROUTES))
-    words = ("--routes", f"@{file}", "--guardrails", json.dumps(GUARDRAILS), "--cache-ttl", "60")
+    words = ("--routes", f"@{file}", "--guardrails", json.dumps(GUARDRAILS), "--cache-ttl", "60", "--timeout", "2.5")
     made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", *words)
     assert (made["routes"], made["guardrails"], made["cache_ttl_seconds"]) == (ROUTES, GUARDRAILS, 60)
+    assert made["timeout_seconds"] == 2.5
     assert said(tidegate, "workspaces", "set", "ws_acme", "--name", "none") == {**made, "name": "none", "version": 2}
     lines = tidegate("workspaces", "show", "ws_acme").out.splitlines()
-    for line in ("cache_ttl_seconds   60", "routes              fast", "guardrails          plans"):
+    for line in (
+        "timeout_seconds     2.5",
+        "cache_ttl_seconds   60",
+        "routes              fast",
+        "guardrails          plans",
+    ):
         assert line in lines
     entries = said(tidegate, "usage", "audit", "--workspace", "ws_acme")["data"]
     [entry] = [each for each in entries if each["action"] == "create"]
     assert entry["after"]["routes"] == ROUTES
-    words = ("--routes", "[]", "--guardrails", "[]", "--cache-ttl", "none")
+    words = ("--routes", "[]", "--guardrails", "[]", "--cache-ttl", "none", "--timeout", "none")
     bare = said(tidegate, "workspaces", "set", "ws_acme", *words)
     assert (bare["routes"], bare["guardrails"], bare["cache_ttl_seconds"]) == ([], [], None)
+    assert bare["timeout_seconds"] is None
 
 
 @pytest.mark.parametrize(
@@ -235,6 +249,7 @@ def test_routes_guardrails_and_the_cache_are_set_and_taken_away(tidegate: Termin
         (("--guardrails", '[{"name": "a", "kind": "luck"}]'), "guardrails[0].kind: A guardrail's kind is one of"),
         (("--cache-ttl", "soon"), "is no whole number"),
         (("--cache-ttl", "-1"), "is no whole number"),
+        (("--timeout", "soon"), "is no number of seconds"),
     ],
 )
 def test_a_list_that_makes_no_sense_says_where(

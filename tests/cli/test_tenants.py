@@ -102,6 +102,7 @@ WORKSPACE = {
     "routes": [],
     "guardrails": [],
     "cache_ttl_seconds": None,
+    "timeout_seconds": None,
 }
 
 

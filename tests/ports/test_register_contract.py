@@ -42,6 +42,7 @@ WORKSPACE = replace(
     routes=(ROUTE,),
     guardrails=GUARDRAILS,
     cache_ttl_seconds=60,
+    timeout_seconds=2.5,
 )
 KINDS: list[Resource] = [PLAN, ADMIN, MEMBER, WORKSPACE, key()]
 

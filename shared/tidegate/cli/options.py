@@ -29,7 +29,7 @@ _NAMES = (
     "guardrails",
     "shards",
 )
-_SECONDS = ("cache_ttl_seconds",)
+_SECONDS = ("timeout_seconds", "cache_ttl_seconds")
 """Options that `none` takes away."""
 
 _NONE = "none"
@@ -46,8 +46,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--lower-max-tokens", "lowers_max_tokens", "shorten calls that ask for more than is left"),
     ):
         parser.add_argument(name, dest=field, action=argparse.BooleanOptionalAction, help=said)
+    least = "how long its calls may take, where that is less than the gateway gives; none: as long as that"
+    parser.add_argument("--timeout", dest="timeout_seconds", type=_seconds, metavar="SECONDS", help=least)
     kept = "keep replies so long for equal calls; none: only where a call asks for it"
-    parser.add_argument("--cache-ttl", dest="cache_ttl_seconds", type=_seconds, metavar="SECONDS", help=kept)
+    parser.add_argument("--cache-ttl", dest="cache_ttl_seconds", type=_whole, metavar="SECONDS", help=kept)
     listed = "a JSON list in the place of those that it has, or @file: "
     parser.add_argument("--routes", type=_routes, metavar="JSON", help=f"{listed}docs/ROUTES.md; [] for none")
     parser.add_argument("--guardrails", type=_guardrails, metavar="JSON", help=f"{listed}docs/GUARDRAILS.md")
@@ -61,7 +63,14 @@ def with_options(workspace: Workspace, options: argparse.Namespace) -> Workspace
     return replace(workspace, **(kept | taken))
 
 
-def _seconds(text: str) -> int | str:
+def _seconds(text: str) -> float | str:
+    try:
+        return text if text == _NONE else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, and not {_NONE!r}") from None
+
+
+def _whole(text: str) -> int | str:
     if text != _NONE and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number, and not {_NONE!r}")
     return text if text == _NONE else int(text)

@@ -108,6 +108,7 @@ def _lines(workspace: Workspace) -> list[tuple[str, str]]:
         ("first_day", str(workspace.first_day)),
         ("allows_unpriced", str(workspace.allows_unpriced)),
         ("lowers_max_tokens", str(workspace.lowers_max_tokens)),
+        ("timeout_seconds", "none" if workspace.timeout_seconds is None else f"{workspace.timeout_seconds:g}"),
         ("cache_ttl_seconds", "none" if workspace.cache_ttl_seconds is None else str(workspace.cache_ttl_seconds)),
         ("routes", " ".join(route.name for route in workspace.routes) or "none"),
         ("guardrails", " ".join(guardrail.name for guardrail in workspace.guardrails) or "none"),

@@ -9,7 +9,7 @@ from tidegate.chat.json import encode
 from tidegate.chat.request import MAX_TTL_SECONDS
 from tidegate.domain.limits import LAST_FIRST_DAY, Limits
 from tidegate.domain.record import iso_time
-from tidegate.domain.routes import check_routes
+from tidegate.domain.routes import MAX_SECONDS, check_routes
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
 from tidegate.policy.guardrails import definition
@@ -75,11 +75,15 @@ def check_workspace(workspace: Workspace) -> None:
 
 
 def _check_paths(workspace: Workspace) -> None:
-    """What its calls meet: how long replies are kept, whom names stand for, and what is looked for."""
+    """What its calls meet: how long they may take, and replies are kept, whom names stand for, what is looked for."""
     seconds = workspace.cache_ttl_seconds
     if seconds is not None and not 1 <= seconds <= MAX_TTL_SECONDS:
         said = f"Replies are kept for 1 to {MAX_TTL_SECONDS} seconds; leave it out to keep none."
         raise InvalidRequest(said, param="cache_ttl_seconds")
+    timeout = workspace.timeout_seconds
+    if timeout is not None and not 0 < timeout <= MAX_SECONDS:
+        said = f"A call may take more than 0 and up to {MAX_SECONDS:.0f} seconds"
+        raise InvalidRequest(f"{said}; leave it out for the gateway's own limit.", param="timeout_seconds")
     check_routes(workspace.routes)
     if len(encode(workspace.routes)) > MAX_ROUTES_BYTES:
         raise InvalidRequest(f"The routes are more than {MAX_ROUTES_BYTES} bytes of JSON.", param="routes")

@@ -111,6 +111,7 @@ WORDS = {"name": "secret-plans", "kind": "words", "words": ["plan"]}
         ({"cache_ttl_seconds": 30 * 86_400 + 1}, "cache_ttl_seconds"),
         ({"cache_ttl_seconds": "60"}, "cache_ttl_seconds"),
         ({"cache_ttl_seconds": 1.5}, "cache_ttl_seconds"),
+        *(({"timeout_seconds": seconds}, "timeout_seconds") for seconds in (0, -1, 3601, "60", True)),
         ({"routes": None}, "routes"),
         ({"routes": {}}, "routes"),
         ({"routes": [3]}, "routes[0]"),

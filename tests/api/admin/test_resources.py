@@ -26,6 +26,7 @@ WORKSPACE = {
     "routes": [],
     "guardrails": [],
     "cache_ttl_seconds": None,
+    "timeout_seconds": None,
     "version": 1,
 }
 ASKED = {"id": "ws_acme", "name": "Acme", "limits": {"usd_per_month": 12.5}}
@@ -63,7 +64,7 @@ GUARDRAILS = [
 
 
 async def test_routes_and_guardrails_are_shown_as_they_were_sent_and_replaced_as_a_whole(api: Api) -> None:
-    sent = {"routes": ROUTES, "guardrails": GUARDRAILS, "cache_ttl_seconds": 60}
+    sent = {"routes": ROUTES, "guardrails": GUARDRAILS, "cache_ttl_seconds": 60, "timeout_seconds": 2.5}
     made = await api.whole("POST", "/workspaces", {**ASKED, **sent})
     assert (made.status, made.json) == (201, {**WORKSPACE, **sent})
     assert (await api.whole("POST", "/workspaces", {**ASKED, **sent})).status == 200
@@ -71,7 +72,7 @@ async def test_routes_and_guardrails_are_shown_as_they_were_sent_and_replaced_as
     again = {name: shown[name] for name in sent}
     same = await api.whole("PATCH", "/workspaces/ws_acme", again, if_match='"1"')
     assert (same.status, same.json["version"]) == (200, 1)
-    other = {"routes": ROUTES[:1], "guardrails": [], "cache_ttl_seconds": None}
+    other = {"routes": ROUTES[:1], "guardrails": [], "cache_ttl_seconds": None, "timeout_seconds": 3}
     changed = await api.whole("PATCH", "/workspaces/ws_acme", other, if_match='"1"')
     assert changed.json == {**WORKSPACE, **other, "version": 2}
     named = await api.whole("PATCH", "/workspaces/ws_acme", {"name": "Other"}, if_match='"2"')

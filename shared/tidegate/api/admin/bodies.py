@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar, cast
 from pydantic import Field
 
 from tidegate.api.admin.fields import Body, CacheTtl, Count, FirstDay, Flag, Id, Moment, Name, Patterns, Shards, Usd
-from tidegate.api.admin.paths import GuardrailBody, RouteBody, guardrails_from, routes_from
+from tidegate.api.admin.paths import GuardrailBody, RouteBody, Seconds, guardrails_from, routes_from
 from tidegate.control.keys import MAX_OVERLAP_SECONDS
 from tidegate.domain.administration import AdminKey, AdminScope, Plan, Role
 from tidegate.domain.identity import MAX_SUBJECT
@@ -59,6 +59,7 @@ class WorkspaceChange(Body):
     first_day: FirstDay = 1
     allows_unpriced: Flag = False
     lowers_max_tokens: Flag = False
+    timeout_seconds: Seconds | None = Field(None, description="Of a call; null: as long as the gateway gives")
     cache_ttl_seconds: CacheTtl | None = Field(None, description="For calls that say nothing of caching; null: none")
     routes: Annotated[list[RouteBody], Field(max_length=MAX_ROUTES)] = Field([], description="A change replaces all")
     guardrails: Annotated[list[GuardrailBody], Field(max_length=MAX_GUARDRAILS)] = Field(

@@ -13,7 +13,7 @@ from tidegate.domain.routes import MAX_FAILURES, MAX_FALLBACKS, MAX_SECONDS, MAX
 from tidegate.policy.configured_routes import routes_of
 from tidegate.policy.guardrails.definition import guardrails_of
 
-_Seconds = Annotated[float, Field(strict=True, gt=0, le=MAX_SECONDS)]
+Seconds = Annotated[float, Field(strict=True, gt=0, le=MAX_SECONDS)]
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _Texts = list[StrictStr]
 
@@ -34,11 +34,11 @@ class RouteBody(Body):
     targets: Annotated[list[TargetBody], Field(min_length=1, max_length=MAX_TARGETS)]
     by: By = "order"
     fallbacks: Annotated[_Texts, Field(max_length=MAX_FALLBACKS)] = Field([])
-    timeout_seconds: _Seconds | None = None
+    timeout_seconds: Seconds | None = None
     sticky: Flag = False
-    hedge_after_seconds: _Seconds | None = None
+    hedge_after_seconds: Seconds | None = None
     cooldown_failures: Annotated[int, Field(strict=True, ge=1, le=MAX_FAILURES)] = 3
-    cooldown_seconds: _Seconds = 30
+    cooldown_seconds: Seconds = 30
 
 
 class GuardrailBody(Body):
@@ -62,7 +62,7 @@ class GuardrailBody(Body):
     guardrail_version: StrictStr = "DRAFT"
     region: StrictStr | None = None
     url: StrictStr | None = None
-    timeout_seconds: _Seconds = 2
+    timeout_seconds: Seconds = 2
     fails: Literal["closed", "open"] = "closed"
 
 

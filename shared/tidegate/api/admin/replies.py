@@ -70,6 +70,7 @@ class WorkspaceShown(Shown):
     first_day: int
     allows_unpriced: bool
     lowers_max_tokens: bool
+    timeout_seconds: float | None
     cache_ttl_seconds: int | None
     routes: list[RouteBody]
     guardrails: list[GuardrailBody]
