@@ -10,7 +10,7 @@
 | TIDEGATE_GUARDRAILS | guardrails beside the built-in ones, a JSON list as in docs/GUARDRAILS.md | none |
 | TIDEGATE_DEFAULT_PROVIDER | who answers for bare model ids that the catalogue does not know | none |
 | TIDEGATE_TIMEOUT_SECONDS | the longest that a call may take | 600 |
-| TIDEGATE_TIMEOUTS | how long providers and models are waited for: JSON, see `domain/timetable.py` | as usual |
+| TIDEGATE_TIMEOUTS | how long providers and models are waited for, a JSON object: docs/DEADLINES.md | as usual |
 | TIDEGATE_KEEP_ALIVE_SECONDS | silence in a stream before a comment line | 15 |
 | TIDEGATE_MAX_BODY_BYTES | the largest request body | 10485760 |
 | TIDEGATE_OIDC_ISSUER | the issuer whose access tokens open workspaces, beside keys: an https URL | none |

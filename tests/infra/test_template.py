@@ -384,6 +384,11 @@ def test_routes_are_the_operators(deploy: Deploy) -> None:
     assert environment(deploy(Routes="[]"))["TIDEGATE_ROUTES"] == "[]"
 
 
+def test_timeouts_are_the_operators(deploy: Deploy) -> None:
+    assert environment(deploy(Timeouts="{}"))["TIDEGATE_TIMEOUTS"] == "{}"
+    assert "TIDEGATE_TIMEOUTS" not in environment(deploy())
+
+
 def test_no_policy_of_ours_has_a_wildcard_but_for_replies_and_the_secrets_that_workspaces_bring(deploy: Deploy) -> None:
     stack = deploy(BedrockModelArns="arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0")
     for role in ("ChatRole", "KeeperRole", "AdminRole"):
