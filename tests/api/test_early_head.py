@@ -112,3 +112,27 @@ def test_a_client_that_leaves_after_the_head_ends_the_call() -> None:
         assert [outcome.status for outcome in plane.recorder.outcomes] == ["cancelled"]
 
     asyncio.run(main())
+
+
+def test_a_response_that_nobody_takes_any_more_ends_the_call() -> None:
+    """Of the runtime: its connection to Lambda is lost with the first comment."""
+
+    async def main() -> None:
+        left = asyncio.Event()
+
+        async def never(request: httpx.Request) -> httpx.Response:
+            try:
+                return await asyncio.Future()
+            finally:
+                left.set()
+
+        async with (
+            world(never, options=Options(keep_alive_seconds=0.05)) as plane,
+            serving.serving(plane.app, Gateway(cut_responses=True)) as client,
+        ):
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.post("/v1/chat/completions", json=CALL, headers=HEADERS)
+            await asyncio.wait_for(left.wait(), 5)
+        assert [outcome.status for outcome in plane.recorder.outcomes] == ["cancelled"]
+
+    asyncio.run(main())
