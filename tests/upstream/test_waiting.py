@@ -124,6 +124,17 @@ def test_a_reader_that_is_cancelled_meanwhile_stays_cancelled() -> None:
     jumping.run(scenario())
 
 
+def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
+    class Broken(Slow):
+        @asynccontextmanager
+        async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncIterator[HttpResponse]:
+            raise TimeoutError
+            yield self
+
+    with pytest.raises(TimeoutError):
+        jumping.run(read(Broken(), None, None))
+
+
 @transports
 @pytest.mark.parametrize(
     ("written", "timeouts"),

@@ -15,12 +15,15 @@ async def opened(transport: Transport, request: HttpRequest, timeouts: Timeouts)
     Raises `ProviderTimeout` also while the body is read. A reader that is slow itself is not the provider's silence.
     """
     watch = Watch(timeouts)
+    # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
+    limit = asyncio.timeout_at(watch.first_at)
     async with AsyncExitStack() as stack:
         try:
-            # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
-            async with asyncio.timeout_at(watch.first_at):
+            async with limit:
                 response = await stack.enter_async_context(transport.open(request, timeouts))
         except TimeoutError:
+            if not limit.expired():
+                raise
             raise watch.silence() from None
         try:
             yield _Watched(response, watch)
