@@ -1,7 +1,8 @@
 """One choice of a stream that is checked in windows: its texts lag behind, its tools' arguments wait for their end.
 
-What was thought is passed on to its end before anything is said, so that nothing comes out of its order. Signed
-reasoning is passed on after the text that it repeats, and left out where that was masked.
+What was thought is passed on to its end before anything is said, and all of that before a tool is called, so that
+nothing comes out of its order. Signed reasoning is passed on after the text that it repeats, and left out where that
+was masked.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -23,7 +24,6 @@ class Voice:
         self._scan = scan
         self._rewrite = rewrite
         self._windows = {name: Window(scan, lag) for name in _TEXTS}
-        self._speaks: str | None = None
         self._has_alias = False
         self._details: list[Json] = []
         self._masks = 0
@@ -44,7 +44,7 @@ class Voice:
 
     async def end(self) -> list[Delta]:
         """What was held back. Raises `Blocked`."""
-        deltas = await self._pause()
+        deltas = await self._pause(*_TEXTS)
         for index, pieces in self._arguments.items():
             arguments = await self._rewrite("".join(pieces))
             if index is None:
@@ -60,10 +60,9 @@ class Voice:
     async def _say(self, delta: Delta) -> list[Delta]:
         said: list[Delta] = []
         for name, piece in _pieces(delta):
-            if self._speaks not in (None, name):
-                said += await self._pause()
-            self._speaks = name
-            if name == "reasoning":
+            if name != "reasoning":
+                said += await self._pause("reasoning")
+            else:
                 self._has_alias = self._has_alias or "reasoning_content" in delta
                 self._details += delta.get("reasoning_details") or ()
             text = await self._windows[name].feed(piece)
@@ -77,27 +76,31 @@ class Voice:
         if "role" in delta and not delta.get("content"):
             rest["content"] = delta.get("content")
         if shells:
-            said += [*await self._pause(), Delta(tool_calls=shells)]
+            said += [*await self._pause(*_TEXTS), Delta(tool_calls=shells)]
         if function is not None and "name" in function:
-            said += [*await self._pause(), Delta(function_call={"name": function["name"], "arguments": ""})]
+            said += [*await self._pause(*_TEXTS), Delta(function_call={"name": function["name"], "arguments": ""})]
         if rest:
             said[:1] = [cast(Delta, {**rest, **(said[0] if said else {})})]
         return said
 
-    async def _pause(self) -> list[Delta]:
-        """The rest of what is being said. Raises `Blocked`."""
-        name, self._speaks = self._speaks, None
-        if name is None:
-            return []
-        window = self._windows[name]
-        text = await window.end()
-        said: list[Delta] = [self._spoken(name, text)] if text else []
-        if name == "reasoning" and self._details:
-            details, self._details = self._details, []
-            if window.masks == self._masks and not await self._is_masked("".join(_texts(details))):
-                said.append({"reasoning_details": details})
-            self._masks = window.masks
+    async def _pause(self, *names: str) -> list[Delta]:
+        """The rest of what was said under these names. Raises `Blocked`."""
+        said: list[Delta] = []
+        for name in names:
+            text = await self._windows[name].end()
+            if text:
+                said.append(self._spoken(name, text))
+            if name == "reasoning" and self._details:
+                said += await self._detailed()
         return said
+
+    async def _detailed(self) -> list[Delta]:
+        """The details of what was thought, unless they hold what is masked. Raises `Blocked`."""
+        details, self._details = self._details, []
+        masks, self._masks = self._masks, self._windows["reasoning"].masks
+        if masks != self._masks or await self._is_masked("".join(_texts(details))):
+            return []
+        return [{"reasoning_details": details}]
 
     async def _is_masked(self, text: str) -> bool:
         found = await self._scan(text)
