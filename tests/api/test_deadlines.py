@@ -225,6 +225,37 @@ def test_a_store_that_knows_nobody_in_time_is_our_timeout() -> None:
     run(answers, scenario)
 
 
+class Pondering:
+    """Guardrails that never come to an end, over the prompt or over the answer."""
+
+    header = "ponders"
+
+    def __init__(self, over: str) -> None:
+        self._over = over
+
+    def of(self, call: object) -> "Pondering":
+        return self
+
+    async def prompt(self, call: Any) -> Any:
+        return await asyncio.Future() if self._over == "prompt" else call
+
+    async def completion(self, completion: Any) -> Any:
+        return await asyncio.Future()
+
+
+@pytest.mark.parametrize(("over", "attempts", "tokens"), [("prompt", 0, 0), ("answer", 1, 12)])
+def test_a_guardrail_that_keeps_a_call_waiting_is_our_timeout(over: str, attempts: int, tokens: int) -> None:
+    async def scenario(client: Client) -> None:
+        await _with(client, guards=Pondering(over))
+        reply = await client.post({**CALL, "timeout": 5})
+        assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
+        assert [
+            (seen.status, seen.error_code, seen.attempts, seen.bill.tokens.output) for seen in client.recorder.outcomes
+        ] == [("failed", "gateway_timeout", attempts, tokens)]
+
+    run(answers, scenario)
+
+
 async def _with(client: Client, **parts: Any) -> None:
     state = client.app.lifespan_state
     client.app.lifespan_state = {**state, "gateway": replace(state["gateway"], **parts)}
