@@ -284,6 +284,37 @@ def test_a_provider_without_a_key_is_no_failure_of_the_dry_run() -> None:
     run(scenario)
 
 
+def test_a_target_whose_key_nobody_has_set_is_told_and_passed_over() -> None:
+    async def scenario(client: Client) -> None:
+        reply = await rehearsed(client, FAST)
+        assert errors(reply) == ["provider_not_configured", None]
+        assert reply["plan"][0]["request"]["headers"]["authorization"] == "Bearer <NOBODY_SET_THIS>"
+        assert reply["asked_first"] == B == (await client.post(FAST)).json["model"]
+
+    targets = [{"model": A, "key": "NOBODY_SET_THIS"}, {"model": B}]
+    run(scenario, TIDEGATE_ROUTES=json.dumps([{"name": "fast", "targets": targets}]))
+
+
+def test_signatures_of_earlier_turns_are_in_the_request_as_in_a_real_call() -> None:
+    async def scenario(client: Client) -> None:
+        call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+        details = [{"type": "reasoning.text", "text": "Hm.", "signature": "c2lnbmVk", "index": 0}]
+        gateway = client.app.lifespan_state["gateway"]
+        await gateway.signatures.keep("ws_test", "call_1", details)
+        turns = [
+            *USER,
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "1"},
+        ]
+        body = {"model": ANTHROPIC.id, "messages": turns, "tools": MANY["tools"], "reasoning_effort": "high"}
+        shown = only(await rehearsed(client, body))["request"]
+        assert "c2lnbmVk" in json.dumps(shown["body"])
+        await client.post(body)
+        assert json.loads(client.requests[0].content) == shown["body"]
+
+    run(scenario, handler=ANTHROPIC.answer, **ANTHROPIC.env)
+
+
 def test_what_nobody_serves_and_what_loops_is_an_error_as_always() -> None:
     async def scenario(client: Client) -> None:
         with pytest.raises(ModelNotFound):

@@ -94,7 +94,7 @@ class Upstream:
             return None
         key = await secrets.get(secret)
         if not key:
-            raise NotConfigured(f"The provider has no key: set {secret}.", param="model")
+            raise without_key(secret)
         return key
 
     async def _headers(self, request: UpstreamRequest, key: str | None) -> dict[str, str]:
@@ -109,6 +109,11 @@ class Upstream:
                 return sign("POST", request.url, request.headers, request.body, aws_key, scope, at=self.clock())
             case _:
                 return request.headers
+
+
+def without_key(secret: str) -> NotConfigured:
+    """What a caller is told where there is nothing under that name."""
+    return NotConfigured(f"The provider has no key: set {secret}.", param="model")
 
 
 def _timeouts(seconds: float, patience: Patience) -> Timeouts:
