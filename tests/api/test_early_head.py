@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import openai
 import pytest
 import uvicorn
+from openai import AsyncOpenAI
 
 from tests.api.world import SECRET, STREAM, USER, Client, Handler, event_stream, sse, world
 from tests.emulators.gateway import Gateway
@@ -16,7 +18,7 @@ from tests.runtime import serving
 from tidegate.domain.options import Options
 
 COMMENT = b": keep-alive\n\n"
-CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}
+CALL: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}
 HEADERS = {"authorization": f"Bearer {SECRET}"}
 
 doors = pytest.mark.parametrize("door", ["uvicorn", "runtime"])
@@ -86,6 +88,39 @@ def test_a_failure_after_the_head_is_the_last_event(door: str) -> None:
             last = b"".join([piece async for piece in pieces]).split(b"\n\n")[-2]
             assert last.startswith(b'data: {"error":')
             assert [outcome.status for outcome in plane.recorder.outcomes] == ["failed"]
+
+    asyncio.run(main())
+
+
+@doors
+@pytest.mark.parametrize("fails", [False, True])
+def test_openais_sdk_passes_over_comments_and_knows_a_late_failure(door: str, fails: bool) -> None:
+    async def late(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.2)
+        return httpx.Response(503, json={"error": {"message": "no"}}) if fails else event_stream(sse(*STREAM))
+
+    async def say(client: AsyncOpenAI) -> str:
+        extra: Any = {"num_retries": 0}
+        said = ""
+        stream = await client.chat.completions.create(
+            model=CALL["model"], messages=CALL["messages"], stream=True, extra_body=extra
+        )
+        async for chunk in stream:
+            said += chunk.choices[0].delta.content or ""
+        return said
+
+    async def main() -> None:
+        async with (
+            world(late, options=Options(keep_alive_seconds=0.05)) as plane,
+            behind(door, plane.app) as http,
+            AsyncOpenAI(base_url=str(http.base_url.join("/v1")), api_key=SECRET, max_retries=0) as client,
+        ):
+            if not fails:
+                assert await say(client) == "Create smarter."
+                return
+            with pytest.raises(openai.APIError) as caught:
+                await say(client)
+            assert (caught.value.code, type(caught.value)) == ("provider_overloaded", openai.APIError)
 
     asyncio.run(main())
 
