@@ -16,7 +16,7 @@ from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import ProviderAuth
 
-HEDGED = f"{MODEL}:hedged"
+HEDGED = f"{MODEL}(fast#1):hedged"
 PROMPT = 24
 """Tokens of the call's prompt, estimated."""
 

@@ -47,7 +47,7 @@ class Scene:
     def fail(self, *numbers: int) -> None:
         assert self.plan.route is not None
         for n in numbers:
-            self.health.failed(self.place(n), ProviderAuth("x"), self.plan.route, waited=1, is_over=False)
+            self.health.failed(self.place(n), ProviderAuth("x"), self.plan.route, "name", waited=1, is_over=False)
             self.clock.now += 1
 
 
@@ -181,5 +181,5 @@ def test_a_failure_that_is_none_of_a_routes_changes_no_order() -> None:
     scene = Scene("order")
     assert scene.plan.route is not None
     for _ in range(2):
-        scene.health.failed(scene.place(0), ProviderFailed("x"), scene.plan.route, waited=1, is_over=False)
+        scene.health.failed(scene.place(0), ProviderFailed("x"), scene.plan.route, "name", waited=1, is_over=False)
     assert scene.order() == "012"

@@ -38,7 +38,7 @@ class Patient:
     def fail(self, error: TidegateError, times: int = 1, *, waited: float = 0.1, is_over: bool = False) -> float | None:
         """Seconds until it opens again."""
         for _ in range(times):
-            self.health.failed(HERE, error, ROUTE, waited=waited, is_over=is_over)
+            self.health.failed(HERE, error, ROUTE, "a/m(fast#1)", waited=waited, is_over=is_over)
         until = self.health.cools_until(HERE)
         return None if until is None else until - self.clock.now
 
@@ -50,7 +50,7 @@ def test_failures_in_a_row_cool_a_deployment_down(error: type[TidegateError]) ->
     patient = Patient()
     assert patient.fail(error("x")) is None
     assert patient.fail(error("x")) == 30
-    assert patient.health.news == [Cooling(HERE, NOON + 30)]
+    assert patient.health.news == [Cooling(HERE, NOON + 30, "a/m(fast#1)")]
     assert patient.health.cools_until(THERE) is None
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.store_worlds import NOON, World, outcome, workspace
+from tidegate.domain.model import Deployment
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.domain.usage import Tokens
 
@@ -21,6 +22,7 @@ RECORD = {
     "model": "demo/echo",
     "provider": "demo",
     "answered_model": "echo-1",
+    "deployment": None,
     "status": "ok",
     "error_code": None,
     "finish_reason": "stop",
@@ -100,6 +102,12 @@ async def test_a_call_that_got_nowhere_has_gaps_in_its_record(world: World) -> N
         "cost_usd": "0",
     }
     assert await world.usages.calls("ws_one", 10) == [{**RECORD, **gaps}]
+
+
+async def test_a_record_names_which_target_of_a_route_answered(world: World) -> None:
+    second = Deployment("demo", "echo-1", "https://demo.invalid", label="fast#2")
+    await world.meter.record(outcome(id=RECORD["id"], deployment=second))
+    assert await world.usages.calls("ws_one", 10) == [{**RECORD, "deployment": "fast#2"}]
 
 
 async def test_month_and_day_are_counted(world: World) -> None:

@@ -59,13 +59,13 @@ class Call:
 class FailedAttempt:
     """One try that gave no answer: who was asked, why it failed, and the seconds that it took."""
 
-    model_id: str
+    deployment: str
     error_code: str
     seconds: float
 
     def __str__(self) -> str:
         """In one word: "openai/gpt-4o:provider_overloaded:0.512s"."""
-        return f"{self.model_id}:{self.error_code}:{self.seconds:.3f}s"
+        return f"{self.deployment}:{self.error_code}:{self.seconds:.3f}s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ class Deployment:
         return f"{self.provider}/{self.model}"
 
     @property
+    def shown(self) -> str:
+        """Its model, and of a route which target: "openai/gpt-4o(fast#2)"."""
+        return self.model_id if self.label is None else f"{self.model_id}({self.label})"
+
+    @property
     def place(self) -> str:
         """What tells it from every other deployment, in whatever route."""
         parts = (self.model_id, self.base_url, self.secret, self.api_version, self.region)

@@ -46,6 +46,7 @@ def record(outcome: Outcome) -> dict[str, Field]:
         "model": call.request.model,
         "provider": deployment.provider if deployment else None,
         "answered_model": deployment.model if deployment else None,
+        "deployment": deployment.label if deployment else None,
         "status": outcome.status,
         "error_code": outcome.error_code,
         "finish_reason": outcome.finish_reason,

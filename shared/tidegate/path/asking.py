@@ -147,7 +147,7 @@ def note(
     """What failed is on record, and counts against the deployment where it is the deployment that failed."""
     if isinstance(error, UpstreamError | NotConfigured):
         seen.waited += seconds
-        seen.failed_attempts.append(FailedAttempt(deployment.model_id, error.code or error.type, seconds))
+        seen.failed_attempts.append(FailedAttempt(deployment.shown, error.code or error.type, seconds))
     if seen.plan is not None:
         is_over = isinstance(error, NoTimeLeft) or parts.clock() >= call.deadline
         parts.balancing.failed(deployment, seen.plan, seen.call, error, waited=seconds, is_over=is_over)

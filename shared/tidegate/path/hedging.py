@@ -147,8 +147,8 @@ class Race:
         seen.hedges[:] = [each.ready.deployment for each in losers]
         for loser in losers:
             loser.cancel()
-            model_id, seconds = loser.ready.deployment.model_id, now - loser.began
-            seen.failed_attempts.append(FailedAttempt(model_id, LOST, seconds))
+            seconds = now - loser.began
+            seen.failed_attempts.append(FailedAttempt(loser.ready.deployment.shown, LOST, seconds))
             if loser.began < winner.began:  # at least as slow as that
                 self.parts.balancing.began(loser.ready.deployment, self.plan, self.call, seconds)
         seen.waited += now - min(each.began for each in racing)

@@ -53,6 +53,7 @@ async def _tell(parts: Parts, seen: Observation, plan: Plan) -> None:
     if seen.deployment is not None and seen.first_event_at is not None:
         parts.balancing.ended(seen.deployment, plan, seen.call, seen.status, seen.error_code)
     for cooling in parts.balancing.news():
-        log.warning("deployment.cooling", extra={"place": cooling.place.id, "until": cooling.until})
+        told = {"deployment": cooling.name, "workspace_id": cooling.place.home, "until": cooling.until}
+        log.warning("deployment.cooling", extra=told)
         with suppress(StoreUnavailable):
             await parts.cooldowns.tell(*cooling.place, cooling.until)

@@ -77,7 +77,7 @@ class Balance:
     ) -> None:
         if plan.route is not None:
             place = place_of(deployment, plan, call.workspace)
-            self.health.failed(place, error, plan.route, waited=waited, is_over=is_over)
+            self.health.failed(place, error, plan.route, deployment.shown, waited=waited, is_over=is_over)
 
     def _delays(self, plan: Plan, call: Call, places: Sequence[Place]) -> list[float]:
         """By the route's order, what each deployment has: the least is asked first."""

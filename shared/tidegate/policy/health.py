@@ -58,10 +58,11 @@ class Place(NamedTuple):
 
 
 class Cooling(NamedTuple):
-    """A deployment that has begun to cool down, `until` UTC seconds."""
+    """A deployment that has begun to cool down, `until` UTC seconds, under the `name` that people know it by."""
 
     place: Place
     until: float
+    name: str
 
 
 class Speed(NamedTuple):
@@ -131,7 +132,9 @@ class Health:
             standing.failures = standing.rounds = 0
             standing.until = standing.claimed_until = 0.0
 
-    def failed(self, place: Place, error: TidegateError, route: Route, *, waited: float, is_over: bool) -> None:
+    def failed(
+        self, place: Place, error: TidegateError, route: Route, name: str, *, waited: float, is_over: bool
+    ) -> None:
         """It did not answer, or not to the end. `waited` are seconds; `is_over`: it was the call that had no more time.
 
         What is the caller's fault changes nothing.
@@ -150,7 +153,7 @@ class Health:
         told = longer if after is None else min(after, LONGEST_RETRY_AFTER)
         seconds = max(route.cooldown_seconds, told)
         standing.failures, standing.rounds, standing.until = 0, standing.rounds + 1, now + seconds
-        self.news.append(Cooling(place, standing.until))
+        self.news.append(Cooling(place, standing.until, name))
 
     def learn(self, home: str | None, untils: Mapping[str, float]) -> None:
         """What other processes said: when the deployments of that home open again, by their ids."""

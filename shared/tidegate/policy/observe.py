@@ -146,6 +146,7 @@ def figures(outcome: Outcome) -> dict[str, object]:
         "workspace_id": outcome.call.workspace.id,
         "key_id": outcome.call.principal.key_id,
         "model": outcome.deployment.model_id if outcome.deployment else outcome.call.request.model,
+        "deployment": outcome.deployment.label if outcome.deployment else None,
         "status": outcome.status,
         "error_code": outcome.error_code,
         "finish_reason": outcome.finish_reason,
