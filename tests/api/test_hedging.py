@@ -158,7 +158,9 @@ def test_who_cools_down_is_nobodys_hedge() -> None:
     async def scenario(client: Client) -> None:
         gateway = client.app.lifespan_state["gateway"]
         plan, call = gateway.router.plan("fast"), await admit(gateway, CALL)
-        gateway.balancing.failed(plan.deployments[1], plan, call, ProviderAuth("x"), waited=0, is_over=False)
+        gateway.balancing.failed(
+            plan.deployments[1], plan, call, ProviderAuth("x", upstream_status=401), waited=0, is_over=False
+        )
         assert (await client.post(CALL)).headers["x-tidegate-attempts"] == "1"
 
     run(hosts, scenario)

@@ -225,7 +225,9 @@ def test_what_another_process_told_is_heeded() -> None:
         gateway = client.app.lifespan_state["gateway"]
         call = await admit(gateway, CALL)
         plan = gateway.router.plan("fast")
-        gateway.balancing.failed(plan.deployments[0], plan, call, ProviderAuth("x"), waited=0, is_over=False)
+        gateway.balancing.failed(
+            plan.deployments[0], plan, call, ProviderAuth("x", upstream_status=401), waited=0, is_over=False
+        )
         [cooling] = gateway.balancing.news()
         gateway.balancing.ended(plan.deployments[0], plan, call, "ok", None)
         await client.post(CALL)
@@ -276,6 +278,27 @@ def test_a_workspace_allows_itself_nothing_by_the_name_of_its_own_route() -> Non
     status = 200
     run(hosts, scenario, workspace=own, key=limited_key(("mistral/*",)))
     assert hosts.asked == ["first"]
+
+
+def test_a_route_may_be_a_fallback() -> None:
+    hosts = Hosts(mistral=BUSY, first=BUSY, second=OK)
+
+    async def scenario(client: Client) -> None:
+        reply = await client.post({**CALL, "model": OTHER, "fallbacks": ["fast"], "num_retries": 0})
+        assert (reply.status, reply.headers["x-tidegate-deployment"]) == (200, "fast#2")
+
+    run(hosts, scenario)
+    assert hosts.asked == ["mistral", "first", "second"]
+
+
+def test_a_route_names_its_fallbacks_unless_the_call_does() -> None:
+    hosts = Hosts(first=BUSY, second=BUSY, mistral=OK)
+
+    async def scenario(client: Client) -> None:
+        assert (await client.post({**CALL, "num_retries": 0})).headers["x-tidegate-model"] == OTHER
+        assert (await client.post({**CALL, "num_retries": 0, "fallbacks": []})).status == 503
+
+    run(hosts, scenario, fallbacks=[OTHER])
 
 
 def test_each_workspace_has_its_own_routes() -> None:

@@ -47,7 +47,9 @@ class Scene:
     def fail(self, *numbers: int) -> None:
         assert self.plan.route is not None
         for n in numbers:
-            self.health.failed(self.place(n), ProviderAuth("x"), self.plan.route, "name", waited=1, is_over=False)
+            self.health.failed(
+                self.place(n), ProviderAuth("x", upstream_status=401), self.plan.route, "name", waited=1, is_over=False
+            )
             self.clock.now += 1
 
 

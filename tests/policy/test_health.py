@@ -25,6 +25,7 @@ from tidegate.errors import (
 from tidegate.policy.health import MAX_PLACES, Cooling, Health, Place, place_of
 
 ROUTE = Route("fast", (Target("openai/gpt-4o"), Target("azure/gpt-4o")), cooldown_failures=2, cooldown_seconds=30)
+DENIED = ProviderAuth("x", upstream_status=401)
 HERE, THERE = Place(None, "here"), Place(None, "there")
 
 
@@ -61,9 +62,15 @@ def test_an_answer_in_between_begins_the_row_anew() -> None:
     assert patient.fail(ProviderFailed("x")) is None
 
 
-@pytest.mark.parametrize("error", [ProviderAuth, ProviderModelNotFound, NotConfigured])
-def test_what_does_not_pass_by_itself_is_enough_once(error: type[TidegateError]) -> None:
-    assert Patient().fail(error("x")) == 30
+@pytest.mark.parametrize("error", [DENIED, NotConfigured("x")])
+def test_what_does_not_pass_by_itself_is_enough_once(error: TidegateError) -> None:
+    assert Patient().fail(error) == 30
+
+
+@pytest.mark.parametrize("error", [ProviderAuth("x", upstream_status=403), ProviderModelNotFound("x")])
+def test_refusals_that_a_caller_might_bring_about_count_as_any_failure(error: TidegateError) -> None:
+    patient = Patient()
+    assert (patient.fail(error), patient.fail(error)) == (None, 30)
 
 
 @pytest.mark.parametrize(("after", "seconds"), [(1, 30), (45.5, 45.5), (86_400, 3_600)])
@@ -121,7 +128,7 @@ def test_what_is_asked_while_it_cools_down_tells_nothing_new() -> None:
 
 def test_an_answer_ends_a_cooldown() -> None:
     patient = Patient()
-    patient.fail(ProviderAuth("x"))
+    patient.fail(DENIED)
     patient.health.succeeded(HERE)
     assert (patient.health.cools_until(HERE), patient.health.is_on_trial(HERE)) == (None, False)
 
@@ -180,7 +187,7 @@ def test_nobody_says_that_for_ever() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     patient = Patient()
-    patient.fail(ProviderAuth("x"))
+    patient.fail(DENIED)
     for n in range(MAX_PLACES):
         patient.health.claim(Place("ws", str(n)))
     assert patient.health.cools_until(HERE) is None

@@ -43,9 +43,10 @@ REMEMBERED_SECONDS = 300.0
 
 MAX_PLACES = 10_000
 
-_FAILURES = (ProviderFailed, ProviderTimeout, ProviderOverloaded, ProviderRateLimited)
-_LASTING = (ProviderAuth, ProviderModelNotFound, NotConfigured)
-"""What does not pass by itself: one of them is enough."""
+_FAILURES = (
+    *(ProviderFailed, ProviderTimeout, ProviderOverloaded, ProviderRateLimited),
+    *(ProviderAuth, ProviderModelNotFound, NotConfigured),
+)
 
 _HALVING, _LEAST_SHARE = 60.0, 0.3
 
@@ -145,7 +146,7 @@ class Health:
             return
         standing.failures += 1
         after = error.retry_after_seconds
-        lasting = after is not None or standing.rounds > 0 or isinstance(error, _LASTING)
+        lasting = after is not None or standing.rounds > 0 or _is_lasting(error)
         if not lasting and standing.failures < route.cooldown_failures:
             return
         # Who says how long knows it: nothing is doubled then.
@@ -191,4 +192,9 @@ def _counts(error: TidegateError, waited: float, is_over: bool) -> bool:
     """Whether it is the deployment that failed, and not the caller's request or the caller's patience."""
     if is_over and isinstance(error, ProviderTimeout):
         return waited >= PATIENT_SECONDS
-    return isinstance(error, _FAILURES + _LASTING)
+    return isinstance(error, _FAILURES)
+
+
+def _is_lasting(error: TidegateError) -> bool:
+    """What does not pass by itself: one is enough. Other refusals (403, 404) may be about what a request asks for."""
+    return isinstance(error, NotConfigured) or (isinstance(error, ProviderAuth) and error.upstream_status == 401)
