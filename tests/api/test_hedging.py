@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import httpx
@@ -263,3 +264,34 @@ def test_the_time_is_shared_with_those_who_come_after() -> None:
 
     run(hosts, scenario)
     assert hosts.asked == ["first", "second", "mistral"]
+
+
+def test_three_hundred_at_once_leave_nothing_behind() -> None:
+    chance = Random(7)
+
+    async def somehow() -> httpx.Response:
+        await asyncio.sleep(chance.expovariate(0.5))
+        kind = chance.random()
+        if kind < 0.2:
+            return httpx.Response(BUSY[0], json=BUSY[1])
+        return event_stream(sse(*(STREAM if kind < 0.9 else STREAM[:2])))
+
+    hosts = Hosts(first=somehow, second=somehow, mistral=somehow)
+
+    async def one(client: Client, n: int) -> None:
+        exchange = Exchange(client.app, {**CALL, "stream": True, "user": str(n)}, "/v1/chat/completions", None)
+        if n % 10 == 0:
+            asyncio.get_running_loop().call_later(chance.random() * 4, exchange.hang_up)
+        await exchange.run()
+
+    async def scenario(client: Client) -> None:
+        await asyncio.gather(*(one(client, n) for n in range(300)))
+        outcomes = client.recorder.outcomes
+        assert len({outcome.call.id for outcome in outcomes}) == len(outcomes) == 300
+        assert {outcome.status for outcome in outcomes} == {"ok", "failed", "cancelled"}
+        assert any(each.error_code == "hedged" for outcome in outcomes for each in outcome.failed_attempts)
+        assert [account.holds for account in client.recorder.ledger.accounts.values()] == [{}]
+
+    targets = (FIRST, SECOND, {"model": OTHER})
+    limited = replace(WORKSPACE, limits=Limits(tokens_per_day=10**9, parallel_calls=1_000))
+    run(hosts, scenario, *targets, workspace=limited, by="weight", cooldown_failures=100)
