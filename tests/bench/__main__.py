@@ -16,7 +16,7 @@ from tests.bench import coldstart, latency, processes, report, throughput, trans
 from tests.bench.latency import Times
 from tests.bench.processes import ROOT, Program
 from tests.bench.report import Row
-from tests.bench.requests import body
+from tests.bench.requests import body, raw
 
 SPEED = ROOT / "docs" / "SPEED.md"
 
@@ -121,6 +121,29 @@ def _limits(store: str, name: str, calls: int, pause: float = 0.0) -> list[Row]:
     ]
 
 
+def features(effort: Effort) -> list[Row]:
+    """What features cost a call that uses none of them, beside the same program without."""
+    with (
+        processes.upstream() as provider,
+        processes.limited("memory", provider) as without,
+        processes.limited("memory", provider, "features") as having,
+    ):
+        # The workspace has a cache for its calls: this is how one does without.
+        asked = raw(body(caching=False))
+        times = latency.plain({"direct": provider, "without": without, "having": having}, effort.calls, request=asked)
+    direct, bare, through = times["direct"].p50, times["without"].p50, times["having"].p50
+    return [
+        Row(
+            "plain call with all features configured and none used, p50 (in-memory store)",
+            f"{through:.2f} ms: {through - direct:.2f} added, **{through - bare:.2f}** of it by the features",
+            "≤ 0.1 ms by the features",
+            through - bare <= 0.1,
+            direct=f"{direct:.2f} ms",
+            ratio=f"{through / direct:.1f}×",
+        )
+    ]
+
+
 def memory(effort: Effort) -> list[Row]:
     """What the data plane holds after many calls, on the in-memory store, which keeps the last 10,000 records."""
     held: list[float] = []
@@ -192,6 +215,7 @@ PARTS: Mapping[str, Callable[[Effort], list[Row]]] = {
     "memory-store": in_memory,
     "embedded-table": embedded_table,
     "limits": limits,
+    "features": features,
     "memory": memory,
     "cold-start": cold_start,
     "providers": providers,

@@ -23,9 +23,11 @@ class Times:
     p99: float
 
 
-def plain(programs: Mapping[str, Program], calls: int, pause: float = 0.0) -> dict[str, Times]:
+def plain(
+    programs: Mapping[str, Program], calls: int, pause: float = 0.0, request: bytes = raw(body())
+) -> dict[str, Times]:
     """How long a plain call takes at each program, the programs taking turns, with a pause (seconds) after each."""
-    return _turns(programs, raw(body()), calls, pause, until=None)
+    return _turns(programs, request, calls, pause, until=None)
 
 
 def first_token(programs: Mapping[str, Program], calls: int, pause: float = 0.0) -> dict[str, Times]:

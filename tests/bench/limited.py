@@ -1,9 +1,11 @@
-"""`python -m tests.bench.limited memory | embedded [workspace] [key]`: the data plane, where those have all limits.
+"""`python -m tests.bench.limited memory | embedded [workspace] [key] [features]`: the data plane with those.
 
-Its store is in memory, or a DynamoDB (moto) in this process. Prints its port.
+All limits of the workspace or the key; or all features configured, for the process and for the workspace. Its store is in
+memory, or a DynamoDB (moto) in this process. Prints its port.
 """
 
 import asyncio
+import json
 import os
 import socket
 import sys
@@ -20,8 +22,10 @@ from tidegate.aws.dynamo import connect
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants
+from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.limits import NO_LIMITS, Limits
+from tidegate.domain.routes import Route, Target
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.gateway import Gateway
 from tidegate.local.embedded import CREDENTIALS, embedded_aws, settings_for
@@ -43,11 +47,30 @@ ALL = Limits(
 )
 """Whatever is measured, there is room for it."""
 
+_ROUTE = {"name": "fast", "targets": [{"model": "openai/gpt-4o"}, {"model": "openai/gpt-4.1"}], "by": "latency"}
+FEATURES = {
+    "TIDEGATE_ROUTES": json.dumps([{**_ROUTE, "fallbacks": ["openai/o4-mini"], "hedge_after_seconds": 4}]),
+    "TIDEGATE_GUARDRAILS": json.dumps([{"name": "projects", "kind": "regex", "patterns": ["PRJ-[0-9]+"]}]),
+    "TIDEGATE_TIMEOUTS": json.dumps({"*": {"between": 60}, "openai": {"first_byte": 60}, "openai/o*": {"total": 300}}),
+}
+
+
+def featured(workspace: Workspace) -> Workspace:
+    """The workspace with routes, guardrails, a time and a cache of its own."""
+    return replace(
+        workspace,
+        routes=(Route("steady", (Target("openai/gpt-4o"), Target("openai/gpt-4.1")), by="weight", sticky=True),),
+        guardrails=(Guardrail("names", "words", words=("hurricane",)), Guardrail("short", "max_input", max_tokens=9)),
+        timeout_seconds=300.0,
+        cache_ttl_seconds=3600,
+    )
+
 
 async def seed(tenants: Tenants, keys: Keys) -> None:
     key = VirtualKey("key_demo", hash_secret(KEY), KEY, (WORKSPACE,), WORKSPACE, "demo", created_at=0)
     of_workspace, of_key = (ALL if whose in sys.argv else NO_LIMITS for whose in ("workspace", "key"))
-    await tenants.put_workspace(Workspace(WORKSPACE, "Demo", created_at=0, limits=of_workspace))
+    workspace = Workspace(WORKSPACE, "Demo", created_at=0, limits=of_workspace)
+    await tenants.put_workspace(featured(workspace) if "features" in sys.argv else workspace)
     await keys.put_key(replace(key, limits=of_key))
 
 
@@ -69,6 +92,8 @@ def on_embedded(endpoint: str) -> tuple[Settings, AbstractAsyncContextManager[Ga
 
 def main() -> None:
     with ExitStack() as stack:
+        if "features" in sys.argv:
+            os.environ.update(FEATURES)
         if "embedded" in sys.argv:
             settings, gateway = on_embedded(stack.enter_context(embedded_aws(0)))
         else:

@@ -67,7 +67,10 @@ def data_plane(provider: Program) -> Generator[Program]:
 
 @contextmanager
 def limited(store: str, provider: Program, *whose: str) -> Generator[Program]:
-    """The data plane on that store ("memory" or "embedded"), with all limits of "workspace" or "key", or none."""
+    """The data plane on that store ("memory" or "embedded"), with all limits of "workspace" or "key", or none.
+
+    "features": with all features configured.
+    """
     with _started("tests.bench.limited", store, *whose, env=provider_env(provider)) as program:
         yield program
 

@@ -9,12 +9,13 @@ PATH = "/v1/chat/completions"
 HEADERS = {"Host": "127.0.0.1", "Content-Type": "application/json", "Authorization": f"Bearer {DEMO_KEY}"}
 
 
-def body(stream: str | None = None) -> str:
-    """A plain call, or one for that stream of the upstream's."""
+def body(stream: str | None = None, **fields: object) -> str:
+    """A plain call, or one for that stream of the upstream's, with those fields."""
     asked: dict[str, object] = {
         "model": "openai/gpt-4o-mini",
         "messages": [{"role": "user", "content": PROMPT}],
         **({"stream": True, "user": stream} if stream else {}),
+        **fields,
     }
     return json.dumps(asked, separators=(",", ":"))
 
