@@ -102,6 +102,17 @@ def test_a_failure_before_the_first_comment_is_a_status() -> None:
     run(after(14, lambda: httpx.Response(503, json={"error": {"message": "busy"}})), scenario)
 
 
+def test_a_head_that_no_client_has_taken_is_none() -> None:
+    async def scenario(client: Client) -> None:
+        exchange = Exchange(client.app, CALL, "/v1/chat/completions")
+        exchange.slow_at = b""
+        asyncio.get_running_loop().call_later(30, exchange.reads.set)
+        await exchange.run()
+        assert (exchange.reply().status, exchange.reply().json["error"]["code"]) == (503, "provider_overloaded")
+
+    run(after(20, lambda: httpx.Response(503, json={"error": {"message": "busy"}})), scenario)
+
+
 def test_a_bug_after_the_first_comment_is_an_event(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> httpx.Response:
         raise RuntimeError("a bug")

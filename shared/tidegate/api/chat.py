@@ -35,9 +35,9 @@ class Progress:
         self.ended = False
 
     async def send(self, message: Message) -> None:
-        self.began = True
         self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         await self._send(message)
+        self.began = True
 
     async def fail(self, error: TidegateError, call: Call | None) -> bool:
         """Tell the client: as a reply where none has begun, else as the last event of a stream. False: it cannot be."""
