@@ -12,6 +12,7 @@ from tidegate.api import account, listing
 from tidegate.api.app import CHAT_PATHS
 from tidegate.chat.request import ChatFields
 from tidegate.domain.record import COUNTERS
+from tidegate.local import wire
 
 Schema: TypeAlias = dict[str, object]
 
@@ -48,7 +49,7 @@ def document() -> Schema:
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},
         "paths": paths | _reading_paths() | _account_paths(),
         "components": {
-            "schemas": {**components, **_reply_schemas()},
+            "schemas": {**wire.described(components), **_reply_schemas()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"key": []}],
@@ -60,10 +61,10 @@ def _chat(path: str, surface: str, request: Schema) -> Schema:
     return {
         "operationId": "chat" + path.replace("/", "_").replace("-", "_"),
         "summary": "Create a chat completion",
-        "parameters": [_workspace(required=surface == "neuroflash"), _IDEMPOTENCY_KEY],
+        "parameters": [_workspace(required=surface == "neuroflash"), _IDEMPOTENCY_KEY, *wire.ASKED],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
-            "200": {**_reply("Reply", streamed), "headers": _REUSED},
+            "200": {**_reply("Reply", streamed), "headers": {**wire.TOLD, **_REUSED}},
             **_errors("400", "404", "409", "413", "415", "422", "502", "503", "504"),
         },
     }
