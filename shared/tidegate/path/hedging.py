@@ -13,8 +13,9 @@ from tidegate.chat.completion import Chunk
 from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.model import Deployment, Plan
 from tidegate.errors import TidegateError
-from tidegate.path.asking import Hedge, NoTimeLeft, Ready, note, opening, translated
+from tidegate.path.asking import Hedge, NoTimeLeft, note, opening
 from tidegate.path.parts import Parts
+from tidegate.path.readying import Ready, translated
 from tidegate.policy.observe import Observation, to_the_end
 from tidegate.policy.tries import Tries
 from tidegate.upstream.attempt import Reply

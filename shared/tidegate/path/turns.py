@@ -16,9 +16,9 @@ from tidegate.domain.account import Account, Reservation, refusal
 from tidegate.domain.call import Call, Media
 from tidegate.domain.model import Deployment
 from tidegate.errors import InvalidRequest, NoRoom, TidegateError
-from tidegate.path.asking import unsupported
 from tidegate.path.mapping import mapped, refusals
 from tidegate.path.parts import Parts
+from tidegate.path.readying import unsupported
 from tidegate.path.showing import Step, shown_request
 from tidegate.policy import budget, fallback, signatures
 from tidegate.policy.fallback import Candidate
