@@ -1,7 +1,7 @@
 """`python -m tests.bench.limited memory | embedded [workspace] [key] [features]`: the data plane with those.
 
-All limits of the workspace or the key; or all features configured, for the process and for the workspace. Its store is in
-memory, or a DynamoDB (moto) in this process. Prints its port.
+All limits of the workspace or the key; or all features configured, for the process and for the workspace. Its store
+is in memory, or a DynamoDB (moto) in this process. Prints its port.
 """
 
 import asyncio
