@@ -61,6 +61,16 @@ def test_the_headers_say_who_answered(client: OpenAI) -> None:
     assert raw.parse()._request_id == raw.headers["x-request-id"] == raw.request_id
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_dry_run_is_a_wish_in_the_extra_body(client: OpenAI, provider: Provider, stream: bool) -> None:
+    prompt = unique("Write a tagline.")
+    wish = {"dry_run": True, "stream": stream}
+    said: Any = client.chat.completions.create(model=MODEL, messages=user(prompt), extra_body=wish)
+    assert said.object == "tidegate.dry_run"
+    assert said.plan[0]["request"]["body"]["messages"] == user(prompt)
+    assert provider.entries(prompt) == []
+
+
 def test_a_stream_says_the_same_as_a_plain_call(client: OpenAI) -> None:
     chunks = list(ask(client, "Write a tagline.", stream=True))
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == TAGLINE
