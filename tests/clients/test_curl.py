@@ -196,7 +196,7 @@ def test_lunos_fields_are_taken(server: Server, provider: Provider) -> None:
 
 def test_alphaneurals_bare_model_goes_to_the_default_provider(server: Server, provider: Provider) -> None:
     prompt = unique("Hello, who are you?")
-    extensions = {"guardrails": ["pii"], "num_retries": 2, "fallbacks": ["gpt-4o"], "caching": True}
+    extensions = {"guardrails": ["secrets"], "num_retries": 2, "fallbacks": ["gpt-4o"], "caching": True}
     reply = curl(f"{server.root}/chat/completions", *KEY, *JSON, *data(prompt, "qwen3", **extensions))
     assert (reply.status, reply.json["model"]) == (200, "groq/qwen3")
     assert reply.headers["x-tidegate-provider"] == "groq"
