@@ -218,6 +218,39 @@ def test_cooldowns_are_told_once_and_a_store_that_is_down_changes_nothing() -> N
     assert hosts.asked == ["first", "second", "second", "second"]
 
 
+def test_cooldowns_are_told_also_where_a_fallback_answers() -> None:
+    hosts = Hosts(first=DENIED, second=DENIED, mistral=OK)
+    told: list[str | None] = []
+
+    class Hearing:
+        async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+            told.append(home)
+
+    async def scenario(client: Client) -> None:
+        object.__setattr__(client.app.lifespan_state["gateway"], "cooldowns", Hearing())
+        assert (await client.post({**CALL, "fallbacks": [OTHER]})).status == 200
+        assert told == [None, None]
+
+    run(hosts, scenario)
+
+
+def test_a_store_that_took_no_record_is_not_told() -> None:
+    hosts = Hosts(first=DENIED, second=OK)
+
+    class Never:
+        async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+            raise AssertionError
+
+    async def scenario(client: Client) -> None:
+        object.__setattr__(client.app.lifespan_state["gateway"], "cooldowns", Never())
+        client.recorder.unavailable = True
+        for _ in range(2):
+            assert (await client.post(CALL)).status == 200
+
+    run(hosts, scenario)
+    assert hosts.asked == ["first", "second", "second"]
+
+
 def test_what_another_process_told_is_heeded() -> None:
     hosts = Hosts(first=OK, second=OK)
 

@@ -44,16 +44,17 @@ async def settle(parts: Parts, seen: Observation) -> None:
     if event == "call.settled" and seen.watched is not None and seen.watched.scope.shards == 1:
         actual = amounts(outcome.bill)
         await warn(parts.ledger, parts.events, seen.watched, parts.clock(), outcome.hold, actual)
-    if seen.plan is not None and seen.plan.route is not None:
-        await _tell(parts, seen, seen.plan)
+    if seen.plan is not None:
+        await _tell(parts, seen, seen.plan, answers=event == "call.settled")
 
 
-async def _tell(parts: Parts, seen: Observation, plan: Plan) -> None:
-    """Other processes of deployments that cool down; a store that is dead changes nothing for the call."""
+async def _tell(parts: Parts, seen: Observation, plan: Plan, *, answers: bool) -> None:
+    """Other processes of deployments that cool down, where the store `answers`; one that is dead changes nothing."""
     if seen.deployment is not None and seen.first_event_at is not None:
         parts.balancing.ended(seen.deployment, plan, seen.call, seen.status, seen.error_code)
     for cooling in parts.balancing.news():
         told = {"deployment": cooling.name, "workspace_id": cooling.place.home, "until": cooling.until}
         log.warning("deployment.cooling", extra=told)
-        with suppress(StoreUnavailable):
-            await parts.cooldowns.tell(*cooling.place, cooling.until)
+        if answers:
+            with suppress(StoreUnavailable):
+                await parts.cooldowns.tell(*cooling.place, cooling.until)
