@@ -66,5 +66,10 @@ def test_the_cache_and_idempotency_keys_cost_nothing_until_a_call_asks_for_them(
     assert loaded_modules() & {f"tidegate.{name}" for name in names} == set()
 
 
+def test_routes_cost_nothing_until_a_call_asks_for_one() -> None:
+    parts = {f"tidegate.{name}" for name in ("policy.balance", "policy.health", "path.hedging")}
+    assert loaded_modules() & parts == set()
+
+
 def test_the_list_is_really_taken() -> None:
     assert {"functions.chat.app", "starlette.applications", "msgspec"} <= loaded_modules()
