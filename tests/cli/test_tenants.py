@@ -382,7 +382,7 @@ def test_without_a_local_server_it_says_how_to_start_one(capsys: pytest.CaptureF
     assert capsys.readouterr().err == f"tidegate: {message}\n"
 
 
-@pytest.mark.parametrize("document", ["README.md", "infra/DEPLOY.md"])
+@pytest.mark.parametrize("document", ["README.md", "infra/DEPLOY.md", "docs/RELIABILITY.md"])
 def test_the_commands_that_documents_show_work(tidegate: Terminal, document: str) -> None:
     lines = (Path(__file__).parents[2] / document).read_text().splitlines()
     shown = [shlex.split(line, comments=True)[3:] for line in lines if line.startswith("python -m tidegate ")]
