@@ -17,6 +17,8 @@ Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Limit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
+Few = Meta(max_length=64)
+"""More than anybody writes by hand. What is longer would only keep the gateway from its other calls."""
 
 
 class StreamOptions(Struct, frozen=True):
@@ -123,13 +125,13 @@ class ChatFields(Struct, frozen=True):
     user: str | None = None
     # The gateway's own, which never reach a provider:
     observability: bool | None = None
-    guardrails: list[Name] | None = None
+    guardrails: Annotated[list[Name], Few] | None = None
     caching: bool | None = None
     cache: CacheOptions | None = None
     num_retries: Annotated[int, Meta(ge=0, le=5)] | None = None
-    fallbacks: list[Name | dict[str, object]] | None = None
+    fallbacks: Annotated[list[Name | dict[str, object]], Few] | None = None
     models: Annotated[list[Name], Meta(max_length=16)] | None = None
-    context_window_fallback_dict: dict[str, Name] | None = None
+    context_window_fallback_dict: Annotated[dict[str, Name], Few] | None = None
     require_parameters: bool | None = None
     timeout: Annotated[float, Meta(gt=0)] | None = None
     dry_run: bool | None = None

@@ -75,10 +75,10 @@ def candidates(request: ChatRequest, router: Router, catalog: Catalog, workspace
         known = {candidate.request.model for candidate in listed}
         if named.model in known and not named.overrides:
             raise InvalidRequest(f"{named.model!r} is to be tried already: fallbacks must not loop.", param=named.path)
+        if len(listed) == MOST:  # before anything is done for one more
+            raise InvalidRequest(f"A call may name {MOST} models at most.", param="fallbacks")
         found = _plan(router, named.model, named.path, workspace)
         listed.append(Candidate(named.path, _changed(request, named), found))
-    if len(listed) > MOST:
-        raise InvalidRequest(f"A call may name {MOST} models at most.", param="fallbacks")
     if len(listed) == 1:
         listed = _with_route(listed[0])
     return _fitting(listed, router, catalog, workspace)
