@@ -132,7 +132,7 @@ def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
             yield self
 
     with pytest.raises(TimeoutError):
-        jumping.run(read(Broken(), None, None))
+        jumping.run(read(Broken(), 10, None))
 
 
 @transports

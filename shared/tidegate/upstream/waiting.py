@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 
 from tidegate.errors import ProviderTimeout
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport, gathered
@@ -15,20 +15,27 @@ async def opened(transport: Transport, request: HttpRequest, timeouts: Timeouts)
     Raises `ProviderTimeout` also while the body is read. A reader that is slow itself is not the provider's silence.
     """
     watch = Watch(timeouts)
+    opening = transport.open(request, timeouts)
+    async with opening if watch.first_at is None else _begun(opening, watch) as response:
+        try:
+            yield _Watched(response, watch)
+        finally:
+            watch.end()
+
+
+@asynccontextmanager
+async def _begun(opening: AbstractAsyncContextManager[HttpResponse], watch: "Watch") -> AsyncGenerator[HttpResponse]:
     # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
     limit = asyncio.timeout_at(watch.first_at)
     async with AsyncExitStack() as stack:
         try:
             async with limit:
-                response = await stack.enter_async_context(transport.open(request, timeouts))
+                response = await stack.enter_async_context(opening)
         except TimeoutError:
             if not limit.expired():
                 raise
             raise watch.silence() from None
-        try:
-            yield _Watched(response, watch)
-        finally:
-            watch.end()
+        yield response
 
 
 class Watch:
