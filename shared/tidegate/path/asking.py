@@ -62,7 +62,8 @@ async def ask(parts: Parts, call: Call, seen: Observation, stack: AsyncExitStack
         candidate, *waiting = waiting
         try:
             plan = candidate.plan or parts.router.plan(candidate.request.model, call.workspace)
-            return await _insist(parts, replace(call, request=candidate.request), plan, seen, stack, len(waiting))
+            asking = call if candidate.request is call.request else replace(call, request=candidate.request)
+            return await _insist(parts, asking, plan, seen, stack, len(waiting))
         except TidegateError as error:
             told = fallback.told(told, error)
             waiting = fallback.after(error, candidate, waiting)
@@ -75,9 +76,12 @@ async def _insist(parts: Parts, call: Call, plan: Plan, seen: Observation, stack
 
     `others` may be asked instead.
     """
-    plan = await aside(call, partial(parts.balancing.arrange, budget.permitted(call, plan), call))
-    if plan.route is not None and plan.route.timeout_seconds is not None:
-        call = replace(call, deadline=min(call.deadline, call.started_at + plan.route.timeout_seconds))
+    plan = budget.permitted(call, plan)
+    route = plan.route
+    if route is not None:
+        plan = await aside(call, partial(parts.balancing.arrange, plan, call))
+        if route.timeout_seconds is not None:
+            call = replace(call, deadline=min(call.deadline, call.started_at + route.timeout_seconds))
     seen.plan = plan
     tries = Tries(plan.deployments)
     ready: Ready | None = None
