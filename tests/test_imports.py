@@ -71,5 +71,10 @@ def test_routes_cost_nothing_until_a_call_asks_for_one() -> None:
     assert loaded_modules() & parts == set()
 
 
+def test_dry_runs_cost_nothing_until_there_is_one() -> None:
+    parts = {f"tidegate.path.{name}" for name in ("rehearsing", "turns", "showing", "mapping")}
+    assert loaded_modules() & parts == set()
+
+
 def test_the_list_is_really_taken() -> None:
     assert {"functions.chat.app", "starlette.applications", "msgspec"} <= loaded_modules()
