@@ -431,6 +431,17 @@ def test_what_a_provider_could_not_honour_is_told_of_a_hit_too() -> None:
     asyncio.run(scenario())
 
 
+def test_a_hit_tells_what_of_its_own_call_is_unknown_and_nothing_of_another_ones() -> None:
+    async def scenario() -> None:
+        body = {**CALL, "model": "mistral/mistral-small-latest", "logit_bias": {"1": 1}, "cache": {"a": 1}}
+        async with serving(completion()) as client:
+            replies = [await client.post({**body, "cache": {name: 1}}) for name in ("a", "ttl", "b")]
+        told = [reply.headers["x-tidegate-ignored-params"] for reply in replies]
+        assert told == ["cache.a,logit_bias", "logit_bias", "cache.b,logit_bias"]
+
+    asyncio.run(scenario())
+
+
 def test_an_old_hit_keeps_signed_reasoning_anew_for_the_next_turn() -> None:
     async def scenario() -> None:
         details = [{"type": "reasoning.text", "text": "hm", "signature": "s==", "index": 0}]

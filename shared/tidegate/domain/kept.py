@@ -15,7 +15,10 @@ MAX_UNPACKED = 128 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A reply as its caller got it, and who gave it. `at` is when that call began, in UTC seconds."""
+    """A reply as its caller got it, and who gave it. `at` is when that call began, in UTC seconds.
+
+    `ignored` are the fields that its provider could not honour; what the gateway does not know is of each call its own.
+    """
 
     completion: Completion = field(repr=False)
     provider: str

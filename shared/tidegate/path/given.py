@@ -21,7 +21,8 @@ def given(
     seen.deployment = deployment = Deployment(kept.provider, kept.model, "")
     seen.finish_reason = completion["choices"][-1]["finish_reason"]
     whole, batches = (None, _streamed(call, completion)) if call.request.stream else (completion, None)
-    return Answer(whole, batches, deployment, 0, (), kept.ignored, seen.waited, headers=headers)
+    ignored = call.request.ignored + kept.ignored
+    return Answer(whole, batches, deployment, 0, (), ignored, seen.waited, headers=headers)
 
 
 def renewed(call: Call, kept: Kept) -> Completion:

@@ -80,7 +80,8 @@ class Reusing:
 
     def keeping(self, asked: Asked, answer: Answer) -> Answer:
         """The answer of a call that was made: what the caller gets of it is kept."""
-        self._answered, self._ignored = asked.request, answer.ignored
+        own = asked.request.ignored
+        self._answered, self._ignored = asked.request, tuple(name for name in answer.ignored if name not in own)
         headers = (*answer.headers, *self._headers)
         if answer.batches is None:
             self._completion = answer.completion
