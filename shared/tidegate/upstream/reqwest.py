@@ -207,7 +207,8 @@ class _Begun(Generic[_T]):
                 yield waits_for
             except BaseException as error:
                 cancelled = error
-                resume = partial(self._work.throw, error)
+                # A new one: the library may keep it, and ours leads back to what is awaited here.
+                resume = partial(self._work.throw, asyncio.CancelledError())
             else:
                 resume = partial(self._work.send, None)
             try:
