@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -428,6 +429,32 @@ def test_media_are_not_fetched_and_words_stand_in_their_place(url: str, kind: st
         assert client.requests == []
 
     run(scenario, **GEMINI.env)
+
+
+@pytest.mark.parametrize("model", [*(native.id for native in NATIVES), A, B])
+def test_whatever_stands_behind_a_url_nobody_fetches_it(model: str) -> None:
+    url = f"{PICTURE}.txt"
+    parts: list[Any] = [
+        {"type": "image_url", "image_url": {"url": PICTURE}},
+        {"type": "video_url", "video_url": {"url": PICTURE}},
+        {"type": "file", "file": {"file_data": PICTURE, "filename": "a.pdf"}},
+        {"type": "file", "file": {"file_data": url}},
+        {"type": "document", "source": {"type": "url", "url": url}},
+    ]
+
+    async def scenario(client: Client) -> None:
+        for part in parts:
+            entry = only(await rehearsed(client, {"model": model, "messages": [{"role": "user", "content": [part]}]}))
+            assert entry["allowed"] or set(entry["refused"]) == {entry["error"]["param"]}
+            text = json.dumps(entry["request"])
+            assert "medium 0" not in text
+            assert b64encode(b"medium 0").decode()[:8] not in text
+        assert client.requests == []
+
+    env: dict[str, str] = {}
+    for native in NATIVES:
+        env |= native.env
+    run(scenario, **env)
 
 
 def test_of_many_long_requests_the_first_are_shown() -> None:
