@@ -153,6 +153,16 @@ async def test_a_guardrail_may_bring_its_own_schema() -> None:
         await guard(call(guardrails=["g"]), rail).completion(completion({"content": "{}"}))
 
 
+async def test_one_that_is_none_any_more_is_unavailable() -> None:
+    rail = Guardrail("g", "json_schema", on="output", schema="{")
+    given = call(guardrails=["g"])
+    with pytest.raises(GuardrailUnavailable):
+        await guard(given, rail).prompt(given)
+    answer = completion({"content": "{}"})
+    opened = guard(given, replace(rail, fails="open"))
+    assert (await opened.prompt(given), await opened.completion(answer)) == (given, answer)
+
+
 async def test_an_object_is_all_that_json_object_asks_for() -> None:
     given = guard(call(guardrails=["json-schema"], response_format={"type": "json_object"}))
     with pytest.raises(GuardrailViolation):

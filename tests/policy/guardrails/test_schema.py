@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.policy.guardrails import patterns, schema
-from tidegate.policy.guardrails.conformity import TooComplex, conforms
+from tidegate.policy.guardrails.conformity import Conformity, TooComplex, conforms
 
 PERSON = {
     "type": "object",
@@ -134,6 +134,7 @@ def test_what_drafts_and_numbers_differ_in(given_schema: Any, value: Any, expect
         ({"multipleOf": 0}, "#/multipleOf has a value that it may not have."),
         ({"minLength": -1}, "#/minLength has a value that it may not have."),
         ({"pattern": "("}, "'(' leaves a group open."),
+        ({"enum": [], "anyOf": [{"pattern": f"a{i}"} for i in range(51)]}, "The schema has more than 50 patterns."),
         ({"patternProperties": {"(": True}}, "'(' leaves a group open."),
     ],
 )
@@ -165,3 +166,9 @@ def test_what_takes_too_many_steps_is_given_up(given_schema: Any, value: Any) ->
 def test_a_pattern_that_backtracks_without_end_is_given_up() -> None:
     with pytest.raises(patterns.TooSlow):
         is_valid({"pattern": r"(.*)*(.*)*x{20}y"}, "x" * 300_000)
+
+
+def test_all_patterns_of_a_schema_share_the_time() -> None:
+    given_schema = schema.check({"items": {"pattern": "a"}})
+    with pytest.raises(patterns.TooSlow):
+        Conformity(given_schema, seconds=0.0).holds(given_schema, ["a"])

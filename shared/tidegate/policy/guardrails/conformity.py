@@ -3,6 +3,7 @@
 Source: https://json-schema.org/draft/2020-12/json-schema-validation
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,6 +35,7 @@ class Conformity:
     root: Schema
     steps: int = 0
     depth: int = 0
+    seconds: float = patterns.LIMIT_SECONDS
 
     def holds(self, schema: Json, value: Json) -> bool:
         """Raises `TooComplex` and `patterns.TooSlow`."""
@@ -50,6 +52,14 @@ class Conformity:
             )
         finally:
             self.depth -= 1
+
+    def matches(self, pattern: str, text: str) -> bool:
+        """All patterns of the schema have `seconds` together."""
+        began = time.monotonic()
+        try:
+            return patterns.matches(pattern, text, self.seconds)
+        finally:
+            self.seconds = max(0.0, self.seconds - (time.monotonic() - began))
 
 
 def conforms(schema: Schema, value: Json) -> bool:
@@ -127,8 +137,8 @@ def _sized(kind: type, holds: Callable[[int, int], bool]) -> _Check:
     return keyword
 
 
-def _pattern(_: Conformity, pattern: Json, value: Json, __: JsonObject) -> bool:
-    return not isinstance(value, str) or patterns.matches(str(pattern), value)
+def _pattern(self: Conformity, pattern: Json, value: Json, _: JsonObject) -> bool:
+    return not isinstance(value, str) or self.matches(str(pattern), value)
 
 
 def _required(_: Conformity, names: Json, value: Json, __: JsonObject) -> bool:
@@ -151,7 +161,7 @@ def _pattern_properties(self: Conformity, schemas: Json, value: Json, _: JsonObj
     if not (isinstance(value, dict) and isinstance(schemas, dict)):
         return True
     pairs = ((each, held) for pattern, each in schemas.items() for name, held in value.items()
-             if patterns.matches(pattern, name))  # fmt: skip
+             if self.matches(pattern, name))  # fmt: skip
     return all(self.holds(each, held) for each, held in pairs)
 
 
@@ -161,7 +171,7 @@ def _additional(self: Conformity, schema: Json, value: Json, beside: JsonObject)
     named, shaped = beside.get("properties"), beside.get("patternProperties")
     known = named.keys() if isinstance(named, dict) else set[str]()
     shapes = list(shaped) if isinstance(shaped, dict) else []
-    others = (name for name in value if name not in known and not any(patterns.matches(each, name) for each in shapes))
+    others = (name for name in value if name not in known and not any(self.matches(each, name) for each in shapes))
     return all(self.holds(schema, value[name]) for name in others)
 
 

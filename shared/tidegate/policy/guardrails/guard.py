@@ -5,20 +5,20 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import TypeVar, cast
+
+from anyio import to_thread
 
 from tidegate.chat import replay
 from tidegate.chat.assemble import Assembly
 from tidegate.chat.completion import Chunk, Completion, Delta
 from tidegate.chat.json import Json, encode
 from tidegate.chat.parse import build
-from tidegate.chat.request import JsonObjectFormat, JsonSchemaFormat
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import Mode, Stage
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest, TidegateError
 from tidegate.policy.guardrails import finders, texts
-from tidegate.policy.guardrails.judging import Bench, Rail, Schema, check_conformity, passed, violation
+from tidegate.policy.guardrails.judging import Bench, Rail, Schema, check_conformity, passed, schema_of, violation
 from tidegate.policy.guardrails.texts import Text
 from tidegate.policy.guardrails.voice import Voice
 from tidegate.policy.guardrails.window import Blocked, Found
@@ -39,6 +39,7 @@ class Guarding:
     rails: tuple[Rail, ...]
     bench: Bench
     given_up: set[str] = field(default_factory=set[str])
+    schemas: dict[str, Schema | None] = field(default_factory=dict[str, Schema | None])
 
     @property
     def header(self) -> str:
@@ -67,7 +68,7 @@ class Guarding:
     async def prompt(self, call: Call) -> Call:
         """The call as it may be made. Raises `GuardrailViolation`, `GuardrailUnavailable` and `InvalidRequest`."""
         for rail in self._on("output"):
-            self._schema(rail)
+            await self._within(rail, "output", self._schema(rail))
         rails = self._on("input")
         if not rails:
             return call
@@ -114,7 +115,7 @@ class Guarding:
             if rail.guardrail.runs_on("input"):
                 verdict, found, error = await self._verdict(rail, found)
             elif rail.guardrail.runs_on("output"):
-                error = self._unfit(rail)
+                error = await self._unfit(rail)
                 verdict = "not_run" if error is None else "block"
             verdicts.append({"name": rail.guardrail.name, "on": rail.guardrail.on, "verdict": verdict})
             ends = ends or error
@@ -130,9 +131,9 @@ class Guarding:
         changed = _changed(found, new)
         return ("pass" if changed == found else "mask"), changed, None
 
-    def _unfit(self, rail: Rail) -> InvalidRequest | None:
+    async def _unfit(self, rail: Rail) -> InvalidRequest | None:
         try:
-            self._schema(rail)
+            await self._within(rail, "output", self._schema(rail))
         except InvalidRequest as error:
             return error
         return None
@@ -164,35 +165,18 @@ class Guarding:
             return None
 
     async def _conform(self, rail: Rail, completion: Completion) -> None:
-        schema = self._schema(rail)
+        schema = await self._schema(rail)
         if schema is not None:
-            check_conformity(rail.guardrail, schema, completion)
+            await to_thread.run_sync(check_conformity, rail.guardrail, schema, completion)
 
-    def _schema(self, rail: Rail) -> Schema | None:
-        """What answers have to conform to; None where that is nothing. Raises `InvalidRequest`."""
-        guardrail, asked = rail.guardrail, self.bench.call.request.fields.response_format
-        if guardrail.kind != "json_schema":
+    async def _schema(self, rail: Rail) -> Schema | None:
+        """What answers have to conform to; None where that is nothing. Read once, in a thread: it is a caller's."""
+        name = rail.guardrail.name
+        if rail.guardrail.kind != "json_schema":
             return None
-        reading = import_module("tidegate.policy.guardrails.schema")
-        if guardrail.schema is not None:
-            return reading.parsed(guardrail.schema)
-        match asked:
-            case JsonObjectFormat():
-                return {"type": "object"}
-            case JsonSchemaFormat(json_schema=wanted) if wanted.schema is not None:
-                try:
-                    return reading.check(wanted.schema)
-                except ValueError as error:
-                    raise InvalidRequest(
-                        f"The guardrail {guardrail.name!r} cannot check against this schema: {error}",
-                        param="response_format.json_schema.schema",
-                    ) from None
-            case _ if rail.path is not None:
-                raise InvalidRequest(
-                    f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema.", param=rail.path
-                )
-            case _:
-                return None
+        if name not in self.schemas:
+            self.schemas[name] = await to_thread.run_sync(schema_of, rail, self.bench.call)
+        return self.schemas[name]
 
     async def _held(self, batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
         """All of the stream at once, as it came, or else as another answer amounts to one."""

@@ -10,10 +10,11 @@ from anyio import to_thread
 
 from tidegate.chat.completion import Completion
 from tidegate.chat.json import Json, decode
+from tidegate.chat.request import JsonObjectFormat, JsonSchemaFormat
 from tidegate.domain.call import Call
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.guardrails import Finding, Guardrail, Judge, Question, Stage
-from tidegate.errors import GuardrailUnavailable, GuardrailViolation
+from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest
 from tidegate.policy.guardrails import finders, injection
 from tidegate.policy.guardrails.masking import masked
 from tidegate.policy.guardrails.texts import Text
@@ -66,6 +67,37 @@ async def passed(rail: Rail, bench: Bench, stage: Stage, texts: Sequence[Text]) 
         case _:
             return _masked(guardrail, stage, texts, await finders.find(guardrail, plain))
     return plain
+
+
+def schema_of(rail: Rail, call: Call) -> Schema | None:
+    """What answers to the call have to conform to; None where that is nothing.
+
+    Raises `InvalidRequest` where the caller's own cannot be checked, or there is none though the caller named this.
+    """
+    guardrail, asked = rail.guardrail, call.request.fields.response_format
+    reading = import_module("tidegate.policy.guardrails.schema")
+    if guardrail.schema is not None:
+        try:
+            return reading.parsed(guardrail.schema)
+        except ValueError:
+            raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a schema that is none.") from None
+    match asked:
+        case JsonObjectFormat():
+            return {"type": "object"}
+        case JsonSchemaFormat(json_schema=wanted) if wanted.schema is not None:
+            try:
+                return reading.check(wanted.schema)
+            except ValueError as error:
+                raise InvalidRequest(
+                    f"The guardrail {guardrail.name!r} cannot check against this schema: {error}",
+                    param="response_format.json_schema.schema",
+                ) from None
+        case _ if rail.path is not None:
+            raise InvalidRequest(
+                f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema.", param=rail.path
+            )
+        case _:
+            return None
 
 
 def check_conformity(guardrail: Guardrail, schema: Schema, completion: Completion) -> None:

@@ -40,6 +40,8 @@ def check(pattern: str) -> None:
 
 def matches(pattern: str, text: str, seconds: float = LIMIT_SECONDS) -> bool:
     """Whether the pattern matches anywhere. Raises `TooSlow` and `ValueError`."""
+    if seconds <= 0:  # which `regex` takes for no limit
+        raise TooSlow
     try:
         return parsed(pattern).search(text, timeout=seconds, concurrent=True) is not None
     except TimeoutError:

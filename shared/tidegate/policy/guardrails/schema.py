@@ -30,6 +30,10 @@ _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _SINGLE = ("additionalProperties", "propertyNames", "contains", "not", "if", "then", "else", "additionalItems")
 
 
+MAX_PATTERNS = 50
+"""Of one schema: each takes up to 20 ms to compile."""
+
+
 def check(schema: Json) -> Schema:
     """The schema, if it can be checked against. Raises `ValueError` that names what cannot."""
     if not isinstance(schema, dict | bool):
@@ -51,6 +55,7 @@ def parsed(text: str) -> Schema:
 class _Reading:
     root: Schema
     seen: set[int] = field(default_factory=set[int])
+    patterns: set[str] = field(default_factory=set[str])
 
     def read(self, schema: Json, at: str) -> None:
         if isinstance(schema, bool):
@@ -65,6 +70,12 @@ class _Reading:
         for name, argument in schema.items():
             self._read_keyword(name, argument, f"{at}/{name}", at)
 
+    def _read_pattern(self, pattern: str) -> None:
+        self.patterns.add(pattern)
+        if len(self.patterns) > MAX_PATTERNS:
+            raise ValueError(f"The schema has more than {MAX_PATTERNS} patterns.")
+        patterns.parsed(pattern)
+
     def _read_keyword(self, name: str, argument: Json, here: str, at: str) -> None:
         if name == "$ref":
             self.read(resolve(self.root, argument), here)
@@ -72,7 +83,7 @@ class _Reading:
             for key, each in argument.items():
                 self.read(each, f"{here}/{key}")
                 if name == "patternProperties":
-                    patterns.parsed(key)
+                    self._read_pattern(key)
         elif (name in _LISTS or name == "items") and isinstance(argument, list):
             for i, each in enumerate(argument):
                 self.read(each, f"{here}/{i}")
@@ -82,7 +93,7 @@ class _Reading:
             if not _ARGUMENTS[name](argument):
                 raise ValueError(f"{here} has a value that it may not have.")
             if name == "pattern":
-                patterns.parsed(str(argument))
+                self._read_pattern(str(argument))
         elif (name not in _ANNOTATIONS and not name.startswith("x-")) or (name == "$id" and at != "#"):
             raise ValueError(f"{here} is a keyword that is not checked here.")
 
