@@ -97,6 +97,15 @@ def test_a_slow_reader_is_not_the_providers_silence() -> None:
     jumping.run(scenario())
 
 
+def test_nobody_waits_for_an_answer_that_has_ended() -> None:
+    async def scenario() -> None:
+        async with opened(Slow(0, [(4, b"a")]), ASKED, Timeouts(total=10_000, between=5)) as response:
+            assert await response.read(10) == b"a"
+            await asyncio.sleep(100)
+
+    jumping.run(scenario())
+
+
 def test_a_task_may_hand_the_answer_on_to_another() -> None:
     async def scenario() -> None:
         provider = Slow(0, [(0, b"a"), (0, b"b"), (6, b"c")])

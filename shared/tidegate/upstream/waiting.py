@@ -47,6 +47,7 @@ class Watch:
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
         self._first = timeouts.first_byte
         self._between = timeouts.between
         self.first_at = None if timeouts.first_byte is None else self._loop.time() + timeouts.first_byte
@@ -59,8 +60,8 @@ class Watch:
 
     def begin(self) -> None:
         """The running task waits from now on."""
-        self._began = self._loop.time()
-        self._task = task = asyncio.current_task()
+        self._began = self._time()
+        self._task = task = asyncio.current_task(self._loop)
         self._others = task.cancelling() if task is not None else 0
         if self._timer is None:
             self._set()
@@ -127,15 +128,15 @@ class _Watched:
     async def chunks(self) -> AsyncGenerator[bytes]:
         watch = self._watch
         async with aclosing(self._response.chunks()) as pieces:
-            while True:
-                watch.begin()
-                try:
-                    piece = await anext(pieces, None)
-                except asyncio.CancelledError:
-                    if watch.has_rung():
-                        raise watch.silence() from None
-                    raise
-                watch.pause()
-                if piece is None:
-                    return
-                yield piece
+            watch.begin()
+            try:
+                async for piece in pieces:
+                    watch.pause()
+                    yield piece
+                    watch.begin()
+            except asyncio.CancelledError:
+                if watch.has_rung():
+                    raise watch.silence() from None
+                raise
+            finally:
+                watch.end()
