@@ -18,6 +18,7 @@ from tidegate.chat.parse import parse
 from tidegate.domain.call import Call, Surface, app_of, idempotency_key_of
 from tidegate.domain.ids import ulid
 from tidegate.domain.restrictions import UNKNOWN, Source
+from tidegate.errors import GatewayTimeout
 from tidegate.path.asking import ask
 from tidegate.path.guarding import guarded
 from tidegate.path.parts import Parts
@@ -116,8 +117,11 @@ class Gateway(Parts):
     async def _answering(self, seen: Observation) -> AsyncGenerator[None]:
         """Until there is an answer, the call has its time, and what fails is on record."""
         with seen.failing():
-            async with in_time(seen.call.deadline, self.clock):
-                yield
+            try:
+                async with in_time(seen.call.deadline, self.clock):
+                    yield
+            except GatewayTimeout as error:
+                raise seen.blamed(error, self.clock()) from None
 
     async def rehearse(self, call: Call) -> JsonObject:
         """What would become of an admitted call, as JSON. Nobody is asked, and nothing is held, kept or recorded."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -221,6 +222,32 @@ def test_a_store_that_knows_nobody_in_time_is_our_timeout() -> None:
         await _with(client, authenticator=Authenticator(directory))
         reply = await client.post(CALL, headers={"x-request-deadline": given(4)})
         assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
+
+    run(answers, scenario)
+
+
+class Deaf:
+    """An upstream that forgets the time that it is given."""
+
+    @asynccontextmanager
+    async def open(self, *asked: object, **named: object) -> AsyncIterator[Any]:
+        await asyncio.Future()
+        yield
+
+
+@streamed
+def test_a_provider_that_is_waited_for_when_the_time_is_over_did_not_answer(stream: bool) -> None:
+    async def scenario(client: Client) -> None:
+        await _with(client, upstream=Deaf())
+        reply = await client.post({**CALL, "stream": stream, "timeout": 5})
+        assert (reply.status, reply.json["error"]["code"]) == (504, "provider_timeout")
+        assert reply.headers["x-tidegate-attempts"] == "1"
+        assert reply.headers["x-tidegate-failed-attempts"].startswith("openai/gpt-4.1-mini:provider_timeout:")
+        [seen] = client.recorder.outcomes
+        assert (seen.status, seen.error_code, seen.attempts, len(seen.failed_attempts)) == (
+            *("failed", "provider_timeout"),
+            *(1, 1),
+        )
 
     run(answers, scenario)
 

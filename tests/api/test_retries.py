@@ -1,6 +1,7 @@
 """Failures before the first event: tried again, handed to others, and told only when nothing sensible is left."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 from tests.api.world import STREAM, USER, WORKSPACE, Client, Exchange, Handler, completion, event_stream, sse, world
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import Workspace
+from tidegate.policy import fallback
 
 A, B, C = "openai/gpt-4.1-mini", "mistral/mistral-small-latest", "openai/gpt-4.1"
 CALL = {"model": A, "messages": USER}
@@ -346,8 +348,31 @@ def test_when_the_deadline_has_passed_nobody_else_is_asked(stream: bool) -> None
         return await asyncio.Future()
 
     async def scenario(client: Client) -> None:
-        reply = await client.post({**CALL, "stream": stream, "timeout": 0.05, "num_retries": 5})
+        reply = await client.post({**CALL, "stream": stream, "timeout": 0.5, "num_retries": 5})
         assert (reply.status, reply.json["error"]["code"]) == (504, "provider_timeout")
-        assert len(client.requests) == 1
+        assert reply.headers["x-tidegate-attempts"] == "1"
 
     run(handler, scenario)
+
+
+@pytest.mark.parametrize("fields", [{}, {"caching": True}, {"dry_run": True}])
+def test_fallbacks_of_a_long_call_are_validated_beside_the_other_calls(
+    fields: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, seen = fallback.candidates, list[bool]()
+
+    def candidates(*args: Any) -> Any:
+        seen.append(threading.current_thread() is threading.main_thread())
+        return found(*args)
+
+    monkeypatch.setattr(fallback, "candidates", candidates)
+
+    async def scenario() -> None:
+        body = {**CALL, **fields, "fallbacks": [{"model": B, "temperature": 0.1}]}
+        async with world(plays(OK)) as client:
+            await client.post(body)
+            short, seen[:] = set(seen), []
+            await client.post({**body, "messages": [{"role": "user", "content": "tide " * 60_000}]})
+        assert (short, set(seen)) == ({True}, {False})
+
+    asyncio.run(scenario())

@@ -145,7 +145,7 @@ def note(
 async def _open(parts: Parts, ready: Ready, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
     """One try. While there are others to ask, it has no more than its share of the time that is left."""
     call, deployment = ready.call, ready.deployment
-    asked_at = parts.clock()
+    seen.asked_at = asked_at = parts.clock()
     seen.attempts += 1
     parts.retries.budget(deployment.provider).earn()
     try:

@@ -105,7 +105,7 @@ class Race:
                     each.cancel()
 
     def _begin(self, ready: Ready) -> Try:
-        now = self.parts.clock()
+        self.seen.asked_at = now = self.parts.clock()
         self.seen.attempts += 1
         self.parts.retries.budget(ready.deployment.provider).earn()
         made = Try(ready, opening(self.parts, ready, self.call.deadline - now), now)

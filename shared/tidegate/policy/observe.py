@@ -15,7 +15,7 @@ from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus
 from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.threshold import Watched
 from tidegate.domain.usage import Bill, Produced, Tokens, Words
-from tidegate.errors import TidegateError, UpstreamError
+from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ SETTLE_SECONDS = 35.0
 class Observation:
     """What is known of a call so far. It counts as cancelled until it is known to have ended otherwise.
 
-    `hedges` were asked beside the `deployment`, and are not known to have failed: they charge for the prompt.
+    `asked_at` (UTC seconds) is when a provider was last asked. `hedges` were asked beside the `deployment`, and are not
+    known to have failed: they charge for the prompt.
     """
 
     call: Call
@@ -35,6 +36,7 @@ class Observation:
     plan: Plan | None = None
     deployment: Deployment | None = None
     attempts: int = 0
+    asked_at: float = 0.0
     failed_attempts: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
     usage: Usage | None = None
     first_event_at: float | None = None
@@ -63,6 +65,14 @@ class Observation:
         except Exception:
             self._failed("internal_error")
             raise
+
+    def blamed(self, error: GatewayTimeout, now: float) -> TidegateError:
+        """The end of the call's time, as what it was: while a provider was asked, that one did not answer."""
+        if not self._is_asking or self.deployment is None:
+            return error
+        silent = ProviderTimeout(f"{self.deployment.provider} did not answer in time.")
+        self.failed_attempts.append(FailedAttempt(self.deployment.shown, silent.code or "", now - self.asked_at))
+        return silent
 
     def _failed(self, code: str) -> None:
         self.status = "failed"
@@ -108,8 +118,11 @@ class Observation:
 
         What it refused, or was never asked, costs nothing.
         """
-        is_asking = self.attempts > len(self.failed_attempts)
-        return self.first_event_at is not None or (self.status == "cancelled" and is_asking)
+        return self.first_event_at is not None or (self.status == "cancelled" and self._is_asking)
+
+    @property
+    def _is_asking(self) -> bool:
+        return self.first_event_at is None and self.attempts > len(self.failed_attempts)
 
     @property
     def model_id(self) -> str:
