@@ -48,7 +48,8 @@ class Caching:
         wish = self._wish
         if wish is None or not (wish.looks or wish.keep_seconds):
             return None
-        first = fallback.candidates(call.request, parts.router, parts.catalog, call.workspace)[0]
+        named = partial(fallback.candidates, call.request, parts.router, parts.catalog, call.workspace)
+        first = (await aside(call, named))[0]
         if first.plan is None:
             return None
         self._asked = first.request

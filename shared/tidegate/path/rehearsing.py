@@ -28,7 +28,7 @@ async def rehearse(parts: Parts, call: Call) -> JsonObject:
     guard = parts.guards.of(call)
     guarded = await guard.rehearse(call) if guard else None
     call = guarded.call if guarded else call
-    candidates = _candidates(parts, call)
+    candidates = await briefly(call, partial(_candidates, parts, call))
     steps = [step async for step in Turns(parts, call).all(candidates)]
     first, error = _ending(candidates, steps)
     ends = guarded and guarded.error
