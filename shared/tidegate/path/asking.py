@@ -56,7 +56,8 @@ async def ask(parts: Parts, call: Call, seen: Observation, stack: AsyncExitStack
 
     Raises the failure of the model that was asked for, or a more hopeful one of its fallbacks.
     """
-    waiting = fallback.candidates(call.request, parts.router, parts.catalog, call.workspace)
+    named = partial(fallback.candidates, call.request, parts.router, parts.catalog, call.workspace)
+    waiting = await aside(call, named)  # each with fields of its own is validated anew
     told: TidegateError | None = None
     while True:
         candidate, *waiting = waiting
