@@ -8,14 +8,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tests.faults.plane import SECRET
-from tests.faults.provider import PLAYED, user
+from tests.faults.provider import MODEL, PLAYED, user
 
 CONNECTIONS = 64
 FAULTY, LEAVING = 0.2, 0.1
 DEADLINE_SECONDS = 1.0
 """Of calls whose provider falls silent, and that nobody gives up."""
 
+_EQUAL = 40
+"""As many different calls are there among those that are cached, or that bring a key."""
+
 Leaving = Literal["at once", "soon", "after the head"]
+Kind = Literal["bare", "routed", "with a fallback", "cached", "with a key", "guarded"]
+
+_KINDS: dict[Kind, float] = {
+    "bare": 0.5,
+    "routed": 0.1,
+    "with a fallback": 0.1,
+    "cached": 0.1,
+    "with a key": 0.1,
+    "guarded": 0.1,
+}
 
 _HEAVY = ("huge",)
 _FAULTS = [fault for fault in PLAYED if not fault.name.partition(" ")[2].startswith(_HEAVY)]
@@ -23,12 +36,14 @@ _FAULTS = [fault for fault in PLAYED if not fault.name.partition(" ")[2].startsw
 
 @dataclass(frozen=True)
 class Plan:
-    """One call: `app_id` names it in its record, `fault` in the table."""
+    """One call: `app_id` names it in its record, `fault` in the table. `key` is its idempotency key."""
 
     app_id: str
+    kind: Kind
     body: bytes
     fault: str | None
     leaving: Leaving | None
+    key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,23 +62,37 @@ def plans(calls: int, seed: int) -> list[Plan]:
 
 
 def _plan(number: int, drawn: random.Random) -> Plan:
+    (kind,) = drawn.choices([*_KINDS], [*_KINDS.values()])
     stream = drawn.random() < 0.5
     named, wanted, timeout = None, "well", 60.0
-    if drawn.random() < FAULTY:
+    if drawn.random() < FAULTY and kind != "with a key":
         fault = drawn.choice([each for each in _FAULTS if (each.streamed if stream else each.plain)])
         named, wanted = f"{fault.stage}: {fault.name}", user(fault, drawn.random() < 0.5, str(number))
         timeout = DEADLINE_SECONDS if fault.is_slow or fault.is_late else timeout
     leaving: Leaving | None = None
     if drawn.random() < LEAVING:
         leaving = drawn.choice(("at once", "soon", "after the head"))
+    one = drawn.randrange(_EQUAL)
+    text = (
+        f"Write tagline {one}." if kind in ("cached", "with a key") else "Write a tagline for an AI content platform."
+    )
     body = {
-        "model": "openai/gpt-4o-mini",
-        "user": wanted,
-        "messages": [{"role": "user", "content": "Write a tagline for an AI content platform."}],
+        "model": "fast" if kind == "routed" else f"openai/{MODEL}",
+        "messages": [{"role": "user", "content": text}],
         "stream": stream,
+        "user": wanted,
         "timeout": timeout,
+        **_FIELDS.get(kind, {}),
     }
-    return Plan(f"soak-{number}", json.dumps(body).encode(), named, leaving)
+    key = f"{one}-{stream}" if kind == "with a key" else None
+    return Plan(f"soak-{number}", kind, json.dumps(body).encode(), named, leaving, key)
+
+
+_FIELDS: dict[Kind, dict[str, object]] = {
+    "with a fallback": {"fallbacks": ["openai/gpt-4o"]},
+    "cached": {"caching": True},
+    "guarded": {"guardrails": ["names"]},
+}
 
 
 async def drive(port: int, wanted: list[Plan]) -> list[Result]:
@@ -120,6 +149,7 @@ def _request(plan: Plan) -> bytes:
         f"content-length: {len(plan.body)}",
         f"authorization: Bearer {SECRET}",
         f"x-app-id: {plan.app_id}",
+        *([f"idempotency-key: {plan.key}"] if plan.key else []),
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + plan.body
 

@@ -22,8 +22,10 @@ import uvicorn
 
 from tidegate.api.app import build_app
 from tidegate.domain.call import Call, Outcome
+from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.limits import Limits
+from tidegate.domain.routes import Route, Target
 from tidegate.domain.settlement import settlement
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.gateway import Gateway
@@ -35,6 +37,15 @@ from tidegate.settings import Settings
 SECRET = "sk-tidegate-soak"
 LIMITS = Limits(tokens_per_month=10**12, parallel_calls=1000, usd_per_month=Decimal(10**9))
 """There is always room; what was held shall be nothing in the end."""
+
+ROUTE = Route(
+    name="fast",
+    targets=(Target("openai/gpt-4o-mini"), Target("openai/gpt-4o")),
+    by="weight",
+    hedge_after_seconds=0.3,
+    cooldown_seconds=0.5,
+)
+GUARDRAIL = Guardrail("names", "words", words=("hurricane",))
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ class Recorder:
 
 
 async def seed(tenants: Tenants, keys: Keys) -> None:
-    await tenants.put_workspace(Workspace("ws_soak", "Soak", limits=LIMITS))
+    await tenants.put_workspace(Workspace("ws_soak", "Soak", limits=LIMITS, routes=(ROUTE,), guardrails=(GUARDRAIL,)))
     await keys.put_key(VirtualKey("key_soak", hash_secret(SECRET), "sk-tide", ("ws_soak",), "ws_soak"))
 
 

@@ -118,11 +118,13 @@ def _of_records(results: list[Result], admitted: list[str], recorded: list[list[
     for result in results:
         plan = result.plan
         if plan.leaving is None:
-            said = "ok" if result.is_ok else "failed"
-            if statuses.get(result.call_id or "") != said:
-                faults.append(f"{plan.app_id} ({plan.fault}): {said}, recorded {statuses.get(result.call_id or '')}")
-            if plan.fault is None and not result.is_ok:
-                faults.append(f"{plan.app_id} failed without a fault: {result.status}")
+            recorded_as = statuses.get(result.call_id or "")
+            if recorded_as not in (("ok", "cached") if result.is_ok else ("failed",)):
+                said = "ok" if result.is_ok else "failed"
+                faults.append(f"{plan.app_id} ({plan.kind}, {plan.fault}): {said}, recorded {recorded_as}")
+            # A key is another call's while that is running.
+            if plan.fault is None and not result.is_ok and not (plan.key and result.status == 409):
+                faults.append(f"{plan.app_id} ({plan.kind}) failed without a fault: {result.status}")
         if apps[plan.app_id] > 1 or (plan.leaving is None and apps[plan.app_id] != 1):
             faults.append(f"{plan.app_id} has {apps[plan.app_id]} records")
     return faults[:20]

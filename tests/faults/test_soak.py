@@ -10,4 +10,4 @@ pytestmark = pytest.mark.slow
 def test_nothing_is_lost_and_nothing_is_left() -> None:
     soaked = soak(400)
     assert (soaked.faults, len(soaked.results)) == ([], 400)
-    assert set(soaked.statuses) == {"ok", "failed", "cancelled"}
+    assert set(soaked.statuses) == {"ok", "failed", "cancelled", "cached"}
