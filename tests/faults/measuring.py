@@ -16,7 +16,7 @@ from tests.faults.faults import Door, Fault
 from tests.faults.upstream import Exchange, Play, Upstream, hostile
 from tests.faults.world import USER, Seen, harbour
 
-SILENCE_SECONDS = 0.4
+SILENCE_SECONDS = 1.0
 """What the gateway is told to bear of a provider that says nothing; the default is longer than anybody waits here."""
 
 _LONGEST_SECONDS = 60.0

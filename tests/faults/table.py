@@ -15,7 +15,7 @@ _INTRODUCTION = """\
 
 Written by `python -m tests.faults --write`; a test fails when it is not current. Each row was found by a call over HTTP
 to a gateway with the usual settings, whose provider is a real server that does what the row says: to every request, or
-to the first one only. Where the row is of silence, `TIDEGATE_TIMEOUTS` says 0.4 seconds instead of what is usual.
+to the first one only. Where the row is of silence, `TIDEGATE_TIMEOUTS` says one second instead of what is usual.
 
 - **the client sees**: the status, and the error's `code`; of a stream that has begun, the error event that ends it.
   Such a stream has no finish reason and no `[DONE]`; every other one has both.

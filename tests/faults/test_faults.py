@@ -1,10 +1,24 @@
 """What holds whatever a provider does: one answer, one record, and no lie about how it ended."""
 
+import asyncio
+
 import pytest
 
-from tests.faults.measuring import Case, Found
+from tests.faults.faults import FAULTS
+from tests.faults.measuring import Case, Found, cases, measure
+from tests.faults.table import DOCUMENT, render
 
 Everything = dict[Case, Found]
+
+
+@pytest.fixture(scope="module")
+def found() -> Everything:
+    """What was found of every fault: played once for all tests that look at it."""
+    return asyncio.run(measure(cases(FAULTS)))
+
+
+def test_the_document_is_current(found: Everything) -> None:
+    assert DOCUMENT.read_text() == render(found), "run: python -m tests.faults --write"
 
 
 def test_every_failure_is_told_in_the_one_envelope(found: Everything) -> None:
