@@ -227,12 +227,27 @@ def test_a_store_that_knows_nobody_in_time_is_our_timeout() -> None:
 
 
 class Deaf:
-    """An upstream that forgets the time that it is given."""
+    """An upstream that forgets the `seconds` that it is given."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
 
     @asynccontextmanager
-    async def open(self, *asked: object, **named: object) -> AsyncIterator[Any]:
+    async def open(self, *asked: object, seconds: float, **named: object) -> AsyncIterator[Any]:
+        self.seconds.append(seconds)
         await asyncio.Future()
         yield
+
+
+@pytest.mark.parametrize(("stream", "first"), [(False, 3.1), (True, 6.0)])
+def test_a_plain_call_holds_no_connection_for_longer_than_its_share(stream: bool, first: float) -> None:
+    async def scenario(client: Client) -> None:
+        deaf = Deaf()
+        await _with(client, upstream=deaf)
+        await client.post({**CALL, "stream": stream, "timeout": 6, "fallbacks": ["mistral/mistral-small-latest"]})
+        assert (deaf.seconds[0], len(deaf.seconds)) == (pytest.approx(first, abs=0.5), 2)
+
+    run(answers, scenario)
 
 
 @streamed

@@ -18,6 +18,7 @@ from tidegate.path.parts import Parts, aside
 from tidegate.path.readying import Ready, ready_for
 from tidegate.policy import budget, fallback
 from tidegate.policy.budget import Room
+from tidegate.policy.deadline import SLACK_SECONDS
 from tidegate.policy.observe import Observation
 from tidegate.policy.retry import DEFAULT_RETRIES, PATIENCE_SECONDS
 from tidegate.policy.tries import Tries
@@ -149,9 +150,13 @@ async def _open(parts: Parts, ready: Ready, seen: Observation, stack: AsyncExitS
     seen.asked_at = asked_at = parts.clock()
     seen.attempts += 1
     parts.retries.budget(deployment.provider).earn()
+    share, seconds = _share(call, asked_at, others), call.deadline - asked_at
+    if share is not None and not call.request.stream:
+        # pyreqwest 0.15 leaves no connection before its head has come, but at the end of its own time.
+        seconds = min(seconds, share + SLACK_SECONDS)
     try:
-        async with asyncio.timeout(_share(call, asked_at, others)):
-            reply = await stack.enter_async_context(opening(parts, ready, call.deadline - asked_at))
+        async with asyncio.timeout(share):
+            reply = await stack.enter_async_context(opening(parts, ready, seconds))
     except TimeoutError:
         raise NoTimeLeft(f"{deployment.provider} did not answer while there was time to ask others.") from None
     seen.first_event_at = parts.clock()
