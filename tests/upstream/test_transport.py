@@ -47,8 +47,10 @@ async def server(answer: Behaviour) -> AsyncIterator[str]:
         listening.close()
 
 
-async def fetch(transport: Transport, url: str, seconds: float = 5.0, limit: int = 1000) -> tuple[int, bytes]:
-    request = HttpRequest("POST", url, {"content-type": "application/json"}, b"{}")
+async def fetch(
+    transport: Transport, url: str, seconds: float = 5.0, limit: int = 1000, address: str | None = None
+) -> tuple[int, bytes]:
+    request = HttpRequest("POST", url, {"content-type": "application/json"}, b"{}", address)
     async with transport.open(request, Timeouts(total=seconds)) as response:
         return response.status, await response.read(limit)
 
@@ -232,8 +234,9 @@ def test_an_answer_over_the_limit_is_refused(make: type[Transport]) -> None:
 
 
 @transports
+@pytest.mark.parametrize("address", [None, "127.0.0.1"])
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"])
-def test_a_wait_ends_with_the_scope_that_it_is_in(make: type[Transport], head: bytes) -> None:
+def test_a_wait_ends_with_the_scope_that_it_is_in(make: type[Transport], head: bytes, address: str | None) -> None:
     asked = asyncio.Event()
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
@@ -249,7 +252,7 @@ def test_a_wait_ends_with_the_scope_that_it_is_in(make: type[Transport], head: b
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(leave, tasks.cancel_scope)
-            await fetch(transport, url, 60)
+            await fetch(transport, url, 60, address=address)
         current = asyncio.current_task()
         assert current is not None and not current.cancelling()
 

@@ -87,13 +87,18 @@ class ReqwestTransport:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         builder = self._builder(self._connecting(timeouts)).no_proxy()
         client = builder.resolve(parts.hostname or "", request.address or "", port).build()
+        stream = self._build(client, request, timeouts.total)
         try:
-            async with self._build(client, request, timeouts.total) as response:
+            response = await entered(stream)
+            try:
                 yield _ReqwestResponse(response, request.url)
+            finally:
+                await stream.__aexit__(None, None, None)
         except PyreqwestError as error:
             raise _translate(error, request.url) from None
         finally:
-            await client.close()
+            with anyio.CancelScope(shield=True):
+                await client.close()
 
     def _connecting(self, timeouts: Timeouts) -> float:
         """What of the time to connect is not in the total already."""
