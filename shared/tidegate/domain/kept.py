@@ -7,7 +7,7 @@ from typing import cast
 import msgspec
 
 from tidegate.chat.completion import Completion
-from tidegate.chat.json import decode, encode
+from tidegate.chat.json import decode
 
 MAX_UNPACKED = 128 * 1024 * 1024
 """Bytes: more than a provider's reply may have, with what the gateway adds."""
@@ -27,13 +27,8 @@ class Kept:
     ignored: tuple[str, ...] = ()
 
 
-def pack(kept: Kept) -> bytes:
-    """The reply as compressed JSON."""
-    return zlib.compress(encode(kept))
-
-
 def unpack(packed: bytes) -> Kept | None:
-    """The reply again; None for what is none, of another version, say."""
+    """The reply again, from its compressed JSON; None for what is none, of another version, say."""
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(packed, MAX_UNPACKED)
