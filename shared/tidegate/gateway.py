@@ -18,7 +18,6 @@ from tidegate.chat.parse import parse
 from tidegate.domain.call import Call, Surface, app_of, idempotency_key_of
 from tidegate.domain.ids import ulid
 from tidegate.domain.restrictions import UNKNOWN, Source
-from tidegate.errors import GatewayTimeout
 from tidegate.path.asking import ask
 from tidegate.path.guarding import guarded
 from tidegate.path.parts import Parts
@@ -97,31 +96,28 @@ class Gateway(Parts):
         reusing = self.reuse.of(call)
         try:
             async with AsyncExitStack() as stack:
-                async with self._answering(seen):
-                    guard = self.guards.of(call)
-                    answer = await reusing.replay(seen) if reusing else None
-                    if answer is None and guard:
-                        call = seen.call = await guard.prompt(call)
-                    if answer is None and reusing:
-                        answer = await reusing.look(self, call, seen, guard)
-                    if answer is None:
-                        asked = await ask(self, call, seen, stack)
-                        answer = await reply(self, asked, seen)
-                        answer = await guarded(self, guard, answer, seen) if guard else answer
-                        answer = reusing.keeping(asked, answer) if reusing else answer
+                with seen.failing():
+                    async with in_time(call.deadline, self.clock, late=seen.blamed):
+                        answer = await self._answer(call, seen, reusing, stack)
                 yield answer
         finally:
             await to_the_end(_end(self, seen, reusing))
 
-    @asynccontextmanager
-    async def _answering(self, seen: Observation) -> AsyncGenerator[None]:
-        """Until there is an answer, the call has its time, and what fails is on record."""
-        with seen.failing():
-            try:
-                async with in_time(seen.call.deadline, self.clock):
-                    yield
-            except GatewayTimeout as error:
-                raise seen.blamed(error, self.clock()) from None
+    async def _answer(self, call: Call, seen: Observation, reusing: "Reusing | None", stack: AsyncExitStack) -> Answer:
+        guard = self.guards.of(call)
+        given = await reusing.replay(seen) if reusing else None
+        if given is not None:
+            return given
+        if guard:
+            call = seen.call = await guard.prompt(call)
+        given = await reusing.look(self, call, seen, guard) if reusing else None
+        if given is not None:
+            return given
+        asked = await ask(self, call, seen, stack)
+        answer = await reply(self, asked, seen)
+        if guard:
+            answer = await guarded(self, guard, answer, seen)
+        return reusing.keeping(asked, answer) if reusing else answer
 
     async def rehearse(self, call: Call) -> JsonObject:
         """What would become of an admitted call, as JSON. Nobody is asked, and nothing is held, kept or recorded."""

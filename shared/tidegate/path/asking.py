@@ -5,7 +5,7 @@ Before its first event a failure is invisible to the caller; after it, nothing i
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -155,7 +155,7 @@ async def _open(parts: Parts, ready: Ready, seen: Observation, stack: AsyncExitS
         # pyreqwest 0.15 leaves no connection before its head has come, but at the end of its own time.
         seconds = min(seconds, share + SLACK_SECONDS)
     try:
-        async with asyncio.timeout(share):
+        async with nullcontext() if share is None else asyncio.timeout(share):
             reply = await stack.enter_async_context(opening(parts, ready, seconds))
     except TimeoutError:
         raise NoTimeLeft(f"{deployment.provider} did not answer while there was time to ask others.") from None

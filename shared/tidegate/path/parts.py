@@ -57,7 +57,7 @@ class Parts:
 
 async def aside(call: Call, work: Callable[[], _T]) -> _T:
     """What pure `work` gives. That of a long request is done in a thread, beside the other calls."""
-    return await beside(call.request.size, work)
+    return await beside(call.request.size, work) if call.request.size > LONG_BYTES else work()
 
 
 async def beside(size: int, work: Callable[[], _T]) -> _T:

@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
+from types import TracebackType
 
-from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest
+from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest, TidegateError
 
 HEADER = "x-request-deadline"
 
@@ -49,24 +50,43 @@ def ahead(now: float, moments: Iterable[float | None]) -> float | None:
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
-@asynccontextmanager
-async def in_time(deadline: float | None, clock: Callable[[], float]) -> AsyncGenerator[None]:
+def in_time(
+    deadline: float | None,
+    clock: Callable[[], float],
+    late: Callable[[GatewayTimeout, float], TidegateError] = lambda error, _: error,
+) -> AbstractAsyncContextManager[None]:
     """Ends the block soon after the deadline, if nothing in it has noticed. None never ends it.
 
-    Raises `DeadlinePassed` where it has passed before, and `GatewayTimeout`.
+    Raises `DeadlinePassed` where it has passed before, and what `late` makes of the `GatewayTimeout`, and of the time.
     """
-    if deadline is None:
-        yield
-        return
-    left = deadline - clock()
-    if left <= 0:
-        raise DeadlinePassed("The call's deadline had passed before it began.")
-    # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
-    limit = asyncio.timeout(left + SLACK_SECONDS)
-    try:
-        async with limit:
-            yield
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise GatewayTimeout("The call's time was over before it had an answer.") from None
+    return nullcontext() if deadline is None else _InTime(deadline, clock, late)
+
+
+class _InTime:
+    """Written out, for every call goes through it: a generator would cost twice as much."""
+
+    __slots__ = ("_clock", "_deadline", "_late", "_limit")
+
+    def __init__(
+        self, deadline: float, clock: Callable[[], float], late: Callable[[GatewayTimeout, float], TidegateError]
+    ) -> None:
+        self._deadline = deadline
+        self._clock = clock
+        self._late = late
+
+    async def __aenter__(self) -> None:
+        left = self._deadline - self._clock()
+        if left <= 0:
+            raise DeadlinePassed("The call's deadline had passed before it began.")
+        # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
+        self._limit = asyncio.timeout(left + SLACK_SECONDS)
+        await self._limit.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._limit.__aexit__(kind, error, traceback)
+        except TimeoutError:
+            overdue = GatewayTimeout("The call's time was over before it had an answer.")
+            raise self._late(overdue, self._clock()) from None
