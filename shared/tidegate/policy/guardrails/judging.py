@@ -1,16 +1,17 @@
 """One guardrail over the texts of a prompt or an answer: they pass, others take their places, or it is violated."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 from anyio import to_thread
 
 from tidegate.chat.completion import Completion
-from tidegate.chat.json import Json, decode
-from tidegate.chat.request import JsonObjectFormat, JsonSchemaFormat
+from tidegate.chat.json import Json, JsonObject, decode
+from tidegate.chat.parse import build
+from tidegate.chat.request import ChatFields, ChatRequest, JsonObjectFormat, JsonSchemaFormat
 from tidegate.domain.call import Call
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.guardrails import Finding, Guardrail, Judge, Question, Stage
@@ -54,7 +55,7 @@ async def passed(rail: Rail, bench: Bench, stage: Stage, texts: Sequence[Text]) 
     guardrail, plain = rail.guardrail, [each.text for each in texts]
     match guardrail.kind:
         case "max_input":
-            _check_length(guardrail, bench.call, plain)
+            await _check_length(guardrail, bench.call.request, plain)
         case "injection":
             await _check_each(guardrail, stage, texts, _is_suspicious)
         case "scripts":
@@ -128,10 +129,28 @@ def _masked(guardrail: Guardrail, stage: Stage, texts: Sequence[Text], found: Se
     return [masked(text.text, findings) for text, findings in zip(texts, found, strict=True)]
 
 
-def _check_length(guardrail: Guardrail, call: Call, texts: Sequence[str]) -> None:
-    is_long = guardrail.max_characters is not None and sum(map(len, texts)) > guardrail.max_characters
-    if is_long or (guardrail.max_tokens is not None and estimate_prompt(call.request.fields) > guardrail.max_tokens):
+async def _check_length(guardrail: Guardrail, request: ChatRequest, texts: Sequence[str]) -> None:
+    def is_long() -> bool:
+        most = guardrail.max_tokens
+        if guardrail.max_characters is not None and sum(map(len, texts)) > guardrail.max_characters:
+            return True
+        return most is not None and any(estimate_prompt(fields) > most for fields in _prompts(request))
+
+    is_large = request.size > finders.LONG_CHARACTERS
+    if await to_thread.run_sync(is_long) if is_large else is_long():
         raise violation(guardrail, "input", "messages")
+
+
+def _prompts(request: ChatRequest) -> Iterator[ChatFields]:
+    """The request's fields, and as they are for fallbacks that change them."""
+    yield request.fields
+    for entry in request.fields.fallbacks or ():
+        if isinstance(entry, dict) and "model" in entry and len(entry) > 1:
+            try:
+                changed = build({**request.body, **cast("JsonObject", entry)}, request.size)
+            except InvalidRequest:  # which is told with its path, before anybody is asked
+                continue
+            yield changed.fields
 
 
 def _is_suspicious(text: Text) -> bool:
