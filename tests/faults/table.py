@@ -21,8 +21,8 @@ to the first one only. Where the row is of silence, `TIDEGATE_TIMEOUTS` says one
   Such a stream has no finish reason and no `[DONE]`; every other one has both.
 - **asked**: how often the provider was asked, and the longest that each pause before that may have been. Pauses are
   drawn between nothing and that (full jitter), but never shorter than what the provider asked for. After the first word
-  nothing is asked again. A used connection that ends before it answers may have been dead for long: it is replaced at
-  once, and that is no attempt.
+  nothing is asked again. Only a connection that has died while nobody called its provider for two seconds is replaced
+  at once, and that is no attempt.
 - **metered**: the call's record: its status, the tokens of the prompt and of the answer (`~`: estimated, since the
   provider did not say), and their price.
 - **when it passes**: what the client sees when only the first request meets the fault.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import anyio
 import pytest
@@ -55,7 +56,18 @@ async def fetch(
         return response.status, await response.read(limit)
 
 
-def run(make: type[Transport], answer: Behaviour, scenario: Callable[[Transport, str], Awaitable[None]]) -> None:
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def run(
+    make: Callable[[], Transport], answer: Behaviour, scenario: Callable[[Transport, str], Awaitable[None]]
+) -> None:
     async def main() -> None:
         transport = make()
         try:
@@ -104,7 +116,9 @@ def test_a_chunk_is_there_before_the_next_one_is_sent(make: type[Transport]) -> 
 
 
 @transports
-def test_a_pooled_connection_that_died_meanwhile_costs_the_caller_nothing(make: type[Transport]) -> None:
+def test_a_connection_that_died_while_nobody_called_costs_the_caller_nothing(make: Any) -> None:
+    clock = Clock()
+
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         if connection == 0 and request == 1:
             writer.transport.abort()
@@ -113,13 +127,39 @@ def test_a_pooled_connection_that_died_meanwhile_costs_the_caller_nothing(make: 
 
     async def scenario(transport: Transport, url: str) -> None:
         assert await fetch(transport, url) == (200, b"ok")
+        clock.now += 60
         assert await fetch(transport, url) == (200, b"ok")
 
-    run(make, answer, scenario)
+    run(lambda: make(clock=clock), answer, scenario)
 
 
 @transports
-def test_the_second_try_has_what_the_first_has_left_of_the_deadline(make: type[Transport]) -> None:
+def test_a_provider_that_drops_a_connection_in_use_is_not_asked_again_unseen(make: Any) -> None:
+    calls, clock = 0, Clock()
+
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            writer.write(OK)
+        else:
+            writer.transport.abort()
+
+    async def scenario(transport: Transport, url: str) -> None:
+        await fetch(transport, url)
+        clock.now += 1
+        for _ in range(3):
+            with pytest.raises(ProviderUnreachable):
+                await fetch(transport, url)
+        assert calls == 4
+
+    run(lambda: make(clock=clock), answer, scenario)
+
+
+@transports
+def test_the_second_try_has_what_the_first_has_left_of_the_deadline(make: Any) -> None:
+    clock = Clock()
+
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         if connection == 0 and request == 0:
             writer.write(OK)
@@ -131,16 +171,19 @@ def test_the_second_try_has_what_the_first_has_left_of_the_deadline(make: type[T
 
     async def scenario(transport: Transport, url: str) -> None:
         await fetch(transport, url)
+        clock.now += 60
         began = asyncio.get_running_loop().time()
         with pytest.raises(ProviderTimeout):
             await fetch(transport, url, 0.5)
         assert asyncio.get_running_loop().time() - began < 0.75
 
-    run(make, answer, scenario)
+    run(lambda: make(clock=clock), answer, scenario)
 
 
 @transports
-def test_several_dead_connections_cost_the_caller_nothing_either(make: type[Transport]) -> None:
+def test_several_dead_connections_cost_their_callers_nothing_either(make: Any) -> None:
+    clock = Clock()
+
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         if connection < 4 and request == 1:
             writer.transport.abort()
@@ -149,10 +192,10 @@ def test_several_dead_connections_cost_the_caller_nothing_either(make: type[Tran
 
     async def scenario(transport: Transport, url: str) -> None:
         await asyncio.gather(*(fetch(transport, url) for _ in range(4)))
-        for _ in range(4):
-            assert await fetch(transport, url) == (200, b"ok")
+        clock.now += 60
+        assert await asyncio.gather(*(fetch(transport, url) for _ in range(4))) == [(200, b"ok")] * 4
 
-    run(make, answer, scenario)
+    run(lambda: make(clock=clock), answer, scenario)
 
 
 @transports
@@ -173,8 +216,8 @@ def test_a_reset_on_a_first_connection_is_an_error(make: type[Transport]) -> Non
 
 
 @transports
-def test_a_server_that_always_resets_is_tried_once_more_only(make: type[Transport]) -> None:
-    calls = 0
+def test_a_server_that_always_resets_is_tried_once_more_only(make: Any) -> None:
+    calls, clock = 0, Clock()
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         nonlocal calls
@@ -186,11 +229,13 @@ def test_a_server_that_always_resets_is_tried_once_more_only(make: type[Transpor
 
     async def scenario(transport: Transport, url: str) -> None:
         await fetch(transport, url)
-        with pytest.raises(ProviderUnreachable):
-            await fetch(transport, url)
-        assert calls == 3
+        clock.now += 60
+        for _ in range(2):
+            with pytest.raises(ProviderUnreachable):
+                await fetch(transport, url)
+        assert calls == 4
 
-    run(make, answer, scenario)
+    run(lambda: make(clock=clock), answer, scenario)
 
 
 @transports

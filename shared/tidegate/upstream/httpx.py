@@ -1,13 +1,15 @@
 """The transport on httpx: slower, and what tests and tools use (`TIDEGATE_TRANSPORT=httpx`)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import httpx
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
+from tidegate.upstream.idle import Origins
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, gathered
 
 USUAL_CONNECT = 5.0
@@ -18,26 +20,31 @@ _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 class HttpxTransport:
     """`inner` replaces the network in tests: `httpx.MockTransport(handler)`."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._pooled = _client(inner, httpx.Limits(max_keepalive_connections=100, max_connections=1000))
         self._fresh = _client(inner, httpx.Limits(max_keepalive_connections=0))
-        self._answered: set[str] = set()
+        self._origins = Origins(clock)
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
-        """See `Transport.open`. A pooled connection that turns out to be dead is replaced, once."""
+        """See `Transport.open`. A connection that has died while its origin was idle is replaced, once."""
         origin = _origin(request.url)
+        is_idle = request.address is None and self._origins.is_idle(origin)
         deadline = asyncio.get_running_loop().time() + timeouts.total
         try:
             client = self._pooled if request.address is None else self._fresh
             response = await self._send(client, request, timeouts, deadline)
         except _DROPPED as error:
-            if origin not in self._answered:
+            self._origins.failed(origin)
+            if not is_idle:
                 raise _translate(error, request.url) from None
             response = await self._retry(request, timeouts, deadline)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise _translate(error, request.url) from None
-        self._answered.add(origin)
+        if request.address is None:
+            self._origins.answered(origin)
         try:
             yield _HttpxResponse(response, request.url, deadline)
         finally:

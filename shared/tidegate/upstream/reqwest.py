@@ -1,7 +1,8 @@
 """The default transport: pyreqwest, five times lower in latency than httpx and cheap to import."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -21,6 +22,7 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
+from tidegate.upstream.idle import Origins
 from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, gathered
 
 # hyper's words for a connection that ended after the request was written and before the first byte of the answer.
@@ -38,12 +40,18 @@ class ReqwestTransport:
     Most have the first of them; another costs its first call 10 ms.
     """
 
-    def __init__(self, *, connect_seconds: float = 5.0, root_certificate_pem: bytes | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        connect_seconds: float = 5.0,
+        root_certificate_pem: bytes | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._connect = connect_seconds
         self._root = root_certificate_pem
         self._pools = {connect_seconds: self._builder(connect_seconds).build()}
         self._singles: dict[float, Client] = {}
-        self._answered: set[str] = set()
+        self._origins = Origins(clock)
 
     def _builder(self, connect_seconds: float) -> ClientBuilder:
         connect = timedelta(seconds=connect_seconds)
@@ -52,10 +60,9 @@ class ReqwestTransport:
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
-        """See `Transport.open`. A pooled connection that turns out to be dead is replaced, once.
+        """See `Transport.open`. A connection that has died while its origin was idle is replaced, once.
 
-        An environment that thaws holds connections that the other side closed long ago. hyper does not say whether a
-        connection was a used one, so that is taken from the origin having answered before.
+        All other failures are the caller's to try again: `policy/retry.py` for providers, `Backoff` for DynamoDB.
         """
         origin = "/".join(request.url.split("/", 3)[:3])
         if request.address is not None:
@@ -63,19 +70,20 @@ class ReqwestTransport:
                 yield response
             return
         deadline = asyncio.get_running_loop().time() + timeouts.total
-        connect = self._connecting(timeouts)
+        connect, is_idle = self._connecting(timeouts), self._origins.is_idle(origin)
         stream = self._build(self._pool(connect), request, timeouts.total)
         try:
             response = await entered(stream)
         except PyreqwestError as error:
-            if origin not in self._answered or not _dropped(error):
+            self._origins.failed(origin)
+            if not is_idle or not _dropped(error):
                 raise _translate(error, request.url) from None
             stream = self._build(self._fresh(connect), request, deadline - asyncio.get_running_loop().time())
             try:
                 response = await entered(stream)
             except PyreqwestError as second:
                 raise _translate(second, request.url) from None
-        self._answered.add(origin)
+        self._origins.answered(origin)
         try:
             yield _ReqwestResponse(response, request.url)
         finally:

@@ -1,0 +1,32 @@
+"""When origins were last heard of: it tells a connection that died meanwhile from a provider that drops its callers.
+
+An environment that thaws, and a process that had nothing to do, hold connections that the other side closed long ago:
+no failure of the provider's, and none to tell a caller of. Neither library says whether a connection was a used one.
+"""
+
+import time
+from collections.abc import Callable
+
+IDLE_SECONDS = 2.0
+"""Servers keep connections open for longer than that."""
+
+
+class Origins:
+    """Of one transport. The clock is the wall's: the monotonic one may stand still while an environment is frozen."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._heard: dict[str, float] = {}
+
+    def is_idle(self, origin: str) -> bool:
+        """Whether it has answered before, and was not heard of for a while."""
+        last = self._heard.get(origin)
+        return last is not None and self._clock() - last > IDLE_SECONDS
+
+    def answered(self, origin: str) -> None:
+        self._heard[origin] = self._clock()
+
+    def failed(self, origin: str) -> None:
+        """It was heard of, if not well: what fails after this is the provider."""
+        if origin in self._heard:
+            self._heard[origin] = self._clock()
