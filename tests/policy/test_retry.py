@@ -32,6 +32,8 @@ from tidegate.policy.retry import BUDGET_AT_MOST, Retries, is_retryable
         (ProviderBadRequest("x", upstream_status=408), True),
         (ProviderBadRequest("x", upstream_status=409), True),
         (ProviderBadRequest("x", upstream_status=400), False),
+        (ProviderFailed("x", upstream_status=500), True),
+        (ProviderFailed("x", upstream_status=307), False),
         (ContextLengthExceeded("x"), False),
         (ProviderModelNotFound("x"), False),
         (ProviderAuth("x"), False),

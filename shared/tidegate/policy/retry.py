@@ -79,8 +79,9 @@ class Retries:
 
 
 def is_retryable(error: UpstreamError) -> bool:
-    """Whether the same request may succeed a moment later."""
-    if error.sent_first_chunk or error.native_code in _EXHAUSTED:
+    """Whether the same request may succeed a moment later. A redirect leads elsewhere for good."""
+    status = error.upstream_status or 0
+    if error.sent_first_chunk or error.native_code in _EXHAUSTED or 300 <= status < 400:
         return False
     return error.retryable or error.upstream_status in _AGAIN
 
