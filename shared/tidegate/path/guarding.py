@@ -25,7 +25,10 @@ async def guarded(parts: Parts, guard: Guard, answer: Answer, seen: Observation)
     if answer.completion is not None:
         return replace(answer, completion=await guard.completion(answer.completion), headers=headers)
     assert answer.batches is not None  # noqa: S101  # an answer is one or the other
-    return replace(answer, batches=_streamed(parts, guard, answer.batches, seen), headers=headers)
+    batches = _streamed(parts, guard, answer.batches, seen)
+    if guard.holds:  # then what does not pass is refused by the reply's status, like an answer that does not stream
+        batches = _resumed(await anext(batches, None), batches)
+    return replace(answer, batches=batches, headers=headers)
 
 
 async def _streamed(
@@ -40,3 +43,11 @@ async def _streamed(
             if error.usage is None and seen.is_charged:
                 error.usage = dict(to_wire(seen.usage, await billed(parts, seen)))
             raise
+
+
+async def _resumed(first: list[Chunk] | None, rest: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    async with aclosing(rest):
+        if first is not None:
+            yield first
+        async for batch in rest:
+            yield batch

@@ -38,6 +38,11 @@ class Guard(Protocol):
         """Of what runs, and how it is written: what one lets pass, another may not."""
         ...
 
+    @property
+    def holds(self) -> bool:
+        """Whether nothing of a streamed answer is passed on before its end."""
+        ...
+
     async def prompt(self, call: Call) -> Call:
         """The call as it may be made, its texts masked. Raises `InvalidRequest` for what cannot be checked."""
         ...

@@ -65,6 +65,11 @@ class Guarding:
             return "buffer"
         return "buffer" if any(rail.guardrail.mode == "buffer" for rail in self._on("output")) else "window"
 
+    @property
+    def holds(self) -> bool:
+        """See `Guard.holds`."""
+        return bool(self._on("output")) and self.mode == "buffer"
+
     async def prompt(self, call: Call) -> Call:
         """The call as it may be made. Raises `GuardrailViolation`, `GuardrailUnavailable` and `InvalidRequest`."""
         for rail in self._on("output"):
@@ -94,7 +99,7 @@ class Guarding:
         if not self._on("output"):
             async for batch in batches:
                 yield batch
-        elif self.mode == "buffer":
+        elif self.holds:
             yield await self._held(batches)
         else:
             try:
