@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 from tidegate.policy.guardrails import texts
+from tidegate.policy.guardrails.finders import LONG_CHARACTERS, are_long
 
 BODY: dict[str, Any] = {
     "model": "m",
@@ -135,3 +136,7 @@ def test_what_cannot_be_masked_in_an_answer_is_left_out() -> None:
     message = changed["choices"][0]["message"]
     assert (message["reasoning_details"], message["audio"]) == ([{"type": "x", "data": "no"}], None)
     assert [choice["logprobs"] for choice in changed["choices"]] == [None, {"content": []}]
+
+
+def test_many_short_texts_are_long_as_well() -> None:
+    assert [are_long(["a"]), are_long(["a"] * 1_000), are_long(["a" * LONG_CHARACTERS])] == [False, True, True]

@@ -13,13 +13,21 @@ from tidegate.policy.guardrails import secrets, words
 LONG_CHARACTERS = 32 * 1024
 """Other calls should not wait until a longer text has been read."""
 
+PER_TEXT = 50
+"""Characters that take about as long as one more text does, however short it is."""
+
+
+def are_long(texts: Sequence[str]) -> bool:
+    """Whether they are to be read beside the other calls."""
+    return sum(map(len, texts)) + PER_TEXT * len(texts) > LONG_CHARACTERS
+
 
 async def find(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
     """What it finds in each of the texts. Raises `GuardrailUnavailable` for patterns that take too long.
 
     Patterns are searched in a thread, which lets go of the interpreter meanwhile.
     """
-    if guardrail.kind == "regex" or sum(map(len, texts)) > LONG_CHARACTERS:
+    if guardrail.kind == "regex" or are_long(texts):
         return await to_thread.run_sync(_search, guardrail, texts)
     return _search(guardrail, texts)
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar, cast
 
 from anyio import to_thread
@@ -77,8 +78,9 @@ class Guarding:
         rails = self._on("input")
         if not rails:
             return call
-        found = texts.of_body(call.request.body)
-        return _rewritten(call, found, _changed(found, await self._over(rails, "input", found)))
+        found = await _beside(call, partial(texts.of_body, call.request.body))
+        changed = _changed(found, await self._over(rails, "input", found))
+        return await _beside(call, partial(_rewritten, call, found, changed))
 
     async def completion(self, completion: Completion) -> Completion:
         """The answer as it may be passed on: the same object where nothing had to change.
@@ -114,7 +116,7 @@ class Guarding:
         """See `Guard.rehearse`. After a violation the others are still asked: of the texts as they were."""
         verdicts: list[Json] = []
         ends: TidegateError | None = None
-        before = found = texts.of_body(call.request.body)
+        before = found = await _beside(call, partial(texts.of_body, call.request.body))
         for rail in self.rails:
             verdict, error = "not_run", None
             if rail.guardrail.runs_on("input"):
@@ -247,8 +249,13 @@ def _rewritten(call: Call, found: list[Text], changed: list[Text]) -> Call:
     return replace(call, request=replace(call.request, fields=made.fields, body=made.body))
 
 
+async def _beside(call: Call, work: Callable[[], _T]) -> _T:
+    """What pure `work` gives. That of a long request is done beside the other calls."""
+    return await to_thread.run_sync(work) if call.request.size > finders.LONG_CHARACTERS else work()
+
+
 def _changed(found: list[Text], new: Sequence[str]) -> list[Text]:
-    return [replace(each, text=text) for each, text in zip(found, new, strict=True)]
+    return [each if each.text is text else replace(each, text=text) for each, text in zip(found, new, strict=True)]
 
 
 def _said(chunk: Chunk, index: int, delta: Delta) -> Chunk:

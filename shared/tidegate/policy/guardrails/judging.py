@@ -161,7 +161,7 @@ async def _check_each(guardrail: Guardrail, stage: Stage, texts: Sequence[Text],
     def first() -> Text | None:
         return next(filter(fails, texts), None)
 
-    is_long = sum(len(each.text) for each in texts) > finders.LONG_CHARACTERS
+    is_long = finders.are_long([each.text for each in texts])
     found = await to_thread.run_sync(first) if is_long else first()
     if found is not None:
         raise violation(guardrail, stage, found.path if stage == "input" else None)
