@@ -35,6 +35,7 @@ _REUSED: Schema = {
     "age": {"description": "Of a hit, the seconds since its call began", "schema": _COUNT},
     "idempotent-replayed": {"description": "The reply was made before", "schema": {"const": "true"}},
 }
+_LATER: Schema = {"retry-after": {"description": "Seconds until trying again may help", "schema": _COUNT}}
 _FINISH: Schema = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
 
 
@@ -141,7 +142,12 @@ def _reply(schema: str, more: Schema | None = None) -> Schema:
 
 
 def _errors(*statuses: str) -> Schema:
-    return {status: _reply("Error") for status in ("401", "403", "405", "429", "500", *statuses)}
+    return {status: _error(status) for status in ("401", "403", "405", "429", "500", *statuses)}
+
+
+def _error(status: str) -> Schema:
+    """Some failures pass, and a few of those say when."""
+    return _reply("Error") | ({"headers": _LATER} if status in ("409", "429", "503") else {})
 
 
 def _object(required: dict[str, Schema], **optional: Schema) -> Schema:
