@@ -164,9 +164,9 @@ def test_what_passes_before_the_first_frame_is_never_seen(
         reply = client.chat.completions.with_raw_response.create(model=MODEL, messages=user("Write a tagline."))
         said, headers = reply.parse().choices[0].message.content or "", reply.headers
     metered = settled(bedrock_server, headers["x-request-id"])
-    told = [metered[name] for name in ("status", "attempts", "estimated")]
-    # A kept connection that dies with the request is replaced by the transport, as it may have been dead for long.
-    assert (said, told) == (TAGLINE, ["ok", 1 if "reset" in fault else 2, False])
+    assert (said, metered["status"], metered["estimated"]) == (TAGLINE, "ok", False)
+    # Where the provider was idle for two seconds, the transport replaces what may have died meanwhile.
+    assert metered["attempts"] in ((1, 2) if "reset" in fault else (2,))
 
 
 @pytest.mark.parametrize("streams", [False, True])
