@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.api.world import STREAM, USER, WORKSPACE, Client, Exchange, Handler, completion, event_stream, sse, world
+from tidegate.domain.account import Hold
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import Workspace
 from tidegate.policy import fallback
@@ -316,6 +317,33 @@ def test_a_fallback_must_be_affordable_and_holds_what_it_costs() -> None:
         assert hold.model == B
 
     run(by_model(gpt_4_1_mini=BUSY, gpt=OK, mistral=OK), scenario, workspace)
+
+
+def test_a_client_that_leaves_while_room_is_given_back_is_on_record_without_it() -> None:
+    workspace = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal(1)))
+
+    async def scenario(client: Client) -> None:
+        releasing = asyncio.Event()
+        ledger = client.recorder.ledger
+
+        class Slow:
+            reserve = ledger.reserve
+
+            async def release(self, hold: Hold) -> None:
+                await ledger.release(hold)
+                releasing.set()
+                await asyncio.Event().wait()
+
+        state = client.app.lifespan_state
+        state["gateway"] = replace(state["gateway"], ledger=Slow())
+        exchange = Exchange(client.app, {**CALL, "num_retries": 0, "fallbacks": [B]}, "/v1/chat/completions")
+        call = asyncio.create_task(exchange.run())
+        await asyncio.wait_for(releasing.wait(), 5)
+        exchange.hang_up()
+        await asyncio.wait_for(call, 5)
+        assert [(seen.status, seen.hold) for seen in client.recorder.outcomes] == [("cancelled", None)]
+
+    run(plays(BUSY), scenario, workspace)
 
 
 def test_a_cheaper_fallback_answers_where_the_model_is_too_dear() -> None:

@@ -79,8 +79,9 @@ async def _reserve(
     model_id = deployment.model_id
     model = parts.catalog.find(model_id)
     if seen.hold is not None:  # of another deployment, which did not answer
-        await parts.ledger.release(seen.hold)
-        seen.hold = None
+        # Forgotten first: a call that is cancelled now would settle a hold that may be gone, and have no record.
+        hold, seen.hold = seen.hold, None
+        await parts.ledger.release(hold)
     asked = await aside(call, partial(budget.reservation, call, model_id, model))
     if asked is None:
         return call, NO_LIMITS, True
