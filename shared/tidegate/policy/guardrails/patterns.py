@@ -1,7 +1,7 @@
 """An operator's regular expressions, under a limit of time: one that backtracks without end is given up.
 
 The standard library's `re` cannot be stopped. `regex` can, and lets go of the interpreter while it searches. It takes
-33 ms to import, and is loaded with the first pattern. Source: https://pypi.org/project/regex/ (2026.11)
+33 ms to import, and is loaded with the first pattern. Source: https://github.com/mrabarnett/mrab-regex (2026.11)
 """
 
 import time
