@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from tests.cli.test_tenants import Terminal, env, parse, table, tidegate  # noqa: F401  # fixtures of the same terminal
+from tests.cli.terminal import Terminal, parse
 
 
-def said(tidegate: Terminal, *words: str) -> Any:  # noqa: F811
+def said(tidegate: Terminal, *words: str) -> Any:
     return cast(Any, tidegate(*words, "--json").json)
 
 
-def test_the_first_admin_key_comes_from_here_and_is_shown_once(tidegate: Terminal) -> None:  # noqa: F811
+def test_the_first_admin_key_comes_from_here_and_is_shown_once(tidegate: Terminal) -> None:
     made = said(tidegate, "admin-keys", "create", "--name", "first")
     assert re.fullmatch(r"sk-tidegate-admin-[A-Za-z0-9_-]{20,}", made["secret"])
     assert (made["scopes"], made["workspace_ids"], made["name"]) == (["read", "write"], None, "first")
@@ -25,7 +25,7 @@ def test_the_first_admin_key_comes_from_here_and_is_shown_once(tidegate: Termina
     assert [each["status"] for each in said(tidegate, "admin-keys", "list")] == ["revoked"]
 
 
-def test_an_admin_key_may_be_for_some_workspaces_and_for_reading(tidegate: Terminal) -> None:  # noqa: F811
+def test_an_admin_key_may_be_for_some_workspaces_and_for_reading(tidegate: Terminal) -> None:
     assert tidegate("admin-keys", "create", "--workspace", "ws_acme").code == 1
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     made = said(tidegate, "admin-keys", "create", "--workspace", "ws_acme", "--read-only")
@@ -35,7 +35,7 @@ def test_an_admin_key_may_be_for_some_workspaces_and_for_reading(tidegate: Termi
     assert tidegate("admin-keys", "revoke", "adm_nobody").code == 1
 
 
-def test_a_plans_limits_hold_in_its_workspaces_and_follow_when_it_changes(tidegate: Terminal) -> None:  # noqa: F811
+def test_a_plans_limits_hold_in_its_workspaces_and_follow_when_it_changes(tidegate: Terminal) -> None:
     assert tidegate("plans", "list").out == "There are no plans.\n"
     words = ("usd_per_month=100.50", "models=openai/*,azure/*", "tokens_per_minute=50000")
     made = said(tidegate, "plans", "create", "plan_pro", "--limits", *words)
@@ -54,7 +54,7 @@ def test_a_plans_limits_hold_in_its_workspaces_and_follow_when_it_changes(tidega
     assert alone["effective_limits"] == {"usd_per_month": "5", "requests_per_minute": 9}
 
 
-def test_what_does_not_exist_is_not_found_and_an_unknown_plan_is_refused(tidegate: Terminal) -> None:  # noqa: F811
+def test_what_does_not_exist_is_not_found_and_an_unknown_plan_is_refused(tidegate: Terminal) -> None:
     assert tidegate("plans", "show", "plan_gold").code == 1
     assert tidegate("plans", "set", "plan_gold", "--limits", "usd_per_day=1").code == 1
     assert tidegate("workspaces", "set-limits", "ws_nobody", "--limits", "usd_per_day=1").code == 1
@@ -81,7 +81,7 @@ def test_a_limit_that_makes_no_sense_says_so(word: str, fault: str, capsys: pyte
     assert fault in capsys.readouterr().err
 
 
-def test_what_was_used_and_changed_can_be_read(tidegate: Terminal) -> None:  # noqa: F811
+def test_what_was_used_and_changed_can_be_read(tidegate: Terminal) -> None:
     assert tidegate("usage", "report", "ws_acme").code == 1
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     tidegate("workspaces", "set-limits", "ws_acme", "--limits", "usd_per_month=5")
@@ -110,7 +110,7 @@ def test_what_was_used_and_changed_can_be_read(tidegate: Terminal) -> None:  # n
     assert tidegate("usage", "calls", "ws_acme", "--limit", "0").code == 2
 
 
-def test_a_key_gets_a_new_secret(tidegate: Terminal) -> None:  # noqa: F811
+def test_a_key_gets_a_new_secret(tidegate: Terminal) -> None:
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     made = said(tidegate, "keys", "create", "--workspace", "ws_acme")
     rotated = said(tidegate, "keys", "rotate", "--workspace", "ws_acme", made["id"], "--overlap-hours", "1")
@@ -120,7 +120,7 @@ def test_a_key_gets_a_new_secret(tidegate: Terminal) -> None:  # noqa: F811
     assert tidegate("keys", "rotate", "--workspace", "ws_acme", made["id"], "--overlap-hours", "-1").code == 2
 
 
-def test_every_change_is_on_record(tidegate: Terminal) -> None:  # noqa: F811
+def test_every_change_is_on_record(tidegate: Terminal) -> None:
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     assert tidegate("workspaces", "create", "Acme", "--id", "ws_acme").code == 2
     for verb in ("suspend", "suspend", "resume"):
@@ -141,7 +141,7 @@ def test_every_change_is_on_record(tidegate: Terminal) -> None:  # noqa: F811
     )
 
 
-def test_a_workspace_is_made_with_a_plan_limits_and_options(tidegate: Terminal) -> None:  # noqa: F811
+def test_a_workspace_is_made_with_a_plan_limits_and_options(tidegate: Terminal) -> None:
     tidegate("plans", "create", "plan_pro", "--limits", "usd_per_month=100")
     words = ("--plan", "plan_pro", "--limits", "parallel_calls=3", "--first-day", "15", "--allow-unpriced")
     made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", *words)
@@ -153,7 +153,7 @@ def test_a_workspace_is_made_with_a_plan_limits_and_options(tidegate: Terminal) 
     assert tidegate("workspaces", "create", "Beta", "--plan", "plan_gold").code == 2
 
 
-def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None:  # noqa: F811
+def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None:
     assert tidegate("workspaces", "set", "ws_acme", "--shards", "2").code == 1
     made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", "--allow-unpriced")
     words = (
@@ -203,7 +203,7 @@ def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None
         (("--name", "a" * 201), "A name has up to 200 characters, on one line."),
     ],
 )
-def test_an_option_that_makes_no_sense_says_so(tidegate: Terminal, words: tuple[str, str], fault: str) -> None:  # noqa: F811
+def test_an_option_that_makes_no_sense_says_so(tidegate: Terminal, words: tuple[str, str], fault: str) -> None:
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme", "--shards", "2")
     refused = tidegate("workspaces", "set", "ws_acme", *words)
     assert (refused.code, refused.err) == (2, f"tidegate: {fault}\n")
@@ -213,7 +213,7 @@ ROUTES = [{"name": "fast", "targets": [{"model": "openai/gpt-4o"}, {"model": "mi
 GUARDRAILS = [{"name": "plans", "kind": "words", "on": "both", "words": ["plan"]}]
 
 
-def test_routes_guardrails_and_the_cache_are_set_and_taken_away(tidegate: Terminal, tmp_path: Path) -> None:  # noqa: F811
+def test_routes_guardrails_and_the_cache_are_set_and_taken_away(tidegate: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "routes.json"
     file.write_text(json.dumps(ROUTES))
     words = ("--routes", f"@{file}", "--guardrails", json.dumps(GUARDRAILS), "--cache-ttl", "60", "--timeout", "2.5")
@@ -261,7 +261,7 @@ def test_a_list_that_makes_no_sense_says_where(
     assert fault in capsys.readouterr().err
 
 
-def test_a_key_has_limits_of_its_own(tidegate: Terminal) -> None:  # noqa: F811
+def test_a_key_has_limits_of_its_own(tidegate: Terminal) -> None:
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     words = ("--limits", "usd_per_day=2.5", "models=openai/*")
     made = said(tidegate, "keys", "create", "--workspace", "ws_acme", *words)
@@ -269,7 +269,7 @@ def test_a_key_has_limits_of_its_own(tidegate: Terminal) -> None:  # noqa: F811
     assert [key["limits"] for key in said(tidegate, "keys", "list", "--workspace", "ws_acme")] == [made["limits"]]
 
 
-def test_a_key_is_changed_and_changed_back(tidegate: Terminal) -> None:  # noqa: F811
+def test_a_key_is_changed_and_changed_back(tidegate: Terminal) -> None:
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     made = said(tidegate, "keys", "create", "--workspace", "ws_acme", "--name", "ci", "--default", "ws_acme")
     del made["secret"]

@@ -7,13 +7,13 @@ from typing import Any, cast
 import boto3
 import pytest
 
-from tests.cli.test_tenants import Terminal, env, parse, table, tidegate  # noqa: F401  # fixtures of the same terminal
+from tests.cli.terminal import Terminal, parse
 from tests.store_worlds import REGION
 
 SECRET = "a-key-of-its-own"
 
 
-def said(tidegate: Terminal, *words: str, **changed: str) -> Any:  # noqa: F811
+def said(tidegate: Terminal, *words: str, **changed: str) -> Any:
     return cast(Any, tidegate(*words, "--json", **changed).json)
 
 
@@ -23,7 +23,7 @@ class Typed(io.StringIO):
 
 
 @pytest.fixture
-def vault(table: str, env: dict[str, str]) -> dict[str, str]:  # noqa: F811
+def vault(table: str, env: dict[str, str]) -> dict[str, str]:
     """Where workspaces' keys are, as the environment says it."""
     return {
         "TIDEGATE_WORKSPACE_SECRETS": f"{table}/workspaces",
@@ -40,7 +40,7 @@ def kept(vault: dict[str, str]) -> str:
     return value
 
 
-def test_a_workspace_has_members_in_roles(tidegate: Terminal) -> None:  # noqa: F811
+def test_a_workspace_has_members_in_roles(tidegate: Terminal) -> None:
     assert tidegate("workspaces", "members", "list", "ws_acme").code == 1
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     assert tidegate("workspaces", "members", "list", "ws_acme").out == "The workspace has no members.\n"
@@ -64,7 +64,7 @@ def test_a_workspace_has_members_in_roles(tidegate: Terminal) -> None:  # noqa: 
     assert said(tidegate, "workspaces", "members", "list", "ws_acme") == []
 
 
-def test_a_member_that_makes_no_sense_is_refused(tidegate: Terminal) -> None:  # noqa: F811
+def test_a_member_that_makes_no_sense_is_refused(tidegate: Terminal) -> None:
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
     assert tidegate("workspaces", "members", "put", "ws_acme", "a b", "--role", "reader").code == 2
     assert tidegate("workspaces", "members", "put", "ws_nobody", "ada", "--role", "reader").code == 1
@@ -75,7 +75,7 @@ def test_a_member_that_makes_no_sense_is_refused(tidegate: Terminal) -> None:  #
 
 
 def test_a_credential_is_read_from_standard_input_and_never_shown(
-    tidegate: Terminal,  # noqa: F811
+    tidegate: Terminal,
     vault: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -100,7 +100,7 @@ def test_a_credential_is_read_from_standard_input_and_never_shown(
 
 
 def test_at_a_terminal_a_credential_is_asked_for_unseen(
-    tidegate: Terminal,  # noqa: F811
+    tidegate: Terminal,
     vault: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -125,7 +125,7 @@ def test_at_a_terminal_a_credential_is_asked_for_unseen(
 
 @pytest.mark.parametrize(("name", "value"), [("PATH", SECRET), ("OPENAI_API_KEY", ""), ("OPENAI_API_KEY", "two words")])
 def test_a_credential_that_makes_no_sense_is_refused(
-    tidegate: Terminal,  # noqa: F811
+    tidegate: Terminal,
     vault: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -138,7 +138,7 @@ def test_a_credential_that_makes_no_sense_is_refused(
 
 
 def test_where_credentials_are_has_to_be_said_and_must_answer(
-    tidegate: Terminal,  # noqa: F811
+    tidegate: Terminal,
     vault: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,86 +1,23 @@
-import argparse
 import asyncio
-import json
 import re
 import shlex
 import socket
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.cli.terminal import Said, Terminal, parse
 from tests.store_worlds import CREDENTIALS, NOON, REGION, outcome
 from tidegate.aws.dynamo import connect
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
-from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoTenants
 from tidegate.cli import tenants
 from tidegate.domain.identity import hash_subject, subject_id
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import Workspace
 from tidegate.upstream.reqwest import ReqwestTransport
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> object:
-        assert (self.code, self.err) == (0, "")
-        return json.loads(self.out)
-
-
-Terminal = Callable[..., Said]
-
-
-def parse(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="tidegate")
-    commands = parser.add_subparsers(required=True)
-    for name in ("workspaces", "keys", "plans", "usage", "admin-keys"):
-        tenants.add_parser(commands, name, name)
-    return parser.parse_args(words)
-
-
-@pytest.fixture
-def table(aws_endpoint: str) -> str:
-    name = f"tidegate-{uuid.uuid4()}"
-
-    async def create() -> None:
-        transport = ReqwestTransport()
-        await create_table(connect(transport, CREDENTIALS, REGION, aws_endpoint), name)
-        await transport.close()
-
-    asyncio.run(create())
-    return name
-
-
-@pytest.fixture
-def env(table: str, aws_endpoint: str) -> dict[str, str]:
-    return {
-        "TIDEGATE_TABLE": table,
-        "AWS_REGION": REGION,
-        "AWS_ENDPOINT_URL_DYNAMODB": aws_endpoint,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-    }
-
-
-@pytest.fixture
-def tidegate(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Terminal:
-    """Types a command, with the clock at noon."""
-
-    def typed(*words: str, **changed: str) -> Said:
-        code = tenants.run(parse(*words), {**env, **changed}, lambda: NOON)
-        return Said(code, *capsys.readouterr())
-
-    return typed
-
 
 WORKSPACE = {
     "id": "ws_acme",

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.cli.test_tenants import Terminal, env, parse, table, tidegate  # noqa: F401  # fixtures of the same terminal
+from tests.cli.terminal import Terminal, parse
 from tests.store_worlds import CREDENTIALS, NOON, REGION, outcome
 from tidegate.aws.dynamo import connect
 from tidegate.aws.meter import DynamoMeter
@@ -14,12 +14,12 @@ from tidegate.aws.store import Store
 from tidegate.upstream.reqwest import ReqwestTransport
 
 
-def said(tidegate: Terminal, *words: str) -> Any:  # noqa: F811
+def said(tidegate: Terminal, *words: str) -> Any:
     return cast(Any, tidegate(*words, "--json").json)
 
 
 @pytest.fixture
-def called(tidegate: Terminal, env: dict[str, str]) -> Terminal:  # noqa: F811
+def called(tidegate: Terminal, env: dict[str, str]) -> Terminal:
     """Four calls of ws_acme at noon and in the seconds after: the second failed, and the last has an application."""
     tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
 
