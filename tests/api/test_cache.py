@@ -457,7 +457,7 @@ def test_an_old_hit_keeps_signed_reasoning_anew_for_the_next_turn() -> None:
             reply = await client.post(CALL)
         assert (reply.headers["x-tidegate-cache"], reply.headers["age"][:2]) == ("hit", "50")
         found = await gateway.signatures.find("ws_test", ["call_1"])
-        assert found["call_1"][0]["signature"] == "s=="  # type: ignore[index,call-overload]
+        assert found["call_1"][0]["signature"] == "s=="
 
     asyncio.run(scenario())
 

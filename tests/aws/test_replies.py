@@ -37,7 +37,7 @@ def replies_of(world: World, bucket: Bucket | None) -> DynamoReplies:
 
 async def item(world: World, at: object) -> dict[str, object]:
     assert world.store is not None
-    return dict((await world.store.read(at))[at])  # type: ignore[arg-type,index]
+    return dict((await world.store.read(at))[at])
 
 
 async def test_an_object_is_what_was_put(bucket: Bucket) -> None:
@@ -90,7 +90,7 @@ async def test_an_object_that_is_gone_is_found_no_more_and_never_paid_for_again(
 
 @pytest.mark.parametrize("trouble", [(500, b""), (503, b"<Error/>"), ProviderUnreachable("gone")])
 async def test_a_bucket_that_is_down_is_a_store_that_is_down(trouble: object) -> None:
-    transport = ScriptedTransport([trouble])  # type: ignore[list-item]
+    transport = ScriptedTransport([trouble])
     bucket = Bucket(transport, AwsIdentity(CREDENTIALS, transport), "replies", REGION)
     replies = DynamoReplies(scripted_store(transport), bucket)
     with pytest.raises(StoreUnavailable):

@@ -98,10 +98,10 @@ def test_calls_are_put_together_by_their_index() -> None:
 def test_choices_are_kept_apart_and_whole_once_all_have_ended() -> None:
     assembly = Assembly()
     assert not assembly.is_whole
-    assembly.add(chunk(said(1, content="b"), said(0, content="a")))  # type: ignore[arg-type]
-    assembly.add(chunk(said(1, "stop")))  # type: ignore[arg-type]
+    assembly.add(chunk(said(1, content="b"), said(0, content="a")))
+    assembly.add(chunk(said(1, "stop")))
     assert not assembly.is_whole
-    assembly.add(chunk(said(0, "length")))  # type: ignore[arg-type]
+    assembly.add(chunk(said(0, "length")))
     assert assembly.is_whole
     choices = assembly.completion()["choices"]
     assert [(one["index"], one["message"]["content"], one["finish_reason"]) for one in choices] == [

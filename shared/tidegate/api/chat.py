@@ -104,7 +104,8 @@ class ChatCompletions:
     async def _stream(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
         stream = EventStream(receive, send, _known(call), self.options.keep_alive_seconds)
         async with stream.kept_up(), gateway.answer(call) as answer:
-            assert answer.batches is not None  # noqa: S101  # a stream was asked for
+            # A stream was asked for, and what is no stream has failed.
+            assert answer.batches is not None  # noqa: S101
             await stream.run(_made(answer, started), answer.batches)
 
 

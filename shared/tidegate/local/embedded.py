@@ -100,7 +100,8 @@ def _without_records(table: Table, memo: dict[int, object]) -> Table:
     for partition, shelf in shelves.items():
         copies[partition] = {at: i if _is_record(at) else copy.deepcopy(i, memo) for at, i in shelf.items()}
     kept = copy.copy(table)
-    setattr(kept, "items", copies)  # noqa: B010  # as above
+    # What moto says of the type of `items` is partial, for setting it as well.
+    setattr(kept, "items", copies)  # noqa: B010
     return kept
 
 

@@ -24,7 +24,8 @@ async def guarded(parts: Parts, guard: Guard, answer: Answer, seen: Observation)
     headers = (*answer.headers, (HEADER, guard.header))
     if answer.completion is not None:
         return replace(answer, completion=await guard.completion(answer.completion), headers=headers)
-    assert answer.batches is not None  # noqa: S101  # an answer is one or the other
+    # An answer is one or the other.
+    assert answer.batches is not None  # noqa: S101
     batches = _streamed(parts, guard, answer.batches, seen)
     if guard.holds:  # then what does not pass is refused by the reply's status, like an answer that does not stream
         batches = _resumed(await anext(batches, None), batches)

@@ -50,7 +50,8 @@ async def reply(parts: Parts, asked: Asked, seen: Observation) -> Answer:
         completion = await _completed(parts, given.completion, seen)
         await keep_signed(parts, call, signed)
     else:
-        assert given.batches is not None  # noqa: S101  # a reply is one or the other
+        # A reply is one or the other.
+        assert given.batches is not None  # noqa: S101
         chunks = _kept(parts, call, given.batches) if asked.provider.signs_reasoning else given.batches
         batches = _streamed(parts, chunks, seen)
     tried = tuple(seen.failed_attempts)
