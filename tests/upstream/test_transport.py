@@ -182,9 +182,11 @@ def test_the_second_try_has_what_the_first_has_left_of_the_deadline(make: Any) -
 
 @transports
 def test_several_dead_connections_cost_their_callers_nothing_either(make: Any) -> None:
-    clock = Clock()
+    clock, connected = Clock(), asyncio.Barrier(4)
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        if connection < 4 and request == 0:
+            await connected.wait()  # or the second call could take the connection of the first
         if connection < 4 and request == 1:
             writer.transport.abort()
         else:
