@@ -125,9 +125,8 @@ def test_a_stream_that_breaks_is_an_error_and_never_an_end(
     assert caught.value.code == code
     assert TAGLINE.startswith("".join(said))
     metered = settled(bedrock_server, answered.response.headers["x-request-id"])
-    # Not how often it was asked: a wrong checksum may come with the first frame, and that call is asked again.
-    told = [metered[name] for name in ("status", "error_code", "estimated")]
-    assert (told, metered["input_tokens"] > 0) == (["failed", code, True], True)
+    told = [metered[name] for name in ("status", "error_code", "estimated", "attempts")]
+    assert (told, metered["input_tokens"] > 0) == (["failed", code, True, 1], True)
     assert (metered["output_tokens"] > 0) == bool("".join(said))
 
 

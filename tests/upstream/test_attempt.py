@@ -53,10 +53,17 @@ class Pieces(httpx.AsyncByteStream):
 
 
 def ask(
-    answer: httpx.Response, *, stream: bool = False, secret: str | None = None, keys: bool = True, seconds: float = 5
+    answer: httpx.Response,
+    *,
+    stream: bool = False,
+    secret: str | None = None,
+    keys: bool = True,
+    seconds: float = 5,
+    heard: list[str] | None = None,
 ) -> Any:
-    """What was sent, and the text that came of the answer."""
+    """The text that came of the answer, which is `heard` piece by piece, and what was sent."""
     sent: list[httpx.Request] = []
+    pieces: list[str] = [] if heard is None else heard
 
     def answering(request: httpx.Request) -> httpx.Response:
         sent.append(request)
@@ -76,8 +83,9 @@ def ask(
             if reply.completion is not None:
                 return reply.completion["choices"][0]["message"]["content"] or ""
             assert reply.batches is not None
-            chunks = [chunk async for batch in reply.batches for chunk in batch]
-            return "".join(one["delta"].get("content") or "" for chunk in chunks for one in chunk["choices"])
+            async for batch in reply.batches:
+                pieces.extend(one["delta"].get("content") or "" for chunk in batch for one in chunk["choices"])
+            return "".join(pieces)
 
     return asyncio.run(go()), sent
 
@@ -135,9 +143,15 @@ def test_a_stream_that_ends_too_early_is_a_cut(raw: bytes) -> None:
         ask(frames(raw), stream=True)
 
 
-def test_a_damaged_stream_is_refused() -> None:
-    with pytest.raises(ProviderMalformed):
-        ask(frames(START + TEXT[:-1] + b"\x00" + END), stream=True)
+@pytest.mark.parametrize("size", [11, 10_000])
+@pytest.mark.parametrize(
+    ("before", "said"), [(b"", ""), (START, ""), (START + TEXT, "Hello"), (START + TEXT + TEXT, "HelloHello")]
+)
+def test_a_damaged_stream_is_refused_and_what_came_before_is_heard(before: bytes, said: str, size: int) -> None:
+    heard: list[str] = []
+    with pytest.raises(ProviderMalformed, match="checksum"):
+        ask(frames(before + TEXT[:-1] + b"\x00" + END, size), stream=True, heard=heard)
+    assert "".join(heard) == said
 
 
 @pytest.mark.parametrize("size", [1, 4096])

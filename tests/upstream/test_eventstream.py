@@ -62,10 +62,14 @@ def test_messages_are_found_as_botocore_finds_them_however_they_are_cut(
 @given(sent=st.lists(messages, min_size=1, max_size=3), place=st.integers(min_value=0), bit=st.integers(0, 7))
 def test_one_wrong_bit_is_never_read(sent: list[tuple[bytes, bytes]], place: int, bit: int) -> None:
     raw = bytearray(b"".join(frame(headers, payload) for headers, payload in sent))
+    whole = EventStreamDecoder().feed(bytes(raw))
     raw[place % len(raw)] ^= 1 << bit
     decoder = EventStreamDecoder()
     with pytest.raises((ProviderMalformed, StreamCut)):
-        decoder.feed(bytes(raw))
+        events = decoder.feed(bytes(raw))
+        assert events == whole[: len(events)] and len(events) < len(whole)
+        if decoder.broken is not None:
+            raise decoder.broken
         decoder.end()
 
 

@@ -155,6 +155,8 @@ async def _events(provider: Provider, response: HttpResponse) -> AsyncGenerator[
                 events = decoder.feed(piece)
                 if events:
                     yield events
+                if decoder.broken is not None:
+                    raise decoder.broken
     except ProviderUnreachable as error:
         raise StreamCut(f"The provider's stream broke off: {error.message}") from None
     events = decoder.end()

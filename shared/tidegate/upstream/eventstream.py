@@ -31,8 +31,10 @@ class EventStreamDecoder:
     """Bytes in, at any borders; events out as soon as their last byte is there.
 
     `Event.type` is the `:event-type`; of a message that is a failure, `exception:` and its `:exception-type`, or
-    `error:` and its `:error-code`, whose data is then {message}.
+    `error:` and its `:error-code`, whose data is then {message}. `broken` says what is wrong behind the last of them.
     """
+
+    broken: ProviderMalformed | None = None
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -40,23 +42,35 @@ class EventStreamDecoder:
         self._types: dict[bytes, str] = {}
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that `data` completes. Raises `ProviderMalformed` for bytes that are no event stream."""
-        buffer = self._buffer
-        buffer += data
-        if len(buffer) < self._needed:
-            return []
+        """The events that `data` completes.
+
+        Raises `ProviderMalformed` for bytes that are no event stream; where events came before them, it is `broken`.
+        """
+        self._buffer += data
         events: list[Event] = []
-        start, end = 0, len(buffer)
-        while end - start >= _PRELUDE.size:
-            total, headers = _prelude(buffer, start)
-            if end - start < total:
-                self._needed = total
-                break
-            events.append(self._event(bytes(buffer[start : start + total]), headers))
-            start += total
-            self._needed = _PRELUDE.size
-        del buffer[:start]
+        if len(self._buffer) >= self._needed:
+            try:
+                self._read(events)
+            except ProviderMalformed as error:
+                if not events:
+                    raise
+                self.broken = error
         return events
+
+    def _read(self, events: list[Event]) -> None:
+        buffer = self._buffer
+        start, end = 0, len(buffer)
+        try:
+            while end - start >= _PRELUDE.size:
+                total, headers = _prelude(buffer, start)
+                if end - start < total:
+                    self._needed = total
+                    break
+                events.append(self._event(bytes(buffer[start : start + total]), headers))
+                start += total
+                self._needed = _PRELUDE.size
+        finally:
+            del buffer[:start]
 
     def end(self) -> list[Event]:
         """Nothing is left at the end of a whole stream. Raises `StreamCut` inside a message."""

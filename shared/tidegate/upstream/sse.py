@@ -16,6 +16,9 @@ class SseDecoder:
     Comments, `id` and `retry` are skipped. Text that is not UTF-8 is replaced, as the specification says.
     """
 
+    broken = None
+    """Unlike another framing, this one has no bytes that could be wrong."""
+
     def __init__(self) -> None:
         self._rest: list[bytes] = []
         self._held = 0
