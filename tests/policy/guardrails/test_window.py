@@ -59,6 +59,7 @@ PARTS = [
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.sampled_from(PARTS), max_size=20), st.lists(st.integers(0, 90), max_size=40), st.integers(80, 200))
 @example(["a ", KEY, " x"], [1] * 40, 80)
+@example(["jane@example.com", KEY, "jane@example.com"], [21, 90, 90, 90, 90, 90], 80)
 def test_however_a_text_is_cut_the_same_is_masked(parts: list[str], sizes: list[int], lag: int) -> None:
     text = "".join(parts)
     whole = masked(text, findings(text))

@@ -42,6 +42,7 @@ class Window:
     masks: int = 0
     _passed: str = ""
     _held: str = ""
+    _ends_masked: bool = False
 
     async def feed(self, piece: str) -> str:
         """What may be passed on, now that `piece` has come. Raises `Blocked`."""
@@ -70,11 +71,15 @@ class Window:
                 cut = max(begin, mask.start)
                 self._check_length(cut, text, found)
                 break
-            pieces += (text[done : max(begin, mask.start)], mask.label)
-            self.masks += 1
+            pieces.append(text[done : max(begin, mask.start)])
+            if not (self._ends_masked and mask.start < begin):  # or it overlaps what was masked, and is one with it
+                pieces.append(mask.label)
+                self.masks += 1
             done = mask.end
             cut = max(cut, done)
         pieces.append(text[done:cut])
+        if cut > begin:
+            self._ends_masked = done == cut
         self._passed, self._held = text[:cut][-CONTEXT:], text[cut:]
         return "".join(pieces)
 
