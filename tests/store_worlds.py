@@ -3,8 +3,10 @@
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.credentials import StaticCredentials

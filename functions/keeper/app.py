@@ -1,7 +1,8 @@
 """The keeper on Lambda: what its schedule starts every five minutes, see `tidegate.aws.sweeper`."""
 
 import asyncio
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from tidegate.aws import logs
 from tidegate.aws.sweeper import Swept, open_sweeper

@@ -9,7 +9,6 @@ rehearse: what all of that would come to (`dry_run`), without asking, holding or
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -41,8 +40,7 @@ async def _end(parts: Parts, seen: Observation, reusing: "Reusing | None") -> No
         await settle(parts, seen)
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway(Parts):
+class Gateway(Parts, frozen=True):
     """The path, over the parts that this process is composed of."""
 
     async def admit(

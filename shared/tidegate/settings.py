@@ -29,12 +29,13 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json, decode
+from tidegate.domain.confidential import Confidential
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.identity import Issuer
 from tidegate.domain.options import Options
@@ -52,18 +53,16 @@ _Number = TypeVar("_Number", int, float)
 _Read = TypeVar("_Read")
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentSecrets:
+class EnvironmentSecrets(Confidential, Struct, frozen=True):
     """The port `Secrets` on the environment. A name that is set to nothing is not set."""
 
-    values: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, str]
 
     async def get(self, name: str) -> str | None:
         return self.values.get(name, "").strip() or None
 
 
-@dataclass(frozen=True, slots=True)
-class Aws:
+class Aws(Struct, frozen=True):
     """Where AWS is. The endpoints are None for AWS's own."""
 
     region: str
@@ -73,8 +72,7 @@ class Aws:
     s3_endpoint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Confidential, Struct, frozen=True):
     """What the operator decided. `environment` is kept for provider settings, which are looked up by their names."""
 
     table: str
@@ -95,7 +93,7 @@ class Settings:
     reply_bucket: str | None = None
     log_level: str = "INFO"
     oidc: Issuer | None = None
-    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ, *, table: str | None = None) -> "Settings":

@@ -5,12 +5,12 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from tests import jumping
 from tests.api.world import USER, Client, Handler, completion, delta, event_stream, sse, world

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from tests import jumping
 from tests.api.test_routes import BUSY, CALL, FIRST, MODEL, OK, OTHER, SECOND, Hosts, admit, routed

@@ -2,10 +2,10 @@
 
 import logging
 import re
-from dataclasses import replace
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from starlette.routing import Route
 
 from tests.api.world import KEY, SECRET, USER, WORKSPACE, Client, Reply, completion, world

@@ -1,13 +1,13 @@
 """The lists of models, as OpenAI's and OpenRouter's clients and neuroflash's read them."""
 
 import json
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import httpx
 import jsonschema
 import pytest
+from msgspec.structs import replace
 from openai.types import Model as OpenAIModel
 
 from tests.api.world import WORKSPACE, world

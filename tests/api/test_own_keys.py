@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 
 import httpx
+from msgspec.structs import replace
 
 from tests.api.world import USER, WORKSPACE, Client, Reply, completion, world
 from tidegate.domain.workspace import Credential

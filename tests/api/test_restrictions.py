@@ -1,10 +1,10 @@
 """Keys that are limited to endpoints and networks, at every endpoint that takes a key."""
 
 import re
-from dataclasses import replace
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from starlette.routing import Route
 
 from tests.api.world import KEY, USER, Client, Reply, completion, world

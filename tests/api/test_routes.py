@@ -4,11 +4,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import force_setattr, replace
 
 from tests import jumping
 from tests.api.world import (
@@ -209,7 +209,7 @@ def test_cooldowns_are_told_once_and_a_store_that_is_down_changes_nothing() -> N
             raise StoreUnavailable("down")
 
     async def scenario(client: Client) -> None:
-        object.__setattr__(client.app.lifespan_state["gateway"], "cooldowns", Down())
+        force_setattr(client.app.lifespan_state["gateway"], "cooldowns", Down())
         for _ in range(3):
             assert (await client.post(CALL)).status == 200
         assert len(told) == 1
@@ -227,7 +227,7 @@ def test_cooldowns_are_told_also_where_a_fallback_answers() -> None:
             told.append(home)
 
     async def scenario(client: Client) -> None:
-        object.__setattr__(client.app.lifespan_state["gateway"], "cooldowns", Hearing())
+        force_setattr(client.app.lifespan_state["gateway"], "cooldowns", Hearing())
         assert (await client.post({**CALL, "fallbacks": [OTHER]})).status == 200
         assert told == [None, None]
 
@@ -242,7 +242,7 @@ def test_a_store_that_took_no_record_is_not_told() -> None:
             raise AssertionError
 
     async def scenario(client: Client) -> None:
-        object.__setattr__(client.app.lifespan_state["gateway"], "cooldowns", Never())
+        force_setattr(client.app.lifespan_state["gateway"], "cooldowns", Never())
         client.recorder.unavailable = True
         for _ in range(2):
             assert (await client.post(CALL)).status == 200
@@ -379,7 +379,7 @@ def test_a_route_may_give_its_calls_less_time() -> None:
     async def scenario(client: Client) -> None:
         gateway = client.app.lifespan_state["gateway"]
         call = await admit(gateway, {**CALL, "fallbacks": [OTHER]})
-        object.__setattr__(gateway, "clock", lambda: call.started_at + asyncio.get_running_loop().time())
+        force_setattr(gateway, "clock", lambda: call.started_at + asyncio.get_running_loop().time())
         began = asyncio.get_running_loop().time()
         async with gateway.answer(call) as answer:
             assert answer.deployment.model_id == OTHER

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import force_setattr, replace
 
 from tests.api.world import STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
 from tidegate.domain.limits import Limits
@@ -70,7 +70,7 @@ def test_the_caller_has_the_answer_before_anybody_is_told() -> None:
             await gate.wait()
             return await note(*arguments)
 
-        object.__setattr__(client.app.lifespan_state["gateway"], "ledger", _Slow(ledger, slow))
+        force_setattr(client.app.lifespan_state["gateway"], "ledger", _Slow(ledger, slow))
         calling = asyncio.create_task(client.post(CALL))
         await heard.wait()
         assert [outcome.status for outcome in client.recorder.outcomes] == ["ok"]
@@ -86,7 +86,7 @@ def test_a_ledger_that_is_dead_by_then_fails_no_call(caplog: pytest.LogCaptureFi
         async def dead(*_: Any) -> bool:
             raise StoreUnavailable("down")
 
-        object.__setattr__(client.app.lifespan_state["gateway"], "ledger", _Slow(client.recorder.ledger, dead))
+        force_setattr(client.app.lifespan_state["gateway"], "ledger", _Slow(client.recorder.ledger, dead))
         assert (await client.post(CALL)).status == 200
 
     with caplog.at_level(logging.WARNING):

@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from infra.artifact import find_python
 from tests.artifact.test_artifact import runs_here

@@ -1,7 +1,7 @@
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tests.aws.script import ScriptedTransport, scripted_store
 from tests.store_worlds import NOON, World, key, workspace

@@ -1,9 +1,9 @@
 """Kept replies on AWS: what is too large for an item lies in a bucket, and a bucket may be missing or down."""
 
 import os
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tests.aws.script import ScriptedTransport, scripted_store
 from tests.store_worlds import CREDENTIALS, NOON, REGION, World

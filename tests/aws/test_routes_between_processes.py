@@ -3,11 +3,11 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from tests.api.test_routes import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hosts
 from tests.api.world import KEY, SECRET, WORKSPACE

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, key, outcome, workspace
 from tidegate.aws.expressions import Delete, Put

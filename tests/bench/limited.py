@@ -10,10 +10,10 @@ import os
 import socket
 import sys
 from contextlib import AbstractAsyncContextManager, ExitStack
-from dataclasses import replace
 from decimal import Decimal
 
 import uvicorn
+from msgspec.structs import replace
 
 from tests.bench.plane import KEY, WORKSPACE
 from tidegate.api.app import build_app

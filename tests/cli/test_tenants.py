@@ -2,10 +2,10 @@ import asyncio
 import re
 import shlex
 import socket
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.cli.terminal import Said, Terminal, parse
 from tests.store_worlds import CREDENTIALS, NOON, REGION, outcome

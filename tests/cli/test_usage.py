@@ -1,10 +1,10 @@
 """Calls, changes and reports from the command line."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from tests.cli.terminal import Terminal, parse
 from tests.store_worlds import CREDENTIALS, NOON, REGION, outcome

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.control.world import OF_ONE, READER, WHOLE, Managed
 from tests.store_worlds import NOON

@@ -1,7 +1,7 @@
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from tests.control.world import OF_ONE, READER, WHOLE, Managed
 from tests.store_worlds import NOON, outcome

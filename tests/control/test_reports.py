@@ -1,8 +1,8 @@
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from tests.control.world import OF_ONE, WHOLE, Managed
 from tests.store_worlds import NOON, outcome

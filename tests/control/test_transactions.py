@@ -1,10 +1,11 @@
 """The largest changes: none has more items than a transaction of DynamoDB takes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.control.world import WHOLE, Managed
 from tidegate.aws.register import DynamoRegister
@@ -39,7 +40,7 @@ class Counted:
         self.sizes.append(len(writes))
 
 
-class Both(MemoryRegister):
+class Both(MemoryRegister, kw_only=True):
     """In memory, and counted as the items of a table."""
 
     counted: Counted
@@ -58,8 +59,7 @@ def counted() -> Counted:
 def control(world: Managed, counted: Counted) -> Control:
     kept = world.control.register
     assert isinstance(kept, MemoryRegister)
-    register = Both(kept.tenants, kept.ledger, kept.meter, kept.clock)
-    register.counted = counted
+    register = Both(kept.tenants, kept.ledger, kept.meter, kept.clock, counted=counted)
     return replace(world.control, register=register)
 
 

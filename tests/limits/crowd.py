@@ -6,16 +6,18 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from subprocess import PIPE
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from tests.emulators.process import ROOT, function_env
 from tests.store_worlds import NOON
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Struct, frozen=True):
     """What one process does: `calls` of `body`, all at once or `one_by_one`, each charged with those tokens.
 
     Its clock stands `at` a moment (UTC seconds); `troubles` is the share of its requests to DynamoDB that go wrong. The

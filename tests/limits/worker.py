@@ -12,10 +12,10 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import httpx
+from msgspec.structs import replace
 
 from tests.api.world import Exchange, Trickle, completion, delta, event_stream, sse
 from tests.aws.script import Response, cancelled, fault

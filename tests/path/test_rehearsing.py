@@ -4,13 +4,13 @@ import asyncio
 import json
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from tests.api.native import ANTHROPIC, BEDROCK, GEMINI, NATIVES, Native
 from tests.api.world import KEY, SECRET, STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world

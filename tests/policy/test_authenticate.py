@@ -1,7 +1,7 @@
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, key, workspace
 from tidegate.domain.restrictions import UNKNOWN, Source

@@ -1,10 +1,10 @@
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.providers.calls import asking
 from tests.providers.calls import call as call_of

@@ -1,6 +1,5 @@
 """The bill: what is metered of a call, and what the caller reads of it."""
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import cast
@@ -8,6 +7,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tidegate.catalog import Model
 from tidegate.catalog.row import Price

@@ -1,12 +1,12 @@
 """What a call holds, against what recorded calls have used."""
 
 from collections import Counter
-from dataclasses import replace
 from functools import cache
 from statistics import median
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.policy.heard import Heard, heard
 from tests.providers.recorded import needed

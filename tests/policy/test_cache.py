@@ -1,9 +1,9 @@
 """Which calls want the cache, and which of them are equal."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import outcome
 from tidegate.chat.parse import build

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from tidegate.domain.model import Endpoint
 from tidegate.policy.endpoints import endpoints
@@ -60,8 +61,13 @@ CLOUD = Known(
 )
 
 
+def settled(endpoint: Endpoint) -> Endpoint:
+    """Where it is, without where it would be in another region: functions are not equal."""
+    return replace(endpoint, url_in=None)
+
+
 def cloud(**env: str) -> Endpoint:
-    return asyncio.run(endpoints((CLOUD,), EnvironmentSecrets(env)))["cloud"]
+    return settled(asyncio.run(endpoints((CLOUD,), EnvironmentSecrets(env)))["cloud"])
 
 
 def test_a_region_goes_into_the_base_url() -> None:
@@ -79,7 +85,7 @@ def test_a_key_stands_in_for_credentials() -> None:
 
 
 def known(name: str, **env: str) -> Endpoint:
-    return asyncio.run(endpoints(Registry().known(), EnvironmentSecrets(env)))[name]
+    return settled(asyncio.run(endpoints(Registry().known(), EnvironmentSecrets(env)))[name])
 
 
 @pytest.mark.parametrize(
@@ -125,7 +131,7 @@ def test_azure_has_a_version_of_its_api() -> None:
 
 
 def url_in(provider: str, region: str, **env: str) -> str | None:
-    found = known(provider, **env)
+    found = asyncio.run(endpoints(Registry().known(), EnvironmentSecrets(env)))[provider]
     return found.url_in(region) if found.url_in else None
 
 

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, workspace
 from tidegate.domain.model import Deployment, Plan

@@ -1,7 +1,8 @@
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, workspace
 from tidegate.domain.workspace import Credential, Workspace

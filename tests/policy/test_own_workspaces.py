@@ -1,9 +1,9 @@
 """Which workspaces a caller may use: asked without naming one, by the same proof as every call."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.restrictions import Source

@@ -1,9 +1,8 @@
 """Which deployment answers for a model's name."""
 
-from dataclasses import replace
-
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from tidegate import catalog
 from tidegate.domain.model import Deployment, Endpoint, Plan

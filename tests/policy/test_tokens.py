@@ -1,9 +1,9 @@
 """Callers with access tokens: proved by a verifier that the test plays, and then like any other."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, key, workspace
 from tidegate.domain.identity import Identity, hash_subject

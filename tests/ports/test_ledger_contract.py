@@ -1,11 +1,11 @@
 """What both ledgers promise: room is there or it is not, whoever asks, and what is not used is given back."""
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, outcome
 from tidegate.domain.account import Hold, Reservation, Scope, rates, used

@@ -2,10 +2,10 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, outcome, workspace
 from tidegate.domain.model import Deployment

@@ -1,10 +1,10 @@
 """What both registers promise: a change happens with its entry or not at all, and never over another one."""
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, key, outcome, workspace
 from tidegate.domain.account import Hold, Reservation, Scope, used

@@ -1,11 +1,11 @@
 """What both stores promise for a workspace that is spread over shards: the same limits, and the same sums."""
 
 import asyncio
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.ports.test_ledger_contract import USED, hold
 from tests.store_worlds import NOON, World, outcome

@@ -1,8 +1,7 @@
 """What `Tenants` and `Keys` promise, in every room."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, key, workspace
 

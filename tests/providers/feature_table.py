@@ -3,10 +3,11 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from tests.providers.calls import call
 from tests.providers.features import FEATURES, FETCHED, Feature

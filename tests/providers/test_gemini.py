@@ -1,11 +1,11 @@
 """Requests to Gemini where the cases do not reach: models and their ways, media, schemas, and Google's own types."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from google.genai import types
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 

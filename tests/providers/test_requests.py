@@ -1,10 +1,10 @@
 """What goes to a provider of OpenAI's dialect."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.providers.calls import asking, built, call, sent
 from tidegate.domain.call import Media

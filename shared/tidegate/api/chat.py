@@ -3,8 +3,8 @@
 import logging
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
+from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
@@ -50,8 +50,7 @@ class Progress:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class ChatCompletions:
+class ChatCompletions(Struct, frozen=True):
     """The endpoint of one surface, as an ASGI application."""
 
     surface: Surface

@@ -6,9 +6,10 @@ https://openrouter.ai/docs/api-reference/models/get-models (2026-11).
 
 from calendar import timegm
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+
+from msgspec import Struct
 
 from tidegate.catalog import Catalog, Model
 from tidegate.catalog.row import Price
@@ -23,8 +24,7 @@ _UNKNOWN_PRICE = "-1"
 """OpenRouter's word for a price that cannot be told beforehand; its clients want a number in a string."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(Struct, frozen=True):
     """Models that take all of `inputs` and give all of `outputs`."""
 
     inputs: frozenset[str] = frozenset()

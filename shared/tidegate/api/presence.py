@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import anyio
+from msgspec import Struct
 from starlette.types import Message, Receive, Send
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(Struct, frozen=True):
     """`unwatch` ends the watching: the reply begins, and whoever sends it sees for itself whether the client leaves."""
 
     unwatch: Callable[[], object]

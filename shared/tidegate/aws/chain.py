@@ -5,7 +5,6 @@ Source: https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-creden
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -13,9 +12,11 @@ from typing import Any
 
 import msgspec
 from anyio import to_thread
+from msgspec import Struct
 
 from tidegate.aws.credentials import Credentials
 from tidegate.chat.json import decode
+from tidegate.domain.confidential import Confidential
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.upstream.sigv4 import AwsKey
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
@@ -39,15 +40,14 @@ def chain(env: Mapping[str, str]) -> Credentials:
     return ContainerCredentials(full, token or None, Path(file) if file else None)
 
 
-@dataclass(slots=True)
-class ContainerCredentials:
+class ContainerCredentials(Confidential, Struct):
     """Temporary keys from an endpoint beside the process, kept until shortly before they expire."""
 
     url: str
-    token: str | None = field(default=None, repr=False)
+    token: str | None = None
     token_file: Path | None = None
     clock: Callable[[], float] = time.time
-    _kept: AwsKey | None = field(default=None, repr=False)
+    _kept: AwsKey | None = None
     _until: float = 0.0
 
     async def key(self, transport: Transport) -> AwsKey | None:

@@ -4,10 +4,12 @@ Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol, cast
 
+from msgspec import Struct
+
+from tidegate.domain.confidential import Confidential
 from tidegate.errors import StoreUnavailable
 from tidegate.upstream.sigv4 import AwsKey
 from tidegate.upstream.transport import Transport
@@ -21,8 +23,7 @@ class Credentials(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StaticCredentials:
+class StaticCredentials(Struct, frozen=True):
     """A key that stays."""
 
     aws_key: AwsKey | None
@@ -32,13 +33,12 @@ class StaticCredentials:
         return self.aws_key
 
 
-@dataclass(slots=True)
-class FoundCredentials:
+class FoundCredentials(Confidential, Struct):
     """Those of a container's endpoint (ECS, SnapStart), or else of AWS's files and the instance's metadata. What looks
     for them is loaded with the first use: a function whose keys are in its environment never pays for it.
     """
 
-    env: Mapping[str, str] = field(repr=False)
+    env: Mapping[str, str]
     _chain: Credentials | None = None
 
     async def key(self, transport: Transport) -> AwsKey | None:
@@ -57,8 +57,7 @@ def find_credentials(env: Mapping[str, str]) -> Credentials:
     return FoundCredentials(env)
 
 
-@dataclass(frozen=True, slots=True)
-class AwsIdentity:
+class AwsIdentity(Struct, frozen=True):
     """`AwsKeys` for our signer."""
 
     credentials: Credentials

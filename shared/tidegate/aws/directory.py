@@ -1,7 +1,8 @@
 """Keys and workspaces on the path of a call: one consistent read of two items."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.store import Item, ItemKey, Store
@@ -15,8 +16,7 @@ MAX_REMEMBERED = 10_000
 _NOBODY = "-"
 
 
-@dataclass(slots=True)
-class DynamoDirectory:
+class DynamoDirectory(Struct):
     """The port `Directory`. Remembers which workspace a key implies, so that only a key's first call reads twice.
 
     A call that names no workspace and whose key is unknown, revoked or expired always reads twice: the number of reads

@@ -7,8 +7,9 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from tidegate.aws.credentials import AwsIdentity, Credentials
 from tidegate.aws.expressions import Payload
@@ -57,8 +58,7 @@ FAILURES: tuple[type[Exception], ...] = (
 """What is raised when AWS or its credentials' endpoint fails; the last two are answers that are not theirs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """Full jitter, doubling from `first_seconds` to `longest_seconds`; `tries` in all."""
 
     tries: int = 4
@@ -73,8 +73,7 @@ class Backoff:
         yield None
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """DynamoDB in one region, or at `endpoint`. Opens nothing by itself."""
 
     transport: Transport

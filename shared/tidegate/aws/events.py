@@ -3,9 +3,8 @@
 Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 """
 
-from dataclasses import dataclass
-
 import msgspec
+from msgspec import Struct
 
 from tidegate.aws.post import post
 from tidegate.chat.json import Json, decode, encode
@@ -25,8 +24,7 @@ _TIMEOUTS = Timeouts(total=2.0)
 _MAX_BODY_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class EventBridge:
+class EventBridge(Struct, frozen=True):
     """The port `Events`: one signed POST for each."""
 
     transport: Transport

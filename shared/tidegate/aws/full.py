@@ -4,8 +4,9 @@ What is known here never refuses a call by itself: some of those shards are aske
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from tidegate.domain.account import Hold, Refusal, Scope
 from tidegate.domain.limits import Number, Unit
@@ -26,8 +27,7 @@ class _Full(NamedTuple):
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class FullShards:
+class FullShards(Struct, frozen=True):
     """Of this process, the longest known forgotten first. Times are UTC seconds."""
 
     _known: OrderedDict[tuple[str, int], _Full] = field(default_factory=OrderedDict[tuple[str, int], _Full])

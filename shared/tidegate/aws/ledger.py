@@ -14,11 +14,12 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias, cast
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tidegate.aws.expressions import Condition, F, Put, Update, UpdateExpression, adding
 from tidegate.aws.full import ASKED_AGAIN, FullShards, most_helpful
@@ -56,8 +57,7 @@ TRIES = 12
 MAX_REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoLedger:
+class DynamoLedger(Struct, frozen=True):
     """The port `Ledger`. Remembers the minutes in which this process took room.
 
     Where that is longer ago than a minute, it takes itself to be the first in a new one: right where calls are rare,

@@ -6,8 +6,9 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html and â
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
@@ -18,8 +19,7 @@ MAX_BYTES = 16 * 1024 * 1024
 _TIMEOUTS = Timeouts(total=10.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(Struct, frozen=True):
     """The bucket `name`, at `endpoint` or else the region's own. Both methods raise `StoreUnavailable`."""
 
     transport: Transport

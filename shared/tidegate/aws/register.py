@@ -1,8 +1,9 @@
 """What the control plane manages, in DynamoDB: a change and its audit entry are one transaction."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar, cast
+
+from msgspec import Struct
 
 from tidegate.aws.expressions import Condition, ConditionCheck, Delete, F, Put
 from tidegate.aws.store import Item, ItemKey, Refused, Store, Write
@@ -41,8 +42,7 @@ _ENTRY = "AUDIT#"
 _LAST = "\U0010ffff"
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoRegister:
+class DynamoRegister(Struct, frozen=True):
     """The port `Register`."""
 
     store: Store

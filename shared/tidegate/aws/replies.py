@@ -6,7 +6,8 @@ bucket's lifecycle the objects. A reply that is written anew has a new object, s
 
 import logging
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.aws.dynamo import Client
 from tidegate.aws.expressions import F, Put
@@ -42,8 +43,7 @@ def rooms_of(settings: Settings, store: Store) -> tuple[Replies, Claims]:
     return replies, replies
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoReplies:
+class DynamoReplies(Struct, frozen=True):
     """The ports `Replies` and `Claims`. Without a bucket, a large reply is not kept."""
 
     store: Store

@@ -6,13 +6,14 @@ Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSe
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import anyio
 import msgspec
+from msgspec import Struct, field
 
 from tidegate.aws.post import post
 from tidegate.chat.json import Json, JsonObject, decode, encode
+from tidegate.domain.confidential import Confidential
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.upstream.sigv4 import AwsKeys, Scope
 from tidegate.upstream.transport import Timeouts, Transport
@@ -33,8 +34,7 @@ class Fault(StoreUnavailable):
     is_missing = False
 
 
-@dataclass(frozen=True, slots=True)
-class SecretsEndpoint:
+class SecretsEndpoint(Struct, frozen=True):
     """Secrets Manager, asked with signed POSTs."""
 
     transport: Transport
@@ -69,8 +69,7 @@ class SecretsEndpoint:
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class SecretsManager:
+class SecretsManager(Struct, frozen=True):
     """One secret: its JSON object, with the values that are text."""
 
     transport: Transport
@@ -86,8 +85,7 @@ class SecretsManager:
         return values_in(await there.ask("GetSecretValue", {"SecretId": self.secret_id}))
 
 
-@dataclass(slots=True)
-class CachedSecrets:
+class CachedSecrets(Confidential, Struct):
     """The port `Secrets`. What the secret does not hold is looked for in `fallback`, the process's own settings.
 
     Values are read again when they are older than `MAX_AGE_SECONDS`; they stay when that fails. `monotonic` measures
@@ -95,9 +93,9 @@ class CachedSecrets:
     """
 
     source: SecretsManager
-    fallback: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    fallback: Mapping[str, str] = field(default_factory=dict[str, str])
     monotonic: Callable[[], float] = time.monotonic
-    _values: dict[str, str] | None = field(default=None, repr=False)
+    _values: dict[str, str] | None = None
     _fresh_until: tuple[float, float] = (0.0, 0.0)
     _refreshing: anyio.Lock = field(default_factory=anyio.Lock)
 

@@ -1,9 +1,9 @@
 """Signed reasoning in the table, one item for each turn that called tools: gone after a day."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from tidegate.aws.expressions import Put
 from tidegate.aws.store import Store
@@ -15,8 +15,7 @@ MAX_BYTES = 300_000
 """Below the 400 KB that one item may hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoSignatures:
+class DynamoSignatures(Struct, frozen=True):
     """The port `Signatures`."""
 
     store: Store

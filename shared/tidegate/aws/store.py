@@ -5,8 +5,9 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias, cast
+
+from msgspec import Struct
 
 from tidegate.aws.dynamo import FAILURES, Backoff, Client, DynamoError
 from tidegate.aws.expressions import Condition, F, Operation, Payload, Placeholders, Put
@@ -37,8 +38,7 @@ class Refused(Exception):
     """A condition of the transaction did not hold: the item was there already, or was not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """One table. Every method raises `StoreUnavailable` within `limit_seconds`, whatever the reason is."""
 
     client: Client

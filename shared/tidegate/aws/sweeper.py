@@ -10,10 +10,11 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from tidegate.aws.credentials import AwsIdentity, Credentials, find_credentials
 from tidegate.aws.dynamo import connect
@@ -55,8 +56,7 @@ BATCH = 25
 """Accounts in one read, which are 10 MB at most."""
 
 
-@dataclass(slots=True)
-class Swept:
+class Swept(Struct):
     """What one run did. Not all `is_done` where its time was over before it had seen every workspace."""
 
     workspaces: int = 0
@@ -66,8 +66,7 @@ class Swept:
     is_done: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Sweeper:
+class Sweeper(Struct, frozen=True):
     """Walks all workspaces, their accounts and those of their keys. What fails for one is no matter to the others."""
 
     store: Store
@@ -93,7 +92,7 @@ class Sweeper:
             reached = ""
         if reached != begins:
             await self.store.write([Put(self.store.table, {**STOPPED_AT._asdict(), "reached": reached})])
-        log.info("sweeper.ran", extra={name: getattr(swept, name) for name in Swept.__slots__})
+        log.info("sweeper.ran", extra=asdict(swept))
         return swept
 
     async def _stopped_at(self) -> str:

@@ -1,7 +1,8 @@
 """Workspaces, keys and their usage in DynamoDB, as an operator sees them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.aws.expressions import Delete, F, Put, Update
 from tidegate.aws.store import Item, ItemKey, Refused, Store, Write
@@ -27,8 +28,7 @@ _DAY = "USE#D#"
 _OF_THE_TABLE = frozenset({"pk", "sk", "ttl"})
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoTenants:
+class DynamoTenants(Struct, frozen=True):
     """The port `Tenants`. A workspace is two items, written together: the one that is read, and the one listed."""
 
     store: Store
@@ -53,8 +53,7 @@ class DynamoTenants:
         return await _done(self.store, [_set_status(self.store, at, status) for at in places])
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoKeys:
+class DynamoKeys(Struct, frozen=True):
     """The port `Keys`. A key is one item by its hash, and one under each of its workspaces (99 at most)."""
 
     store: Store
@@ -76,8 +75,7 @@ class DynamoKeys:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoUsages:
+class DynamoUsages(Struct, frozen=True):
     """The port `Usages`."""
 
     store: Store

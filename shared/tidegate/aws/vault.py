@@ -5,7 +5,8 @@ Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Opera
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.aws.secrets import Fault, SecretsEndpoint, values_in
 from tidegate.chat.json import Json, encode
@@ -23,8 +24,7 @@ def vault_of(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> Vau
     return SecretsVault(there, settings.workspace_secrets)
 
 
-@dataclass(frozen=True, slots=True)
-class SecretsVault:
+class SecretsVault(Struct, frozen=True):
     """The port `Vault`. A secret is made with the first credential, and deleted with the last."""
 
     endpoint: SecretsEndpoint

@@ -7,8 +7,9 @@ https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/MIME_types/Common_types
 import re
 from base64 import b64decode, b64encode
 from binascii import Error
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
+
+from msgspec import Struct
 
 _DATA_URI = re.compile(r"data:([^;,]*)(?:;[^;,]*?)*?(;base64)?,", re.IGNORECASE)
 _HEAD = 64
@@ -70,8 +71,7 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(Struct, frozen=True):
     """`base64` is the content. `media_type` is what its bytes prove, or else what its sender says: "" for nothing."""
 
     media_type: str

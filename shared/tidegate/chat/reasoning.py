@@ -1,6 +1,5 @@
 """The five ways in which clients ask for reasoning, as one wish."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct
@@ -12,8 +11,7 @@ Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(Struct, frozen=True):
     """How much the model is to think. `effort` and `max_tokens` (a budget of tokens) both None: the provider's default.
 
     `exclude` leaves the reasoning out of the reply. With `enabled` False, `effort` and `max_tokens` are None.

@@ -4,10 +4,10 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (2026), and t
 clients Tidegate serves (OpenRouter, vLLM, LiteLLM's proxy fields).
 """
 
-from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, structs
+from msgspec.structs import replace
 
 from tidegate.chat.json import JsonObject
 from tidegate.chat.messages import Message
@@ -158,8 +158,7 @@ NOT_YET_HONOURED = frozenset({"observability"})
 """Gateway fields that are validated and reported as ignored."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(Struct, frozen=True):
     """`fields` is the validated view, `body` the object as it was sent in `size` bytes: read it, never change it."""
 
     fields: ChatFields

@@ -1,7 +1,8 @@
 """`python -m tidegate keys create | set`: what keys open, from where, how long and how much."""
 
 import argparse
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.cli.limits import add_limits, with_limits
 from tidegate.cli.moments import moment

@@ -2,16 +2,17 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from tidegate.control.shown import shown_limits
 from tidegate.domain.limits import Limits
 
 Value: TypeAlias = int | Decimal | tuple[str, ...] | None
 
-NAMES = tuple(field.name for field in fields(Limits))
+NAMES = Limits.__struct_fields__
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """`python -m tidegate plans …`: limits under a name, for many workspaces."""
 
 import argparse
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.cli.limits import add_limits, said, with_limits
 from tidegate.cli.output import Answer, columns, pairs

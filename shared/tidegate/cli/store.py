@@ -4,7 +4,8 @@ import argparse
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.aws.credentials import AwsIdentity, Credentials, NoCredentials, StaticCredentials, find_credentials
 from tidegate.aws.dynamo import DynamoError, connect
@@ -35,8 +36,7 @@ _NOT_ALLOWED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A table, and how to get there."""
 
     table: str
@@ -48,8 +48,7 @@ class Place:
     secrets_endpoint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(Struct, frozen=True):
     tenants: Tenants
     keys: Keys
     usages: Usages

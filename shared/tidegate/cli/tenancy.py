@@ -1,7 +1,8 @@
 """`python -m tidegate workspaces set | set-limits | set-plan`: what a workspace may use."""
 
 import argparse
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.cli.limits import add_limits, said, with_limits
 from tidegate.cli.options import add_options, with_options

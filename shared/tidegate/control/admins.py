@@ -1,7 +1,8 @@
 """Admin keys: who may manage the gateway, or some of its workspaces."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.control.access import SECRET_PREFIX, check_whole, id_of, unknown_workspace
 from tidegate.control.checks import check_end, check_name, check_page

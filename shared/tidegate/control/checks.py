@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from dataclasses import fields
 from decimal import Decimal
 
 from tidegate.chat.json import encode
@@ -92,11 +91,11 @@ def _check_paths(workspace: Workspace) -> None:
 
 def check_limits(limits: Limits, path: str = "limits") -> None:
     """Whether numbers are none below zero and none beyond use, and patterns are some."""
-    for field in fields(limits):
-        value: int | Decimal | tuple[str, ...] | None = getattr(limits, field.name)
+    for name in limits.__struct_fields__:
+        value: int | Decimal | tuple[str, ...] | None = getattr(limits, name)
         fault = _fault_of_patterns(value) if isinstance(value, tuple) else _fault(value)
         if fault:
-            raise InvalidRequest(f"{field.name} {fault}.", param=f"{path}.{field.name}")
+            raise InvalidRequest(f"{name} {fault}.", param=f"{path}.{name}")
 
 
 def check_page(limit: int) -> None:

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from tidegate.control.ports import Register
 from tidegate.control.shown import shown
@@ -24,8 +25,7 @@ _CALLED: dict[type[Resource], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """The control plane's ports."""
 
     register: Register

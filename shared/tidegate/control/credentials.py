@@ -1,7 +1,8 @@
 """Credentials of providers that a workspace brings: kept in the vault, and never shown."""
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.control.access import find_workspace
 from tidegate.control.control import Control, check_version

@@ -1,9 +1,10 @@
 """Virtual keys: their secrets are shown once, and are replaced with an overlap in which both open."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from tidegate.control.access import check_scope, check_workspaces, find_workspace, unknown_workspace
 from tidegate.control.checks import check_end, check_limits, check_name, check_page, id_for

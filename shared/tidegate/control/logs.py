@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from tidegate.control.access import check_whole, find_workspace
 from tidegate.control.checks import check_page
@@ -19,8 +20,7 @@ _CURSOR = re.compile(r"[0-9A-Z]{1,26}")
 _LAST = "Z" * 26
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class Filters(Struct, frozen=True):
     """Which calls: None is any. `model` is as asked for or as `provider/model` that answered; times are UTC seconds."""
 
     status: str | None = None

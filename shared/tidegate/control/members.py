@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.control.access import check_scope, check_workspaces, find_workspace
 from tidegate.control.checks import check_page

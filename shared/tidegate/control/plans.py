@@ -1,8 +1,9 @@
 """Plans, and the copies of their limits in the workspaces that refer to them."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from tidegate.control.access import check_scope, check_whole
 from tidegate.control.checks import check_id, check_limits, check_name, check_page, id_for

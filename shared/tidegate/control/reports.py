@@ -3,10 +3,11 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 from tidegate.control.access import find_workspace
 from tidegate.control.control import Control
@@ -29,8 +30,7 @@ COUNTED = ("calls", "calls_failed", "input_tokens", "output_tokens", "words")
 _PAGE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """`rows` have the group's name as `name`, counts, and `cost_usd` as text; `total` has all but the name."""
 
     workspace_id: str

@@ -1,8 +1,9 @@
 """Workspaces: created, changed, suspended; and what a change of limits must look at."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from tidegate.control.access import check_scope, check_whole, find_workspace
 from tidegate.control.checks import check_page, check_workspace, id_for

@@ -5,9 +5,11 @@ them as the condition of its write, and asks here why that did not hold.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tidegate.domain.limits import SPANS, UNITS, Amounts, Limits, Number, Span, Unit, minute_of, period
 
@@ -23,8 +25,7 @@ GRACE_SECONDS = 60.0
 """After a call's deadline, for settling it. A hold that is older has lost its process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Whose limits they are. `shard` of `shards`: a busy workspace's account is in parts, each with its share."""
 
     kind: ScopeKind
@@ -50,8 +51,7 @@ class Scope:
         return replace(self, shard=0, shards=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """What an open call may use at most. With it alone, a call whose process died can be put on record.
 
     `input_tokens` are part of the amounts' tokens; `at` and `expires_at` are UTC seconds; `kinds` are the accounts that
@@ -71,16 +71,14 @@ class Hold:
     shard: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(Struct, frozen=True):
     """A hold, and the accounts that must have room for it: one or two."""
 
     hold: Hold
     scopes: tuple[Scope, ...]
 
 
-@dataclass(slots=True)
-class Account:
+class Account(Struct):
     """`booked` is used and held together, by `booked_name`; `minute_tokens` is a ring by the minute's number."""
 
     booked: dict[str, Number] = field(default_factory=dict[str, Number])

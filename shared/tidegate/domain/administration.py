@@ -1,8 +1,9 @@
 """What an operator manages, who may do so, and what is kept of every change."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from tidegate.chat.json import Json
 from tidegate.domain.limits import NO_LIMITS, Limits
@@ -13,8 +14,7 @@ AdminScope = Literal["read", "write"]
 Role = Literal["reader", "admin"]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Limits under a name, which workspaces refer to. Their copies follow when it changes."""
 
     id: str
@@ -24,8 +24,7 @@ class Plan:
     version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class AdminKey:
+class AdminKey(Struct, frozen=True):
     """A bearer key of the control plane, known by the sha-256 of its secret. `workspace_ids` None are all of them."""
 
     id: str
@@ -40,8 +39,7 @@ class AdminKey:
     version: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A person or a service account of a workspace: an e-mail address, or the subject of its tokens."""
 
     workspace_id: str
@@ -65,8 +63,7 @@ class Change(NamedTuple):
     after: Resource | None
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(Struct, frozen=True):
     """Who (an admin key's id) did what to which resource, e.g. "update" to "workspaces/ws_acme"; never a secret.
 
     `id` is a ULID, `at` UTC seconds, `workspace_ids` those whose own log has it too.

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json
 from tidegate.chat.request import ChatRequest
@@ -22,16 +23,14 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _APP_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True):
     """Bytes that were fetched for a provider, with the type that they were found to be ("image/png")."""
 
     content_type: str
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One validated request of one workspace. Times are UTC seconds; nothing may wait beyond `deadline`.
 
     `id` is a ULID: unique, sortable by time, the `x-request-id` of the reply and the key of the call's record.
@@ -50,13 +49,12 @@ class Call:
     deadline: float
     app_id: str | None = None
     idempotency_key: str | None = None
-    media: Mapping[str, Media] = field(default_factory=dict[str, Media], repr=False)
-    signatures: Mapping[str, Json] = field(default_factory=dict[str, Json], repr=False)
+    media: Mapping[str, Media] = field(default_factory=dict[str, Media])
+    signatures: Mapping[str, Json] = field(default_factory=dict[str, Json])
     session_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FailedAttempt:
+class FailedAttempt(Struct, frozen=True):
     """One try that gave no answer: who was asked, why it failed, and the seconds that it took."""
 
     deployment: str
@@ -68,8 +66,7 @@ class FailedAttempt:
         return f"{self.deployment}:{self.error_code}:{self.seconds:.3f}s"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a call ended: exactly one for each call, whatever happened. Durations are seconds.
 
     `native_finish_reason` is the provider's own word where it is another one, also one that nobody knows yet.

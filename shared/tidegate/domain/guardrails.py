@@ -1,7 +1,8 @@
 """A guardrail: what a prompt or an answer must not hold, and what happens when it does."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 Kind = Literal[
     "regex",
@@ -54,8 +55,7 @@ REMOTE: frozenset[Kind] = frozenset({"bedrock", "webhook"})
 """Kinds that ask somebody else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guardrail:
+class Guardrail(Struct, frozen=True):
     """One guardrail by its name. The fields of other kinds are empty; `policy/guardrails/definition.py` checks them.
 
     `stream` None is the kind's own mode, see `mode`. `always`: it runs on every call, also where the caller does not
@@ -109,8 +109,7 @@ BUILT_IN: dict[str, Guardrail] = {
 """What callers may name without any configuration."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something at `start` to `end` of a text, and the word that may stand in its place ("[EMAIL]")."""
 
     start: int
@@ -118,16 +117,14 @@ class Finding:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """What somebody else says of texts: whether they pass, and `texts` of equal number to be put in their place."""
 
     passes: bool
     texts: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What somebody else is asked of `texts`, within `seconds`. `is_trusted`: the operator wrote the guardrail."""
 
     call_id: str

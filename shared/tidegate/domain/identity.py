@@ -1,7 +1,8 @@
 """Whom an OIDC issuer vouches for, and which issuer the operator trusts."""
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MAX_SUBJECT = 255
 """Characters, as OpenID Connect Core §2 has it."""
@@ -10,8 +11,7 @@ SUBJECT_PREFIX = "oidc:"
 """How the ids of callers with access tokens begin: `oidc:` and 16 hexadecimal digits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(Struct, frozen=True):
     """The issuer whose access tokens open workspaces, where they are meant for `audience`.
 
     Its keys are at `jwks_url`, or else where its own `/.well-known/openid-configuration` says. `workspaces_claim` is
@@ -24,8 +24,7 @@ class Issuer:
     workspaces_claim: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """What a verified token says; `workspace_ids` is None where the operator has to say. UTC seconds."""
 
     subject_hash: str

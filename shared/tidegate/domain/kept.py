@@ -1,26 +1,26 @@
 """A reply that was kept to be given again."""
 
 import zlib
-from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
+from msgspec import Struct
 
 from tidegate.chat.completion import Completion
 from tidegate.chat.json import decode
+from tidegate.domain.confidential import Confidential
 
 MAX_UNPACKED = 128 * 1024 * 1024
 """Bytes: more than a provider's reply may have, with what the gateway adds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Confidential, Struct, frozen=True):
     """A reply as its caller got it, and who gave it. `at` is when that call began, in UTC seconds.
 
     `ignored` are the fields that its provider could not honour; what the gateway does not know is of each call its own.
     """
 
-    completion: Completion = field(repr=False)
+    completion: Completion
     provider: str
     model: str
     at: float

@@ -2,7 +2,8 @@
 
 import hashlib
 import secrets
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.domain.identity import SUBJECT_PREFIX, hash_subject, subject_id
 from tidegate.domain.workspace import VirtualKey

@@ -1,11 +1,13 @@
 """What a workspace or a key may use: rates, budgets, and the models."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 Unit = Literal["tokens", "words", "usd"]
 Span = Literal["day", "month"]
@@ -20,8 +22,7 @@ _KEPT_DAYS = {"D": 2, "M": 40}
 """What an account has booked is read and written with every call: it should be small."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Any subset; None is no limit. Tokens are input and output together; days and months are UTC's.
 
     `models` and `providers` are shell patterns ("anthropic/*", "openai/gpt-4o*"): where there are any, one must match.
@@ -45,8 +46,7 @@ class Limits:
             return base
         if base == NO_LIMITS:
             return self
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(base, **{name: value for name, value in own.items() if value is not None})
+        return replace(base, **{name: value for name, value in asdict(self).items() if value is not None})
 
     def budgets(self) -> Iterator["Budget"]:
         """The amounts that may be used in a day or a month."""
@@ -87,8 +87,7 @@ class Budget(NamedTuple):
         return f"{self.unit}_per_{self.span}"
 
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
+class Amounts(Struct, frozen=True):
     """What a call uses, or may use at most, of every unit that a budget can be in."""
 
     tokens: int = 0

@@ -1,13 +1,13 @@
 """What a model's name leads to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from tidegate.domain.routes import Route
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """One place that answers for a model: `model` is the provider's own name for it, `secret` the name of its key.
 
     `region` is the cloud's, where the provider is a part of one. Of a route's deployments, `weight` is its share, and
@@ -39,8 +39,7 @@ class Deployment:
         return "\n".join(part or "" for part in parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """A provider as the operator configured it. `missing` names the settings that a call would still need.
 
     Of those, `without_key` are the ones that a key of its own makes up for, `without_region` those that a region does.
@@ -55,11 +54,10 @@ class Endpoint:
     api_version: str | None = None
     without_key: tuple[str, ...] = ()
     without_region: tuple[str, ...] = ()
-    url_in: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
+    url_in: Callable[[str], str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The deployments for one call, in the order in which they are tried. Never empty.
 
     `route` is the one that was asked for by its name, `is_own` one of the workspace's.

@@ -1,10 +1,9 @@
 """How the data plane meets its clients."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """`cors_origins` empty: no browser may call; "*": any may, without credentials, since keys are bearer tokens."""
 
     max_body_bytes: int = 10 * 1024 * 1024

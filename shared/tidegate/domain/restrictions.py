@@ -1,9 +1,10 @@
 """From where a key may be used, and for which endpoints."""
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from msgspec import Struct
 
 from tidegate.domain.workspace import VirtualKey
 from tidegate.errors import EndpointNotAllowed, InvalidRequest, NetworkNotAllowed
@@ -13,8 +14,7 @@ MAX_NETWORKS = 50
 MAX_PATTERN = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """The address that a request comes from, and the path that it asks for; None where that is not known."""
 
     address: str | None = None

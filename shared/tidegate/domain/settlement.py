@@ -1,8 +1,9 @@
 """What is written when a call has ended: its record, what it adds to the counters, and what its hold gives way to."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from zlib import crc32
+
+from msgspec import Struct
 
 from tidegate.domain.account import Hold
 from tidegate.domain.call import Outcome
@@ -11,8 +12,7 @@ from tidegate.domain.record import Field, exact, increments, iso_time, record
 from tidegate.domain.usage import Bill
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """One call's end. `at` is when it began; `shard` is the part of its workspace that it is all written to."""
 
     workspace_id: str

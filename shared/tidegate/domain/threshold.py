@@ -1,9 +1,10 @@
 """When so much of a budget is used that somebody should know: at 50, 80 and 100 %, once each in a day or a month."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from tidegate.domain.account import Account, Hold, Scope, booked_name, used
 from tidegate.domain.limits import Amounts, Budget, Number, is_long_over, period
@@ -13,8 +14,7 @@ THRESHOLDS = (50, 80, 100)
 """Per cent of what a budget allows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """An account as it was seen at `at` (UTC seconds). Its months begin on `first_day`."""
 
     workspace_id: str

@@ -6,9 +6,11 @@ is more specific wins, field by field.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.chat.json import Json
 from tidegate.errors import ConfigurationError
@@ -18,8 +20,7 @@ MOST_SECONDS = 1e9
 _Given: TypeAlias = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """Seconds of one try. None: as long as the call may take.
 
     `connect` is for a new connection; `first_byte` from the beginning to the first byte of the answer's body; `between`
@@ -36,8 +37,7 @@ USUAL = Patience()
 """Only silence within an answer is bounded by itself: models may think for as long as a whole call lasts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timetable:
+class Timetable(Struct, frozen=True):
     """What was given for each pattern, the least specific first."""
 
     given: tuple[tuple[str, _Given], ...] = ()
@@ -96,4 +96,4 @@ def _matches(pattern: str, model_id: str) -> bool:
     return fnmatchcase(model_id, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
-_NAMES = tuple(field.name for field in fields(Patience))
+_NAMES = Patience.__struct_fields__

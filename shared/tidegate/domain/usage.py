@@ -1,13 +1,13 @@
 """What a call consumed, and what that costs."""
 
-from dataclasses import dataclass
 from decimal import Decimal
+
+from msgspec import Struct
 
 from tidegate.domain.workspace import WordsMethod
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(Struct, frozen=True):
     """Token counts of one call, and the web searches that the provider made for it.
 
     `input` includes `cached`, `written`, `audio_input` and `image_input`; `audio_cached` are both cached and audio, as
@@ -30,8 +30,7 @@ class Tokens:
     audio_cached: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(Struct, frozen=True):
     """Words of one call; `used` is what the workspace is charged for."""
 
     used: int
@@ -40,16 +39,14 @@ class Words:
     method: WordsMethod
 
 
-@dataclass(frozen=True, slots=True)
-class Produced:
+class Produced(Struct, frozen=True):
     """What a model has written so far: the answer that a reader sees, and the reasoning and arguments beside it."""
 
     answer: str = ""
     hidden: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(Struct, frozen=True):
     """Everything that is metered of one call. `cost_usd` is None when the model has no price: never 0 for unknown."""
 
     tokens: Tokens

@@ -1,7 +1,8 @@
 """Who calls, and on whose account."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import NO_LIMITS, Limits
@@ -12,16 +13,14 @@ KeyStatus = Literal["active", "revoked"]
 WordsMethod = Literal["tokens", "unicode"]
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Struct, frozen=True):
     """Of a workspace's own, by the name of its setting ("OPENAI_API_KEY"). Its value is in the vault alone."""
 
     name: str
     changed_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(Struct, frozen=True):
     """A tenant: what is metered, what it may use, and how its words are counted.
 
     `words_method` "tokens" counts `round(0.75 × completion_tokens)`, "unicode" counts the output by UAX #29.
@@ -63,8 +62,7 @@ class Workspace:
         return any(credential.name == name for credential in self.credentials)
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualKey:
+class VirtualKey(Struct, frozen=True):
     """A bearer key, known by the sha-256 of its secret. `prefix` is what a person may see of it.
 
     Once it has been rotated, the secret before opens the same, until `previous_expires_at` (UTC seconds). `endpoints`
@@ -89,8 +87,7 @@ class VirtualKey:
     networks: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """Who is calling, once it has been proved."""
 
     key_id: str

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import cast
 
 from fastapi import FastAPI
+from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api.admin.app import PREFIX
@@ -27,8 +27,7 @@ from tidegate.memory.tenants import MemoryTenants
 from tidegate.ports import Keys, Tenants
 
 
-@dataclass(frozen=True, slots=True)
-class Planes:
+class Planes(Struct, frozen=True):
     """One ASGI application of two: `admin` for its paths, `gateway` for all others and the lifespan."""
 
     gateway: ASGIApp
@@ -39,8 +38,7 @@ class Planes:
         await (self.admin if is_admin else self.gateway)(scope, receive, send)
 
 
-@dataclass(slots=True)
-class Seed:
+class Seed(Struct):
     """Furnishes the demo tenant, and remembers in which memory."""
 
     tenants: Tenants | None = None

@@ -10,13 +10,13 @@ import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from msgspec.structs import replace
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tidegate.aws.credentials import StaticCredentials

@@ -7,10 +7,10 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import uvicorn
+from msgspec import Struct
 from starlette.types import ASGIApp
 
 from tidegate.api.admin.app import build_admin
@@ -46,8 +46,7 @@ PREPARE_SECONDS = 5
 OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(Struct, frozen=True):
     """What the command line says."""
 
     host: str

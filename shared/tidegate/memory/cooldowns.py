@@ -1,11 +1,11 @@
 """Deployments that cool down, where there is one process: it is told what it said itself."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryCooldowns:
+class MemoryCooldowns(Struct, frozen=True):
     """The port `Cooldowns`."""
 
     learn: Callable[[str | None, Mapping[str, float]], None]

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tidegate.domain.account import Account, Hold, Reservation, Scope, ScopeKind, put, refusal, settle
 from tidegate.domain.limits import Amounts
 from tidegate.policy.budget import refused
 
 
-@dataclass(slots=True)
-class MemoryLedger:
+class MemoryLedger(Struct):
     """The port `Ledger`. A dictionary has no partitions: a workspace has one account, whatever its shards are."""
 
     clock: Callable[[], float] = time.time

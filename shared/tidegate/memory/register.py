@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar, cast
+
+from msgspec import Struct, field
 
 from tidegate.domain.account import Account, booked_name
 from tidegate.domain.administration import AuditEntry, Change, Member, Resource, busy, name_of, stale, taken
@@ -18,8 +19,7 @@ from tidegate.memory.tenants import MemoryTenants
 _R = TypeVar("_R", bound=Resource)
 
 
-@dataclass(slots=True)
-class MemoryRegister:
+class MemoryRegister(Struct):
     """The port `Register`, over the tenants by whom calls are authenticated."""
 
     tenants: MemoryTenants = field(default_factory=MemoryTenants)

@@ -1,14 +1,15 @@
 """Workspaces and keys in dictionaries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tidegate.domain.keys import as_before, implied_workspace, is_subject
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
 
-@dataclass(slots=True)
-class MemoryTenants:
+class MemoryTenants(Struct):
     """The ports `Directory`, `Tenants` and `Keys`, over the same two dictionaries. `reads` counts what `find` read."""
 
     workspaces: dict[str, Workspace] = field(default_factory=dict[str, Workspace])

@@ -1,14 +1,16 @@
 """Credentials of workspaces in a dictionary."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
+
+from tidegate.domain.confidential import Confidential
 
 
-@dataclass(slots=True)
-class MemoryVault:
+class MemoryVault(Confidential, Struct):
     """The port `Vault`."""
 
-    kept: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]], repr=False)
+    kept: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
 
     async def read(self, workspace_id: str) -> Mapping[str, str]:
         """See `Vault.read`."""

@@ -6,9 +6,11 @@ Before its first event a failure is invisible to the caller; after it, nothing i
 import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call, FailedAttempt
@@ -28,8 +30,7 @@ from tidegate.upstream.attempt import Reply
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A provider that began to answer `request`. `ignored` are the fields that it cannot honour."""
 
     provider: Provider
@@ -40,8 +41,7 @@ class Asked:
     request: ChatRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Hedge:
+class Hedge(Struct, frozen=True):
     """The next deployment, which is asked as well after so many seconds without an answer."""
 
     deployment: Deployment

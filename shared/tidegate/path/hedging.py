@@ -7,7 +7,8 @@ with the first call that may be hedged.
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk
 from tidegate.domain.call import Call, FailedAttempt
@@ -74,8 +75,7 @@ class Try:
         self._batches.put_nowait(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Race:
+class Race(Struct, frozen=True):
     """The tries of one deployment and its hedge. `stack` waits for their ends."""
 
     parts: Parts

@@ -4,11 +4,11 @@ Translation is pure, so that is found by translating with and without a field, a
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import cast
 from urllib.parse import quote
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.chat.parse import build

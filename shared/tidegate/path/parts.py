@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from anyio import to_thread
+from msgspec import Struct, field
 
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call
@@ -29,8 +29,7 @@ LONG_BYTES = 256 * 1024
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """Everything that a call needs."""
 
     authenticator: Authenticator
@@ -45,6 +44,7 @@ class Parts:
     catalog: Catalog
     balancing: Balancing
     cooldowns: Cooldowns
+    reuse: Reuse
     events: Events = field(default_factory=LogEvents)
     timeout_seconds: float = 600.0
     timetable: Timetable = field(default_factory=Timetable)
@@ -52,7 +52,6 @@ class Parts:
     guards: Guards = field(default_factory=Guards)
     own_keys: OwnKeys = field(default_factory=OwnKeys)
     retries: Retries = field(default_factory=Retries)
-    reuse: Reuse = field(kw_only=True)
 
 
 async def aside(call: Call, work: Callable[[], _T]) -> _T:

@@ -1,8 +1,10 @@
 """What a deployment needs before it can be asked: the call in its words, what that needs beside, and room for it."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.catalog import Model
 from tidegate.chat.request import shortened
@@ -18,8 +20,7 @@ from tidegate.policy.observe import Observation
 from tidegate.providers.base import Provider, UpstreamRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """A call that one deployment can be asked for: translated, and with room reserved.
 
     `covers_both`: there is room for the deployment as well that may be asked beside it.

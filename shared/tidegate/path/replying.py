@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion, Delta, Message
 from tidegate.chat.json import Json
@@ -22,8 +23,7 @@ from tidegate.policy.observe import Observation
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What the caller gets: a whole `completion`, or `batches` of chunks. `upstream_seconds` were spent waiting,
     `headers` say where it comes from.
     """

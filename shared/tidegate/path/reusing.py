@@ -7,8 +7,9 @@ key gives again is the same reply: the call had been made, and only its answer h
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from tidegate.chat.assemble import Assembly
 from tidegate.chat.completion import Chunk, Completion

@@ -1,8 +1,9 @@
 """What the reply to a dry run shows: each turn that there may be, and the request that would be sent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.domain.model import Deployment
@@ -13,8 +14,7 @@ from tidegate.policy.fallback import Candidate
 from tidegate.providers.base import KeyAuth, SigV4Auth, UpstreamRequest
 
 
-@dataclass(slots=True)
-class Step:
+class Step(Struct):
     """One deployment's turn: how far the call would come there, and the `error` that would end it.
 
     Of those of a `route`, `cools_until` (UTC seconds) is when it may be asked as usual again.

@@ -2,11 +2,12 @@
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from anyio import to_thread
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tidegate.catalog import Model, cost
 from tidegate.chat.json import Json, JsonObject
@@ -38,8 +39,7 @@ _KINDS = {"image_url": "image/png", "video_url": "video/mp4", "file": "applicati
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True)
-class Turns:
+class Turns(Struct):
     """`accounts` are those that were read, by the kind of their scope, and so are `signatures`.
 
     Of `requests` and their `size`, so much was to be shown.

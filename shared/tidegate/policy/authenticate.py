@@ -5,8 +5,10 @@ import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.domain import restrictions
 from tidegate.domain.identity import subject_id
@@ -39,8 +41,7 @@ class _LookUp(NamedTuple):
         return (self.workspace_id or "")[:MAX_WORKSPACE_ID] or None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     key: VirtualKey
     workspace: Workspace
     monotonic: float

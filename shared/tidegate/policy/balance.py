@@ -8,9 +8,11 @@ Whatever the order, those that cool down come last, the one that opens soonest f
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import count
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tidegate.catalog import Catalog, cost
 from tidegate.chat.json import encode
@@ -27,8 +29,7 @@ USUAL_ANSWER = 500
 """Tokens, to compare prices by where the caller sets no limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(Struct, frozen=True):
     """What orders are made of. `draw` gives numbers from 0 up to 1 by chance."""
 
     catalog: Catalog

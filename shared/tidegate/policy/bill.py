@@ -4,7 +4,8 @@ Source: https://platform.openai.com/docs/api-reference/chat/object (usage, 2026)
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.catalog import Model, cost
 from tidegate.chat.completion import Usage

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.catalog import Model, cost
 from tidegate.chat.json import encode
@@ -56,8 +58,7 @@ _OURS = ("function", "custom")
 """Tools that the caller runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """What was left of the rates after the call, by "requests" and "tokens"; `max_tokens` where it was shortened."""
 
     rates: Mapping[str, Rate]

@@ -1,7 +1,8 @@
 """Which calls want what was answered before, and which calls are equal."""
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject, canonical
 from tidegate.chat.request import GATEWAY_FIELDS, CacheOptions, ChatRequest
@@ -26,8 +27,7 @@ _NOTHING: dict[str, Json] = {"n": 1, "logprobs": False, "logit_bias": {}, "stop"
 _NO_OPTIONS = CacheOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What a call wants of the cache: in seconds, how old a reply may be (None: any), and how long to keep its own."""
 
     looks: bool

@@ -8,8 +8,9 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from ipaddress import IPv6Address
+
+from msgspec import Struct, field
 
 from tidegate.domain.restrictions import parse_address
 from tidegate.errors import TooManyFailures
@@ -26,8 +27,7 @@ MAX_ADDRESSES = 10_000
 _SECONDS_EACH = 60.0 / ALLOWED
 
 
-@dataclass(slots=True)
-class Failures:
+class Failures(Struct):
     """A bucket for each address, which holds `ALLOWED` failures and loses one in two seconds.
 
     Beyond `max_addresses`, the one that failed the longest ago is forgotten.

@@ -7,8 +7,10 @@ Sources: https://docs.litellm.ai/docs/proxy/reliability, https://openrouter.ai/d
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.catalog import Catalog
 from tidegate.chat.json import Json
@@ -44,8 +46,7 @@ _OF_THE_REPLY = GATEWAY_FIELDS | {"model", "stream", "stream_options"}
 """Fields that are settled once for the call, whoever answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One model that may answer. `path` is the field that named it; without a `plan`, it is routed at its turn."""
 
     path: str

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
+
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json
@@ -13,8 +14,7 @@ from tidegate.domain.guardrails import BUILT_IN, Guardrail, Judge
 from tidegate.errors import ConfigurationError, InvalidRequest, TidegateError
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsed:
+class Rehearsed(Struct, frozen=True):
     """What each guardrail says of a prompt, `{name, on, verdict}`, the call as it would be made, and what ends it.
 
     A verdict is "pass", "mask", "block" or "unavailable"; "not_run" of one that reads answers only.
@@ -60,8 +60,7 @@ class Guard(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Guards:
+class Guards(Struct, frozen=True):
     """The operator's guardrails, and who is asked by those that do not decide themselves."""
 
     configured: tuple[Guardrail, ...] = ()

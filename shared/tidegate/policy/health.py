@@ -9,10 +9,11 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.routes import Route
@@ -73,8 +74,7 @@ class Speed(NamedTuple):
     at: float
 
 
-@dataclass(slots=True)
-class Standing:
+class Standing(Struct):
     """What is known of one deployment. `rounds` are the cooldowns in a row; `speeds` are by whether a call streams."""
 
     failures: int = 0
@@ -87,13 +87,12 @@ class Standing:
 _UNKNOWN = Standing()
 
 
-@dataclass(slots=True)
-class Health:
+class Health(Struct):
     """What this process knows of deployments. `news` are cooldowns that no other process was told of yet."""
 
     clock: Callable[[], float] = time.time
     news: list[Cooling] = field(default_factory=list[Cooling])
-    _known: OrderedDict[Place, Standing] = field(default_factory=OrderedDict[Place, Standing], repr=False)
+    _known: OrderedDict[Place, Standing] = field(default_factory=OrderedDict[Place, Standing])
 
     def cools_until(self, place: Place) -> float | None:
         """UTC seconds, None where it does not cool down."""

@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 import anyio
+from msgspec import Struct, field
 
 from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, Delta, Message, Usage
 from tidegate.domain.account import Hold
@@ -23,8 +23,7 @@ SETTLE_SECONDS = 35.0
 """A settling that takes longer is given up, and its figures are logged: the store itself has failed before."""
 
 
-@dataclass(slots=True)
-class Observation:
+class Observation(Struct):
     """What is known of a call so far. It counts as cancelled until it is known to have ended otherwise.
 
     `asked_at` (UTC seconds) is when a provider was last asked. `hedges` were asked beside the `deployment`, and are not

@@ -3,9 +3,11 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import Struct, field
+
+from tidegate.domain.confidential import Confidential
 from tidegate.domain.workspace import Workspace
 from tidegate.ports import Secrets, Vault
 
@@ -19,14 +21,13 @@ class _Known(NamedTuple):
     wall: float
 
 
-@dataclass(slots=True)
-class OwnKeys:
+class OwnKeys(Confidential, Struct):
     """What the vault has, remembered for `CACHE_SECONDS` by both clocks, and no longer than until it is changed."""
 
     vault: Vault | None = None
     monotonic: Callable[[], float] = time.monotonic
     clock: Callable[[], float] = time.time
-    _known: OrderedDict[str, _Known] = field(default_factory=OrderedDict[str, _Known], repr=False)
+    _known: OrderedDict[str, _Known] = field(default_factory=OrderedDict[str, _Known])
 
     def of(self, workspace: Workspace, name: str | None) -> Secrets | None:
         """Where the workspace's key of that name is, None where it uses the gateway's."""
@@ -51,8 +52,7 @@ class OwnKeys:
         return age < CACHE_SECONDS and changed_at < known.wall
 
 
-@dataclass(frozen=True, slots=True)
-class _Own:
+class _Own(Struct, frozen=True):
     """The port `Secrets` of one workspace."""
 
     keys: OwnKeys

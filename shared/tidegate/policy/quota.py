@@ -1,7 +1,8 @@
 """How the limits of a caller stand: what is used of each, what open calls hold, and what is left."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.domain.account import Account, Scope, ScopeKind, booked_name, used, used_of_minute
 from tidegate.domain.limits import Number, minute_of, period
@@ -9,8 +10,7 @@ from tidegate.domain.workspace import Principal, Workspace
 from tidegate.ports import Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(Struct, frozen=True):
     """One limit: what calls that have ended have `used` of it, and what open ones have `held`.
 
     `name` is the field of `Limits`; `resets_at` (UTC seconds) is None where it is no matter of time.
@@ -30,8 +30,7 @@ class Quota:
         return max(self.limit - self.used - self.held, type(self.limit)(0))
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """A scope, all its shards as one, with its account, as it was at `at`. Its months begin on `first_day`."""
 
     scope: Scope

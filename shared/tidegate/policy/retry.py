@@ -7,7 +7,8 @@ Retry budget: https://sre.google/sre-book/handling-overload/ ("deciding to retry
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tidegate.errors import ProviderAuth, ProviderModelNotFound, UpstreamError
 
@@ -31,8 +32,7 @@ _EXHAUSTED = frozenset({"insufficient_quota", "insufficient_balance", "billing_h
 """Codes that come with a 429, and do not pass: nobody has paid."""
 
 
-@dataclass(slots=True)
-class RetryBudget:
+class RetryBudget(Struct):
     """What one provider may be asked again: a fifth of its calls, and a few at the start.
 
     Without it, a provider in trouble would be asked three times as often as one in health.
@@ -52,8 +52,7 @@ class RetryBudget:
         return True
 
 
-@dataclass(slots=True)
-class Retries:
+class Retries(Struct):
     """The one owner of retries in a process. `draw` gives random numbers from 0 to 1, `sleep` takes seconds."""
 
     draw: Callable[[], float] = random.random

@@ -1,7 +1,9 @@
 """Which deployments answer for a model's name."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.catalog import Catalog
 from tidegate.domain.model import Deployment, Endpoint, Plan
@@ -10,8 +12,7 @@ from tidegate.domain.workspace import Workspace
 from tidegate.errors import ConfigurationError, ModelNotFound, NotConfigured
 
 
-@dataclass(frozen=True, slots=True)
-class Router:
+class Router(Struct, frozen=True):
     """`endpoints` are all known providers, `aliases` other names for them; `default_provider` takes bare ids.
 
     `routes` are the operator's; a workspace's own come first, and both before the catalogue. Raises

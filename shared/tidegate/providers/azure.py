@@ -7,8 +7,9 @@ Sources, read in 2026-11: https://learn.microsoft.com/en-us/azure/ai-foundry/ope
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, encode
@@ -38,8 +39,7 @@ _QUIRKS = Quirks(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Azure:
+class Azure(Struct, frozen=True):
     """What a model refuses is known by the name of its deployment, as far as the name tells."""
 
     name: str = "azure"

@@ -1,8 +1,9 @@
 """The protocol of a provider: one upstream dialect, translated to and from OpenAI's. Pure."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from msgspec import Struct, field
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json
@@ -27,16 +28,14 @@ class Event(NamedTuple):
     data: str | bytes
 
 
-@dataclass(frozen=True, slots=True)
-class KeyAuth:
+class KeyAuth(Struct, frozen=True):
     """The provider's key goes into `header`, behind `scheme` ("Bearer ")."""
 
     header: str = "authorization"
     scheme: str = "Bearer "
 
 
-@dataclass(frozen=True, slots=True)
-class SigV4Auth:
+class SigV4Auth(Struct, frozen=True):
     """The request is signed with AWS credentials for `service` in `region`."""
 
     service: str
@@ -46,8 +45,7 @@ class SigV4Auth:
 Auth: TypeAlias = KeyAuth | SigV4Auth | None
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(Struct, frozen=True):
     """What is sent to a provider, but for its credentials, which `upstream/` adds at the moment of use.
 
     `names` are tool names that had to be spelt otherwise: the caller's, by the provider's. `answer_tool` is a tool that

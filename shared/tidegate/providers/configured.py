@@ -6,9 +6,9 @@ object of the fields of `Quirks`, with `like` for the provider to start from.
 """
 
 import re
-from dataclasses import fields, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ConfigurationError
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
 _KNOWN = frozenset({"name", "base_url", "key", "quirks"})
-_QUIRKS = frozenset(field.name for field in fields(Quirks))
+_QUIRKS = frozenset(Quirks.__struct_fields__)
 
 
 def rows(listed: Json) -> tuple[Row, ...]:

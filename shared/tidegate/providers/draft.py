@@ -1,7 +1,8 @@
 """A request on its way to a provider with a dialect of its own: what is written, what is left, what was left out."""
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import GATEWAY_FIELDS
@@ -35,8 +36,7 @@ NEUTRAL: dict[str, Json] = {
 _EMAIL = re.compile(r"[^\s@]@[^\s@]")
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """`body` is the provider's; `left` holds the caller's fields until someone takes them."""
 
     call: Call

@@ -4,7 +4,8 @@ Source: https://platform.openai.com/docs/api-reference/chat (2026).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, encode
@@ -16,8 +17,7 @@ from tidegate.providers.dialect import completion, failure, legacy, parts, reque
 from tidegate.providers.row import Row
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAI:
+class OpenAI(Struct, frozen=True):
     """The provider of one row."""
 
     row: Row

@@ -1,9 +1,10 @@
 """Every provider by its name, loaded when a call first needs it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from tidegate.errors import ConfigurationError
 from tidegate.providers.base import Provider
@@ -12,8 +13,7 @@ from tidegate.providers.locations import vertex_host
 from tidegate.providers.row import Row, setting
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """A provider that could be configured. `base_url` None: there is no default, `base_url_setting` must be set.
 
     `key_setting` None: it needs no key, and gets one only where `optional_key` or else `setting(name, "API_KEY")` holds

@@ -1,13 +1,12 @@
 """One OpenAI-compatible provider as a row of a table."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from tidegate.providers.base import Auth, KeyAuth
 from tidegate.providers.dialect.quirks import Quirks
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """`base_url` has the official SDK's meaning (`/chat/completions` is appended); None: the operator must set it.
 
     `key` is the name of the setting that holds the key, "" for the usual one. None: the provider needs no key, and gets

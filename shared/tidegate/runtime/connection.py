@@ -5,7 +5,8 @@ Source: RFC 9112. The Runtime API is plain HTTP on the loopback interface, so th
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Fields = Sequence[tuple[str, str]]
 
@@ -14,8 +15,7 @@ class ConnectionLost(OSError):
     """The other side closed, or answered something that is not HTTP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     status: int
     headers: dict[str, str]
     """Names in lower case; of a repeated name, the last value."""

@@ -9,7 +9,8 @@ error trailers are those of AWS's own Node.js and Rust runtimes.
 import asyncio
 import math
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.runtime.connection import Connection, ConnectionLost, Fields, Reply
 from tidegate.runtime.failure import ERROR_BODY_HEADER, ERROR_TYPE_HEADER, Failure
@@ -24,8 +25,7 @@ class ContainerError(Exception):
     """The Runtime API says that this process cannot go on; AWS wants it to exit promptly."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     request_id: str
     invocation_id: str
     """Sent back with the response where Lambda gave one; else empty."""

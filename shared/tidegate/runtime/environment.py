@@ -4,11 +4,11 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     api: str
     """`HOST:PORT` of the Runtime API; emulators append a path."""
     task_root: str

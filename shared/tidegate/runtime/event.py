@@ -7,9 +7,10 @@ https://asgi.readthedocs.io/en/latest/specs/www.html (spec_version 2.4).
 
 import base64
 import re
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from urllib.parse import quote, unquote, urlencode
+
+from msgspec import Struct
 
 from tidegate.runtime.asgi import VERSIONS, Headers, Json, Scope
 
@@ -30,8 +31,7 @@ class MalformedEvent(Exception):
     """An HTTP request that cannot be read; the message names the field, never its content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     scope: Scope
     body: bytes
 

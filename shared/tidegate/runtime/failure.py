@@ -11,8 +11,9 @@ import json
 import sys
 import time
 import traceback
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from tidegate.runtime.response import Head
 
@@ -23,8 +24,7 @@ _MAX_FRAMES = 16
 _MAX_STARTUP_MESSAGE = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     error_type: str
     """Lambda's form, `Category.Reason`."""
     message: str

@@ -5,7 +5,8 @@ import json
 import math
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.runtime.asgi import App, Json
 from tidegate.runtime.delivery import Delivery, Streamed, Whole
@@ -32,8 +33,7 @@ _GRACE_SECONDS = 0.3
 """How long a cancelled application may still settle before the response ends without it, where there is time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """The application, and how it is reached."""
 
     app: App

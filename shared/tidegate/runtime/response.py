@@ -7,7 +7,8 @@ https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html (whole, 2.0), 
 
 import base64
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.runtime.asgi import Headers
 from tidegate.runtime.event import Payload
@@ -25,8 +26,7 @@ class PreludeTooLarge(Exception):
     """Status and headers do not fit in the 16 KB that API Gateway reads before the body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     status: int
     headers: Headers
 

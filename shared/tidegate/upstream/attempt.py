@@ -3,9 +3,9 @@
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, decode
@@ -33,16 +33,14 @@ MAX_STREAM_BYTES = 256 * 1024 * 1024
 """A million tokens, each in an event of its own: what is longer has no end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """A provider's answer: a whole `completion`, or `batches` of chunks whose first is already here."""
 
     completion: Completion | None
     batches: AsyncIterator[list[Chunk]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
+class Upstream(Struct, frozen=True):
     """The way to providers. `aws_keys` sign the requests of those that are a part of AWS."""
 
     transport: Transport

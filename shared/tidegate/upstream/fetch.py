@@ -11,12 +11,12 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import anyio
+from msgspec import Struct
 
 from tidegate.chat.media import sniff
 from tidegate.domain.call import Media
@@ -61,8 +61,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-@dataclass(frozen=True, slots=True)
-class Fetcher:
+class Fetcher(Struct, frozen=True):
     """`max_bytes` bounds one medium, and with `max_count` all of a call; `seconds` each fetch, redirects included."""
 
     transport: Transport

@@ -8,14 +8,15 @@ https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token, https://
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote, urlencode, urlsplit
 
 import anyio
 import msgspec
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json, JsonObject, decode, encode
+from tidegate.domain.confidential import Confidential
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded
 from tidegate.ports import Secrets
 from tidegate.upstream import rsa
@@ -34,32 +35,29 @@ _FORM = "application/x-www-form-urlencoded"
 _TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Confidential, Struct, frozen=True):
     """A bearer token, and when it expires (UTC seconds)."""
 
-    value: str = field(repr=False)
+    value: str
     expires_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Aws:
+class Aws(Struct, frozen=True):
     """Who this process is at AWS, for workload identity federation."""
 
     keys: AwsKeys
     region: str
 
 
-@dataclass(slots=True)
-class AccessTokens:
+class AccessTokens(Confidential, Struct):
     """The tokens of one set of credentials: Google's JSON of a service account, or of an external account of AWS."""
 
-    credentials: JsonObject = field(repr=False)
+    credentials: JsonObject
     transport: Transport
     aws: Aws | None = None
     clock: Callable[[], float] = time.time
-    _token: Token | None = field(default=None, repr=False)
-    _asking: anyio.Lock = field(default_factory=anyio.Lock, repr=False)
+    _token: Token | None = None
+    _asking: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def token(self) -> str:
         """A token for the next minutes. Raises `NotConfigured` and `UpstreamError`; no message holds a secret."""
@@ -153,8 +151,7 @@ class AccessTokens:
         return found
 
 
-@dataclass(slots=True)
-class GoogleSecrets:
+class GoogleSecrets(Confidential, Struct):
     """The port `Secrets`, in which the key of Vertex AI is always a token that is good.
 
     `VERTEX_API_KEY` holds a token or the JSON of credentials; without it, `GOOGLE_VERTEX_CREDENTIALS` holds the JSON.
@@ -164,8 +161,8 @@ class GoogleSecrets:
     transport: Transport
     aws: Aws | None = None
     clock: Callable[[], float] = time.time
-    _text: str = field(default="", repr=False)
-    _tokens: AccessTokens | None = field(default=None, repr=False)
+    _text: str = ""
+    _tokens: AccessTokens | None = None
 
     async def get(self, name: str) -> str | None:
         """See `Secrets.get`. Raises what `AccessTokens.token` raises, for the key of Vertex AI."""

@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 
 import msgspec
+from msgspec import Struct
 
 from tidegate.chat.json import Json, decode
 from tidegate.domain.guardrails import Guardrail, Judgement, Question
@@ -26,8 +26,7 @@ from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
 _ROOMS = {"webhook": "tidegate.upstream.webhook", "bedrock": "tidegate.upstream.applyguardrail"}
 
 
-@dataclass(frozen=True, slots=True)
-class Judges:
+class Judges(Struct, frozen=True):
     """The port `Judge`. `fetcher` tells which addresses a workspace's webhook may have. Bedrock is where the provider's
     settings say, or else in `region`.
     """

@@ -6,8 +6,9 @@ Sources: RFC 7517 (JWK), RFC 7518 §3 and §6 (JWA), RFC 8725 (best current prac
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.upstream import p256, rsa
@@ -20,8 +21,7 @@ _Public: TypeAlias = rsa.PublicKey | p256.PublicKey
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """One key; `id` and `algorithm` are None where the set does not say."""
 
     id: str | None

@@ -4,7 +4,8 @@ Sources: RFC 7515 (JWS), RFC 7519 (JWT), RFC 9068 (access tokens), RFC 8725 (bes
 """
 
 import json
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.domain.identity import MAX_SUBJECT, Identity, Issuer, hash_subject
@@ -20,8 +21,7 @@ LEEWAY_SECONDS = 60.0
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt", "application/jwt"})
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A token in its parts: what is signed, by which key, and what it claims; nothing of it is proved yet."""
 
     algorithm: str

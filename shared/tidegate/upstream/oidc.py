@@ -7,9 +7,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json, decode
 from tidegate.domain.identity import Identity, Issuer
@@ -37,14 +37,12 @@ _MAX_BODY_BYTES = 256 * 1024
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     keys: tuple[Key, ...]
     at: float
 
 
-@dataclass(slots=True)
-class OidcTokens:
+class OidcTokens(Struct):
     """The port `Tokens`, for one issuer. Only the wall clock counts: Lambda freezes the other one."""
 
     issuer: Issuer
@@ -53,7 +51,7 @@ class OidcTokens:
     _known: _Known | None = None
     _jwks_url: str | None = None
     _tried_at: float | None = None
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def verify(self, token: str) -> Identity:
         """See `Tokens.verify`. What a token claims is checked first, so that few strangers make the issuer be asked."""

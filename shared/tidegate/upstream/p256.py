@@ -6,8 +6,9 @@ coordinates: https://hyperelliptic.org/EFD/g1p/auto-shortw-jacobian-3.html. Prov
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
@@ -23,8 +24,7 @@ _Point: TypeAlias = tuple[int, int, int]
 _INFINITY: _Point = (1, 1, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True):
     """A point of the curve. Raises `ValueError` for any other."""
 
     x: int

@@ -10,8 +10,11 @@ import hashlib
 import re
 from base64 import b64decode
 from binascii import Error
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct
+
+from tidegate.domain.confidential import Confidential
 
 Hash = Literal["sha256", "sha384", "sha512"]
 
@@ -25,15 +28,14 @@ _DIGEST_INFO: dict[Hash, bytes] = {
 _INTEGER, _OCTETS, _SEQUENCE = 0x02, 0x04, 0x30
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateKey:
+class PrivateKey(Confidential, Struct, frozen=True):
     """A key of two primes; what its numbers are called is what RFC 8017 calls them."""
 
     n: int
     e: int
-    d: int = field(repr=False)
-    p: int = field(repr=False)
-    q: int = field(repr=False)
+    d: int
+    p: int
+    q: int
 
     def sign(self, message: bytes) -> bytes:
         """The signature of `message`, RSASSA-PKCS1-v1_5 with SHA-256."""
@@ -47,8 +49,7 @@ class PrivateKey:
         return s.to_bytes(size)
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True):
     """A modulus and an exponent, for the signatures of others."""
 
     n: int

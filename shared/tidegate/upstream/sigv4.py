@@ -6,10 +6,13 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-s
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
+
+from tidegate.domain.confidential import Confidential
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _UNRESERVED = "-_.~"
@@ -37,21 +40,19 @@ _UNSIGNED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AwsKey:
+class AwsKey(Confidential, Struct, frozen=True):
     """An access key of AWS; `token` comes with temporary ones."""
 
     id: str
-    secret: str = field(repr=False)
-    token: str | None = field(repr=False, default=None)
+    secret: str
+    token: str | None = None
 
 
 AwsKeys: TypeAlias = Callable[[], Awaitable[AwsKey]]
 """The key of this moment, for signing one request. Raises `StoreUnavailable`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """What a signature is good for: one service in one region."""
 
     service: str

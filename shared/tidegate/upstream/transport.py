@@ -5,14 +5,14 @@ Two implementations: `upstream/reqwest.py` (the default: pyreqwest) and `upstrea
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from tidegate.errors import ProviderMalformed
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Seconds. `total` covers everything from connecting to the last byte of the body; `connect` a new connection,
     None for as long as the transport's others may take.
 
@@ -26,8 +26,7 @@ class Timeouts:
     between: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(Struct, frozen=True):
     """`address` is an IP address to connect to instead of resolving the URL's host, on a connection of its own."""
 
     method: str

@@ -1,10 +1,10 @@
 """Every wrong request has an error of its own, in our envelope."""
 
-from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from tests.api.admin.world import Api
 from tests.ports.test_register_contract import hold

@@ -1,8 +1,8 @@
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.policy.guardrails.given import Judge, batches, call, chunk, guard, said, streamed
 from tidegate.chat.assemble import Assembly

@@ -1,10 +1,10 @@
 """What is sent to the control plane."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, TypeVar, cast
 
+from msgspec.structs import replace
 from pydantic import Field
 
 from tidegate.api.admin.fields import Body, CacheTtl, Count, FirstDay, Flag, Id, Moment, Name, Patterns, Shards, Usd

@@ -1,9 +1,8 @@
 """/admin/v1/keys, and those of a workspace."""
 
-from dataclasses import replace
-
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
+from msgspec.structs import replace
 
 from tidegate.api.admin.asking import AnyVersion, Asked, Cursor, Force, IdempotencyKey, Limit, Version
 from tidegate.api.admin.bodies import KeyBody, KeyChange, Rotation, SubjectBody, applied

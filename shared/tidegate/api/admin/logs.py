@@ -1,12 +1,12 @@
 """Usage reports, the call log and the audit log."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
+from msgspec.structs import asdict
 
 from tidegate.api.admin.asking import Asked, CallCursor, Limit
 from tidegate.api.admin.replies import EntryShown, Page, ReportShown, Session

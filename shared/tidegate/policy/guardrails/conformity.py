@@ -5,11 +5,12 @@ Source: https://json-schema.org/draft/2020-12/json-schema-validation
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 from typing import TypeAlias
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.policy.guardrails import patterns
@@ -28,8 +29,7 @@ GIVEN_UP = (TooComplex, patterns.TooSlow)
 """What is raised in the place of an answer."""
 
 
-@dataclass(slots=True)
-class Conformity:
+class Conformity(Struct):
     """One check of values against `root`, which `check` has accepted."""
 
     root: Schema

@@ -5,11 +5,11 @@ The operator's are in TIDEGATE_GUARDRAILS, a workspace's own in the admin API. `
 
 import re
 from collections.abc import Callable
-from dataclasses import fields
 from importlib import import_module
 from typing import cast
 
 import msgspec
+from msgspec.structs import fields
 
 from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.domain.guardrails import BUILT_IN, FINDERS, REMOTE, Guardrail, Kind, On

@@ -4,11 +4,12 @@ import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar, cast
 
 from anyio import to_thread
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tidegate.chat import replay
 from tidegate.chat.assemble import Assembly
@@ -33,8 +34,7 @@ MAX_HELD_BYTES = 32 * 1024 * 1024
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Guarding:
+class Guarding(Struct, frozen=True):
     """What runs on the call of `bench`, in order. See `policy/guards.py` for what the gateway asks of it."""
 
     rails: tuple[Rail, ...]

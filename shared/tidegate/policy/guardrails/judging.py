@@ -1,12 +1,12 @@
 """One guardrail over the texts of a prompt or an answer: they pass, others take their places, or it is violated."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TypeAlias, cast
 
 import msgspec
 from anyio import to_thread
+from msgspec import Struct
 
 from tidegate.chat.completion import Completion
 from tidegate.chat.json import Json, JsonObject, decode
@@ -26,8 +26,7 @@ _MAY_INSTRUCT = ("system", "developer")
 """Whose messages are the instructions: they may say that others are void."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rail:
+class Rail(Struct, frozen=True):
     """A guardrail on one call. `is_trusted`: the operator's own. `path` is where the caller named it."""
 
     guardrail: Guardrail
@@ -35,8 +34,7 @@ class Rail:
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
+class Bench(Struct, frozen=True):
     """What is known of the call that is judged, and who is asked; `left` are the seconds that it has."""
 
     call: Call

@@ -9,11 +9,11 @@ Source: https://json-schema.org/draft/2020-12/json-schema-validation, and draft 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 
 import msgspec
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json, decode
 from tidegate.policy.guardrails import patterns
@@ -51,8 +51,7 @@ def parsed(text: str) -> Schema:
         raise ValueError("A JSON schema is JSON.") from None
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     root: Schema
     seen: set[int] = field(default_factory=set[int])
     patterns: set[str] = field(default_factory=set[str])

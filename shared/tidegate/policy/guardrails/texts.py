@@ -6,17 +6,16 @@ recorded speech) is left out where its text would have to change. Not read: medi
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 import msgspec
+from msgspec import Struct
 
 from tidegate.chat.completion import Completion
 from tidegate.chat.json import Json, JsonObject, decode, encode
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """`path` is the one that errors name ("messages[0].content"), `role` that of its message."""
 
     text: str

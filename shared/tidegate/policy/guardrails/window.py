@@ -6,8 +6,9 @@ it is held until it has ended.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from tidegate.domain.guardrails import Finding, Guardrail
 from tidegate.policy.guardrails.masking import merged
@@ -33,8 +34,7 @@ class Blocked(Exception):
         self.guardrail = guardrail
 
 
-@dataclass(slots=True)
-class Window:
+class Window(Struct):
     """One text. `masks` counts what was masked."""
 
     scan: Scan

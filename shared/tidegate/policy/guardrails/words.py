@@ -7,7 +7,8 @@ scripts that put no blanks between words, a listed word is found wherever its ch
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.domain.guardrails import Finding
 
@@ -24,8 +25,7 @@ _SOLID = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400
 _NOTHING = dict.fromkeys(map(ord, _INVISIBLE))
 
 
-@dataclass(frozen=True, slots=True)
-class WordList:
+class WordList(Struct, frozen=True):
     """`phrases` by their first words, and `solid` ones, which are looked for as they are."""
 
     phrases: Mapping[str, tuple[tuple[str, ...], ...]]

@@ -6,9 +6,11 @@ Sources, read in 2026-11: https://platform.claude.com/docs/en/models/overview, â
 """
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.catalog import load
 
@@ -19,8 +21,7 @@ _FAMILY = re.compile(r"opus|sonnet|haiku|fable|mythos")
 _LEVELS = ("low", "medium", "high", "xhigh", "max")
 
 
-@dataclass(frozen=True, slots=True)
-class Abilities:
+class Abilities(Struct, frozen=True):
     """`thinking` is how it is asked for: "either" takes a budget as well as adaptive thinking.
 
     `off` is how thinking is switched off: "omit" where it is off unless asked for, "never" where it is always on.

@@ -1,7 +1,8 @@
 """A request to Anthropic on its way out."""
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import field
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.providers import draft
@@ -9,8 +10,7 @@ from tidegate.providers.anthropic.abilities import Abilities
 from tidegate.providers.toolnames import ToolNames
 
 
-@dataclass(slots=True, kw_only=True)
-class Draft(draft.Draft):
+class Draft(draft.Draft, kw_only=True):
     """`answer_tool` stands for an answer in JSON; `thinking` is how the model was asked to think."""
 
     model: str

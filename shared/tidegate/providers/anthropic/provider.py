@@ -5,7 +5,8 @@ temperature nor top_p, which older models still honour.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, encode
@@ -19,8 +20,7 @@ from tidegate.providers.dialect import legacy
 VERSION = "2023-06-01"
 
 
-@dataclass(frozen=True, slots=True)
-class Anthropic:
+class Anthropic(Struct, frozen=True):
     name: str = "anthropic"
     framing: Framing = "sse"
     signs_reasoning: bool = True

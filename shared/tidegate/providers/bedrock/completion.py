@@ -4,7 +4,7 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 recorded replies.
 """
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from tidegate.chat.completion import Choice, Completion, Message, ToolCall
 from tidegate.chat.json import Json, JsonObject, encode
@@ -12,8 +12,7 @@ from tidegate.errors import ProviderMalformed
 from tidegate.providers.bedrock import failure, reply, signatures
 
 
-@dataclass(slots=True)
-class _Said:
+class _Said(Struct):
     text: list[str] = field(default_factory=list[str])
     thought: list[str] = field(default_factory=list[str])
     details: list[Json] = field(default_factory=list[Json])

@@ -1,6 +1,6 @@
 """A request to Converse on its way out."""
 
-from dataclasses import dataclass, field
+from msgspec import field
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.providers import draft
@@ -11,8 +11,7 @@ NAMES = Alphabet("a-zA-Z0-9_-", longest=64)
 IDS = Alphabet("a-zA-Z0-9_.:-", longest=64)
 
 
-@dataclass(slots=True, kw_only=True)
-class Draft(draft.Draft):
+class Draft(draft.Draft, kw_only=True):
     """`extra` are its `additionalModelRequestFields`.
 
     `used_tools` are the tools that the turns so far have called, `documents` the names that documents have. `thinks`:

@@ -9,9 +9,11 @@ https://platform.claude.com/docs/en/about-claude/models/overview; and recorded c
 """
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 SEARCH = "nova_grounding"
 """The tool by which Nova searches the web."""
@@ -19,8 +21,7 @@ SEARCH = "nova_grounding"
 Thinking = Literal["none", "always", "budget", "either", "adaptive", "nova", "effort", "nested_effort", "config"]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """`tool_choices` are the ways to force a call: "any", and "tool" for a certain one.
 
     `thinking`      how it is asked for: Claude's budget, adaptive or either; Nova's `reasoningConfig`; OpenAI's effort,

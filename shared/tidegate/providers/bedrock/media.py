@@ -5,7 +5,8 @@ rules of naming in …/API_runtime_DocumentBlock.html.
 """
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.chat import media
 from tidegate.chat.json import JsonObject
@@ -62,8 +63,7 @@ _SPACES = re.compile(r"\s+")
 _MAX_NAME = 180
 
 
-@dataclass(frozen=True, slots=True)
-class Medium:
+class Medium(Struct, frozen=True):
     """`kind` is the block's name: image, document, video or audio."""
 
     kind: str

@@ -5,8 +5,9 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, encode
@@ -18,8 +19,7 @@ from tidegate.providers.bedrock import completion, failure, parts, request, stre
 from tidegate.providers.dialect import legacy
 
 
-@dataclass(frozen=True, slots=True)
-class Bedrock:
+class Bedrock(Struct, frozen=True):
     name: str = "bedrock"
     framing: Framing = "eventstream"
     signs_reasoning: bool = True

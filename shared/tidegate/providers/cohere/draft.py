@@ -1,14 +1,13 @@
 """A request on its way to Cohere."""
 
-from dataclasses import dataclass, field
+from msgspec import field
 
 from tidegate.chat.json import Json
 from tidegate.providers import draft
 from tidegate.providers.toolnames import ToolNames
 
 
-@dataclass(slots=True, kw_only=True)
-class Draft(draft.Draft):
+class Draft(draft.Draft, kw_only=True):
     """`thinks`: the model may reason. `documents` go beside the messages; `answer_tool` is an answer in JSON."""
 
     thinks: bool

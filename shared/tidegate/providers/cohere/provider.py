@@ -5,7 +5,8 @@ https://docs.cohere.com/reference/errors (498 and 499 are Cohere's own).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, encode
@@ -17,8 +18,7 @@ from tidegate.providers.cohere import completion, request, stream
 from tidegate.providers.dialect import failure, legacy, said
 
 
-@dataclass(frozen=True, slots=True)
-class Cohere:
+class Cohere(Struct, frozen=True):
     """Pictures may be URLs: Cohere fetches them itself."""
 
     name: str = "cohere"

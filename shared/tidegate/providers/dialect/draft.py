@@ -1,9 +1,10 @@
 """A request on its way out: the body as far as it is written, and what had to be left out of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from re import Pattern, compile
+
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import ChatRequest
@@ -13,8 +14,7 @@ from tidegate.providers.dialect.quirks import ModelRule, Quirks
 from tidegate.providers.draft import NEUTRAL
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """`body` is ours to change at its top level only; everything below it is the caller's until it is copied."""
 
     request: ChatRequest

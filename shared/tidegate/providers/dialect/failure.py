@@ -6,7 +6,8 @@ https://openrouter.ai/docs/api-reference/errors; https://console.groq.com/docs/e
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import (
@@ -72,8 +73,7 @@ _REFUSED_CODES = frozenset({"invalid_request_error", "badrequesterror", "bad_req
 _LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "rate_limit_reached_error", "ratelimitreached"})
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """What is known of a failure; `status` is the HTTP status, or the one that an error inside a 200 stands for."""
 
     provider: str

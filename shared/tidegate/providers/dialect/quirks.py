@@ -1,9 +1,10 @@
 """By what a provider's OpenAI dialect differs from OpenAI's, as data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct, field
 
 LimitField = Literal["max_tokens", "max_completion_tokens"]
 
@@ -51,8 +52,7 @@ OPENAI_ONLY = frozenset({"store", "metadata", "prediction", "safety_identifier"}
 ALL_TOOL_CHOICES: frozenset[ToolChoiceWay] = frozenset({"auto", "none", "required", "named"})
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRule:
+class ModelRule(Struct, frozen=True):
     """What holds for the models whose names match `pattern`, a regular expression searched for in lower case.
 
     `unsupported` adds to the provider's own, `unsupported_reasoning` only while the model reasons: when the call asks
@@ -70,8 +70,7 @@ class ModelRule:
     caching: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Quirks:
+class Quirks(Struct, frozen=True):
     """The defaults are a careful server of the dialect: current OpenAI fields, nothing that only OpenAI sells.
 
     `unsupported`      top-level fields that are left out and reported, unless they carry their neutral value

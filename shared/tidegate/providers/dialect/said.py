@@ -5,9 +5,9 @@ Shapes recorded: {error: {message, type, code, param}}; {error: text, code} (xAI
 """
 
 import re
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject, decode
 
@@ -31,8 +31,7 @@ _SIGNED = re.compile(r"sig(nature)?=|credential=|token=|key=", re.I)
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]{0,2000}>", re.I | re.S)
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """`words` are the codes and types in lower case, for comparing; `metadata` is OpenRouter's."""
 
     message: str

@@ -4,10 +4,10 @@ Sources: https://ai.google.dev/api/generate-content, https://ai.google.dev/gemin
 and recorded requests.
 """
 
-from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.chat.messages import (
@@ -27,8 +27,7 @@ from tidegate.providers.gemini.draft import Draft
 _LAST = 1 << 20
 
 
-@dataclass(slots=True)
-class _Turn:
+class _Turn(Struct):
     """`parts` with their order: answers of tools stand in the order of the calls, before all else."""
 
     role: Literal["user", "model"]
@@ -41,8 +40,7 @@ class _Turn:
         return {"role": self.role, "parts": parts}
 
 
-@dataclass(slots=True)
-class _History:
+class _History(Struct):
     system: list[JsonObject] = field(default_factory=list[JsonObject])
     turns: list[_Turn] = field(default_factory=list[_Turn])
     called: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])

@@ -1,6 +1,6 @@
 """A request to Gemini on its way out."""
 
-from dataclasses import dataclass, field
+from msgspec import field
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.providers import draft
@@ -8,8 +8,7 @@ from tidegate.providers.gemini.model import Host, Model
 from tidegate.providers.toolnames import ToolNames
 
 
-@dataclass(slots=True, kw_only=True)
-class Draft(draft.Draft):
+class Draft(draft.Draft, kw_only=True):
     """`config` is its `generationConfig`. `answer_tool` is a function that stands for an answer in JSON.
 
     `strict` are the paths where the caller asks that calls hold to their schemas.

@@ -4,7 +4,7 @@ Sources: https://cloud.google.com/apis/design/errors, https://ai.google.dev/gemi
 recorded bodies: a key that is not valid is a 400, and the delay stands in `details`.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
@@ -33,8 +33,7 @@ _AUTH = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Details:
+class _Details(Struct, frozen=True):
     status: str | None = None
     code: int | None = None
     reasons: frozenset[str] = frozenset()

@@ -6,9 +6,10 @@ calls.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct
 
 Host = Literal["gemini", "vertex"]
 """Who serves the model: AI Studio or Vertex AI."""
@@ -20,8 +21,7 @@ _NEWEST = (3, 99)
 """For names without a number, such as gemini-flash-latest: what all models since Gemini 3.1 have in common."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Struct, frozen=True):
     """The range of `thinkingBudget`; `can_stop`: 0 switches thinking off."""
 
     least: int
@@ -29,8 +29,7 @@ class Budget:
     can_stop: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """One model. It thinks by a `budget` of tokens or by `levels`, weakest first, or neither.
 
     `json_schema`: schemas go out as they came, not in the OpenAPI subset. `unsupported`: fields of OpenAI's dialect

@@ -6,8 +6,9 @@ Both as of 2026-11.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, encode
@@ -26,8 +27,7 @@ _FOLDERS: dict[Host, tuple[str, ...]] = {
 _DEFAULT_FOLDER: dict[Host, str] = {"gemini": "models/", "vertex": "publishers/google/models/"}
 
 
-@dataclass(frozen=True, slots=True)
-class Gemini:
+class Gemini(Struct, frozen=True):
     """The dialect at one host. AI Studio's base URL has no path, Vertex's ends with the location: `vertex.base_url`."""
 
     host: Host

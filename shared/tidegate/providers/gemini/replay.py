@@ -5,7 +5,8 @@ https://ai.google.dev/gemini-api/docs/tool-combination, https://ai.google.dev/ge
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.media import read
@@ -22,8 +23,7 @@ _UNSIGNED = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """In base64, "skip_thought_signature_validator": for calls that Gemini did not make, or whose signature was lost."""
 
 
-@dataclass(slots=True)
-class _Signatures:
+class _Signatures(Struct):
     by_id: dict[str, str] = field(default_factory=dict[str, str])
     of_text: str | None = None
 

@@ -4,7 +4,7 @@ Source: https://ai.google.dev/api/caching#Schema (2026-11). Every keyword either
 what would change the meaning if it were left out is a 400 that names its path.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
@@ -25,8 +25,7 @@ def convert(schema: JsonObject, path: str) -> JsonObject:
     return _Converter(schema, path).convert(schema, path, ())
 
 
-@dataclass(frozen=True, slots=True)
-class _Converter:
+class _Converter(Struct, frozen=True):
     root: JsonObject
     root_path: str
 

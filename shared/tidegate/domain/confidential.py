@@ -1,0 +1,10 @@
+"""Records that hold secrets."""
+
+
+class Confidential:
+    """Before `Struct` in a record's bases: it shows none of its values in a log, or in a traceback."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(...)"
