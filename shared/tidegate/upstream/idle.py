@@ -5,10 +5,14 @@ no failure of the provider's, and none to tell a caller of. Neither library says
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 IDLE_SECONDS = 2.0
 """Servers keep connections open for longer than that."""
+
+
+_R = TypeVar("_R")
 
 
 class Origins:
@@ -17,6 +21,23 @@ class Origins:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._heard: dict[str, float] = {}
+
+    async def ask(
+        self, origin: str, send: Callable[[bool], Awaitable[_R]], is_dropped: Callable[[Exception], bool]
+    ) -> _R:
+        """What `send(False)` gives, and where it was a connection that died while the origin was idle, `send(True)`:
+        on a new one. Raises what they raise.
+        """
+        is_idle = self.is_idle(origin)
+        try:
+            answer = await send(False)
+        except Exception as error:
+            self.failed(origin)
+            if not is_idle or not is_dropped(error):
+                raise
+            answer = await send(True)
+        self.answered(origin)
+        return answer
 
     def is_idle(self, origin: str) -> bool:
         """Whether it has answered before, and was not heard of for a while."""

@@ -1,4 +1,7 @@
-"""The default transport: pyreqwest, five times lower in latency than httpx and cheap to import."""
+"""The default transport: pyreqwest, five times lower in latency than httpx and cheap to import.
+
+A request that is cancelled before its answer's head goes on unseen: pyreqwest 0.15.1 detaches it.
+"""
 
 import asyncio
 import time
@@ -70,24 +73,22 @@ class ReqwestTransport:
                 yield response
             return
         deadline = asyncio.get_running_loop().time() + timeouts.total
-        connect, is_idle = self._connecting(timeouts), self._origins.is_idle(origin)
-        stream = self._build(self._pool(connect), request, timeouts.total)
+        send = partial(self._send, request, self._connecting(timeouts), deadline)
         try:
-            response = await entered(stream)
+            stream, response = await self._origins.ask(origin, send, _is_dropped)
         except PyreqwestError as error:
-            self._origins.failed(origin)
-            if not is_idle or not _dropped(error):
-                raise _translate(error, request.url) from None
-            stream = self._build(self._fresh(connect), request, deadline - asyncio.get_running_loop().time())
-            try:
-                response = await entered(stream)
-            except PyreqwestError as second:
-                raise _translate(second, request.url) from None
-        self._origins.answered(origin)
+            raise _translate(error, request.url) from None
         try:
             yield _ReqwestResponse(response, request.url)
         finally:
             await stream.__aexit__(None, None, None)
+
+    async def _send(
+        self, request: HttpRequest, connect: float, deadline: float, is_fresh: bool
+    ) -> tuple[StreamRequest, Response]:
+        client = self._fresh(connect) if is_fresh else self._pool(connect)
+        stream = self._build(client, request, deadline - asyncio.get_running_loop().time())
+        return stream, await entered(stream)
 
     @asynccontextmanager
     async def _pinned(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
@@ -244,8 +245,8 @@ def _causes(error: PyreqwestError) -> list[str]:
     return [cause["message"] for cause in error.details["causes"] or ()]
 
 
-def _dropped(error: PyreqwestError) -> bool:
-    causes = _causes(error)
+def _is_dropped(error: Exception) -> bool:
+    causes = _causes(error) if isinstance(error, PyreqwestError) else []
     return any("SendRequest" in cause for cause in causes) and any(
         word in cause for cause in causes for word in _DROPPED
     )
