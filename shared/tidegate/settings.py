@@ -18,7 +18,7 @@
 | TIDEGATE_OIDC_JWKS_URL | where its keys are | what its discovery document says |
 | TIDEGATE_OIDC_WORKSPACES_CLAIM | the claim with a token's workspaces: an id or a list | what its subject was given |
 | TIDEGATE_CORS_ORIGINS | browser origins, separated by commas; "*" any, empty none | * |
-| TIDEGATE_TRANSPORT | pyreqwest or httpx | pyreqwest |
+| TIDEGATE_TRANSPORT | pyreqwest, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
 | TIDEGATE_EVENT_BUS | the EventBridge bus that is told of budgets running out | none: a line in the log |
 | TIDEGATE_REPLY_BUCKET | where kept replies are that are larger than an item: a bucket of S3 | none: not kept |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
@@ -122,7 +122,7 @@ class Settings(Confidential, Struct, frozen=True):
             cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "*").split(",") if o.strip()),
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),
             reply_bucket=reader.text("TIDEGATE_REPLY_BUCKET"),
-            transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "httpx")),
+            transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "aiohttp", "httpx")),
             oidc=reader.issuer(),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
             environment=dict(env),

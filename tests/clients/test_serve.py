@@ -58,7 +58,7 @@ def test_all_that_is_malformed_is_named_at_once() -> None:
     env = {"TIDEGATE_TIMEOUT_SECONDS": "soon", "TIDEGATE_TRANSPORT": "pigeon"}
     said = refused(("serve", "--port", "0", "--store", "memory"), None, env)
     assert "TIDEGATE_TIMEOUT_SECONDS is not a number: 'soon'" in said
-    assert "TIDEGATE_TRANSPORT must be one of pyreqwest, httpx: 'pigeon'" in said
+    assert "TIDEGATE_TRANSPORT must be one of pyreqwest, aiohttp, httpx: 'pigeon'" in said
 
 
 @pytest.fixture(params=["nobody", "silence"])
@@ -71,7 +71,7 @@ def dead(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("transport", ["pyreqwest", "httpx"])
+@pytest.mark.parametrize("transport", ["pyreqwest", "aiohttp", "httpx"])
 def test_an_endpoint_without_dynamodb_is_one_line(transport: str, dead: str) -> None:
     words = ("serve", "--port", "0", "--dynamodb-endpoint", dead)
     refused(words, f"DynamoDB does not answer at {dead}.", {"TIDEGATE_TRANSPORT": transport})

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable
+from tidegate.upstream.aiohttp import AiohttpTransport
 from tidegate.upstream.httpx import HttpxTransport
 from tidegate.upstream.reqwest import ReqwestTransport
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
@@ -16,7 +17,7 @@ from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: Value\r\n\r\nok"
 Behaviour = Callable[[int, int, asyncio.StreamWriter], Awaitable[None]]
 
-transports = pytest.mark.parametrize("make", [ReqwestTransport, HttpxTransport])
+transports = pytest.mark.parametrize("make", [ReqwestTransport, AiohttpTransport, HttpxTransport])
 
 
 @asynccontextmanager

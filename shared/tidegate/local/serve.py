@@ -37,6 +37,11 @@ from tidegate.memory.vault import MemoryVault
 from tidegate.settings import Settings
 from tidegate.upstream.choose import transport
 
+SERVED = {"TIDEGATE_TRANSPORT": "aiohttp"}
+"""Settings that a server has unless the environment says otherwise: it learns that a client left, and this transport
+takes back what was sent for it. It is too slow to load for a cold start.
+"""
+
 GRACE_SECONDS = 3
 """What calls that are running have left once the server is told to end."""
 
@@ -80,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         door = stack.enter_context(listen(arguments.host, arguments.port))
         logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, one line says it all
         seeded, admin = Seed(), build_admin()
-        settings, open_gateway = _world(arguments, os.environ, stack, seeded)
+        settings, open_gateway = _world(arguments, SERVED | os.environ, stack, seeded)
         host, port = door.getsockname()[:2]
         print(asyncio.run(_ready(open_gateway, settings, host, port, arguments.store)), flush=True)
         logs.configure(settings.log_level)

