@@ -1,14 +1,13 @@
 """`python -m tests.bench.passthrough`: what Python costs by itself. Hands each call on and its answer back, unread.
 
-The same server (uvicorn) and the same HTTP client (pyreqwest) as the gateway's, and nothing else. Prints its port.
+The same server (uvicorn) and the same HTTP client (aiohttp) as the gateway's, and nothing else. Prints its port.
 """
 
 import os
 import socket
-from datetime import timedelta
 
+import aiohttp
 import uvicorn
-from pyreqwest.client import Client, ClientBuilder
 from starlette.types import Receive, Scope, Send
 
 HEADERS = {"content-type": "application/json", "authorization": "Bearer bench"}
@@ -17,23 +16,21 @@ HEADERS = {"content-type": "application/json", "authorization": "Bearer bench"}
 class PassThrough:
     def __init__(self, url: str) -> None:
         self._url = url
-        self._client: Client | None = None
+        self._client: aiohttp.ClientSession | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._client is None:
-            self._client = ClientBuilder().build()
-        body = await _read(receive)
-        request = self._client.request("POST", self._url).headers(HEADERS).body_bytes(body)
-        timed = request.timeout(timedelta(seconds=60)).streamed_read_buffer_limit(0)
-        async with timed.build_streamed() as answer:
+            self._client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        body, timeout = await _read(receive), aiohttp.ClientTimeout(total=60)
+        async with self._client.post(self._url, data=body, headers=HEADERS, timeout=timeout) as answer:
             headers = [
                 (name.encode(), answer.headers[name].encode())
                 for name in ("content-type", "content-length")
                 if name in answer.headers
             ]
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            while (piece := await answer.body_reader.read_chunk()) is not None:
-                await send({"type": "http.response.body", "body": bytes(piece), "more_body": True})
+            while piece := await answer.content.readany():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
