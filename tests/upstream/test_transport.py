@@ -257,6 +257,24 @@ def test_a_body_that_breaks_off_is_an_error(make: type[Transport], head: bytes) 
 
 
 @transports
+def test_a_body_whose_framing_breaks_is_an_error_long_before_the_deadline(make: type[Transport]) -> None:
+    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        await writer.drain()
+        await came.wait()
+        writer.write(b"tide\r\n")
+
+    async def scenario(transport: Transport, url: str) -> None:
+        async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=600)) as response:
+            with pytest.raises(ProviderUnreachable):
+                async for _ in response.chunks():
+                    came.set()
+
+    came = asyncio.Event()
+    run(make, answer, scenario)
+
+
+@transports
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"])
 def test_silence_before_or_within_the_body_ends_with_the_deadline(make: type[Transport], head: bytes) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:

@@ -24,6 +24,9 @@ USUAL_CONNECT = 5.0
 IDLE_SECONDS = 60.0
 """What a connection is kept for."""
 
+LOOK_SECONDS = 1.0
+"""How often a silent connection is looked at."""
+
 MAX_HEADER_BYTES = 64 * 1024
 
 
@@ -51,7 +54,7 @@ class AiohttpTransport:
                 response = await self._origins.ask(_origin(url), send, _is_dropped)
             else:
                 response = await self._send(request, url, timeouts, deadline, True)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _translate(error, request.url) from None
         try:
             yield _AiohttpResponse(response, request.url, deadline)
@@ -98,16 +101,25 @@ class _AiohttpResponse:
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """All that has come since, as one piece. What a slow reader has not taken yet is lost with the connection."""
-        content = self._response.content
         try:
-            while True:
-                async with asyncio.timeout_at(self._deadline):
-                    piece = await content.readany()
-                if not piece:
-                    return
+            while piece := await self._piece():
                 yield piece
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             raise _translate(error, self._url) from None
+
+    async def _piece(self) -> bytes:
+        """What has come; nothing at the end. A connection of malformed chunks aiohttp 3.14 closes, and tells nobody."""
+        loop, content = asyncio.get_running_loop(), self._response.content
+        while True:
+            try:
+                async with asyncio.timeout_at(min(self._deadline, loop.time() + LOOK_SECONDS)):
+                    return await content.readany()
+            except TimeoutError:
+                if loop.time() >= self._deadline:
+                    raise
+                connection = self._response.connection
+                if connection is None or connection.transport is None or connection.transport.is_closing():
+                    raise aiohttp.ClientPayloadError from None
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
