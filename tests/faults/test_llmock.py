@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.clients.mocks import Judge, llmock
+from tests.clients.programs import until
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.world import USER, Seen, harbour
 
@@ -94,6 +95,8 @@ async def _told(judge: Judge, scenario: Scenario, provider: str, stream: bool, m
         body: dict[str, Any] = {"model": f"{provider}/{model}", "messages": USER, "stream": stream, **scenario.asks}
         seen = await gateway.call(body)
         if scenario.cut:
+            # What begins before the judge has seen the end of a failure is no answer to it.
+            await asyncio.to_thread(until, lambda: model in [request["model"] for request in judge.requests()])
             assert seen.status == 200 and _is_whole(await gateway.call({**body, "timeout": 30}))
         record = await gateway.recorder.of(seen.call_id)
     assert record["status"] == ("failed" if seen.error else "ok")
