@@ -51,7 +51,7 @@ class AiohttpTransport:
             url = URL(request.url, encoded=True)  # a signature is of the very characters
             if request.address is None:
                 send = partial(self._send, request, url, timeouts, deadline)
-                response = await self._origins.ask(_origin(url), send, _is_dropped)
+                response = await self._origins.ask(_origin(url), send, aiohttp.ClientError, _is_dropped)
             else:
                 response = await self._send(request, url, timeouts, deadline, True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -132,7 +132,7 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     )
 
 
-def _is_dropped(error: Exception) -> bool:
+def _is_dropped(error: aiohttp.ClientError) -> bool:
     return isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and not isinstance(
         error, aiohttp.ClientConnectorError
     )

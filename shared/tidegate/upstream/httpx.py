@@ -33,7 +33,7 @@ class HttpxTransport:
         send = partial(self._send, request, timeouts, deadline)
         try:
             if request.address is None:
-                response = await self._origins.ask(_origin(request.url), send, _is_dropped)
+                response = await self._origins.ask(_origin(request.url), send, httpx.HTTPError, _is_dropped)
             else:
                 response = await send(True)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
@@ -86,7 +86,7 @@ class _HttpxResponse:
             raise _translate(error, self._url) from None
 
 
-def _is_dropped(error: Exception) -> bool:
+def _is_dropped(error: httpx.HTTPError) -> bool:
     return isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError)
 
 

@@ -13,6 +13,7 @@ IDLE_SECONDS = 2.0
 
 
 _R = TypeVar("_R")
+_E = TypeVar("_E", bound=Exception)
 
 
 class Origins:
@@ -23,15 +24,15 @@ class Origins:
         self._heard: dict[str, float] = {}
 
     async def ask(
-        self, origin: str, send: Callable[[bool], Awaitable[_R]], is_dropped: Callable[[Exception], bool]
+        self, origin: str, send: Callable[[bool], Awaitable[_R]], failure: type[_E], is_dropped: Callable[[_E], bool]
     ) -> _R:
         """What `send(False)` gives, and where it was a connection that died while the origin was idle, `send(True)`:
-        on a new one. Raises what they raise.
+        on a new one. Raises what they raise, of which `failure` is what is heard of the origin.
         """
         is_idle = self.is_idle(origin)
         try:
             answer = await send(False)
-        except Exception as error:
+        except failure as error:
             self.failed(origin)
             if not is_idle or not is_dropped(error):
                 raise

@@ -75,7 +75,7 @@ class ReqwestTransport:
         deadline = asyncio.get_running_loop().time() + timeouts.total
         send = partial(self._send, request, self._connecting(timeouts), deadline)
         try:
-            stream, response = await self._origins.ask(origin, send, _is_dropped)
+            stream, response = await self._origins.ask(origin, send, PyreqwestError, _is_dropped)
         except PyreqwestError as error:
             raise _translate(error, request.url) from None
         try:
@@ -245,8 +245,8 @@ def _causes(error: PyreqwestError) -> list[str]:
     return [cause["message"] for cause in error.details["causes"] or ()]
 
 
-def _is_dropped(error: Exception) -> bool:
-    causes = _causes(error) if isinstance(error, PyreqwestError) else []
+def _is_dropped(error: PyreqwestError) -> bool:
+    causes = _causes(error)
     return any("SendRequest" in cause for cause in causes) and any(
         word in cause for cause in causes for word in _DROPPED
     )
