@@ -57,6 +57,19 @@ async def fetch(
         return response.status, await response.read(limit)
 
 
+class Dropping:
+    """Answers the first request of all, and drops the connections of the others."""
+
+    calls = 0
+
+    async def __call__(self, connection: int, request: int, writer: asyncio.StreamWriter) -> None:
+        self.calls += 1
+        if self.calls == 1:
+            writer.write(OK)
+        else:
+            writer.transport.abort()
+
+
 class Clock:
     """Seconds that pass when the test says so."""
 
@@ -136,15 +149,7 @@ def test_a_connection_that_died_while_nobody_called_costs_the_caller_nothing(mak
 
 @transports
 def test_a_provider_that_drops_a_connection_in_use_is_not_asked_again_unseen(make: Any) -> None:
-    calls, clock = 0, Clock()
-
-    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            writer.write(OK)
-        else:
-            writer.transport.abort()
+    answer, clock = Dropping(), Clock()
 
     async def scenario(transport: Transport, url: str) -> None:
         await fetch(transport, url)
@@ -152,7 +157,7 @@ def test_a_provider_that_drops_a_connection_in_use_is_not_asked_again_unseen(mak
         for _ in range(3):
             with pytest.raises(ProviderUnreachable):
                 await fetch(transport, url)
-        assert calls == 4
+        assert answer.calls == 4
 
     run(lambda: make(clock=clock), answer, scenario)
 
@@ -220,15 +225,7 @@ def test_a_reset_on_a_first_connection_is_an_error(make: type[Transport]) -> Non
 
 @transports
 def test_a_server_that_always_resets_is_tried_once_more_only(make: Any) -> None:
-    calls, clock = 0, Clock()
-
-    async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            writer.write(OK)
-        else:
-            writer.transport.abort()
+    answer, clock = Dropping(), Clock()
 
     async def scenario(transport: Transport, url: str) -> None:
         await fetch(transport, url)
@@ -236,7 +233,7 @@ def test_a_server_that_always_resets_is_tried_once_more_only(make: Any) -> None:
         for _ in range(2):
             with pytest.raises(ProviderUnreachable):
                 await fetch(transport, url)
-        assert calls == 4
+        assert answer.calls == 4
 
     run(lambda: make(clock=clock), answer, scenario)
 

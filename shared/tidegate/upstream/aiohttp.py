@@ -17,10 +17,9 @@ import certifi
 from yarl import URL
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.upstream.idle import Origins
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, gathered
+from tidegate.upstream.idle import Origins, origin_of
+from tidegate.upstream.transport import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
 
-USUAL_CONNECT = 5.0
 IDLE_SECONDS = 60.0
 """What a connection is kept for."""
 
@@ -51,7 +50,7 @@ class AiohttpTransport:
             url = URL(request.url, encoded=True)  # a signature is of the very characters
             if request.address is None:
                 send = partial(self._send, request, url, timeouts, deadline)
-                response = await self._origins.ask(_origin(url), send, aiohttp.ClientError, _is_dropped)
+                response = await self._origins.ask(origin_of(request.url), send, aiohttp.ClientError, _is_dropped)
             else:
                 response = await self._send(request, url, timeouts, deadline, True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -78,7 +77,7 @@ class AiohttpTransport:
                 headers=headers,
                 data=request.body or None,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect or USUAL_CONNECT),
+                timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect or USUAL_CONNECT_SECONDS),
                 proxy=proxy,
                 server_hostname=host,
             )
@@ -141,7 +140,7 @@ def _is_dropped(error: aiohttp.ClientError) -> bool:
 def _translate(error: Exception, url: str) -> UpstreamError:
     """Facts for the caller; the URL is cut to its origin, whose path might name an account."""
     try:
-        where = _origin(URL(url, encoded=True))
+        where = origin_of(url)
     except ValueError:
         return ProviderUnreachable("The provider's URL is not valid.")
     if isinstance(error, TimeoutError):
@@ -165,7 +164,3 @@ def _reason(error: Exception) -> str:
             return error.strerror or "it broke"
         case _:
             return "the request is no valid HTTP"
-
-
-def _origin(url: URL) -> str:
-    return f"{url.scheme}://{url.raw_authority.rpartition('@')[2]}"

@@ -5,15 +5,12 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from urllib.parse import urlsplit
 
 import httpx
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.upstream.idle import Origins
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, gathered
-
-USUAL_CONNECT = 5.0
+from tidegate.upstream.idle import Origins, origin_of
+from tidegate.upstream.transport import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
 
 
 class HttpxTransport:
@@ -33,7 +30,7 @@ class HttpxTransport:
         send = partial(self._send, request, timeouts, deadline)
         try:
             if request.address is None:
-                response = await self._origins.ask(_origin(request.url), send, httpx.HTTPError, _is_dropped)
+                response = await self._origins.ask(origin_of(request.url), send, httpx.HTTPError, _is_dropped)
             else:
                 response = await send(True)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
@@ -45,7 +42,7 @@ class HttpxTransport:
 
     async def _send(self, request: HttpRequest, timeouts: Timeouts, deadline: float, is_fresh: bool) -> httpx.Response:
         client = self._fresh if is_fresh else self._pooled
-        connect = httpx.Timeout(None, connect=timeouts.connect or USUAL_CONNECT)
+        connect = httpx.Timeout(None, connect=timeouts.connect or USUAL_CONNECT_SECONDS)
         url, headers, extensions = httpx.URL(request.url), dict(request.headers), dict[str, object]()
         if request.address is not None:
             headers["host"] = url.netloc.decode()
@@ -96,15 +93,10 @@ def _client(inner: httpx.AsyncBaseTransport | None, limits: httpx.Limits) -> htt
 
 
 def _translate(error: Exception, url: str) -> UpstreamError:
-    where = _origin(url)
+    where = origin_of(url)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         step = "could not be reached" if isinstance(error, httpx.ConnectTimeout) else "did not answer"
         return ProviderTimeout(f"The provider at {where} {step} in time.")
     # What httpx refuses to send it quotes, a key with a line break among it.
     reason = "the request is no valid HTTP" if isinstance(error, httpx.LocalProtocolError) else error
     return ProviderUnreachable(f"The connection to the provider at {where} failed: {reason}.")
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

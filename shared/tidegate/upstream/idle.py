@@ -7,6 +7,7 @@ no failure of the provider's, and none to tell a caller of. Neither library says
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 IDLE_SECONDS = 2.0
 """Servers keep connections open for longer than that."""
@@ -14,6 +15,12 @@ IDLE_SECONDS = 2.0
 
 _R = TypeVar("_R")
 _E = TypeVar("_E", bound=Exception)
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port, and nothing that might name an account. Raises `ValueError` for what is no URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 class Origins:

@@ -25,8 +25,8 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.upstream.idle import Origins
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, gathered
+from tidegate.upstream.idle import Origins, origin_of
+from tidegate.upstream.transport import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
 
 # hyper's words for a connection that ended after the request was written and before the first byte of the answer.
 _DROPPED = ("connection closed before message completed", "Connection reset by peer", "Broken pipe")
@@ -46,7 +46,7 @@ class ReqwestTransport:
     def __init__(
         self,
         *,
-        connect_seconds: float = 5.0,
+        connect_seconds: float = USUAL_CONNECT_SECONDS,
         root_certificate_pem: bytes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -136,7 +136,7 @@ class ReqwestTransport:
                 .build_streamed()
             )
         except ValueError:  # BuilderError is one, and so is what an unreadable URL raises
-            raise ProviderUnreachable(f"The provider's URL is not valid: {_origin(request.url)!r}.") from None
+            raise ProviderUnreachable(f"The provider's URL is not valid: {origin_of(request.url)!r}.") from None
 
     async def close(self) -> None:
         for client in (*self._pools.values(), *self._singles.values()):
@@ -254,7 +254,7 @@ def _is_dropped(error: PyreqwestError) -> bool:
 
 def _translate(error: PyreqwestError, url: str) -> UpstreamError:
     """Facts for the caller; the URL is cut to its origin, whose path might name an account."""
-    where = _origin(url)
+    where = origin_of(url)
     causes = _causes(error)
     if isinstance(error, RequestTimeoutError | TimeoutError):
         connecting = isinstance(error, ConnectTimeoutError) and any("Connect" in cause for cause in causes)
@@ -262,8 +262,3 @@ def _translate(error: PyreqwestError, url: str) -> UpstreamError:
         return ProviderTimeout(f"The provider at {where} {step} in time.")
     reason = causes[-1] if causes else str(error.message)
     return ProviderUnreachable(f"The connection to the provider at {where} failed: {reason}.")
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

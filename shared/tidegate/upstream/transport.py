@@ -12,10 +12,12 @@ from msgspec import Struct
 
 from tidegate.errors import ProviderMalformed
 
+USUAL_CONNECT_SECONDS = 5.0
+
 
 class Timeouts(Struct, frozen=True):
     """Seconds. `total` covers everything from connecting to the last byte of the body; `connect` a new connection,
-    None for as long as the transport's others may take.
+    None for as long as usual.
 
     What `waiting.py` sees to, and no transport: `first_byte` ends with the first byte of the body, `between` is from
     one byte of it to the next. None bounds nothing.
