@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from openai.types import Model as OpenAIModel
 
 from tests.api.world import WORKSPACE, world
-from tidegate.api import listing
+from tidegate.api import model_views
 from tidegate.catalog import Model, load
 from tidegate.catalog.row import Price
 from tidegate.domain.routes import Route, Target
@@ -54,7 +54,7 @@ def refuse(request: httpx.Request) -> httpx.Response:
 
 
 def test_a_model_has_openais_fields_and_openrouters() -> None:
-    assert json.loads(json.dumps(listing.wire(ROW))) == {
+    assert json.loads(json.dumps(model_views.wire(ROW))) == {
         "id": "maker/one",
         "object": "model",
         "created": 1_795_219_200,
@@ -87,13 +87,13 @@ def test_a_model_has_openais_fields_and_openrouters() -> None:
 
 
 def test_what_is_not_known_of_a_model_is_not_made_up() -> None:
-    bare = listing.wire(Model(id="maker/bare", name="Bare", source="this test", checked=date(2026, 11, 21)))
+    bare = model_views.wire(Model(id="maker/bare", name="Bare", source="this test", checked=date(2026, 11, 21)))
     assert (bare["context_length"], bare["supported_parameters"], bare["description"]) == (None, (), "Bare by maker")
     assert bare["pricing"] == {"prompt": "-1", "completion": "-1"}
     free = Model(
         id="a/b", name="B", source="this test", checked=date(2026, 11, 21), prices=(Price(Decimal(0), Decimal(0)),)
     )
-    assert listing.wire(free)["pricing"] == {
+    assert model_views.wire(free)["pricing"] == {
         "prompt": "0", "completion": "0", "request": "0", "image": "0", "web_search": "0", "internal_reasoning": "0"
     }  # fmt: skip
 
@@ -102,7 +102,7 @@ def test_every_model_of_the_catalogue_is_what_the_document_promises() -> None:
     schema = document()["components"]["schemas"]["Model"]  # type: ignore[index]
     check = jsonschema.Draft202012Validator(schema)
     for model in load():
-        found = json.loads(json.dumps(listing.wire(model)))
+        found = json.loads(json.dumps(model_views.wire(model)))
         check.validate(found)
         OpenAIModel.model_validate(found, strict=True)
 

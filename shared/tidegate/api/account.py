@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tidegate.api import standing
+from tidegate.api import usage_views
 from tidegate.api.source import source_of
-from tidegate.api.standing import Days, Page
+from tidegate.api.usage_views import Days, Page
 from tidegate.chat.json import encode
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import period
@@ -57,7 +57,7 @@ async def _usage(request: Request) -> Response:
     first, last = _asked_days(request, begins, today)
     month = await _days(gateway, workspace, begins, today)
     asked = month if (first, last) == (begins, today) else await _days(gateway, workspace, first, last)
-    return _json(standing.usage(workspace, today.isoformat(), month, asked))
+    return _json(usage_views.usage(workspace, today.isoformat(), month, asked))
 
 
 async def _quotas(request: Request) -> Response:
@@ -66,13 +66,13 @@ async def _quotas(request: Request) -> Response:
     now = gateway.clock()
     whole = await quota.of_workspace(gateway.ledger, workspace, now)
     own = await quota.of_key(gateway.ledger, key, workspace, now)
-    return _json(standing.quotas(workspace, key, (whole, own)))
+    return _json(usage_views.quotas(workspace, key, (whole, own)))
 
 
 async def _balance(request: Request) -> Response:
     gateway = _gateway(request)
     _, workspace = await _admitted(request)
-    return _json(standing.balance(await quota.of_workspace(gateway.ledger, workspace, gateway.clock())))
+    return _json(usage_views.balance(await quota.of_workspace(gateway.ledger, workspace, gateway.clock())))
 
 
 async def _workspaces(request: Request) -> Response:
@@ -81,7 +81,7 @@ async def _workspaces(request: Request) -> Response:
         request.headers.get("authorization"), source=source_of(request.scope)
     )
     await _check_header(request)
-    return _json(standing.workspaces(found, _page(request)))
+    return _json(usage_views.workspaces(found, _page(request)))
 
 
 async def _usage_types(request: Request) -> Response:
@@ -90,7 +90,7 @@ async def _usage_types(request: Request) -> Response:
     await _check_header(request)
     page, asked = _page(request), request.query_params.get("usageTypeKey")
     whole = await quota.of_workspace(gateway.ledger, workspace, gateway.clock())
-    return _json(standing.usage_types(workspace, whole, asked, page))
+    return _json(usage_views.usage_types(workspace, whole, asked, page))
 
 
 def _gateway(request: Request) -> Gateway:

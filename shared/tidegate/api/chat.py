@@ -8,7 +8,7 @@ from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
-from tidegate.api.presence import while_present
+from tidegate.api.disconnect import while_present
 from tidegate.api.reply import RawHeaders, header, latin1, send_json
 from tidegate.api.source import source_of
 from tidegate.api.stream import EventStream, last_event

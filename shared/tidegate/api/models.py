@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tidegate import __version__
-from tidegate.api import listing, route_models
+from tidegate.api import model_views, route_models
 from tidegate.api.source import source_of
 from tidegate.chat.json import encode
 from tidegate.domain.call import Surface
@@ -45,7 +45,7 @@ async def _one(request: Request) -> Response:
     model = gateway.catalog.find(plan.deployments[0].model_id)
     if model is None:
         raise ModelNotFound(f"The catalogue does not know {model_id!r}; a call may pass all the same.", param="model")
-    return _json(encode(listing.wire(model)))
+    return _json(encode(model_views.wire(model)))
 
 
 async def _public(request: Request) -> Response:
@@ -56,7 +56,7 @@ async def _selection(request: Request) -> Response:
     gateway, workspace = await _admitted(request, "neuroflash")
     routes = route_models.usable(gateway.router, workspace)
     first = [route_models.route_selected(route, gateway.catalog) for route in routes]
-    return _json(listing.selection(gateway.catalog, _ready(gateway), encode(first)))
+    return _json(model_views.selection(gateway.catalog, _ready(gateway), encode(first)))
 
 
 async def _health(request: Request) -> Response:
@@ -77,15 +77,15 @@ async def _admitted(request: Request, surface: Surface) -> tuple[Gateway, Worksp
 def _models(request: Request, gateway: Gateway, workspace: Workspace | None = None) -> Response:
     """Routes are the callers' alone: who has no key is not told of them."""
     query = request.query_params
-    wanted = listing.Filter(
-        listing.modalities(query.getlist("input"), listing.INPUTS, "input"),
-        listing.modalities(query.getlist("output"), listing.OUTPUTS, "output"),
+    wanted = model_views.Filter(
+        model_views.modalities(query.getlist("input"), model_views.INPUTS, "input"),
+        model_views.modalities(query.getlist("output"), model_views.OUTPUTS, "output"),
     )
     catalog = gateway.catalog
     named = route_models.usable(gateway.router, workspace) if workspace else []
     routes = [route for route in named if wanted.accepts(route_models.model_of(route, catalog))]
     first = [route_models.route_wire(route, catalog) for route in routes]
-    return _json(listing.openrouter(catalog, _ready(gateway), wanted, encode(first)))
+    return _json(model_views.openrouter(catalog, _ready(gateway), wanted, encode(first)))
 
 
 def _ready(gateway: Gateway) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from tidegate.api.listing import wire
+from tidegate.api.model_views import wire
 from tidegate.catalog import Catalog, Model
 from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace

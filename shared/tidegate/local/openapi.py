@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from tidegate import __version__
-from tidegate.api import account, listing
+from tidegate.api import account, model_views
 from tidegate.api.app import CHAT_PATHS
 from tidegate.chat.request import ChatFields
 from tidegate.domain.record import COUNTERS
@@ -74,7 +74,7 @@ def _chat(path: str, surface: str, request: Schema) -> Schema:
 def _reading_paths() -> dict[str, object]:
     models, refused = _reply("ModelList"), _errors("400")
     one: Schema = {"name": "model_id", "in": "path", "required": True, "schema": _TEXT}
-    filters = [_modalities("input", listing.INPUTS), _modalities("output", listing.OUTPUTS)]
+    filters = [_modalities("input", model_views.INPUTS), _modalities("output", model_views.OUTPUTS)]
     selection: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/SelectableModel"}}
     listed: Schema = {"description": "A bare list", "content": {"application/json": {"schema": selection}}}
     return {
