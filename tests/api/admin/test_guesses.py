@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from tests.control.world import managed
 from tests.store_worlds import Clock
-from tidegate.api.admin.admission import Admission
+from tidegate.api.admin.middleware import Admission
 from tidegate.control import admins
 from tidegate.control.access import COMMAND_LINE
 from tidegate.domain.administration import AdminKey

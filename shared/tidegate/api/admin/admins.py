@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from tidegate.api.admin.asking import AnyVersion, Asked, Cursor, Limit
-from tidegate.api.admin.bodies import AdminBody
-from tidegate.api.admin.replies import AdminShown, MadeAdmin, Page
+from tidegate.api.admin.dependencies import AnyVersion, Asked, Cursor, Limit
+from tidegate.api.admin.requests import AdminBody
+from tidegate.api.admin.responses import AdminShown, MadeAdmin, Page
 from tidegate.control import admins
 
 router = APIRouter(prefix="/admins", tags=["admins"])

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from tidegate import __version__
 from tidegate.api import errors
 from tidegate.api.admin import admins, keys, logs, plans, workspaces
-from tidegate.api.admin.admission import Admission, response
-from tidegate.api.admin.replies import FAULTS
+from tidegate.api.admin.middleware import Admission, response
+from tidegate.api.admin.responses import FAULTS
 from tidegate.control.control import Control
 from tidegate.errors import InvalidRequest, MethodNotAllowed, NotFound, TidegateError
 

@@ -4,9 +4,9 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from msgspec.structs import replace
 
-from tidegate.api.admin.asking import AnyVersion, Asked, Cursor, Force, IdempotencyKey, Limit, Version
-from tidegate.api.admin.bodies import KeyBody, KeyChange, Rotation, SubjectBody, applied
-from tidegate.api.admin.replies import KeyShown, MadeKey, Page
+from tidegate.api.admin.dependencies import AnyVersion, Asked, Cursor, Force, IdempotencyKey, Limit, Version
+from tidegate.api.admin.requests import KeyBody, KeyChange, Rotation, SubjectBody, applied
+from tidegate.api.admin.responses import KeyShown, MadeKey, Page
 from tidegate.control import keys
 from tidegate.domain.workspace import VirtualKey
 

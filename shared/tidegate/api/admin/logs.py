@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 from msgspec.structs import asdict
 
-from tidegate.api.admin.asking import Asked, CallCursor, Limit
-from tidegate.api.admin.replies import EntryShown, Page, ReportShown, Session
+from tidegate.api.admin.dependencies import Asked, CallCursor, Limit
+from tidegate.api.admin.responses import EntryShown, Page, ReportShown, Session
 from tidegate.control import logs, reports
 from tidegate.control.logs import Filters
 from tidegate.control.shown import shown_to

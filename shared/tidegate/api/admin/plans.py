@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from tidegate.api.admin.asking import Asked, Cursor, IdempotencyKey, Limit, Version
-from tidegate.api.admin.bodies import PlanBody, PlanChange, applied
-from tidegate.api.admin.replies import ChangedPlan, Page, PlanShown
+from tidegate.api.admin.dependencies import Asked, Cursor, IdempotencyKey, Limit, Version
+from tidegate.api.admin.requests import PlanBody, PlanChange, applied
+from tidegate.api.admin.responses import ChangedPlan, Page, PlanShown
 from tidegate.control import plans
 from tidegate.domain.administration import Plan
 

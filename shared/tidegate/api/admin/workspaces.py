@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from tidegate.api.admin.asking import AnyVersion, Asked, Cursor, Force, IdempotencyKey, Limit, Version
-from tidegate.api.admin.bodies import CredentialBody, MemberBody, WorkspaceBody, WorkspaceChange, applied
-from tidegate.api.admin.replies import MemberShown, Page, WorkspaceShown
+from tidegate.api.admin.dependencies import AnyVersion, Asked, Cursor, Force, IdempotencyKey, Limit, Version
+from tidegate.api.admin.requests import CredentialBody, MemberBody, WorkspaceBody, WorkspaceChange, applied
+from tidegate.api.admin.responses import MemberShown, Page, WorkspaceShown
 from tidegate.control import credentials, members, workspaces
 from tidegate.domain.administration import Member
 from tidegate.domain.workspace import Workspace

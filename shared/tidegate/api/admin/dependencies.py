@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request, Security
 from fastapi.security import HTTPBearer
 
-from tidegate.api.admin.replies import Session
+from tidegate.api.admin.responses import Session
 from tidegate.control.checks import MAX_NAME, MAX_PAGE
 from tidegate.errors import PreconditionRequired
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field, JsonValue, StrictStr
 
-from tidegate.api.admin.fields import Body, Flag
+from tidegate.api.admin.field_types import Body, Flag
 from tidegate.chat.json import Json
 from tidegate.domain import guardrails
 from tidegate.domain.guardrails import Guardrail

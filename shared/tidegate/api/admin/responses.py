@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, TypeVar
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from tidegate.api.admin.paths import GuardrailBody, RouteBody
+from tidegate.api.admin.route_requests import GuardrailBody, RouteBody
 from tidegate.chat.json import Json, JsonObject
 from tidegate.control.control import Control
 from tidegate.control.shown import shown_to

@@ -7,8 +7,20 @@ from typing import Annotated, TypeVar, cast
 from msgspec.structs import replace
 from pydantic import Field
 
-from tidegate.api.admin.fields import Body, CacheTtl, Count, FirstDay, Flag, Id, Moment, Name, Patterns, Shards, Usd
-from tidegate.api.admin.paths import GuardrailBody, RouteBody, Seconds, guardrails_from, routes_from
+from tidegate.api.admin.field_types import (
+    Body,
+    CacheTtl,
+    Count,
+    FirstDay,
+    Flag,
+    Id,
+    Moment,
+    Name,
+    Patterns,
+    Shards,
+    Usd,
+)
+from tidegate.api.admin.route_requests import GuardrailBody, RouteBody, Seconds, guardrails_from, routes_from
 from tidegate.control.keys import MAX_OVERLAP_SECONDS
 from tidegate.domain.administration import AdminKey, AdminScope, Plan, Role
 from tidegate.domain.identity import MAX_SUBJECT
