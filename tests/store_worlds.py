@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.credentials import StaticCredentials
-from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
+from tidegate.aws.key_lookup import DynamoDirectory
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
-from tidegate.aws.register import DynamoRegister
+from tidegate.aws.resources import DynamoRegister
 from tidegate.aws.signatures import DynamoSignatures
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
@@ -30,7 +30,7 @@ from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
-from tidegate.memory.register import MemoryRegister
+from tidegate.memory.resources import MemoryRegister
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.ports import Cooldowns, Directory, Keys, Ledger, Meter, Signatures, Tenants, Usages

@@ -9,7 +9,7 @@ from tidegate.aws import logs
 from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.dynamo import connect
 from tidegate.aws.ledger import DynamoLedger
-from tidegate.aws.register import DynamoRegister
+from tidegate.aws.resources import DynamoRegister
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoUsages
 from tidegate.aws.vault import vault_of

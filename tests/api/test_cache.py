@@ -33,7 +33,7 @@ from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, Target
 from tidegate.errors import ModelNotAllowed, StoreUnavailable
 from tidegate.gateway import Gateway
-from tidegate.memory.replies import MemoryReplies
+from tidegate.memory.reply_store import MemoryReplies
 from tidegate.path import caching
 from tidegate.path.reuse import Reuse
 

@@ -25,7 +25,7 @@ from tests.api.world import (
 )
 from tidegate.domain.claim import Claim
 from tidegate.errors import StoreUnavailable
-from tidegate.memory.replies import MemoryReplies
+from tidegate.memory.reply_store import MemoryReplies
 from tidegate.path.reuse import Reuse
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}

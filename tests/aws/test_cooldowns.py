@@ -5,7 +5,7 @@ import pytest
 from tests.aws.script import ScriptedTransport, fault, scripted_store
 from tests.store_worlds import NOON, World, key, learning, workspace
 from tidegate.aws.cooldowns import DynamoCooldowns
-from tidegate.aws.directory import DynamoDirectory
+from tidegate.aws.key_lookup import DynamoDirectory
 from tidegate.aws.table import HEALTH, workspace_at
 from tidegate.errors import StoreUnavailable
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.aws.script import ScriptedTransport
 from tests.store_worlds import NOON, Clock
-from tidegate.aws.chain import ContainerCredentials, SessionCredentials, chain
+from tidegate.aws.credential_chain import ContainerCredentials, SessionCredentials, chain
 from tidegate.aws.credentials import AwsIdentity, FoundCredentials, StaticCredentials, find_credentials
 from tidegate.errors import ProviderUnreachable, StoreUnavailable
 from tidegate.upstream.sigv4 import AwsKey

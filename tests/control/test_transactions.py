@@ -8,14 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from tests.control.world import WHOLE, Managed
-from tidegate.aws.register import DynamoRegister
+from tidegate.aws.resources import DynamoRegister
 from tidegate.control import keys, plans, workspaces
 from tidegate.control.checks import MAX_SHARDS
 from tidegate.control.control import Control
 from tidegate.domain.administration import Plan
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import VirtualKey, Workspace
-from tidegate.memory.register import MemoryRegister
+from tidegate.memory.resources import MemoryRegister
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from tests.limits.units import Charge, Counting, counting
 from tests.store_worlds import CREDENTIALS, REGION, Clock, World, aws_world
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
-from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
+from tidegate.aws.key_lookup import DynamoDirectory
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.store_worlds import Clock
-from tidegate.memory.replies import MemoryReplies
+from tidegate.memory.reply_store import MemoryReplies
 
 pytestmark = pytest.mark.anyio
 

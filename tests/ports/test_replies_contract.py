@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from tests.store_worlds import NOON, World
-from tidegate.aws.replies import DynamoReplies
+from tidegate.aws.reply_store import DynamoReplies
 from tidegate.domain.claim import IN_FLIGHT_SECONDS, Claim
 from tidegate.errors import IdempotencyInFlight, IdempotencyKeyReused
-from tidegate.memory.replies import MemoryReplies
+from tidegate.memory.reply_store import MemoryReplies
 
 pytestmark = pytest.mark.anyio
 

@@ -7,9 +7,9 @@ from importlib import import_module
 from tidegate import catalog
 from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.credentials import AwsIdentity, Credentials, find_credentials
-from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.dynamo import connect
 from tidegate.aws.events import events_of
+from tidegate.aws.key_lookup import DynamoDirectory
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.secrets import CachedSecrets, SecretsManager
@@ -90,7 +90,7 @@ async def compose(
             timeout_seconds=settings.timeout_seconds,
             timetable=settings.timetable,
             own_keys=OwnKeys(vault or vault_of(settings, http, identity)),
-            reuse=Reuse(lambda: import_module("tidegate.aws.replies").rooms_of(settings, store)),
+            reuse=Reuse(lambda: import_module("tidegate.aws.reply_store").rooms_of(settings, store)),
         )
     finally:
         await http.close()

@@ -45,7 +45,7 @@ class FoundCredentials(Confidential, Struct):
         """See `Credentials.key`."""
         chain = self._chain
         if chain is None:
-            chain = self._chain = cast(Credentials, import_module("tidegate.aws.chain").chain(self.env))
+            chain = self._chain = cast(Credentials, import_module("tidegate.aws.credential_chain").chain(self.env))
         return await chain.key(transport)
 
 

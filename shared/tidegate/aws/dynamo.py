@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from tidegate.aws.credentials import AwsIdentity, Credentials
 from tidegate.aws.expressions import Payload
-from tidegate.aws.post import post
+from tidegate.aws.signed_post import post
 from tidegate.chat.json import decode, encode
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.upstream.sigv4 import AwsKeys, Scope

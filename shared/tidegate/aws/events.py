@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvent
 import msgspec
 from msgspec import Struct
 
-from tidegate.aws.post import post
+from tidegate.aws.signed_post import post
 from tidegate.chat.json import Json, decode, encode
 from tidegate.domain.threshold import Event
 from tidegate.errors import StoreUnavailable, UpstreamError

@@ -22,7 +22,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tidegate.aws.expressions import Condition, F, Put, Update, UpdateExpression, adding
-from tidegate.aws.full import ASKED_AGAIN, FullShards, most_helpful
+from tidegate.aws.full_shards import ASKED_AGAIN, FullShards, most_helpful
 from tidegate.aws.store import Item, ItemKey, Refused, Store
 from tidegate.aws.table import account_at, counters_at, partitions, plain_numbers
 from tidegate.domain.account import (

@@ -3,7 +3,7 @@
 from msgspec import Struct, field
 
 from tidegate.aws.expressions import F, Put, Update, adding
-from tidegate.aws.full import FullShards
+from tidegate.aws.full_shards import FullShards
 from tidegate.aws.ledger import settling
 from tidegate.aws.store import Refused, Store
 from tidegate.aws.table import call_at, counters_at

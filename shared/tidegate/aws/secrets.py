@@ -11,7 +11,7 @@ import anyio
 import msgspec
 from msgspec import Struct, field
 
-from tidegate.aws.post import post
+from tidegate.aws.signed_post import post
 from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.domain.confidential import Confidential
 from tidegate.errors import StoreUnavailable, UpstreamError

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tidegate.aws.credentials import AwsIdentity, Credentials, NoCredentials, StaticCredentials, find_credentials
 from tidegate.aws.dynamo import DynamoError, connect
 from tidegate.aws.ledger import DynamoLedger
-from tidegate.aws.register import DynamoRegister
+from tidegate.aws.resources import DynamoRegister
 from tidegate.aws.secrets import SecretsEndpoint
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages

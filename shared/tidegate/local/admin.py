@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api.admin.app import PREFIX
 from tidegate.aws.ledger import DynamoLedger
-from tidegate.aws.register import DynamoRegister
+from tidegate.aws.resources import DynamoRegister
 from tidegate.aws.signatures import DynamoSignatures
 from tidegate.aws.tenants import DynamoUsages
 from tidegate.control.access import COMMAND_LINE
@@ -22,7 +22,7 @@ from tidegate.gateway import Gateway
 from tidegate.local.embedded import DEMO_ADMIN, seed
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
-from tidegate.memory.register import MemoryRegister
+from tidegate.memory.resources import MemoryRegister
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.ports import Keys, Tenants
 

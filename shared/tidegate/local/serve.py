@@ -19,7 +19,7 @@ from tidegate.aws import compose as on_aws
 from tidegate.aws import logs
 from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.dynamo import FAILURES, connect
-from tidegate.aws.replies import bucket_of
+from tidegate.aws.reply_store import bucket_of
 from tidegate.aws.sweeper import open_sweeper
 from tidegate.cli.store import Place, explain
 from tidegate.cli.workspaces import Verbs

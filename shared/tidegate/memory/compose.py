@@ -8,7 +8,7 @@ from tidegate.gateway import Gateway
 from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
-from tidegate.memory.replies import MemoryReplies
+from tidegate.memory.reply_store import MemoryReplies
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.memory.vault import MemoryVault

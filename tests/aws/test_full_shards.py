@@ -8,7 +8,7 @@ import pytest
 from tests.ports.test_ledger_contract import hold
 from tests.store_worlds import CREDENTIALS, NOON, REGION
 from tidegate.aws.dynamo import connect
-from tidegate.aws.full import ASKED_AGAIN, BELIEVED_SECONDS, FullShards, most_helpful
+from tidegate.aws.full_shards import ASKED_AGAIN, BELIEVED_SECONDS, FullShards, most_helpful
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table

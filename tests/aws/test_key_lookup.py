@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from tests.aws.script import ScriptedTransport, scripted_store
 from tests.store_worlds import NOON, World, key, workspace
-from tidegate.aws.directory import DynamoDirectory
 from tidegate.aws.expressions import Put
+from tidegate.aws.key_lookup import DynamoDirectory
 from tidegate.aws.table import key_at, to_item, workspace_at
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable

@@ -9,9 +9,9 @@ import math
 
 from msgspec import Struct
 
+from tidegate.aws.bucket import MAX_BYTES, Bucket
 from tidegate.aws.dynamo import Client
 from tidegate.aws.expressions import F, Put
-from tidegate.aws.objects import MAX_BYTES, Bucket
 from tidegate.aws.store import Item, ItemKey, Refused, Store
 from tidegate.aws.table import claim_at, reply_at
 from tidegate.domain.claim import Claim, in_flight, reused
