@@ -9,7 +9,7 @@ from tests.cli.terminal import Said, Terminal, parse
 from tests.store_worlds import CREDENTIALS, NOON, REGION
 from tidegate.aws.dynamo import connect
 from tidegate.aws.table import create_table
-from tidegate.cli import tenants
+from tidegate.cli import commands
 from tidegate.upstream.reqwest import ReqwestTransport
 
 
@@ -42,7 +42,7 @@ def tidegate(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Termina
     """Types a command, with the clock at noon."""
 
     def typed(*words: str, **changed: str) -> Said:
-        code = tenants.run(parse(*words), {**env, **changed}, lambda: NOON)
+        code = commands.run(parse(*words), {**env, **changed}, lambda: NOON)
         return Said(code, *capsys.readouterr())
 
     return typed

@@ -5,8 +5,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tidegate.cli import tenants
-
 
 @dataclass(frozen=True)
 class Said:
@@ -27,5 +25,5 @@ def parse(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tidegate")
     commands = parser.add_subparsers(required=True)
     for name in ("workspaces", "keys", "plans", "usage", "admin-keys"):
-        tenants.add_parser(commands, name, name)
+        commands.add_parser(commands, name, name)
     return parser.parse_args(words)

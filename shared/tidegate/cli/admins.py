@@ -2,9 +2,9 @@
 
 import argparse
 
-from tidegate.cli.moments import moment
+from tidegate.cli.connection import Ports
+from tidegate.cli.dates import moment
 from tidegate.cli.output import Answer, columns
-from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import admins
 from tidegate.control.access import COMMAND_LINE

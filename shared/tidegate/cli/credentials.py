@@ -4,8 +4,8 @@ import argparse
 import sys
 from getpass import getpass
 
+from tidegate.cli.connection import Ports
 from tidegate.cli.output import Answer, columns
-from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import credentials, workspaces
 from tidegate.control.access import COMMAND_LINE

@@ -2,8 +2,8 @@
 
 import argparse
 
+from tidegate.cli.connection import Ports
 from tidegate.cli.output import Answer, columns
-from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import keys, workspaces
 from tidegate.control.access import COMMAND_LINE

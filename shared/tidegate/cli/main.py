@@ -10,11 +10,11 @@ from tidegate.errors import TidegateError
 
 _COMMANDS = {
     "serve": ("tidegate.local.serve", "run the gateway on this machine"),
-    "workspaces": ("tidegate.cli.tenants", "create, list, show, change, limit, suspend and resume workspaces"),
-    "plans": ("tidegate.cli.tenants", "create, list, show and change plans: limits for many workspaces"),
-    "usage": ("tidegate.cli.tenants", "report what a workspace used, list its calls, and who changed what"),
-    "admin-keys": ("tidegate.cli.tenants", "create, list and revoke keys of the admin API"),
-    "keys": ("tidegate.cli.tenants", "create, list, change, rotate and revoke keys"),
+    "workspaces": ("tidegate.cli.commands", "create, list, show, change, limit, suspend and resume workspaces"),
+    "plans": ("tidegate.cli.commands", "create, list, show and change plans: limits for many workspaces"),
+    "usage": ("tidegate.cli.commands", "report what a workspace used, list its calls, and who changed what"),
+    "admin-keys": ("tidegate.cli.commands", "create, list and revoke keys of the admin API"),
+    "keys": ("tidegate.cli.commands", "create, list, change, rotate and revoke keys"),
 }
 """Only the chosen command's module is imported: `serve` brings a whole AWS along."""
 

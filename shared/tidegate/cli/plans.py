@@ -4,9 +4,9 @@ import argparse
 
 from msgspec.structs import replace
 
+from tidegate.cli.connection import Ports
 from tidegate.cli.limits import add_limits, said, with_limits
 from tidegate.cli.output import Answer, columns, pairs
-from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import plans
 from tidegate.control.access import COMMAND_LINE

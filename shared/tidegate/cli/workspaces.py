@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from tidegate.cli.connection import Ports
 from tidegate.cli.limits import add_limits, said, with_limits
 from tidegate.cli.options import add_options, with_options
 from tidegate.cli.output import Answer, columns, pairs
-from tidegate.cli.store import Ports
 from tidegate.control import workspaces
 from tidegate.control.access import COMMAND_LINE
 from tidegate.control.shown import shown

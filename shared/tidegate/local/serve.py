@@ -21,7 +21,7 @@ from tidegate.aws.credentials import AwsIdentity, find_credentials
 from tidegate.aws.dynamo import FAILURES, connect
 from tidegate.aws.reply_store import bucket_of
 from tidegate.aws.sweeper import open_sweeper
-from tidegate.cli.store import Place, explain
+from tidegate.cli.connection import Place, explain
 from tidegate.cli.workspaces import Verbs
 from tidegate.errors import ConfigurationError, InvalidKey, StoreUnavailable
 from tidegate.gateway import Gateway

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from tidegate.aws.secrets import Fault
-from tidegate.cli import admins, credentials, grants, keys, members, plans, tenancy, usage, workspaces
+from tidegate.cli import admins, credentials, key_grants, keys, members, plans, usage, workspace_limits, workspaces
+from tidegate.cli.connection import Place, Ports, add_store_options, explain, find_place, open_ports
 from tidegate.cli.output import Answer
-from tidegate.cli.store import Place, Ports, add_store_options, explain, find_place, open_ports
 from tidegate.cli.workspaces import Verbs
 from tidegate.errors import ConfigurationError, InvalidRequest, NotFound, StoreUnavailable
 
@@ -29,8 +29,8 @@ _LISTS = {
 """What shows those that there are, by the parameter of which there is none."""
 
 _MODULES = {
-    "workspaces": (workspaces, tenancy, members, credentials),
-    "keys": (grants, keys),
+    "workspaces": (workspaces, workspace_limits, members, credentials),
+    "keys": (key_grants, keys),
     "plans": (plans,),
     "usage": (usage,),
     "admin-keys": (admins,),

@@ -4,10 +4,10 @@ import argparse
 
 from msgspec.structs import replace
 
+from tidegate.cli.connection import Ports
 from tidegate.cli.limits import add_limits, said, with_limits
 from tidegate.cli.options import add_options, with_options
 from tidegate.cli.output import Answer
-from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import workspaces
 from tidegate.control.access import COMMAND_LINE

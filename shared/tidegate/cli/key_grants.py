@@ -4,10 +4,10 @@ import argparse
 
 from msgspec.structs import replace
 
+from tidegate.cli.connection import Ports
+from tidegate.cli.dates import moment
 from tidegate.cli.limits import add_limits, with_limits
-from tidegate.cli.moments import moment
 from tidegate.cli.output import Answer
-from tidegate.cli.store import Ports
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import keys
 from tidegate.control.access import COMMAND_LINE

@@ -13,7 +13,7 @@ from tidegate.aws.dynamo import connect
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoTenants
-from tidegate.cli import tenants
+from tidegate.cli import commands
 from tidegate.domain.identity import hash_subject, subject_id
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import Workspace
@@ -292,7 +292,7 @@ def test_bad_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.Capture
 
 
 def test_all_that_is_not_configured_is_named_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants.run(parse("workspaces", "list", "--store", "aws"), {}) == 2
+    assert commands.run(parse("workspaces", "list", "--store", "aws"), {}) == 2
     message = "tidegate: Not set: --table or TIDEGATE_TABLE; --region or AWS_REGION.\n"
     assert capsys.readouterr().err == message
 
@@ -314,7 +314,7 @@ def test_without_a_local_server_it_says_how_to_start_one(capsys: pytest.CaptureF
         free.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
     options = parse("workspaces", "list", "--store", "embedded", "--dynamodb-endpoint", endpoint)
-    assert tenants.run(options, {}) == 2
+    assert commands.run(options, {}) == 2
     message = f"Nothing answers at {endpoint}: start `python -m tidegate serve`, or name a table with --table."
     assert capsys.readouterr().err == f"tidegate: {message}\n"
 
