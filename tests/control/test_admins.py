@@ -4,8 +4,8 @@ from msgspec.structs import replace
 from tests.control.world import OF_ONE, READER, WHOLE, Managed
 from tests.store_worlds import NOON
 from tidegate.control import admins, keys, logs, members, workspaces
-from tidegate.control.access import authenticate
-from tidegate.control.shown import shown_to
+from tidegate.control.authorization import authenticate
+from tidegate.control.views import shown_to
 from tidegate.domain.administration import AdminKey, Member
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AdminForbidden, InvalidKey, InvalidRequest, NotFound, Stale

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from tests.control.world import WHOLE, Managed
 from tidegate.aws.resources import DynamoRegister
 from tidegate.control import keys, plans, workspaces
-from tidegate.control.checks import MAX_SHARDS
 from tidegate.control.control import Control
+from tidegate.control.validation import MAX_SHARDS
 from tidegate.domain.administration import Plan
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import VirtualKey, Workspace

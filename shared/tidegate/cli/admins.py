@@ -7,8 +7,8 @@ from tidegate.cli.dates import moment
 from tidegate.cli.output import Answer, columns
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import admins
-from tidegate.control.access import COMMAND_LINE
-from tidegate.control.shown import shown
+from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.views import shown
 from tidegate.domain.administration import AdminKey
 
 PAGE = 100

@@ -10,8 +10,8 @@ from tidegate.cli.limits import add_limits, with_limits
 from tidegate.cli.output import Answer
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import keys
-from tidegate.control.access import COMMAND_LINE
-from tidegate.control.shown import shown
+from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.views import shown
 from tidegate.domain.identity import MAX_SUBJECT
 from tidegate.domain.keys import subject_key
 from tidegate.domain.workspace import VirtualKey

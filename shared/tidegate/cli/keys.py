@@ -6,8 +6,8 @@ from tidegate.cli.connection import Ports
 from tidegate.cli.output import Answer, columns
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import keys, workspaces
-from tidegate.control.access import COMMAND_LINE
-from tidegate.control.shown import shown
+from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.views import shown
 from tidegate.domain.keys import is_usable
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey

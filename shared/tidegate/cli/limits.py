@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from tidegate.control.shown import shown_limits
+from tidegate.control.views import shown_limits
 from tidegate.domain.limits import Limits
 
 Value: TypeAlias = int | Decimal | tuple[str, ...] | None

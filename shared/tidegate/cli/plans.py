@@ -9,8 +9,8 @@ from tidegate.cli.limits import add_limits, said, with_limits
 from tidegate.cli.output import Answer, columns, pairs
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import plans
-from tidegate.control.access import COMMAND_LINE
-from tidegate.control.shown import shown
+from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.views import shown
 from tidegate.domain.administration import Plan
 from tidegate.domain.limits import NO_LIMITS
 

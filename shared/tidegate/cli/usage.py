@@ -9,8 +9,8 @@ from tidegate.cli.dates import moment
 from tidegate.cli.output import Answer, columns
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import logs, reports
-from tidegate.control.access import COMMAND_LINE
-from tidegate.control.shown import shown
+from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.views import shown
 from tidegate.domain.record import iso_time
 from tidegate.errors import InvalidRequest
 

@@ -10,8 +10,8 @@ from tidegate.cli.options import add_options, with_options
 from tidegate.cli.output import Answer
 from tidegate.cli.workspaces import Verbs
 from tidegate.control import workspaces
-from tidegate.control.access import COMMAND_LINE
-from tidegate.control.shown import shown
+from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.views import shown
 from tidegate.domain.workspace import Workspace
 
 

@@ -10,8 +10,8 @@ from tidegate.cli.limits import add_limits, said, with_limits
 from tidegate.cli.options import add_options, with_options
 from tidegate.cli.output import Answer, columns, pairs
 from tidegate.control import workspaces
-from tidegate.control.access import COMMAND_LINE
-from tidegate.control.shown import shown
+from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.views import shown
 from tidegate.domain.limits import NO_LIMITS
 from tidegate.domain.record import iso_time, periods
 from tidegate.domain.workspace import Workspace

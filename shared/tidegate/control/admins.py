@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tidegate.control.access import SECRET_PREFIX, check_whole, id_of, unknown_workspace
-from tidegate.control.checks import check_end, check_name, check_page
+from tidegate.control.authorization import SECRET_PREFIX, check_whole, id_of, unknown_workspace
 from tidegate.control.control import Control, check_version
+from tidegate.control.validation import check_end, check_name, check_page
 from tidegate.domain.administration import AdminKey
 from tidegate.domain.keys import SECRET_PREFIX as KEY_PREFIX
 from tidegate.domain.keys import create_secret, hash_secret

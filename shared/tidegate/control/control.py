@@ -7,7 +7,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from tidegate.control.ports import Register
-from tidegate.control.shown import shown
+from tidegate.control.views import shown
 from tidegate.domain.administration import AdminKey, AuditEntry, Change, Member, Plan, Resource, name_of, stale
 from tidegate.domain.ids import ulid
 from tidegate.domain.workspace import VirtualKey, Workspace

@@ -4,7 +4,7 @@ import re
 
 from msgspec.structs import replace
 
-from tidegate.control.access import find_workspace
+from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control, check_version
 from tidegate.domain.administration import AdminKey
 from tidegate.domain.workspace import Credential, Workspace

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from tidegate.control.access import check_scope, check_workspaces, find_workspace, unknown_workspace
-from tidegate.control.checks import check_end, check_limits, check_name, check_page, id_for
+from tidegate.control.authorization import check_scope, check_workspaces, find_workspace, unknown_workspace
 from tidegate.control.control import Control, check_version
+from tidegate.control.validation import check_end, check_limits, check_name, check_page, id_for
 from tidegate.domain import restrictions
 from tidegate.domain.account import Scope, used
 from tidegate.domain.administration import AdminKey

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from tidegate.control.access import check_whole, find_workspace
-from tidegate.control.checks import check_page
+from tidegate.control.authorization import check_whole, find_workspace
 from tidegate.control.control import Control
+from tidegate.control.validation import check_page
 from tidegate.domain.administration import AdminKey, AuditEntry
 from tidegate.domain.ids import ulid_begin
 from tidegate.errors import InvalidRequest

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tidegate.control.access import check_scope, check_workspaces, find_workspace
-from tidegate.control.checks import check_page
+from tidegate.control.authorization import check_scope, check_workspaces, find_workspace
 from tidegate.control.control import Control, check_version
+from tidegate.control.validation import check_page
 from tidegate.domain.administration import AdminKey, Member
 from tidegate.errors import InvalidRequest, NotFound
 

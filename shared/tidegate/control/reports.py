@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
-from tidegate.control.access import find_workspace
+from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control
 from tidegate.control.logs import answered
 from tidegate.domain.administration import AdminKey

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from tidegate.control.access import check_scope, check_whole, find_workspace
-from tidegate.control.checks import check_page, check_workspace, id_for
+from tidegate.control.authorization import check_scope, check_whole, find_workspace
 from tidegate.control.control import Control, check_version
+from tidegate.control.validation import check_page, check_workspace, id_for
 from tidegate.domain.administration import AdminKey, Plan
 from tidegate.domain.days import days_of
 from tidegate.domain.keys import create_workspace_id

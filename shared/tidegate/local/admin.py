@@ -13,8 +13,8 @@ from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.resources import DynamoRegister
 from tidegate.aws.signatures import DynamoSignatures
 from tidegate.aws.tenants import DynamoUsages
-from tidegate.control.access import COMMAND_LINE
 from tidegate.control.admins import of_secret
+from tidegate.control.authorization import COMMAND_LINE
 from tidegate.control.control import Control
 from tidegate.domain.administration import AdminKey
 from tidegate.errors import AlreadyExists

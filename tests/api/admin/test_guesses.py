@@ -11,7 +11,7 @@ from tests.control.world import managed
 from tests.store_worlds import Clock
 from tidegate.api.admin.middleware import Admission
 from tidegate.control import admins
-from tidegate.control.access import COMMAND_LINE
+from tidegate.control.authorization import COMMAND_LINE
 from tidegate.domain.administration import AdminKey
 from tidegate.policy.failures import Failures
 

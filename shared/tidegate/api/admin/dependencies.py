@@ -7,7 +7,7 @@ from fastapi import Depends, Header, Query, Request, Security
 from fastapi.security import HTTPBearer
 
 from tidegate.api.admin.responses import Session
-from tidegate.control.checks import MAX_NAME, MAX_PAGE
+from tidegate.control.validation import MAX_NAME, MAX_PAGE
 from tidegate.errors import PreconditionRequired
 
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,15})"')

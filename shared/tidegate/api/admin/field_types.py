@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
 
 from tidegate.chat.request import MAX_TTL_SECONDS
-from tidegate.control.checks import MAX_COUNT, MAX_NAME, MAX_PATTERNS, MAX_SHARDS, MAX_USD
+from tidegate.control.validation import MAX_COUNT, MAX_NAME, MAX_PATTERNS, MAX_SHARDS, MAX_USD
 from tidegate.domain.limits import LAST_FIRST_DAY
 
 

@@ -12,7 +12,7 @@ from tidegate.api.admin.dependencies import Asked, CallCursor, Limit
 from tidegate.api.admin.responses import EntryShown, Page, ReportShown, Session
 from tidegate.control import logs, reports
 from tidegate.control.logs import Filters
-from tidegate.control.shown import shown_to
+from tidegate.control.views import shown_to
 from tidegate.domain.administration import AuditEntry
 
 router = APIRouter(tags=["usage and logs"])

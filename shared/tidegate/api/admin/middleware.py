@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidegate.api import errors
 from tidegate.api.source import source_of
-from tidegate.control.access import authenticate
+from tidegate.control.authorization import authenticate
 from tidegate.domain.ids import ulid
 from tidegate.errors import InvalidKey, RequestTooLarge, TidegateError
 from tidegate.policy.failures import Failures

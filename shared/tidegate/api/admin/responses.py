@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from tidegate.api.admin.route_requests import GuardrailBody, RouteBody
 from tidegate.chat.json import Json, JsonObject
 from tidegate.control.control import Control
-from tidegate.control.shown import shown_to
+from tidegate.control.views import shown_to
 from tidegate.domain.administration import AdminKey, AdminScope, Resource, Role
 from tidegate.domain.workspace import KeyStatus, Status, WordsMethod
 
