@@ -22,9 +22,9 @@ from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
 from tidegate.chat.parse import parse
 from tidegate.control.ports import Register
 from tidegate.domain.call import Call, Outcome
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import hash_secret, shown_prefix
-from tidegate.domain.model import Deployment
 from tidegate.domain.usage import Bill, Tokens, Words
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.memory.cooldowns import MemoryCooldowns

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from tidegate.domain.guardrails import Guardrail
-from tidegate.domain.options import Options
 from tidegate.domain.routes import Route, Target
-from tidegate.domain.timetable import Patience
+from tidegate.domain.server_options import Options
+from tidegate.domain.timeouts import Patience
 from tidegate.errors import ConfigurationError
 from tidegate.settings import Aws, EnvironmentSecrets, Settings
 

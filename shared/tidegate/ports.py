@@ -5,10 +5,10 @@ from typing import Protocol
 
 from tidegate.chat.json import Json
 from tidegate.domain.account import Account, Hold, Reservation, Scope
+from tidegate.domain.budget_alerts import Event
 from tidegate.domain.call import Outcome
-from tidegate.domain.claim import Claim
+from tidegate.domain.idempotency import Claim
 from tidegate.domain.identity import Identity
-from tidegate.domain.threshold import Event
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
 
 

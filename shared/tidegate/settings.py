@@ -35,12 +35,12 @@ import msgspec
 from msgspec import Struct, field
 
 from tidegate.chat.json import Json, decode
-from tidegate.domain.confidential import Confidential
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.identity import Issuer
-from tidegate.domain.options import Options
+from tidegate.domain.redacted import Confidential
 from tidegate.domain.routes import Route
-from tidegate.domain.timetable import Timetable, timetable
+from tidegate.domain.server_options import Options
+from tidegate.domain.timeouts import Timetable, timetable
 from tidegate.errors import ConfigurationError
 from tidegate.policy.configured_routes import routes
 from tidegate.policy.guards import configured

@@ -25,7 +25,7 @@ from tests.api.world import (
 )
 from tidegate.chat.parse import build
 from tidegate.domain.estimate import estimate_prompt
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 from tidegate.domain.usage import Tokens, Words
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.policy import observe

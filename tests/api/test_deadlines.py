@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from tests import jumping
 from tests.api.world import USER, Client, Handler, completion, delta, event_stream, sse, world
 from tidegate.domain.limits import Limits
-from tidegate.domain.timetable import timetable
+from tidegate.domain.timeouts import timetable
 from tidegate.domain.usage import Tokens
 from tidegate.domain.workspace import Workspace
 from tidegate.policy.authenticate import Authenticator

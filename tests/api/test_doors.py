@@ -9,7 +9,7 @@ import pytest
 
 from tests.api.world import USER, Client, completion, world
 from tidegate.api.app import CHAT_PATHS
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 NEUROFLASH = "/api/ds-prototypes/chat/completions"

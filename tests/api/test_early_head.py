@@ -15,7 +15,7 @@ from openai import AsyncOpenAI
 from tests.api.world import SECRET, STREAM, USER, Client, Handler, event_stream, sse, world
 from tests.emulators.gateway import Gateway
 from tests.runtime import serving
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 
 COMMENT = b": keep-alive\n\n"
 CALL: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}

@@ -23,7 +23,7 @@ from tests.api.world import (
     sse,
     world,
 )
-from tidegate.domain.claim import Claim
+from tidegate.domain.idempotency import Claim
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.reply_store import MemoryReplies
 from tidegate.path.reuse import Reuse

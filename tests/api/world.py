@@ -12,7 +12,7 @@ import httpx
 from tidegate.api.app import build_app
 from tidegate.domain.call import Outcome
 from tidegate.domain.keys import hash_secret
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.compose import compose

@@ -5,7 +5,7 @@ import pytest
 from tests.aws.script import ScriptedTransport, fault
 from tests.store_worlds import NOON, REGION
 from tidegate.aws.events import EventBridge, events_of
-from tidegate.domain.threshold import Event
+from tidegate.domain.budget_alerts import Event
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
 from tidegate.policy.warn import LogEvents
 from tidegate.settings import Settings

@@ -11,7 +11,7 @@ from tidegate.aws.bucket import MAX_BYTES, Bucket
 from tidegate.aws.credentials import AwsIdentity
 from tidegate.aws.reply_store import MAX_ITEM_BYTES, DynamoReplies
 from tidegate.aws.table import claim_at, reply_at
-from tidegate.domain.claim import Claim
+from tidegate.domain.idempotency import Claim
 from tidegate.errors import IdempotencyInFlight, ProviderUnreachable, StoreUnavailable
 
 pytestmark = pytest.mark.anyio

@@ -15,9 +15,9 @@ from tidegate.aws.store import ItemKey, Store
 from tidegate.aws.sweeper import STOPPED_AT, Sweeper, Swept
 from tidegate.aws.table import account_at, call_at
 from tidegate.domain.account import GRACE_SECONDS, Account, Hold, Reservation, Scope, used
+from tidegate.domain.budget_alerts import Event
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
-from tidegate.domain.threshold import Event
 from tidegate.domain.usage import Tokens
 from tidegate.domain.workspace import VirtualKey
 

@@ -6,7 +6,7 @@ from tests.store_worlds import NOON
 from tidegate.control import admins, keys, logs, members, workspaces
 from tidegate.control.authorization import authenticate
 from tidegate.control.views import shown_to
-from tidegate.domain.administration import AdminKey, Member
+from tidegate.domain.managed_resources import AdminKey, Member
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AdminForbidden, InvalidKey, InvalidRequest, NotFound, Stale
 

@@ -8,7 +8,7 @@ from tests.control.world import OF_ONE, WHOLE, Managed
 from tests.store_worlds import NOON, outcome
 from tidegate.control import logs, reports, workspaces
 from tidegate.control.logs import Filters
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest, NotFound
 

@@ -12,8 +12,8 @@ from tidegate.aws.resources import DynamoRegister
 from tidegate.control import keys, plans, workspaces
 from tidegate.control.control import Control
 from tidegate.control.validation import MAX_SHARDS
-from tidegate.domain.administration import Plan
 from tidegate.domain.limits import Limits
+from tidegate.domain.managed_resources import Plan
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.memory.resources import MemoryRegister
 

@@ -8,8 +8,8 @@ from tests.ports.test_register_contract import hold
 from tests.store_worlds import NOON, outcome
 from tidegate.control import plans, workspaces
 from tidegate.domain.account import Scope, used
-from tidegate.domain.administration import Plan
 from tidegate.domain.limits import Limits
+from tidegate.domain.managed_resources import Plan
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (
     AccountBusy,

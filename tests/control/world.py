@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tests.store_worlds import NOON, World, memory_world
 from tidegate.control.authorization import COMMAND_LINE
 from tidegate.control.control import Control
-from tidegate.domain.administration import AdminKey, AuditEntry
+from tidegate.domain.managed_resources import AdminKey, AuditEntry
 from tidegate.memory.vault import MemoryVault
 
 WHOLE = COMMAND_LINE

@@ -23,7 +23,7 @@ from tidegate.aws.store import Store
 from tidegate.domain.account import Hold, Reservation, Scope
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 from tidegate.policy.authenticate import Authenticator
 from tidegate.settings import Settings
 from tidegate.upstream.httpx import HttpxTransport

@@ -27,7 +27,7 @@ from tidegate.aws.dynamo import Client, connect
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 from tidegate.errors import ProviderTimeout
 from tidegate.gateway import Gateway
 from tidegate.settings import Settings

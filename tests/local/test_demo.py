@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.world import Client, Exchange, Recorder
 from tidegate.api.app import build_app
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.embedded import DEMO_KEY, seed, settings_for
 from tidegate.memory.compose import compose

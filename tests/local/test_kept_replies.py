@@ -13,7 +13,7 @@ from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
 from tidegate.aws.dynamo import connect
 from tidegate.aws.reply_store import MAX_ITEM_BYTES, bucket_of
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 from tidegate.local.demo import DEMO_BASE_URL, DEMO_ROW, DemoTransport
 from tidegate.local.embedded import CREDENTIALS, DEMO_KEY, embedded_aws, prepare, settings_for, with_bucket
 from tidegate.memory.vault import MemoryVault

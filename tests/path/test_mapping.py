@@ -11,7 +11,7 @@ from tests.providers.test_cases import CASES
 from tidegate.chat.json import Json
 from tidegate.chat.parse import build
 from tidegate.chat.request import GATEWAY_FIELDS
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.path.mapping import MOST, differences, mapped, refusals, without
 from tidegate.providers import Registry

@@ -11,7 +11,7 @@ from tests.providers.calls import call as call_of
 from tests.store_worlds import NOON, Clock
 from tidegate import catalog
 from tidegate.domain.call import Call
-from tidegate.domain.model import Deployment, Plan
+from tidegate.domain.deployment import Deployment, Plan
 from tidegate.domain.routes import By, Route, Target
 from tidegate.errors import ProviderAuth, ProviderFailed
 from tidegate.policy.balance import Balance, session_of

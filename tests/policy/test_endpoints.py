@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from tidegate.domain.model import Endpoint
+from tidegate.domain.deployment import Endpoint
 from tidegate.policy.endpoints import endpoints
 from tidegate.providers import Known, Registry
 from tidegate.settings import EnvironmentSecrets

@@ -6,7 +6,7 @@ import pytest
 
 from tidegate import catalog
 from tidegate.chat.parse import build
-from tidegate.domain.model import Endpoint
+from tidegate.domain.deployment import Endpoint
 from tidegate.domain.routes import Route, Target
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (

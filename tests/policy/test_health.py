@@ -2,7 +2,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, workspace
-from tidegate.domain.model import Deployment, Plan
+from tidegate.domain.deployment import Deployment, Plan
 from tidegate.domain.routes import Route, Target
 from tidegate.domain.workspace import Credential
 from tidegate.errors import (

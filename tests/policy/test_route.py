@@ -5,7 +5,7 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from tidegate import catalog
-from tidegate.domain.model import Deployment, Endpoint, Plan
+from tidegate.domain.deployment import Deployment, Endpoint, Plan
 from tidegate.domain.routes import Route, Target
 from tidegate.domain.workspace import Credential, Workspace
 from tidegate.errors import ConfigurationError, ModelNotFound, NotConfigured

@@ -1,6 +1,6 @@
 import pytest
 
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import (
     ContextLengthExceeded,
     NotConfigured,

@@ -6,8 +6,8 @@ import pytest
 
 from tests.store_worlds import NOON
 from tidegate.domain.account import Account, Scope
+from tidegate.domain.budget_alerts import Event, Watched
 from tidegate.domain.limits import Limits
-from tidegate.domain.threshold import Event, Watched
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.policy.warn import LogEvents, warn

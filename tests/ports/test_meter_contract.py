@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, outcome, workspace
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.domain.usage import Tokens
 

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, key, outcome, workspace
 from tidegate.domain.account import Hold, Reservation, Scope, used
-from tidegate.domain.administration import AdminKey, AuditEntry, Change, Member, Plan, Resource
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import as_before
 from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.managed_resources import AdminKey, AuditEntry, Change, Member, Plan, Resource
 from tidegate.domain.routes import Route, Target
 from tidegate.domain.workspace import Credential
 from tidegate.errors import AccountBusy, AlreadyExists, Stale

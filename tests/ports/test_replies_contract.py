@@ -6,7 +6,7 @@ import pytest
 
 from tests.store_worlds import NOON, World
 from tidegate.aws.reply_store import DynamoReplies
-from tidegate.domain.claim import IN_FLIGHT_SECONDS, Claim
+from tidegate.domain.idempotency import IN_FLIGHT_SECONDS, Claim
 from tidegate.errors import IdempotencyInFlight, IdempotencyKeyReused
 from tidegate.memory.reply_store import MemoryReplies
 

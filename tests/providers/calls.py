@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegate.chat.parse import build
 from tidegate.domain.call import Call
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.providers.base import Provider, UpstreamRequest
 

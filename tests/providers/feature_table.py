@@ -13,7 +13,7 @@ from tests.providers.calls import call
 from tests.providers.features import FEATURES, FETCHED, Feature
 from tidegate import catalog
 from tidegate.domain.call import Call
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import ConfigurationError, InvalidRequest
 from tidegate.providers import ALIASES, Known, Registry
 from tidegate.providers.base import Provider

@@ -12,7 +12,7 @@ from tests.providers.anthropic_types import unknown_to_anthropic
 from tests.providers.assembling import run
 from tests.providers.calls import asking, built, call, sent
 from tidegate.domain.call import Media
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,

@@ -8,7 +8,7 @@ import pytest
 from openai import AzureOpenAI, OpenAI
 
 from tests.providers.calls import asking, call
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.providers import Registry
 from tidegate.providers.azure import PROVIDER, address
 from tidegate.providers.base import KeyAuth

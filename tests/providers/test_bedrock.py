@@ -12,7 +12,7 @@ from tests.providers.assembling import run
 from tests.providers.calls import asking, call
 from tests.providers.converse import faults
 from tidegate.domain.call import Media
-from tidegate.domain.model import Deployment, Endpoint
+from tidegate.domain.deployment import Deployment, Endpoint
 from tidegate.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,

@@ -17,7 +17,7 @@ import pytest
 from tests.providers.assembling import run
 from tests.providers.calls import call
 from tests.upstream.frames import framed
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import TidegateError
 from tidegate.providers import Registry, restore
 from tidegate.providers.base import Event, Provider, UpstreamRequest

@@ -13,7 +13,7 @@ from tests.providers.calls import BASE_URL, asking, call, sent
 from tests.providers.test_cases import CASES
 from tidegate.chat.parse import build
 from tidegate.domain.call import Media
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.providers.gemini import PROVIDER as GEMINI
 from tidegate.providers.gemini import media, model

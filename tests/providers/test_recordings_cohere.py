@@ -11,7 +11,7 @@ from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.calls import BASE_URL, call, sent
 from tests.providers.reading import Reading, Voice
 from tests.providers.recorded import Exchange, chats, exchanges, needed
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import ContextLengthExceeded, InvalidRequest, ProviderAuth, StreamCut, UpstreamError
 from tidegate.providers.cohere import PROVIDER
 from tidegate.upstream.sse import SseDecoder

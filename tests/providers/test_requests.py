@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.providers.calls import asking, built, call, sent
 from tidegate.domain.call import Media
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.providers import Registry
 from tidegate.providers.base import KeyAuth, UpstreamRequest

@@ -13,7 +13,7 @@ from botocore.credentials import Credentials
 
 from tests.providers.calls import call
 from tests.upstream.frames import event, exception
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import (
     GatewayTimeout,
     NotConfigured,

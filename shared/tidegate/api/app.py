@@ -19,7 +19,7 @@ from tidegate.api import account, errors, models
 from tidegate.api.chat import ChatCompletions
 from tidegate.domain.call import Surface
 from tidegate.domain.ids import ulid
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
 from tidegate.gateway import Gateway
 

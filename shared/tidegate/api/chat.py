@@ -15,7 +15,7 @@ from tidegate.api.stream import EventStream, last_event
 from tidegate.chat.json import encode
 from tidegate.domain.call import Call, Surface
 from tidegate.domain.ids import ulid
-from tidegate.domain.options import Options
+from tidegate.domain.server_options import Options
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 from tidegate.gateway import Answer, Gateway
 from tidegate.policy.budget import Room

@@ -10,9 +10,9 @@ from math import ceil
 from typing import NamedTuple
 
 from tidegate.domain.account import used
+from tidegate.domain.budget_alerts import THRESHOLDS
 from tidegate.domain.limits import Number, Unit, period
 from tidegate.domain.record import iso_time, plain, total
-from tidegate.domain.threshold import THRESHOLDS
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.policy.quota import Quota, Standing
 

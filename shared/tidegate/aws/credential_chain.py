@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from tidegate.aws.credentials import Credentials
 from tidegate.chat.json import decode
-from tidegate.domain.confidential import Confidential
+from tidegate.domain.redacted import Confidential
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.upstream.sigv4 import AwsKey
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from msgspec import Struct
 
-from tidegate.domain.confidential import Confidential
+from tidegate.domain.redacted import Confidential
 from tidegate.errors import StoreUnavailable
 from tidegate.upstream.sigv4 import AwsKey
 from tidegate.upstream.transport import Transport

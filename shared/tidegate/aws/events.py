@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tidegate.aws.signed_post import post
 from tidegate.chat.json import Json, decode, encode
-from tidegate.domain.threshold import Event
+from tidegate.domain.budget_alerts import Event
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.policy.warn import LogEvents
 from tidegate.ports import Events

@@ -14,7 +14,7 @@ from tidegate.aws.dynamo import Client
 from tidegate.aws.expressions import F, Put
 from tidegate.aws.store import Item, ItemKey, Refused, Store
 from tidegate.aws.table import claim_at, reply_at
-from tidegate.domain.claim import Claim, in_flight, reused
+from tidegate.domain.idempotency import Claim, in_flight, reused
 from tidegate.domain.ids import ulid
 from tidegate.errors import StoreUnavailable
 from tidegate.ports import Claims, Replies

@@ -18,17 +18,7 @@ from tidegate.aws.table import (
     workspace_at,
 )
 from tidegate.chat.json import JsonObject, decode, encode
-from tidegate.domain.administration import (
-    AdminKey,
-    AuditEntry,
-    Change,
-    Member,
-    Plan,
-    Resource,
-    busy,
-    stale,
-    taken,
-)
+from tidegate.domain.managed_resources import AdminKey, AuditEntry, Change, Member, Plan, Resource, busy, stale, taken
 from tidegate.domain.workspace import VirtualKey, Workspace
 
 WRITTEN_AT_ONCE = 100

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from tidegate.aws.signed_post import post
 from tidegate.chat.json import Json, JsonObject, decode, encode
-from tidegate.domain.confidential import Confidential
+from tidegate.domain.redacted import Confidential
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.upstream.sigv4 import AwsKeys, Scope
 from tidegate.upstream.transport import Timeouts, Transport

@@ -33,10 +33,10 @@ from tidegate.aws.table import (
     workspace_from,
 )
 from tidegate.domain.account import Account, Hold, Scope, overdue, together
+from tidegate.domain.budget_alerts import Watched
 from tidegate.domain.limits import Amounts, is_long_over
 from tidegate.domain.record import plain
 from tidegate.domain.settlement import lost
-from tidegate.domain.threshold import Watched
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.policy.warn import LogEvents, warn

@@ -9,7 +9,7 @@ from tidegate.cli.workspaces import Verbs
 from tidegate.control import admins
 from tidegate.control.authorization import COMMAND_LINE
 from tidegate.control.views import shown
-from tidegate.domain.administration import AdminKey
+from tidegate.domain.managed_resources import AdminKey
 
 PAGE = 100
 

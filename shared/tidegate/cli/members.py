@@ -8,7 +8,7 @@ from tidegate.cli.workspaces import Verbs
 from tidegate.control import members
 from tidegate.control.authorization import COMMAND_LINE
 from tidegate.control.views import shown
-from tidegate.domain.administration import Member
+from tidegate.domain.managed_resources import Member
 from tidegate.domain.record import iso_time
 
 PAGE = 100

@@ -11,8 +11,8 @@ from tidegate.cli.workspaces import Verbs
 from tidegate.control import plans
 from tidegate.control.authorization import COMMAND_LINE
 from tidegate.control.views import shown
-from tidegate.domain.administration import Plan
 from tidegate.domain.limits import NO_LIMITS
+from tidegate.domain.managed_resources import Plan
 
 PAGE = 100
 

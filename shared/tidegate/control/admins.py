@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from tidegate.control.authorization import SECRET_PREFIX, check_whole, id_of, unknown_workspace
 from tidegate.control.control import Control, check_version
 from tidegate.control.validation import check_end, check_name, check_page
-from tidegate.domain.administration import AdminKey
 from tidegate.domain.keys import SECRET_PREFIX as KEY_PREFIX
 from tidegate.domain.keys import create_secret, hash_secret
+from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest, NotFound
 

@@ -3,8 +3,8 @@
 import hmac
 
 from tidegate.control.control import Control
-from tidegate.domain.administration import AdminKey, AdminScope
 from tidegate.domain.keys import hash_secret
+from tidegate.domain.managed_resources import AdminKey, AdminScope
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import AdminForbidden, InvalidKey, NotFound
 from tidegate.policy.authenticate import bearer

@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from tidegate.control.ports import Register
 from tidegate.control.views import shown
-from tidegate.domain.administration import AdminKey, AuditEntry, Change, Member, Plan, Resource, name_of, stale
 from tidegate.domain.ids import ulid
+from tidegate.domain.managed_resources import AdminKey, AuditEntry, Change, Member, Plan, Resource, name_of, stale
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AlreadyExists
 from tidegate.ports import Ledger, Usages, Vault

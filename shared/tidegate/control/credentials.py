@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control, check_version
-from tidegate.domain.administration import AdminKey
+from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.workspace import Credential, Workspace
 from tidegate.errors import Conflict, InvalidRequest, NotFound
 from tidegate.ports import Vault

@@ -11,7 +11,6 @@ from tidegate.control.control import Control, check_version
 from tidegate.control.validation import check_end, check_limits, check_name, check_page, id_for
 from tidegate.domain import restrictions
 from tidegate.domain.account import Scope, used
-from tidegate.domain.administration import AdminKey
 from tidegate.domain.identity import MAX_SUBJECT
 from tidegate.domain.keys import (
     create_key_id,
@@ -22,6 +21,7 @@ from tidegate.domain.keys import (
     shown_prefix,
     subject_key,
 )
+from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.record import plain
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import Conflict, InvalidRequest, KeyWithoutWorkspace, LimitBelowUsed, NotFound

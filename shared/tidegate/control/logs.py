@@ -9,8 +9,8 @@ from msgspec import Struct
 from tidegate.control.authorization import check_whole, find_workspace
 from tidegate.control.control import Control
 from tidegate.control.validation import check_page
-from tidegate.domain.administration import AdminKey, AuditEntry
 from tidegate.domain.ids import ulid_begin
+from tidegate.domain.managed_resources import AdminKey, AuditEntry
 from tidegate.errors import InvalidRequest
 
 MAX_SEARCHED = 2_000

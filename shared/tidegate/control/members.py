@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tidegate.control.authorization import check_scope, check_workspaces, find_workspace
 from tidegate.control.control import Control, check_version
 from tidegate.control.validation import check_page
-from tidegate.domain.administration import AdminKey, Member
+from tidegate.domain.managed_resources import AdminKey, Member
 from tidegate.errors import InvalidRequest, NotFound
 
 _SUBJECT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tidegate.control.authorization import check_scope, check_whole
 from tidegate.control.control import Control, check_version
 from tidegate.control.validation import check_id, check_limits, check_name, check_page, id_for
-from tidegate.domain.administration import AdminKey, Change, Plan
+from tidegate.domain.managed_resources import AdminKey, Change, Plan
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import AccountBusy, NotFound, Stale
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from tidegate.domain.administration import AuditEntry, Change, Resource
+from tidegate.domain.managed_resources import AuditEntry, Change, Resource
 from tidegate.domain.workspace import Workspace
 
 R = TypeVar("R", bound=Resource)

@@ -12,8 +12,8 @@ from msgspec import Struct
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control
 from tidegate.control.logs import answered
-from tidegate.domain.administration import AdminKey
 from tidegate.domain.ids import ulid_begin
+from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.record import plain
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest

@@ -6,8 +6,8 @@ from typing import cast
 import msgspec
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.domain.administration import AdminKey, AuditEntry, Resource
 from tidegate.domain.limits import Limits
+from tidegate.domain.managed_resources import AdminKey, AuditEntry, Resource
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.policy.guardrails import definition

@@ -8,10 +8,9 @@ from msgspec.structs import replace
 from tidegate.control.authorization import check_scope, check_whole, find_workspace
 from tidegate.control.control import Control, check_version
 from tidegate.control.validation import check_page, check_workspace, id_for
-from tidegate.domain.administration import AdminKey, Plan
-from tidegate.domain.days import days_of
 from tidegate.domain.keys import create_workspace_id
-from tidegate.domain.limits import NO_LIMITS, Budget, Number
+from tidegate.domain.limits import NO_LIMITS, Budget, Number, days_of
+from tidegate.domain.managed_resources import AdminKey, Plan
 from tidegate.domain.record import plain, total
 from tidegate.domain.workspace import Status, Workspace
 from tidegate.errors import InvalidRequest, LimitBelowUsed, UnknownPlan

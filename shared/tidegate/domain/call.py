@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from tidegate.chat.json import Json
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.account import Hold
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.usage import Bill
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest

@@ -147,3 +147,14 @@ def _midnight(day: date) -> float:
 
 def _matches(name: str, patterns: Iterable[str] | None) -> bool:
     return patterns is None or any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+def days_of(span: Span, at: float, first_day: int = 1) -> list[str]:
+    """The days of that period until the moment."""
+    begins = date.fromisoformat(period(span, at, first_day).name[2:])
+    return days_between(begins, datetime.fromtimestamp(at, UTC).date())
+
+
+def days_between(first: date, last: date) -> list[str]:
+    """The days from the first to the last, both included."""
+    return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]

@@ -16,7 +16,7 @@ from tidegate.aws.tenants import DynamoUsages
 from tidegate.control.admins import of_secret
 from tidegate.control.authorization import COMMAND_LINE
 from tidegate.control.control import Control
-from tidegate.domain.administration import AdminKey
+from tidegate.domain.managed_resources import AdminKey
 from tidegate.errors import AlreadyExists
 from tidegate.gateway import Gateway
 from tidegate.local.embedded import DEMO_ADMIN, seed

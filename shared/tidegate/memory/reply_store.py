@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tidegate.domain.claim import Claim, in_flight, reused
+from tidegate.domain.idempotency import Claim, in_flight, reused
 
 MAX_BYTES = 64 * 1024 * 1024
 """Of all replies together; the oldest go first."""

@@ -8,9 +8,8 @@ from typing import TypeVar, cast
 from msgspec import Struct, field
 
 from tidegate.domain.account import Account, booked_name
-from tidegate.domain.administration import AuditEntry, Change, Member, Resource, busy, name_of, stale, taken
-from tidegate.domain.days import days_of
-from tidegate.domain.limits import SPANS, Number, period
+from tidegate.domain.limits import SPANS, Number, days_of, period
+from tidegate.domain.managed_resources import AuditEntry, Change, Member, Resource, busy, name_of, stale, taken
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from tidegate.domain.confidential import Confidential
+from tidegate.domain.redacted import Confidential
 
 
 class MemoryVault(Confidential, Struct):

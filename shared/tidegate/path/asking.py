@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call, FailedAttempt
-from tidegate.domain.model import Deployment, Plan
+from tidegate.domain.deployment import Deployment, Plan
 from tidegate.errors import NotConfigured, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.path.parts import Parts, aside
 from tidegate.path.readying import Ready, ready_for

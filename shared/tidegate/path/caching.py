@@ -7,8 +7,8 @@ from functools import partial
 from tidegate.chat.completion import Completion
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
-from tidegate.domain.kept import Kept, unpack
-from tidegate.domain.model import Plan
+from tidegate.domain.deployment import Plan
+from tidegate.domain.stored_reply import Kept, unpack
 from tidegate.errors import GatewayTimeout, ModelNotAllowed, StoreUnavailable
 from tidegate.path.parts import Parts, aside, beside
 from tidegate.policy import budget, fallback

@@ -5,8 +5,8 @@ from functools import partial
 
 from tidegate.domain.account import GRACE_SECONDS
 from tidegate.domain.call import Call
-from tidegate.domain.claim import Claim
-from tidegate.domain.kept import Kept, unpack
+from tidegate.domain.idempotency import Claim
+from tidegate.domain.stored_reply import Kept, unpack
 from tidegate.errors import StoreUnavailable, TidegateError
 from tidegate.path.parts import aside, beside
 from tidegate.policy.cache import digest_of_call, digest_of_key

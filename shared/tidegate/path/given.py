@@ -6,9 +6,9 @@ from typing import cast
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.replay import chunks
 from tidegate.domain.call import Call
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import completion_id
-from tidegate.domain.kept import Kept
-from tidegate.domain.model import Deployment
+from tidegate.domain.stored_reply import Kept
 from tidegate.path.replying import Answer, wants_usage
 from tidegate.policy.observe import Observation
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tidegate.chat.completion import Chunk
 from tidegate.domain.call import Call, FailedAttempt
-from tidegate.domain.model import Deployment, Plan
+from tidegate.domain.deployment import Deployment, Plan
 from tidegate.errors import TidegateError
 from tidegate.path.asking import Hedge, NoTimeLeft, note, opening
 from tidegate.path.parts import Parts

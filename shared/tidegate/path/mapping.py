@@ -15,7 +15,7 @@ from tidegate.chat.parse import build
 from tidegate.chat.reasoning import unify
 from tidegate.chat.request import GATEWAY_FIELDS, ChatFields, ChatRequest
 from tidegate.domain.call import Call
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.providers.base import Provider, UpstreamRequest
 

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call
-from tidegate.domain.timetable import Timetable
+from tidegate.domain.timeouts import Timetable
 from tidegate.path.reuse import Reuse
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from tidegate.catalog import Model
 from tidegate.chat.request import shortened
 from tidegate.domain.account import Account, Hold, Reservation, rates
+from tidegate.domain.budget_alerts import Watched
 from tidegate.domain.call import Call
-from tidegate.domain.model import Deployment
-from tidegate.domain.threshold import Watched
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import NoRoom, UnsupportedParameter
 from tidegate.path.parts import Parts, aside
 from tidegate.policy import budget, signatures

@@ -7,8 +7,8 @@ from functools import partial
 
 from tidegate.chat.json import JsonObject
 from tidegate.domain.call import Call
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.estimate import estimate_prompt
-from tidegate.domain.model import Deployment
 from tidegate.errors import ModelNotAllowed, NotConfigured, TidegateError
 from tidegate.path.parts import Parts
 from tidegate.path.showing import Step, entry, told

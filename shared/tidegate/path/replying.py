@@ -9,8 +9,8 @@ from msgspec import Struct
 from tidegate.chat.completion import Chunk, Completion, Delta, Message
 from tidegate.chat.json import Json
 from tidegate.domain.call import Call, FailedAttempt
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import completion_id
-from tidegate.domain.model import Deployment
 from tidegate.errors import StoreUnavailable, TidegateError
 from tidegate.path.asking import Asked
 from tidegate.path.parts import Parts

@@ -16,7 +16,7 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import encode
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
-from tidegate.domain.kept import Kept
+from tidegate.domain.stored_reply import Kept
 from tidegate.path.asking import Asked
 from tidegate.path.caching import Caching
 from tidegate.path.claiming import Claiming

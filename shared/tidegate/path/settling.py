@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 from functools import partial
 
-from tidegate.domain.model import Plan
+from tidegate.domain.deployment import Plan
 from tidegate.domain.settlement import amounts
 from tidegate.domain.usage import Bill
 from tidegate.errors import StoreUnavailable

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from tidegate.chat.json import Json, JsonObject, decode
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.domain.record import iso_time
 from tidegate.domain.routes import Route
 from tidegate.errors import TidegateError

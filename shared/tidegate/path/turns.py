@@ -15,7 +15,7 @@ from tidegate.chat.media import type_of_name
 from tidegate.chat.request import shortened
 from tidegate.domain.account import Account, Reservation, refusal
 from tidegate.domain.call import Call, Media
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest, NoRoom, TidegateError
 from tidegate.path.mapping import mapped, refusals
 from tidegate.path.parts import Parts

@@ -19,8 +19,8 @@ from tidegate.chat.json import encode
 from tidegate.chat.messages import UserMessage
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
+from tidegate.domain.deployment import Deployment, Plan
 from tidegate.domain.estimate import estimate_prompt
-from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.usage import Tokens
 from tidegate.errors import TidegateError
 from tidegate.policy.health import Health, Place, place_of

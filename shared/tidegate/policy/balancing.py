@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call, OutcomeStatus
-from tidegate.domain.model import Deployment, Plan
+from tidegate.domain.deployment import Deployment, Plan
 from tidegate.errors import StreamCut, TidegateError
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from tidegate.chat.request import ChatFields
 from tidegate.domain import words
 from tidegate.domain.account import GRACE_SECONDS, Hold, Rate, Refusal, Reservation, Scope
 from tidegate.domain.call import Call
+from tidegate.domain.deployment import Deployment, Plan
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.limits import Amounts
-from tidegate.domain.model import Deployment, Plan
 from tidegate.domain.record import exact, iso_time, plain
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import Tokens

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from tidegate.domain.model import Endpoint
+from tidegate.domain.deployment import Endpoint
 from tidegate.ports import Secrets
 from tidegate.providers import Known
 from tidegate.providers.registry import setting

@@ -16,8 +16,8 @@ from tidegate.catalog import Catalog
 from tidegate.chat.json import Json
 from tidegate.chat.parse import build
 from tidegate.chat.request import GATEWAY_FIELDS, ChatFields, ChatRequest
+from tidegate.domain.deployment import Plan
 from tidegate.domain.estimate import estimate_prompt
-from tidegate.domain.model import Plan
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (
     ContextLengthExceeded,

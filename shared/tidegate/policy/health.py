@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from tidegate.domain.model import Deployment, Plan
+from tidegate.domain.deployment import Deployment, Plan
 from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (

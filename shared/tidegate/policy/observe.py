@@ -11,9 +11,9 @@ from msgspec import Struct, field
 
 from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, Delta, Message, Usage
 from tidegate.domain.account import Hold
+from tidegate.domain.budget_alerts import Watched
 from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus
-from tidegate.domain.model import Deployment, Plan
-from tidegate.domain.threshold import Watched
+from tidegate.domain.deployment import Deployment, Plan
 from tidegate.domain.usage import Bill, Produced, Tokens, Words
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from tidegate.domain.confidential import Confidential
+from tidegate.domain.redacted import Confidential
 from tidegate.domain.workspace import Workspace
 from tidegate.ports import Secrets, Vault
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.catalog import Catalog
-from tidegate.domain.model import Deployment, Endpoint, Plan
+from tidegate.domain.deployment import Deployment, Endpoint, Plan
 from tidegate.domain.routes import Route, Target
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import ConfigurationError, ModelNotFound, NotConfigured

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import reduce
 
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import (
     ContextLengthExceeded,
     InvalidRequest,

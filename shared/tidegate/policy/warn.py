@@ -3,8 +3,8 @@
 import logging
 
 from tidegate.domain.account import Hold
+from tidegate.domain.budget_alerts import Event, Watched, crossings, events, warned
 from tidegate.domain.limits import Amounts
-from tidegate.domain.threshold import Event, Watched, crossings, events, warned
 from tidegate.errors import StoreUnavailable
 from tidegate.ports import Events, Ledger
 

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json
 from tidegate.domain.call import Call
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 
 Headers: TypeAlias = Mapping[str, str]

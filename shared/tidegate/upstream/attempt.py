@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, decode
-from tidegate.domain.timetable import USUAL, Patience
+from tidegate.domain.timeouts import USUAL, Patience
 from tidegate.errors import (
     GatewayTimeout,
     NotConfigured,

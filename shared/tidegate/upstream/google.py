@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 
 from tidegate.chat.json import Json, JsonObject, decode, encode
-from tidegate.domain.confidential import Confidential
+from tidegate.domain.redacted import Confidential
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded
 from tidegate.ports import Secrets
 from tidegate.upstream import rsa

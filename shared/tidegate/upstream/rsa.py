@@ -14,7 +14,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tidegate.domain.confidential import Confidential
+from tidegate.domain.redacted import Confidential
 
 Hash = Literal["sha256", "sha384", "sha512"]
 

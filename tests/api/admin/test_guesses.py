@@ -12,7 +12,7 @@ from tests.store_worlds import Clock
 from tidegate.api.admin.middleware import Admission
 from tidegate.control import admins
 from tidegate.control.authorization import COMMAND_LINE
-from tidegate.domain.administration import AdminKey
+from tidegate.domain.managed_resources import AdminKey
 from tidegate.policy.failures import Failures
 
 pytestmark = pytest.mark.anyio

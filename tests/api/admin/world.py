@@ -11,7 +11,7 @@ from tests.control.world import Managed, managed
 from tidegate.api.admin.app import build_admin
 from tidegate.control import admins, workspaces
 from tidegate.control.authorization import COMMAND_LINE
-from tidegate.domain.administration import AdminKey
+from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.workspace import Workspace
 
 

@@ -13,7 +13,7 @@ from tidegate.api.admin.responses import EntryShown, Page, ReportShown, Session
 from tidegate.control import logs, reports
 from tidegate.control.logs import Filters
 from tidegate.control.views import shown_to
-from tidegate.domain.administration import AuditEntry
+from tidegate.domain.managed_resources import AuditEntry
 
 router = APIRouter(tags=["usage and logs"])
 

@@ -7,7 +7,7 @@ from tidegate.api.admin.dependencies import Asked, Cursor, IdempotencyKey, Limit
 from tidegate.api.admin.requests import PlanBody, PlanChange, applied
 from tidegate.api.admin.responses import ChangedPlan, Page, PlanShown
 from tidegate.control import plans
-from tidegate.domain.administration import Plan
+from tidegate.domain.managed_resources import Plan
 
 router = APIRouter(prefix="/plans", tags=["plans"])
 

@@ -22,9 +22,9 @@ from tidegate.api.admin.field_types import (
 )
 from tidegate.api.admin.route_requests import GuardrailBody, RouteBody, Seconds, guardrails_from, routes_from
 from tidegate.control.keys import MAX_OVERLAP_SECONDS
-from tidegate.domain.administration import AdminKey, AdminScope, Plan, Role
 from tidegate.domain.identity import MAX_SUBJECT
 from tidegate.domain.limits import Limits
+from tidegate.domain.managed_resources import AdminKey, AdminScope, Plan, Role
 from tidegate.domain.routes import MAX_ROUTES
 from tidegate.domain.workspace import VirtualKey, WordsMethod, Workspace
 from tidegate.policy.guardrails.definition import MAX_GUARDRAILS

@@ -10,7 +10,7 @@ from tidegate.api.admin.route_requests import GuardrailBody, RouteBody
 from tidegate.chat.json import Json, JsonObject
 from tidegate.control.control import Control
 from tidegate.control.views import shown_to
-from tidegate.domain.administration import AdminKey, AdminScope, Resource, Role
+from tidegate.domain.managed_resources import AdminKey, AdminScope, Resource, Role
 from tidegate.domain.workspace import KeyStatus, Status, WordsMethod
 
 _T = TypeVar("_T")

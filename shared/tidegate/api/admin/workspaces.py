@@ -7,7 +7,7 @@ from tidegate.api.admin.dependencies import AnyVersion, Asked, Cursor, Force, Id
 from tidegate.api.admin.requests import CredentialBody, MemberBody, WorkspaceBody, WorkspaceChange, applied
 from tidegate.api.admin.responses import MemberShown, Page, WorkspaceShown
 from tidegate.control import credentials, members, workspaces
-from tidegate.domain.administration import Member
+from tidegate.domain.managed_resources import Member
 from tidegate.domain.workspace import Workspace
 
 router = APIRouter(prefix="/workspaces", tags=["workspaces"])

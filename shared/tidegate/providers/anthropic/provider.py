@@ -11,7 +11,7 @@ from msgspec import Struct
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.json import Json, encode
 from tidegate.domain.call import Call
-from tidegate.domain.model import Deployment
+from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.anthropic import completion, failure, parts, request, stream
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest

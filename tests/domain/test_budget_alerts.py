@@ -5,8 +5,8 @@ import pytest
 
 from tests.store_worlds import NOON
 from tidegate.domain.account import Account, Hold, Scope, put
+from tidegate.domain.budget_alerts import Event, Watched, crossings, events, warned
 from tidegate.domain.limits import Amounts, Limits
-from tidegate.domain.threshold import Event, Watched, crossings, events, warned
 
 TODAY = "tokens_per_day#D#2026-11-21"
 HOLD = Hold("call", "ws_one", "key_one", "demo/echo-1", Amounts(tokens=40), 10, NOON, NOON + 660)

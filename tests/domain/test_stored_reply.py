@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tidegate.chat.json import encode
-from tidegate.domain.kept import Kept, unpack
+from tidegate.domain.stored_reply import Kept, unpack
 
 COMPLETION: Any = {
     "id": "chatcmpl-1",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.domain.timetable import USUAL, Patience, timetable
+from tidegate.domain.timeouts import USUAL, Patience, timetable
 from tidegate.errors import ConfigurationError
 
 GIVEN: Any = {

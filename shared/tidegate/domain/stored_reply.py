@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from tidegate.chat.completion import Completion
 from tidegate.chat.json import decode
-from tidegate.domain.confidential import Confidential
+from tidegate.domain.redacted import Confidential
 
 MAX_UNPACKED = 128 * 1024 * 1024
 """Bytes: more than a provider's reply may have, with what the gateway adds."""
