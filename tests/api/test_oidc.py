@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.api.world import USER, Client, Reply, completion, world
-from tests.upstream.issuing import AUDIENCE, URL, IssuerSite, token
+from tests.identity.issuing import AUDIENCE, URL, IssuerSite, token
 from tidegate.domain.identity import hash_subject
 
 pytestmark = pytest.mark.anyio

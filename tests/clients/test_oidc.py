@@ -12,7 +12,7 @@ import pytest
 from openai import OpenAI
 
 from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, serving, user
-from tests.upstream.issuing import AUDIENCE, public_ec, public_rsa, token
+from tests.identity.issuing import AUDIENCE, public_ec, public_rsa, token
 
 pytestmark = pytest.mark.slow
 

@@ -18,6 +18,7 @@ from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoUsages
 from tidegate.aws.vault import vault_of
 from tidegate.gateway import Gateway
+from tidegate.identity.choose import access_tokens, google_secrets
 from tidegate.path.reuse import Reuse
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
@@ -30,7 +31,7 @@ from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.choose import access_tokens, google_secrets, transport
+from tidegate.upstream.choose import transport
 from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.judges import Judges
 from tidegate.upstream.transport import Transport

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from tidegate import catalog
 from tidegate.gateway import Gateway
+from tidegate.identity.choose import access_tokens, google_secrets
 from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
@@ -24,7 +25,7 @@ from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.choose import access_tokens, google_secrets, transport
+from tidegate.upstream.choose import transport
 from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.judges import Judges
 from tidegate.upstream.sigv4 import AwsKeys

@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.store_worlds import NOON, Clock
-from tests.upstream.issuing import (
+from tests.identity.issuing import (
     AUDIENCE,
     HASHES,
     RSA_KEY,
@@ -30,11 +29,12 @@ from tests.upstream.issuing import (
     signed,
     token,
 )
+from tests.store_worlds import NOON, Clock
 from tidegate.domain.identity import Identity, Issuer, hash_subject
 from tidegate.errors import ExpiredToken, InvalidToken, IssuerUnavailable, TidegateError
-from tidegate.upstream import jwk
+from tidegate.identity import jwk
+from tidegate.identity.oidc import OidcTokens
 from tidegate.upstream.httpx import HttpxTransport
-from tidegate.upstream.oidc import OidcTokens
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from msgspec import Struct, field
 from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.domain.redacted import Confidential
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded
+from tidegate.identity import rsa
 from tidegate.ports import Secrets
-from tidegate.upstream import rsa
 from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.upstream import rsa
+from tidegate.identity import rsa
 
 KEYS = [generate_private_key(65537, size) for size in (2048, 3072)]
 

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.upstream import p256
-from tidegate.upstream.p256 import N, P, PublicKey
+from tidegate.identity import p256
+from tidegate.identity.p256 import N, P, PublicKey
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 SHA256 = ec.ECDSA(hashes.SHA256())

@@ -14,8 +14,8 @@ from msgspec import Struct, field
 from tidegate.chat.json import Json, decode
 from tidegate.domain.identity import Identity, Issuer
 from tidegate.errors import InvalidToken, IssuerUnavailable, UpstreamError
-from tidegate.upstream import jwk, jwt
-from tidegate.upstream.jwk import Key
+from tidegate.identity import jwk, jwt
+from tidegate.identity.jwk import Key
 from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
 
 FRESH_SECONDS = 3600.0

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.upstream import p256, rsa
+from tidegate.identity import p256, rsa
 
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
 MAX_EXPONENT = 2**32

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded, TidegateError
-from tidegate.upstream.google import AccessTokens, Aws, GoogleSecrets
+from tidegate.identity.google import AccessTokens, Aws, GoogleSecrets
 from tidegate.upstream.httpx import HttpxTransport
 from tidegate.upstream.sigv4 import AwsKey, Scope, sign
 
