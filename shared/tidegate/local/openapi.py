@@ -12,7 +12,7 @@ from tidegate.api import account, model_views
 from tidegate.api.app import CHAT_PATHS
 from tidegate.chat.request import ChatFields
 from tidegate.domain.record import COUNTERS
-from tidegate.local import wire
+from tidegate.local import openapi_headers
 
 Schema: TypeAlias = dict[str, object]
 
@@ -50,7 +50,7 @@ def document() -> Schema:
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},
         "paths": paths | _reading_paths() | _account_paths(),
         "components": {
-            "schemas": {**wire.described(components), **_reply_schemas()},
+            "schemas": {**openapi_headers.described(components), **_reply_schemas()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"key": []}],
@@ -62,10 +62,10 @@ def _chat(path: str, surface: str, request: Schema) -> Schema:
     return {
         "operationId": "chat" + path.replace("/", "_").replace("-", "_"),
         "summary": "Create a chat completion",
-        "parameters": [_workspace(required=surface == "neuroflash"), _IDEMPOTENCY_KEY, *wire.ASKED],
+        "parameters": [_workspace(required=surface == "neuroflash"), _IDEMPOTENCY_KEY, *openapi_headers.ASKED],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
-            "200": {**_reply("Reply", streamed), "headers": {**wire.TOLD, **_REUSED}},
+            "200": {**_reply("Reply", streamed), "headers": {**openapi_headers.TOLD, **_REUSED}},
             **_errors("400", "404", "409", "413", "415", "422", "502", "503", "504"),
         },
     }

@@ -26,12 +26,12 @@ from tidegate.cli.workspaces import Verbs
 from tidegate.errors import ConfigurationError, InvalidKey, StoreUnavailable
 from tidegate.gateway import Gateway
 from tidegate.local.admin import Planes, Seed, administered
+from tidegate.local.background_sweeper import sweeping
 from tidegate.local.banner import banner
 from tidegate.local.demo import DEMO_ROW, DemoTransport
-from tidegate.local.documents import document_routes
 from tidegate.local.embedded import CREDENTIALS, embedded_aws, listen, prepare, settings_for, with_bucket
-from tidegate.local.ending import Server, Settling
-from tidegate.local.sweeping import sweeping
+from tidegate.local.graceful_shutdown import Server, Settling
+from tidegate.local.openapi_routes import document_routes
 from tidegate.memory import compose as in_memory
 from tidegate.memory.vault import MemoryVault
 from tidegate.settings import Settings

@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-from tidegate.local.ending import Settling
+from tidegate.local.graceful_shutdown import Settling
 
 
 def test_the_application_is_closed_once_its_cancelled_calls_have_settled() -> None:

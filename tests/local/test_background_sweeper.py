@@ -8,7 +8,7 @@ import pytest
 
 from tidegate.aws.sweeper import Sweeper, Swept
 from tidegate.errors import StoreUnavailable
-from tidegate.local.sweeping import sweeping
+from tidegate.local.background_sweeper import sweeping
 
 
 class Broom:
