@@ -9,7 +9,6 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from tidegate.aws.cooldowns import DynamoCooldowns
-from tidegate.aws.credentials import StaticCredentials
 from tidegate.aws.dynamo import connect
 from tidegate.aws.key_lookup import DynamoDirectory
 from tidegate.aws.ledger import DynamoLedger
@@ -34,8 +33,9 @@ from tidegate.memory.resources import MemoryRegister
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.ports import Cooldowns, Directory, Keys, Ledger, Meter, Signatures, Tenants, Usages
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.sigv4 import AwsKey
+from tidegate.transport.aws_credentials import StaticCredentials
+from tidegate.transport.reqwest import ReqwestTransport
+from tidegate.transport.sigv4 import AwsKey
 
 NOON = 1_795_262_400.0
 """2026-11-21T12:00:00Z"""

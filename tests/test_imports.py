@@ -44,7 +44,7 @@ def test_the_data_plane_loads_only_what_it_needs() -> None:
 def test_the_data_plane_loads_no_tool_and_no_other_plane() -> None:
     rooms = (
         *("tidegate.local", "tidegate.cli", "tidegate.api.admin", "tidegate.control"),
-        *("tidegate.domain.managed_resources", "tidegate.upstream.httpx"),
+        *("tidegate.domain.managed_resources", "tidegate.transport.httpx"),
     )
     assert {name for name in loaded_modules() if name.startswith(rooms)} == set()
 

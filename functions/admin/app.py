@@ -6,7 +6,7 @@ from mangum import Mangum
 
 from tidegate.api.admin.app import build_admin
 from tidegate.aws import logs
-from tidegate.aws.credentials import AwsIdentity, find_credentials
+from tidegate.aws.credentials import find_credentials
 from tidegate.aws.dynamo import connect
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.resources import DynamoRegister
@@ -15,7 +15,8 @@ from tidegate.aws.tenants import DynamoUsages
 from tidegate.aws.vault import vault_of
 from tidegate.control.control import Control
 from tidegate.settings import Settings
-from tidegate.upstream.choose import transport
+from tidegate.transport.aws_credentials import AwsIdentity
+from tidegate.transport.choose import transport
 
 settings = Settings.from_env()
 logs.configure(settings.log_level)

@@ -25,7 +25,7 @@ from tests.api.world import (
     world,
 )
 from tidegate.domain.guardrails import Guardrail
-from tidegate.upstream.fetch import Fetcher
+from tidegate.transport.media_fetcher import Fetcher
 
 MAIL = "jane@example.com"
 CALL: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER}

@@ -12,8 +12,8 @@ import pytest
 from tests.api.native import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, VERTEX, Native
 from tests.api.test_native import handler_of, run, streamed
 from tests.api.world import Client, Handler
-from tidegate.upstream.fetch import Fetcher
-from tidegate.upstream.transport import Transport
+from tidegate.transport.base import Transport
+from tidegate.transport.media_fetcher import Fetcher
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 PICTURE = "https://media.example/a.png?signature=not-a-real-one"

@@ -20,10 +20,10 @@ from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
-from tidegate.upstream.fetch import Fetcher
-from tidegate.upstream.httpx import HttpxTransport
-from tidegate.upstream.sigv4 import AwsKey, AwsKeys
-from tidegate.upstream.transport import Transport
+from tidegate.transport.base import Transport
+from tidegate.transport.httpx import HttpxTransport
+from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.sigv4 import AwsKey, AwsKeys
 
 SECRET = "sk-tidegate-test"
 USER = [{"role": "user", "content": "Write a tagline for an AI content platform."}]

@@ -10,7 +10,7 @@ import anyio.lowlevel
 from tests.store_worlds import CREDENTIALS, REGION, Clock
 from tidegate.aws.dynamo import Backoff, connect
 from tidegate.aws.store import Store
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts
 
 Answer = tuple[int, object] | Exception | None
 """A status and a JSON body, an error of the transport, or None for no answer at all."""

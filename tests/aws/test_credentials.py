@@ -5,9 +5,10 @@ import pytest
 from tests.aws.script import ScriptedTransport
 from tests.store_worlds import NOON, Clock
 from tidegate.aws.credential_chain import ContainerCredentials, SessionCredentials, chain
-from tidegate.aws.credentials import AwsIdentity, FoundCredentials, StaticCredentials, find_credentials
+from tidegate.aws.credentials import FoundCredentials, find_credentials
 from tidegate.errors import ProviderUnreachable, StoreUnavailable
-from tidegate.upstream.sigv4 import AwsKey
+from tidegate.transport.aws_credentials import AwsIdentity, StaticCredentials
+from tidegate.transport.sigv4 import AwsKey
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ from tidegate.domain.budget_alerts import Event
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
 from tidegate.policy.warn import LogEvents
 from tidegate.settings import Settings
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.sigv4 import AwsKey
+from tidegate.transport.reqwest import ReqwestTransport
+from tidegate.transport.sigv4 import AwsKey
 
 pytestmark = pytest.mark.anyio
 

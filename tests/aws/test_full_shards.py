@@ -15,8 +15,8 @@ from tidegate.aws.table import create_table
 from tidegate.domain.account import Refusal, Reservation, Scope
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.errors import NoRoom
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts
+from tidegate.transport.reqwest import ReqwestTransport
 
 SHARDS = 16
 LIMITED = Scope("workspace", "ws_one", Limits(tokens_per_day=SHARDS * 100), shards=SHARDS)

@@ -10,7 +10,7 @@ from tidegate.aws.key_lookup import DynamoDirectory
 from tidegate.aws.table import key_at, to_item, workspace_at
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 
 pytestmark = pytest.mark.anyio
 

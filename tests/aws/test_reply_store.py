@@ -8,11 +8,11 @@ from msgspec.structs import replace
 from tests.aws.script import ScriptedTransport, scripted_store
 from tests.store_worlds import CREDENTIALS, NOON, REGION, World
 from tidegate.aws.bucket import MAX_BYTES, Bucket
-from tidegate.aws.credentials import AwsIdentity
 from tidegate.aws.reply_store import MAX_ITEM_BYTES, DynamoReplies
 from tidegate.aws.table import claim_at, reply_at
 from tidegate.domain.idempotency import Claim
 from tidegate.errors import IdempotencyInFlight, ProviderUnreachable, StoreUnavailable
+from tidegate.transport.aws_credentials import AwsIdentity
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from tests.store_worlds import CREDENTIALS, REGION, World
 from tidegate.aws.compose import compose
 from tidegate.domain.routes import Route, Target
 from tidegate.settings import Settings
-from tidegate.upstream.httpx import HttpxTransport
+from tidegate.transport.httpx import HttpxTransport
 
 pytestmark = pytest.mark.anyio
 

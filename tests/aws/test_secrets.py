@@ -9,8 +9,8 @@ from tests.aws.script import ScriptedTransport, fault
 from tests.store_worlds import NOON, REGION, Clock
 from tidegate.aws.secrets import CachedSecrets, SecretsManager
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.sigv4 import AwsKey
+from tidegate.transport.reqwest import ReqwestTransport
+from tidegate.transport.sigv4 import AwsKey
 
 pytestmark = pytest.mark.anyio
 

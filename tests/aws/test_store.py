@@ -5,13 +5,13 @@ import pytest
 
 from tests.aws.script import ScriptedTransport, cancelled, fault, instantly, scripted_store
 from tests.store_worlds import CREDENTIALS, NOON, REGION, Clock, World
-from tidegate.aws.credentials import StaticCredentials
 from tidegate.aws.dynamo import Backoff, connect
 from tidegate.aws.expressions import Put
 from tidegate.aws.store import ItemKey, Refused, Store
 from tidegate.aws.table import create_table
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
-from tidegate.upstream.reqwest import ReqwestTransport
+from tidegate.transport.aws_credentials import StaticCredentials
+from tidegate.transport.reqwest import ReqwestTransport
 
 pytestmark = pytest.mark.anyio
 

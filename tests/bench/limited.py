@@ -32,7 +32,7 @@ from tidegate.local.embedded import CREDENTIALS, embedded_aws, settings_for
 from tidegate.memory.compose import compose
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
-from tidegate.upstream.choose import transport
+from tidegate.transport.choose import transport
 
 ALL = Limits(
     requests_per_minute=10**6,

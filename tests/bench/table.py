@@ -5,7 +5,7 @@ import signal
 
 from tidegate.aws.dynamo import connect
 from tidegate.local.embedded import CREDENTIALS, REGION, TABLE, embedded_aws, prepare
-from tidegate.upstream.choose import transport
+from tidegate.transport.choose import transport
 
 
 async def fill(endpoint: str) -> None:

@@ -11,7 +11,7 @@ from tidegate.aws.store import Store, Write
 from tidegate.aws.table import call_at, counters_at
 from tidegate.domain.ids import ulid
 from tidegate.local.embedded import CREDENTIALS, DEMO_WORKSPACE, REGION, TABLE
-from tidegate.upstream.choose import transport
+from tidegate.transport.choose import transport
 
 _SAMPLE = 25
 

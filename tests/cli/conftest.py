@@ -10,7 +10,7 @@ from tests.store_worlds import CREDENTIALS, NOON, REGION
 from tidegate.aws.dynamo import connect
 from tidegate.aws.table import create_table
 from tidegate.cli import commands
-from tidegate.upstream.reqwest import ReqwestTransport
+from tidegate.transport.reqwest import ReqwestTransport
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tidegate.cli import commands
 from tidegate.domain.identity import hash_subject, subject_id
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import Workspace
-from tidegate.upstream.reqwest import ReqwestTransport
+from tidegate.transport.reqwest import ReqwestTransport
 
 WORKSPACE = {
     "id": "ws_acme",

@@ -11,7 +11,7 @@ from tests.store_worlds import CREDENTIALS, NOON, REGION, outcome
 from tidegate.aws.dynamo import connect
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
-from tidegate.upstream.reqwest import ReqwestTransport
+from tidegate.transport.reqwest import ReqwestTransport
 
 
 def said(tidegate: Terminal, *words: str) -> Any:

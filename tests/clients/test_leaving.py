@@ -15,12 +15,12 @@ from openai import OpenAI
 from tests.clients.held import Held, held_provider
 from tests.clients.programs import Program, until
 from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, HELD, serving, user
-from tidegate.aws.credentials import StaticCredentials
 from tidegate.aws.dynamo import connect
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoUsages
-from tidegate.upstream.httpx import HttpxTransport
-from tidegate.upstream.sigv4 import AwsKey
+from tidegate.transport.aws_credentials import StaticCredentials
+from tidegate.transport.httpx import HttpxTransport
+from tidegate.transport.sigv4 import AwsKey
 
 pytestmark = pytest.mark.slow
 

@@ -20,8 +20,8 @@ from tidegate.gateway import Gateway
 from tidegate.memory.compose import compose
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.transport import Transport
+from tidegate.transport.base import Transport
+from tidegate.transport.reqwest import ReqwestTransport
 
 SECRET = "sk-tidegate-test"
 USER = [{"role": "user", "content": "Write a tagline for an AI content platform."}]

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded, TidegateError
 from tidegate.identity.google import AccessTokens, Aws, GoogleSecrets
-from tidegate.upstream.httpx import HttpxTransport
-from tidegate.upstream.sigv4 import AwsKey, Scope, sign
+from tidegate.transport.httpx import HttpxTransport
+from tidegate.transport.sigv4 import AwsKey, Scope, sign
 
 NOW = 1_800_000_000.0
 KEY = generate_private_key(65537, 2048)

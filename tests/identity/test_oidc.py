@@ -34,7 +34,7 @@ from tidegate.domain.identity import Identity, Issuer, hash_subject
 from tidegate.errors import ExpiredToken, InvalidToken, IssuerUnavailable, TidegateError
 from tidegate.identity import jwk
 from tidegate.identity.oidc import OidcTokens
-from tidegate.upstream.httpx import HttpxTransport
+from tidegate.transport.httpx import HttpxTransport
 
 pytestmark = pytest.mark.anyio
 

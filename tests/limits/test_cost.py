@@ -26,7 +26,7 @@ from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.server_options import Options
 from tidegate.policy.authenticate import Authenticator
 from tidegate.settings import Settings
-from tidegate.upstream.httpx import HttpxTransport
+from tidegate.transport.httpx import HttpxTransport
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from tests.store_worlds import CREDENTIALS, REGION
 from tidegate.aws.dynamo import Client, connect
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.reqwest import ReqwestTransport
 
 READ, WRITE = 4096, 1024
 """Bytes of an item for one unit; reads are consistent."""

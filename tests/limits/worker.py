@@ -22,7 +22,6 @@ from tests.aws.script import Response, cancelled, fault
 from tests.limits.crowd import Job
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
-from tidegate.aws.credentials import StaticCredentials
 from tidegate.aws.dynamo import Client, connect
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
@@ -31,10 +30,11 @@ from tidegate.domain.server_options import Options
 from tidegate.errors import ProviderTimeout
 from tidegate.gateway import Gateway
 from tidegate.settings import Settings
-from tidegate.upstream.httpx import HttpxTransport
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.sigv4 import AwsKey
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.aws_credentials import StaticCredentials
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.httpx import HttpxTransport
+from tidegate.transport.reqwest import ReqwestTransport
+from tidegate.transport.sigv4 import AwsKey
 
 REGION = "eu-central-1"
 PATIENCE_SECONDS = 60.0

@@ -11,7 +11,7 @@ from tidegate.domain.server_options import Options
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.embedded import DEMO_KEY, seed, settings_for
 from tidegate.memory.compose import compose
-from tidegate.upstream.transport import Transport
+from tidegate.transport.base import Transport
 
 
 def call(**fields: Any) -> Any:

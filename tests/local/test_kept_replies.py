@@ -18,8 +18,8 @@ from tidegate.local.demo import DEMO_BASE_URL, DEMO_ROW, DemoTransport
 from tidegate.local.embedded import CREDENTIALS, DEMO_KEY, embedded_aws, prepare, settings_for, with_bucket
 from tidegate.memory.vault import MemoryVault
 from tidegate.settings import Settings
-from tidegate.upstream.choose import transport
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.choose import transport
 
 
 async def prepared(settings: Settings) -> None:

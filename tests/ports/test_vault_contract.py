@@ -10,8 +10,8 @@ from tidegate.aws.secrets import SecretsEndpoint
 from tidegate.aws.vault import SecretsVault
 from tidegate.memory.vault import MemoryVault
 from tidegate.ports import Vault
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.sigv4 import AwsKey
+from tidegate.transport.reqwest import ReqwestTransport
+from tidegate.transport.sigv4 import AwsKey
 
 pytestmark = pytest.mark.anyio
 

@@ -24,10 +24,10 @@ from tidegate.errors import (
 )
 from tidegate.providers.bedrock import PROVIDER
 from tidegate.settings import EnvironmentSecrets
+from tidegate.transport.httpx import HttpxTransport
+from tidegate.transport.sigv4 import AwsKey
 from tidegate.upstream import attempt
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.httpx import HttpxTransport
-from tidegate.upstream.sigv4 import AwsKey
 
 NOW = 1_795_262_400.0
 KEY = AwsKey("an-id", "a-secret", "a-token")

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from tidegate.domain.guardrails import Guardrail, Judgement, Question
 from tidegate.errors import GuardrailUnavailable
 from tidegate.settings import EnvironmentSecrets
-from tidegate.upstream.fetch import Fetcher
-from tidegate.upstream.httpx import HttpxTransport
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts
+from tidegate.transport.httpx import HttpxTransport
+from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.sigv4 import AwsKey, Scope, sign
 from tidegate.upstream.judges import Judges
-from tidegate.upstream.sigv4 import AwsKey, Scope, sign
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts
 
 pytestmark = pytest.mark.anyio
 

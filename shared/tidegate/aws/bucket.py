@@ -11,8 +11,8 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from tidegate.errors import StoreUnavailable, UpstreamError
-from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, Timeouts, Transport
+from tidegate.transport.sigv4 import AwsKeys, Scope, sign
 
 MAX_BYTES = 16 * 1024 * 1024
 

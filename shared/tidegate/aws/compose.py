@@ -6,7 +6,7 @@ from importlib import import_module
 
 from tidegate import catalog
 from tidegate.aws.cooldowns import DynamoCooldowns
-from tidegate.aws.credentials import AwsIdentity, Credentials, find_credentials
+from tidegate.aws.credentials import find_credentials
 from tidegate.aws.dynamo import connect
 from tidegate.aws.events import events_of
 from tidegate.aws.key_lookup import DynamoDirectory
@@ -30,11 +30,12 @@ from tidegate.ports import Secrets, Vault
 from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
+from tidegate.transport.aws_credentials import AwsIdentity, Credentials
+from tidegate.transport.base import Transport
+from tidegate.transport.choose import transport
+from tidegate.transport.media_fetcher import Fetcher
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.choose import transport
-from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.judges import Judges
-from tidegate.upstream.transport import Transport
 
 
 @asynccontextmanager

@@ -14,12 +14,12 @@ import msgspec
 from anyio import to_thread
 from msgspec import Struct
 
-from tidegate.aws.credentials import Credentials
 from tidegate.chat.json import decode
 from tidegate.domain.redacted import Confidential
 from tidegate.errors import StoreUnavailable, UpstreamError
-from tidegate.upstream.sigv4 import AwsKey
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.transport.aws_credentials import Credentials
+from tidegate.transport.base import HttpRequest, Timeouts, Transport
+from tidegate.transport.sigv4 import AwsKey
 
 RELATIVE_TO = "http://169.254.170.2"
 EARLY_SECONDS = 300.0

@@ -5,32 +5,14 @@ Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Protocol, cast
+from typing import cast
 
 from msgspec import Struct
 
 from tidegate.domain.redacted import Confidential
-from tidegate.errors import StoreUnavailable
-from tidegate.upstream.sigv4 import AwsKey
-from tidegate.upstream.transport import Transport
-
-
-class Credentials(Protocol):
-    """Where keys come from."""
-
-    async def key(self, transport: Transport) -> AwsKey | None:
-        """The key of this moment, None where there is none. Raises `StoreUnavailable`."""
-        ...
-
-
-class StaticCredentials(Struct, frozen=True):
-    """A key that stays."""
-
-    aws_key: AwsKey | None
-
-    async def key(self, transport: Transport) -> AwsKey | None:
-        """See `Credentials.key`."""
-        return self.aws_key
+from tidegate.transport.aws_credentials import Credentials, StaticCredentials
+from tidegate.transport.base import Transport
+from tidegate.transport.sigv4 import AwsKey
 
 
 class FoundCredentials(Confidential, Struct):
@@ -55,20 +37,3 @@ def find_credentials(env: Mapping[str, str]) -> Credentials:
     if key_id and secret:
         return StaticCredentials(AwsKey(key_id, secret, env.get("AWS_SESSION_TOKEN") or None))
     return FoundCredentials(env)
-
-
-class AwsIdentity(Struct, frozen=True):
-    """`AwsKeys` for our signer."""
-
-    credentials: Credentials
-    transport: Transport
-
-    async def __call__(self) -> AwsKey:
-        key = await self.credentials.key(self.transport)
-        if key is None:
-            raise NoCredentials("There are no AWS credentials.", retry_after_seconds=1)
-        return key
-
-
-class NoCredentials(StoreUnavailable):
-    """Nothing that the process has leads to a key."""

@@ -11,13 +11,13 @@ from typing import cast
 
 from msgspec import Struct
 
-from tidegate.aws.credentials import AwsIdentity, Credentials
 from tidegate.aws.expressions import Payload
 from tidegate.aws.signed_post import post
 from tidegate.chat.json import decode, encode
 from tidegate.errors import StoreUnavailable, UpstreamError
-from tidegate.upstream.sigv4 import AwsKeys, Scope
-from tidegate.upstream.transport import Timeouts, Transport
+from tidegate.transport.aws_credentials import AwsIdentity, Credentials
+from tidegate.transport.base import Timeouts, Transport
+from tidegate.transport.sigv4 import AwsKeys, Scope
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """A page is 1 MB, a batch 16 MB."""

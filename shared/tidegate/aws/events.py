@@ -13,8 +13,8 @@ from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.policy.warn import LogEvents
 from tidegate.ports import Events
 from tidegate.settings import Settings
-from tidegate.upstream.sigv4 import AwsKeys, Scope
-from tidegate.upstream.transport import Timeouts, Transport
+from tidegate.transport.base import Timeouts, Transport
+from tidegate.transport.sigv4 import AwsKeys, Scope
 
 SOURCE = "tidegate"
 

@@ -15,8 +15,8 @@ from tidegate.aws.signed_post import post
 from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.domain.redacted import Confidential
 from tidegate.errors import StoreUnavailable, UpstreamError
-from tidegate.upstream.sigv4 import AwsKeys, Scope
-from tidegate.upstream.transport import Timeouts, Transport
+from tidegate.transport.base import Timeouts, Transport
+from tidegate.transport.sigv4 import AwsKeys, Scope
 
 log = logging.getLogger(__name__)
 

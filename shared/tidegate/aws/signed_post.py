@@ -3,8 +3,8 @@
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
-from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, Timeouts, Transport
+from tidegate.transport.sigv4 import AwsKeys, Scope, sign
 
 
 async def post(

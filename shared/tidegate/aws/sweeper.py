@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 
-from tidegate.aws.credentials import AwsIdentity, Credentials, find_credentials
+from tidegate.aws.credentials import find_credentials
 from tidegate.aws.dynamo import connect
 from tidegate.aws.events import events_of
 from tidegate.aws.expressions import F, Put, Update, UpdateExpression
@@ -42,7 +42,8 @@ from tidegate.errors import StoreUnavailable
 from tidegate.policy.warn import LogEvents, warn
 from tidegate.ports import Events
 from tidegate.settings import Settings
-from tidegate.upstream.choose import transport
+from tidegate.transport.aws_credentials import AwsIdentity, Credentials
+from tidegate.transport.choose import transport
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from tidegate.aws.secrets import Fault, SecretsEndpoint, values_in
 from tidegate.chat.json import Json, encode
 from tidegate.ports import Vault
 from tidegate.settings import Settings
-from tidegate.upstream.sigv4 import AwsKeys
-from tidegate.upstream.transport import Transport
+from tidegate.transport.base import Transport
+from tidegate.transport.sigv4 import AwsKeys
 
 
 def vault_of(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> Vault | None:

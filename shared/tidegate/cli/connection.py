@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from tidegate.aws.credentials import AwsIdentity, Credentials, NoCredentials, StaticCredentials, find_credentials
+from tidegate.aws.credentials import find_credentials
 from tidegate.aws.dynamo import DynamoError, connect
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.resources import DynamoRegister
@@ -18,9 +18,10 @@ from tidegate.aws.vault import SecretsVault
 from tidegate.control.control import Control
 from tidegate.errors import ConfigurationError
 from tidegate.ports import Keys, Tenants, Usages, Vault
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.sigv4 import AwsKey
-from tidegate.upstream.transport import Transport
+from tidegate.transport.aws_credentials import AwsIdentity, Credentials, NoCredentials, StaticCredentials
+from tidegate.transport.base import Transport
+from tidegate.transport.reqwest import ReqwestTransport
+from tidegate.transport.sigv4 import AwsKey
 
 EMBEDDED_ENDPOINT = "http://127.0.0.1:8001"
 EMBEDDED_TABLE = "tidegate"

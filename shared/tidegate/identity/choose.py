@@ -4,8 +4,8 @@ import importlib
 
 from tidegate.domain.identity import Issuer
 from tidegate.ports import Secrets, Tokens
-from tidegate.upstream.sigv4 import AwsKeys
-from tidegate.upstream.transport import Transport
+from tidegate.transport.base import Transport
+from tidegate.transport.sigv4 import AwsKeys
 
 
 def google_secrets(secrets: Secrets, transport: Transport, aws_keys: AwsKeys | None, region: str) -> Secrets:

@@ -20,8 +20,8 @@ from tidegate.domain.redacted import Confidential
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded
 from tidegate.identity import rsa
 from tidegate.ports import Secrets
-from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, Timeouts, Transport
+from tidegate.transport.sigv4 import AwsKeys, Scope, sign
 
 TOKEN_SETTING = "VERTEX_API_KEY"
 CREDENTIALS_SETTING = "GOOGLE_VERTEX_CREDENTIALS"

@@ -16,7 +16,7 @@ from tidegate.domain.identity import Identity, Issuer
 from tidegate.errors import InvalidToken, IssuerUnavailable, UpstreamError
 from tidegate.identity import jwk, jwt
 from tidegate.identity.jwk import Key
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, Timeouts, Transport
 
 FRESH_SECONDS = 3600.0
 STALE_SECONDS = 86400.0

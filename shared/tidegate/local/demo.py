@@ -12,7 +12,7 @@ from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.chat.request import GATEWAY_FIELDS, ChatFields
 from tidegate.providers.dialect.quirks import OPENAI_ONLY, Quirks
 from tidegate.providers.row import Row
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 
 DEMO_PROVIDER = "demo"
 DEMO_BASE_URL = "http://demo.invalid/v1"

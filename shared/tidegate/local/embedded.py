@@ -19,7 +19,6 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from msgspec.structs import replace
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tidegate.aws.credentials import StaticCredentials
 from tidegate.aws.dynamo import Client
 from tidegate.aws.store import Store
 from tidegate.aws.table import CALLS_OF_WORKSPACE, create_table
@@ -29,7 +28,8 @@ from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import ConfigurationError
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Aws, Settings
-from tidegate.upstream.sigv4 import AwsKey
+from tidegate.transport.aws_credentials import StaticCredentials
+from tidegate.transport.sigv4 import AwsKey
 
 DEMO_KEY = "sk-tidegate-demo"
 DEMO_ADMIN = "sk-tidegate-admin-demo"

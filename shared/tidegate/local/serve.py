@@ -17,7 +17,7 @@ from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
 from tidegate.aws import compose as on_aws
 from tidegate.aws import logs
-from tidegate.aws.credentials import AwsIdentity, find_credentials
+from tidegate.aws.credentials import find_credentials
 from tidegate.aws.dynamo import FAILURES, connect
 from tidegate.aws.reply_store import bucket_of
 from tidegate.aws.sweeper import open_sweeper
@@ -35,7 +35,8 @@ from tidegate.local.openapi_routes import document_routes
 from tidegate.memory import compose as in_memory
 from tidegate.memory.vault import MemoryVault
 from tidegate.settings import Settings
-from tidegate.upstream.choose import transport
+from tidegate.transport.aws_credentials import AwsIdentity
+from tidegate.transport.choose import transport
 
 SERVED = {"TIDEGATE_TRANSPORT": "aiohttp"}
 """Settings that a server has unless the environment says otherwise: it learns that a client left, and this transport

@@ -24,12 +24,12 @@ from tidegate.ports import Keys, Meter, Secrets, Tenants
 from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
+from tidegate.transport.base import Transport
+from tidegate.transport.choose import transport
+from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.sigv4 import AwsKeys
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.choose import transport
-from tidegate.upstream.fetch import Fetcher
 from tidegate.upstream.judges import Judges
-from tidegate.upstream.sigv4 import AwsKeys
-from tidegate.upstream.transport import Transport
 
 
 @asynccontextmanager

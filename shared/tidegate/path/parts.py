@@ -20,8 +20,8 @@ from tidegate.policy.route import Router
 from tidegate.policy.warn import LogEvents
 from tidegate.ports import Cooldowns, Events, Ledger, Meter, Signatures, Usages
 from tidegate.providers import Registry
+from tidegate.transport.media_fetcher import Fetcher
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.fetch import Fetcher
 
 LONG_BYTES = 256 * 1024
 """Other calls should not wait until a longer request is translated and its words are counted."""

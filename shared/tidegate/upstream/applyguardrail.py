@@ -10,9 +10,9 @@ from urllib.parse import quote
 from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.domain.guardrails import Guardrail, Judgement, Question
 from tidegate.errors import NotConfigured, ProviderMalformed
+from tidegate.transport.base import HttpRequest
+from tidegate.transport.sigv4 import Scope, sign
 from tidegate.upstream.judges import Judges
-from tidegate.upstream.sigv4 import Scope, sign
-from tidegate.upstream.transport import HttpRequest
 
 MAX_CHARACTERS = 20_000
 """Of one request. AWS takes 25 units of 1,000 characters."""

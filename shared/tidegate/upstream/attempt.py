@@ -21,11 +21,11 @@ from tidegate.errors import (
 from tidegate.ports import Secrets
 from tidegate.providers import restore
 from tidegate.providers.base import Event, KeyAuth, Provider, SigV4Auth, UpstreamRequest
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.sigv4 import AwsKeys, Scope, sign
+from tidegate.transport.silence import opened
 from tidegate.upstream.eventstream import EventStreamDecoder
-from tidegate.upstream.sigv4 import AwsKeys, Scope, sign
 from tidegate.upstream.sse import SseDecoder
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
-from tidegate.upstream.waiting import opened
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024

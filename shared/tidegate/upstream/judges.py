@@ -19,9 +19,9 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.ports import Secrets
-from tidegate.upstream.fetch import Fetcher
-from tidegate.upstream.sigv4 import AwsKeys
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, Timeouts, Transport
+from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.sigv4 import AwsKeys
 
 _ROOMS = {"webhook": "tidegate.upstream.webhook", "bedrock": "tidegate.upstream.applyguardrail"}
 

@@ -10,8 +10,8 @@ import pytest
 
 from tests.faults import certificates
 from tidegate.errors import ProviderUnreachable
-from tidegate.upstream.aiohttp import AiohttpTransport
-from tidegate.upstream.transport import HttpRequest, Timeouts
+from tidegate.transport.aiohttp import AiohttpTransport
+from tidegate.transport.base import HttpRequest, Timeouts
 
 pytestmark = pytest.mark.anyio
 

@@ -17,8 +17,8 @@ import certifi
 from yarl import URL
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.upstream.idle import Origins, origin_of
-from tidegate.upstream.transport import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
+from tidegate.transport.base import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
+from tidegate.transport.stale_connections import Origins, origin_of
 
 IDLE_SECONDS = 60.0
 """What a connection is kept for."""

@@ -25,8 +25,8 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.upstream.idle import Origins, origin_of
-from tidegate.upstream.transport import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
+from tidegate.transport.base import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
+from tidegate.transport.stale_connections import Origins, origin_of
 
 # hyper's words for a connection that ended after the request was written and before the first byte of the answer.
 _DROPPED = ("connection closed before message completed", "Connection reset by peer", "Broken pipe")

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.upstream.sigv4 import AwsKey, Scope, sign
+from tidegate.transport.sigv4 import AwsKey, Scope, sign
 
 NOW = 1_795_262_400.0
 KEY = AwsKey("an-id", "a-secret/with+signs")

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 
 from tidegate.errors import ProviderTimeout
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport, gathered
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, gathered
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The HTTP seam: everything that goes to a provider, to DynamoDB or to Secrets Manager goes through a `Transport`.
 
-Three implementations: `upstream/reqwest.py` (pyreqwest, the default: it loads fast), `upstream/aiohttp.py` (what the
-server uses: it takes back what is cancelled), and `upstream/httpx.py` (whose network tests replace).
+Three implementations: `transport/reqwest.py` (pyreqwest, the default: it loads fast), `transport/aiohttp.py` (what the
+server uses: it takes back what is cancelled), and `transport/httpx.py` (whose network tests replace).
 """
 
 from collections.abc import AsyncGenerator, Mapping

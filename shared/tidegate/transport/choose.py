@@ -6,12 +6,12 @@ httpx alone would cost 80 ms of a cold start, aiohttp 120.
 import importlib
 
 from tidegate.errors import ConfigurationError
-from tidegate.upstream.transport import Transport
+from tidegate.transport.base import Transport
 
 _TRANSPORTS = {
-    "pyreqwest": ("tidegate.upstream.reqwest", "ReqwestTransport"),
-    "aiohttp": ("tidegate.upstream.aiohttp", "AiohttpTransport"),
-    "httpx": ("tidegate.upstream.httpx", "HttpxTransport"),
+    "pyreqwest": ("tidegate.transport.reqwest", "ReqwestTransport"),
+    "aiohttp": ("tidegate.transport.aiohttp", "AiohttpTransport"),
+    "httpx": ("tidegate.transport.httpx", "HttpxTransport"),
 }
 
 

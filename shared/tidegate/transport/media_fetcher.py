@@ -21,7 +21,7 @@ from msgspec import Struct
 from tidegate.chat.media import sniff
 from tidegate.domain.call import Media
 from tidegate.errors import InvalidRequest, ProviderMalformed, ProviderTimeout, UpstreamError
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, Timeouts, Transport
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host."""

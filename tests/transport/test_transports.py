@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable
-from tidegate.upstream.aiohttp import AiohttpTransport
-from tidegate.upstream.httpx import HttpxTransport
-from tidegate.upstream.reqwest import ReqwestTransport
-from tidegate.upstream.transport import HttpRequest, Timeouts, Transport
+from tidegate.transport.aiohttp import AiohttpTransport
+from tidegate.transport.base import HttpRequest, Timeouts, Transport
+from tidegate.transport.httpx import HttpxTransport
+from tidegate.transport.reqwest import ReqwestTransport
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: Value\r\n\r\nok"
 Behaviour = Callable[[int, int, asyncio.StreamWriter], Awaitable[None]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.upstream import reqwest
+from tidegate.transport import reqwest
 
 
 class Late:

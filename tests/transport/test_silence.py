@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests import jumping
-from tests.upstream.test_transport import server, transports
+from tests.transport.test_transports import server, transports
 from tidegate.errors import ProviderTimeout
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport, gathered
-from tidegate.upstream.waiting import opened
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, gathered
+from tidegate.transport.silence import opened
 
 ASKED = HttpRequest("POST", "http://provider.test/v1/x", {}, b"{}")
 

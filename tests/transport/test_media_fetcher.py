@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.upstream.test_transport import Behaviour, server, transports
+from tests.transport.test_transports import Behaviour, server, transports
 from tidegate.domain.call import Media
 from tidegate.errors import InvalidRequest, ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.upstream.fetch import Fetcher, is_public
-from tidegate.upstream.transport import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.media_fetcher import Fetcher, is_public
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 20
 
@@ -155,7 +155,7 @@ def test_it_is_said_what_the_transport_ran_into(error: UpstreamError, said: str)
     ],
 )
 def test_only_plain_web_urls_are_fetched(url: str) -> None:
-    from tidegate.upstream.httpx import HttpxTransport
+    from tidegate.transport.httpx import HttpxTransport
 
     assert refusal(HttpxTransport, answer(), url)[0] == "messages[0].content[1].image_url.url"
 
@@ -168,7 +168,7 @@ def test_a_host_that_the_client_might_read_otherwise_is_not_looked_up(host: str)
     async def resolve(host: str, port: int) -> list[str]:
         raise AssertionError(host)
 
-    from tidegate.upstream.reqwest import ReqwestTransport
+    from tidegate.transport.reqwest import ReqwestTransport
 
     assert "ASCII" in refusal(ReqwestTransport, answer(), f"http://{host}/a", resolve=resolve)[1]
 
@@ -204,14 +204,14 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
     async def resolve(host: str, port: int) -> list[str]:
         return ["93.184.216.34", "10.0.0.1"]
 
-    from tidegate.upstream.httpx import HttpxTransport
+    from tidegate.transport.httpx import HttpxTransport
 
     assert "public" in refusal(HttpxTransport, answer(), resolve=resolve, allowed=is_public)[1]
 
 
 def test_more_urls_than_allowed_are_refused() -> None:
     async def scenario() -> None:
-        from tidegate.upstream.httpx import HttpxTransport
+        from tidegate.transport.httpx import HttpxTransport
 
         transport = HttpxTransport()
         with pytest.raises(InvalidRequest) as caught:

@@ -9,8 +9,8 @@ from functools import partial
 import httpx
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.upstream.idle import Origins, origin_of
-from tidegate.upstream.transport import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
+from tidegate.transport.base import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
+from tidegate.transport.stale_connections import Origins, origin_of
 
 
 class HttpxTransport:

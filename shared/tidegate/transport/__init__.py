@@ -1,0 +1,1 @@
+"""The HTTP seam: one request, one response with its chunks, over three libraries; AWS's signature; media of callers."""
