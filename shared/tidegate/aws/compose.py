@@ -35,7 +35,7 @@ from tidegate.transport.base import Transport
 from tidegate.transport.choose import transport
 from tidegate.transport.media_fetcher import Fetcher
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.judges import Judges
+from tidegate.upstream.guardrails.backends import Judges
 
 
 @asynccontextmanager

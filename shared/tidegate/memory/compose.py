@@ -29,7 +29,7 @@ from tidegate.transport.choose import transport
 from tidegate.transport.media_fetcher import Fetcher
 from tidegate.transport.sigv4 import AwsKeys
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.judges import Judges
+from tidegate.upstream.guardrails.backends import Judges
 
 
 @asynccontextmanager

@@ -23,7 +23,7 @@ from tidegate.transport.base import HttpRequest, Timeouts, Transport
 from tidegate.transport.media_fetcher import Fetcher
 from tidegate.transport.sigv4 import AwsKeys
 
-_ROOMS = {"webhook": "tidegate.upstream.webhook", "bedrock": "tidegate.upstream.applyguardrail"}
+_ROOMS = {"webhook": "tidegate.upstream.guardrails.webhook", "bedrock": "tidegate.upstream.guardrails.bedrock"}
 
 
 class Judges(Struct, frozen=True):

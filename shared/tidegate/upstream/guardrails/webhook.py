@@ -10,7 +10,7 @@ from tidegate.chat.json import Json, encode
 from tidegate.domain.guardrails import Guardrail, Judgement, Question
 from tidegate.errors import NotConfigured, ProviderMalformed
 from tidegate.transport.base import HttpRequest
-from tidegate.upstream.judges import Judges
+from tidegate.upstream.guardrails.backends import Judges
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 

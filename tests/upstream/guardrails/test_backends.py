@@ -18,7 +18,7 @@ from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.media_fetcher import Fetcher
 from tidegate.transport.sigv4 import AwsKey, Scope, sign
-from tidegate.upstream.judges import Judges
+from tidegate.upstream.guardrails.backends import Judges
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from tidegate.domain.guardrails import Guardrail, Judgement, Question
 from tidegate.errors import NotConfigured, ProviderMalformed
 from tidegate.transport.base import HttpRequest
 from tidegate.transport.sigv4 import Scope, sign
-from tidegate.upstream.judges import Judges
+from tidegate.upstream.guardrails.backends import Judges
 
 MAX_CHARACTERS = 20_000
 """Of one request. AWS takes 25 units of 1,000 characters."""

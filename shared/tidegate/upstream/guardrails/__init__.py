@@ -1,0 +1,1 @@
+"""The services that judge texts for guardrails: Bedrock and webhooks."""
