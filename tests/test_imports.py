@@ -60,19 +60,19 @@ def test_guardrails_cost_nothing_until_a_call_has_one() -> None:
 
 def test_the_cache_and_idempotency_keys_cost_nothing_until_a_call_asks_for_them() -> None:
     names = (
-        *("path.reusing", "path.caching", "path.claiming", "path.given", "policy.cache", "policy.flights"),
-        *("chat.assemble", "chat.replay", "domain.kept", "aws.replies", "aws.objects"),
+        *("pipeline.reuse", "policy.cache", "policy.flights"),
+        *("chat.assemble", "chat.replay", "domain.stored_reply", "aws.reply_store", "aws.bucket"),
     )
     assert loaded_modules() & {f"tidegate.{name}" for name in names} == set()
 
 
 def test_routes_cost_nothing_until_a_call_asks_for_one() -> None:
-    parts = {f"tidegate.{name}" for name in ("policy.balance", "policy.health", "path.hedging")}
+    parts = {f"tidegate.{name}" for name in ("policy.balance", "policy.health", "pipeline.hedging")}
     assert loaded_modules() & parts == set()
 
 
 def test_dry_runs_cost_nothing_until_there_is_one() -> None:
-    parts = {f"tidegate.path.{name}" for name in ("rehearsing", "turns", "showing", "mapping")}
+    parts = {f"tidegate.pipeline.{name}" for name in ("rehearsing", "turns", "showing", "mapping")}
     assert loaded_modules() & parts == set()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("shared/tidegate/**/*.py"), *ROOT.glob("functions/**/*.py")])
-BROAD = {"api/chat.py", "policy/observe.py", "runtime/endpoint.py"}
+BROAD = {"api/chat.py", "pipeline/observation.py", "runtime/endpoint.py"}
 """Where `except Exception` may stand: the edge of the API, the observer, and the edge of the runtime."""
 
 sources = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

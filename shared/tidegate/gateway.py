@@ -17,16 +17,17 @@ from tidegate.chat.parse import parse
 from tidegate.domain.call import Call, Surface, app_of, idempotency_key_of
 from tidegate.domain.ids import ulid
 from tidegate.domain.restrictions import UNKNOWN, Source
-from tidegate.path.asking import ask
-from tidegate.path.guarding import guarded
-from tidegate.path.parts import Parts
-from tidegate.path.replying import Answer, reply
-from tidegate.path.settling import settle
+from tidegate.pipeline.check_output import guarded
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.dispatch import ask
+from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.respond import Answer, reply
+from tidegate.pipeline.settle import settle
+from tidegate.pipeline.shield import to_the_end
 from tidegate.policy.deadline import ahead, in_time, named, soonest
-from tidegate.policy.observe import Observation, to_the_end
 
 if TYPE_CHECKING:
-    from tidegate.path.reusing import Reusing
+    from tidegate.pipeline.reuse.reuse import Reusing
 
 __all__ = ["Answer", "Gateway"]
 
@@ -119,4 +120,4 @@ class Gateway(Parts, frozen=True):
 
     async def rehearse(self, call: Call) -> JsonObject:
         """What would become of an admitted call, as JSON. Nobody is asked, and nothing is held, kept or recorded."""
-        return await import_module("tidegate.path.rehearsing").rehearse(self, call)
+        return await import_module("tidegate.pipeline.dry_run.dry_run").rehearse(self, call)

@@ -34,8 +34,8 @@ from tidegate.domain.routes import Route, Target
 from tidegate.errors import ModelNotAllowed, StoreUnavailable
 from tidegate.gateway import Gateway
 from tidegate.memory.reply_store import MemoryReplies
-from tidegate.path import caching
-from tidegate.path.reuse import Reuse
+from tidegate.pipeline.lazy_reuse import Reuse
+from tidegate.pipeline.reuse import cache
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "caching": True}
 
@@ -393,7 +393,7 @@ class Slow(MemoryReplies):
 
 
 def test_a_store_that_hangs_holds_no_call_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caching, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(cache, "LOOK_SECONDS", 0.0)
 
     async def scenario() -> None:
         async with serving(completion()) as client:

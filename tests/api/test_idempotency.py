@@ -26,7 +26,7 @@ from tests.api.world import (
 from tidegate.domain.idempotency import Claim
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.reply_store import MemoryReplies
-from tidegate.path.reuse import Reuse
+from tidegate.pipeline.lazy_reuse import Reuse
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 HEADERS = {"idempotency-key": "order-1"}

@@ -19,7 +19,7 @@ from tidegate.aws.tenants import DynamoUsages
 from tidegate.aws.vault import vault_of
 from tidegate.gateway import Gateway
 from tidegate.identity.choose import access_tokens, google_secrets
-from tidegate.path.reuse import Reuse
+from tidegate.pipeline.lazy_reuse import Reuse
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
 from tidegate.policy.endpoints import endpoints

@@ -13,7 +13,7 @@ from tidegate.memory.reply_store import MemoryReplies
 from tidegate.memory.signatures import MemorySignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.memory.vault import MemoryVault
-from tidegate.path.reuse import Reuse
+from tidegate.pipeline.lazy_reuse import Reuse
 from tidegate.policy.authenticate import Authenticator
 from tidegate.policy.balancing import Balancing
 from tidegate.policy.endpoints import endpoints

@@ -12,13 +12,13 @@ from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import completion_id
 from tidegate.errors import StoreUnavailable, TidegateError
-from tidegate.path.asking import Asked
-from tidegate.path.parts import Parts
-from tidegate.path.settling import billed
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.dispatch import Asked
+from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.settle import billed
 from tidegate.policy import signatures
 from tidegate.policy.bill import to_wire
 from tidegate.policy.budget import NO_LIMITS, Room
-from tidegate.policy.observe import Observation
 
 log = logging.getLogger(__name__)
 

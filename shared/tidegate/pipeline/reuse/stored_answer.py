@@ -9,8 +9,8 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import completion_id
 from tidegate.domain.stored_reply import Kept
-from tidegate.path.replying import Answer, wants_usage
-from tidegate.policy.observe import Observation
+from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.respond import Answer, wants_usage
 
 
 def given(

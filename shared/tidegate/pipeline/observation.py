@@ -1,12 +1,10 @@
 """What becomes of a call: the one place where its outcome is decided, and the settling that nothing may interrupt."""
 
-import asyncio
 import logging
-from collections.abc import Coroutine, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
 
-import anyio
 from msgspec import Struct, field
 
 from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, Delta, Message, Usage
@@ -18,9 +16,6 @@ from tidegate.domain.usage import Bill, Produced, Tokens, Words
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 
 log = logging.getLogger(__name__)
-
-SETTLE_SECONDS = 35.0
-"""A settling that takes longer is given up, and its figures are logged: the store itself has failed before."""
 
 
 class Observation(Struct):
@@ -172,25 +167,3 @@ def figures(outcome: Outcome) -> dict[str, object]:
         "estimated": tokens.estimated,
         "seconds": round(outcome.finished_at - outcome.call.started_at, 4),
     }
-
-
-async def to_the_end(work: Coroutine[object, object, None]) -> None:
-    """Await `work` however often the caller is cancelled meanwhile; the cancellation is raised afterwards.
-
-    Both kinds are held off: anyio's scopes (a client that hangs up) and asyncio's own (a server that shuts down).
-    """
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):
-        while not task.done():
-            try:
-                await asyncio.wait({task}, timeout=SETTLE_SECONDS)
-                if not task.done():
-                    task.cancel()
-                    await asyncio.wait({task}, timeout=1)
-            except asyncio.CancelledError as error:
-                cancelled = error
-    if not task.cancelled():
-        task.result()
-    if cancelled is not None:
-        raise cancelled

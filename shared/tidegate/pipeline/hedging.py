@@ -14,10 +14,11 @@ from tidegate.chat.completion import Chunk
 from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.deployment import Deployment, Plan
 from tidegate.errors import TidegateError
-from tidegate.path.asking import Hedge, NoTimeLeft, note, opening
-from tidegate.path.parts import Parts
-from tidegate.path.readying import Ready, translated
-from tidegate.policy.observe import Observation, to_the_end
+from tidegate.pipeline.attempt import Hedge, NoTimeLeft, note, opening
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.prepare import Ready, translated
+from tidegate.pipeline.shield import to_the_end
 from tidegate.policy.tries import Tries
 from tidegate.upstream.attempt import Reply
 

@@ -17,10 +17,10 @@ from tidegate.domain.account import Account, Reservation, refusal
 from tidegate.domain.call import Call, Media
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest, NoRoom, TidegateError
-from tidegate.path.mapping import mapped, refusals
-from tidegate.path.parts import Parts
-from tidegate.path.readying import unsupported
-from tidegate.path.showing import Step, shown_request
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.dry_run.field_map import mapped, refusals
+from tidegate.pipeline.dry_run.report import Step, shown_request
+from tidegate.pipeline.prepare import unsupported
 from tidegate.policy import budget, fallback, signatures
 from tidegate.policy.fallback import Candidate
 from tidegate.providers.base import KeyAuth, Provider, UpstreamRequest

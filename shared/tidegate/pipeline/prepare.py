@@ -13,10 +13,11 @@ from tidegate.domain.budget_alerts import Watched
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import NoRoom, UnsupportedParameter
-from tidegate.path.parts import Parts, aside
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.offload import aside
 from tidegate.policy import budget, signatures
 from tidegate.policy.budget import NO_LIMITS, Room
-from tidegate.policy.observe import Observation
 from tidegate.providers.base import Provider, UpstreamRequest
 
 

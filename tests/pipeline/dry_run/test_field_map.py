@@ -13,7 +13,7 @@ from tidegate.chat.parse import build
 from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
-from tidegate.path.mapping import MOST, differences, mapped, refusals, without
+from tidegate.pipeline.dry_run.field_map import MOST, differences, mapped, refusals, without
 from tidegate.providers import Registry
 
 FOLDERS = sorted(path.parent for path in CASES.glob("*/*/request.json"))

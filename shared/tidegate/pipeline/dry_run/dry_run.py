@@ -10,9 +10,9 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.errors import ModelNotAllowed, NotConfigured, TidegateError
-from tidegate.path.parts import Parts
-from tidegate.path.showing import Step, entry, told
-from tidegate.path.turns import Turns, briefly
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.dry_run.report import Step, entry, told
+from tidegate.pipeline.dry_run.simulation import Turns, briefly
 from tidegate.policy import budget, fallback
 from tidegate.policy.cache import wish_of
 from tidegate.policy.fallback import Candidate

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from tidegate.chat.completion import Chunk
 from tidegate.errors import TidegateError
-from tidegate.path.parts import Parts
-from tidegate.path.replying import Answer
-from tidegate.path.settling import billed
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.respond import Answer
+from tidegate.pipeline.settle import billed
 from tidegate.policy.bill import to_wire
 from tidegate.policy.guards import Guard
-from tidegate.policy.observe import Observation
 
 HEADER = "x-tidegate-guardrails"
 

@@ -5,8 +5,8 @@ import asyncio
 import anyio
 import pytest
 
-from tidegate.policy import observe
-from tidegate.policy.observe import to_the_end
+from tidegate.pipeline import observation
+from tidegate.pipeline.shield import to_the_end
 
 
 def test_a_scope_that_is_cancelled_waits_for_the_settling() -> None:
@@ -48,7 +48,7 @@ def test_a_task_that_is_cancelled_again_and_again_waits_too_and_then_ends() -> N
 
 
 def test_a_settling_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observe, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(observation, "SETTLE_SECONDS", 0.01)
 
     async def main() -> None:
         await asyncio.wait_for(to_the_end(_forever()), 5)

@@ -17,19 +17,20 @@ from tidegate.chat.json import encode
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.stored_reply import Kept
-from tidegate.path.asking import Asked
-from tidegate.path.caching import Caching
-from tidegate.path.claiming import Claiming
-from tidegate.path.given import given, renewed
-from tidegate.path.guarding import HEADER
-from tidegate.path.parts import Parts, beside
-from tidegate.path.replying import Answer, keep_signed
+from tidegate.pipeline.check_output import HEADER
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.dispatch import Asked
+from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.offload import beside
+from tidegate.pipeline.respond import Answer, keep_signed
+from tidegate.pipeline.reuse.cache import Caching
+from tidegate.pipeline.reuse.idempotency import Claiming
+from tidegate.pipeline.reuse.stored_answer import given, renewed
 from tidegate.policy import signatures
 from tidegate.policy.bill import to_wire
 from tidegate.policy.cache import wish_of
 from tidegate.policy.flights import Flights
 from tidegate.policy.guards import Guard
-from tidegate.policy.observe import Observation
 from tidegate.ports import Claims, Replies
 
 SIGNED_SECONDS = 43_200

@@ -8,9 +8,10 @@ from tidegate.domain.deployment import Plan
 from tidegate.domain.settlement import amounts
 from tidegate.domain.usage import Bill
 from tidegate.errors import StoreUnavailable
-from tidegate.path.parts import Parts, aside
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.observation import Observation, figures
+from tidegate.pipeline.offload import aside
 from tidegate.policy.bill import bill, with_prompts
-from tidegate.policy.observe import Observation, figures
 from tidegate.policy.warn import warn
 
 log = logging.getLogger(__name__)

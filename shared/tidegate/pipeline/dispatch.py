@@ -5,7 +5,7 @@ Before its first event a failure is invisible to the caller; after it, nothing i
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from functools import partial
 from importlib import import_module
 
@@ -13,15 +13,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.chat.request import ChatRequest
-from tidegate.domain.call import Call, FailedAttempt
+from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Plan
-from tidegate.errors import NotConfigured, ProviderTimeout, TidegateError, UpstreamError
-from tidegate.path.parts import Parts, aside
-from tidegate.path.readying import Ready, ready_for
+from tidegate.errors import TidegateError, UpstreamError
+from tidegate.pipeline.attempt import Hedge, NoTimeLeft, note, opening
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.offload import aside
+from tidegate.pipeline.prepare import Ready, ready_for
 from tidegate.policy import budget, fallback
 from tidegate.policy.budget import Room
 from tidegate.policy.deadline import SLACK_SECONDS
-from tidegate.policy.observe import Observation
 from tidegate.policy.retry import DEFAULT_RETRIES, PATIENCE_SECONDS
 from tidegate.policy.tries import Tries
 from tidegate.providers.base import Provider
@@ -39,17 +41,6 @@ class Asked(Struct, frozen=True):
     ignored: tuple[str, ...]
     room: Room
     request: ChatRequest
-
-
-class Hedge(Struct, frozen=True):
-    """The next deployment, which is asked as well after so many seconds without an answer."""
-
-    deployment: Deployment
-    after_seconds: float
-
-
-class NoTimeLeft(ProviderTimeout):
-    """It was the call that gave a deployment no more time, and not the deployment that had had enough."""
 
 
 async def ask(parts: Parts, call: Call, seen: Observation, stack: AsyncExitStack) -> Asked:
@@ -96,7 +87,7 @@ async def _insist(parts: Parts, call: Call, plan: Plan, seen: Observation, stack
                 began = parts.clock()
             if hedge is None or not ready.covers_both:
                 return await _open(parts, ready, seen, stack, others + tries.has_more)
-            race = import_module("tidegate.path.hedging").Race(parts, call, plan, seen, stack, tries)
+            race = import_module("tidegate.pipeline.hedging").Race(parts, call, plan, seen, stack, tries)
             return _asked(*await race.run(ready, hedge, _share(ready.call, parts.clock(), others)))
         except TidegateError as error:
             note(parts, call, seen, tries.deployment, error, parts.clock() - began)
@@ -132,18 +123,6 @@ def _hedge(parts: Parts, call: Call, plan: Plan, tries: Tries) -> Hedge | None:
     return Hedge(other, after)
 
 
-def note(
-    parts: Parts, call: Call, seen: Observation, deployment: Deployment, error: TidegateError, seconds: float
-) -> None:
-    """What failed is on record, and counts against the deployment where it is the deployment that failed."""
-    if isinstance(error, UpstreamError | NotConfigured):
-        seen.waited += seconds
-        seen.failed_attempts.append(FailedAttempt(deployment.shown, error.code or error.type, seconds))
-    if seen.plan is not None:
-        is_over = isinstance(error, NoTimeLeft) or parts.clock() >= call.deadline
-        parts.balancing.failed(deployment, seen.plan, seen.call, error, waited=seconds, is_over=is_over)
-
-
 async def _open(parts: Parts, ready: Ready, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
     """One try. While there are others to ask, it has no more than its share of the time that is left."""
     call, deployment = ready.call, ready.deployment
@@ -168,19 +147,6 @@ async def _open(parts: Parts, ready: Ready, seen: Observation, stack: AsyncExitS
 
 def _asked(ready: Ready, reply: Reply) -> Asked:
     return Asked(ready.provider, ready.deployment, reply, ready.ignored, ready.room, ready.call.request)
-
-
-def opening(parts: Parts, ready: Ready, seconds: float) -> AbstractAsyncContextManager[Reply]:
-    """The deployment's reply within that time, for whoever enters it, and leaves it in the same task."""
-    return parts.upstream.open(
-        ready.provider,
-        ready.request,
-        secret=ready.deployment.secret,
-        stream=ready.call.request.stream,
-        seconds=seconds,
-        own=parts.own_keys.of(ready.call.workspace, ready.deployment.secret),
-        patience=parts.timetable.of(ready.deployment.model_id),
-    )
 
 
 def _share(call: Call, now: float, others: int) -> float | None:

@@ -10,12 +10,13 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Plan
 from tidegate.domain.stored_reply import Kept, unpack
 from tidegate.errors import GatewayTimeout, ModelNotAllowed, StoreUnavailable
-from tidegate.path.parts import Parts, aside, beside
+from tidegate.pipeline.components import Parts
+from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.offload import aside, beside
 from tidegate.policy import budget, fallback
 from tidegate.policy.cache import Wish, key_of
 from tidegate.policy.flights import Flights
 from tidegate.policy.guards import Guard
-from tidegate.policy.observe import Observation
 from tidegate.ports import Replies
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from tidegate.domain.call import Call
 from tidegate.ports import Claims, Replies
 
 if TYPE_CHECKING:
-    from tidegate.path.reusing import Desk, Reusing
+    from tidegate.pipeline.reuse.reuse import Desk, Reusing
 
 
 class Reuse:
@@ -28,6 +28,6 @@ class Reuse:
             return None
         desk = self._desk
         if desk is None:
-            made: Desk = import_module("tidegate.path.reusing").Desk(*self._rooms())
+            made: Desk = import_module("tidegate.pipeline.reuse.reuse").Desk(*self._rooms())
             desk = self._desk = made
         return desk.of(call)

@@ -1,0 +1,1 @@
+"""What a call would come to, without making it (`dry_run`)."""

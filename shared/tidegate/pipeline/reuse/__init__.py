@@ -1,0 +1,1 @@
+"""Replies given again: the cache, and idempotency keys."""
