@@ -55,19 +55,21 @@ def test_tokens_cost_nothing_where_no_issuer_is_configured() -> None:
 
 
 def test_guardrails_cost_nothing_until_a_call_has_one() -> None:
-    assert {name for name in loaded_modules() if name.startswith(("tidegate.policy.guardrails", "regex"))} == set()
+    room = "tidegate.policy.guardrails"
+    light = {room, f"{room}.selection", f"{room}.protocol"}
+    assert {name for name in loaded_modules() if name.startswith((room, "regex"))} == light
 
 
 def test_the_cache_and_idempotency_keys_cost_nothing_until_a_call_asks_for_them() -> None:
     names = (
-        *("pipeline.reuse", "policy.cache", "policy.flights"),
+        *("pipeline.reuse", "policy.caching"),
         *("chat.assemble", "chat.replay", "domain.stored_reply", "aws.reply_store", "aws.bucket"),
     )
     assert loaded_modules() & {f"tidegate.{name}" for name in names} == set()
 
 
 def test_routes_cost_nothing_until_a_call_asks_for_one() -> None:
-    parts = {f"tidegate.{name}" for name in ("policy.balance", "policy.health", "pipeline.hedging")}
+    parts = {f"tidegate.{name}" for name in ("policy.routing.ordering", "policy.routing.health", "pipeline.hedging")}
     assert loaded_modules() & parts == set()
 
 

@@ -42,8 +42,8 @@ from tidegate.domain.routes import Route
 from tidegate.domain.server_options import Options
 from tidegate.domain.timeouts import Timetable, timetable
 from tidegate.errors import ConfigurationError
-from tidegate.policy.configured_routes import routes
-from tidegate.policy.guards import configured
+from tidegate.policy.guardrails.selection import configured
+from tidegate.policy.routing.route_config import routes
 from tidegate.providers.configured import rows
 from tidegate.providers.row import Row
 

@@ -28,7 +28,7 @@ from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.server_options import Options
 from tidegate.domain.usage import Tokens, Words
 from tidegate.memory.signatures import MemorySignatures
-from tidegate.pipeline import observation
+from tidegate.pipeline import shield
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 Scenario = Callable[[Client], Awaitable[None]]
@@ -475,7 +475,7 @@ def test_a_meter_that_is_down_costs_the_caller_nothing_and_is_logged(caplog: pyt
 def test_a_meter_that_hangs_is_given_up_and_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observation, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(shield, "SETTLE_SECONDS", 0.01)
 
     async def scenario(client: Client) -> None:
         client.recorder.gate = asyncio.Event()

@@ -18,7 +18,7 @@ from tidegate.domain.limits import Limits
 from tidegate.domain.timeouts import timetable
 from tidegate.domain.usage import Tokens
 from tidegate.domain.workspace import Workspace
-from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.auth.authenticator import Authenticator
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "num_retries": 0}
 streamed = pytest.mark.parametrize("stream", [False, True])

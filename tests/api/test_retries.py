@@ -14,7 +14,7 @@ from tests.api.world import STREAM, USER, WORKSPACE, Client, Exchange, Handler, 
 from tidegate.domain.account import Hold
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import Workspace
-from tidegate.policy import fallback
+from tidegate.policy.routing import fallback
 
 A, B, C = "openai/gpt-4.1-mini", "mistral/mistral-small-latest", "openai/gpt-4.1"
 CALL = {"model": A, "messages": USER}

@@ -7,7 +7,7 @@ from tests.store_worlds import NOON, REGION
 from tidegate.aws.events import EventBridge, events_of
 from tidegate.domain.budget_alerts import Event
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
-from tidegate.policy.warn import LogEvents
+from tidegate.policy.metering.alerts import LogEvents
 from tidegate.settings import Settings
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey

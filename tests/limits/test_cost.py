@@ -24,7 +24,7 @@ from tidegate.domain.account import Hold, Reservation, Scope
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.server_options import Options
-from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
 

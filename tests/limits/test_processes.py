@@ -24,7 +24,7 @@ from tidegate.aws.sweeper import Sweeper
 from tidegate.chat.parse import parse
 from tidegate.domain.account import Hold, Scope, used
 from tidegate.domain.limits import Limits
-from tidegate.policy import budget
+from tidegate.policy.metering import reservation
 
 pytestmark = [pytest.mark.slow, pytest.mark.anyio]
 
@@ -39,9 +39,9 @@ def _held() -> Hold:
     call = outcome().call
     limited = replace(call.workspace, limits=Limits(tokens_per_day=1))
     asked = replace(call, workspace=limited, request=parse(json.dumps(BODY).encode()))
-    reservation = budget.reservation(asked, MODEL, catalog.load().find(MODEL))
-    assert reservation is not None
-    return reservation.hold
+    needed = reservation.reservation(asked, MODEL, catalog.load().find(MODEL))
+    assert needed is not None
+    return needed.hold
 
 
 HELD = _held()

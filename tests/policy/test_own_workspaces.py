@@ -10,8 +10,8 @@ from tidegate.domain.restrictions import Source
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import EndpointNotAllowed, InvalidKey
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.policy.authenticate import Authenticator
-from tidegate.policy.failures import ALLOWED
+from tidegate.policy.auth.authenticator import Authenticator
+from tidegate.policy.auth.throttle import ALLOWED
 
 SECRET = "sk-tidegate-several"
 KEY = VirtualKey("key_several", hash_secret(SECRET), "sk-tide", ("ws_b", "ws_a", "ws_gone", "ws_off"), None)

@@ -22,7 +22,7 @@ from tidegate.chat.parse import build
 from tidegate.domain.usage import Produced
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import UpstreamError
-from tidegate.policy.bill import bill
+from tidegate.policy.metering.billing import bill
 from tidegate.providers import Registry
 from tidegate.providers.base import Event
 from tidegate.upstream.eventstream import EventStreamDecoder

@@ -21,7 +21,7 @@ from tidegate.errors import (
     WorkspaceForbidden,
 )
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.policy.authenticate import Authenticator
+from tidegate.policy.auth.authenticator import Authenticator
 
 pytestmark = pytest.mark.anyio
 

@@ -27,7 +27,7 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
-from tidegate.policy.endpoints import endpoints
+from tidegate.policy.routing.provider_config import endpoints
 from tidegate.providers import Registry
 from tidegate.providers.anthropic import abilities
 from tidegate.providers.base import Event, KeyAuth, SigV4Auth, UpstreamRequest

@@ -26,7 +26,7 @@ from tidegate.domain.limits import period
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest
 from tidegate.gateway import Gateway
-from tidegate.policy import quota
+from tidegate.policy.metering import quota
 
 MAX_DAYS = 92
 MAX_PAGE = 10_000

@@ -18,7 +18,7 @@ from tidegate.domain.ids import ulid
 from tidegate.domain.server_options import Options
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 from tidegate.gateway import Answer, Gateway
-from tidegate.policy.budget import Room
+from tidegate.policy.metering.reservation import Room
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from tidegate.catalog import Catalog, Model
 from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import NotConfigured
-from tidegate.policy.route import Router
+from tidegate.policy.routing.router import Router
 
 OWNER = "tidegate"
 

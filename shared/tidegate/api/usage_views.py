@@ -14,7 +14,7 @@ from tidegate.domain.budget_alerts import THRESHOLDS
 from tidegate.domain.limits import Number, Unit, period
 from tidegate.domain.record import iso_time, plain, total
 from tidegate.domain.workspace import Principal, Workspace
-from tidegate.policy.quota import Quota, Standing
+from tidegate.policy.metering.quota import Quota, Standing
 
 _ALERT_PERCENT = max(threshold for threshold in THRESHOLDS if threshold < 100)
 

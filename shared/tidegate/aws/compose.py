@@ -20,12 +20,12 @@ from tidegate.aws.vault import vault_of
 from tidegate.gateway import Gateway
 from tidegate.identity.choose import access_tokens, google_secrets
 from tidegate.pipeline.lazy_reuse import Reuse
-from tidegate.policy.authenticate import Authenticator
-from tidegate.policy.balancing import Balancing
-from tidegate.policy.endpoints import endpoints
-from tidegate.policy.guards import Guards
-from tidegate.policy.own import OwnKeys
-from tidegate.policy.route import Router
+from tidegate.policy.auth.authenticator import Authenticator
+from tidegate.policy.auth.workspace_keys import OwnKeys
+from tidegate.policy.guardrails.selection import Guards
+from tidegate.policy.routing.balancer import Balancing
+from tidegate.policy.routing.provider_config import endpoints
+from tidegate.policy.routing.router import Router
 from tidegate.ports import Secrets, Vault
 from tidegate.providers import ALIASES, Registry
 from tidegate.providers.row import Row

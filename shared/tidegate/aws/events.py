@@ -10,7 +10,7 @@ from tidegate.aws.signed_post import post
 from tidegate.chat.json import Json, decode, encode
 from tidegate.domain.budget_alerts import Event
 from tidegate.errors import StoreUnavailable, UpstreamError
-from tidegate.policy.warn import LogEvents
+from tidegate.policy.metering.alerts import LogEvents
 from tidegate.ports import Events
 from tidegate.settings import Settings
 from tidegate.transport.base import Timeouts, Transport

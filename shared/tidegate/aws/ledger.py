@@ -43,7 +43,7 @@ from tidegate.domain.account import (
 from tidegate.domain.limits import UNITS, Amounts, Number, minute_of, period
 from tidegate.domain.record import plain
 from tidegate.errors import StoreUnavailable
-from tidegate.policy.budget import refused
+from tidegate.policy.metering.reservation import refused
 
 WRITTEN_AT_ONCE = 100
 """Items, which is as many as DynamoDB takes in one transaction."""

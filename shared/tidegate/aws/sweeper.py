@@ -39,7 +39,7 @@ from tidegate.domain.record import plain
 from tidegate.domain.settlement import lost
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import StoreUnavailable
-from tidegate.policy.warn import LogEvents, warn
+from tidegate.policy.metering.alerts import LogEvents, warn
 from tidegate.ports import Events
 from tidegate.settings import Settings
 from tidegate.transport.aws_credentials import AwsIdentity, Credentials

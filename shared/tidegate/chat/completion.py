@@ -15,7 +15,7 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "functi
 class Usage(TypedDict, total=False):
     """Tokens of one call, in OpenAI's terms: `prompt_tokens` includes cached ones, `completion_tokens` the reasoning.
 
-    A provider fills the token fields; `policy/bill.py` adds words and cost.
+    A provider fills the token fields; `policy/metering/billing.py` adds words and cost.
     """
 
     prompt_tokens: Required[int]

@@ -13,8 +13,8 @@ from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
-from tidegate.policy.configured_routes import routes_of
 from tidegate.policy.guardrails.definition import guardrails_of
+from tidegate.policy.routing.route_config import routes_of
 
 _T = TypeVar("_T")
 

@@ -7,7 +7,7 @@ from tidegate.domain.keys import hash_secret
 from tidegate.domain.managed_resources import AdminKey, AdminScope
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import AdminForbidden, InvalidKey, NotFound
-from tidegate.policy.authenticate import bearer
+from tidegate.policy.auth.authenticator import bearer
 
 SECRET_PREFIX = "sk-tidegate-admin-"
 

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from tidegate.domain.account import Account, Hold, Reservation, Scope, ScopeKind, put, refusal, settle
 from tidegate.domain.limits import Amounts
-from tidegate.policy.budget import refused
+from tidegate.policy.metering.reservation import refused
 
 
 class MemoryLedger(Struct):

@@ -11,8 +11,8 @@ from tidegate.pipeline.components import Parts
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.respond import Answer
 from tidegate.pipeline.settle import billed
-from tidegate.policy.bill import to_wire
-from tidegate.policy.guards import Guard
+from tidegate.policy.guardrails.protocol import Guard
+from tidegate.policy.metering.billing import to_wire
 
 HEADER = "x-tidegate-guardrails"
 

@@ -8,13 +8,13 @@ from msgspec import Struct, field
 from tidegate.catalog import Catalog
 from tidegate.domain.timeouts import Timetable
 from tidegate.pipeline.lazy_reuse import Reuse
-from tidegate.policy.authenticate import Authenticator
-from tidegate.policy.balancing import Balancing
-from tidegate.policy.guards import Guards
-from tidegate.policy.own import OwnKeys
-from tidegate.policy.retry import Retries
-from tidegate.policy.route import Router
-from tidegate.policy.warn import LogEvents
+from tidegate.policy.auth.authenticator import Authenticator
+from tidegate.policy.auth.workspace_keys import OwnKeys
+from tidegate.policy.guardrails.selection import Guards
+from tidegate.policy.metering.alerts import LogEvents
+from tidegate.policy.routing.balancer import Balancing
+from tidegate.policy.routing.retry import Retries
+from tidegate.policy.routing.router import Router
 from tidegate.ports import Cooldowns, Events, Ledger, Meter, Signatures, Usages
 from tidegate.providers import Registry
 from tidegate.transport.media_fetcher import Fetcher

@@ -21,11 +21,12 @@ from tidegate.pipeline.components import Parts
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.offload import aside
 from tidegate.pipeline.prepare import Ready, ready_for
-from tidegate.policy import budget, fallback
-from tidegate.policy.budget import Room
 from tidegate.policy.deadline import SLACK_SECONDS
-from tidegate.policy.retry import DEFAULT_RETRIES, PATIENCE_SECONDS
-from tidegate.policy.tries import Tries
+from tidegate.policy.metering import reservation
+from tidegate.policy.metering.reservation import Room
+from tidegate.policy.routing import fallback
+from tidegate.policy.routing.attempt_order import Tries
+from tidegate.policy.routing.retry import DEFAULT_RETRIES, PATIENCE_SECONDS
 from tidegate.providers.base import Provider
 from tidegate.upstream.attempt import Reply
 
@@ -69,7 +70,7 @@ async def _insist(parts: Parts, call: Call, plan: Plan, seen: Observation, stack
 
     `others` may be asked instead.
     """
-    plan = budget.permitted(call, plan)
+    plan = reservation.permitted(call, plan)
     route = plan.route
     if route is not None:
         plan = await aside(call, partial(parts.balancing.arrange, plan, call))

@@ -19,7 +19,7 @@ from tidegate.pipeline.components import Parts
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import Ready, translated
 from tidegate.pipeline.shield import to_the_end
-from tidegate.policy.tries import Tries
+from tidegate.policy.routing.attempt_order import Tries
 from tidegate.upstream.attempt import Reply
 
 LOST = "hedged"

@@ -16,8 +16,9 @@ from tidegate.errors import NoRoom, UnsupportedParameter
 from tidegate.pipeline.components import Parts
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.offload import aside
-from tidegate.policy import budget, signatures
-from tidegate.policy.budget import NO_LIMITS, Room
+from tidegate.policy import reasoning_signatures
+from tidegate.policy.metering import reservation
+from tidegate.policy.metering.reservation import NO_LIMITS, Room
 from tidegate.providers.base import Provider, UpstreamRequest
 
 
@@ -65,7 +66,7 @@ async def _equipped(parts: Parts, call: Call, provider: Provider, deployment: De
     urls = provider.media_urls(call, deployment)
     if urls:
         call = replace(call, media=await parts.fetcher.fetch(urls, call.deadline - parts.clock()))
-    earlier = signatures.needed(call.request.fields.messages) if provider.signs_reasoning else []
+    earlier = reasoning_signatures.needed(call.request.fields.messages) if provider.signs_reasoning else []
     if earlier:
         call = replace(call, signatures=await parts.signatures.find(call.workspace.id, earlier))
     return call
@@ -84,7 +85,7 @@ async def _reserve(
         # Forgotten first: a call that is cancelled now would settle a hold that may be gone, and have no record.
         hold, seen.hold = seen.hold, None
         await parts.ledger.release(hold)
-    asked = await aside(call, partial(budget.reservation, call, model_id, model))
+    asked = await aside(call, partial(reservation.reservation, call, model_id, model))
     if asked is None:
         return call, NO_LIMITS, True
     most: int | None = None
@@ -93,11 +94,11 @@ async def _reserve(
         seen.hold, account = await _book(parts, both, asked)
     except NoRoom as error:
         both = None
-        most = budget.shortened(call, model, error) if call.workspace.lowers_max_tokens else None
+        most = reservation.shortened(call, model, error) if call.workspace.lowers_max_tokens else None
         if most is None:
             raise
         call = replace(call, request=shortened(call.request, most))
-        asked = budget.reservation(call, model_id, model) or asked
+        asked = reservation.reservation(call, model_id, model) or asked
         seen.hold, account = await parts.ledger.reserve(asked)
     covers_both = both is not None and seen.hold.amounts == both.hold.amounts
     if account is None:
@@ -111,7 +112,7 @@ async def _covering(
 ) -> Reservation | None:
     """Room for both, None where that cannot be said."""
     other = parts.catalog.find(also.model_id)
-    return await aside(call, partial(budget.covering, call, asked, model, also.model_id, other))
+    return await aside(call, partial(reservation.covering, call, asked, model, also.model_id, other))
 
 
 async def _book(parts: Parts, both: Reservation | None, asked: Reservation) -> tuple[Hold, Account | None]:

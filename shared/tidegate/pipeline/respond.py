@@ -16,9 +16,9 @@ from tidegate.pipeline.components import Parts
 from tidegate.pipeline.dispatch import Asked
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.settle import billed
-from tidegate.policy import signatures
-from tidegate.policy.bill import to_wire
-from tidegate.policy.budget import NO_LIMITS, Room
+from tidegate.policy import reasoning_signatures
+from tidegate.policy.metering.billing import to_wire
+from tidegate.policy.metering.reservation import NO_LIMITS, Room
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ async def reply(parts: Parts, asked: Asked, seen: Observation) -> Answer:
     batches: AsyncGenerator[list[Chunk]] | None = None
     if given.completion is not None:
         # Before anything is waited for again, what the provider charges is known; and what is kept, not hidden yet.
-        signed = signatures.of_completion(given.completion) if asked.provider.signs_reasoning else None
+        signed = reasoning_signatures.of_completion(given.completion) if asked.provider.signs_reasoning else None
         completion = await _completed(parts, given.completion, seen)
         await keep_signed(parts, call, signed)
     else:
@@ -101,7 +101,7 @@ async def _streamed(
 
 
 async def _kept(parts: Parts, call: Call, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
-    collector = signatures.Collector()
+    collector = reasoning_signatures.Collector()
     async for batch in batches:
         for chunk in batch:
             for choice in chunk["choices"]:

@@ -11,8 +11,8 @@ from tidegate.errors import StoreUnavailable
 from tidegate.pipeline.components import Parts
 from tidegate.pipeline.observation import Observation, figures
 from tidegate.pipeline.offload import aside
-from tidegate.policy.bill import bill, with_prompts
-from tidegate.policy.warn import warn
+from tidegate.policy.metering.alerts import warn
+from tidegate.policy.metering.billing import bill, with_prompts
 
 log = logging.getLogger(__name__)
 

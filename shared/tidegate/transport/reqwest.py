@@ -65,7 +65,7 @@ class ReqwestTransport:
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
         """See `Transport.open`. A connection that has died while its origin was idle is replaced, once.
 
-        All other failures are the caller's to try again: `policy/retry.py` for providers, `Backoff` for DynamoDB.
+        All other failures are the caller's to try again: `routing/retry.py` for providers, `Backoff` for DynamoDB.
         """
         origin = "/".join(request.url.split("/", 3)[:3])
         if request.address is not None:

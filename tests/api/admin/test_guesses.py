@@ -13,7 +13,7 @@ from tidegate.api.admin.middleware import Admission
 from tidegate.control import admins
 from tidegate.control.authorization import COMMAND_LINE
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.policy.failures import Failures
+from tidegate.policy.auth.throttle import Failures
 
 pytestmark = pytest.mark.anyio
 

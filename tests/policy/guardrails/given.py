@@ -10,7 +10,8 @@ from tidegate.domain.call import Call
 from tidegate.domain.guardrails import Guardrail, Judgement, Question
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import GuardrailUnavailable
-from tidegate.policy.guards import Guard, Guards
+from tidegate.policy.guardrails.protocol import Guard
+from tidegate.policy.guardrails.selection import Guards
 
 NOW = 1_700_000_000.0
 

@@ -9,7 +9,7 @@ from tidegate.chat.assemble import Assembly
 from tidegate.chat.completion import Chunk
 from tidegate.domain.guardrails import Guardrail, Judgement
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation
-from tidegate.policy.guards import Guard
+from tidegate.policy.guardrails.protocol import Guard
 
 pytestmark = pytest.mark.anyio
 
@@ -194,7 +194,7 @@ async def test_somebody_else_sees_the_whole_of_a_stream() -> None:
 
 
 async def test_an_answer_that_cannot_be_held_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.policy.guardrails.guard.MAX_HELD_BYTES", 1000)
+    monkeypatch.setattr("tidegate.policy.guardrails.runner.MAX_HELD_BYTES", 1000)
     with pytest.raises(GuardrailUnavailable, match="too long to be checked"):
         await streamed(on_stream("g", BUFFERED), *spoken(WORDS))
 

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 from tidegate.policy.guardrails import texts
-from tidegate.policy.guardrails.finders import LONG_CHARACTERS, are_long
+from tidegate.policy.guardrails.detectors import LONG_CHARACTERS, are_long
 
 BODY: dict[str, Any] = {
     "model": "m",

@@ -12,7 +12,7 @@ from tidegate.api.source import source_of
 from tidegate.control.authorization import authenticate
 from tidegate.domain.ids import ulid
 from tidegate.errors import InvalidKey, RequestTooLarge, TidegateError
-from tidegate.policy.failures import Failures
+from tidegate.policy.auth.throttle import Failures
 
 MAX_BODY_BYTES = 256 * 1024
 

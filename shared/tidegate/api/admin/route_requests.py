@@ -10,8 +10,8 @@ from tidegate.chat.json import Json
 from tidegate.domain import guardrails
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.routes import MAX_FAILURES, MAX_FALLBACKS, MAX_SECONDS, MAX_TARGETS, MAX_WEIGHT, By, Route
-from tidegate.policy.configured_routes import routes_of
 from tidegate.policy.guardrails.definition import guardrails_of
+from tidegate.policy.routing.route_config import routes_of
 
 Seconds = Annotated[float, Field(strict=True, gt=0, le=MAX_SECONDS)]
 _Count = Annotated[int, Field(strict=True, ge=1)]

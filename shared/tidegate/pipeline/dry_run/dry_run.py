@@ -13,11 +13,12 @@ from tidegate.errors import ModelNotAllowed, NotConfigured, TidegateError
 from tidegate.pipeline.components import Parts
 from tidegate.pipeline.dry_run.report import Step, entry, told
 from tidegate.pipeline.dry_run.simulation import Turns, briefly
-from tidegate.policy import budget, fallback
-from tidegate.policy.cache import wish_of
-from tidegate.policy.fallback import Candidate
-from tidegate.policy.retry import DEFAULT_RETRIES
-from tidegate.policy.tries import Tries
+from tidegate.policy.caching.cache_key import wish_of
+from tidegate.policy.metering import reservation
+from tidegate.policy.routing import fallback
+from tidegate.policy.routing.attempt_order import Tries
+from tidegate.policy.routing.fallback import Candidate
+from tidegate.policy.routing.retry import DEFAULT_RETRIES
 
 
 async def rehearse(parts: Parts, call: Call) -> JsonObject:
@@ -99,10 +100,10 @@ def _tried(steps: list[Step]) -> tuple[Deployment | None, TidegateError | None]:
 
 def _estimate(parts: Parts, call: Call, first: Deployment | None) -> JsonObject:
     """Of the call as it was sent: what it is, and what would be held for it."""
-    tokens = budget.longest(call, parts.catalog.find(first.model_id) if first else None)
+    tokens = reservation.longest(call, parts.catalog.find(first.model_id) if first else None)
     return {
         "prompt_tokens": estimate_prompt(call.request.fields),
         "with_margin": tokens.input,
         "max_output_tokens": tokens.output,
-        "words": budget.charged_words(call, tokens),
+        "words": reservation.charged_words(call, tokens),
     }

@@ -10,7 +10,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.domain.record import iso_time
 from tidegate.domain.routes import Route
 from tidegate.errors import TidegateError
-from tidegate.policy.fallback import Candidate
+from tidegate.policy.routing.fallback import Candidate
 from tidegate.providers.base import KeyAuth, SigV4Auth, UpstreamRequest
 
 

@@ -21,8 +21,10 @@ from tidegate.pipeline.components import Parts
 from tidegate.pipeline.dry_run.field_map import mapped, refusals
 from tidegate.pipeline.dry_run.report import Step, shown_request
 from tidegate.pipeline.prepare import unsupported
-from tidegate.policy import budget, fallback, signatures
-from tidegate.policy.fallback import Candidate
+from tidegate.policy import reasoning_signatures
+from tidegate.policy.metering import reservation
+from tidegate.policy.routing import fallback
+from tidegate.policy.routing.fallback import Candidate
 from tidegate.providers.base import KeyAuth, Provider, UpstreamRequest
 from tidegate.upstream.attempt import without_key
 
@@ -76,7 +78,7 @@ class Turns(Struct):
             step = Step(candidate, when, deployment, plan.route)
             step.cools_until = parts.balancing.cools_until(deployment, plan, call)
             try:
-                budget.permitted(call, replace(plan, deployments=(deployment,)))
+                reservation.permitted(call, replace(plan, deployments=(deployment,)))
                 await self._play(step, call, deployment)
             except TidegateError as error:
                 step.error = error
@@ -137,7 +139,7 @@ class Turns(Struct):
         self, call: Call, provider: Provider, deployment: Deployment
     ) -> tuple[Call, Mapping[bytes, bytes]]:
         """The call as asking would equip it, and by what stands in for media, the words that are shown for it."""
-        earlier = signatures.needed(call.request.fields.messages) if provider.signs_reasoning else []
+        earlier = reasoning_signatures.needed(call.request.fields.messages) if provider.signs_reasoning else []
         if earlier:
             if self.signatures is None:
                 self.signatures = await self.parts.signatures.find(call.workspace.id, earlier)
@@ -152,15 +154,15 @@ class Turns(Struct):
 
     async def _fitted(self, call: Call, model_id: str, model: Model | None) -> Call:
         """The call as there would be room for it now. Raises `NoRoom` and `ModelUnpriced`."""
-        asked = await briefly(call, partial(budget.reservation, call, model_id, model))
+        asked = await briefly(call, partial(reservation.reservation, call, model_id, model))
         refused = await self._refused(asked) if asked else None
         if refused is None:
             return call
-        most = budget.shortened(call, model, refused) if call.workspace.lowers_max_tokens else None
+        most = reservation.shortened(call, model, refused) if call.workspace.lowers_max_tokens else None
         if most is None:
             raise refused
         call = replace(call, request=shortened(call.request, most))
-        asked = budget.reservation(call, model_id, model)
+        asked = reservation.reservation(call, model_id, model)
         refused = await self._refused(asked) if asked else None
         if refused is not None:
             raise refused
@@ -172,7 +174,7 @@ class Turns(Struct):
                 self.accounts[scope.kind] = await self.parts.ledger.account(scope, self.call.workspace.first_day)
             why = refusal(self.accounts[scope.kind], scope.whole, asked.hold)
             if why is not None:
-                return budget.refused(scope.whole, why, self.call.started_at)
+                return reservation.refused(scope.whole, why, self.call.started_at)
         return None
 
 
@@ -182,7 +184,7 @@ async def briefly(call: Call, work: Callable[[], _T]) -> _T:
 
 
 def _most(call: Call, model: Model | None) -> JsonObject:
-    tokens = budget.longest(call, model)
+    tokens = reservation.longest(call, model)
     usd = cost(model, tokens, call.started_at) if model else None
     return {"max_output_tokens": tokens.output, "largest_cost_usd": None if usd is None else round(float(usd), 10)}
 

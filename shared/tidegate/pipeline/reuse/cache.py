@@ -13,10 +13,11 @@ from tidegate.errors import GatewayTimeout, ModelNotAllowed, StoreUnavailable
 from tidegate.pipeline.components import Parts
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.offload import aside, beside
-from tidegate.policy import budget, fallback
-from tidegate.policy.cache import Wish, key_of
-from tidegate.policy.flights import Flights
-from tidegate.policy.guards import Guard
+from tidegate.policy.caching.cache_key import Wish, key_of
+from tidegate.policy.caching.single_flight import Flights
+from tidegate.policy.guardrails.protocol import Guard
+from tidegate.policy.metering import reservation
+from tidegate.policy.routing import fallback
 from tidegate.ports import Replies
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ def _named(plan: Plan) -> str:
 def _is_allowed(call: Call, plan: Plan, kept: Kept) -> bool:
     """Whether the call may have what that model said. One that may not is refused when it is made."""
     try:
-        deployments = budget.permitted(call, plan).deployments
+        deployments = reservation.permitted(call, plan).deployments
     except ModelNotAllowed:
         return False
     return f"{kept.provider}/{kept.model}" in {deployment.model_id for deployment in deployments}

@@ -9,7 +9,7 @@ from tidegate.domain.idempotency import Claim
 from tidegate.domain.stored_reply import Kept, unpack
 from tidegate.errors import StoreUnavailable, TidegateError
 from tidegate.pipeline.offload import aside, beside
-from tidegate.policy.cache import digest_of_call, digest_of_key
+from tidegate.policy.caching.cache_key import digest_of_call, digest_of_key
 from tidegate.ports import Claims
 
 log = logging.getLogger(__name__)

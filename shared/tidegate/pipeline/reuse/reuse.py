@@ -26,11 +26,11 @@ from tidegate.pipeline.respond import Answer, keep_signed
 from tidegate.pipeline.reuse.cache import Caching
 from tidegate.pipeline.reuse.idempotency import Claiming
 from tidegate.pipeline.reuse.stored_answer import given, renewed
-from tidegate.policy import signatures
-from tidegate.policy.bill import to_wire
-from tidegate.policy.cache import wish_of
-from tidegate.policy.flights import Flights
-from tidegate.policy.guards import Guard
+from tidegate.policy import reasoning_signatures
+from tidegate.policy.caching.cache_key import wish_of
+from tidegate.policy.caching.single_flight import Flights
+from tidegate.policy.guardrails.protocol import Guard
+from tidegate.policy.metering.billing import to_wire
 from tidegate.ports import Claims, Replies
 
 SIGNED_SECONDS = 43_200
@@ -76,7 +76,7 @@ class Reusing:
         self._completion, self._ignored = renewed(call, kept), kept.ignored
         age = max(0, int(parts.clock() - kept.at))
         if age > SIGNED_SECONDS:  # what the next turn needs was kept for a day, and the reply is kept for longer
-            await keep_signed(parts, call, signatures.of_completion(kept.completion))
+            await keep_signed(parts, call, reasoning_signatures.of_completion(kept.completion))
         passed = ((HEADER, guard.header),) if guard else ()  # what is kept has passed the same guardrails
         return given(call, seen, kept, self._completion, (*self._headers, ("age", str(age)), *passed))
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.policy.guardrails import patterns
+from tidegate.policy.guardrails import regexes
 
 MAX_STEPS = 200_000
 MAX_DEPTH = 80
@@ -25,7 +25,7 @@ class TooComplex(Exception):
     """Following the schema takes more steps, or goes deeper, than it may."""
 
 
-GIVEN_UP = (TooComplex, patterns.TooSlow)
+GIVEN_UP = (TooComplex, regexes.TooSlow)
 """What is raised in the place of an answer."""
 
 
@@ -35,7 +35,7 @@ class Conformity(Struct):
     root: Schema
     steps: int = 0
     depth: int = 0
-    seconds: float = patterns.LIMIT_SECONDS
+    seconds: float = regexes.LIMIT_SECONDS
 
     def holds(self, schema: Json, value: Json) -> bool:
         """Raises `TooComplex` and `patterns.TooSlow`."""
@@ -56,7 +56,7 @@ class Conformity(Struct):
         """All patterns of the schema have `seconds` together."""
         began = time.monotonic()
         try:
-            return patterns.matches(pattern, text, self.seconds)
+            return regexes.matches(pattern, text, self.seconds)
         finally:
             self.seconds = max(0.0, self.seconds - (time.monotonic() - began))
 

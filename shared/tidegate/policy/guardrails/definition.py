@@ -125,7 +125,7 @@ def _nothing(guardrail: Guardrail, must: "_Must", is_operator: bool) -> None:
 
 
 def _regex(guardrail: Guardrail, must: "_Must", is_operator: bool) -> None:
-    patterns = import_module("tidegate.policy.guardrails.patterns")
+    patterns = import_module("tidegate.policy.guardrails.regexes")
     must(0 < len(guardrail.patterns) <= MAX_PATTERNS, "patterns", f"There must be 1 to {MAX_PATTERNS} patterns.")
     for i, pattern in enumerate(guardrail.patterns):
         must(*_tried(lambda pattern=pattern: patterns.check(pattern), f"patterns[{i}]"))

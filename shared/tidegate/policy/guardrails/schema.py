@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 
 from tidegate.chat.json import Json, decode
-from tidegate.policy.guardrails import patterns
+from tidegate.policy.guardrails import regexes
 from tidegate.policy.guardrails.conformity import MAX_DEPTH, MAX_STEPS, TYPES, Schema, number, resolve, whole
 
 _ANNOTATIONS = frozenset(
@@ -73,7 +73,7 @@ class _Reading(Struct):
         self.patterns.add(pattern)
         if len(self.patterns) > MAX_PATTERNS:
             raise ValueError(f"The schema has more than {MAX_PATTERNS} patterns.")
-        patterns.parsed(pattern)
+        regexes.parsed(pattern)
 
     def _read_keyword(self, name: str, argument: Json, here: str, at: str) -> None:
         if name == "$ref":

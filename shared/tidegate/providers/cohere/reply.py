@@ -36,7 +36,7 @@ def reasoning(text: str, form: str) -> JsonObject:
 def usage(raw: Json) -> Usage | None:
     """The tokens that the model read and wrote; those that Cohere charges for stay beside them, in `billed_units`.
 
-    They leave out Cohere's own prompt, and are what `policy/bill.py` prices. Pictures are counted beside the other
+    They leave out Cohere's own prompt, and are what `metering/billing.py` prices. Pictures are counted beside the other
     input, and reasoning within the output (recorded).
     Source: https://docs.cohere.com/reference/chat (`usage`, 2026-11).
     """

@@ -1,0 +1,59 @@
+"""What a guardrail finds in a text, by its kind: the kinds that say where."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import import_module
+
+from anyio import to_thread
+
+from tidegate.domain.guardrails import PERSONAL, SECRETS, Finding, Guardrail
+from tidegate.errors import GuardrailUnavailable
+from tidegate.policy.guardrails import secrets, words
+
+LONG_CHARACTERS = 32 * 1024
+"""Other calls should not wait until a longer text has been read."""
+
+PER_TEXT = 50
+"""Characters that take about as long as one more text does, however short it is."""
+
+
+def are_long(texts: Sequence[str]) -> bool:
+    """Whether they are to be read beside the other calls."""
+    return sum(map(len, texts)) + PER_TEXT * len(texts) > LONG_CHARACTERS
+
+
+async def find(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
+    """What it finds in each of the texts. Raises `GuardrailUnavailable` for patterns that take too long.
+
+    Patterns are searched in a thread, which lets go of the interpreter meanwhile.
+    """
+    if guardrail.kind == "regex" or are_long(texts):
+        return await to_thread.run_sync(_search, guardrail, texts)
+    return _search(guardrail, texts)
+
+
+def _search(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
+    match guardrail.kind:
+        case "secrets":
+            return [list(secrets.find(guardrail.entities or SECRETS, text)) for text in texts]
+        case "personal":
+            return [list(secrets.find(guardrail.entities or PERSONAL, text)) for text in texts]
+        case "words":
+            return [list(words.find(_listed(guardrail.words), text)) for text in texts]
+        case _:
+            return _patterns(guardrail, texts)
+
+
+@lru_cache(maxsize=256)
+def _listed(listed: tuple[str, ...]) -> words.WordList:
+    return words.word_list(listed)
+
+
+def _patterns(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
+    patterns = import_module("tidegate.policy.guardrails.regexes")
+    try:
+        return patterns.find(guardrail.patterns, texts)
+    except patterns.TooSlow:
+        raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a pattern that takes too long.") from None
+    except ValueError:
+        raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a pattern that is none.") from None

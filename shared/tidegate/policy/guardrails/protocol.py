@@ -1,0 +1,57 @@
+"""What the gateway asks of the guardrails of one call."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Protocol
+
+from msgspec import Struct
+
+from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.json import Json
+from tidegate.domain.call import Call
+from tidegate.errors import TidegateError
+
+
+class Rehearsed(Struct, frozen=True):
+    """What each guardrail says of a prompt, `{name, on, verdict}`, the call as it would be made, and what ends it.
+
+    A verdict is "pass", "mask", "block" or "unavailable"; "not_run" of one that reads answers only.
+    """
+
+    verdicts: list[Json]
+    call: Call
+    error: TidegateError | None
+
+
+class Guard(Protocol):
+    """The guardrails of one call. What it does with texts may raise `GuardrailViolation` and `GuardrailUnavailable`."""
+
+    @property
+    def header(self) -> str:
+        """What the reply's headers say: "secrets;mode=window, length"."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what runs, and how it is written: what one lets pass, another may not."""
+        ...
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing of a streamed answer is passed on before its end."""
+        ...
+
+    async def prompt(self, call: Call) -> Call:
+        """The call as it may be made, its texts masked. Raises `InvalidRequest` for what cannot be checked."""
+        ...
+
+    async def completion(self, completion: Completion) -> Completion:
+        """The answer as it may be passed on; the same object where nothing had to change."""
+        ...
+
+    def stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+        """The chunks as they may be passed on. The caller closes both."""
+        ...
+
+    async def rehearse(self, call: Call) -> Rehearsed:
+        """The same as `prompt`, told instead of raised."""
+        ...

@@ -1,0 +1,1 @@
+"""What a call may use, what it used, and what that costs."""

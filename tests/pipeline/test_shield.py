@@ -1,0 +1,71 @@
+"""Settling that nothing may interrupt."""
+
+import asyncio
+
+import anyio
+import pytest
+
+from tidegate.pipeline import shield
+from tidegate.pipeline.shield import to_the_end
+
+
+def test_a_scope_that_is_cancelled_waits_for_the_settling() -> None:
+    async def main() -> None:
+        done = False
+
+        async def settle() -> None:
+            nonlocal done
+            await asyncio.sleep(0.01)
+            done = True
+
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await to_the_end(settle())
+        assert done
+
+    asyncio.run(main())
+
+
+def test_a_task_that_is_cancelled_again_and_again_waits_too_and_then_ends() -> None:
+    async def main() -> None:
+        gate, done = asyncio.Event(), False
+
+        async def settle() -> None:
+            nonlocal done
+            await gate.wait()
+            done = True
+
+        task = asyncio.create_task(to_the_end(settle()))
+        for _ in range(5):
+            await asyncio.sleep(0)
+            task.cancel()
+        gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert done
+
+    asyncio.run(main())
+
+
+def test_a_settling_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shield, "SETTLE_SECONDS", 0.01)
+
+    async def main() -> None:
+        await asyncio.wait_for(to_the_end(_forever()), 5)
+
+    asyncio.run(main())
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()
+
+
+def test_the_failure_of_the_settling_is_raised() -> None:
+    async def broken() -> None:
+        raise ValueError("broken")
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="broken"):
+            await to_the_end(broken())
+
+    asyncio.run(main())

@@ -1,0 +1,79 @@
+import asyncio
+import logging
+from collections.abc import Mapping
+
+import pytest
+
+from tests.store_worlds import NOON
+from tidegate.domain.account import Account, Scope
+from tidegate.domain.budget_alerts import Event, Watched
+from tidegate.domain.limits import Limits
+from tidegate.errors import StoreUnavailable
+from tidegate.memory.ledger import MemoryLedger
+from tidegate.policy.metering.alerts import LogEvents, warn
+
+SCOPE = Scope("workspace", "ws_one", Limits(tokens_per_day=100))
+DETAIL = {
+    "workspace_id": "ws_one",
+    "limit": "tokens_per_day",
+    "used": 60,
+    "most": 100,
+    "resets_at": "2026-11-22T00:00:00.000Z",
+    "threshold": 50,
+}
+
+
+class Ears:
+    """The port Events, which may be dead."""
+
+    def __init__(self, dead: bool = False) -> None:
+        self.heard: list[Event] = []
+        self._dead = dead
+
+    async def emit(self, event: Event) -> None:
+        if self._dead:
+            raise StoreUnavailable("down")
+        self.heard.append(event)
+
+
+class DeadLedger(MemoryLedger):
+    async def note(self, scope: Scope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+        raise StoreUnavailable("down")
+
+
+def seen() -> Watched:
+    """As a process saw it: a copy of its own."""
+    return Watched("ws_one", SCOPE, Account({"tokens#D#2026-11-21": 60}), NOON)
+
+
+def test_of_two_processes_that_see_it_one_tells() -> None:
+    ledger, ears = MemoryLedger(), Ears()
+
+    async def main() -> None:
+        await asyncio.gather(*(warn(ledger, ears, seen(), NOON) for _ in range(2)))
+
+    asyncio.run(main())
+    assert ears.heard == [Event("budget threshold", NOON, DETAIL)]
+
+
+def test_an_event_that_cannot_be_told_is_in_the_log_and_is_not_tried_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    ledger = MemoryLedger()
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(warn(ledger, Ears(dead=True), seen(), NOON))
+        asyncio.run(warn(ledger, Ears(), seen(), NOON))
+    [line] = caplog.records
+    assert (line.message, {name: getattr(line, name) for name in DETAIL}) == ("event.lost", DETAIL)
+
+
+def test_nothing_is_told_that_could_not_be_noted(caplog: pytest.LogCaptureFixture) -> None:
+    ears = Ears()
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(warn(DeadLedger(), ears, seen(), NOON))
+    assert (ears.heard, [line.message for line in caplog.records]) == ([], ["threshold.unnoted"])
+
+
+def test_where_there_is_no_bus_it_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(warn(MemoryLedger(), LogEvents(), seen(), NOON))
+    [line] = caplog.records
+    assert (line.message, {name: getattr(line, name) for name in DETAIL}) == ("budget.threshold", DETAIL)

@@ -1,0 +1,187 @@
+from collections import Counter
+from collections.abc import Iterable
+from random import Random
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.providers.calls import asking
+from tests.providers.calls import call as call_of
+from tests.store_worlds import NOON, Clock
+from tidegate import catalog
+from tidegate.domain.call import Call
+from tidegate.domain.deployment import Deployment, Plan
+from tidegate.domain.routes import By, Route, Target
+from tidegate.errors import ProviderAuth, ProviderFailed
+from tidegate.policy.routing.health import Health, Place, place_of
+from tidegate.policy.routing.ordering import Balance, session_of
+
+MODELS = ("openai/gpt-4o", "openai/gpt-4o-mini", "vllm/nobody-knows")
+
+
+class Scene:
+    """A route over three deployments, and what happens to them."""
+
+    def __init__(
+        self, by: By, weights: tuple[int, ...] = (1, 1, 1), draws: Iterable[float] = (), **fields: Any
+    ) -> None:
+        self.clock = Clock()
+        self.health = Health(self.clock)
+        chances = iter(draws)
+        self.balance = Balance(catalog.load(), self.health, lambda: next(chances))
+        route = Route("fast", tuple(map(Target, MODELS, weights)), by, **fields)
+        pairs = [(name.split("/"), weight) for name, weight in zip(MODELS, weights, strict=True)]
+        deployments = [Deployment(provider, model, "https://x", weight=weight) for (provider, model), weight in pairs]
+        self.plan = Plan(tuple(deployments), route)
+
+    def place(self, n: int) -> Place:
+        return place_of(self.plan.deployments[n], self.plan, call().workspace)
+
+    def order(self, asked: Call | None = None) -> str:
+        """The numbers of the deployments, in their order."""
+        ordered = self.balance.arrange(self.plan, asked or call()).deployments
+        assert len(ordered) == len(self.plan.deployments)
+        return "".join(str(self.plan.deployments.index(each)) for each in ordered)
+
+    def fail(self, *numbers: int) -> None:
+        assert self.plan.route is not None
+        for n in numbers:
+            self.health.failed(
+                self.place(n), ProviderAuth("x", upstream_status=401), self.plan.route, "name", waited=1, is_over=False
+            )
+            self.clock.now += 1
+
+
+def call(session_id: str | None = None, **fields: Any) -> Call:
+    return replace(call_of(asking(**fields)), started_at=NOON, session_id=session_id)
+
+
+def test_a_model_that_is_no_route_stays_as_it_is() -> None:
+    scene = Scene("order")
+    plan = Plan(scene.plan.deployments[:1])
+    assert scene.balance.arrange(plan, call()) is plan
+
+
+def test_by_order_is_as_they_are_listed() -> None:
+    assert Scene("order").order() == "012"
+
+
+def test_those_that_cool_down_come_last_and_first_of_them_the_one_that_opens_soonest() -> None:
+    scene = Scene("order")
+    scene.fail(0)
+    assert scene.order() == "120"
+    scene.fail(2, 1)
+    assert scene.order() == "021"
+
+
+def test_by_price_is_the_cheapest_for_this_call_and_last_what_has_no_price() -> None:
+    assert Scene("price").order() == "102"
+
+
+def test_by_latency_is_the_fastest_and_first_what_is_not_known() -> None:
+    scene = Scene("latency")
+    for n, seconds in ((0, 0.9), (1, 0.3), (2, 0.6)):
+        scene.health.began(scene.place(n), seconds, False)
+    assert scene.order() == "120"
+    scene.clock.now += 200
+    scene.health.began(scene.place(1), 0.3, False)
+    scene.health.began(scene.place(2), 0.3, False)
+    scene.clock.now += 101
+    assert scene.order() == "012"
+
+
+def test_what_is_not_known_is_tried_by_one_call_at_a_time() -> None:
+    scene = Scene("latency")
+    scene.health.began(scene.place(0), 0.9, False)
+    assert [scene.order() for _ in range(4)] == ["120", "201", "012", "012"]
+
+
+def test_a_stream_goes_by_what_is_known_of_streams() -> None:
+    scene = Scene("latency")
+    for n in range(3):
+        scene.health.began(scene.place(n), 3.0 - n, False)
+        scene.health.began(scene.place(n), n + 1.0, True)
+    assert (scene.order(), scene.order(call(stream=True))) == ("210", "012")
+
+
+def test_by_weight_is_by_lot_in_shares_of_the_weights() -> None:
+    chance = Random(6)
+    scene = Scene("weight", (6, 3, 1), iter(chance.random, None))
+    firsts = Counter(scene.order()[0] for _ in range(10_000))
+    assert [round(firsts[n] / 1000) for n in "012"] == [6, 3, 1]
+
+
+def test_no_weight_is_last_and_no_chance_is_too_small() -> None:
+    assert Scene("weight", (0, 1, 0), [0.999, 0.0, 0.5]).order() == "102"
+    assert Scene("weight", (1, 1, 1), [0.0, 0.0, 0.0]).order() == "012"
+
+
+def test_one_call_at_a_time_tries_what_has_cooled_down() -> None:
+    scene = Scene("order")
+    scene.fail(0)
+    scene.clock.now += 30
+    assert [scene.order(), scene.order()] == ["012", "120"]
+    scene.clock.now += 30
+    assert scene.order() == "012"  # of the first one nothing was heard
+    scene.health.succeeded(scene.place(0))
+    assert [scene.order(), scene.order()] == ["012", "012"]
+
+
+def test_a_session_stays_where_it_is() -> None:
+    scene = Scene("weight", sticky=True)
+    orders = [scene.order(call(f"session {n % 100}")) for n in range(300)]
+    assert orders[:100] == orders[100:200] == orders[200:]
+    assert {order[0] for order in orders} == {"0", "1", "2"}
+
+
+def test_sessions_are_shared_out_by_weight() -> None:
+    scene = Scene("weight", (6, 3, 1), sticky=True)
+    firsts = Counter(scene.order(call(f"session {n}"))[0] for n in range(2_000))
+    assert [round(firsts[n] / 200) for n in "012"] == [6, 3, 1]
+
+
+def test_only_the_sessions_of_what_cools_down_move() -> None:
+    scene = Scene("weight", sticky=True)
+    sessions = [call(f"session {n}") for n in range(100)]
+    before = [scene.order(session) for session in sessions]
+    scene.fail(1)
+    assert [scene.order(session) for session in sessions] == [order.replace("1", "") + "1" for order in before]
+
+
+def test_another_workspaces_session_is_another_one() -> None:
+    scene, other = Scene("weight", sticky=True), call().workspace
+    sessions = [call(f"session {n}") for n in range(50)]
+    elsewhere = [replace(each, workspace=replace(other, id="ws_other")) for each in sessions]
+    assert [scene.order(each) for each in sessions] != [scene.order(each) for each in elsewhere]
+
+
+@pytest.mark.parametrize(
+    ("fields", "session_id", "session"),
+    [
+        ({"prompt_cache_key": "key", "user": "user"}, "id", b"named:key"),
+        ({"user": "user"}, "id", b"named:id"),
+        ({"user": "user"}, None, b"named:user"),
+        ({"prompt_cache_key": 7, "user": "\udfff"}, None, b"named:\xed\xbf\xbf"),
+    ],
+)
+def test_a_session_is_known_by_its_name(fields: dict[str, Any], session_id: str | None, session: bytes) -> None:
+    assert session_of(call(**fields).request, session_id) == session
+
+
+def test_or_else_by_how_it_began() -> None:
+    system, ask = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}
+    turns = [system, ask, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Bye"}]
+    first, later, other = (
+        session_of(call(messages=messages).request, None) for messages in (turns[:2], turns, [system, turns[3]])
+    )
+    assert (first == later, first == other) == (True, False)
+    assert session_of(call(messages=[system]).request, None).startswith(b"began:")
+
+
+def test_a_failure_that_is_none_of_a_routes_changes_no_order() -> None:
+    scene = Scene("order")
+    assert scene.plan.route is not None
+    for _ in range(2):
+        scene.health.failed(scene.place(0), ProviderFailed("x"), scene.plan.route, "name", waited=1, is_over=False)
+    assert scene.order() == "012"

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from tidegate.chat.json import Json, decode
+from tidegate.domain.routes import Route, Target
+from tidegate.errors import ConfigurationError
+from tidegate.policy.routing.route_config import routes
+
+TARGET: Json = {"model": "openai/gpt-4o"}
+
+
+def test_a_list_is_read() -> None:
+    listed: Json = [
+        {"name": "fast", "targets": [TARGET, {"model": "vllm/m", "base_url": "http://vllm.test/v1", "key": None}]},
+        {"name": "near", "targets": [{"model": "bedrock/m", "region": "eu-west-1", "weight": 2}], "by": "weight"},
+    ]
+    assert routes(listed) == (
+        Route("fast", (Target("openai/gpt-4o"), Target("vllm/m", base_url="http://vllm.test/v1", key=None))),
+        Route("near", (Target("bedrock/m", 2, "eu-west-1"),), by="weight"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ({}, "TIDEGATE_ROUTES: Expected `array`, got `object`."),
+        ([3], "TIDEGATE_ROUTES[0]: Expected `object`, got `int`."),
+        ([{"name": "a"}], "TIDEGATE_ROUTES[0]: Object missing required field `targets`."),
+        ([{"name": "a", "targets": 1}], "TIDEGATE_ROUTES[0].targets: Expected `array`, got `int`."),
+        ([{"name": "a", "targets": [1]}], "TIDEGATE_ROUTES[0].targets[0]: Expected `object`, got `int`."),
+        ([{"name": "a", "targets": [TARGET], "by": "luck"}], "TIDEGATE_ROUTES[0].by: Invalid enum value 'luck'."),
+        (
+            [{"name": "a", "targets": [{"model": "openai/gpt-4o", "wieght": 1}]}],
+            "TIDEGATE_ROUTES[0].targets[0]: there is no field 'wieght'; "
+            "there are api_version, base_url, key, model, region, weight.",
+        ),
+        (
+            [{"name": "a", "targets": [{"model": "gpt-4o"}]}],
+            "TIDEGATE_ROUTES[0].targets[0].model: A target's model is written as provider/model, "
+            "such as openai/gpt-4o: not 'gpt-4o'.",
+        ),
+    ],
+)
+def test_a_fault_is_named_by_its_path(listed: Json, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        routes(listed)
+    assert caught.value.message == said
+
+
+def test_a_field_of_a_route_that_nobody_knows_is_a_fault() -> None:
+    with pytest.raises(ConfigurationError, match=r"TIDEGATE_ROUTES\[0\]: there is no field 'stiky'"):
+        routes([{"name": "a", "targets": [TARGET], "stiky": True}])
+
+
+def test_the_example_in_the_documents_is_one() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "ROUTES.md").read_text()
+    example = text.partition("```json\n")[2].partition("```")[0]
+    [route] = routes(decode(example))
+    assert (route.name, len(route.targets), route.sticky) == ("fast", 3, True)
