@@ -44,8 +44,8 @@ from tidegate.domain.timeouts import Timetable, timetable
 from tidegate.errors import ConfigurationError
 from tidegate.policy.guardrails.selection import configured
 from tidegate.policy.routing.route_config import routes
-from tidegate.providers.configured import rows
-from tidegate.providers.row import Row
+from tidegate.providers.compatible_row import Row
+from tidegate.providers.operator_rows import rows
 
 _SECURE = re.compile(r"https://[^/\s]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
 

@@ -9,7 +9,7 @@ from typing import Any
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tests.providers.reading import Reading, Voice
-from tidegate.providers import restore
+from tidegate.providers import caller_terms
 from tidegate.providers.base import Event, Provider, UpstreamRequest
 from tidegate.upstream.sse import SseDecoder
 
@@ -28,7 +28,7 @@ def run(
 
     async def drain() -> list[list[Any]]:
         chunks = provider.parse_stream(source())
-        return [batch async for batch in (chunks if request is None else restore.stream(request, chunks))]
+        return [batch async for batch in (chunks if request is None else caller_terms.stream(request, chunks))]
 
     return asyncio.run(drain())
 

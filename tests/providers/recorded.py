@@ -12,8 +12,8 @@ import pytest
 
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider
-from tidegate.providers.openai import OpenAI
-from tidegate.providers.row import Row
+from tidegate.providers.compatible_row import Row
+from tidegate.providers.openai.provider import OpenAI
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "recordings"
 FOREIGN = ("bedrock", "gemini")

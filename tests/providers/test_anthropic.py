@@ -26,7 +26,7 @@ from tidegate.errors import (
     StreamCut,
 )
 from tidegate.providers.anthropic import PROVIDER
-from tidegate.providers.anthropic.abilities import of
+from tidegate.providers.anthropic.capabilities import of
 from tidegate.providers.base import Event, KeyAuth
 
 SONNET = "claude-sonnet-4-5"

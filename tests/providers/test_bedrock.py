@@ -29,9 +29,9 @@ from tidegate.errors import (
 )
 from tidegate.policy.routing.provider_config import endpoints
 from tidegate.providers import Registry
-from tidegate.providers.anthropic import abilities
+from tidegate.providers.anthropic import capabilities as anthropic_capabilities
 from tidegate.providers.base import Event, KeyAuth, SigV4Auth, UpstreamRequest
-from tidegate.providers.bedrock import PROVIDER, family
+from tidegate.providers.bedrock import PROVIDER, capabilities
 from tidegate.providers.bedrock.schemas import tamed
 from tidegate.settings import EnvironmentSecrets
 
@@ -92,7 +92,7 @@ def test_it_is_configured_where_the_process_has_credentials_and_a_region() -> No
 @pytest.mark.parametrize("name", ["claude-3-7-sonnet-20250219", "claude-opus-4-1-20250805", "claude-sonnet-4-20250514"])
 @pytest.mark.parametrize("spelling", ["{}", "us.anthropic.{}-v1:0", "arn:aws:bedrock:eu-1::foundation-model/{}-v1:0"])
 def test_a_model_is_the_same_by_each_of_its_ids(name: str, spelling: str) -> None:
-    assert family.of(spelling.format(f"anthropic.{name}")) == family.of(name)
+    assert capabilities.of(spelling.format(f"anthropic.{name}")) == capabilities.of(name)
 
 
 CLAUDES = (
@@ -105,7 +105,7 @@ CLAUDES = (
 
 @pytest.mark.parametrize("name", CLAUDES)
 def test_a_claude_can_do_on_bedrock_what_it_can_at_its_maker(name: str) -> None:
-    ours, theirs = family.of(f"global.anthropic.{name}-v1:0"), abilities.of(name)
+    ours, theirs = capabilities.of(f"global.anthropic.{name}-v1:0"), anthropic_capabilities.of(name)
     assert (ours.thinking, ours.efforts, ours.samplers) == (theirs.thinking, theirs.efforts, theirs.samplers)
     assert (bool(ours.tool_choices), ours.structured) == (theirs.forced_tools, theirs.structured)
 

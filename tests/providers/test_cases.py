@@ -19,7 +19,7 @@ from tests.providers.calls import call
 from tests.upstream.frames import framed
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import TidegateError
-from tidegate.providers import Registry, restore
+from tidegate.providers import Registry, caller_terms
 from tidegate.providers.base import Event, Provider, UpstreamRequest
 
 CASES = Path(__file__).parent / "cases"
@@ -66,7 +66,7 @@ def _reply(provider: Provider, built: UpstreamRequest | TidegateError, folder: P
             head = _json(folder / "head.json")
             raise provider.parse_error(head["status"], head["headers"], _body(folder))
         if (folder / "upstream.json").exists():
-            return restore.completion(built, provider.parse_completion(_json(folder / "upstream.json")))
+            return caller_terms.completion(built, provider.parse_completion(_json(folder / "upstream.json")))
         return [chunk for batch in run(provider, [_events(folder)], built) for chunk in batch]
     except TidegateError as error:
         return _error(error)

@@ -19,7 +19,7 @@ from tidegate.errors import (
     StreamCut,
     UpstreamError,
 )
-from tidegate.providers import restore
+from tidegate.providers import caller_terms
 from tidegate.providers.base import Event
 from tidegate.providers.cohere import PROVIDER
 from tidegate.providers.cohere.thinking import thinks
@@ -69,7 +69,7 @@ def test_a_tool_has_its_own_name_again_in_the_reply() -> None:
     cohere_schema.check(body)
     called = {"id": "b", "type": "function", "function": {"name": wire, "arguments": "{}"}}
     reply = PROVIDER.parse_completion({"message": {"tool_calls": [called]}, "finish_reason": "TOOL_CALL"})
-    message = restore.completion(request, reply)["choices"][0]["message"]
+    message = caller_terms.completion(request, reply)["choices"][0]["message"]
     assert message["tool_calls"][0]["function"] == {"name": name, "arguments": "{}"}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.world import USER, Client, Exchange, Trickle, event_stream, world
 from tidegate.domain.estimate import estimate_text
-from tidegate.providers.batches import early_usage
+from tidegate.providers.stream_loop import early_usage
 
 TEXT = "Create smarter content"
 

@@ -17,8 +17,8 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.providers import Registry
-from tidegate.providers.dialect.delays import span
-from tidegate.providers.dialect.said import scrub
+from tidegate.providers.openai.error_body import scrub
+from tidegate.providers.openai.retry_after import span
 
 
 def failure(status: int, body: Any, **headers: str) -> UpstreamError:

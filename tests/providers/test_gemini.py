@@ -16,7 +16,7 @@ from tidegate.domain.call import Media
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.providers.gemini import PROVIDER as GEMINI
-from tidegate.providers.gemini import media, model
+from tidegate.providers.gemini import capabilities, media
 from tidegate.providers.vertex import PROVIDER as VERTEX
 
 EFFORT, TOKENS = ("reasoning_effort",), ("reasoning.max_tokens",)
@@ -107,7 +107,7 @@ def test_a_wish_to_reason_becomes_a_budget_or_a_level(name: str, wish: Any, thin
     ],
 )
 def test_a_name_tells_the_generation(name: str, generation: tuple[int, int]) -> None:
-    assert model.read(name).generation == generation
+    assert capabilities.read(name).generation == generation
 
 
 def test_what_gemini_4_refuses_or_ignores_is_reported() -> None:

@@ -21,7 +21,7 @@ from tidegate.errors import (
     StreamCut,
 )
 from tidegate.providers.anthropic import PROVIDER
-from tidegate.providers.anthropic.replay import blocks
+from tidegate.providers.anthropic.reasoning_replay import blocks
 from tidegate.upstream.sse import SseDecoder
 
 pytestmark = needed

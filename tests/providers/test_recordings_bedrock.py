@@ -15,7 +15,7 @@ from tests.providers.recorded import Exchange, exchanges, needed
 from tidegate.errors import ContextLengthExceeded, ProviderAuth, ProviderModelNotFound, UpstreamError
 from tidegate.providers.base import Event
 from tidegate.providers.bedrock import PROVIDER
-from tidegate.providers.bedrock.turns import NOTHING
+from tidegate.providers.bedrock.messages import NOTHING
 from tidegate.upstream.eventstream import EventStreamDecoder
 
 pytestmark = needed

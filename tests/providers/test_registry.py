@@ -10,9 +10,9 @@ from tests.providers.calls import asking, sent
 from tidegate.errors import ConfigurationError
 from tidegate.providers import ALIASES, Known, Registry
 from tidegate.providers.compatible import ROWS
-from tidegate.providers.configured import rows
-from tidegate.providers.dialect.quirks import ModelRule, Quirks
-from tidegate.providers.row import Row
+from tidegate.providers.compatible_row import Row
+from tidegate.providers.openai.quirks import ModelRule, Quirks
+from tidegate.providers.operator_rows import rows
 
 
 def test_the_list_of_providers_imports_none_of_them() -> None:
@@ -21,7 +21,7 @@ def test_the_list_of_providers_imports_none_of_them() -> None:
         "print(sorted(m for m in sys.modules if m.startswith('tidegate.providers.')))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    for module in ("openai'", "anthropic", "gemini", "bedrock", "cohere", "azure", "stream", "botocore"):
+    for module in ("openai.provider", "anthropic", "gemini", "bedrock", "cohere", "azure", "stream", "botocore"):
         assert f"tidegate.providers.{module}" not in found
 
 

@@ -28,7 +28,7 @@ from tidegate.policy.routing.provider_config import endpoints
 from tidegate.policy.routing.router import Router
 from tidegate.ports import Secrets, Vault
 from tidegate.providers import ALIASES, Registry
-from tidegate.providers.row import Row
+from tidegate.providers.compatible_row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.transport.aws_credentials import AwsIdentity, Credentials
 from tidegate.transport.base import Transport

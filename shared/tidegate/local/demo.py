@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 
 from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.chat.request import GATEWAY_FIELDS, ChatFields
-from tidegate.providers.dialect.quirks import OPENAI_ONLY, Quirks
-from tidegate.providers.row import Row
+from tidegate.providers.compatible_row import Row
+from tidegate.providers.openai.quirks import OPENAI_ONLY, Quirks
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 
 DEMO_PROVIDER = "demo"

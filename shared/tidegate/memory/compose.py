@@ -22,7 +22,7 @@ from tidegate.policy.routing.provider_config import endpoints
 from tidegate.policy.routing.router import Router
 from tidegate.ports import Keys, Meter, Secrets, Tenants
 from tidegate.providers import ALIASES, Registry
-from tidegate.providers.row import Row
+from tidegate.providers.compatible_row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.transport.base import Transport
 from tidegate.transport.choose import transport

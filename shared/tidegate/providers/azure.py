@@ -17,9 +17,9 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
-from tidegate.providers.dialect import completion, failure, legacy, parts, request, stream
-from tidegate.providers.dialect.quirks import Quirks
-from tidegate.providers.openai_models import OPENAI_MODELS
+from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
+from tidegate.providers.openai.capabilities import OPENAI_MODELS
+from tidegate.providers.openai.quirks import Quirks
 
 DEFAULT_VERSION = "2024-10-21"
 """The last dated version that is generally available; what came later is in `/openai/v1/`."""
@@ -50,7 +50,7 @@ class Azure(Struct, frozen=True):
         return dict(parts.urls(_QUIRKS.files, call.request.fields.messages))
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy.named_by(call.request.body):
+        with legacy_functions.named_by(call.request.body):
             draft = request.build(call, deployment.model, _QUIRKS)
         return UpstreamRequest(
             url=address(deployment),

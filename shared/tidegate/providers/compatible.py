@@ -3,9 +3,9 @@
 Each row names its source; all were read in 2026-11. A row without a base URL is a server of the operator's own.
 """
 
-from tidegate.providers.dialect.quirks import OPENAI_ONLY, ModelRule, Quirks
-from tidegate.providers.openai_models import OPENAI_MODELS
-from tidegate.providers.row import Row
+from tidegate.providers.compatible_row import Row
+from tidegate.providers.openai.capabilities import OPENAI_MODELS
+from tidegate.providers.openai.quirks import OPENAI_ONLY, ModelRule, Quirks
 
 _PENALTY = OPENAI_ONLY | {"repetition_penalty"}
 _LOW_TO_HIGH = ("low", "medium", "high")

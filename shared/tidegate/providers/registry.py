@@ -9,8 +9,8 @@ from msgspec import Struct
 from tidegate.errors import ConfigurationError
 from tidegate.providers.base import Provider
 from tidegate.providers.compatible import ROWS
+from tidegate.providers.compatible_row import Row, setting
 from tidegate.providers.locations import vertex_host
-from tidegate.providers.row import Row, setting
 
 
 class Known(Struct, frozen=True):
@@ -136,7 +136,7 @@ class Registry:
         name = name if name in self._rows else ALIASES.get(name, name)
         row = self._rows.get(name)
         if row is not None:
-            return import_module("tidegate.providers.openai").provider(row)
+            return import_module("tidegate.providers.openai.provider").provider(row)
         if name in _NATIVE:
             return import_module(f"tidegate.providers.{name}").PROVIDER
         raise ConfigurationError(f"There is no provider named {name!r}.")

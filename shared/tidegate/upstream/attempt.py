@@ -19,7 +19,7 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.ports import Secrets
-from tidegate.providers import restore
+from tidegate.providers import caller_terms
 from tidegate.providers.base import Event, KeyAuth, Provider, SigV4Auth, UpstreamRequest
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys, Scope, sign
@@ -78,12 +78,12 @@ class Upstream(Struct, frozen=True):
                     body = _readable(await response.read(MAX_REPLY_BYTES))
                     if isinstance(body, str):
                         raise ProviderMalformed(f"{provider.name} answered with something that is not JSON.")
-                    yield Reply(restore.completion(request, provider.parse_completion(body)), None)
+                    yield Reply(caller_terms.completion(request, provider.parse_completion(body)), None)
                     return
                 await _check_framing(provider, response)
                 events = _events(provider, response)
                 async with aclosing(events), aclosing(provider.parse_stream(events)) as chunks:
-                    batches = restore.stream(request, chunks) if restore.is_needed(request) else chunks
+                    batches = caller_terms.stream(request, chunks) if caller_terms.is_needed(request) else chunks
                     first = await _first(batches)
                     yield Reply(None, _resumed(first, batches, key))
 

@@ -6,7 +6,7 @@ Source: https://platform.claude.com/docs/en/api/messages (the Message object, 20
 from tidegate.chat.completion import Choice, Completion, FunctionCall, Message, ToolCall
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
-from tidegate.providers.anthropic import failure, said, usage
+from tidegate.providers.anthropic import failure, normalise, usage
 
 
 def parse(body: Json) -> Completion:
@@ -24,7 +24,7 @@ def parse(body: Json) -> Completion:
     reason, native = usage.finish(stop_reason, calls=bool(voice.calls))
     choice: Choice = {
         "index": 0,
-        "message": voice.message(said.refusal(body.get("stop_details"))),
+        "message": voice.message(normalise.refusal(body.get("stop_details"))),
         "finish_reason": reason,
         "logprobs": None,
     }
@@ -60,11 +60,11 @@ class _Voice:
                 signature = block.get("signature")
                 self._thoughts.append(text)
                 signed = signature if isinstance(signature, str) else None
-                self._details.append(said.thought(len(self._details), text, signed))
+                self._details.append(normalise.thought(len(self._details), text, signed))
             case {"type": "redacted_thinking", "data": str(data)}:
-                self._details.append(said.hidden(len(self._details), data))
+                self._details.append(normalise.hidden(len(self._details), data))
             case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
-                function: FunctionCall = {"name": name, "arguments": said.arguments(block.get("input"))}
+                function: FunctionCall = {"name": name, "arguments": normalise.arguments(block.get("input"))}
                 self.calls.append({"id": call_id, "type": "function", "function": function})
             case {"type": str()}:
                 pass
@@ -76,7 +76,7 @@ class _Voice:
         self._text.append(text)
         self._length += len(text)
         if isinstance(citations, list) and citations:
-            for name, found in said.cited(citations, start, self._length).items():
+            for name, found in normalise.cited(citations, start, self._length).items():
                 self._sources.setdefault(name, []).extend(found if isinstance(found, list) else [])
 
     def message(self, refusal: str | None) -> Message:

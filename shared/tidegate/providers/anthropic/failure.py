@@ -15,7 +15,7 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.providers.base import Headers
-from tidegate.providers.dialect import failure
+from tidegate.providers.openai import failure
 
 _REFUSALS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
     (

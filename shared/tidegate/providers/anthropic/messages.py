@@ -5,8 +5,8 @@ Sources: https://platform.claude.com/docs/en/api/messages, …/agents-and-tools/
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
-from tidegate.providers.anthropic import parts, replay
-from tidegate.providers.anthropic.draft import Draft
+from tidegate.providers.anthropic import parts, reasoning_replay
+from tidegate.providers.anthropic.request_builder import Draft
 from tidegate.providers.toolnames import Alphabet, arguments, call_id
 
 PLACEHOLDER = "(no content)"
@@ -92,7 +92,7 @@ def _assistant(draft: Draft, message: JsonObject, path: str) -> list[JsonObject]
     found: list[JsonObject] = [
         _call(draft, call, f"{path}.tool_calls[{j}]") for j, call in enumerate(calls if isinstance(calls, list) else [])
     ]
-    thoughts = replay.blocks(message, draft.call.signatures)
+    thoughts = reasoning_replay.blocks(message, draft.call.signatures)
     return parts.with_cache([*thoughts, *said, *found], message)
 
 

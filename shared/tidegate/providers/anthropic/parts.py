@@ -9,7 +9,7 @@ from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.media import Data, of_bytes, read, type_of_name
 from tidegate.domain.call import Call
 from tidegate.errors import InvalidRequest
-from tidegate.providers.anthropic.draft import Draft
+from tidegate.providers.anthropic.request_builder import Draft
 
 FILES = "files-api-2025-04-14"
 _IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})

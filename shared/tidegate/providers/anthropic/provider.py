@@ -15,7 +15,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.anthropic import completion, failure, parts, request, stream
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
-from tidegate.providers.dialect import legacy
+from tidegate.providers.openai import legacy_functions
 
 VERSION = "2023-06-01"
 
@@ -29,7 +29,7 @@ class Anthropic(Struct, frozen=True):
         return parts.plain_urls(call)
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy.named_by(call.request.body):
+        with legacy_functions.named_by(call.request.body):
             draft = request.build(call, deployment.model)
         headers = {"content-type": "application/json", "anthropic-version": VERSION}
         if draft.betas:
@@ -42,7 +42,7 @@ class Anthropic(Struct, frozen=True):
             ignored=draft.reported(),
             names=draft.names.callers,
             answer_tool=None if draft.answer_tool is None else str(draft.answer_tool["name"]),
-            legacy_functions=legacy.expects_function_call(call.request.body),
+            legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
 
     def parse_completion(self, body: Json) -> Completion:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from tidegate.chat.json import Json
 from tidegate.domain.call import Call
-from tidegate.providers.anthropic import abilities, messages, sampling, structure, thinking, tools
-from tidegate.providers.anthropic.draft import Draft
-from tidegate.providers.dialect import legacy
-from tidegate.providers.draft import is_email, sent
+from tidegate.providers.anthropic import capabilities, messages, sampling, structure, thinking, tools
+from tidegate.providers.anthropic.request_builder import Draft
+from tidegate.providers.openai import legacy_functions
+from tidegate.providers.request_builder import is_email, sent
 from tidegate.providers.toolnames import Alphabet, ToolNames
 
 _NAMES = Alphabet("a-zA-Z0-9_-")
@@ -40,10 +40,10 @@ _BETA = re.compile(r"[A-Za-z0-9._-]{1,128}")
 def build(call: Call, model: str) -> Draft:
     """The request for that model. Raises `InvalidRequest` for what cannot be said."""
     left = sent(call)
-    if legacy.uses_functions(left):
-        legacy.translate(left)
+    if legacy_functions.uses_functions(left):
+        legacy_functions.translate(left)
     names = ToolNames(_NAMES, left, tools.reserved(left))
-    draft = Draft(call, left, {"model": model}, model=model, abilities=abilities.of(model), names=names)
+    draft = Draft(call, left, {"model": model}, model=model, abilities=capabilities.of(model), names=names)
     _write_limit(draft)
     messages.write(draft)
     structure.write(draft)

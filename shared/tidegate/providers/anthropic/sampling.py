@@ -5,7 +5,7 @@ https://platform.claude.com/docs/en/models/opus-5-5/migration-guide, …/models/
 """
 
 from tidegate.chat.json import Json
-from tidegate.providers.anthropic.draft import Draft
+from tidegate.providers.anthropic.request_builder import Draft
 
 _LEAST_TOP_P = 0.95  # beside thinking
 

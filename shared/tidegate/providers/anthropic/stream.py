@@ -10,14 +10,14 @@ import msgspec
 from tidegate.chat.completion import Chunk
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.providers import batches
-from tidegate.providers.anthropic import failure, said, usage
+from tidegate.providers import stream_loop
+from tidegate.providers.anthropic import failure, normalise, usage
 from tidegate.providers.base import Event
 
 
 def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events. Raises `UpstreamError`, and `StreamCut` where no stop reason came."""
-    return batches.read(_Stream(), events)
+    return stream_loop.read(_Stream(), events)
 
 
 class _Block:
@@ -71,7 +71,7 @@ class _Stream:
         if delta is not None:
             out.append(self._chunk(delta))
         if kind == "message_start" and self._usage:
-            out.append(batches.early_usage(usage.normalise(self._usage)))
+            out.append(stream_loop.early_usage(usage.normalise(self._usage)))
 
     def _other(self, kind: Json, raw: JsonObject) -> JsonObject | None:
         match kind:
@@ -107,7 +107,7 @@ class _Stream:
         match raw.get("delta"):
             case {"stop_reason": str(reason)} as delta:
                 self._stop_reason = reason
-                self._refusal = said.refusal(delta.get("stop_details"))
+                self._refusal = normalise.refusal(delta.get("stop_details"))
             case _:
                 pass
 
@@ -120,7 +120,7 @@ class _Stream:
                 self._blocks[index] = _Block("thinking", self._next_thought())
                 return self._delta(self._blocks[index], {**block, "type": "thinking_delta"})
             case {"type": "redacted_thinking", "data": str(data)}:
-                return {"reasoning_details": [said.hidden(self._next_thought(), data)]}
+                return {"reasoning_details": [normalise.hidden(self._next_thought(), data)]}
             case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
                 self._blocks[index] = _Block("call", self._calls, block.get("input"))
                 self._calls += 1
@@ -148,7 +148,7 @@ class _Stream:
                 return {
                     "reasoning": text,
                     "reasoning_content": text,
-                    "reasoning_details": [said.thought(block.place, text)],
+                    "reasoning_details": [normalise.thought(block.place, text)],
                 }
             case "input_json_delta":
                 part = delta.get("partial_json")
@@ -157,7 +157,7 @@ class _Stream:
                 signature = delta.get("signature")
                 if not isinstance(signature, str) or block.kind != "thinking":
                     return None
-                return {"reasoning_details": [said.thought(block.place, "", signature)]}
+                return {"reasoning_details": [normalise.thought(block.place, "", signature)]}
             case "citations_delta":
                 if block.kind == "text":
                     block.citations.append(delta.get("citation"))
@@ -178,9 +178,9 @@ class _Stream:
     def _stop(self, block: _Block) -> JsonObject | None:
         """What a block still owes: the arguments of a call without any, the sources of a text."""
         if block.citations:
-            return said.cited(block.citations, block.start, self._length)
+            return normalise.cited(block.citations, block.start, self._length)
         if block.kind == "call" and not block.has_input:
-            return self._input(block, said.arguments(block.given))
+            return self._input(block, normalise.arguments(block.given))
         return None
 
     def _chunk(self, delta: JsonObject, ending: JsonObject | None = None) -> Chunk:
@@ -206,5 +206,5 @@ class _Stream:
         tier = usage.tier(self._usage)
         chunks.append({**self._chunk({}, ending), **tier})  # pyright: ignore[reportArgumentType]  # unknown fields pass through a TypedDict
         if self._usage:
-            chunks.append({**batches.usage(usage.normalise(self._usage)), **tier})  # pyright: ignore[reportArgumentType]  # as above
+            chunks.append({**stream_loop.usage(usage.normalise(self._usage)), **tier})  # pyright: ignore[reportArgumentType]  # as above
         return chunks

@@ -5,7 +5,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/structured-output
 """
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers.anthropic.draft import Draft
+from tidegate.providers.anthropic.request_builder import Draft
 from tidegate.providers.anthropic.schema import has_open_objects, narrow
 
 ANSWER = "respond_in_json"

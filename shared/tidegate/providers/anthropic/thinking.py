@@ -7,7 +7,7 @@ from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.reasoning import Reasoning
 from tidegate.errors import InvalidRequest
 from tidegate.providers import efforts
-from tidegate.providers.anthropic.draft import Draft
+from tidegate.providers.anthropic.request_builder import Draft
 
 _LEAST = 1024
 _SHARE = 0.8  # of the output's limit, at most: an answer must follow

@@ -5,7 +5,7 @@ Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-to
 """
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers.anthropic.draft import Draft
+from tidegate.providers.anthropic.request_builder import Draft
 from tidegate.providers.anthropic.schema import narrow
 
 SEARCH = "web_search"

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from tidegate.chat.completion import Choice, Completion, Message, ToolCall
 from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.errors import ProviderMalformed
-from tidegate.providers.bedrock import failure, reply, signatures
+from tidegate.providers.bedrock import failure, normalise, reasoning_replay
 
 
 class _Said(Struct):
@@ -42,8 +42,8 @@ def parse(body: Json) -> Completion:
         "system_fingerprint": None,
     }
     if "usage" in body:
-        completion["usage"] = reply.usage(body["usage"], said.searches)
-    rest: JsonObject = reply.tier(body.get("serviceTier"))
+        completion["usage"] = normalise.usage(body["usage"], said.searches)
+    rest: JsonObject = normalise.tier(body.get("serviceTier"))
     rest |= {name: body[name] for name in ("additionalModelResponseFields", "trace") if body.get(name)}
     return {**completion, **rest}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
@@ -53,7 +53,7 @@ def _hear(said: _Said, block: JsonObject) -> None:
         case {"text": str(text)}:
             said.text.append(text)
         case {"toolUse": {"type": "server_tool_use"} as use}:
-            said.searches += reply.is_search(use)  # Bedrock runs it, and says what came of it in the text
+            said.searches += normalise.is_search(use)  # Bedrock runs it, and says what came of it in the text
         case {"toolUse": {"toolUseId": str(given), "name": str(name), **rest}}:
             arguments = encode(rest.get("input") or {}).decode()
             said.calls.append({"id": given, "type": "function", "function": {"name": name, "arguments": arguments}})
@@ -63,12 +63,12 @@ def _hear(said: _Said, block: JsonObject) -> None:
             signature = rest.get("signature")
             said.thought.append(text)
             signed = signature if isinstance(signature, str) else None
-            said.details.append(signatures.text_details(text, signed, len(said.details)))
+            said.details.append(reasoning_replay.text_details(text, signed, len(said.details)))
         case {"reasoningContent": {"redactedContent": str(blob)}}:
-            said.details.append(signatures.redacted_details(blob, len(said.details)))
+            said.details.append(reasoning_replay.redacted_details(blob, len(said.details)))
         case {"citationsContent": dict(cited)}:
             _hear_cited(said, cited)
-        case {"image": dict(raw)} if (image := reply.image(raw)) is not None:
+        case {"image": dict(raw)} if (image := normalise.image(raw)) is not None:
             said.images.append(image)
         case _:
             pass
@@ -86,7 +86,7 @@ def _hear_cited(said: _Said, cited: JsonObject) -> None:
                 pass
     end = sum(map(len, said.text))
     for source in sources if isinstance(sources, list) else ():
-        made = reply.annotation(source, start, end)
+        made = normalise.annotation(source, start, end)
         if made is not None:
             said.annotations.append(made)
 
@@ -104,7 +104,7 @@ def _choice(said: _Said, native: Json) -> Choice:
         message["annotations"] = said.annotations
     if said.images:
         message["images"] = said.images
-    reason = reply.finish(native, bool(said.calls))
+    reason = normalise.finish(native, bool(said.calls))
     choice: Choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
     if isinstance(native, str) and native != reason:
         choice["native_finish_reason"] = native

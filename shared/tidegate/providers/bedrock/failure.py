@@ -20,8 +20,8 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
-from tidegate.providers.dialect.delays import delay, header
-from tidegate.providers.dialect.said import scrub
+from tidegate.providers.openai.error_body import scrub
+from tidegate.providers.openai.retry_after import delay, header
 
 _KINDS: dict[str, type[UpstreamError]] = {
     "validationexception": ProviderBadRequest,

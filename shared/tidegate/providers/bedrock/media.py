@@ -11,7 +11,7 @@ from msgspec import Struct
 from tidegate.chat import media
 from tidegate.chat.json import JsonObject
 from tidegate.errors import InvalidRequest
-from tidegate.providers.bedrock.draft import Draft
+from tidegate.providers.bedrock.request_builder import Draft
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _TYPES = {

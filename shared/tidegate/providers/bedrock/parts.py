@@ -7,7 +7,7 @@ from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import ChatRequest
 from tidegate.errors import InvalidRequest
 from tidegate.providers.bedrock import media
-from tidegate.providers.bedrock.draft import Draft
+from tidegate.providers.bedrock.request_builder import Draft
 
 
 def blocks(draft: Draft, holder: JsonObject, path: str) -> list[JsonObject]:

@@ -16,7 +16,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, SigV4Auth, UpstreamRequest
 from tidegate.providers.bedrock import completion, failure, parts, request, stream
-from tidegate.providers.dialect import legacy
+from tidegate.providers.openai import legacy_functions
 
 
 class Bedrock(Struct, frozen=True):
@@ -28,7 +28,7 @@ class Bedrock(Struct, frozen=True):
         return parts.urls(call.request)
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy.named_by(call.request.body):
+        with legacy_functions.named_by(call.request.body):
             draft = request.build(call, deployment.model)
         verb = "converse-stream" if call.request.stream else "converse"
         return UpstreamRequest(
@@ -38,7 +38,7 @@ class Bedrock(Struct, frozen=True):
             ignored=draft.reported(),
             names=draft.names.callers,
             answer_tool=draft.answer_tool,
-            legacy_functions=legacy.expects_function_call(call.request.body),
+            legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
 
     def parse_completion(self, body: Json) -> Completion:

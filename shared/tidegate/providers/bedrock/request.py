@@ -8,10 +8,10 @@ import re
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.domain.call import Call
-from tidegate.providers.bedrock import family, thinking, tools, turns
-from tidegate.providers.bedrock.draft import NAMES, Draft
-from tidegate.providers.dialect import legacy
-from tidegate.providers.draft import is_email, sent
+from tidegate.providers.bedrock import capabilities, messages, thinking, tools
+from tidegate.providers.bedrock.request_builder import NAMES, Draft
+from tidegate.providers.openai import legacy_functions
+from tidegate.providers.request_builder import is_email, sent
 from tidegate.providers.toolnames import ToolNames
 
 _PASSED = (
@@ -29,10 +29,10 @@ _MAX_METADATA = 16
 def build(call: Call, model: str) -> Draft:
     """The request as far as it can be said. Raises `InvalidRequest` for what cannot."""
     left = sent(call)
-    if legacy.uses_functions(left):
-        legacy.translate(left)
-    draft = Draft(call, left, model=model, family=family.of(model), names=ToolNames(NAMES, left))
-    turns.write(draft)
+    if legacy_functions.uses_functions(left):
+        legacy_functions.translate(left)
+    draft = Draft(call, left, model=model, family=capabilities.of(model), names=ToolNames(NAMES, left))
+    messages.write(draft)
     thinking.write(draft)
     tools.write(draft)
     _write_inference(draft)

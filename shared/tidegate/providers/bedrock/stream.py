@@ -12,14 +12,14 @@ import msgspec
 from tidegate.chat.completion import Chunk, ChunkChoice, Delta
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.providers import batches
+from tidegate.providers import stream_loop
 from tidegate.providers.base import Event
-from tidegate.providers.bedrock import failure, reply, signatures
+from tidegate.providers.bedrock import failure, normalise, reasoning_replay
 
 
 def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
-    return batches.read(_Stream(), events)
+    return stream_loop.read(_Stream(), events)
 
 
 class _Stream:
@@ -64,10 +64,10 @@ class _Stream:
                 self._native = raw.get("stopReason")
                 if raw.get("additionalModelResponseFields"):
                     self._rest["additionalModelResponseFields"] = raw["additionalModelResponseFields"]
-                reply.finish(self._native, bool(self._calls))  # a broken reply fails here, before it is taken for whole
+                normalise.finish(self._native, bool(self._calls))  # a broken reply fails here
             case "metadata":
                 self._usage = raw.get("usage")
-                self._rest |= reply.tier(raw.get("serviceTier"))
+                self._rest |= normalise.tier(raw.get("serviceTier"))
                 if raw.get("trace"):
                     self._rest["trace"] = raw["trace"]
             case kind if kind.startswith(("exception:", "error:")):
@@ -89,7 +89,7 @@ class _Stream:
                 self._cited.append((self._length, source))
                 return None
             case {"image": dict(shown)}:
-                made = reply.image({"format": "png", **shown})
+                made = normalise.image({"format": "png", **shown})
                 return {"images": [made]} if made is not None else None
             case dict():
                 return None  # the results of tools that Bedrock runs itself
@@ -101,7 +101,7 @@ class _Stream:
         match raw.get("start"):
             case {"toolUse": {"type": "server_tool_use"} as use}:
                 self._served.add(place)
-                self._searches += reply.is_search(use)
+                self._searches += normalise.is_search(use)
                 return None
             case {"toolUse": {"toolUseId": str(given), "name": str(name)}}:
                 index = self._calls[place] = len(self._calls)
@@ -126,12 +126,12 @@ class _Stream:
         index = self._thoughts.setdefault(place, len(self._thoughts))
         match thought:
             case {"text": str(text)} if text:
-                detail = signatures.text_details(text, None, index)
+                detail = reasoning_replay.text_details(text, None, index)
                 return {"reasoning": text, "reasoning_content": text, "reasoning_details": [detail]}
             case {"signature": str(signature)} if signature:
-                return {"reasoning_details": [signatures.signature_details(signature, index)]}
+                return {"reasoning_details": [reasoning_replay.signature_details(signature, index)]}
             case {"redactedContent": str(blob)}:
-                return {"reasoning_details": [signatures.redacted_details(blob, index)]}
+                return {"reasoning_details": [reasoning_replay.redacted_details(blob, index)]}
             case _:
                 return None
 
@@ -144,7 +144,7 @@ class _Stream:
             return None
         cited, self._cited = self._cited, []
         notes: list[Json] = [
-            note for start, source in cited if (note := reply.annotation(source, start, self._length)) is not None
+            note for start, source in cited if (note := normalise.annotation(source, start, self._length)) is not None
         ]
         return {"annotations": notes} if notes else None
 
@@ -153,7 +153,7 @@ class _Stream:
         native = self._native
         if not isinstance(native, str):
             raise StreamCut("bedrock's stream ended before the reply did.")
-        reason = reply.finish(native, bool(self._calls))
+        reason = normalise.finish(native, bool(self._calls))
         choice: ChunkChoice = {"index": 0, "delta": {}, "finish_reason": reason}
         if native != reason:
             choice["native_finish_reason"] = native
@@ -162,7 +162,7 @@ class _Stream:
             role: Delta = {"role": "assistant", "content": ""}
             chunks.insert(0, _chunk({"index": 0, "delta": role, "finish_reason": None}))
         if self._usage is not None:
-            chunks.append(batches.usage(reply.usage(self._usage, self._searches)))
+            chunks.append(stream_loop.usage(normalise.usage(self._usage, self._searches)))
         return chunks
 
 

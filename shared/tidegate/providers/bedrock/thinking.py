@@ -9,7 +9,7 @@ from tidegate.catalog import load
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.reasoning import Reasoning
 from tidegate.providers import efforts
-from tidegate.providers.bedrock.draft import Draft
+from tidegate.providers.bedrock.request_builder import Draft
 
 MIN_BUDGET = 1024
 

@@ -7,8 +7,8 @@ https://docs.aws.amazon.com/nova/latest/nova2-userguide/using-tools.html
 
 from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.errors import InvalidRequest
-from tidegate.providers.bedrock.draft import NAMES, Draft
 from tidegate.providers.bedrock.parts import cache_point
+from tidegate.providers.bedrock.request_builder import NAMES, Draft
 from tidegate.providers.bedrock.schemas import tamed
 
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}

@@ -6,8 +6,8 @@ Source: https://docs.cohere.com/reference/chat (2026-11) and replies recorded up
 from tidegate.chat.completion import Completion
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
-from tidegate.providers.cohere import reply
-from tidegate.providers.dialect import failure, toolcalls
+from tidegate.providers.cohere import normalise
+from tidegate.providers.openai import failure, toolcalls
 
 
 def parse(body: Json) -> Completion:
@@ -20,15 +20,15 @@ def parse(body: Json) -> Completion:
         case _:
             raise ProviderMalformed("Cohere answered with something that is no completion.")
     message = _message(raw)
-    reason, native = reply.finish(body.get("finish_reason"), bool(message.get("tool_calls")))
-    choice: JsonObject = {"index": 0, "message": message, "logprobs": reply.logprobs(body.get("logprobs"))}
+    reason, native = normalise.finish(body.get("finish_reason"), bool(message.get("tool_calls")))
+    choice: JsonObject = {"index": 0, "message": message, "logprobs": normalise.logprobs(body.get("logprobs"))}
     choice["finish_reason"] = reason
     if native is not None:
         choice["native_finish_reason"] = native
     completion: JsonObject = {"object": "chat.completion", "choices": [choice], "system_fingerprint": None}
     if isinstance(body.get("id"), str):
         completion["id"] = body["id"]
-    counted = reply.usage(body.get("usage"))
+    counted = normalise.usage(body.get("usage"))
     if counted is not None:
         completion["usage"] = counted  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
     return completion  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
@@ -40,7 +40,7 @@ def _message(raw: JsonObject) -> JsonObject:
     message: JsonObject = {"role": "assistant", "content": text, "refusal": None}
     plan = raw.get("tool_plan")
     details: list[Json] = []
-    for said, form in ((thought, reply.THINKING), (plan, reply.PLAN)):
+    for said, form in ((thought, normalise.THINKING), (plan, normalise.PLAN)):
         if isinstance(said, str) and said:
             details.append({"type": "reasoning.text", "text": said, "format": form, "index": len(details)})
     if details:
@@ -79,7 +79,7 @@ def _cite(message: JsonObject, raw: Json, texts: dict[int, str]) -> None:
     for one in raw if isinstance(raw, list) else []:
         place = one.get("content_index") if isinstance(one, dict) else None
         before = sum(len(text) for at, text in texts.items() if isinstance(place, int) and at < place)
-        more, found = reply.citations(one, before)
+        more, found = normalise.citations(one, before)
         cited += more
         notes += found
     if notes:

@@ -6,8 +6,8 @@ documents, `tool_plan`) and https://docs.cohere.com/docs/reasoning (thinking in 
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
-from tidegate.providers.cohere.draft import Draft
-from tidegate.providers.cohere.reply import PLAN
+from tidegate.providers.cohere.normalise import PLAN
+from tidegate.providers.cohere.request_builder import Draft
 
 _KNOWN = {
     "text": {"text"},

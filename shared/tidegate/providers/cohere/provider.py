@@ -15,7 +15,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import ContentPolicyViolation, ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
 from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
 from tidegate.providers.cohere import completion, request, stream
-from tidegate.providers.dialect import failure, legacy, said
+from tidegate.providers.openai import error_body, failure, legacy_functions
 
 
 class Cohere(Struct, frozen=True):
@@ -29,7 +29,7 @@ class Cohere(Struct, frozen=True):
         return {}
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy.named_by(call.request.body):
+        with legacy_functions.named_by(call.request.body):
             draft = request.build(call, deployment.model)
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/v2/chat",
@@ -37,7 +37,7 @@ class Cohere(Struct, frozen=True):
             ignored=draft.reported(),
             names=draft.names.callers,
             answer_tool=draft.answer_tool,
-            legacy_functions=legacy.expects_function_call(call.request.body),
+            legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
 
     def parse_completion(self, body: Json) -> Completion:
@@ -49,9 +49,9 @@ class Cohere(Struct, frozen=True):
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         if status not in (498, 499, 501):
             return failure.from_reply(self.name, status, headers, body)
-        words = said.read(body)
+        words = error_body.read(body)
         kind = _own_kind(status, words.message)
-        message = said.scrub(words.message) or f"cohere answered with HTTP {status} and no message."
+        message = error_body.scrub(words.message) or f"cohere answered with HTTP {status} and no message."
         if kind is ProviderAuth:
             message = f"cohere refused the gateway's credentials or account (HTTP {status})."
         return kind(message, upstream_status=status, native_code=words.code or words.type)

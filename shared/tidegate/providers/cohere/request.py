@@ -6,9 +6,9 @@ Source: https://docs.cohere.com/reference/chat (2026-11), version 2 of the API.
 from tidegate.chat.json import Json, JsonObject
 from tidegate.domain.call import Call
 from tidegate.providers.cohere import messages, thinking, tools
-from tidegate.providers.cohere.draft import Draft
-from tidegate.providers.dialect import legacy
-from tidegate.providers.draft import sent
+from tidegate.providers.cohere.request_builder import Draft
+from tidegate.providers.openai import legacy_functions
+from tidegate.providers.request_builder import sent
 from tidegate.providers.toolnames import Alphabet, ToolNames
 
 _NAMES = Alphabet("a-zA-Z0-9_", first="a-zA-Z_")
@@ -33,8 +33,8 @@ _WITHIN: tuple[tuple[str, str, float, float], ...] = (
 def build(call: Call, model: str) -> Draft:
     """The request for that model. Raises `InvalidRequest` for what cannot be said."""
     left = sent(call)
-    if legacy.uses_functions(left):
-        legacy.translate(left)
+    if legacy_functions.uses_functions(left):
+        legacy_functions.translate(left)
     names = ToolNames(_NAMES, left)
     draft = Draft(call, left, {"model": model}, thinks=thinking.thinks(model), names=names)
     messages.write(draft)

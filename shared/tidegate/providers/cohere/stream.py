@@ -11,16 +11,16 @@ import msgspec
 from tidegate.chat.completion import Chunk
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.providers import batches
+from tidegate.providers import stream_loop
 from tidegate.providers.base import Event
-from tidegate.providers.cohere import reply
-from tidegate.providers.dialect import failure
-from tidegate.providers.dialect.toolcalls import Calls
+from tidegate.providers.cohere import normalise
+from tidegate.providers.openai import failure
+from tidegate.providers.openai.toolcalls import Calls
 
 
 def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events. Raises `UpstreamError`, and `StreamCut` where no `message-end` comes."""
-    return batches.read(_Stream(), events)
+    return stream_loop.read(_Stream(), events)
 
 
 class _Stream:
@@ -39,7 +39,7 @@ class _Stream:
             case {"type": "content-start" | "content-delta", "delta": {"message": {"content": dict(said)}}, **rest}:
                 self._say(said, rest, out)
             case {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": str(plan)}}} if plan:
-                out.append(self._chunk(reply.reasoning(plan, reply.PLAN)))
+                out.append(self._chunk(normalise.reasoning(plan, normalise.PLAN)))
             case {"type": "tool-call-start" | "tool-call-delta", "delta": {"message": {"tool_calls": called}}, **rest}:
                 self._call(called, rest.get("index"), out)
             case {"type": "citation-start", "delta": {"message": {"citations": cited}}}:
@@ -60,11 +60,11 @@ class _Stream:
         place = rest.get("index")
         match said:
             case {"thinking": str(thought)} if thought:
-                out.append(self._chunk(reply.reasoning(thought, reply.THINKING)))
+                out.append(self._chunk(normalise.reasoning(thought, normalise.THINKING)))
             case {"text": str(text)} if text:
                 if isinstance(place, int):
                     self._texts[place] = self._texts.get(place, 0) + len(text)
-                chances = reply.logprobs(rest.get("logprobs"))
+                chances = normalise.logprobs(rest.get("logprobs"))
                 out.append(self._chunk({"content": text}, {} if chances is None else {"logprobs": chances}))
             case _:
                 pass
@@ -82,7 +82,7 @@ class _Stream:
     def _cite(self, cited: Json, out: list[Chunk]) -> None:
         place = cited.get("content_index") if isinstance(cited, dict) else None
         before = sum(length for at, length in self._texts.items() if isinstance(place, int) and at < place)
-        came, notes = reply.citations(cited, before)
+        came, notes = normalise.citations(cited, before)
         delta: JsonObject = {"citations": came, **({"annotations": notes} if notes else {})}
         if came:
             out.append(self._chunk(delta))
@@ -90,7 +90,7 @@ class _Stream:
     def _end(self, end: JsonObject, out: list[Chunk]) -> None:
         if end.get("error"):
             raise failure.from_event("cohere", {"message": end["error"], "code": "ERROR"})
-        reason, native = reply.finish(end.get("finish_reason"), bool(self._calls))
+        reason, native = normalise.finish(end.get("finish_reason"), bool(self._calls))
         owed = self._calls.rest()
         if owed:
             out.append(self._chunk({"tool_calls": owed}))  # pyright: ignore[reportArgumentType]  # as above
@@ -98,9 +98,9 @@ class _Stream:
         if native is not None:
             ending["native_finish_reason"] = native
         out.append(self._chunk({}, ending))
-        counted = reply.usage(end.get("usage"))
+        counted = normalise.usage(end.get("usage"))
         if counted is not None:
-            out.append(batches.usage(counted))
+            out.append(stream_loop.usage(counted))
         self.done = True
 
     def end(self) -> list[Chunk]:

@@ -8,7 +8,7 @@ import re
 
 from tidegate.chat.json import JsonObject
 from tidegate.providers import efforts
-from tidegate.providers.cohere.draft import Draft
+from tidegate.providers.cohere.request_builder import Draft
 
 _WEAKER = ("minimal", "low", "medium")
 """Efforts that are less than Cohere's own."""

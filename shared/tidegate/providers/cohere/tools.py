@@ -6,7 +6,7 @@ supported when tools are provided), read in 2026-11.
 """
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers.cohere.draft import Draft
+from tidegate.providers.cohere.request_builder import Draft
 
 ANSWER = "respond_in_json"
 _ABOUT = "Give the final answer by calling this tool: its arguments are the answer."

@@ -7,7 +7,7 @@ from tidegate.chat.completion import Choice, Completion
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
 from tidegate.providers.gemini import failure, logprobs, usage
-from tidegate.providers.gemini.voice import Voice
+from tidegate.providers.gemini.choice_stream import Voice
 
 
 def parse(provider: str, body: Json) -> Completion:

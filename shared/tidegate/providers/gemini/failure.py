@@ -9,8 +9,8 @@ from msgspec import Struct
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
 from tidegate.providers.base import Headers
-from tidegate.providers.dialect import failure
-from tidegate.providers.dialect.delays import span
+from tidegate.providers.openai import failure
+from tidegate.providers.openai.retry_after import span
 
 _STATUSES = {
     "INVALID_ARGUMENT": 400,

@@ -23,7 +23,7 @@ from tidegate.chat.messages import (
     VideoPart,
 )
 from tidegate.errors import InvalidRequest
-from tidegate.providers.gemini.draft import Draft
+from tidegate.providers.gemini.request_builder import Draft
 
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"})
 _ALIASES = {

@@ -16,9 +16,9 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.base import Auth, Event, Framing, Headers, KeyAuth, UpstreamRequest
-from tidegate.providers.dialect import legacy
 from tidegate.providers.gemini import completion, failure, media, request, stream
-from tidegate.providers.gemini.model import Host
+from tidegate.providers.gemini.capabilities import Host
+from tidegate.providers.openai import legacy_functions
 
 _FOLDERS: dict[Host, tuple[str, ...]] = {
     "gemini": ("models/", "tunedModels/"),
@@ -55,7 +55,7 @@ class Gemini(Struct, frozen=True):
             ignored=draft.reported(),
             names=draft.names.callers,
             answer_tool=draft.answer_tool,
-            legacy_functions=legacy.expects_function_call(call.request.body),
+            legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
 
     def parse_completion(self, body: Json) -> Completion:

@@ -9,10 +9,10 @@ import re
 
 from tidegate.chat.json import Json
 from tidegate.domain.call import Call
-from tidegate.providers.draft import sent
-from tidegate.providers.gemini import config, contents, model, thinking, tools
-from tidegate.providers.gemini.draft import Draft
-from tidegate.providers.gemini.model import Host
+from tidegate.providers.gemini import capabilities, generation_config, messages, thinking, tools
+from tidegate.providers.gemini.capabilities import Host
+from tidegate.providers.gemini.request_builder import Draft
+from tidegate.providers.request_builder import sent
 from tidegate.providers.toolnames import Alphabet, ToolNames
 
 _NAMES = Alphabet("a-zA-Z0-9_.:-", first="a-zA-Z_")
@@ -31,10 +31,10 @@ _LABELLED = re.compile(r"[a-z0-9_-]{0,63}")
 def build(call: Call, host: Host, name: str) -> Draft:
     """The request for that model. Raises `InvalidRequest` for what cannot be said."""
     left = sent(call)
-    draft = Draft(call, left, host=host, model=model.read(name), names=ToolNames(_NAMES, left))
-    contents.write(draft)
+    draft = Draft(call, left, host=host, model=capabilities.read(name), names=ToolNames(_NAMES, left))
+    messages.write(draft)
     tools.write(draft)
-    config.write(draft)
+    generation_config.write(draft)
     thinking.write(draft)
     _write_native(draft)
     _write_tier(draft)
@@ -50,7 +50,7 @@ def build(call: Call, host: Host, name: str) -> Draft:
 
 def _write_native(draft: Draft) -> None:
     for name in _NATIVE + (_VERTEX if draft.host == "vertex" else ()):
-        for spelt in (name, config.snake(name)):
+        for spelt in (name, generation_config.snake(name)):
             value = draft.take(spelt)
             if value is not None:
                 draft.body[name] = value

@@ -11,16 +11,16 @@ import msgspec
 from tidegate.chat.completion import Chunk
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.providers import batches
+from tidegate.providers import stream_loop
 from tidegate.providers.base import Event
 from tidegate.providers.gemini import failure, logprobs, usage
+from tidegate.providers.gemini.choice_stream import Voice
 from tidegate.providers.gemini.completion import block, counts
-from tidegate.providers.gemini.voice import Voice
 
 
 def parse(provider: str, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
-    return batches.read(_Stream(provider), events)
+    return stream_loop.read(_Stream(provider), events)
 
 
 class _Stream:
@@ -63,7 +63,7 @@ class _Stream:
         if counted is None:
             return
         if self._counts is None:
-            out.append(batches.early_usage(usage.read(counted)))
+            out.append(stream_loop.early_usage(usage.read(counted)))
         self._counts = counted
 
     def end(self) -> list[Chunk]:
@@ -88,7 +88,7 @@ class _Stream:
         if self._counts is not None:
             queries = {query for voice in self._voices.values() for query in voice.queries}
             searches = usage.searches(self._counts, queries, self._version)
-            chunks.append(batches.usage(usage.read(self._counts, searches)))
+            chunks.append(stream_loop.usage(usage.read(self._counts, searches)))
         return chunks
 
     def _decoded(self, event: Event) -> JsonObject | None:

@@ -7,8 +7,8 @@ which budget), 2026-11.
 from tidegate.chat.json import JsonObject
 from tidegate.chat.reasoning import Effort, Reasoning
 from tidegate.providers import efforts
-from tidegate.providers.gemini.draft import Draft
-from tidegate.providers.gemini.model import Budget
+from tidegate.providers.gemini.capabilities import Budget
+from tidegate.providers.gemini.request_builder import Draft
 
 _BUDGETS: dict[str, int] = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}
 

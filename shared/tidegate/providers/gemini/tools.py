@@ -10,7 +10,7 @@ from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import FunctionDefinition
 from tidegate.errors import InvalidRequest
 from tidegate.providers.gemini import schema
-from tidegate.providers.gemini.draft import Draft
+from tidegate.providers.gemini.request_builder import Draft
 
 _SEARCH = frozenset({"web_search", "web_search_preview"})
 _OWN = {

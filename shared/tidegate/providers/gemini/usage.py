@@ -8,7 +8,7 @@ from collections.abc import Set
 
 from tidegate.chat.completion import Usage
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers.gemini import model
+from tidegate.providers.gemini import capabilities
 
 
 def read(raw: JsonObject, searches: int = 0) -> Usage:
@@ -44,7 +44,7 @@ def searches(raw: JsonObject, queries: Set[str], version: Json) -> int:
     ones not at all. `billedToolCalls`, where it is sent, is Google's own count.
     """
     found = _billed(raw.get("billedToolCalls")) or len(queries)
-    is_by_prompt = isinstance(version, str) and not model.read(version).since_3
+    is_by_prompt = isinstance(version, str) and not capabilities.read(version).since_3
     return min(found, 1) if is_by_prompt else found
 
 

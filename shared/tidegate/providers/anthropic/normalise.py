@@ -7,7 +7,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/citations, …/ex
 from collections.abc import Iterable
 
 from tidegate.chat.json import Json, JsonObject, encode
-from tidegate.providers.anthropic.replay import FORMAT
+from tidegate.providers.anthropic.reasoning_replay import FORMAT
 
 
 def thought(index: int, text: str, signature: str | None = None) -> JsonObject:

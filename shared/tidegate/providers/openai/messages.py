@@ -10,11 +10,11 @@ from hashlib import sha256
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
-from tidegate.providers.dialect import parts
-from tidegate.providers.dialect.draft import Draft
-from tidegate.providers.dialect.parts import without_mark
-from tidegate.providers.dialect.quirks import Quirks
-from tidegate.providers.dialect.reply import readable
+from tidegate.providers.openai import parts
+from tidegate.providers.openai.normalise import readable
+from tidegate.providers.openai.parts import without_mark
+from tidegate.providers.openai.quirks import Quirks
+from tidegate.providers.openai.request_builder import Draft
 
 _REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _REPLAYED = _REASONING | {"annotations"}

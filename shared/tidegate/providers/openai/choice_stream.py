@@ -3,9 +3,9 @@
 from tidegate.chat.completion import FinishReason
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
-from tidegate.providers.dialect import reply
-from tidegate.providers.dialect.think import Splitter
-from tidegate.providers.dialect.toolcalls import Calls
+from tidegate.providers.openai import normalise
+from tidegate.providers.openai.think_tags import Splitter
+from tidegate.providers.openai.toolcalls import Calls
 
 
 class Voice:
@@ -32,12 +32,14 @@ class Voice:
         return {"role": "assistant", **delta} if delta else {"role": "assistant", "content": ""}
 
     def _clean(self, raw: JsonObject) -> JsonObject:
-        delta: JsonObject = {name: value for name, value in raw.items() if name != "role" and value not in reply.HUSKS}
+        delta: JsonObject = {
+            name: value for name, value in raw.items() if name != "role" and value not in normalise.HUSKS
+        }
         if "reasoning" in delta or "reasoning_content" in delta or "reasoning_details" in delta:
-            reply.unfold(delta)
+            normalise.unfold(delta)
         content = delta.get("content")
         if isinstance(content, list):
-            reply.unfold(delta)
+            normalise.unfold(delta)
         elif isinstance(content, str):
             if self._tags is not None:
                 self._unfold_tags(delta, content)
@@ -63,13 +65,13 @@ class Voice:
         delta["content"] = answer
         if thought:
             delta["reasoning"] = thought
-            reply.unfold(delta)
+            normalise.unfold(delta)
         if self._tags.done:
             self._tags = None
 
     def finish(self, reason: Json, native: Json, extras: JsonObject) -> None:
         """Keep the finish. Raises `ProviderFailed` where it says that the reply is broken."""
-        self.reason, own = reply.finish(reason, bool(self._calls))
+        self.reason, own = normalise.finish(reason, bool(self._calls))
         self.native = native if isinstance(native, str) and native else own
         self._extras.update(extras)
 
@@ -82,7 +84,7 @@ class Voice:
                 owed["content"] = answer
             if thought:
                 owed["reasoning"] = thought
-                reply.unfold(owed)
+                normalise.unfold(owed)
         calls = self._calls.rest()
         if calls:
             owed["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
@@ -92,7 +94,7 @@ class Voice:
 
     def ending(self) -> JsonObject:
         """The finish as fields of a choice; a reason that never came follows from what was said."""
-        reason = self.reason or reply.finish(None, bool(self._calls))[0]
+        reason = self.reason or normalise.finish(None, bool(self._calls))[0]
         ending: JsonObject = {**self._extras, "finish_reason": reason}
         if self.native and self.native != reason:
             ending["native_finish_reason"] = self.native

@@ -22,8 +22,8 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
-from tidegate.providers.dialect.delays import delay, header
-from tidegate.providers.dialect.said import Said, read, scrub
+from tidegate.providers.openai.error_body import Said, read, scrub
+from tidegate.providers.openai.retry_after import delay, header
 
 _CONTEXT_CODES = frozenset(
     {

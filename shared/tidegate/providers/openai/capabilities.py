@@ -6,7 +6,7 @@ https://learn.microsoft.com/en-us/javascript/api/@azure/ai-projects/reasoningeff
 gpt-5 alone: "Supported values are: 'none', 'low', 'medium', and 'high'"), and recorded refusals.
 """
 
-from tidegate.providers.dialect.quirks import ModelRule
+from tidegate.providers.openai.quirks import ModelRule
 
 _SAMPLING = frozenset({"temperature", "top_p", "logprobs", "top_logprobs"})
 _PENALTIES = frozenset({"presence_penalty", "frequency_penalty", "logit_bias"})

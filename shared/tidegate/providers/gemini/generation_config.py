@@ -8,7 +8,7 @@ import re
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import JsonObjectFormat, JsonSchemaFormat
 from tidegate.providers.gemini import schema, tools
-from tidegate.providers.gemini.draft import Draft
+from tidegate.providers.gemini.request_builder import Draft
 
 _RENAMED = {
     "temperature": "temperature",

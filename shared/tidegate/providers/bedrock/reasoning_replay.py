@@ -9,7 +9,7 @@ import binascii
 from base64 import b64decode, b64encode
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers.bedrock.draft import Draft
+from tidegate.providers.bedrock.request_builder import Draft
 
 CLAUDE = "anthropic-claude-v1"
 RAW = "bedrock-redacted-v1"

@@ -9,8 +9,8 @@ from hashlib import sha256
 from tidegate.chat.completion import FinishReason, ToolCall
 from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.errors import ProviderBadRequest, ProviderMalformed
-from tidegate.providers.gemini import sources
-from tidegate.providers.gemini.replay import FORMAT, IMAGE_ID
+from tidegate.providers.gemini import citations
+from tidegate.providers.gemini.reasoning_replay import FORMAT, IMAGE_ID
 
 _FILTERED = frozenset(
     {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "LANGUAGE"}
@@ -98,7 +98,7 @@ class Voice:
         grounding = self._extras.get("grounding_metadata")
         if grounding is None and self._cited is None:
             return []
-        return sources.annotations("".join(self._texts), grounding, self._cited)
+        return citations.annotations("".join(self._texts), grounding, self._cited)
 
     def _reason(self, native: str) -> FinishReason:
         if native in _CUT:

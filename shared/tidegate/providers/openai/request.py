@@ -6,10 +6,10 @@ Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.call import Call
-from tidegate.providers.dialect import asking, legacy, messages, names, tools
-from tidegate.providers.dialect.draft import Draft, rule_for
-from tidegate.providers.dialect.quirks import ModelRule, Quirks
-from tidegate.providers.draft import is_email
+from tidegate.providers.openai import legacy_functions, messages, thinking, tool_names, tools
+from tidegate.providers.openai.quirks import ModelRule, Quirks
+from tidegate.providers.openai.request_builder import Draft, rule_for
+from tidegate.providers.request_builder import is_email
 
 
 def build(call: Call, model: str, quirks: Quirks) -> Draft:
@@ -20,11 +20,11 @@ def build(call: Call, model: str, quirks: Quirks) -> Draft:
     caching = quirks.caching or rule.caching
     draft = Draft(call.request, quirks, body, call.signatures, call.media, caching)
     body["model"] = model if "/" in model else quirks.model_prefix + model
-    if not quirks.functions and legacy.uses_functions(body):
-        legacy.translate(body)
+    if not quirks.functions and legacy_functions.uses_functions(body):
+        legacy_functions.translate(body)
         draft.leave_out("functions")
         draft.leave_out("function_call")
-        draft.legacy_functions = legacy.expects_function_call(sent)
+        draft.legacy_functions = legacy_functions.expects_function_call(sent)
     messages.write(draft)
     _write_limit(draft, rule)
     _write_structure(draft)
@@ -32,10 +32,10 @@ def build(call: Call, model: str, quirks: Quirks) -> Draft:
     if not caching:
         draft.take("cache_control")
     _leave_out(draft, rule)  # before reasoning: it reads what the caller wished
-    asking.write(draft, rule)
+    thinking.write(draft, rule)
     _rename(draft)
     if quirks.tool_names:
-        draft.names = names.spell(body)
+        draft.names = tool_names.spell(body)
     _write_stream(draft)
     return draft
 

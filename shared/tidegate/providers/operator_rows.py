@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ConfigurationError
 from tidegate.providers.compatible import ROWS
-from tidegate.providers.dialect.quirks import Quirks
-from tidegate.providers.row import Row
+from tidegate.providers.compatible_row import Row
+from tidegate.providers.openai.quirks import Quirks
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")

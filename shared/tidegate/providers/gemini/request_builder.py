@@ -3,12 +3,12 @@
 from msgspec import field
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers import draft
-from tidegate.providers.gemini.model import Host, Model
+from tidegate.providers import request_builder
+from tidegate.providers.gemini.capabilities import Host, Model
 from tidegate.providers.toolnames import ToolNames
 
 
-class Draft(draft.Draft, kw_only=True):
+class Draft(request_builder.Draft, kw_only=True):
     """`config` is its `generationConfig`. `answer_tool` is a function that stands for an answer in JSON.
 
     `strict` are the paths where the caller asks that calls hold to their schemas.

@@ -6,9 +6,9 @@ Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-infer
 
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
-from tidegate.providers.bedrock import signatures
-from tidegate.providers.bedrock.draft import IDS, Draft
+from tidegate.providers.bedrock import reasoning_replay
 from tidegate.providers.bedrock.parts import blocks, cache_point
+from tidegate.providers.bedrock.request_builder import IDS, Draft
 from tidegate.providers.toolnames import arguments, call_id
 
 NOTHING = "(empty)"
@@ -56,7 +56,7 @@ def _write(draft: Draft, turns: _Turns, message: JsonObject, path: str, neutral:
         case "system" | "developer":
             turns.system += _texts(blocks(draft, message, path), path)
         case "assistant":
-            said = signatures.replayed(draft, message) + blocks(draft, message, path)
+            said = reasoning_replay.replayed(draft, message) + blocks(draft, message, path)
             if not said and isinstance(message.get("refusal"), str):
                 said.append({"text": message["refusal"]})
             turns.add("assistant", said + _calls(draft, message, path, neutral))

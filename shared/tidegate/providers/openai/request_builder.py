@@ -9,9 +9,9 @@ from msgspec import Struct, field
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Media
-from tidegate.providers.dialect import legacy
-from tidegate.providers.dialect.quirks import ModelRule, Quirks
-from tidegate.providers.draft import NEUTRAL
+from tidegate.providers.openai import legacy_functions
+from tidegate.providers.openai.quirks import ModelRule, Quirks
+from tidegate.providers.request_builder import NEUTRAL
 
 
 class Draft(Struct):
@@ -38,7 +38,7 @@ class Draft(Struct):
 
     def report(self, name: str) -> None:
         """Report a field by the name that the caller gave it."""
-        told = legacy.path(self.request.body, name)
+        told = legacy_functions.path(self.request.body, name)
         if told is not None:
             self.ignored.append(told)
 

@@ -13,8 +13,8 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
-from tidegate.providers.dialect import completion, failure, legacy, parts, request, stream
-from tidegate.providers.row import Row
+from tidegate.providers.compatible_row import Row
+from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
 
 
 class OpenAI(Struct, frozen=True):
@@ -35,7 +35,7 @@ class OpenAI(Struct, frozen=True):
         return dict(parts.urls(self.row.quirks.files, call.request.fields.messages))
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy.named_by(call.request.body):
+        with legacy_functions.named_by(call.request.body):
             draft = request.build(call, deployment.model, self.row.quirks)
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/chat/completions",

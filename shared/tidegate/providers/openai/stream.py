@@ -14,12 +14,12 @@ import msgspec
 from tidegate.chat.completion import Chunk
 from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.providers import batches
+from tidegate.providers import stream_loop
 from tidegate.providers.base import Event
-from tidegate.providers.dialect import failure, reply, usage
-from tidegate.providers.dialect.completion import logprobs
-from tidegate.providers.dialect.quirks import Quirks
-from tidegate.providers.dialect.voice import Voice
+from tidegate.providers.openai import failure, normalise, usage
+from tidegate.providers.openai.choice_stream import Voice
+from tidegate.providers.openai.completion import logprobs
+from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"obfuscation", "p", "x_groq", "choices", "usage", "object", "citations", "search_results"})
 _ENVELOPE = frozenset({"id", "created", "model", "system_fingerprint", "service_tier", "provider"})
@@ -29,7 +29,7 @@ _NOTHING: JsonObject = {}
 
 def parse(provider: str, quirks: Quirks, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
-    return batches.read(_Stream(provider, quirks), events)
+    return stream_loop.read(_Stream(provider, quirks), events)
 
 
 class _Stream:
@@ -95,7 +95,7 @@ class _Stream:
             name: value for name, value in raw.items() if name not in _NOISE and value not in (None, "")
         }
         if "service_tier" in chunk:
-            reply.tier(chunk)
+            normalise.tier(chunk)
         chunk["object"] = "chat.completion.chunk"
         chunk["choices"] = clean
         if not chunk.get("system_fingerprint"):
@@ -114,7 +114,7 @@ class _Stream:
     def _keep(self, raw: JsonObject) -> None:
         """Keep what a chunk says beside its choices: for the last chunks, where this one is not passed on."""
         for name, value in raw.items():
-            if value in reply.HUSKS:
+            if value in normalise.HUSKS:
                 continue
             if name in _ENVELOPE:
                 self._envelope[name] = value
@@ -144,7 +144,9 @@ class _Stream:
         said = voice.hear(delta)
         extras: JsonObject = {}
         if len(raw) > 3:
-            extras = {name: value for name, value in raw.items() if name not in _OF_CHOICE and value not in reply.HUSKS}
+            extras = {
+                name: value for name, value in raw.items() if name not in _OF_CHOICE and value not in normalise.HUSKS
+            }
         if raw.get("finish_reason"):
             voice.finish(raw["finish_reason"], raw.get("native_finish_reason"), extras)
         chances = logprobs(raw.get("logprobs"))
@@ -167,7 +169,7 @@ class _Stream:
             raise StreamCut(f"{self._provider}'s stream ended before the reply did.")
         chunks: list[Chunk] = []
         for index, voice in sorted(self._voices.items()):
-            sources = reply.citations(self._sources) if self._sources and not voice.annotated else []
+            sources = normalise.citations(self._sources) if self._sources and not voice.annotated else []
             chunks += [self._last({"index": index, "delta": d, "finish_reason": None}) for d in voice.rest(sources)]
         for index, voice in sorted(self._voices.items()):
             chunks.append(self._last({"index": index, "delta": {}, **voice.ending()}, self._rest))
@@ -178,6 +180,6 @@ class _Stream:
 
     def _last(self, choice: JsonObject | None, rest: JsonObject = _NOTHING) -> Chunk:
         envelope: JsonObject = {"object": "chat.completion.chunk", "system_fingerprint": None, **self._envelope, **rest}
-        reply.tier(envelope)
+        normalise.tier(envelope)
         envelope["choices"] = [] if choice is None else [choice]
         return envelope  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict

@@ -8,8 +8,8 @@ https://www.alibabacloud.com/help/en/model-studio/deep-thinking, https://docs.vl
 from tidegate.chat.json import JsonObject
 from tidegate.chat.reasoning import Reasoning
 from tidegate.providers import efforts
-from tidegate.providers.dialect.draft import Draft
-from tidegate.providers.dialect.quirks import ModelRule
+from tidegate.providers.openai.quirks import ModelRule
+from tidegate.providers.openai.request_builder import Draft
 
 
 def write(draft: Draft, rule: ModelRule) -> None:

@@ -6,7 +6,7 @@ Source: https://docs.cohere.com/reference/chat (2026-11) and replies recorded up
 from tidegate.chat.completion import FinishReason, Usage
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed, ProviderTimeout
-from tidegate.providers.dialect import reply
+from tidegate.providers.openai import normalise
 
 PLAN = "cohere-tool-plan"
 """The `format` of reasoning that Cohere keeps in `tool_plan`: it goes back there."""
@@ -24,7 +24,7 @@ def finish(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
         case "ERROR_LIMIT":
             return "length", native
         case _:
-            return reply.finish(native, has_tools)
+            return normalise.finish(native, has_tools)
 
 
 def reasoning(text: str, form: str) -> JsonObject:

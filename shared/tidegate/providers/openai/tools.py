@@ -6,9 +6,9 @@ https://docs.z.ai/guides/tools/web-search, https://www.alibabacloud.com/help/en/
 """
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers.dialect.draft import Draft
-from tidegate.providers.dialect.parts import without_mark
-from tidegate.providers.dialect.quirks import ModelRule
+from tidegate.providers.openai.parts import without_mark
+from tidegate.providers.openai.quirks import ModelRule
+from tidegate.providers.openai.request_builder import Draft
 
 
 def write(draft: Draft, rule: ModelRule) -> None:

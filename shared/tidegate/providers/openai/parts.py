@@ -11,8 +11,8 @@ from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.media import Data, of_bytes, read
 from tidegate.chat.messages import AssistantMessage, DocumentPart, FilePart, Message
 from tidegate.errors import InvalidRequest
-from tidegate.providers.dialect.draft import Draft
-from tidegate.providers.dialect.quirks import Files
+from tidegate.providers.openai.quirks import Files
+from tidegate.providers.openai.request_builder import Draft
 
 _OURS = frozenset({"document", "video_url"})
 _READ = frozenset({"type", "source", "cache_control"})

@@ -5,12 +5,12 @@ from typing import Literal
 from msgspec import field
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers import draft
-from tidegate.providers.anthropic.abilities import Abilities
+from tidegate.providers import request_builder
+from tidegate.providers.anthropic.capabilities import Abilities
 from tidegate.providers.toolnames import ToolNames
 
 
-class Draft(draft.Draft, kw_only=True):
+class Draft(request_builder.Draft, kw_only=True):
     """`answer_tool` stands for an answer in JSON; `thinking` is how the model was asked to think."""
 
     model: str

@@ -21,8 +21,8 @@ from tidegate.chat.messages import (
     UserMessage,
 )
 from tidegate.errors import InvalidRequest
-from tidegate.providers.gemini import media, replay
-from tidegate.providers.gemini.draft import Draft
+from tidegate.providers.gemini import media, reasoning_replay
+from tidegate.providers.gemini.request_builder import Draft
 
 _LAST = 1 << 20
 
@@ -96,11 +96,11 @@ def _parts(draft: Draft, content: Content, path: str) -> list[JsonObject]:
 def _add_model(draft: Draft, history: _History, message: AssistantMessage, place: int) -> None:
     path = f"messages[{place}]"
     said = _parts(draft, message.content or message.refusal or "", path)
-    parts = replay.parts(draft, message, said, place)
+    parts = reasoning_replay.parts(draft, message, said, place)
     if parts:
         history.add("model", parts)
     for order, call in enumerate(message.tool_calls or ()):
-        history.called[call.id] = order, replay.name(call)
+        history.called[call.id] = order, reasoning_replay.name(call)
 
 
 def _add_answer(draft: Draft, history: _History, message: ToolMessage, path: str) -> None:

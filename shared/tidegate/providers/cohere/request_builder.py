@@ -3,11 +3,11 @@
 from msgspec import field
 
 from tidegate.chat.json import Json
-from tidegate.providers import draft
+from tidegate.providers import request_builder
 from tidegate.providers.toolnames import ToolNames
 
 
-class Draft(draft.Draft, kw_only=True):
+class Draft(request_builder.Draft, kw_only=True):
     """`thinks`: the model may reason. `documents` go beside the messages; `answer_tool` is an answer in JSON."""
 
     thinks: bool

@@ -3,7 +3,7 @@
 from msgspec import Struct, field
 
 from tidegate.providers.base import Auth, KeyAuth
-from tidegate.providers.dialect.quirks import Quirks
+from tidegate.providers.openai.quirks import Quirks
 
 
 class Row(Struct, frozen=True):

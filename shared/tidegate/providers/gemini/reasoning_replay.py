@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.media import read
 from tidegate.chat.messages import AssistantMessage, AssistantToolCall
-from tidegate.providers.gemini.draft import Draft
+from tidegate.providers.gemini.request_builder import Draft
 from tidegate.providers.toolnames import arguments
 
 FORMAT = "google-gemini-v1"

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.call import Call
-from tidegate.providers.dialect import legacy
+from tidegate.providers.openai import legacy_functions
 
 NEUTRAL: dict[str, Json] = {
     "temperature": 1,
@@ -55,7 +55,7 @@ class Draft(Struct):
 
     def report(self, path: str) -> None:
         """Report what cannot be said, by the name that the caller gave it."""
-        told = legacy.path(self.call.request.body, path)
+        told = legacy_functions.path(self.call.request.body, path)
         if told is not None:
             self.ignored.append(told)
 

@@ -3,15 +3,15 @@
 from msgspec import field
 
 from tidegate.chat.json import Json, JsonObject
-from tidegate.providers import draft
-from tidegate.providers.bedrock.family import Family
+from tidegate.providers import request_builder
+from tidegate.providers.bedrock.capabilities import Family
 from tidegate.providers.toolnames import Alphabet, ToolNames
 
 NAMES = Alphabet("a-zA-Z0-9_-", longest=64)
 IDS = Alphabet("a-zA-Z0-9_.:-", longest=64)
 
 
-class Draft(draft.Draft, kw_only=True):
+class Draft(request_builder.Draft, kw_only=True):
     """`extra` are its `additionalModelRequestFields`.
 
     `used_tools` are the tools that the turns so far have called, `documents` the names that documents have. `thinks`:

@@ -6,9 +6,9 @@ Source: https://platform.openai.com/docs/api-reference/chat/object, and replies 
 from tidegate.chat.completion import Choice, Completion, Message
 from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
-from tidegate.providers.dialect import failure, think, toolcalls, usage
-from tidegate.providers.dialect.quirks import Quirks
-from tidegate.providers.dialect.reply import HUSKS, citations, finish, tier, unfold
+from tidegate.providers.openai import failure, think_tags, toolcalls, usage
+from tidegate.providers.openai.normalise import HUSKS, citations, finish, tier, unfold
+from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
 _OF_CHOICE = frozenset({"index", "message", "delta", "finish_reason", "native_finish_reason", "logprobs"})
@@ -73,7 +73,7 @@ def _message(quirks: Quirks, raw: JsonObject, sources: list[Json]) -> Message:
     message: JsonObject = {"role": "assistant", "content": raw.get("content"), "refusal": raw.get("refusal") or None}
     message.update({name: value for name, value in raw.items() if name not in _OF_MESSAGE and value is not None})
     if quirks.think_tags:
-        think.unfold(message)
+        think_tags.unfold(message)
     unfold(message)
     content = message["content"]
     if not isinstance(content, str | None):
