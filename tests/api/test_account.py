@@ -9,7 +9,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.api.world import KEY, USER, WORKSPACE, Client, Exchange, completion, world
+from tests.world import KEY, USER, WORKSPACE, Client, Exchange, completion, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import VirtualKey, Workspace

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.api.world import USER, completion, world
+from tests.world import USER, completion, world
 
 pytestmark = pytest.mark.anyio
 

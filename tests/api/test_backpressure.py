@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import uvicorn
 
-from tests.api.world import KEY, SECRET, USER, WORKSPACE, delta, sse
 from tests.emulators.requests import rest_event
 from tests.emulators.wire import Head, read_body, read_head
+from tests.world import KEY, SECRET, USER, WORKSPACE, delta, sse
 from tidegate.api.app import build_app
 from tidegate.memory.compose import compose
 from tidegate.ports import Keys, Tenants

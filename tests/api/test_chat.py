@@ -9,7 +9,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.api.world import (
+from tests.world import (
     STREAM,
     USAGE,
     USER,

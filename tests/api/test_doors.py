@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.world import USER, Client, completion, world
+from tests.world import USER, Client, completion, world
 from tidegate.api.app import CHAT_PATHS
 from tidegate.domain.server_options import Options
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from openai.types import Model as OpenAIModel
 
-from tests.api.world import WORKSPACE, world
+from tests.world import WORKSPACE, world
 from tidegate.api import model_views
 from tidegate.catalog import Model, load
 from tidegate.catalog.row import Price

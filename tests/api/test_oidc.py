@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.world import USER, Client, Reply, completion, world
 from tests.identity.issuing import AUDIENCE, URL, IssuerSite, token
+from tests.world import USER, Client, Reply, completion, world
 from tidegate.domain.identity import hash_subject
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 from starlette.routing import Route
 
-from tests.api.world import KEY, USER, Client, Reply, completion, world
+from tests.world import KEY, USER, Client, Reply, completion, world
 
 pytestmark = pytest.mark.anyio
 

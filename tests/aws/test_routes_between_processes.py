@@ -9,9 +9,9 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.api.test_routes import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hosts
-from tests.api.world import KEY, SECRET, WORKSPACE
+from tests.pipeline.test_routes import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hosts
 from tests.store_worlds import CREDENTIALS, REGION, World
+from tests.world import KEY, SECRET, WORKSPACE
 from tidegate.aws.compose import compose
 from tidegate.domain.routes import Route, Target
 from tidegate.settings import Settings

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.api.world import KEY, USER, WORKSPACE, Exchange, completion
 from tests.limits.units import Charge, Counting, counting
 from tests.store_worlds import CREDENTIALS, REGION, Clock, World, aws_world
+from tests.world import KEY, USER, WORKSPACE, Exchange, completion
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
 from tidegate.aws.dynamo import connect

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.api.world import KEY, USER, WORKSPACE
 from tests.clients.mocks import ministack
 from tests.limits.books import balanced
 from tests.limits.conflicts import conflicting
 from tests.limits.crowd import Job, Worker, begun, crowd, together
 from tests.store_worlds import NOON, World, aws_world, outcome
+from tests.world import KEY, USER, WORKSPACE
 from tidegate import catalog
 from tidegate.aws.sweeper import Sweeper
 from tidegate.chat.parse import parse

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 from msgspec.structs import replace
 
-from tests.api.world import Exchange, Trickle, completion, delta, event_stream, sse
 from tests.aws.script import Response, cancelled, fault
 from tests.limits.crowd import Job
+from tests.world import Exchange, Trickle, completion, delta, event_stream, sse
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
 from tidegate.aws.dynamo import Client, connect

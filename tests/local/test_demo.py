@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.world import Client, Exchange, Recorder
+from tests.world import Client, Exchange, Recorder
 from tidegate.api.app import build_app
 from tidegate.domain.server_options import Options
 from tidegate.local.demo import DEMO_ROW, DemoTransport

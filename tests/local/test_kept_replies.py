@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.world import Client, Recorder, Reply
+from tests.world import Client, Recorder, Reply
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
 from tidegate.aws.dynamo import connect

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from tests.api.native import ANTHROPIC
-from tests.api.world import world
+from tests.native_providers import ANTHROPIC
+from tests.world import world
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "RELIABILITY.md"
 

@@ -12,8 +12,8 @@ import pytest
 from msgspec import structs
 from msgspec.structs import replace
 
-from tests.api.native import ANTHROPIC, BEDROCK, GEMINI, NATIVES, Native
-from tests.api.world import KEY, SECRET, STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
+from tests.native_providers import ANTHROPIC, BEDROCK, GEMINI, NATIVES, Native
+from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, Target

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import httpx
 from msgspec.structs import replace
 
-from tests.api.world import USER, WORKSPACE, Client, Reply, completion, world
+from tests.world import USER, WORKSPACE, Client, Reply, completion, world
 from tidegate.domain.workspace import Credential
 from tidegate.ports import Vault
 

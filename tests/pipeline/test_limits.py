@@ -9,7 +9,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.api.world import KEY, STREAM, USER, WORKSPACE, Client, Exchange, completion, event_stream, sse, world
+from tests.world import KEY, STREAM, USER, WORKSPACE, Client, Exchange, completion, event_stream, sse, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import VirtualKey, Workspace

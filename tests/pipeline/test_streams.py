@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests import jumping
-from tests.api.world import (
+from tests.world import (
     STREAM,
     USAGE,
     USER,

@@ -12,9 +12,9 @@ import pytest
 import uvicorn
 from openai import AsyncOpenAI
 
-from tests.api.world import SECRET, STREAM, USER, Client, Handler, event_stream, sse, world
 from tests.emulators.gateway import Gateway
 from tests.runtime import serving
+from tests.world import SECRET, STREAM, USER, Client, Handler, event_stream, sse, world
 from tidegate.domain.server_options import Options
 
 COMMENT = b": keep-alive\n\n"

@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests import jumping
-from tests.api.test_routes import BUSY, CALL, FIRST, MODEL, OK, OTHER, SECOND, Hosts, admit, routed
-from tests.api.world import STREAM, WORKSPACE, Client, Exchange, Trickle, delta, event_stream, sse
+from tests.pipeline.test_routes import BUSY, CALL, FIRST, MODEL, OK, OTHER, SECOND, Hosts, admit, routed
+from tests.world import STREAM, WORKSPACE, Client, Exchange, Trickle, delta, event_stream, sse
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import ProviderAuth

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.world import KEY, SECRET, STREAM, USER, WORKSPACE, completion, sse
+from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, completion, sse
 from tidegate.memory.compose import compose
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.pipeline.test_native import handler_of, run, streamed
 
-from tests.api.native import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, VERTEX, Native
-from tests.api.test_native import handler_of, run, streamed
-from tests.api.world import Client, Handler
+from tests.native_providers import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, VERTEX, Native
+from tests.world import Client, Handler
 from tidegate.transport.base import Transport
 from tidegate.transport.media_fetcher import Fetcher
 

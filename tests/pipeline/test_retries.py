@@ -10,7 +10,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.api.world import STREAM, USER, WORKSPACE, Client, Exchange, Handler, completion, event_stream, sse, world
+from tests.world import STREAM, USER, WORKSPACE, Client, Exchange, Handler, completion, event_stream, sse, world
 from tidegate.domain.account import Hold
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import Workspace

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from starlette.routing import Route
 
-from tests.api.world import KEY, SECRET, USER, WORKSPACE, Client, Reply, completion, world
+from tests.world import KEY, SECRET, USER, WORKSPACE, Client, Reply, completion, world
 from tidegate.domain.limits import Limits
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests import jumping
-from tests.api.world import USER, Client, Handler, completion, delta, event_stream, sse, world
+from tests.world import USER, Client, Handler, completion, delta, event_stream, sse, world
 from tidegate.domain.limits import Limits
 from tidegate.domain.timeouts import timetable
 from tidegate.domain.usage import Tokens

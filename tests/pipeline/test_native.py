@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.native import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, SAID, VERTEX, Native
-from tests.api.world import USER, Client, Handler, world
 from tests.clients.published import check_completion, check_stream
+from tests.native_providers import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, SAID, VERTEX, Native
+from tests.world import USER, Client, Handler, world
 from tidegate.domain.usage import Tokens
 
 natives = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)

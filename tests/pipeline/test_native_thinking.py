@@ -7,12 +7,21 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.pipeline.test_native import handler_of, run, streamed
 
-from tests.api.native import ANTHROPIC, BEDROCK, BEDROCK_USAGE, GEMINI, Native, anthropic_events, gemini_reply, sse
-from tests.api.test_native import handler_of, run, streamed
-from tests.api.world import USER, Client
 from tests.clients.published import check_completion, check_stream
+from tests.native_providers import (
+    ANTHROPIC,
+    BEDROCK,
+    BEDROCK_USAGE,
+    GEMINI,
+    Native,
+    anthropic_events,
+    gemini_reply,
+    sse,
+)
 from tests.upstream.frames import event
+from tests.world import USER, Client
 
 TOOLS = [
     {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("tide", "moon")

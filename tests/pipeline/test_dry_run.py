@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.world import USER, Client, completion, world
+from tests.world import USER, Client, completion, world
 from tidegate.domain.ids import ulid_begin
 from tidegate.local.openapi import document
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.api.world import (
+from tests.world import (
     KEY,
     USAGE,
     USER,

@@ -12,11 +12,11 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from tests.pipeline.test_native import ask, handler_of, run, streamed
+from tests.identity.test_google import ACCOUNT, PEM
 
-from tests.api.native import BEARER, BEDROCK, VERTEX
-from tests.api.test_native import ask, handler_of, run, streamed
-from tests.api.world import Client, Exchange, Handler
-from tests.upstream.test_google import ACCOUNT, PEM
+from tests.native_providers import BEARER, BEDROCK, VERTEX
+from tests.world import Client, Exchange, Handler
 
 AWS = {
     "AWS_REGION": "eu-central-1",

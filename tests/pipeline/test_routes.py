@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import force_setattr, replace
 
 from tests import jumping
-from tests.api.world import (
+from tests.world import (
     KEY,
     SECRET,
     STREAM,

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from msgspec.structs import force_setattr, replace
 
-from tests.api.world import STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
+from tests.world import STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
 from tidegate.domain.limits import Limits
 from tidegate.errors import StoreUnavailable
 
