@@ -18,12 +18,12 @@ from tidegate.domain.call import Call, Surface, app_of, idempotency_key_of
 from tidegate.domain.ids import ulid
 from tidegate.domain.restrictions import UNKNOWN, Source
 from tidegate.pipeline.check_output import guarded
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.dispatch import ask
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.respond import Answer, reply
 from tidegate.pipeline.settle import settle
-from tidegate.pipeline.shield import to_the_end
+from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.deadline import ahead, in_time, named, soonest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Gateway"]
 
 
-async def _end(parts: Parts, seen: Observation, reusing: "Reusing | None") -> None:
+async def _end(parts: Components, seen: Observation, reusing: "Reusing | None") -> None:
     """What follows every call: its reply is kept where that was wanted, and whatever comes of it, it is settled."""
     try:
         if reusing is not None:
@@ -41,7 +41,7 @@ async def _end(parts: Parts, seen: Observation, reusing: "Reusing | None") -> No
         await settle(parts, seen)
 
 
-class Gateway(Parts, frozen=True):
+class Gateway(Components, frozen=True):
     """The path, over the parts that this process is composed of."""
 
     async def admit(
@@ -100,7 +100,7 @@ class Gateway(Parts, frozen=True):
                         answer = await self._answer(call, seen, reusing, stack)
                 yield answer
         finally:
-            await to_the_end(_end(self, seen, reusing))
+            await run_shielded(_end(self, seen, reusing))
 
     async def _answer(self, call: Call, seen: Observation, reusing: "Reusing | None", stack: AsyncExitStack) -> Answer:
         guard = self.guards.of(call)

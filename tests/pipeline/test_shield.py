@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tidegate.pipeline import shield
-from tidegate.pipeline.shield import to_the_end
+from tidegate.pipeline.shield import run_shielded
 
 
 def test_a_scope_that_is_cancelled_waits_for_the_settling() -> None:
@@ -20,7 +20,7 @@ def test_a_scope_that_is_cancelled_waits_for_the_settling() -> None:
 
         with anyio.CancelScope() as scope:
             scope.cancel()
-            await to_the_end(settle())
+            await run_shielded(settle())
         assert done
 
     asyncio.run(main())
@@ -35,7 +35,7 @@ def test_a_task_that_is_cancelled_again_and_again_waits_too_and_then_ends() -> N
             await gate.wait()
             done = True
 
-        task = asyncio.create_task(to_the_end(settle()))
+        task = asyncio.create_task(run_shielded(settle()))
         for _ in range(5):
             await asyncio.sleep(0)
             task.cancel()
@@ -51,7 +51,7 @@ def test_a_settling_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(shield, "SETTLE_SECONDS", 0.01)
 
     async def main() -> None:
-        await asyncio.wait_for(to_the_end(_forever()), 5)
+        await asyncio.wait_for(run_shielded(_forever()), 5)
 
     asyncio.run(main())
 
@@ -66,6 +66,6 @@ def test_the_failure_of_the_settling_is_raised() -> None:
 
     async def main() -> None:
         with pytest.raises(ValueError, match="broken"):
-            await to_the_end(broken())
+            await run_shielded(broken())
 
     asyncio.run(main())

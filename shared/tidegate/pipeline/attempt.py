@@ -7,7 +7,7 @@ from msgspec import Struct
 from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import NotConfigured, ProviderTimeout, TidegateError, UpstreamError
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import Ready
 from tidegate.upstream.attempt import Reply
@@ -25,7 +25,7 @@ class NoTimeLeft(ProviderTimeout):
 
 
 def note(
-    parts: Parts, call: Call, seen: Observation, deployment: Deployment, error: TidegateError, seconds: float
+    parts: Components, call: Call, seen: Observation, deployment: Deployment, error: TidegateError, seconds: float
 ) -> None:
     """What failed is on record, and counts against the deployment where it is the deployment that failed."""
     if isinstance(error, UpstreamError | NotConfigured):
@@ -36,7 +36,7 @@ def note(
         parts.balancing.failed(deployment, seen.plan, seen.call, error, waited=seconds, is_over=is_over)
 
 
-def opening(parts: Parts, ready: Ready, seconds: float) -> AbstractAsyncContextManager[Reply]:
+def opening(parts: Components, ready: Ready, seconds: float) -> AbstractAsyncContextManager[Reply]:
     """The deployment's reply within that time, for whoever enters it, and leaves it in the same task."""
     return parts.upstream.open(
         ready.provider,

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tidegate.chat.completion import Chunk
 from tidegate.errors import TidegateError
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.respond import Answer
 from tidegate.pipeline.settle import billed
@@ -17,7 +17,7 @@ from tidegate.policy.metering.billing import to_wire
 HEADER = "x-tidegate-guardrails"
 
 
-async def guarded(parts: Parts, guard: Guard, answer: Answer, seen: Observation) -> Answer:
+async def guarded(parts: Components, guard: Guard, answer: Answer, seen: Observation) -> Answer:
     """The answer as it may be passed on, and in its headers what ran.
 
     Raises `GuardrailViolation` and `GuardrailUnavailable`, also from the batches.
@@ -34,7 +34,7 @@ async def guarded(parts: Parts, guard: Guard, answer: Answer, seen: Observation)
 
 
 async def _streamed(
-    parts: Parts, guard: Guard, batches: AsyncGenerator[list[Chunk]], seen: Observation
+    parts: Components, guard: Guard, batches: AsyncGenerator[list[Chunk]], seen: Observation
 ) -> AsyncGenerator[list[Chunk]]:
     with seen.failing():
         try:

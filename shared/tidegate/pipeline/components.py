@@ -21,7 +21,7 @@ from tidegate.transport.media_fetcher import Fetcher
 from tidegate.upstream.attempt import Upstream
 
 
-class Parts(Struct, frozen=True):
+class Components(Struct, frozen=True):
     """Everything that a call needs."""
 
     authenticator: Authenticator

@@ -17,9 +17,9 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Plan
 from tidegate.errors import TidegateError, UpstreamError
 from tidegate.pipeline.attempt import Hedge, NoTimeLeft, note, opening
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.offload import aside
+from tidegate.pipeline.offload import offload_call
 from tidegate.pipeline.prepare import Ready, ready_for
 from tidegate.policy.deadline import SLACK_SECONDS
 from tidegate.policy.metering import reservation
@@ -44,13 +44,13 @@ class Asked(Struct, frozen=True):
     request: ChatRequest
 
 
-async def ask(parts: Parts, call: Call, seen: Observation, stack: AsyncExitStack) -> Asked:
+async def ask(parts: Components, call: Call, seen: Observation, stack: AsyncExitStack) -> Asked:
     """The first answer of those who may answer, whose connection is `stack`'s to close.
 
     Raises the failure of the model that was asked for, or a more hopeful one of its fallbacks.
     """
     named = partial(fallback.candidates, call.request, parts.router, parts.catalog, call.workspace)
-    waiting = await aside(call, named)  # each with fields of its own is validated anew
+    waiting = await offload_call(call, named)  # each with fields of its own is validated anew
     told: TidegateError | None = None
     while True:
         candidate, *waiting = waiting
@@ -65,7 +65,7 @@ async def ask(parts: Parts, call: Call, seen: Observation, stack: AsyncExitStack
                 raise told from None
 
 
-async def _insist(parts: Parts, call: Call, plan: Plan, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
+async def _insist(parts: Components, call: Call, plan: Plan, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
     """One model's answer: of each of its deployments once, and then again after failures that pass.
 
     `others` may be asked instead.
@@ -73,7 +73,7 @@ async def _insist(parts: Parts, call: Call, plan: Plan, seen: Observation, stack
     plan = reservation.permitted(call, plan)
     route = plan.route
     if route is not None:
-        plan = await aside(call, partial(parts.balancing.arrange, plan, call))
+        plan = await offload_call(call, partial(parts.balancing.arrange, plan, call))
         if route.timeout_seconds is not None:
             call = replace(call, deadline=min(call.deadline, call.started_at + route.timeout_seconds))
     seen.plan = plan
@@ -104,7 +104,7 @@ async def _insist(parts: Parts, call: Call, plan: Plan, seen: Observation, stack
                 seen.waited += delay
 
 
-def _delay(parts: Parts, call: Call, tries: Tries, left: float, others: int) -> float | None:
+def _delay(parts: Components, call: Call, tries: Tries, left: float, others: int) -> float | None:
     """Seconds until the next try, of the deployment that comes to itself the soonest. None: there is no use in it."""
     retries, error = call.request.fields.num_retries, tries.soonest()
     if not isinstance(error, UpstreamError) or tries.again == (DEFAULT_RETRIES if retries is None else retries):
@@ -115,7 +115,7 @@ def _delay(parts: Parts, call: Call, tries: Tries, left: float, others: int) -> 
     return delay
 
 
-def _hedge(parts: Parts, call: Call, plan: Plan, tries: Tries) -> Hedge | None:
+def _hedge(parts: Components, call: Call, plan: Plan, tries: Tries) -> Hedge | None:
     """Who is asked as well, if anybody: the next one that was not tried, unless something speaks against it."""
     after = plan.route.hedge_after_seconds if plan.route else None
     other = tries.following if tries.is_fresh else None
@@ -124,7 +124,7 @@ def _hedge(parts: Parts, call: Call, plan: Plan, tries: Tries) -> Hedge | None:
     return Hedge(other, after)
 
 
-async def _open(parts: Parts, ready: Ready, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
+async def _open(parts: Components, ready: Ready, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
     """One try. While there are others to ask, it has no more than its share of the time that is left."""
     call, deployment = ready.call, ready.deployment
     seen.asked_at = asked_at = parts.clock()

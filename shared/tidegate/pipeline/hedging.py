@@ -15,10 +15,10 @@ from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.deployment import Deployment, Plan
 from tidegate.errors import TidegateError
 from tidegate.pipeline.attempt import Hedge, NoTimeLeft, note, opening
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import Ready, translated
-from tidegate.pipeline.shield import to_the_end
+from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.routing.attempt_order import Tries
 from tidegate.upstream.attempt import Reply
 
@@ -45,7 +45,7 @@ class Try:
     async def stop(self) -> None:
         """Close its connection, whatever becomes of the caller meanwhile."""
         self._task.cancel()
-        await to_the_end(self._ended())
+        await run_shielded(self._ended())
 
     async def _ended(self) -> None:
         await asyncio.wait({self._task})
@@ -79,7 +79,7 @@ class Try:
 class Race(Struct, frozen=True):
     """The tries of one deployment and its hedge. `stack` waits for their ends."""
 
-    parts: Parts
+    parts: Components
     call: Call
     plan: Plan
     seen: Observation

@@ -13,7 +13,7 @@ LONG_BYTES = 256 * 1024
 _T = TypeVar("_T")
 
 
-async def aside(call: Call, work: Callable[[], _T]) -> _T:
+async def offload_call(call: Call, work: Callable[[], _T]) -> _T:
     """What pure `work` gives. That of a long request is done in a thread, beside the other calls."""
     return await beside(call.request.size, work) if call.request.size > LONG_BYTES else work()
 

@@ -13,9 +13,9 @@ from tidegate.domain.budget_alerts import Watched
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import NoRoom, UnsupportedParameter
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.offload import aside
+from tidegate.pipeline.offload import offload_call
 from tidegate.policy import reasoning_signatures
 from tidegate.policy.metering import reservation
 from tidegate.policy.metering.reservation import NO_LIMITS, Room
@@ -38,7 +38,7 @@ class Ready(Struct, frozen=True):
 
 
 async def ready_for(
-    parts: Parts, call: Call, deployment: Deployment, seen: Observation, also: Deployment | None = None
+    parts: Components, call: Call, deployment: Deployment, seen: Observation, also: Deployment | None = None
 ) -> Ready:
     """Raises what makes this deployment none that the call may go to, or can. `also` may be asked beside it."""
     seen.deployment = deployment
@@ -46,22 +46,22 @@ async def ready_for(
     call, room, covers_both = await _reserve(parts, ready.call, deployment, seen, also)
     request = ready.request
     if room.max_tokens is not None:
-        request = await aside(call, partial(ready.provider.build_request, call, deployment))
+        request = await offload_call(call, partial(ready.provider.build_request, call, deployment))
     return replace(ready, call=call, request=request, room=room, covers_both=covers_both)
 
 
-async def translated(parts: Parts, call: Call, deployment: Deployment, room: Room) -> Ready:
+async def translated(parts: Components, call: Call, deployment: Deployment, room: Room) -> Ready:
     """The call in the words of that deployment. Raises what cannot be said there."""
     provider = parts.providers.load(deployment.provider)
     call = await _equipped(parts, call, provider, deployment)
-    request = await aside(call, partial(provider.build_request, call, deployment))
+    request = await offload_call(call, partial(provider.build_request, call, deployment))
     ignored = call.request.ignored + request.ignored
     if ignored and call.request.fields.require_parameters:
         raise unsupported(deployment, ignored)
     return Ready(call, provider, deployment, request, ignored, room)
 
 
-async def _equipped(parts: Parts, call: Call, provider: Provider, deployment: Deployment) -> Call:
+async def _equipped(parts: Components, call: Call, provider: Provider, deployment: Deployment) -> Call:
     """The call with what its provider needs beside the request: fetched media, and signatures of earlier turns."""
     urls = provider.media_urls(call, deployment)
     if urls:
@@ -73,7 +73,7 @@ async def _equipped(parts: Parts, call: Call, provider: Provider, deployment: De
 
 
 async def _reserve(
-    parts: Parts, call: Call, deployment: Deployment, seen: Observation, also: Deployment | None
+    parts: Components, call: Call, deployment: Deployment, seen: Observation, also: Deployment | None
 ) -> tuple[Call, Room, bool]:
     """The call, once there is room for it: shortened to what there is, where its workspace wants that.
 
@@ -85,7 +85,7 @@ async def _reserve(
         # Forgotten first: a call that is cancelled now would settle a hold that may be gone, and have no record.
         hold, seen.hold = seen.hold, None
         await parts.ledger.release(hold)
-    asked = await aside(call, partial(reservation.reservation, call, model_id, model))
+    asked = await offload_call(call, partial(reservation.reservation, call, model_id, model))
     if asked is None:
         return call, NO_LIMITS, True
     most: int | None = None
@@ -108,14 +108,14 @@ async def _reserve(
 
 
 async def _covering(
-    parts: Parts, call: Call, asked: Reservation, model: Model | None, also: Deployment
+    parts: Components, call: Call, asked: Reservation, model: Model | None, also: Deployment
 ) -> Reservation | None:
     """Room for both, None where that cannot be said."""
     other = parts.catalog.find(also.model_id)
-    return await aside(call, partial(reservation.covering, call, asked, model, also.model_id, other))
+    return await offload_call(call, partial(reservation.covering, call, asked, model, also.model_id, other))
 
 
-async def _book(parts: Parts, both: Reservation | None, asked: Reservation) -> tuple[Hold, Account | None]:
+async def _book(parts: Components, both: Reservation | None, asked: Reservation) -> tuple[Hold, Account | None]:
     """Room for both, or else for the one alone."""
     if both is not None:
         with suppress(NoRoom):

@@ -12,7 +12,7 @@ from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import completion_id
 from tidegate.errors import StoreUnavailable, TidegateError
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.dispatch import Asked
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.settle import billed
@@ -39,7 +39,7 @@ class Answer(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-async def reply(parts: Parts, asked: Asked, seen: Observation) -> Answer:
+async def reply(parts: Components, asked: Asked, seen: Observation) -> Answer:
     """The answer to a call, of which its provider has given the whole, or the first events."""
     call, given = seen.call, asked.reply
     completion: Completion | None = None
@@ -58,7 +58,7 @@ async def reply(parts: Parts, asked: Asked, seen: Observation) -> Answer:
     return Answer(completion, batches, asked.deployment, seen.attempts, tried, asked.ignored, seen.waited, asked.room)
 
 
-async def _completed(parts: Parts, completion: Completion, seen: Observation) -> Completion:
+async def _completed(parts: Components, completion: Completion, seen: Observation) -> Completion:
     seen.saw_completion(completion)
     completion["usage"] = to_wire(seen.usage, await billed(parts, seen))
     if _hides_reasoning(seen.call):
@@ -69,7 +69,7 @@ async def _completed(parts: Parts, completion: Completion, seen: Observation) ->
 
 
 async def _streamed(
-    parts: Parts, batches: AsyncIterator[list[Chunk]], seen: Observation
+    parts: Components, batches: AsyncIterator[list[Chunk]], seen: Observation
 ) -> AsyncGenerator[list[Chunk]]:
     """The provider's chunks under our name; usage is held back for the one chunk that ends the stream."""
     stamp = _stamp(seen, "chat.completion.chunk")
@@ -100,7 +100,7 @@ async def _streamed(
         yield [cast(Chunk, {**stamp, "choices": [], "usage": usage, "system_fingerprint": fingerprint})]
 
 
-async def _kept(parts: Parts, call: Call, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+async def _kept(parts: Components, call: Call, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
     collector = reasoning_signatures.Collector()
     async for batch in batches:
         for chunk in batch:
@@ -111,7 +111,7 @@ async def _kept(parts: Parts, call: Call, batches: AsyncIterator[list[Chunk]]) -
     await keep_signed(parts, call, collector.to_keep())
 
 
-async def keep_signed(parts: Parts, call: Call, signed: tuple[str, list[Json]] | None) -> None:
+async def keep_signed(parts: Components, call: Call, signed: tuple[str, list[Json]] | None) -> None:
     """Keep the reasoning that led to a tool call, for clients that do not send it back."""
     if signed is None:
         return

@@ -8,28 +8,28 @@ from tidegate.domain.deployment import Plan
 from tidegate.domain.settlement import amounts
 from tidegate.domain.usage import Bill
 from tidegate.errors import StoreUnavailable
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation, figures
-from tidegate.pipeline.offload import aside
+from tidegate.pipeline.offload import offload_call
 from tidegate.policy.metering.alerts import warn
 from tidegate.policy.metering.billing import bill, with_prompts
 
 log = logging.getLogger(__name__)
 
 
-async def billed(parts: Parts, seen: Observation) -> Bill:
+async def billed(parts: Components, seen: Observation) -> Bill:
     """What the call has used so far, and from now on its bill."""
     call, produced = seen.call, seen.produced()
     model = parts.catalog.find(seen.model_id)
     made = partial(bill, seen.usage, call.request, produced, call.workspace, model, at=call.started_at)
-    seen.bill = await aside(call, made)
+    seen.bill = await offload_call(call, made)
     if seen.hedges:
         others = [parts.catalog.find(each.model_id) for each in seen.hedges]
-        seen.bill = await aside(call, partial(with_prompts, seen.bill, call.request, others, call.started_at))
+        seen.bill = await offload_call(call, partial(with_prompts, seen.bill, call.request, others, call.started_at))
     return seen.bill
 
 
-async def settle(parts: Parts, seen: Observation) -> None:
+async def settle(parts: Components, seen: Observation) -> None:
     """One outcome, one record, whatever happened; what cannot be recorded is in the log."""
     if seen.bill is None and seen.is_charged:
         await billed(parts, seen)
@@ -49,7 +49,7 @@ async def settle(parts: Parts, seen: Observation) -> None:
         await _tell(parts, seen, seen.plan, answers=event == "call.settled")
 
 
-async def _tell(parts: Parts, seen: Observation, plan: Plan, *, answers: bool) -> None:
+async def _tell(parts: Components, seen: Observation, plan: Plan, *, answers: bool) -> None:
     """Other processes of deployments that cool down, where the store `answers`; one that is dead changes nothing."""
     if seen.deployment is not None and seen.first_event_at is not None:
         parts.balancing.ended(seen.deployment, plan, seen.call, seen.status, seen.error_code)

@@ -9,7 +9,7 @@ SETTLE_SECONDS = 35.0
 """A settling that takes longer is given up, and its figures are logged: the store itself has failed before."""
 
 
-async def to_the_end(work: Coroutine[object, object, None]) -> None:
+async def run_shielded(work: Coroutine[object, object, None]) -> None:
     """Await `work` however often the caller is cancelled meanwhile; the cancellation is raised afterwards.
 
     Both kinds are held off: anyio's scopes (a client that hangs up) and asyncio's own (a server that shuts down).

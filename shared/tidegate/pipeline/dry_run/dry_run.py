@@ -10,7 +10,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.estimate import estimate_prompt
 from tidegate.errors import ModelNotAllowed, NotConfigured, TidegateError
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.dry_run.report import Step, entry, told
 from tidegate.pipeline.dry_run.simulation import Turns, briefly
 from tidegate.policy.caching.cache_key import wish_of
@@ -21,7 +21,7 @@ from tidegate.policy.routing.fallback import Candidate
 from tidegate.policy.routing.retry import DEFAULT_RETRIES
 
 
-async def rehearse(parts: Parts, call: Call) -> JsonObject:
+async def rehearse(parts: Components, call: Call) -> JsonObject:
     """What would become of the call, as JSON.
 
     Raises what no candidate can change: `InvalidRequest` for those that are named, and `ModelNotFound`.
@@ -63,7 +63,7 @@ def _cache(call: Call) -> JsonObject | None:
     }
 
 
-def _candidates(parts: Parts, call: Call) -> list[Candidate]:
+def _candidates(parts: Components, call: Call) -> list[Candidate]:
     try:
         return fallback.candidates(call.request, parts.router, parts.catalog, call.workspace)
     except NotConfigured:  # which its own turn will tell
@@ -98,7 +98,7 @@ def _tried(steps: list[Step]) -> tuple[Deployment | None, TidegateError | None]:
     return tries.deployment, None
 
 
-def _estimate(parts: Parts, call: Call, first: Deployment | None) -> JsonObject:
+def _estimate(parts: Components, call: Call, first: Deployment | None) -> JsonObject:
     """Of the call as it was sent: what it is, and what would be held for it."""
     tokens = reservation.longest(call, parts.catalog.find(first.model_id) if first else None)
     return {

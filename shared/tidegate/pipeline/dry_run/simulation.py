@@ -17,7 +17,7 @@ from tidegate.domain.account import Account, Reservation, refusal
 from tidegate.domain.call import Call, Media
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest, NoRoom, TidegateError
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.dry_run.field_map import mapped, refusals
 from tidegate.pipeline.dry_run.report import Step, shown_request
 from tidegate.pipeline.prepare import unsupported
@@ -47,7 +47,7 @@ class Turns(Struct):
     Of `requests` and their `size`, so much was to be shown.
     """
 
-    parts: Parts
+    parts: Components
     call: Call
     accounts: dict[str, Account] = field(default_factory=dict[str, Account])
     signatures: Mapping[str, Json] | None = None

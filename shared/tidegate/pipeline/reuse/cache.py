@@ -10,9 +10,9 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Plan
 from tidegate.domain.stored_reply import Kept, unpack
 from tidegate.errors import GatewayTimeout, ModelNotAllowed, StoreUnavailable
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.offload import aside, beside
+from tidegate.pipeline.offload import offload_call, beside
 from tidegate.policy.caching.cache_key import Wish, key_of
 from tidegate.policy.caching.single_flight import Flights
 from tidegate.policy.guardrails.protocol import Guard
@@ -42,7 +42,7 @@ class Caching:
         self._leads = False
         self.told = None if wish is None else "bypass"
 
-    async def look(self, parts: Parts, call: Call, seen: Observation, guard: Guard | None) -> Kept | None:
+    async def look(self, parts: Components, call: Call, seen: Observation, guard: Guard | None) -> Kept | None:
         """An equal call's reply, of before or of one that is under way; None where this call has to be made.
 
         Raises `GatewayTimeout` when the one under way does not end in this one's time, and what naming a model raises.
@@ -51,13 +51,13 @@ class Caching:
         if wish is None or not (wish.looks or wish.keep_seconds):
             return None
         named = partial(fallback.candidates, call.request, parts.router, parts.catalog, call.workspace)
-        first = (await aside(call, named))[0]
+        first = (await offload_call(call, named))[0]
         if first.plan is None:
             return None
         self._asked = first.request
         guardrails = guard.fingerprint if guard else None
         made = partial(key_of, first.request, _named(first.plan), wish.namespace, guardrails)
-        self._key = key = await aside(call, made)
+        self._key = key = await offload_call(call, made)
         if not wish.looks:
             return None
         kept = await self._joined(parts, call, seen) if wish.keep_seconds else None
@@ -67,7 +67,7 @@ class Caching:
         self.told = "hit"
         return kept
 
-    async def _joined(self, parts: Parts, call: Call, seen: Observation) -> Kept | None:
+    async def _joined(self, parts: Components, call: Call, seen: Observation) -> Kept | None:
         """What an equal call comes to that is under way; None where there is none, and this one leads."""
         began = parts.clock()
         try:

@@ -8,7 +8,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.idempotency import Claim
 from tidegate.domain.stored_reply import Kept, unpack
 from tidegate.errors import StoreUnavailable, TidegateError
-from tidegate.pipeline.offload import aside, beside
+from tidegate.pipeline.offload import offload_call, beside
 from tidegate.policy.caching.cache_key import digest_of_call, digest_of_key
 from tidegate.ports import Claims
 
@@ -35,7 +35,7 @@ class Claiming:
         call = self._call
         if call.idempotency_key is None:
             return None
-        asked = await aside(call, partial(digest_of_call, call))
+        asked = await offload_call(call, partial(digest_of_call, call))
         key, ends_at = digest_of_key(call.idempotency_key), call.deadline + GRACE_SECONDS
         # Noted before it is there: a client that leaves meanwhile leaves no claim behind.
         self._claim = Claim(call.workspace.id, key, asked, call.id, ends_at)

@@ -18,7 +18,7 @@ from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.stored_reply import Kept
 from tidegate.pipeline.check_output import HEADER
-from tidegate.pipeline.components import Parts
+from tidegate.pipeline.components import Components
 from tidegate.pipeline.dispatch import Asked
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.offload import beside
@@ -68,7 +68,7 @@ class Reusing:
             return None
         return given(self._call, seen, kept, kept.completion, (("idempotent-replayed", "true"),))
 
-    async def look(self, parts: Parts, call: Call, seen: Observation, guard: Guard | None) -> Answer | None:
+    async def look(self, parts: Components, call: Call, seen: Observation, guard: Guard | None) -> Answer | None:
         """What was answered to an equal call. See `Caching.look`."""
         kept = await self._caching.look(parts, call, seen, guard)
         if kept is None:
