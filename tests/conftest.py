@@ -1,4 +1,4 @@
-"""What the whole suite shares: an AWS of its own, in this process."""
+"""What the whole suite shares: the event loop of its tests, and an AWS of its own, in this process."""
 
 import os
 import threading
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.jumping import JumpingLoop
 
 # A machine that is busy with other things is no fault of a test.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -19,6 +21,13 @@ FAKE_AWS = {
     "AWS_REGION": "eu-central-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
+    """The loop of every `async` test and fixture; a test marked `jumping_clock` waits for nothing in it."""
+    jumps = request.node.get_closest_marker("jumping_clock") is not None
+    return "asyncio", {"loop_factory": JumpingLoop if jumps else None}
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,9 @@ class _Selector(selectors.DefaultSelector):
         return ready
 
 
-class _Loop(asyncio.SelectorEventLoop):
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """The loop of tests marked `jumping_clock`. What is waited for must be in this process."""
+
     def __init__(self) -> None:
         self._jumping = _Selector()
         super().__init__(self._jumping)
@@ -29,5 +31,5 @@ class _Loop(asyncio.SelectorEventLoop):
 
 def run(scenario: Coroutine[object, object, T]) -> T:
     """As `asyncio.run`, where an hour's sleep takes no time. What is waited for must be in this process."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         return runner.run(scenario)

@@ -5,14 +5,7 @@ import pytest
 
 from tests.world import USER, completion, world
 
-pytestmark = pytest.mark.anyio
-
 BODY = {"model": "openai/gpt-4o-mini", "messages": USER}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def answer(request: httpx.Request) -> httpx.Response:

@@ -17,14 +17,6 @@ from tidegate.catalog.row import Price
 from tidegate.domain.routes import Route, Target
 from tidegate.local.openapi import document
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 ROW = Model(
     id="maker/one",
     name="One",

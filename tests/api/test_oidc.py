@@ -11,15 +11,8 @@ from tests.identity.issuing import AUDIENCE, URL, IssuerSite, token
 from tests.world import USER, Client, Reply, completion, world
 from tidegate.domain.identity import hash_subject
 
-pytestmark = pytest.mark.anyio
-
 BODY = {"model": "openai/gpt-4o-mini", "messages": USER}
 ENV = {"TIDEGATE_OIDC_ISSUER": URL, "TIDEGATE_OIDC_AUDIENCE": AUDIENCE, "TIDEGATE_OIDC_WORKSPACES_CLAIM": "ws"}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Site:

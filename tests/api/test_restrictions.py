@@ -3,23 +3,15 @@
 import re
 
 import httpx
-import pytest
 from msgspec.structs import replace
 from starlette.routing import Route
 
 from tests.world import KEY, USER, Client, Reply, completion, world
 
-pytestmark = pytest.mark.anyio
-
 BODY = {"model": "openai/gpt-4o-mini", "messages": USER}
 PUBLIC = {"/public/models", "/health", "/api/ds-prototypes/health"}
 PARAMETER = re.compile(r"\{[^}]*\}")
 HEADERS = {"x-workspace-id": "ws_test"}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def answer(request: httpx.Request) -> httpx.Response:

@@ -6,11 +6,6 @@ import pytest
 from tests.artifact.world import HOST_ARCHITECTURE, Site, missing, sam_build, site
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The functions' folders, built for this machine."""

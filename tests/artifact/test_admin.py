@@ -9,7 +9,7 @@ from tests.artifact.test_artifact import runs_here
 from tests.artifact.test_keeper import invoke, last_line
 from tests.store_worlds import aws_world
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, runs_here]
+pytestmark = [pytest.mark.slow, runs_here]
 
 EVENT = Path(__file__).parents[1] / "events" / "rest" / "models.json"
 

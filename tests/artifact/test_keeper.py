@@ -17,7 +17,7 @@ from tidegate.domain.account import Hold, Reservation, Scope
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, runs_here]
+pytestmark = [pytest.mark.slow, runs_here]
 
 EVENT = Path(__file__).parents[1] / "events" / "other" / "schedule.json"
 

@@ -6,11 +6,6 @@ from tests.store_worlds import World, aws_world
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def world(aws_endpoint: str) -> AsyncIterator[World]:
     """The ports over a new table."""
     async with aws_world(aws_endpoint) as room:

@@ -9,8 +9,6 @@ from tidegate.aws.key_lookup import DynamoDirectory
 from tidegate.aws.table import HEALTH, workspace_at
 from tidegate.errors import StoreUnavailable
 
-pytestmark = pytest.mark.anyio
-
 NOTHING = (200, {"Responses": {}, "UnprocessedKeys": {}})
 
 

@@ -10,8 +10,6 @@ from tidegate.errors import ProviderUnreachable, StoreUnavailable
 from tidegate.transport.aws_credentials import AwsIdentity, StaticCredentials
 from tidegate.transport.sigv4 import AwsKey
 
-pytestmark = pytest.mark.anyio
-
 URL = "http://169.254.170.23/v1/credentials"
 CONTAINER = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": URL}
 TROUBLES = [ProviderUnreachable("gone"), (500, b""), (200, b"<html>"), (200, {})]

@@ -12,8 +12,6 @@ from tidegate.settings import Settings
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
 
-pytestmark = pytest.mark.anyio
-
 EVENT = Event("budget threshold", NOON, {"workspace_id": "ws_one", "limit": "usd_per_month", "threshold": 80})
 TAKEN = (200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
 

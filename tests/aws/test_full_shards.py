@@ -35,12 +35,6 @@ class Counting(ReqwestTransport):
             yield response
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.mark.anyio
 async def test_who_is_refused_again_asks_a_few_shards_and_not_all(aws_endpoint: str) -> None:
     transport = Counting()
     store = Store(connect(transport, CREDENTIALS, REGION, aws_endpoint), "tidegate-full", limit_seconds=60)

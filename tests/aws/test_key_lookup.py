@@ -12,8 +12,6 @@ from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 
-pytestmark = pytest.mark.anyio
-
 
 class Counting:
     """A transport, and how many requests it was asked for."""

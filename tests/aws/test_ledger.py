@@ -9,8 +9,6 @@ from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.errors import RateLimited
 
-pytestmark = pytest.mark.anyio
-
 SCOPE = Scope("workspace", "ws_one", Limits(requests_per_minute=2))
 
 

@@ -6,8 +6,6 @@ from tidegate.aws.meter import SETTLE_SECONDS, DynamoMeter
 from tidegate.aws.store import CONFLICTS
 from tidegate.errors import StoreUnavailable
 
-pytestmark = pytest.mark.anyio
-
 ID = "01KAKE0Q00AAAAAAAAAAAAAAAA"
 
 

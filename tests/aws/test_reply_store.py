@@ -14,8 +14,6 @@ from tidegate.domain.idempotency import Claim
 from tidegate.errors import IdempotencyInFlight, ProviderUnreachable, StoreUnavailable
 from tidegate.transport.aws_credentials import AwsIdentity
 
-pytestmark = pytest.mark.anyio
-
 LARGE = os.urandom(MAX_ITEM_BYTES + 1)
 CLAIM = Claim("ws_a", "key", "asked", "call_1", NOON + 660)
 

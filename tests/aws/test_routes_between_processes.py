@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import pytest
 from msgspec.structs import replace
 
 from tests.pipeline.test_routes import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hosts
@@ -16,8 +15,6 @@ from tidegate.aws.compose import compose
 from tidegate.domain.routes import Route, Target
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
-
-pytestmark = pytest.mark.anyio
 
 ROUTES = json.dumps([{"name": "fast", "targets": [FIRST, SECOND], "cooldown_failures": 1}])
 

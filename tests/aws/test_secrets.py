@@ -12,8 +12,6 @@ from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailab
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
 
-pytestmark = pytest.mark.anyio
-
 
 async def aws_key() -> AwsKey:
     return AwsKey("testing", "testing", "testing")

@@ -5,13 +5,6 @@ import pytest
 from tests.store_worlds import aws_world
 from tidegate.aws.signatures import KEPT_SECONDS, MAX_BYTES, DynamoSignatures
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
 
 async def test_it_is_gone_after_a_day(aws_endpoint: str) -> None:
     async with aws_world(aws_endpoint) as world:

@@ -13,8 +13,6 @@ from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailab
 from tidegate.transport.aws_credentials import StaticCredentials
 from tidegate.transport.reqwest import ReqwestTransport
 
-pytestmark = pytest.mark.anyio
-
 HERE = ItemKey("WS#a", "WS")
 ITEM = {"pk": {"S": "WS#a"}, "sk": {"S": "WS"}, "n": {"N": "1"}}
 FOUND = (200, {"Responses": {"t": [ITEM]}, "UnprocessedKeys": {}})

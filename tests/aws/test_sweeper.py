@@ -21,8 +21,6 @@ from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.usage import Tokens
 from tidegate.domain.workspace import VirtualKey
 
-pytestmark = pytest.mark.anyio
-
 ASKED = Amounts(tokens=100, words=50, usd=Decimal("0.5"))
 DEADLINE = NOON + 600
 WHOLE = Scope("workspace", "ws_one", Limits(tokens_per_day=1000, usd_per_month=Decimal(10)))

@@ -10,8 +10,6 @@ from tidegate.domain.managed_resources import AdminKey, Member
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AdminForbidden, InvalidKey, InvalidRequest, NotFound, Stale
 
-pytestmark = pytest.mark.anyio
-
 ASKED = AdminKey("", "", "", ("read", "write"), None, "Ada")
 
 

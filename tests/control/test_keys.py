@@ -23,8 +23,6 @@ from tidegate.errors import (
     Stale,
 )
 
-pytestmark = pytest.mark.anyio
-
 
 def asked(*workspace_ids: str, **fields: object) -> VirtualKey:
     return replace(VirtualKey("", "", "", workspace_ids or ("ws_one",), None, name="test"), **fields)

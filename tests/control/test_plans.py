@@ -13,8 +13,6 @@ from tidegate.domain.managed_resources import Plan
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import AdminForbidden, AlreadyExists, InvalidRequest, NotFound, Stale, TidegateError
 
-pytestmark = pytest.mark.anyio
-
 ASKED = Plan("plan_small", "Small", Limits(usd_per_month=Decimal(10)))
 
 

@@ -12,8 +12,6 @@ from tidegate.domain.deployment import Deployment
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest, NotFound
 
-pytestmark = pytest.mark.anyio
-
 DAY = 86400
 
 

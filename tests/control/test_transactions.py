@@ -17,8 +17,6 @@ from tidegate.domain.managed_resources import Plan
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.memory.resources import MemoryRegister
 
-pytestmark = pytest.mark.anyio
-
 MOST = 100
 
 

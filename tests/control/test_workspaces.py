@@ -22,8 +22,6 @@ from tidegate.errors import (
     UnknownPlan,
 )
 
-pytestmark = pytest.mark.anyio
-
 ASKED = Workspace("ws_one", "One")
 
 

@@ -36,15 +36,8 @@ from tidegate.identity import jwk
 from tidegate.identity.oidc import OidcTokens
 from tidegate.transport.httpx import HttpxTransport
 
-pytestmark = pytest.mark.anyio
-
 SOMEBODY = Identity(hash_subject(URL, "service-1"), NOON + 600)
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256"]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Bench:

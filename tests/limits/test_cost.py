@@ -28,8 +28,6 @@ from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
 
-pytestmark = pytest.mark.anyio
-
 ALL = Limits(
     requests_per_minute=10_000,
     tokens_per_minute=10_000_000,
@@ -43,11 +41,6 @@ ALL = Limits(
 )
 NONE = Limits()
 BODY: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 1000}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @dataclass(frozen=True)

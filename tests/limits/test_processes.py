@@ -26,7 +26,7 @@ from tidegate.domain.account import Hold, Scope, used
 from tidegate.domain.limits import Limits
 from tidegate.policy.metering import reservation
 
-pytestmark = [pytest.mark.slow, pytest.mark.anyio]
+pytestmark = pytest.mark.slow
 
 MODEL = "openai/gpt-4.1-mini"
 BODY: Any = {"model": MODEL, "messages": USER, "max_tokens": 100}
@@ -86,11 +86,6 @@ async def table(endpoint: str, limits: Limits, key_limits: Limits | None = None)
         if key_limits:
             scopes.append(Scope("key", KEY.id, key_limits))
         yield Table(endpoint, world, tuple(scopes))
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,6 @@ from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.embedded import DEMO_ADMIN, DEMO_KEY, settings_for
 from tidegate.memory.compose import compose
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:

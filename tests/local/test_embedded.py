@@ -51,7 +51,6 @@ def test_the_table_is_here_and_the_account_of_the_environment_stays_for_bedrock(
     assert (settings.environment["AWS_REGION"], settings.environment["AWS_ACCESS_KEY_ID"]) == ("eu-west-1", "mine")
 
 
-@pytest.mark.anyio
 async def test_a_refused_record_moves_no_counter() -> None:
     with embedded_aws(0) as endpoint:
         async with aws_world(endpoint) as world:
@@ -61,7 +60,6 @@ async def test_a_refused_record_moves_no_counter() -> None:
             assert await world.usages.counters("ws_one", "M#2026-11") == before
 
 
-@pytest.mark.anyio
 async def test_a_transaction_copies_counters_and_no_records() -> None:
     with embedded_aws(0) as endpoint:
         async with aws_world(endpoint) as world:
@@ -72,8 +70,3 @@ async def test_a_transaction_copies_counters_and_no_records() -> None:
     shared = {at.value for at, item in table.items[partition].items() if item is kept[at]}
     assert {at.value for at in kept} - shared == {"USE#D#2026-11-21", "USE#M#2026-11"}
     assert len(shared) == 1
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"

@@ -1,14 +1,5 @@
-import pytest
-
 from tests.store_worlds import NOON, outcome
 from tidegate.memory.meter import MemoryMeter
-
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 async def test_only_the_newest_records_are_kept_and_the_counters_are_complete() -> None:

@@ -1,16 +1,7 @@
 """What only the dictionaries do: they end somewhere."""
 
-import pytest
-
 from tests.store_worlds import Clock
 from tidegate.memory.reply_store import MemoryReplies
-
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 async def test_the_oldest_replies_go_first() -> None:

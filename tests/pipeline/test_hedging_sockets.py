@@ -17,13 +17,6 @@ from tidegate.memory.compose import compose
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
 
 class Host(asyncio.Protocol):
     """A provider of the smallest kind, for one call. A `silent` one never answers; `left`: its caller has gone."""

@@ -11,18 +11,11 @@ from starlette.routing import Route
 from tests.world import KEY, SECRET, USER, WORKSPACE, Client, Reply, completion, world
 from tidegate.domain.limits import Limits
 
-pytestmark = pytest.mark.anyio
-
 BODY = {"model": "openai/gpt-4o-mini", "messages": USER}
 PUBLIC = {"/public/models", "/health", "/api/ds-prototypes/health"}
 OTHER, UNKNOWN = "ws_other", "ws_never"
 MOMENTS = re.compile(rb"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 LIMITED = replace(WORKSPACE, limits=Limits(requests_per_minute=100, tokens_per_day=1_000_000))
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def answer(request: httpx.Request) -> httpx.Response:

@@ -23,18 +23,11 @@ from tidegate.errors import (
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.policy.auth.authenticator import Authenticator
 
-pytestmark = pytest.mark.anyio
-
 ISSUER = "https://issuer.example"
 HASH = hash_subject(ISSUER, "service-1")
 ID = f"oidc:{HASH[:16]}"
 TOKEN = "head.claims.signature"
 GIVEN = subject_key(ISSUER, "service-1", ("ws_one",))
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Verifier:

@@ -5,11 +5,6 @@ import pytest
 from tests.store_worlds import World, aws_world, memory_world
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["memory", "aws"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     """Each of the two rooms behind the ports."""

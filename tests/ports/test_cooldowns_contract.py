@@ -1,10 +1,6 @@
 """What `Cooldowns` promises, in every room: what one process tells, the next one hears with a key."""
 
-import pytest
-
 from tests.store_worlds import NOON, World, key, workspace
-
-pytestmark = pytest.mark.anyio
 
 
 async def hear(world: World, workspace_id: str = "ws_one") -> dict[str | None, dict[str, float]]:

@@ -8,8 +8,6 @@ from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.keys import subject_key
 from tidegate.domain.routes import Route, Target
 
-pytestmark = pytest.mark.anyio
-
 
 async def furnish(world: World, *ids: str) -> None:
     for id in ids:

@@ -14,8 +14,6 @@ from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.usage import Tokens
 from tidegate.errors import QuotaExhausted, RateLimited
 
-pytestmark = pytest.mark.anyio
-
 ASKED = Amounts(tokens=100, words=50, usd=Decimal("0.5"))
 USED = Amounts(tokens=23, words=9, usd=Decimal("0.00012345"))
 """Of `outcome()`."""

@@ -12,8 +12,6 @@ from tidegate.domain.deployment import Deployment
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.domain.usage import Tokens
 
-pytestmark = pytest.mark.anyio
-
 RECORD = {
     "id": "01KAKE0Q00AAAAAAAAAAAAAAAA",
     "time": "2026-11-21T12:00:00.000Z",

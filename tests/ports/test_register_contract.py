@@ -17,8 +17,6 @@ from tidegate.domain.routes import Route, Target
 from tidegate.domain.workspace import Credential
 from tidegate.errors import AccountBusy, AlreadyExists, Stale
 
-pytestmark = pytest.mark.anyio
-
 LIMITS = Limits(requests_per_minute=5, usd_per_month=Decimal("12.5"), models=("openai/*",))
 PLAN = Plan("plan_small", "Small", LIMITS, NOON)
 ADMIN = AdminKey("adm_one", "0" * 64, "sk-tidegate-admin-abcd", ("read", "write"), ("ws_one",), "Ada", created_at=NOON)

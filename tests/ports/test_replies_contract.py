@@ -10,8 +10,6 @@ from tidegate.domain.idempotency import IN_FLIGHT_SECONDS, Claim
 from tidegate.errors import IdempotencyInFlight, IdempotencyKeyReused
 from tidegate.memory.reply_store import MemoryReplies
 
-pytestmark = pytest.mark.anyio
-
 REPLY = b"\x00\xff reply"
 DAY = 86_400.0
 CLAIM = Claim("ws_a", "key", "asked", "call_1", NOON + 660)

@@ -14,8 +14,6 @@ from tidegate.domain.call import Outcome
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.errors import NoRoom, QuotaExhausted, RateLimited
 
-pytestmark = pytest.mark.anyio
-
 SHARDS = 4
 
 

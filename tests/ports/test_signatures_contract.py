@@ -1,11 +1,7 @@
 """What `Signatures` promises, in every room."""
 
-import pytest
-
 from tests.store_worlds import World
 from tidegate.chat.json import Json
-
-pytestmark = pytest.mark.anyio
 
 DETAILS: list[Json] = [{"type": "reasoning.text", "text": "hm…", "signature": "abc==", "index": 0}]
 

@@ -1,11 +1,8 @@
 """What `Tenants` and `Keys` promise, in every room."""
 
-import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, key, workspace
-
-pytestmark = pytest.mark.anyio
 
 
 async def test_a_workspace_comes_back_as_it_was_put(world: World) -> None:

@@ -13,8 +13,6 @@ from tidegate.ports import Vault
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
 
-pytestmark = pytest.mark.anyio
-
 
 async def aws_key() -> AwsKey:
     return AwsKey("testing", "testing", "testing")

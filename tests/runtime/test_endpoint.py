@@ -68,7 +68,6 @@ async def reply_to_get(answer):
             connection.close()
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -84,7 +83,6 @@ async def test_a_reply_is_read_in_either_framing(answer, expected):
     assert await reply_to_get(answer) == expected
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize(
     "answer",
     [

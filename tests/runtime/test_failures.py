@@ -18,8 +18,6 @@ from tidegate.runtime.loop import run
 EVENTS = Path(__file__).parents[1] / "events"
 GET = {"httpMethod": "GET", "path": "/"}
 
-pytestmark = pytest.mark.anyio
-
 
 def envelope(message, code, kind="server_error"):
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}

@@ -2,8 +2,6 @@ import pytest
 
 from tidegate.runtime.lifespan import Lifespan, StartupFailed
 
-pytestmark = pytest.mark.anyio
-
 
 async def test_startup_and_shutdown_share_the_state():
     seen = []

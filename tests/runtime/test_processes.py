@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 EVENTS = HERE.parent / "events"
 CHAT = json.loads((EVENTS / "rest" / "chat.json").read_text())
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 needs_binaries = pytest.mark.skipif(
     (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the emulators are x86_64 Linux programs"
 )

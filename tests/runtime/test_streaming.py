@@ -7,8 +7,6 @@ import pytest
 from tests.emulators.gateway import Gateway
 from tests.runtime.serving import SSE, body, head, plain, serving
 
-pytestmark = pytest.mark.anyio
-
 
 async def test_a_chunk_arrives_before_the_next_is_made():
     first_was_read = asyncio.Event()

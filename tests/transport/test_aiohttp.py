@@ -13,8 +13,6 @@ from tidegate.errors import ProviderUnreachable
 from tidegate.transport.aiohttp import AiohttpTransport
 from tidegate.transport.base import HttpRequest, Timeouts
 
-pytestmark = pytest.mark.anyio
-
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 

@@ -6,11 +6,6 @@ from tests.api.admin.world import Api, open_api
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def api() -> AsyncIterator[Api]:
     async with open_api() as made:
         yield made

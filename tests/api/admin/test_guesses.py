@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import httpx
-import pytest
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -14,8 +13,6 @@ from tidegate.control import admins
 from tidegate.control.authorization import COMMAND_LINE
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.policy.auth.throttle import Failures
-
-pytestmark = pytest.mark.anyio
 
 
 async def test_guesses_at_admin_keys_are_slowed_for_each_address() -> None:

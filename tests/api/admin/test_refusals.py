@@ -14,8 +14,6 @@ from tidegate.domain.account import Scope
 from tidegate.domain.limits import Limits
 from tidegate.errors import StoreUnavailable
 
-pytestmark = pytest.mark.anyio
-
 
 async def test_a_stranger_learns_nothing(api: Api) -> None:
     for method, path in (("GET", "/workspaces"), ("GET", "/nothing"), ("POST", "/plans"), ("DELETE", "/workspaces")):

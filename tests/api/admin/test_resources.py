@@ -1,11 +1,7 @@
 """What is made, changed and listed, under its version."""
 
-import pytest
-
 from tests.api.admin.world import Api
 from tests.store_worlds import NOON, outcome
-
-pytestmark = pytest.mark.anyio
 
 WORKSPACE = {
     "id": "ws_acme",

@@ -2,12 +2,8 @@
 
 from typing import Any
 
-import pytest
-
 from tests.api.admin.world import Api
 from tidegate.domain.identity import hash_subject, subject_id
-
-pytestmark = pytest.mark.anyio
 
 ISSUER = "https://issuer.example"
 ID = subject_id(hash_subject(ISSUER, "service-1"))

@@ -19,15 +19,8 @@ from tidegate.errors import (
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.policy.auth.authenticator import Authenticator
 
-pytestmark = pytest.mark.anyio
-
 SECRET = "sk-tidegate-one"
 BEARER = f"Bearer {SECRET}"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Bench:

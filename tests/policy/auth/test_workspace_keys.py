@@ -1,21 +1,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, workspace
 from tidegate.domain.workspace import Credential, Workspace
 from tidegate.policy.auth.workspace_keys import OwnKeys
 
-pytestmark = pytest.mark.anyio
-
 NAME = "OPENAI_API_KEY"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @dataclass

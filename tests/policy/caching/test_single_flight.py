@@ -6,13 +6,6 @@ import pytest
 
 from tidegate.policy.caching.single_flight import Flights
 
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
 
 async def joined(flights: Flights, count: int) -> list[asyncio.Task[bytes | None]]:
     """Calls that wait, in that order."""

@@ -8,19 +8,12 @@ from tests.policy.guardrails.given import Judge, call, completion, guard
 from tidegate.domain.guardrails import Guardrail, Judgement
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest
 
-pytestmark = pytest.mark.anyio
-
 MAIL = "jane@example.com"
 ENDLESS = r"(.*)*(.*)*x{20}y"
 
 
 def calling(arguments: str) -> dict[str, Any]:
     return {"tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": arguments}}]}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 async def test_a_prompt_without_anything_is_the_same_call() -> None:

@@ -11,16 +11,9 @@ from tidegate.domain.guardrails import Guardrail, Judgement
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation
 from tidegate.policy.guardrails.protocol import Guard
 
-pytestmark = pytest.mark.anyio
-
 MAIL = "jane@example.com"
 WORDS = "a quiet word " * 40
 USAGE: Any = {"object": "chat.completion.chunk", "choices": [], "usage": {"total_tokens": 3}}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def on_stream(name: str, *rails: Guardrail, **fields: Any) -> Guard:

@@ -10,8 +10,6 @@ from tidegate.policy.guardrails import secrets, words
 from tidegate.policy.guardrails.masking import masked
 from tidegate.policy.guardrails.window import MAX_HELD, Blocked, Found, Window
 
-pytestmark = pytest.mark.anyio
-
 MASK = Guardrail("m", "personal", action="mask")
 BLOCK = Guardrail("b", "words")
 LISTED = words.word_list(["acme", "top secret"])

@@ -20,18 +20,11 @@ from tidegate.transport.media_fetcher import Fetcher
 from tidegate.transport.sigv4 import AwsKey, Scope, sign
 from tidegate.upstream.guardrails.backends import Judges
 
-pytestmark = pytest.mark.anyio
-
 NOW = 1_700_000_000.0
 HOOK = Guardrail("hook", "webhook", url="https://hook.example/check", secret="HOOK_TOKEN")
 BEDROCK = Guardrail("aws", "bedrock", guardrail_id="abc123", guardrail_version="2")
 ASKED = Question("01CALL", "ws_test", "openai/m", "input", ("one", "two"), 5.0, is_trusted=True)
 KEY = AwsKey("AKIDEXAMPLE", "a-secret")
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @dataclass
