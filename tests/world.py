@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from msgspec.structs import replace
 
 from tidegate.api.app import build_app
 from tidegate.domain.call import Outcome
 from tidegate.domain.keys import hash_secret
+from tidegate.domain.limits import Limits
 from tidegate.domain.server_options import Options
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.compose import compose
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
+from tidegate.policy.routing.retry import Retries
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 from tidegate.transport.base import Transport
@@ -209,19 +212,23 @@ def _identity(env: dict[str, str]) -> Callable[[Transport], AwsKeys] | None:
 
 @asynccontextmanager
 async def world(
-    handler: Handler,
+    provider: Handler | dict[str, Any] | None = None,
     *,
     options: Options | None = None,
     fetcher: Callable[[Transport], Fetcher] | None = None,
     workspace: Workspace = WORKSPACE,
+    limits: Limits | None = None,
     key: VirtualKey = KEY,
     **env: str,
 ) -> AsyncIterator[Client]:
-    """A gateway with the workspace ws_test; `handler` answers for every provider, openai and mistral have keys.
+    """A gateway with the workspace ws_test; `provider` answers for every provider, openai and mistral have keys.
 
-    `fetcher` makes what fetches callers' URLs: `handler` answers for those as well. The process's credentials at AWS
-    are those in `env`, if there are any.
+    A `provider` that is no function is the body of every answer; without one, that is a `completion()`. `limits` are
+    the workspace's. `fetcher` makes what fetches callers' URLs: `provider` answers for those as well. The process's
+    credentials at AWS are those in `env`, if there are any.
     """
+    handler = provider if callable(provider) else answers(provider or completion())
+    workspace = workspace if limits is None else replace(workspace, limits=limits)
     requests: list[httpx.Request] = []
 
     async def answer(request: httpx.Request) -> httpx.Response:
@@ -239,10 +246,10 @@ async def world(
         options or Options(),
     )
     async with app.router.lifespan_context(app) as state:
-        app.lifespan_state = state
-        recorder.ledger, recorder.kept = state["gateway"].ledger, state["gateway"].usages
         client = Client(app, recorder, requests)
-        state["gateway"].retries.draw, state["gateway"].retries.sleep = lambda: 1.0, client.sleep
+        gateway = replace(state["gateway"], retries=Retries(lambda: 1.0, client.sleep))
+        app.lifespan_state = {**state, "gateway": gateway}
+        recorder.ledger, recorder.kept = gateway.ledger, gateway.usages
         yield client
 
 
@@ -258,6 +265,30 @@ def completion(content: str = "Hello.", usage: Any = None, **message: Any) -> di
         ],
         "usage": usage or {"prompt_tokens": 14, "completion_tokens": 12, "total_tokens": 26},
     }
+
+
+def answers(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Handler:
+    """A provider that answers every request with `body`."""
+    return lambda _: httpx.Response(status, json=body, headers=headers)
+
+
+def streams(*events: Any) -> Handler:
+    """A provider that answers every request with a stream of `events`."""
+    return lambda _: event_stream(sse(*events))
+
+
+@dataclass
+class Gated:
+    """A provider that was `reached`, and answers when its `gate` is open."""
+
+    reply: Callable[[], httpx.Response] = lambda: httpx.Response(200, json=completion())
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, _: httpx.Request) -> httpx.Response:
+        self.reached.set()
+        await self.gate.wait()
+        return self.reply()
 
 
 def sse(*events: Any) -> bytes:
