@@ -12,11 +12,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tidegate.chat.json import JsonObject
 from tidegate.chat.parse import parse
 from tidegate.domain.call import Call, Surface, app_of, idempotency_key_of
 from tidegate.domain.ids import ulid
 from tidegate.domain.restrictions import UNKNOWN, Source
+from tidegate.json import JsonObject
 from tidegate.pipeline.check_output import guarded
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dispatch import ask

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tidegate.chat.json import Json
 from tidegate.domain.account import Account, Hold, Reservation, Scope
 from tidegate.domain.budget_alerts import Event
 from tidegate.domain.call import Outcome
 from tidegate.domain.idempotency import Claim
 from tidegate.domain.identity import Identity
 from tidegate.domain.workspace import Status, VirtualKey, Workspace
+from tidegate.json import Json
 
 
 class Directory(Protocol):

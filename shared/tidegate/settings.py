@@ -34,7 +34,6 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json, decode
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.identity import Issuer
 from tidegate.domain.redacted import Confidential
@@ -42,6 +41,7 @@ from tidegate.domain.routes import Route
 from tidegate.domain.server_options import Options
 from tidegate.domain.timeouts import Timetable, timetable
 from tidegate.errors import ConfigurationError
+from tidegate.json import Json, decode
 from tidegate.policy.guardrails.selection import configured
 from tidegate.policy.routing.route_config import routes
 from tidegate.providers.compatible_row import Row

@@ -1,7 +1,8 @@
 """What callers learn of their own workspace: what they used, what is left, in three dialects."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.world import KEY, USER, WORKSPACE, Client, Exchange, completion, world
+from tests.world import KEY, USER, WORKSPACE, Client, Exchange, Handler, completion, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import VirtualKey, Workspace
@@ -24,22 +25,13 @@ NOON = 1_795_262_400.0
 """2026-11-21T12:00:00Z"""
 
 
-def run(
-    scenario: Callable[[Client], Awaitable[None]],
-    *,
-    workspace: Workspace = WORKSPACE,
-    key: VirtualKey = KEY,
-    answer: Callable[[httpx.Request], Any] | None = None,
-    **limits: Any,
-) -> None:
-    async def main() -> None:
-        limited = replace(workspace, limits=Limits(**limits))
-        reply = answer or (lambda _: httpx.Response(200, json=completion()))
-        async with world(reply, workspace=limited, key=key) as client:
-            at(client, NOON)
-            await scenario(client)
-
-    asyncio.run(main())
+@asynccontextmanager
+async def at_noon(
+    provider: Handler | None = None, *, workspace: Workspace = WORKSPACE, key: VirtualKey = KEY, **limits: Any
+) -> AsyncIterator[Client]:
+    async with world(provider, workspace=workspace, limits=Limits(**limits), key=key) as client:
+        at(client, NOON)
+        yield client
 
 
 def at(client: Client, now: float) -> None:
@@ -54,8 +46,8 @@ def quotas(document: Any) -> dict[str, tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_every_one_needs_a_key_and_answers_get_alone(path: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_every_one_needs_a_key_and_answers_get_alone(path: str) -> None:
+    async with at_noon() as client:
         assert (await client.get(path)).status == 200
         assert len((await client.get(path)).headers["x-request-id"]) == 26
         unknown = await client.get(path, authorization="Bearer nobody")
@@ -67,11 +59,9 @@ def test_every_one_needs_a_key_and_answers_get_alone(path: str) -> None:
         browser = await client.get(path, origin="https://app.example")
         assert browser.headers["access-control-allow-origin"]
 
-    run(scenario)
 
-
-def test_usage_is_that_of_today_the_month_and_each_day() -> None:
-    async def scenario(client: Client) -> None:
+async def test_usage_is_that_of_today_the_month_and_each_day() -> None:
+    async with at_noon() as client:
         for moment in (NOON - 3 * 86400, NOON - 86400, NOON, NOON + 1):
             at(client, moment)
             await client.post(CALL)
@@ -95,11 +85,9 @@ def test_usage_is_that_of_today_the_month_and_each_day() -> None:
         )
         assert asked["month"] == said["month"]
 
-    run(scenario)
 
-
-def test_a_month_begins_on_the_workspaces_first_day() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_month_begins_on_the_workspaces_first_day() -> None:
+    async with at_noon(workspace=replace(WORKSPACE, first_day=20)) as client:
         for day in (2, 1):
             at(client, NOON - day * 86400)
             await client.post(CALL)
@@ -107,15 +95,11 @@ def test_a_month_begins_on_the_workspaces_first_day() -> None:
         month = (await client.get("/v1/usage")).json["month"]
         assert (month["from"], month["calls"]) == ("2026-11-20", 1)
 
-    run(scenario, workspace=replace(WORKSPACE, first_day=20))
 
-
-def test_usage_of_nothing_is_zero() -> None:
-    async def scenario(client: Client) -> None:
+async def test_usage_of_nothing_is_zero() -> None:
+    async with at_noon() as client:
         said = (await client.get("/v1/usage")).json
         assert (said["day"]["calls"], said["month"]["cost_usd"], said["days"]) == (0, "0", [])
-
-    run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -131,23 +115,27 @@ def test_usage_of_nothing_is_zero() -> None:
         ("from=2027-01-01", "from"),
     ],
 )
-def test_days_that_make_no_sense_are_named(query: str, param: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_days_that_make_no_sense_are_named(query: str, param: str) -> None:
+    async with at_noon() as client:
         said = await client.get(f"/v1/usage?{query}")
         assert (said.status, said.json["error"]["param"]) == (400, param)
 
-    run(scenario)
 
-
-def test_ninety_two_days_may_be_asked_for() -> None:
-    async def scenario(client: Client) -> None:
+async def test_ninety_two_days_may_be_asked_for() -> None:
+    async with at_noon() as client:
         assert (await client.get("/v1/usage?from=2026-08-21&to=2026-11-20")).status == 200
 
-    run(scenario)
 
-
-def test_quotas_tell_every_limit_of_workspace_and_key() -> None:
-    async def scenario(client: Client) -> None:
+async def test_quotas_tell_every_limit_of_workspace_and_key() -> None:
+    async with at_noon(
+        key=replace(KEY, limits=Limits(tokens_per_day=300)),
+        requests_per_minute=10,
+        tokens_per_minute=1000,
+        parallel_calls=3,
+        words_per_month=500,
+        usd_per_day=Decimal("1.5"),
+        models=("openai/*",),
+    ) as client:
         await client.post(CALL)
         said = (await client.get("/v1/quotas")).json
         midnight, first, minute = "2026-11-22T00:00:00.000Z", "2026-12-01T00:00:00.000Z", "2026-11-21T12:01:00.000Z"
@@ -166,19 +154,8 @@ def test_quotas_tell_every_limit_of_workspace_and_key() -> None:
         ]
         assert (said["workspace_id"], said["key_id"]) == ("ws_test", "key_test")
 
-    run(
-        scenario,
-        key=replace(KEY, limits=Limits(tokens_per_day=300)),
-        requests_per_minute=10,
-        tokens_per_minute=1000,
-        parallel_calls=3,
-        words_per_month=500,
-        usd_per_day=Decimal("1.5"),
-        models=("openai/*",),
-    )
 
-
-def test_what_open_calls_hold_is_told_apart_from_what_is_used() -> None:
+async def test_what_open_calls_hold_is_told_apart_from_what_is_used() -> None:
     asked, gate = asyncio.Event(), asyncio.Event()
 
     async def slow(_: httpx.Request) -> httpx.Response:
@@ -186,7 +163,7 @@ def test_what_open_calls_hold_is_told_apart_from_what_is_used() -> None:
         await gate.wait()
         return httpx.Response(200, json=completion())
 
-    async def scenario(client: Client) -> None:
+    async with at_noon(slow, tokens_per_day=1000, tokens_per_minute=1000, parallel_calls=2) as client:
         calling = asyncio.create_task(Exchange(client.app, CALL, "/v1/chat/completions").run())
         await asked.wait()
         said = quotas((await client.get("/v1/quotas")).json)
@@ -197,16 +174,12 @@ def test_what_open_calls_hold_is_told_apart_from_what_is_used() -> None:
         gate.set()
         await calling
 
-    run(scenario, answer=slow, tokens_per_day=1000, tokens_per_minute=1000, parallel_calls=2)
 
-
-def test_without_limits_there_are_no_quotas_and_nothing_is_read() -> None:
-    async def scenario(client: Client) -> None:
+async def test_without_limits_there_are_no_quotas_and_nothing_is_read() -> None:
+    async with at_noon() as client:
         assert (await client.get("/v1/quotas")).json["data"] == []
         assert (await client.get(USAGE_TYPES)).json["data"] == []
         assert client.recorder.ledger.accounts == {}
-
-    run(scenario)
 
 
 @pytest.mark.parametrize("path", ["/v1/balance", "/balance"])
@@ -218,8 +191,10 @@ def test_without_limits_there_are_no_quotas_and_nothing_is_read() -> None:
         ({"usd_per_day": Decimal(1)}, 0.15, 0.2, True),
     ],
 )
-def test_lunos_is_told_what_is_left_of_the_money(path: str, limits: Any, left: float, alert: float, low: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_lunos_is_told_what_is_left_of_the_money(
+    path: str, limits: Any, left: float, alert: float, low: bool
+) -> None:
+    async with at_noon(**limits) as client:
         if low:
             booked = {"usd#D#2026-11-21": Decimal("0.85")}
             client.recorder.ledger.accounts["workspace", "ws_test"] = Account(dict(booked))
@@ -239,11 +214,9 @@ def test_lunos_is_told_what_is_left_of_the_money(path: str, limits: Any, left: f
         }
         assert "resets at" in said["message"]
 
-    run(scenario, **limits)
 
-
-def test_without_a_budget_of_money_there_is_no_balance_to_tell() -> None:
-    async def scenario(client: Client) -> None:
+async def test_without_a_budget_of_money_there_is_no_balance_to_tell() -> None:
+    async with at_noon(tokens_per_day=1000) as client:
         said = (await client.get("/balance")).json
         assert said["success"] is True
         assert "no budget" in said["message"]
@@ -254,11 +227,9 @@ def test_without_a_budget_of_money_there_is_no_balance_to_tell() -> None:
         )
         assert (said["data"]["enableAlert"], said["data"]["isAlertEnabled"]) == (0, False)
 
-    run(scenario, tokens_per_day=1000)
 
-
-def test_neuroflash_is_told_quotas_in_its_shape() -> None:
-    async def scenario(client: Client) -> None:
+async def test_neuroflash_is_told_quotas_in_its_shape() -> None:
+    async with at_noon(words_per_month=500, words_per_day=200, tokens_per_day=1000, usd_per_day=Decimal(1)) as client:
         await client.post(CALL)
         said = (await client.get(USAGE_TYPES)).json
         words = {
@@ -295,8 +266,6 @@ def test_neuroflash_is_told_quotas_in_its_shape() -> None:
         assert (second["data"], second["page"]["totalPages"], second["page"]["currentPage"]) == ([words], 2, 2)
         assert (await client.get(f"{USAGE_TYPES}?page=3&size=1")).json["data"] == []
 
-    run(scenario, words_per_month=500, words_per_day=200, tokens_per_day=1000, usd_per_day=Decimal(1))
-
 
 @pytest.mark.parametrize("path", [WORKSPACES, USAGE_TYPES])
 @pytest.mark.parametrize(
@@ -313,21 +282,18 @@ def test_neuroflash_is_told_quotas_in_its_shape() -> None:
         ("size=many", "size"),
     ],
 )
-def test_a_page_that_cannot_be_is_named(path: str, query: str, param: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_page_that_cannot_be_is_named(path: str, query: str, param: str) -> None:
+    async with at_noon() as client:
         said = await client.get(f"{path}?{query}")
         assert (said.status, said.json["error"]["param"]) == (400, param)
         assert len(said.body) < 500
         nobody = await client.get(f"{path}?{query}", authorization="Bearer nobody")
         assert nobody.status == 401
 
-    run(scenario)
 
-
-def test_the_workspaces_of_a_key_are_listed_without_naming_one() -> None:
+async def test_the_workspaces_of_a_key_are_listed_without_naming_one() -> None:
     several = replace(KEY, workspace_ids=("ws_test", "ws_other", "ws_gone"), default_workspace_id=None)
-
-    async def scenario(client: Client) -> None:
+    async with at_noon(key=several) as client:
         assert (await client.get("/v1/usage")).json["error"]["code"] == "missing_workspace_id"
         said = (await client.get(f"{WORKSPACES}?size=1")).json
         other = {"id": "ws_other", "name": "Other", "createdAt": "1970-01-01T00:00:00.000Z"}
@@ -337,22 +303,16 @@ def test_the_workspaces_of_a_key_are_listed_without_naming_one() -> None:
         }
         assert [each["id"] for each in (await client.get(WORKSPACES)).json["data"]] == ["ws_other", "ws_test"]
 
-    run(scenario, key=several)
 
-
-def test_a_suspended_workspace_is_not_listed() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_suspended_workspace_is_not_listed() -> None:
+    async with at_noon(workspace=replace(WORKSPACE, status="suspended")) as client:
         assert (await client.get(WORKSPACES)).json["data"] == []
         assert (await client.get(USAGE_TYPES)).status == 403
 
-    run(scenario, workspace=replace(WORKSPACE, status="suspended"))
 
-
-def test_a_busy_workspaces_shards_are_added_up() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_busy_workspaces_shards_are_added_up() -> None:
+    async with at_noon(workspace=replace(WORKSPACE, shards=4), requests_per_minute=8) as client:
         for _ in range(6):
             await client.post(CALL)
         assert quotas((await client.get("/v1/quotas")).json)["workspace.requests_per_minute"][:4] == (8, 6, 0, 2)
         assert (await client.get("/v1/usage")).json["day"]["calls"] == 6
-
-    run(scenario, workspace=replace(WORKSPACE, shards=4), requests_per_minute=8)

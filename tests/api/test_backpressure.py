@@ -107,24 +107,21 @@ async def read_all(reader: asyncio.StreamReader) -> int:
 
 
 @pytest.mark.parametrize("transport", ["pyreqwest", "aiohttp", "httpx"])
-def test_the_local_server_reads_no_faster_than_its_client(transport: str) -> None:
-    async def main() -> None:
-        async with flooded(transport) as (app, flood):
-            door = socket.create_server(("127.0.0.1", 0))
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
-            serving = asyncio.create_task(server.serve(sockets=[door]))
-            reader, writer = await asyncio.open_connection(sock=narrow(door.getsockname()[1]))
-            lines = ["POST /v1/chat/completions HTTP/1.1", "host: gateway", f"content-length: {len(CALL)}"]
-            lines += ["connection: close", *(f"{name}: {value}" for name, value in HEADERS)]
-            writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + CALL)
-            stuck = await flood.stuck()
-            assert 0 < stuck * len(EVENT) < MOST
-            assert await read_all(reader) == EVENTS
-            writer.close()
-            server.should_exit = True
-            await serving
-
-    asyncio.run(main())
+async def test_the_local_server_reads_no_faster_than_its_client(transport: str) -> None:
+    async with flooded(transport) as (app, flood):
+        door = socket.create_server(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))
+        serving = asyncio.create_task(server.serve(sockets=[door]))
+        reader, writer = await asyncio.open_connection(sock=narrow(door.getsockname()[1]))
+        lines = ["POST /v1/chat/completions HTTP/1.1", "host: gateway", f"content-length: {len(CALL)}"]
+        lines += ["connection: close", *(f"{name}: {value}" for name, value in HEADERS)]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + CALL)
+        stuck = await flood.stuck()
+        assert 0 < stuck * len(EVENT) < MOST
+        assert await read_all(reader) == EVENTS
+        writer.close()
+        server.should_exit = True
+        await serving
 
 
 class RuntimeApi:

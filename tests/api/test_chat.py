@@ -15,16 +15,17 @@ from tests.world import (
     USER,
     Client,
     Exchange,
-    Handler,
     Trickle,
+    answers,
     completion,
     delta,
     event_stream,
     sse,
+    streams,
     world,
 )
+from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.parse import build
-from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.server_options import Options
 from tidegate.domain.usage import Tokens, Words
 from tidegate.memory.signatures import MemorySignatures
@@ -34,24 +35,8 @@ CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 Scenario = Callable[[Client], Awaitable[None]]
 
 
-def run(handler: Handler, scenario: Scenario, options: Options | None = None, **env: str) -> None:
-    async def main() -> None:
-        async with world(handler, options=options, **env) as client:
-            await scenario(client)
-
-    asyncio.run(main())
-
-
-def answers(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Handler:
-    return lambda request: httpx.Response(status, json=body, headers=headers)
-
-
-def streams(*events: Any) -> Handler:
-    return lambda request: event_stream(sse(*events))
-
-
-def test_a_plain_call_is_answered_stamped_billed_and_recorded() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_plain_call_is_answered_stamped_billed_and_recorded() -> None:
+    async with world(answers(completion())) as client:
         reply = await client.post(CALL, headers={"x-app-id": "shop"})
         body = reply.json
         assert body.pop("id").startswith("chatcmpl-")
@@ -89,11 +74,9 @@ def test_a_plain_call_is_answered_stamped_billed_and_recorded() -> None:
         assert outcome.bill.words == Words(used=9, input=8, output=9, method="tokens")
         assert outcome.bill.cost_usd == Decimal("0.0000248")
 
-    run(answers(completion()), scenario)
 
-
-def test_the_provider_is_sent_the_request_with_its_own_key_and_nothing_of_ours() -> None:
-    async def scenario(client: Client) -> None:
+async def test_the_provider_is_sent_the_request_with_its_own_key_and_nothing_of_ours() -> None:
+    async with world(answers(completion())) as client:
         await client.post({**CALL, "caching": True, "timeout": 30, "custom": {"a": 1}, "temperature": None})
         request = client.requests[0]
         assert str(request.url) == "https://api.openai.com/v1/chat/completions"
@@ -104,11 +87,9 @@ def test_the_provider_is_sent_the_request_with_its_own_key_and_nothing_of_ours()
             "custom": {"a": 1},
         }
 
-    run(answers(completion()), scenario)
 
-
-def test_headers_say_what_became_of_the_call() -> None:
-    async def scenario(client: Client) -> None:
+async def test_headers_say_what_became_of_the_call() -> None:
+    async with world(answers(completion())) as client:
         headers = (await client.post({**CALL, "observability": True, "fallbacks": []})).headers
         shown = {name: value for name, value in headers.items() if name.startswith("x-tidegate")}
         assert float(shown.pop("x-tidegate-overhead-ms")) >= 0
@@ -119,22 +100,18 @@ def test_headers_say_what_became_of_the_call() -> None:
             "x-tidegate-ignored-params": "observability",
         }
 
-    run(answers(completion()), scenario)
 
-
-def test_the_documented_example_of_neuroflash_uses_nine_words() -> None:
-    async def scenario(client: Client) -> None:
+async def test_the_documented_example_of_neuroflash_uses_nine_words() -> None:
+    async with world(answers(completion())) as client:
         path = "/api/ds-prototypes/chat/completions"
         reply = await client.post({**CALL, "temperature": 0.7}, path, {"x-workspace-id": "ws_test"})
         kind, seconds, rest = reply.json["id"].split("-")
         assert (kind, seconds.isdigit(), len(rest), rest.isalnum()) == ("gen", True, 8, True)
         assert reply.json["usage"]["words_used"] == 9
 
-    run(answers(completion()), scenario)
 
-
-def test_a_stream_is_role_contents_finish_and_done() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stream_is_role_contents_finish_and_done() -> None:
+    async with world(streams(*STREAM)) as client:
         reply = await client.post({**CALL, "stream": True})
         *chunks, done = reply.events
         assert reply.headers["content-type"].startswith("text/event-stream")
@@ -152,8 +129,6 @@ def test_a_stream_is_role_contents_finish_and_done() -> None:
         assert client.recorder.outcomes[0].status == "ok"
         assert client.recorder.outcomes[0].bill.tokens == Tokens(input=14, output=12)
 
-    run(streams(*STREAM), scenario)
-
 
 @pytest.mark.parametrize(
     ("path", "fields"),
@@ -162,36 +137,30 @@ def test_a_stream_is_role_contents_finish_and_done() -> None:
         ("/api/ds-prototypes/chat/completions", {}),
     ],
 )
-def test_usage_is_one_last_chunk_for_those_who_ask(path: str, fields: dict[str, Any]) -> None:
-    async def scenario(client: Client) -> None:
+async def test_usage_is_one_last_chunk_for_those_who_ask(path: str, fields: dict[str, Any]) -> None:
+    async with world(streams(*STREAM)) as client:
         reply = await client.post({**CALL, "stream": True, **fields}, path, {"x-workspace-id": "ws_test"})
         usage = reply.events[-2]
         assert (usage["choices"], usage["usage"]["words_used"], usage["usage"]["cost"]) == ([], 9, 0.0000248)
 
-    run(streams(*STREAM), scenario)
 
-
-def test_the_usage_chunk_has_the_fingerprint_of_the_others() -> None:
-    async def scenario(client: Client) -> None:
+async def test_the_usage_chunk_has_the_fingerprint_of_the_others() -> None:
+    async with world(streams(*(e if e == "[DONE]" else {**e, "system_fingerprint": "fp_1"} for e in STREAM))) as client:
         reply = await client.post({**CALL, "stream": True, "stream_options": {"include_usage": True}})
         *chunks, done = reply.events
         assert done == "[DONE]"
         assert [chunk["system_fingerprint"] for chunk in chunks] == ["fp_1"] * len(chunks)
 
-    run(streams(*(e if e == "[DONE]" else {**e, "system_fingerprint": "fp_1"} for e in STREAM)), scenario)
 
-
-def test_usage_is_asked_of_the_provider_even_when_the_client_does_not() -> None:
-    async def scenario(client: Client) -> None:
+async def test_usage_is_asked_of_the_provider_even_when_the_client_does_not() -> None:
+    async with world(streams(*STREAM)) as client:
         await client.post({**CALL, "stream": True})
         sent = httpx.Response(200, content=client.requests[0].content).json()
         assert sent["stream_options"] == {"include_usage": True}
 
-    run(streams(*STREAM), scenario)
 
-
-def test_a_provider_that_reports_no_usage_is_billed_by_estimate() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_provider_that_reports_no_usage_is_billed_by_estimate() -> None:
+    async with world(streams(delta(""), delta("Create smarter content."), delta(finish="stop"), "[DONE]")) as client:
         reply = await client.post({**CALL, "stream": True, "stream_options": {"include_usage": True}})
         assert reply.events[-2]["usage"]["estimated"] is True
         tokens = client.recorder.outcomes[0].bill.tokens
@@ -199,13 +168,10 @@ def test_a_provider_that_reports_no_usage_is_billed_by_estimate() -> None:
         assert tokens.input > 5
         assert tokens.output > 1
 
-    run(streams(delta(""), delta("Create smarter content."), delta(finish="stop"), "[DONE]"), scenario)
 
-
-def test_a_client_that_hangs_up_is_billed_for_what_was_said_and_the_provider_is_left() -> None:
+async def test_a_client_that_hangs_up_is_billed_for_what_was_said_and_the_provider_is_left() -> None:
     body = Trickle()
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body)) as client:
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
         call = asyncio.create_task(exchange.run())
         body.pieces.put_nowait(sse(delta(""), delta("Create smarter content now.")))
@@ -217,11 +183,9 @@ def test_a_client_that_hangs_up_is_billed_for_what_was_said_and_the_provider_is_
         assert client.recorder.outcomes[0].bill.tokens.estimated
         assert client.recorder.outcomes[0].bill.tokens.output > 1
 
-    run(lambda request: event_stream(body), scenario)
-
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_that_leaves_before_the_first_word_ends_the_call(stream: bool) -> None:
+async def test_a_client_that_leaves_before_the_first_word_ends_the_call(stream: bool) -> None:
     asked, left = asyncio.Event(), asyncio.Event()
 
     async def never(request: httpx.Request) -> httpx.Response:
@@ -231,7 +195,7 @@ def test_a_client_that_leaves_before_the_first_word_ends_the_call(stream: bool) 
         finally:
             left.set()
 
-    async def scenario(client: Client) -> None:
+    async with world(never) as client:
         exchange = Exchange(client.app, {**CALL, "stream": stream}, "/v1/chat/completions")
         call = asyncio.create_task(exchange.run())
         await asyncio.wait_for(asked.wait(), 5)
@@ -241,18 +205,18 @@ def test_a_client_that_leaves_before_the_first_word_ends_the_call(stream: bool) 
         assert exchange.messages == []
         assert [(outcome.status, outcome.attempts) for outcome in client.recorder.outcomes] == [("cancelled", 1)]
 
-    run(never, scenario)
-
 
 @pytest.mark.parametrize(("model", "priced"), [("openai/gpt-4.1-mini", True), ("openai/nobody-knows-it", False)])
-def test_a_client_that_leaves_before_the_first_word_pays_for_an_estimated_prompt(model: str, priced: bool) -> None:
+async def test_a_client_that_leaves_before_the_first_word_pays_for_an_estimated_prompt(
+    model: str, priced: bool
+) -> None:
     asked = asyncio.Event()
 
     async def never(request: httpx.Request) -> httpx.Response:
         asked.set()
         return await asyncio.Future()
 
-    async def scenario(client: Client) -> None:
+    async with world(never) as client:
         exchange = Exchange(client.app, {**CALL, "model": model}, "/v1/chat/completions")
         call = asyncio.create_task(exchange.run())
         await asyncio.wait_for(asked.wait(), 5)
@@ -265,11 +229,9 @@ def test_a_client_that_leaves_before_the_first_word_pays_for_an_estimated_prompt
         assert (bill.cost_usd is None) is not priced
         assert bill.cost_usd != 0
 
-    run(never, scenario)
 
-
-def test_a_call_that_the_provider_refuses_or_never_sees_costs_nothing() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_call_that_the_provider_refuses_or_never_sees_costs_nothing() -> None:
+    async with world(lambda request: httpx.Response(400, json={"error": {"message": "no"}})) as client:
         await client.post(CALL)
         await client.post({**CALL, "store": True, "model": "mistral/mistral-small-latest", "require_parameters": True})
         assert len(client.requests) == 1
@@ -278,27 +240,22 @@ def test_a_call_that_the_provider_refuses_or_never_sees_costs_nothing() -> None:
             (0, Tokens(), 0),
         ]
 
-    run(lambda request: httpx.Response(400, json={"error": {"message": "no"}}), scenario)
-
 
 @pytest.mark.parametrize(("stream", "refused", "status"), [(True, b"smarter", "cancelled"), (False, b"Hello", "ok")])
-def test_a_server_that_refuses_what_is_sent_is_a_client_that_left(
+async def test_a_server_that_refuses_what_is_sent_is_a_client_that_left(
     stream: bool, refused: bytes, status: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario(client: Client) -> None:
+    async with world(streams(*STREAM) if stream else answers(completion())) as client:
         exchange = Exchange(client.app, {**CALL, "stream": stream}, "/v1/chat/completions")
         exchange.refused_at = refused
         await asyncio.wait_for(exchange.run(), 5)
         assert [outcome.status for outcome in client.recorder.outcomes] == [status]
         assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
-    run(streams(*STREAM) if stream else answers(completion()), scenario)
 
-
-def test_a_cancelled_process_still_records_the_call_once() -> None:
+async def test_a_cancelled_process_still_records_the_call_once() -> None:
     body = Trickle()
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body)) as client:
         client.recorder.gate = asyncio.Event()
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
         call = asyncio.create_task(exchange.run())
@@ -314,17 +271,16 @@ def test_a_cancelled_process_still_records_the_call_once() -> None:
             await call
         assert [outcome.status for outcome in client.recorder.outcomes] == ["cancelled"]
 
-    run(lambda request: event_stream(body), scenario)
-
 
 @pytest.mark.parametrize(
     "break_off",
     [None, httpx.ReadError("reset"), b'data: {"choi', b'event: error\ndata: {"error": {"message": "x"}}\n\n'],
 )
-def test_an_upstream_that_dies_ends_in_an_error_event_and_is_recorded(break_off: bytes | Exception | None) -> None:
+async def test_an_upstream_that_dies_ends_in_an_error_event_and_is_recorded(
+    break_off: bytes | Exception | None,
+) -> None:
     body = Trickle()
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body)) as client:
         body.pieces.put_nowait(sse(delta(""), delta("Create ")))
         body.pieces.put_nowait(break_off)
         body.pieces.put_nowait(None)
@@ -337,13 +293,10 @@ def test_an_upstream_that_dies_ends_in_an_error_event_and_is_recorded(break_off:
         assert client.recorder.outcomes[0].error_code == error["error"]["code"]
         assert client.recorder.outcomes[0].bill.tokens.output > 0
 
-    run(lambda request: event_stream(body), scenario)
 
-
-def test_a_bug_in_the_middle_of_a_stream_is_an_error_event_as_well(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_in_the_middle_of_a_stream_is_an_error_event_as_well(caplog: pytest.LogCaptureFixture) -> None:
     body = Trickle()
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body)) as client:
         body.pieces.put_nowait(sse(delta(""), delta("Create ")))
         body.pieces.put_nowait(RuntimeError("a bug"))
         reply = await client.post({**CALL, "stream": True})
@@ -351,22 +304,17 @@ def test_a_bug_in_the_middle_of_a_stream_is_an_error_event_as_well(caplog: pytes
         assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
         assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["call.crashed"]
 
-    run(lambda request: event_stream(body), scenario)
 
-
-def test_a_failure_before_the_first_event_is_an_http_error() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_failure_before_the_first_event_is_an_http_error() -> None:
+    async with world(streams()) as client:
         reply = await client.post({**CALL, "stream": True})
         assert (reply.status, reply.json["error"]["code"]) == (502, "provider_stream_cut")
         assert client.recorder.outcomes[0].bill.tokens == Tokens()
 
-    run(streams(), scenario)
 
-
-def test_lambda_ends_a_stream_before_it_is_killed() -> None:
+async def test_lambda_ends_a_stream_before_it_is_killed() -> None:
     body = Trickle()
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body)) as client:
         import time
 
         body.pieces.put_nowait(sse(delta(""), delta("Create ")))
@@ -375,36 +323,31 @@ def test_lambda_ends_a_stream_before_it_is_killed() -> None:
         assert reply.events[-1]["error"]["code"] == "provider_timeout"
         assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
 
-    run(lambda request: event_stream(body), scenario)
 
-
-def test_a_call_that_takes_longer_than_it_may_is_a_504() -> None:
+async def test_a_call_that_takes_longer_than_it_may_is_a_504() -> None:
     async def never(request: httpx.Request) -> httpx.Response:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async def scenario(client: Client) -> None:
+    async with world(never) as client:
         reply = await client.post({**CALL, "timeout": 0.1})
         assert (reply.status, reply.json["error"]["code"]) == (504, "provider_timeout")
         assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
 
-    run(never, scenario)
-
 
 @pytest.mark.parametrize(("asked", "given"), [(None, 20), (7, 7), (3600, 20), (1e300, 20)])
-def test_a_caller_may_shorten_the_time_that_the_operator_gives_and_not_extend_it(asked: Any, given: float) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_caller_may_shorten_the_time_that_the_operator_gives_and_not_extend_it(
+    asked: Any, given: float
+) -> None:
+    async with world(answers(completion()), TIDEGATE_TIMEOUT_SECONDS="20") as client:
         await client.post({**CALL, "timeout": asked})
         call = client.recorder.outcomes[0].call
         assert call.deadline - call.started_at == pytest.approx(given, abs=1e-3)
 
-    run(answers(completion()), scenario, TIDEGATE_TIMEOUT_SECONDS="20")
 
-
-def test_silence_in_a_stream_is_filled_with_comments() -> None:
+async def test_silence_in_a_stream_is_filled_with_comments() -> None:
     body = Trickle()
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body), options=Options(keep_alive_seconds=0.05)) as client:
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
         call = asyncio.create_task(exchange.run())
         body.pieces.put_nowait(sse(delta(""), delta("Create ")))
@@ -414,11 +357,9 @@ def test_silence_in_a_stream_is_filled_with_comments() -> None:
         await call
         assert exchange.reply().events[-1] == "[DONE]"
 
-    run(lambda request: event_stream(body), scenario, Options(keep_alive_seconds=0.05))
 
-
-def test_no_comment_follows_the_end_of_a_stream_that_a_slow_client_holds_up() -> None:
-    async def scenario(client: Client) -> None:
+async def test_no_comment_follows_the_end_of_a_stream_that_a_slow_client_holds_up() -> None:
+    async with world(streams(*STREAM), options=Options(keep_alive_seconds=0.05)) as client:
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
         exchange.slow_at = b"[DONE]"
         call = asyncio.create_task(exchange.run())
@@ -427,8 +368,6 @@ def test_no_comment_follows_the_end_of_a_stream_that_a_slow_client_holds_up() ->
         await call
         assert exchange.reply().events[-1] == "[DONE]"
         assert [message["more_body"] for message in exchange.messages[-2:]] == [True, False]
-
-    run(streams(*STREAM), scenario, Options(keep_alive_seconds=0.05))
 
 
 @pytest.mark.parametrize(
@@ -442,65 +381,53 @@ def test_no_comment_follows_the_end_of_a_stream_that_a_slow_client_holds_up() ->
         (503, {}, 503, "provider_overloaded"),
     ],
 )
-def test_failures_of_the_provider(status: int, headers: dict[str, str], answered: int, code: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_failures_of_the_provider(status: int, headers: dict[str, str], answered: int, code: str) -> None:
+    async with world(answers({"error": {"message": "no: provider-secret-1"}}, status, headers)) as client:
         reply = await client.post(CALL)
         assert (reply.status, reply.json["error"]["code"]) == (answered, code)
         assert reply.headers.get("retry-after") == headers.get("retry-after")
         assert b"provider-secret-1" not in reply.body
         assert [(outcome.status, outcome.error_code) for outcome in client.recorder.outcomes] == [("failed", code)]
 
-    run(answers({"error": {"message": "no: provider-secret-1"}}, status, headers), scenario)
-
 
 @pytest.mark.parametrize("content", [b"<html>", b"", b"[]", b'{"choices": "none"}', b"\xff"])
-def test_an_answer_that_is_not_the_dialect_is_a_502(content: bytes) -> None:
-    async def scenario(client: Client) -> None:
+async def test_an_answer_that_is_not_the_dialect_is_a_502(content: bytes) -> None:
+    async with world(lambda request: httpx.Response(200, content=content)) as client:
         reply = await client.post(CALL)
         assert (reply.status, reply.json["error"]["code"]) == (502, "provider_malformed_response")
 
-    run(lambda request: httpx.Response(200, content=content), scenario)
 
-
-def test_a_meter_that_is_down_costs_the_caller_nothing_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_meter_that_is_down_costs_the_caller_nothing_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with world(answers(completion())) as client:
         client.recorder.unavailable = True
         assert (await client.post(CALL)).status == 200
         [failed] = [record for record in caplog.records if record.message == "meter.failed"]
         assert (failed.__dict__["output_tokens"], failed.__dict__["cost_usd"]) == (12, "0.0000248")
 
-    run(answers(completion()), scenario)
 
-
-def test_a_meter_that_hangs_is_given_up_and_logged(
+async def test_a_meter_that_hangs_is_given_up_and_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shield, "SETTLE_SECONDS", 0.01)
-
-    async def scenario(client: Client) -> None:
+    async with world(answers(completion())) as client:
         client.recorder.gate = asyncio.Event()
         assert (await client.post(CALL)).status == 200
         [failed] = [record for record in caplog.records if record.message == "meter.failed"]
         assert (failed.__dict__["output_tokens"], failed.__dict__["cost_usd"]) == (12, "0.0000248")
 
-    run(answers(completion()), scenario)
 
-
-def test_nothing_of_the_content_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_of_the_content_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-
-    async def scenario(client: Client) -> None:
+    async with world(answers(completion())) as client:
         await client.post(CALL)
         logged = " ".join(str(record.__dict__) for record in caplog.records if record.name.startswith("tidegate"))
         assert "call.settled" in logged
         for secret in ("tagline", "Hello.", "provider-secret-1", "sk-tidegate-test"):
             assert secret not in logged
 
-    run(answers(completion()), scenario)
 
-
-def test_what_cannot_be_honoured_is_refused_on_request() -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_cannot_be_honoured_is_refused_on_request() -> None:
+    async with world(answers(completion())) as client:
         reply = await client.post({**CALL, "repetition_penalty": 1.1, "require_parameters": True})
         assert (reply.status, reply.json["error"]["code"], reply.json["error"]["param"]) == (
             400,
@@ -511,26 +438,20 @@ def test_what_cannot_be_honoured_is_refused_on_request() -> None:
         reported = await client.post({**CALL, "repetition_penalty": 1.1})
         assert reported.headers["x-tidegate-ignored-params"] == "repetition_penalty"
 
-    run(answers(completion()), scenario)
 
-
-def test_reasoning_is_left_out_for_those_who_exclude_it() -> None:
-    async def scenario(client: Client) -> None:
+async def test_reasoning_is_left_out_for_those_who_exclude_it() -> None:
+    async with world(answers(completion(reasoning_content="hmm"))) as client:
         shown = await client.post(CALL)
         assert shown.json["choices"][0]["message"]["reasoning"] == "hmm"
         hidden = await client.post({**CALL, "reasoning": {"exclude": True}})
         assert not {"reasoning", "reasoning_content", "reasoning_details"} & set(hidden.json["choices"][0]["message"])
 
-    run(answers(completion(reasoning_content="hmm")), scenario)
 
-
-def test_an_unpriced_model_costs_null() -> None:
-    async def scenario(client: Client) -> None:
+async def test_an_unpriced_model_costs_null() -> None:
+    async with world(answers(completion())) as client:
         reply = await client.post({**CALL, "model": "openai/some-private-finetune-nobody-knows"})
         assert reply.json["usage"]["cost"] is None
         assert client.recorder.outcomes[0].bill.cost_usd is None
-
-    run(answers(completion()), scenario)
 
 
 @pytest.mark.parametrize(
@@ -541,34 +462,28 @@ def test_an_unpriced_model_costs_null() -> None:
         ("utterly-unknown-model", 404, "model_not_found"),
     ],
 )
-def test_models_that_lead_nowhere(model: str, status: int, code: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_models_that_lead_nowhere(model: str, status: int, code: str) -> None:
+    async with world(answers(completion())) as client:
         reply = await client.post({**CALL, "model": model})
         assert (reply.status, reply.json["error"]["code"], reply.json["error"]["param"]) == (status, code, "model")
         assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
 
-    run(answers(completion()), scenario)
 
-
-def test_a_provider_of_the_operators_own_answers_by_its_name() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_provider_of_the_operators_own_answers_by_its_name() -> None:
+    own = '[{"name": "neuroa2", "base_url": "https://mine.test/v1", "key": null}]'
+    async with world(answers(completion()), TIDEGATE_PROVIDERS=own) as client:
         assert (await client.post({**CALL, "model": "neuroa2/m1"})).status == 200
         assert str(client.requests[0].url) == "https://mine.test/v1/chat/completions"
         assert "authorization" not in client.requests[0].headers
 
-    own = '[{"name": "neuroa2", "base_url": "https://mine.test/v1", "key": null}]'
-    run(answers(completion()), scenario, TIDEGATE_PROVIDERS=own)
 
-
-def test_bare_names_find_their_maker_and_the_default_provider() -> None:
-    async def scenario(client: Client) -> None:
+async def test_bare_names_find_their_maker_and_the_default_provider() -> None:
+    async with world(answers(completion()), TIDEGATE_DEFAULT_PROVIDER="mistral") as client:
         assert (await client.post({**CALL, "model": "gpt-4.1-mini"})).headers["x-tidegate-provider"] == "openai"
         assert (await client.post({**CALL, "model": "qwen3"})).headers["x-tidegate-model"] == "mistral/qwen3"
 
-    run(answers(completion()), scenario, TIDEGATE_DEFAULT_PROVIDER="mistral")
 
-
-def test_reasoning_comes_back_to_the_provider_though_the_client_dropped_it() -> None:
+async def test_reasoning_comes_back_to_the_provider_though_the_client_dropped_it() -> None:
     tool_call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     thought = completion("", reasoning_content="I need f.", tool_calls=[tool_call])
     replayed = [
@@ -576,18 +491,15 @@ def test_reasoning_comes_back_to_the_provider_though_the_client_dropped_it() -> 
         {"role": "assistant", "content": None, "tool_calls": [tool_call]},
         {"role": "tool", "tool_call_id": "call_1", "content": "3"},
     ]
-
-    async def scenario(client: Client) -> None:
+    async with world(answers(thought), DEEPSEEK_API_KEY="k") as client:
         asked = {**CALL, "model": "deepseek/deepseek-reasoner"}
         await client.post(asked)
         await client.post({**asked, "messages": replayed})
         sent = httpx.Response(200, content=client.requests[1].content).json()
         assert sent["messages"][1]["reasoning_content"] == "I need f."
 
-    run(answers(thought), scenario, DEEPSEEK_API_KEY="k")
 
-
-def test_a_client_that_leaves_while_reasoning_is_kept_pays_what_the_provider_counted() -> None:
+async def test_a_client_that_leaves_while_reasoning_is_kept_pays_what_the_provider_counted() -> None:
     tool_call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     thought = completion("", reasoning_content="I need f.", tool_calls=[tool_call])
 
@@ -598,7 +510,7 @@ def test_a_client_that_leaves_while_reasoning_is_kept_pays_what_the_provider_cou
             self.begun.set()
             await asyncio.Future()
 
-    async def scenario(client: Client) -> None:
+    async with world(answers(thought), DEEPSEEK_API_KEY="k") as client:
         state = client.app.lifespan_state
         client.app.lifespan_state = {"gateway": replace(state["gateway"], signatures=Slow())}
         exchange = Exchange(client.app, {**CALL, "model": "deepseek/deepseek-reasoner"}, "/v1/chat/completions")
@@ -608,10 +520,8 @@ def test_a_client_that_leaves_while_reasoning_is_kept_pays_what_the_provider_cou
         await asyncio.wait_for(call, 5)
         assert [outcome.bill.tokens for outcome in client.recorder.outcomes] == [Tokens(input=14, output=12)]
 
-    run(answers(thought), scenario, DEEPSEEK_API_KEY="k")
 
-
-def test_streamed_reasoning_comes_back_too() -> None:
+async def test_streamed_reasoning_comes_back_too() -> None:
     tool_call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     events = [delta("")]
     events[0]["choices"][0]["delta"] = {"role": "assistant", "reasoning_content": "I need "}
@@ -619,19 +529,16 @@ def test_streamed_reasoning_comes_back_too() -> None:
     events[1]["choices"][0]["delta"] = {"reasoning_content": "f."}
     events[2]["choices"][0]["delta"] = {"tool_calls": [tool_call]}
     replayed = [*USER, {"role": "assistant", "tool_calls": [{**tool_call}]}]
-
-    async def scenario(client: Client) -> None:
+    async with world(streams(*events), DEEPSEEK_API_KEY="k") as client:
         asked = {**CALL, "model": "deepseek/deepseek-reasoner", "stream": True}
         await client.post(asked)
         await client.post({**asked, "messages": replayed})
         sent = httpx.Response(200, content=client.requests[1].content).json()
         assert sent["messages"][1]["reasoning_content"] == "I need f."
 
-    run(streams(*events), scenario, DEEPSEEK_API_KEY="k")
 
-
-def test_a_long_prompt_keeps_no_other_call_waiting() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_long_prompt_keeps_no_other_call_waiting() -> None:
+    async with world(answers(completion())) as client:
         long = asyncio.create_task(client.post({**CALL, "messages": [{"role": "user", "content": "naïve " * 500_000}]}))
         others = 0
         while not long.done():
@@ -640,23 +547,18 @@ def test_a_long_prompt_keeps_no_other_call_waiting() -> None:
         assert long.result().json["usage"]["words_details"]["input_words"] == 500_000
         assert others > 2
 
-    run(answers(completion()), scenario)
-
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_providers_own_word_for_the_end_is_in_the_record_and_the_log(
+async def test_a_providers_own_word_for_the_end_is_in_the_record_and_the_log(
     stream: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     reply = completion()
     reply["choices"][0]["finish_reason"] = "tide_turned"
     answer = streams(delta("Hi."), delta(finish="tide_turned"), USAGE, "[DONE]") if stream else answers(reply)
-
-    async def scenario(client: Client) -> None:
-        assert (await client.post({**CALL, "stream": stream})).status == 200
-        [outcome] = client.recorder.outcomes
-        assert (outcome.finish_reason, outcome.native_finish_reason) == ("stop", "tide_turned")
-        [line] = [record for record in caplog.records if record.message == "call.settled"]
-        assert vars(line)["native_finish_reason"] == "tide_turned"
-
     with caplog.at_level("INFO"):
-        run(answer, scenario)
+        async with world(answer) as client:
+            assert (await client.post({**CALL, "stream": stream})).status == 200
+            [outcome] = client.recorder.outcomes
+            assert (outcome.finish_reason, outcome.native_finish_reason) == ("stop", "tide_turned")
+            [line] = [record for record in caplog.records if record.message == "call.settled"]
+            assert vars(line)["native_finish_reason"] == "tide_turned"

@@ -1,13 +1,10 @@
 """Who gets in, and what those get who do not: one envelope for everything."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.world import USER, Client, completion, world
+from tests.world import USER, Client, world
 from tidegate.api.app import CHAT_PATHS
 from tidegate.domain.server_options import Options
 
@@ -15,20 +12,10 @@ CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 NEUROFLASH = "/api/ds-prototypes/chat/completions"
 
 
-def run(scenario: Callable[[Client], Awaitable[None]], options: Options | None = None) -> None:
-    async def main() -> None:
-        async with world(lambda request: httpx.Response(200, json=completion()), options=options) as client:
-            await scenario(client)
-
-    asyncio.run(main())
-
-
 @pytest.mark.parametrize("path", CHAT_PATHS)
-def test_every_path_answers(path: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_every_path_answers(path: str) -> None:
+    async with world() as client:
         assert (await client.post(CALL, path, {"x-workspace-id": "ws_test"})).status == 200
-
-    run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +34,8 @@ def test_every_path_answers(path: str) -> None:
         ({}, "/v1/chat/completions/", 404, "not_found"),
     ],
 )
-def test_who_does_not_get_in_is_told_why(headers: dict[str, str], path: str, status: int, code: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_who_does_not_get_in_is_told_why(headers: dict[str, str], path: str, status: int, code: str) -> None:
+    async with world() as client:
         reply = await client.post(CALL, path, headers)
         assert (reply.status, reply.json["error"]["code"]) == (status, code)
         assert set(reply.json) == {"error"}
@@ -56,26 +43,20 @@ def test_who_does_not_get_in_is_told_why(headers: dict[str, str], path: str, sta
         assert reply.headers["x-request-id"]
         assert client.recorder.outcomes == []
 
-    run(scenario)
 
-
-def test_a_stranger_learns_nothing_of_the_bodys_faults() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stranger_learns_nothing_of_the_bodys_faults() -> None:
+    async with world() as client:
         assert (await client.post(b"{", headers={"authorization": "Bearer nobody"})).status == 401
 
-    run(scenario)
 
-
-def test_a_fault_of_the_body_names_its_field() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_fault_of_the_body_names_its_field() -> None:
+    async with world() as client:
         reply = await client.post({**CALL, "messages": [{"role": "user", "content": [{"type": "smell"}]}]})
         assert (reply.status, reply.json["error"]["param"]) == (400, "messages[0].content[0].type")
 
-    run(scenario)
 
-
-def test_another_method_is_a_405_that_says_which_are_allowed() -> None:
-    async def scenario(client: Client) -> None:
+async def test_another_method_is_a_405_that_says_which_are_allowed() -> None:
+    async with world() as client:
         reply = await client.post(b"", method="DELETE")
         assert (reply.status, reply.json["error"]["code"], reply.headers["allow"]) == (
             405,
@@ -83,44 +64,36 @@ def test_another_method_is_a_405_that_says_which_are_allowed() -> None:
             "POST",
         )
 
-    run(scenario)
-
 
 @pytest.mark.parametrize("declared", [True, False])
-def test_a_body_over_the_limit_is_a_413(declared: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_body_over_the_limit_is_a_413(declared: bool) -> None:
+    async with world(options=Options(max_body_bytes=100)) as client:
         reply = await client.post(b"x" * 101, headers={"content-length": "101"} if declared else None)
         assert (reply.status, reply.json["error"]["code"]) == (413, "request_too_large")
 
-    run(scenario, Options(max_body_bytes=100))
 
-
-def test_health_and_public_models_need_no_key() -> None:
-    async def scenario(client: Client) -> None:
+async def test_health_and_public_models_need_no_key() -> None:
+    async with world() as client:
         for path in ("/health", "/api/ds-prototypes/health"):
             assert (await get(client, path, authorization="")).json["status"] == "ok"
         assert (await get(client, "/public/models", authorization="")).json["object"] == "list"
-
-    run(scenario)
 
 
 @pytest.mark.parametrize(
     "path", ["/health", "/public/models", "/v1/models", "/v1/models/openai/gpt-4.1-mini", "/v1/models/nobody/x"]
 )
-def test_every_reply_has_an_id(path: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_every_reply_has_an_id(path: str) -> None:
+    async with world() as client:
         ids = [(await get(client, path)).headers["x-request-id"] for _ in range(2)]
         assert [len(id) for id in set(ids)] == [26, 26]
-
-    run(scenario)
 
 
 async def get(client: Client, path: str, **headers: str) -> Any:
     return await client.post(b"", path, dict(headers), method="GET")
 
 
-def test_models_are_those_of_the_configured_providers() -> None:
-    async def scenario(client: Client) -> None:
+async def test_models_are_those_of_the_configured_providers() -> None:
+    async with world() as client:
         listed = (await get(client, "/v1/models")).json["data"]
         assert {model["owned_by"] for model in listed} == {"openai", "mistral"}
         one = (await get(client, "/v1/models/openai/gpt-4.1-mini")).json
@@ -130,11 +103,9 @@ def test_models_are_those_of_the_configured_providers() -> None:
         assert (await get(client, "/v1/models/nobody/x")).json["error"]["code"] == "model_not_found"
         assert (await get(client, "/v1/models", authorization="Bearer nobody")).status == 401
 
-    run(scenario)
 
-
-def test_neuroflash_lists_models_in_its_own_shape() -> None:
-    async def scenario(client: Client) -> None:
+async def test_neuroflash_lists_models_in_its_own_shape() -> None:
+    async with world() as client:
         path = "/api/ds-prototypes/model_selection/models"
         assert (await get(client, path)).json["error"]["code"] == "missing_workspace_id"
         listed = (await client.post(b"", path, {"x-workspace-id": "ws_test"}, method="GET")).json
@@ -148,19 +119,15 @@ def test_neuroflash_lists_models_in_its_own_shape() -> None:
             False,
         )
 
-    run(scenario)
 
-
-def test_browsers_may_call_without_credentials() -> None:
-    async def scenario(client: Client) -> None:
+async def test_browsers_may_call_without_credentials() -> None:
+    async with world() as client:
         asked = {"origin": "https://app.example", "access-control-request-method": "POST"}
         reply = await client.post(b"", headers=asked, method="OPTIONS")
         assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, "*")
         assert "access-control-allow-credentials" not in reply.headers
         called = await client.post(CALL, headers={"origin": "https://app.example"})
         assert "x-request-id" in called.headers["access-control-expose-headers"]
-
-    run(scenario)
 
 
 def test_origins_can_be_listed_and_switched_off() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.chat.json import encode
 from tidegate.domain.stored_reply import Kept, unpack
+from tidegate.json import encode
 
 COMPLETION: Any = {
     "id": "chatcmpl-1",

@@ -12,7 +12,6 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests import jumping
 from tests.world import USER, Client, Handler, completion, delta, event_stream, sse, world
 from tidegate.domain.limits import Limits
 from tidegate.domain.timeouts import timetable
@@ -22,14 +21,6 @@ from tidegate.policy.auth.authenticator import Authenticator
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "num_retries": 0}
 streamed = pytest.mark.parametrize("stream", [False, True])
-
-
-def run(handler: Handler, scenario: Callable[[Client], Awaitable[None]], **given: Any) -> None:
-    async def main() -> None:
-        async with world(handler, **given) as client:
-            await scenario(client)
-
-    jumping.run(main())
 
 
 def answers(request: httpx.Request) -> httpx.Response:
@@ -78,39 +69,33 @@ async def seconds_given(client: Client, headers: dict[str, str], body: dict[str,
         (None, None, 7200.0, 600),
     ],
 )
-def test_the_earliest_deadline_counts(
+async def test_the_earliest_deadline_counts(
     header: float | None, timeout: float | None, workspace: float | None, left: float
 ) -> None:
-    async def scenario(client: Client) -> None:
+    async with world(answers, workspace=Workspace("ws_test", "Test", timeout_seconds=workspace)) as client:
         headers = {"x-request-deadline": given(header)} if header else {}
         found = await seconds_given(client, headers, {"timeout": timeout} if timeout else {})
         assert found == pytest.approx(left, abs=0.5)
 
-    run(answers, scenario, workspace=Workspace("ws_test", "Test", timeout_seconds=workspace))
 
-
-def test_a_deadline_may_be_a_time_of_day() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_deadline_may_be_a_time_of_day() -> None:
+    async with world(answers) as client:
         moment = datetime.fromtimestamp(time.time() + 90, UTC).isoformat()
         assert await seconds_given(client, {"x-request-deadline": moment}, {}) == pytest.approx(90, abs=0.5)
 
-    run(answers, scenario)
-
 
 @pytest.mark.parametrize("header", ["soon", "2026-11-21T12:00:00", "1795262400000"])
-def test_a_deadline_that_cannot_be_read_is_a_400(header: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_deadline_that_cannot_be_read_is_a_400(header: str) -> None:
+    async with world(answers) as client:
         reply = await client.post(CALL, headers={"x-request-deadline": header})
         error = reply.json["error"]
         assert (reply.status, error["code"], error["param"]) == (400, "invalid_request", "x-request-deadline")
         assert (client.requests, client.recorder.outcomes) == ([], [])
 
-    run(answers, scenario)
-
 
 @streamed
-def test_a_deadline_that_has_passed_is_a_504_that_nobody_is_asked_for(stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_deadline_that_has_passed_is_a_504_that_nobody_is_asked_for(stream: bool) -> None:
+    async with world(answers) as client:
         reply = await client.post({**CALL, "stream": stream}, headers={"x-request-deadline": given(-5)})
         assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
         assert reply.headers["x-should-retry"] == "false"
@@ -118,8 +103,6 @@ def test_a_deadline_that_has_passed_is_a_504_that_nobody_is_asked_for(stream: bo
         assert [(seen.status, seen.attempts, seen.bill.tokens) for seen in client.recorder.outcomes] == [
             ("failed", 0, Tokens())
         ]
-
-    run(answers, scenario)
 
 
 @streamed
@@ -132,10 +115,10 @@ def test_a_deadline_that_has_passed_is_a_504_that_nobody_is_asked_for(stream: bo
         ({"*": {"total": 6}}, lambda _: event_stream(Stalls(b"{")), 6, "in time"),
     ],
 )
-def test_a_provider_that_keeps_the_call_waiting(
+async def test_a_provider_that_keeps_the_call_waiting(
     listed: Any, handler: Handler, waited: float, says: str, stream: bool
 ) -> None:
-    async def scenario(client: Client) -> None:
+    async with world(handler) as client:
         await _with(client, timetable=timetable(listed))
         began = asyncio.get_running_loop().time()
         reply = await client.post({**CALL, "stream": stream})
@@ -147,12 +130,10 @@ def test_a_provider_that_keeps_the_call_waiting(
             ("failed", "provider_timeout", 1)
         ]
 
-    run(handler, scenario)
-
 
 @pytest.mark.parametrize("listed", [{"openai": {"between": 20}}, {"openai": {"total": 20}}])
-def test_a_stream_that_stalls_ends_in_an_error_event_with_its_usage(listed: Any) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stream_that_stalls_ends_in_an_error_event_with_its_usage(listed: Any) -> None:
+    async with world(lambda _: event_stream(Stalls(sse(delta(""), delta("Create smarter."))))) as client:
         await _with(client, timetable=timetable(listed))
         reply = await client.post({**CALL, "stream": True})
         *chunks, comment, last = reply.events
@@ -163,10 +144,8 @@ def test_a_stream_that_stalls_ends_in_an_error_event_with_its_usage(listed: Any)
         assert (outcome.status, outcome.error_code) == ("failed", "provider_timeout")
         assert last["error"]["usage"]["completion_tokens"] == outcome.bill.tokens.output > 0
 
-    run(lambda _: event_stream(Stalls(sse(delta(""), delta("Create smarter.")))), scenario)
 
-
-def test_a_providers_sign_of_life_is_no_silence() -> None:
+async def test_a_providers_sign_of_life_is_no_silence() -> None:
     class Pings(Stalls):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             for _ in range(10):
@@ -174,20 +153,16 @@ def test_a_providers_sign_of_life_is_no_silence() -> None:
                 yield b": PROCESSING\n\n"
             yield sse(delta("Hello."), delta(finish="stop"), "[DONE]")
 
-    async def scenario(client: Client) -> None:
+    async with world(lambda _: event_stream(Pings())) as client:
         await _with(client, timetable=timetable({"*": {"first_byte": 20, "between": 20}}))
         assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
 
-    run(lambda _: event_stream(Pings()), scenario)
-
 
 @streamed
-def test_a_call_that_ends_while_the_provider_thinks_is_the_providers_timeout(stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_call_that_ends_while_the_provider_thinks_is_the_providers_timeout(stream: bool) -> None:
+    async with world(never) as client:
         reply = await client.post({**CALL, "stream": stream, "timeout": 5})
         assert (reply.status, reply.json["error"]["code"]) == (504, "provider_timeout")
-
-    run(never, scenario)
 
 
 class Hanging:
@@ -201,10 +176,9 @@ class Hanging:
 
 
 @streamed
-def test_a_store_that_keeps_a_call_waiting_is_our_timeout(stream: bool) -> None:
+async def test_a_store_that_keeps_a_call_waiting_is_our_timeout(stream: bool) -> None:
     limited = Workspace("ws_test", "Test", limits=Limits(requests_per_minute=10))
-
-    async def scenario(client: Client) -> None:
+    async with world(answers, workspace=limited) as client:
         await _with(client, ledger=Hanging())
         reply = await client.post({**CALL, "stream": stream, "timeout": 5})
         assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
@@ -213,17 +187,13 @@ def test_a_store_that_keeps_a_call_waiting_is_our_timeout(stream: bool) -> None:
             ("failed", "gateway_timeout", 0)
         ]
 
-    run(answers, scenario, workspace=limited)
 
-
-def test_a_store_that_knows_nobody_in_time_is_our_timeout() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_store_that_knows_nobody_in_time_is_our_timeout() -> None:
+    async with world(answers) as client:
         directory: Any = Hanging()
         await _with(client, authenticator=Authenticator(directory))
         reply = await client.post(CALL, headers={"x-request-deadline": given(4)})
         assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
-
-    run(answers, scenario)
 
 
 class Deaf:
@@ -240,19 +210,17 @@ class Deaf:
 
 
 @pytest.mark.parametrize(("stream", "first"), [(False, 3.1), (True, 6.0)])
-def test_a_plain_call_holds_no_connection_for_longer_than_its_share(stream: bool, first: float) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_plain_call_holds_no_connection_for_longer_than_its_share(stream: bool, first: float) -> None:
+    async with world(answers) as client:
         deaf = Deaf()
         await _with(client, upstream=deaf)
         await client.post({**CALL, "stream": stream, "timeout": 6, "fallbacks": ["mistral/mistral-small-latest"]})
         assert (deaf.seconds[0], len(deaf.seconds)) == (pytest.approx(first, abs=0.5), 2)
 
-    run(answers, scenario)
-
 
 @streamed
-def test_a_provider_that_is_waited_for_when_the_time_is_over_did_not_answer(stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_provider_that_is_waited_for_when_the_time_is_over_did_not_answer(stream: bool) -> None:
+    async with world(answers) as client:
         await _with(client, upstream=Deaf())
         reply = await client.post({**CALL, "stream": stream, "timeout": 5})
         assert (reply.status, reply.json["error"]["code"]) == (504, "provider_timeout")
@@ -263,8 +231,6 @@ def test_a_provider_that_is_waited_for_when_the_time_is_over_did_not_answer(stre
             *("failed", "provider_timeout"),
             *(1, 1),
         )
-
-    run(answers, scenario)
 
 
 class Pondering:
@@ -286,16 +252,14 @@ class Pondering:
 
 
 @pytest.mark.parametrize(("over", "attempts", "tokens"), [("prompt", 0, 0), ("answer", 1, 12)])
-def test_a_guardrail_that_keeps_a_call_waiting_is_our_timeout(over: str, attempts: int, tokens: int) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_guardrail_that_keeps_a_call_waiting_is_our_timeout(over: str, attempts: int, tokens: int) -> None:
+    async with world(answers) as client:
         await _with(client, guards=Pondering(over))
         reply = await client.post({**CALL, "timeout": 5})
         assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
         assert [
             (seen.status, seen.error_code, seen.attempts, seen.bill.tokens.output) for seen in client.recorder.outcomes
         ] == [("failed", "gateway_timeout", attempts, tokens)]
-
-    run(answers, scenario)
 
 
 async def _with(client: Client, **parts: Any) -> None:

@@ -1,25 +1,14 @@
 """`dry_run`: the wire of it. What it says is tested in tests/path/test_rehearsing.py."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.world import USER, Client, completion, world
+from tests.world import USER, world
 from tidegate.domain.ids import ulid_begin
 from tidegate.local.openapi import document
 
 CALL: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER}
-
-
-def run(scenario: Callable[[Client], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with world(lambda _: httpx.Response(200, json=completion())) as client:
-            await scenario(client)
-
-    asyncio.run(main())
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
@@ -30,8 +19,8 @@ def run(scenario: Callable[[Client], Awaitable[None]]) -> None:
         ("/api/ds-prototypes/chat/completions", {"x-workspace-id": "ws_test"}),
     ],
 )
-def test_a_dry_run_answers_with_json_and_does_nothing(path: str, headers: dict[str, str], stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_dry_run_answers_with_json_and_does_nothing(path: str, headers: dict[str, str], stream: bool) -> None:
+    async with world() as client:
         reply = await client.post({**CALL, "dry_run": True, "stream": stream}, path, headers)
         assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
         assert reply.json["object"] == "tidegate.dry_run"
@@ -40,30 +29,23 @@ def test_a_dry_run_answers_with_json_and_does_nothing(path: str, headers: dict[s
         assert "dry_run" not in reply.json["plan"][0]["request"]["body"]
         assert (client.requests, client.recorder.outcomes) == ([], [])
 
-    run(scenario)
 
-
-def test_the_reply_has_the_fields_that_the_document_says() -> None:
+async def test_the_reply_has_the_fields_that_the_document_says() -> None:
     schemas: Any = document()["components"]
     dry_run = schemas["schemas"]["DryRun"]
-
-    async def scenario(client: Client) -> None:
+    async with world() as client:
         reply = (await client.post({**CALL, "dry_run": True})).json
         assert set(reply) == set(dry_run["properties"])
         assert set(reply["plan"][0]) == set(dry_run["properties"]["plan"]["items"]["properties"])
         assert set(reply["estimate"]) == set(dry_run["properties"]["estimate"]["properties"])
 
-    run(scenario)
-
 
 @pytest.mark.parametrize("value", [False, None])
-def test_without_it_the_call_is_made_and_the_provider_does_not_hear_of_it(value: Any) -> None:
-    async def scenario(client: Client) -> None:
+async def test_without_it_the_call_is_made_and_the_provider_does_not_hear_of_it(value: Any) -> None:
+    async with world() as client:
         assert (await client.post({**CALL, "dry_run": value})).json["object"] == "chat.completion"
         assert b"dry_run" not in client.requests[0].content
         assert len(client.recorder.outcomes) == 1
-
-    run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -76,18 +58,14 @@ def test_without_it_the_call_is_made_and_the_provider_does_not_hear_of_it(value:
         ({"dry_run": True, "temperature": 9}, "temperature"),
     ],
 )
-def test_a_request_that_is_wrong_is_refused_as_always(fields: dict[str, Any], param: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_request_that_is_wrong_is_refused_as_always(fields: dict[str, Any], param: str) -> None:
+    async with world() as client:
         reply = await client.post({**CALL, **fields})
         assert (reply.status, reply.json["error"]["param"]) == (400, param)
         assert (client.requests, client.recorder.outcomes) == ([], [])
 
-    run(scenario)
 
-
-def test_a_stranger_learns_nothing() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stranger_learns_nothing() -> None:
+    async with world() as client:
         reply = await client.post({**CALL, "dry_run": True}, headers={"authorization": "Bearer not-a-key"})
         assert (reply.status, reply.json["error"]["code"]) == (401, "invalid_api_key")
-
-    run(scenario)

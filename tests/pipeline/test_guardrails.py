@@ -1,8 +1,7 @@
 """Guardrails from the door to the record: what is masked, what is refused, and that it is billed all the same."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from msgspec.structs import replace
 
 from tests.world import (
-    KEY,
     USAGE,
     USER,
     WORKSPACE,
@@ -33,20 +31,9 @@ ASKING = {**CALL, "messages": [{"role": "user", "content": f"Write to {MAIL}."}]
 NAMES = "x-tidegate-guardrails"
 
 
-def run(
-    scenario: Callable[[Client], Awaitable[None]],
-    handler: Handler | None = None,
-    *own: Guardrail,
-    fetcher: Any = None,
-    **env: str,
-) -> None:
-    async def main() -> None:
-        workspace = replace(WORKSPACE, guardrails=own)
-        answering = handler or (lambda _: httpx.Response(200, json=completion()))
-        async with world(answering, workspace=workspace, key=KEY, fetcher=fetcher, **env) as client:
-            await scenario(client)
-
-    asyncio.run(main())
+def guarded(provider: Handler | None = None, *own: Guardrail, **options: Any) -> AbstractAsyncContextManager[Client]:
+    """A gateway whose workspace has its `own` guardrails."""
+    return world(provider, workspace=replace(WORKSPACE, guardrails=own), **options)
 
 
 def saying(text: str, **message: Any) -> Handler:
@@ -62,47 +49,39 @@ def sent(client: Client) -> Any:
     return json.loads(client.requests[0].content)
 
 
-def test_a_call_without_guardrails_is_told_of_none() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_call_without_guardrails_is_told_of_none() -> None:
+    async with world() as client:
         reply = await client.post(CALL)
         assert (reply.status, NAMES in reply.headers) == (200, False)
 
-    run(scenario)
 
-
-def test_a_name_that_nobody_gave_is_refused() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_name_that_nobody_gave_is_refused() -> None:
+    async with world() as client:
         reply = await client.post({**CALL, "guardrails": ["secrets", "magic"]})
         assert (reply.status, reply.json["error"]["param"]) == (400, "guardrails[1]")
         assert reply.json["error"]["message"] == "There is no guardrail named 'magic'."
         assert client.requests == []
 
-    run(scenario)
 
-
-def test_the_provider_is_sent_the_masked_prompt() -> None:
-    async def scenario(client: Client) -> None:
+async def test_the_provider_is_sent_the_masked_prompt() -> None:
+    async with world() as client:
         reply = await client.post({**ASKING, "guardrails": ["personal-data-mask"]})
         assert (reply.status, reply.headers[NAMES]) == (200, "personal-data-mask")
         assert "x-tidegate-ignored-params" not in reply.headers
         assert sent(client)["messages"] == [{"role": "user", "content": "Write to [EMAIL]."}]
         assert "guardrails" not in sent(client)
 
-    run(scenario)
 
-
-def test_so_is_a_fallback_that_has_messages_of_its_own() -> None:
-    async def scenario(client: Client) -> None:
+async def test_so_is_a_fallback_that_has_messages_of_its_own() -> None:
+    async with world(lambda _: httpx.Response(500, json={})) as client:
         body = {**CALL, "guardrails": ["personal-data-mask"], "num_retries": 0}
         body["fallbacks"] = [{"model": "mistral/mistral-small-latest", "messages": ASKING["messages"]}]
         await client.post(body)
         assert MAIL.encode() not in client.requests[1].content
 
-    run(scenario, lambda _: httpx.Response(500, json={}))
 
-
-def test_a_prompt_that_violates_is_refused_before_anybody_is_asked() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_prompt_that_violates_is_refused_before_anybody_is_asked() -> None:
+    async with world() as client:
         reply = await client.post({**ASKING, "guardrails": ["personal-data"]})
         assert (reply.status, reply.json) == (
             400,
@@ -123,11 +102,9 @@ def test_a_prompt_that_violates_is_refused_before_anybody_is_asked() -> None:
             Decimal(0),
         )
 
-    run(scenario)
 
-
-def test_an_answer_that_violates_is_refused_and_billed() -> None:
-    async def scenario(client: Client) -> None:
+async def test_an_answer_that_violates_is_refused_and_billed() -> None:
+    async with world(saying(f"Ask {MAIL}.")) as client:
         reply = await client.post({**CALL, "guardrails": ["personal-data"]})
         assert (reply.status, reply.json["error"]["code"]) == (400, "guardrail_violation")
         assert MAIL not in reply.body.decode()
@@ -135,22 +112,18 @@ def test_an_answer_that_violates_is_refused_and_billed() -> None:
         assert (outcome.status, outcome.error_code) == ("failed", "guardrail_violation")
         assert (outcome.bill.tokens.input, outcome.bill.tokens.output) == (14, 12)
 
-    run(scenario, saying(f"Ask {MAIL}."))
 
-
-def test_an_answer_is_masked() -> None:
-    async def scenario(client: Client) -> None:
+async def test_an_answer_is_masked() -> None:
+    async with world(saying(f"Ask {MAIL}.")) as client:
         reply = await client.post({**CALL, "guardrails": ["personal-data-mask"]})
         assert reply.json["choices"][0]["message"]["content"] == "Ask [EMAIL]."
         assert reply.json["usage"]["completion_tokens"] == 12
         [outcome] = client.recorder.outcomes
         assert outcome.status == "ok"
 
-    run(scenario, saying(f"Ask {MAIL}."))
 
-
-def test_a_stream_is_masked_in_windows() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stream_is_masked_in_windows() -> None:
+    async with world(streaming("Ask jane@", "example", ".com.")) as client:
         body = {**CALL, "stream": True, "stream_options": {"include_usage": True}, "guardrails": ["personal-data-mask"]}
         reply = await client.post(body)
         assert reply.headers[NAMES] == "personal-data-mask;mode=window"
@@ -160,12 +133,10 @@ def test_a_stream_is_masked_in_windows() -> None:
         assert chunks[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
         assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
-    run(scenario, streaming("Ask jane@", "example", ".com."))
-
 
 @pytest.mark.parametrize("mode", ["window", "buffer"])
-def test_a_stream_that_violates_ends_in_an_error_and_is_billed(mode: Any) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stream_that_violates_ends_in_an_error_and_is_billed(mode: Any) -> None:
+    async with guarded(streaming("Ask jane@", "example", ".com."), Guardrail("pii", "personal", stream=mode)) as client:
         reply = await client.post({**CALL, "stream": True, "guardrails": ["pii"]})
         if mode == "window":
             assert (reply.status, reply.headers[NAMES]) == (200, "pii;mode=window")
@@ -178,13 +149,10 @@ def test_a_stream_that_violates_ends_in_an_error_and_is_billed(mode: Any) -> Non
         assert (outcome.status, outcome.error_code) == ("failed", "guardrail_violation")
         assert outcome.bill.tokens.output > 0
 
-    run(scenario, streaming("Ask jane@", "example", ".com."), Guardrail("pii", "personal", stream=mode))
 
-
-def test_a_window_that_is_cut_hangs_up_on_the_provider() -> None:
+async def test_a_window_that_is_cut_hangs_up_on_the_provider() -> None:
     trickle = Trickle()
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda _: event_stream(trickle)) as client:
         trickle.pieces.put_nowait(sse(delta(f"Ask {MAIL} {'or somebody else ' * 30}")))
         reply = await client.post({**CALL, "stream": True, "guardrails": ["personal-data"]})
         assert reply.events[-1]["error"]["code"] == "guardrail_violation"
@@ -192,30 +160,23 @@ def test_a_window_that_is_cut_hangs_up_on_the_provider() -> None:
         [outcome] = client.recorder.outcomes
         assert (outcome.bill.tokens.estimated, outcome.bill.tokens.output > 50) == (True, True)
 
-    run(scenario, lambda _: event_stream(trickle))
 
-
-def test_what_the_workspace_always_runs_cannot_be_switched_off() -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_the_workspace_always_runs_cannot_be_switched_off() -> None:
+    async with guarded(None, Guardrail("pii", "personal", always=True)) as client:
         for guardrails in (None, [], ["secrets"]):
             reply = await client.post({**ASKING, "guardrails": guardrails})
             assert reply.json["error"]["message"] == "The request violates the guardrail 'pii'."
         assert client.requests == []
 
-    run(scenario, None, Guardrail("pii", "personal", always=True))
 
-
-def test_nor_can_what_the_operator_always_runs_be_replaced_by_the_workspace() -> None:
+async def test_nor_can_what_the_operator_always_runs_be_replaced_by_the_workspace() -> None:
     listed = json.dumps([{"name": "pii", "kind": "personal", "always": True}])
-
-    async def scenario(client: Client) -> None:
+    async with guarded(None, Guardrail("pii", "words", words=("acme",)), TIDEGATE_GUARDRAILS=listed) as client:
         assert (await client.post(ASKING)).status == 400
         assert client.requests == []
 
-    run(scenario, None, Guardrail("pii", "words", words=("acme",)), TIDEGATE_GUARDRAILS=listed)
 
-
-def test_an_operators_webhook_is_asked_of_prompt_and_answer() -> None:
+async def test_an_operators_webhook_is_asked_of_prompt_and_answer() -> None:
     listed = json.dumps(
         [
             {
@@ -236,7 +197,7 @@ def test_an_operators_webhook_is_asked_of_prompt_and_answer() -> None:
         asked.append((request.headers["authorization"], body["stage"], body["texts"]))
         return httpx.Response(200, json={"verdict": "mask", "texts": [text.upper() for text in body["texts"]]})
 
-    async def scenario(client: Client) -> None:
+    async with world(answer, TIDEGATE_GUARDRAILS=listed, HOOK_TOKEN="hook-token") as client:
         reply = await client.post({**CALL, "guardrails": ["hook"]})
         assert reply.json["choices"][0]["message"]["content"] == "HELLO."
         assert asked == [
@@ -245,23 +206,19 @@ def test_an_operators_webhook_is_asked_of_prompt_and_answer() -> None:
         ]
         assert json.loads(client.requests[1].content)["messages"][0]["content"] == USER[0]["content"].upper()
 
-    run(scenario, answer, TIDEGATE_GUARDRAILS=listed, HOOK_TOKEN="hook-token")
 
-
-def test_a_workspaces_webhook_does_not_reach_the_operators_network() -> None:
+async def test_a_workspaces_webhook_does_not_reach_the_operators_network() -> None:
     async def resolve(host: str, port: int) -> list[str]:
         return ["10.0.0.7"]
 
-    async def scenario(client: Client) -> None:
+    hook = Guardrail("hook", "webhook", url="https://hook.example")
+    async with guarded(None, hook, fetcher=lambda transport: Fetcher(transport, resolve=resolve)) as client:
         reply = await client.post({**CALL, "guardrails": ["hook"]})
         assert (reply.status, reply.json["error"]["code"]) == (503, "guardrail_unavailable")
         assert client.requests == []
 
-    hook = Guardrail("hook", "webhook", url="https://hook.example")
-    run(scenario, None, hook, fetcher=lambda transport: Fetcher(transport, resolve=resolve))
 
-
-def test_bedrock_is_asked_with_the_process_own_credentials() -> None:
+async def test_bedrock_is_asked_with_the_process_own_credentials() -> None:
     topic = {"topicPolicy": {"topics": [{"name": "money", "type": "DENY", "action": "BLOCKED"}]}}
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -269,42 +226,36 @@ def test_bedrock_is_asked_with_the_process_own_credentials() -> None:
         assert request.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
         return httpx.Response(200, json={"action": "GUARDRAIL_INTERVENED", "assessments": [topic], "outputs": []})
 
-    async def scenario(client: Client) -> None:
+    credentials = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-secret"}
+    async with guarded(answer, Guardrail("aws", "bedrock", guardrail_id="abc"), **credentials) as client:
         reply = await client.post({**CALL, "guardrails": ["aws"]})
         assert (reply.status, reply.json["error"]["code"]) == (400, "guardrail_violation")
 
-    credentials = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-secret"}
-    run(scenario, answer, Guardrail("aws", "bedrock", guardrail_id="abc"), **credentials)
 
-
-def test_what_is_kept_has_passed_and_is_for_calls_with_the_same_guardrails() -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_is_kept_has_passed_and_is_for_calls_with_the_same_guardrails() -> None:
+    async with world(saying(f"Ask {MAIL}.")) as client:
         said: list[tuple[str, str]] = []
         for guardrails in (["personal-data-mask"], ["personal-data-mask"], None):
             reply = await client.post({**CALL, "caching": True, "guardrails": guardrails})
             said.append((reply.headers["x-tidegate-cache"], reply.json["choices"][0]["message"]["content"]))
         assert said == [("miss", "Ask [EMAIL]."), ("hit", "Ask [EMAIL]."), ("miss", f"Ask {MAIL}.")]
 
-    run(scenario, saying(f"Ask {MAIL}."))
 
+async def test_an_answer_that_violates_is_not_kept() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        wants_stream = json.loads(request.content).get("stream")
+        return (streaming if wants_stream else saying)(f"Ask {MAIL}.")(request)
 
-def test_an_answer_that_violates_is_not_kept() -> None:
-    async def scenario(client: Client) -> None:
+    async with world(answer) as client:
         for stream in (False, True):
             body = {**CALL, "caching": True, "stream": stream, "guardrails": ["personal-data"]}
             for _ in range(2):
                 await client.post(body)
         assert len(client.requests) == 4
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        wants_stream = json.loads(request.content).get("stream")
-        return (streaming if wants_stream else saying)(f"Ask {MAIL}.")(request)
 
-    run(scenario, answer)
-
-
-def test_a_dry_run_tells_the_verdicts_and_shows_the_masked_request() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_dry_run_tells_the_verdicts_and_shows_the_masked_request() -> None:
+    async with world() as client:
         body = {**ASKING, "dry_run": True, "guardrails": ["personal-data-mask", "json-schema"]}
         told = (await client.post(body)).json
         assert told["guardrails"] == [
@@ -314,5 +265,3 @@ def test_a_dry_run_tells_the_verdicts_and_shows_the_masked_request() -> None:
         assert told["error"]["param"] == "guardrails[1]"
         assert "[EMAIL]" in json.dumps(told["plan"]) and MAIL not in json.dumps(told)
         assert (client.requests, client.recorder.outcomes) == ([], [])
-
-    run(scenario)

@@ -46,98 +46,83 @@ def with_rooms(client: Client, claims: Any) -> None:
     client.app.lifespan_state = {**state, "gateway": gateway}
 
 
-def test_the_same_key_and_body_get_the_same_reply_and_pay_once() -> None:
-    async def scenario() -> None:
-        async with serving(completion()) as client:
-            replies = [await client.post(CALL, headers=HEADERS) for _ in range(3)]
-            counters = (await client.get("/v1/usage")).json["total"]
-        assert [reply.status for reply in replies] == [200, 200, 200]
-        assert replies[0].json == replies[1].json == replies[2].json
-        assert replies[0].json["usage"]["words_used"] == 9
-        assert [reply.headers.get("idempotent-replayed") for reply in replies] == [None, "true", "true"]
-        assert len({reply.headers["x-request-id"] for reply in replies}) == 3
-        assert len(client.requests) == 1
-        assert [outcome.status for outcome in client.recorder.outcomes] == ["ok", "cached", "cached"]
-        assert (counters["calls"], counters["words"], counters["output_tokens"]) == (3, 9, 12)
-
-    asyncio.run(scenario())
+async def test_the_same_key_and_body_get_the_same_reply_and_pay_once() -> None:
+    async with serving(completion()) as client:
+        replies = [await client.post(CALL, headers=HEADERS) for _ in range(3)]
+        counters = (await client.get("/v1/usage")).json["total"]
+    assert [reply.status for reply in replies] == [200, 200, 200]
+    assert replies[0].json == replies[1].json == replies[2].json
+    assert replies[0].json["usage"]["words_used"] == 9
+    assert [reply.headers.get("idempotent-replayed") for reply in replies] == [None, "true", "true"]
+    assert len({reply.headers["x-request-id"] for reply in replies}) == 3
+    assert len(client.requests) == 1
+    assert [outcome.status for outcome in client.recorder.outcomes] == ["ok", "cached", "cached"]
+    assert (counters["calls"], counters["words"], counters["output_tokens"]) == (3, 9, 12)
 
 
-def test_a_stream_is_replayed_as_a_stream_with_the_same_id() -> None:
-    async def scenario() -> None:
-        async with serving(lambda _: event_stream(sse(*STREAM))) as client:
-            body = {**CALL, "stream": True, "stream_options": {"include_usage": True}}
-            first, second = [await client.post(body, headers=HEADERS) for _ in range(2)]
-        assert len(client.requests) == 1
-        assert second.headers["idempotent-replayed"] == "true"
-        assert second.headers["content-type"].startswith("text/event-stream")
+async def test_a_stream_is_replayed_as_a_stream_with_the_same_id() -> None:
+    async with serving(lambda _: event_stream(sse(*STREAM))) as client:
+        body = {**CALL, "stream": True, "stream_options": {"include_usage": True}}
+        first, second = [await client.post(body, headers=HEADERS) for _ in range(2)]
+    assert len(client.requests) == 1
+    assert second.headers["idempotent-replayed"] == "true"
+    assert second.headers["content-type"].startswith("text/event-stream")
 
-        def told(reply: Any) -> Any:
-            chunks, done = reply.events[:-1], reply.events[-1]
-            text = "".join(c["delta"].get("content") or "" for chunk in chunks for c in chunk["choices"])
-            return chunks[0]["id"], chunks[0]["created"], chunks[0]["model"], text, chunks[-1]["usage"], done
+    def told(reply: Any) -> Any:
+        chunks, done = reply.events[:-1], reply.events[-1]
+        text = "".join(c["delta"].get("content") or "" for chunk in chunks for c in chunk["choices"])
+        return chunks[0]["id"], chunks[0]["created"], chunks[0]["model"], text, chunks[-1]["usage"], done
 
-        assert told(first) == told(second)
-        assert told(first)[3:] == ("Create smarter.", first.events[-2]["usage"], "[DONE]")
-        assert first.events[-2]["usage"]["words_used"] == 9
-
-    asyncio.run(scenario())
+    assert told(first) == told(second)
+    assert told(first)[3:] == ("Create smarter.", first.events[-2]["usage"], "[DONE]")
+    assert first.events[-2]["usage"]["words_used"] == 9
 
 
-def test_another_body_is_refused_and_the_reply_stays() -> None:
-    async def scenario() -> None:
-        async with serving(completion()) as client:
-            await client.post(CALL, headers=HEADERS)
-            for other in ({**CALL, "seed": 1}, {**CALL, "stream": True}):
-                refused = await client.post(other, headers=HEADERS)
-                assert (refused.status, refused.json["error"]["code"]) == (422, "idempotency_key_reused")
-                assert refused.json["error"]["param"] == "idempotency-key"
-            path, headers = "/api/ds-prototypes/chat/completions", {**HEADERS, "x-workspace-id": "ws_test"}
-            assert (await client.post(CALL, path, headers)).status == 422
-            again = await client.post({"messages": USER, "model": CALL["model"]}, headers=HEADERS)
-        assert again.headers["idempotent-replayed"] == "true"
-        assert len(client.requests) == 1
-        failed = [outcome.error_code for outcome in client.recorder.outcomes if outcome.status == "failed"]
-        assert failed == ["idempotency_key_reused"] * 3
-
-    asyncio.run(scenario())
+async def test_another_body_is_refused_and_the_reply_stays() -> None:
+    async with serving(completion()) as client:
+        await client.post(CALL, headers=HEADERS)
+        for other in ({**CALL, "seed": 1}, {**CALL, "stream": True}):
+            refused = await client.post(other, headers=HEADERS)
+            assert (refused.status, refused.json["error"]["code"]) == (422, "idempotency_key_reused")
+            assert refused.json["error"]["param"] == "idempotency-key"
+        path, headers = "/api/ds-prototypes/chat/completions", {**HEADERS, "x-workspace-id": "ws_test"}
+        assert (await client.post(CALL, path, headers)).status == 422
+        again = await client.post({"messages": USER, "model": CALL["model"]}, headers=HEADERS)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len(client.requests) == 1
+    failed = [outcome.error_code for outcome in client.recorder.outcomes if outcome.status == "failed"]
+    assert failed == ["idempotency_key_reused"] * 3
 
 
-def test_a_call_in_flight_is_a_conflict_that_says_when_to_come_back() -> None:
-    async def scenario() -> None:
-        asked, gate = asyncio.Event(), asyncio.Event()
+async def test_a_call_in_flight_is_a_conflict_that_says_when_to_come_back() -> None:
+    asked, gate = asyncio.Event(), asyncio.Event()
 
-        async def slow(_: httpx.Request) -> httpx.Response:
-            asked.set()
-            await gate.wait()
-            return httpx.Response(200, json=completion())
+    async def slow(_: httpx.Request) -> httpx.Response:
+        asked.set()
+        await gate.wait()
+        return httpx.Response(200, json=completion())
 
-        async with serving(slow) as client:
-            first = asyncio.create_task(client.post(CALL, headers=HEADERS))
-            await asked.wait()
-            early = await client.post(CALL, headers=HEADERS)
-            other = await client.post({**CALL, "seed": 1}, headers=HEADERS)
-            gate.set()
-            made = await first
-            late = await client.post(CALL, headers=HEADERS)
-        assert (early.status, early.json["error"]["code"]) == (409, "idempotency_in_flight")
-        assert early.headers["retry-after"] == "2"
-        assert other.status == 422
-        assert late.json == made.json
-        assert len(client.requests) == 1
-
-    asyncio.run(scenario())
+    async with serving(slow) as client:
+        first = asyncio.create_task(client.post(CALL, headers=HEADERS))
+        await asked.wait()
+        early = await client.post(CALL, headers=HEADERS)
+        other = await client.post({**CALL, "seed": 1}, headers=HEADERS)
+        gate.set()
+        made = await first
+        late = await client.post(CALL, headers=HEADERS)
+    assert (early.status, early.json["error"]["code"]) == (409, "idempotency_in_flight")
+    assert early.headers["retry-after"] == "2"
+    assert other.status == 422
+    assert late.json == made.json
+    assert len(client.requests) == 1
 
 
-def test_workspaces_have_keys_of_their_own() -> None:
-    async def scenario() -> None:
-        key = replace(KEY, workspace_ids=("ws_test", "ws_other"))
-        async with serving(completion(), key=key) as client:
-            await client.post(CALL, headers=HEADERS)
-            other = await client.post({**CALL, "seed": 1}, headers={**HEADERS, "x-workspace-id": "ws_other"})
-        assert (other.status, len(client.requests)) == (200, 2)
-
-    asyncio.run(scenario())
+async def test_workspaces_have_keys_of_their_own() -> None:
+    key = replace(KEY, workspace_ids=("ws_test", "ws_other"))
+    async with serving(completion(), key=key) as client:
+        await client.post(CALL, headers=HEADERS)
+        other = await client.post({**CALL, "seed": 1}, headers={**HEADERS, "x-workspace-id": "ws_other"})
+    assert (other.status, len(client.requests)) == (200, 2)
 
 
 @pytest.mark.parametrize(
@@ -145,59 +130,47 @@ def test_workspaces_have_keys_of_their_own() -> None:
     [httpx.Response(400, json={"error": {"message": "no"}}), event_stream(sse(delta("Cre")))],
     ids=["error", "cut"],
 )
-def test_a_call_that_failed_may_be_made_again(answer: httpx.Response) -> None:
-    async def scenario() -> None:
-        streams = answer.headers["content-type"].startswith("text/event-stream")
-        whole = event_stream(sse(*STREAM)) if streams else httpx.Response(200, json=completion())
-        answers = iter([answer, whole])
-        async with serving(lambda _: next(answers)) as client:
-            body = {**CALL, "stream": streams, "num_retries": 0}
-            replies = [await client.post(body, headers=HEADERS) for _ in range(3)]
-        assert [reply.headers.get("idempotent-replayed") for reply in replies] == [None, None, "true"]
-        assert [outcome.status for outcome in client.recorder.outcomes] == ["failed", "ok", "cached"]
-
-    asyncio.run(scenario())
+async def test_a_call_that_failed_may_be_made_again(answer: httpx.Response) -> None:
+    streams = answer.headers["content-type"].startswith("text/event-stream")
+    whole = event_stream(sse(*STREAM)) if streams else httpx.Response(200, json=completion())
+    answers = iter([answer, whole])
+    async with serving(lambda _: next(answers)) as client:
+        body = {**CALL, "stream": streams, "num_retries": 0}
+        replies = [await client.post(body, headers=HEADERS) for _ in range(3)]
+    assert [reply.headers.get("idempotent-replayed") for reply in replies] == [None, None, "true"]
+    assert [outcome.status for outcome in client.recorder.outcomes] == ["failed", "ok", "cached"]
 
 
-def test_a_call_that_the_client_left_may_be_made_again() -> None:
-    async def scenario() -> None:
-        answers = iter([event_stream(Trickle()), event_stream(sse(*STREAM))])
+async def test_a_call_that_the_client_left_may_be_made_again() -> None:
+    answers = iter([event_stream(Trickle()), event_stream(sse(*STREAM))])
 
-        def answer(_: httpx.Request) -> httpx.Response:
-            asked.set()
-            return next(answers)
+    def answer(_: httpx.Request) -> httpx.Response:
+        asked.set()
+        return next(answers)
 
-        asked = asyncio.Event()
-        async with serving(answer) as client:
-            exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions", HEADERS)
-            task = asyncio.create_task(exchange.run())
-            await asked.wait()
-            exchange.hang_up()
-            await task
-            again = await client.post({**CALL, "stream": True}, headers=HEADERS)
-        assert again.events[-1] == "[DONE]"
-        assert [outcome.status for outcome in client.recorder.outcomes] == ["cancelled", "ok"]
-
-    asyncio.run(scenario())
+    asked = asyncio.Event()
+    async with serving(answer) as client:
+        exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions", HEADERS)
+        task = asyncio.create_task(exchange.run())
+        await asked.wait()
+        exchange.hang_up()
+        await task
+        again = await client.post({**CALL, "stream": True}, headers=HEADERS)
+    assert again.events[-1] == "[DONE]"
+    assert [outcome.status for outcome in client.recorder.outcomes] == ["cancelled", "ok"]
 
 
 @pytest.mark.parametrize("value", ["k" * 256, "a\tb", "schl\u00fcssel"])
-def test_what_is_no_key_is_refused(value: str) -> None:
-    async def scenario() -> None:
-        async with serving(completion()) as client:
-            refused = await client.post(CALL, headers={"idempotency-key": value})
-        assert (refused.status, refused.json["error"]["param"]) == (400, "idempotency-key")
-        assert client.requests == []
-
-    asyncio.run(scenario())
+async def test_what_is_no_key_is_refused(value: str) -> None:
+    async with serving(completion()) as client:
+        refused = await client.post(CALL, headers={"idempotency-key": value})
+    assert (refused.status, refused.json["error"]["param"]) == (400, "idempotency-key")
+    assert client.requests == []
 
 
-def test_255_characters_are_a_key() -> None:
-    async def scenario() -> None:
-        async with serving(completion()) as client:
-            assert (await client.post(CALL, headers={"idempotency-key": "k" * 255})).status == 200
-
-    asyncio.run(scenario())
+async def test_255_characters_are_a_key() -> None:
+    async with serving(completion()) as client:
+        assert (await client.post(CALL, headers={"idempotency-key": "k" * 255})).status == 200
 
 
 class Claims:
@@ -219,69 +192,54 @@ class Claims:
         self.released.append(claim)
 
 
-def test_nothing_is_made_twice_because_a_store_is_down() -> None:
-    async def scenario() -> None:
-        async with serving(completion()) as client:
-            with_rooms(client, Claims(is_down=True))
-            refused = await client.post(CALL, headers=HEADERS)
-            assert (await client.post(CALL)).status == 200
-        assert (refused.status, refused.json["error"]["code"]) == (503, "store_unavailable")
-        assert len(client.requests) == 1
-
-    asyncio.run(scenario())
+async def test_nothing_is_made_twice_because_a_store_is_down() -> None:
+    async with serving(completion()) as client:
+        with_rooms(client, Claims(is_down=True))
+        refused = await client.post(CALL, headers=HEADERS)
+        assert (await client.post(CALL)).status == 200
+    assert (refused.status, refused.json["error"]["code"]) == (503, "store_unavailable")
+    assert len(client.requests) == 1
 
 
-def test_a_reply_that_has_no_place_lets_the_key_go(caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
-        async with serving(completion()) as client:
-            claims = Claims()
-            with_rooms(client, claims)
-            assert (await client.post(CALL, headers=HEADERS)).status == 200
-            assert len(claims.released) == 1
-        told = [record for record in caplog.records if record.message == "idempotency.not_kept"]
-        assert [record.__dict__["call_id"] for record in told] == [client.recorder.outcomes[0].call.id]
-
-    asyncio.run(scenario())
+async def test_a_reply_that_has_no_place_lets_the_key_go(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(completion()) as client:
+        claims = Claims()
+        with_rooms(client, claims)
+        assert (await client.post(CALL, headers=HEADERS)).status == 200
+        assert len(claims.released) == 1
+    told = [record for record in caplog.records if record.message == "idempotency.not_kept"]
+    assert [record.__dict__["call_id"] for record in told] == [client.recorder.outcomes[0].call.id]
 
 
-def test_a_store_that_dies_meanwhile_fails_no_call_and_frees_no_key(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_store_that_dies_meanwhile_fails_no_call_and_frees_no_key(caplog: pytest.LogCaptureFixture) -> None:
     class Dying(Claims):
         async def fulfil(self, claim: Claim, reply: bytes, seconds: float) -> bool:
             raise StoreUnavailable("down")
 
-    async def scenario() -> None:
-        async with serving(completion()) as client:
-            claims = Dying()
-            with_rooms(client, claims)
-            assert (await client.post(CALL, headers=HEADERS)).status == 200
-            assert claims.released == []
-            assert [outcome.status for outcome in client.recorder.outcomes] == ["ok"]
-        assert "idempotency.unavailable" in caplog.text
-
-    asyncio.run(scenario())
+    async with serving(completion()) as client:
+        claims = Dying()
+        with_rooms(client, claims)
+        assert (await client.post(CALL, headers=HEADERS)).status == 200
+        assert claims.released == []
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["ok"]
+    assert "idempotency.unavailable" in caplog.text
 
 
-def test_a_hit_of_the_cache_is_the_reply_of_its_key() -> None:
-    async def scenario() -> None:
-        async with serving(completion()) as client:
-            body = {**CALL, "caching": True}
-            await client.post(body)
-            hit, replayed = [await client.post(body, headers=HEADERS) for _ in range(2)]
-        assert hit.headers["x-tidegate-cache"] == "hit"
-        assert (replayed.headers["idempotent-replayed"], replayed.json) == ("true", hit.json)
-        assert "x-tidegate-cache" not in replayed.headers
-        assert len(client.requests) == 1
-
-    asyncio.run(scenario())
+async def test_a_hit_of_the_cache_is_the_reply_of_its_key() -> None:
+    async with serving(completion()) as client:
+        body = {**CALL, "caching": True}
+        await client.post(body)
+        hit, replayed = [await client.post(body, headers=HEADERS) for _ in range(2)]
+    assert hit.headers["x-tidegate-cache"] == "hit"
+    assert (replayed.headers["idempotent-replayed"], replayed.json) == ("true", hit.json)
+    assert "x-tidegate-cache" not in replayed.headers
+    assert len(client.requests) == 1
 
 
-def test_neither_the_key_nor_the_reply_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
-        async with serving(completion("a secret answer")) as client:
-            with_rooms(client, Claims())
-            await client.post({**CALL, "caching": True}, headers=HEADERS)
-        logged = " ".join(str(record.__dict__) for record in caplog.records)
-        assert "order-1" not in logged
-        assert "a secret answer" not in logged
-
-    asyncio.run(scenario())
+async def test_neither_the_key_nor_the_reply_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(completion("a secret answer")) as client:
+        with_rooms(client, Claims())
+        await client.post({**CALL, "caching": True}, headers=HEADERS)
+    logged = " ".join(str(record.__dict__) for record in caplog.records)
+    assert "order-1" not in logged
+    assert "a secret answer" not in logged

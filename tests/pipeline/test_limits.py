@@ -1,7 +1,6 @@
 """Limits from the door to the record: who is refused, what they are told, and that nobody is asked for it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -9,29 +8,11 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.world import KEY, STREAM, USER, WORKSPACE, Client, Exchange, completion, event_stream, sse, world
+from tests.world import KEY, STREAM, USER, WORKSPACE, Client, Exchange, event_stream, sse, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
-from tidegate.domain.workspace import VirtualKey, Workspace
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 100}
-
-
-def run(
-    scenario: Callable[[Client], Awaitable[None]],
-    *,
-    key: VirtualKey = KEY,
-    workspace: Workspace = WORKSPACE,
-    body: Any = None,
-    **limits: Any,
-) -> None:
-    async def main() -> None:
-        limited = replace(workspace, limits=Limits(**limits))
-        reply = httpx.Response(200, json=body or completion())
-        async with world(lambda _: reply, workspace=limited, key=key) as client:
-            await scenario(client)
-
-    asyncio.run(main())
 
 
 def account(client: Client) -> Account:
@@ -39,8 +20,8 @@ def account(client: Client) -> Account:
     return found
 
 
-def test_requests_of_a_minute_are_told_in_openais_headers() -> None:
-    async def scenario(client: Client) -> None:
+async def test_requests_of_a_minute_are_told_in_openais_headers() -> None:
+    async with world(limits=Limits(requests_per_minute=2, tokens_per_minute=100_000)) as client:
         first = await client.post(CALL)
         assert first.headers["x-ratelimit-limit-requests"] == "2"
         assert first.headers["x-ratelimit-remaining-requests"] == "1"
@@ -56,11 +37,9 @@ def test_requests_of_a_minute_are_told_in_openais_headers() -> None:
         assert 0 < float(third.headers["x-ratelimit-reset-requests"].removesuffix("s")) <= 60
         assert len(client.requests) == 2
 
-    run(scenario, requests_per_minute=2, tokens_per_minute=100_000)
 
-
-def test_a_budget_that_is_used_up_is_no_reason_to_try_again() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_budget_that_is_used_up_is_no_reason_to_try_again() -> None:
+    async with world(limits=Limits(tokens_per_month=300)) as client:
         assert (await client.post(CALL)).status == 200
         reply = await client.post({**CALL, "max_tokens": 175})
         assert (reply.status, reply.json["error"]["code"]) == (429, "insufficient_quota")
@@ -71,11 +50,9 @@ def test_a_budget_that_is_used_up_is_no_reason_to_try_again() -> None:
         assert [o.status for o in client.recorder.outcomes] == ["ok", "failed"]
         assert len(client.requests) == 1
 
-    run(scenario, tokens_per_month=300)
 
-
-def test_what_is_held_gives_way_to_what_is_used_plain_and_streamed() -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_is_held_gives_way_to_what_is_used_plain_and_streamed() -> None:
+    async with world(limits=Limits(usd_per_day=Decimal(1))) as client:
         await client.post(CALL)
         assert not account(client).holds
         assert {26} == {v for name, v in account(client).booked.items() if name.startswith("tokens")}
@@ -83,10 +60,8 @@ def test_what_is_held_gives_way_to_what_is_used_plain_and_streamed() -> None:
         [cost] = {v for name, v in account(client).booked.items() if name.startswith("usd")}
         assert cost == client.recorder.outcomes[0].bill.cost_usd
 
-    run(scenario, usd_per_day=Decimal(1))
 
-
-def test_a_client_that_leaves_gives_back_what_was_held() -> None:
+async def test_a_client_that_leaves_gives_back_what_was_held() -> None:
     asked, gate = asyncio.Event(), asyncio.Event()
 
     async def answer(_: httpx.Request) -> httpx.Response:
@@ -94,39 +69,31 @@ def test_a_client_that_leaves_gives_back_what_was_held() -> None:
         await gate.wait()
         return event_stream(sse(*STREAM))
 
-    async def main() -> None:
-        async with world(answer, workspace=replace(WORKSPACE, limits=Limits(parallel_calls=1))) as client:
-            exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
-            calling = asyncio.create_task(exchange.run())
-            await asked.wait()
-            assert (await client.post(CALL)).json["error"]["code"] == "rate_limit_exceeded"
-            exchange.hang_up()
-            await calling
-            assert not account(client).holds
-            gate.set()
-            assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
-
-    asyncio.run(main())
+    async with world(answer, workspace=replace(WORKSPACE, limits=Limits(parallel_calls=1))) as client:
+        exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
+        calling = asyncio.create_task(exchange.run())
+        await asked.wait()
+        assert (await client.post(CALL)).json["error"]["code"] == "rate_limit_exceeded"
+        exchange.hang_up()
+        await calling
+        assert not account(client).holds
+        gate.set()
+        assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
 
 
-def test_a_call_that_is_refused_before_the_provider_was_asked_holds_nothing() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_call_that_is_refused_before_the_provider_was_asked_holds_nothing() -> None:
+    async with world(limits=Limits(tokens_per_day=1000)) as client:
         reply = await client.post({**CALL, "require_parameters": True, "observability": True})
         assert reply.json["error"]["code"] == "unsupported_parameter"
         assert client.recorder.ledger.accounts == {}
 
-    run(scenario, tokens_per_day=1000)
 
-
-def test_a_provider_that_fails_costs_nothing_of_the_budget() -> None:
-    async def main() -> None:
-        limited = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal(1)))
-        async with world(lambda _: httpx.Response(500, json={}), workspace=limited) as client:
-            assert (await client.post(CALL)).status == 502
-            assert not account(client).holds
-            assert set(account(client).booked.values()) <= {0}
-
-    asyncio.run(main())
+async def test_a_provider_that_fails_costs_nothing_of_the_budget() -> None:
+    limited = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal(1)))
+    async with world(lambda _: httpx.Response(500, json={}), workspace=limited) as client:
+        assert (await client.post(CALL)).status == 502
+        assert not account(client).holds
+        assert set(account(client).booked.values()) <= {0}
 
 
 @pytest.mark.parametrize(
@@ -189,17 +156,13 @@ def test_an_answer_is_shortened_where_the_workspace_wants_that_and_told_so(limit
     run(refused, **limits)
 
 
-def test_no_answer_is_shortened_to_nothing() -> None:
-    async def scenario(client: Client) -> None:
+async def test_no_answer_is_shortened_to_nothing() -> None:
+    async with world(workspace=replace(WORKSPACE, lowers_max_tokens=True), limits=Limits(words_per_day=5)) as client:
         assert (await client.post(CALL)).json["error"]["code"] == "insufficient_quota"
 
-    run(scenario, workspace=replace(WORKSPACE, lowers_max_tokens=True), words_per_day=5)
 
-
-def test_own_limits_win_over_those_of_the_plan() -> None:
-    async def scenario(client: Client) -> None:
+async def test_own_limits_win_over_those_of_the_plan() -> None:
+    planned = replace(WORKSPACE, plan_limits=Limits(requests_per_minute=0))
+    async with world(workspace=planned, limits=Limits(requests_per_minute=1)) as client:
         assert (await client.post(CALL)).status == 200
         assert (await client.post(CALL)).status == 429
-
-    planned = replace(WORKSPACE, plan_limits=Limits(requests_per_minute=0))
-    run(scenario, workspace=planned, requests_per_minute=1)

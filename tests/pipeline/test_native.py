@@ -1,6 +1,5 @@
 """Calls to providers with dialects of their own, from the door to the record, with the provider played by the test."""
 
-import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -17,14 +16,6 @@ from tidegate.domain.usage import Tokens
 natives = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
 streamed = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 Scenario = Callable[[Client], Awaitable[None]]
-
-
-def run(handler: Handler, scenario: Scenario, env: dict[str, str], **options: Any) -> None:
-    async def main() -> None:
-        async with world(handler, **options, **env) as client:
-            await scenario(client)
-
-    asyncio.run(main())
 
 
 def ask(native: Native, **fields: Any) -> dict[str, Any]:
@@ -52,8 +43,8 @@ def without_details(usage: dict[str, Any]) -> dict[str, Any]:
 
 
 @natives
-def test_a_plain_call_is_translated_answered_billed_and_recorded(native: Native) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_plain_call_is_translated_answered_billed_and_recorded(native: Native) -> None:
+    async with world(native.answer, **native.env) as client:
         reply = await client.post(ask(native))
         body = reply.json
         check_completion(body)
@@ -74,8 +65,6 @@ def test_a_plain_call_is_translated_answered_billed_and_recorded(native: Native)
         assert (outcome.bill.tokens.cached, outcome.bill.tokens.written) == (40, native.written)
         assert float(outcome.bill.cost_usd or 0) == pytest.approx(native.cost * 1e-6)
 
-    run(native.answer, scenario, native.env)
-
 
 def handler_of(native: Native) -> Handler:
     """The whole reply, or the stream where the body or the path asks for one."""
@@ -88,8 +77,8 @@ def handler_of(native: Native) -> Handler:
 
 
 @natives
-def test_a_stream_says_and_costs_the_same(native: Native) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stream_says_and_costs_the_same(native: Native) -> None:
+    async with world(handler_of(native), **native.env) as client:
         asked = ask(native, stream=True, stream_options={"include_usage": True})
         reply = await client.post(asked)
         *chunks, usage, done = check_stream(reply.body, asked)
@@ -101,28 +90,22 @@ def test_a_stream_says_and_costs_the_same(native: Native) -> None:
         assert (outcome.status, outcome.bill.tokens.cached, outcome.bill.tokens.written) == ("ok", 40, native.written)
         assert float(outcome.bill.cost_usd or 0) == pytest.approx(native.cost * 1e-6)
 
-    run(handler_of(native), scenario, native.env)
-
 
 @natives
-def test_the_usage_is_metered_though_the_caller_does_not_want_it(native: Native) -> None:
-    async def scenario(client: Client) -> None:
+async def test_the_usage_is_metered_though_the_caller_does_not_want_it(native: Native) -> None:
+    async with world(handler_of(native), **native.env) as client:
         asked = ask(native, stream=True)
         check_stream((await client.post(asked)).body, asked)
         tokens = client.recorder.outcomes[0].bill.tokens
         assert (tokens.input, tokens.output, tokens.estimated) == (100, 12, False)
 
-    run(handler_of(native), scenario, native.env)
-
 
 @natives
-def test_a_provider_answers_by_its_other_names_too(native: Native) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_provider_answers_by_its_other_names_too(native: Native) -> None:
+    async with world(handler_of(native), **native.env) as client:
         for alias in native.aliases:
             reply = await client.post({**ask(native), "model": f"{alias}/{native.model}"})
             assert (reply.status, reply.headers["x-tidegate-model"]) == (200, native.id)
-
-    run(handler_of(native), scenario, native.env)
 
 
 # Failures.
@@ -130,7 +113,7 @@ def test_a_provider_answers_by_its_other_names_too(native: Native) -> None:
 
 @natives
 @pytest.mark.parametrize("how", ["reset", "ended", "said", "nonsense"])
-def test_a_stream_that_breaks_ends_in_an_error_and_is_metered_once(native: Native, how: str) -> None:
+async def test_a_stream_that_breaks_ends_in_an_error_and_is_metered_once(native: Native, how: str) -> None:
     """`reset`: the connection; `ended`: without a finish; `said`: the provider's own error; `nonsense`: no dialect."""
     begun = native.pieces[: 4 if native is AZURE or native is COHERE else 3]
     begun = begun if native not in (GEMINI, VERTEX) else native.pieces[:1]
@@ -142,8 +125,7 @@ def test_a_stream_that_breaks_ends_in_an_error_and_is_metered_once(native: Nativ
         "nonsense": "provider_malformed_response",
     }[how]
     more = {"reset": (httpx.ReadError("reset"),), "ended": (), "said": (native.broken,), "nonsense": (nonsense,)}[how]
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda _: native.stream(*begun, *more), **native.env) as client:
         asked = ask(native, stream=True, stream_options={"include_usage": True})
         reply = await client.post(asked)
         *chunks, error = check_stream(reply.body, asked)
@@ -155,19 +137,15 @@ def test_a_stream_that_breaks_ends_in_an_error_and_is_metered_once(native: Nativ
         assert outcome.bill.tokens.output > 0
         assert outcome.bill.cost_usd
 
-    run(lambda _: native.stream(*begun, *more), scenario, native.env)
-
 
 @natives
-def test_a_stream_that_fails_before_its_first_word_is_an_http_error(native: Native) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stream_that_fails_before_its_first_word_is_an_http_error(native: Native) -> None:
+    async with world(lambda _: native.stream(native.broken), **native.env) as client:
         reply = await client.post(ask(native, stream=True))
         assert reply.status >= 429
         assert reply.json["error"]["code"] == native.broken_code
         (outcome,) = client.recorder.outcomes
         assert (outcome.status, outcome.bill.tokens) == ("failed", Tokens())
-
-    run(lambda _: native.stream(native.broken), scenario, native.env)
 
 
 ACCOUNT = "123456789012"
@@ -192,13 +170,15 @@ def failure(native: Native, message: str, status: int) -> dict[str, Any]:
 @natives
 @streamed
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503])
-def test_no_failure_tells_a_key_a_signed_url_or_an_account(
+async def test_no_failure_tells_a_key_a_signed_url_or_an_account(
     native: Native, stream: bool, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     message = LEAK.format(key=native.key)
-
-    async def scenario(client: Client) -> None:
+    headers = {"retry-after": "7"} if status in (429, 503) else {}
+    async with world(
+        lambda _: httpx.Response(status, json=failure(native, message, status), headers=headers), **native.env
+    ) as client:
         reply = await client.post(ask(native, stream=stream))
         logged = " ".join(str(record.__dict__) for record in caplog.records if record.name.startswith("tidegate"))
         assert "call.settled" in logged
@@ -218,9 +198,6 @@ def test_no_failure_tells_a_key_a_signed_url_or_an_account(
         assert reply.headers.get("retry-after") == ("7" if status in (429, 503) else None)
         assert [outcome.error_code for outcome in client.recorder.outcomes] == [code]
 
-    headers = {"retry-after": "7"} if status in (429, 503) else {}
-    run(lambda _: httpx.Response(status, json=failure(native, message, status), headers=headers), scenario, native.env)
-
 
 # What cannot be said.
 
@@ -236,10 +213,9 @@ UNSAID = {
 
 @natives
 @streamed
-def test_what_cannot_be_honoured_is_told_or_refused(native: Native, stream: bool) -> None:
+async def test_what_cannot_be_honoured_is_told_or_refused(native: Native, stream: bool) -> None:
     name, value = UNSAID[native.name]
-
-    async def scenario(client: Client) -> None:
+    async with world(handler_of(native), **native.env) as client:
         refused = await client.post(ask(native, stream=stream, require_parameters=True, **{name: value}))
         assert (refused.status, refused.json["error"]["code"]) == (400, "unsupported_parameter")
         assert refused.json["error"]["param"] == name
@@ -250,8 +226,6 @@ def test_what_cannot_be_honoured_is_told_or_refused(native: Native, stream: bool
         assert name not in sent(client)
         honoured = await client.post(ask(native, stream=stream, require_parameters=True, max_completion_tokens=64))
         assert (honoured.status, honoured.headers.get("x-tidegate-ignored-params")) == (200, None)
-
-    run(handler_of(native), scenario, native.env)
 
 
 # What is not configured.
@@ -272,8 +246,8 @@ MISSING = {
 
 @natives
 @streamed
-def test_a_provider_that_is_not_configured_names_what_it_needs(native: Native, stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_provider_that_is_not_configured_names_what_it_needs(native: Native, stream: bool) -> None:
+    async with world(handler_of(native), **{}) as client:
         reply = await client.post(ask(native, stream=stream))
         assert (reply.status, reply.json["error"]) == (
             503,
@@ -286,8 +260,6 @@ def test_a_provider_that_is_not_configured_names_what_it_needs(native: Native, s
         )
         assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
 
-    run(handler_of(native), scenario, {})
-
 
 @pytest.mark.parametrize(
     ("model", "near"),
@@ -297,10 +269,8 @@ def test_a_provider_that_is_not_configured_names_what_it_needs(native: Native, s
         ("bedrok/amazon.nova-lite-v1:0", "bedrock/amazon.nova-lite-v1:0"),
     ],
 )
-def test_a_prefix_that_nobody_has_is_answered_with_the_nearest_names(model: str, near: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_prefix_that_nobody_has_is_answered_with_the_nearest_names(model: str, near: str) -> None:
+    async with world(ANTHROPIC.answer, **{}) as client:
         reply = await client.post({"model": model, "messages": USER})
         assert (reply.status, reply.json["error"]["code"]) == (404, "model_not_found")
         assert near in re.findall(r"[\w./:-]+\w", reply.json["error"]["message"])
-
-    run(ANTHROPIC.answer, scenario, {})

@@ -12,11 +12,11 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from tests.pipeline.test_native import ask, handler_of, run, streamed
-from tests.identity.test_google import ACCOUNT, PEM
 
+from tests.identity.test_google import ACCOUNT, PEM
 from tests.native_providers import BEARER, BEDROCK, VERTEX
-from tests.world import Client, Exchange, Handler
+from tests.pipeline.test_native import ask, handler_of, streamed
+from tests.world import Exchange, Handler, world
 
 AWS = {
     "AWS_REGION": "eu-central-1",
@@ -44,10 +44,9 @@ def signed_by_botocore(request: httpx.Request, region: str) -> str:
 
 @streamed
 @pytest.mark.parametrize("region", ["eu-central-1", "us-west-2"])
-def test_bedrock_is_called_with_a_signature_for_its_region(stream: bool, region: str) -> None:
+async def test_bedrock_is_called_with_a_signature_for_its_region(stream: bool, region: str) -> None:
     env = AWS if region == AWS["AWS_REGION"] else {**AWS, "BEDROCK_REGION": region}
-
-    async def scenario(client: Client) -> None:
+    async with world(handler_of(BEDROCK), **env) as client:
         assert (await client.post(ask(BEDROCK, stream=stream))).status == 200
         (request,) = client.requests
         assert request.url.host == f"bedrock-runtime.{region}.amazonaws.com"
@@ -62,37 +61,30 @@ def test_bedrock_is_called_with_a_signature_for_its_region(stream: bool, region:
         assert found[3] == signed_by_botocore(request, region)
         assert request.headers["x-amz-security-token"] == AWS["AWS_SESSION_TOKEN"]
 
-    run(handler_of(BEDROCK), scenario, env)
-
 
 @streamed
-def test_a_bearer_token_stands_in_for_the_signature(stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_bearer_token_stands_in_for_the_signature(stream: bool) -> None:
+    async with world(handler_of(BEDROCK), **{**AWS, "AWS_BEARER_TOKEN_BEDROCK": BEARER}) as client:
         assert (await client.post(ask(BEDROCK, stream=stream))).status == 200
         (request,) = client.requests
         assert request.headers["authorization"] == f"Bearer {BEARER}"
         assert not [name for name in request.headers if name.startswith("x-amz-")]
 
-    run(handler_of(BEDROCK), scenario, {**AWS, "AWS_BEARER_TOKEN_BEDROCK": BEARER})
 
-
-def test_no_part_of_a_signature_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_part_of_a_signature_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """AWS repeats the canonical request where a signature is wrong."""
     caplog.set_level("DEBUG")
     words = (
         "The request signature we calculated does not match. Credential=not-an-access-key/20260101 "
         "x-amz-security-token:not-a-session-token account 123456789012"
     )
-
-    async def scenario(client: Client) -> None:
+    headers = {"x-amzn-errortype": "InvalidSignatureException:http://internal.amazon.com/"}
+    async with world(lambda _: httpx.Response(403, json={"message": words}, headers=headers), **AWS) as client:
         reply = await client.post(ask(BEDROCK))
         assert (reply.status, reply.json["error"]["code"]) == (502, "provider_auth_error")
         logged = " ".join(str(record.__dict__) for record in caplog.records if record.name.startswith("tidegate"))
         for secret in ("not-an-access-key", "not-a-session-token", "123456789012", "not-a-secret-key"):
             assert secret not in reply.body.decode() + logged
-
-    headers = {"x-amzn-errortype": "InvalidSignatureException:http://internal.amazon.com/"}
-    run(lambda _: httpx.Response(403, json={"message": words}, headers=headers), scenario, AWS)
 
 
 def google(status: int = 200, answer: Any = None, seconds: int = 3600) -> Handler:
@@ -111,8 +103,8 @@ def google(status: int = 200, answer: Any = None, seconds: int = 3600) -> Handle
     return handler
 
 
-def test_vertex_is_called_with_one_token_for_many_calls() -> None:
-    async def scenario(client: Client) -> None:
+async def test_vertex_is_called_with_one_token_for_many_calls() -> None:
+    async with world(google(), **GOOGLE) as client:
         for stream in (False, True, False):
             assert (await client.post(ask(VERTEX, stream=stream))).status == 200
         asked, *calls = client.requests
@@ -121,28 +113,22 @@ def test_vertex_is_called_with_one_token_for_many_calls() -> None:
         assert [request.headers["authorization"] for request in calls] == ["Bearer not-a-token-1"] * 3
         assert {request.url.host for request in calls} == {"europe-west4-aiplatform.googleapis.com"}
 
-    run(google(), scenario, GOOGLE)
 
-
-def test_calls_at_once_wait_for_the_same_token() -> None:
-    async def scenario(client: Client) -> None:
+async def test_calls_at_once_wait_for_the_same_token() -> None:
+    async with world(google(), **GOOGLE) as client:
         exchanges = [Exchange(client.app, ask(VERTEX), "/v1/chat/completions") for _ in range(5)]
         await asyncio.gather(*(exchange.run() for exchange in exchanges))
         assert [exchange.reply().status for exchange in exchanges] == [200] * 5
         hosts = [request.url.host for request in client.requests]
         assert hosts.count("oauth.invalid") == 1
 
-    run(google(), scenario, GOOGLE)
 
-
-def test_a_token_that_expires_soon_is_replaced() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_token_that_expires_soon_is_replaced() -> None:
+    async with world(google(seconds=200), **GOOGLE) as client:
         for _ in range(2):
             assert (await client.post(ask(VERTEX))).status == 200
         tokens = [r.headers["authorization"] for r in client.requests if r.url.host != "oauth.invalid"]
         assert tokens == ["Bearer not-a-token-1", "Bearer not-a-token-2"]
-
-    run(google(seconds=200), scenario, GOOGLE)
 
 
 @streamed
@@ -154,12 +140,11 @@ def test_a_token_that_expires_soon_is_replaced() -> None:
         (200, {"nothing": 1}, 502, "provider_malformed_response"),
     ],
 )
-def test_a_token_that_cannot_be_had_is_told_without_a_secret(
+async def test_a_token_that_cannot_be_had_is_told_without_a_secret(
     status: int, answer: Any, answered: int, code: str, stream: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-
-    async def scenario(client: Client) -> None:
+    async with world(google(status, answer), **GOOGLE) as client:
         reply = await client.post(ask(VERTEX, stream=stream))
         assert (reply.status, reply.json["error"]["code"]) == (answered, code)
         assert [(o.status, o.error_code) for o in client.recorder.outcomes] == [("failed", code)]
@@ -167,29 +152,19 @@ def test_a_token_that_cannot_be_had_is_told_without_a_secret(
         for secret in (ACCOUNT["client_email"], PEM.splitlines()[1], "assertion"):
             assert secret not in reply.body.decode() + logged
 
-    run(google(status, answer), scenario, GOOGLE)
-
 
 @pytest.mark.parametrize("text", ["{not json", '{"type": "authorized_user"}'])
-def test_credentials_that_are_none_are_told_by_their_setting(text: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_credentials_that_are_none_are_told_by_their_setting(text: str) -> None:
+    async with world(google(), **{**PROJECT, "GOOGLE_VERTEX_CREDENTIALS": text}) as client:
         reply = await client.post(ask(VERTEX))
         error = reply.json["error"]
         assert (reply.status, error["code"]) == (503, "provider_not_configured")
         assert error["message"].startswith("GOOGLE_VERTEX_CREDENTIALS cannot be used: it ")
         assert text not in error["message"]
 
-    run(google(), scenario, {**PROJECT, "GOOGLE_VERTEX_CREDENTIALS": text})
 
-
-def test_a_refused_token_is_not_told() -> None:
+async def test_a_refused_token_is_not_told() -> None:
     """Vertex repeats tokens in some of its refusals."""
-
-    async def scenario(client: Client) -> None:
-        reply = await client.post(ask(VERTEX))
-        assert reply.status == 400
-        assert "not-a-token-1" not in reply.body.decode()
-
     tokens = google()
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -199,4 +174,7 @@ def test_a_refused_token_is_not_told() -> None:
         body = {"error": {"code": 400, "message": words, "status": "INVALID_ARGUMENT"}}
         return httpx.Response(400, json=body)
 
-    run(handler, scenario, GOOGLE)
+    async with world(handler, **GOOGLE) as client:
+        reply = await client.post(ask(VERTEX))
+        assert reply.status == 400
+        assert "not-a-token-1" not in reply.body.decode()

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.pipeline.test_native import handler_of, run, streamed
 
 from tests.native_providers import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, VERTEX, Native
-from tests.world import Client, Handler
+from tests.pipeline.test_native import handler_of, streamed
+from tests.world import Client, Handler, world
 from tidegate.transport.base import Transport
 from tidegate.transport.media_fetcher import Fetcher
 
@@ -69,23 +69,20 @@ def blocks(native: Native, client: Client) -> Any:
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_a_provider_that_fetches_by_itself_gets_the_url(native: Native, block: Any, stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_provider_that_fetches_by_itself_gets_the_url(native: Native, block: Any, stream: bool) -> None:
+    async with world(handler_of(native), fetcher=fetcher(), **native.env) as client:
         assert (await client.post(picture(native, stream=stream))).status == 200
         assert [request.method for request in client.requests] == ["POST"]
         assert blocks(native, client)[1] == block
 
-    run(handler_of(native), scenario, native.env, fetcher=fetcher())
-
 
 @streamed
 @fetching
-def test_a_provider_that_wants_bytes_gets_what_was_fetched_from_the_checked_address(
+async def test_a_provider_that_wants_bytes_gets_what_was_fetched_from_the_checked_address(
     native: Native, stream: bool
 ) -> None:
     content = b64encode(PNG).decode()
-
-    async def scenario(client: Client) -> None:
+    async with world(serving(native, png), fetcher=fetcher(), **native.env) as client:
         assert (await client.post(picture(native, stream=stream))).status == 200
         fetched, _ = client.requests
         assert (fetched.url.host, fetched.headers["host"]) == ("93.184.216.34", "media.example")
@@ -97,17 +94,13 @@ def test_a_provider_that_wants_bytes_gets_what_was_fetched_from_the_checked_addr
         )
         assert blocks(native, client)[1] == block
 
-    run(serving(native, png), scenario, native.env, fetcher=fetcher())
 
-
-def test_anthropic_gets_the_bytes_behind_a_url_that_it_does_not_fetch() -> None:
-    async def scenario(client: Client) -> None:
+async def test_anthropic_gets_the_bytes_behind_a_url_that_it_does_not_fetch() -> None:
+    async with world(serving(ANTHROPIC, png), fetcher=fetcher(), **ANTHROPIC.env) as client:
         url = PICTURE.replace("https:", "http:")
         assert (await client.post(picture(ANTHROPIC, url))).status == 200
         source = blocks(ANTHROPIC, client)[1]["source"]
         assert source == {"type": "base64", "media_type": "image/png", "data": b64encode(PNG).decode()}
-
-    run(serving(ANTHROPIC, png), scenario, ANTHROPIC.env, fetcher=fetcher())
 
 
 @fetching
@@ -123,8 +116,8 @@ def test_anthropic_gets_the_bytes_behind_a_url_that_it_does_not_fetch() -> None:
         "http://[::ffff:10.0.0.1]/a.png",
     ],
 )
-def test_what_is_not_public_is_not_fetched(native: Native, url: str, stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_is_not_public_is_not_fetched(native: Native, url: str, stream: bool) -> None:
+    async with world(handler_of(native), fetcher=fetcher(), **native.env) as client:
         reply = await client.post(picture(native, url, stream=stream))
         assert (reply.status, reply.json["error"]["param"]) == (400, PLACE)
         assert reply.json["error"]["message"] == "The URL does not lead to a public address."
@@ -133,20 +126,16 @@ def test_what_is_not_public_is_not_fetched(native: Native, url: str, stream: boo
             ("failed", "invalid_request")
         ]
 
-    run(handler_of(native), scenario, native.env, fetcher=fetcher())
-
 
 @fetching
-def test_a_redirect_into_the_private_is_not_followed(native: Native) -> None:
+async def test_a_redirect_into_the_private_is_not_followed(native: Native) -> None:
     def away(request: httpx.Request) -> httpx.Response:
         return httpx.Response(302, headers={"location": "http://169.254.169.254/latest/meta-data/"})
 
-    async def scenario(client: Client) -> None:
+    async with world(serving(native, away), fetcher=fetcher(), **native.env) as client:
         reply = await client.post(picture(native))
         assert (reply.status, reply.json["error"]["param"]) == (400, PLACE)
         assert [request.url.host for request in client.requests] == ["93.184.216.34"]
-
-    run(serving(native, away), scenario, native.env, fetcher=fetcher())
 
 
 async def never(request: httpx.Request) -> httpx.Response:
@@ -165,12 +154,11 @@ async def never(request: httpx.Request) -> httpx.Response:
     ],
     ids=["large", "lost", "slow"],
 )
-def test_what_cannot_be_had_is_the_callers_fault_and_named(
+async def test_what_cannot_be_had_is_the_callers_fault_and_named(
     native: Native, media: Handler, limits: Any, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG", "tidegate")
-
-    async def scenario(client: Client) -> None:
+    async with world(serving(native, media), fetcher=fetcher(**limits), **native.env) as client:
         reply = await client.post(picture(native))
         error = reply.json["error"]
         assert (reply.status, error["code"], error["param"]) == (400, "invalid_request", PLACE)
@@ -182,23 +170,19 @@ def test_what_cannot_be_had_is_the_callers_fault_and_named(
         assert "media.example" not in told
         assert "not-a-real-one" not in told
 
-    run(serving(native, media), scenario, native.env, fetcher=fetcher(**limits))
 
-
-def test_a_call_may_not_name_more_media_than_it_may() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_call_may_not_name_more_media_than_it_may() -> None:
+    async with world(serving(GEMINI, png), fetcher=fetcher(max_count=2), **GEMINI.env) as client:
         part = [{"type": "image_url", "image_url": {"url": f"https://media.example/{i}.png"}} for i in range(3)]
         reply = await client.post({"model": GEMINI.id, "messages": [{"role": "user", "content": part}]})
         error = reply.json["error"]
         assert (reply.status, error["param"]) == (400, "messages[0].content[2].image_url.url")
         assert client.requests == []
 
-    run(serving(GEMINI, png), scenario, GEMINI.env, fetcher=fetcher(max_count=2))
-
 
 @natives
 @streamed
-def test_a_part_that_a_model_does_not_take_is_named_with_the_model(native: Native, stream: bool) -> None:
+async def test_a_part_that_a_model_does_not_take_is_named_with_the_model(native: Native, stream: bool) -> None:
     zipped = b64encode(b"PK\x03\x04" + bytes(40)).decode()
     parts = {
         "anthropic": {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}},
@@ -211,8 +195,7 @@ def test_a_part_that_a_model_does_not_take_is_named_with_the_model(native: Nativ
         "gemini": {"type": "image_url", "image_url": {"url": "data:image/gif;base64,R0lGODlhAQABAAAAACw="}},
         "vertex": {"type": "image_url", "image_url": {"url": f"data:application/zip;base64,{zipped}"}},
     }
-
-    async def scenario(client: Client) -> None:
+    async with world(handler_of(native), fetcher=fetcher(), **native.env) as client:
         content = [{"type": "text", "text": "What is this?"}, parts[native.name]]
         messages = [{"role": "system", "content": "Look."}, {"role": "user", "content": content}]
         reply = await client.post({"model": native.id, "messages": messages, "stream": stream})
@@ -221,5 +204,3 @@ def test_a_part_that_a_model_does_not_take_is_named_with_the_model(native: Nativ
         assert error["param"].startswith("messages[1].content[1]")
         assert native.model in error["message"]
         assert client.requests == []
-
-    run(handler_of(native), scenario, native.env, fetcher=fetcher())

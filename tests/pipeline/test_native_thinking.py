@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.pipeline.test_native import handler_of, run, streamed
 
 from tests.clients.published import check_completion, check_stream
 from tests.native_providers import (
@@ -20,8 +19,9 @@ from tests.native_providers import (
     gemini_reply,
     sse,
 )
+from tests.pipeline.test_native import handler_of, streamed
 from tests.upstream.frames import event
-from tests.world import USER, Client
+from tests.world import USER, Client, world
 
 TOOLS = [
     {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in ("tide", "moon")
@@ -188,14 +188,13 @@ def turn(loop: Loop, client: Client) -> list[dict[str, Any]]:
 @loops
 @streamed
 @pytest.mark.parametrize("fields", [{}, {"reasoning": {"max_tokens": 2048, "exclude": True}}], ids=["shown", "hidden"])
-def test_signed_thinking_comes_back_unchanged_though_the_client_dropped_it(
+async def test_signed_thinking_comes_back_unchanged_though_the_client_dropped_it(
     loop: Loop, stream: bool, fields: dict[str, Any]
 ) -> None:
     asked = {"model": loop.native.id, "messages": USER, "tools": TOOLS, "stream": stream, "reasoning_effort": "low"}
     if fields:
         asked = {**{name: value for name, value in asked.items() if name != "reasoning_effort"}, **fields}
-
-    async def scenario(client: Client) -> None:
+    async with world(loop.answer, **loop.native.env) as client:
         first = await client.post(asked)
         assert (TEXT[:9] in first.body.decode()) is not bool(fields)
         message = said(first, asked)
@@ -211,15 +210,12 @@ def test_signed_thinking_comes_back_unchanged_though_the_client_dropped_it(
         assert turn(loop, client) == loop.replayed
         assert [outcome.status for outcome in client.recorder.outcomes] == ["ok", "ok"]
 
-    run(loop.answer, scenario, loop.native.env)
-
 
 @loops
 @streamed
-def test_signed_thinking_that_the_client_sends_back_is_the_same(loop: Loop, stream: bool) -> None:
+async def test_signed_thinking_that_the_client_sends_back_is_the_same(loop: Loop, stream: bool) -> None:
     asked = {"model": loop.native.id, "messages": USER, "tools": TOOLS, "stream": stream, "reasoning_effort": "low"}
-
-    async def scenario(client: Client) -> None:
+    async with world(loop.answer, **loop.native.env) as client:
         first = await client.post(asked)
         message = said(first, asked)
         if stream:  # the pieces, one by one, as clients collect them
@@ -234,28 +230,23 @@ def test_signed_thinking_that_the_client_sends_back_is_the_same(loop: Loop, stre
         assert second.status == 200
         assert turn(loop, client) == loop.replayed
 
-    run(loop.answer, scenario, loop.native.env)
-
 
 @loops
-def test_a_call_that_nobody_remembers_goes_out_without_thinking(loop: Loop) -> None:
+async def test_a_call_that_nobody_remembers_goes_out_without_thinking(loop: Loop) -> None:
     call = {"id": "call_of_others", "type": "function", "function": {"name": "moon", "arguments": "{}"}}
     history = [
         *USER,
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_of_others", "content": "three metres"},
     ]
-
-    async def scenario(client: Client) -> None:
+    async with world(loop.answer, **loop.native.env) as client:
         asked = {"model": loop.native.id, "messages": USER, "tools": TOOLS, "reasoning_effort": "low"}
         await client.post(asked)
         assert (await client.post({**asked, "messages": history})).status == 200
         assert SIGNED not in json.dumps(turn(loop, client))
 
-    run(loop.answer, scenario, loop.native.env)
 
-
-def test_of_two_candidates_the_firsts_thinking_is_kept() -> None:
+async def test_of_two_candidates_the_firsts_thinking_is_kept() -> None:
     def event_of(index: int, *parts: dict[str, Any]) -> bytes:
         reply = gemini_reply(*parts)
         return sse({**reply, "candidates": [{**reply["candidates"][0], "index": index}]})
@@ -263,8 +254,7 @@ def test_of_two_candidates_the_firsts_thinking_is_kept() -> None:
     foreign = {"functionCall": {"name": "tide", "args": {}}, "thoughtSignature": "Zm9yZWlnbg=="}
     pieces = (event_of(1, {"text": "Other.", "thought": True}, foreign), event_of(0, THOUGHT, *CALLS))
     two = replace(FLASH, pieces=pieces)
-
-    async def scenario(client: Client) -> None:
+    async with world(two.answer, **GEMINI.env) as client:
         asked = {"model": GEMINI.id, "messages": USER, "tools": TOOLS, "stream": True, "n": 2}
         chunks = (await client.post(asked)).events[:-1]
         first = [choice["delta"] for chunk in chunks for choice in chunk["choices"] if choice["index"] == 0]
@@ -273,5 +263,3 @@ def test_of_two_candidates_the_firsts_thinking_is_kept() -> None:
         results = [{"role": "tool", "tool_call_id": call["id"], "content": "three metres"} for call in calls]
         await client.post({**asked, "messages": [*USER, message, *results]})
         assert turn(two, client) == CALLS
-
-    run(two.answer, scenario, GEMINI.env)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -10,10 +9,9 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.world import STREAM, USER, WORKSPACE, Client, Exchange, Handler, completion, event_stream, sse, world
+from tests.world import STREAM, USER, WORKSPACE, Exchange, Handler, completion, event_stream, sse, world
 from tidegate.domain.account import Hold
 from tidegate.domain.limits import Limits
-from tidegate.domain.workspace import Workspace
 from tidegate.policy.routing import fallback
 
 A, B, C = "openai/gpt-4.1-mini", "mistral/mistral-small-latest", "openai/gpt-4.1"
@@ -51,21 +49,10 @@ def sent(request: httpx.Request) -> Any:
     return httpx.Response(200, content=request.content).json()
 
 
-def run(
-    handler: Handler, scenario: Callable[[Client], Awaitable[None]], workspace: Workspace = WORKSPACE, **env: str
-) -> None:
-    async def main() -> None:
-        async with world(handler, workspace=workspace, **env) as client:
-            await scenario(client)
-
-    asyncio.run(main())
-
-
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_failure_that_passes_is_invisible(stream: bool) -> None:
+async def test_a_failure_that_passes_is_invisible(stream: bool) -> None:
     answer = event_stream(sse(*STREAM)) if stream else OK
-
-    async def scenario(client: Client) -> None:
+    async with world(plays(BUSY, httpx.ConnectError("refused"), answer)) as client:
         reply = await client.post({**CALL, "stream": stream})
         assert reply.status == 200
         assert reply.headers["x-tidegate-attempts"] == "3"
@@ -75,8 +62,6 @@ def test_a_failure_that_passes_is_invisible(stream: bool) -> None:
         [outcome] = client.recorder.outcomes
         assert (outcome.status, outcome.attempts, len(outcome.failed_attempts)) == ("ok", 3, 2)
         assert outcome.bill.tokens.output == 12
-
-    run(plays(BUSY, httpx.ConnectError("refused"), answer), scenario)
 
 
 @pytest.mark.parametrize(
@@ -94,12 +79,10 @@ def test_a_failure_that_passes_is_invisible(stream: bool) -> None:
         httpx.RemoteProtocolError("reset"),
     ],
 )
-def test_what_may_pass_is_tried_again(failure: httpx.Response | Exception) -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_may_pass_is_tried_again(failure: httpx.Response | Exception) -> None:
+    async with world(plays(failure, OK)) as client:
         assert (await client.post(CALL)).status == 200
         assert len(client.requests) == 2
-
-    run(plays(failure, OK), scenario)
 
 
 @pytest.mark.parametrize(
@@ -112,17 +95,15 @@ def test_what_may_pass_is_tried_again(failure: httpx.Response | Exception) -> No
         TOO_LONG,
     ],
 )
-def test_what_does_not_pass_is_not_tried_again(failure: httpx.Response) -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_does_not_pass_is_not_tried_again(failure: httpx.Response) -> None:
+    async with world(plays(failure, OK)) as client:
         assert (await client.post(CALL)).status != 200
         assert len(client.requests) == 1
 
-    run(plays(failure, OK), scenario)
-
 
 @pytest.mark.parametrize(("retries", "requests"), [({}, 3), ({"num_retries": 0}, 1), ({"num_retries": 5}, 6)])
-def test_the_caller_says_how_often(retries: dict[str, int], requests: int) -> None:
-    async def scenario(client: Client) -> None:
+async def test_the_caller_says_how_often(retries: dict[str, int], requests: int) -> None:
+    async with world(plays(BUSY)) as client:
         reply = await client.post({**CALL, **retries})
         assert (reply.status, reply.json["error"]["code"]) == (503, "provider_overloaded")
         assert reply.headers["x-tidegate-attempts"] == str(requests)
@@ -132,54 +113,41 @@ def test_the_caller_says_how_often(retries: dict[str, int], requests: int) -> No
             ("failed", requests, 0)
         ]
 
-    run(plays(BUSY), scenario)
 
-
-def test_the_providers_delay_is_kept_to() -> None:
+async def test_the_providers_delay_is_kept_to() -> None:
     limited = httpx.Response(429, headers={"retry-after-ms": "1500"}, json={"error": {"message": "slow down"}})
-
-    async def scenario(client: Client) -> None:
+    async with world(plays(limited, OK)) as client:
         assert (await client.post(CALL)).status == 200
         assert client.delays == [1.55]
 
-    run(plays(limited, OK), scenario)
-
 
 @pytest.mark.parametrize("fields", [{"timeout": 5}, {}])
-def test_a_delay_beyond_the_deadline_or_all_patience_is_the_callers(fields: dict[str, Any]) -> None:
+async def test_a_delay_beyond_the_deadline_or_all_patience_is_the_callers(fields: dict[str, Any]) -> None:
     after = "10" if fields else "61"
     limited = httpx.Response(429, headers={"retry-after": after}, json={"error": {"message": "slow down"}})
-
-    async def scenario(client: Client) -> None:
+    async with world(plays(limited, OK)) as client:
         reply = await client.post({**CALL, **fields})
         assert (reply.status, reply.headers["retry-after"]) == (429, after)
         assert (len(client.requests), client.delays) == (1, [])
 
-    run(plays(limited, OK), scenario)
 
-
-def test_who_has_others_to_ask_does_not_wait_long() -> None:
+async def test_who_has_others_to_ask_does_not_wait_long() -> None:
     limited = httpx.Response(429, headers={"retry-after": "10"}, json={"error": {"message": "slow down"}})
-
-    async def scenario(client: Client) -> None:
+    async with world(by_model(gpt=limited, mistral=OK)) as client:
         reply = await client.post({**CALL, "fallbacks": [B]})
         assert (reply.status, reply.json["model"], client.delays) == (200, B, [])
 
-    run(by_model(gpt=limited, mistral=OK), scenario)
 
-
-def test_a_storm_is_not_fed() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_storm_is_not_fed() -> None:
+    async with world(plays(BUSY)) as client:
         for _ in range(20):
             await client.post({**CALL, "num_retries": 5})
         assert len(client.requests) < 20 + 20 + 20
         assert (await client.post({**CALL, "model": B, "num_retries": 1})).headers["x-tidegate-attempts"] == "2"
 
-    run(plays(BUSY), scenario)
 
-
-def test_nothing_is_tried_again_after_the_first_event() -> None:
-    async def scenario(client: Client) -> None:
+async def test_nothing_is_tried_again_after_the_first_event() -> None:
+    async with world(plays(event_stream(sse(*STREAM[:2])))) as client:
         reply = await client.post({**CALL, "stream": True, "fallbacks": [B]})
         assert reply.events[-1]["error"]["code"] == "provider_stream_cut"
         assert len(client.requests) == 1
@@ -187,11 +155,9 @@ def test_nothing_is_tried_again_after_the_first_event() -> None:
         assert (outcome.status, outcome.attempts, outcome.failed_attempts) == ("failed", 1, ())
         assert outcome.bill.tokens.output > 0
 
-    run(plays(event_stream(sse(*STREAM[:2]))), scenario)
 
-
-def test_a_client_that_leaves_between_two_tries_has_asked_nobody_in_vain() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_client_that_leaves_between_two_tries_has_asked_nobody_in_vain() -> None:
+    async with world(plays(BUSY)) as client:
         waiting = asyncio.Event()
 
         async def sleep(seconds: float) -> None:
@@ -208,14 +174,11 @@ def test_a_client_that_leaves_between_two_tries_has_asked_nobody_in_vain() -> No
             ("cancelled", 1, 0)
         ]
 
-    run(plays(BUSY), scenario)
-
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_fallback_answers_under_its_own_name_and_price(stream: bool) -> None:
+async def test_a_fallback_answers_under_its_own_name_and_price(stream: bool) -> None:
     answer = event_stream(sse(*STREAM)) if stream else OK
-
-    async def scenario(client: Client) -> None:
+    async with world(by_model(gpt=BUSY, mistral=answer)) as client:
         reply = await client.post({**CALL, "stream": stream, "num_retries": 0, "fallbacks": [B]})
         said = reply.events[0] if stream else reply.json
         assert (said["model"], reply.headers["x-tidegate-model"]) == (B, B)
@@ -226,83 +189,63 @@ def test_a_fallback_answers_under_its_own_name_and_price(stream: bool) -> None:
         assert outcome.deployment is not None
         assert (outcome.call.request.model, outcome.deployment.model_id) == (A, B)
 
-    run(by_model(gpt=BUSY, mistral=answer), scenario)
 
-
-def test_a_fallbacks_parameters_are_translated_anew() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_fallbacks_parameters_are_translated_anew() -> None:
+    async with world(by_model(gpt=BUSY, mistral=OK)) as client:
         reply = await client.post({**CALL, "seed": 7, "num_retries": 0, "fallbacks": [{"model": B, "temperature": 0}]})
         assert reply.status == 200
         assert (sent(client.requests[0])["seed"], sent(client.requests[1])["random_seed"]) == (7, 7)
         assert sent(client.requests[1])["temperature"] == 0
 
-    run(by_model(gpt=BUSY, mistral=OK), scenario)
 
-
-def test_without_fallbacks_nothing_else_is_tried() -> None:
-    async def scenario(client: Client) -> None:
+async def test_without_fallbacks_nothing_else_is_tried() -> None:
+    async with world(plays(BUSY)) as client:
         reply = await client.post({**CALL, "num_retries": 0, "fallbacks": []})
         assert (reply.status, len(client.requests)) == (503, 1)
 
-    run(plays(BUSY), scenario)
 
-
-def test_the_error_is_that_of_the_model_that_was_asked_for() -> None:
+async def test_the_error_is_that_of_the_model_that_was_asked_for() -> None:
     limited = httpx.Response(429, headers={"retry-after": "7"}, json={"error": {"message": "slow down"}})
-
-    async def scenario(client: Client) -> None:
+    async with world(by_model(gpt=limited, mistral=BUSY)) as client:
         reply = await client.post({**CALL, "num_retries": 0, "fallbacks": [B]})
         assert (reply.status, reply.headers["retry-after"]) == (429, "7")
         assert len(client.requests) == 2
 
-    run(by_model(gpt=limited, mistral=BUSY), scenario)
 
-
-def test_a_prompt_that_the_provider_finds_too_long_goes_to_the_bigger_model() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_prompt_that_the_provider_finds_too_long_goes_to_the_bigger_model() -> None:
+    async with world(by_model(gpt=TOO_LONG, mistral=OK)) as client:
         reply = await client.post({**CALL, "context_window_fallback_dict": {A: B}})
         assert (reply.status, reply.json["model"]) == (200, B)
         assert "context_length_exceeded" in reply.headers["x-tidegate-failed-attempts"]
 
-    run(by_model(gpt=TOO_LONG, mistral=OK), scenario)
 
-
-def test_a_prompt_that_a_providers_policy_refuses_goes_to_another() -> None:
+async def test_a_prompt_that_a_providers_policy_refuses_goes_to_another() -> None:
     refused = httpx.Response(400, json={"error": {"message": "no", "code": "content_filter"}})
-
-    async def scenario(client: Client) -> None:
+    async with world(by_model(gpt=refused, mistral=OK)) as client:
         reply = await client.post({**CALL, "fallbacks": [B]})
         assert (reply.status, reply.json["model"]) == (200, B)
 
-    run(by_model(gpt=refused, mistral=OK), scenario)
 
-
-def test_a_provider_that_is_not_configured_is_passed_over() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_provider_that_is_not_configured_is_passed_over() -> None:
+    async with world(plays(OK)) as client:
         reply = await client.post({**CALL, "model": "groq/llama-4", "fallbacks": ["cohere/command-r", B]})
         assert (reply.status, reply.json["model"], len(client.requests)) == (200, B, 1)
 
-    run(plays(OK), scenario)
 
-
-def test_a_fallback_must_be_allowed_as_if_it_had_been_asked_for() -> None:
+async def test_a_fallback_must_be_allowed_as_if_it_had_been_asked_for() -> None:
     workspace = replace(WORKSPACE, limits=Limits(models=("openai/*",)))
-
-    async def scenario(client: Client) -> None:
+    async with world(by_model(gpt_4_1_mini=BUSY, gpt=OK, mistral=OK), workspace=workspace) as client:
         reply = await client.post({**CALL, "num_retries": 0, "fallbacks": [B, C]})
         assert (reply.status, reply.json["model"]) == (200, C)
         assert [sent(request)["model"] for request in client.requests] == ["gpt-4.1-mini", "gpt-4.1"]
         refused = await client.post({**CALL, "num_retries": 0, "fallbacks": [B]})
         assert (refused.status, refused.json["error"]["code"]) == (503, "provider_overloaded")
 
-    run(by_model(gpt_4_1_mini=BUSY, gpt=OK, mistral=OK), scenario, workspace)
 
-
-def test_a_fallback_must_be_affordable_and_holds_what_it_costs() -> None:
+async def test_a_fallback_must_be_affordable_and_holds_what_it_costs() -> None:
     workspace = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal("0.001")))
     fields = {"max_tokens": 100, "num_retries": 0}
-
-    async def scenario(client: Client) -> None:
+    async with world(by_model(gpt_4_1_mini=BUSY, gpt=OK, mistral=OK), workspace=workspace) as client:
         refused = await client.post({**CALL, **fields, "fallbacks": [C]})  # whose answer may cost 0.0008 and more
         assert (refused.status, len(client.requests)) == (503, 1)
         reply = await client.post({**CALL, **fields, "fallbacks": [C, B]})
@@ -316,13 +259,10 @@ def test_a_fallback_must_be_affordable_and_holds_what_it_costs() -> None:
         assert hold is not None
         assert hold.model == B
 
-    run(by_model(gpt_4_1_mini=BUSY, gpt=OK, mistral=OK), scenario, workspace)
 
-
-def test_a_client_that_leaves_while_room_is_given_back_is_on_record_without_it() -> None:
+async def test_a_client_that_leaves_while_room_is_given_back_is_on_record_without_it() -> None:
     workspace = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal(1)))
-
-    async def scenario(client: Client) -> None:
+    async with world(plays(BUSY), workspace=workspace) as client:
         releasing = asyncio.Event()
         ledger = client.recorder.ledger
 
@@ -343,48 +283,39 @@ def test_a_client_that_leaves_while_room_is_given_back_is_on_record_without_it()
         await asyncio.wait_for(call, 5)
         assert [(seen.status, seen.hold) for seen in client.recorder.outcomes] == [("cancelled", None)]
 
-    run(plays(BUSY), scenario, workspace)
 
-
-def test_a_cheaper_fallback_answers_where_the_model_is_too_dear() -> None:
+async def test_a_cheaper_fallback_answers_where_the_model_is_too_dear() -> None:
     workspace = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal("0.001")))
-
-    async def scenario(client: Client) -> None:
+    async with world(plays(OK), workspace=workspace) as client:
         reply = await client.post({**CALL, "model": C, "max_tokens": 100, "fallbacks": [A]})
         assert (reply.status, reply.json["model"]) == (200, A)
 
-    run(plays(OK), scenario, workspace)
 
-
-def test_who_hangs_leaves_time_for_others() -> None:
+async def test_who_hangs_leaves_time_for_others() -> None:
     async def handler(request: httpx.Request) -> httpx.Response:
         if "mistral" in request.url.host:
             return httpx.Response(200, json=completion())
         return await asyncio.Future()
 
-    async def scenario(client: Client) -> None:
+    async with world(handler) as client:
         reply = await client.post({**CALL, "timeout": 0.2, "fallbacks": [B], "num_retries": 0})
         assert (reply.status, reply.json["model"]) == (200, B)
         assert "provider_timeout" in reply.headers["x-tidegate-failed-attempts"]
 
-    run(handler, scenario)
-
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_when_the_deadline_has_passed_nobody_else_is_asked(stream: bool) -> None:
+async def test_when_the_deadline_has_passed_nobody_else_is_asked(stream: bool) -> None:
     async def handler(request: httpx.Request) -> httpx.Response:
         return await asyncio.Future()
 
-    async def scenario(client: Client) -> None:
+    async with world(handler) as client:
         reply = await client.post({**CALL, "stream": stream, "timeout": 0.5, "num_retries": 5})
         assert (reply.status, reply.json["error"]["code"]) == (504, "provider_timeout")
         assert reply.headers["x-tidegate-attempts"] == "1"
 
-    run(handler, scenario)
-
 
 @pytest.mark.parametrize("fields", [{}, {"caching": True}, {"dry_run": True}])
-def test_fallbacks_of_a_long_call_are_validated_beside_the_other_calls(
+async def test_fallbacks_of_a_long_call_are_validated_beside_the_other_calls(
     fields: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, seen = fallback.candidates, list[bool]()
@@ -394,13 +325,9 @@ def test_fallbacks_of_a_long_call_are_validated_beside_the_other_calls(
         return found(*args)
 
     monkeypatch.setattr(fallback, "candidates", candidates)
-
-    async def scenario() -> None:
-        body = {**CALL, **fields, "fallbacks": [{"model": B, "temperature": 0.1}]}
-        async with world(plays(OK)) as client:
-            await client.post(body)
-            short, seen[:] = set(seen), []
-            await client.post({**body, "messages": [{"role": "user", "content": "tide " * 60_000}]})
-        assert (short, set(seen)) == ({True}, {False})
-
-    asyncio.run(scenario())
+    body = {**CALL, **fields, "fallbacks": [{"model": B, "temperature": 0.1}]}
+    async with world(plays(OK)) as client:
+        await client.post(body)
+        short, seen[:] = set(seen), []
+        await client.post({**body, "messages": [{"role": "user", "content": "tide " * 60_000}]})
+    assert (short, set(seen)) == ({True}, {False})

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -10,7 +9,6 @@ import httpx
 import pytest
 from msgspec.structs import force_setattr, replace
 
-from tests import jumping
 from tests.world import (
     KEY,
     SECRET,
@@ -60,21 +58,6 @@ class Hosts:
         return httpx.Response(status, json=body, headers=dict(headers))
 
 
-def run(
-    hosts: Hosts,
-    scenario: Callable[[Client], Awaitable[None]],
-    *targets: Any,
-    workspace: Workspace = WORKSPACE,
-    key: VirtualKey = KEY,
-    **route: Any,
-) -> None:
-    async def main() -> None:
-        async with routed(hosts, *targets, workspace=workspace, key=key, **route) as client:
-            await scenario(client)
-
-    asyncio.run(main())
-
-
 def routed(
     hosts: Hosts, *targets: Any, workspace: Workspace = WORKSPACE, key: VirtualKey = KEY, **route: Any
 ) -> AbstractAsyncContextManager[Client]:
@@ -85,34 +68,27 @@ def routed(
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("failure", [BUSY, DENIED, (404, {"error": {"message": "what?"}}), (429, {"error": {}})])
-def test_another_deployment_answers_at_once_where_one_fails(failure: Any, stream: bool) -> None:
+async def test_another_deployment_answers_at_once_where_one_fails(failure: Any, stream: bool) -> None:
     hosts = Hosts(first=failure, second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts) as client:
         reply = await client.post({**CALL, "stream": stream, "num_retries": 0})
         assert (reply.status, reply.headers["x-tidegate-attempts"], client.delays) == (200, "2", [])
         assert reply.headers["x-tidegate-model"] == MODEL
         [outcome] = client.recorder.outcomes
         assert (outcome.status, outcome.attempts, len(outcome.failed_attempts)) == ("ok", 2, 1)
-
-    run(hosts, scenario)
     assert hosts.asked == ["first", "second"]
 
 
-def test_what_the_caller_did_wrong_is_no_reason_to_ask_another() -> None:
+async def test_what_the_caller_did_wrong_is_no_reason_to_ask_another() -> None:
     hosts = Hosts(first=(400, {"error": {"message": "no"}}), second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts) as client:
         assert (await client.post(CALL)).status == 400
-
-    run(hosts, scenario)
     assert hosts.asked == ["first"]
 
 
-def test_what_fails_again_and_again_is_asked_last_and_after_a_while_once_more() -> None:
+async def test_what_fails_again_and_again_is_asked_last_and_after_a_while_once_more() -> None:
     hosts = Hosts(first=[BUSY, BUSY, OK], second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts, cooldown_failures=2) as client:
         for _ in range(5):
             assert (await client.post(CALL)).status == 200
         assert hosts.asked == ["first", "second", "first", "second", "second", "second", "second"]
@@ -121,45 +97,34 @@ def test_what_fails_again_and_again_is_asked_last_and_after_a_while_once_more() 
             assert (await client.post(CALL)).status == 200
         assert hosts.asked[7:] == ["first", "first"]
 
-    run(hosts, scenario, cooldown_failures=2)
 
-
-def test_a_provider_that_wants_patience_gets_it() -> None:
+async def test_a_provider_that_wants_patience_gets_it() -> None:
     hosts = Hosts(first=[(429, {"error": {}}, ("retry-after", "40")), OK], second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts) as client:
         for seconds in (0, 39, 2):
             later(client, seconds)
             assert (await client.post(CALL)).status == 200
-
-    run(hosts, scenario)
     assert hosts.asked == ["first", "second", "second", "first"]
 
 
-def test_when_all_have_failed_the_one_is_asked_again_that_opens_the_soonest() -> None:
+async def test_when_all_have_failed_the_one_is_asked_again_that_opens_the_soonest() -> None:
     hosts = Hosts(first=(429, {"error": {}}, ("retry-after", "9")), second=[(429, {}, ("retry-after", "3")), OK])
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts) as client:
         assert (await client.post(CALL)).status == 200
         assert [round(delay) for delay in client.delays] == [3]
-
-    run(hosts, scenario)
     assert hosts.asked == ["first", "second", "second"]
 
 
-def test_when_all_cool_down_they_are_asked_all_the_same() -> None:
+async def test_when_all_cool_down_they_are_asked_all_the_same() -> None:
     hosts = Hosts(first=DENIED, second=[DENIED, OK])
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts) as client:
         refused = await client.post(CALL)
         assert (refused.status, refused.json["error"]["code"]) == (502, "provider_auth_error")
         assert (await client.post(CALL)).status == 200
-
-    run(hosts, scenario)
     assert hosts.asked == ["first", "second", "first", "second"]
 
 
-def test_a_stream_that_breaks_off_counts_against_its_deployment() -> None:
+async def test_a_stream_that_breaks_off_counts_against_its_deployment() -> None:
     def broken() -> httpx.Response:
         return event_stream(sse(delta("Create ")))
 
@@ -167,25 +132,21 @@ def test_a_stream_that_breaks_off_counts_against_its_deployment() -> None:
         return broken()
 
     hosts = Hosts(first=breaks, second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts, cooldown_failures=2) as client:
         for _ in range(2):
             assert (await client.post({**CALL, "stream": True})).events[-1]["error"]["code"] == "provider_stream_cut"
         assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
-
-    run(hosts, scenario, cooldown_failures=2)
     assert hosts.asked == ["first", "first", "second"]
 
 
-def test_a_client_that_leaves_a_stream_counts_against_nobody() -> None:
+async def test_a_client_that_leaves_a_stream_counts_against_nobody() -> None:
     trickle = Trickle()
 
     async def slowly() -> httpx.Response:
         return event_stream(trickle)
 
     hosts = Hosts(first=[slowly, OK], second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts, cooldown_failures=1) as client:
         gateway = client.app.lifespan_state["gateway"]
         trickle.pieces.put_nowait(sse(delta("Create ")))
         call = await admit(gateway, {**CALL, "stream": True})
@@ -194,12 +155,10 @@ def test_a_client_that_leaves_a_stream_counts_against_nobody() -> None:
             await answer.batches.aclose()
         assert client.recorder.outcomes[-1].status == "cancelled"
         assert (await client.post(CALL)).status == 200
-
-    run(hosts, scenario, cooldown_failures=1)
     assert hosts.asked == ["first", "first"]
 
 
-def test_cooldowns_are_told_once_and_a_store_that_is_down_changes_nothing() -> None:
+async def test_cooldowns_are_told_once_and_a_store_that_is_down_changes_nothing() -> None:
     hosts = Hosts(first=BUSY, second=OK)
     told: list[float] = []
 
@@ -208,17 +167,15 @@ def test_cooldowns_are_told_once_and_a_store_that_is_down_changes_nothing() -> N
             told.append(until)
             raise StoreUnavailable("down")
 
-    async def scenario(client: Client) -> None:
+    async with routed(hosts, cooldown_failures=1) as client:
         force_setattr(client.app.lifespan_state["gateway"], "cooldowns", Down())
         for _ in range(3):
             assert (await client.post(CALL)).status == 200
         assert len(told) == 1
-
-    run(hosts, scenario, cooldown_failures=1)
     assert hosts.asked == ["first", "second", "second", "second"]
 
 
-def test_cooldowns_are_told_also_where_a_fallback_answers() -> None:
+async def test_cooldowns_are_told_also_where_a_fallback_answers() -> None:
     hosts = Hosts(first=DENIED, second=DENIED, mistral=OK)
     told: list[str | None] = []
 
@@ -226,35 +183,30 @@ def test_cooldowns_are_told_also_where_a_fallback_answers() -> None:
         async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
             told.append(home)
 
-    async def scenario(client: Client) -> None:
+    async with routed(hosts) as client:
         force_setattr(client.app.lifespan_state["gateway"], "cooldowns", Hearing())
         assert (await client.post({**CALL, "fallbacks": [OTHER]})).status == 200
         assert told == [None, None]
 
-    run(hosts, scenario)
 
-
-def test_a_store_that_took_no_record_is_not_told() -> None:
+async def test_a_store_that_took_no_record_is_not_told() -> None:
     hosts = Hosts(first=DENIED, second=OK)
 
     class Never:
         async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
             raise AssertionError
 
-    async def scenario(client: Client) -> None:
+    async with routed(hosts) as client:
         force_setattr(client.app.lifespan_state["gateway"], "cooldowns", Never())
         client.recorder.unavailable = True
         for _ in range(2):
             assert (await client.post(CALL)).status == 200
-
-    run(hosts, scenario)
     assert hosts.asked == ["first", "second", "second"]
 
 
-def test_what_another_process_told_is_heeded() -> None:
+async def test_what_another_process_told_is_heeded() -> None:
     hosts = Hosts(first=OK, second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts) as client:
         gateway = client.app.lifespan_state["gateway"]
         call = await admit(gateway, CALL)
         plan = gateway.router.plan("fast")
@@ -266,8 +218,6 @@ def test_what_another_process_told_is_heeded() -> None:
         await client.post(CALL)
         gateway.balancing.learn(cooling.place.home, {cooling.place.id: cooling.until})
         await client.post(CALL)
-
-    run(hosts, scenario)
     assert hosts.asked == ["first", "second"]
 
 
@@ -275,15 +225,12 @@ def test_what_another_process_told_is_heeded() -> None:
     ("models", "asked"),
     [(("fast",), ["first"]), (("mistral/*",), ["mistral"]), (("openai/*", "mistral/*"), ["first"])],
 )
-def test_patterns_allow_a_route_by_its_name_or_its_models(models: tuple[str, ...], asked: list[str]) -> None:
+async def test_patterns_allow_a_route_by_its_name_or_its_models(models: tuple[str, ...], asked: list[str]) -> None:
     hosts = Hosts(first=OK, mistral=OK)
-
-    async def scenario(client: Client) -> None:
-        assert (await client.post(CALL)).status == 200
-
     for limited in ({"workspace": replace(WORKSPACE, limits=Limits(models=models))}, {"key": limited_key(models)}):
         hosts.asked.clear()
-        run(hosts, scenario, {"model": MODEL}, {"model": OTHER}, **limited)
+        async with routed(hosts, {"model": MODEL}, {"model": OTHER}, **limited) as client:
+            assert (await client.post(CALL)).status == 200
         assert hosts.asked == asked
 
 
@@ -313,63 +260,48 @@ def test_a_workspace_allows_itself_nothing_by_the_name_of_its_own_route() -> Non
     assert hosts.asked == ["first"]
 
 
-def test_a_route_may_be_a_fallback() -> None:
+async def test_a_route_may_be_a_fallback() -> None:
     hosts = Hosts(mistral=BUSY, first=BUSY, second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts) as client:
         reply = await client.post({**CALL, "model": OTHER, "fallbacks": ["fast"], "num_retries": 0})
         assert (reply.status, reply.headers["x-tidegate-deployment"]) == (200, "fast#2")
-
-    run(hosts, scenario)
     assert hosts.asked == ["mistral", "first", "second"]
 
 
-def test_a_route_names_its_fallbacks_unless_the_call_does() -> None:
+async def test_a_route_names_its_fallbacks_unless_the_call_does() -> None:
     hosts = Hosts(first=BUSY, second=BUSY, mistral=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts, fallbacks=[OTHER]) as client:
         assert (await client.post({**CALL, "num_retries": 0})).headers["x-tidegate-model"] == OTHER
         assert (await client.post({**CALL, "num_retries": 0, "fallbacks": []})).status == 503
 
-    run(hosts, scenario, fallbacks=[OTHER])
 
-
-def test_each_workspace_has_its_own_routes() -> None:
+async def test_each_workspace_has_its_own_routes() -> None:
     hosts = Hosts(first=OK, mistral=OK)
-
-    async def scenario(client: Client) -> None:
+    key = replace(KEY, workspace_ids=("ws_test", "ws_other"))
+    own = (Route("fast", (Target(OTHER),)), Route("mine", (Target(OTHER),)))
+    async with routed(hosts, workspace=replace(WORKSPACE, routes=own), key=key) as client:
         assert (await client.post(CALL)).headers["x-tidegate-model"] == OTHER
         refused = await client.post({**CALL, "model": "mine"}, headers={"x-workspace-id": "ws_other"})
         assert refused.status == 404
 
-    key = replace(KEY, workspace_ids=("ws_test", "ws_other"))
-    own = (Route("fast", (Target(OTHER),)), Route("mine", (Target(OTHER),)))
-    run(hosts, scenario, workspace=replace(WORKSPACE, routes=own), key=key)
 
-
-def test_a_target_that_cannot_be_translated_for_leaves_it_to_the_next_one() -> None:
+async def test_a_target_that_cannot_be_translated_for_leaves_it_to_the_next_one() -> None:
     hosts = Hosts(first=OK, mistral=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts, {"model": OTHER}, {"model": MODEL}) as client:
         strict = {**CALL, "require_parameters": True, "logit_bias": {"50256": -100}}
         assert (await client.post(strict)).headers["x-tidegate-model"] == MODEL
 
-    run(hosts, scenario, {"model": OTHER}, {"model": MODEL})
 
-
-def test_a_target_without_its_key_is_passed_over_and_then_asked_last() -> None:
+async def test_a_target_without_its_key_is_passed_over_and_then_asked_last() -> None:
     hosts = Hosts(second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts, {"model": MODEL, "key": "NOBODY_SET_THIS"}, SECOND) as client:
         for attempts in ("2", "1"):
             assert (await client.post(CALL)).headers["x-tidegate-attempts"] == attempts
         codes = [[each.error_code for each in outcome.failed_attempts] for outcome in client.recorder.outcomes]
         assert codes == [["provider_not_configured"], []]
 
-    run(hosts, scenario, {"model": MODEL, "key": "NOBODY_SET_THIS"}, SECOND)
 
-
-def test_a_route_may_give_its_calls_less_time() -> None:
+async def test_a_route_may_give_its_calls_less_time() -> None:
     async def never() -> httpx.Response:
         await asyncio.sleep(10**6)
         raise AssertionError
@@ -385,17 +317,13 @@ def test_a_route_may_give_its_calls_less_time() -> None:
             assert answer.deployment.model_id == OTHER
         assert asyncio.get_running_loop().time() - began <= 31
 
-    async def main() -> None:
-        async with routed(hosts, timeout_seconds=30) as client:
-            await scenario(client)
-
-    jumping.run(main())
+    async with routed(hosts, timeout_seconds=30) as client:
+        await scenario(client)
 
 
-def test_a_session_stays_with_its_deployment_which_the_reply_names() -> None:
+async def test_a_session_stays_with_its_deployment_which_the_reply_names() -> None:
     hosts = Hosts(first=OK, second=OK)
-
-    async def scenario(client: Client) -> None:
+    async with routed(hosts, by="weight", sticky=True) as client:
         labels = []
         for n in range(60):
             headers = {"x-session-id": f"session {n % 20}"}
@@ -404,8 +332,6 @@ def test_a_session_stays_with_its_deployment_which_the_reply_names() -> None:
         assert labels[:20] == labels[20:40] == labels[40:]
         assert {*labels} == {"fast#1", "fast#2"}
         assert "x-tidegate-deployment" not in (await client.post({**CALL, "model": MODEL})).headers
-
-    run(hosts, scenario, by="weight", sticky=True)
 
 
 async def admit(gateway: Any, body: Any) -> Any:

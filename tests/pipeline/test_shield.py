@@ -9,63 +9,50 @@ from tidegate.pipeline import shield
 from tidegate.pipeline.shield import run_shielded
 
 
-def test_a_scope_that_is_cancelled_waits_for_the_settling() -> None:
-    async def main() -> None:
-        done = False
+async def test_a_scope_that_is_cancelled_waits_for_the_settling() -> None:
+    done = False
 
-        async def settle() -> None:
-            nonlocal done
-            await asyncio.sleep(0.01)
-            done = True
+    async def settle() -> None:
+        nonlocal done
+        await asyncio.sleep(0.01)
+        done = True
 
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            await run_shielded(settle())
-        assert done
-
-    asyncio.run(main())
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await run_shielded(settle())
+    assert done
 
 
-def test_a_task_that_is_cancelled_again_and_again_waits_too_and_then_ends() -> None:
-    async def main() -> None:
-        gate, done = asyncio.Event(), False
+async def test_a_task_that_is_cancelled_again_and_again_waits_too_and_then_ends() -> None:
+    gate, done = asyncio.Event(), False
 
-        async def settle() -> None:
-            nonlocal done
-            await gate.wait()
-            done = True
+    async def settle() -> None:
+        nonlocal done
+        await gate.wait()
+        done = True
 
-        task = asyncio.create_task(run_shielded(settle()))
-        for _ in range(5):
-            await asyncio.sleep(0)
-            task.cancel()
-        gate.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert done
-
-    asyncio.run(main())
+    task = asyncio.create_task(run_shielded(settle()))
+    for _ in range(5):
+        await asyncio.sleep(0)
+        task.cancel()
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done
 
 
-def test_a_settling_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_settling_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shield, "SETTLE_SECONDS", 0.01)
-
-    async def main() -> None:
-        await asyncio.wait_for(run_shielded(_forever()), 5)
-
-    asyncio.run(main())
+    await asyncio.wait_for(run_shielded(_forever()), 5)
 
 
 async def _forever() -> None:
     await asyncio.Event().wait()
 
 
-def test_the_failure_of_the_settling_is_raised() -> None:
+async def test_the_failure_of_the_settling_is_raised() -> None:
     async def broken() -> None:
         raise ValueError("broken")
 
-    async def main() -> None:
-        with pytest.raises(ValueError, match="broken"):
-            await run_shielded(broken())
-
-    asyncio.run(main())
+    with pytest.raises(ValueError, match="broken"):
+        await run_shielded(broken())

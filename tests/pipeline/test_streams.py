@@ -1,17 +1,15 @@
 """Streams whose provider thinks for long, fails late, or sends in the strangest ways, and clients that do not wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 
-from tests import jumping
 from tests.world import (
     STREAM,
     USAGE,
     USER,
-    Client,
     Exchange,
     Handler,
     completion,
@@ -25,14 +23,6 @@ from tidegate.upstream import sse as upstream_sse
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}
 COMMENT = ": keep-alive"
-
-
-def run(handler: Handler, scenario: Callable[[Client], Awaitable[None]], **env: str) -> None:
-    async def main() -> None:
-        async with world(handler, **env) as client:
-            await scenario(client)
-
-    jumping.run(main())
 
 
 def after(seconds: float, response: Callable[[], httpx.Response]) -> Handler:
@@ -63,79 +53,65 @@ class Said(httpx.AsyncByteStream):
         self.closed.set()
 
 
-def test_a_stream_that_begins_late_is_announced_by_comments() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stream_that_begins_late_is_announced_by_comments() -> None:
+    async with world(after(31, lambda: event_stream(sse(*STREAM)))) as client:
         reply = await client.post(CALL)
         assert (reply.status, reply.events[:2], reply.events[-1]) == (200, [COMMENT, COMMENT], "[DONE]")
         assert set(reply.headers) == {"content-type", "cache-control", "x-accel-buffering", "x-request-id"}
         [outcome] = client.recorder.outcomes
         assert (outcome.status, outcome.call.id) == ("ok", reply.headers["x-request-id"])
 
-    run(after(31, lambda: event_stream(sse(*STREAM))), scenario)
 
-
-def test_a_stream_that_begins_in_time_has_its_whole_head() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stream_that_begins_in_time_has_its_whole_head() -> None:
+    async with world(after(14.9, lambda: event_stream(sse(*STREAM)))) as client:
         reply = await client.post(CALL)
         assert COMMENT not in reply.events
         assert reply.headers["x-tidegate-provider"] == "openai"
 
-    run(after(14.9, lambda: event_stream(sse(*STREAM))), scenario)
 
-
-def test_a_failure_after_the_first_comment_is_an_event() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_failure_after_the_first_comment_is_an_event() -> None:
+    async with world(after(16, lambda: httpx.Response(503, json={"error": {"message": "busy"}}))) as client:
         reply = await client.post(CALL)
         comment, error = reply.events
         assert (reply.status, comment, error["error"]["code"]) == (200, COMMENT, "provider_overloaded")
         assert "usage" not in error["error"]  # nobody has used anything
         assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
 
-    run(after(16, lambda: httpx.Response(503, json={"error": {"message": "busy"}})), scenario)
 
-
-def test_a_failure_before_the_first_comment_is_a_status() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_failure_before_the_first_comment_is_a_status() -> None:
+    async with world(after(14, lambda: httpx.Response(503, json={"error": {"message": "busy"}}))) as client:
         reply = await client.post(CALL)
         assert (reply.status, reply.json["error"]["code"]) == (503, "provider_overloaded")
 
-    run(after(14, lambda: httpx.Response(503, json={"error": {"message": "busy"}})), scenario)
 
-
-def test_a_head_that_no_client_has_taken_is_none() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_head_that_no_client_has_taken_is_none() -> None:
+    async with world(after(20, lambda: httpx.Response(503, json={"error": {"message": "busy"}}))) as client:
         exchange = Exchange(client.app, CALL, "/v1/chat/completions")
         exchange.slow_at = b""
         asyncio.get_running_loop().call_later(30, exchange.reads.set)
         await exchange.run()
         assert (exchange.reply().status, exchange.reply().json["error"]["code"]) == (503, "provider_overloaded")
 
-    run(after(20, lambda: httpx.Response(503, json={"error": {"message": "busy"}})), scenario)
 
-
-def test_a_bug_after_the_first_comment_is_an_event(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_after_the_first_comment_is_an_event(caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> httpx.Response:
         raise RuntimeError("a bug")
 
-    async def scenario(client: Client) -> None:
+    async with world(after(16, broken)) as client:
         reply = await client.post(CALL)
         assert reply.events[0] == COMMENT
         assert reply.events[-1]["error"]["code"] == "internal_error"
         assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["call.crashed"]
 
-    run(after(16, broken), scenario)
 
-
-def test_a_whole_answer_is_announced_by_nothing() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_whole_answer_is_announced_by_nothing() -> None:
+    async with world(after(100, lambda: httpx.Response(200, json=completion()))) as client:
         reply = await client.post({**CALL, "stream": False})
         assert reply.json["choices"][0]["message"]["content"] == "Hello."
 
-    run(after(100, lambda: httpx.Response(200, json=completion())), scenario)
-
 
 @pytest.mark.parametrize("hangs_up", [True, False])
-def test_a_client_that_leaves_after_the_first_comment_ends_the_call(hangs_up: bool) -> None:
+async def test_a_client_that_leaves_after_the_first_comment_ends_the_call(hangs_up: bool) -> None:
     left = asyncio.Event()
 
     async def never(request: httpx.Request) -> httpx.Response:
@@ -144,7 +120,7 @@ def test_a_client_that_leaves_after_the_first_comment_ends_the_call(hangs_up: bo
         finally:
             left.set()
 
-    async def scenario(client: Client) -> None:
+    async with world(never) as client:
         exchange = Exchange(client.app, CALL, "/v1/chat/completions")
         exchange.refused_at = None if hangs_up else b"keep-alive"
         loop = asyncio.get_running_loop()
@@ -156,11 +132,9 @@ def test_a_client_that_leaves_after_the_first_comment_ends_the_call(hangs_up: bo
         assert exchange.body == (b": keep-alive\n\n" if hangs_up else b"")
         assert [(outcome.status, outcome.attempts) for outcome in client.recorder.outcomes] == [("cancelled", 1)]
 
-    run(never, scenario)
 
-
-def test_no_comment_comes_between_what_a_slow_client_still_has_to_take() -> None:
-    async def scenario(client: Client) -> None:
+async def test_no_comment_comes_between_what_a_slow_client_still_has_to_take() -> None:
+    async with world(lambda request: event_stream(sse(*STREAM))) as client:
         exchange = Exchange(client.app, CALL, "/v1/chat/completions")
         exchange.slow_at = b"Create"
         asyncio.get_running_loop().call_later(300, exchange.reads.set)
@@ -168,11 +142,9 @@ def test_no_comment_comes_between_what_a_slow_client_still_has_to_take() -> None
         assert COMMENT not in exchange.reply().events
         assert exchange.reply().events[-1] == "[DONE]"
 
-    run(lambda request: event_stream(sse(*STREAM)), scenario)
 
-
-def test_a_stream_that_breaks_off_tells_what_was_used() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_stream_that_breaks_off_tells_what_was_used() -> None:
+    async with world(lambda request: event_stream(sse(delta(""), delta("Create smarter content.")))) as client:
         reply = await client.post(CALL)
         error = reply.events[-1]["error"]
         assert error["code"] == "provider_stream_cut"
@@ -181,26 +153,20 @@ def test_a_stream_that_breaks_off_tells_what_was_used() -> None:
         assert (error["usage"]["prompt_tokens"], error["usage"]["completion_tokens"]) == (tokens.input, tokens.output)
         assert (error["usage"]["estimated"], error["usage"]["cost"] > 0) == (True, True)
 
-    run(lambda request: event_stream(sse(delta(""), delta("Create smarter content."))), scenario)
 
-
-def test_a_stream_may_come_a_byte_at_a_time() -> None:
+async def test_a_stream_may_come_a_byte_at_a_time() -> None:
     whole = sse(*STREAM)
     body = Said(*(bytes([byte]) for byte in whole))
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body)) as client:
         reply = await client.post(CALL)
         texts = [chunk["choices"][0]["delta"].get("content") or "" for chunk in reply.events[:-1]]
         assert ("".join(texts), reply.events[-1], body.read) == ("Create smarter.", "[DONE]", len(whole))
 
-    run(lambda request: event_stream(body), scenario)
 
-
-def test_an_event_that_is_too_large_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_event_that_is_too_large_ends_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstream_sse, "MAX_EVENT_BYTES", 10_000)
     body = Said(sse(delta(""), delta("Create ")), b"data: ", *[b"x" * 1000] * 1000)
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body)) as client:
         reply = await client.post(CALL)
         error = reply.events[-1]["error"]
         assert (error["code"], error["message"]) == (
@@ -211,26 +177,20 @@ def test_an_event_that_is_too_large_ends_the_stream(monkeypatch: pytest.MonkeyPa
         assert body.closed.is_set()
         assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
 
-    run(lambda request: event_stream(body), scenario)
 
-
-def test_events_without_an_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_without_an_end_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempt, "MAX_STREAM_BYTES", 20_000)
     body = Said(*[sse(delta("tide "))] * 10_000)
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body)) as client:
         reply = await client.post(CALL)
         assert reply.events[-1]["error"]["code"] == "provider_malformed_response"
         assert body.closed.is_set()
 
-    run(lambda request: event_stream(body), scenario)
-
 
 @pytest.mark.parametrize("text", ["tide ", "tide " * 20_000])
-def test_a_provider_is_read_no_faster_than_the_client_reads(text: str) -> None:
+async def test_a_provider_is_read_no_faster_than_the_client_reads(text: str) -> None:
     body = Said(sse(delta("")), *[sse(delta(text))] * 10_000, sse(delta(finish="stop"), USAGE, "[DONE]"))
-
-    async def scenario(client: Client) -> None:
+    async with world(lambda request: event_stream(body)) as client:
         exchange = Exchange(client.app, CALL, "/v1/chat/completions")
         exchange.slow_at = b"tide"
         call = asyncio.create_task(exchange.run())
@@ -241,5 +201,3 @@ def test_a_provider_is_read_no_faster_than_the_client_reads(text: str) -> None:
         with pytest.raises(asyncio.CancelledError):
             await call
         assert body.closed.is_set()
-
-    run(lambda request: event_stream(body), scenario)

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import force_setattr
 
-from tests.world import STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
+from tests.world import STREAM, USER, Client, answers, completion, streams, world
 from tidegate.domain.limits import Limits
 from tidegate.errors import StoreUnavailable
 
@@ -20,17 +20,10 @@ CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "max_tokens": 12}
 USAGE = {"prompt_tokens": 138, "completion_tokens": 12, "total_tokens": 150}
 
 
-def run(scenario: Callable[[Client], Awaitable[None]], streamed: bool = False, **limits: Any) -> None:
-    async def main() -> None:
-        def reply(_: httpx.Request) -> httpx.Response:
-            if streamed:
-                return event_stream(sse(*STREAM[:-2], {"choices": [], "usage": USAGE}, "[DONE]"))
-            return httpx.Response(200, json=completion(usage=USAGE))
-
-        async with world(reply, workspace=replace(WORKSPACE, limits=Limits(**limits))) as client:
-            await scenario(client)
-
-    asyncio.run(main())
+def limited(streamed: bool = False, **limits: Any) -> AbstractAsyncContextManager[Client]:
+    events = [*STREAM[:-2], {"choices": [], "usage": USAGE}, "[DONE]"]
+    provider = streams(*events) if streamed else answers(completion(usage=USAGE))
+    return world(provider, limits=Limits(**limits))
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, object]]:
@@ -39,28 +32,26 @@ def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, object]]:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_thresholds_are_told_once_as_calls_use_the_budget_up(streamed: bool, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario(client: Client) -> None:
-        for _ in range(4):
-            assert (await client.post({**CALL, "stream": streamed})).status == 200
-
+async def test_thresholds_are_told_once_as_calls_use_the_budget_up(
+    streamed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
-        run(scenario, streamed, tokens_per_month=750, usd_per_day=Decimal(100))
+        async with limited(streamed, tokens_per_month=750, usd_per_day=Decimal(100)) as client:
+            for _ in range(4):
+                assert (await client.post({**CALL, "stream": streamed})).status == 200
     assert told(caplog) == [("tokens_per_month", 50, 450), ("tokens_per_month", 80, 600)]
 
 
-def test_without_a_limit_nothing_is_watched(caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario(client: Client) -> None:
-        assert (await client.post(CALL)).status == 200
-        assert client.recorder.ledger.accounts == {}
-
+async def test_without_a_limit_nothing_is_watched(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        run(scenario)
+        async with limited() as client:
+            assert (await client.post(CALL)).status == 200
+            assert client.recorder.ledger.accounts == {}
     assert told(caplog) == []
 
 
-def test_the_caller_has_the_answer_before_anybody_is_told() -> None:
-    async def scenario(client: Client) -> None:
+async def test_the_caller_has_the_answer_before_anybody_is_told() -> None:
+    async with limited(tokens_per_day=290) as client:
         heard, gate = asyncio.Event(), asyncio.Event()
         ledger = client.recorder.ledger
         note = ledger.note
@@ -78,29 +69,24 @@ def test_the_caller_has_the_answer_before_anybody_is_told() -> None:
         gate.set()
         assert (await calling).status == 200
 
-    run(scenario, tokens_per_day=290)
 
-
-def test_a_ledger_that_is_dead_by_then_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario(client: Client) -> None:
-        async def dead(*_: Any) -> bool:
-            raise StoreUnavailable("down")
-
-        force_setattr(client.app.lifespan_state["gateway"], "ledger", _Slow(client.recorder.ledger, dead))
-        assert (await client.post(CALL)).status == 200
-
+async def test_a_ledger_that_is_dead_by_then_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        run(scenario, tokens_per_day=290)
+        async with limited(tokens_per_day=290) as client:
+
+            async def dead(*_: Any) -> bool:
+                raise StoreUnavailable("down")
+
+            force_setattr(client.app.lifespan_state["gateway"], "ledger", _Slow(client.recorder.ledger, dead))
+            assert (await client.post(CALL)).status == 200
     assert [line.message for line in caplog.records] == ["threshold.unnoted"]
 
 
-def test_a_call_that_could_not_be_recorded_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario(client: Client) -> None:
-        client.recorder.unavailable = True
-        assert (await client.post(CALL)).status == 200
-
+async def test_a_call_that_could_not_be_recorded_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        run(scenario, tokens_per_day=290)
+        async with limited(tokens_per_day=290) as client:
+            client.recorder.unavailable = True
+            assert (await client.post(CALL)).status == 200
     assert told(caplog) == []
 
 

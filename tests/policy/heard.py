@@ -9,11 +9,11 @@ from tests.policy.test_recorded_costs import events, streamed
 from tests.providers.asking_anthropic import asked, is_translatable
 from tests.providers.converse import as_openai
 from tests.providers.recorded import PROVIDERS, Exchange, dialect, exchanges
-from tidegate.chat.json import Json
 from tidegate.chat.messages import media
 from tidegate.chat.parse import build
 from tidegate.chat.request import ChatRequest
 from tidegate.errors import InvalidRequest, UpstreamError
+from tidegate.json import Json
 from tidegate.providers import Registry
 from tidegate.providers.base import Provider
 from tidegate.upstream.eventstream import EventStreamDecoder

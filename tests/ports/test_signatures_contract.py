@@ -1,7 +1,7 @@
 """What `Signatures` promises, in every room."""
 
 from tests.store_worlds import World
-from tidegate.chat.json import Json
+from tidegate.json import Json
 
 DETAILS: list[Json] = [{"type": "reasoning.text", "text": "hm…", "signature": "abc==", "index": 0}]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.world import USER, Client, Exchange, Trickle, event_stream, world
-from tidegate.domain.estimate import estimate_text
+from tidegate.chat.estimate import estimate_text
 from tidegate.providers.stream_loop import early_usage
 
 TEXT = "Create smarter content"

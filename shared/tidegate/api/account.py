@@ -20,12 +20,12 @@ from starlette.routing import BaseRoute, Route
 from tidegate.api import usage_views
 from tidegate.api.source import source_of
 from tidegate.api.usage_views import Days, Page
-from tidegate.chat.json import encode
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import period
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest
 from tidegate.gateway import Gateway
+from tidegate.json import encode
 from tidegate.policy.metering import quota
 
 MAX_DAYS = 92

@@ -12,12 +12,12 @@ from tidegate.api.disconnect import while_present
 from tidegate.api.reply import RawHeaders, header, latin1, send_json
 from tidegate.api.source import source_of
 from tidegate.api.stream import EventStream, last_event
-from tidegate.chat.json import encode
 from tidegate.domain.call import Call, Surface
 from tidegate.domain.ids import ulid
 from tidegate.domain.server_options import Options
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 from tidegate.gateway import Answer, Gateway
+from tidegate.json import encode
 from tidegate.policy.metering.reservation import Room
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable
 
 from tidegate.api.reply import latin1
-from tidegate.chat.json import encode
 from tidegate.domain.account import Rate
 from tidegate.errors import NoRoom, TidegateError
+from tidegate.json import encode
 
 
 def envelope(error: TidegateError) -> dict[str, dict[str, object]]:

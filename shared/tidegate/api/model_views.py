@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from tidegate.catalog import Catalog, Model
 from tidegate.catalog.row import Price
-from tidegate.chat.json import encode
 from tidegate.domain.record import plain
 from tidegate.errors import InvalidRequest
+from tidegate.json import encode
 
 INPUTS = ("text", "image", "audio", "video", "file")
 OUTPUTS = ("text", "image", "audio")

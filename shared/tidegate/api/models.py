@@ -12,12 +12,12 @@ from starlette.routing import BaseRoute, Route
 from tidegate import __version__
 from tidegate.api import model_views, route_models
 from tidegate.api.source import source_of
-from tidegate.chat.json import encode
 from tidegate.domain.call import Surface
 from tidegate.domain.ids import ulid
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import ModelNotFound
 from tidegate.gateway import Gateway
+from tidegate.json import encode
 
 
 def routes() -> list[BaseRoute]:

@@ -14,9 +14,9 @@ import msgspec
 from anyio import to_thread
 from msgspec import Struct
 
-from tidegate.chat.json import decode
 from tidegate.domain.redacted import Confidential
 from tidegate.errors import StoreUnavailable, UpstreamError
+from tidegate.json import decode
 from tidegate.transport.aws_credentials import Credentials
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKey

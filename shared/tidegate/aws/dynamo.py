@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from tidegate.aws.expressions import Payload
 from tidegate.aws.signed_post import post
-from tidegate.chat.json import decode, encode
 from tidegate.errors import StoreUnavailable, UpstreamError
+from tidegate.json import decode, encode
 from tidegate.transport.aws_credentials import AwsIdentity, Credentials
 from tidegate.transport.base import Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys, Scope

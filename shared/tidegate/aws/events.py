@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.aws.signed_post import post
-from tidegate.chat.json import Json, decode, encode
 from tidegate.domain.budget_alerts import Event
 from tidegate.errors import StoreUnavailable, UpstreamError
+from tidegate.json import Json, decode, encode
 from tidegate.policy.metering.alerts import LogEvents
 from tidegate.ports import Events
 from tidegate.settings import Settings

@@ -17,9 +17,9 @@ from tidegate.aws.table import (
     value_from,
     workspace_at,
 )
-from tidegate.chat.json import JsonObject, decode, encode
 from tidegate.domain.managed_resources import AdminKey, AuditEntry, Change, Member, Plan, Resource, busy, stale, taken
 from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.json import JsonObject, decode, encode
 
 WRITTEN_AT_ONCE = 100
 """Items, which is as many as DynamoDB takes in one transaction."""

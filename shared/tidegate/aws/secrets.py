@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct, field
 
 from tidegate.aws.signed_post import post
-from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.domain.redacted import Confidential
 from tidegate.errors import StoreUnavailable, UpstreamError
+from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.transport.base import Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys, Scope
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from tidegate.aws.expressions import Put
 from tidegate.aws.store import Store
 from tidegate.aws.table import signature_at
-from tidegate.chat.json import Json, decode, encode
+from tidegate.json import Json, decode, encode
 
 KEPT_SECONDS = 86_400
 MAX_BYTES = 300_000

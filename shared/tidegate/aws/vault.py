@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from tidegate.aws.secrets import Fault, SecretsEndpoint, values_in
-from tidegate.chat.json import Json, encode
+from tidegate.json import Json, encode
 from tidegate.ports import Vault
 from tidegate.settings import Settings
 from tidegate.transport.base import Transport

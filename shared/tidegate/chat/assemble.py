@@ -8,7 +8,7 @@ merged, and of anything else the last one counts.
 from typing import TypeAlias, cast
 
 from tidegate.chat.completion import Chunk, ChunkChoice, Completion, Usage
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 
 _NOT_OF_REPLY = frozenset({"object", "choices", "usage"})
 _OF_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})

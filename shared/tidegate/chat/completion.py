@@ -7,7 +7,7 @@ stricter reading is kept: `refusal` and `logprobs` are present on every choice o
 
 from typing import Literal, Required, TypedDict
 
-from tidegate.chat.json import Json
+from tidegate.json import Json
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from tidegate.chat.json import Json, decode
 from tidegate.chat.messages import AssistantMessage
 from tidegate.chat.reasoning import unify
 from tidegate.chat.request import (
@@ -19,6 +18,7 @@ from tidegate.chat.request import (
     Name,
 )
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, decode
 
 _AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`")

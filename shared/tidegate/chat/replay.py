@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 
 _STAMP = frozenset({"id", "created", "model", "system_fingerprint", "service_tier", "provider"})
 """What every chunk of a stream repeats. Other fields of a completion are said once, with the end."""

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, structs
 from msgspec.structs import replace
 
-from tidegate.chat.json import JsonObject
 from tidegate.chat.messages import Message
 from tidegate.chat.reasoning import Effort, Reasoning, ReasoningOptions, Thinking
+from tidegate.json import JsonObject
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 Limit = Annotated[int, Meta(ge=1, le=2**31 - 1)]

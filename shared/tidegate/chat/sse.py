@@ -5,7 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/streaming and the HT
 
 from collections.abc import Iterable
 
-from tidegate.chat.json import encode
+from tidegate.json import encode
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"

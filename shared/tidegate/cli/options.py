@@ -8,11 +8,11 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from tidegate.chat.json import Json, decode
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, decode
 from tidegate.policy.guardrails.definition import guardrails_of
 from tidegate.policy.routing.route_config import routes_of
 

@@ -4,13 +4,13 @@ import hashlib
 import re
 from decimal import Decimal
 
-from tidegate.chat.json import encode
 from tidegate.chat.request import MAX_TTL_SECONDS
 from tidegate.domain.limits import LAST_FIRST_DAY, Limits
 from tidegate.domain.record import iso_time
 from tidegate.domain.routes import MAX_SECONDS, check_routes
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
+from tidegate.json import encode
 from tidegate.policy.guardrails import definition
 from tidegate.policy.guardrails.definition import guardrails_of
 

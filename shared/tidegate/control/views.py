@@ -5,11 +5,11 @@ from typing import cast
 
 import msgspec
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import AdminKey, AuditEntry, Resource
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.json import Json, JsonObject
 from tidegate.policy.guardrails import definition
 
 _HIDDEN = frozenset({"hash", "previous_hash"})

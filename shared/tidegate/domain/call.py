@@ -6,13 +6,13 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.account import Hold
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.usage import Bill
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json
 
 Surface = Literal["openai", "neuroflash"]
 OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost"]

@@ -5,10 +5,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from tidegate.chat.json import Json
 from tidegate.domain.limits import NO_LIMITS, Limits
 from tidegate.domain.workspace import KeyStatus, VirtualKey, Workspace
 from tidegate.errors import AccountBusy, AlreadyExists, Stale
+from tidegate.json import Json
 
 AdminScope = Literal["read", "write"]
 Role = Literal["reader", "admin"]

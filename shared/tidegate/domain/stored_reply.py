@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.chat.completion import Completion
-from tidegate.chat.json import decode
 from tidegate.domain.redacted import Confidential
+from tidegate.json import decode
 
 MAX_UNPACKED = 128 * 1024 * 1024
 """Bytes: more than a provider's reply may have, with what the gateway adds."""

@@ -12,8 +12,8 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.chat.json import Json
 from tidegate.errors import ConfigurationError
+from tidegate.json import Json
 
 MOST_SECONDS = 1e9
 

@@ -15,10 +15,10 @@ import anyio
 import msgspec
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.domain.redacted import Confidential
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded
 from tidegate.identity import rsa
+from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.ports import Secrets
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys, Scope, sign

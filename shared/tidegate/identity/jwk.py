@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.identity import p256, rsa
+from tidegate.json import Json, JsonObject
 
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
 MAX_EXPONENT = 2**32

@@ -7,10 +7,10 @@ import json
 
 from msgspec import Struct
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.domain.identity import MAX_SUBJECT, Identity, Issuer, hash_subject
 from tidegate.errors import ExpiredToken, InvalidToken
 from tidegate.identity.jwk import ALGORITHMS, octets
+from tidegate.json import Json, JsonObject
 
 MAX_TOKEN_CHARACTERS = 16 * 1024
 MAX_WORKSPACES = 100

@@ -11,11 +11,11 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json, decode
 from tidegate.domain.identity import Identity, Issuer
 from tidegate.errors import InvalidToken, IssuerUnavailable, UpstreamError
 from tidegate.identity import jwk, jwt
 from tidegate.identity.jwk import Key
+from tidegate.json import Json, decode
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 
 FRESH_SECONDS = 3600.0

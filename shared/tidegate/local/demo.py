@@ -8,8 +8,8 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.chat.request import GATEWAY_FIELDS, ChatFields
+from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.quirks import OPENAI_ONLY, Quirks
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tidegate.chat.json import encode
+from tidegate.json import encode
 from tidegate.local.openapi import document
 
 

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from tidegate.chat.json import Json
+from tidegate.json import Json
 
 MAX_KEPT = 10_000
 

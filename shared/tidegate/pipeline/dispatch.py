@@ -65,7 +65,9 @@ async def ask(parts: Components, call: Call, seen: Observation, stack: AsyncExit
                 raise told from None
 
 
-async def _insist(parts: Components, call: Call, plan: Plan, seen: Observation, stack: AsyncExitStack, others: int) -> Asked:
+async def _insist(
+    parts: Components, call: Call, plan: Plan, seen: Observation, stack: AsyncExitStack, others: int
+) -> Asked:
     """One model's answer: of each of its deployments once, and then again after failures that pass.
 
     `others` may be asked instead.

@@ -7,11 +7,11 @@ from typing import cast
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion, Delta, Message
-from tidegate.chat.json import Json
 from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import completion_id
 from tidegate.errors import StoreUnavailable, TidegateError
+from tidegate.json import Json
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dispatch import Asked
 from tidegate.pipeline.observation import Observation

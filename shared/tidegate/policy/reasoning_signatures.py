@@ -8,8 +8,8 @@ first tool call of their message.
 from collections.abc import Sequence
 
 from tidegate.chat.completion import Completion, Delta
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.messages import AssistantMessage, Message
+from tidegate.json import Json, JsonObject
 
 MAX_TURNS = 50
 """Of a long conversation, the newest turns are looked up: one read holds no more than a hundred."""

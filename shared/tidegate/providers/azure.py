@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import Json, encode
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
+from tidegate.json import Json, encode
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
 from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
 from tidegate.providers.openai.capabilities import OPENAI_MODELS

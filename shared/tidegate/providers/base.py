@@ -6,10 +6,10 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 from msgspec import Struct, field
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import Json
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
+from tidegate.json import Json
 
 Headers: TypeAlias = Mapping[str, str]
 """Names in lower case."""

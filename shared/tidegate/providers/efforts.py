@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 
 EFFORTS = ("reasoning_effort", "reasoning.effort", "thinking.effort")
 BUDGETS = ("reasoning.max_tokens", "thinking.budget_tokens")

@@ -10,8 +10,8 @@ import re
 import msgspec
 from msgspec.structs import replace
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ConfigurationError
+from tidegate.json import Json, JsonObject
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.quirks import Quirks

@@ -4,9 +4,9 @@ import re
 
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.call import Call
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import legacy_functions
 
 NEUTRAL: dict[str, Json] = {

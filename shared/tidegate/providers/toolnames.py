@@ -11,8 +11,8 @@ from hashlib import sha256
 
 import msgspec
 
-from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject, decode
 
 
 class Alphabet:

@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import Json, decode
 from tidegate.domain.timeouts import USUAL, Patience
 from tidegate.errors import (
     GatewayTimeout,
@@ -18,6 +17,7 @@ from tidegate.errors import (
     StreamCut,
     UpstreamError,
 )
+from tidegate.json import Json, decode
 from tidegate.ports import Secrets
 from tidegate.providers import caller_terms
 from tidegate.providers.base import Event, KeyAuth, Provider, SigV4Auth, UpstreamRequest

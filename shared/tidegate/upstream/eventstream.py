@@ -9,8 +9,8 @@ from struct import error as struct_error
 from typing import TypeAlias
 from zlib import crc32
 
-from tidegate.chat.json import encode
 from tidegate.errors import ProviderMalformed, StreamCut
+from tidegate.json import encode
 from tidegate.providers.base import Event
 
 MAX_HEADERS_BYTES = 128 * 1024

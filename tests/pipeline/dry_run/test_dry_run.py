@@ -1,9 +1,8 @@
 """Dry runs: what they say is what a real call then does, and they themselves do nothing."""
 
-import asyncio
 import json
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +16,7 @@ from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, Client, completion
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, Target
-from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest, ModelNotFound, StoreUnavailable
 
 A, B, C = "openai/gpt-4.1-mini", "mistral/mistral-small-latest", "openai/gpt-4.1"
@@ -44,20 +43,6 @@ async def rehearsed(client: Client, body: Any) -> Any:
     return json.loads(json.dumps(await gateway.rehearse(call)))
 
 
-def run(
-    scenario: Callable[[Client], Awaitable[None]],
-    workspace: Workspace = WORKSPACE,
-    key: VirtualKey = KEY,
-    handler: Callable[[httpx.Request], httpx.Response] = lambda _: httpx.Response(200, json=completion()),
-    **env: str,
-) -> None:
-    async def main() -> None:
-        async with world(handler, workspace=workspace, key=key, **env) as client:
-            await scenario(client)
-
-    asyncio.run(main())
-
-
 def only(reply: Any) -> Any:
     [entry] = reply["plan"]
     return entry
@@ -77,8 +62,8 @@ def errors(reply: Any) -> list[str | None]:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
-def test_the_request_that_is_shown_is_the_one_that_is_sent(native: Native, stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_the_request_that_is_shown_is_the_one_that_is_sent(native: Native, stream: bool) -> None:
+    async with world(native_or_stream(native, stream), **native.env) as client:
         body = {"model": native.id, "messages": [{"role": "system", "content": "Be brief."}, *USER], **MANY}
         body["stream"] = stream
         shown = only(await rehearsed(client, body))["request"]
@@ -93,8 +78,6 @@ def test_the_request_that_is_shown_is_the_one_that_is_sent(native: Native, strea
         assert shown["headers"].items() <= dict(sent.headers).items()
         assert value not in json.dumps(shown)
 
-    run(scenario, handler=native_or_stream(native, stream), **native.env)
-
 
 def native_or_stream(native: Native, stream: bool) -> Callable[[httpx.Request], httpx.Response]:
     return lambda _: native.stream(*native.pieces) if stream else httpx.Response(200, json=native.plain)
@@ -102,8 +85,9 @@ def native_or_stream(native: Native, stream: bool) -> Callable[[httpx.Request], 
 
 @pytest.mark.parametrize("model", [A, B])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-def test_the_same_is_true_of_openais_dialect(model: str, stream: bool) -> None:
-    async def scenario(client: Client) -> None:
+async def test_the_same_is_true_of_openais_dialect(model: str, stream: bool) -> None:
+    reply = event_stream(sse(*STREAM)) if stream else httpx.Response(200, json=completion())
+    async with world(lambda _: reply) as client:
         body = {"model": model, "messages": USER, **MANY, "stream": stream}
         shown = only(await rehearsed(client, body))["request"]
         assert (await client.post(body)).status == 200
@@ -111,31 +95,24 @@ def test_the_same_is_true_of_openais_dialect(model: str, stream: bool) -> None:
         assert (shown["url"], shown["body"]) == (str(sent.url), json.loads(sent.content))
         assert shown["headers"]["authorization"] == f"Bearer <{model.partition('/')[0].upper()}_API_KEY>"
 
-    reply = event_stream(sse(*STREAM)) if stream else httpx.Response(200, json=completion())
-    run(scenario, handler=lambda _: reply)
 
-
-def test_a_signature_is_named_and_not_made() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_signature_is_named_and_not_made() -> None:
+    aws = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    async with world(**aws) as client:
         shown = only(await rehearsed(client, {"model": BEDROCK.id, "messages": USER}))["request"]
         signed = "<AWS Signature Version 4 for bedrock in eu-central-1>"
         assert shown["headers"] == {"content-type": "application/json", "authorization": signed}
 
-    aws = {"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    run(scenario, **aws)
 
-
-def test_nothing_is_asked_held_or_recorded() -> None:
-    async def scenario(client: Client) -> None:
+async def test_nothing_is_asked_held_or_recorded() -> None:
+    async with world(workspace=limited(tokens_per_month=10_000, requests_per_minute=2)) as client:
         assert (await rehearsed(client, {**CALL, "stream": True, "max_tokens": 100}))["asked_first"] == A
         assert (client.requests, client.recorder.outcomes) == ([], [])
         assert set(map(repr, client.recorder.ledger.accounts.values())) == {repr(Account())}
 
-    run(scenario, limited(tokens_per_month=10_000, requests_per_minute=2))
 
-
-def test_every_field_is_told_where_it_leads() -> None:
-    async def scenario(client: Client) -> None:
+async def test_every_field_is_told_where_it_leads() -> None:
+    async with world(**ANTHROPIC.env, **GEMINI.env) as client:
         messages = [{"role": "system", "content": "Be brief."}, *USER]
         anthropic = only(await rehearsed(client, {"model": ANTHROPIC.id, "messages": messages, **MANY}))
         assert anthropic["mapped"] == {
@@ -155,19 +132,15 @@ def test_every_field_is_told_where_it_leads() -> None:
         assert gemini["mapped"]["messages"] == ["body.systemInstruction", "body.contents"]
         assert gemini["mapped"]["stop"] == ["body.generationConfig.stopSequences"]
 
-    run(scenario, **ANTHROPIC.env, **GEMINI.env)
 
-
-def test_a_field_that_asks_for_nothing_leads_nowhere_and_gateway_fields_are_not_told() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_field_that_asks_for_nothing_leads_nowhere_and_gateway_fields_are_not_told() -> None:
+    async with world(**ANTHROPIC.env) as client:
         entry = only(await rehearsed(client, {"model": ANTHROPIC.id, "messages": USER, "n": 1, "num_retries": 0}))
         assert entry["mapped"] == {"model": ["body.model"], "messages": ["body.messages"], "n": []}
 
-    run(scenario, **ANTHROPIC.env)
 
-
-def test_every_field_that_is_refused_is_named_and_not_only_the_first() -> None:
-    async def scenario(client: Client) -> None:
+async def test_every_field_that_is_refused_is_named_and_not_only_the_first() -> None:
+    async with world(**ANTHROPIC.env) as client:
         body = {
             "model": ANTHROPIC.id,
             "messages": USER,
@@ -184,11 +157,9 @@ def test_every_field_that_is_refused_is_named_and_not_only_the_first() -> None:
         real = await client.post(body)
         assert {"status": real.status, **real.json["error"]} == entry["error"] == reply["error"]
 
-    run(scenario, **ANTHROPIC.env)
 
-
-def test_every_model_that_may_answer_has_its_turn() -> None:
-    async def scenario(client: Client) -> None:
+async def test_every_model_that_may_answer_has_its_turn() -> None:
+    async with world() as client:
         body = {**CALL, "fallbacks": [{"model": B, "max_tokens": 7}], "models": [C]}
         reply = await rehearsed(client, body)
         assert [(entry["path"], entry["when"], entry["model"]) for entry in reply["plan"]] == [
@@ -201,11 +172,9 @@ def test_every_model_that_may_answer_has_its_turn() -> None:
         assert reply["num_retries"] == 2
         assert (await rehearsed(client, {**CALL, "num_retries": 0}))["num_retries"] == 0
 
-    run(scenario)
 
-
-def test_a_bigger_model_is_there_for_prompts_that_may_be_too_long() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_bigger_model_is_there_for_prompts_that_may_be_too_long() -> None:
+    async with world() as client:
         reply = await rehearsed(client, {**CALL, "context_window_fallback_dict": {A: C}})
         assert [(entry["path"], entry["when"], entry["model"]) for entry in reply["plan"]] == [
             ("model", "at once", A),
@@ -217,50 +186,40 @@ def test_a_bigger_model_is_there_for_prompts_that_may_be_too_long() -> None:
         assert (only(reply)["path"], only(reply)["when"]) == (f"context_window_fallback_dict.{small}", "at once")
         assert reply["asked_first"] == C
 
-    run(scenario)
 
-
-def test_deployments_of_a_route_are_told_one_by_one() -> None:
-    async def scenario(client: Client) -> None:
+async def test_deployments_of_a_route_are_told_one_by_one() -> None:
+    async with world(workspace=ROUTED) as client:
         told = [_of_route(entry) for entry in (await rehearsed(client, FAST))["plan"]]
         route = {"name": "fast", "by": "order", "timeout_seconds": None, "hedge_after_seconds": None}
         assert told == [("model", "fast#1", A, route, None), ("model", "fast#2", B, route, None)]
 
-    run(scenario, ROUTED)
 
-
-def test_what_cools_down_is_last_and_is_told_so() -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_cools_down_is_last_and_is_told_so() -> None:
+    busy = httpx.Response(401, json={"error": {"message": "who?"}})
+    ok = httpx.Response(200, json=completion())
+    async with world(lambda request: busy if "openai" in request.url.host else ok, workspace=ROUTED) as client:
         assert (await client.post(FAST)).status == 200
         reply = await rehearsed(client, FAST)
         assert [entry["model"] for entry in reply["plan"]] == [B, A]
         assert [entry["cools_until"] is None for entry in reply["plan"]] == [True, False]
         assert reply["asked_first"] == B
 
-    busy = httpx.Response(401, json={"error": {"message": "who?"}})
-    ok = httpx.Response(200, json=completion())
-    run(scenario, ROUTED, handler=lambda request: busy if "openai" in request.url.host else ok)
 
-
-def test_a_dry_run_is_no_trial_of_what_nobody_knows() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_dry_run_is_no_trial_of_what_nobody_knows() -> None:
+    async with world(workspace=replace(WORKSPACE, routes=(structs.replace(ROUTED.routes[0], by="latency"),))) as client:
         first = [(await rehearsed(client, FAST))["asked_first"] for _ in range(3)]
         assert first == [A] * 3
 
-    run(scenario, replace(WORKSPACE, routes=(structs.replace(ROUTED.routes[0], by="latency"),)))
 
-
-def test_a_deployment_that_a_key_may_not_use_is_passed_over() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_deployment_that_a_key_may_not_use_is_passed_over() -> None:
+    async with world(workspace=replace(ROUTED, limits=Limits(providers=("mistral",)))) as client:
         reply = await rehearsed(client, FAST)
         assert errors(reply) == ["model_not_allowed", None]
         assert reply["asked_first"] == B == (await client.post(FAST)).json["model"]
 
-    run(scenario, replace(ROUTED, limits=Limits(providers=("mistral",))))
 
-
-def test_who_may_not_be_asked_is_told_as_a_real_call_would_be() -> None:
-    async def scenario(client: Client) -> None:
+async def test_who_may_not_be_asked_is_told_as_a_real_call_would_be() -> None:
+    async with world(workspace=limited(providers=("openai", "cohere"))) as client:
         reply = await rehearsed(client, {**CALL, "fallbacks": [B, "cohere/command-a-03-2025"]})
         assert errors(reply) == [None, "model_not_allowed", "provider_not_configured"]
         assert [entry["allowed"] for entry in reply["plan"]] == [True, False, False]
@@ -273,31 +232,25 @@ def test_who_may_not_be_asked_is_told_as_a_real_call_would_be() -> None:
             if asked is None:
                 assert alone["error"] == {"status": real.status, **real.json["error"]}
 
-    run(scenario, limited(providers=("openai", "cohere")))
 
-
-def test_a_provider_without_a_key_is_no_failure_of_the_dry_run() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_provider_without_a_key_is_no_failure_of_the_dry_run() -> None:
+    async with world() as client:
         reply = await rehearsed(client, {"model": "cohere/command-a-03-2025", "messages": USER})
         assert errors(reply) == ["provider_not_configured"]
         assert reply["error"]["status"] == 503
 
-    run(scenario)
 
-
-def test_a_target_whose_key_nobody_has_set_is_told_and_passed_over() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_target_whose_key_nobody_has_set_is_told_and_passed_over() -> None:
+    targets = [{"model": A, "key": "NOBODY_SET_THIS"}, {"model": B}]
+    async with world(TIDEGATE_ROUTES=json.dumps([{"name": "fast", "targets": targets}])) as client:
         reply = await rehearsed(client, FAST)
         assert errors(reply) == ["provider_not_configured", None]
         assert reply["plan"][0]["request"]["headers"]["authorization"] == "Bearer <NOBODY_SET_THIS>"
         assert reply["asked_first"] == B == (await client.post(FAST)).json["model"]
 
-    targets = [{"model": A, "key": "NOBODY_SET_THIS"}, {"model": B}]
-    run(scenario, TIDEGATE_ROUTES=json.dumps([{"name": "fast", "targets": targets}]))
 
-
-def test_signatures_of_earlier_turns_are_in_the_request_as_in_a_real_call() -> None:
-    async def scenario(client: Client) -> None:
+async def test_signatures_of_earlier_turns_are_in_the_request_as_in_a_real_call() -> None:
+    async with world(ANTHROPIC.answer, **ANTHROPIC.env) as client:
         call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
         details = [{"type": "reasoning.text", "text": "Hm.", "signature": "c2lnbmVk", "index": 0}]
         gateway = client.app.lifespan_state["gateway"]
@@ -313,22 +266,18 @@ def test_signatures_of_earlier_turns_are_in_the_request_as_in_a_real_call() -> N
         await client.post(body)
         assert json.loads(client.requests[0].content) == shown["body"]
 
-    run(scenario, handler=ANTHROPIC.answer, **ANTHROPIC.env)
 
-
-def test_what_nobody_serves_and_what_loops_is_an_error_as_always() -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_nobody_serves_and_what_loops_is_an_error_as_always() -> None:
+    async with world() as client:
         with pytest.raises(ModelNotFound):
             await rehearsed(client, {"model": "nobody", "messages": USER})
         with pytest.raises(InvalidRequest) as caught:
             await rehearsed(client, {**CALL, "fallbacks": [A]})
         assert caught.value.param == "fallbacks[0]"
 
-    run(scenario)
 
-
-def test_estimate_and_largest_cost_are_what_would_be_held() -> None:
-    async def scenario(client: Client) -> None:
+async def test_estimate_and_largest_cost_are_what_would_be_held() -> None:
+    async with world() as client:
         reply = await rehearsed(client, {**CALL, "max_tokens": 100})
         estimate = reply["estimate"]
         assert set(estimate) == {"prompt_tokens", "with_margin", "max_output_tokens", "words"}
@@ -339,11 +288,9 @@ def test_estimate_and_largest_cost_are_what_would_be_held() -> None:
         unpriced = await rehearsed(client, {"model": "openai/nobody-knows-it", "messages": USER})
         assert (only(unpriced)["largest_cost_usd"], only(unpriced)["max_output_tokens"]) == (None, 8192)
 
-    run(scenario)
 
-
-def test_a_budget_without_room_is_told_before_it_is_met() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_budget_without_room_is_told_before_it_is_met() -> None:
+    async with world(workspace=limited(tokens_per_month=450)) as client:
         body = {**CALL, "max_tokens": 200}
         assert errors(await rehearsed(client, body)) == [None]
         assert (await client.post({**CALL, "max_tokens": 10})).status == 200
@@ -354,21 +301,17 @@ def test_a_budget_without_room_is_told_before_it_is_met() -> None:
         real = await client.post({**body, "max_tokens": 290})
         assert {"status": real.status, **real.json["error"]} == reply["error"]
 
-    run(scenario, limited(tokens_per_month=450))
 
-
-def test_a_key_has_limits_too_and_unpriced_models_are_told() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_key_has_limits_too_and_unpriced_models_are_told() -> None:
+    async with world(key=replace(KEY, limits=Limits(usd_per_day=Decimal("0.000001")))) as client:
         assert errors(await rehearsed(client, CALL)) == ["insufficient_quota"]
         assert errors(await rehearsed(client, {"model": "openai/nobody-knows-it", "messages": USER})) == [
             "model_unpriced"
         ]
 
-    run(scenario, key=replace(KEY, limits=Limits(usd_per_day=Decimal("0.000001"))))
 
-
-def test_a_call_that_would_be_shortened_is_shown_so() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_call_that_would_be_shortened_is_shown_so() -> None:
+    async with world(workspace=replace(limited(tokens_per_month=1_000), lowers_max_tokens=True)) as client:
         entry = only(await rehearsed(client, {**CALL, "max_tokens": 5_000}))
         most = entry["max_output_tokens"]
         assert entry["allowed"] and 16 < most < 1_000
@@ -376,11 +319,9 @@ def test_a_call_that_would_be_shortened_is_shown_so() -> None:
         real = await client.post({**CALL, "max_tokens": 5_000})
         assert real.headers["x-tidegate-max-tokens"] == str(most)
 
-    run(scenario, replace(limited(tokens_per_month=1_000), lowers_max_tokens=True))
 
-
-def test_what_the_cache_would_do_is_told_and_not_done() -> None:
-    async def scenario(client: Client) -> None:
+async def test_what_the_cache_would_do_is_told_and_not_done() -> None:
+    async with world(workspace=replace(WORKSPACE, cache_ttl_seconds=60)) as client:
         assert (await rehearsed(client, CALL))["cache"] == {
             "looked_up": True,
             "max_age_seconds": None,
@@ -397,30 +338,26 @@ def test_what_the_cache_would_do_is_told_and_not_done() -> None:
         assert (await rehearsed(client, {**CALL, "caching": False}))["cache"] is None
         assert (await client.post(CALL)).headers["x-tidegate-cache"] == "miss"
 
-    run(scenario, replace(WORKSPACE, cache_ttl_seconds=60))
 
-
-def test_a_ledger_that_does_not_answer_is_told() -> None:
+async def test_a_ledger_that_does_not_answer_is_told() -> None:
     class Down:
         async def account(self, scope: object, first_day: int = 1) -> None:
             raise StoreUnavailable("The store does not answer.")
 
-    async def scenario(client: Client) -> None:
+    async with world(workspace=limited(tokens_per_month=1_000)) as client:
         state = client.app.lifespan_state
         state["gateway"] = replace(state["gateway"], ledger=Down())
         reply = await rehearsed(client, {**CALL, "fallbacks": [B]})
         assert errors(reply) == ["store_unavailable", "store_unavailable"]
         assert (reply["asked_first"], reply["error"]["status"]) == (None, 503)
 
-    run(scenario, limited(tokens_per_month=1_000))
-
 
 @pytest.mark.parametrize(
     ("url", "kind"),
     [(PICTURE, "image/png"), (f"{PICTURE}.jpg", "image/jpeg"), (f"{PICTURE}.pdf", "application/pdf")],
 )
-def test_media_are_not_fetched_and_words_stand_in_their_place(url: str, kind: str) -> None:
-    async def scenario(client: Client) -> None:
+async def test_media_are_not_fetched_and_words_stand_in_their_place(url: str, kind: str) -> None:
+    async with world(**GEMINI.env) as client:
         parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
         entry = only(await rehearsed(client, {"model": GEMINI.id, "messages": [{"role": "user", "content": parts}]}))
         words = "<the bytes of messages[0].content[1].image_url.url>"
@@ -428,11 +365,9 @@ def test_media_are_not_fetched_and_words_stand_in_their_place(url: str, kind: st
         assert sent == {"inlineData": {"mimeType": kind, "data": words}}
         assert client.requests == []
 
-    run(scenario, **GEMINI.env)
-
 
 @pytest.mark.parametrize("model", [*(native.id for native in NATIVES), A, B])
-def test_whatever_stands_behind_a_url_nobody_fetches_it(model: str) -> None:
+async def test_whatever_stands_behind_a_url_nobody_fetches_it(model: str) -> None:
     url = f"{PICTURE}.txt"
     parts: list[Any] = [
         {"type": "image_url", "image_url": {"url": PICTURE}},
@@ -441,8 +376,10 @@ def test_whatever_stands_behind_a_url_nobody_fetches_it(model: str) -> None:
         {"type": "file", "file": {"file_data": url}},
         {"type": "document", "source": {"type": "url", "url": url}},
     ]
-
-    async def scenario(client: Client) -> None:
+    env: dict[str, str] = {}
+    for native in NATIVES:
+        env |= native.env
+    async with world(**env) as client:
         for part in parts:
             entry = only(await rehearsed(client, {"model": model, "messages": [{"role": "user", "content": [part]}]}))
             assert entry["allowed"] or set(entry["refused"]) == {entry["error"]["param"]}
@@ -451,14 +388,9 @@ def test_whatever_stands_behind_a_url_nobody_fetches_it(model: str) -> None:
             assert b64encode(b"medium 0").decode()[:8] not in text
         assert client.requests == []
 
-    env: dict[str, str] = {}
-    for native in NATIVES:
-        env |= native.env
-    run(scenario, **env)
 
-
-def test_of_many_long_requests_the_first_are_shown() -> None:
-    async def scenario(client: Client) -> None:
+async def test_of_many_long_requests_the_first_are_shown() -> None:
+    async with world() as client:
         names = [f"openai/nobody-knows-{i}" for i in range(15)]
         body = {"model": A, "messages": [{"role": "user", "content": "word " * 100_000}], "fallbacks": names}
         plan = (await rehearsed(client, body))["plan"]
@@ -466,20 +398,14 @@ def test_of_many_long_requests_the_first_are_shown() -> None:
         assert [entry["request"] is None for entry in plan] == [False] * 8 + [True] * 8
         assert all(entry["allowed"] for entry in plan)
 
-    run(scenario)
 
-
-def test_a_request_of_any_length_is_shown() -> None:
-    async def scenario(client: Client) -> None:
+async def test_a_request_of_any_length_is_shown() -> None:
+    async with world() as client:
         body = {"model": A, "messages": [{"role": "user", "content": "word " * 1_000_000}]}
         assert only(await rehearsed(client, body))["request"]["body"]["messages"] == body["messages"]
 
-    run(scenario)
 
-
-def test_no_name_and_no_password_of_a_base_url_is_shown() -> None:
-    async def scenario(client: Client) -> None:
+async def test_no_name_and_no_password_of_a_base_url_is_shown() -> None:
+    async with world(OPENAI_BASE_URL="https://name:word@proxy.example/v1") as client:
         shown = only(await rehearsed(client, CALL))["request"]
         assert shown["url"] == "https://proxy.example/v1/chat/completions"
-
-    run(scenario, OPENAI_BASE_URL="https://name:word@proxy.example/v1")

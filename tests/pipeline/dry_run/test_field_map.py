@@ -8,11 +8,11 @@ import pytest
 
 from tests.providers.calls import BASE_URL, asking, call
 from tests.providers.test_cases import CASES
-from tidegate.chat.json import Json
 from tidegate.chat.parse import build
 from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json
 from tidegate.pipeline.dry_run.field_map import MOST, differences, mapped, refusals, without
 from tidegate.providers import Registry
 

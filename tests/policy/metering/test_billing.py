@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from tidegate.catalog import Model
 from tidegate.catalog.row import Price
 from tidegate.chat.completion import Usage
-from tidegate.chat.json import Json, decode, encode
+from tidegate.chat.estimate import estimate_prompt, estimate_text
 from tidegate.chat.parse import build
 from tidegate.chat.request import ChatRequest
-from tidegate.domain.estimate import estimate_prompt, estimate_text
 from tidegate.domain.usage import Bill, Produced, Tokens, Words
 from tidegate.domain.workspace import Workspace
+from tidegate.json import Json, decode, encode
 from tidegate.policy.metering.billing import bill, to_wire
 
 PROMPT = "Write a tagline for an AI content platform."

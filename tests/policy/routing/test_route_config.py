@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.chat.json import Json, decode
 from tidegate.domain.routes import Route, Target
 from tidegate.errors import ConfigurationError
+from tidegate.json import Json, decode
 from tidegate.policy.routing.route_config import routes
 
 TARGET: Json = {"model": "openai/gpt-4o"}

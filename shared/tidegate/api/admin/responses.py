@@ -7,11 +7,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from tidegate.api.admin.route_requests import GuardrailBody, RouteBody
-from tidegate.chat.json import Json, JsonObject
 from tidegate.control.control import Control
 from tidegate.control.views import shown_to
 from tidegate.domain.managed_resources import AdminKey, AdminScope, Resource, Role
 from tidegate.domain.workspace import KeyStatus, Status, WordsMethod
+from tidegate.json import Json, JsonObject
 
 _T = TypeVar("_T")
 

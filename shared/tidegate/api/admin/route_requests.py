@@ -6,10 +6,10 @@ from typing import Annotated, Literal, cast
 from pydantic import Field, JsonValue, StrictStr
 
 from tidegate.api.admin.field_types import Body, Flag
-from tidegate.chat.json import Json
 from tidegate.domain import guardrails
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.routes import MAX_FAILURES, MAX_FALLBACKS, MAX_SECONDS, MAX_TARGETS, MAX_WEIGHT, By, Route
+from tidegate.json import Json
 from tidegate.policy.guardrails.definition import guardrails_of
 from tidegate.policy.routing.route_config import routes_of
 

@@ -5,11 +5,11 @@ Media that the gateway would fetch are not fetched either: words in angle bracke
 
 from functools import partial
 
-from tidegate.chat.json import JsonObject
+from tidegate.chat.estimate import estimate_prompt
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
-from tidegate.domain.estimate import estimate_prompt
 from tidegate.errors import ModelNotAllowed, NotConfigured, TidegateError
+from tidegate.json import JsonObject
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dry_run.report import Step, entry, told
 from tidegate.pipeline.dry_run.simulation import Turns, briefly

@@ -10,13 +10,13 @@ from urllib.parse import quote
 from msgspec import structs
 from msgspec.structs import replace
 
-from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.chat.parse import build
 from tidegate.chat.reasoning import unify
 from tidegate.chat.request import GATEWAY_FIELDS, ChatFields, ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject, decode
 from tidegate.providers.base import Provider, UpstreamRequest
 
 MOST = 64

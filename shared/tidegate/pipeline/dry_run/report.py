@@ -5,11 +5,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.record import iso_time
 from tidegate.domain.routes import Route
 from tidegate.errors import TidegateError
+from tidegate.json import Json, JsonObject, decode
 from tidegate.policy.routing.fallback import Candidate
 from tidegate.providers.base import KeyAuth, SigV4Auth, UpstreamRequest
 

@@ -10,13 +10,13 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tidegate.catalog import Model, cost
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.media import type_of_name
 from tidegate.chat.request import shortened
 from tidegate.domain.account import Account, Reservation, refusal
 from tidegate.domain.call import Call, Media
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest, NoRoom, TidegateError
+from tidegate.json import Json, JsonObject
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dry_run.field_map import mapped, refusals
 from tidegate.pipeline.dry_run.report import Step, shown_request

@@ -12,7 +12,7 @@ from tidegate.domain.stored_reply import Kept, unpack
 from tidegate.errors import GatewayTimeout, ModelNotAllowed, StoreUnavailable
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.offload import offload_call, beside
+from tidegate.pipeline.offload import beside, offload_call
 from tidegate.policy.caching.cache_key import Wish, key_of
 from tidegate.policy.caching.single_flight import Flights
 from tidegate.policy.guardrails.protocol import Guard

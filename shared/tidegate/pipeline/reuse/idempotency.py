@@ -8,7 +8,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.idempotency import Claim
 from tidegate.domain.stored_reply import Kept, unpack
 from tidegate.errors import StoreUnavailable, TidegateError
-from tidegate.pipeline.offload import offload_call, beside
+from tidegate.pipeline.offload import beside, offload_call
 from tidegate.policy.caching.cache_key import digest_of_call, digest_of_key
 from tidegate.ports import Claims
 

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from tidegate.chat.assemble import Assembly
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import encode
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.stored_reply import Kept
+from tidegate.json import encode
 from tidegate.pipeline.check_output import HEADER
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dispatch import Asked

@@ -4,9 +4,9 @@ import hashlib
 
 from msgspec import Struct
 
-from tidegate.chat.json import Json, JsonObject, canonical
 from tidegate.chat.request import GATEWAY_FIELDS, CacheOptions, ChatRequest
 from tidegate.domain.call import Call
+from tidegate.json import Json, JsonObject, canonical
 
 TTL_SECONDS = 3600.0
 """How long a reply is kept where neither the call nor its workspace says."""

@@ -9,13 +9,13 @@ from anyio import to_thread
 from msgspec import Struct
 
 from tidegate.chat.completion import Completion
-from tidegate.chat.json import Json, JsonObject, decode
+from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.parse import build
 from tidegate.chat.request import ChatFields, ChatRequest, JsonObjectFormat, JsonSchemaFormat
 from tidegate.domain.call import Call
-from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.guardrails import Finding, Guardrail, Judge, Question, Stage
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest
+from tidegate.json import Json, JsonObject, decode
 from tidegate.policy.guardrails import detectors, injection
 from tidegate.policy.guardrails.masking import masked
 from tidegate.policy.guardrails.texts import Text

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias, cast
 
 from tidegate.chat.completion import ChunkChoice, Delta, ToolCall
-from tidegate.chat.json import Json
+from tidegate.json import Json
 from tidegate.policy.guardrails.window import Blocked, Scan, Window
 
 Rewrite: TypeAlias = Callable[[str], Awaitable[str]]

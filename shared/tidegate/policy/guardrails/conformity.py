@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.policy.guardrails import regexes
 
 MAX_STEPS = 200_000

@@ -11,9 +11,9 @@ from typing import cast
 import msgspec
 from msgspec.structs import fields
 
-from tidegate.chat.json import Json, JsonObject, decode, encode
 from tidegate.domain.guardrails import BUILT_IN, FINDERS, REMOTE, Guardrail, Kind, On
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.policy.guardrails import words
 
 MAX_GUARDRAILS = 50

@@ -6,9 +6,9 @@ from typing import Protocol
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import Json
 from tidegate.domain.call import Call
 from tidegate.errors import TidegateError
+from tidegate.json import Json
 
 
 class Rehearsed(Struct, frozen=True):

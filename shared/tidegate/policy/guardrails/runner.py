@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from tidegate.chat import replay
 from tidegate.chat.assemble import Assembly
 from tidegate.chat.completion import Chunk, Completion, Delta
-from tidegate.chat.json import Json, encode
 from tidegate.chat.parse import build
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import Mode, Stage
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest, TidegateError
+from tidegate.json import Json, encode
 from tidegate.policy.guardrails import detectors, texts
 from tidegate.policy.guardrails.checks import Bench, Rail, Schema, check_conformity, passed, schema_of, violation
 from tidegate.policy.guardrails.choice_stream import Voice

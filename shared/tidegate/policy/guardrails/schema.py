@@ -15,7 +15,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json, decode
+from tidegate.json import Json, decode
 from tidegate.policy.guardrails import regexes
 from tidegate.policy.guardrails.conformity import MAX_DEPTH, MAX_STEPS, TYPES, Schema, number, resolve, whole
 

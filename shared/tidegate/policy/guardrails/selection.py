@@ -6,10 +6,10 @@ from importlib import import_module
 
 from msgspec import Struct
 
-from tidegate.chat.json import Json
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import BUILT_IN, Guardrail, Judge
 from tidegate.errors import ConfigurationError, InvalidRequest
+from tidegate.json import Json
 from tidegate.policy.guardrails.protocol import Guard
 
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.chat.completion import Completion
-from tidegate.chat.json import Json, JsonObject, decode, encode
+from tidegate.json import Json, JsonObject, decode, encode
 
 
 class Text(Struct, frozen=True):

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from tidegate.catalog import Model, cost
 from tidegate.chat.completion import Usage
-from tidegate.chat.json import Json
+from tidegate.chat.estimate import estimate_prompt, estimate_text
 from tidegate.chat.messages import texts
 from tidegate.chat.request import ChatRequest
 from tidegate.domain import words
-from tidegate.domain.estimate import estimate_prompt, estimate_text
 from tidegate.domain.usage import Bill, Produced, Tokens, Words
 from tidegate.domain.workspace import Workspace
+from tidegate.json import Json
 
 WORDS_PER_TOKEN = 0.75
 

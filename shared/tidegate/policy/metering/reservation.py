@@ -8,19 +8,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.catalog import Model, cost
-from tidegate.chat.json import encode
+from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.messages import media, texts
 from tidegate.chat.request import ChatFields
 from tidegate.domain import words
 from tidegate.domain.account import GRACE_SECONDS, Hold, Rate, Refusal, Reservation, Scope
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Plan
-from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.limits import Amounts
 from tidegate.domain.record import exact, iso_time, plain
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import Tokens
 from tidegate.errors import ModelNotAllowed, ModelUnpriced, NoRoom, QuotaExhausted, RateLimited
+from tidegate.json import encode
 from tidegate.policy.metering.billing import WORDS_PER_TOKEN
 
 PROMPT_MARGIN, TEMPLATE, TOOLS, MEDIUM = 1.75, 100, 400, 700

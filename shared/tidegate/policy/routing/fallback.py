@@ -13,11 +13,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.catalog import Catalog
-from tidegate.chat.json import Json
+from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.parse import build
 from tidegate.chat.request import GATEWAY_FIELDS, ChatFields, ChatRequest
 from tidegate.domain.deployment import Plan
-from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (
     ContextLengthExceeded,
@@ -31,6 +30,7 @@ from tidegate.errors import (
     TidegateError,
     UpstreamError,
 )
+from tidegate.json import Json
 from tidegate.policy.routing.router import Router
 
 CERTAIN = 0.5

@@ -15,14 +15,14 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tidegate.catalog import Catalog, cost
-from tidegate.chat.json import encode
+from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.messages import UserMessage
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Plan
-from tidegate.domain.estimate import estimate_prompt
 from tidegate.domain.usage import Tokens
 from tidegate.errors import TidegateError
+from tidegate.json import encode
 from tidegate.policy.routing.health import Health, Place, place_of
 
 USUAL_ANSWER = 500

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.domain.routes import Route, Target, check_routes
 from tidegate.errors import ConfigurationError, InvalidRequest
+from tidegate.json import Json, JsonObject
 
 _ROUTE = frozenset(Route.__struct_fields__)
 _TARGET = frozenset(Target.__struct_fields__)

@@ -4,8 +4,8 @@ Source: https://platform.claude.com/docs/en/api/messages (the Message object, 20
 """
 
 from tidegate.chat.completion import Choice, Completion, FunctionCall, Message, ToolCall
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic import failure, normalise, usage
 
 

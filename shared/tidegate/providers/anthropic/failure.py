@@ -5,7 +5,6 @@ Source: https://platform.claude.com/docs/en/api/errors, and bodies recorded up t
 
 import re
 
-from tidegate.chat.json import Json
 from tidegate.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,
@@ -14,6 +13,7 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
+from tidegate.json import Json
 from tidegate.providers.base import Headers
 from tidegate.providers.openai import failure
 

@@ -3,8 +3,8 @@
 Sources: https://platform.claude.com/docs/en/api/messages, …/agents-and-tools/tool-use/handle-tool-calls.
 """
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic import parts, reasoning_replay
 from tidegate.providers.anthropic.request_builder import Draft
 from tidegate.providers.toolnames import Alphabet, arguments, call_id

@@ -6,7 +6,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/citations, …/ex
 
 from collections.abc import Iterable
 
-from tidegate.chat.json import Json, JsonObject, encode
+from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.anthropic.reasoning_replay import FORMAT
 
 

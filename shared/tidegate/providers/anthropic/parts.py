@@ -5,10 +5,10 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/vision, …/pdf-s
 
 from collections.abc import Iterator, Mapping
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.media import Data, of_bytes, read, type_of_name
 from tidegate.domain.call import Call
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic.request_builder import Draft
 
 FILES = "files-api-2025-04-14"

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import Json, encode
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
+from tidegate.json import Json, encode
 from tidegate.providers.anthropic import completion, failure, parts, request, stream
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
 from tidegate.providers.openai import legacy_functions

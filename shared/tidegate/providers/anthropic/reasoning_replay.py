@@ -6,7 +6,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking
 
 from collections.abc import Mapping
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 
 FORMAT = "anthropic-claude-v1"
 

@@ -6,8 +6,8 @@ Source: https://platform.claude.com/docs/en/api/messages/create (2026-11), in it
 import re
 from collections.abc import Sequence
 
-from tidegate.chat.json import Json
 from tidegate.domain.call import Call
+from tidegate.json import Json
 from tidegate.providers.anthropic import capabilities, messages, sampling, structure, thinking, tools
 from tidegate.providers.anthropic.request_builder import Draft
 from tidegate.providers.openai import legacy_functions

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import field
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers import request_builder
 from tidegate.providers.anthropic.capabilities import Abilities
 from tidegate.providers.toolnames import ToolNames

@@ -4,7 +4,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking
 https://platform.claude.com/docs/en/models/opus-5-5/migration-guide, …/models/haiku-4-5/migration-guide.
 """
 
-from tidegate.chat.json import Json
+from tidegate.json import Json
 from tidegate.providers.anthropic.request_builder import Draft
 
 _LEAST_TOP_P = 0.95  # beside thinking

@@ -3,7 +3,7 @@
 Source: https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations
 """
 
-from tidegate.chat.json import Json, JsonObject, encode
+from tidegate.json import Json, JsonObject, encode
 
 _ENFORCED = frozenset(
     {"type", "enum", "const", "required", "title", "description", "default", "properties", "items", "anyOf", "allOf"}

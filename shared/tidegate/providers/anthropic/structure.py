@@ -4,7 +4,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/structured-output
 `strict` of OpenAI's schema or vLLM's object (https://docs.vllm.ai/en/latest/features/structured_outputs).
 """
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic.request_builder import Draft
 from tidegate.providers.anthropic.schema import has_open_objects, narrow
 

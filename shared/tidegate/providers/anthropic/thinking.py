@@ -3,9 +3,9 @@
 Sources: https://platform.claude.com/docs/en/build-with-claude/thinking, …/extended-thinking, …/effort (2026-11).
 """
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.reasoning import Reasoning
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 from tidegate.providers import efforts
 from tidegate.providers.anthropic.request_builder import Draft
 

@@ -4,7 +4,7 @@ Sources: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-to
 …/web-search-tool; https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat (the caller's words for it).
 """
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic.request_builder import Draft
 from tidegate.providers.anthropic.schema import narrow
 

@@ -5,7 +5,7 @@ Sources: https://platform.claude.com/docs/en/api/messages (Usage), …/build-wit
 """
 
 from tidegate.chat.completion import FinishReason, Usage
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 
 _TOLD = frozenset(
     {"input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"}

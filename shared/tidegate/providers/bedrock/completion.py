@@ -7,8 +7,8 @@ recorded replies.
 from msgspec import Struct, field
 
 from tidegate.chat.completion import Choice, Completion, Message, ToolCall
-from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
 
 

@@ -7,7 +7,6 @@ Sources: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Con
 import re
 from collections.abc import Mapping
 
-from tidegate.chat.json import Json
 from tidegate.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,
@@ -20,6 +19,7 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
+from tidegate.json import Json
 from tidegate.providers.openai.error_body import scrub
 from tidegate.providers.openai.retry_after import delay, header
 

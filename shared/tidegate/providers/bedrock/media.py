@@ -9,8 +9,8 @@ import re
 from msgspec import Struct
 
 from tidegate.chat import media
-from tidegate.chat.json import JsonObject
 from tidegate.errors import InvalidRequest
+from tidegate.json import JsonObject
 from tidegate.providers.bedrock.request_builder import Draft
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."

@@ -4,8 +4,8 @@ Sources: https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-infer
 …/tool-use-inference-call.html (2026), and refusals recorded up to 2026-08.
 """
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock import reasoning_replay
 from tidegate.providers.bedrock.parts import blocks, cache_point
 from tidegate.providers.bedrock.request_builder import IDS, Draft

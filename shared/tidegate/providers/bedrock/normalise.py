@@ -5,8 +5,8 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 """
 
 from tidegate.chat.completion import FinishReason, Usage
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock.capabilities import SEARCH
 
 _FINISHES: dict[str, FinishReason] = {

@@ -3,9 +3,9 @@
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (2026).
 """
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import ChatRequest
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock import media
 from tidegate.providers.bedrock.request_builder import Draft
 

@@ -10,10 +10,10 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import Json, encode
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
+from tidegate.json import Json, encode
 from tidegate.providers.base import Event, Framing, Headers, KeyAuth, SigV4Auth, UpstreamRequest
 from tidegate.providers.bedrock import completion, failure, parts, request, stream
 from tidegate.providers.openai import legacy_functions

@@ -8,7 +8,7 @@ already, which is taken off once, so that the same details serve Anthropic's own
 import binascii
 from base64 import b64decode, b64encode
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock.request_builder import Draft
 
 CLAUDE = "anthropic-claude-v1"

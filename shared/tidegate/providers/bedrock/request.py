@@ -6,8 +6,8 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 
 import re
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.domain.call import Call
+from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock import capabilities, messages, thinking, tools
 from tidegate.providers.bedrock.request_builder import NAMES, Draft
 from tidegate.providers.openai import legacy_functions

@@ -5,7 +5,7 @@ constraints on numbers and lists are refused (those on a text's length are not: 
 in the description instead.
 """
 
-from tidegate.chat.json import Json, JsonObject, encode
+from tidegate.json import Json, JsonObject, encode
 
 _REFUSED = frozenset(
     {

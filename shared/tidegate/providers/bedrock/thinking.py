@@ -6,8 +6,8 @@ and recorded calls (gpt-oss, Qwen).
 """
 
 from tidegate.catalog import load
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.reasoning import Reasoning
+from tidegate.json import Json, JsonObject
 from tidegate.providers import efforts
 from tidegate.providers.bedrock.request_builder import Draft
 

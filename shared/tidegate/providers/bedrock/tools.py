@@ -5,8 +5,8 @@ Sources, read in 2026-11: https://docs.aws.amazon.com/bedrock/latest/APIReferenc
 https://docs.aws.amazon.com/nova/latest/nova2-userguide/using-tools.html
 """
 
-from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.bedrock.parts import cache_point
 from tidegate.providers.bedrock.request_builder import NAMES, Draft
 from tidegate.providers.bedrock.schemas import tamed

@@ -4,8 +4,8 @@ Source: https://docs.cohere.com/reference/chat (2026-11) and replies recorded up
 """
 
 from tidegate.chat.completion import Completion
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject
 from tidegate.providers.cohere import normalise
 from tidegate.providers.openai import failure, toolcalls
 

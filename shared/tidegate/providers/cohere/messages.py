@@ -4,8 +4,8 @@ Sources: https://docs.cohere.com/reference/chat (`messages`), https://docs.coher
 documents, `tool_plan`) and https://docs.cohere.com/docs/reasoning (thinking in a message), read in 2026-11.
 """
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 from tidegate.providers.cohere.normalise import PLAN
 from tidegate.providers.cohere.request_builder import Draft
 

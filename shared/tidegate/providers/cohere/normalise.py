@@ -4,8 +4,8 @@ Source: https://docs.cohere.com/reference/chat (2026-11) and replies recorded up
 """
 
 from tidegate.chat.completion import FinishReason, Usage
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed, ProviderTimeout
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import normalise
 
 PLAN = "cohere-tool-plan"

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import Json, encode
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ContentPolicyViolation, ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
+from tidegate.json import Json, encode
 from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
 from tidegate.providers.cohere import completion, request, stream
 from tidegate.providers.openai import error_body, failure, legacy_functions

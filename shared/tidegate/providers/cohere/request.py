@@ -3,8 +3,8 @@
 Source: https://docs.cohere.com/reference/chat (2026-11), version 2 of the API.
 """
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.domain.call import Call
+from tidegate.json import Json, JsonObject
 from tidegate.providers.cohere import messages, thinking, tools
 from tidegate.providers.cohere.request_builder import Draft
 from tidegate.providers.openai import legacy_functions

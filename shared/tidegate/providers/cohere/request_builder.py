@@ -2,7 +2,7 @@
 
 from msgspec import field
 
-from tidegate.chat.json import Json
+from tidegate.json import Json
 from tidegate.providers import request_builder
 from tidegate.providers.toolnames import ToolNames
 

@@ -6,7 +6,7 @@ https://docs.cohere.com/docs/compatibility-api (the efforts "none" and "high" ar
 
 import re
 
-from tidegate.chat.json import JsonObject
+from tidegate.json import JsonObject
 from tidegate.providers import efforts
 from tidegate.providers.cohere.request_builder import Draft
 

@@ -5,7 +5,7 @@ https://docs.cohere.com/docs/structured-outputs (strict tools need a required pa
 supported when tools are provided), read in 2026-11.
 """
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers.cohere.request_builder import Draft
 
 ANSWER = "respond_in_json"

@@ -7,8 +7,8 @@ Sources: https://ai.google.dev/api/generate-content#candidate, https://ai.google
 from hashlib import sha256
 
 from tidegate.chat.completion import FinishReason, ToolCall
-from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.errors import ProviderBadRequest, ProviderMalformed
+from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.gemini import citations
 from tidegate.providers.gemini.reasoning_replay import FORMAT, IMAGE_ID
 

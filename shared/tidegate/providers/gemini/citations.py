@@ -6,7 +6,7 @@ annotation in characters.
 
 from collections.abc import Iterator
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 
 
 def annotations(text: str, grounding: Json, cited: Json) -> list[Json]:

@@ -4,8 +4,8 @@ Source: https://ai.google.dev/api/generate-content#generatecontentresponse (2026
 """
 
 from tidegate.chat.completion import Choice, Completion
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini import failure, logprobs, usage
 from tidegate.providers.gemini.choice_stream import Voice
 

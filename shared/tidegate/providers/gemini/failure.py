@@ -6,8 +6,8 @@ recorded bodies: a key that is not valid is a 400, and the delay stands in `deta
 
 from msgspec import Struct
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
+from tidegate.json import Json, JsonObject
 from tidegate.providers.base import Headers
 from tidegate.providers.openai import failure
 from tidegate.providers.openai.retry_after import span

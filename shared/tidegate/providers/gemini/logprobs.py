@@ -3,8 +3,8 @@
 Source: https://ai.google.dev/api/generate-content#LogprobsResult (2026-11).
 """
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject
 
 
 def read(raw: Json) -> Json:

@@ -7,7 +7,6 @@ Sources: https://ai.google.dev/gemini-api/docs/file-input-methods, …/docs/imag
 import re
 from collections.abc import Iterable, Iterator
 
-from tidegate.chat.json import JsonObject
 from tidegate.chat.media import Data, of_bytes, read, type_of_name
 from tidegate.chat.messages import (
     AssistantMessage,
@@ -23,6 +22,7 @@ from tidegate.chat.messages import (
     VideoPart,
 )
 from tidegate.errors import InvalidRequest
+from tidegate.json import JsonObject
 from tidegate.providers.gemini.request_builder import Draft
 
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"})

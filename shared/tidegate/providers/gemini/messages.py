@@ -9,7 +9,6 @@ from typing import Literal
 import msgspec
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.chat.messages import (
     AssistantMessage,
     Content,
@@ -21,6 +20,7 @@ from tidegate.chat.messages import (
     UserMessage,
 )
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject, decode
 from tidegate.providers.gemini import media, reasoning_replay
 from tidegate.providers.gemini.request_builder import Draft
 

@@ -11,10 +11,10 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.json import Json, encode
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
+from tidegate.json import Json, encode
 from tidegate.providers.base import Auth, Event, Framing, Headers, KeyAuth, UpstreamRequest
 from tidegate.providers.gemini import completion, failure, media, request, stream
 from tidegate.providers.gemini.capabilities import Host

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.media import read
 from tidegate.chat.messages import AssistantMessage, AssistantToolCall
+from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini.request_builder import Draft
 from tidegate.providers.toolnames import arguments
 

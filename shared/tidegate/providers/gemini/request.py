@@ -7,8 +7,8 @@ Both as of 2026-11.
 
 import re
 
-from tidegate.chat.json import Json
 from tidegate.domain.call import Call
+from tidegate.json import Json
 from tidegate.providers.gemini import capabilities, generation_config, messages, thinking, tools
 from tidegate.providers.gemini.capabilities import Host
 from tidegate.providers.gemini.request_builder import Draft

@@ -2,7 +2,7 @@
 
 from msgspec import field
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers import request_builder
 from tidegate.providers.gemini.capabilities import Host, Model
 from tidegate.providers.toolnames import ToolNames

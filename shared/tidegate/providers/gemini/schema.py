@@ -6,8 +6,8 @@ what would change the meaning if it were left out is a 400 that names its path.
 
 from msgspec import Struct
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 
 _AS_THEY_ARE = frozenset(
     {"title", "description", "nullable", "format", "pattern", "minimum", "maximum", "minLength", "maxLength"}

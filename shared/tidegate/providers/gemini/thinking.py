@@ -4,8 +4,8 @@ Sources: https://ai.google.dev/gemini-api/docs/generate-content/thinking and …
 which budget), 2026-11.
 """
 
-from tidegate.chat.json import JsonObject
 from tidegate.chat.reasoning import Effort, Reasoning
+from tidegate.json import JsonObject
 from tidegate.providers import efforts
 from tidegate.providers.gemini.capabilities import Budget
 from tidegate.providers.gemini.request_builder import Draft

@@ -6,9 +6,9 @@ Sources: https://ai.google.dev/gemini-api/docs/function-calling, …/docs/google
 response mime type: 'application/json' is unsupported").
 """
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import FunctionDefinition
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini import schema
 from tidegate.providers.gemini.request_builder import Draft
 

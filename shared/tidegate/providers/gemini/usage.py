@@ -7,7 +7,7 @@ sum of prompt, tool use, candidates and thoughts, and the prompt includes what w
 from collections.abc import Set
 
 from tidegate.chat.completion import Usage
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini import capabilities
 
 

@@ -1,8 +1,8 @@
 """One choice of a streamed reply, as far as it has come: one role, clean deltas, and the finish kept for the end."""
 
 from tidegate.chat.completion import FinishReason
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import normalise
 from tidegate.providers.openai.think_tags import Splitter
 from tidegate.providers.openai.toolcalls import Calls

@@ -4,8 +4,8 @@ Source: https://platform.openai.com/docs/api-reference/chat/object, and replies 
 """
 
 from tidegate.chat.completion import Choice, Completion, Message
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import failure, think_tags, toolcalls, usage
 from tidegate.providers.openai.normalise import HUSKS, citations, finish, tier, unfold
 from tidegate.providers.openai.quirks import Quirks

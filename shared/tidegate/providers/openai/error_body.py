@@ -9,7 +9,7 @@ import re
 import msgspec
 from msgspec import Struct
 
-from tidegate.chat.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode
 
 MAX_MESSAGE = 2000
 

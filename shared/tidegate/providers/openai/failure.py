@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,
@@ -22,6 +21,7 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai.error_body import Said, read, scrub
 from tidegate.providers.openai.retry_after import delay, header
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 
 _WRITTEN = {"tools": "functions", "tool_choice": "function_call", "parallel_tool_calls": None}
 """What `translate` writes at the top level, and what the caller wrote there instead."""

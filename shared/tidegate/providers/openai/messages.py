@@ -8,8 +8,8 @@ and https://docs.mistral.ai/capabilities/reasoning want back.
 from collections.abc import Mapping
 from hashlib import sha256
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import parts
 from tidegate.providers.openai.normalise import readable
 from tidegate.providers.openai.parts import without_mark

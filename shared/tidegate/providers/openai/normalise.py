@@ -6,8 +6,8 @@ Sources: recorded bodies up to 2026-07; `reasoning_details` as in https://openro
 from typing import cast
 
 from tidegate.chat.completion import FinishReason
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderFailed, ProviderMalformed, ProviderOverloaded
+from tidegate.json import Json, JsonObject
 
 HUSKS: tuple[Json, ...] = (None, "", [], {})
 """Values that say nothing."""

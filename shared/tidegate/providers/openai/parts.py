@@ -7,10 +7,10 @@ of Groq, Cerebras and Fireworks as their users report them ("property 'cache_con
 
 from collections.abc import Iterable, Iterator
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.media import Data, of_bytes, read
 from tidegate.chat.messages import AssistantMessage, DocumentPart, FilePart, Message
 from tidegate.errors import InvalidRequest
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai.quirks import Files
 from tidegate.providers.openai.request_builder import Draft
 

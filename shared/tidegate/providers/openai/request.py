@@ -3,9 +3,9 @@
 Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and what each provider's row cites.
 """
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.call import Call
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import legacy_functions, messages, thinking, tool_names, tools
 from tidegate.providers.openai.quirks import ModelRule, Quirks
 from tidegate.providers.openai.request_builder import Draft, rule_for

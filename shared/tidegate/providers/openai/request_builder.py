@@ -6,9 +6,9 @@ from re import Pattern, compile
 
 from msgspec import Struct, field
 
-from tidegate.chat.json import Json, JsonObject
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Media
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import legacy_functions
 from tidegate.providers.openai.quirks import ModelRule, Quirks
 from tidegate.providers.request_builder import NEUTRAL

@@ -12,8 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 import msgspec
 
 from tidegate.chat.completion import Chunk
-from tidegate.chat.json import Json, JsonObject, decode
 from tidegate.errors import ProviderMalformed, StreamCut
+from tidegate.json import Json, JsonObject, decode
 from tidegate.providers import stream_loop
 from tidegate.providers.base import Event
 from tidegate.providers.openai import failure, normalise, usage

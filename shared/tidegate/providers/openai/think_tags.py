@@ -4,7 +4,7 @@ Source: https://huggingface.co/deepseek-ai/DeepSeek-R1 (the model's template), a
 and Groq.
 """
 
-from tidegate.chat.json import JsonObject
+from tidegate.json import JsonObject
 
 OPEN, CLOSE = "<think>", "</think>"
 

@@ -5,8 +5,8 @@ https://api-docs.deepseek.com/guides/thinking_mode, https://docs.z.ai/guides/cap
 https://www.alibabacloud.com/help/en/model-studio/deep-thinking, https://docs.vllm.ai/en/latest/features/reasoning_outputs
 """
 
-from tidegate.chat.json import JsonObject
 from tidegate.chat.reasoning import Reasoning
+from tidegate.json import JsonObject
 from tidegate.providers import efforts
 from tidegate.providers.openai.quirks import ModelRule
 from tidegate.providers.openai.request_builder import Draft

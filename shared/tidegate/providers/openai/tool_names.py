@@ -6,7 +6,7 @@ most 64; https://docs.mistral.ai/capabilities/function_calling says the same.
 
 from collections.abc import Mapping
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers.toolnames import Alphabet, ToolNames
 
 _NAMES = Alphabet("a-zA-Z0-9_-", longest=64)

@@ -7,8 +7,8 @@ Shapes recorded: no `index` (Mistral), arguments null or left out (OpenRouter), 
 from hashlib import sha256
 
 from tidegate.chat.completion import ToolCall
-from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject, encode
 
 _NO_ID = ("", "null")
 

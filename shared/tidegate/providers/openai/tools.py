@@ -5,7 +5,7 @@ https://openrouter.ai/docs/guides/features/server-tools/web-search, https://cons
 https://docs.z.ai/guides/tools/web-search, https://www.alibabacloud.com/help/en/model-studio/web-search (each in 2026).
 """
 
-from tidegate.chat.json import Json, JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers.openai.parts import without_mark
 from tidegate.providers.openai.quirks import ModelRule
 from tidegate.providers.openai.request_builder import Draft

@@ -4,8 +4,8 @@ Source: bodies recorded from each provider up to 2026-07, and https://platform.o
 """
 
 from tidegate.chat.completion import Usage
-from tidegate.chat.json import Json, JsonObject
 from tidegate.errors import ProviderMalformed
+from tidegate.json import Json, JsonObject
 
 _CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
 _OURS = frozenset({"words_used", "words_details", "estimated"})

@@ -8,7 +8,6 @@ from importlib import import_module
 import msgspec
 from msgspec import Struct
 
-from tidegate.chat.json import Json, decode
 from tidegate.domain.guardrails import Guardrail, Judgement, Question
 from tidegate.errors import (
     GuardrailUnavailable,
@@ -18,6 +17,7 @@ from tidegate.errors import (
     StoreUnavailable,
     UpstreamError,
 )
+from tidegate.json import Json, decode
 from tidegate.ports import Secrets
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 from tidegate.transport.media_fetcher import Fetcher

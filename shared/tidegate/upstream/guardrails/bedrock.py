@@ -7,9 +7,9 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-independent-
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from tidegate.chat.json import Json, JsonObject, encode
 from tidegate.domain.guardrails import Guardrail, Judgement, Question
 from tidegate.errors import NotConfigured, ProviderMalformed
+from tidegate.json import Json, JsonObject, encode
 from tidegate.transport.base import HttpRequest
 from tidegate.transport.sigv4 import Scope, sign
 from tidegate.upstream.guardrails.backends import Judges

@@ -6,9 +6,9 @@ and connected to; the operator's own may be anywhere, and gets a bearer token.
 
 from typing import cast
 
-from tidegate.chat.json import Json, encode
 from tidegate.domain.guardrails import Guardrail, Judgement, Question
 from tidegate.errors import NotConfigured, ProviderMalformed
+from tidegate.json import Json, encode
 from tidegate.transport.base import HttpRequest
 from tidegate.upstream.guardrails.backends import Judges
 

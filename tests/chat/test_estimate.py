@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.chat.json import Json
+from tidegate.chat.estimate import IMAGE, estimate_prompt, estimate_text
 from tidegate.chat.parse import build
-from tidegate.domain.estimate import IMAGE, estimate_prompt, estimate_text
+from tidegate.json import Json
 
 
 def prompt(*messages: Json, **more: Json) -> int:

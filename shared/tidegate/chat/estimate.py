@@ -8,7 +8,6 @@ tools): half are within 6 %, 95 % within 50 %, as often too low as too high. Pro
 of their own, so that 30 % are still too low. Media are constants, for want of their sizes; most cost less.
 """
 
-from tidegate.chat.json import encode
 from tidegate.chat.messages import (
     AssistantMessage,
     DocumentPart,
@@ -22,6 +21,7 @@ from tidegate.chat.messages import (
     VideoPart,
 )
 from tidegate.chat.request import ChatFields, FunctionDefinition, JsonSchemaFormat
+from tidegate.json import encode
 
 PER_WORD, PER_LETTER, PER_DIGIT, PER_MARK, PER_SPACE, PER_BYTE = 0.66, 0.04, 0.45, 0.87, 0.2, 0.3
 """Tokens for what ASCII text consists of, and for each UTF-8 byte of other characters; fitted to recorded replies."""
