@@ -20,15 +20,15 @@ PACKAGE = ROOT / "shared" / "tidegate"
 PYTHON = "3.13"
 """The runtime's; template.yaml names it too."""
 
-NO_TOOLS = {"cli", "local", "__main__.py"}
-LEFT_OUT = {
-    "admin": NO_TOOLS | {"runtime"},
-    "chat": NO_TOOLS | {"control", "api/admin"},
-    "keeper": NO_TOOLS | {"control", "api", "runtime"},
+DEVELOPER_TOOLS = {"cli", "local", "__main__.py"}
+EXCLUDED = {
+    "admin": DEVELOPER_TOOLS | {"runtime"},
+    "chat": DEVELOPER_TOOLS | {"control", "api/admin"},
+    "keeper": DEVELOPER_TOOLS | {"control", "api", "runtime"},
 }
 """By function: the rooms of the package that it never enters."""
 
-BALLAST = (
+UNNEEDED_FILES = (
     *("**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h", "**/py.typed"),
     *(
         "**/*.dist-info/RECORD",
@@ -40,7 +40,7 @@ BALLAST = (
 TIMESTAMP = 1_577_836_800
 """2020-01-01: what a zip file cannot express differs from machine to machine."""
 
-NO_PYTHON = f"""\
+PYTHON_NOT_FOUND = f"""\
 Python {PYTHON} is needed to precompile the function, and none was found on PATH, under pyenv or by TIDEGATE_PYTHON.
 Install one (`uv python install {PYTHON}` or `pyenv install {PYTHON}`), or set TIDEGATE_PYTHON to its path."""
 
@@ -48,12 +48,12 @@ Install one (`uv python install {PYTHON}` or `pyenv install {PYTHON}`), or set T
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the Lambda artifact of a function.")
     parser.add_argument("output", type=Path)
-    parser.add_argument("--function", choices=sorted(LEFT_OUT), required=True, help="its folder in functions/")
+    parser.add_argument("--function", choices=sorted(EXCLUDED), required=True, help="its folder in functions/")
     parser.add_argument("--platforms", type=Path, required=True, help="a file of wheel platform tags, best first")
     arguments = parser.parse_args()
     python = find_python()
     if python is None:
-        sys.exit(NO_PYTHON)
+        sys.exit(PYTHON_NOT_FOUND)
     build(arguments.output, arguments.platforms.read_text().split(), python, arguments.function)
 
 
@@ -63,10 +63,10 @@ def build(output: Path, platforms: list[str], python: str, function: str = "chat
     wiring = ROOT / "functions" / function
     _install(output, platforms, python, wiring / "requirements.txt")
     shutil.rmtree(output / "bin", ignore_errors=True)
-    for pattern in BALLAST:
+    for pattern in UNNEEDED_FILES:
         for path in output.glob(pattern):
             path.unlink()
-    shutil.copytree(PACKAGE, output / "tidegate", ignore=partial(_left_out, function))
+    shutil.copytree(PACKAGE, output / "tidegate", ignore=partial(_excluded_names, function))
     for name in ("functions/__init__.py", f"functions/{function}/__init__.py", f"functions/{function}/app.py"):
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, output / name)
@@ -77,9 +77,9 @@ def build(output: Path, platforms: list[str], python: str, function: str = "chat
     _normalise(output)
 
 
-def _left_out(function: str, folder: str, names: list[str]) -> set[str]:
-    room = Path(folder).relative_to(PACKAGE)
-    return {"__pycache__"} | {name for name in names if str(room / name) in LEFT_OUT[function]}
+def _excluded_names(function: str, folder: str, names: list[str]) -> set[str]:
+    package_path = Path(folder).relative_to(PACKAGE)
+    return {"__pycache__"} | {name for name in names if str(package_path / name) in EXCLUDED[function]}
 
 
 def find_python() -> str | None:

@@ -38,10 +38,10 @@ from genai_prices.types import (
     TimeOfDateConstraint,
 )
 
-HOME = Path(__file__).parent.parent / "shared/tidegate/catalog"
+CATALOG_FOLDER = Path(__file__).parent.parent / "shared/tidegate/catalog"
 Row = dict[str, object]
 
-NAMES = {
+PROVIDER_NAMES = {
     "anthropic": "anthropic",
     "aws": "bedrock",
     "azure": "azure",
@@ -68,7 +68,7 @@ NAMES = {
 }
 """The source's name of a provider, and ours. Google and Hugging Face are split below."""
 
-SERVES = {
+SERVED_MODELS = {
     "azure": re.compile(r"^(?!.*:free$)"),
     "mistral": re.compile(r"^(?!.*:free$)"),
     "openai": re.compile(r"^(?!gpt-oss|gpt-4o:extended$)"),
@@ -91,10 +91,10 @@ RATES = {
     "web_searches_kcount": "search",
 }
 
-DESCRIBED = ("context_window", "output_limit", "inputs", "outputs", "reasoning")
+FAMILY_FIELDS = ("context_window", "output_limit", "inputs", "outputs", "reasoning")
 """What `families.json` says of models, besides their parameters."""
 
-EVERY = re.compile("")
+ANY_MODEL = re.compile("")
 
 NOT_CHAT = re.compile(
     r"embed|rerank|moderation|whisper|transcribe|realtime|orpheus|-tts|-live|-ocr|voice"
@@ -110,13 +110,13 @@ class Origin:
     name: str
     provider: Provider
     suffix: str = ""
-    accepts: re.Pattern[str] = EVERY
+    accepts: re.Pattern[str] = ANY_MODEL
 
 
 def origins() -> Iterator[Origin]:
     for provider in data.providers:
-        if provider.id in NAMES:
-            yield Origin(NAMES[provider.id], provider, accepts=SERVES.get(provider.id, EVERY))
+        if provider.id in PROVIDER_NAMES:
+            yield Origin(PROVIDER_NAMES[provider.id], provider, accepts=SERVED_MODELS.get(provider.id, ANY_MODEL))
         elif provider.id == "google":
             yield Origin("vertex", provider)
             yield Origin("gemini", provider, accepts=re.compile(r"^(gemini|gemma)(?!.*-maas)"))
@@ -125,14 +125,14 @@ def origins() -> Iterator[Origin]:
             yield Origin("huggingface", provider, suffix=":" + provider.id.removeprefix("huggingface_"))
 
 
-def own_name(model: ModelInfo) -> str:
+def provider_model_id(model: ModelInfo) -> str:
     """The provider's name for it: the source's id, unless its own rule refuses that (some ids are only labels)."""
     american = model.id.replace("regional.", "us.")  # Bedrock's inference profiles: one per continent, at one price
     equal = [clause[1:] for clause in clauses(model.match, "") if clause[0] == "="]
     return next((name for name in (american, model.id, *equal) if model.is_match(name)), model.id)
 
 
-def chats(model: ModelInfo) -> bool:
+def is_chat_model(model: ModelInfo) -> bool:
     """Whether it belongs on chat completions: no other kind of model is priced by output tokens, or not at all."""
     prices = plain_prices(model)
     return not NOT_CHAT.search(model.id.lower()) and ("output_mtok" in prices or not prices)
@@ -177,37 +177,37 @@ def expression(clause: str) -> str:
 
 def rates(prices: ModelPrice, above: int = -1) -> Row:
     """The rates of one level: the base, or those that hold once the input passes `above`."""
-    found: Row = {}
+    rates_by_name: Row = {}
     for key, name in RATES.items():
         value = getattr(prices, key)
         if isinstance(value, TieredPrices):
             reached = [tier.price for tier in value.tiers if tier.start <= above]
             value = reached[-1] if reached else value.base
         if value is not None:
-            found[name] = f"{value.normalize():f}"
-    return found
+            rates_by_name[name] = f"{value.normalize():f}"
+    return rates_by_name
 
 
 def price(prices: ModelPrice, constraint: StartDateConstraint | TimeOfDateConstraint | None = None) -> Row:
-    found = rates(prices)
+    price_row = rates(prices)
     tiered = [value for value in vars(prices).values() if isinstance(value, TieredPrices)]
     starts = sorted({tier.start for value in tiered for tier in value.tiers})
     if starts:
-        found["tiers"] = [{"above": start} | rates(prices, start) for start in starts]
+        price_row["tiers"] = [{"above": start} | rates(prices, start) for start in starts]
     match constraint:
         case StartDateConstraint():
-            found["since"] = constraint.start_date.isoformat()
+            price_row["since"] = constraint.start_date.isoformat()
         case TimeOfDateConstraint():
-            found["between"] = [minutes(constraint.start_time), minutes(constraint.end_time)]
+            price_row["between"] = [minutes(constraint.start_time), minutes(constraint.end_time)]
         case None:
             pass
-    return found
+    return price_row
 
 
-def minutes(of: time) -> int:
-    if of.tzinfo not in (None, UTC) or of.second:
-        raise ValueError(f"{of!r} is not a whole minute of UTC")
-    return of.hour * 60 + of.minute
+def minutes(moment: time) -> int:
+    if moment.tzinfo not in (None, UTC) or moment.second:
+        raise ValueError(f"{moment!r} is not a whole minute of UTC")
+    return moment.hour * 60 + moment.minute
 
 
 def price_list(model: ModelInfo, checked: date) -> list[Row]:
@@ -223,20 +223,20 @@ def price_list(model: ModelInfo, checked: date) -> list[Row]:
     return listed
 
 
-def has_begun(each: ConditionalPrice, checked: date) -> bool:
-    match each.constraint:
+def has_begun(conditional_price: ConditionalPrice, checked: date) -> bool:
+    match conditional_price.constraint:
         case None:
             return True
         case StartDateConstraint():
-            return each.constraint.start_date <= checked
+            return conditional_price.constraint.start_date <= checked
         case TimeOfDateConstraint():
             return False
 
 
-def row(model: ModelInfo, checked: date) -> Row:
+def model_row(model: ModelInfo, checked: date) -> Row:
     prices = price_list(model, checked)
     keys = {key for each in prices for key in each}
-    found: Row = {
+    fields: Row = {
         "name": model.name,
         "context_window": model.context_window,
         "inputs": ["text", *(kind for kind in ("image", "audio") if f"{kind}_input" in keys)],
@@ -244,36 +244,36 @@ def row(model: ModelInfo, checked: date) -> Row:
         "deprecated": model.deprecated,
         "prices": prices,
     }
-    if found["inputs"] == ["text"] == found["outputs"]:
-        del found["inputs"], found["outputs"]  # The source does not say: text only, or not known.
-    return {key: value for key, value in found.items() if value}
+    if fields["inputs"] == ["text"] == fields["outputs"]:
+        del fields["inputs"], fields["outputs"]  # The source does not say: text only, or not known.
+    return {key: value for key, value in fields.items() if value}
 
 
-def provider(members: Sequence[Origin], checked: date) -> Row:
+def provider_row(members: Sequence[Origin], checked: date) -> Row:
     first = members[0].provider
     pages = first.pricing_urls or []
-    falls_back = [NAMES[name] for name in first.fallback_model_providers or ()]
+    falls_back = [PROVIDER_NAMES[name] for name in first.fallback_model_providers or ()]
     if members[0].name == "gemini":
         falls_back = []
-    found: Row = {
+    fields: Row = {
         "source": " ".join([f"genai-prices {version('genai-prices')}", *pages[:2]]),
         "checked": checked.isoformat(),
         "falls_back": falls_back,
-        "rules": list(rules(members)),
+        "rules": list(alias_rules(members)),
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
-def rules(members: Sequence[Origin]) -> Iterator[list[str]]:
+def alias_rules(members: Sequence[Origin]) -> Iterator[list[str]]:
     for origin in members:
         for model in origin.provider.models:
-            if not chats(model) or not origin.accepts.search(model.id):
+            if not is_chat_model(model) or not origin.accepts.search(model.id):
                 continue
-            name = own_name(model) + origin.suffix
-            known = [*clauses(model.match, origin.suffix), "=" + model.id.lower() + origin.suffix]
-            found = [clause for clause in dict.fromkeys(known) if clause != "=" + name.lower()]
-            if found:
-                yield [name, *found]
+            name = provider_model_id(model) + origin.suffix
+            clauses_of_model = [*clauses(model.match, origin.suffix), "=" + model.id.lower() + origin.suffix]
+            other_clauses = [clause for clause in dict.fromkeys(clauses_of_model) if clause != "=" + name.lower()]
+            if other_clauses:
+                yield [name, *other_clauses]
 
 
 def catalog(checked: date) -> dict[str, Row]:
@@ -283,17 +283,17 @@ def catalog(checked: date) -> dict[str, Row]:
     for origin in origins():
         members.setdefault(origin.name, []).append(origin)
         for model in origin.provider.models:
-            if chats(model) and origin.accepts.search(model.id):
-                models[f"{origin.name}/{own_name(model)}{origin.suffix}"] = row(model, checked)
-    providers = {name: provider(found, checked) for name, found in members.items()}
-    for name, added in json.loads((HOME / "additions.json").read_bytes())["models"].items():
+            if is_chat_model(model) and origin.accepts.search(model.id):
+                models[f"{origin.name}/{provider_model_id(model)}{origin.suffix}"] = model_row(model, checked)
+    providers = {name: provider_row(found, checked) for name, found in members.items()}
+    for name, added in json.loads((CATALOG_FOLDER / "additions.json").read_bytes())["models"].items():
         models[name] = added
         providers.setdefault(name.partition("/")[0], {"source": added["source"], "checked": added["checked"]})
-    families = json.loads((HOME / "families.json").read_bytes())
+    families = json.loads((CATALOG_FOLDER / "families.json").read_bytes())
     lists: dict[tuple[str, ...], str] = {}
     for name, found in sorted(models.items()):
-        describe(name, found, families["models"])
-        accepted = parameters(name, found.get("reasoning"), families["parameters"])
+        add_family_fields(name, found, families["models"])
+        accepted = parameters_of(name, found.get("reasoning"), families["parameters"])
         if accepted:
             found["parameters"] = lists.setdefault(accepted, list_name(name, lists.values()))
     return {
@@ -303,38 +303,38 @@ def catalog(checked: date) -> dict[str, Row]:
     }
 
 
-def fits(rule: Row, name: str) -> bool:
+def rule_applies(rule: Row, name: str) -> bool:
     return any(re.search(str(each), name.lower()) for each in cast(list[str], rule["models"]))
 
 
-def describe(name: str, found: Row, families: Sequence[Row]) -> None:
+def add_family_fields(name: str, row: Row, families: Sequence[Row]) -> None:
     for rule in families:
-        if fits(rule, name):
-            found.update({key: rule[key] for key in DESCRIBED if key in rule})
-    for key in DESCRIBED:
-        if key in found and found[key] is None:
-            del found[key]
+        if rule_applies(rule, name):
+            row.update({key: rule[key] for key in FAMILY_FIELDS if key in rule})
+    for key in FAMILY_FIELDS:
+        if key in row and row[key] is None:
+            del row[key]
 
 
-def parameters(name: str, reasoning: object, families: Sequence[Row]) -> tuple[str, ...]:
-    found: set[str] = set()
+def parameters_of(name: str, reasoning: object, families: Sequence[Row]) -> tuple[str, ...]:
+    names: set[str] = set()
     for rule in families:
-        if fits(rule, name) and ("reasoning" not in rule or reasoning in cast(list[str], rule["reasoning"])):
+        if rule_applies(rule, name) and ("reasoning" not in rule or reasoning in cast(list[str], rule["reasoning"])):
             has, adds, lacks = (set(cast(list[str], rule.get(key, []))) for key in ("has", "adds", "lacks"))
-            found = (has or found | adds) - lacks
-    return tuple(sorted(found))
+            names = (has or names | adds) - lacks
+    return tuple(sorted(names))
 
 
-def list_name(model: str, taken: Iterable[str]) -> str:
+def list_name(model: str, used_names: Iterable[str]) -> str:
     """The provider of the first model that has the list, and a number."""
-    of = model.partition("/")[0]
-    return f"{of}-{1 + sum(name.rpartition('-')[0] == of for name in taken)}"
+    provider_name = model.partition("/")[0]
+    return f"{provider_name}-{1 + sum(name.rpartition('-')[0] == provider_name for name in used_names)}"
 
 
-def render(found: dict[str, Row]) -> str:
+def render(sections: dict[str, Row]) -> str:
     """The file's text: one row a line, so that a change is a readable difference."""
     parts: list[str] = []
-    for part, rows in found.items():
+    for part, rows in sections.items():
         lines = [f"{json.dumps(name)}:{json.dumps(value, separators=(',', ':'))}" for name, value in rows.items()]
         parts.append(f"{json.dumps(part)}:{{\n" + ",\n".join(lines) + "\n}")
     return "{" + ",\n".join(parts) + "}\n"
@@ -344,7 +344,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the catalogue of models and prices.")
     parser.add_argument("--checked", type=date.fromisoformat, default=datetime.now(UTC).date())
     found = catalog(parser.parse_args().checked)
-    (HOME / "models.json").write_text(render(found), encoding="utf-8")
+    (CATALOG_FOLDER / "models.json").write_text(render(found), encoding="utf-8")
     print(f"{len(found['models'])} models of {len(found['providers'])} providers")
 
 

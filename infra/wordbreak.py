@@ -53,15 +53,15 @@ RUNS = """
 
 def kind(character: str) -> str:
     """One letter for what it does to words; in lower case where it stands among letters and is none itself."""
-    found = KINDS.get(word_break(character).value, "-")
-    if found not in "AHNKO":
-        return found
+    letter = KINDS.get(word_break(character).value, "-")
+    if letter not in "AHNKO":
+        return letter
     if extended_pictographic(character):
         # A pictograph that is a letter too, such as ℹ, or one that is not.
-        return "I" if found == "A" and alphabetic(character) else "P"
+        return "I" if letter == "A" and alphabetic(character) else "P"
     if alphabetic(character) or unicodedata.category(character).startswith("N"):
-        return found
-    return found.lower() if found != "O" else "-"
+        return letter
+    return letter.lower() if letter != "O" else "-"
 
 
 def main() -> None:

@@ -9,30 +9,30 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from tidegate.aws.cooldowns import DynamoCooldowns
-from tidegate.aws.dynamo import connect
-from tidegate.aws.key_lookup import DynamoDirectory
+from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
-from tidegate.aws.resources import DynamoRegister
-from tidegate.aws.signatures import DynamoSignatures
+from tidegate.aws.resources import DynamoResources
+from tidegate.aws.signatures import DynamoReasoningSignatures
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
-from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
-from tidegate.chat.parse import parse
-from tidegate.control.ports import Register
+from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsageReader
+from tidegate.chat.parse import parse_chat_request
+from tidegate.control.ports import Resources
 from tidegate.domain.call import Call, Outcome
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import ulid
-from tidegate.domain.keys import hash_secret, shown_prefix
-from tidegate.domain.usage import Bill, Tokens, Words
+from tidegate.domain.keys import display_prefix, hash_secret
+from tidegate.domain.usage import Bill, TokenCounts, WordCounts
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
-from tidegate.memory.resources import MemoryRegister
-from tidegate.memory.signatures import MemorySignatures
+from tidegate.memory.resources import MemoryResources
+from tidegate.memory.signatures import MemoryReasoningSignatures
 from tidegate.memory.tenants import MemoryTenants
-from tidegate.ports import Cooldowns, Directory, Keys, Ledger, Meter, Signatures, Tenants, Usages
+from tidegate.ports import Cooldowns, KeyLookup, Keys, Ledger, Meter, ReasoningSignatures, Tenants, UsageReader
 from tidegate.transport.aws_credentials import StaticCredentials
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
@@ -40,7 +40,7 @@ from tidegate.transport.sigv4 import AwsKey
 NOON = 1_795_262_400.0
 """2026-11-21T12:00:00Z"""
 
-TOKENS = Tokens(input=11, output=12, cached=3, written=5, reasoning=2, searches=1)
+TOKENS = TokenCounts(input=11, output=12, cached=3, written=5, reasoning=2, searches=1)
 CREDENTIALS = StaticCredentials(AwsKey("testing", "testing"))
 REGION = "eu-central-1"
 
@@ -55,15 +55,15 @@ class Clock:
 
 @dataclass(frozen=True)
 class World:
-    directory: Directory
+    directory: KeyLookup
     meter: Meter
     tenants: Tenants
     keys: Keys
-    usages: Usages
-    signatures: Signatures
+    usages: UsageReader
+    signatures: ReasoningSignatures
     clock: Clock
     ledger: Ledger
-    register: Register
+    register: Resources
     store: Store | None = None
     cooldowns: Cooldowns | None = None
     heard: dict[str | None, dict[str, float]] = field(default_factory=dict)
@@ -83,11 +83,11 @@ def memory_world() -> World:
     clock = Clock()
     ledger = MemoryLedger(clock)
     tenants, meter = MemoryTenants(), MemoryMeter(clock=clock, ledger=ledger)
-    register = MemoryRegister(tenants, ledger, meter, clock)
+    register = MemoryResources(tenants, ledger, meter, clock)
     heard: dict[str | None, dict[str, float]] = {}
     cooldowns = MemoryCooldowns(learning(heard))
     return World(
-        *(tenants, meter, tenants, tenants, meter, MemorySignatures(), clock, ledger, register),
+        *(tenants, meter, tenants, tenants, meter, MemoryReasoningSignatures(), clock, ledger, register),
         cooldowns=cooldowns,
         heard=heard,
     )
@@ -98,9 +98,9 @@ async def aws_world(endpoint: str) -> AsyncIterator[World]:
     """A new table in the server at `endpoint`."""
     clock = Clock()
     transport = ReqwestTransport()
-    client = connect(transport, CREDENTIALS, REGION, endpoint)
+    client = create_dynamo_client(transport, CREDENTIALS, REGION, endpoint)
     # Patience for a moto that shares a busy machine with the rest of the suite.
-    store = Store(client, f"tidegate-{uuid.uuid4()}", clock, limit_seconds=60)
+    store = Store(client, f"tidegate-{uuid.uuid4()}", clock, timeout_seconds=60)
     await create_table(client, store.table)
     yield world_of(store, clock)
     await transport.close()
@@ -110,15 +110,15 @@ def world_of(store: Store, clock: Clock) -> World:
     ledger, heard = DynamoLedger(store), dict[str | None, dict[str, float]]()
     cooldowns = DynamoCooldowns(store, learning(heard), has_routes=True)
     return World(
-        DynamoDirectory(store, cooldowns),
-        DynamoMeter(store, ledger.full),
+        DynamoKeyLookup(store, cooldowns),
+        DynamoMeter(store, ledger.full_shards),
         DynamoTenants(store),
         DynamoKeys(store),
-        DynamoUsages(store),
-        DynamoSignatures(store),
+        DynamoUsageReader(store),
+        DynamoReasoningSignatures(store),
         clock,
         ledger,
-        DynamoRegister(store),
+        DynamoResources(store),
         store,
         cooldowns,
         heard,
@@ -133,7 +133,7 @@ def key(secret: str = "sk-tidegate-one", workspace_ids: tuple[str, ...] = ("ws_o
     made = VirtualKey(
         id=f"key_{secret[-3:]}",
         hash=hash_secret(secret),
-        prefix=shown_prefix(secret),
+        prefix=display_prefix(secret),
         workspace_ids=workspace_ids,
         default_workspace_id=None,
         name="test",
@@ -147,7 +147,7 @@ def outcome(
     at: float = NOON,
     id: str | None = None,
     workspace_id: str = "ws_one",
-    tokens: Tokens = TOKENS,
+    tokens: TokenCounts = TOKENS,
     cost_usd: Decimal | None = Decimal("0.00012345"),
     **fields: object,
 ) -> Outcome:
@@ -155,7 +155,7 @@ def outcome(
     call = Call(
         id=id or ulid(at),
         surface="openai",
-        request=parse(body),
+        request=parse_chat_request(body),
         principal=Principal("key_one", (workspace_id,)),
         workspace=workspace(workspace_id),
         started_at=at,
@@ -167,7 +167,7 @@ def outcome(
         status="ok",
         deployment=Deployment("demo", "echo-1", "https://demo.invalid"),
         attempts=1,
-        bill=Bill(tokens, Words(used=9, input=8, output=9, method="tokens"), cost_usd),
+        bill=Bill(tokens, WordCounts(used=9, input=8, output=9, method="tokens"), cost_usd),
         finished_at=at + 1.5,
         first_event_seconds=0.25,
         finish_reason="stop",

@@ -6,19 +6,19 @@ import re
 import pytest
 
 from tidegate.domain.guardrails import Guardrail
-from tidegate.domain.routes import Route, Target
-from tidegate.domain.server_options import Options
-from tidegate.domain.timeouts import Patience
+from tidegate.domain.routes import Route, RouteTarget
+from tidegate.domain.server_options import ServerOptions
+from tidegate.domain.timeouts import ProviderTimeouts
 from tidegate.errors import ConfigurationError
-from tidegate.settings import Aws, EnvironmentSecrets, Settings
+from tidegate.settings import AwsSettings, EnvironmentSecrets, Settings
 
 NEEDED = {"TIDEGATE_TABLE": "t", "AWS_REGION": "eu-central-1"}
 
 
 def test_the_least_that_is_needed() -> None:
     settings = Settings.from_env(NEEDED)
-    assert (settings.table, settings.aws, settings.transport) == ("t", Aws("eu-central-1"), "pyreqwest")
-    assert settings.options() == Options(10 * 1024 * 1024, 15.0, ("*",))
+    assert (settings.table, settings.aws, settings.transport) == ("t", AwsSettings("eu-central-1"), "pyreqwest")
+    assert settings.server_options() == ServerOptions(10 * 1024 * 1024, 15.0, ("*",))
 
 
 def test_everything_that_can_be_set() -> None:
@@ -39,9 +39,9 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_LOG_LEVEL": "ERROR",
         }
     )
-    assert settings.aws == Aws("eu-central-1", "http://dynamodb", "http://all", "http://all", "http://s3")
+    assert settings.aws == AwsSettings("eu-central-1", "http://dynamodb", "http://all", "http://all", "http://s3")
     assert (settings.provider_secret, settings.default_provider, settings.timeout_seconds) == ("secret", "vllm", 30.0)
-    assert settings.options() == Options(1000, 5.0, ("https://a.example", "https://b.example"))
+    assert settings.server_options() == ServerOptions(1000, 5.0, ("https://a.example", "https://b.example"))
     assert (settings.transport, settings.log_level) == ("httpx", "ERROR")
     assert settings.reply_bucket == "replies"
 
@@ -77,7 +77,7 @@ def test_providers_of_the_operators_own_are_rows_or_faults() -> None:
 def test_routes_are_read_or_faults() -> None:
     listed = '[{"name": "fast", "targets": [{"model": "openai/gpt-4o"}]}]'
     routes = Settings.from_env({**NEEDED, "TIDEGATE_ROUTES": listed}).routes
-    assert routes == (Route("fast", (Target("openai/gpt-4o"),)),)
+    assert routes == (Route("fast", (RouteTarget("openai/gpt-4o"),)),)
     for text, fault in (("[{", "TIDEGATE_ROUTES is not valid JSON"), ("[3]", "TIDEGATE_ROUTES[0]: Expected `object`")):
         with pytest.raises(ConfigurationError, match=re.escape(fault)):
             Settings.from_env({**NEEDED, "TIDEGATE_ROUTES": text})
@@ -112,8 +112,8 @@ def test_secrets_are_not_shown() -> None:
 
 def test_timeouts_are_a_timetable_or_faults_among_the_others() -> None:
     given = '{"*": {"between": 60}, "openai/o3*": {"total": 900}}'
-    timetable = Settings.from_env({**NEEDED, "TIDEGATE_TIMEOUTS": given}).timetable
-    assert timetable.of("openai/o3-pro") == Patience(between=60.0, total=900.0)
+    timetable = Settings.from_env({**NEEDED, "TIDEGATE_TIMEOUTS": given}).timeout_rules
+    assert timetable.timeouts_for("openai/o3-pro") == ProviderTimeouts(between=60.0, total=900.0)
     for text, fault in (
         ("{", "TIDEGATE_TIMEOUTS is not valid JSON"),
         ('{"*": {"total": -1}}', "TIDEGATE_TIMEOUTS['*'] must have positive seconds in 'total'."),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.domain.identity import Issuer
+from tidegate.domain.identity import OidcIssuer
 from tidegate.errors import ConfigurationError
 from tidegate.settings import Settings
 
@@ -10,7 +10,7 @@ NEEDED = {"TIDEGATE_TABLE": "t", "AWS_REGION": "eu-central-1"}
 ISSUER = {"TIDEGATE_OIDC_ISSUER": "https://issuer.example", "TIDEGATE_OIDC_AUDIENCE": "tidegate"}
 
 
-def issuer(**env: str) -> Issuer | None:
+def issuer(**env: str) -> OidcIssuer | None:
     return Settings.from_env({**NEEDED, **env}).oidc
 
 
@@ -26,12 +26,12 @@ def test_without_an_issuer_there_are_keys_only() -> None:
 
 
 def test_an_issuer_and_an_audience_are_enough() -> None:
-    assert issuer(**ISSUER) == Issuer("https://issuer.example", "tidegate")
+    assert issuer(**ISSUER) == OidcIssuer("https://issuer.example", "tidegate")
 
 
 def test_its_keys_and_its_claim_may_be_named() -> None:
     more = {"TIDEGATE_OIDC_JWKS_URL": "https://keys.example/k", "TIDEGATE_OIDC_WORKSPACES_CLAIM": "urn:x:workspaces"}
-    expected = Issuer("https://issuer.example", "tidegate", "https://keys.example/k", "urn:x:workspaces")
+    expected = OidcIssuer("https://issuer.example", "tidegate", "https://keys.example/k", "urn:x:workspaces")
     assert issuer(**ISSUER, **more) == expected
 
 
@@ -50,4 +50,4 @@ def test_an_issuer_must_be_reached_safely(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9000", "http://localhost/realm", "http://[::1]:80/"])
 def test_one_on_this_machine_is_safe(url: str) -> None:
-    assert issuer(**{**ISSUER, "TIDEGATE_OIDC_ISSUER": url}) == Issuer(url, "tidegate")
+    assert issuer(**{**ISSUER, "TIDEGATE_OIDC_ISSUER": url}) == OidcIssuer(url, "tidegate")

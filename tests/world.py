@@ -14,7 +14,7 @@ from tidegate.api.app import build_app
 from tidegate.domain.call import Outcome
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.limits import Limits
-from tidegate.domain.server_options import Options
+from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.compose import compose
@@ -25,7 +25,7 @@ from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 from tidegate.transport.base import Transport
 from tidegate.transport.httpx import HttpxTransport
-from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.media_fetcher import MediaFetcher
 from tidegate.transport.sigv4 import AwsKey, AwsKeys
 
 SECRET = "sk-tidegate-test"
@@ -214,8 +214,8 @@ def _identity(env: dict[str, str]) -> Callable[[Transport], AwsKeys] | None:
 async def world(
     provider: Handler | dict[str, Any] | None = None,
     *,
-    options: Options | None = None,
-    fetcher: Callable[[Transport], Fetcher] | None = None,
+    options: ServerOptions | None = None,
+    fetcher: Callable[[Transport], MediaFetcher] | None = None,
     workspace: Workspace = WORKSPACE,
     limits: Limits | None = None,
     key: VirtualKey = KEY,
@@ -243,7 +243,7 @@ async def world(
     made, identity = fetcher(fake) if fetcher else None, _identity(env)
     app = build_app(
         lambda: compose(settings, (), lambda _: fake, _seed(workspace, key), recorder, made, identity),
-        options or Options(),
+        options or ServerOptions(),
     )
     async with app.router.lifespan_context(app) as state:
         client = Client(app, recorder, requests)

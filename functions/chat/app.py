@@ -7,4 +7,4 @@ from tidegate.settings import Settings
 
 settings = Settings.from_env()
 logs.configure(settings.log_level)
-app = build_app(lambda: compose(settings), settings.options())
+app = build_app(lambda: compose(settings), settings.server_options())

@@ -5,7 +5,7 @@ import asyncio
 from msgspec.structs import asdict
 
 from tidegate.aws import logs
-from tidegate.aws.sweeper import Swept, open_sweeper
+from tidegate.aws.sweeper import SweepResult, open_sweeper
 from tidegate.errors import StoreUnavailable
 from tidegate.settings import Settings
 
@@ -21,6 +21,6 @@ def handler(event: object, context: object) -> dict[str, object]:
     return asdict(swept)
 
 
-async def _sweep() -> Swept:
+async def _sweep() -> SweepResult:
     async with open_sweeper(settings) as sweeper:
         return await sweeper.run()

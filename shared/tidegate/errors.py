@@ -221,7 +221,7 @@ class ModelUnpriced(TidegateError):
     code = "model_unpriced"
 
 
-class NoRoom(TidegateError):
+class LimitReached(TidegateError):
     """A limit of ours is reached: its name, what it allows, and what is left of that for a smaller call."""
 
     status = 429
@@ -231,22 +231,22 @@ class NoRoom(TidegateError):
         message: str,
         *,
         limit: str,
-        most: int | Decimal,
-        left: int | Decimal = 0,
+        maximum: int | Decimal,
+        remaining: int | Decimal = 0,
         retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
         self.limit = limit
-        self.most = most
-        self.left = left
+        self.maximum = maximum
+        self.remaining = remaining
 
 
-class RateLimited(NoRoom):
+class RateLimited(LimitReached):
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
 
 
-class QuotaExhausted(NoRoom):
+class QuotaExhausted(LimitReached):
     type = "insufficient_quota"
     code = "insufficient_quota"
     should_retry = False

@@ -12,33 +12,33 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tidegate.chat.parse import parse
-from tidegate.domain.call import Call, Surface, app_of, idempotency_key_of
+from tidegate.chat.parse import parse_chat_request
+from tidegate.domain.call import Call, Surface, parse_app_id, parse_idempotency_key
 from tidegate.domain.ids import ulid
-from tidegate.domain.restrictions import UNKNOWN, Source
+from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.json import JsonObject
-from tidegate.pipeline.check_output import guarded
+from tidegate.pipeline.check_output import check_answer
 from tidegate.pipeline.components import Components
-from tidegate.pipeline.dispatch import ask
+from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.respond import Answer, reply
+from tidegate.pipeline.respond import Answer, respond
 from tidegate.pipeline.settle import settle
 from tidegate.pipeline.shield import run_shielded
-from tidegate.policy.deadline import ahead, in_time, named, soonest
+from tidegate.policy.deadline import deadline_scope, earliest_deadline, next_deadline, parse_deadline
 
 if TYPE_CHECKING:
-    from tidegate.pipeline.reuse.reuse import Reusing
+    from tidegate.pipeline.reuse.reuse import CallReuse
 
 __all__ = ["Answer", "Gateway"]
 
 
-async def _end(parts: Components, seen: Observation, reusing: "Reusing | None") -> None:
+async def _finish(components: Components, observation: Observation, call_reuse: "CallReuse | None") -> None:
     """What follows every call: its reply is kept where that was wanted, and whatever comes of it, it is settled."""
     try:
-        if reusing is not None:
-            await reusing.end(seen)
+        if call_reuse is not None:
+            await call_reuse.store(observation)
     finally:
-        await settle(parts, seen)
+        await settle(components, observation)
 
 
 class Gateway(Components, frozen=True):
@@ -51,7 +51,7 @@ class Gateway(Components, frozen=True):
         workspace_id: str | None,
         body: bytes,
         *,
-        source: Source = UNKNOWN,
+        source: RequestSource = UNKNOWN_SOURCE,
         app_id: str | None = None,
         session_id: str | None = None,
         idempotency_key: str | None = None,
@@ -64,13 +64,13 @@ class Gateway(Components, frozen=True):
         not extend it; `request_deadline` is the caller's word, see `deadline.py`.
         """
         now = self.clock()
-        moments = (deadline, named(request_deadline))
+        moments = (deadline, parse_deadline(request_deadline))
         # One that has passed before is `answer`'s to refuse, and on record then.
-        async with in_time(ahead(now, moments), self.clock):
+        async with deadline_scope(next_deadline(now, moments), self.clock):
             principal, workspace = await self.authenticator.authenticate(
                 authorization, workspace_id, required_workspace=surface == "neuroflash", source=source
             )
-        request = parse(body)
+        request = parse_chat_request(body)
         seconds = (self.timeout_seconds, request.fields.timeout, workspace.timeout_seconds)
         return Call(
             id=ulid(now),
@@ -79,10 +79,10 @@ class Gateway(Components, frozen=True):
             principal=principal,
             workspace=workspace,
             started_at=now,
-            deadline=soonest(now, seconds, moments),
-            app_id=app_of(app_id),
+            deadline=earliest_deadline(now, seconds, moments),
+            app_id=parse_app_id(app_id),
             session_id=session_id,
-            idempotency_key=idempotency_key_of(idempotency_key),
+            idempotency_key=parse_idempotency_key(idempotency_key),
         )
 
     @asynccontextmanager
@@ -91,33 +91,35 @@ class Gateway(Components, frozen=True):
 
         Raises `TidegateError`, also from the batches once the stream has begun.
         """
-        seen = Observation(call)
-        reusing = self.reuse.of(call)
+        observation = Observation(call)
+        call_reuse = self.reuse.for_call(call)
         try:
             async with AsyncExitStack() as stack:
-                with seen.failing():
-                    async with in_time(call.deadline, self.clock, late=seen.blamed):
-                        answer = await self._answer(call, seen, reusing, stack)
+                with observation.recording_failures():
+                    async with deadline_scope(call.deadline, self.clock, on_timeout=observation.as_provider_timeout):
+                        answer = await self._answer(call, observation, call_reuse, stack)
                 yield answer
         finally:
-            await run_shielded(_end(self, seen, reusing))
+            await run_shielded(_finish(self, observation, call_reuse))
 
-    async def _answer(self, call: Call, seen: Observation, reusing: "Reusing | None", stack: AsyncExitStack) -> Answer:
-        guard = self.guards.of(call)
-        given = await reusing.replay(seen) if reusing else None
-        if given is not None:
-            return given
-        if guard:
-            call = seen.call = await guard.prompt(call)
-        given = await reusing.look(self, call, seen, guard) if reusing else None
-        if given is not None:
-            return given
-        asked = await ask(self, call, seen, stack)
-        answer = await reply(self, asked, seen)
-        if guard:
-            answer = await guarded(self, guard, answer, seen)
-        return reusing.keeping(asked, answer) if reusing else answer
+    async def _answer(
+        self, call: Call, observation: Observation, call_reuse: "CallReuse | None", stack: AsyncExitStack
+    ) -> Answer:
+        guard_run = self.guardrails.for_call(call)
+        stored_answer = await call_reuse.replay(observation) if call_reuse else None
+        if stored_answer is not None:
+            return stored_answer
+        if guard_run:
+            call = observation.call = await guard_run.check_prompt(call)
+        stored_answer = await call_reuse.lookup(self, call, observation, guard_run) if call_reuse else None
+        if stored_answer is not None:
+            return stored_answer
+        dispatched = await dispatch(self, call, observation, stack)
+        answer = await respond(self, dispatched, observation)
+        if guard_run:
+            answer = await check_answer(self, guard_run, answer, observation)
+        return call_reuse.record_answer(dispatched, answer) if call_reuse else answer
 
-    async def rehearse(self, call: Call) -> JsonObject:
+    async def dry_run(self, call: Call) -> JsonObject:
         """What would become of an admitted call, as JSON. Nobody is asked, and nothing is held, kept or recorded."""
-        return await import_module("tidegate.pipeline.dry_run.dry_run").rehearse(self, call)
+        return await import_module("tidegate.pipeline.dry_run.dry_run").dry_run(self, call)

@@ -22,6 +22,6 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
-def canonical(value: Json) -> bytes:
+def encode_canonical(value: Json) -> bytes:
     """The same for equal values, whatever the order of their fields."""
     return _canonical.encode(value)

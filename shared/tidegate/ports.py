@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tidegate.domain.account import Account, Hold, Reservation, Scope
-from tidegate.domain.budget_alerts import Event
+from tidegate.domain.account import Account, AccountScope, Hold, Reservation
+from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.domain.call import Outcome
-from tidegate.domain.idempotency import Claim
+from tidegate.domain.idempotency import IdempotencyClaim
 from tidegate.domain.identity import Identity
-from tidegate.domain.workspace import Status, VirtualKey, Workspace
+from tidegate.domain.workspace import VirtualKey, Workspace, WorkspaceStatus
 from tidegate.json import Json
 
 
-class Directory(Protocol):
+class KeyLookup(Protocol):
     """Keys and workspaces, read on the path of a call."""
 
     async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
@@ -38,7 +38,7 @@ class Directory(Protocol):
         ...
 
 
-class Tokens(Protocol):
+class AccessTokens(Protocol):
     """Access tokens of the OIDC issuer that the operator trusts."""
 
     async def verify(self, token: str) -> Identity:
@@ -68,14 +68,14 @@ class Ledger(Protocol):
         """
         ...
 
-    async def account(self, scope: Scope, first_day: int = 1) -> Account:
+    async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
         """The account as it is, all its shards together; empty where nothing was ever booked.
 
         Months begin on `first_day`. Raises `StoreUnavailable`.
         """
         ...
 
-    async def note(self, scope: Scope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+    async def note(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
         """Put `after` in the place of what the account says was warned of; False when it no longer says `before`.
 
         Raises `StoreUnavailable`.
@@ -83,10 +83,10 @@ class Ledger(Protocol):
         ...
 
 
-class Events(Protocol):
+class BudgetAlerts(Protocol):
     """Who hears what operators should know."""
 
-    async def emit(self, event: Event) -> None:
+    async def emit(self, event: BudgetAlert) -> None:
         """Tell it, once. Raises `StoreUnavailable`."""
         ...
 
@@ -102,7 +102,7 @@ class Meter(Protocol):
         ...
 
 
-class Signatures(Protocol):
+class ReasoningSignatures(Protocol):
     """The signed reasoning that led to tool calls, for clients that do not send it back."""
 
     async def find(self, workspace_id: str, tool_call_ids: Sequence[str]) -> dict[str, list[Json]]:
@@ -114,7 +114,7 @@ class Signatures(Protocol):
         ...
 
 
-class Replies(Protocol):
+class ReplyStore(Protocol):
     """Replies that may be given again, by what was asked for. Both raise `StoreUnavailable`."""
 
     async def find(self, workspace_id: str, key: str) -> bytes | None:
@@ -126,21 +126,21 @@ class Replies(Protocol):
         ...
 
 
-class Claims(Protocol):
+class IdempotencyClaims(Protocol):
     """Idempotency keys: who is at work on one, and the reply that came of it. All raise `StoreUnavailable`."""
 
-    async def claim(self, claim: Claim) -> bytes | None:
+    async def claim(self, claim: IdempotencyClaim) -> bytes | None:
         """Take the key, in one conditional write; or else the reply that it led to already.
 
         Raises `IdempotencyInFlight` while somebody else has it, and `IdempotencyKeyReused` for another body.
         """
         ...
 
-    async def fulfil(self, claim: Claim, reply: bytes, seconds: float) -> bool:
+    async def fulfil(self, claim: IdempotencyClaim, reply: bytes, seconds: float) -> bool:
         """Keep so long what came of it; False where it is too large to keep, or the claim is not ours any more."""
         ...
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, claim: IdempotencyClaim) -> None:
         """Let others take the key at once, where it is ours."""
         ...
 
@@ -189,7 +189,7 @@ class Tenants(Protocol):
         """All of them, by id."""
         ...
 
-    async def set_workspace_status(self, workspace_id: str, status: Status) -> bool:
+    async def set_workspace_status(self, workspace_id: str, status: WorkspaceStatus) -> bool:
         """False when there is no such workspace."""
         ...
 
@@ -210,7 +210,7 @@ class Keys(Protocol):
         ...
 
 
-class Usages(Protocol):
+class UsageReader(Protocol):
     """The counters and records that the meter keeps, of all `shards` of a workspace. All raise `StoreUnavailable`."""
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:

@@ -35,25 +35,25 @@ import msgspec
 from msgspec import Struct, field
 
 from tidegate.domain.guardrails import Guardrail
-from tidegate.domain.identity import Issuer
-from tidegate.domain.redacted import Confidential
+from tidegate.domain.identity import OidcIssuer
+from tidegate.domain.redacted import Redacted
 from tidegate.domain.routes import Route
-from tidegate.domain.server_options import Options
-from tidegate.domain.timeouts import Timetable, timetable
+from tidegate.domain.server_options import ServerOptions
+from tidegate.domain.timeouts import TimeoutRules, parse_timeout_rules
 from tidegate.errors import ConfigurationError
 from tidegate.json import Json, decode
-from tidegate.policy.guardrails.selection import configured
-from tidegate.policy.routing.route_config import routes
+from tidegate.policy.guardrails.selection import parse_operator_guardrails
+from tidegate.policy.routing.route_config import parse_operator_routes
 from tidegate.providers.compatible_row import Row
-from tidegate.providers.operator_rows import rows
+from tidegate.providers.operator_rows import parse_rows
 
-_SECURE = re.compile(r"https://[^/\s]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
+_HTTPS_OR_LOOPBACK = re.compile(r"https://[^/\s]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
 
 _Number = TypeVar("_Number", int, float)
-_Read = TypeVar("_Read")
+_Parsed = TypeVar("_Parsed")
 
 
-class EnvironmentSecrets(Confidential, Struct, frozen=True):
+class EnvironmentSecrets(Redacted, Struct, frozen=True):
     """The port `Secrets` on the environment. A name that is set to nothing is not set."""
 
     values: Mapping[str, str]
@@ -62,7 +62,7 @@ class EnvironmentSecrets(Confidential, Struct, frozen=True):
         return self.values.get(name, "").strip() or None
 
 
-class Aws(Struct, frozen=True):
+class AwsSettings(Struct, frozen=True):
     """Where AWS is. The endpoints are None for AWS's own."""
 
     region: str
@@ -72,11 +72,11 @@ class Aws(Struct, frozen=True):
     s3_endpoint: str | None = None
 
 
-class Settings(Confidential, Struct, frozen=True):
+class Settings(Redacted, Struct, frozen=True):
     """What the operator decided. `environment` is kept for provider settings, which are looked up by their names."""
 
     table: str
-    aws: Aws
+    aws: AwsSettings
     provider_secret: str | None = None
     workspace_secrets: str | None = None
     providers: tuple[Row, ...] = ()
@@ -84,7 +84,7 @@ class Settings(Confidential, Struct, frozen=True):
     guardrails: tuple[Guardrail, ...] = ()
     default_provider: str | None = None
     timeout_seconds: float = 600.0
-    timetable: Timetable = field(default_factory=Timetable)
+    timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)
     keep_alive_seconds: float = 15.0
     max_body_bytes: int = 10 * 1024 * 1024
     cors_origins: tuple[str, ...] = ("*",)
@@ -92,17 +92,17 @@ class Settings(Confidential, Struct, frozen=True):
     event_bus: str | None = None
     reply_bucket: str | None = None
     log_level: str = "INFO"
-    oidc: Issuer | None = None
+    oidc: OidcIssuer | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ, *, table: str | None = None) -> "Settings":
         """The settings in `env`; `table` stands in for TIDEGATE_TABLE. Raises `ConfigurationError` of all faults."""
-        reader = _Reader(env)
+        reader = _EnvironmentReader(env)
         endpoint = reader.text("AWS_ENDPOINT_URL")
         settings = cls(
             table=reader.text("TIDEGATE_TABLE") or table or reader.missing("TIDEGATE_TABLE"),
-            aws=Aws(
+            aws=AwsSettings(
                 region=reader.text("AWS_REGION") or reader.text("AWS_DEFAULT_REGION") or reader.missing("AWS_REGION"),
                 dynamodb_endpoint=reader.text("AWS_ENDPOINT_URL_DYNAMODB") or endpoint,
                 secrets_endpoint=reader.text("AWS_ENDPOINT_URL_SECRETS_MANAGER") or endpoint,
@@ -111,12 +111,12 @@ class Settings(Confidential, Struct, frozen=True):
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
             workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
-            providers=reader.json("TIDEGATE_PROVIDERS", rows, ()),
-            routes=reader.json("TIDEGATE_ROUTES", routes, ()),
-            guardrails=reader.json("TIDEGATE_GUARDRAILS", configured, ()),
+            providers=reader.json("TIDEGATE_PROVIDERS", parse_rows, ()),
+            routes=reader.json("TIDEGATE_ROUTES", parse_operator_routes, ()),
+            guardrails=reader.json("TIDEGATE_GUARDRAILS", parse_operator_guardrails, ()),
             default_provider=reader.text("TIDEGATE_DEFAULT_PROVIDER"),
             timeout_seconds=reader.number("TIDEGATE_TIMEOUT_SECONDS", float, 600.0),
-            timetable=reader.json("TIDEGATE_TIMEOUTS", timetable, Timetable()),
+            timeout_rules=reader.json("TIDEGATE_TIMEOUTS", parse_timeout_rules, TimeoutRules()),
             keep_alive_seconds=reader.number("TIDEGATE_KEEP_ALIVE_SECONDS", float, 15.0),
             max_body_bytes=reader.number("TIDEGATE_MAX_BODY_BYTES", int, 10 * 1024 * 1024),
             cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "*").split(",") if o.strip()),
@@ -130,11 +130,11 @@ class Settings(Confidential, Struct, frozen=True):
         reader.check()
         return settings
 
-    def options(self) -> Options:
-        return Options(self.max_body_bytes, self.keep_alive_seconds, self.cors_origins)
+    def server_options(self) -> ServerOptions:
+        return ServerOptions(self.max_body_bytes, self.keep_alive_seconds, self.cors_origins)
 
 
-class _Reader:
+class _EnvironmentReader:
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self._faults: list[str] = []
@@ -146,12 +146,12 @@ class _Reader:
         self._faults.append(f"{name} is not set")
         return ""
 
-    def number(self, name: str, kind: Callable[[str], _Number], default: _Number) -> _Number:
+    def number(self, name: str, convert: Callable[[str], _Number], default: _Number) -> _Number:
         text = self.text(name)
         if text is None:
             return default
         try:
-            value = kind(text)
+            value = convert(text)
         except ValueError:
             self._faults.append(f"{name} is not a number: {text!r}")
             return default
@@ -165,35 +165,35 @@ class _Reader:
             self._faults.append(f"{name} must be one of {', '.join(choices)}: {value!r}")
         return value
 
-    def json(self, name: str, read: Callable[[Json], _Read], default: _Read) -> _Read:
+    def json(self, name: str, parse: Callable[[Json], _Parsed], default: _Parsed) -> _Parsed:
         """What `read` makes of the setting's JSON."""
         text = self.text(name)
         if text is None:
             return default
         try:
-            return read(decode(text))
+            return parse(decode(text))
         except msgspec.DecodeError as error:
             self._faults.append(f"{name} is not valid JSON: {error}")
         except ConfigurationError as error:
             self._faults.append(error.message.rstrip("."))
         return default
 
-    def issuer(self) -> Issuer | None:
-        url, audience = self.secure("TIDEGATE_OIDC_ISSUER"), self.text("TIDEGATE_OIDC_AUDIENCE")
-        jwks_url, claim = self.secure("TIDEGATE_OIDC_JWKS_URL"), self.text("TIDEGATE_OIDC_WORKSPACES_CLAIM")
+    def issuer(self) -> OidcIssuer | None:
+        url, audience = self.https_url("TIDEGATE_OIDC_ISSUER"), self.text("TIDEGATE_OIDC_AUDIENCE")
+        jwks_url, claim = self.https_url("TIDEGATE_OIDC_JWKS_URL"), self.text("TIDEGATE_OIDC_WORKSPACES_CLAIM")
         if not any((url, audience, jwks_url, claim)):
             return None
-        return Issuer(
+        return OidcIssuer(
             url or self.missing("TIDEGATE_OIDC_ISSUER"),
             audience or self.missing("TIDEGATE_OIDC_AUDIENCE"),
             jwks_url,
             claim,
         )
 
-    def secure(self, name: str) -> str | None:
+    def https_url(self, name: str) -> str | None:
         """A URL that nobody on the way can answer for; on this machine there is nobody on the way."""
         url = self.text(name)
-        if url is not None and not _SECURE.match(url):
+        if url is not None and not _HTTPS_OR_LOOPBACK.match(url):
             self._faults.append(f"{name} must be an https URL: {url!r}")
         return url
 

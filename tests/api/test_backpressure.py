@@ -85,7 +85,7 @@ async def flooded(transport: str) -> AsyncIterator[tuple[Any, Flood]]:
                 "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1",
             }
         )
-        yield build_app(lambda: compose(settings, seed=seed), settings.options()), flood
+        yield build_app(lambda: compose(settings, seed=seed), settings.server_options()), flood
 
 
 def narrow(port: int) -> socket.socket:

@@ -25,10 +25,10 @@ from tests.world import (
     world,
 )
 from tidegate.chat.estimate import estimate_prompt
-from tidegate.chat.parse import build
-from tidegate.domain.server_options import Options
-from tidegate.domain.usage import Tokens, Words
-from tidegate.memory.signatures import MemorySignatures
+from tidegate.chat.parse import build_chat_request
+from tidegate.domain.server_options import ServerOptions
+from tidegate.domain.usage import TokenCounts, WordCounts
+from tidegate.memory.signatures import MemoryReasoningSignatures
 from tidegate.pipeline import shield
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
@@ -70,8 +70,8 @@ async def test_a_plain_call_is_answered_stamped_billed_and_recorded() -> None:
         assert outcome.call.id == reply.headers["x-request-id"]
         assert (outcome.status, outcome.attempts, outcome.finish_reason, outcome.error_code) == ("ok", 1, "stop", None)
         assert (outcome.call.app_id, outcome.call.workspace.id) == ("shop", "ws_test")
-        assert outcome.bill.tokens == Tokens(input=14, output=12)
-        assert outcome.bill.words == Words(used=9, input=8, output=9, method="tokens")
+        assert outcome.bill.tokens == TokenCounts(input=14, output=12)
+        assert outcome.bill.words == WordCounts(used=9, input=8, output=9, method="tokens")
         assert outcome.bill.cost_usd == Decimal("0.0000248")
 
 
@@ -127,7 +127,7 @@ async def test_a_stream_is_role_contents_finish_and_done() -> None:
             "stop"
         ]
         assert client.recorder.outcomes[0].status == "ok"
-        assert client.recorder.outcomes[0].bill.tokens == Tokens(input=14, output=12)
+        assert client.recorder.outcomes[0].bill.tokens == TokenCounts(input=14, output=12)
 
 
 @pytest.mark.parametrize(
@@ -223,8 +223,8 @@ async def test_a_client_that_leaves_before_the_first_word_pays_for_an_estimated_
         exchange.hang_up()
         await asyncio.wait_for(call, 5)
         bill = client.recorder.outcomes[0].bill
-        prompt = estimate_prompt(build({"model": model, "messages": USER}).fields)
-        assert bill.tokens == Tokens(input=prompt, estimated=True)
+        prompt = estimate_prompt(build_chat_request({"model": model, "messages": USER}).fields)
+        assert bill.tokens == TokenCounts(input=prompt, estimated=True)
         assert (bill.words.input, bill.words.used) == (8, 0)
         assert (bill.cost_usd is None) is not priced
         assert bill.cost_usd != 0
@@ -236,8 +236,8 @@ async def test_a_call_that_the_provider_refuses_or_never_sees_costs_nothing() ->
         await client.post({**CALL, "store": True, "model": "mistral/mistral-small-latest", "require_parameters": True})
         assert len(client.requests) == 1
         assert [(seen.attempts, seen.bill.tokens, seen.bill.cost_usd) for seen in client.recorder.outcomes] == [
-            (1, Tokens(), 0),
-            (0, Tokens(), 0),
+            (1, TokenCounts(), 0),
+            (0, TokenCounts(), 0),
         ]
 
 
@@ -309,7 +309,7 @@ async def test_a_failure_before_the_first_event_is_an_http_error() -> None:
     async with world(streams()) as client:
         reply = await client.post({**CALL, "stream": True})
         assert (reply.status, reply.json["error"]["code"]) == (502, "provider_stream_cut")
-        assert client.recorder.outcomes[0].bill.tokens == Tokens()
+        assert client.recorder.outcomes[0].bill.tokens == TokenCounts()
 
 
 async def test_lambda_ends_a_stream_before_it_is_killed() -> None:
@@ -347,7 +347,7 @@ async def test_a_caller_may_shorten_the_time_that_the_operator_gives_and_not_ext
 
 async def test_silence_in_a_stream_is_filled_with_comments() -> None:
     body = Trickle()
-    async with world(lambda request: event_stream(body), options=Options(keep_alive_seconds=0.05)) as client:
+    async with world(lambda request: event_stream(body), options=ServerOptions(keep_alive_seconds=0.05)) as client:
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
         call = asyncio.create_task(exchange.run())
         body.pieces.put_nowait(sse(delta(""), delta("Create ")))
@@ -359,7 +359,7 @@ async def test_silence_in_a_stream_is_filled_with_comments() -> None:
 
 
 async def test_no_comment_follows_the_end_of_a_stream_that_a_slow_client_holds_up() -> None:
-    async with world(streams(*STREAM), options=Options(keep_alive_seconds=0.05)) as client:
+    async with world(streams(*STREAM), options=ServerOptions(keep_alive_seconds=0.05)) as client:
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
         exchange.slow_at = b"[DONE]"
         call = asyncio.create_task(exchange.run())
@@ -503,7 +503,7 @@ async def test_a_client_that_leaves_while_reasoning_is_kept_pays_what_the_provid
     tool_call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     thought = completion("", reasoning_content="I need f.", tool_calls=[tool_call])
 
-    class Slow(MemorySignatures):
+    class Slow(MemoryReasoningSignatures):
         begun = asyncio.Event()
 
         async def keep(self, workspace_id: str, tool_call_id: str, details: list[Any]) -> None:
@@ -518,7 +518,7 @@ async def test_a_client_that_leaves_while_reasoning_is_kept_pays_what_the_provid
         await asyncio.wait_for(Slow.begun.wait(), 5)
         exchange.hang_up()
         await asyncio.wait_for(call, 5)
-        assert [outcome.bill.tokens for outcome in client.recorder.outcomes] == [Tokens(input=14, output=12)]
+        assert [outcome.bill.tokens for outcome in client.recorder.outcomes] == [TokenCounts(input=14, output=12)]
 
 
 async def test_streamed_reasoning_comes_back_too() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.world import USER, Client, world
 from tidegate.api.app import CHAT_PATHS
-from tidegate.domain.server_options import Options
+from tidegate.domain.server_options import ServerOptions
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 NEUROFLASH = "/api/ds-prototypes/chat/completions"
@@ -67,7 +67,7 @@ async def test_another_method_is_a_405_that_says_which_are_allowed() -> None:
 
 @pytest.mark.parametrize("declared", [True, False])
 async def test_a_body_over_the_limit_is_a_413(declared: bool) -> None:
-    async with world(options=Options(max_body_bytes=100)) as client:
+    async with world(options=ServerOptions(max_body_bytes=100)) as client:
         reply = await client.post(b"x" * 101, headers={"content-length": "101"} if declared else None)
         assert (reply.status, reply.json["error"]["code"]) == (413, "request_too_large")
 
@@ -140,5 +140,5 @@ def test_origins_can_be_listed_and_switched_off() -> None:
         reply = await client.post(CALL, headers={"origin": "https://a.example"})
         assert "access-control-allow-origin" not in reply.headers
 
-    run(listed, Options(cors_origins=("https://a.example",)))
-    run(off, Options(cors_origins=()))
+    run(listed, ServerOptions(cors_origins=("https://a.example",)))
+    run(off, ServerOptions(cors_origins=()))

@@ -12,12 +12,12 @@ from openai.types import Model as OpenAIModel
 
 from tests.world import WORKSPACE, world
 from tidegate.api import model_views
-from tidegate.catalog import Model, load
+from tidegate.catalog import CatalogModel, load_catalog
 from tidegate.catalog.row import Price
-from tidegate.domain.routes import Route, Target
-from tidegate.local.openapi import document
+from tidegate.domain.routes import Route, RouteTarget
+from tidegate.local.openapi import openapi_document
 
-ROW = Model(
+ROW = CatalogModel(
     id="maker/one",
     name="One",
     source="this test",
@@ -46,7 +46,7 @@ def refuse(request: httpx.Request) -> httpx.Response:
 
 
 def test_a_model_has_openais_fields_and_openrouters() -> None:
-    assert json.loads(json.dumps(model_views.wire(ROW))) == {
+    assert json.loads(json.dumps(model_views.model_json(ROW))) == {
         "id": "maker/one",
         "object": "model",
         "created": 1_795_219_200,
@@ -79,22 +79,24 @@ def test_a_model_has_openais_fields_and_openrouters() -> None:
 
 
 def test_what_is_not_known_of_a_model_is_not_made_up() -> None:
-    bare = model_views.wire(Model(id="maker/bare", name="Bare", source="this test", checked=date(2026, 11, 21)))
+    bare = model_views.model_json(
+        CatalogModel(id="maker/bare", name="Bare", source="this test", checked=date(2026, 11, 21))
+    )
     assert (bare["context_length"], bare["supported_parameters"], bare["description"]) == (None, (), "Bare by maker")
     assert bare["pricing"] == {"prompt": "-1", "completion": "-1"}
-    free = Model(
+    free = CatalogModel(
         id="a/b", name="B", source="this test", checked=date(2026, 11, 21), prices=(Price(Decimal(0), Decimal(0)),)
     )
-    assert model_views.wire(free)["pricing"] == {
+    assert model_views.model_json(free)["pricing"] == {
         "prompt": "0", "completion": "0", "request": "0", "image": "0", "web_search": "0", "internal_reasoning": "0"
     }  # fmt: skip
 
 
 def test_every_model_of_the_catalogue_is_what_the_document_promises() -> None:
-    schema = document()["components"]["schemas"]["Model"]  # type: ignore[index]
+    schema = openapi_document()["components"]["schemas"]["Model"]  # type: ignore[index]
     check = jsonschema.Draft202012Validator(schema)
-    for model in load():
-        found = json.loads(json.dumps(model_views.wire(model)))
+    for model in load_catalog():
+        found = json.loads(json.dumps(model_views.model_json(model)))
         check.validate(found)
         OpenAIModel.model_validate(found, strict=True)
 
@@ -145,7 +147,9 @@ async def test_neuroflash_learns_which_models_reason() -> None:
         listed = (await client.get(path, **{"x-workspace-id": "ws_test"})).json
         reasons = {model["id"]: model["reasoning_model"] for model in listed}
         assert (reasons["openai/o3"], reasons["openai/gpt-5"], reasons["openai/gpt-4o"]) == (True, True, False)
-        assert reasons == {model.id: model.reasons for model in load() if model.provider in ("openai", "mistral")}
+        assert reasons == {
+            model.id: model.can_reason for model in load_catalog() if model.provider in ("openai", "mistral")
+        }
 
 
 ROUTES = [
@@ -156,7 +160,9 @@ ROUTES = [
 
 
 async def test_routes_are_listed_first_for_those_who_may_ask_for_them() -> None:
-    own = replace(WORKSPACE, routes=(Route("odd", (Target("openai/gpt-4o"), Target("mistral/mistral-large-latest"))),))
+    own = replace(
+        WORKSPACE, routes=(Route("odd", (RouteTarget("openai/gpt-4o"), RouteTarget("mistral/mistral-large-latest"))),)
+    )
     async with world(refuse, workspace=own, TIDEGATE_ROUTES=json.dumps(ROUTES)) as client:
         listed = (await client.get("/v1/models")).json["data"]
         odd, fast, first = listed[:3]

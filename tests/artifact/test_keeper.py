@@ -13,7 +13,7 @@ from infra.artifact import find_python
 from tests.artifact.test_artifact import runs_here
 from tests.store_worlds import aws_world, workspace
 from tidegate.aws.expressions import Put
-from tidegate.domain.account import Hold, Reservation, Scope
+from tidegate.domain.account import AccountScope, Hold, Reservation
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
 
@@ -47,7 +47,7 @@ async def test_the_keeper_settles_what_a_killed_call_held(artifacts: Path, aws_e
     code = artifacts / "KeeperFunction"
     async with aws_world(aws_endpoint) as world:
         assert world.store is not None
-        scope = Scope("workspace", "ws_one", Limits(tokens_per_day=1000))
+        scope = AccountScope("workspace", "ws_one", Limits(tokens_per_day=1000))
         await world.tenants.put_workspace(replace(workspace(), limits=scope.limits))
         begun = 1_700_000_000.0
         hold = Hold(ulid(begun), "ws_one", "key_one", "demo/echo-1", Amounts(tokens=60), 40, begun, begun + 660)

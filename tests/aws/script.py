@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 
 from tests.store_worlds import CREDENTIALS, REGION, Clock
-from tidegate.aws.dynamo import Backoff, connect
+from tidegate.aws.dynamo import Backoff, create_dynamo_client
 from tidegate.aws.store import Store
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts
 
@@ -65,8 +65,8 @@ async def instantly(seconds: float) -> None:
 
 
 def scripted_store(transport: ScriptedTransport, clock: Clock | None = None, **settings: object) -> Store:
-    client = connect(transport, CREDENTIALS, REGION, "http://dynamodb.invalid", Backoff(sleep=instantly))
-    return Store(client, "t", clock or Clock(), **{"conflicts": Backoff(tries=5, sleep=instantly), **settings})
+    client = create_dynamo_client(transport, CREDENTIALS, REGION, "http://dynamodb.invalid", Backoff(sleep=instantly))
+    return Store(client, "t", clock or Clock(), **{"conflict_backoff": Backoff(tries=5, sleep=instantly), **settings})
 
 
 def fault(name: str, **more: object) -> tuple[int, object]:

@@ -5,8 +5,8 @@ import pytest
 from tests.aws.script import ScriptedTransport, fault, scripted_store
 from tests.store_worlds import NOON, World, key, learning, workspace
 from tidegate.aws.cooldowns import DynamoCooldowns
-from tidegate.aws.key_lookup import DynamoDirectory
-from tidegate.aws.table import HEALTH, workspace_at
+from tidegate.aws.key_lookup import DynamoKeyLookup
+from tidegate.aws.table import COOLDOWNS_ITEM_KEY, workspace_item_key
 from tidegate.errors import StoreUnavailable
 
 NOTHING = (200, {"Responses": {}, "UnprocessedKeys": {}})
@@ -22,7 +22,7 @@ async def test_they_are_read_with_key_and_workspace_where_the_operator_has_route
         transport = ScriptedTransport([NOTHING])
         store = scripted_store(transport)
         cooldowns = DynamoCooldowns(store, learning({}), has_routes=has_routes)
-        await DynamoDirectory(store, cooldowns).find("abc", "ws_one")
+        await DynamoKeyLookup(store, cooldowns).find("abc", "ws_one")
         keys = [{"pk": {"S": "KEY#abc"}, "sk": {"S": "KEY"}}, {"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
         assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys + more, "ConsistentRead": True}}}]
 
@@ -44,7 +44,7 @@ async def test_a_store_that_is_down_says_so_and_one_that_knew_already_does_not()
 async def test_a_workspace_that_is_gone_is_not_made_by_it(world: World) -> None:
     await process(world, {}).tell("ws_one", "here", NOON + 30)
     assert world.store is not None
-    assert await world.store.read(workspace_at("ws_one")) == {}
+    assert await world.store.read(workspace_item_key("ws_one")) == {}
 
 
 async def test_an_implied_workspaces_are_heard_as_well(world: World) -> None:
@@ -64,13 +64,13 @@ async def test_what_is_long_over_goes_with_the_next_write(world: World) -> None:
     for id in ("old", "again", "young"):
         await cooldowns.tell(None, id, world.clock.now + (3_000 if id == "young" else 30))
     world.clock.now += 3_700
-    await DynamoDirectory(world.store, cooldowns).find(key().hash, "ws_one")
+    await DynamoKeyLookup(world.store, cooldowns).find(key().hash, "ws_one")
     await cooldowns.tell(None, "again", world.clock.now + 30)
-    item = (await world.store.read(HEALTH))[HEALTH]
+    item = (await world.store.read(COOLDOWNS_ITEM_KEY))[COOLDOWNS_ITEM_KEY]
     assert item.keys() - {"pk", "sk"} == {"cool#again", "cool#young"}
 
 
 async def test_what_somebody_else_wrote_there_is_left_alone(world: World) -> None:
     heard: dict[str | None, dict[str, float]] = {}
-    process(world, heard).hear({HEALTH: {"cool#odd": "soon", "other": 5, "pk": "HEALTH"}}, None)
+    process(world, heard).read_cooldowns({COOLDOWNS_ITEM_KEY: {"cool#odd": "soon", "other": 5, "pk": "HEALTH"}}, None)
     assert heard == {}

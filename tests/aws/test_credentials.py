@@ -4,10 +4,10 @@ import pytest
 
 from tests.aws.script import ScriptedTransport
 from tests.store_worlds import NOON, Clock
-from tidegate.aws.credential_chain import ContainerCredentials, SessionCredentials, chain
-from tidegate.aws.credentials import FoundCredentials, find_credentials
+from tidegate.aws.credential_chain import Boto3Credentials, ContainerCredentials, credential_chain
+from tidegate.aws.credentials import LazyCredentialChain, find_credentials
 from tidegate.errors import ProviderUnreachable, StoreUnavailable
-from tidegate.transport.aws_credentials import AwsIdentity, StaticCredentials
+from tidegate.transport.aws_credentials import SigningKeys, StaticCredentials
 from tidegate.transport.sigv4 import AwsKey
 
 URL = "http://169.254.170.23/v1/credentials"
@@ -25,30 +25,30 @@ def test_keys_in_the_environment_come_first() -> None:
 
 
 def test_else_something_is_looked_for_at_the_first_use() -> None:
-    assert isinstance(find_credentials({}), FoundCredentials)
-    assert isinstance(find_credentials(CONTAINER), FoundCredentials)
+    assert isinstance(find_credentials({}), LazyCredentialChain)
+    assert isinstance(find_credentials(CONTAINER), LazyCredentialChain)
 
 
 def test_a_container_has_its_endpoint() -> None:
     token, file = {"AWS_CONTAINER_AUTHORIZATION_TOKEN": "token"}, {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "/token"}
-    assert chain({**CONTAINER, **token}) == ContainerCredentials(URL, "token")
-    assert chain({**CONTAINER, **file}) == ContainerCredentials(URL, None, Path("/token"))
+    assert credential_chain({**CONTAINER, **token}) == ContainerCredentials(URL, "token")
+    assert credential_chain({**CONTAINER, **file}) == ContainerCredentials(URL, None, Path("/token"))
     relative = {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/1"}
-    assert chain(relative) == ContainerCredentials("http://169.254.170.2/v2/credentials/1")
+    assert credential_chain(relative) == ContainerCredentials("http://169.254.170.2/v2/credentials/1")
 
 
 def test_a_person_has_what_boto3_finds() -> None:
-    assert isinstance(chain({}), SessionCredentials)
+    assert isinstance(credential_chain({}), Boto3Credentials)
 
 
 async def test_our_signer_has_the_same_key() -> None:
     credentials = StaticCredentials(AwsKey("id", "secret", "token"))
-    assert await AwsIdentity(credentials, ScriptedTransport([None]))() == AwsKey("id", "secret", "token")
+    assert await SigningKeys(credentials, ScriptedTransport([None]))() == AwsKey("id", "secret", "token")
 
 
 async def test_a_containers_key_is_fetched_once() -> None:
     transport = ScriptedTransport([told(expires="2999-01-01T00:00:00Z", Token="session")])
-    identity = AwsIdentity(find_credentials({**CONTAINER, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "token"}), transport)
+    identity = SigningKeys(find_credentials({**CONTAINER, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "token"}), transport)
     assert [await identity(), await identity()] == [AwsKey("id", "secret", "session")] * 2
     [request] = transport.requests
     assert (request.method, request.url, request.headers) == ("GET", URL, {"authorization": "token"})
@@ -95,7 +95,7 @@ async def test_a_key_that_is_still_good_outlives_its_endpoint(trouble: object) -
 
 @pytest.mark.parametrize("trouble", [*TROUBLES, told(expires="soon")])
 async def test_a_container_that_does_not_answer_is_an_unavailable_store(trouble: object) -> None:
-    identity = AwsIdentity(find_credentials(CONTAINER), ScriptedTransport([trouble]))
+    identity = SigningKeys(find_credentials(CONTAINER), ScriptedTransport([trouble]))
     with pytest.raises(StoreUnavailable):
         await identity()
 
@@ -107,13 +107,13 @@ async def test_a_profile_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
     monkeypatch.setenv("AWS_PROFILE", "tide")
-    identity = AwsIdentity(find_credentials({"AWS_PROFILE": "tide"}), ScriptedTransport([None]))
+    identity = SigningKeys(find_credentials({"AWS_PROFILE": "tide"}), ScriptedTransport([None]))
     assert [await identity(), await identity()] == [AwsKey("id", "secret")] * 2
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(StoreUnavailable, match="could not be read"):
-        await AwsIdentity(find_credentials({}), ScriptedTransport([None]))()
+        await SigningKeys(find_credentials({}), ScriptedTransport([None]))()
 
 
 async def test_no_credentials_is_an_unavailable_store() -> None:
     with pytest.raises(StoreUnavailable):
-        await AwsIdentity(StaticCredentials(None), ScriptedTransport([None]))()
+        await SigningKeys(StaticCredentials(None), ScriptedTransport([None]))()

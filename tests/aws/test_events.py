@@ -4,15 +4,15 @@ import pytest
 
 from tests.aws.script import ScriptedTransport, fault
 from tests.store_worlds import NOON, REGION
-from tidegate.aws.events import EventBridge, events_of
-from tidegate.domain.budget_alerts import Event
+from tidegate.aws.events import EventBridgeBudgetAlerts, configured_budget_alerts
+from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
 from tidegate.policy.metering.alerts import LogEvents
 from tidegate.settings import Settings
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
 
-EVENT = Event("budget threshold", NOON, {"workspace_id": "ws_one", "limit": "usd_per_month", "threshold": 80})
+EVENT = BudgetAlert("budget threshold", NOON, {"workspace_id": "ws_one", "limit": "usd_per_month", "threshold": 80})
 TAKEN = (200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
 
 
@@ -26,7 +26,7 @@ async def no_key() -> AwsKey:
 
 async def test_an_event_is_one_signed_request() -> None:
     transport = ScriptedTransport([TAKEN])
-    await EventBridge(transport, aws_key, "default", REGION).emit(EVENT)
+    await EventBridgeBudgetAlerts(transport, aws_key, "default", REGION).emit(EVENT)
     [sent] = transport.requests
     assert (sent.method, sent.url) == ("POST", "https://events.eu-central-1.amazonaws.com/")
     assert sent.headers["x-amz-target"] == "AWSEvents.PutEvents"
@@ -56,25 +56,25 @@ async def test_an_event_is_one_signed_request() -> None:
 )
 async def test_trouble_is_one_kind_of_error(trouble: object) -> None:
     with pytest.raises(StoreUnavailable, match="EventBridge"):
-        await EventBridge(ScriptedTransport([trouble]), aws_key, "default", REGION).emit(EVENT)
+        await EventBridgeBudgetAlerts(ScriptedTransport([trouble]), aws_key, "default", REGION).emit(EVENT)
 
 
 async def test_without_credentials_nothing_is_sent() -> None:
     transport = ScriptedTransport([TAKEN])
     with pytest.raises(StoreUnavailable, match="credentials"):
-        await EventBridge(transport, no_key, "default", REGION).emit(EVENT)
+        await EventBridgeBudgetAlerts(transport, no_key, "default", REGION).emit(EVENT)
     assert transport.requests == []
 
 
 async def test_a_real_endpoint_takes_it(aws_endpoint: str) -> None:
     transport = ReqwestTransport()
-    await EventBridge(transport, aws_key, "default", REGION, aws_endpoint).emit(EVENT)
+    await EventBridgeBudgetAlerts(transport, aws_key, "default", REGION, aws_endpoint).emit(EVENT)
     await transport.close()
 
 
 def test_the_settings_say_who_is_told() -> None:
     env = {"TIDEGATE_TABLE": "t", "AWS_REGION": REGION, "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://events"}
     transport = ScriptedTransport([TAKEN])
-    assert isinstance(events_of(Settings.from_env(env), transport, aws_key), LogEvents)
-    on_a_bus = events_of(Settings.from_env({**env, "TIDEGATE_EVENT_BUS": "tides"}), transport, aws_key)
-    assert on_a_bus == EventBridge(transport, aws_key, "tides", REGION, "http://events")
+    assert isinstance(configured_budget_alerts(Settings.from_env(env), transport, aws_key), LogEvents)
+    on_a_bus = configured_budget_alerts(Settings.from_env({**env, "TIDEGATE_EVENT_BUS": "tides"}), transport, aws_key)
+    assert on_a_bus == EventBridgeBudgetAlerts(transport, aws_key, "tides", REGION, "http://events")

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from tidegate.aws.expressions import ConditionCheck, Delete, F, Placeholders, Put, Update, UpdateExpression, adding
+from tidegate.aws.expressions import Attr, ConditionCheck, Delete, Placeholders, Put, Update, UpdateExpression, add_all
 from tidegate.aws.values import from_attribute, to_attribute
 
 VALUES = ["", "tide", 0, -3, 10**30, Decimal("1e-18"), True, False, None, [], [1, ["a"]], {}, {"a": {"b": [None]}}]
@@ -31,7 +31,9 @@ def test_what_comes_in_other_kinds() -> None:
 
 def test_a_condition_names_everything_by_placeholders() -> None:
     to = Placeholders()
-    condition = (F("a").does_not_exist() | F("a").lte(5)) & F("holds", "id#1").exists() & F("holds").size().lt(5)
+    condition = (
+        (Attr("a").does_not_exist() | Attr("a").lte(5)) & Attr("holds", "id#1").exists() & Attr("holds").size().lt(5)
+    )
     assert condition.write(to) == (
         "(((attribute_not_exists(#n0) OR #n0 <= :v0) AND attribute_exists(#n1.#n2)) AND size(#n1) < :v0)"
     )
@@ -45,38 +47,42 @@ def test_a_condition_names_everything_by_placeholders() -> None:
     ("name", "sign"), [("equals", "="), ("not_equals", "<>"), ("lt", "<"), ("lte", "<="), ("gt", ">"), ("gte", ">=")]
 )
 def test_comparisons(name: str, sign: str) -> None:
-    assert getattr(F("a"), name)("b").write(Placeholders()) == f"#n0 {sign} :v0"
+    assert getattr(Attr("a"), name)("b").write(Placeholders()) == f"#n0 {sign} :v0"
 
 
 def test_ranges_and_prefixes() -> None:
-    assert F("sk").between("a", "b").write(Placeholders()) == "#n0 BETWEEN :v0 AND :v1"
-    assert F("sk").begins_with("CALL#").write(Placeholders()) == "begins_with(#n0, :v0)"
+    assert Attr("sk").between("a", "b").write(Placeholders()) == "#n0 BETWEEN :v0 AND :v1"
+    assert Attr("sk").begins_with("CALL#").write(Placeholders()) == "begins_with(#n0, :v0)"
 
 
 def test_an_update_has_each_clause_once() -> None:
     change = (
-        F("a").set(1) & F("b").add(2) & F("c").remove() & F("d", "e").set("x") & adding({"f": 3, "g": Decimal("-1")})
+        Attr("a").set(1)
+        & Attr("b").add(2)
+        & Attr("c").remove()
+        & Attr("d", "e").set("x")
+        & add_all({"f": 3, "g": Decimal("-1")})
     )
     assert change.write(Placeholders()) == "SET #n0 = :v0, #n1.#n2 = :v1 REMOVE #n3 ADD #n4 :v2, #n5 :v3, #n6 :v4"
     assert UpdateExpression().write(Placeholders()) == ""
-    assert adding({}).write(Placeholders()) == ""
+    assert add_all({}).write(Placeholders()) == ""
 
 
 def test_truth_is_no_number() -> None:
     to = Placeholders()
-    assert (F("a").equals(True) & F("b").equals(1)).write(to) == "(#n0 = :v0 AND #n1 = :v1)"
+    assert (Attr("a").equals(True) & Attr("b").equals(1)).write(to) == "(#n0 = :v0 AND #n1 = :v1)"
     assert to.payload()["ExpressionAttributeValues"] == {":v0": {"BOOL": True}, ":v1": {"N": "1"}}
 
 
 def test_writes_are_the_requests_that_they_could_be() -> None:
-    key, there = {"pk": "a", "sk": "b"}, F("pk").exists()
+    key, there = {"pk": "a", "sk": "b"}, Attr("pk").exists()
     at = {"TableName": "t", "Key": {"pk": {"S": "a"}, "sk": {"S": "b"}}}
     condition = {"ConditionExpression": "attribute_exists(#n0)", "ExpressionAttributeNames": {"#n0": "pk"}}
     assert Put("t", key).payload() == {"TableName": "t", "Item": at["Key"]}
     assert Put("t", key, there).payload() == {"TableName": "t", "Item": at["Key"], **condition}
     assert Delete("t", key).payload() == at
     assert ConditionCheck("t", key, there).payload() == {**at, **condition}
-    assert Update("t", key, F("n").add(1), there).payload() == {
+    assert Update("t", key, Attr("n").add(1), there).payload() == {
         **at,
         "UpdateExpression": "ADD #n0 :v0",
         "ConditionExpression": "attribute_exists(#n1)",

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from tests.aws.script import ScriptedTransport, scripted_store
 from tests.store_worlds import NOON, World, key, workspace
 from tidegate.aws.expressions import Put
-from tidegate.aws.key_lookup import DynamoDirectory
-from tidegate.aws.table import key_at, to_item, workspace_at
+from tidegate.aws.key_lookup import DynamoKeyLookup
+from tidegate.aws.table import to_item, virtual_key_item_key, workspace_item_key
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
@@ -28,7 +28,7 @@ class Counting:
         await self._inner.close()
 
 
-class CountingDirectory(DynamoDirectory):
+class CountingDirectory(DynamoKeyLookup):
     """Counts the reads of each `find`."""
 
     async def reads(self, key_hash: str, workspace_id: str | None) -> int:
@@ -110,33 +110,33 @@ async def test_an_item_that_is_no_key_is_an_unavailable_store(world: World, dire
 @pytest.mark.parametrize(("find", "kind"), [("find", "KEY"), ("find_subject", "OIDC")])
 async def test_reads_are_consistent_and_of_exactly_two_items(find: str, kind: str) -> None:
     transport = ScriptedTransport([(200, {"Responses": {}, "UnprocessedKeys": {}})])
-    await getattr(DynamoDirectory(scripted_store(transport)), find)("abc", "ws_one")
+    await getattr(DynamoKeyLookup(scripted_store(transport)), find)("abc", "ws_one")
     keys = [{"pk": {"S": f"{kind}#abc"}, "sk": {"S": kind}}, {"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
     assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys, "ConsistentRead": True}}}]
 
 
 async def test_a_workspace_alone_is_one_consistent_read() -> None:
     transport = ScriptedTransport([(200, {"Responses": {}, "UnprocessedKeys": {}})])
-    await DynamoDirectory(scripted_store(transport)).find_workspace("ws_one")
+    await DynamoKeyLookup(scripted_store(transport)).find_workspace("ws_one")
     keys = [{"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
     assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys, "ConsistentRead": True}}}]
 
 
 async def test_fields_of_a_newer_version_are_left_alone(world: World, directory: CountingDirectory) -> None:
     assert world.store is not None
-    item = {**to_item(workspace_at("ws_new"), workspace("ws_new")), "budget_usd": 5}
+    item = {**to_item(workspace_item_key("ws_new"), workspace("ws_new")), "budget_usd": 5}
     await world.store.write([Put(world.store.table, item)])
     assert await directory.find("0" * 64, "ws_new") == (None, workspace("ws_new"))
 
 
 async def overwrite(world: World, stored: VirtualKey, **fields: object) -> None:
     assert world.store is not None
-    await world.store.write([Put(world.store.table, {**to_item(key_at(stored.hash), stored), **fields})])
+    await world.store.write([Put(world.store.table, {**to_item(virtual_key_item_key(stored.hash), stored), **fields})])
 
 
 async def test_an_item_from_before_there_were_all_of_its_fields_is_a_workspace(world: World) -> None:
     assert world.store is not None
-    item = {**workspace_at("ws_old")._asdict(), "id": "ws_old", "name": "Old"}
+    item = {**workspace_item_key("ws_old")._asdict(), "id": "ws_old", "name": "Old"}
     await world.store.write([Put(world.store.table, item)])
     _, found = await world.directory.find("0" * 64, "ws_old")
     assert found == Workspace("ws_old", "Old")

@@ -4,12 +4,12 @@ import pytest
 
 from tests.store_worlds import NOON, World
 from tidegate.aws.ledger import DynamoLedger
-from tidegate.domain.account import Hold, Reservation, Scope
+from tidegate.domain.account import AccountScope, Hold, Reservation
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.errors import RateLimited
 
-SCOPE = Scope("workspace", "ws_one", Limits(requests_per_minute=2))
+SCOPE = AccountScope("workspace", "ws_one", Limits(requests_per_minute=2))
 
 
 def asked(at: float) -> Reservation:

@@ -3,7 +3,7 @@ import pytest
 from tests.aws.script import ScriptedTransport, cancelled, fault, scripted_store
 from tests.store_worlds import NOON, World, outcome
 from tidegate.aws.meter import SETTLE_SECONDS, DynamoMeter
-from tidegate.aws.store import CONFLICTS
+from tidegate.aws.store import CONFLICT_BACKOFF
 from tidegate.errors import StoreUnavailable
 
 ID = "01KAKE0Q00AAAAAAAAAAAAAAAA"
@@ -52,7 +52,8 @@ async def test_a_store_that_stays_busy_is_unavailable() -> None:
 
 def test_a_busy_store_is_asked_until_the_time_for_settling_is_over() -> None:
     pauses = [
-        min(CONFLICTS.longest_seconds, CONFLICTS.first_seconds * 2**retry) for retry in range(CONFLICTS.tries - 1)
+        min(CONFLICT_BACKOFF.longest_seconds, CONFLICT_BACKOFF.first_seconds * 2**retry)
+        for retry in range(CONFLICT_BACKOFF.tries - 1)
     ]
     assert sum(pauses) / 2 > 1.5 * SETTLE_SECONDS
 

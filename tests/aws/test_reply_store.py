@@ -8,29 +8,29 @@ from msgspec.structs import replace
 from tests.aws.script import ScriptedTransport, scripted_store
 from tests.store_worlds import CREDENTIALS, NOON, REGION, World
 from tidegate.aws.bucket import MAX_BYTES, Bucket
-from tidegate.aws.reply_store import MAX_ITEM_BYTES, DynamoReplies
-from tidegate.aws.table import claim_at, reply_at
-from tidegate.domain.idempotency import Claim
+from tidegate.aws.reply_store import MAX_ITEM_BYTES, DynamoReplyStore
+from tidegate.aws.table import claim_item_key, reply_item_key
+from tidegate.domain.idempotency import IdempotencyClaim
 from tidegate.errors import IdempotencyInFlight, ProviderUnreachable, StoreUnavailable
-from tidegate.transport.aws_credentials import AwsIdentity
+from tidegate.transport.aws_credentials import SigningKeys
 
 LARGE = os.urandom(MAX_ITEM_BYTES + 1)
-CLAIM = Claim("ws_a", "key", "asked", "call_1", NOON + 660)
+CLAIM = IdempotencyClaim("ws_a", "key", "asked", "call_1", NOON + 660)
 
 
 @pytest.fixture
 async def bucket(world: World, aws_endpoint: str) -> Bucket:
     assert world.store is not None
     http = world.store.client.transport
-    made = Bucket(http, AwsIdentity(CREDENTIALS, http), world.store.table, REGION, aws_endpoint)
+    made = Bucket(http, SigningKeys(CREDENTIALS, http), world.store.table, REGION, aws_endpoint)
     await made.create()
     await made.create()  # it is there already, which is as well
     return made
 
 
-def replies_of(world: World, bucket: Bucket | None) -> DynamoReplies:
+def replies_of(world: World, bucket: Bucket | None) -> DynamoReplyStore:
     assert world.store is not None
-    return DynamoReplies(world.store, bucket)
+    return DynamoReplyStore(world.store, bucket)
 
 
 async def item(world: World, at: object) -> dict[str, object]:
@@ -49,7 +49,7 @@ async def test_what_is_larger_than_an_item_lies_in_the_bucket(world: World, buck
     replies = replies_of(world, bucket)
     assert await replies.keep("ws_a", "k", LARGE, 60)
     assert await replies.find("ws_a", "k") == LARGE
-    kept = await item(world, reply_at("ws_a", "k"))
+    kept = await item(world, reply_item_key("ws_a", "k"))
     assert str(kept["object"]).startswith("cache/ws_a/k/")
     assert set(kept) == {"pk", "sk", "object", "ttl"}
     world.clock.now += 61
@@ -61,7 +61,7 @@ async def test_a_large_reply_of_an_idempotency_key_too(world: World, bucket: Buc
     await replies.claim(CLAIM)
     assert await replies.fulfil(CLAIM, LARGE, 60)
     assert await replies.claim(CLAIM._replace(owner="call_2")) == LARGE
-    assert str((await item(world, claim_at("ws_a", "key")))["object"]).startswith("idem/ws_a/key/")
+    assert str((await item(world, claim_item_key("ws_a", "key")))["object"]).startswith("idem/ws_a/key/")
 
 
 async def test_without_a_bucket_a_large_reply_is_not_kept(world: World) -> None:
@@ -89,8 +89,8 @@ async def test_an_object_that_is_gone_is_found_no_more_and_never_paid_for_again(
 @pytest.mark.parametrize("trouble", [(500, b""), (503, b"<Error/>"), ProviderUnreachable("gone")])
 async def test_a_bucket_that_is_down_is_a_store_that_is_down(trouble: object) -> None:
     transport = ScriptedTransport([trouble])
-    bucket = Bucket(transport, AwsIdentity(CREDENTIALS, transport), "replies", REGION)
-    replies = DynamoReplies(scripted_store(transport), bucket)
+    bucket = Bucket(transport, SigningKeys(CREDENTIALS, transport), "replies", REGION)
+    replies = DynamoReplyStore(scripted_store(transport), bucket)
     with pytest.raises(StoreUnavailable):
         await bucket.get("k")
     with pytest.raises(StoreUnavailable):
@@ -109,7 +109,7 @@ async def test_a_bucket_that_is_down_is_a_store_that_is_down(trouble: object) ->
 )
 async def test_where_an_object_is(name: str, endpoint: str | None, url: str) -> None:
     transport = ScriptedTransport([(200, b"")])
-    await Bucket(transport, AwsIdentity(CREDENTIALS, transport), name, REGION, endpoint).put("cache/ws a/k", b"x")
+    await Bucket(transport, SigningKeys(CREDENTIALS, transport), name, REGION, endpoint).put("cache/ws a/k", b"x")
     request = transport.requests[0]
     assert (request.method, request.url, request.body) == ("PUT", url, b"x")
     assert "/eu-central-1/s3/aws4_request" in request.headers["authorization"]
@@ -117,8 +117,8 @@ async def test_where_an_object_is(name: str, endpoint: str | None, url: str) -> 
 
 async def test_nothing_larger_than_the_most_goes_to_the_bucket() -> None:
     transport = ScriptedTransport([(200, b"")])
-    bucket = Bucket(transport, AwsIdentity(CREDENTIALS, transport), "replies", REGION)
-    assert not await DynamoReplies(scripted_store(transport), bucket).keep("ws_a", "k", bytes(MAX_BYTES + 1), 60)
+    bucket = Bucket(transport, SigningKeys(CREDENTIALS, transport), "replies", REGION)
+    assert not await DynamoReplyStore(scripted_store(transport), bucket).keep("ws_a", "k", bytes(MAX_BYTES + 1), 60)
     assert transport.requests == []
 
 
@@ -126,14 +126,14 @@ async def test_an_item_that_somebody_else_wrote_is_no_reply(world: World) -> Non
     from tidegate.aws.expressions import Put
 
     assert world.store is not None
-    strange = {**reply_at("ws_a", "k")._asdict(), "reply": "text", "ttl": int(NOON) + 60}
+    strange = {**reply_item_key("ws_a", "k")._asdict(), "reply": "text", "ttl": int(NOON) + 60}
     await world.store.put(Put(world.store.table, strange))
     assert await replies_of(world, None).find("ws_a", "k") is None
 
 
 async def test_a_key_costs_one_write_and_what_came_of_it_another() -> None:
     transport = ScriptedTransport([(200, {})])
-    replies = DynamoReplies(scripted_store(transport))
+    replies = DynamoReplyStore(scripted_store(transport))
     assert await replies.claim(CLAIM) is None
     assert await replies.fulfil(CLAIM, b"reply", 60)
     assert transport.actions == ["PutItem", "PutItem"]
@@ -141,7 +141,7 @@ async def test_a_key_costs_one_write_and_what_came_of_it_another() -> None:
 
 async def test_a_look_costs_one_read_and_what_is_kept_one_write() -> None:
     transport = ScriptedTransport([(200, {"Responses": {"t": []}}), (200, {})])
-    replies = DynamoReplies(scripted_store(transport))
+    replies = DynamoReplyStore(scripted_store(transport))
     assert await replies.find("ws_a", "k") is None
     assert await replies.keep("ws_a", "k", b"reply", 60)
     assert transport.actions == ["BatchGetItem", "PutItem"]

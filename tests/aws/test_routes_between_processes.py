@@ -12,7 +12,7 @@ from tests.pipeline.test_routes import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hos
 from tests.store_worlds import CREDENTIALS, REGION, World
 from tests.world import KEY, SECRET, WORKSPACE
 from tidegate.aws.compose import compose
-from tidegate.domain.routes import Route, Target
+from tidegate.domain.routes import Route, RouteTarget
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
 
@@ -52,7 +52,7 @@ async def test_a_new_process_asks_first_what_does_not_cool_down(world: World, aw
 
 
 async def test_a_workspaces_own_routes_are_told_apart_from_the_operators(world: World, aws_endpoint: str) -> None:
-    own = Route("mine", (Target(MODEL), Target("mistral/mistral-small-latest")), cooldown_failures=1)
+    own = Route("mine", (RouteTarget(MODEL), RouteTarget("mistral/mistral-small-latest")), cooldown_failures=1)
     await furnish(world, own)
     hosts = Hosts(first=[BUSY, OK], second=OK, mistral=OK)
     for model in ("mine", "mine", "fast"):
@@ -66,5 +66,5 @@ async def test_without_routes_nothing_is_read_or_told(world: World, aws_endpoint
     hosts = Hosts(first=OK)
     async with process(world, aws_endpoint, hosts) as gateway:
         await post(gateway, {**CALL, "model": MODEL})
-        assert gateway.cooldowns.places == ()
-        assert gateway.balancing.news() == []
+        assert gateway.cooldowns.item_keys == ()
+        assert gateway.balancer.take_announcements() == []

@@ -7,7 +7,7 @@ import pytest
 
 from tests.aws.script import ScriptedTransport, fault
 from tests.store_worlds import NOON, REGION, Clock
-from tidegate.aws.secrets import CachedSecrets, SecretsManager
+from tidegate.aws.secrets import CachedSecrets, provider_secret
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
@@ -25,7 +25,7 @@ class Bench:
     def __init__(self, *answers: object) -> None:
         self.transport = ScriptedTransport(answers)
         self.wall, self.monotonic = Clock(NOON), Clock(100.0)
-        source = SecretsManager(self.transport, aws_key, "providers", REGION, clock=self.wall)
+        source = provider_secret(self.transport, aws_key, "providers", REGION, clock=self.wall)
         fallback = {"OPENAI_API_KEY": "from the environment", "GROQ_API_KEY": "only here"}
         self.secrets = CachedSecrets(source, fallback, self.monotonic)
 
@@ -124,8 +124,8 @@ async def test_a_real_endpoint_is_read(aws_endpoint: str) -> None:
     client.create_secret(Name="providers", SecretString='{"OPENAI_API_KEY": "a-key"}')
     client.close()
     transport = ReqwestTransport()
-    source = SecretsManager(transport, aws_key, "providers", REGION, aws_endpoint)
+    source = provider_secret(transport, aws_key, "providers", REGION, aws_endpoint)
     assert await source.read() == {"OPENAI_API_KEY": "a-key"}
     with pytest.raises(StoreUnavailable, match="ResourceNotFoundException"):
-        await SecretsManager(transport, aws_key, "unknown", REGION, aws_endpoint).read()
+        await provider_secret(transport, aws_key, "unknown", REGION, aws_endpoint).read()
     await transport.close()

@@ -3,13 +3,13 @@
 import pytest
 
 from tests.store_worlds import aws_world
-from tidegate.aws.signatures import KEPT_SECONDS, MAX_BYTES, DynamoSignatures
+from tidegate.aws.signatures import MAX_BYTES, SIGNATURE_SECONDS, DynamoReasoningSignatures
 
 
 async def test_it_is_gone_after_a_day(aws_endpoint: str) -> None:
     async with aws_world(aws_endpoint) as world:
         await world.signatures.keep("ws_a", "call_1", ["x"])
-        world.clock.now += KEPT_SECONDS + 1
+        world.clock.now += SIGNATURE_SECONDS + 1
         assert await world.signatures.find("ws_a", ["call_1"]) == {}
 
 
@@ -22,6 +22,6 @@ async def test_what_is_too_large_for_an_item_is_not_kept(aws_endpoint: str, text
 
 async def test_an_item_that_somebody_else_wrote_is_no_reasoning(aws_endpoint: str) -> None:
     async with aws_world(aws_endpoint) as world:
-        assert isinstance(world.signatures, DynamoSignatures)
+        assert isinstance(world.signatures, DynamoReasoningSignatures)
         await world.signatures.keep("ws_a", "call_1", [])
         assert await world.signatures.find("ws_a", ["call_1"]) == {}

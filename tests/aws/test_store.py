@@ -5,9 +5,9 @@ import pytest
 
 from tests.aws.script import ScriptedTransport, cancelled, fault, instantly, scripted_store
 from tests.store_worlds import CREDENTIALS, NOON, REGION, Clock, World
-from tidegate.aws.dynamo import Backoff, connect
+from tidegate.aws.dynamo import Backoff, create_dynamo_client
 from tidegate.aws.expressions import Put
-from tidegate.aws.store import ItemKey, Refused, Store
+from tidegate.aws.store import ConditionFailed, ItemKey, Store
 from tidegate.aws.table import create_table
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
 from tidegate.transport.aws_credentials import StaticCredentials
@@ -68,7 +68,7 @@ async def test_trouble_that_stays_is_an_unavailable_store(trouble: object, tries
 
 async def test_no_answer_at_all_ends_within_the_limit() -> None:
     began = time.monotonic()
-    store = scripted_store(ScriptedTransport([None]), limit_seconds=0.05)
+    store = scripted_store(ScriptedTransport([None]), timeout_seconds=0.05)
     with pytest.raises(StoreUnavailable):
         await store.read(HERE)
     with pytest.raises(StoreUnavailable):
@@ -83,7 +83,7 @@ async def test_a_port_where_nobody_listens_is_an_unavailable_store() -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     transport = ReqwestTransport()
-    store = Store(connect(transport, CREDENTIALS, REGION, f"http://127.0.0.1:{port}"), "t")
+    store = Store(create_dynamo_client(transport, CREDENTIALS, REGION, f"http://127.0.0.1:{port}"), "t")
     with pytest.raises(StoreUnavailable):
         await store.read(HERE)
     await transport.close()
@@ -93,7 +93,7 @@ async def test_a_server_that_never_answers_is_an_unavailable_store_over_the_real
     with socket.create_server(("127.0.0.1", 0)) as silent:
         transport = ReqwestTransport()
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        store = Store(connect(transport, CREDENTIALS, REGION, endpoint), "t", limit_seconds=0.05)
+        store = Store(create_dynamo_client(transport, CREDENTIALS, REGION, endpoint), "t", timeout_seconds=0.05)
         with pytest.raises(StoreUnavailable):
             await store.read(HERE)
         with pytest.raises(StoreUnavailable):
@@ -105,7 +105,7 @@ async def test_a_server_that_never_answers_is_an_unavailable_store_over_the_real
 
 async def test_no_credentials_is_an_unavailable_store_and_not_an_unsigned_request() -> None:
     transport = ScriptedTransport([NOTHING])
-    client = connect(transport, StaticCredentials(None), REGION, None, Backoff(sleep=instantly))
+    client = create_dynamo_client(transport, StaticCredentials(None), REGION, None, Backoff(sleep=instantly))
     with pytest.raises(StoreUnavailable):
         await Store(client, "t").read(HERE)
     assert transport.requests == []
@@ -113,7 +113,7 @@ async def test_no_credentials_is_an_unavailable_store_and_not_an_unsigned_reques
 
 async def test_without_an_endpoint_it_is_the_regions() -> None:
     transport = ScriptedTransport([NOTHING])
-    await Store(connect(transport, CREDENTIALS, REGION), "t").read(HERE)
+    await Store(create_dynamo_client(transport, CREDENTIALS, REGION), "t").read(HERE)
     assert transport.requests[0].url == "https://dynamodb.eu-central-1.amazonaws.com/"
 
 
@@ -165,7 +165,7 @@ async def test_a_conflict_without_end_is_an_unavailable_store() -> None:
 )
 async def test_a_condition_that_does_not_hold_is_refused_at_once(answer: object) -> None:
     transport = ScriptedTransport([answer])
-    with pytest.raises(Refused):
+    with pytest.raises(ConditionFailed):
         await scripted_store(transport).write([put_of(HERE)])
     assert len(transport.requests) == 1
 

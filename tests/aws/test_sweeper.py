@@ -12,20 +12,20 @@ from msgspec.structs import replace
 from tests.store_worlds import NOON, World, key, outcome, workspace
 from tidegate.aws.expressions import Delete, Put
 from tidegate.aws.store import ItemKey, Store
-from tidegate.aws.sweeper import STOPPED_AT, Sweeper, Swept
-from tidegate.aws.table import account_at, call_at
-from tidegate.domain.account import GRACE_SECONDS, Account, Hold, Reservation, Scope, used
-from tidegate.domain.budget_alerts import Event
+from tidegate.aws.sweeper import CHECKPOINT_ITEM_KEY, Sweeper, SweepResult
+from tidegate.aws.table import account_item_key, call_item_key
+from tidegate.domain.account import SETTLE_GRACE_SECONDS, Account, AccountScope, Hold, Reservation, used_amount
+from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
-from tidegate.domain.usage import Tokens
+from tidegate.domain.usage import TokenCounts
 from tidegate.domain.workspace import VirtualKey
 
 ASKED = Amounts(tokens=100, words=50, usd=Decimal("0.5"))
 DEADLINE = NOON + 600
-WHOLE = Scope("workspace", "ws_one", Limits(tokens_per_day=1000, usd_per_month=Decimal(10)))
+WHOLE = AccountScope("workspace", "ws_one", Limits(tokens_per_day=1000, usd_per_month=Decimal(10)))
 KEY = key()
-OF_KEY = Scope("key", KEY.id, Limits(tokens_per_month=1000))
+OF_KEY = AccountScope("key", KEY.id, Limits(tokens_per_month=1000))
 
 
 def store_of(world: World) -> Store:
@@ -45,23 +45,28 @@ async def tenant(world: World) -> World:
     return world
 
 
-async def abandoned(world: World, *scopes: Scope, at: float = NOON, **fields: Any) -> Hold:
+async def abandoned(world: World, *scopes: AccountScope, at: float = NOON, **fields: Any) -> Hold:
     """A call that took its room, and whose process was killed."""
     kinds = tuple(scope.kind for scope in scopes)
-    made = Hold(ulid(at), "ws_one", KEY.id, "demo/echo-1", ASKED, 40, at, at + 600 + GRACE_SECONDS, kinds, **fields)
+    made = Hold(
+        ulid(at), "ws_one", KEY.id, "demo/echo-1", ASKED, 40, at, at + 600 + SETTLE_GRACE_SECONDS, kinds, **fields
+    )
     taken, _ = await world.ledger.reserve(Reservation(made, scopes))
     return taken
 
 
 async def test_a_call_that_lost_its_process_is_settled_a_minute_after_its_deadline(tenant: World) -> None:
     hold = await abandoned(tenant, WHOLE)
-    tenant.clock.now = DEADLINE + GRACE_SECONDS
-    assert await sweeper(tenant).run() == Swept(workspaces=1)
+    tenant.clock.now = DEADLINE + SETTLE_GRACE_SECONDS
+    assert await sweeper(tenant).run() == SweepResult(workspaces=1)
     tenant.clock.now += 0.001
-    assert await sweeper(tenant).run() == Swept(workspaces=1, lost=1)
+    assert await sweeper(tenant).run() == SweepResult(workspaces=1, lost=1)
     account = await tenant.ledger.account(WHOLE)
     assert account.holds == {}
-    assert (used(account, "tokens", "day", NOON), used(account, "usd", "month", NOON)) == (100, Decimal("0.5"))
+    assert (used_amount(account, "tokens", "day", NOON), used_amount(account, "usd", "month", NOON)) == (
+        100,
+        Decimal("0.5"),
+    )
     [call] = await tenant.usages.calls("ws_one", 10)
     assert (call["id"], call["status"], call["error_code"], call["estimated"]) == (hold.call_id, "lost", "lost", True)
     assert (call["input_tokens"], call["output_tokens"], call["cost_usd"]) == (40, 60, "0.5")
@@ -76,7 +81,7 @@ async def test_both_accounts_of_a_call_are_settled_together(tenant: World) -> No
     assert (await sweeper(tenant).run()).lost == 1
     for scope in (WHOLE, OF_KEY):
         account = await tenant.ledger.account(scope)
-        assert (account.holds, used(account, "tokens", "month", NOON)) == ({}, 100)
+        assert (account.holds, used_amount(account, "tokens", "month", NOON)) == ({}, 100)
 
 
 async def test_the_account_of_a_key_alone_is_swept_too(tenant: World) -> None:
@@ -108,8 +113,8 @@ async def test_two_sweeps_at_once_count_a_call_once(tenant: World) -> None:
     hold = await abandoned(tenant, WHOLE, OF_KEY)
     tenant.clock.now = DEADLINE + 61
     one, other = sweeper(tenant), sweeper(tenant)
-    assert [await one._settle(hold), await other._settle(hold)] == [True, False]
-    assert await other.run() == Swept(workspaces=1)
+    assert [await one._settle_lost(hold), await other._settle_lost(hold)] == [True, False]
+    assert await other.run() == SweepResult(workspaces=1)
     counters = await tenant.usages.counters("ws_one", "D#2026-11-21")
     assert counters is not None
     assert counters["calls"] == 1
@@ -120,7 +125,7 @@ async def test_a_settle_that_comes_after_the_sweep_changes_nothing(tenant: World
     tenant.clock.now = DEADLINE + 61
     await sweeper(tenant).run()
     await tenant.meter.record(outcome(id=hold.call_id, hold=hold))
-    assert used(await tenant.ledger.account(WHOLE), "tokens", "day", NOON) == 100
+    assert used_amount(await tenant.ledger.account(WHOLE), "tokens", "day", NOON) == 100
     assert [call["status"] for call in await tenant.usages.calls("ws_one", 10)] == ["lost"]
 
 
@@ -128,26 +133,26 @@ async def test_a_settled_call_is_left_alone(tenant: World) -> None:
     hold = await abandoned(tenant, WHOLE)
     await tenant.meter.record(outcome(id=hold.call_id, hold=hold))
     tenant.clock.now = DEADLINE + 61
-    assert await sweeper(tenant).run() == Swept(workspaces=1)
-    assert used(await tenant.ledger.account(WHOLE), "tokens", "day", NOON) == 23
+    assert await sweeper(tenant).run() == SweepResult(workspaces=1)
+    assert used_amount(await tenant.ledger.account(WHOLE), "tokens", "day", NOON) == 23
 
 
 async def test_a_hold_whose_reserving_was_not_confirmed_gives_way_to_the_record(tenant: World) -> None:
     """The write arrived and its answer did not: the call failed, and was recorded without a hold."""
     hold = await abandoned(tenant, WHOLE, OF_KEY)
-    await tenant.meter.record(outcome(id=hold.call_id, tokens=Tokens(), cost_usd=Decimal(0), status="failed"))
+    await tenant.meter.record(outcome(id=hold.call_id, tokens=TokenCounts(), cost_usd=Decimal(0), status="failed"))
     tenant.clock.now = DEADLINE + 61
-    assert await sweeper(tenant).run() == Swept(workspaces=1)
+    assert await sweeper(tenant).run() == SweepResult(workspaces=1)
     for scope in (WHOLE, OF_KEY):
         account = await tenant.ledger.account(scope)
-        assert (account.holds, used(account, "tokens", "month", NOON)) == ({}, 0)
+        assert (account.holds, used_amount(account, "tokens", "month", NOON)) == ({}, 0)
     assert [call["status"] for call in await tenant.usages.calls("ws_one", 10)] == ["failed"]
 
 
 async def test_a_hold_that_one_of_its_accounts_has_lost_is_settled_in_the_other(tenant: World) -> None:
     await abandoned(tenant, WHOLE, OF_KEY)
     store = store_of(tenant)
-    await store.write([Delete(store.table, account_at("key", KEY.id)._asdict())])
+    await store.write([Delete(store.table, account_item_key("key", KEY.id)._asdict())])
     tenant.clock.now = DEADLINE + 61
     await sweeper(tenant).run()
     assert (await tenant.ledger.account(WHOLE)).holds == {}
@@ -162,10 +167,10 @@ async def test_one_workspace_that_fails_does_not_stop_the_others(
     broken = {**ItemKey("WORKSPACES", "WS#ws_aaa")._asdict(), "id": "ws_aaa"}
     await store.write([Put(store.table, broken)])
     await tenant.tenants.put_workspace(workspace("ws_bbb"))
-    await store.write([Put(store.table, {**account_at("workspace", "ws_bbb")._asdict(), "holds": {"x": 5}})])
+    await store.write([Put(store.table, {**account_item_key("workspace", "ws_bbb")._asdict(), "holds": {"x": 5}})])
     tenant.clock.now = DEADLINE + 61
     with caplog.at_level(logging.ERROR):
-        assert await sweeper(tenant).run() == Swept(workspaces=3, lost=1, failed=2)
+        assert await sweeper(tenant).run() == SweepResult(workspaces=3, lost=1, failed=2)
     assert [record.message for record in caplog.records] == ["sweeper.failed"] * 2
 
 
@@ -179,11 +184,11 @@ async def test_a_run_ends_in_time_and_the_next_one_goes_on_where_it_stopped(worl
     for name in ("ws_a", "ws_b", "ws_c"):
         await world.tenants.put_workspace(workspace(name))
     time = ticking(0, 1, 2, 100)
-    first = await sweeper(world, seconds=50, monotonic=lambda: next(time)).run()
-    assert first == Swept(workspaces=2, is_done=False)
-    assert (await store_of(world).read(STOPPED_AT))[STOPPED_AT]["reached"] == "WS#ws_b"
-    assert await sweeper(world).run() == Swept(workspaces=1)
-    assert await sweeper(world).run() == Swept(workspaces=3)
+    first = await sweeper(world, run_seconds=50, monotonic=lambda: next(time)).run()
+    assert first == SweepResult(workspaces=2, is_done=False)
+    assert (await store_of(world).read(CHECKPOINT_ITEM_KEY))[CHECKPOINT_ITEM_KEY]["reached"] == "WS#ws_b"
+    assert await sweeper(world).run() == SweepResult(workspaces=1)
+    assert await sweeper(world).run() == SweepResult(workspaces=3)
 
 
 async def test_a_run_may_stop_within_a_workspace(tenant: World) -> None:
@@ -191,8 +196,10 @@ async def test_a_run_may_stop_within_a_workspace(tenant: World) -> None:
         await abandoned(tenant, WHOLE)
     tenant.clock.now = DEADLINE + 61
     time = ticking(0, 1, 2, 100)
-    assert await sweeper(tenant, seconds=50, monotonic=lambda: next(time)).run() == Swept(1, lost=1, is_done=False)
-    assert await sweeper(tenant).run() == Swept(1, lost=2)
+    assert await sweeper(tenant, run_seconds=50, monotonic=lambda: next(time)).run() == SweepResult(
+        1, lost=1, is_done=False
+    )
+    assert await sweeper(tenant).run() == SweepResult(1, lost=2)
 
 
 async def test_many_keys_are_read_in_batches(world: World) -> None:
@@ -200,10 +207,10 @@ async def test_many_keys_are_read_in_batches(world: World) -> None:
     holders = [replace(key(f"sk-tidegate-{n:03}"), id=f"key_{n:03}") for n in range(30)]
     for each in holders:
         await world.keys.put_key(each)
-    await abandoned(world, Scope("key", "key_one", Limits(tokens_per_day=100)))  # of no key that is listed
+    await abandoned(world, AccountScope("key", "key_one", Limits(tokens_per_day=100)))  # of no key that is listed
     last: VirtualKey = holders[-1]
     hold = Hold(ulid(NOON), "ws_one", last.id, "demo/echo-1", ASKED, 40, NOON, DEADLINE + 60, ("key",))
-    await world.ledger.reserve(Reservation(hold, (Scope("key", last.id, Limits(tokens_per_day=100)),)))
+    await world.ledger.reserve(Reservation(hold, (AccountScope("key", last.id, Limits(tokens_per_day=100)),)))
     world.clock.now = DEADLINE + 61
     assert (await sweeper(world).run()).lost == 1
 
@@ -211,12 +218,12 @@ async def test_many_keys_are_read_in_batches(world: World) -> None:
 async def test_what_was_booked_long_ago_is_forgotten(tenant: World) -> None:
     await abandoned(tenant, WHOLE)
     tenant.clock.now = NOON + 3 * 86400
-    assert await sweeper(tenant).run() == Swept(workspaces=1, lost=1, pruned=1)
+    assert await sweeper(tenant).run() == SweepResult(workspaces=1, lost=1, pruned=1)
     names = {"tokens#M#2026-11-01", "words#M#2026-11-01", "usd#M#2026-11-01"}
     assert set((await tenant.ledger.account(WHOLE)).booked) == names
-    assert await sweeper(tenant).run() == Swept(workspaces=1)
+    assert await sweeper(tenant).run() == SweepResult(workspaces=1)
     tenant.clock.now = NOON + 50 * 86400
-    assert await sweeper(tenant).run() == Swept(workspaces=1, pruned=1)
+    assert await sweeper(tenant).run() == SweepResult(workspaces=1, pruned=1)
     assert (await tenant.ledger.account(WHOLE)).booked == Account().booked
 
 
@@ -225,7 +232,7 @@ async def test_a_lost_call_lies_where_its_shard_is(world: World) -> None:
     hold = await abandoned(world, replace(WHOLE, limits=Limits(tokens_per_day=900), shards=3))
     world.clock.now = DEADLINE + 61
     await sweeper(world).run()
-    at = call_at("ws_one", hold.call_id, hold.shard)
+    at = call_item_key("ws_one", hold.call_id, hold.shard)
     assert (await store_of(world).read(at))[at]["status"] == "lost"
 
 
@@ -233,9 +240,9 @@ class Ears:
     """The port Events."""
 
     def __init__(self) -> None:
-        self.heard: list[Event] = []
+        self.heard: list[BudgetAlert] = []
 
-    async def emit(self, event: Event) -> None:
+    async def emit(self, event: BudgetAlert) -> None:
         self.heard.append(event)
 
     @property

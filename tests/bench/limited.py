@@ -18,21 +18,21 @@ from msgspec.structs import replace
 from tests.bench.plane import KEY, WORKSPACE
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose as compose_on_aws
-from tidegate.aws.dynamo import connect
+from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.limits import NO_LIMITS, Limits
-from tidegate.domain.routes import Route, Target
+from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.gateway import Gateway
-from tidegate.local.embedded import CREDENTIALS, embedded_aws, settings_for
+from tidegate.local.embedded import EMBEDDED_CREDENTIALS, embedded_aws, local_settings
 from tidegate.memory.compose import compose
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
-from tidegate.transport.choose import transport
+from tidegate.transport.choose import create_transport
 
 ALL = Limits(
     requests_per_minute=10**6,
@@ -59,7 +59,9 @@ def featured(workspace: Workspace) -> Workspace:
     """The workspace with routes, guardrails, a time and a cache of its own."""
     return replace(
         workspace,
-        routes=(Route("steady", (Target("openai/gpt-4o"), Target("openai/gpt-4.1")), by="weight", sticky=True),),
+        routes=(
+            Route("steady", (RouteTarget("openai/gpt-4o"), RouteTarget("openai/gpt-4.1")), by="weight", sticky=True),
+        ),
         guardrails=(Guardrail("names", "words", words=("hurricane",)), Guardrail("short", "max_input", max_tokens=9)),
         timeout_seconds=300.0,
         cache_ttl_seconds=3600,
@@ -75,19 +77,21 @@ async def seed(tenants: Tenants, keys: Keys) -> None:
 
 
 def on_embedded(endpoint: str) -> tuple[Settings, AbstractAsyncContextManager[Gateway]]:
-    settings = settings_for(os.environ, endpoint)
+    settings = local_settings(os.environ, endpoint)
 
     async def fill() -> None:
-        http = transport("httpx")
+        http = create_transport("httpx")
         try:
-            store = Store(connect(http, CREDENTIALS, settings.aws.region, endpoint), settings.table)
+            store = Store(
+                create_dynamo_client(http, EMBEDDED_CREDENTIALS, settings.aws.region, endpoint), settings.table
+            )
             await create_table(store.client, store.table)
             await seed(DynamoTenants(store), DynamoKeys(store))
         finally:
             await http.close()
 
     asyncio.run(fill())
-    return settings, compose_on_aws(settings, table_credentials=CREDENTIALS)
+    return settings, compose_on_aws(settings, table_credentials=EMBEDDED_CREDENTIALS)
 
 
 def main() -> None:
@@ -99,7 +103,7 @@ def main() -> None:
         else:
             settings = Settings.from_env({**os.environ, "TIDEGATE_TABLE": "none", "AWS_REGION": "none"})
             gateway = compose(settings, seed=seed)
-        app = build_app(lambda: gateway, settings.options())
+        app = build_app(lambda: gateway, settings.server_options())
         door = socket.create_server(("127.0.0.1", 0))
         print(door.getsockname()[1], flush=True)
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")).run(sockets=[door])

@@ -28,7 +28,7 @@ async def seed(tenants: Tenants, keys: Keys) -> None:
 
 def main() -> None:
     settings = Settings.from_env({**os.environ, "TIDEGATE_TABLE": "none", "AWS_REGION": "none"})
-    app = build_app(lambda: compose(settings, seed=seed), settings.options())
+    app = build_app(lambda: compose(settings, seed=seed), settings.server_options())
     door = socket.create_server(("127.0.0.1", 0))
     print(door.getsockname()[1], flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")).run(sockets=[door])

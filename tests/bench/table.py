@@ -3,15 +3,15 @@
 import asyncio
 import signal
 
-from tidegate.aws.dynamo import connect
-from tidegate.local.embedded import CREDENTIALS, REGION, TABLE, embedded_aws, prepare
-from tidegate.transport.choose import transport
+from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.local.embedded import EMBEDDED_CREDENTIALS, REGION, TABLE, embedded_aws, prepare_table
+from tidegate.transport.choose import create_transport
 
 
 async def fill(endpoint: str) -> None:
-    http = transport("httpx")
+    http = create_transport("httpx")
     try:
-        await prepare(connect(http, CREDENTIALS, REGION, endpoint), TABLE)
+        await prepare_table(create_dynamo_client(http, EMBEDDED_CREDENTIALS, REGION, endpoint), TABLE)
     finally:
         await http.close()
 

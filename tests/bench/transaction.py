@@ -5,13 +5,13 @@ import statistics
 import time
 
 from tests.bench.processes import Program
-from tidegate.aws.dynamo import connect
-from tidegate.aws.expressions import Put, Update, adding
+from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.expressions import Put, Update, add_all
 from tidegate.aws.store import Store, Write
-from tidegate.aws.table import call_at, counters_at
+from tidegate.aws.table import call_item_key, counters_item_key
 from tidegate.domain.ids import ulid
-from tidegate.local.embedded import CREDENTIALS, DEMO_WORKSPACE, REGION, TABLE
-from tidegate.transport.choose import transport
+from tidegate.local.embedded import DEMO_WORKSPACE, EMBEDDED_CREDENTIALS, REGION, TABLE
+from tidegate.transport.choose import create_transport
 
 _SAMPLE = 25
 
@@ -22,9 +22,9 @@ def measure(table: Program, calls: int) -> tuple[float, float]:
 
 
 async def _measure(endpoint: str, calls: int) -> tuple[float, float]:
-    http = transport("pyreqwest")
+    http = create_transport("pyreqwest")
     try:
-        store = Store(connect(http, CREDENTIALS, REGION, endpoint), TABLE)
+        store = Store(create_dynamo_client(http, EMBEDDED_CREDENTIALS, REGION, endpoint), TABLE)
         taken = [await _settle(store) for _ in range(calls)]
     finally:
         await http.close()
@@ -33,9 +33,11 @@ async def _measure(endpoint: str, calls: int) -> tuple[float, float]:
 
 async def _settle(store: Store) -> float:
     call_id = ulid(time.time())
-    added = adding({"calls": 1})
-    writes: list[Write] = [Put(TABLE, {**call_at(DEMO_WORKSPACE, call_id)._asdict(), "words": 38})]
-    writes += [Update(TABLE, dict(counters_at(DEMO_WORKSPACE, period)._asdict()), added) for period in ("M#1", "D#1")]
+    added = add_all({"calls": 1})
+    writes: list[Write] = [Put(TABLE, {**call_item_key(DEMO_WORKSPACE, call_id)._asdict(), "words": 38})]
+    writes += [
+        Update(TABLE, dict(counters_item_key(DEMO_WORKSPACE, period)._asdict()), added) for period in ("M#1", "D#1")
+    ]
     started = time.perf_counter()
     await store.write(writes, token=call_id)
     return time.perf_counter() - started

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.bench.processes import ROOT
 from tests.upstream.frames import framed
 from tidegate.providers import Registry
-from tidegate.providers.base import Event, Provider
+from tidegate.providers.base import Provider, StreamEvent
 from tidegate.upstream.eventstream import EventStreamDecoder
 from tidegate.upstream.sse import SseDecoder
 
@@ -67,7 +67,7 @@ def _chunk_us(name: str) -> float:
 
 
 async def _translate(provider: Provider, reads: Sequence[bytes]) -> int:
-    async def events() -> AsyncIterator[Sequence[Event]]:
+    async def events() -> AsyncIterator[Sequence[StreamEvent]]:
         decoder = SseDecoder() if provider.framing == "sse" else EventStreamDecoder()
         for read in reads:
             yield decoder.feed(read)

@@ -11,11 +11,11 @@ import pytest
 
 from tests.providers.calls import asking, sent
 from tidegate import catalog
-from tidegate.catalog import load
-from tidegate.catalog.models import MAKERS
+from tidegate.catalog import load_catalog
+from tidegate.catalog.models import MODEL_MAKERS
 from tidegate.providers import Registry
 
-CATALOG = load()
+CATALOG = load_catalog()
 GENERATOR = run_path(str(Path(__file__).parents[2] / "infra/catalog.py"))
 
 FAMILIES = json.loads((Path(catalog.__file__).parent / "families.json").read_bytes())
@@ -28,12 +28,12 @@ SCHEMA = {
 
 
 def found(model_id: str) -> str | None:
-    row = CATALOG.find(model_id)
+    row = CATALOG.find_model(model_id)
     return row and row.id
 
 
 def test_the_file_is_what_the_generator_writes() -> None:
-    row = CATALOG.find("openai/gpt-4o")
+    row = CATALOG.find_model("openai/gpt-4o")
     assert row is not None and row.source.startswith(f"genai-prices {version('genai-prices')}")
     text = (Path(catalog.__file__).parent / "models.json").read_text(encoding="utf-8")
     assert text == GENERATOR["render"](GENERATOR["catalog"](row.checked))
@@ -73,7 +73,7 @@ def test_every_row_is_where_the_source_leads_its_name() -> None:
     strayed: list[tuple[str, str]] = []
     for origin in GENERATOR["origins"]():
         for model in origin.provider.models:
-            name = GENERATOR["own_name"](model)
+            name = GENERATOR["provider_model_id"](model)
             theirs = origin.provider.find_model(name)
             if f"{origin.name}/{name}{origin.suffix}" in CATALOG.ids() and theirs is not model:
                 strayed.append((origin.name, name))
@@ -83,7 +83,10 @@ def test_every_row_is_where_the_source_leads_its_name() -> None:
 
 def test_every_name_that_the_source_gives_a_model_leads_to_its_row() -> None:
     names = [
-        (f"{origin.name}/{name}{origin.suffix}", f"{origin.name}/{GENERATOR['own_name'](model)}{origin.suffix}")
+        (
+            f"{origin.name}/{name}{origin.suffix}",
+            f"{origin.name}/{GENERATOR['provider_model_id'](model)}{origin.suffix}",
+        )
         for origin in GENERATOR["origins"]()
         for model in origin.provider.models
         for name in (model.id, *(clause[1:] for clause in GENERATOR["clauses"](model.match, "") if clause[0] in "=^"))
@@ -113,13 +116,13 @@ def test_every_name_that_the_source_gives_a_model_leads_to_its_row() -> None:
     ],
 )
 def test_a_bare_name_resolves_to_its_maker_or_its_only_host(bare: str, full: str | None) -> None:
-    assert CATALOG.resolve(bare) == full
+    assert CATALOG.resolve_bare_name(bare) == full
 
 
 def test_what_a_bare_name_resolves_to_is_in_the_catalogue() -> None:
-    bare = [model_id.partition("/")[2] for model_id in CATALOG.ids() if model_id.partition("/")[0] in MAKERS]
+    bare = [model_id.partition("/")[2] for model_id in CATALOG.ids() if model_id.partition("/")[0] in MODEL_MAKERS]
     bare = [name for name in bare if "/" not in name]
-    assert [name for name in bare if CATALOG.find(CATALOG.resolve(name) or "") is None] == []
+    assert [name for name in bare if CATALOG.find_model(CATALOG.resolve_bare_name(name) or "") is None] == []
 
 
 @pytest.mark.parametrize(
@@ -132,12 +135,12 @@ def test_what_a_bare_name_resolves_to_is_in_the_catalogue() -> None:
     ],
 )
 def test_a_wrong_name_is_answered_with_near_ones(wrong: str, right: str) -> None:
-    near = CATALOG.nearest(wrong)
+    near = CATALOG.similar_ids(wrong)
     assert right in near and len(near) == 3
 
 
 def test_nothing_is_near_to_nonsense() -> None:
-    assert [CATALOG.nearest(name) for name in ("", "q", "zzzzzzzz")] == [[], [], []]
+    assert [CATALOG.similar_ids(name) for name in ("", "q", "zzzzzzzz")] == [[], [], []]
 
 
 def test_every_row_has_a_name_a_source_and_a_date() -> None:
@@ -147,7 +150,7 @@ def test_every_row_has_a_name_a_source_and_a_date() -> None:
 
 
 def test_the_demo_costs_nothing_and_says_so() -> None:
-    row = CATALOG.find("demo/echo")
+    row = CATALOG.find_model("demo/echo")
     assert row is not None and row.source == "built in" and row.prices[0].input == 0
 
 
@@ -163,7 +166,7 @@ def test_the_demo_costs_nothing_and_says_so() -> None:
     ],
 )
 def test_the_output_limit_is_known_where_a_source_states_it(model_id: str, limit: int | None) -> None:
-    row = CATALOG.find(model_id)
+    row = CATALOG.find_model(model_id)
     assert row is not None and row.output_limit == limit
 
 
@@ -173,7 +176,7 @@ def test_every_claude_has_an_output_limit() -> None:
 
 
 def test_every_rule_of_ours_is_about_some_model_and_has_its_source_and_date() -> None:
-    unused = [rule for rule in RULES if not any(GENERATOR["fits"](rule, each) for each in CATALOG.ids())]
+    unused = [rule for rule in RULES if not any(GENERATOR["rule_applies"](rule, each) for each in CATALOG.ids())]
     # Rules for models that their providers sell, and the source of prices does not know yet.
     assert [rule["models"] for rule in unused] == [["command-a-reasoning"], ["command-a-vision"]]
     assert all(rule["source"] and date.fromisoformat(rule["checked"]) <= date(2026, 11, 21) for rule in RULES)
@@ -215,7 +218,7 @@ def test_every_rule_of_ours_is_about_some_model_and_has_its_source_and_date() ->
 def test_modalities_and_reasoning_follow_the_family(
     model_id: str, inputs: str, outputs: str, reasoning: str | None
 ) -> None:
-    row = CATALOG.find(model_id)
+    row = CATALOG.find_model(model_id)
     assert row is not None
     assert (" ".join(row.inputs), " ".join(row.outputs), row.reasoning) == (inputs, outputs, reasoning)
 
@@ -248,7 +251,7 @@ PROBES: dict[str, dict[str, Any]] = {
 
 def test_what_is_listed_as_supported_is_never_reported_as_ignored() -> None:
     registry = Registry()
-    served = {known.name for known in registry.known()}
+    served = {known.name for known in registry.specs()}
     broken: list[tuple[str, str]] = []
     for row in CATALOG:
         provider, _, model = row.id.partition("/")

@@ -14,19 +14,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from tidegate.catalog import cost, load
-from tidegate.catalog.row import Model, Price, Tier
-from tidegate.domain.usage import Tokens
+from tidegate.catalog import call_cost, load_catalog
+from tidegate.catalog.row import CatalogModel, Price, PriceTier
+from tidegate.domain.usage import TokenCounts
 
 origins = run_path(str(Path(__file__).parents[2] / "infra/catalog.py"))["origins"]
 
-CHECKED = load().find("openai/gpt-4o").checked  # pyright: ignore[reportOptionalMemberAccess]
+CHECKED = load_catalog().find_model("openai/gpt-4o").checked  # pyright: ignore[reportOptionalMemberAccess]
 THEIRS = [
     (f"{origin.name}/{model.id}{origin.suffix}", origin.provider, model)
     for origin in origins()
     for model in origin.provider.models
 ]
-BOTH = [(row, provider, model) for name, provider, model in THEIRS if (row := load().find(name)) and row.prices]
+BOTH = [
+    (row, provider, model)
+    for name, provider, model in THEIRS
+    if (row := load_catalog().find_model(name)) and row.prices
+]
 RICH = [each for each in BOTH if any(price.audio_input or price.image_output for price in each[0].prices)]
 TIERED = [each for each in BOTH if any(price.tiers for price in each[0].prices)]
 CHANGING = [each for each in BOTH if len(each[0].prices) > 1]
@@ -35,11 +39,11 @@ counts = st.integers(0, 300_000)
 
 
 @st.composite
-def tokens(draw: st.DrawFn) -> Tokens:
+def tokens(draw: st.DrawFn) -> TokenCounts:
     cached, written, fresh, audio, written_1h = (draw(counts) for _ in range(5))
     heard = draw(st.integers(0, cached))
     reasoning, answer, spoken, drawn = (draw(counts) for _ in range(4))
-    return Tokens(
+    return TokenCounts(
         input=cached + written + written_1h + fresh + audio,
         output=reasoning + answer + spoken + drawn,
         cached=cached,
@@ -57,7 +61,7 @@ def tokens(draw: st.DrawFn) -> Tokens:
 times = st.datetimes(datetime.combine(CHECKED, datetime.min.time()), datetime(2028, 1, 1), timezones=st.just(UTC))
 
 
-def calculated(provider: Provider, model: ModelInfo, used: Tokens, at: datetime) -> Decimal:
+def calculated(provider: Provider, model: ModelInfo, used: TokenCounts, at: datetime) -> Decimal:
     usage = Usage(
         input_tokens=used.input,
         output_tokens=used.output,
@@ -79,23 +83,25 @@ def calculated(provider: Provider, model: ModelInfo, used: Tokens, at: datetime)
 
 @given(st.one_of(map(st.sampled_from, (BOTH, TIERED, CHANGING, RICH))), tokens(), times)
 def test_a_call_costs_what_the_source_calculates(
-    each: tuple[Model, Provider, ModelInfo], used: Tokens, at: datetime
+    each: tuple[CatalogModel, Provider, ModelInfo], used: TokenCounts, at: datetime
 ) -> None:
     row, provider, model = each
-    assert cost(row, used, at.timestamp()) == calculated(provider, model, used, at)
+    assert call_cost(row, used, at.timestamp()) == calculated(provider, model, used, at)
 
 
 @pytest.mark.parametrize(
     "used",
     [
-        Tokens(1000, 500, searches=3),
-        Tokens(1_000_000, 100_000, 400_000, 200_000, 50_000, written_1h=90_000, audio_input=70_000, audio_output=8_000),
-        Tokens(1_000_000, 100_000, 400_000, audio_input=70_000, audio_cached=60_000),
+        TokenCounts(1000, 500, searches=3),
+        TokenCounts(
+            1_000_000, 100_000, 400_000, 200_000, 50_000, written_1h=90_000, audio_input=70_000, audio_output=8_000
+        ),
+        TokenCounts(1_000_000, 100_000, 400_000, audio_input=70_000, audio_cached=60_000),
     ],
 )
-def test_every_priced_model_costs_what_the_source_calculates(used: Tokens) -> None:
+def test_every_priced_model_costs_what_the_source_calculates(used: TokenCounts) -> None:
     at = datetime.combine(CHECKED, datetime.min.time(), UTC)
-    ours = {row.id: cost(row, used, at.timestamp()) for row, _, _ in BOTH}
+    ours = {row.id: call_cost(row, used, at.timestamp()) for row, _, _ in BOTH}
     assert ours == {row.id: calculated(provider, model, used, at) for row, provider, model in BOTH}
     assert len(ours) > 1800
 
@@ -108,8 +114,8 @@ def test_every_provider_of_the_source_is_ours_or_left_out_on_purpose() -> None:
     }  # fmt: skip
 
 
-def model(*prices: Price) -> Model:
-    return Model(id="a/b", name="B", source="this test", checked=CHECKED, prices=prices)
+def model(*prices: Price) -> CatalogModel:
+    return CatalogModel(id="a/b", name="B", source="this test", checked=CHECKED, prices=prices)
 
 
 def usd(amount: str) -> Decimal:
@@ -119,66 +125,74 @@ def usd(amount: str) -> Decimal:
 def test_a_model_without_a_price_costs_none_and_a_free_one_costs_nothing() -> None:
     unknown, half = model(), model(Price(input=usd("1")))
     free = model(Price(input=usd("0"), output=usd("0")))
-    assert [cost(each, Tokens(5, 5)) for each in (unknown, half, free)] == [None, None, 0]
+    assert [call_cost(each, TokenCounts(5, 5)) for each in (unknown, half, free)] == [None, None, 0]
 
 
 def test_cached_and_written_tokens_are_priced_once() -> None:
     own = model(Price(input=usd("10"), output=usd("20"), cached=usd("1"), written=usd("12")))
     same = model(Price(input=usd("10"), output=usd("20")))
-    used = Tokens(input=1_000_000, output=0, cached=500_000, written=250_000)
-    assert (cost(own, used), cost(same, used)) == (usd("6"), usd("10"))
+    used = TokenCounts(input=1_000_000, output=0, cached=500_000, written=250_000)
+    assert (call_cost(own, used), call_cost(same, used)) == (usd("6"), usd("10"))
 
 
 def test_reasoning_is_part_of_the_output_unless_it_has_a_price() -> None:
     own = model(Price(input=usd("0"), output=usd("20"), reasoning=usd("2")))
     same = model(Price(input=usd("0"), output=usd("20")))
-    used = Tokens(input=7, output=1_000_000, reasoning=500_000)
-    assert (cost(own, used), cost(same, used)) == (usd("11"), usd("20"))
+    used = TokenCounts(input=7, output=1_000_000, reasoning=500_000)
+    assert (call_cost(own, used), call_cost(same, used)) == (usd("11"), usd("20"))
 
 
 def test_tokens_written_for_an_hour_have_a_price_of_their_own_or_that_of_the_others() -> None:
     own = model(Price(input=usd("10"), output=usd("0"), written=usd("12"), written_1h=usd("20")))
     same = model(Price(input=usd("10"), output=usd("0"), written=usd("12")))
-    used = Tokens(input=1_000_000, written=500_000, written_1h=250_000)
-    assert (cost(own, used), cost(same, used)) == (usd("13"), usd("11"))
+    used = TokenCounts(input=1_000_000, written=500_000, written_1h=250_000)
+    assert (call_cost(own, used), call_cost(same, used)) == (usd("13"), usd("11"))
 
 
 def test_audio_and_images_are_priced_where_they_have_a_price() -> None:
     rates = {"audio_input": usd("30"), "image_input": usd("5"), "audio_output": usd("60"), "image_output": usd("40")}
     own, same = model(Price(usd("1"), usd("2"), **rates)), model(Price(usd("1"), usd("2")))
-    used = Tokens(
+    used = TokenCounts(
         1_000_000, 1_000_000, audio_input=100_000, image_input=200_000, audio_output=300_000, image_output=400_000
     )
-    assert (cost(own, used), cost(same, used)) == (usd("39.3"), usd("3"))
+    assert (call_cost(own, used), call_cost(same, used)) == (usd("39.3"), usd("3"))
 
 
 def test_audio_that_does_not_fit_beside_the_cached_tokens_is_cached() -> None:
     rates = {"cached": usd("1"), "audio_input": usd("30"), "audio_cached": usd("3")}
     priced = model(Price(usd("10"), usd("0"), **rates))
-    assert cost(priced, Tokens(input=1_000_000, cached=800_000, audio_input=300_000)) == usd("7")
+    assert call_cost(priced, TokenCounts(input=1_000_000, cached=800_000, audio_input=300_000)) == usd("7")
 
 
 def test_audio_that_is_known_to_be_cached_is_priced_as_such() -> None:
     rates = {"cached": usd("1"), "audio_input": usd("30"), "audio_cached": usd("3")}
     priced, unknown = model(Price(usd("10"), usd("0"), **rates)), model(Price(usd("10"), usd("0"), usd("1")))
-    used = Tokens(input=1_000_000, cached=500_000, audio_input=300_000, audio_cached=200_000)
-    assert (cost(priced, used), cost(unknown, used)) == (usd("7.9"), usd("5.5"))
+    used = TokenCounts(input=1_000_000, cached=500_000, audio_input=300_000, audio_cached=200_000)
+    assert (call_cost(priced, used), call_cost(unknown, used)) == (usd("7.9"), usd("5.5"))
 
 
 def test_searches_are_priced_by_the_thousand_and_free_where_they_have_no_price() -> None:
     own = model(Price(input=usd("0"), output=usd("0"), search=usd("10")))
     none = model(Price(input=usd("0"), output=usd("0")))
-    assert (cost(own, Tokens(searches=3)), cost(none, Tokens(searches=3))) == (usd("0.03"), usd("0"))
+    assert (call_cost(own, TokenCounts(searches=3)), call_cost(none, TokenCounts(searches=3))) == (
+        usd("0.03"),
+        usd("0"),
+    )
 
 
 def test_a_long_prompt_reprices_the_whole_call() -> None:
-    tiered = model(Price(input=usd("1"), output=usd("2"), tiers=(Tier(above=200, input=usd("10"), output=usd("20")),)))
-    assert (cost(tiered, Tokens(200, 100)), cost(tiered, Tokens(201, 100))) == (usd("0.0004"), usd("0.00401"))
+    tiered = model(
+        Price(input=usd("1"), output=usd("2"), tiers=(PriceTier(above=200, input=usd("10"), output=usd("20")),))
+    )
+    assert (call_cost(tiered, TokenCounts(200, 100)), call_cost(tiered, TokenCounts(201, 100))) == (
+        usd("0.0004"),
+        usd("0.00401"),
+    )
 
 
 def test_counts_that_contradict_each_other_subtract_nothing() -> None:
     priced = model(Price(input=usd("1"), output=usd("1"), cached=usd("1"), reasoning=usd("1")))
-    assert cost(priced, Tokens(input=1, output=1, cached=1_000_000, reasoning=1_000_000)) == 2
+    assert call_cost(priced, TokenCounts(input=1, output=1, cached=1_000_000, reasoning=1_000_000)) == 2
 
 
 def test_without_a_time_the_price_of_the_checked_day_counts() -> None:
@@ -187,21 +201,23 @@ def test_without_a_time_the_price_of_the_checked_day_counts() -> None:
         Price(input=usd("9"), output=usd("9"), since=CHECKED.replace(year=CHECKED.year + 1)),
         Price(input=usd("5"), output=usd("5"), between=(0, 1440)),
     )
-    assert cost(changing, Tokens(1_000_000, 0)) == 1
+    assert call_cost(changing, TokenCounts(1_000_000, 0)) == 1
 
 
 def test_hours_may_cross_midnight() -> None:
     day, night = Price(input=usd("1"), output=usd("1")), Price(input=usd("9"), output=usd("9"), between=(1380, 60))
     hours = [datetime(2026, 11, 21, hour, minute, tzinfo=UTC) for hour in (22, 23, 0, 1) for minute in (0, 59)]
-    costs = [cost(model(day, night), Tokens(1_000_000, 0), at.timestamp()) for at in hours]
+    costs = [call_cost(model(day, night), TokenCounts(1_000_000, 0), at.timestamp()) for at in hours]
     assert costs == [1, 1, 9, 9, 9, 9, 1, 1]
 
 
 def test_a_price_per_request_is_charged_once_for_each_call() -> None:
-    assert cost(model(Price(input=usd("0"), output=usd("0"), request=usd("12"))), Tokens(9, 9)) == usd("0.012")
+    assert call_cost(model(Price(input=usd("0"), output=usd("0"), request=usd("12"))), TokenCounts(9, 9)) == usd(
+        "0.012"
+    )
 
 
 def test_every_price_of_the_catalogue_is_finite_and_not_negative() -> None:
-    levels = [level for row in load() for each in row.prices for level in (each, *each.tiers)]
+    levels = [level for row in load_catalog() for each in row.prices for level in (each, *each.tiers)]
     rates = chain.from_iterable(map(astuple, levels))
     assert [rate for rate in rates if isinstance(rate, Decimal) and not 0 <= rate < 10_000] == []

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidegate.chat import replay
-from tidegate.chat.assemble import Assembly
+from tidegate.chat.assemble import CompletionAssembler
 
 CASES = Path(__file__).parents[1] / "providers" / "cases"
 
 
 def assembled(chunks: Any) -> Any:
-    assembly = Assembly()
+    assembly = CompletionAssembler()
     for chunk in chunks:
         assembly.add(chunk)
     return assembly.completion()
@@ -96,13 +96,13 @@ def test_calls_are_put_together_by_their_index() -> None:
 
 
 def test_choices_are_kept_apart_and_whole_once_all_have_ended() -> None:
-    assembly = Assembly()
-    assert not assembly.is_whole
+    assembly = CompletionAssembler()
+    assert not assembly.is_complete
     assembly.add(chunk(said(1, content="b"), said(0, content="a")))
     assembly.add(chunk(said(1, "stop")))
-    assert not assembly.is_whole
+    assert not assembly.is_complete
     assembly.add(chunk(said(0, "length")))
-    assert assembly.is_whole
+    assert assembly.is_complete
     choices = assembly.completion()["choices"]
     assert [(one["index"], one["message"]["content"], one["finish_reason"]) for one in choices] == [
         (0, "a", "length"),
@@ -193,7 +193,7 @@ completions = st.fixed_dictionaries(
 @given(completions)
 def test_a_completion_comes_back_from_its_stream_unchanged(completion: Any) -> None:
     before = copy.deepcopy(completion)
-    stream = list(replay.chunks(completion))
+    stream = list(replay.completion_chunks(completion))
     assert assembled(stream) == completion == before
 
 
@@ -201,7 +201,7 @@ def test_a_completion_comes_back_from_its_stream_unchanged(completion: Any) -> N
 @given(completions, st.data())
 def test_a_stream_in_any_pieces_comes_to_the_same(completion: Any, data: st.DataObject) -> None:
     pieces: list[Any] = []
-    for one in replay.chunks(completion):
+    for one in replay.completion_chunks(completion):
         told = one["choices"][0]["delta"] if one["choices"] else {}
         text = told.get("content") or ""
         at = data.draw(st.integers(0, len(text)))
@@ -234,7 +234,7 @@ def test_a_replayed_stream_is_shaped_as_every_other() -> None:
         "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
     }
     stamp = {"id": "c1", "object": "chat.completion.chunk", "created": 7, "model": "m", "system_fingerprint": None}
-    assert list(replay.chunks(completion)) == [
+    assert list(replay.completion_chunks(completion)) == [
         {**stamp, "choices": [said(role="assistant", reasoning="Greet.")]},
         {**stamp, "choices": [said(content="Hi.")]},
         {**stamp, "choices": [said(finish="stop")]},
@@ -256,4 +256,4 @@ def test_what_providers_answered_comes_back_as_it_was(reply: Any) -> None:
         assert choice["finish_reason"] is not None
         if choice["message"].keys() & {"tool_calls", "function_call"}:
             choice["message"]["content"] = choice["message"]["content"] or None
-    assert assembled(replay.chunks(whole)) == whole
+    assert assembled(replay.completion_chunks(whole)) == whole

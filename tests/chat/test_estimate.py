@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.chat.estimate import IMAGE, estimate_prompt, estimate_text
-from tidegate.chat.parse import build
+from tidegate.chat.estimate import IMAGE_TOKENS, estimate_prompt, estimate_text
+from tidegate.chat.parse import build_chat_request
 from tidegate.json import Json
 
 
 def prompt(*messages: Json, **more: Json) -> int:
-    return estimate_prompt(build({"model": "demo/echo", "messages": list(messages), **more}).fields)
+    return estimate_prompt(build_chat_request({"model": "demo/echo", "messages": list(messages), **more}).fields)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_an_image_is_a_constant_whatever_its_bytes() -> None:
         return prompt({"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]})
 
     assert seen("https://example.com/a.png") == seen("data:image/png;base64," + "A" * 100_000)
-    assert seen("https://example.com/a.png") - prompt({"role": "user", "content": ""}) == IMAGE
+    assert seen("https://example.com/a.png") - prompt({"role": "user", "content": ""}) == IMAGE_TOKENS
 
 
 def test_every_part_has_an_estimate() -> None:

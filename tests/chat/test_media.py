@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tidegate.chat.media import Data, of_bytes, read, sniff, type_of_name
+from tidegate.chat.media import MediaContent, content_from_bytes, media_type_of_name, parse_media, sniff_media_type
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from tidegate.chat.media import Data, of_bytes, read, sniff, type_of_name
     ],
 )
 def test_bytes_say_what_they_are(data: bytes, media_type: str | None) -> None:
-    assert sniff(data) == media_type
+    assert sniff_media_type(data) == media_type
 
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
@@ -37,43 +37,43 @@ PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
 @pytest.mark.parametrize(
     ("uri", "held"),
     [
-        ("data:image/PNG;base64,eA==", Data("image/png", "eA==")),
-        (f"data:image/jpeg;base64,{PNG}", Data("image/png", PNG)),
-        ("data:text/plain;charset=utf-8;base64,eA==", Data("text/plain", "eA==")),
-        ("data:image/png;base64,eA%3D%3D", Data("image/png", "eA==")),
-        ("data:;base64,eA==", Data("text/plain", "eA==")),
-        ("data:,a%20b", Data("text/plain", "YSBi")),
-        ("DATA:text/html,<p>", Data("text/html", "PHA+")),
-        ("data:image/png;base64,", Data("image/png", "")),
+        ("data:image/PNG;base64,eA==", MediaContent("image/png", "eA==")),
+        (f"data:image/jpeg;base64,{PNG}", MediaContent("image/png", PNG)),
+        ("data:text/plain;charset=utf-8;base64,eA==", MediaContent("text/plain", "eA==")),
+        ("data:image/png;base64,eA%3D%3D", MediaContent("image/png", "eA==")),
+        ("data:;base64,eA==", MediaContent("text/plain", "eA==")),
+        ("data:,a%20b", MediaContent("text/plain", "YSBi")),
+        ("DATA:text/html,<p>", MediaContent("text/html", "PHA+")),
+        ("data:image/png;base64,", MediaContent("image/png", "")),
         ("data:image/png;base64,not base64!", None),
         ("data:image/png", None),
-        (PNG, Data("image/png", PNG)),
-        (f"{PNG[:4]}\n{PNG[4:]}", Data("image/png", PNG)),
-        ("eA==", Data("", "eA==")),
+        (PNG, MediaContent("image/png", PNG)),
+        (f"{PNG[:4]}\n{PNG[4:]}", MediaContent("image/png", PNG)),
+        ("eA==", MediaContent("", "eA==")),
         ("https://example.com/a.png", None),
     ],
 )
-def test_what_a_data_uri_or_bare_base64_holds(uri: str, held: Data | None) -> None:
-    assert read(uri) == held
+def test_what_a_data_uri_or_bare_base64_holds(uri: str, held: MediaContent | None) -> None:
+    assert parse_media(uri) == held
 
 
 def test_what_is_declared_counts_where_bytes_and_uri_say_nothing() -> None:
-    assert read("eA==", "text/csv") == Data("text/csv", "eA==")
-    assert read("data:;base64,eA==", "text/csv") == Data("text/csv", "eA==")
-    assert read("data:text/html;base64,eA==", "text/csv") == Data("text/html", "eA==")
-    assert of_bytes(b"x", "Text/CSV; header=present") == Data("text/csv", "eA==")
+    assert parse_media("eA==", "text/csv") == MediaContent("text/csv", "eA==")
+    assert parse_media("data:;base64,eA==", "text/csv") == MediaContent("text/csv", "eA==")
+    assert parse_media("data:text/html;base64,eA==", "text/csv") == MediaContent("text/html", "eA==")
+    assert content_from_bytes(b"x", "Text/CSV; header=present") == MediaContent("text/csv", "eA==")
 
 
 def test_one_container_is_sound_or_video_as_its_sender_says() -> None:
-    assert of_bytes(b"\x1aE\xdf\xa3", "audio/webm").media_type == "audio/webm"
-    assert of_bytes(b"\x1aE\xdf\xa3", "image/png").media_type == "video/webm"
+    assert content_from_bytes(b"\x1aE\xdf\xa3", "audio/webm").media_type == "audio/webm"
+    assert content_from_bytes(b"\x1aE\xdf\xa3", "image/png").media_type == "video/webm"
 
 
 def test_content_is_text_or_it_is_not() -> None:
-    assert Data("text/plain", "w6Q=").text() == "ä"
+    assert MediaContent("text/plain", "w6Q=").text() == "ä"
     for content in ("/w==", "w6Q"):
         with pytest.raises(ValueError):
-            Data("text/plain", content).text()
+            MediaContent("text/plain", content).text()
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_content_is_text_or_it_is_not() -> None:
     ],
 )
 def test_names_tell_types(name: str, media_type: str | None) -> None:
-    assert type_of_name(name) == media_type
+    assert media_type_of_name(name) == media_type

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.chat.parse import build, parse
+from tidegate.chat.parse import build_chat_request, parse_chat_request
 from tidegate.chat.reasoning import Reasoning
 from tidegate.errors import InvalidRequest
 
@@ -14,7 +14,7 @@ USER = {"role": "user", "content": "hi"}
 
 def refused(**fields: Any) -> tuple[str | None, str]:
     with pytest.raises(InvalidRequest) as caught:
-        build({"model": "m", "messages": [USER], **fields})
+        build_chat_request({"model": "m", "messages": [USER], **fields})
     return caught.value.param, caught.value.message
 
 
@@ -93,7 +93,7 @@ def test_a_refusal_names_the_field_as_a_path(fields: dict[str, Any], path: str) 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 50_000])
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        parse(body)
+        parse_chat_request(body)
     assert caught.value.status == 400
 
 
@@ -111,7 +111,7 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
 )
 def test_what_is_wrong_with_the_bytes_is_said(text: bytes, said: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        parse(b'{"model":"m","x":' + text + b"}")
+        parse_chat_request(b'{"model":"m","x":' + text + b"}")
     assert said in caught.value.message
 
 
@@ -122,7 +122,7 @@ def test_a_message_that_says_nothing_is_refused(role: str) -> None:
 
 def test_a_missing_model_is_named() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        parse(json.dumps({"messages": [USER]}).encode())
+        parse_chat_request(json.dumps({"messages": [USER]}).encode())
     assert (caught.value.param, caught.value.message) == ("model", "Missing required field: 'model'.")
 
 
@@ -132,7 +132,7 @@ def test_null_is_absent_for_every_optional_field() -> None:
         "stream_options": None, "logit_bias": None, "tools": None, "tool_choice": None, "response_format": None,
         "reasoning": None, "thinking": None, "web_search_options": None, "metadata": None, "user": None, "cache": None,
     }  # fmt: skip
-    request = build({"model": "m", "messages": [USER], **optional})
+    request = build_chat_request({"model": "m", "messages": [USER], **optional})
     assert (request.ignored, request.reasoning, request.stream) == ((), None, False)
 
 
@@ -174,12 +174,12 @@ def test_everything_that_clients_replay_is_accepted() -> None:
         {"role": "tool", "tool_call_id": "call_2", "content": []},
         {"role": "function", "name": "f", "content": None},
     ]
-    assert build({"model": "m", "messages": messages}).body == {"model": "m", "messages": messages}
+    assert build_chat_request({"model": "m", "messages": messages}).body == {"model": "m", "messages": messages}
 
 
 def test_gateway_fields_that_nothing_honours_yet_are_reported() -> None:
     honoured = {"fallbacks": ["a", {"model": "b"}], "models": ["m"], "num_retries": 1, "timeout": 5}
-    request = build({"model": "m", "messages": [USER], "observability": True, **honoured})
+    request = build_chat_request({"model": "m", "messages": [USER], "observability": True, **honoured})
     assert request.ignored == ("observability",)
 
 
@@ -201,7 +201,7 @@ def test_gateway_fields_that_nothing_honours_yet_are_reported() -> None:
     ],
 )
 def test_five_shapes_are_one_wish(fields: dict[str, Any], wish: Reasoning) -> None:
-    assert build({"model": "m", "messages": [USER], **fields}).reasoning == wish
+    assert build_chat_request({"model": "m", "messages": [USER], **fields}).reasoning == wish
 
 
 def test_wishes_that_contradict_each_other_are_refused() -> None:
@@ -210,5 +210,5 @@ def test_wishes_that_contradict_each_other_are_refused() -> None:
 
 
 def test_max_completion_tokens_wins_over_max_tokens() -> None:
-    request = build({"model": "m", "messages": [USER], "max_tokens": 5, "max_completion_tokens": 7})
+    request = build_chat_request({"model": "m", "messages": [USER], "max_tokens": 5, "max_completion_tokens": 7})
     assert request.output_limit == 7

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.terminal import Said, Terminal, parse
 from tests.store_worlds import CREDENTIALS, NOON, REGION
-from tidegate.aws.dynamo import connect
+from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.table import create_table
 from tidegate.cli import commands
 from tidegate.transport.reqwest import ReqwestTransport
@@ -19,7 +19,7 @@ def table(aws_endpoint: str) -> str:
 
     async def create() -> None:
         transport = ReqwestTransport()
-        await create_table(connect(transport, CREDENTIALS, REGION, aws_endpoint), name)
+        await create_table(create_dynamo_client(transport, CREDENTIALS, REGION, aws_endpoint), name)
         await transport.close()
 
     asyncio.run(create())

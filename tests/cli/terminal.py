@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tidegate.cli import commands as cli_commands
+
 
 @dataclass(frozen=True)
 class Said:
@@ -25,5 +27,5 @@ def parse(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tidegate")
     commands = parser.add_subparsers(required=True)
     for name in ("workspaces", "keys", "plans", "usage", "admin-keys"):
-        commands.add_parser(commands, name, name)
+        cli_commands.add_parser(commands, name, name)
     return parser.parse_args(words)

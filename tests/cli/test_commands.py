@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.cli.terminal import Said, Terminal, parse
 from tests.store_worlds import CREDENTIALS, NOON, REGION, outcome
-from tidegate.aws.dynamo import connect
+from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoTenants
@@ -80,7 +80,7 @@ def test_the_months_counters_are_shown(tidegate: Terminal, env: dict[str, str]) 
 
     async def call() -> None:
         transport = ReqwestTransport()
-        client = connect(transport, CREDENTIALS, REGION, env["AWS_ENDPOINT_URL_DYNAMODB"])
+        client = create_dynamo_client(transport, CREDENTIALS, REGION, env["AWS_ENDPOINT_URL_DYNAMODB"])
         await DynamoMeter(Store(client, env["TIDEGATE_TABLE"])).record(outcome(workspace_id="ws_acme"))
         await transport.close()
 
@@ -94,7 +94,10 @@ def test_the_months_counters_are_shown(tidegate: Terminal, env: dict[str, str]) 
 def test_the_months_counters_are_those_of_all_shards(tidegate: Terminal, env: dict[str, str]) -> None:
     async def call() -> None:
         transport = ReqwestTransport()
-        store = Store(connect(transport, CREDENTIALS, REGION, env["AWS_ENDPOINT_URL_DYNAMODB"]), env["TIDEGATE_TABLE"])
+        store = Store(
+            create_dynamo_client(transport, CREDENTIALS, REGION, env["AWS_ENDPOINT_URL_DYNAMODB"]),
+            env["TIDEGATE_TABLE"],
+        )
         busy = Workspace("ws_busy", "Busy", shards=4)
         await DynamoTenants(store).put_workspace(busy)
         for n in range(8):

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tests.cli.terminal import Terminal, parse
 from tests.store_worlds import CREDENTIALS, NOON, REGION, outcome
-from tidegate.aws.dynamo import connect
+from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
 from tidegate.transport.reqwest import ReqwestTransport
@@ -25,7 +25,7 @@ def called(tidegate: Terminal, env: dict[str, str]) -> Terminal:
 
     async def call() -> None:
         transport = ReqwestTransport()
-        client = connect(transport, CREDENTIALS, REGION, env["AWS_ENDPOINT_URL_DYNAMODB"])
+        client = create_dynamo_client(transport, CREDENTIALS, REGION, env["AWS_ENDPOINT_URL_DYNAMODB"])
         meter = DynamoMeter(Store(client, env["TIDEGATE_TABLE"]))
         for n in range(4):
             made = outcome(at=NOON + n, workspace_id="ws_acme")

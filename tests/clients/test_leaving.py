@@ -15,9 +15,9 @@ from openai import OpenAI
 from tests.clients.held import Held, held_provider
 from tests.clients.programs import Program, until
 from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, HELD, serving, user
-from tidegate.aws.dynamo import connect
+from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.store import Store
-from tidegate.aws.tenants import DynamoUsages
+from tidegate.aws.tenants import DynamoUsageReader
 from tidegate.transport.aws_credentials import StaticCredentials
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.sigv4 import AwsKey
@@ -148,7 +148,7 @@ def curl(harbour: Harbour, *, stream: bool) -> Iterator["subprocess.Popen[str]"]
 async def _calls(endpoint: str) -> list[dict[str, Any]]:
     transport = HttpxTransport()
     try:
-        client = connect(transport, StaticCredentials(AwsKey("local", "local")), "us-east-1", endpoint)
-        return list(await DynamoUsages(Store(client, "tidegate")).calls(DEMO_WORKSPACE, 10))
+        client = create_dynamo_client(transport, StaticCredentials(AwsKey("local", "local")), "us-east-1", endpoint)
+        return list(await DynamoUsageReader(Store(client, "tidegate")).calls(DEMO_WORKSPACE, 10))
     finally:
         await transport.close()

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from tests.control.world import OF_ONE, READER, WHOLE, Managed
 from tests.store_worlds import NOON, outcome
 from tidegate.control import keys, workspaces
-from tidegate.domain.account import Hold, Reservation, Scope
+from tidegate.domain.account import AccountScope, Hold, Reservation
 from tidegate.domain.identity import hash_subject
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import hash_secret, is_usable
@@ -31,7 +31,7 @@ def asked(*workspace_ids: str, **fields: object) -> VirtualKey:
 @pytest.fixture
 async def tenants(world: Managed) -> Managed:
     for workspace_id in ("ws_one", "ws_two"):
-        await workspaces.create(world.control, WHOLE, Workspace(workspace_id, workspace_id))
+        await workspaces.create_workspace(world.control, WHOLE, Workspace(workspace_id, workspace_id))
     return world
 
 
@@ -41,30 +41,30 @@ async def opened_by(world: Managed, secret: str) -> VirtualKey | None:
 
 
 async def test_a_key_is_made_with_a_secret_that_is_nowhere_else(tenants: Managed) -> None:
-    made = await keys.create(tenants.control, WHOLE, asked("ws_one", "ws_two"))
+    made = await keys.create_key(tenants.control, WHOLE, asked("ws_one", "ws_two"))
     assert made.secret is not None
     assert made.key.hash == hash_secret(made.secret)
     assert await opened_by(tenants, made.secret) == made.key
-    assert await keys.page(tenants.control, READER, "ws_two", "", 10) == [made.key]
+    assert await keys.list_keys(tenants.control, READER, "ws_two", "", 10) == [made.key]
     entries = await tenants.stores.register.entries("ws_two", None, 1)
     assert made.secret not in repr(entries)
     assert made.key.hash not in repr(entries)
 
 
 async def test_the_same_idempotency_key_makes_one_key_and_shows_its_secret_once(tenants: Managed) -> None:
-    first = await keys.create(tenants.control, WHOLE, asked(), "abc")
+    first = await keys.create_key(tenants.control, WHOLE, asked(), "abc")
     assert first.secret
-    assert await keys.create(tenants.control, WHOLE, asked(), "abc") == (first.key, None)
+    assert await keys.create_key(tenants.control, WHOLE, asked(), "abc") == (first.key, None)
     with pytest.raises(AlreadyExists):
-        await keys.create(tenants.control, WHOLE, asked(name="other"), "abc")
-    assert len(await keys.page(tenants.control, WHOLE, "ws_one", "", 10)) == 1
+        await keys.create_key(tenants.control, WHOLE, asked(name="other"), "abc")
+    assert len(await keys.list_keys(tenants.control, WHOLE, "ws_one", "", 10)) == 1
 
 
 async def test_a_key_needs_workspaces_that_there_are(tenants: Managed) -> None:
     with pytest.raises(KeyWithoutWorkspace):
-        await keys.create(tenants.control, WHOLE, replace(asked(), workspace_ids=()))
+        await keys.create_key(tenants.control, WHOLE, replace(asked(), workspace_ids=()))
     with pytest.raises(NotFound):
-        await keys.create(tenants.control, WHOLE, asked("ws_unknown"))
+        await keys.create_key(tenants.control, WHOLE, asked("ws_unknown"))
     for wrong, param in (
         (asked("ws_one", "ws_one"), "workspace_ids"),
         (asked(*(f"ws_{n}" for n in range(31))), "workspace_ids"),
@@ -79,13 +79,13 @@ async def test_a_key_needs_workspaces_that_there_are(tenants: Managed) -> None:
         (asked(networks=("everywhere",)), "networks"),
     ):
         with pytest.raises(InvalidRequest) as caught:
-            await keys.create(tenants.control, WHOLE, wrong)
+            await keys.create_key(tenants.control, WHOLE, wrong)
         assert caught.value.param == param
 
 
 async def test_a_rotated_key_overlaps(tenants: Managed) -> None:
-    key, first = await keys.create(tenants.control, WHOLE, asked(limits=Limits(tokens_per_day=5)))
-    key, second = await keys.rotate(tenants.control, WHOLE, key, 60, key.version)
+    key, first = await keys.create_key(tenants.control, WHOLE, asked(limits=Limits(tokens_per_day=5)))
+    key, second = await keys.rotate_key(tenants.control, WHOLE, key, 60, key.version)
     assert first and second
     for secret in (first, second):
         known = await opened_by(tenants, secret)
@@ -94,7 +94,7 @@ async def test_a_rotated_key_overlaps(tenants: Managed) -> None:
     tenants.stores.clock.now += 60
     assert await opened_by(tenants, first) is None
     assert await opened_by(tenants, second) == key
-    key, third = await keys.rotate(tenants.control, WHOLE, key, 0)
+    key, third = await keys.rotate_key(tenants.control, WHOLE, key, 0)
     assert third
     assert await opened_by(tenants, second) is None
     assert await opened_by(tenants, third) == key
@@ -102,72 +102,72 @@ async def test_a_rotated_key_overlaps(tenants: Managed) -> None:
 
 
 async def test_a_key_that_opens_nothing_is_not_rotated(tenants: Managed) -> None:
-    key, _ = await keys.create(tenants.control, WHOLE, asked())
+    key, _ = await keys.create_key(tenants.control, WHOLE, asked())
     for seconds in (-1, keys.MAX_OVERLAP_SECONDS + 1):
         with pytest.raises(InvalidRequest):
-            await keys.rotate(tenants.control, WHOLE, key, seconds)
-    key = await keys.revoke(tenants.control, WHOLE, key)
+            await keys.rotate_key(tenants.control, WHOLE, key, seconds)
+    key = await keys.revoke_key(tenants.control, WHOLE, key)
     with pytest.raises(Conflict):
-        await keys.rotate(tenants.control, WHOLE, key, 60)
+        await keys.rotate_key(tenants.control, WHOLE, key, 60)
 
 
 async def test_a_revoked_key_opens_with_none_of_its_secrets(tenants: Managed) -> None:
-    key, first = await keys.create(tenants.control, WHOLE, asked())
-    key, second = await keys.rotate(tenants.control, WHOLE, key, 60)
-    key = await keys.revoke(tenants.control, WHOLE, key)
+    key, first = await keys.create_key(tenants.control, WHOLE, asked())
+    key, second = await keys.rotate_key(tenants.control, WHOLE, key, 60)
+    key = await keys.revoke_key(tenants.control, WHOLE, key)
     assert first and second
     assert [await opened_by(tenants, secret) for secret in (first, second)] == [None, None]
-    assert await keys.revoke(tenants.control, WHOLE, key) == key
+    assert await keys.revoke_key(tenants.control, WHOLE, key) == key
 
 
 async def test_a_limit_below_what_the_key_used_needs_force(tenants: Managed) -> None:
-    key, _ = await keys.create(tenants.control, WHOLE, asked(limits=Limits(tokens_per_day=100)))
+    key, _ = await keys.create_key(tenants.control, WHOLE, asked(limits=Limits(tokens_per_day=100)))
     taken = Hold(ulid(NOON), "ws_one", key.id, "demo/x", Amounts(50, usd=Decimal(1)), 0, NOON, NOON + 660, ("key",))
-    await tenants.stores.ledger.reserve(Reservation(taken, (Scope("key", key.id, key.limits),)))
+    await tenants.stores.ledger.reserve(Reservation(taken, (AccountScope("key", key.id, key.limits),)))
     await tenants.stores.meter.record(outcome(id=taken.call_id, hold=taken))  # 23 tokens
     lower = replace(key, limits=Limits(tokens_per_day=22))
     with pytest.raises(LimitBelowUsed) as caught:
-        await keys.update(tenants.control, WHOLE, key, lower, 1)
+        await keys.update_key(tenants.control, WHOLE, key, lower, 1)
     assert caught.value.param == "limits.tokens_per_day"
-    assert (await keys.update(tenants.control, WHOLE, key, lower, 1, force=True)).version == 2
+    assert (await keys.update_key(tenants.control, WHOLE, key, lower, 1, force=True)).version == 2
 
 
 async def test_a_key_is_limited_to_endpoints_and_networks(tenants: Managed) -> None:
     limited = asked(endpoints=("/v1/chat/*",), networks=("192.0.2.0/24",))
-    made = await keys.create(tenants.control, WHOLE, limited, "abc")
+    made = await keys.create_key(tenants.control, WHOLE, limited, "abc")
     assert (made.key.endpoints, made.key.networks) == (("/v1/chat/*",), ("192.0.2.0/24",))
-    assert await keys.create(tenants.control, WHOLE, limited, "abc") == (made.key, None)
+    assert await keys.create_key(tenants.control, WHOLE, limited, "abc") == (made.key, None)
 
 
 async def test_a_stale_version_changes_nothing(tenants: Managed) -> None:
-    key, _ = await keys.create(tenants.control, WHOLE, asked())
-    await keys.update(tenants.control, WHOLE, key, replace(key, name="new"), 1)
+    key, _ = await keys.create_key(tenants.control, WHOLE, asked())
+    await keys.update_key(tenants.control, WHOLE, key, replace(key, name="new"), 1)
     for change in (
-        keys.update(tenants.control, WHOLE, key, replace(key, name="newer"), None),
-        keys.rotate(tenants.control, WHOLE, key, 0),
-        keys.revoke(tenants.control, WHOLE, key),
-        keys.revoke(tenants.control, WHOLE, key, 7),
+        keys.update_key(tenants.control, WHOLE, key, replace(key, name="newer"), None),
+        keys.rotate_key(tenants.control, WHOLE, key, 0),
+        keys.revoke_key(tenants.control, WHOLE, key),
+        keys.revoke_key(tenants.control, WHOLE, key, 7),
     ):
         with pytest.raises(Stale):
             await change
-    assert [each.name for each in await keys.page(tenants.control, WHOLE, "ws_one", "", 10)] == ["new"]
+    assert [each.name for each in await keys.list_keys(tenants.control, WHOLE, "ws_one", "", 10)] == ["new"]
 
 
 async def test_an_admin_of_one_workspace_has_the_keys_of_that_one_alone(tenants: Managed) -> None:
-    own, _ = await keys.create(tenants.control, OF_ONE, asked())
-    shared, _ = await keys.create(tenants.control, WHOLE, asked("ws_one", "ws_two"))
-    assert set(await keys.page(tenants.control, OF_ONE, "ws_one", "", 10)) == {own, shared}
+    own, _ = await keys.create_key(tenants.control, OF_ONE, asked())
+    shared, _ = await keys.create_key(tenants.control, WHOLE, asked("ws_one", "ws_two"))
+    assert set(await keys.list_keys(tenants.control, OF_ONE, "ws_one", "", 10)) == {own, shared}
     for attempt in (
-        keys.create(tenants.control, OF_ONE, asked("ws_one", "ws_two")),
-        keys.page(tenants.control, OF_ONE, "ws_two", "", 10),
-        keys.find(tenants.control, OF_ONE, "ws_two", shared.id),
-        keys.revoke(tenants.control, OF_ONE, shared),
-        keys.rotate(tenants.control, OF_ONE, shared, 0),
+        keys.create_key(tenants.control, OF_ONE, asked("ws_one", "ws_two")),
+        keys.list_keys(tenants.control, OF_ONE, "ws_two", "", 10),
+        keys.find_key(tenants.control, OF_ONE, "ws_two", shared.id),
+        keys.revoke_key(tenants.control, OF_ONE, shared),
+        keys.rotate_key(tenants.control, OF_ONE, shared, 0),
     ):
         with pytest.raises(NotFound):
             await attempt
     with pytest.raises(AdminForbidden):
-        await keys.create(tenants.control, READER, asked())
+        await keys.create_key(tenants.control, READER, asked())
 
 
 ISSUER = "https://issuer.example"
@@ -179,23 +179,23 @@ async def given_to(world: Managed, subject: str) -> VirtualKey | None:
 
 async def test_a_subject_is_given_workspaces_and_no_secret(tenants: Managed) -> None:
     wanted = asked("ws_one", "ws_two", limits=Limits(tokens_per_day=5), networks=(" 192.0.2.1",))
-    key = await keys.give(tenants.control, WHOLE, wanted, ISSUER, "service-1")
+    key = await keys.create_key_for_subject(tenants.control, WHOLE, wanted, ISSUER, "service-1")
     assert await given_to(tenants, "service-1") == key
     assert (key.id[:5], key.prefix, key.networks, key.limits) == ("oidc:", "", ("192.0.2.1/32",), wanted.limits)
-    assert await keys.give(tenants.control, WHOLE, wanted, ISSUER, "service-1") == key
+    assert await keys.create_key_for_subject(tenants.control, WHOLE, wanted, ISSUER, "service-1") == key
     with pytest.raises(AlreadyExists):
-        await keys.give(tenants.control, WHOLE, asked(name="other"), ISSUER, "service-1")
+        await keys.create_key_for_subject(tenants.control, WHOLE, asked(name="other"), ISSUER, "service-1")
     with pytest.raises(Conflict):
-        await keys.rotate(tenants.control, WHOLE, key, 60)
-    changed = await keys.update(tenants.control, WHOLE, key, replace(key, name="Service"), key.version)
+        await keys.rotate_key(tenants.control, WHOLE, key, 60)
+    changed = await keys.update_key(tenants.control, WHOLE, key, replace(key, name="Service"), key.version)
     assert await given_to(tenants, "service-1") == changed
 
 
 async def test_a_subject_that_was_revoked_may_be_given_something_else(tenants: Managed) -> None:
-    key = await keys.give(tenants.control, WHOLE, asked("ws_one"), ISSUER, "service-1")
-    revoked = await keys.revoke(tenants.control, WHOLE, key, key.version)
+    key = await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_one"), ISSUER, "service-1")
+    revoked = await keys.revoke_key(tenants.control, WHOLE, key, key.version)
     assert (revoked.status, await given_to(tenants, "service-1")) == ("revoked", None)
-    other = await keys.give(tenants.control, WHOLE, asked("ws_two"), ISSUER, "service-1")
+    other = await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_two"), ISSUER, "service-1")
     assert await given_to(tenants, "service-1") == other
     log = [action for action, target in await tenants.log() if target == f"keys/{key.id}"]
     assert log == ["create", "create", "revoke"]
@@ -204,13 +204,13 @@ async def test_a_subject_that_was_revoked_may_be_given_something_else(tenants: M
 async def test_a_subject_is_given_what_a_key_may_be_and_by_who_may(tenants: Managed) -> None:
     for issuer, subject in (("", "x"), (ISSUER, ""), (ISSUER, "x" * 256)):
         with pytest.raises(InvalidRequest):
-            await keys.give(tenants.control, WHOLE, asked(), issuer, subject)
+            await keys.create_key_for_subject(tenants.control, WHOLE, asked(), issuer, subject)
     with pytest.raises(NotFound):
-        await keys.give(tenants.control, WHOLE, asked("ws_unknown"), ISSUER, "x")
+        await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_unknown"), ISSUER, "x")
     with pytest.raises(AdminForbidden):
-        await keys.give(tenants.control, READER, asked("ws_two"), ISSUER, "x")
+        await keys.create_key_for_subject(tenants.control, READER, asked("ws_two"), ISSUER, "x")
     with pytest.raises(NotFound):
-        await keys.give(tenants.control, OF_ONE, asked("ws_two"), ISSUER, "x")
-    long = await keys.give(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "x" * 255)
-    odd = await keys.give(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "a\nb")
+        await keys.create_key_for_subject(tenants.control, OF_ONE, asked("ws_two"), ISSUER, "x")
+    long = await keys.create_key_for_subject(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "x" * 255)
+    odd = await keys.create_key_for_subject(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "a\nb")
     assert (long.name, odd.name) == ("x" * 200, "")

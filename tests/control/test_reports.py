@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tests.control.world import OF_ONE, WHOLE, Managed
 from tests.store_worlds import NOON, outcome
 from tidegate.control import logs, reports, workspaces
-from tidegate.control.logs import Filters
+from tidegate.control.logs import CallFilters
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest, NotFound
@@ -19,7 +19,7 @@ DAY = 86400
 async def used(world: Managed) -> Managed:
     """Two calls of today, one of them failed, and one of yesterday by another model and application."""
     for workspace_id in ("ws_one", "ws_two"):
-        await workspaces.create(world.control, WHOLE, Workspace(workspace_id, workspace_id))
+        await workspaces.create_workspace(world.control, WHOLE, Workspace(workspace_id, workspace_id))
     other = outcome(at=NOON - DAY, deployment=Deployment("openai", "gpt", "https://x.invalid"), cost_usd=Decimal("0.5"))
     other = replace(other, call=replace(other.call, app_id="=SUM(A1)"))
     for call in (other, outcome(at=NOON), outcome(at=NOON + 1, status="failed"), outcome(workspace_id="ws_two")):
@@ -39,9 +39,9 @@ def row(name: str | None, calls: int, failed: int, cost: str) -> dict[str, int |
     return figures if name is None else {"name": name, **figures}
 
 
-async def report(world: Managed, by: reports.Grouping, **ends: date | None) -> reports.Report:
+async def report(world: Managed, by: reports.Grouping, **ends: date | None) -> reports.UsageReport:
     whole = {"first": None, "last": None, **ends}
-    return await reports.report(world.control, OF_ONE, "ws_one", by, **whole)
+    return await reports.report_usage(world.control, OF_ONE, "ws_one", by, **whole)
 
 
 async def test_usage_by_day(used: Managed) -> None:
@@ -83,12 +83,12 @@ async def test_a_range_has_an_end_and_up_to_92_days(used: Managed) -> None:
         assert caught.value.param == "to"
     await report(used, "day", first=date(2026, 1, 1), last=date(2026, 4, 2))
     with pytest.raises(NotFound):
-        await reports.report(used.control, OF_ONE, "ws_two", "day", None, None)
+        await reports.report_usage(used.control, OF_ONE, "ws_two", "day", None, None)
 
 
 async def test_calls_are_filtered(used: Managed) -> None:
     async def found(**filters: object) -> int:
-        return len((await logs.calls(used.control, OF_ONE, "ws_one", Filters(**filters), 10)).calls)
+        return len((await logs.list_calls(used.control, OF_ONE, "ws_one", CallFilters(**filters), 10)).calls)
 
     assert await found() == 3
     assert await found(status="failed") == 1
@@ -110,7 +110,7 @@ async def test_pages_of_calls_lead_to_the_last(used: Managed) -> None:
     cursor: str | None = None
     pages = 0
     while pages == 0 or cursor:
-        page = await logs.calls(used.control, OF_ONE, "ws_one", Filters(status="cancelled"), 3, cursor)
+        page = await logs.list_calls(used.control, OF_ONE, "ws_one", CallFilters(status="cancelled"), 3, cursor)
         seen += [call["time"] for call in page.calls]
         cursor, pages = page.cursor, pages + 1
     assert seen == [f"2026-11-21T12:00:{n}.000Z" for n in (25, 20, 15, 10)]
@@ -119,7 +119,7 @@ async def test_pages_of_calls_lead_to_the_last(used: Managed) -> None:
 async def test_a_cursor_that_is_none_is_refused(used: Managed) -> None:
     for cursor in ("", "x", "Z" * 27, "CALL#"):
         with pytest.raises(InvalidRequest) as caught:
-            await logs.calls(used.control, OF_ONE, "ws_one", Filters(), 10, cursor)
+            await logs.list_calls(used.control, OF_ONE, "ws_one", CallFilters(), 10, cursor)
         assert caught.value.param == "cursor"
     with pytest.raises(InvalidRequest):
-        await logs.calls(used.control, OF_ONE, "ws_one", Filters(), 201)
+        await logs.list_calls(used.control, OF_ONE, "ws_one", CallFilters(), 201)

@@ -7,7 +7,7 @@ from tests.control.world import OF_ONE, READER, WHOLE, Managed
 from tests.ports.test_register_contract import hold
 from tests.store_worlds import NOON, outcome
 from tidegate.control import plans, workspaces
-from tidegate.domain.account import Scope, used
+from tidegate.domain.account import AccountScope, used_amount
 from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import Plan
 from tidegate.domain.workspace import Workspace
@@ -26,35 +26,37 @@ ASKED = Workspace("ws_one", "One")
 
 
 async def made(world: Managed, **fields: object) -> Workspace:
-    return (await workspaces.create(world.control, WHOLE, replace(ASKED, **fields)))[0]
+    return (await workspaces.create_workspace(world.control, WHOLE, replace(ASKED, **fields)))[0]
 
 
 async def update(world: Managed, before: Workspace, *, force: bool = False, **fields: object) -> Workspace:
     after = replace(before, **fields)
-    return await workspaces.update(world.control, WHOLE, before, after, before.version, force=force)
+    return await workspaces.update_workspace(world.control, WHOLE, before, after, before.version, force=force)
 
 
 async def test_a_workspace_is_made_once(world: Managed) -> None:
     first = await made(world)
     assert first == replace(ASKED, created_at=NOON)
-    assert await workspaces.create(world.control, WHOLE, ASKED) == (first, False)
+    assert await workspaces.create_workspace(world.control, WHOLE, ASKED) == (first, False)
     with pytest.raises(AlreadyExists):
-        await workspaces.create(world.control, WHOLE, replace(ASKED, first_day=2))
+        await workspaces.create_workspace(world.control, WHOLE, replace(ASKED, first_day=2))
     assert await world.log() == [("create", "workspaces/ws_one")]
 
 
 async def test_without_an_id_it_gets_one(world: Managed) -> None:
     asked = Workspace("", "One")
-    first, _ = await workspaces.create(world.control, WHOLE, asked, "order 66")
-    assert await workspaces.create(world.control, WHOLE, asked, "order 66") == (first, False)
-    second, is_new = await workspaces.create(world.control, WHOLE, asked)
+    first, _ = await workspaces.create_workspace(world.control, WHOLE, asked, "order 66")
+    assert await workspaces.create_workspace(world.control, WHOLE, asked, "order 66") == (first, False)
+    second, is_new = await workspaces.create_workspace(world.control, WHOLE, asked)
     assert is_new
     assert second.id.startswith("ws_")
     assert second.id != first.id
 
 
 async def test_its_plan_is_copied_and_its_own_limits_win(world: Managed) -> None:
-    plan, _ = await plans.create(world.control, WHOLE, Plan("plan_a", "A", Limits(words_per_day=5, tokens_per_day=9)))
+    plan, _ = await plans.create_plan(
+        world.control, WHOLE, Plan("plan_a", "A", Limits(words_per_day=5, tokens_per_day=9))
+    )
     workspace = await made(world, plan_id="plan_a", limits=Limits(words_per_day=7))
     assert workspace.effective_limits == Limits(words_per_day=7, tokens_per_day=9)
     assert workspace.plan_limits == plan.limits
@@ -94,22 +96,22 @@ async def test_what_was_used_before_the_first_limit_counts(world: Managed) -> No
     workspace = await made(world)
     await world.stores.meter.record(outcome())
     limited = await update(world, workspace, limits=Limits(tokens_per_month=100))
-    account = await world.stores.ledger.account(Scope("workspace", "ws_one", limited.limits))
-    assert used(account, "tokens", "month", NOON) == 23
+    account = await world.stores.ledger.account(AccountScope("workspace", "ws_one", limited.limits))
+    assert used_amount(account, "tokens", "month", NOON) == 23
 
 
 async def test_an_account_is_opened_anew_only_when_no_call_is_open(world: Managed) -> None:
     workspace = await made(world, limits=Limits(tokens_per_month=100))
-    taken = await hold(world.stores, Scope("workspace", "ws_one", workspace.limits), 10)
+    taken = await hold(world.stores, AccountScope("workspace", "ws_one", workspace.limits), 10)
     for fields in ({"first_day": 15}, {"shards": 2}):
         with pytest.raises(AccountBusy, match="suspend it"):
             await update(world, workspace, **fields)
     await update(world, workspace, limits=Limits(tokens_per_month=200))
     await world.stores.meter.record(outcome(id=taken.call_id, hold=taken))
-    there = await workspaces.find(world.control, WHOLE, "ws_one")
+    there = await workspaces.find_workspace(world.control, WHOLE, "ws_one")
     there = await update(world, there, first_day=15)
-    account = await world.stores.ledger.account(Scope("workspace", "ws_one", there.limits))
-    assert used(account, "tokens", "month", NOON, 15) == 23
+    account = await world.stores.ledger.account(AccountScope("workspace", "ws_one", there.limits))
+    assert used_amount(account, "tokens", "month", NOON, 15) == 23
 
 
 @pytest.mark.parametrize(
@@ -146,38 +148,38 @@ async def test_a_stale_version_changes_nothing(world: Managed) -> None:
     with pytest.raises(Stale):
         await update(world, workspace, name="Other")
     with pytest.raises(Stale):
-        await workspaces.set_status(world.control, WHOLE, "ws_one", "suspended", 1)
-    assert (await workspaces.find(world.control, WHOLE, "ws_one")).name == "New"
+        await workspaces.set_workspace_status(world.control, WHOLE, "ws_one", "suspended", 1)
+    assert (await workspaces.find_workspace(world.control, WHOLE, "ws_one")).name == "New"
 
 
 async def test_a_workspace_is_suspended_and_resumed(world: Managed) -> None:
     await made(world)
     for status, version in (("suspended", 2), ("suspended", 2), ("active", 3)):
-        workspace = await workspaces.set_status(world.control, WHOLE, "ws_one", status)
+        workspace = await workspaces.set_workspace_status(world.control, WHOLE, "ws_one", status)
         assert (workspace.status, workspace.version) == (status, version)
     assert [action for action, _ in await world.log()] == ["create", "resume", "suspend"]
 
 
 async def test_an_admin_of_one_workspace_sees_that_one(world: Managed) -> None:
     one = await made(world)
-    await workspaces.create(world.control, WHOLE, Workspace("ws_two", "Two"))
-    assert await workspaces.page(world.control, OF_ONE, "", 10) == [one]
-    assert await workspaces.page(world.control, OF_ONE, "ws_one", 10) == []
-    assert [each.id for each in await workspaces.page(world.control, READER, "", 10)] == ["ws_one", "ws_two"]
+    await workspaces.create_workspace(world.control, WHOLE, Workspace("ws_two", "Two"))
+    assert await workspaces.list_workspaces(world.control, OF_ONE, "", 10) == [one]
+    assert await workspaces.list_workspaces(world.control, OF_ONE, "ws_one", 10) == []
+    assert [each.id for each in await workspaces.list_workspaces(world.control, READER, "", 10)] == ["ws_one", "ws_two"]
     messages = set()
     for workspace_id in ("ws_two", "ws_no"):
         with pytest.raises(NotFound) as caught:
-            await workspaces.find(world.control, OF_ONE, workspace_id)
+            await workspaces.find_workspace(world.control, OF_ONE, workspace_id)
         messages.add(caught.value.message.replace(workspace_id, "…"))
     assert len(messages) == 1
     with pytest.raises(AdminForbidden):
-        await workspaces.update(world.control, OF_ONE, one, one, None)
+        await workspaces.update_workspace(world.control, OF_ONE, one, one, None)
     with pytest.raises(AdminForbidden):
-        await workspaces.create(world.control, OF_ONE, ASKED)
+        await workspaces.create_workspace(world.control, OF_ONE, ASKED)
 
 
 async def test_a_huge_page_is_refused(world: Managed) -> None:
     for limit in (0, -1, 201):
         with pytest.raises(InvalidRequest) as caught:
-            await workspaces.page(world.control, WHOLE, "", limit)
+            await workspaces.list_workspaces(world.control, WHOLE, "", limit)
         assert caught.value.param == "limit"

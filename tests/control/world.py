@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from tests.store_worlds import NOON, World, memory_world
-from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.control import Control
 from tidegate.domain.managed_resources import AdminKey, AuditEntry
 from tidegate.memory.vault import MemoryVault
 
-WHOLE = COMMAND_LINE
+WHOLE = COMMAND_LINE_ACTOR
 READER = AdminKey("adm_reader", "1" * 64, "sk-tidegate-admin-read", ("read",), created_at=NOON)
 OF_ONE = AdminKey("adm_one", "2" * 64, "sk-tidegate-admin-one", ("read", "write"), ("ws_one",), created_at=NOON)
 

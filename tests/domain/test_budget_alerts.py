@@ -4,21 +4,25 @@ from typing import Any
 import pytest
 
 from tests.store_worlds import NOON
-from tidegate.domain.account import Account, Hold, Scope, put
-from tidegate.domain.budget_alerts import Event, Watched, crossings, events, warned
+from tidegate.domain.account import Account, AccountScope, Hold, add_hold
+from tidegate.domain.budget_alerts import AccountSnapshot, BudgetAlert, build_alerts, find_crossings, updated_thresholds
 from tidegate.domain.limits import Amounts, Limits
 
 TODAY = "tokens_per_day#D#2026-11-21"
 HOLD = Hold("call", "ws_one", "key_one", "demo/echo-1", Amounts(tokens=40), 10, NOON, NOON + 660)
 
 
-def watched(account: Account, kind: Any = "workspace", at: float = NOON, **limits: Any) -> Watched:
-    return Watched("ws_one", Scope(kind, "ws_one" if kind == "workspace" else "key_one", Limits(**limits)), account, at)
+def watched(account: Account, kind: Any = "workspace", at: float = NOON, **limits: Any) -> AccountSnapshot:
+    return AccountSnapshot(
+        "ws_one", AccountScope(kind, "ws_one" if kind == "workspace" else "key_one", Limits(**limits)), account, at
+    )
 
 
 def reached(tokens: int, before: int = 0, most: int = 1000) -> list[int]:
-    account = Account({"tokens#D#2026-11-21": tokens}, warned={TODAY: before} if before else {})
-    return [threshold for found in crossings(watched(account, tokens_per_day=most)) for threshold in found.reached]
+    account = Account({"tokens#D#2026-11-21": tokens}, alerted_thresholds={TODAY: before} if before else {})
+    return [
+        threshold for found in find_crossings(watched(account, tokens_per_day=most)) for threshold in found.thresholds
+    ]
 
 
 @pytest.mark.parametrize(
@@ -46,34 +50,37 @@ def test_a_budget_of_nothing_of_which_nothing_is_used_has_crossed_nothing() -> N
 
 def test_without_a_budget_nothing_is_crossed() -> None:
     account = Account({"tokens#D#2026-11-21": 10_000})
-    assert crossings(watched(account, requests_per_minute=1, models=("*",))) == []
+    assert find_crossings(watched(account, requests_per_minute=1, models=("*",))) == []
 
 
 def test_what_open_calls_hold_is_not_used_and_what_the_call_itself_has_used_is() -> None:
     account = Account({"tokens#D#2026-11-21": 30, "tokens#M#2026-11-01": 30})
-    put(account, HOLD)
+    add_hold(account, HOLD)
     seen = watched(account, tokens_per_day=100)
-    assert crossings(seen) == []
-    assert crossings(seen, HOLD, Amounts(tokens=19)) == []
-    [found] = crossings(seen, HOLD, Amounts(tokens=20))
-    assert (found.used, found.reached) == (50, (50,))
+    assert find_crossings(seen) == []
+    assert find_crossings(seen, HOLD, Amounts(tokens=19)) == []
+    [found] = find_crossings(seen, HOLD, Amounts(tokens=20))
+    assert (found.used, found.thresholds) == (50, (50,))
     del account.holds["call"]  # the store has settled it already
     account.booked["tokens#D#2026-11-21"] = 49
-    assert crossings(seen, HOLD, Amounts(tokens=20)) == []
+    assert find_crossings(seen, HOLD, Amounts(tokens=20)) == []
 
 
 def test_a_new_month_begins_without_warnings() -> None:
     account = Account(
-        {"usd#M#2026-11-01": Decimal(9), "usd#M#2026-12-01": Decimal(5)}, warned={"usd_per_month#M#2026-11-01": 80}
+        {"usd#M#2026-11-01": Decimal(9), "usd#M#2026-12-01": Decimal(5)},
+        alerted_thresholds={"usd_per_month#M#2026-11-01": 80},
     )
     december = NOON + 10 * 86400
-    [found] = crossings(watched(account, at=december, usd_per_month=Decimal(10)))
-    assert (found.name, found.reached) == ("usd_per_month#M#2026-12-01", (50,))
-    assert warned(account.warned, [found], december) == {
+    [found] = find_crossings(watched(account, at=december, usd_per_month=Decimal(10)))
+    assert (found.period_key, found.thresholds) == ("usd_per_month#M#2026-12-01", (50,))
+    assert updated_thresholds(account.alerted_thresholds, [found], december) == {
         "usd_per_month#M#2026-11-01": 80,
         "usd_per_month#M#2026-12-01": 50,
     }
-    assert warned(account.warned, [found], NOON + 50 * 86400) == {"usd_per_month#M#2026-12-01": 50}
+    assert updated_thresholds(account.alerted_thresholds, [found], NOON + 50 * 86400) == {
+        "usd_per_month#M#2026-12-01": 50
+    }
 
 
 def test_an_event_says_whose_budget_it_is_how_much_is_used_and_when_that_ends() -> None:
@@ -82,8 +89,8 @@ def test_an_event_says_whose_budget_it_is_how_much_is_used_and_when_that_ends() 
     usd = {"limit": "usd_per_month", "used": "8.5", "most": "10", "resets_at": "2026-12-01T00:00:00.000Z"}
     tokens = {"limit": "tokens_per_day", "used": 60, "most": 100, "resets_at": "2026-11-22T00:00:00.000Z"}
     whose = {"workspace_id": "ws_one", "key_id": "key_one"}
-    assert list(events(seen, crossings(seen), NOON)) == [
-        Event("budget threshold", NOON, {**whose, **tokens, "threshold": 50}),
-        Event("budget threshold", NOON, {**whose, **usd, "threshold": 50}),
-        Event("budget threshold", NOON, {**whose, **usd, "threshold": 80}),
+    assert list(build_alerts(seen, find_crossings(seen), NOON)) == [
+        BudgetAlert("budget threshold", NOON, {**whose, **tokens, "threshold": 50}),
+        BudgetAlert("budget threshold", NOON, {**whose, **usd, "threshold": 50}),
+        BudgetAlert("budget threshold", NOON, {**whose, **usd, "threshold": 80}),
     ]

@@ -1,6 +1,6 @@
 import re
 
-from tidegate.domain.keys import create_key_id, create_secret, create_workspace_id, hash_secret, shown_prefix
+from tidegate.domain.keys import create_key_id, create_secret, create_workspace_id, display_prefix, hash_secret
 
 
 def test_a_secret_has_its_prefix_and_256_bits() -> None:
@@ -10,7 +10,7 @@ def test_a_secret_has_its_prefix_and_256_bits() -> None:
 
 
 def test_a_prefix_shows_four_characters_of_the_secret() -> None:
-    assert shown_prefix("sk-tidegate-abcdefgh") == "sk-tidegate-abcd"
+    assert display_prefix("sk-tidegate-abcdefgh") == "sk-tidegate-abcd"
 
 
 def test_a_hash_is_the_sha256_of_the_secret() -> None:

@@ -6,20 +6,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.store_worlds import NOON
-from tidegate.domain.account import Scope
-from tidegate.domain.limits import LAST_FIRST_DAY, Limits, is_long_over, period
+from tidegate.domain.account import AccountScope
+from tidegate.domain.limits import MAX_FIRST_DAY, Limits, is_period_forgotten, period_at
 
 
 def test_own_limits_win_over_those_of_the_plan() -> None:
     plan = Limits(tokens_per_day=10, models=("openai/*",), requests_per_minute=5)
     own = Limits(tokens_per_day=20, requests_per_minute=0)
-    assert own.over(plan) == Limits(tokens_per_day=20, models=("openai/*",), requests_per_minute=0)
+    assert own.with_defaults(plan) == Limits(tokens_per_day=20, models=("openai/*",), requests_per_minute=0)
 
 
 def test_patterns_alone_need_no_counting() -> None:
-    assert not Limits(models=("*",), providers=("openai",)).are_counted
-    assert Limits(parallel_calls=0).are_counted
-    assert Limits(usd_per_month=Decimal(0)).are_counted
+    assert not Limits(models=("*",), providers=("openai",)).need_reservation
+    assert Limits(parallel_calls=0).need_reservation
+    assert Limits(usd_per_month=Decimal(0)).need_reservation
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,15 @@ def test_patterns_alone_need_no_counting() -> None:
     ],
 )
 def test_models_and_providers_are_patterns(limits: Limits, allowed: bool) -> None:
-    assert limits.allow("openai/gpt-4o-mini") is allowed
+    assert limits.allow_model("openai/gpt-4o-mini") is allowed
 
 
 def test_a_routes_name_stands_for_its_models_and_never_for_their_providers() -> None:
-    assert Limits(models=("fast",)).allow("openai/gpt-4o", "fast")
-    assert Limits(models=("openai/*",)).allow("openai/gpt-4o", "fast")
-    assert not Limits(models=("slow", "groq/*")).allow("openai/gpt-4o", "fast")
-    assert Limits(models=("fast",), providers=("openai",)).allow("openai/gpt-4o", "fast")
-    assert not Limits(models=("fast",), providers=("groq", "fast")).allow("openai/gpt-4o", "fast")
+    assert Limits(models=("fast",)).allow_model("openai/gpt-4o", "fast")
+    assert Limits(models=("openai/*",)).allow_model("openai/gpt-4o", "fast")
+    assert not Limits(models=("slow", "groq/*")).allow_model("openai/gpt-4o", "fast")
+    assert Limits(models=("fast",), providers=("openai",)).allow_model("openai/gpt-4o", "fast")
+    assert not Limits(models=("fast",), providers=("groq", "fast")).allow_model("openai/gpt-4o", "fast")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_routes_name_stands_for_its_models_and_never_for_their_providers() -> 
     ],
 )
 def test_periods(span: str, first_day: int, name: str, days_left: float) -> None:
-    found = period("day" if span == "day" else "month", NOON, first_day)
+    found = period_at("day" if span == "day" else "month", NOON, first_day)
     assert found == (name, NOON + days_left * 86400)
 
 
@@ -77,10 +77,10 @@ def test_periods(span: str, first_day: int, name: str, days_left: float) -> None
 )
 def test_a_period_is_long_over_when_nobody_books_to_it_any_more(name: str, days: float, over: bool) -> None:
     """What a newer version may have called otherwise never is."""
-    assert is_long_over(name, NOON + days * 86400) is over
+    assert is_period_forgotten(name, NOON + days * 86400) is over
 
 
-@given(st.datetimes(datetime(2023, 1, 1), datetime(2033, 1, 1)), st.integers(1, LAST_FIRST_DAY))
+@given(st.datetimes(datetime(2023, 1, 1), datetime(2033, 1, 1)), st.integers(1, MAX_FIRST_DAY))
 @example(datetime(2024, 2, 28, 23, 59, 59), 28)
 @example(datetime(2024, 2, 29), 1)
 @example(datetime(2025, 2, 28), 28)
@@ -88,24 +88,24 @@ def test_a_period_is_long_over_when_nobody_books_to_it_any_more(name: str, days:
 def test_one_period_ends_when_the_next_begins_whatever_the_month(at: datetime, first_day: int) -> None:
     for span, days in (("day", {1}), ("month", {28, 29, 30, 31})):
         moment = at.replace(tzinfo=UTC).timestamp()
-        here = period(span, moment, first_day)
+        here = period_at(span, moment, first_day)
         begins = datetime.fromisoformat(here.name[2:]).replace(tzinfo=UTC)
-        assert begins.timestamp() <= moment < here.ends
-        assert (here.ends - begins.timestamp()) / 86400 in days
+        assert begins.timestamp() <= moment < here.ends_at
+        assert (here.ends_at - begins.timestamp()) / 86400 in days
         assert span == "day" or begins.day == first_day
-        following = period(span, here.ends, first_day)
-        assert following.name[2:] == datetime.fromtimestamp(here.ends, UTC).date().isoformat()
-        assert period(span, here.ends - 0.001, first_day) == here
+        following = period_at(span, here.ends_at, first_day)
+        assert following.name[2:] == datetime.fromtimestamp(here.ends_at, UTC).date().isoformat()
+        assert period_at(span, here.ends_at - 0.001, first_day) == here
 
 
 def test_a_month_ends_in_the_next_year() -> None:
     december = NOON + 30 * 86400
-    assert period("month", december, 5) == period("month", december + 14 * 86400, 5)
-    assert period("month", december + 15 * 86400, 5).name == "M#2027-01-05"
+    assert period_at("month", december, 5) == period_at("month", december + 14 * 86400, 5)
+    assert period_at("month", december + 15 * 86400, 5).name == "M#2027-01-05"
 
 
 @pytest.mark.parametrize(("most", "shards"), [(10, 3), (2, 5), (Decimal("1.5"), 4), (7, 1)])
 def test_the_shares_of_all_shards_are_the_limit(most: int | Decimal, shards: int) -> None:
-    shares = [Scope("workspace", "ws_one", Limits(), shard, shards).share(most) for shard in range(shards)]
+    shares = [AccountScope("workspace", "ws_one", Limits(), shard, shards).share(most) for shard in range(shards)]
     assert sum(shares) == most
     assert max(shares) - min(shares) <= 1

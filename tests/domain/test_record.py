@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from tidegate.domain.record import iso_time, periods, plain
+from tidegate.domain.record import counter_periods, iso_time, plain_decimal
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,12 @@ from tidegate.domain.record import iso_time, periods, plain
     ],
 )
 def test_money_is_written_without_exponents_and_trailing_zeros(amount: str, text: str) -> None:
-    assert plain(Decimal(amount)) == text
+    assert plain_decimal(Decimal(amount)) == text
 
 
 def test_a_moment_belongs_to_its_month_and_day_in_utc() -> None:
-    assert periods(1_767_225_599.9) == ("M#2025-12", "D#2025-12-31")
-    assert periods(1_767_225_600) == ("M#2026-01", "D#2026-01-01")
+    assert counter_periods(1_767_225_599.9) == ("M#2025-12", "D#2025-12-31")
+    assert counter_periods(1_767_225_600) == ("M#2026-01", "D#2026-01-01")
 
 
 def test_time_is_iso_8601_in_utc_with_milliseconds() -> None:

@@ -2,15 +2,15 @@ import pytest
 
 from tests.store_worlds import key
 from tidegate.domain import restrictions
-from tidegate.domain.restrictions import Source
+from tidegate.domain.restrictions import RequestSource
 from tidegate.errors import EndpointNotAllowed, InvalidRequest, NetworkNotAllowed
 
 CHAT = "/v1/chat/completions"
 
 
-def allowed(source: Source, **limits: tuple[str, ...] | None) -> bool:
+def allowed(source: RequestSource, **limits: tuple[str, ...] | None) -> bool:
     try:
-        restrictions.check(key(**limits), source)
+        restrictions.check_restrictions(key(**limits), source)
     except (EndpointNotAllowed, NetworkNotAllowed):
         return False
     return True
@@ -34,7 +34,7 @@ def allowed(source: Source, **limits: tuple[str, ...] | None) -> bool:
     ],
 )
 def test_a_path_must_match_a_pattern(patterns: tuple[str, ...] | None, path: str | None, expected: bool) -> None:
-    assert allowed(Source("192.0.2.1", path), endpoints=patterns) is expected
+    assert allowed(RequestSource("192.0.2.1", path), endpoints=patterns) is expected
 
 
 @pytest.mark.parametrize(
@@ -59,27 +59,27 @@ def test_a_path_must_match_a_pattern(patterns: tuple[str, ...] | None, path: str
     ],
 )
 def test_an_address_must_be_in_a_network(ranges: tuple[str, ...] | None, address: str | None, expected: bool) -> None:
-    assert allowed(Source(address, CHAT), networks=ranges) is expected
+    assert allowed(RequestSource(address, CHAT), networks=ranges) is expected
 
 
 def test_patterns_are_kept_as_they_are() -> None:
-    assert restrictions.endpoints([CHAT, "/v1/*", CHAT]) == (CHAT, "/v1/*")
+    assert restrictions.parse_endpoints([CHAT, "/v1/*", CHAT]) == (CHAT, "/v1/*")
 
 
 @pytest.mark.parametrize("patterns", [[], [""], ["v1/*"], ["/v1 /x"], ["/é"], ["/a\n"], ["/" * 201], ["/a"] * 51])
 def test_what_is_no_pattern_of_paths_is_refused(patterns: list[str]) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        restrictions.endpoints(patterns)
+        restrictions.parse_endpoints(patterns)
     assert caught.value.param == "endpoints"
 
 
 def test_networks_are_kept_in_one_spelling() -> None:
     given = ["203.0.113.0/24", " 203.0.113.7 ", "2001:DB8:0::/32", "203.0.113.0/255.255.255.0"]
-    assert restrictions.networks(given) == ("203.0.113.0/24", "203.0.113.7/32", "2001:db8::/32")
+    assert restrictions.parse_networks(given) == ("203.0.113.0/24", "203.0.113.7/32", "2001:db8::/32")
 
 
 @pytest.mark.parametrize("ranges", [[], [""], ["203.0.113.7/24"], ["203.0.113.0/33"], ["example.com"], ["::/0"] * 51])
 def test_what_is_no_network_is_refused(ranges: list[str]) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        restrictions.networks(ranges)
+        restrictions.parse_networks(ranges)
     assert caught.value.param == "networks"

@@ -1,16 +1,16 @@
 import pytest
 from msgspec.structs import replace
 
-from tidegate.domain.routes import Route, Target, check_route, check_routes
+from tidegate.domain.routes import Route, RouteTarget, check_route, check_routes
 from tidegate.errors import InvalidRequest
 
-A, B = Target("openai/gpt-4o"), Target("azure/gpt-4o", weight=3)
+A, B = RouteTarget("openai/gpt-4o"), RouteTarget("azure/gpt-4o", weight=3)
 FAST = Route("fast", (A, B))
 
 
 def fault(route: Route, own: bool = True) -> str | None:
     with pytest.raises(InvalidRequest) as caught:
-        check_route(route, "routes[0]", own=own)
+        check_route(route, "routes[0]", of_workspace=own)
     return caught.value.param
 
 
@@ -21,8 +21,8 @@ def fault(route: Route, own: bool = True) -> str | None:
         Route("openai/gpt-4o", (A,)),
         Route("team-a/best:v1@eu", (A,)),
         replace(FAST, by="weight", sticky=True, hedge_after_seconds=0.5, timeout_seconds=30, fallbacks=("groq/x", "y")),
-        Route("away", (Target("bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0", region="eu-central-1"),)),
-        Route("dated", (Target("azure/gpt-4o", api_version="2024-10-21"),)),
+        Route("away", (RouteTarget("bedrock/anthropic.claude-sonnet-4-5-20250929-v1:0", region="eu-central-1"),)),
+        Route("dated", (RouteTarget("azure/gpt-4o", api_version="2024-10-21"),)),
     ],
 )
 def test_a_route_that_makes_sense_passes(route: Route) -> None:
@@ -43,11 +43,11 @@ def test_regions_of_both_clouds_are_known_by_their_shape(region: str) -> None:
         ({"name": "a b"}, "name"),
         ({"name": "x" * 129}, "name"),
         ({"targets": ()}, "targets"),
-        ({"targets": tuple(Target(f"openai/m{n}") for n in range(21))}, "targets"),
+        ({"targets": tuple(RouteTarget(f"openai/m{n}") for n in range(21))}, "targets"),
         ({"targets": (A, A)}, "targets[1]"),
-        ({"targets": (A, Target("gpt-4o"))}, "targets[1].model"),
-        ({"targets": (Target("openai/"),)}, "targets[0].model"),
-        ({"targets": (Target("openai/a b"),)}, "targets[0].model"),
+        ({"targets": (A, RouteTarget("gpt-4o"))}, "targets[1].model"),
+        ({"targets": (RouteTarget("openai/"),)}, "targets[0].model"),
+        ({"targets": (RouteTarget("openai/a b"),)}, "targets[0].model"),
         ({"targets": (replace(A, weight=-1),)}, "targets[0].weight"),
         ({"targets": (replace(A, weight=1_000_001),)}, "targets[0].weight"),
         ({"targets": (replace(A, weight=0), replace(B, weight=0)), "by": "weight"}, "targets"),
@@ -81,7 +81,7 @@ def test_what_is_wrong_is_named_by_its_path(changed: dict[str, object], path: st
 def test_a_workspace_sends_the_gateways_keys_nowhere(changed: dict[str, object], field: str) -> None:
     route = Route("mine", (replace(A, **changed),))
     assert fault(route) == f"routes[0].targets[0].{field}"
-    check_route(route, "routes[0]", own=False)
+    check_route(route, "routes[0]", of_workspace=False)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.domain.stored_reply import Kept, unpack
+from tidegate.domain.stored_reply import StoredReply, unpack_reply
 from tidegate.json import encode
 
 COMPLETION: Any = {
@@ -24,12 +24,12 @@ COMPLETION: Any = {
     "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 1e-07},
     "system_fingerprint": None,
 }
-KEPT = Kept(COMPLETION, "openai", "m", 1795262400.25, ("seed",))
+KEPT = StoredReply(COMPLETION, "openai", "m", 1795262400.25, ("seed",))
 PACKED = zlib.compress(encode(KEPT))
 
 
 def test_a_reply_comes_back_to_the_letter() -> None:
-    assert unpack(PACKED) == KEPT
+    assert unpack_reply(PACKED) == KEPT
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_a_reply_comes_back_to_the_letter() -> None:
     ],
 )
 def test_what_is_no_reply_is_none(packed: bytes) -> None:
-    assert unpack(packed) is None
+    assert unpack_reply(packed) is None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.domain.timeouts import USUAL, Patience, timetable
+from tidegate.domain.timeouts import DEFAULT_TIMEOUTS, ProviderTimeouts, parse_timeout_rules
 from tidegate.errors import ConfigurationError
 
 GIVEN: Any = {
@@ -20,25 +20,25 @@ GIVEN: Any = {
 @pytest.mark.parametrize(
     ("model_id", "patience"),
     [
-        ("mistral/small", Patience(2, None, 60, None)),
-        ("openai/gpt-5", Patience(2, 30.5, 25, None)),
-        ("openai/o3-pro", Patience(2, 300, 25, 900)),
-        ("openai/o3", Patience(2, 300, 25, 500)),
-        ("openai2/o3", Patience(2, None, 60, None)),
+        ("mistral/small", ProviderTimeouts(2, None, 60, None)),
+        ("openai/gpt-5", ProviderTimeouts(2, 30.5, 25, None)),
+        ("openai/o3-pro", ProviderTimeouts(2, 300, 25, 900)),
+        ("openai/o3", ProviderTimeouts(2, 300, 25, 500)),
+        ("openai2/o3", ProviderTimeouts(2, None, 60, None)),
     ],
 )
-def test_what_is_more_specific_wins_field_by_field(model_id: str, patience: Patience) -> None:
-    assert timetable(GIVEN).of(model_id) == patience
+def test_what_is_more_specific_wins_field_by_field(model_id: str, patience: ProviderTimeouts) -> None:
+    assert parse_timeout_rules(GIVEN).timeouts_for(model_id) == patience
 
 
 def test_what_is_not_given_is_as_usual() -> None:
-    assert timetable({}).of("openai/o3") == USUAL
-    assert timetable({"vllm": {}}).of("vllm/a") == USUAL
+    assert parse_timeout_rules({}).timeouts_for("openai/o3") == DEFAULT_TIMEOUTS
+    assert parse_timeout_rules({"vllm": {}}).timeouts_for("vllm/a") == DEFAULT_TIMEOUTS
 
 
 def test_brackets_are_only_brackets() -> None:
-    table = timetable({"vllm/a[1m]*": {"total": 1}})
-    assert (table.of("vllm/a[1m]-2").total, table.of("vllm/a1").total) == (1, None)
+    table = parse_timeout_rules({"vllm/a[1m]*": {"total": 1}})
+    assert (table.timeouts_for("vllm/a[1m]-2").total, table.timeouts_for("vllm/a1").total) == (1, None)
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,5 @@ def test_brackets_are_only_brackets() -> None:
 )
 def test_every_fault_is_named(listed: Any, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        timetable(listed)
+        parse_timeout_rules(listed)
     assert caught.value.message == message

@@ -25,8 +25,8 @@ from tidegate.domain.call import Call, Outcome
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.limits import Limits
-from tidegate.domain.routes import Route, Target
-from tidegate.domain.settlement import settlement
+from tidegate.domain.routes import Route, RouteTarget
+from tidegate.domain.settlement import build_settlement
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.gateway import Gateway
 from tidegate.memory.compose import compose
@@ -40,7 +40,7 @@ LIMITS = Limits(tokens_per_month=10**12, parallel_calls=1000, usd_per_month=Deci
 
 ROUTE = Route(
     name="fast",
-    targets=(Target("openai/gpt-4o-mini"), Target("openai/gpt-4o")),
+    targets=(RouteTarget("openai/gpt-4o-mini"), RouteTarget("openai/gpt-4o")),
     by="weight",
     hedge_after_seconds=0.3,
     cooldown_seconds=0.5,
@@ -74,9 +74,9 @@ class Recorder:
     async def record(self, outcome: Outcome) -> None:
         call = outcome.call
         self.file.write(f"recorded {call.id} {call.app_id} {outcome.status} {outcome.attempts}\n")
-        settled = settlement(outcome)
+        settled = build_settlement(outcome)
         if settled.hold is not None and self.ledger is not None:
-            self.ledger.settle(settled.hold, settled.actual)
+            self.ledger.settle_call(settled.hold, settled.actual)
 
 
 async def seed(tenants: Tenants, keys: Keys) -> None:
@@ -117,7 +117,7 @@ def main(path: str) -> None:
                 recorder.ledger = gateway.ledger
                 yield Watched(gateway, file)
 
-        inner = build_app(opened, settings.options())
+        inner = build_app(opened, settings.server_options())
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] != "http" or scope["path"] != "/state":

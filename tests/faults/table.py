@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.measuring import Case, Found
-from tidegate.domain.record import plain
+from tidegate.domain.record import plain_decimal
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "FAULTS.md"
 
@@ -95,4 +95,6 @@ def _metered(each: Found) -> str:
     if not any(tokens):
         return f"{record['status']}: nothing"
     about = "~" if record["estimated"] else ""
-    return f"{record['status']}: {about}{tokens[0]} + {about}{tokens[1]} tokens, {plain(record['cost_usd'])} USD"
+    return (
+        f"{record['status']}: {about}{tokens[0]} + {about}{tokens[1]} tokens, {plain_decimal(record['cost_usd'])} USD"
+    )

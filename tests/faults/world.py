@@ -14,7 +14,7 @@ import uvicorn
 from tidegate.api.app import build_app
 from tidegate.domain.call import Outcome
 from tidegate.domain.keys import hash_secret
-from tidegate.domain.record import record
+from tidegate.domain.record import call_record
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.gateway import Gateway
 from tidegate.memory.compose import compose
@@ -37,7 +37,7 @@ class Recorder:
     async def record(self, outcome: Outcome) -> None:
         async with self.arrived:
             assert outcome.call.id not in self.kept, "recorded twice"
-            self.kept[outcome.call.id] = dict(record(outcome))
+            self.kept[outcome.call.id] = dict(call_record(outcome))
             self.arrived.notify_all()
 
     async def of(self, call_id: str) -> dict[str, Any]:
@@ -135,7 +135,7 @@ async def harbour(
             gateway.retries.draw, gateway.retries.sleep = lambda: draw, wait
             yield gateway
 
-    app = build_app(opened, settings.options())
+    app = build_app(opened, settings.server_options())
     try:
         async with serving(app) as url, httpx.AsyncClient(timeout=60, verify=False) as client:
             yield Harbour(url, recorder, client, waits)

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded, TidegateError
-from tidegate.identity.google import AccessTokens, Aws, GoogleSecrets
+from tidegate.identity.google import AwsRole, GoogleAccessTokens, GoogleSecrets
 from tidegate.transport.httpx import HttpxTransport
-from tidegate.transport.sigv4 import AwsKey, Scope, sign
+from tidegate.transport.sigv4 import AwsKey, SigningScope, sign
 
 NOW = 1_800_000_000.0
 KEY = generate_private_key(65537, 2048)
@@ -82,8 +82,8 @@ async def keys() -> AwsKey:
 
 
 def ask(google: Google, credentials: Any, clock: Callable[[], float] | None = None, *, role: bool = True) -> str:
-    aws = Aws(keys, "eu-central-1") if role else None
-    return anyio.run(AccessTokens(credentials, google.transport, aws, clock or Clock()).token)
+    aws = AwsRole(keys, "eu-central-1") if role else None
+    return anyio.run(GoogleAccessTokens(credentials, google.transport, aws, clock or Clock()).token)
 
 
 def given(seconds: int = 3600, token: str = "token-1") -> tuple[int, Any]:
@@ -130,7 +130,13 @@ def test_a_role_at_aws_proves_itself_with_a_signed_call() -> None:
     }
     url = "https://sts.eu-central-1.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"
     signed = sign(
-        "POST", url, {"x-goog-cloud-target-resource": AUDIENCE}, b"", AWS_KEY, Scope("sts", "eu-central-1"), at=NOW
+        "POST",
+        url,
+        {"x-goog-cloud-target-resource": AUDIENCE},
+        b"",
+        AWS_KEY,
+        SigningScope("sts", "eu-central-1"),
+        at=NOW,
     )
     headers = {entry["key"]: entry["value"] for entry in proof["headers"]}
     assert (proof["url"], proof["method"]) == (url, "POST")
@@ -154,7 +160,7 @@ def test_a_role_may_stand_for_a_service_account() -> None:
 
 def test_a_token_serves_until_five_minutes_before_it_expires() -> None:
     google, clock = Google(given(token="first"), given(token="second")), Clock()
-    tokens = AccessTokens(ACCOUNT, google.transport, clock=clock)
+    tokens = GoogleAccessTokens(ACCOUNT, google.transport, clock=clock)
 
     async def story() -> list[str]:
         got = [await tokens.token()]
@@ -171,7 +177,7 @@ def test_a_token_serves_until_five_minutes_before_it_expires() -> None:
 
 def test_calls_at_the_same_time_share_one_question() -> None:
     google = Google(given())
-    tokens = AccessTokens(ACCOUNT, google.transport, clock=Clock())
+    tokens = GoogleAccessTokens(ACCOUNT, google.transport, clock=Clock())
 
     async def story() -> None:
         async with anyio.create_task_group() as group:

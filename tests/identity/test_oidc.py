@@ -30,10 +30,10 @@ from tests.identity.issuing import (
     token,
 )
 from tests.store_worlds import NOON, Clock
-from tidegate.domain.identity import Identity, Issuer, hash_subject
+from tidegate.domain.identity import Identity, OidcIssuer, hash_subject
 from tidegate.errors import ExpiredToken, InvalidToken, IssuerUnavailable, TidegateError
 from tidegate.identity import jwk
-from tidegate.identity.oidc import OidcTokens
+from tidegate.identity.oidc import OidcAccessTokens
 from tidegate.transport.httpx import HttpxTransport
 
 SOMEBODY = Identity(hash_subject(URL, "service-1"), NOON + 600)
@@ -43,10 +43,10 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256"]
 class Bench:
     """Tokens of an issuer at whose site and clock the test turns."""
 
-    def __init__(self, issuer: Issuer | None = None, **site: Any) -> None:
+    def __init__(self, issuer: OidcIssuer | None = None, **site: Any) -> None:
         self.clock, self.site = Clock(), IssuerSite(**site)
-        self.tokens = OidcTokens(
-            issuer or Issuer(URL, AUDIENCE), HttpxTransport(httpx.MockTransport(self.site)), self.clock
+        self.tokens = OidcAccessTokens(
+            issuer or OidcIssuer(URL, AUDIENCE), HttpxTransport(httpx.MockTransport(self.site)), self.clock
         )
 
     async def __call__(self, text: str) -> Identity:
@@ -275,7 +275,7 @@ async def test_subjects_are_known_by_a_hash_that_no_other_pair_has() -> None:
     assert await Bench()(token(sub="\ud800")) == Identity(hash_subject(URL, "\ud800"), NOON + 600)
 
 
-BY_CLAIM = Issuer(URL, AUDIENCE, workspaces_claim="workspaces")
+BY_CLAIM = OidcIssuer(URL, AUDIENCE, workspaces_claim="workspaces")
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ async def test_keys_are_asked_for_once_in_an_hour() -> None:
 
 
 async def test_a_configured_address_needs_no_discovery() -> None:
-    made = Bench(Issuer(URL, AUDIENCE, jwks_url=f"{URL}/elsewhere"))
+    made = Bench(OidcIssuer(URL, AUDIENCE, jwks_url=f"{URL}/elsewhere"))
     await made(token())
     assert made.site.asked == ["/elsewhere"]
 
@@ -430,12 +430,12 @@ def test_keys_that_are_weak_odd_or_for_something_else_are_left_out() -> None:
     ]
     for each in bad:
         with pytest.raises(ValueError, match="no key in the set"):
-            jwk.read({"keys": [each]})
-    good = jwk.read({"keys": [*bad, public_rsa(kid=7, alg="PS256"), public_ec(key_ops=["verify"])]})
+            jwk.parse_key_set({"keys": [each]})
+    good = jwk.parse_key_set({"keys": [*bad, public_rsa(kid=7, alg="PS256"), public_ec(key_ops=["verify"])]})
     assert [(key.id, key.algorithm) for key in good] == [(None, "PS256"), ("ec", None)]
 
 
 def test_a_modulus_may_begin_with_zeros() -> None:
     n = RSA_KEY.public_key().public_numbers().n
-    padded = jwk.read({"keys": [public_rsa(n=base64(b"\x00" + n.to_bytes(256)))]})
-    assert padded == jwk.read({"keys": [public_rsa()]})
+    padded = jwk.parse_key_set({"keys": [public_rsa(n=base64(b"\x00" + n.to_bytes(256)))]})
+    assert padded == jwk.parse_key_set({"keys": [public_rsa()]})

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.identity import p256
-from tidegate.identity.p256 import N, P, PublicKey
+from tidegate.identity.p256 import N, P, P256PublicKey
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 SHA256 = ec.ECDSA(hashes.SHA256())
 
 
-def public(key: ec.EllipticCurvePrivateKey = KEY) -> PublicKey:
+def public(key: ec.EllipticCurvePrivateKey = KEY) -> P256PublicKey:
     numbers = key.public_key().public_numbers()
-    return PublicKey(numbers.x, numbers.y)
+    return P256PublicKey(numbers.x, numbers.y)
 
 
 def joined(r: int, s: int) -> bytes:
@@ -119,4 +119,4 @@ def test_a_sum_at_infinity_is_no_signature() -> None:
 )
 def test_a_point_that_is_not_on_the_curve_is_no_key(x: int, y: int) -> None:
     with pytest.raises(ValueError, match="not on the curve"):
-        PublicKey(x, y)
+        P256PublicKey(x, y)

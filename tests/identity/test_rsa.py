@@ -32,7 +32,7 @@ def pem(key: RSAPrivateKey | ec.EllipticCurvePrivateKey, form: PrivateFormat = P
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 @pytest.mark.parametrize("key", KEYS, ids=["2048", "3072"])
 def test_a_signature_is_the_same_as_that_of_cryptography(key: RSAPrivateKey, form: PrivateFormat) -> None:
-    ours = rsa.read(pem(key, form))
+    ours = rsa.parse_private_key(pem(key, form))
 
     @settings(max_examples=20, deadline=None)
     @given(st.binary(max_size=300))
@@ -43,13 +43,13 @@ def test_a_signature_is_the_same_as_that_of_cryptography(key: RSAPrivateKey, for
 
 
 def test_a_key_does_not_show_itself() -> None:
-    shown = repr(rsa.read(pem(KEYS[0])))
+    shown = repr(rsa.parse_private_key(pem(KEYS[0])))
     assert str(KEYS[0].private_numbers().d) not in shown
     assert str(KEYS[0].private_numbers().p) not in shown
 
 
 def test_a_key_as_json_holds_it_is_read() -> None:
-    assert rsa.read(pem(KEYS[0]).replace("\n", "\r\n")) == rsa.read(pem(KEYS[0]))
+    assert rsa.parse_private_key(pem(KEYS[0]).replace("\n", "\r\n")) == rsa.parse_private_key(pem(KEYS[0]))
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_a_key_as_json_holds_it_is_read() -> None:
 )
 def test_what_is_no_key_of_rsa_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"^The private key is not (PEM|a key of RSA)\.$"):
-        rsa.read(text)
+        rsa.parse_private_key(text)
 
 
 def test_a_key_whose_numbers_do_not_fit_signs_nothing() -> None:
-    key = rsa.read(pem(KEYS[0]))
+    key = rsa.parse_private_key(pem(KEYS[0]))
     with pytest.raises(ValueError, match="does not fit together"):
-        rsa.PrivateKey(key.n, key.e, key.d + 2, key.p, key.q).sign(b"")
+        rsa.RsaPrivateKey(key.n, key.e, key.d + 2, key.p, key.q).sign(b"")
 
 
 HASHES: dict[Any, Any] = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
@@ -92,9 +92,9 @@ def odd_key() -> RSAPrivateKey:
 ODD_KEYS = [*KEYS, odd_key()]
 
 
-def public(key: RSAPrivateKey) -> rsa.PublicKey:
+def public(key: RSAPrivateKey) -> rsa.RsaPublicKey:
     numbers = key.public_key().public_numbers()
-    return rsa.PublicKey(numbers.n, numbers.e)
+    return rsa.RsaPublicKey(numbers.n, numbers.e)
 
 
 def pss(hash: str, salt: int | None = None) -> padding.PSS:
@@ -122,7 +122,7 @@ def spoilt(signature: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("hash", HASHES)
 @pytest.mark.parametrize("key", ODD_KEYS, ids=["2048", "3072", "2049"])
-def test_what_cryptography_signs_is_verified_and_nothing_else(key: RSAPrivateKey, hash: rsa.Hash) -> None:
+def test_what_cryptography_signs_is_verified_and_nothing_else(key: RSAPrivateKey, hash: rsa.HashName) -> None:
     ours = public(key)
 
     @settings(max_examples=8, deadline=None)
@@ -208,7 +208,7 @@ def test_a_block_that_is_padded_otherwise_is_refused(wrong: str) -> None:
 
 def test_a_cube_root_forges_nothing_where_the_exponent_is_three() -> None:
     """Bleichenbacher's forgery of 2006: a perfect cube that begins like a padded digest, made without a private key."""
-    ours = rsa.PublicKey(public(KEYS[1]).n, 3)
+    ours = rsa.RsaPublicKey(public(KEYS[1]).n, 3)
     size = 384
     wanted = blocks(b"m", size)["a short padding, and garbage after the digest"]
     begin = wanted[: 11 + 51]
@@ -227,6 +227,6 @@ def next_cube_root(number: int) -> int:
 
 
 def test_a_key_too_short_for_a_hash_verifies_nothing() -> None:
-    short = rsa.PublicKey((1 << 511) + 1, 65537)
+    short = rsa.RsaPublicKey((1 << 511) + 1, 65537)
     assert not short.verify(b"m", bytes(64), "sha512")
     assert not short.verify_pss(b"m", bytes(64), "sha512")

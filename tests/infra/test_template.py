@@ -8,7 +8,7 @@ import pytest
 
 from tests.infra.stack import Stack
 from tidegate.aws.sweeper import RUN_SECONDS
-from tidegate.chat.request import MAX_TTL_SECONDS
+from tidegate.chat.request import MAX_CACHE_TTL_SECONDS
 
 Deploy = Callable[..., Stack]
 
@@ -402,7 +402,7 @@ def test_no_policy_of_ours_has_a_wildcard_but_for_replies_and_the_secrets_that_w
 def test_replies_lie_in_a_bucket_that_is_closed_encrypted_and_empties_itself(stack: Stack) -> None:
     resource = stack.resources["ReplyBucket"]
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
-    longest = MAX_TTL_SECONDS // 86_400 + 1
+    longest = MAX_CACHE_TTL_SECONDS // 86_400 + 1
     assert resource["Properties"] == {
         "BucketEncryption": {
             "ServerSideEncryptionConfiguration": [

@@ -7,22 +7,22 @@ from decimal import Decimal
 
 from tests.store_worlds import World
 from tidegate.aws.store import Item
-from tidegate.aws.table import call_at, counters_at
-from tidegate.domain.account import Account, Scope, booked_name
-from tidegate.domain.limits import SPANS, UNITS, Amounts, period
-from tidegate.domain.record import periods
+from tidegate.aws.table import call_item_key, counters_item_key
+from tidegate.domain.account import Account, AccountScope, booking_name
+from tidegate.domain.limits import SPANS, UNITS, Amounts, period_at
+from tidegate.domain.record import counter_periods
 
 
-async def balanced(world: World, *scopes: Scope) -> Counter[str]:
+async def balanced(world: World, *scopes: AccountScope) -> Counter[str]:
     """How many calls ended how, once it is sure that everything adds up: nothing is lost, nothing is there twice."""
     assert world.store is not None
     workspace_id = scopes[0].id
-    records = await world.store.query(call_at(workspace_id, "").pk, call_at(workspace_id, "").sk)
+    records = await world.store.query(call_item_key(workspace_id, "").pk, call_item_key(workspace_id, "").sk)
     assert len({record["id"] for record in records}) == len(records)
-    for name in {name for record in records for name in periods(_at(record))}:
-        there = counters_at(workspace_id, name)
+    for name in {name for record in records for name in counter_periods(_at(record))}:
+        there = counters_item_key(workspace_id, name)
         counters = (await world.store.read(there))[there]
-        mine = [record for record in records if name in periods(_at(record))]
+        mine = [record for record in records if name in counter_periods(_at(record))]
         assert counters["calls"] == len(mine)
         assert _used(counters) == _sum(map(_used, mine)), name
     for scope in scopes:
@@ -38,7 +38,7 @@ def _booked(records: list[Item], account: Account) -> Mapping[str, object]:
     for at, amounts in [*((_at(record), _used(record)) for record in records), *held]:
         for unit in UNITS:
             for span in SPANS:
-                found[booked_name(unit, period(span, at).name)] += amounts.of(unit)  # type: ignore[assignment]
+                found[booking_name(unit, period_at(span, at).name)] += amounts.of(unit)  # type: ignore[assignment]
     return {name: value for name, value in found.items() if value}
 
 

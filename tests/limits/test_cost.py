@@ -15,15 +15,15 @@ from tests.store_worlds import CREDENTIALS, REGION, Clock, World, aws_world
 from tests.world import KEY, USER, WORKSPACE, Exchange, completion
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
-from tidegate.aws.dynamo import connect
-from tidegate.aws.key_lookup import DynamoDirectory
+from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
-from tidegate.domain.account import Hold, Reservation, Scope
+from tidegate.domain.account import AccountScope, Hold, Reservation
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
-from tidegate.domain.server_options import Options
+from tidegate.domain.server_options import ServerOptions
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
@@ -62,7 +62,7 @@ class Place:
 
     async def open(self, calls: int) -> None:
         """As many calls more that have not ended."""
-        scope = Scope("workspace", WORKSPACE.id, ALL)
+        scope = AccountScope("workspace", WORKSPACE.id, ALL)
         amounts = Amounts(1036, 750, Decimal("0.0016144"))
         for _ in range(calls):
             at = self.clock.now + 0.123456
@@ -77,13 +77,15 @@ async def place(endpoint: str, limits: Limits, key_limits: Limits) -> AsyncItera
     @asynccontextmanager
     async def composed() -> AsyncIterator[Any]:
         assert world.store is not None
-        store = Store(connect(counted, CREDENTIALS, REGION, endpoint), world.store.table, clock, limit_seconds=60)
+        store = Store(
+            create_dynamo_client(counted, CREDENTIALS, REGION, endpoint), world.store.table, clock, timeout_seconds=60
+        )
         env = {"TIDEGATE_TABLE": store.table, "AWS_REGION": REGION, "OPENAI_API_KEY": "provider-secret"}
         provider = httpx.MockTransport(lambda _: httpx.Response(200, json=completion()))
         async with compose(Settings.from_env(env), wrap=lambda _: HttpxTransport(provider)) as gateway:
             yield replace(
                 gateway,
-                authenticator=Authenticator(DynamoDirectory(store), monotonic=clock, clock=clock),
+                authenticator=Authenticator(DynamoKeyLookup(store), monotonic=clock, clock=clock),
                 meter=DynamoMeter(store),
                 ledger=DynamoLedger(store),
                 clock=clock,
@@ -93,7 +95,7 @@ async def place(endpoint: str, limits: Limits, key_limits: Limits) -> AsyncItera
         clock = world.clock
         await world.tenants.put_workspace(replace(WORKSPACE, limits=limits))
         await world.keys.put_key(replace(KEY, default_workspace_id=WORKSPACE.id, limits=key_limits))
-        app = build_app(composed, Options())
+        app = build_app(composed, ServerOptions())
         async with app.router.lifespan_context(app) as state:
             app.lifespan_state = state
             yield Place(world, app, counted, clock)

@@ -21,8 +21,8 @@ from tests.store_worlds import NOON, World, aws_world, outcome
 from tests.world import KEY, USER, WORKSPACE
 from tidegate import catalog
 from tidegate.aws.sweeper import Sweeper
-from tidegate.chat.parse import parse
-from tidegate.domain.account import Hold, Scope, used
+from tidegate.chat.parse import parse_chat_request
+from tidegate.domain.account import AccountScope, Hold, used_amount
 from tidegate.domain.limits import Limits
 from tidegate.policy.metering import reservation
 
@@ -38,8 +38,8 @@ def _held() -> Hold:
     """What one call of `BODY` holds."""
     call = outcome().call
     limited = replace(call.workspace, limits=Limits(tokens_per_day=1))
-    asked = replace(call, workspace=limited, request=parse(json.dumps(BODY).encode()))
-    needed = reservation.reservation(asked, MODEL, catalog.load().find(MODEL))
+    asked = replace(call, workspace=limited, request=parse_chat_request(json.dumps(BODY).encode()))
+    needed = reservation.worst_case_reservation(asked, MODEL, catalog.load_catalog().find_model(MODEL))
     assert needed is not None
     return needed.hold
 
@@ -66,7 +66,7 @@ def room(calls: int, **more: Any) -> Limits:
 class Table:
     endpoint: str
     world: World
-    scopes: tuple[Scope, ...]
+    scopes: tuple[AccountScope, ...]
 
     def job(self, calls: int, tokens: tuple[int, int] = WHOLE, **fields: Any) -> Job:
         assert self.world.store is not None
@@ -82,9 +82,9 @@ async def table(endpoint: str, limits: Limits, key_limits: Limits | None = None)
     async with aws_world(endpoint) as world:
         await world.tenants.put_workspace(replace(WORKSPACE, limits=limits))
         await world.keys.put_key(replace(KEY, limits=key_limits or Limits()))
-        scopes = [Scope("workspace", WORKSPACE.id, limits)]
+        scopes = [AccountScope("workspace", WORKSPACE.id, limits)]
         if key_limits:
-            scopes.append(Scope("key", KEY.id, key_limits))
+            scopes.append(AccountScope("key", KEY.id, key_limits))
         yield Table(endpoint, world, tuple(scopes))
 
 
@@ -110,7 +110,7 @@ async def test_exactly_those_pass_that_there_is_room_for(
         assert await balanced(place.world, *place.scopes) == {"ok": passing, "failed": 4 * calls - passing}
         account = await place.world.ledger.account(place.scopes[0])
         assert not account.holds
-        assert used(account, "usd", "month", NOON) == HELD.amounts.usd * passing
+        assert used_amount(account, "usd", "month", NOON) == HELD.amounts.usd * passing
 
 
 async def test_a_workspace_and_its_key_have_room_together_or_not_at_all(stack: str, workers: list[Worker]) -> None:
@@ -205,7 +205,7 @@ async def test_a_month_ends_between_clocks_that_are_two_seconds_apart(stack: str
         assert await balanced(place.world, *place.scopes) == {"ok": 24, "failed": 16}
         account = await place.world.ledger.account(place.scopes[0])
         for at in (DECEMBER - 1, DECEMBER + 1):
-            assert used(account, "tokens", "month", at) == 12 * HELD.amounts.tokens
+            assert used_amount(account, "tokens", "month", at) == 12 * HELD.amounts.tokens
 
 
 async def test_a_minute_is_exact_for_clocks_that_are_two_seconds_apart(stack: str, workers: list[Worker]) -> None:

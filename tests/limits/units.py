@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.store_worlds import CREDENTIALS, REGION
-from tidegate.aws.dynamo import Client, connect
+from tidegate.aws.dynamo import DynamoClient, create_dynamo_client
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 from tidegate.transport.reqwest import ReqwestTransport
 
@@ -41,7 +41,7 @@ class Counting:
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncIterator[HttpResponse]:
         action, body = request.headers["x-amz-target"].partition(".")[2], json.loads(request.body)
         places = list(_places(action, body))
-        client = connect(self.inner, CREDENTIALS, REGION, self.endpoint)
+        client = create_dynamo_client(self.inner, CREDENTIALS, REGION, self.endpoint)
         before = [await _size(client, *place) for place in places]
         async with self.inner.open(request, timeouts) as response:
             yield response
@@ -79,7 +79,7 @@ def _places(action: str, body: Any) -> Any:
             pass  # what opens an account, once
 
 
-async def _size(client: Client, table: str, key: Any) -> int:
+async def _size(client: DynamoClient, table: str, key: Any) -> int:
     """Bytes, 0 where there is no item."""
     sent: Any = await client.call("GetItem", {"TableName": table, "Key": {name: key[name] for name in ("pk", "sk")}})
     return item_bytes(sent.get("Item", {}))

@@ -22,11 +22,11 @@ from tests.limits.crowd import Job
 from tests.world import Exchange, Trickle, completion, delta, event_stream, sse
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
-from tidegate.aws.dynamo import Client, connect
+from tidegate.aws.dynamo import DynamoClient, create_dynamo_client
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
-from tidegate.domain.server_options import Options
+from tidegate.domain.server_options import ServerOptions
 from tidegate.errors import ProviderTimeout
 from tidegate.gateway import Gateway
 from tidegate.settings import Settings
@@ -122,7 +122,9 @@ async def composed(job: Job) -> AsyncIterator[Gateway]:
 
     table = Troubled(ReqwestTransport(), job.troubles)
     async with compose(Settings.from_env(env), wrap=lambda _: HttpxTransport(provider(job))) as gateway:
-        client: Client = connect(table, StaticCredentials(AwsKey("testing", "testing")), REGION, job.endpoint)
+        client: DynamoClient = create_dynamo_client(
+            table, StaticCredentials(AwsKey("testing", "testing")), REGION, job.endpoint
+        )
         client = replace(client, timeouts=Timeouts(PATIENCE_SECONDS, PATIENCE_SECONDS))
         store = Store(client, job.table, clock, PATIENCE_SECONDS)
         yield replace(gateway, clock=clock, meter=DynamoMeter(store), ledger=DynamoLedger(store))
@@ -144,7 +146,7 @@ async def call(app: Any, job: Job) -> str:
 
 async def work(job: Job) -> Counter[str]:
     gateway: AbstractAsyncContextManager[Gateway] = composed(job)
-    app = build_app(lambda: gateway, Options())
+    app = build_app(lambda: gateway, ServerOptions())
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
         print("ready", flush=True)

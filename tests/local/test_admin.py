@@ -7,25 +7,25 @@ import pytest
 
 from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
-from tidegate.local.admin import Planes, Seed, administered
+from tidegate.local.admin import DemoSeed, PlaneRouter, with_control_plane
 from tidegate.local.demo import DEMO_ROW, DemoTransport
-from tidegate.local.embedded import DEMO_ADMIN, DEMO_KEY, settings_for
+from tidegate.local.embedded import DEMO_ADMIN, DEMO_KEY, local_settings
 from tidegate.memory.compose import compose
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    settings, seeded, admin = settings_for({}, None), Seed(), build_admin()
+    settings, seeded, admin = local_settings({}, None), DemoSeed(), build_admin()
 
     def opened() -> object:
         opening = compose(settings, (DEMO_ROW,), DemoTransport, seeded)
-        return administered(opening, admin, seeded, demo=True)
+        return with_control_plane(opening, admin, seeded, demo=True)
 
-    gateway = build_app(opened, settings.options())
+    gateway = build_app(opened, settings.server_options())
     async with gateway.router.lifespan_context(gateway) as state:
 
         async def running(scope: dict, receive: object, send: object) -> None:
-            await Planes(gateway, admin)({**scope, "state": dict(state)}, receive, send)
+            await PlaneRouter(gateway, admin)({**scope, "state": dict(state)}, receive, send)
 
         transport = httpx.ASGITransport(running)
         async with httpx.AsyncClient(transport=transport, base_url="http://local.test") as made:

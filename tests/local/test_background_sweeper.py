@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
-from tidegate.aws.sweeper import Sweeper, Swept
+from tidegate.aws.sweeper import Sweeper, SweepResult
 from tidegate.errors import StoreUnavailable
-from tidegate.local.background_sweeper import sweeping
+from tidegate.local.background_sweeper import with_sweeper
 
 
 class Broom:
@@ -19,14 +19,14 @@ class Broom:
         self.open = False
         self.swept = asyncio.Event()
 
-    async def run(self) -> Swept:
+    async def run(self) -> SweepResult:
         self.runs += 1
         if self.runs == 2:
             raise StoreUnavailable("down")
         if self.runs == 3:
             self.swept.set()
             await asyncio.Event().wait()
-        return Swept()
+        return SweepResult()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Sweeper]:
@@ -48,7 +48,7 @@ def test_the_server_sweeps_until_it_ends_whatever_happens(caplog: pytest.LogCapt
             pauses.append(seconds)
             await asyncio.sleep(0)
 
-        async with sweeping(inside(), broom.opened(), pause) as value:
+        async with with_sweeper(inside(), broom.opened(), pause) as value:
             assert (value, broom.open) == ("the gateway", True)
             await broom.swept.wait()
         assert (broom.runs, broom.open, pauses) == (3, False, [60, 60, 60])

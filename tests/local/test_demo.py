@@ -7,9 +7,9 @@ import pytest
 
 from tests.world import Client, Exchange, Recorder
 from tidegate.api.app import build_app
-from tidegate.domain.server_options import Options
+from tidegate.domain.server_options import ServerOptions
 from tidegate.local.demo import DEMO_ROW, DemoTransport
-from tidegate.local.embedded import DEMO_KEY, seed, settings_for
+from tidegate.local.embedded import DEMO_KEY, local_settings, seed_demo_tenant
 from tidegate.memory.compose import compose
 from tidegate.transport.base import Transport
 
@@ -19,9 +19,9 @@ def call(**fields: Any) -> Any:
         def quick(inner: Transport) -> Transport:
             return DemoTransport(inner, pause_seconds=0)
 
-        settings = settings_for({}, None)
+        settings = local_settings({}, None)
         recorder = Recorder()
-        app: Any = build_app(lambda: compose(settings, (DEMO_ROW,), quick, seed, recorder), Options())
+        app: Any = build_app(lambda: compose(settings, (DEMO_ROW,), quick, seed_demo_tenant, recorder), ServerOptions())
         async with app.router.lifespan_context(app) as state:
             app.lifespan_state = state
             headers = {"authorization": f"Bearer {DEMO_KEY}"}

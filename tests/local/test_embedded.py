@@ -10,8 +10,8 @@ from moto.dynamodb.models import dynamodb_backends
 from tests.store_worlds import REGION as STORE_REGION
 from tests.store_worlds import aws_world, outcome
 from tidegate.errors import ConfigurationError
-from tidegate.local.embedded import embedded_aws, listen, settings_for, with_bucket
-from tidegate.settings import Aws
+from tidegate.local.embedded import embedded_aws, listen, local_settings, with_bucket
+from tidegate.settings import AwsSettings
 
 
 def test_the_embedded_aws_answers_on_any_free_port() -> None:
@@ -42,9 +42,9 @@ def test_the_table_is_here_and_the_account_of_the_environment_stays_for_bedrock(
         "TIDEGATE_REPLY_BUCKET": "production",
         "AWS_ENDPOINT_URL": "http://elsewhere",
     }
-    settings = settings_for(account, "http://127.0.0.1:8001")
+    settings = local_settings(account, "http://127.0.0.1:8001")
     assert (settings.table, settings.provider_secret) == ("tidegate", None)
-    assert settings.aws == Aws("us-east-1", "http://127.0.0.1:8001")
+    assert settings.aws == AwsSettings("us-east-1", "http://127.0.0.1:8001")
     assert settings.reply_bucket is None
     assert with_bucket(settings, "http://127.0.0.1:8001").reply_bucket == "tidegate-replies"
     assert with_bucket(settings, "http://127.0.0.1:8001").aws.s3_endpoint == "http://127.0.0.1:8001"

@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-from tidegate.local.graceful_shutdown import Settling
+from tidegate.local.graceful_shutdown import SettlementGuard
 
 
 def test_the_application_is_closed_once_its_cancelled_calls_have_settled() -> None:
@@ -25,7 +25,7 @@ def test_the_application_is_closed_once_its_cancelled_calls_have_settled() -> No
         return {"type": "lifespan.shutdown"}
 
     async def scenario() -> None:
-        wrapped = Settling(app)
+        wrapped = SettlementGuard(app)
         call = asyncio.create_task(wrapped({"type": "http"}, shutdown, print))
         await began.wait()
         call.cancel()
@@ -54,7 +54,7 @@ def test_a_call_waits_while_too_many_are_answered_and_not_on_record() -> None:
         pass
 
     async def scenario() -> None:
-        wrapped = Settling(app, most_unsettled=2)
+        wrapped = SettlementGuard(app, max_unsettled=2)
         calls = [asyncio.create_task(wrapped({"type": "http"}, send, send)) for _ in range(5)]
         for recorded in range(3):
             await _turns()

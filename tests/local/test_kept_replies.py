@@ -11,22 +11,29 @@ import pytest
 from tests.world import Client, Recorder, Reply
 from tidegate.api.app import build_app
 from tidegate.aws.compose import compose
-from tidegate.aws.dynamo import connect
-from tidegate.aws.reply_store import MAX_ITEM_BYTES, bucket_of
-from tidegate.domain.server_options import Options
+from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.reply_store import MAX_ITEM_BYTES, configured_bucket
+from tidegate.domain.server_options import ServerOptions
 from tidegate.local.demo import DEMO_BASE_URL, DEMO_ROW, DemoTransport
-from tidegate.local.embedded import CREDENTIALS, DEMO_KEY, embedded_aws, prepare, settings_for, with_bucket
+from tidegate.local.embedded import (
+    DEMO_KEY,
+    EMBEDDED_CREDENTIALS,
+    embedded_aws,
+    local_settings,
+    prepare_table,
+    with_bucket,
+)
 from tidegate.memory.vault import MemoryVault
 from tidegate.settings import Settings
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
-from tidegate.transport.choose import transport
+from tidegate.transport.choose import create_transport
 
 
 async def prepared(settings: Settings) -> None:
-    http = transport(settings.transport)
-    client = connect(http, CREDENTIALS, settings.aws.region, settings.aws.dynamodb_endpoint)
-    await prepare(client, settings.table)
-    bucket = bucket_of(settings, client)
+    http = create_transport(settings.transport)
+    client = create_dynamo_client(http, EMBEDDED_CREDENTIALS, settings.aws.region, settings.aws.dynamodb_endpoint)
+    await prepare_table(client, settings.table)
+    bucket = configured_bucket(settings, client)
     assert bucket is not None
     await bucket.create()
     await http.close()
@@ -37,7 +44,9 @@ async def process(settings: Settings, demo: type[DemoTransport] = DemoTransport)
     def quick(inner: Transport) -> Transport:
         return demo(inner, pause_seconds=0)
 
-    app: Any = build_app(lambda: compose(settings, (DEMO_ROW,), quick, CREDENTIALS, MemoryVault()), Options())
+    app: Any = build_app(
+        lambda: compose(settings, (DEMO_ROW,), quick, EMBEDDED_CREDENTIALS, MemoryVault()), ServerOptions()
+    )
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
         yield Client(app, Recorder(), [])
@@ -63,7 +72,7 @@ def test_another_process_gives_what_one_has_kept(size: int) -> None:
 
     async def scenario() -> None:
         with embedded_aws(0) as endpoint:
-            settings = with_bucket(settings_for({}, endpoint), endpoint)
+            settings = with_bucket(local_settings({}, endpoint), endpoint)
             await prepared(settings)
             cached = {**body, "cache": {"namespace": str(size)}}
             first = await asked(settings, {**cached, "stream": True})
@@ -98,7 +107,7 @@ def test_of_many_calls_with_one_key_in_two_processes_one_is_made() -> None:
 
     async def scenario() -> None:
         with embedded_aws(0) as endpoint:
-            settings = with_bucket(settings_for({}, endpoint), endpoint)
+            settings = with_bucket(local_settings({}, endpoint), endpoint)
             await prepared(settings)
             async with process(settings, Counting) as one, process(settings, Counting) as other:
                 replies = await asyncio.gather(*(client.post(body, headers=headers) for client in [one, other] * 8))

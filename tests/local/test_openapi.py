@@ -4,9 +4,9 @@ from typing import Any, cast
 
 from tidegate.api.app import CHAT_PATHS, EXPOSED_HEADERS
 from tidegate.chat.request import GATEWAY_FIELDS
-from tidegate.local.openapi import document
+from tidegate.local.openapi import openapi_document
 
-DOCUMENT = cast(Any, document())
+DOCUMENT = cast(Any, openapi_document())
 
 
 def test_every_field_of_the_gateways_own_is_described() -> None:

@@ -30,11 +30,11 @@ from tests.world import (
 )
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import Limits
-from tidegate.domain.routes import Route, Target
+from tidegate.domain.routes import Route, RouteTarget
 from tidegate.errors import ModelNotAllowed, StoreUnavailable
 from tidegate.gateway import Gateway
-from tidegate.memory.reply_store import MemoryReplies
-from tidegate.pipeline.lazy_reuse import Reuse
+from tidegate.memory.reply_store import MemoryReplyStore
+from tidegate.pipeline.lazy_reuse import ReuseLoader
 from tidegate.pipeline.reuse import cache
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "caching": True}
@@ -323,14 +323,14 @@ class Down:
 async def test_a_dead_store_fails_no_call() -> None:
     async with serving(completion()) as client:
         state = client.app.lifespan_state
-        reuse = Reuse(lambda: (Down(), MemoryReplies()))
+        reuse = ReuseLoader(lambda: (Down(), MemoryReplyStore()))
         client.app.lifespan_state = {**state, "gateway": replace(state["gateway"], reuse=reuse)}
         replies = [await client.post(CALL) for _ in range(2)]
     assert [(reply.status, reply.headers["x-tidegate-cache"]) for reply in replies] == [(200, "bypass")] * 2
     assert [outcome.status for outcome in client.recorder.outcomes] == ["ok", "ok"]
 
 
-class Slow(MemoryReplies):
+class Slow(MemoryReplyStore):
     """A store that never answers a question."""
 
     async def find(self, workspace_id: str, key: str) -> bytes | None:
@@ -342,7 +342,7 @@ async def test_a_store_that_hangs_holds_no_call_up(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cache, "LOOK_SECONDS", 0.0)
     async with serving(completion()) as client:
         state, slow = client.app.lifespan_state, Slow()
-        reuse = Reuse(lambda: (slow, slow))
+        reuse = ReuseLoader(lambda: (slow, slow))
         client.app.lifespan_state = {**state, "gateway": replace(state["gateway"], reuse=reuse)}
         reply = await client.post(CALL)
     assert (reply.status, reply.headers["x-tidegate-cache"]) == (200, "bypass")
@@ -392,7 +392,7 @@ async def test_an_old_hit_keeps_signed_reasoning_anew_for_the_next_turn() -> Non
     assert found["call_1"][0]["signature"] == "s=="
 
 
-ROUTED = Route("fast", (Target("openai/gpt-4.1-mini"), Target("mistral/mistral-small-latest")))
+ROUTED = Route("fast", (RouteTarget("openai/gpt-4.1-mini"), RouteTarget("mistral/mistral-small-latest")))
 
 
 async def test_what_any_deployment_of_a_route_says_answers_for_all_of_it() -> None:

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from tests.world import USER, Client, Handler, completion, delta, event_stream, sse, world
 from tidegate.domain.limits import Limits
-from tidegate.domain.timeouts import timetable
-from tidegate.domain.usage import Tokens
+from tidegate.domain.timeouts import parse_timeout_rules
+from tidegate.domain.usage import TokenCounts
 from tidegate.domain.workspace import Workspace
 from tidegate.policy.auth.authenticator import Authenticator
 
@@ -101,7 +101,7 @@ async def test_a_deadline_that_has_passed_is_a_504_that_nobody_is_asked_for(stre
         assert reply.headers["x-should-retry"] == "false"
         assert client.requests == []
         assert [(seen.status, seen.attempts, seen.bill.tokens) for seen in client.recorder.outcomes] == [
-            ("failed", 0, Tokens())
+            ("failed", 0, TokenCounts())
         ]
 
 
@@ -119,7 +119,7 @@ async def test_a_provider_that_keeps_the_call_waiting(
     listed: Any, handler: Handler, waited: float, says: str, stream: bool
 ) -> None:
     async with world(handler) as client:
-        await _with(client, timetable=timetable(listed))
+        await _with(client, timeout_rules=parse_timeout_rules(listed))
         began = asyncio.get_running_loop().time()
         reply = await client.post({**CALL, "stream": stream})
         error = reply.json["error"]
@@ -134,7 +134,7 @@ async def test_a_provider_that_keeps_the_call_waiting(
 @pytest.mark.parametrize("listed", [{"openai": {"between": 20}}, {"openai": {"total": 20}}])
 async def test_a_stream_that_stalls_ends_in_an_error_event_with_its_usage(listed: Any) -> None:
     async with world(lambda _: event_stream(Stalls(sse(delta(""), delta("Create smarter."))))) as client:
-        await _with(client, timetable=timetable(listed))
+        await _with(client, timeout_rules=parse_timeout_rules(listed))
         reply = await client.post({**CALL, "stream": True})
         *chunks, comment, last = reply.events
         assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks) == "Create smarter."
@@ -154,7 +154,7 @@ async def test_a_providers_sign_of_life_is_no_silence() -> None:
             yield sse(delta("Hello."), delta(finish="stop"), "[DONE]")
 
     async with world(lambda _: event_stream(Pings())) as client:
-        await _with(client, timetable=timetable({"*": {"first_byte": 20, "between": 20}}))
+        await _with(client, timeout_rules=parse_timeout_rules({"*": {"first_byte": 20, "between": 20}}))
         assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
 
 
@@ -241,20 +241,20 @@ class Pondering:
     def __init__(self, over: str) -> None:
         self._over = over
 
-    def of(self, call: object) -> "Pondering":
+    def for_call(self, call: object) -> "Pondering":
         return self
 
-    async def prompt(self, call: Any) -> Any:
+    async def check_prompt(self, call: Any) -> Any:
         return await asyncio.Future() if self._over == "prompt" else call
 
-    async def completion(self, completion: Any) -> Any:
+    async def check_completion(self, completion: Any) -> Any:
         return await asyncio.Future()
 
 
 @pytest.mark.parametrize(("over", "attempts", "tokens"), [("prompt", 0, 0), ("answer", 1, 12)])
 async def test_a_guardrail_that_keeps_a_call_waiting_is_our_timeout(over: str, attempts: int, tokens: int) -> None:
     async with world(answers) as client:
-        await _with(client, guards=Pondering(over))
+        await _with(client, guardrails=Pondering(over))
         reply = await client.post({**CALL, "timeout": 5})
         assert (reply.status, reply.json["error"]["code"]) == (504, "gateway_timeout")
         assert [

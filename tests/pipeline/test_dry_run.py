@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.world import USER, world
-from tidegate.domain.ids import ulid_begin
-from tidegate.local.openapi import document
+from tidegate.domain.ids import min_ulid
+from tidegate.local.openapi import openapi_document
 
 CALL: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER}
 
@@ -24,14 +24,14 @@ async def test_a_dry_run_answers_with_json_and_does_nothing(path: str, headers: 
         reply = await client.post({**CALL, "dry_run": True, "stream": stream}, path, headers)
         assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
         assert reply.json["object"] == "tidegate.dry_run"
-        assert reply.json["id"] == reply.headers["x-request-id"] > ulid_begin(0)
+        assert reply.json["id"] == reply.headers["x-request-id"] > min_ulid(0)
         assert reply.json["plan"][0]["request"]["body"].get("stream", False) is stream
         assert "dry_run" not in reply.json["plan"][0]["request"]["body"]
         assert (client.requests, client.recorder.outcomes) == ([], [])
 
 
 async def test_the_reply_has_the_fields_that_the_document_says() -> None:
-    schemas: Any = document()["components"]
+    schemas: Any = openapi_document()["components"]
     dry_run = schemas["schemas"]["DryRun"]
     async with world() as client:
         reply = (await client.post({**CALL, "dry_run": True})).json

@@ -15,7 +15,7 @@ from openai import AsyncOpenAI
 from tests.emulators.gateway import Gateway
 from tests.runtime import serving
 from tests.world import SECRET, STREAM, USER, Client, Handler, event_stream, sse, world
-from tidegate.domain.server_options import Options
+from tidegate.domain.server_options import ServerOptions
 
 COMMENT = b": keep-alive\n\n"
 CALL: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}
@@ -44,7 +44,7 @@ async def behind(door: str, app: Any) -> AsyncIterator[httpx.AsyncClient]:
 async def asked(door: str, handler: Handler) -> AsyncIterator[tuple[httpx.Response, Client]]:
     """The reply to a stream, whose head is here."""
     async with (
-        world(handler, options=Options(keep_alive_seconds=0.05)) as plane,
+        world(handler, options=ServerOptions(keep_alive_seconds=0.05)) as plane,
         behind(door, plane.app) as client,
         client.stream("POST", "/v1/chat/completions", json=CALL, headers=HEADERS) as reply,
     ):
@@ -104,7 +104,7 @@ async def test_openais_sdk_passes_over_comments_and_knows_a_late_failure(door: s
         return said
 
     async with (
-        world(late, options=Options(keep_alive_seconds=0.05)) as plane,
+        world(late, options=ServerOptions(keep_alive_seconds=0.05)) as plane,
         behind(door, plane.app) as http,
         AsyncOpenAI(base_url=str(http.base_url.join("/v1")), api_key=SECRET, max_retries=0) as client,
     ):
@@ -127,7 +127,7 @@ async def test_a_client_that_leaves_after_the_head_ends_the_call() -> None:
             left.set()
 
     async with (
-        world(never, options=Options(keep_alive_seconds=0.05)) as plane,
+        world(never, options=ServerOptions(keep_alive_seconds=0.05)) as plane,
         behind("uvicorn", plane.app) as door,
     ):
         async with door.stream("POST", "/v1/chat/completions", json=CALL, headers=HEADERS) as reply:
@@ -147,7 +147,7 @@ async def test_a_response_that_nobody_takes_any_more_ends_the_call() -> None:
             left.set()
 
     async with (
-        world(never, options=Options(keep_alive_seconds=0.05)) as plane,
+        world(never, options=ServerOptions(keep_alive_seconds=0.05)) as plane,
         serving.serving(plane.app, Gateway(cut_responses=True)) as client,
     ):
         with pytest.raises(httpx.RemoteProtocolError):

@@ -23,7 +23,7 @@ from tests.world import (
     world,
 )
 from tidegate.domain.guardrails import Guardrail
-from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.media_fetcher import MediaFetcher
 
 MAIL = "jane@example.com"
 CALL: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER}
@@ -212,7 +212,7 @@ async def test_a_workspaces_webhook_does_not_reach_the_operators_network() -> No
         return ["10.0.0.7"]
 
     hook = Guardrail("hook", "webhook", url="https://hook.example")
-    async with guarded(None, hook, fetcher=lambda transport: Fetcher(transport, resolve=resolve)) as client:
+    async with guarded(None, hook, fetcher=lambda transport: MediaFetcher(transport, resolve=resolve)) as client:
         reply = await client.post({**CALL, "guardrails": ["hook"]})
         assert (reply.status, reply.json["error"]["code"]) == (503, "guardrail_unavailable")
         assert client.requests == []

@@ -23,10 +23,10 @@ from tests.world import (
     sse,
     world,
 )
-from tidegate.domain.idempotency import Claim
+from tidegate.domain.idempotency import IdempotencyClaim
 from tidegate.errors import StoreUnavailable
-from tidegate.memory.reply_store import MemoryReplies
-from tidegate.pipeline.lazy_reuse import Reuse
+from tidegate.memory.reply_store import MemoryReplyStore
+from tidegate.pipeline.lazy_reuse import ReuseLoader
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 HEADERS = {"idempotency-key": "order-1"}
@@ -42,7 +42,7 @@ async def serving(handler: Handler | Any, **options: Any) -> AsyncIterator[Clien
 
 def with_rooms(client: Client, claims: Any) -> None:
     state = client.app.lifespan_state
-    gateway = replace(state["gateway"], reuse=Reuse(lambda: (MemoryReplies(), claims)))
+    gateway = replace(state["gateway"], reuse=ReuseLoader(lambda: (MemoryReplyStore(), claims)))
     client.app.lifespan_state = {**state, "gateway": gateway}
 
 
@@ -178,17 +178,17 @@ class Claims:
 
     def __init__(self, *, is_down: bool = False) -> None:
         self.is_down = is_down
-        self.released: list[Claim] = []
+        self.released: list[IdempotencyClaim] = []
 
-    async def claim(self, claim: Claim) -> bytes | None:
+    async def claim(self, claim: IdempotencyClaim) -> bytes | None:
         if self.is_down:
             raise StoreUnavailable("down", retry_after_seconds=1)
         return None
 
-    async def fulfil(self, claim: Claim, reply: bytes, seconds: float) -> bool:
+    async def fulfil(self, claim: IdempotencyClaim, reply: bytes, seconds: float) -> bool:
         return False
 
-    async def release(self, claim: Claim) -> None:
+    async def release(self, claim: IdempotencyClaim) -> None:
         self.released.append(claim)
 
 
@@ -213,7 +213,7 @@ async def test_a_reply_that_has_no_place_lets_the_key_go(caplog: pytest.LogCaptu
 
 async def test_a_store_that_dies_meanwhile_fails_no_call_and_frees_no_key(caplog: pytest.LogCaptureFixture) -> None:
     class Dying(Claims):
-        async def fulfil(self, claim: Claim, reply: bytes, seconds: float) -> bool:
+        async def fulfil(self, claim: IdempotencyClaim, reply: bytes, seconds: float) -> bool:
             raise StoreUnavailable("down")
 
     async with serving(completion()) as client:

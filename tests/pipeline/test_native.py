@@ -11,7 +11,7 @@ import pytest
 from tests.clients.published import check_completion, check_stream
 from tests.native_providers import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, SAID, VERTEX, Native
 from tests.world import USER, Client, Handler, world
-from tidegate.domain.usage import Tokens
+from tidegate.domain.usage import TokenCounts
 
 natives = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
 streamed = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
@@ -145,7 +145,7 @@ async def test_a_stream_that_fails_before_its_first_word_is_an_http_error(native
         assert reply.status >= 429
         assert reply.json["error"]["code"] == native.broken_code
         (outcome,) = client.recorder.outcomes
-        assert (outcome.status, outcome.bill.tokens) == ("failed", Tokens())
+        assert (outcome.status, outcome.bill.tokens) == ("failed", TokenCounts())
 
 
 ACCOUNT = "123456789012"

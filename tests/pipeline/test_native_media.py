@@ -13,7 +13,7 @@ from tests.native_providers import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NA
 from tests.pipeline.test_native import handler_of, streamed
 from tests.world import Client, Handler, world
 from tidegate.transport.base import Transport
-from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.media_fetcher import MediaFetcher
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 PICTURE = "https://media.example/a.png?signature=not-a-real-one"
@@ -33,8 +33,8 @@ async def resolve(host: str, port: int) -> list[str]:
     return HOSTS.get(host) or [host]
 
 
-def fetcher(**limits: Any) -> Callable[[Transport], Fetcher]:
-    return lambda transport: Fetcher(transport, resolve=resolve, **limits)
+def fetcher(**limits: Any) -> Callable[[Transport], MediaFetcher]:
+    return lambda transport: MediaFetcher(transport, resolve=resolve, **limits)
 
 
 def picture(native: Native, url: str = PICTURE, **fields: Any) -> dict[str, Any]:
@@ -150,7 +150,7 @@ async def never(request: httpx.Request) -> httpx.Response:
     [
         (png, {"max_bytes": 71}, "The URL holds more than 71 bytes."),
         (lambda request: httpx.Response(404), {}, "The URL answered with 404."),
-        (never, {"seconds": 0.05}, "The URL did not answer in time."),
+        (never, {"timeout_seconds": 0.05}, "The URL did not answer in time."),
     ],
     ids=["large", "lost", "slow"],
 )

@@ -7,10 +7,12 @@ import httpx
 from msgspec.structs import replace
 
 from tests.world import USER, WORKSPACE, Client, Reply, completion, world
-from tidegate.domain.workspace import Credential
+from tidegate.domain.workspace import WorkspaceCredential
 from tidegate.ports import Vault
 
-BROUGHT = replace(WORKSPACE, credentials=(Credential("OPENAI_API_KEY", 1.0), Credential("GROQ_API_KEY", 1.0)))
+BROUGHT = replace(
+    WORKSPACE, credentials=(WorkspaceCredential("OPENAI_API_KEY", 1.0), WorkspaceCredential("GROQ_API_KEY", 1.0))
+)
 KEPT = {"OPENAI_API_KEY": "a-key-of-its-own", "GROQ_API_KEY": "another-of-its-own"}
 
 
@@ -30,7 +32,7 @@ def asked(
 
 
 def _vault(client: Client) -> Vault:
-    return client.app.lifespan_state["gateway"].own_keys.vault
+    return client.app.lifespan_state["gateway"].workspace_keys.vault
 
 
 def test_a_call_goes_with_the_key_of_its_workspace() -> None:

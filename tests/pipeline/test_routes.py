@@ -24,7 +24,7 @@ from tests.world import (
     world,
 )
 from tidegate.domain.limits import Limits
-from tidegate.domain.routes import Route, Target
+from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import ProviderAuth, StoreUnavailable
 
@@ -248,7 +248,7 @@ def test_a_route_of_which_nothing_is_allowed_is_not_allowed() -> None:
 
 def test_a_workspace_allows_itself_nothing_by_the_name_of_its_own_route() -> None:
     hosts = Hosts(first=OK)
-    own = replace(WORKSPACE, routes=(Route(OTHER, (Target(MODEL),)),))
+    own = replace(WORKSPACE, routes=(Route(OTHER, (RouteTarget(MODEL),)),))
 
     async def scenario(client: Client) -> None:
         assert (await client.post({**CALL, "model": OTHER})).status == status
@@ -278,7 +278,7 @@ async def test_a_route_names_its_fallbacks_unless_the_call_does() -> None:
 async def test_each_workspace_has_its_own_routes() -> None:
     hosts = Hosts(first=OK, mistral=OK)
     key = replace(KEY, workspace_ids=("ws_test", "ws_other"))
-    own = (Route("fast", (Target(OTHER),)), Route("mine", (Target(OTHER),)))
+    own = (Route("fast", (RouteTarget(OTHER),)), Route("mine", (RouteTarget(OTHER),)))
     async with routed(hosts, workspace=replace(WORKSPACE, routes=own), key=key) as client:
         assert (await client.post(CALL)).headers["x-tidegate-model"] == OTHER
         refused = await client.post({**CALL, "model": "mine"}, headers={"x-workspace-id": "ws_other"})

@@ -9,8 +9,8 @@ from tests.policy.test_recorded_costs import events, streamed
 from tests.providers.asking_anthropic import asked, is_translatable
 from tests.providers.converse import as_openai
 from tests.providers.recorded import PROVIDERS, Exchange, dialect, exchanges
-from tidegate.chat.messages import media
-from tidegate.chat.parse import build
+from tidegate.chat.messages import count_media
+from tidegate.chat.parse import build_chat_request
 from tidegate.chat.request import ChatRequest
 from tidegate.errors import InvalidRequest, UpstreamError
 from tidegate.json import Json
@@ -35,7 +35,7 @@ class Heard:
         hosted = any(tool.type != "function" for tool in fields.tools or ()) or "compound" in self.exchange.model
         if hosted or any(body.get(name) for name in _READS) or self.exchange.model.endswith(":online"):
             return "search"
-        if media(fields.messages):
+        if count_media(fields.messages):
             return "media"
         return "tools" if fields.tools or fields.functions else "text"
 
@@ -57,7 +57,7 @@ def _read(name: str, translator: Provider, endpoints: tuple[str, ...]) -> Iterat
             continue
         try:
             body, usage = _body(one), _usage(translator, one)
-            request = build(body) if body else None
+            request = build_chat_request(body) if body else None
         except (InvalidRequest, UpstreamError, KeyError):
             continue  # what a caller cannot write, or a broken reply
         if request and usage and usage.get("prompt_tokens"):

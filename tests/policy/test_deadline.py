@@ -7,7 +7,7 @@ import pytest
 
 from tests import jumping
 from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest
-from tidegate.policy.deadline import SLACK_SECONDS, in_time, named, soonest
+from tidegate.policy.deadline import SLACK_SECONDS, deadline_scope, earliest_deadline, parse_deadline
 
 NOON = 1_795_262_400.0
 
@@ -27,7 +27,7 @@ NOON = 1_795_262_400.0
     ],
 )
 def test_moments(header: str | None, moment: float | None) -> None:
-    assert named(header) == moment
+    assert parse_deadline(header) == moment
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_moments(header: str | None, moment: float | None) -> None:
 )
 def test_what_is_no_moment_is_refused_by_the_headers_name(header: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        named(header)
+        parse_deadline(header)
     assert (caught.value.status, caught.value.param) == (400, "x-request-deadline")
 
 
@@ -53,7 +53,7 @@ def test_what_is_no_moment_is_refused_by_the_headers_name(header: str) -> None:
     ],
 )
 def test_the_first_deadline_counts(seconds: list[float | None], moments: list[float | None], deadline: float) -> None:
-    assert soonest(NOON, seconds, moments) == deadline
+    assert earliest_deadline(NOON, seconds, moments) == deadline
 
 
 def at(now: float) -> Callable[[], float]:
@@ -63,7 +63,7 @@ def at(now: float) -> Callable[[], float]:
 def test_what_takes_longer_is_ended() -> None:
     async def scenario() -> float:
         with pytest.raises(GatewayTimeout) as caught:
-            async with in_time(NOON + 5, at(NOON)):
+            async with deadline_scope(NOON + 5, at(NOON)):
                 await asyncio.sleep(100)
         assert (caught.value.status, caught.value.code) == (504, "gateway_timeout")
         return asyncio.get_running_loop().time()
@@ -74,7 +74,7 @@ def test_what_takes_longer_is_ended() -> None:
 @pytest.mark.parametrize("deadline", [NOON + 101, None])
 def test_what_ends_in_time_is_left_alone(deadline: float | None) -> None:
     async def scenario() -> None:
-        async with in_time(deadline, at(NOON)):
+        async with deadline_scope(deadline, at(NOON)):
             await asyncio.sleep(100)
 
     jumping.run(scenario())
@@ -83,7 +83,7 @@ def test_what_ends_in_time_is_left_alone(deadline: float | None) -> None:
 def test_nothing_begins_after_its_deadline_and_trying_again_does_not_help() -> None:
     async def scenario() -> None:
         with pytest.raises(DeadlinePassed) as caught:
-            async with in_time(NOON, at(NOON)):
+            async with deadline_scope(NOON, at(NOON)):
                 raise AssertionError
         assert (caught.value.status, caught.value.code, caught.value.should_retry) == (504, "gateway_timeout", False)
 
@@ -93,7 +93,7 @@ def test_nothing_begins_after_its_deadline_and_trying_again_does_not_help() -> N
 def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
     async def scenario() -> None:
         with pytest.raises(TimeoutError):
-            async with in_time(NOON + 5, at(NOON)):
+            async with deadline_scope(NOON + 5, at(NOON)):
                 raise TimeoutError
 
     jumping.run(scenario())

@@ -6,12 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from tidegate.domain.keys import hash_secret
-from tidegate.domain.restrictions import Source
+from tidegate.domain.restrictions import RequestSource
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import EndpointNotAllowed, InvalidKey
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.policy.auth.authenticator import Authenticator
-from tidegate.policy.auth.throttle import ALLOWED
+from tidegate.policy.auth.throttle import FREE_FAILURES
 
 SECRET = "sk-tidegate-several"
 KEY = VirtualKey("key_several", hash_secret(SECRET), "sk-tide", ("ws_b", "ws_a", "ws_gone", "ws_off"), None)
@@ -23,7 +23,7 @@ def tenants(key: VirtualKey = KEY) -> MemoryTenants:
 
 
 def test_they_are_the_active_ones_that_the_key_names() -> None:
-    found = asyncio.run(Authenticator(tenants()).workspaces(f"Bearer {SECRET}"))
+    found = asyncio.run(Authenticator(tenants()).list_workspaces(f"Bearer {SECRET}"))
     assert found == [SPACES[0], SPACES[1]]
 
 
@@ -33,7 +33,7 @@ def test_a_key_that_is_known_is_not_read_again() -> None:
         authenticator = Authenticator(directory)
         await authenticator.authenticate(f"Bearer {SECRET}", None)
         assert directory.reads == 1
-        assert await authenticator.workspaces(f"Bearer {SECRET}") == [SPACES[0]]
+        assert await authenticator.list_workspaces(f"Bearer {SECRET}") == [SPACES[0]]
         assert directory.reads == 2  # of the workspaces alone
 
     asyncio.run(scenario())
@@ -42,20 +42,20 @@ def test_a_key_that_is_known_is_not_read_again() -> None:
 @pytest.mark.parametrize("header", [None, "", "Bearer nobody", f"Basic {SECRET}"])
 def test_nobody_has_none(header: str | None) -> None:
     with pytest.raises(InvalidKey):
-        asyncio.run(Authenticator(tenants()).workspaces(header))
+        asyncio.run(Authenticator(tenants()).list_workspaces(header))
 
 
 @pytest.mark.parametrize("changed", [{"status": "revoked"}, {"expires_at": 1.0}])
 def test_a_key_that_is_over_has_none(changed: dict[str, object]) -> None:
     with pytest.raises(InvalidKey):
-        asyncio.run(Authenticator(tenants(replace(KEY, **changed))).workspaces(f"Bearer {SECRET}"))
+        asyncio.run(Authenticator(tenants(replace(KEY, **changed))).list_workspaces(f"Bearer {SECRET}"))
 
 
 def test_a_restricted_key_may_not_ask() -> None:
     chatting = tenants(replace(KEY, endpoints=("/v1/chat/*",)))
     with pytest.raises(EndpointNotAllowed):
-        source = Source("203.0.113.7", "/api/workspace-service/v1/workspaces")
-        asyncio.run(Authenticator(chatting).workspaces(f"Bearer {SECRET}", source=source))
+        source = RequestSource("203.0.113.7", "/api/workspace-service/v1/workspaces")
+        asyncio.run(Authenticator(chatting).list_workspaces(f"Bearer {SECRET}", source=source))
 
 
 def test_guesses_are_counted_here_too() -> None:
@@ -66,9 +66,9 @@ def test_guesses_are_counted_here_too() -> None:
 
     async def scenario() -> None:
         authenticator = Authenticator(tenants(), sleep=sleep)
-        for _ in range(ALLOWED + 3):
+        for _ in range(FREE_FAILURES + 3):
             with pytest.raises(InvalidKey):
-                await authenticator.workspaces("Bearer nobody", source=Source("203.0.113.7", "/"))
+                await authenticator.list_workspaces("Bearer nobody", source=RequestSource("203.0.113.7", "/"))
 
     asyncio.run(scenario())
     assert slept

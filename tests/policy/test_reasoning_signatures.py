@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tidegate.chat.parse import build
-from tidegate.policy.reasoning_signatures import Collector, needed, of_completion
+from tidegate.chat.parse import build_chat_request
+from tidegate.policy.reasoning_signatures import ReasoningCollector, ids_to_look_up, reasoning_to_store
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 
@@ -16,17 +16,17 @@ def completion(**message: Any) -> Any:
 def test_reasoning_is_kept_under_the_first_tool_call_that_followed() -> None:
     details = [{"type": "reasoning.text", "text": "hm", "signature": "s"}]
     second = {**CALL, "id": "call_2"}
-    assert of_completion(completion(tool_calls=[CALL, second], reasoning_details=details)) == ("call_1", details)
+    assert reasoning_to_store(completion(tool_calls=[CALL, second], reasoning_details=details)) == ("call_1", details)
 
 
 def test_reasoning_without_tool_calls_and_tool_calls_without_reasoning_are_not_kept() -> None:
-    assert of_completion(completion(reasoning_details=[{"type": "reasoning.text"}])) is None
-    assert of_completion(completion(tool_calls=[CALL])) is None
-    assert of_completion({"object": "chat.completion", "choices": [], "system_fingerprint": None}) is None
+    assert reasoning_to_store(completion(reasoning_details=[{"type": "reasoning.text"}])) is None
+    assert reasoning_to_store(completion(tool_calls=[CALL])) is None
+    assert reasoning_to_store({"object": "chat.completion", "choices": [], "system_fingerprint": None}) is None
 
 
 def test_the_pieces_of_a_stream_become_whole() -> None:
-    collector = Collector()
+    collector = ReasoningCollector()
     pieces: list[Any] = [
         {"reasoning_details": [{"type": "reasoning.text", "text": "h", "index": 0, "format": "x"}]},
         {"reasoning_details": [{"type": "reasoning.text", "text": "m", "index": 0}]},
@@ -37,7 +37,7 @@ def test_the_pieces_of_a_stream_become_whole() -> None:
     ]
     for piece in pieces:
         collector.add(piece)
-    assert collector.to_keep() == (
+    assert collector.to_store() == (
         "call_1",
         [
             {"type": "reasoning.text", "text": "hm", "index": 0, "format": "x", "signature": "s"},
@@ -55,10 +55,10 @@ def test_only_turns_that_came_without_their_reasoning_are_looked_up() -> None:
         {"role": "assistant", "tool_calls": []},
         {"role": "user", "content": "go on"},
     ]
-    assert needed(build({"model": "m", "messages": messages}).fields.messages) == ["call_1"]
+    assert ids_to_look_up(build_chat_request({"model": "m", "messages": messages}).fields.messages) == ["call_1"]
 
 
 def test_of_a_long_conversation_the_newest_turns_are_looked_up() -> None:
     messages = [{"role": "assistant", "tool_calls": [{**CALL, "id": f"call_{i}"}]} for i in range(60)]
-    found = needed(build({"model": "m", "messages": messages}).fields.messages)
+    found = ids_to_look_up(build_chat_request({"model": "m", "messages": messages}).fields.messages)
     assert (len(found), found[0], found[-1]) == (50, "call_10", "call_59")

@@ -16,22 +16,22 @@ from genai_prices.types import Provider as Priced
 from tests.providers.assembling import run
 from tests.providers.reading_bedrock import frames
 from tests.providers.recorded import Exchange, exchanges, needed
-from tidegate.catalog import load
-from tidegate.catalog.names import canonical
-from tidegate.chat.parse import build
-from tidegate.domain.usage import Produced
+from tidegate.catalog import load_catalog
+from tidegate.catalog.names import canonical_model_id
+from tidegate.chat.parse import build_chat_request
+from tidegate.domain.usage import GeneratedText
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import UpstreamError
-from tidegate.policy.metering.billing import bill
+from tidegate.policy.metering.billing import calculate_bill
 from tidegate.providers import Registry
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.upstream.eventstream import EventStreamDecoder
 from tidegate.upstream.sse import SseDecoder
 
 pytestmark = needed
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-REQUEST = build({"model": "any/m", "messages": [{"role": "user", "content": "Hi"}]})
+REQUEST = build_chat_request({"model": "any/m", "messages": [{"role": "user", "content": "Hi"}]})
 WORKSPACE = Workspace("ws_1", "One")
 CHAT = ("chat/completions", "messages", "converse", "converse-stream", "v2/chat")
 GEMINI = ("generateContent", "streamGenerateContent")
@@ -48,7 +48,7 @@ def answered(provider: str) -> Iterator[Exchange]:
 
 
 def ours(provider: str, one: Exchange) -> Decimal | None:
-    row = load().find(canonical(f"{provider}/{one.model}"))
+    row = load_catalog().find_model(canonical_model_id(f"{provider}/{one.model}"))
     translator = Registry().load(provider)
     match one.kind:
         case "json" if not isinstance(one.body, list):
@@ -57,7 +57,11 @@ def ours(provider: str, one: Exchange) -> Decimal | None:
             usage = streamed(translator, EventStreamDecoder().feed(b64decode(one.body)))
         case _:
             usage = streamed(translator, events(one))
-    return None if usage is None else bill(usage, REQUEST, Produced(), WORKSPACE, row, NOON.timestamp()).cost_usd
+    return (
+        None
+        if usage is None
+        else calculate_bill(usage, REQUEST, GeneratedText(), WORKSPACE, row, NOON.timestamp()).cost_usd
+    )
 
 
 def streamed(translator: Any, found: Any) -> Any:
@@ -65,9 +69,9 @@ def streamed(translator: Any, found: Any) -> Any:
     return usages[-1] if usages else None
 
 
-def events(one: Exchange) -> list[Event]:
+def events(one: Exchange) -> list[StreamEvent]:
     if isinstance(one.body, list):
-        return [Event("message", json.dumps(each)) for each in one.body]
+        return [StreamEvent("message", json.dumps(each)) for each in one.body]
     decoder = SseDecoder()
     return [*decoder.feed(one.body.encode()), *decoder.end()]
 

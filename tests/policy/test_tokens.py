@@ -9,7 +9,7 @@ from tests.store_worlds import NOON, Clock, key, workspace
 from tidegate.domain.identity import Identity, hash_subject
 from tidegate.domain.keys import subject_key
 from tidegate.domain.limits import Limits
-from tidegate.domain.restrictions import Source
+from tidegate.domain.restrictions import RequestSource
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.errors import (
     ExpiredToken,
@@ -53,7 +53,7 @@ class Bench:
         self.verifier = Verifier(claimed)
         self.clock = Clock()
         tokens = self.verifier if verifies else None
-        self.authenticator = Authenticator(self.tenants, tokens=tokens, monotonic=self.clock, clock=self.clock)
+        self.authenticator = Authenticator(self.tenants, access_tokens=tokens, monotonic=self.clock, clock=self.clock)
 
     async def __call__(
         self, bearer: str = TOKEN, workspace_id: str | None = None, **options: object
@@ -115,7 +115,7 @@ async def test_a_subject_that_was_given_nothing_is_refused(stored: tuple[Virtual
 async def test_a_subject_has_limits_and_restrictions_like_a_key() -> None:
     limits = Limits(requests_per_minute=5)
     made = Bench(replace(GIVEN, limits=limits, networks=("203.0.113.0/24",)))
-    principal, _ = await made(source=Source("203.0.113.7", "/v1/models"))
+    principal, _ = await made(source=RequestSource("203.0.113.7", "/v1/models"))
     assert principal == Principal(ID, ("ws_one",), limits)
     with pytest.raises(NetworkNotAllowed):
         await made()

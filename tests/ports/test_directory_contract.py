@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from tests.store_worlds import NOON, World, key, workspace
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.keys import subject_key
-from tidegate.domain.routes import Route, Target
+from tidegate.domain.routes import Route, RouteTarget
 
 
 async def furnish(world: World, *ids: str) -> None:
@@ -22,7 +22,7 @@ async def test_the_named_workspace_is_found_with_the_key(world: World) -> None:
 
 
 async def test_a_workspace_is_found_with_its_routes(world: World) -> None:
-    targets = (Target("openai/gpt-4o", 3), Target("bedrock/m", region="eu-west-1"))
+    targets = (RouteTarget("openai/gpt-4o", 3), RouteTarget("bedrock/m", region="eu-west-1"))
     routes = (Route("fast", targets, "weight", ("a/b",), 30, True, 0.5, 2, 12.5), Route("b", targets[:1]))
     stored = replace(workspace(), routes=routes)
     assert await world.tenants.put_workspace(stored)

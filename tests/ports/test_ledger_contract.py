@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, outcome
-from tidegate.domain.account import Hold, Reservation, Scope, rates, used
+from tidegate.domain.account import AccountScope, Hold, Reservation, rate_statuses, used_amount
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
-from tidegate.domain.usage import Tokens
+from tidegate.domain.usage import TokenCounts
 from tidegate.errors import QuotaExhausted, RateLimited
 
 ASKED = Amounts(tokens=100, words=50, usd=Decimal("0.5"))
@@ -24,12 +24,12 @@ def hold(id: str | None = None, amounts: Amounts = ASKED, at: float = NOON, **fi
     return replace(made, **fields)
 
 
-def scope(**limits: Any) -> Scope:
-    return Scope("workspace", "ws_one", Limits(**limits))
+def scope(**limits: Any) -> AccountScope:
+    return AccountScope("workspace", "ws_one", Limits(**limits))
 
 
-async def reserve(world: World, *scopes: Scope, **fields: Any) -> Hold:
-    taken = hold(kinds=tuple(scope.kind for scope in scopes), **fields)
+async def reserve(world: World, *scopes: AccountScope, **fields: Any) -> Hold:
+    taken = hold(account_kinds=tuple(scope.kind for scope in scopes), **fields)
     await world.ledger.reserve(Reservation(taken, scopes))
     return taken
 
@@ -66,30 +66,30 @@ async def test_what_was_not_used_is_given_back(world: World) -> None:
     await settle(world, first)
     await reserve(world, budget)
     account = await world.ledger.account(budget)
-    assert used(account, "usd", "month", NOON) == USED.usd
-    assert used(account, "tokens", "day", NOON) == USED.tokens
-    assert used(account, "words", "month", NOON) == USED.words
+    assert used_amount(account, "usd", "month", NOON) == USED.usd
+    assert used_amount(account, "tokens", "day", NOON) == USED.tokens
+    assert used_amount(account, "words", "month", NOON) == USED.words
 
 
 async def test_what_is_released_is_free_for_the_same_call_and_for_others(world: World) -> None:
     limits = scope(tokens_per_day=100, parallel_calls=1, requests_per_minute=2)
     first = await reserve(world, limits)
     await world.ledger.release(first)
-    assert used(await world.ledger.account(limits), "tokens", "day", NOON) == 0
+    assert used_amount(await world.ledger.account(limits), "tokens", "day", NOON) == 0
     again = await reserve(world, limits, id=first.call_id, amounts=Amounts(tokens=100))
     with pytest.raises(RateLimited, match="requests_per_minute"):  # it was a request, and so is the next
         await reserve(world, limits)
     await settle(world, again)
-    assert used(await world.ledger.account(limits), "tokens", "day", NOON) == USED.tokens
+    assert used_amount(await world.ledger.account(limits), "tokens", "day", NOON) == USED.tokens
 
 
 async def test_what_two_accounts_hold_is_released_once(world: World) -> None:
-    both = scope(tokens_per_day=150), Scope("key", "key_one", Limits(tokens_per_day=150))
+    both = scope(tokens_per_day=150), AccountScope("key", "key_one", Limits(tokens_per_day=150))
     taken = await reserve(world, *both)
     await world.ledger.release(taken)
     await world.ledger.release(taken)
     for account in [await world.ledger.account(each) for each in both]:
-        assert (account.holds, used(account, "tokens", "day", NOON)) == ({}, 0)
+        assert (account.holds, used_amount(account, "tokens", "day", NOON)) == ({}, 0)
 
 
 async def test_calls_that_are_cheap_enough_use_a_budget_up_to_its_end(world: World) -> None:
@@ -120,7 +120,7 @@ async def test_requests_of_a_minute(world: World) -> None:
         await reserve(world, limited, at=NOON + 50)
     assert caught.value.retry_after_seconds == 10
     await reserve(world, limited, at=NOON + 60)
-    assert rates(await world.ledger.account(limited), limited, NOON + 61)["requests"][:2] == (2, 1)
+    assert rate_statuses(await world.ledger.account(limited), limited, NOON + 61)["requests"][:2] == (2, 1)
 
 
 async def test_tokens_of_a_minute_are_given_back_to_it(world: World) -> None:
@@ -130,7 +130,7 @@ async def test_tokens_of_a_minute_are_given_back_to_it(world: World) -> None:
         await reserve(world, limited)
     await settle(world, first)
     await reserve(world, limited)
-    assert rates(await world.ledger.account(limited), limited, NOON)["tokens"][:2] == (150, 27)
+    assert rate_statuses(await world.ledger.account(limited), limited, NOON)["tokens"][:2] == (150, 27)
 
 
 async def test_a_minute_that_is_over_gets_nothing_back(world: World) -> None:
@@ -173,19 +173,19 @@ async def test_a_settled_call_is_settled_once(world: World) -> None:
     budget = scope(tokens_per_day=100)
     taken = await reserve(world, budget)
     await settle(world, taken)
-    await settle(world, taken, tokens=Tokens(input=90))
-    assert used(await world.ledger.account(budget), "tokens", "day", NOON) == USED.tokens
+    await settle(world, taken, tokens=TokenCounts(input=90))
+    assert used_amount(await world.ledger.account(budget), "tokens", "day", NOON) == USED.tokens
 
 
 async def test_workspace_and_key_take_room_together_or_not_at_all(world: World) -> None:
-    whole, key = scope(tokens_per_day=1000), Scope("key", "key_one", Limits(tokens_per_day=150))
+    whole, key = scope(tokens_per_day=1000), AccountScope("key", "key_one", Limits(tokens_per_day=150))
     first = await reserve(world, whole, key)
     with pytest.raises(QuotaExhausted, match="key's limit"):
         await reserve(world, whole, key)
     assert set((await world.ledger.account(whole)).holds) == {first.call_id}
     await settle(world, first)
     for each in (whole, key):
-        assert used(await world.ledger.account(each), "tokens", "day", NOON) == USED.tokens
+        assert used_amount(await world.ledger.account(each), "tokens", "day", NOON) == USED.tokens
     await reserve(world, whole, key)
 
 
@@ -206,7 +206,7 @@ async def test_a_call_is_booked_to_the_period_in_which_it_began(world: World) ->
     world.clock.now = midnight + 2
     await settle(world, taken)
     account = await world.ledger.account(budget)
-    assert used(account, "tokens", "day", midnight - 1) == USED.tokens
+    assert used_amount(account, "tokens", "day", midnight - 1) == USED.tokens
     with pytest.raises(QuotaExhausted):
         await reserve(world, budget, at=midnight + 3)
 
@@ -226,7 +226,7 @@ async def test_of_two_that_note_a_threshold_one_is_told_so(world: World) -> None
     assert not await world.ledger.note(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
     assert not await world.ledger.note(budget, {"tokens_per_day#D#2026-11-21": 80}, {})
     assert await world.ledger.note(budget, {"tokens_per_day#D#2026-11-21": 50}, {"tokens_per_day#D#2026-11-21": 80})
-    assert (await world.ledger.account(budget)).warned == {"tokens_per_day#D#2026-11-21": 80}
+    assert (await world.ledger.account(budget)).alerted_thresholds == {"tokens_per_day#D#2026-11-21": 80}
 
 
 async def test_a_note_takes_no_room_and_is_kept_when_some_is_taken(world: World) -> None:
@@ -236,7 +236,7 @@ async def test_a_note_takes_no_room_and_is_kept_when_some_is_taken(world: World)
     await settle(world, first)
     await reserve(world, budget)
     account = await world.ledger.account(budget)
-    assert (len(account.holds), account.warned) == (1, {"tokens_per_day#D#2026-11-21": 50})
+    assert (len(account.holds), account.alerted_thresholds) == (1, {"tokens_per_day#D#2026-11-21": 50})
 
 
 async def test_what_was_used_before_there_were_limits_counts(world: World) -> None:
@@ -247,6 +247,6 @@ async def test_what_was_used_before_there_were_limits_counts(world: World) -> No
     budget = scope(tokens_per_month=100 + 2 * USED.tokens)
     await reserve(world, budget)
     account = await world.ledger.account(budget)
-    assert used(account, "tokens", "day", NOON) == USED.tokens
-    assert used(account, "tokens", "month", NOON) == 2 * USED.tokens
-    assert used(account, "usd", "month", NOON) == 2 * USED.usd
+    assert used_amount(account, "tokens", "day", NOON) == USED.tokens
+    assert used_amount(account, "tokens", "month", NOON) == 2 * USED.tokens
+    assert used_amount(account, "usd", "month", NOON) == 2 * USED.usd

@@ -22,12 +22,12 @@ from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, aws_world, key, memory_world, outcome, workspace
 from tidegate.aws.sweeper import Sweeper
-from tidegate.domain.account import Account, Hold, Reservation, Scope, booked_name, overdue
+from tidegate.domain.account import Account, AccountScope, Hold, Reservation, booking_name, overdue_holds
 from tidegate.domain.ids import ulid
-from tidegate.domain.limits import SPANS, UNITS, Amounts, Limits, period
-from tidegate.domain.settlement import lost
-from tidegate.domain.usage import Bill, Tokens, Words
-from tidegate.errors import NoRoom
+from tidegate.domain.limits import SPANS, UNITS, Amounts, Limits, period_at
+from tidegate.domain.settlement import lost_settlement
+from tidegate.domain.usage import Bill, TokenCounts, WordCounts
+from tidegate.errors import LimitReached
 
 EVE = NOON + 12 * 3600 - 30
 """Half a minute before midnight; and with months that begin on the 22nd, before a month's end."""
@@ -58,7 +58,7 @@ LIMITS = st.builds(
 class Model:
     """What must be so: which calls are open, and what ended ones have used, with the moment at which each began."""
 
-    open: dict[str, tuple[Hold, tuple[Scope, ...]]] = field(default_factory=dict[str, Any])
+    open: dict[str, tuple[Hold, tuple[AccountScope, ...]]] = field(default_factory=dict[str, Any])
     ended: dict[str, tuple[Hold, Amounts]] = field(default_factory=dict[str, Any])
 
 
@@ -102,16 +102,16 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(target=calls, amounts=AMOUNTS, skew=st.sampled_from([-1, 1]), both=st.booleans())
     def reserve(self, amounts: Amounts, skew: int, both: bool) -> Any:
-        scopes = (Scope("workspace", "ws_one", self.workspace),)
+        scopes = (AccountScope("workspace", "ws_one", self.workspace),)
         if both:
-            scopes += (Scope("key", "key_one", self.key),)
+            scopes += (AccountScope("key", "key_one", self.key),)
         at = self.now + skew
         kinds = tuple(scope.kind for scope in scopes)
         hold = Hold(ulid(at), "ws_one", "key_one", "demo/echo-1", amounts, 1, at, at + 120, kinds, first_day=22)
         before = {scope: self.account(scope) for scope in scopes}
         try:
             self.run(self.world.ledger.reserve(Reservation(hold, scopes)))
-        except NoRoom as error:
+        except LimitReached as error:
             assert any(_is_full(before[scope], scope, hold) for scope in scopes), error.message
             return multiple()
         assert not any(_is_full(before[scope], scope, hold) for scope in scopes)
@@ -129,7 +129,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """With nothing used, half of it, or all; and also when it is settled already, here or by the sweeper."""
         amounts = hold.amounts
         used = Amounts(amounts.tokens * share // 2, amounts.words * share // 2, amounts.usd * share / 2)
-        bill = Bill(Tokens(input=used.tokens), Words(used.words, 0, 0, "tokens"), used.usd)
+        bill = Bill(TokenCounts(input=used.tokens), WordCounts(used.words, 0, 0, "tokens"), used.usd)
         self.run(self.world.meter.record(outcome(id=hold.call_id, at=hold.at, hold=hold, bill=bill)))
         self.ended(hold, used)
 
@@ -143,8 +143,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def swept(self) -> None:
         """As it would be if a process in memory could die and leave anything."""
         ledger: Any = self.world.ledger
-        for hold in overdue(self.account(Scope("workspace", "ws_one", Limits())), self.now):
-            ledger.settle(hold, lost(hold, self.now).actual)
+        for hold in overdue_holds(self.account(AccountScope("workspace", "ws_one", Limits())), self.now):
+            ledger.settle_call(hold, lost_settlement(hold, self.now).actual)
 
     def ended(self, hold: Hold, used: Amounts) -> None:
         if hold.call_id in self.model.open:
@@ -154,20 +154,20 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def what_is_booked_is_used_or_held(self) -> None:
         for kind, id in (("workspace", "ws_one"), ("key", "key_one")):
-            account = self.account(Scope(kind, id, Limits()))
-            open = {id: hold for id, (hold, _) in self.model.open.items() if kind in hold.kinds}
+            account = self.account(AccountScope(kind, id, Limits()))
+            open = {id: hold for id, (hold, _) in self.model.open.items() if kind in hold.account_kinds}
             assert account.holds == open
             booked: dict[str, Any] = {}
             parts = [(hold, hold.amounts) for hold in open.values()]
-            parts += [(hold, used) for hold, used in self.model.ended.values() if kind in hold.kinds]
+            parts += [(hold, used) for hold, used in self.model.ended.values() if kind in hold.account_kinds]
             for hold, amounts in parts:
                 for unit in UNITS:
                     for span in SPANS:
-                        name = booked_name(unit, period(span, hold.at, 22).name)
+                        name = booking_name(unit, period_at(span, hold.at, 22).name)
                         booked[name] = booked.get(name, 0) + amounts.of(unit)
             assert {n: v for n, v in account.booked.items() if v} == {n: v for n, v in booked.items() if v}
 
-    def account(self, scope: Scope) -> Account:
+    def account(self, scope: AccountScope) -> Account:
         found = self.run(self.world.ledger.account(scope))
         return replace(found, booked=dict(found.booked), holds=dict(found.holds))
 
@@ -175,12 +175,12 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.runner.run(work)
 
 
-def _is_full(account: Account, scope: Scope, hold: Hold) -> bool:
+def _is_full(account: Account, scope: AccountScope, hold: Hold) -> bool:
     """Whether anything forbids it, by a reading of its own."""
     limits = scope.limits
     for budget in limits.budgets():
-        name = booked_name(budget.unit, period(budget.span, hold.at, 22).name)
-        if account.booked.get(name, 0) + hold.amounts.of(budget.unit) > budget.most:
+        name = booking_name(budget.unit, period_at(budget.span, hold.at, 22).name)
+        if account.booked.get(name, 0) + hold.amounts.of(budget.unit) > budget.maximum:
             return True
     minute = max(account.minute, int(hold.at // 60))
     calls = account.minute_calls if minute == account.minute else 0

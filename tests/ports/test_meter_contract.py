@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tests.store_worlds import NOON, World, outcome, workspace
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.record import RETENTION_SECONDS
-from tidegate.domain.usage import Tokens
+from tidegate.domain.usage import TokenCounts
 
 RECORD = {
     "id": "01KAKE0Q00AAAAAAAAAAAAAAAA",
@@ -126,7 +126,7 @@ async def test_a_call_belongs_to_the_day_on_which_it_began(world: World) -> None
 
 @pytest.mark.parametrize("status", ["ok", "cancelled", "failed", "cached"])
 async def test_each_way_to_end_has_its_counter(world: World, status: str) -> None:
-    await world.meter.record(outcome(status=status, tokens=Tokens(), cost_usd=Decimal(0)))
+    await world.meter.record(outcome(status=status, tokens=TokenCounts(), cost_usd=Decimal(0)))
     expected = {**NOTHING, "calls": 1, f"calls_{status}": 1, "words": 9, "input_words": 8}
     assert await world.usages.counters("ws_one", "M#2026-11") == expected
 

@@ -7,14 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, key, outcome, workspace
-from tidegate.domain.account import Hold, Reservation, Scope, used
+from tidegate.domain.account import AccountScope, Hold, Reservation, used_amount
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.ids import ulid
-from tidegate.domain.keys import as_before
+from tidegate.domain.keys import previous_key
 from tidegate.domain.limits import Amounts, Limits
-from tidegate.domain.managed_resources import AdminKey, AuditEntry, Change, Member, Plan, Resource
-from tidegate.domain.routes import Route, Target
-from tidegate.domain.workspace import Credential
+from tidegate.domain.managed_resources import AdminKey, AuditEntry, Member, Plan, Resource, ResourceChange
+from tidegate.domain.routes import Route, RouteTarget
+from tidegate.domain.workspace import WorkspaceCredential
 from tidegate.errors import AccountBusy, AlreadyExists, Stale
 
 LIMITS = Limits(requests_per_minute=5, usd_per_month=Decimal("12.5"), models=("openai/*",))
@@ -23,7 +23,7 @@ ADMIN = AdminKey("adm_one", "0" * 64, "sk-tidegate-admin-abcd", ("read", "write"
 MEMBER = Member("ws_one", "ada@example.com", "admin", NOON)
 ROUTE = Route(
     "fast",
-    (Target("openai/gpt-4o", 3), Target("bedrock/m", region="eu-west-1")),
+    (RouteTarget("openai/gpt-4o", 3), RouteTarget("bedrock/m", region="eu-west-1")),
     by="weight",
     sticky=True,
     fallbacks=("openai/gpt-4o-mini",),
@@ -36,7 +36,7 @@ GUARDRAILS = (
 )
 WORKSPACE = replace(
     workspace(),
-    credentials=(Credential("OPENAI_API_KEY", NOON - 0.5),),
+    credentials=(WorkspaceCredential("OPENAI_API_KEY", NOON - 0.5),),
     routes=(ROUTE,),
     guardrails=GUARDRAILS,
     cache_ttl_seconds=60,
@@ -53,7 +53,7 @@ def entry(action: str = "create", at: float = NOON, **fields: object) -> AuditEn
 
 
 async def change(world: World, before: Resource | None, after: Resource | None) -> None:
-    await world.register.change([Change(before, after)], entry())
+    await world.register.change([ResourceChange(before, after)], entry())
 
 
 async def find(world: World, resource: Resource) -> Resource | None:
@@ -95,10 +95,10 @@ async def test_a_change_over_another_is_refused(world: World, made: Resource) ->
 
 async def test_all_changes_happen_or_none(world: World) -> None:
     await change(world, None, PLAN)
-    changes = [Change(None, workspace()), Change(None, PLAN)]
+    changes = [ResourceChange(None, workspace()), ResourceChange(None, PLAN)]
     with pytest.raises(AlreadyExists):
         await world.register.change(changes, entry())
-    other = [Change(None, workspace()), Change(replace(PLAN, version=7), replace(PLAN, version=8))]
+    other = [ResourceChange(None, workspace()), ResourceChange(replace(PLAN, version=7), replace(PLAN, version=8))]
     with pytest.raises(Stale):
         await world.register.change(other, entry())
     assert await world.register.page(type(workspace())) == []
@@ -108,11 +108,11 @@ async def test_all_changes_happen_or_none(world: World) -> None:
 
 async def test_what_a_change_relies_on_must_still_be_so(world: World) -> None:
     await change(world, None, PLAN)
-    await world.register.change([Change(PLAN, PLAN), Change(None, workspace())], entry())
+    await world.register.change([ResourceChange(PLAN, PLAN), ResourceChange(None, workspace())], entry())
     newer = replace(PLAN, version=2)
     await change(world, PLAN, newer)
     with pytest.raises(Stale):
-        await world.register.change([Change(PLAN, PLAN), Change(None, workspace("ws_two"))], entry())
+        await world.register.change([ResourceChange(PLAN, PLAN), ResourceChange(None, workspace("ws_two"))], entry())
     assert await world.register.page(Plan) == [newer]
 
 
@@ -152,7 +152,7 @@ async def test_names_that_cannot_be_find_nothing(world: World) -> None:
 async def test_the_log_is_read_backwards_by_workspace_or_whole(world: World) -> None:
     made = [entry(at=NOON + n, workspace_ids=("ws_one",) if n % 2 else ("ws_two",)) for n in range(4)]
     for n, each in enumerate(made):
-        await world.register.change([Change(None, replace(PLAN, id=f"plan_{n}"))], each)
+        await world.register.change([ResourceChange(None, replace(PLAN, id=f"plan_{n}"))], each)
     assert await world.register.entries(None, None, 3) == [made[3], made[2], made[1]]
     assert await world.register.entries(None, made[1].id, 3) == [made[0]]
     assert await world.register.entries("ws_one", None, 10) == [made[3], made[1]]
@@ -174,7 +174,7 @@ async def test_a_rotated_key_opens_with_both_secrets(world: World) -> None:
     await change(world, None, old)
     await change(world, old, rotated)
     assert await world.directory.find(new.hash, "ws_one") == (rotated, workspace())
-    assert (await world.directory.find(old.hash, "ws_one"))[0] == as_before(rotated)
+    assert (await world.directory.find(old.hash, "ws_one"))[0] == previous_key(rotated)
     assert await world.keys.list_keys("ws_one") == [rotated]
     third = replace(rotated, hash="3" * 64, previous_hash=new.hash, version=3)
     await change(world, rotated, third)
@@ -189,27 +189,30 @@ async def test_a_rotated_key_opens_with_both_secrets(world: World) -> None:
 async def test_an_account_is_opened_anew_with_what_was_used(world: World) -> None:
     limits = Limits(tokens_per_month=1000)
     before, after = workspace(), replace(workspace(), limits=limits, version=2)
-    scope, stale_scope = Scope("workspace", "ws_one", limits), Scope("workspace", "ws_one", Limits(tokens_per_day=100))
+    scope, stale_scope = (
+        AccountScope("workspace", "ws_one", limits),
+        AccountScope("workspace", "ws_one", Limits(tokens_per_day=100)),
+    )
     await change(world, None, before)
     taken = await hold(world, stale_scope, 10)
     await world.meter.record(outcome(id=taken.call_id, hold=taken))
     await world.meter.record(outcome())
-    await world.register.change([Change(before, after)], entry(), [after])
+    await world.register.change([ResourceChange(before, after)], entry(), [after])
     await hold(world, scope, 1)
     account = await world.ledger.account(scope)
-    assert used(account, "tokens", "month", NOON) == used(account, "tokens", "day", NOON) == 46
+    assert used_amount(account, "tokens", "month", NOON) == used_amount(account, "tokens", "day", NOON) == 46
 
 
 async def test_an_account_with_open_calls_is_not_opened_anew(world: World) -> None:
     before, after = workspace(), replace(workspace(), first_day=15, version=2)
     await change(world, None, before)
-    await hold(world, Scope("workspace", "ws_one", Limits(tokens_per_month=1000)), 10)
+    await hold(world, AccountScope("workspace", "ws_one", Limits(tokens_per_month=1000)), 10)
     with pytest.raises(AccountBusy):
-        await world.register.change([Change(before, after)], entry(), [after])
+        await world.register.change([ResourceChange(before, after)], entry(), [after])
     assert await world.register.find(type(before), "ws_one") == before
 
 
-async def hold(world: World, scope: Scope, tokens: int) -> Hold:
+async def hold(world: World, scope: AccountScope, tokens: int) -> Hold:
     taken = Hold(ulid(NOON), "ws_one", "key_one", "demo/echo-1", Amounts(tokens), 0, NOON, NOON + 660)
     await world.ledger.reserve(Reservation(taken, (scope,)))
     return taken

@@ -9,16 +9,16 @@ from msgspec.structs import replace
 
 from tests.ports.test_ledger_contract import USED, hold
 from tests.store_worlds import NOON, World, outcome
-from tidegate.domain.account import Account, Hold, Reservation, Scope, rates, used
+from tidegate.domain.account import Account, AccountScope, Hold, Reservation, rate_statuses, used_amount
 from tidegate.domain.call import Outcome
 from tidegate.domain.limits import Amounts, Limits
-from tidegate.errors import NoRoom, QuotaExhausted, RateLimited
+from tidegate.errors import LimitReached, QuotaExhausted, RateLimited
 
 SHARDS = 4
 
 
-def scope(**limits: Any) -> Scope:
-    return Scope("workspace", "ws_one", Limits(**limits), shards=SHARDS)
+def scope(**limits: Any) -> AccountScope:
+    return AccountScope("workspace", "ws_one", Limits(**limits), shards=SHARDS)
 
 
 def ended(taken: Hold, **fields: Any) -> Outcome:
@@ -29,15 +29,15 @@ def unheld(made: Outcome) -> Outcome:
     return replace(made, call=replace(made.call, workspace=replace(made.call.workspace, shards=SHARDS)))
 
 
-async def reserve(world: World, scope: Scope, **fields: Any) -> Hold:
+async def reserve(world: World, scope: AccountScope, **fields: Any) -> Hold:
     taken, _ = await world.ledger.reserve(Reservation(hold(**fields), (scope,)))
     return taken
 
 
-async def passes(world: World, scope: Scope, **fields: Any) -> bool:
+async def passes(world: World, scope: AccountScope, **fields: Any) -> bool:
     try:
         await reserve(world, scope, **fields)
-    except NoRoom:
+    except LimitReached:
         return False
     return True
 
@@ -80,14 +80,14 @@ async def test_the_account_is_that_of_all_shards(world: World) -> None:
     taken = [await reserve(world, limited) for _ in range(8)]
     account = await world.ledger.account(limited)
     assert set(account.holds) == {each.call_id for each in taken}
-    assert rates(account, limited.whole, NOON)["requests"][:2] == (50, 42)
-    assert rates(account, limited.whole, NOON)["tokens"][:2] == (10_000, 9_200)
+    assert rate_statuses(account, limited.unsharded, NOON)["requests"][:2] == (50, 42)
+    assert rate_statuses(account, limited.unsharded, NOON)["tokens"][:2] == (10_000, 9_200)
     for each in taken:
         await world.meter.record(ended(each))
     account = await world.ledger.account(limited)
     assert not account.holds
-    assert used(account, "tokens", "day", NOON) == 8 * USED.tokens
-    assert used(account, "usd", "month", NOON) == 8 * USED.usd
+    assert used_amount(account, "tokens", "day", NOON) == 8 * USED.tokens
+    assert used_amount(account, "usd", "month", NOON) == 8 * USED.usd
 
 
 async def test_counters_days_and_calls_are_those_of_all_shards(world: World) -> None:
@@ -120,14 +120,14 @@ async def test_a_call_is_written_to_one_partition(world: World) -> None:
         pytest.skip("a dictionary has no partitions")
     taken = await reserve(world, scope(parallel_calls=100), shard=2)
     await world.meter.record(ended(taken))
-    items = await world.store.between("WS#ws_one#2", "A", "Z")
+    items = await world.store.query_range("WS#ws_one#2", "A", "Z")
     assert [str(item["sk"]) for item in items] == [
         "ACCOUNT",
         f"CALL#{taken.call_id}",
         "USE#D#2026-11-21",
         "USE#M#2026-11",
     ]
-    others = await world.store.between("WS#ws_one", "A", "Z")
+    others = await world.store.query_range("WS#ws_one", "A", "Z")
     assert [str(item["sk"]) for item in others] == ["ACCOUNT"]
 
 
@@ -139,11 +139,11 @@ async def test_what_was_used_before_there_were_limits_is_counted_once(world: Wor
     limited = scope(tokens_per_month=10 * USED.tokens + 50)
     assert sum([await passes(world, limited, amounts=Amounts(tokens=1)) for _ in range(60)]) in range(48, 51)
     account = await world.ledger.account(limited)
-    assert used(account, "tokens", "month", NOON) in range(10 * USED.tokens, 10 * USED.tokens + 3)
+    assert used_amount(account, "tokens", "month", NOON) in range(10 * USED.tokens, 10 * USED.tokens + 3)
 
 
 async def test_shards_that_are_added_are_opened_too(world: World) -> None:
-    limited = Scope("workspace", "ws_one", Limits(tokens_per_day=400), shards=2)
+    limited = AccountScope("workspace", "ws_one", Limits(tokens_per_day=400), shards=2)
     await reserve(world, limited, amounts=Amounts(tokens=1))
     more = replace(limited, shards=8)
     assert sum([await passes(world, more, amounts=Amounts(tokens=1)) for _ in range(410)]) == 399
@@ -155,17 +155,17 @@ async def test_an_account_that_is_not_open_yet_is_what_it_will_be_opened_with(wo
     for n in range(3):
         await world.meter.record(unheld(outcome(at=NOON + n)))
     limited = scope(tokens_per_month=1_000)
-    assert used(await world.ledger.account(limited), "tokens", "month", NOON) >= 3 * USED.tokens
-    assert await world.ledger.account(Scope("key", "key_one", Limits(tokens_per_day=1))) == Account()
+    assert used_amount(await world.ledger.account(limited), "tokens", "month", NOON) >= 3 * USED.tokens
+    assert await world.ledger.account(AccountScope("key", "key_one", Limits(tokens_per_day=1))) == Account()
 
 
 async def test_a_key_of_a_workspace_with_shards_is_limited_as_one(world: World) -> None:
-    key = Scope("key", "key_one", Limits(tokens_per_day=250))
+    key = AccountScope("key", "key_one", Limits(tokens_per_day=250))
     both = (scope(tokens_per_day=4_000), key)
     for _ in range(2):
-        await world.ledger.reserve(Reservation(hold(kinds=("workspace", "key")), both))
+        await world.ledger.reserve(Reservation(hold(account_kinds=("workspace", "key")), both))
     with pytest.raises(QuotaExhausted, match="key's limit"):
-        await world.ledger.reserve(Reservation(hold(kinds=("workspace", "key")), both))
+        await world.ledger.reserve(Reservation(hold(account_kinds=("workspace", "key")), both))
 
 
 async def test_who_is_refused_by_all_shards_is_told_the_limit_of_the_workspace(world: World) -> None:

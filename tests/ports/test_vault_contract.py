@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.store_worlds import REGION
-from tidegate.aws.secrets import SecretsEndpoint
-from tidegate.aws.vault import SecretsVault
+from tidegate.aws.secrets import SecretsManagerClient
+from tidegate.aws.vault import SecretsManagerVault
 from tidegate.memory.vault import MemoryVault
 from tidegate.ports import Vault
 from tidegate.transport.reqwest import ReqwestTransport
@@ -24,8 +24,8 @@ async def vault(request: pytest.FixtureRequest) -> AsyncIterator[Vault]:
         yield MemoryVault()
         return
     transport = ReqwestTransport()
-    endpoint = SecretsEndpoint(transport, aws_key, REGION, request.getfixturevalue("aws_endpoint"))
-    yield SecretsVault(endpoint, f"tidegate-{uuid.uuid4()}/workspaces")
+    endpoint = SecretsManagerClient(transport, aws_key, REGION, request.getfixturevalue("aws_endpoint"))
+    yield SecretsManagerVault(endpoint, f"tidegate-{uuid.uuid4()}/workspaces")
     await transport.close()
 
 

@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from tests.providers.reading import Reading, Voice
 from tidegate.providers import caller_terms
-from tidegate.providers.base import Event, Provider, UpstreamRequest
+from tidegate.providers.base import Provider, StreamEvent, UpstreamRequest
 from tidegate.upstream.sse import SseDecoder
 
 STAMPED: dict[str, Any] = {"id": "chatcmpl-1", "created": 1, "model": "m"}
@@ -18,22 +18,22 @@ STAMPED: dict[str, Any] = {"id": "chatcmpl-1", "created": 1, "model": "m"}
 
 
 def run(
-    provider: Provider, batches: Iterable[Sequence[Event]], request: UpstreamRequest | None = None
+    provider: Provider, batches: Iterable[Sequence[StreamEvent]], request: UpstreamRequest | None = None
 ) -> list[list[Any]]:
     """The batches of chunks that a stream becomes, for a caller of `request`. Raises what the provider raises."""
 
-    async def source() -> AsyncIterator[Sequence[Event]]:
+    async def source() -> AsyncIterator[Sequence[StreamEvent]]:
         for batch in batches:
             yield batch
 
     async def drain() -> list[list[Any]]:
         chunks = provider.parse_stream(source())
-        return [batch async for batch in (chunks if request is None else caller_terms.stream(request, chunks))]
+        return [batch async for batch in (chunks if request is None else caller_terms.restore_stream(request, chunks))]
 
     return asyncio.run(drain())
 
 
-def reads(raw: bytes, choose: random.Random) -> Iterator[Sequence[Event]]:
+def reads(raw: bytes, choose: random.Random) -> Iterator[Sequence[StreamEvent]]:
     """The events of network reads of random sizes, also inside a character."""
     decoder, start = SseDecoder(), 0
     while start < len(raw):

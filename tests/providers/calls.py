@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tidegate.chat.parse import build
+from tidegate.chat.parse import build_chat_request
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.workspace import Principal, Workspace
@@ -15,7 +15,9 @@ BASE_URL = "https://host.invalid/v1"
 def call(body: dict[str, Any]) -> Call:
     """An admitted call with that body."""
     workspace = Workspace("ws_1", "One")
-    return Call("01J", "openai", build(body), Principal("key_1", ("ws_1",)), workspace, started_at=0, deadline=60)
+    return Call(
+        "01J", "openai", build_chat_request(body), Principal("key_1", ("ws_1",)), workspace, started_at=0, deadline=60
+    )
 
 
 def sent(provider: Provider, body: dict[str, Any], model: str = "m") -> tuple[Any, tuple[str, ...]]:

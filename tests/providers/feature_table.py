@@ -15,7 +15,7 @@ from tidegate import catalog
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ConfigurationError, InvalidRequest
-from tidegate.providers import ALIASES, Known, Registry
+from tidegate.providers import ALIASES, ProviderSpec, Registry
 from tidegate.providers.base import Provider
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "PROVIDERS.md"
@@ -29,9 +29,9 @@ _HOST = "https://host.invalid/v1"
 _registry = Registry()
 
 
-def known() -> Iterator[tuple[Known, Provider]]:
+def known() -> Iterator[tuple[ProviderSpec, Provider]]:
     """Every provider that is there."""
-    for one in _registry.known():
+    for one in _registry.specs():
         try:
             yield one, _registry.load(one.name)
         except (ConfigurationError, ImportError):
@@ -56,7 +56,7 @@ def measure(name: str) -> dict[str, tuple[str, bool]]:
 @cache
 def _models(provider: str) -> tuple[str, ...]:
     """A model of no known kind, and those of the catalogue and of the cases: rules go by names."""
-    listed = [name.partition("/")[2] for name in catalog.load().ids() if name.partition("/")[0] == provider]
+    listed = [name.partition("/")[2] for name in catalog.load_catalog().ids() if name.partition("/")[0] == provider]
     return tuple(
         dict.fromkeys(["m", *listed, *(request["model"].partition("/")[2] for request, _, _ in _cases(provider))])
     )
@@ -139,7 +139,7 @@ _INTRODUCTION = (
 )
 
 
-def _features(providers: list[tuple[Known, Provider]]) -> Iterator[str]:
+def _features(providers: list[tuple[ProviderSpec, Provider]]) -> Iterator[str]:
     yield _row("provider", *(feature.name for feature in FEATURES))
     yield "|---" + "|:-:" * len(FEATURES) + "|"
     for one, _ in providers:
@@ -147,7 +147,7 @@ def _features(providers: list[tuple[Known, Provider]]) -> Iterator[str]:
         yield _row(one.name, *(MARKS[state] + ("*" if varies else "") for state, varies in states.values()))
 
 
-def _settings(providers: list[tuple[Known, Provider]]) -> Iterator[str]:
+def _settings(providers: list[tuple[ProviderSpec, Provider]]) -> Iterator[str]:
     yield from ("## Settings", "", "A provider is configured once all that it needs is set.", "")
     yield _row("provider", "also called", "key", "base URL", "default base URL", "more")
     yield "|---|---|---|---|---|---|"
@@ -158,11 +158,11 @@ def _settings(providers: list[tuple[Known, Provider]]) -> Iterator[str]:
         yield _row(one.name, others, _key(one), f"`{one.base_url_setting}`", base_url, more)
 
 
-def _key(one: Known) -> str:
+def _key(one: ProviderSpec) -> str:
     if one.key_setting:
         return f"`{one.key_setting}`"
-    if one.credentials:
-        return f"{_listed(one.optional_key or '')}, or one of {_listed(*one.credentials)}"
+    if one.credential_settings:
+        return f"{_listed(one.optional_key_setting or '')}, or one of {_listed(*one.credential_settings)}"
     return "not needed"
 
 

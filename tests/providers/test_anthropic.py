@@ -26,8 +26,8 @@ from tidegate.errors import (
     StreamCut,
 )
 from tidegate.providers.anthropic import PROVIDER
-from tidegate.providers.anthropic.capabilities import of
-from tidegate.providers.base import Event, KeyAuth
+from tidegate.providers.anthropic.capabilities import capabilities_of
+from tidegate.providers.base import KeyAuth, StreamEvent
 
 SONNET = "claude-sonnet-4-5"
 NOW = {"type": "function", "function": {"name": "now"}}
@@ -59,8 +59,8 @@ def reply(*content: dict[str, Any], stop_reason: str = "end_turn") -> Any:
     return PROVIDER.parse_completion(message)["choices"][0]
 
 
-def event(kind: str, **fields: Any) -> Event:
-    return Event(kind, json.dumps({"type": kind, **fields}))
+def event(kind: str, **fields: Any) -> StreamEvent:
+    return StreamEvent(kind, json.dumps({"type": kind, **fields}))
 
 
 # The envelope
@@ -565,7 +565,7 @@ def test_a_message_that_stops_without_a_reason_is_a_cut() -> None:
 @pytest.mark.parametrize("data", ["[1]", "{", "null"])
 def test_an_event_that_is_no_object_is_malformed(data: str) -> None:
     with pytest.raises(ProviderMalformed):
-        run(PROVIDER, [[Event("message", data)]])
+        run(PROVIDER, [[StreamEvent("message", data)]])
 
 
 # Models
@@ -589,5 +589,5 @@ def test_an_event_that_is_no_object_is_malformed(data: str) -> None:
 def test_a_models_name_tells_its_generation(
     model: str, thinking: str, off: str, samplers: str, structured: bool
 ) -> None:
-    found = of(model)
+    found = capabilities_of(model)
     assert (found.thinking, found.off, found.samplers, found.structured) == (thinking, off, samplers, structured)

@@ -12,7 +12,7 @@ from tests.providers.assembling import run
 from tests.providers.calls import asking, call
 from tests.providers.converse import faults
 from tidegate.domain.call import Media
-from tidegate.domain.deployment import Deployment, Endpoint
+from tidegate.domain.deployment import Deployment, ProviderConfig
 from tidegate.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,
@@ -27,12 +27,12 @@ from tidegate.errors import (
     ProviderTimeout,
     UpstreamError,
 )
-from tidegate.policy.routing.provider_config import endpoints
+from tidegate.policy.routing.provider_config import load_provider_configs
 from tidegate.providers import Registry
 from tidegate.providers.anthropic import capabilities as anthropic_capabilities
-from tidegate.providers.base import Event, KeyAuth, SigV4Auth, UpstreamRequest
+from tidegate.providers.base import KeyAuth, SigV4Auth, StreamEvent, UpstreamRequest
 from tidegate.providers.bedrock import PROVIDER, capabilities
-from tidegate.providers.bedrock.schemas import tamed
+from tidegate.providers.bedrock.schemas import restrict_schema
 from tidegate.settings import EnvironmentSecrets
 
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -78,21 +78,21 @@ def test_the_functions_own_role_signs_unless_there_is_a_key() -> None:
 
 
 def test_it_is_configured_where_the_process_has_credentials_and_a_region() -> None:
-    def found(**env: str) -> Endpoint:
-        endpoint = asyncio.run(endpoints(Registry().known(), EnvironmentSecrets(env)))["bedrock"]
-        return replace(endpoint, url_in=None)
+    def found(**env: str) -> ProviderConfig:
+        endpoint = asyncio.run(load_provider_configs(Registry().specs(), EnvironmentSecrets(env)))["bedrock"]
+        return replace(endpoint, regional_url=None)
 
     url = "https://bedrock-runtime.eu-1.amazonaws.com"
-    assert found(AWS_REGION="eu-1", AWS_ACCESS_KEY_ID="k") == Endpoint("bedrock", url, region="eu-1")
+    assert found(AWS_REGION="eu-1", AWS_ACCESS_KEY_ID="k") == ProviderConfig("bedrock", url, region="eu-1")
     token = found(AWS_REGION="us-1", BEDROCK_REGION="eu-1", AWS_BEARER_TOKEN_BEDROCK="t")
-    assert token == Endpoint("bedrock", url, "AWS_BEARER_TOKEN_BEDROCK", region="eu-1")
-    assert found(AWS_REGION="eu-1").missing == ("AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID",)
+    assert token == ProviderConfig("bedrock", url, "AWS_BEARER_TOKEN_BEDROCK", region="eu-1")
+    assert found(AWS_REGION="eu-1").missing_settings == ("AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID",)
 
 
 @pytest.mark.parametrize("name", ["claude-3-7-sonnet-20250219", "claude-opus-4-1-20250805", "claude-sonnet-4-20250514"])
 @pytest.mark.parametrize("spelling", ["{}", "us.anthropic.{}-v1:0", "arn:aws:bedrock:eu-1::foundation-model/{}-v1:0"])
 def test_a_model_is_the_same_by_each_of_its_ids(name: str, spelling: str) -> None:
-    assert capabilities.of(spelling.format(f"anthropic.{name}")) == capabilities.of(name)
+    assert capabilities.capabilities_of(spelling.format(f"anthropic.{name}")) == capabilities.capabilities_of(name)
 
 
 CLAUDES = (
@@ -105,7 +105,10 @@ CLAUDES = (
 
 @pytest.mark.parametrize("name", CLAUDES)
 def test_a_claude_can_do_on_bedrock_what_it_can_at_its_maker(name: str) -> None:
-    ours, theirs = capabilities.of(f"global.anthropic.{name}-v1:0"), anthropic_capabilities.of(name)
+    ours, theirs = (
+        capabilities.capabilities_of(f"global.anthropic.{name}-v1:0"),
+        anthropic_capabilities.capabilities_of(name),
+    )
     assert (ours.thinking, ours.efforts, ours.samplers) == (theirs.thinking, theirs.efforts, theirs.samplers)
     assert (bool(ours.tool_choices), ours.structured) == (theirs.forced_tools, theirs.structured)
 
@@ -313,7 +316,7 @@ def test_names_that_converse_forbids_are_spelt_otherwise_and_given_back() -> Non
     config = json.loads(request.body)["toolConfig"]
     spelt = [tool["toolSpec"]["name"] for tool in config["tools"]]
     assert faults(json.loads(request.body)) == ""
-    assert [request.names.get(name, name) for name in spelt] == names
+    assert [request.caller_tool_names.get(name, name) for name in spelt] == names
     assert config["toolChoice"] == {"tool": {"name": spelt[0]}}
     assert len(set(spelt)) == 4
 
@@ -357,7 +360,7 @@ def test_a_schema_is_closed_and_its_constraints_are_told() -> None:
         },
     }
     before = json.dumps(schema)
-    assert tamed(schema) == (
+    assert restrict_schema(schema) == (
         {
             "type": "object",
             "properties": {
@@ -373,7 +376,7 @@ def test_a_schema_is_closed_and_its_constraints_are_told() -> None:
         True,
     )
     assert json.dumps(schema) == before
-    assert tamed({"type": "object", "additionalProperties": False})[1] is False
+    assert restrict_schema({"type": "object", "additionalProperties": False})[1] is False
 
 
 @pytest.mark.parametrize(
@@ -422,20 +425,20 @@ def test_no_message_names_an_account() -> None:
 )
 def test_a_models_own_failure_inside_a_stream_is_classified(body: Any, kind: type[UpstreamError]) -> None:
     with pytest.raises(kind):
-        run(PROVIDER, [[Event("exception:modelStreamErrorException", json.dumps(body).encode())]])
+        run(PROVIDER, [[StreamEvent("exception:modelStreamErrorException", json.dumps(body).encode())]])
 
 
 @pytest.mark.parametrize(
     "events",
     [
-        [Event("contentBlockDelta", b"{")],
-        [Event("contentBlockDelta", b'{"delta": 1}')],
-        [Event("contentBlockDelta", b'{"contentBlockIndex": 1, "delta": {"toolUse": {"input": "x"}}}')],
-        [Event("contentBlockStart", b'{"contentBlockIndex": 1, "start": {"toolUse": {"name": "x"}}}')],
-        [Event("messageStop", b'{"stopReason": "malformed_model_output"}')],
+        [StreamEvent("contentBlockDelta", b"{")],
+        [StreamEvent("contentBlockDelta", b'{"delta": 1}')],
+        [StreamEvent("contentBlockDelta", b'{"contentBlockIndex": 1, "delta": {"toolUse": {"input": "x"}}}')],
+        [StreamEvent("contentBlockStart", b'{"contentBlockIndex": 1, "start": {"toolUse": {"name": "x"}}}')],
+        [StreamEvent("messageStop", b'{"stopReason": "malformed_model_output"}')],
     ],
 )
-def test_a_stream_that_is_no_converse_is_malformed(events: list[Event]) -> None:
+def test_a_stream_that_is_no_converse_is_malformed(events: list[StreamEvent]) -> None:
     with pytest.raises(ProviderMalformed):
         run(PROVIDER, [events])
 
@@ -447,7 +450,10 @@ def test_a_reply_that_is_no_converse_is_malformed(body: Any) -> None:
 
 
 def test_a_stream_without_a_word_still_says_its_role() -> None:
-    events = [Event("messageStart", b'{"role":"assistant"}'), Event("messageStop", b'{"stopReason":"end_turn"}')]
+    events = [
+        StreamEvent("messageStart", b'{"role":"assistant"}'),
+        StreamEvent("messageStop", b'{"stopReason":"end_turn"}'),
+    ]
     chunks: list[Any] = [chunk for batch in run(PROVIDER, [events]) for chunk in batch]
     assert [chunk["choices"][0]["delta"] for chunk in chunks] == [{"role": "assistant", "content": ""}, {}]
 

@@ -7,7 +7,7 @@ from typing import Any
 from tidegate.providers import caller_terms
 from tidegate.providers.base import UpstreamRequest
 
-RENAMED = UpstreamRequest("u", b"", names={"get_weather_1": "get.weather"})
+RENAMED = UpstreamRequest("u", b"", caller_tool_names={"get_weather_1": "get.weather"})
 ANSWERED = UpstreamRequest("u", b"", answer_tool="answer")
 LEGACY = UpstreamRequest("u", b"", legacy_functions=True)
 
@@ -20,7 +20,7 @@ def whole(request: UpstreamRequest, *calls: Any, content: str | None = None, fin
     message = {"role": "assistant", "content": content, "refusal": None, "tool_calls": list(calls)}
     choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
     reply: Any = {"object": "chat.completion", "choices": [choice], "system_fingerprint": None}
-    done = caller_terms.completion(request, reply)["choices"][0]
+    done = caller_terms.restore_completion(request, reply)["choices"][0]
     return done["message"], done["finish_reason"]
 
 
@@ -32,7 +32,9 @@ def streamed(request: UpstreamRequest, *deltas: Any, finish: str = "tool_calls")
             yield [{"object": "chat.completion.chunk", "choices": [choice]}]
 
     async def read() -> Any:
-        return [chunk["choices"][0] async for batch in caller_terms.stream(request, batches()) for chunk in batch]
+        return [
+            chunk["choices"][0] async for batch in caller_terms.restore_stream(request, batches()) for chunk in batch
+        ]
 
     choices = asyncio.run(read())
     return [choice["delta"] for choice in choices[:-1]], choices[-1]["finish_reason"]
@@ -95,4 +97,4 @@ def test_callers_of_functions_get_a_function_call() -> None:
 
 
 def test_a_request_without_any_of_it_needs_nothing() -> None:
-    assert not caller_terms.is_needed(UpstreamRequest("u", b""))
+    assert not caller_terms.needs_restoring(UpstreamRequest("u", b""))

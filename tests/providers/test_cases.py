@@ -20,7 +20,7 @@ from tests.upstream.frames import framed
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import TidegateError
 from tidegate.providers import Registry, caller_terms
-from tidegate.providers.base import Event, Provider, UpstreamRequest
+from tidegate.providers.base import Provider, StreamEvent, UpstreamRequest
 
 CASES = Path(__file__).parent / "cases"
 FOLDERS = sorted(path.parent for path in CASES.glob("*/*/request.json"))
@@ -66,13 +66,13 @@ def _reply(provider: Provider, built: UpstreamRequest | TidegateError, folder: P
             head = _json(folder / "head.json")
             raise provider.parse_error(head["status"], head["headers"], _body(folder))
         if (folder / "upstream.json").exists():
-            return caller_terms.completion(built, provider.parse_completion(_json(folder / "upstream.json")))
+            return caller_terms.restore_completion(built, provider.parse_completion(_json(folder / "upstream.json")))
         return [chunk for batch in run(provider, [_events(folder)], built) for chunk in batch]
     except TidegateError as error:
         return _error(error)
 
 
-def _events(folder: Path) -> Sequence[Event]:
+def _events(folder: Path) -> Sequence[StreamEvent]:
     if (folder / "upstream.sse").exists():
         decoder: Any = import_module("tidegate.upstream.sse").SseDecoder()
         return [*decoder.feed((folder / "upstream.sse").read_bytes()), *decoder.end()]

@@ -20,21 +20,21 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.providers import caller_terms
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.providers.cohere import PROVIDER
-from tidegate.providers.cohere.thinking import thinks
+from tidegate.providers.cohere.thinking import supports_thinking
 
 CASES = sorted((Path(__file__).parent / "cases" / "cohere").glob("*/sent.json"))
-START = Event("message-start", '{"type":"message-start","delta":{"message":{"role":"assistant"}}}')
-END = Event("message-end", '{"type":"message-end","delta":{"finish_reason":"COMPLETE"}}')
+START = StreamEvent("message-start", '{"type":"message-start","delta":{"message":{"role":"assistant"}}}')
+END = StreamEvent("message-end", '{"type":"message-end","delta":{"finish_reason":"COMPLETE"}}')
 
 
 def replying(path: Path) -> Any:
     return json.loads((path.parent / "reply.json").read_text())
 
 
-def events(*said: Any) -> list[Event]:
-    return [START, *(Event(one["type"], json.dumps(one)) for one in said)]
+def events(*said: Any) -> list[StreamEvent]:
+    return [START, *(StreamEvent(one["type"], json.dumps(one)) for one in said)]
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.parent.name)
@@ -69,7 +69,7 @@ def test_a_tool_has_its_own_name_again_in_the_reply() -> None:
     cohere_schema.check(body)
     called = {"id": "b", "type": "function", "function": {"name": wire, "arguments": "{}"}}
     reply = PROVIDER.parse_completion({"message": {"tool_calls": [called]}, "finish_reason": "TOOL_CALL"})
-    message = caller_terms.completion(request, reply)["choices"][0]["message"]
+    message = caller_terms.restore_completion(request, reply)["choices"][0]["message"]
     assert message["tool_calls"][0]["function"] == {"name": name, "arguments": "{}"}
 
 
@@ -98,7 +98,7 @@ def test_penalties_of_zero_are_not_sent_since_some_models_take_only_one() -> Non
     ],
 )
 def test_models_that_came_before_reasoning_are_not_asked_for_it(model: str, expected: bool) -> None:
-    assert thinks(model) is expected
+    assert supports_thinking(model) is expected
     body, ignored = sent(PROVIDER, asking(reasoning_effort="high"), model)
     assert ("thinking" in body, ignored == ()) == (expected, expected)
 
@@ -161,7 +161,7 @@ def test_a_count_that_is_none_is_malformed() -> None:
 @pytest.mark.parametrize("data", ["{", "1", '"text"', "{}"])
 def test_an_event_of_no_known_shape_is_malformed(data: str) -> None:
     with pytest.raises(ProviderMalformed):
-        run(PROVIDER, [[START, Event("message", data)]])
+        run(PROVIDER, [[START, StreamEvent("message", data)]])
 
 
 def test_events_that_nobody_knows_yet_are_passed_over() -> None:
@@ -171,7 +171,7 @@ def test_events_that_nobody_knows_yet_are_passed_over() -> None:
 
 
 def test_nothing_after_the_end_is_read() -> None:
-    late = Event("content-delta", '{"type":"content-delta","delta":{"message":{"content":{"text":"late"}}}}')
+    late = StreamEvent("content-delta", '{"type":"content-delta","delta":{"message":{"content":{"text":"late"}}}}')
     chunks = run(PROVIDER, [[START, END, late], [late]])
     assert read_chunks([chunk for batch in chunks for chunk in batch]).voices[0].text == ""
 
@@ -193,7 +193,7 @@ def test_parallel_calls_that_all_have_the_same_place_stay_apart() -> None:
 
 def test_a_done_is_no_end() -> None:
     with pytest.raises(StreamCut):
-        run(PROVIDER, [[START, Event("message", "[DONE]")]])
+        run(PROVIDER, [[START, StreamEvent("message", "[DONE]")]])
 
 
 @pytest.mark.parametrize(("native", "ours"), [("ERROR_TOXIC", "content_filter"), ("ERROR_LIMIT", "length")])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.world import USER, Client, Exchange, Trickle, event_stream, world
 from tidegate.chat.estimate import estimate_text
-from tidegate.providers.stream_loop import early_usage
+from tidegate.providers.stream_loop import early_usage_chunk
 
 TEXT = "Create smarter content"
 
@@ -75,6 +75,6 @@ def test_a_stream_that_ends_with_nothing_but_usage_never_began() -> None:
 def test_early_usage_tells_no_output() -> None:
     counted: Any = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
     details = {"prompt_tokens_details": {"cached_tokens": 1}}
-    early = early_usage({**counted, **details, "completion_tokens_details": {"reasoning_tokens": 2}})
+    early = early_usage_chunk({**counted, **details, "completion_tokens_details": {"reasoning_tokens": 2}})
     assert early["usage"] == {"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9, **details}
     assert early["choices"] == []

@@ -18,7 +18,7 @@ from tidegate.errors import (
 )
 from tidegate.providers import Registry
 from tidegate.providers.openai.error_body import scrub
-from tidegate.providers.openai.retry_after import span
+from tidegate.providers.openai.retry_after import parse_duration
 
 
 def failure(status: int, body: Any, **headers: str) -> UpstreamError:
@@ -135,7 +135,7 @@ def test_whatever_may_pass_says_how_long_to_wait(status: int, seconds: float | N
     ("text", "seconds"), [("20ms", 0.02), ("1h2m3s", 3723.0), ("7.66s", 7.66), ("", None), ("x", None)]
 )
 def test_spans_are_read(text: str, seconds: float | None) -> None:
-    assert span(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 _FAKE = "x9" * 12

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from tests.providers.calls import BASE_URL, asking, call, sent
 from tests.providers.test_cases import CASES
-from tidegate.chat.parse import build
+from tidegate.chat.parse import build_chat_request
 from tidegate.domain.call import Media
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
@@ -107,7 +107,7 @@ def test_a_wish_to_reason_becomes_a_budget_or_a_level(name: str, wish: Any, thin
     ],
 )
 def test_a_name_tells_the_generation(name: str, generation: tuple[int, int]) -> None:
-    assert capabilities.read(name).generation == generation
+    assert capabilities.capabilities_of(name).generation == generation
 
 
 def test_what_gemini_4_refuses_or_ignores_is_reported() -> None:
@@ -277,7 +277,7 @@ def test_only_what_google_does_not_read_itself_is_fetched() -> None:
         "messages[0].content[0].image_url.url": "https://pictures.invalid/a.png",
         "messages[0].content[6].source.url": "https://papers.invalid/b.pdf",
     }
-    assert dict(media.urls(build(body).fields.messages)) == fetched
+    assert dict(media.urls_to_fetch(build_chat_request(body).fields.messages)) == fetched
     assert GEMINI.media_urls(call(body), Deployment("gemini", FLASH, BASE_URL)) == fetched
     got = {
         "https://pictures.invalid/a.png": Media("application/octet-stream", b"\x89PNG\r\n\x1a\n"),

@@ -19,7 +19,7 @@ from tidegate.errors import (
     ProviderTimeout,
     StreamCut,
 )
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.providers.gemini import PROVIDER as GEMINI
 
 TOO_LONG = "The input token count (9) exceeds the maximum number of tokens allowed (8)."
@@ -52,7 +52,7 @@ def test_a_failure_is_classified_in_a_reply_in_a_list_and_in_a_stream(
     with pytest.raises(kind):
         GEMINI.parse_completion(body)
     with pytest.raises(kind):
-        run(GEMINI, [[Event("message", json.dumps(body))]])
+        run(GEMINI, [[StreamEvent("message", json.dumps(body))]])
 
 
 def test_a_refused_field_is_named_and_a_key_is_not() -> None:
@@ -89,14 +89,14 @@ def test_a_reply_that_is_none_is_a_failure_that_may_be_tried_again(body: Any) ->
 )
 def test_an_event_that_is_none_is_a_failure(data: str) -> None:
     with pytest.raises(ProviderMalformed):
-        run(GEMINI, [[Event("message", data)]])
+        run(GEMINI, [[StreamEvent("message", data)]])
 
 
 def test_a_stream_without_events_is_cut() -> None:
     with pytest.raises(StreamCut):
         run(GEMINI, [])
     with pytest.raises(StreamCut):
-        run(GEMINI, [[Event("message", '{"usageMetadata": {"promptTokenCount": 1}}')]])
+        run(GEMINI, [[StreamEvent("message", '{"usageMetadata": {"promptTokenCount": 1}}')]])
 
 
 def test_two_candidates_of_a_stream_end_each_on_its_own() -> None:
@@ -110,10 +110,12 @@ def test_two_candidates_of_a_stream_end_each_on_its_own() -> None:
         {"candidates": [{"index": 1, "finishReason": "STOP"}]},
     ]
     with pytest.raises(StreamCut):
-        run(GEMINI, [[Event("message", json.dumps(event)) for event in events]])
+        run(GEMINI, [[StreamEvent("message", json.dumps(event)) for event in events]])
     events.append({"candidates": [{"index": 0, "finishReason": "MAX_TOKENS"}]})
     chunks = [
-        chunk for batch in run(GEMINI, [[Event("message", json.dumps(event)) for event in events]]) for chunk in batch
+        chunk
+        for batch in run(GEMINI, [[StreamEvent("message", json.dumps(event)) for event in events]])
+        for chunk in batch
     ]
     ends = {
         choice["index"]: choice["finish_reason"]
@@ -204,7 +206,7 @@ def test_searches_are_counted_as_google_charges_for_them(
     body: Any = {"usageMetadata": used} | ({"modelVersion": version} if version else {})
     whole = GEMINI.parse_completion(body | {"candidates": [reply(0, queries), reply(1, queries[1:])]})
     halves = [body | {"candidates": [reply(0, half)]} for half in (queries[:2], queries[2:])]
-    streamed = run(GEMINI, [[Event("message", json.dumps(half)) for half in halves]])[-1][-1]
+    streamed = run(GEMINI, [[StreamEvent("message", json.dumps(half)) for half in halves]])[-1][-1]
     expected = {"web_search_requests": searches} if searches else None
     assert whole.get("usage", {}).get("server_tool_use") == expected
     assert streamed["usage"].get("server_tool_use") == expected
@@ -214,7 +216,8 @@ def test_searches_are_counted_as_google_charges_for_them(
 def test_a_finish_that_comes_alone_is_one(finish: str) -> None:
     said: Any = {"candidates": [{"content": {"parts": [{"text": "a"}]}}]}
     chunks = run(
-        GEMINI, [[Event("message", json.dumps(each)) for each in (said, {"candidates": [{"finishReason": finish}]})]]
+        GEMINI,
+        [[StreamEvent("message", json.dumps(each)) for each in (said, {"candidates": [{"finishReason": finish}]})]],
     )
     assert [choice["native_finish_reason"] for choice in chunks[-1][-1]["choices"]] == [finish]
 
@@ -225,7 +228,7 @@ def test_a_reply_that_ends_oddly_without_an_answer_is_no_success(finish: str) ->
     with pytest.raises(ProviderMalformed):
         GEMINI.parse_completion(silent)
     with pytest.raises(ProviderMalformed):
-        run(GEMINI, [[Event("message", json.dumps(silent))]])
+        run(GEMINI, [[StreamEvent("message", json.dumps(silent))]])
     answer: Any = {"candidates": [{"content": {"parts": [{"text": "Hm."}]}, "finishReason": finish}]}
     (choice,) = GEMINI.parse_completion(answer)["choices"]
     assert (choice["finish_reason"], choice.get("native_finish_reason")) == ("stop", finish)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.providers.calls import sent
 from tests.providers.recorded import PROVIDERS, Exchange, chats, dialect, needed
-from tidegate.chat.parse import build
+from tidegate.chat.parse import build_chat_request
 from tidegate.errors import InvalidRequest
 
 pytestmark = needed
@@ -34,7 +34,7 @@ def _accepted(provider: str) -> list[Exchange]:
 
 def _refusal(body: dict[str, Any]) -> str | None:
     try:
-        build(body)
+        build_chat_request(body)
     except InvalidRequest as error:
         return "".join(
             "*" if char.isdigit() and "messages" in (error.param or "") else char for char in error.param or ""

@@ -9,7 +9,7 @@ from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.reading import plain, streamed
 from tests.providers.recorded import PROVIDERS, chats, dialect, needed
 from tidegate.errors import StreamCut, UpstreamError
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.upstream.sse import SseDecoder
 
 pytestmark = needed
@@ -71,12 +71,15 @@ def test_a_recorded_stream_cut_inside_an_event_never_ends_cleanly(provider: str)
 
 
 def test_a_done_without_finish_and_usage_is_a_cut() -> None:
-    events = [Event("message", '{"choices":[{"index":0,"delta":{"content":"a"}}]}'), Event("message", "[DONE]")]
+    events = [
+        StreamEvent("message", '{"choices":[{"index":0,"delta":{"content":"a"}}]}'),
+        StreamEvent("message", "[DONE]"),
+    ]
     with pytest.raises(StreamCut):
         run(dialect("openai"), [events])
 
 
-def _finish_place(events: list[Event]) -> int:
+def _finish_place(events: list[StreamEvent]) -> int:
     """How many events there are before the one with the last choice's finish, or before the end where none has one."""
     open_choices: set[int] = set()
     for place, event in enumerate(events):

@@ -21,7 +21,7 @@ from tidegate.errors import (
     StreamCut,
 )
 from tidegate.providers.anthropic import PROVIDER
-from tidegate.providers.anthropic.reasoning_replay import blocks
+from tidegate.providers.anthropic.reasoning_replay import thinking_blocks
 from tidegate.upstream.sse import SseDecoder
 
 pytestmark = needed
@@ -52,7 +52,7 @@ def test_a_recorded_reply_means_what_its_raw_body_means() -> None:
         completion: Any = PROVIDER.parse_completion(one.body)
         assert read_completion(completion) == plain(one.body), one.id
         message = completion["choices"][0]["message"]
-        assert blocks(message, {}) == signed(one.body), one.id
+        assert thinking_blocks(message, {}) == signed(one.body), one.id
         assert _cited(message.get("annotations"), message["content"]) == links(one.body), one.id
         assert json.dumps(one.body) == before, one.id
 
@@ -65,7 +65,7 @@ def test_a_recorded_stream_means_what_its_raw_text_means_however_it_is_cut_into_
             assert read_chunks(chunks) == plain(message), one.id
             deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
             details = [detail for delta in deltas for detail in delta.get("reasoning_details", ())]
-            assert blocks({"reasoning_details": details}, {}) == signed(message), one.id
+            assert thinking_blocks({"reasoning_details": details}, {}) == signed(message), one.id
             notes = [note for delta in deltas for note in delta.get("annotations", ())]
             assert _cited(notes, "".join(delta.get("content") or "" for delta in deltas)) == links(message), one.id
 

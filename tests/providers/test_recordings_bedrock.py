@@ -13,9 +13,9 @@ from tests.providers.converse import as_openai, faults
 from tests.providers.reading_bedrock import frames, plain, streamed
 from tests.providers.recorded import Exchange, exchanges, needed
 from tidegate.errors import ContextLengthExceeded, ProviderAuth, ProviderModelNotFound, UpstreamError
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.providers.bedrock import PROVIDER
-from tidegate.providers.bedrock.messages import NOTHING
+from tidegate.providers.bedrock.messages import PLACEHOLDER
 from tidegate.upstream.eventstream import EventStreamDecoder
 
 pytestmark = needed
@@ -149,7 +149,7 @@ def _normal(request: Any) -> Any:
 
 
 def _says_something(block: dict[str, Any]) -> bool:
-    return bool(block.get("text", "x").strip()) and block.get("text") != NOTHING
+    return bool(block.get("text", "x").strip()) and block.get("text") != PLACEHOLDER
 
 
 def _plain(block: dict[str, Any]) -> dict[str, Any]:
@@ -160,10 +160,10 @@ def _plain(block: dict[str, Any]) -> dict[str, Any]:
     return block
 
 
-def _read(raw: bytes, choose: random.Random) -> list[list[Event]]:
+def _read(raw: bytes, choose: random.Random) -> list[list[StreamEvent]]:
     """The events of network reads of random sizes; the end is told too, as `upstream/attempt.py` does."""
     decoder, start = EventStreamDecoder(), 0
-    batches: list[list[Event]] = []
+    batches: list[list[StreamEvent]] = []
     while start < len(raw):
         end = start + choose.choice((1, 7, 12, 100, 1500, 16384))
         batches.append(decoder.feed(raw[start:end]))

@@ -19,7 +19,7 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.providers import Registry
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.upstream.sse import SseDecoder
 
 pytestmark = needed
@@ -66,7 +66,7 @@ def test_a_recorded_stream_means_what_its_raw_text_means_however_it_is_cut_into_
 def test_a_recorded_reply_says_the_same_when_it_is_streamed(host: str) -> None:
     for one in _whole(host):
         if not is_broken([one.body]):
-            batches = run(_registry.load(host), [[Event("message", json.dumps(one.body))]])
+            batches = run(_registry.load(host), [[StreamEvent("message", json.dumps(one.body))]])
             assert read_chunks([chunk for batch in batches for chunk in batch]) == read([one.body]), one.id
 
 
@@ -100,7 +100,7 @@ def test_a_recorded_array_is_not_our_way_and_a_failure_that_may_be_tried_again(h
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_recorded_array_read_as_events_means_what_it_says(host: str) -> None:
     for one in _arrays(host):
-        batches = run(_registry.load(host), [[Event("message", json.dumps(reply)) for reply in one.body]])
+        batches = run(_registry.load(host), [[StreamEvent("message", json.dumps(reply)) for reply in one.body]])
         assert read_chunks([chunk for batch in batches for chunk in batch]) == read(one.body), one.id
 
 

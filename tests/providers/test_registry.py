@@ -8,16 +8,16 @@ import pytest
 
 from tests.providers.calls import asking, sent
 from tidegate.errors import ConfigurationError
-from tidegate.providers import ALIASES, Known, Registry
+from tidegate.providers import ALIASES, ProviderSpec, Registry
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.quirks import ModelRule, Quirks
-from tidegate.providers.operator_rows import rows
+from tidegate.providers.operator_rows import parse_rows
 
 
 def test_the_list_of_providers_imports_none_of_them() -> None:
     code = (
-        "import sys; from tidegate.providers import Registry; Registry().known();"
+        "import sys; from tidegate.providers import Registry; Registry().specs();"
         "print(sorted(m for m in sys.modules if m.startswith('tidegate.providers.')))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -26,19 +26,19 @@ def test_the_list_of_providers_imports_none_of_them() -> None:
 
 
 def test_what_a_provider_needs_is_known_before_it_is_loaded() -> None:
-    known = {one.name: one for one in Registry().known()}
-    assert known["openai"] == Known("openai", "https://api.openai.com/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY")
-    azure = Known(
+    known = {one.name: one for one in Registry().specs()}
+    assert known["openai"] == ProviderSpec("openai", "https://api.openai.com/v1", "OPENAI_BASE_URL", "OPENAI_API_KEY")
+    azure = ProviderSpec(
         "azure", None, "AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY", version_setting="AZURE_OPENAI_API_VERSION"
     )
     assert known["azure"] == azure
-    assert known["vllm"] == Known("vllm", None, "VLLM_BASE_URL", None)
+    assert known["vllm"] == ProviderSpec("vllm", None, "VLLM_BASE_URL", None)
     assert len(known) >= 35
 
 
 def test_an_alias_leads_to_a_known_provider() -> None:
-    assert set(ALIASES.values()) <= {one.name for one in Registry().known()}
-    assert not ALIASES.keys() & {one.name for one in Registry().known()}
+    assert set(ALIASES.values()) <= {one.name for one in Registry().specs()}
+    assert not ALIASES.keys() & {one.name for one in Registry().specs()}
     assert Registry().load("together_ai").name == "together"
 
 
@@ -56,7 +56,7 @@ def test_a_name_that_nobody_has_is_a_configuration_error() -> None:
 
 
 def test_a_configured_provider_is_a_row_like_any_other() -> None:
-    found = rows(
+    found = parse_rows(
         [
             {"name": "my-host", "base_url": "https://host.invalid/v1/", "quirks": "vllm"},
             {"name": "other", "base_url": "http://10.0.0.1:8000/v1", "key": None},
@@ -79,7 +79,7 @@ def test_a_configured_provider_is_a_row_like_any_other() -> None:
     assert found[2].quirks.tool_id_length == third.tool_id_length
     registry = Registry(found)
     assert registry.load("my-host").name == "my-host"
-    assert Known("my-host", "https://host.invalid/v1", "MY_HOST_BASE_URL", "MY_HOST_API_KEY") in registry.known()
+    assert ProviderSpec("my-host", "https://host.invalid/v1", "MY_HOST_BASE_URL", "MY_HOST_API_KEY") in registry.specs()
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_configured_provider_is_a_row_like_any_other() -> None:
 )
 def test_a_faulty_entry_is_explained(entry: Any, said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        rows([entry])
+        parse_rows([entry])
     assert caught.value.message.startswith("TIDEGATE_PROVIDERS[0]: ")
     assert said in caught.value.message
 
@@ -110,37 +110,37 @@ def test_a_faulty_entry_is_explained(entry: Any, said: str) -> None:
 def test_all_faults_are_named_at_once() -> None:
     fine = {"name": "h", "base_url": "https://h/v1"}
     with pytest.raises(ConfigurationError) as caught:
-        rows([1, fine, fine, {"name": 2}])
+        parse_rows([1, fine, fine, {"name": 2}])
     for said in ("[0]", "[3]", "'h' is there twice"):
         assert said in caught.value.message
 
 
 def test_a_list_that_is_none_is_explained() -> None:
     with pytest.raises(ConfigurationError, match="must be a JSON list"):
-        rows({})
+        parse_rows({})
 
 
 def test_an_entry_never_repeats_a_key_in_its_message() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        rows([{"name": "h", "base_url": "https://h/v1", "key": "a secret value"}])
+        parse_rows([{"name": "h", "base_url": "https://h/v1", "key": "a secret value"}])
     assert "a secret value" not in caught.value.message
 
 
-@pytest.mark.parametrize("name", sorted(one.name for one in Registry().known()))
+@pytest.mark.parametrize("name", sorted(one.name for one in Registry().specs()))
 def test_nobody_reports_that_reasoning_is_left_out_since_the_gateway_does_it(name: str) -> None:
     _, ignored = sent(Registry().load(name), asking(reasoning={"effort": "high", "exclude": True}))
     assert "reasoning.exclude" not in ignored
 
 
 @pytest.mark.parametrize("user", ["someone@example.com", "Some One <someone@example.com>"])
-@pytest.mark.parametrize("name", sorted(one.name for one in Registry().known()))
+@pytest.mark.parametrize("name", sorted(one.name for one in Registry().specs()))
 def test_nobody_is_told_an_email_address(name: str, user: str) -> None:
     body, ignored = sent(Registry().load(name), asking(user=user))
     assert "example.com" not in str(body)
     assert "user" in ignored
 
 
-@pytest.mark.parametrize("name", sorted(one.name for one in Registry().known()))
+@pytest.mark.parametrize("name", sorted(one.name for one in Registry().specs()))
 def test_what_asks_for_nothing_is_not_reported(name: str) -> None:
     nothing: dict[str, Any] = {
         "n": 1,

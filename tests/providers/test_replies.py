@@ -11,22 +11,24 @@ from hypothesis import strategies as st
 from tests.providers.assembling import read_chunks, run
 from tidegate.errors import ProviderFailed, ProviderMalformed, ProviderOverloaded, StreamCut, UpstreamError
 from tidegate.providers import Registry
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 
 _OPENAI = Registry().load("openai")
 _GROQ = Registry().load("groq")
-_DONE = Event("message", "[DONE]")
+_DONE = StreamEvent("message", "[DONE]")
 
 
-def chunk(delta: Any, finish: str | None = None, **choice: Any) -> Event:
-    return Event("message", json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **choice}]}))
+def chunk(delta: Any, finish: str | None = None, **choice: Any) -> StreamEvent:
+    return StreamEvent(
+        "message", json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": finish, **choice}]})
+    )
 
 
-def calls(*raw: Any) -> Event:
+def calls(*raw: Any) -> StreamEvent:
     return chunk({"tool_calls": list(raw)})
 
 
-def flat(*events: Event) -> list[Any]:
+def flat(*events: StreamEvent) -> list[Any]:
     return [one for batch in run(_OPENAI, [events]) for one in batch]
 
 
@@ -47,7 +49,7 @@ _DELTAS = st.one_of(
 )
 
 
-def _said(provider: Any, batches: list[list[Event]]) -> Any:
+def _said(provider: Any, batches: list[list[StreamEvent]]) -> Any:
     try:
         return [one for batch in run(provider, batches) for one in batch]
     except UpstreamError as error:
@@ -147,7 +149,7 @@ def test_a_body_that_is_no_completion_is_malformed(body: Any) -> None:
 )
 def test_an_event_that_is_no_chunk_is_malformed(data: str) -> None:
     with pytest.raises(ProviderMalformed):
-        flat(chunk({"content": "a"}), Event("message", data))
+        flat(chunk({"content": "a"}), StreamEvent("message", data))
 
 
 @pytest.mark.parametrize(
@@ -166,12 +168,12 @@ def test_a_finish_that_says_failure_is_one(reason: str, kind: type[UpstreamError
     [
         [],
         [_DONE],
-        [Event("ping", "{}")],
+        [StreamEvent("ping", "{}")],
         [chunk({"content": "a"})],
         [chunk({"content": "a"}, "stop"), chunk({"content": "b"}, index=1)],
     ],
 )
-def test_a_stream_without_every_finish_is_cut(events: list[Event]) -> None:
+def test_a_stream_without_every_finish_is_cut(events: list[StreamEvent]) -> None:
     with pytest.raises(StreamCut):
         flat(*events)
 
@@ -180,18 +182,18 @@ def test_an_error_after_the_finish_is_still_an_error() -> None:
     with pytest.raises(UpstreamError, match="Token limit reached"):
         flat(
             chunk({"content": "a"}, "length"),
-            Event("message", '{"error":{"code":400,"message":"Token limit reached"}}'),
+            StreamEvent("message", '{"error":{"code":400,"message":"Token limit reached"}}'),
         )
 
 
 @pytest.mark.parametrize("data", ['"busy"', "busy", '{"message":"busy"}', '[{"error":{"message":"busy"}}]'])
 def test_an_error_event_is_an_error_whatever_it_holds(data: str) -> None:
     with pytest.raises(UpstreamError, match="busy"):
-        flat(chunk({"content": "a"}), Event("error", data))
+        flat(chunk({"content": "a"}), StreamEvent("error", data))
 
 
 def test_what_a_dropped_chunk_says_beside_its_choices_comes_with_the_finish() -> None:
-    first = Event("message", '{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}')
+    first = StreamEvent("message", '{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}')
     *_, last = flat(first, chunk({"content": "a"}), chunk({}, "stop", content_filter_results={"hate": 1}))
     assert last == {
         "object": "chat.completion.chunk",

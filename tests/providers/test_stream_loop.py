@@ -9,21 +9,21 @@ import pytest
 
 from tidegate.errors import ProviderRateLimited, UpstreamError
 from tidegate.providers import Registry
-from tidegate.providers.base import Event, Provider
+from tidegate.providers.base import Provider, StreamEvent
 
 OPENAI, BEDROCK = Registry().load("openai"), Registry().load("bedrock")
 
 
-def sse(**said: Any) -> Event:
-    return Event("message", json.dumps(said))
+def sse(**said: Any) -> StreamEvent:
+    return StreamEvent("message", json.dumps(said))
 
 
-def spoken(**delta: Any) -> Event:
+def spoken(**delta: Any) -> StreamEvent:
     return sse(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
 
 
-def frame(kind: str, **said: Any) -> Event:
-    return Event(kind, json.dumps(said).encode())
+def frame(kind: str, **said: Any) -> StreamEvent:
+    return StreamEvent(kind, json.dumps(said).encode())
 
 
 SLOW = sse(error={"message": "Slow down.", "type": "requests", "code": "rate_limit_exceeded"})
@@ -33,10 +33,10 @@ BEDROCK_ROLE = frame("messageStart", role="assistant")
 BEDROCK_TEXT = frame("contentBlockDelta", contentBlockIndex=0, delta={"text": "Create"})
 
 
-def before_the_failure(provider: Provider, events: Sequence[Event]) -> list[str]:
+def before_the_failure(provider: Provider, events: Sequence[StreamEvent]) -> list[str]:
     """The contents of the chunks that `events`, all in one read, become before they fail."""
 
-    async def source() -> AsyncIterator[Sequence[Event]]:
+    async def source() -> AsyncIterator[Sequence[StreamEvent]]:
         yield events
 
     async def drain() -> list[str]:
@@ -58,7 +58,9 @@ def before_the_failure(provider: Provider, events: Sequence[Event]) -> list[str]
     ],
     ids=["openai", "bedrock"],
 )
-def test_what_was_said_before_a_failure_is_not_lost(provider: Provider, events: list[Event], said: list[str]) -> None:
+def test_what_was_said_before_a_failure_is_not_lost(
+    provider: Provider, events: list[StreamEvent], said: list[str]
+) -> None:
     assert before_the_failure(provider, events) == said
 
 
@@ -67,5 +69,7 @@ def test_what_was_said_before_a_failure_is_not_lost(provider: Provider, events: 
     [(OPENAI, [OPENAI_ROLE, SLOW]), (BEDROCK, [BEDROCK_ROLE, THROTTLED])],
     ids=["openai", "bedrock"],
 )
-def test_a_failure_right_behind_the_role_is_one_before_the_answer(provider: Provider, events: list[Event]) -> None:
+def test_a_failure_right_behind_the_role_is_one_before_the_answer(
+    provider: Provider, events: list[StreamEvent]
+) -> None:
     assert before_the_failure(provider, events) == []

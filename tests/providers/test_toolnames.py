@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.providers.calls import asking, built
 from tidegate.providers import Registry
-from tidegate.providers.toolnames import Alphabet, ToolNames
+from tidegate.providers.toolnames import NameRules, ToolNames
 
-LETTERS = Alphabet("a-zA-Z0-9_-", longest=8)
-FIRST = Alphabet("a-zA-Z0-9_.", longest=8, first="a-z_")
+LETTERS = NameRules("a-zA-Z0-9_-", max_length=8)
+FIRST = NameRules("a-zA-Z0-9_.", max_length=8, first="a-z_")
 
 
 def tools(*names: str) -> Any:
@@ -33,22 +33,22 @@ def tools(*names: str) -> Any:
     ],
 )
 def test_a_forbidden_name_becomes_a_near_one_that_is_free(
-    alphabet: Alphabet, names: list[str], spelt: list[str]
+    alphabet: NameRules, names: list[str], spelt: list[str]
 ) -> None:
     made = ToolNames(alphabet, tools(*names), reserved=["search"])
-    assert [made.spell(name) for name in names] == spelt
-    assert made.callers == {ours: name for ours, name in zip(spelt, names, strict=True) if ours != name}
+    assert [made.provider_name(name) for name in names] == spelt
+    assert made.caller_names == {ours: name for ours, name in zip(spelt, names, strict=True) if ours != name}
 
 
 @given(st.lists(st.text(max_size=12), unique=True, max_size=8), st.lists(st.text(max_size=12), max_size=3))
 def test_no_two_tools_share_a_name_and_every_name_comes_back(names: list[str], reserved: list[str]) -> None:
     made = ToolNames(FIRST, tools(*names), reserved)
-    spelt = [made.spell(name) for name in names]
+    spelt = [made.provider_name(name) for name in names]
     assert all(re.fullmatch(r"[a-z_][a-zA-Z0-9_.]{0,7}", name) for name in spelt)
     assert len(set(spelt)) == len(names)
     assert not set(spelt) & set(reserved)
-    assert [made.callers.get(name, name) for name in spelt] == names
-    assert made.free("answer") not in {*spelt, *reserved}
+    assert [made.caller_names.get(name, name) for name in spelt] == names
+    assert made.reserve_name("answer") not in {*spelt, *reserved}
 
 
 def test_what_earlier_turns_called_has_the_names_of_the_tools() -> None:
@@ -60,7 +60,7 @@ def test_what_earlier_turns_called_has_the_names_of_the_tools() -> None:
         ]
     }
     made = ToolNames(LETTERS, body)
-    assert [made.spell(name) for name in ("a.b", "a b", "a_b")] == ["a_b_2", "a_b_3", "a_b"]
+    assert [made.provider_name(name) for name in ("a.b", "a b", "a_b")] == ["a_b_2", "a_b_3", "a_b"]
 
 
 @pytest.mark.parametrize("name", ["anthropic", "bedrock", "cohere", "gemini", "vertex"])
@@ -68,5 +68,5 @@ def test_every_provider_with_rules_of_its_own_gives_names_back(name: str) -> Non
     asked = ["a/b", "a_b", "größe", "1", "x" * 200]
     request = built(Registry().load(name), asking(**tools(*asked)))
     found = re.findall(r'"name":"([^"]*)"', json.dumps(json.loads(request.body), separators=(",", ":")))
-    assert [request.names.get(one, one) for one in found] == asked
+    assert [request.caller_tool_names.get(one, one) for one in found] == asked
     assert max(map(len, found)) <= 128

@@ -11,7 +11,7 @@ from tests.transport.test_transports import Behaviour, server, transports
 from tidegate.domain.call import Media
 from tidegate.errors import InvalidRequest, ProviderTimeout, ProviderUnreachable, UpstreamError
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
-from tidegate.transport.media_fetcher import Fetcher, is_public
+from tidegate.transport.media_fetcher import MediaFetcher, is_public
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 20
 
@@ -29,14 +29,14 @@ async def here(host: str, port: int) -> list[str]:
 
 
 def run(
-    make: type[Transport], behave: Behaviour, scenario: Callable[[Fetcher, str], Awaitable[None]], **fetcher: Any
+    make: type[Transport], behave: Behaviour, scenario: Callable[[MediaFetcher, str], Awaitable[None]], **fetcher: Any
 ) -> None:
     async def main() -> None:
         transport = make()
         try:
             async with server(behave) as url:
-                options = {"resolve": here, "allowed": lambda address: True, **fetcher}
-                await scenario(Fetcher(transport, **options), url.replace("127.0.0.1", "media.example"))
+                options = {"resolve": here, "is_allowed": lambda address: True, **fetcher}
+                await scenario(MediaFetcher(transport, **options), url.replace("127.0.0.1", "media.example"))
         finally:
             await transport.close()
 
@@ -46,7 +46,7 @@ def run(
 def refusal(make: type[Transport], behave: Behaviour, url: str | None = None, **fetcher: Any) -> tuple[str | None, str]:
     seen: list[tuple[str | None, str]] = []
 
-    async def scenario(fetcher: Fetcher, served: str) -> None:
+    async def scenario(fetcher: MediaFetcher, served: str) -> None:
         with pytest.raises(InvalidRequest) as caught:
             await fetcher.fetch({"messages[0].content[1].image_url.url": url or served}, 5)
         seen.append((caught.value.param, caught.value.message))
@@ -57,7 +57,7 @@ def refusal(make: type[Transport], behave: Behaviour, url: str | None = None, **
 
 @transports
 def test_the_bytes_come_with_the_type_that_they_have_from_the_pinned_address(make: type[Transport]) -> None:
-    async def scenario(fetcher: Fetcher, url: str) -> None:
+    async def scenario(fetcher: MediaFetcher, url: str) -> None:
         assert await fetcher.fetch({"a": url, "b": url}, 5) == {url: Media("image/png", PNG)}
 
     run(make, answer(headers="Content-Type: text/html\r\n"), scenario)
@@ -65,7 +65,7 @@ def test_the_bytes_come_with_the_type_that_they_have_from_the_pinned_address(mak
 
 @transports
 def test_text_keeps_the_type_that_it_claims(make: type[Transport]) -> None:
-    async def scenario(fetcher: Fetcher, url: str) -> None:
+    async def scenario(fetcher: MediaFetcher, url: str) -> None:
         assert await fetcher.fetch({"a": url}, 5) == {url: Media("text/markdown", b"# Hi")}
 
     run(make, answer(b"# Hi", headers="Content-Type: Text/Markdown; charset=utf-8\r\n"), scenario)
@@ -79,7 +79,7 @@ def test_a_redirect_is_followed_and_checked_again(make: type[Transport]) -> None
         else:
             await answer()(0, 0, writer)
 
-    async def scenario(fetcher: Fetcher, url: str) -> None:
+    async def scenario(fetcher: MediaFetcher, url: str) -> None:
         assert (await fetcher.fetch({"a": url}, 5))[url].data == PNG
 
     run(make, behave, scenario)
@@ -94,7 +94,7 @@ def test_a_redirect_to_a_private_address_is_refused(make: type[Transport]) -> No
         make,
         answer(b"", "302 Found", "Location: http://metadata.example/latest\r\n"),
         resolve=resolve,
-        allowed=lambda address: address == "127.0.0.1",
+        is_allowed=lambda address: address == "127.0.0.1",
     )
     assert (param, "public address" in message) == ("messages[0].content[1].image_url.url", True)
 
@@ -113,7 +113,7 @@ def test_too_much_too_slow_and_broken_are_refused(make: type[Transport]) -> None
         writer.transport.abort()
 
     assert "more than 10 bytes" in refusal(make, answer(), max_bytes=10)[1]
-    assert "in time" in refusal(make, silent, seconds=0.1)[1]
+    assert "in time" in refusal(make, silent, timeout_seconds=0.1)[1]
     assert "could not be fetched" in refusal(make, broken)[1]
     assert "404" in refusal(make, answer(b"", "404 Not Found"))[1]
 
@@ -137,7 +137,9 @@ def test_it_is_said_what_the_transport_ran_into(error: UpstreamError, said: str)
 
     async def main() -> None:
         with pytest.raises(InvalidRequest) as caught:
-            await Fetcher(Failing(), resolve=here, allowed=lambda address: True).fetch({"a": "http://a.example"}, 5)
+            await MediaFetcher(Failing(), resolve=here, is_allowed=lambda address: True).fetch(
+                {"a": "http://a.example"}, 5
+            )
         assert (caught.value.param, caught.value.message) == ("a", said)
 
     asyncio.run(main())
@@ -194,7 +196,7 @@ def test_the_first_failure_ends_the_other_fetches() -> None:
         slow = Slow()
         urls = {"a": "http://slow.example", "b": "http://broken.example"}
         with pytest.raises(InvalidRequest, match="could not be fetched") as caught:
-            await Fetcher(slow, resolve=here, allowed=lambda address: True).fetch(urls, 5)
+            await MediaFetcher(slow, resolve=here, is_allowed=lambda address: True).fetch(urls, 5)
         assert (caught.value.param, slow.fetching) == ("b", 0)
 
     asyncio.run(scenario())
@@ -206,7 +208,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
 
     from tidegate.transport.httpx import HttpxTransport
 
-    assert "public" in refusal(HttpxTransport, answer(), resolve=resolve, allowed=is_public)[1]
+    assert "public" in refusal(HttpxTransport, answer(), resolve=resolve, is_allowed=is_public)[1]
 
 
 def test_more_urls_than_allowed_are_refused() -> None:
@@ -215,7 +217,7 @@ def test_more_urls_than_allowed_are_refused() -> None:
 
         transport = HttpxTransport()
         with pytest.raises(InvalidRequest) as caught:
-            await Fetcher(transport, max_count=1).fetch({"a": "http://a.example", "b": "http://b.example"}, 5)
+            await MediaFetcher(transport, max_count=1).fetch({"a": "http://a.example", "b": "http://b.example"}, 5)
         assert caught.value.param == "b"
         await transport.close()
 

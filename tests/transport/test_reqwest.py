@@ -34,7 +34,7 @@ class Late:
 def test_a_head_that_comes_too_late_is_left_at_once() -> None:
     async def main() -> bool:
         late: Any = Late()
-        waiting = asyncio.create_task(reqwest.entered(late))
+        waiting = asyncio.create_task(reqwest.enter_stream(late))
         await late.asked.wait()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -53,7 +53,7 @@ def test_a_library_that_keeps_a_cancellation_keeps_nothing_of_the_call() -> None
     async def ask(late: Any) -> None:
         call = Call()
         calls.append(weakref.ref(call))
-        await reqwest.entered(late)
+        await reqwest.enter_stream(late)
 
     async def main() -> Late:
         late = Late()

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.transport.sigv4 import AwsKey, Scope, sign
+from tidegate.transport.sigv4 import AwsKey, SigningScope, sign
 
 NOW = 1_795_262_400.0
 KEY = AwsKey("an-id", "a-secret/with+signs")
@@ -44,7 +44,7 @@ def theirs(
     headers: dict[str, str],
     body: bytes,
     key: AwsKey,
-    scope: Scope,
+    scope: SigningScope,
     monkeypatch: pytest.MonkeyPatch,
 ) -> dict[str, str]:
     moment = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
@@ -69,7 +69,7 @@ def test_the_signature_is_botocores(
     method: str, host: str, path: str, query: str, sent: dict[str, str], body: bytes, key: AwsKey, service: str
 ) -> None:
     url = f"{host}{path}" + (f"?{query}" if query else "")
-    scope = Scope(service, "eu-central-1")
+    scope = SigningScope(service, "eu-central-1")
     with pytest.MonkeyPatch.context() as monkeypatch:
         expected = theirs(method, url, sent, body, key, scope, monkeypatch)
     assert sign(method, url, sent, body, key, scope, at=NOW) == expected
@@ -78,7 +78,7 @@ def test_the_signature_is_botocores(
 @given(path=paths.filter(bool), body=st.binary(max_size=64))
 def test_s3_paths_are_signed_as_they_are(path: str, body: bytes) -> None:
     url = f"https://bucket.s3.eu-central-1.amazonaws.com{path}"
-    scope = Scope("s3", "eu-central-1")
+    scope = SigningScope("s3", "eu-central-1")
     with pytest.MonkeyPatch.context() as monkeypatch:
         expected = theirs("PUT", url, {}, body, KEY, scope, monkeypatch)
     hashed = {"x-amz-content-sha256": expected["x-amz-content-sha256"]}
@@ -86,14 +86,14 @@ def test_s3_paths_are_signed_as_they_are(path: str, body: bytes) -> None:
 
 
 def test_an_old_signature_is_replaced() -> None:
-    scope = Scope("bedrock", "eu-central-1")
+    scope = SigningScope("bedrock", "eu-central-1")
     once = sign("POST", "https://example.com/a%3Ab", {"accept": "*/*"}, b"{}", TEMPORARY, scope, at=NOW)
     assert sign("POST", "https://example.com/a%3Ab", once, b"{}", TEMPORARY, scope, at=NOW) == once
 
 
 def test_the_headers_it_is_given_stay_as_they_are() -> None:
     given_headers = {"Content-Type": "application/json"}
-    sign("POST", "https://example.com/", given_headers, b"{}", KEY, Scope("bedrock", "eu-central-1"), at=NOW)
+    sign("POST", "https://example.com/", given_headers, b"{}", KEY, SigningScope("bedrock", "eu-central-1"), at=NOW)
     assert given_headers == {"Content-Type": "application/json"}
 
 

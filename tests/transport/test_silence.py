@@ -11,8 +11,8 @@ import pytest
 from tests import jumping
 from tests.transport.test_transports import server, transports
 from tidegate.errors import ProviderTimeout
-from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, gathered
-from tidegate.transport.silence import opened
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, read_all
+from tidegate.transport.silence import open_with_timeouts
 
 ASKED = HttpRequest("POST", "http://provider.test/v1/x", {}, b"{}")
 
@@ -36,7 +36,7 @@ class Slow:
             self.is_left = True
 
     async def read(self, limit: int) -> bytes:
-        return await gathered(self.chunks(), limit)
+        return await read_all(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         for seconds, piece in self.pieces:
@@ -51,7 +51,7 @@ async def read(provider: Transport, first_byte: float | None, between: float | N
     """What came, and when."""
     began = asyncio.get_running_loop().time()
     timeouts = Timeouts(total=10_000, first_byte=first_byte, between=between)
-    async with opened(provider, ASKED, timeouts) as response:
+    async with open_with_timeouts(provider, ASKED, timeouts) as response:
         body = await response.read(1000)
     return body, asyncio.get_running_loop().time() - began
 
@@ -87,7 +87,7 @@ def test_a_silence_is_a_timeout_and_the_connection_is_left(provider: Slow, ends_
 def test_a_slow_reader_is_not_the_providers_silence() -> None:
     async def scenario() -> None:
         provider = Slow(0, [(4, b"a"), (4, b"b"), (4, b"c"), (4, b"d")])
-        async with opened(provider, ASKED, Timeouts(total=10_000, first_byte=5, between=5)) as response:
+        async with open_with_timeouts(provider, ASKED, Timeouts(total=10_000, first_byte=5, between=5)) as response:
             got: list[bytes] = []
             async for piece in response.chunks():
                 got.append(piece)
@@ -99,7 +99,7 @@ def test_a_slow_reader_is_not_the_providers_silence() -> None:
 
 def test_nobody_waits_for_an_answer_that_has_ended() -> None:
     async def scenario() -> None:
-        async with opened(Slow(0, [(4, b"a")]), ASKED, Timeouts(total=10_000, between=5)) as response:
+        async with open_with_timeouts(Slow(0, [(4, b"a")]), ASKED, Timeouts(total=10_000, between=5)) as response:
             assert await response.read(10) == b"a"
             await asyncio.sleep(100)
 
@@ -109,7 +109,7 @@ def test_nobody_waits_for_an_answer_that_has_ended() -> None:
 def test_a_task_may_hand_the_answer_on_to_another() -> None:
     async def scenario() -> None:
         provider = Slow(0, [(0, b"a"), (0, b"b"), (6, b"c")])
-        async with opened(provider, ASKED, Timeouts(total=10_000, between=5)) as response:
+        async with open_with_timeouts(provider, ASKED, Timeouts(total=10_000, between=5)) as response:
             pieces = aiter(response.chunks())
 
             async def two() -> list[bytes]:
@@ -166,7 +166,7 @@ def test_both_transports_let_go_when_a_provider_is_silent(
         try:
             async with server(answer) as url:
                 with pytest.raises(ProviderTimeout, match=r"0\.05 seconds"):
-                    async with opened(transport, HttpRequest("POST", url, {}, b"{}"), timeouts) as response:
+                    async with open_with_timeouts(transport, HttpRequest("POST", url, {}, b"{}"), timeouts) as response:
                         await response.read(1000)
         finally:
             await transport.close()
@@ -196,7 +196,9 @@ def test_a_connection_that_is_not_made_in_time_is_a_timeout_of_its_own(make: typ
             with full_door() as url:
                 for connect in (0.05, 0.1):
                     with pytest.raises(ProviderTimeout, match="could not be reached in time"):
-                        async with opened(transport, HttpRequest("POST", url, {}, b"{}"), Timeouts(30, connect)):
+                        async with open_with_timeouts(
+                            transport, HttpRequest("POST", url, {}, b"{}"), Timeouts(30, connect)
+                        ):
                             pass
         finally:
             await transport.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.upstream.frames import error, event, exception, frame, header, text
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.upstream.eventstream import EventStreamDecoder, parse_headers
 
 strings = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -91,9 +91,9 @@ def test_a_stream_that_ends_inside_a_message_is_a_cut(sent: list[tuple[bytes, by
 def test_each_kind_of_message_is_told_apart() -> None:
     raw = event("messageStart", {"role": "assistant"}) + exception("throttlingException", {"message": "slow"})
     assert EventStreamDecoder().feed(raw + error("InternalError", "gone")) == [
-        Event("messageStart", b'{"role": "assistant"}'),
-        Event("exception:throttlingException", b'{"message": "slow"}'),
-        Event("error:InternalError", b'{"message":"gone"}'),
+        StreamEvent("messageStart", b'{"role": "assistant"}'),
+        StreamEvent("exception:throttlingException", b'{"message": "slow"}'),
+        StreamEvent("error:InternalError", b'{"message":"gone"}'),
     ]
 
 
@@ -127,9 +127,9 @@ def test_a_large_message_in_small_pieces_is_read_in_passing() -> None:
     assert len([found for start in range(0, len(raw), 64) for found in decoder.feed(raw[start : start + 64])]) == 1
 
 
-def _decode(raw: bytes, choose: random.Random) -> list[Event]:
+def _decode(raw: bytes, choose: random.Random) -> list[StreamEvent]:
     decoder = EventStreamDecoder()
-    events: list[Event] = []
+    events: list[StreamEvent] = []
     start = 0
     while start < len(raw):
         end = start + choose.choice((1, 3, 11, 12, 13, 60, 400))

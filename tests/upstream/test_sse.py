@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.errors import ProviderMalformed
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.upstream import sse
 from tidegate.upstream.sse import SseDecoder
 
 
-def read(*pieces: bytes) -> list[Event]:
+def read(*pieces: bytes) -> list[StreamEvent]:
     decoder = SseDecoder()
     events = [event for piece in pieces for event in decoder.feed(piece)]
     return events + decoder.end()
@@ -21,41 +21,44 @@ def read(*pieces: bytes) -> list[Event]:
 def test_an_event_is_given_out_as_soon_as_its_blank_line_is_there() -> None:
     decoder = SseDecoder()
     assert decoder.feed(b"data: a\n") == []
-    assert decoder.feed(b"\n") == [Event("message", "a")]
+    assert decoder.feed(b"\n") == [StreamEvent("message", "a")]
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
 def test_every_line_ending_ends_a_line(ending: bytes) -> None:
     text = b"event: x\ndata: a\ndata: b\n\n: comment\n\ndata:c\nid: 1\nretry: 2\n\n".replace(b"\n", ending)
-    assert read(text) == [Event("x", "a\nb"), Event("message", "c")]
+    assert read(text) == [StreamEvent("x", "a\nb"), StreamEvent("message", "c")]
 
 
 def test_a_carriage_return_at_a_border_is_one_line_ending_with_the_line_feed_behind_it() -> None:
-    assert read(b"data: a\r", b"\n\r", b"\ndata: b\r\n\r\n") == [Event("message", "a"), Event("message", "b")]
+    assert read(b"data: a\r", b"\n\r", b"\ndata: b\r\n\r\n") == [
+        StreamEvent("message", "a"),
+        StreamEvent("message", "b"),
+    ]
 
 
 def test_a_byte_order_mark_is_skipped_even_when_it_is_split() -> None:
-    assert read(b"\xef", b"\xbb", b"\xbfdata: a\n\n") == [Event("message", "a")]
+    assert read(b"\xef", b"\xbb", b"\xbfdata: a\n\n") == [StreamEvent("message", "a")]
 
 
 def test_a_field_without_a_colon_is_an_empty_value() -> None:
-    assert read(b"data\ndata\n\n") == [Event("message", "\n")]
+    assert read(b"data\ndata\n\n") == [StreamEvent("message", "\n")]
 
 
 def test_only_one_leading_space_belongs_to_the_syntax() -> None:
-    assert read(b"data:  a \n\n") == [Event("message", " a ")]
+    assert read(b"data:  a \n\n") == [StreamEvent("message", " a ")]
 
 
 def test_a_last_event_without_its_blank_line_is_still_given_out() -> None:
-    assert read(b"data: a\n\ndata: [DONE]") == [Event("message", "a"), Event("message", "[DONE]")]
+    assert read(b"data: a\n\ndata: [DONE]") == [StreamEvent("message", "a"), StreamEvent("message", "[DONE]")]
 
 
 def test_an_event_type_does_not_outlive_its_event() -> None:
-    assert read(b"event: error\n\ndata: a\n\n") == [Event("message", "a")]
+    assert read(b"event: error\n\ndata: a\n\n") == [StreamEvent("message", "a")]
 
 
 def test_text_that_is_not_utf8_is_replaced() -> None:
-    assert read(b"data: \xff\n\n") == [Event("message", "\ufffd")]
+    assert read(b"data: \xff\n\n") == [StreamEvent("message", "\ufffd")]
 
 
 def test_a_line_that_never_ends_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +85,7 @@ _lines = st.lists(
 
 
 def test_a_line_may_end_in_two_pieces_with_an_empty_one_between() -> None:
-    assert read(b"data: a\r", b"", b"\ndata: b\r\n\r\n") == [Event("message", "a\nb")]
+    assert read(b"data: a\r", b"", b"\ndata: b\r\n\r\n") == [StreamEvent("message", "a\nb")]
 
 
 @given(_lines, st.sampled_from(["\n", "\r\n", "\r"]), st.data())
@@ -96,9 +99,9 @@ def test_the_borders_of_the_bytes_change_nothing(lines: list[str], ending: str, 
 
 def test_a_long_line_may_come_in_many_pieces() -> None:
     pieces = [b"data: ", *[b"x" * 1024] * 20_000, b"\n\n"]
-    assert read(*pieces) == [Event("message", "x" * 1024 * 20_000)]
+    assert read(*pieces) == [StreamEvent("message", "x" * 1024 * 20_000)]
 
 
 def test_a_stream_may_come_a_byte_at_a_time() -> None:
     whole = "\ufeffevent: a\ndata: ü\r\n\r\n: ping\n\ndata: b\ndata: c\n\n".encode()
-    assert read(*(bytes([byte]) for byte in whole)) == [Event("a", "ü"), Event("message", "b\nc")]
+    assert read(*(bytes([byte]) for byte in whole)) == [StreamEvent("a", "ü"), StreamEvent("message", "b\nc")]

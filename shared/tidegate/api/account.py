@@ -19,9 +19,9 @@ from starlette.routing import BaseRoute, Route
 
 from tidegate.api import usage_views
 from tidegate.api.source import source_of
-from tidegate.api.usage_views import Days, Page
+from tidegate.api.usage_views import DailyCounters, PageRequest
 from tidegate.domain.ids import ulid
-from tidegate.domain.limits import period
+from tidegate.domain.limits import period_at
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest
 from tidegate.gateway import Gateway
@@ -50,34 +50,34 @@ def routes() -> list[BaseRoute]:
 
 async def _usage(request: Request) -> Response:
     gateway = _gateway(request)
-    _, workspace = await _admitted(request)
+    _, workspace = await _authenticate(request)
     now = gateway.clock()
     today = datetime.fromtimestamp(now, UTC).date()
-    begins = date.fromisoformat(period("month", now, workspace.first_day).name.removeprefix("M#"))
-    first, last = _asked_days(request, begins, today)
+    begins = date.fromisoformat(period_at("month", now, workspace.first_day).name.removeprefix("M#"))
+    first, last = _requested_days(request, begins, today)
     month = await _days(gateway, workspace, begins, today)
-    asked = month if (first, last) == (begins, today) else await _days(gateway, workspace, first, last)
-    return _json(usage_views.usage(workspace, today.isoformat(), month, asked))
+    requested = month if (first, last) == (begins, today) else await _days(gateway, workspace, first, last)
+    return _json(usage_views.usage(workspace, today.isoformat(), month, requested))
 
 
 async def _quotas(request: Request) -> Response:
     gateway = _gateway(request)
-    key, workspace = await _admitted(request)
+    key, workspace = await _authenticate(request)
     now = gateway.clock()
-    whole = await quota.of_workspace(gateway.ledger, workspace, now)
-    own = await quota.of_key(gateway.ledger, key, workspace, now)
-    return _json(usage_views.quotas(workspace, key, (whole, own)))
+    workspace_usage = await quota.limit_usage_of_workspace(gateway.ledger, workspace, now)
+    key_usage = await quota.limit_usage_of_key(gateway.ledger, key, workspace, now)
+    return _json(usage_views.quotas(workspace, key, (workspace_usage, key_usage)))
 
 
 async def _balance(request: Request) -> Response:
     gateway = _gateway(request)
-    _, workspace = await _admitted(request)
-    return _json(usage_views.balance(await quota.of_workspace(gateway.ledger, workspace, gateway.clock())))
+    _, workspace = await _authenticate(request)
+    return _json(usage_views.balance(await quota.limit_usage_of_workspace(gateway.ledger, workspace, gateway.clock())))
 
 
 async def _workspaces(request: Request) -> Response:
     gateway = _gateway(request)
-    found = await gateway.authenticator.workspaces(
+    found = await gateway.authenticator.list_workspaces(
         request.headers.get("authorization"), source=source_of(request.scope)
     )
     await _check_header(request)
@@ -86,18 +86,18 @@ async def _workspaces(request: Request) -> Response:
 
 async def _usage_types(request: Request) -> Response:
     gateway = _gateway(request)
-    _, workspace = await _admitted(request, request.path_params["workspace_id"])
+    _, workspace = await _authenticate(request, request.path_params["workspace_id"])
     await _check_header(request)
-    page, asked = _page(request), request.query_params.get("usageTypeKey")
-    whole = await quota.of_workspace(gateway.ledger, workspace, gateway.clock())
-    return _json(usage_views.usage_types(workspace, whole, asked, page))
+    page, usage_type = _page(request), request.query_params.get("usageTypeKey")
+    limit_usage = await quota.limit_usage_of_workspace(gateway.ledger, workspace, gateway.clock())
+    return _json(usage_views.usage_types(workspace, limit_usage, usage_type, page))
 
 
 def _gateway(request: Request) -> Gateway:
     return request.state.gateway
 
 
-async def _admitted(request: Request, workspace_id: str | None = None) -> tuple[Principal, Workspace]:
+async def _authenticate(request: Request, workspace_id: str | None = None) -> tuple[Principal, Workspace]:
     return await _gateway(request).authenticator.authenticate(
         request.headers.get("authorization"),
         request.headers.get("x-workspace-id") if workspace_id is None else workspace_id,
@@ -108,15 +108,15 @@ async def _admitted(request: Request, workspace_id: str | None = None) -> tuple[
 
 async def _check_header(request: Request) -> None:
     if request.headers.get("x-workspace-id", "").strip():
-        await _admitted(request)
+        await _authenticate(request)
 
 
-async def _days(gateway: Gateway, workspace: Workspace, first: date, last: date) -> Days:
+async def _days(gateway: Gateway, workspace: Workspace, first: date, last: date) -> DailyCounters:
     names = first.isoformat(), last.isoformat()
-    return Days(*names, await gateway.usages.days(workspace.id, *names, workspace.shards))
+    return DailyCounters(*names, await gateway.usages.days(workspace.id, *names, workspace.shards))
 
 
-def _asked_days(request: Request, begins: date, today: date) -> tuple[date, date]:
+def _requested_days(request: Request, begins: date, today: date) -> tuple[date, date]:
     """`from` and `to`; the current month where neither is given. Raises `InvalidRequest`."""
     first, last = (_date(request, name) for name in ("from", "to"))
     if first is None and last is not None:
@@ -141,17 +141,17 @@ def _date(request: Request, name: str) -> date | None:
     raise InvalidRequest(f"{text[:40]!r} is no day: write it like 2026-11-21.", param=name)
 
 
-def _page(request: Request) -> Page:
+def _page(request: Request) -> PageRequest:
     """Raises `InvalidRequest`."""
-    return Page(_number(request, "page", 1, MAX_PAGE), _number(request, "size", PAGE_SIZE, MAX_SIZE))
+    return PageRequest(_number(request, "page", 1, MAX_PAGE), _number(request, "size", PAGE_SIZE, MAX_SIZE))
 
 
-def _number(request: Request, name: str, default: int, most: int) -> int:
+def _number(request: Request, name: str, default: int, maximum: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= most:
-        raise InvalidRequest(f"{name} is {text[:40]!r}: it must be a whole number from 1 to {most}.", param=name)
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= maximum:
+        raise InvalidRequest(f"{name} is {text[:40]!r}: it must be a whole number from 1 to {maximum}.", param=name)
     return int(text)
 
 

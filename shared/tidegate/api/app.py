@@ -19,7 +19,7 @@ from tidegate.api import account, errors, models
 from tidegate.api.chat import ChatCompletions
 from tidegate.domain.call import Surface
 from tidegate.domain.ids import ulid
-from tidegate.domain.server_options import Options
+from tidegate.domain.server_options import ServerOptions
 from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
 from tidegate.gateway import Gateway
 
@@ -55,7 +55,7 @@ EXPOSED_HEADERS = (
 
 def build_app(
     open_gateway: Callable[[], AbstractAsyncContextManager[Gateway]],
-    options: Options,
+    options: ServerOptions,
     extra_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The application. `open_gateway` is entered at start-up and left at shutdown; `extra_routes` come last."""
@@ -68,7 +68,7 @@ def build_app(
     app = _DataPlane(
         routes=[*routes(options), *extra_routes],
         middleware=_cors(options),
-        exception_handlers={HTTPException: _http_exception, TidegateError: _tidegate_error, Exception: _crash},
+        exception_handlers={HTTPException: _http_exception, TidegateError: _tidegate_error, Exception: _internal_error},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False  # a redirect is no envelope, and few clients send their body after one
@@ -94,14 +94,14 @@ class _DataPlane(Starlette):
         return {route.path: route.app for route in self.routes if isinstance(route, Route) and route.path in CHAT_PATHS}
 
 
-def routes(options: Options) -> list[BaseRoute]:
+def routes(options: ServerOptions) -> list[BaseRoute]:
     chat: list[BaseRoute] = [
         Route(path, ChatCompletions(surface, options), methods=["POST"]) for path, surface in CHAT_PATHS.items()
     ]
     return [*chat, *models.routes(), *account.routes()]
 
 
-def _cors(options: Options) -> list[Middleware]:
+def _cors(options: ServerOptions) -> list[Middleware]:
     if not options.cors_origins:
         return []
     return [
@@ -125,11 +125,11 @@ async def _http_exception(request: Request, raised: Exception) -> Response:
 
 
 async def _tidegate_error(request: Request, raised: Exception) -> Response:
-    return _response(raised if isinstance(raised, TidegateError) else errors.internal())
+    return _response(raised if isinstance(raised, TidegateError) else errors.internal_error())
 
 
-async def _crash(request: Request, raised: Exception) -> Response:
-    return _response(errors.internal())
+async def _internal_error(request: Request, raised: Exception) -> Response:
+    return _response(errors.internal_error())
 
 
 def _response(error: TidegateError) -> Response:

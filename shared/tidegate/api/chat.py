@@ -8,17 +8,17 @@ from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
 
 from tidegate.api import errors
-from tidegate.api.disconnect import while_present
+from tidegate.api.disconnect import cancel_on_disconnect
 from tidegate.api.reply import RawHeaders, header, latin1, send_json
 from tidegate.api.source import source_of
-from tidegate.api.stream import EventStream, last_event
+from tidegate.api.stream import EventStream, error_end
 from tidegate.domain.call import Call, Surface
 from tidegate.domain.ids import ulid
-from tidegate.domain.server_options import Options
+from tidegate.domain.server_options import ServerOptions
 from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 from tidegate.gateway import Answer, Gateway
 from tidegate.json import encode
-from tidegate.policy.metering.reservation import Room
+from tidegate.policy.metering.reservation import Headroom
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ LAMBDA_MARGIN_SECONDS = 3.0
 """Kept of an invocation's time: for the error event, and for metering the call before the process is killed."""
 
 
-class Progress:
+class ReplyProgress:
     """How far a reply has come: whether it `began`, and whether it `ended`."""
 
     def __init__(self, send: Send) -> None:
@@ -44,7 +44,7 @@ class Progress:
         if not self.began:
             await _refuse(self._send, error, call)
         elif call is not None and call.request.stream and not self.ended:
-            await self.send(last_event(error))
+            await self.send(error_end(error))
         else:
             return False
         return True
@@ -54,17 +54,17 @@ class ChatCompletions(Struct, frozen=True):
     """The endpoint of one surface, as an ASGI application."""
 
     surface: Surface
-    options: Options
+    options: ServerOptions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         gateway: Gateway = scope["state"]["gateway"]
         call: Call | None = None
-        reply = Progress(send)
+        reply = ReplyProgress(send)
         try:
-            call = await self._admit(gateway, scope, receive)
+            call = await self._read_call(gateway, scope, receive)
             if call.request.fields.dry_run:
-                await _rehearse(gateway, call, reply.send)
+                await _dry_run(gateway, call, reply.send)
             elif call.request.stream:
                 await self._stream(gateway, call, started, receive, reply.send)
             else:
@@ -74,12 +74,12 @@ class ChatCompletions(Struct, frozen=True):
                 raise
         except Exception:
             log.exception("call.crashed", extra={"call_id": call.id if call else None})
-            if not await reply.fail(errors.internal(), call):
+            if not await reply.fail(errors.internal_error(), call):
                 raise
 
-    async def _admit(self, gateway: Gateway, scope: Scope, receive: Receive) -> Call:
+    async def _read_call(self, gateway: Gateway, scope: Scope, receive: Receive) -> Call:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await _read(receive, headers, self.options.max_body_bytes)
+        body = await _read_body(receive, headers, self.options.max_body_bytes)
         lambda_deadline = scope.get("extensions", {}).get("tidegate.lambda", {}).get("deadline")
         return await gateway.admit(
             self.surface,
@@ -95,31 +95,31 @@ class ChatCompletions(Struct, frozen=True):
         )
 
     async def _whole(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
-        async with while_present(receive) as client, gateway.answer(call) as answer:
-            client.unwatch()
-            headers = _known(call) + _made(answer, started)
-            await send_json(client.watched(send), 200, encode(answer.completion), headers)
+        async with cancel_on_disconnect(receive) as client, gateway.answer(call) as answer:
+            client.stop_watching()
+            headers = _early_headers(call) + _answer_headers(answer, started)
+            await send_json(client.cancelling(send), 200, encode(answer.completion), headers)
 
     async def _stream(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
-        stream = EventStream(receive, send, _known(call), self.options.keep_alive_seconds)
-        async with stream.kept_up(), gateway.answer(call) as answer:
+        stream = EventStream(receive, send, _early_headers(call), self.options.keep_alive_seconds)
+        async with stream.keep_alive(), gateway.answer(call) as answer:
             # A stream was asked for, and what is no stream has failed.
             assert answer.batches is not None  # noqa: S101
-            await stream.run(_made(answer, started), answer.batches)
+            await stream.run(_answer_headers(answer, started), answer.batches)
 
 
-def _known(call: Call) -> RawHeaders:
+def _early_headers(call: Call) -> RawHeaders:
     """What the head says of every call, however early it is sent."""
     return [(b"x-request-id", call.id.encode())]
 
 
-def _made(answer: Answer, started: float) -> RawHeaders:
+def _answer_headers(answer: Answer, started: float) -> RawHeaders:
     """What the head says once there is an answer."""
     overhead = time.perf_counter() - started - answer.upstream_seconds
     headers: RawHeaders = [
         (b"x-tidegate-provider", answer.deployment.provider.encode()),
         (b"x-tidegate-model", latin1(answer.deployment.model_id)),
-        *errors.attempts(answer.attempts, answer.failed_attempts),
+        *errors.attempt_headers(answer.attempts, answer.failed_attempts),
         (b"x-tidegate-overhead-ms", b"%.2f" % (overhead * 1000)),
     ]
     if answer.deployment.label is not None:
@@ -127,24 +127,26 @@ def _made(answer: Answer, started: float) -> RawHeaders:
     if answer.ignored:
         headers.append((b"x-tidegate-ignored-params", latin1(",".join(answer.ignored))))
     headers += [(name.encode(), latin1(value)) for name, value in answer.headers]
-    return headers + _room(answer.room)
+    return headers + _limit_headers(answer.headroom)
 
 
-async def _rehearse(gateway: Gateway, call: Call, send: Send) -> None:
+async def _dry_run(gateway: Gateway, call: Call, send: Send) -> None:
     """Say what would become of the call: as JSON, also where a stream is asked for."""
-    said = await gateway.rehearse(call)
-    await send_json(send, 200, encode(said), [(b"x-request-id", call.id.encode())])
+    report = await gateway.dry_run(call)
+    await send_json(send, 200, encode(report), [(b"x-request-id", call.id.encode())])
 
 
-def _room(room: Room) -> RawHeaders:
+def _limit_headers(headroom: Headroom) -> RawHeaders:
     """What is left of the rates, and how long the answer may be where that was less than asked for."""
-    made: RawHeaders = [pair for unit, rate in room.rates.items() for pair in errors.rate_limit(unit, rate)]
-    if room.max_tokens is not None:
-        made.append((b"x-tidegate-max-tokens", b"%d" % room.max_tokens))
-    return made
+    headers: RawHeaders = [
+        pair for unit, rate in headroom.rates.items() for pair in errors.rate_limit_headers(unit, rate)
+    ]
+    if headroom.max_tokens is not None:
+        headers.append((b"x-tidegate-max-tokens", b"%d" % headroom.max_tokens))
+    return headers
 
 
-async def _read(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+async def _read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
     """The request's body. Raises `UnsupportedMediaType` and `RequestTooLarge`: where the head tells, before reading."""
     media_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     if media_type != b"application/json":

@@ -9,13 +9,13 @@ from msgspec import Struct
 from starlette.types import Message, Receive, Send
 
 
-class Presence(Struct, frozen=True):
+class Disconnect(Struct, frozen=True):
     """`unwatch` ends the watching: the reply begins, and whoever sends it sees for itself whether the client leaves."""
 
-    unwatch: Callable[[], object]
+    stop_watching: Callable[[], object]
     _block: anyio.CancelScope
 
-    def watched(self, send: Send) -> Send:
+    def cancelling(self, send: Send) -> Send:
         """`send`, which cancels the block where the server says, by `OSError`, that the client has gone."""
 
         async def sent(message: Message) -> None:
@@ -29,7 +29,7 @@ class Presence(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def while_present(receive: Receive) -> AsyncGenerator[Presence]:
+async def cancel_on_disconnect(receive: Receive) -> AsyncGenerator[Disconnect]:
     """Cancel the block when the client leaves, until `unwatch` is called. The request has been read before.
 
     The block ends quietly then: there is nobody to answer.
@@ -37,7 +37,7 @@ async def while_present(receive: Receive) -> AsyncGenerator[Presence]:
     with anyio.CancelScope() as scope:
         watching = asyncio.ensure_future(_watch(receive, scope))
         try:
-            yield Presence(watching.cancel, scope)
+            yield Disconnect(watching.cancel, scope)
         finally:
             watching.cancel()
 

@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from tidegate.catalog import Catalog, Model
+from tidegate.catalog import Catalog, CatalogModel
 from tidegate.catalog.row import Price
-from tidegate.domain.record import plain
+from tidegate.domain.record import plain_decimal
 from tidegate.errors import InvalidRequest
 from tidegate.json import encode
 
@@ -24,64 +24,66 @@ _UNKNOWN_PRICE = "-1"
 """OpenRouter's word for a price that cannot be told beforehand; its clients want a number in a string."""
 
 
-class Filter(Struct, frozen=True):
+class ModelFilter(Struct, frozen=True):
     """Models that take all of `inputs` and give all of `outputs`."""
 
     inputs: frozenset[str] = frozenset()
     outputs: frozenset[str] = frozenset()
 
-    def accepts(self, model: Model) -> bool:
+    def accepts(self, model: CatalogModel) -> bool:
         return self.inputs <= set(_modalities(model.inputs)) and self.outputs <= set(_modalities(model.outputs))
 
 
-def modalities(asked: Iterable[str], known: tuple[str, ...], param: str) -> frozenset[str]:
+def modalities(lists: Iterable[str], allowed: tuple[str, ...], param: str) -> frozenset[str]:
     """The names in comma-separated lists. Raises `InvalidRequest` for one that no model has."""
-    named = [name for listed in asked for name in listed.split(",")]
+    named = [name for listed in lists for name in listed.split(",")]
     for name in named:
-        if name not in known:
-            raise InvalidRequest(f"No model has the modality {name!r}: choose from {', '.join(known)}.", param=param)
+        if name not in allowed:
+            raise InvalidRequest(f"No model has the modality {name!r}: choose from {', '.join(allowed)}.", param=param)
     return frozenset(named)
 
 
-def openrouter(catalog: Catalog, ready: frozenset[str], wanted: Filter, first: bytes = b"[]") -> bytes:
+def openrouter_list(
+    catalog: Catalog, configured: frozenset[str], model_filter: ModelFilter, first: bytes = b"[]"
+) -> bytes:
     """The list of those providers' models that the filter accepts, as JSON, behind the entries of the list `first`.
 
     The whole list is rendered only once.
     """
-    if wanted == Filter():
-        models = _whole(catalog, ready)
+    if model_filter == ModelFilter():
+        models = _all_models(catalog, configured)
     else:
-        models = encode([wire(model) for model in _of(catalog, ready) if wanted.accepts(model)])
-    return b'{"object":"list","data":' + _joined(first, models) + b"}"
+        models = encode([model_json(model) for model in _models_of(catalog, configured) if model_filter.accepts(model)])
+    return b'{"object":"list","data":' + _concatenate(first, models) + b"}"
 
 
 @lru_cache(maxsize=1)
-def _whole(catalog: Catalog, ready: frozenset[str]) -> bytes:
-    return encode([wire(model) for model in _of(catalog, ready)])
+def _all_models(catalog: Catalog, configured: frozenset[str]) -> bytes:
+    return encode([model_json(model) for model in _models_of(catalog, configured)])
 
 
-def selection(catalog: Catalog, ready: frozenset[str], first: bytes = b"[]") -> bytes:
+def neuroflash_list(catalog: Catalog, configured: frozenset[str], first: bytes = b"[]") -> bytes:
     """neuroflash's bare list, as JSON, behind the entries of the list `first`."""
-    return _joined(first, _selection(catalog, ready))
+    return _concatenate(first, _all_selected(catalog, configured))
 
 
 @lru_cache(maxsize=1)
-def _selection(catalog: Catalog, ready: frozenset[str]) -> bytes:
-    return encode([_selected(model) for model in _of(catalog, ready)])
+def _all_selected(catalog: Catalog, ready: frozenset[str]) -> bytes:
+    return encode([selected_model_json(model) for model in _models_of(catalog, ready)])
 
 
-def _joined(first: bytes, second: bytes) -> bytes:
+def _concatenate(first: bytes, second: bytes) -> bytes:
     """Two lists in JSON as one."""
     if first == b"[]":
         return second
     return first if second == b"[]" else first[:-1] + b"," + second[1:]
 
 
-def _of(catalog: Catalog, ready: frozenset[str]) -> Iterator[Model]:
-    return (model for model in catalog if model.provider in ready)
+def _models_of(catalog: Catalog, configured: frozenset[str]) -> Iterator[CatalogModel]:
+    return (model for model in catalog if model.provider in configured)
 
 
-def wire(model: Model) -> dict[str, object]:
+def model_json(model: CatalogModel) -> dict[str, object]:
     """One model. Prices are in USD for one token, one request or one search."""
     inputs, outputs = _modalities(model.inputs), _modalities(model.outputs)
     return {
@@ -111,19 +113,19 @@ def wire(model: Model) -> dict[str, object]:
     }
 
 
-def describe(model: Model) -> str:
+def describe(model: CatalogModel) -> str:
     """A sentence for people who choose."""
-    known = [
+    phrases = [
         "" if model.context_window is None else f"{model.context_window:,} tokens of context",
-        "" if not model.inputs else f"reads {_and(model.inputs)}",
-        "" if set(model.outputs) <= {"text"} else f"makes {_and(model.outputs)}",
-        "reasons" if model.reasons else "",
+        "" if not model.inputs else f"reads {_enumerate(model.inputs)}",
+        "" if set(model.outputs) <= {"text"} else f"makes {_enumerate(model.outputs)}",
+        "reasons" if model.can_reason else "",
         "deprecated" if model.deprecated else "",
     ]
-    return ", ".join([f"{model.name or model.id} by {model.provider}", *filter(None, known)])
+    return ", ".join([f"{model.name or model.id} by {model.provider}", *filter(None, phrases)])
 
 
-def _selected(model: Model) -> dict[str, object]:
+def selected_model_json(model: CatalogModel) -> dict[str, object]:
     return {
         "id": model.id,
         "name": model.name,
@@ -131,37 +133,37 @@ def _selected(model: Model) -> dict[str, object]:
         "description": describe(model),
         "context_window": model.context_window,
         "available": not model.deprecated,
-        "reasoning_model": model.reasons,
+        "reasoning_model": model.can_reason,
     }
 
 
-def _modalities(known: tuple[str, ...]) -> tuple[str, ...]:
+def _modalities(modalities_: tuple[str, ...]) -> tuple[str, ...]:
     """All models of the catalogue chat: where no more is known, they read and write text."""
-    return known or ("text",)
+    return modalities_ or ("text",)
 
 
 def _pricing(price: Price) -> dict[str, str]:
     """Of the default tier on the day of the check. Caching is priced only where it has a price of its own."""
     found = {
-        "prompt": _each(price.input, 1_000_000, _UNKNOWN_PRICE),
-        "completion": _each(price.output, 1_000_000, _UNKNOWN_PRICE),
-        "request": _each(price.request, 1_000),
+        "prompt": _price_text(price.input, 1_000_000, _UNKNOWN_PRICE),
+        "completion": _price_text(price.output, 1_000_000, _UNKNOWN_PRICE),
+        "request": _price_text(price.request, 1_000),
         "image": "0",
-        "web_search": _each(price.search, 1_000),
-        "internal_reasoning": _each(price.reasoning, 1_000_000),
+        "web_search": _price_text(price.search, 1_000),
+        "internal_reasoning": _price_text(price.reasoning, 1_000_000),
     }
     own = (("input_cache_read", price.cached), ("input_cache_write", price.written), ("audio", price.audio_input))
-    return found | {name: _each(rate, 1_000_000) for name, rate in own if rate is not None}
+    return found | {name: _price_text(rate, 1_000_000) for name, rate in own if rate is not None}
 
 
 def _unpriced() -> dict[str, str]:
     return {"prompt": _UNKNOWN_PRICE, "completion": _UNKNOWN_PRICE}
 
 
-def _each(rate: Decimal | None, units: int, unknown: str = "0") -> str:
-    return unknown if rate is None else plain(rate / units)
+def _price_text(rate: Decimal | None, units: int, unknown: str = "0") -> str:
+    return unknown if rate is None else plain_decimal(rate / units)
 
 
-def _and(names: tuple[str, ...]) -> str:
+def _enumerate(names: tuple[str, ...]) -> str:
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last

@@ -32,20 +32,20 @@ def routes() -> list[BaseRoute]:
 
 
 async def _list(request: Request) -> Response:
-    gateway, workspace = await _admitted(request, "openai")
+    gateway, workspace = await _authenticate(request, "openai")
     return _models(request, gateway, workspace)
 
 
 async def _one(request: Request) -> Response:
-    gateway, workspace = await _admitted(request, "openai")
+    gateway, workspace = await _authenticate(request, "openai")
     model_id: str = request.path_params["model_id"]
-    plan = gateway.router.plan(model_id, workspace)
-    if plan.route is not None:
-        return _json(encode(route_models.route_wire(plan.route, gateway.catalog)))
-    model = gateway.catalog.find(plan.deployments[0].model_id)
+    resolution = gateway.router.resolve(model_id, workspace)
+    if resolution.route is not None:
+        return _json(encode(route_models.route_json(resolution.route, gateway.catalog)))
+    model = gateway.catalog.find_model(resolution.deployments[0].model_id)
     if model is None:
         raise ModelNotFound(f"The catalogue does not know {model_id!r}; a call may pass all the same.", param="model")
-    return _json(encode(model_views.wire(model)))
+    return _json(encode(model_views.model_json(model)))
 
 
 async def _public(request: Request) -> Response:
@@ -53,17 +53,17 @@ async def _public(request: Request) -> Response:
 
 
 async def _selection(request: Request) -> Response:
-    gateway, workspace = await _admitted(request, "neuroflash")
-    routes = route_models.usable(gateway.router, workspace)
-    first = [route_models.route_selected(route, gateway.catalog) for route in routes]
-    return _json(model_views.selection(gateway.catalog, _ready(gateway), encode(first)))
+    gateway, workspace = await _authenticate(request, "neuroflash")
+    routes = route_models.usable_routes(gateway.router, workspace)
+    first = [route_models.selected_route_json(route, gateway.catalog) for route in routes]
+    return _json(model_views.neuroflash_list(gateway.catalog, _configured_providers(gateway), encode(first)))
 
 
 async def _health(request: Request) -> Response:
     return _json(encode({"status": "ok", "version": __version__}))
 
 
-async def _admitted(request: Request, surface: Surface) -> tuple[Gateway, Workspace]:
+async def _authenticate(request: Request, surface: Surface) -> tuple[Gateway, Workspace]:
     gateway: Gateway = request.state.gateway
     _, workspace = await gateway.authenticator.authenticate(
         request.headers.get("authorization"),
@@ -77,20 +77,24 @@ async def _admitted(request: Request, surface: Surface) -> tuple[Gateway, Worksp
 def _models(request: Request, gateway: Gateway, workspace: Workspace | None = None) -> Response:
     """Routes are the callers' alone: who has no key is not told of them."""
     query = request.query_params
-    wanted = model_views.Filter(
+    model_filter = model_views.ModelFilter(
         model_views.modalities(query.getlist("input"), model_views.INPUTS, "input"),
         model_views.modalities(query.getlist("output"), model_views.OUTPUTS, "output"),
     )
     catalog = gateway.catalog
-    named = route_models.usable(gateway.router, workspace) if workspace else []
-    routes = [route for route in named if wanted.accepts(route_models.model_of(route, catalog))]
-    first = [route_models.route_wire(route, catalog) for route in routes]
-    return _json(model_views.openrouter(catalog, _ready(gateway), wanted, encode(first)))
+    routes_ = route_models.usable_routes(gateway.router, workspace) if workspace else []
+    routes = [route for route in routes_ if model_filter.accepts(route_models.model_of_route(route, catalog))]
+    route_entries = [route_models.route_json(route, catalog) for route in routes]
+    return _json(
+        model_views.openrouter_list(catalog, _configured_providers(gateway), model_filter, encode(route_entries))
+    )
 
 
-def _ready(gateway: Gateway) -> frozenset[str]:
+def _configured_providers(gateway: Gateway) -> frozenset[str]:
     """The providers that are configured."""
-    return frozenset(name for name, endpoint in gateway.router.endpoints.items() if not endpoint.missing)
+    return frozenset(
+        name for name, endpoint in gateway.router.provider_configs.items() if not endpoint.missing_settings
+    )
 
 
 def _json(body: bytes) -> Response:

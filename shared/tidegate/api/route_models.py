@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from tidegate.api.model_views import wire
-from tidegate.catalog import Catalog, Model
+from tidegate.api.model_views import model_json
+from tidegate.catalog import Catalog, CatalogModel
 from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import NotConfigured
@@ -16,68 +16,68 @@ _NEVER = date(1970, 1, 1)
 _HOW = {"order": "in this order", "weight": "by weight", "latency": "by latency", "price": "by price"}
 
 
-def usable(router: Router, workspace: Workspace) -> list[Route]:
+def usable_routes(router: Router, workspace: Workspace) -> list[Route]:
     """The routes that the workspace may ask for by their names, its own before the operator's."""
     own = {route.name for route in workspace.routes}
     listed = [*workspace.routes, *(route for route in router.routes if route.name not in own)]
     return [route for route in listed if _has_target(router, route, workspace)]
 
 
-def model_of(route: Route, catalog: Catalog) -> Model:
+def model_of_route(route: Route, catalog: Catalog) -> CatalogModel:
     """What is known of all of its targets: the smallest window, what all of them read, a price that is the same."""
-    targets = [catalog.find(target.model) for target in route.targets]
-    known = [model for model in targets if model is not None]
-    if len(known) < len(targets):
-        return Model(id=route.name, name=route.name, source="", checked=_NEVER)
-    first = known[0]
-    return Model(
+    targets = [catalog.find_model(target.model) for target in route.targets]
+    models = [model for model in targets if model is not None]
+    if len(models) < len(targets):
+        return CatalogModel(id=route.name, name=route.name, source="", checked=_NEVER)
+    first = models[0]
+    return CatalogModel(
         id=route.name,
         name=route.name,
         source="",
-        checked=max(model.checked for model in known),
-        context_window=_least(model.context_window for model in known),
-        output_limit=_least(model.output_limit for model in known),
-        inputs=_common([model.inputs for model in known]),
-        outputs=_common([model.outputs for model in known]),
-        reasoning=first.reasoning if all(model.reasons for model in known) else None,
-        parameters=_common([model.parameters for model in known]),
-        deprecated=all(model.deprecated for model in known),
-        prices=first.prices if all(model.prices == first.prices for model in known) else (),
+        checked=max(model.checked for model in models),
+        context_window=_minimum(model.context_window for model in models),
+        output_limit=_minimum(model.output_limit for model in models),
+        inputs=_common([model.inputs for model in models]),
+        outputs=_common([model.outputs for model in models]),
+        reasoning=first.reasoning if all(model.can_reason for model in models) else None,
+        parameters=_common([model.parameters for model in models]),
+        deprecated=all(model.deprecated for model in models),
+        prices=first.prices if all(model.prices == first.prices for model in models) else (),
     )
 
 
-def route_wire(route: Route, catalog: Catalog) -> dict[str, object]:
+def route_json(route: Route, catalog: Catalog) -> dict[str, object]:
     """The route as one of `/v1/models`."""
-    return {**wire(model_of(route, catalog)), "owned_by": OWNER, "description": _described(route)}
+    return {**model_json(model_of_route(route, catalog)), "owned_by": OWNER, "description": _describe(route)}
 
 
-def route_selected(route: Route, catalog: Catalog) -> dict[str, object]:
+def selected_route_json(route: Route, catalog: Catalog) -> dict[str, object]:
     """The route in neuroflash's list."""
-    model = model_of(route, catalog)
+    model = model_of_route(route, catalog)
     return {
         "id": route.name,
         "name": route.name,
         "provider": OWNER,
-        "description": _described(route),
+        "description": _describe(route),
         "context_window": model.context_window,
         "available": not model.deprecated,
-        "reasoning_model": model.reasons,
+        "reasoning_model": model.can_reason,
     }
 
 
-def _described(route: Route) -> str:
+def _describe(route: Route) -> str:
     models = ", ".join(dict.fromkeys(target.model for target in route.targets))
     return f"A route to {models}, {_HOW[route.by]}" if len(route.targets) > 1 else f"A route to {models}"
 
 
 def _has_target(router: Router, route: Route, workspace: Workspace) -> bool:
     try:
-        return bool(router.plan(route.name, workspace).deployments)
+        return bool(router.resolve(route.name, workspace).deployments)
     except NotConfigured:
         return False
 
 
-def _least(numbers: Iterable[int | None]) -> int | None:
+def _minimum(numbers: Iterable[int | None]) -> int | None:
     known = list(numbers)
     return None if None in known else min(number for number in known if number is not None)
 

@@ -7,10 +7,10 @@ from contextlib import aclosing, asynccontextmanager
 import anyio
 from starlette.types import Message, Receive, Send
 
-from tidegate.api.errors import event
+from tidegate.api.errors import error_event
 from tidegate.api.reply import RawHeaders
 from tidegate.chat.completion import Chunk
-from tidegate.chat.sse import DONE, KEEP_ALIVE, events
+from tidegate.chat.sse import DONE, KEEP_ALIVE, encode_events
 from tidegate.errors import TidegateError
 
 _HEADERS: RawHeaders = [
@@ -20,9 +20,9 @@ _HEADERS: RawHeaders = [
 ]
 
 
-def last_event(error: TidegateError) -> Message:
+def error_end(error: TidegateError) -> Message:
     """The end of a stream that has failed: the error as an event, and no `[DONE]`."""
-    return {"type": "http.response.body", "body": events([event(error)]), "more_body": False}
+    return {"type": "http.response.body", "body": encode_events([error_event(error)]), "more_body": False}
 
 
 class EventStream:
@@ -43,10 +43,10 @@ class EventStream:
         self._began = False
         self._ended = False
         # A comment that waits for a slow client must not follow the end of the stream.
-        self._turn = asyncio.Lock()
+        self._write_lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def kept_up(self) -> AsyncGenerator[None]:
+    async def keep_alive(self) -> AsyncGenerator[None]:
         """Comments while the block waits; a client that leaves ends it, quietly: there is nobody to answer."""
         watching = asyncio.ensure_future(self._watch())
         with self._block:
@@ -67,9 +67,9 @@ class EventStream:
                 await self._begin(self._headers + headers)
                 async with aclosing(batches):
                     async for batch in batches:
-                        await self._write(events(batch))
+                        await self._write(encode_events(batch))
             except TidegateError as error:
-                await self._write(events([event(error)]), more=False)
+                await self._write(encode_events([error_event(error)]), more=False)
             else:
                 await self._write(DONE, more=False)
 
@@ -81,27 +81,29 @@ class EventStream:
                 if message["type"] == "http.disconnect":
                     self._block.cancel()
                     return
-            if self._turn.locked():  # a slow client has not taken yet what was sent last
+            if self._write_lock.locked():  # a slow client has not taken yet what was sent last
                 self._last_sent = self._clock()
             elif self._clock() - self._last_sent >= self._keep_alive:
                 await self._begin(self._headers)
                 await self._write(KEEP_ALIVE)
 
     async def _begin(self, headers: RawHeaders) -> None:
-        async with self._turn:
+        async with self._write_lock:
             if not self._began:
                 self._began = True
-                await self._hand({"type": "http.response.start", "status": 200, "headers": _HEADERS + headers})
+                await self._send_or_cancel(
+                    {"type": "http.response.start", "status": 200, "headers": _HEADERS + headers}
+                )
 
     async def _write(self, data: bytes, *, more: bool = True) -> None:
-        async with self._turn:
+        async with self._write_lock:
             if self._ended:
                 return
             self._last_sent = self._clock()
             self._ended = not more
-            await self._hand({"type": "http.response.body", "body": data, "more_body": more})
+            await self._send_or_cancel({"type": "http.response.body", "body": data, "more_body": more})
 
-    async def _hand(self, message: Message) -> None:
+    async def _send_or_cancel(self, message: Message) -> None:
         try:
             await self._send(message)
         except OSError:  # so a server says that the client has gone

@@ -9,26 +9,26 @@ from decimal import Decimal
 from math import ceil
 from typing import NamedTuple
 
-from tidegate.domain.account import used
+from tidegate.domain.account import used_amount
 from tidegate.domain.budget_alerts import THRESHOLDS
-from tidegate.domain.limits import Number, Unit, period
-from tidegate.domain.record import iso_time, plain, total
+from tidegate.domain.limits import Number, Unit, period_at
+from tidegate.domain.record import iso_time, plain_decimal, sum_counters
 from tidegate.domain.workspace import Principal, Workspace
-from tidegate.policy.metering.quota import Quota, Standing
+from tidegate.policy.metering.quota import LimitUsage, Quota
 
 _ALERT_PERCENT = max(threshold for threshold in THRESHOLDS if threshold < 100)
 
 Counters = Mapping[str, int | str]
 
 
-class Page(NamedTuple):
+class PageRequest(NamedTuple):
     """The `number` is the first page's 1."""
 
     number: int
     size: int
 
 
-class Days(NamedTuple):
+class DailyCounters(NamedTuple):
     """From the first day to the last, both included, and the counters of those that have some, as "2026-11-21"."""
 
     first: str
@@ -36,41 +36,47 @@ class Days(NamedTuple):
     counters: Mapping[str, Counters]
 
 
-def usage(workspace: Workspace, today: str, month: Days, asked: Days) -> dict[str, object]:
+def usage(workspace: Workspace, today: str, month: DailyCounters, requested: DailyCounters) -> dict[str, object]:
     """Today, the budgets' current month, and the days that were asked for. Money is a decimal number in a string."""
     return {
         "object": "usage",
         "workspace_id": workspace.id,
-        "day": {"date": today, **_figures(month.counters.get(today, total(())))},
-        "month": {"from": month.first, "to": month.last, **_figures(total(month.counters.values()))},
-        "from": asked.first,
-        "to": asked.last,
-        "total": _figures(total(asked.counters.values())),
-        "days": [{"date": day, **_figures(counters)} for day, counters in sorted(asked.counters.items())],
+        "day": {"date": today, **_counters_with_tokens(month.counters.get(today, sum_counters(())))},
+        "month": {
+            "from": month.first,
+            "to": month.last,
+            **_counters_with_tokens(sum_counters(month.counters.values())),
+        },
+        "from": requested.first,
+        "to": requested.last,
+        "total": _counters_with_tokens(sum_counters(requested.counters.values())),
+        "days": [
+            {"date": day, **_counters_with_tokens(counters)} for day, counters in sorted(requested.counters.items())
+        ],
     }
 
 
-def quotas(workspace: Workspace, key: Principal, standings: Sequence[Standing]) -> dict[str, object]:
+def quotas(workspace: Workspace, key: Principal, limit_usages: Sequence[LimitUsage]) -> dict[str, object]:
     """Every limit of the workspace and of the key, and the patterns of models, null where all are allowed."""
     return {
         "object": "quotas",
         "workspace_id": workspace.id,
         "key_id": key.key_id,
-        "data": [_quota(quota) for standing in standings for quota in standing.quotas()],
+        "data": [_quota(quota) for standing in limit_usages for quota in standing.quotas()],
         "models": [
             {"scope": each.scope.kind, "models": each.scope.limits.models, "providers": each.scope.limits.providers}
-            for each in standings
+            for each in limit_usages
         ],
     }
 
 
-def balance(standing: Standing) -> dict[str, object]:
+def balance(limit_usage: LimitUsage) -> dict[str, object]:
     """Lunos's document of what is left of the month's budget in USD, or else of the day's; null without a budget.
 
     It is low, and an alert is sent, where the last threshold before the end is crossed. `email` is always empty: a
     workspace has no address, alerts go to the operator. `updatedAt` is now: nothing is older than the question.
     """
-    found = {quota.name: quota for quota in standing.quotas()}
+    found = {quota.name: quota for quota in limit_usage.quotas()}
     quota = found.get("usd_per_month") or found.get("usd_per_day")
     left = alert = None
     message = "This workspace has no budget in USD: nothing limits what it spends."
@@ -85,43 +91,52 @@ def balance(standing: Standing) -> dict[str, object]:
             "email": "",
             "alertBalance": None if alert is None else float(alert),
             "enableAlert": int(quota is not None),
-            "updatedAt": iso_time(standing.at),
+            "updatedAt": iso_time(limit_usage.at),
             "isAlertEnabled": quota is not None,
             "isBalanceLow": left is not None and alert is not None and left <= alert,
         },
     }
 
 
-def workspaces(found: Sequence[Workspace], page: Page) -> dict[str, object]:
+def workspaces(visible: Sequence[Workspace], page: PageRequest) -> dict[str, object]:
     """neuroflash's page of workspaces, with those of its fields that there are."""
-    return _page([{"id": each.id, "name": each.name, "createdAt": iso_time(each.created_at)} for each in found], page)
+    return _page([{"id": each.id, "name": each.name, "createdAt": iso_time(each.created_at)} for each in visible], page)
 
 
-def usage_types(workspace: Workspace, standing: Standing, asked: str | None, page: Page) -> dict[str, object]:
+def usage_types(
+    workspace: Workspace, limit_usage: LimitUsage, usage_type: str | None, page: PageRequest
+) -> dict[str, object]:
     """neuroflash's page of quotas: tokens and words, where a day or a month of them is limited.
 
     Amounts are whole numbers there, which money is not. `bonusAmount`, `spilloverAmount` and `fairUseLimitReached` are
     always 0 and false: nothing is given beside the limit, carried over, or slowed before it.
     """
-    found = {quota.name: quota for quota in standing.quotas()}
+    found = {quota.name: quota for quota in limit_usage.quotas()}
     units: tuple[Unit, ...] = ("tokens", "words")
     limited: list[Unit] = [unit for unit in units if {f"{unit}_per_month", f"{unit}_per_day"} & found.keys()]
-    return _page([_usage_type(workspace, standing, each, found) for each in limited if asked in (None, each)], page)
+    return _page(
+        [_usage_type(workspace, limit_usage, each, found) for each in limited if usage_type in (None, each)], page
+    )
 
 
-def _usage_type(workspace: Workspace, standing: Standing, unit: Unit, found: Mapping[str, Quota]) -> dict[str, object]:
+def _usage_type(
+    workspace: Workspace, limit_usage: LimitUsage, unit: Unit, found: Mapping[str, Quota]
+) -> dict[str, object]:
     month, day = found.get(f"{unit}_per_month"), found.get(f"{unit}_per_day")
     tightest = month or day
-    spent = {span: used(standing.account, unit, span, standing.at, standing.first_day) for span in ("month", "day")}
+    used_by_span = {
+        span: used_amount(limit_usage.account, unit, span, limit_usage.at, limit_usage.first_day)
+        for span in ("month", "day")
+    }
     return {
         "id": f"{workspace.id}:{unit}",
         "workspaceId": workspace.id,
         "usageTypeKey": unit,
         "bonusAmount": 0,
         "spilloverAmount": 0,
-        "usedAmount": int(spent["month"]),
-        "usedAmountDaily": int(spent["day"]),
-        "dailyRefreshed": period("day", standing.at).name.removeprefix("D#"),
+        "usedAmount": int(used_by_span["month"]),
+        "usedAmountDaily": int(used_by_span["day"]),
+        "dailyRefreshed": period_at("day", limit_usage.at).name.removeprefix("D#"),
         "availableAmount": int(tightest.available) if tightest else 0,
         "limitAmount": int(month.limit) if month else None,
         "limitAmountDaily": int(day.limit) if day else None,
@@ -129,7 +144,7 @@ def _usage_type(workspace: Workspace, standing: Standing, unit: Unit, found: Map
     }
 
 
-def _page(items: Sequence[object], page: Page) -> dict[str, object]:
+def _page(items: Sequence[object], page: PageRequest) -> dict[str, object]:
     begin = (page.number - 1) * page.size
     return {
         "data": items[begin : begin + page.size],
@@ -157,8 +172,8 @@ def _quota(quota: Quota) -> dict[str, object]:
 
 def _amount(amount: Number, like: Number = 0) -> int | str:
     """Money as a decimal number in a string."""
-    return plain(Decimal(amount)) if isinstance(amount, Decimal) or isinstance(like, Decimal) else amount
+    return plain_decimal(Decimal(amount)) if isinstance(amount, Decimal) or isinstance(like, Decimal) else amount
 
 
-def _figures(counters: Counters) -> dict[str, object]:
+def _counters_with_tokens(counters: Counters) -> dict[str, object]:
     return {**counters, "tokens": sum(int(counters[name]) for name in ("input_tokens", "output_tokens"))}

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, Scope, sign
+from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -46,27 +46,27 @@ class Bucket(Struct, frozen=True):
 
     async def create(self) -> None:
         """Make the bucket, for local use; one that exists stays as it is."""
-        where = f"<LocationConstraint>{self.region}</LocationConstraint>" if self.region != "us-east-1" else ""
-        body = f"<CreateBucketConfiguration>{where}</CreateBucketConfiguration>" if where else ""
+        location = f"<LocationConstraint>{self.region}</LocationConstraint>" if self.region != "us-east-1" else ""
+        body = f"<CreateBucketConfiguration>{location}</CreateBucketConfiguration>" if location else ""
         status, _ = await self._send("PUT", "", body.encode())
         if status not in (200, 409):
             raise StoreUnavailable(f"S3 refused a bucket with {status}.")
 
     async def _send(self, method: str, key: str, data: bytes) -> tuple[int, bytes]:
-        url = f"{self._place()}/{quote(key, safe='/-_.~')}"
+        url = f"{self._bucket_url()}/{quote(key, safe='/-_.~')}"
         digest = hashlib.sha256(data).hexdigest()
         headers = {"x-amz-content-sha256": digest}
         if method == "PUT":
             headers["content-type"] = "application/octet-stream"
         try:
-            scope = Scope("s3", self.region)
-            signed = sign(method, url, headers, data, await self.aws_keys(), scope, at=self.clock())
+            signing_scope = SigningScope("s3", self.region)
+            signed = sign(method, url, headers, data, await self.aws_keys(), signing_scope, at=self.clock())
             async with self.transport.open(HttpRequest(method, url, signed, data), _TIMEOUTS) as response:
                 return response.status, await response.read(MAX_BYTES)
         except (UpstreamError, TimeoutError) as error:
             raise StoreUnavailable("S3 does not answer.", retry_after_seconds=1) from error
 
-    def _place(self) -> str:
+    def _bucket_url(self) -> str:
         """S3's certificate does not cover names with dots."""
         if self.endpoint is not None:
             return f"{self.endpoint.rstrip('/')}/{self.name}"

@@ -7,35 +7,35 @@ from importlib import import_module
 from tidegate import catalog
 from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.credentials import find_credentials
-from tidegate.aws.dynamo import connect
-from tidegate.aws.events import events_of
-from tidegate.aws.key_lookup import DynamoDirectory
+from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.events import configured_budget_alerts
+from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
-from tidegate.aws.secrets import CachedSecrets, SecretsManager
-from tidegate.aws.signatures import DynamoSignatures
+from tidegate.aws.secrets import CachedSecrets, provider_secret
+from tidegate.aws.signatures import DynamoReasoningSignatures
 from tidegate.aws.store import Store
-from tidegate.aws.tenants import DynamoUsages
-from tidegate.aws.vault import vault_of
+from tidegate.aws.tenants import DynamoUsageReader
+from tidegate.aws.vault import configured_vault
 from tidegate.gateway import Gateway
-from tidegate.identity.choose import access_tokens, google_secrets
-from tidegate.pipeline.lazy_reuse import Reuse
+from tidegate.identity.choose import add_google_tokens, create_access_tokens
+from tidegate.pipeline.lazy_reuse import ReuseLoader
 from tidegate.policy.auth.authenticator import Authenticator
-from tidegate.policy.auth.workspace_keys import OwnKeys
-from tidegate.policy.guardrails.selection import Guards
-from tidegate.policy.routing.balancer import Balancing
-from tidegate.policy.routing.provider_config import endpoints
+from tidegate.policy.auth.workspace_keys import WorkspaceKeys
+from tidegate.policy.guardrails.selection import GuardrailSelection
+from tidegate.policy.routing.balancer import Balancer
+from tidegate.policy.routing.provider_config import load_provider_configs
 from tidegate.policy.routing.router import Router
 from tidegate.ports import Secrets, Vault
 from tidegate.providers import ALIASES, Registry
 from tidegate.providers.compatible_row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
-from tidegate.transport.aws_credentials import AwsIdentity, Credentials
+from tidegate.transport.aws_credentials import Credentials, SigningKeys
 from tidegate.transport.base import Transport
-from tidegate.transport.choose import transport
-from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.choose import create_transport
+from tidegate.transport.media_fetcher import MediaFetcher
 from tidegate.upstream.attempt import Upstream
-from tidegate.upstream.guardrails.backends import Judges
+from tidegate.upstream.guardrails.backends import GuardrailBackends
 
 
 @asynccontextmanager
@@ -52,47 +52,54 @@ async def compose(
 
     Raises `StoreUnavailable` when the provider secret cannot be read, and `ConfigurationError`.
     """
-    http = transport(settings.transport)
+    http = create_transport(settings.transport)
     try:
         aws = settings.aws
         credentials = find_credentials(settings.environment)
         store = Store(
-            connect(http, table_credentials or credentials, aws.region, aws.dynamodb_endpoint), settings.table
+            create_dynamo_client(http, table_credentials or credentials, aws.region, aws.dynamodb_endpoint),
+            settings.table,
         )
         secrets: Secrets = EnvironmentSecrets(settings.environment)
-        identity = AwsIdentity(credentials, http)
+        identity = SigningKeys(credentials, http)
         if settings.provider_secret:
-            source = SecretsManager(http, identity, settings.provider_secret, aws.region, aws.secrets_endpoint)
+            source = provider_secret(http, identity, settings.provider_secret, aws.region, aws.secrets_endpoint)
             secrets = CachedSecrets(source, settings.environment)
         providers = Registry([*settings.providers, *rows])
-        models = catalog.load()
-        configured = await endpoints(providers.known(), secrets)
-        balancing = Balancing(models)
-        cooldowns = DynamoCooldowns(store, balancing.learn, has_routes=bool(settings.routes))
+        models = catalog.load_catalog()
+        configured = await load_provider_configs(providers.specs(), secrets)
+        balancing = Balancer(models)
+        cooldowns = DynamoCooldowns(store, balancing.merge_remote, has_routes=bool(settings.routes))
         way = wrap(http)
-        if not configured["vertex"].missing:
-            secrets = google_secrets(secrets, way, identity, aws.region)
+        if not configured["vertex"].missing_settings:
+            secrets = add_google_tokens(secrets, way, identity, aws.region)
         ledger = DynamoLedger(store)
         router = Router(configured, ALIASES, models, settings.default_provider, settings.routes)
         yield Gateway(
-            authenticator=Authenticator(DynamoDirectory(store, cooldowns), tokens=access_tokens(settings.oidc, way)),
+            authenticator=Authenticator(
+                DynamoKeyLookup(store, cooldowns), access_tokens=create_access_tokens(settings.oidc, way)
+            ),
             router=router,
             providers=providers,
             upstream=Upstream(way, secrets, identity),
-            meter=DynamoMeter(store, ledger.full),
+            meter=DynamoMeter(store, ledger.full_shards),
             ledger=ledger,
-            usages=DynamoUsages(store),
-            events=events_of(settings, http, identity),
-            signatures=DynamoSignatures(store),
-            fetcher=Fetcher(http),
+            usages=DynamoUsageReader(store),
+            events=configured_budget_alerts(settings, http, identity),
+            signatures=DynamoReasoningSignatures(store),
+            fetcher=MediaFetcher(http),
             catalog=models,
-            balancing=balancing,
+            balancer=balancing,
             cooldowns=cooldowns,
-            guards=Guards(settings.guardrails, Judges(way, secrets, Fetcher(http), aws.region, identity)),
+            guardrails=GuardrailSelection(
+                settings.guardrails, GuardrailBackends(way, secrets, MediaFetcher(http), aws.region, identity)
+            ),
             timeout_seconds=settings.timeout_seconds,
-            timetable=settings.timetable,
-            own_keys=OwnKeys(vault or vault_of(settings, http, identity)),
-            reuse=Reuse(lambda: import_module("tidegate.aws.reply_store").rooms_of(settings, store)),
+            timeout_rules=settings.timeout_rules,
+            workspace_keys=WorkspaceKeys(vault or configured_vault(settings, http, identity)),
+            reuse=ReuseLoader(
+                lambda: import_module("tidegate.aws.reply_store").configured_reply_stores(settings, store)
+            ),
         )
     finally:
         await http.close()

@@ -14,52 +14,52 @@ import msgspec
 from anyio import to_thread
 from msgspec import Struct
 
-from tidegate.domain.redacted import Confidential
+from tidegate.domain.redacted import Redacted
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import decode
 from tidegate.transport.aws_credentials import Credentials
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKey
 
-RELATIVE_TO = "http://169.254.170.2"
-EARLY_SECONDS = 300.0
+CONTAINER_HOST = "http://169.254.170.2"
+REFRESH_MARGIN_SECONDS = 300.0
 """A key is replaced this long before it expires."""
 
 _TIMEOUTS = Timeouts(total=2.0)
 _MAX_BODY_BYTES = 64 * 1024
 
 
-def chain(env: Mapping[str, str]) -> Credentials:
+def credential_chain(env: Mapping[str, str]) -> Credentials:
     """The endpoint of a container (ECS, EKS, Lambda's SnapStart), where `env` names one; else boto3's own search."""
     relative, full = env.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), env.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     if relative:
-        full = RELATIVE_TO + relative
+        full = CONTAINER_HOST + relative
     if not full:
-        return SessionCredentials()
+        return Boto3Credentials()
     token, file = env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN"), env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
     return ContainerCredentials(full, token or None, Path(file) if file else None)
 
 
-class ContainerCredentials(Confidential, Struct):
+class ContainerCredentials(Redacted, Struct):
     """Temporary keys from an endpoint beside the process, kept until shortly before they expire."""
 
     url: str
     token: str | None = None
     token_file: Path | None = None
     clock: Callable[[], float] = time.time
-    _kept: AwsKey | None = None
-    _until: float = 0.0
+    _cached_key: AwsKey | None = None
+    _expires_at: float = 0.0
 
     async def key(self, transport: Transport) -> AwsKey | None:
         """See `Credentials.key`. One that is still good serves on where the endpoint does not answer."""
         now = self.clock()
-        if now >= self._until - EARLY_SECONDS:
+        if now >= self._expires_at - REFRESH_MARGIN_SECONDS:
             try:
-                self._kept, self._until = await self._fetch(transport)
+                self._cached_key, self._expires_at = await self._fetch(transport)
             except StoreUnavailable:
-                if now >= self._until:
+                if now >= self._expires_at:
                     raise
-        return self._kept
+        return self._cached_key
 
     async def _fetch(self, transport: Transport) -> tuple[AwsKey, float]:
         try:
@@ -73,39 +73,39 @@ class ContainerCredentials(Confidential, Struct):
         match told:
             case {"AccessKeyId": str(id), "SecretAccessKey": str(secret), "Expiration": str(expires), **more}:
                 token = more.get("Token")
-                return AwsKey(id, secret, token if isinstance(token, str) else None), _moment(expires)
+                return AwsKey(id, secret, token if isinstance(token, str) else None), _parse_time(expires)
             case _:
                 raise _unavailable()
 
 
-class SessionCredentials:
+class Boto3Credentials:
     """What boto3 finds: profiles, single sign-on, roles, an instance's metadata. It blocks, and so has a thread."""
 
     def __init__(self) -> None:
-        self._found: Any = None
+        self._credentials: Any = None
 
     async def key(self, transport: Transport) -> AwsKey | None:
         """See `Credentials.key`."""
         try:
-            return await to_thread.run_sync(self._key)
+            return await to_thread.run_sync(self._read_key)
         except ModuleNotFoundError as error:
             message = "Without boto3, AWS credentials are looked for in the environment only, and there are none."
             raise StoreUnavailable(message) from error
 
-    def _key(self) -> AwsKey | None:
+    def _read_key(self) -> AwsKey | None:
         session: Any = import_module("botocore.session")
         exceptions: Any = import_module("botocore.exceptions")
         try:
-            if self._found is None:
-                self._found = session.Session().get_credentials()
-            found: Any = self._found
+            if self._credentials is None:
+                self._credentials = session.Session().get_credentials()
+            found: Any = self._credentials
             frozen = None if found is None else found.get_frozen_credentials()
         except (exceptions.BotoCoreError, exceptions.ClientError, OSError) as error:
             raise _unavailable() from error
         return None if frozen is None else AwsKey(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-def _moment(expires: str) -> float:
+def _parse_time(expires: str) -> float:
     try:
         return datetime.fromisoformat(expires).timestamp()
     except ValueError:

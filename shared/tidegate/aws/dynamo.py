@@ -15,17 +15,17 @@ from tidegate.aws.expressions import Payload
 from tidegate.aws.signed_post import post
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import decode, encode
-from tidegate.transport.aws_credentials import AwsIdentity, Credentials
+from tidegate.transport.aws_credentials import Credentials, SigningKeys
 from tidegate.transport.base import Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, Scope
+from tidegate.transport.sigv4 import AwsKeys, SigningScope
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """A page is 1 MB, a batch 16 MB."""
 
-ONE_TRY = Timeouts(total=2.0)
+REQUEST_TIMEOUTS = Timeouts(total=2.0)
 """Short, so that a dead connection leaves time for another try."""
 
-_PASSING = frozenset(
+_RETRYABLE_CODES = frozenset(
     {
         "InternalServerError",
         "ProvisionedThroughputExceededException",
@@ -41,13 +41,13 @@ class DynamoError(Exception):
     has a code for each item of a transaction ("None" for those that would have been written).
     """
 
-    def __init__(self, kind: str, message: str = "", reasons: tuple[str, ...] = ()) -> None:
-        super().__init__(f"{kind}: {message}")
-        self.kind = kind
-        self.reasons = reasons
+    def __init__(self, code: str, message: str = "", cancellation_codes: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.cancellation_codes = cancellation_codes
 
 
-FAILURES: tuple[type[Exception], ...] = (
+REQUEST_FAILURES: tuple[type[Exception], ...] = (
     DynamoError,
     StoreUnavailable,
     TimeoutError,
@@ -73,7 +73,7 @@ class Backoff(Struct, frozen=True):
         yield None
 
 
-class Client(Struct, frozen=True):
+class DynamoClient(Struct, frozen=True):
     """DynamoDB in one region, or at `endpoint`. Opens nothing by itself."""
 
     transport: Transport
@@ -81,7 +81,7 @@ class Client(Struct, frozen=True):
     region: str
     endpoint: str | None = None
     backoff: Backoff = Backoff()  # it is frozen
-    timeouts: Timeouts = ONE_TRY
+    timeouts: Timeouts = REQUEST_TIMEOUTS
     clock: Callable[[], float] = time.time
 
     async def call(self, action: str, payload: Payload) -> Payload:
@@ -92,9 +92,9 @@ class Client(Struct, frozen=True):
         body = encode(payload)
         for delay in self.backoff.delays():
             try:
-                return await self._once(action, body)
+                return await self._send(action, body)
             except DynamoError as error:
-                if error.kind not in _PASSING or delay is None:
+                if error.code not in _RETRYABLE_CODES or delay is None:
                     raise
             except (UpstreamError, TimeoutError):
                 if delay is None:
@@ -102,11 +102,11 @@ class Client(Struct, frozen=True):
             await self.backoff.sleep(delay)
         raise AssertionError("the last try ends in its answer or its error")
 
-    async def _once(self, action: str, body: bytes) -> Payload:
+    async def _send(self, action: str, body: bytes) -> Payload:
         status, answer = await post(
             self.transport,
             self.aws_keys,
-            Scope("dynamodb", self.region),
+            SigningScope("dynamodb", self.region),
             f"DynamoDB_20120810.{action}",
             body,
             at=self.clock(),
@@ -116,36 +116,36 @@ class Client(Struct, frozen=True):
             max_bytes=MAX_BODY_BYTES,
         )
         if status != 200:
-            raise _refusal(status, answer)
-        return _object(answer)
+            raise _error_from(status, answer)
+        return _parse_object(answer)
 
 
-def connect(
+def create_dynamo_client(
     transport: Transport,
     credentials: Credentials,
     region: str,
     endpoint: str | None = None,
     backoff: Backoff | None = None,
-) -> Client:
+) -> DynamoClient:
     """A client of DynamoDB at `endpoint`, or else at the region's own. Opens nothing; the caller owns `transport`."""
-    return Client(transport, AwsIdentity(credentials, transport), region, endpoint, backoff or Backoff())
+    return DynamoClient(transport, SigningKeys(credentials, transport), region, endpoint, backoff or Backoff())
 
 
-def _refusal(status: int, answer: bytes) -> DynamoError:
+def _error_from(status: int, answer: bytes) -> DynamoError:
     if status >= 500:
         return DynamoError("ServiceUnavailable", f"status {status}")
     try:
-        told = _object(answer)
+        fields = _parse_object(answer)
     except ValueError:
         return DynamoError("Unknown", f"status {status}")
-    kind = str(told.get("__type")).rpartition("#")[2]
-    reasons = cast("list[dict[str, object]]", told.get("CancellationReasons") or [])
-    return DynamoError(kind, str(told.get("message")), tuple(str(reason.get("Code")) for reason in reasons))
+    kind = str(fields.get("__type")).rpartition("#")[2]
+    reasons = cast("list[dict[str, object]]", fields.get("CancellationReasons") or [])
+    return DynamoError(kind, str(fields.get("message")), tuple(str(reason.get("Code")) for reason in reasons))
 
 
-def _object(answer: bytes) -> Payload:
+def _parse_object(answer: bytes) -> Payload:
     match decode(answer):
-        case dict() as told:
-            return cast(Payload, told)
+        case dict() as fields:
+            return cast(Payload, fields)
         case _:
             raise ValueError("DynamoDB answered with no JSON object.")

@@ -7,14 +7,14 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.aws.signed_post import post
-from tidegate.domain.budget_alerts import Event
+from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import Json, decode, encode
 from tidegate.policy.metering.alerts import LogEvents
-from tidegate.ports import Events
+from tidegate.ports import BudgetAlerts
 from tidegate.settings import Settings
 from tidegate.transport.base import Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, Scope
+from tidegate.transport.sigv4 import AwsKeys, SigningScope
 
 SOURCE = "tidegate"
 
@@ -24,7 +24,7 @@ _TIMEOUTS = Timeouts(total=2.0)
 _MAX_BODY_BYTES = 64 * 1024
 
 
-class EventBridge(Struct, frozen=True):
+class EventBridgeBudgetAlerts(Struct, frozen=True):
     """The port `Events`: one signed POST for each."""
 
     transport: Transport
@@ -33,17 +33,17 @@ class EventBridge(Struct, frozen=True):
     region: str
     endpoint: str | None = None
 
-    async def emit(self, event: Event) -> None:
+    async def emit(self, event: BudgetAlert) -> None:
         """See `Events.emit`. The detail type is the event's kind, e.g. "budget threshold"."""
         entry: Json = {
             "Time": int(event.at),
             "Source": SOURCE,
-            "DetailType": event.kind,
+            "DetailType": event.event_type,
             "Detail": encode(event.detail).decode(),
             "EventBusName": self.bus,
         }
         body = encode({"Entries": [entry]})
-        scope, target = Scope("events", self.region), "AWSEvents.PutEvents"
+        scope, target = SigningScope("events", self.region), "AWSEvents.PutEvents"
         try:
             status, answer = await post(
                 self.transport,
@@ -58,18 +58,20 @@ class EventBridge(Struct, frozen=True):
             )
         except UpstreamError as error:
             raise StoreUnavailable("EventBridge does not answer.") from error
-        if status != 200 or not _is_taken(answer):
+        if status != 200 or not _is_accepted(answer):
             raise StoreUnavailable(f"EventBridge refused an event with {status}.")
 
 
-def events_of(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> Events:
+def configured_budget_alerts(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> BudgetAlerts:
     """Who is told, as the settings say: a bus, or else the log."""
     if settings.event_bus is None:
         return LogEvents()
-    return EventBridge(transport, aws_keys, settings.event_bus, settings.aws.region, settings.aws.events_endpoint)
+    return EventBridgeBudgetAlerts(
+        transport, aws_keys, settings.event_bus, settings.aws.region, settings.aws.events_endpoint
+    )
 
 
-def _is_taken(answer: bytes) -> bool:
+def _is_accepted(answer: bytes) -> bool:
     """An answer of 200 may say that the entry failed."""
     try:
         match decode(answer):

@@ -10,7 +10,7 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Express
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from tidegate.aws.values import Attribute, to_attribute, to_attributes
+from tidegate.aws.values import AttributeValue, to_attribute, to_attributes
 
 Payload: TypeAlias = dict[str, object]
 
@@ -20,7 +20,7 @@ class Placeholders:
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
-        self._values: list[Attribute] = []
+        self._values: list[AttributeValue] = []
 
     def name(self, name: str) -> str:
         return self._names.setdefault(name, f"#n{len(self._names)}")
@@ -40,7 +40,7 @@ class Placeholders:
         return made
 
 
-Written: TypeAlias = Callable[[Placeholders], str]
+Renderer: TypeAlias = Callable[[Placeholders], str]
 
 
 class Condition:
@@ -48,7 +48,7 @@ class Condition:
 
     __slots__ = ("write",)
 
-    def __init__(self, write: Written) -> None:
+    def __init__(self, write: Renderer) -> None:
         self.write = write
 
     def __and__(self, other: "Condition") -> "Condition":
@@ -63,7 +63,7 @@ class Comparable:
 
     __slots__ = ("write",)
 
-    def __init__(self, write: Written) -> None:
+    def __init__(self, write: Renderer) -> None:
         self.write = write
 
     def equals(self, value: object) -> Condition:
@@ -92,7 +92,7 @@ class Comparable:
         return Condition(lambda to: f"{self.write(to)} {operator} {to.value(value)}")
 
 
-class F(Comparable):
+class Attr(Comparable):
     """An attribute, or what lies in it under further names."""
 
     __slots__ = ()
@@ -130,7 +130,7 @@ class UpdateExpression:
     __slots__ = ("adds", "removes", "sets")
 
     def __init__(
-        self, sets: tuple[Written, ...] = (), removes: tuple[Written, ...] = (), adds: tuple[Written, ...] = ()
+        self, sets: tuple[Renderer, ...] = (), removes: tuple[Renderer, ...] = (), adds: tuple[Renderer, ...] = ()
     ) -> None:
         self.sets = sets
         self.removes = removes
@@ -144,9 +144,11 @@ class UpdateExpression:
         return " ".join(f"{verb} {', '.join(one(to) for one in each)}" for verb, each in clauses if each)
 
 
-def adding(numbers: Mapping[str, object]) -> UpdateExpression:
+def add_all(numbers: Mapping[str, object]) -> UpdateExpression:
     """Each number is added to the attribute of its name."""
-    return UpdateExpression(adds=tuple(write for name, number in numbers.items() for write in F(name).add(number).adds))
+    return UpdateExpression(
+        adds=tuple(write for name, number in numbers.items() for write in Attr(name).add(number).adds)
+    )
 
 
 class Operation:
@@ -180,7 +182,7 @@ class Put(Operation):
         super().__init__("Put", {"TableName": table, "Item": to_attributes(item)}, condition)
 
 
-class _OfOneItem(Operation):
+class _SingleItemOperation(Operation):
     __slots__ = ()
 
     def __init__(
@@ -193,7 +195,7 @@ class _OfOneItem(Operation):
         super().__init__(type(self).__name__, {"TableName": table, "Key": to_attributes(key)}, condition, update)
 
 
-class Update(_OfOneItem):
+class Update(_SingleItemOperation):
     """A change of the item, which is made where there is none."""
 
     __slots__ = ()
@@ -204,13 +206,13 @@ class Update(_OfOneItem):
         super().__init__(table, key, condition, update)
 
 
-class Delete(_OfOneItem):
+class Delete(_SingleItemOperation):
     """The end of the item."""
 
     __slots__ = ()
 
 
-class ConditionCheck(_OfOneItem):
+class ConditionCheck(_SingleItemOperation):
     """No write: without its condition there is no transaction."""
 
     __slots__ = ()

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-_CHATTY = ("pyreqwest", "httpx", "httpcore")
+_VERBOSE_LIBRARIES = ("pyreqwest", "httpx", "httpcore")
 """Libraries that log requests, headers and bodies when asked for details: never, at any level of ours."""
 
-_OF_EVERY_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def configure(level: str) -> None:
@@ -24,7 +24,7 @@ def configure(level: str) -> None:
         handler.setFormatter(JsonLines())
         root.addHandler(handler)
     logging.getLogger("tidegate").setLevel(level)
-    for name in _CHATTY:
+    for name in _VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
@@ -34,13 +34,13 @@ class JsonLines(logging.Formatter):
     _encoder = msgspec.json.Encoder(enc_hook=str)
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = {name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD}
+        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
         line: dict[str, object] = {
             "level": record.levelname,
             "location": f"{record.funcName}:{record.lineno}",
             "message": record.getMessage(),
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            **{name: value for name, value in facts.items() if value is not None},
+            **{name: value for name, value in extra.items() if value is not None},
         }
         if record.exc_info and record.exc_info[0]:
             line["exception"] = self.formatException(record.exc_info)

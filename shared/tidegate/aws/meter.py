@@ -2,14 +2,14 @@
 
 from msgspec import Struct, field
 
-from tidegate.aws.expressions import F, Put, Update, adding
+from tidegate.aws.expressions import Attr, Put, Update, add_all
 from tidegate.aws.full_shards import FullShards
-from tidegate.aws.ledger import settling
-from tidegate.aws.store import Refused, Store
-from tidegate.aws.table import call_at, counters_at
+from tidegate.aws.ledger import settlement_writes
+from tidegate.aws.store import ConditionFailed, Store
+from tidegate.aws.table import call_item_key, counters_item_key
 from tidegate.domain.call import Outcome
-from tidegate.domain.record import RETENTION_SECONDS, periods
-from tidegate.domain.settlement import Settlement, settlement
+from tidegate.domain.record import RETENTION_SECONDS, counter_periods
+from tidegate.domain.settlement import Settlement, build_settlement
 
 SETTLE_SECONDS = 30.0
 """What a call used shall be on record, though hundreds of calls that end at once take turns for their counters.
@@ -25,28 +25,32 @@ class DynamoMeter(Struct, frozen=True):
     """
 
     store: Store
-    full: FullShards = field(default_factory=FullShards)
+    full_shards: FullShards = field(default_factory=FullShards)
 
     async def record(self, outcome: Outcome) -> None:
         """See `Meter.record`."""
-        settled = settlement(outcome)
-        await settle(self.store, settled)
-        self.full.forget(settled.workspace_id, settled.shard)
+        settled = build_settlement(outcome)
+        await write_settlement(self.store, settled)
+        self.full_shards.forget(settled.workspace_id, settled.shard)
 
 
-async def settle(store: Store, settled: Settlement) -> bool:
+async def write_settlement(store: Store, settled: Settlement) -> bool:
     """One transaction: the record, the counters, and the accounts that held something. False where it was settled."""
-    record_at = call_at(settled.workspace_id, settled.call_id, settled.shard)
+    record_at = call_item_key(settled.workspace_id, settled.call_id, settled.shard)
     item = {**record_at._asdict(), **settled.record, "ttl": int(settled.at + RETENTION_SECONDS)}
-    added = adding(settled.added)
-    counters = (counters_at(settled.workspace_id, period, settled.shard) for period in periods(settled.at))
+    added = add_all(settled.increments)
+    counters = (
+        counters_item_key(settled.workspace_id, period, settled.shard) for period in counter_periods(settled.at)
+    )
     writes = [
-        Put(store.table, item, condition=F("pk").does_not_exist()),
+        Put(store.table, item, condition=Attr("pk").does_not_exist()),
         *(Update(store.table, dict(at._asdict()), added) for at in counters),
-        *(settling(store, settled.hold, settled.actual, store.clock()) if settled.hold else ()),
+        *(settlement_writes(store, settled.hold, settled.actual, store.clock()) if settled.hold else ()),
     ]
     try:
-        await store.write(writes, token=settled.call_id[:36], limit_seconds=max(store.limit_seconds, SETTLE_SECONDS))
-    except Refused:
+        await store.write(
+            writes, token=settled.call_id[:36], timeout_seconds=max(store.timeout_seconds, SETTLE_SECONDS)
+        )
+    except ConditionFailed:
         return False
     return True

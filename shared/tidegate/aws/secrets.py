@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct, field
 
 from tidegate.aws.signed_post import post
-from tidegate.domain.redacted import Confidential
+from tidegate.domain.redacted import Redacted
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.transport.base import Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, Scope
+from tidegate.transport.sigv4 import AwsKeys, SigningScope
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +28,13 @@ _TIMEOUTS = Timeouts(total=5.0)
 _MAX_BODY_BYTES = 1024 * 1024
 
 
-class Fault(StoreUnavailable):
+class SecretsManagerError(StoreUnavailable):
     """Secrets Manager said no, or nothing. The message never holds any of a secret."""
 
     is_missing = False
 
 
-class SecretsEndpoint(Struct, frozen=True):
+class SecretsManagerClient(Struct, frozen=True):
     """Secrets Manager, asked with signed POSTs."""
 
     transport: Transport
@@ -43,16 +43,16 @@ class SecretsEndpoint(Struct, frozen=True):
     url: str | None = None
     clock: Callable[[], float] = time.time
 
-    async def ask(self, action: str, what: JsonObject) -> bytes:
+    async def call(self, action: str, payload: JsonObject) -> bytes:
         """The answer's body. Raises `Fault`, and `StoreUnavailable`."""
-        scope, target = Scope("secretsmanager", self.region), f"secretsmanager.{action}"
+        scope, target = SigningScope("secretsmanager", self.region), f"secretsmanager.{action}"
         try:
             status, answer = await post(
                 self.transport,
                 self.aws_keys,
                 scope,
                 target,
-                encode(what),
+                encode(payload),
                 at=self.clock(),
                 timeouts=_TIMEOUTS,
                 endpoint=self.url,
@@ -61,15 +61,16 @@ class SecretsEndpoint(Struct, frozen=True):
         except UpstreamError as error:
             raise _unavailable("Secrets Manager does not answer") from error
         if status != 200:
-            fault = Fault(
-                f"Secrets Manager answers with {status} {_fault(answer)}; try again in a moment.", retry_after_seconds=1
+            fault = SecretsManagerError(
+                f"Secrets Manager answers with {status} {_error_name(answer)}; try again in a moment.",
+                retry_after_seconds=1,
             )
-            fault.is_missing = _fault(answer) == "ResourceNotFoundException"
+            fault.is_missing = _error_name(answer) == "ResourceNotFoundException"
             raise fault
         return answer
 
 
-class SecretsManager(Struct, frozen=True):
+class provider_secret(Struct, frozen=True):
     """One secret: its JSON object, with the values that are text."""
 
     transport: Transport
@@ -81,18 +82,18 @@ class SecretsManager(Struct, frozen=True):
 
     async def read(self) -> dict[str, str]:
         """What the secret holds now. Raises `StoreUnavailable`; the message never holds any of it."""
-        there = SecretsEndpoint(self.transport, self.aws_keys, self.region, self.endpoint, self.clock)
-        return values_in(await there.ask("GetSecretValue", {"SecretId": self.secret_id}))
+        there = SecretsManagerClient(self.transport, self.aws_keys, self.region, self.endpoint, self.clock)
+        return secret_values(await there.call("GetSecretValue", {"SecretId": self.secret_id}))
 
 
-class CachedSecrets(Confidential, Struct):
+class CachedSecrets(Redacted, Struct):
     """The port `Secrets`. What the secret does not hold is looked for in `fallback`, the process's own settings.
 
     Values are read again when they are older than `MAX_AGE_SECONDS`; they stay when that fails. `monotonic` measures
     that age while the process runs, and `source`'s clock while Lambda has it frozen.
     """
 
-    source: SecretsManager
+    source: provider_secret
     fallback: Mapping[str, str] = field(default_factory=dict[str, str])
     monotonic: Callable[[], float] = time.monotonic
     _values: dict[str, str] | None = None
@@ -126,11 +127,11 @@ class CachedSecrets(Confidential, Struct):
         return values
 
 
-def values_in(answer: bytes) -> dict[str, str]:
+def secret_values(answer: bytes) -> dict[str, str]:
     """Those values of the JSON object that are text. Raises `StoreUnavailable`."""
-    match _decoded(answer):
+    match _decode_json(answer):
         case {"SecretString": str(text)}:
-            held = _decoded(text)
+            held = _decode_json(text)
         case _:
             held = None
     if not isinstance(held, dict):
@@ -138,21 +139,21 @@ def values_in(answer: bytes) -> dict[str, str]:
     return {name: value for name, value in held.items() if isinstance(value, str)}
 
 
-def _fault(answer: bytes) -> str:
+def _error_name(answer: bytes) -> str:
     """The name of AWS's error, without its message, which names the account."""
-    match _decoded(answer):
+    match _decode_json(answer):
         case {"__type": str(name)}:
             return name.rpartition("#")[2]
         case _:
             return ""
 
 
-def _decoded(text: bytes | str) -> Json:
+def _decode_json(text: bytes | str) -> Json:
     try:
         return decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 
-def _unavailable(what: str) -> Fault:
-    return Fault(f"{what}; try again in a moment.", retry_after_seconds=1)
+def _unavailable(what: str) -> SecretsManagerError:
+    return SecretsManagerError(f"{what}; try again in a moment.", retry_after_seconds=1)

@@ -7,24 +7,24 @@ from msgspec import Struct
 
 from tidegate.aws.expressions import Put
 from tidegate.aws.store import Store
-from tidegate.aws.table import signature_at
+from tidegate.aws.table import signature_item_key
 from tidegate.json import Json, decode, encode
 
-KEPT_SECONDS = 86_400
+SIGNATURE_SECONDS = 86_400
 MAX_BYTES = 300_000
 """Below the 400 KB that one item may hold."""
 
 
-class DynamoSignatures(Struct, frozen=True):
+class DynamoReasoningSignatures(Struct, frozen=True):
     """The port `Signatures`."""
 
     store: Store
 
     async def find(self, workspace_id: str, tool_call_ids: Sequence[str]) -> dict[str, list[Json]]:
         """See `Signatures.find`: one read."""
-        places = {signature_at(workspace_id, tool_call_id): tool_call_id for tool_call_id in tool_call_ids}
+        places = {signature_item_key(workspace_id, tool_call_id): tool_call_id for tool_call_id in tool_call_ids}
         items = await self.store.read(*places)
-        found = {places[place]: _details(item.get("details")) for place, item in items.items()}
+        found = {places[place]: _parse_details(item.get("details")) for place, item in items.items()}
         return {tool_call_id: details for tool_call_id, details in found.items() if details}
 
     async def keep(self, workspace_id: str, tool_call_id: str, details: list[Json]) -> None:
@@ -32,12 +32,12 @@ class DynamoSignatures(Struct, frozen=True):
         text = encode(details)
         if len(text) > MAX_BYTES:
             return
-        at = signature_at(workspace_id, tool_call_id)
-        item = {**at._asdict(), "details": text.decode(), "ttl": int(self.store.clock()) + KEPT_SECONDS}
+        at = signature_item_key(workspace_id, tool_call_id)
+        item = {**at._asdict(), "details": text.decode(), "ttl": int(self.store.clock()) + SIGNATURE_SECONDS}
         await self.store.write([Put(self.store.table, item)])
 
 
-def _details(text: object) -> list[Json]:
+def _parse_details(text: object) -> list[Json]:
     try:
         details = decode(text) if isinstance(text, str) else None
     except msgspec.DecodeError:

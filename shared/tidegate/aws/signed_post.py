@@ -4,13 +4,13 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-s
 """
 
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, Scope, sign
+from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 
 
 async def post(
     transport: Transport,
     aws_keys: AwsKeys,
-    scope: Scope,
+    scope: SigningScope,
     target: str,
     body: bytes,
     *,

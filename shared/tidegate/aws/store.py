@@ -9,24 +9,24 @@ from typing import NamedTuple, TypeAlias, cast
 
 from msgspec import Struct
 
-from tidegate.aws.dynamo import FAILURES, Backoff, Client, DynamoError
-from tidegate.aws.expressions import Condition, F, Operation, Payload, Placeholders, Put
-from tidegate.aws.values import Attribute, from_attributes, to_attributes
+from tidegate.aws.dynamo import REQUEST_FAILURES, Backoff, DynamoClient, DynamoError
+from tidegate.aws.expressions import Attr, Condition, Operation, Payload, Placeholders, Put
+from tidegate.aws.values import AttributeValue, from_attributes, to_attributes
 from tidegate.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 Item: TypeAlias = Mapping[str, object]
 Write: TypeAlias = Operation
-CONFLICTS = Backoff(tries=64, longest_seconds=2.0)
+CONFLICT_BACKOFF = Backoff(tries=64, longest_seconds=2.0)
 """Until the time is over: a busy workspace's counters are items that its calls take turns for."""
 
-READ_AT_ONCE = 100
+MAX_BATCH_ITEMS = 100
 """Items, which is as many as DynamoDB takes in one read."""
 
-_CANCELLED, _UNMET = "TransactionCanceledException", "ConditionalCheckFailedException"
-_CONFLICTS = frozenset({"TransactionConflictException", "TransactionInProgressException"})
-_BUSY = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_TRANSACTION_CANCELLED, _CONDITION_FAILED = "TransactionCanceledException", "ConditionalCheckFailedException"
+_CONFLICT_CODES = frozenset({"TransactionConflictException", "TransactionInProgressException"})
+_CONFLICT_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 
 
 class ItemKey(NamedTuple):
@@ -34,57 +34,57 @@ class ItemKey(NamedTuple):
     sk: str
 
 
-class Refused(Exception):
+class ConditionFailed(Exception):
     """A condition of the transaction did not hold: the item was there already, or was not."""
 
 
 class Store(Struct, frozen=True):
     """One table. Every method raises `StoreUnavailable` within `limit_seconds`, whatever the reason is."""
 
-    client: Client
+    client: DynamoClient
     table: str
     clock: Callable[[], float] = time.time
-    limit_seconds: float = 5.0
-    conflicts: Backoff = CONFLICTS
+    timeout_seconds: float = 5.0
+    conflict_backoff: Backoff = CONFLICT_BACKOFF
 
     async def read(self, *keys: ItemKey) -> dict[ItemKey, Item]:
         """Those of the items that exist and have not expired, in one consistent read."""
         found: dict[ItemKey, Item] = {}
         wanted: object = [to_attributes(key._asdict()) for key in keys]
-        async with self._answering("read"):
+        async with self._store_errors("read"):
             for delay in self.client.backoff.delays():
                 asked = {self.table: {"Keys": wanted, "ConsistentRead": True}}
                 answer = await self.client.call("BatchGetItem", {"RequestItems": asked})
-                for item in _items(_entries(answer["Responses"]).get(self.table, [])):
+                for item in _items(_as_mapping(answer["Responses"]).get(self.table, [])):
                     found[ItemKey(str(item["pk"]), str(item["sk"]))] = item
-                left = _entries(answer.get("UnprocessedKeys") or {}).get(self.table)
+                left = _as_mapping(answer.get("UnprocessedKeys") or {}).get(self.table)
                 if not left:
                     break
                 if delay is None:
                     raise TimeoutError("Some keys were never read.")
-                wanted = _entries(left)["Keys"]
+                wanted = _as_mapping(left)["Keys"]
                 await self.client.backoff.sleep(delay)
-        return {key: item for key, item in found.items() if self._lives(item)}
+        return {key: item for key, item in found.items() if self._is_alive(item)}
 
     async def read_all(self, keys: Sequence[ItemKey]) -> dict[ItemKey, Item]:
         """The same of any number of items, a hundred in each read."""
         found: dict[ItemKey, Item] = {}
-        for begin in range(0, len(keys), READ_AT_ONCE):
-            found |= await self.read(*keys[begin : begin + READ_AT_ONCE])
+        for begin in range(0, len(keys), MAX_BATCH_ITEMS):
+            found |= await self.read(*keys[begin : begin + MAX_BATCH_ITEMS])
         return found
 
     async def query(
         self, pk: str, sk_prefix: str, *, limit: int | None = None, newest_first: bool = False
     ) -> list[Item]:
         """The living items of `pk` whose sort key begins so, in its order or against it; `limit` of them at most."""
-        condition = F("pk").equals(pk) & F("sk").begins_with(sk_prefix)
+        condition = Attr("pk").equals(pk) & Attr("sk").begins_with(sk_prefix)
         return await self._query(condition, limit, newest_first)
 
-    async def between(
+    async def query_range(
         self, pk: str, low: str, high: str, *, limit: int | None = None, newest_first: bool = False
     ) -> list[Item]:
         """The same of the sort keys from `low` to `high`, both included."""
-        condition = F("pk").equals(pk) & F("sk").between(low, high)
+        condition = Attr("pk").equals(pk) & Attr("sk").between(low, high)
         return await self._query(condition, limit, newest_first) if low <= high else []
 
     async def _query(self, condition: Condition, limit: int | None, newest_first: bool) -> list[Item]:
@@ -99,9 +99,9 @@ class Store(Struct, frozen=True):
         }
         found: list[Item] = []
         while True:
-            async with self._answering("query"):
+            async with self._store_errors("query"):
                 page = await self.client.call("Query", asked)
-                found += [item for item in _items(page["Items"]) if self._lives(item)]
+                found += [item for item in _items(page["Items"]) if self._is_alive(item)]
             asked["ExclusiveStartKey"] = page.get("LastEvaluatedKey")
             if not asked["ExclusiveStartKey"] or (limit is not None and len(found) >= limit):
                 return found[:limit]
@@ -113,10 +113,10 @@ class Store(Struct, frozen=True):
     async def update(self, update: Operation) -> Item:
         """One conditional update, and the item as it is then. Raises `Refused`."""
         answer = await self._write("update", "UpdateItem", {**update.payload(), "ReturnValues": "ALL_NEW"})
-        return from_attributes(cast("dict[str, Attribute]", answer.get("Attributes") or {}))
+        return from_attributes(cast("dict[str, AttributeValue]", answer.get("Attributes") or {}))
 
     async def write(
-        self, writes: Sequence[Operation], token: str | None = None, limit_seconds: float | None = None
+        self, writes: Sequence[Operation], token: str | None = None, timeout_seconds: float | None = None
     ) -> None:
         """All of it or nothing. Conflicts with other transactions are waited out, with jitter.
 
@@ -126,22 +126,22 @@ class Store(Struct, frozen=True):
         asked: Payload = {"TransactItems": [{write.verb: write.payload()} for write in writes]}
         if token is not None:
             asked["ClientRequestToken"] = token
-        await self._write("write", "TransactWriteItems", asked, limit_seconds)
+        await self._write("write", "TransactWriteItems", asked, timeout_seconds)
 
     async def _write(self, operation: str, action: str, asked: Payload, limit_seconds: float | None = None) -> Payload:
-        async with self._answering(operation, limit_seconds):
-            for delay in self.conflicts.delays():
+        async with self._store_errors(operation, limit_seconds):
+            for delay in self.conflict_backoff.delays():
                 try:
                     return await self.client.call(action, asked)
                 except DynamoError as error:
-                    if _is_refusal(error):
-                        raise Refused from None
+                    if _is_failed_condition(error):
+                        raise ConditionFailed from None
                     if not _is_conflict(error) or delay is None:
                         raise
-                await self.conflicts.sleep(delay)
+                await self.conflict_backoff.sleep(delay)
         raise AssertionError("the last try ends in its answer or its error")
 
-    def _lives(self, item: Item) -> bool:
+    def _is_alive(self, item: Item) -> bool:
         # DynamoDB deletes an expired item within days, not at once.
         match item.get("ttl"):
             case None:
@@ -150,31 +150,33 @@ class Store(Struct, frozen=True):
                 return float(str(ttl)) > self.clock()
 
     @asynccontextmanager
-    async def _answering(self, operation: str, limit_seconds: float | None = None) -> AsyncGenerator[None]:
+    async def _store_errors(self, operation: str, limit_seconds: float | None = None) -> AsyncGenerator[None]:
         try:
             # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
-            async with asyncio.timeout(limit_seconds or self.limit_seconds):
+            async with asyncio.timeout(limit_seconds or self.timeout_seconds):
                 yield
-        except FAILURES as error:
+        except REQUEST_FAILURES as error:
             log.warning("store.failed", extra={"operation": operation, "error": type(error).__name__})
             message = "The store does not answer; try again in a moment."
             raise StoreUnavailable(message, retry_after_seconds=1) from error
 
 
-def _is_refusal(error: DynamoError) -> bool:
-    unmet = error.kind == _CANCELLED and "ConditionalCheckFailed" in error.reasons
-    return unmet or error.kind in (_UNMET, "IdempotentParameterMismatchException")
+def _is_failed_condition(error: DynamoError) -> bool:
+    unmet = error.code == _TRANSACTION_CANCELLED and "ConditionalCheckFailed" in error.cancellation_codes
+    return unmet or error.code in (_CONDITION_FAILED, "IdempotentParameterMismatchException")
 
 
 def _is_conflict(error: DynamoError) -> bool:
-    return error.kind in _CONFLICTS or (error.kind == _CANCELLED and bool(_BUSY & {*error.reasons}))
+    return error.code in _CONFLICT_CODES or (
+        error.code == _TRANSACTION_CANCELLED and bool(_CONFLICT_REASONS & {*error.cancellation_codes})
+    )
 
 
 def _items(items: object) -> list[Item]:
-    return [from_attributes(item) for item in cast("list[dict[str, Attribute]]", items)]
+    return [from_attributes(item) for item in cast("list[dict[str, AttributeValue]]", items)]
 
 
-def _entries(value: object) -> dict[str, object]:
+def _as_mapping(value: object) -> dict[str, object]:
     """Raises `ValueError` for an answer that is not DynamoDB's."""
     if not isinstance(value, dict):
         raise ValueError("DynamoDB answered with something else than an object.")

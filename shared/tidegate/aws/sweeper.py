@@ -17,47 +17,47 @@ from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 
 from tidegate.aws.credentials import find_credentials
-from tidegate.aws.dynamo import connect
-from tidegate.aws.events import events_of
-from tidegate.aws.expressions import F, Put, Update, UpdateExpression
-from tidegate.aws.ledger import DynamoLedger, account_from, settling
-from tidegate.aws.meter import settle
-from tidegate.aws.store import Item, ItemKey, Refused, Store
+from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.events import configured_budget_alerts
+from tidegate.aws.expressions import Attr, Put, Update, UpdateExpression
+from tidegate.aws.ledger import DynamoLedger, account_from_item, settlement_writes
+from tidegate.aws.meter import write_settlement
+from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
 from tidegate.aws.table import (
-    KEYS_OF_WORKSPACE,
-    WORKSPACES,
-    account_at,
-    call_at,
-    key_from,
-    workspace_at,
-    workspace_from,
+    KEYS_PREFIX,
+    WORKSPACES_PARTITION,
+    account_item_key,
+    call_item_key,
+    key_from_item,
+    workspace_from_item,
+    workspace_item_key,
 )
-from tidegate.domain.account import Account, Hold, Scope, overdue, together
-from tidegate.domain.budget_alerts import Watched
-from tidegate.domain.limits import Amounts, is_long_over
-from tidegate.domain.record import plain
-from tidegate.domain.settlement import lost
+from tidegate.domain.account import Account, AccountScope, Hold, merge_shards, overdue_holds
+from tidegate.domain.budget_alerts import AccountSnapshot
+from tidegate.domain.limits import Amounts, is_period_forgotten
+from tidegate.domain.record import plain_decimal
+from tidegate.domain.settlement import lost_settlement
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import StoreUnavailable
-from tidegate.policy.metering.alerts import LogEvents, warn
-from tidegate.ports import Events
+from tidegate.policy.metering.alerts import LogEvents, send_budget_alerts
+from tidegate.ports import BudgetAlerts
 from tidegate.settings import Settings
-from tidegate.transport.aws_credentials import AwsIdentity, Credentials
-from tidegate.transport.choose import transport
+from tidegate.transport.aws_credentials import Credentials, SigningKeys
+from tidegate.transport.choose import create_transport
 
 log = logging.getLogger(__name__)
 
-STOPPED_AT = ItemKey("SWEEPER", "SWEEPER")
+CHECKPOINT_ITEM_KEY = ItemKey("SWEEPER", "SWEEPER")
 """Where a run that did not reach the end says how far it came: `reached` is the sort key in `WORKSPACES`."""
 
 RUN_SECONDS = 200.0
 """Of one run, less than the five minutes between two; the next one goes on where it stopped."""
 
-BATCH = 25
+ACCOUNTS_PER_READ = 25
 """Accounts in one read, which are 10 MB at most."""
 
 
-class Swept(Struct):
+class SweepResult(Struct):
     """What one run did. Not all `is_done` where its time was over before it had seen every workspace."""
 
     workspaces: int = 0
@@ -71,128 +71,128 @@ class Sweeper(Struct, frozen=True):
     """Walks all workspaces, their accounts and those of their keys. What fails for one is no matter to the others."""
 
     store: Store
-    seconds: float = RUN_SECONDS
+    run_seconds: float = RUN_SECONDS
     monotonic: Callable[[], float] = time.monotonic
 
-    events: Events = field(default_factory=LogEvents)
+    events: BudgetAlerts = field(default_factory=LogEvents)
 
-    async def run(self) -> Swept:
+    async def run(self) -> SweepResult:
         """One walk, from where the last one stopped. Raises `StoreUnavailable` when the workspaces cannot be read."""
-        ends = self.monotonic() + self.seconds
-        swept = Swept()
-        begins = reached = await self._stopped_at()
-        for item in await self.store.query(WORKSPACES, "WS#"):
+        ends = self.monotonic() + self.run_seconds
+        swept = SweepResult()
+        begins = reached = await self._read_checkpoint()
+        for item in await self.store.query(WORKSPACES_PARTITION, "WS#"):
             at = str(item["sk"])
             if at <= begins:
                 continue
-            if not await self._workspace(item, swept, ends):
+            if not await self._sweep_workspace(item, swept, ends):
                 swept.is_done = False
                 break
             reached = at
         else:
             reached = ""
         if reached != begins:
-            await self.store.write([Put(self.store.table, {**STOPPED_AT._asdict(), "reached": reached})])
+            await self.store.write([Put(self.store.table, {**CHECKPOINT_ITEM_KEY._asdict(), "reached": reached})])
         log.info("sweeper.ran", extra=asdict(swept))
         return swept
 
-    async def _stopped_at(self) -> str:
-        items = await self.store.read(STOPPED_AT)
+    async def _read_checkpoint(self) -> str:
+        items = await self.store.read(CHECKPOINT_ITEM_KEY)
         return next((str(item.get("reached", "")) for item in items.values()), "")
 
-    async def _workspace(self, item: Item, swept: Swept, ends: float) -> bool:
+    async def _sweep_workspace(self, item: Item, swept: SweepResult, ends: float) -> bool:
         """False when the time was over before the workspace was done."""
         if self.monotonic() >= ends:
             return False
         swept.workspaces += 1
         try:
-            return await self._accounts(workspace_from(item), swept, ends)
+            return await self._sweep_accounts(workspace_from_item(item), swept, ends)
         except (StoreUnavailable, msgspec.ValidationError) as error:
             swept.failed += 1
             log.error("sweeper.failed", extra={"place": item["sk"], "error": type(error).__name__})
         return True
 
-    async def _accounts(self, workspace: Workspace, swept: Swept, ends: float) -> bool:
-        scopes = await self._scopes(workspace)
+    async def _sweep_accounts(self, workspace: Workspace, swept: SweepResult, ends: float) -> bool:
+        scopes = await self._account_scopes(workspace)
         places = list(scopes)
         parts: list[Account] = []
-        for begin in range(0, len(places), BATCH):
-            for at, item in (await self.store.read(*places[begin : begin + BATCH])).items():
-                account = account_from(item)
-                if not await self._account(at, account, swept, ends):
+        for begin in range(0, len(places), ACCOUNTS_PER_READ):
+            for at, item in (await self.store.read(*places[begin : begin + ACCOUNTS_PER_READ])).items():
+                account = account_from_item(item)
+                if not await self._sweep_account(at, account, swept, ends):
                     return False
                 if scopes[at].kind == "workspace":
                     parts.append(account)
                 else:
-                    await self._warn(workspace, scopes[at], account)
+                    await self._send_alerts(workspace, scopes[at], account)
         if parts:
-            whole = Scope("workspace", workspace.id, workspace.effective_limits)
-            await self._warn(workspace, whole, together(parts))
+            whole = AccountScope("workspace", workspace.id, workspace.effective_limits)
+            await self._send_alerts(workspace, whole, merge_shards(parts))
         return True
 
-    async def _scopes(self, workspace: Workspace) -> dict[ItemKey, Scope]:
-        keys = map(key_from, await self.store.query(workspace_at(workspace.id).pk, KEYS_OF_WORKSPACE))
-        whole = Scope("workspace", workspace.id, workspace.effective_limits)
+    async def _account_scopes(self, workspace: Workspace) -> dict[ItemKey, AccountScope]:
+        keys = map(key_from_item, await self.store.query(workspace_item_key(workspace.id).pk, KEYS_PREFIX))
+        whole = AccountScope("workspace", workspace.id, workspace.effective_limits)
         return {
-            **{account_at("workspace", workspace.id, shard): whole for shard in range(workspace.shards)},
-            **{account_at("key", key.id): Scope("key", key.id, key.limits) for key in keys},
+            **{account_item_key("workspace", workspace.id, shard): whole for shard in range(workspace.shards)},
+            **{account_item_key("key", key.id): AccountScope("key", key.id, key.limits) for key in keys},
         }
 
-    async def _account(self, at: ItemKey, account: Account, swept: Swept, ends: float) -> bool:
-        for hold in overdue(account, self.store.clock()):
+    async def _sweep_account(self, at: ItemKey, account: Account, swept: SweepResult, ends: float) -> bool:
+        for hold in overdue_holds(account, self.store.clock()):
             if self.monotonic() >= ends:
                 return False
-            swept.lost += await self._settle(hold)
+            swept.lost += await self._settle_lost(hold)
             del account.holds[hold.call_id]
-        swept.pruned += await self._prune(at, account)
+        swept.pruned += await self._prune_account(at, account)
         return True
 
-    async def _warn(self, workspace: Workspace, scope: Scope, account: Account) -> None:
+    async def _send_alerts(self, workspace: Workspace, scope: AccountScope, account: Account) -> None:
         now = self.store.clock()
-        seen = Watched(workspace.id, scope, account, now, workspace.first_day)
-        await warn(DynamoLedger(self.store), self.events, seen, now)
+        seen = AccountSnapshot(workspace.id, scope, account, now, workspace.first_day)
+        await send_budget_alerts(DynamoLedger(self.store), self.events, seen, now)
 
-    async def _settle(self, hold: Hold) -> bool:
+    async def _settle_lost(self, hold: Hold) -> bool:
         """Whether the call was lost: put on record here, with all that was held for it."""
-        if await settle(self.store, lost(hold, self.store.clock())):
-            log.warning("call.lost", extra=_figures(hold))
+        if await write_settlement(self.store, lost_settlement(hold, self.store.clock())):
+            log.warning("call.lost", extra=_log_fields(hold))
             return True
-        return await self._release(hold)
+        return await self._release_stale(hold)
 
-    async def _release(self, hold: Hold) -> bool:
+    async def _release_stale(self, hold: Hold) -> bool:
         """What was refused once: somebody has settled it, or its record is there and the hold should not be.
 
         So it is where a reservation was written and not confirmed, or where an account was made anew meanwhile.
         """
-        record_at = call_at(hold.workspace_id, hold.call_id, hold.shard)
-        accounts = {account_at(kind, _owner(hold, kind), hold.shard): kind for kind in hold.kinds}
+        record_at = call_item_key(hold.workspace_id, hold.call_id, hold.shard)
+        accounts = {account_item_key(kind, _account_id(hold, kind), hold.shard): kind for kind in hold.account_kinds}
         items = await self.store.read(record_at, *accounts)
         record = items.get(record_at)
         kinds = tuple(
-            kind for at, kind in accounts.items() if at in items and hold.call_id in account_from(items[at]).holds
+            kind for at, kind in accounts.items() if at in items and hold.call_id in account_from_item(items[at]).holds
         )
         if not kinds:
             return False
-        there = replace(hold, kinds=kinds)
+        there = replace(hold, account_kinds=kinds)
         if record is None:
-            return await settle(self.store, lost(there, self.store.clock()))
+            return await write_settlement(self.store, lost_settlement(there, self.store.clock()))
         try:
-            await self.store.write(settling(self.store, there, _used(record), self.store.clock()))
-        except Refused:  # settled between the two
+            await self.store.write(settlement_writes(self.store, there, _recorded_amounts(record), self.store.clock()))
+        except ConditionFailed:  # settled between the two
             return False
-        log.warning("hold.released", extra=_figures(hold))
+        log.warning("hold.released", extra=_log_fields(hold))
         return False
 
-    async def _prune(self, at: ItemKey, account: Account) -> bool:
+    async def _prune_account(self, at: ItemKey, account: Account) -> bool:
         """Whether there was anything to forget."""
         now = self.store.clock()
-        names = [name for name in account.booked if is_long_over(name.partition("#")[2], now)]
+        names = [name for name in account.booked if is_period_forgotten(name.partition("#")[2], now)]
         if not names:
             return False
-        change = _removal(names)
+        change = _remove_all(names)
         try:
-            await self.store.update(Update(self.store.table, dict(at._asdict()), change, F("holds").exists()))
-        except Refused:  # the account was closed meanwhile
+            await self.store.update(Update(self.store.table, dict(at._asdict()), change, Attr("holds").exists()))
+        except ConditionFailed:  # the account was closed meanwhile
             return False
         return True
 
@@ -200,34 +200,34 @@ class Sweeper(Struct, frozen=True):
 @asynccontextmanager
 async def open_sweeper(settings: Settings, table_credentials: Credentials | None = None) -> AsyncGenerator[Sweeper]:
     """A sweeper of the settings' table, for as long as the context lives."""
-    http = transport(settings.transport)
+    http = create_transport(settings.transport)
     try:
         credentials = find_credentials(settings.environment)
         aws = settings.aws
-        client = connect(http, table_credentials or credentials, aws.region, aws.dynamodb_endpoint)
-        told = events_of(settings, http, AwsIdentity(credentials, http))
+        client = create_dynamo_client(http, table_credentials or credentials, aws.region, aws.dynamodb_endpoint)
+        told = configured_budget_alerts(settings, http, SigningKeys(credentials, http))
         yield Sweeper(Store(client, settings.table), events=told)
     finally:
         await http.close()
 
 
-def _removal(names: Iterable[str]) -> UpdateExpression:
+def _remove_all(names: Iterable[str]) -> UpdateExpression:
     change = UpdateExpression()
     for name in names:
-        change &= F(name).remove()
+        change &= Attr(name).remove()
     return change
 
 
-def _owner(hold: Hold, kind: str) -> str:
+def _account_id(hold: Hold, kind: str) -> str:
     return hold.workspace_id if kind == "workspace" else hold.key_id
 
 
-def _used(record: Item) -> Amounts:
+def _recorded_amounts(record: Item) -> Amounts:
     tokens = sum(int(str(record.get(name) or 0)) for name in ("input_tokens", "output_tokens"))
     return Amounts(tokens, int(str(record.get("words") or 0)), Decimal(str(record.get("cost_usd") or 0)))
 
 
-def _figures(hold: Hold) -> dict[str, object]:
+def _log_fields(hold: Hold) -> dict[str, object]:
     return {
         "call_id": hold.call_id,
         "workspace_id": hold.workspace_id,
@@ -235,5 +235,5 @@ def _figures(hold: Hold) -> dict[str, object]:
         "model": hold.model,
         "tokens": hold.amounts.tokens,
         "words": hold.amounts.words,
-        "cost_usd": plain(hold.amounts.usd),
+        "cost_usd": plain_decimal(hold.amounts.usd),
     }

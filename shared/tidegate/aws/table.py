@@ -27,127 +27,127 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from tidegate.aws.dynamo import Backoff, Client, DynamoError
+from tidegate.aws.dynamo import Backoff, DynamoClient, DynamoError
 from tidegate.aws.expressions import Payload
 from tidegate.aws.store import Item, ItemKey
 from tidegate.domain.account import ScopeKind
-from tidegate.domain.keys import as_before, is_subject
+from tidegate.domain.keys import is_subject_key, previous_key
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 
-WORKSPACES = "WORKSPACES"
-KEYS_OF_WORKSPACE = "KEY#"
-CALLS_OF_WORKSPACE = "CALL#"
-HEALTH = ItemKey("HEALTH", "HEALTH")
+WORKSPACES_PARTITION = "WORKSPACES"
+KEYS_PREFIX = "KEY#"
+CALLS_PREFIX = "CALL#"
+COOLDOWNS_ITEM_KEY = ItemKey("HEALTH", "HEALTH")
 
 _T = TypeVar("_T")
 
 
-def key_at(key_hash: str) -> ItemKey:
+def virtual_key_item_key(key_hash: str) -> ItemKey:
     return ItemKey(f"KEY#{key_hash}", "KEY")
 
 
-def subject_at(subject_hash: str) -> ItemKey:
+def subject_item_key(subject_hash: str) -> ItemKey:
     return ItemKey(f"OIDC#{subject_hash}", "OIDC")
 
 
-def workspace_at(workspace_id: str) -> ItemKey:
+def workspace_item_key(workspace_id: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", "WS")
 
 
-def listed_workspace_at(workspace_id: str) -> ItemKey:
-    return ItemKey(WORKSPACES, f"WS#{workspace_id}")
+def listed_workspace_item_key(workspace_id: str) -> ItemKey:
+    return ItemKey(WORKSPACES_PARTITION, f"WS#{workspace_id}")
 
 
-def listed_key_at(workspace_id: str, key_id: str) -> ItemKey:
-    return ItemKey(f"WS#{workspace_id}", f"{KEYS_OF_WORKSPACE}{key_id}")
+def listed_key_item_key(workspace_id: str, key_id: str) -> ItemKey:
+    return ItemKey(f"WS#{workspace_id}", f"{KEYS_PREFIX}{key_id}")
 
 
-def counters_at(workspace_id: str, period: str, shard: int = 0) -> ItemKey:
-    return ItemKey(partition(workspace_id, shard), f"USE#{period}")
+def counters_item_key(workspace_id: str, period: str, shard: int = 0) -> ItemKey:
+    return ItemKey(workspace_partition(workspace_id, shard), f"USE#{period}")
 
 
-def call_at(workspace_id: str, call_id: str, shard: int = 0) -> ItemKey:
-    return ItemKey(partition(workspace_id, shard), f"{CALLS_OF_WORKSPACE}{call_id}")
+def call_item_key(workspace_id: str, call_id: str, shard: int = 0) -> ItemKey:
+    return ItemKey(workspace_partition(workspace_id, shard), f"{CALLS_PREFIX}{call_id}")
 
 
-def account_at(kind: ScopeKind, id: str, shard: int = 0) -> ItemKey:
-    return ItemKey(partition(id, shard) if kind == "workspace" else f"ACCOUNT#{id}", "ACCOUNT")
+def account_item_key(kind: ScopeKind, id: str, shard: int = 0) -> ItemKey:
+    return ItemKey(workspace_partition(id, shard) if kind == "workspace" else f"ACCOUNT#{id}", "ACCOUNT")
 
 
-def partition(workspace_id: str, shard: int = 0) -> str:
+def workspace_partition(workspace_id: str, shard: int = 0) -> str:
     """Where a workspace's calls, counters and account are: the first shard is the workspace's own partition."""
     return f"WS#{workspace_id}#{shard}" if shard else f"WS#{workspace_id}"
 
 
-def partitions(workspace_id: str, shards: int) -> list[str]:
-    return [partition(workspace_id, shard) for shard in range(shards)]
+def workspace_partitions(workspace_id: str, shards: int) -> list[str]:
+    return [workspace_partition(workspace_id, shard) for shard in range(shards)]
 
 
-def signature_at(workspace_id: str, tool_call_id: str) -> ItemKey:
+def signature_item_key(workspace_id: str, tool_call_id: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", f"SIG#{tool_call_id}")
 
 
-def reply_at(workspace_id: str, key: str) -> ItemKey:
+def reply_item_key(workspace_id: str, key: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", f"CACHE#{key}")
 
 
-def claim_at(workspace_id: str, key: str) -> ItemKey:
+def claim_item_key(workspace_id: str, key: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", f"IDEM#{key}")
 
 
-def places_of(key: VirtualKey) -> dict[ItemKey, VirtualKey]:
+def key_items(key: VirtualKey) -> dict[ItemKey, VirtualKey]:
     """Where a key is kept: under each of its secrets' hashes, and listed in each of its workspaces."""
-    known = {(subject_at if is_subject(key) else key_at)(key.hash): key}
-    before = as_before(key)
+    known = {(subject_item_key if is_subject_key(key) else virtual_key_item_key)(key.hash): key}
+    before = previous_key(key)
     if before is not None:
-        known[key_at(before.hash)] = before
-    return known | {listed_key_at(workspace_id, key.id): key for workspace_id in key.workspace_ids}
+        known[virtual_key_item_key(before.hash)] = before
+    return known | {listed_key_item_key(workspace_id, key.id): key for workspace_id in key.workspace_ids}
 
 
-def to_item(at: ItemKey, value: object) -> dict[str, object]:
+def to_item(item_key: ItemKey, value: object) -> dict[str, object]:
     """The item that holds `value` there: its fields by their names."""
-    made: dict[str, object] = msgspec.to_builtins(value, builtin_types=(Decimal,))
-    return {**at._asdict(), **{name: _sparse(field) for name, field in made.items()}}
+    fields: dict[str, object] = msgspec.to_builtins(value, builtin_types=(Decimal,))
+    return {**item_key._asdict(), **{name: _without_nulls(field) for name, field in fields.items()}}
 
 
-def _sparse(field: object) -> object:
+def _without_nulls(field: object) -> object:
     """Of limits, those that are set."""
     if not isinstance(field, dict):
         return field
     return {name: value for name, value in cast("dict[str, object]", field).items() if value is not None}
 
 
-def workspace_from(item: Item) -> Workspace:
-    return value_from(item, Workspace)
+def workspace_from_item(item: Item) -> Workspace:
+    return value_from_item(item, Workspace)
 
 
-def key_from(item: Item) -> VirtualKey:
-    return value_from(item, VirtualKey)
+def key_from_item(item: Item) -> VirtualKey:
+    return value_from_item(item, VirtualKey)
 
 
-def value_from(item: Item, kind: type[_T]) -> _T:
+def value_from_item(item: Item, kind: type[_T]) -> _T:
     """What the item was made of. Fields that are not known are left alone: a newer version may have written them."""
     try:
-        return msgspec.convert(plain_numbers(item), kind)
+        return msgspec.convert(decimals_to_int(item), kind)
     except msgspec.ValidationError as error:
         raise StoreUnavailable(f"An item of the table is no {kind.__name__}.") from error
 
 
-def plain_numbers(value: object) -> object:
+def decimals_to_int(value: object) -> object:
     """Whole numbers as integers: DynamoDB has one kind of number."""
     match value:
         case Decimal() if value == value.to_integral_value():
             return int(value)
         case dict():
-            return {name: plain_numbers(each) for name, each in cast("dict[str, object]", value).items()}
+            return {name: decimals_to_int(each) for name, each in cast("dict[str, object]", value).items()}
         case list():
-            return [plain_numbers(each) for each in cast("list[object]", value)]
+            return [decimals_to_int(each) for each in cast("list[object]", value)]
         case _:
             return value
 
 
-async def create_table(client: Client, name: str) -> None:
+async def create_table(client: DynamoClient, name: str) -> None:
     """Create the table with its `ttl`, for local use; one that exists stays as it is. Raises `DynamoError`."""
     keys = ("pk", "HASH"), ("sk", "RANGE")
     table: Payload = {
@@ -159,19 +159,19 @@ async def create_table(client: Client, name: str) -> None:
     try:
         await client.call("CreateTable", table)
     except DynamoError as error:
-        if error.kind not in ("ResourceInUseException", "TableAlreadyExistsException"):
+        if error.code not in ("ResourceInUseException", "TableAlreadyExistsException"):
             raise
         return
-    await _active(client, name)
+    await _wait_until_active(client, name)
     ttl: Payload = {"TableName": name, "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True}}
     try:
         await client.call("UpdateTimeToLive", ttl)
     except DynamoError as error:  # two processes created it at once, and the other one enabled it
-        if error.kind != "ValidationException":
+        if error.code != "ValidationException":
             raise
 
 
-async def _active(client: Client, name: str) -> None:
+async def _wait_until_active(client: DynamoClient, name: str) -> None:
     for delay in Backoff(tries=20).delays():
         match await client.call("DescribeTable", {"TableName": name}):
             case {"Table": {"TableStatus": "ACTIVE"}}:

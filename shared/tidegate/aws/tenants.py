@@ -4,28 +4,28 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from tidegate.aws.expressions import Delete, F, Put, Update
-from tidegate.aws.store import Item, ItemKey, Refused, Store, Write
+from tidegate.aws.expressions import Attr, Delete, Put, Update
+from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store, Write
 from tidegate.aws.table import (
-    CALLS_OF_WORKSPACE,
-    KEYS_OF_WORKSPACE,
-    WORKSPACES,
-    counters_at,
-    key_from,
-    listed_key_at,
-    listed_workspace_at,
-    partitions,
-    places_of,
+    CALLS_PREFIX,
+    KEYS_PREFIX,
+    WORKSPACES_PARTITION,
+    counters_item_key,
+    key_from_item,
+    key_items,
+    listed_key_item_key,
+    listed_workspace_item_key,
     to_item,
-    workspace_at,
-    workspace_from,
+    workspace_from_item,
+    workspace_item_key,
+    workspace_partitions,
 )
-from tidegate.domain.keys import is_subject
-from tidegate.domain.record import readable, readable_counters, total
-from tidegate.domain.workspace import Status, VirtualKey, Workspace
+from tidegate.domain.keys import is_subject_key
+from tidegate.domain.record import readable_counters, readable_record, sum_counters
+from tidegate.domain.workspace import VirtualKey, Workspace, WorkspaceStatus
 
-_DAY = "USE#D#"
-_OF_THE_TABLE = frozenset({"pk", "sk", "ttl"})
+_DAY_PREFIX = "USE#D#"
+_TABLE_ATTRIBUTES = frozenset({"pk", "sk", "ttl"})
 
 
 class DynamoTenants(Struct, frozen=True):
@@ -35,22 +35,22 @@ class DynamoTenants(Struct, frozen=True):
 
     async def put_workspace(self, workspace: Workspace) -> bool:
         """See `Tenants.put_workspace`."""
-        places = (workspace_at(workspace.id), listed_workspace_at(workspace.id))
-        return await _done(self.store, [_put(self.store, at, workspace) for at in places])
+        places = (workspace_item_key(workspace.id), listed_workspace_item_key(workspace.id))
+        return await _write_all(self.store, [_create(self.store, at, workspace) for at in places])
 
     async def get_workspace(self, workspace_id: str) -> Workspace | None:
         """The workspace, None when there is none of that id."""
-        items = await self.store.read(workspace_at(workspace_id))
-        return next(map(workspace_from, items.values()), None)
+        items = await self.store.read(workspace_item_key(workspace_id))
+        return next(map(workspace_from_item, items.values()), None)
 
     async def list_workspaces(self) -> Sequence[Workspace]:
         """See `Tenants.list_workspaces`."""
-        return [workspace_from(item) for item in await self.store.query(WORKSPACES, "WS#")]
+        return [workspace_from_item(item) for item in await self.store.query(WORKSPACES_PARTITION, "WS#")]
 
-    async def set_workspace_status(self, workspace_id: str, status: Status) -> bool:
+    async def set_workspace_status(self, workspace_id: str, status: WorkspaceStatus) -> bool:
         """See `Tenants.set_workspace_status`."""
-        places = (workspace_at(workspace_id), listed_workspace_at(workspace_id))
-        return await _done(self.store, [_set_status(self.store, at, status) for at in places])
+        places = (workspace_item_key(workspace_id), listed_workspace_item_key(workspace_id))
+        return await _write_all(self.store, [_set_status(self.store, at, status) for at in places])
 
 
 class DynamoKeys(Struct, frozen=True):
@@ -60,86 +60,86 @@ class DynamoKeys(Struct, frozen=True):
 
     async def put_key(self, key: VirtualKey) -> bool:
         """See `Keys.put_key`; its id is compared with those of its workspaces."""
-        return await _done(self.store, [_put(self.store, at, known) for at, known in places_of(key).items()])
+        return await _write_all(self.store, [_create(self.store, at, known) for at, known in key_items(key).items()])
 
     async def list_keys(self, workspace_id: str) -> Sequence[VirtualKey]:
         """See `Keys.list_keys`."""
-        items = await self.store.query(workspace_at(workspace_id).pk, KEYS_OF_WORKSPACE)
-        return [key_from(item) for item in items]
+        items = await self.store.query(workspace_item_key(workspace_id).pk, KEYS_PREFIX)
+        return [key_from_item(item) for item in items]
 
     async def revoke_key(self, workspace_id: str, key_id: str) -> bool:
         """See `Keys.revoke_key`."""
-        items = await self.store.read(listed_key_at(workspace_id, key_id))
-        for key in map(key_from, items.values()):
-            return await _done(self.store, [_revoke(self.store, at, key) for at in places_of(key)])
+        items = await self.store.read(listed_key_item_key(workspace_id, key_id))
+        for key in map(key_from_item, items.values()):
+            return await _write_all(self.store, [_revoke(self.store, at, key) for at in key_items(key)])
         return False
 
 
-class DynamoUsages(Struct, frozen=True):
+class DynamoUsageReader(Struct, frozen=True):
     """The port `Usages`."""
 
     store: Store
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
         """See `Usages.counters`; None when nothing was called in that period."""
-        places = [counters_at(workspace_id, period, shard) for shard in range(shards)]
+        places = [counters_item_key(workspace_id, period, shard) for shard in range(shards)]
         found = [readable_counters(item) for item in (await self.store.read_all(places)).values()]
-        return total(found) if found else None
+        return sum_counters(found) if found else None
 
     async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
         """See `Usages.calls`."""
         items: list[Item] = []
-        for pk in partitions(workspace_id, shards):
-            items += await self.store.query(pk, CALLS_OF_WORKSPACE, limit=limit, newest_first=True)
+        for pk in workspace_partitions(workspace_id, shards):
+            items += await self.store.query(pk, CALLS_PREFIX, limit=limit, newest_first=True)
         newest_first = sorted(items, key=lambda item: str(item["sk"]), reverse=True)
-        return [readable(_without_keys(item)) for item in newest_first[:limit]]
+        return [readable_record(_without_table_attributes(item)) for item in newest_first[:limit]]
 
     async def days(
         self, workspace_id: str, first: str, last: str, shards: int = 1
     ) -> Mapping[str, Mapping[str, int | str]]:
         """See `Usages.days`."""
         found: dict[str, list[Mapping[str, int | str]]] = {}
-        for pk in partitions(workspace_id, shards):
-            for item in await self.store.between(pk, f"{_DAY}{first}", f"{_DAY}{last}"):
-                found.setdefault(str(item["sk"]).removeprefix(_DAY), []).append(readable_counters(item))
-        return {day: total(counters) for day, counters in sorted(found.items())}
+        for pk in workspace_partitions(workspace_id, shards):
+            for item in await self.store.query_range(pk, f"{_DAY_PREFIX}{first}", f"{_DAY_PREFIX}{last}"):
+                found.setdefault(str(item["sk"]).removeprefix(_DAY_PREFIX), []).append(readable_counters(item))
+        return {day: sum_counters(counters) for day, counters in sorted(found.items())}
 
     async def records(
         self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1
     ) -> Sequence[dict[str, object]]:
         """See `Usages.records`."""
-        low, high = f"{CALLS_OF_WORKSPACE}{after}", f"{CALLS_OF_WORKSPACE}{before}"
+        low, high = f"{CALLS_PREFIX}{after}", f"{CALLS_PREFIX}{before}"
         found: list[Item] = []
-        for pk in partitions(workspace_id, shards):
+        for pk in workspace_partitions(workspace_id, shards):
             # Both ends may be there, and are not asked for.
-            items = await self.store.between(pk, low, high, limit=limit + 2, newest_first=True)
+            items = await self.store.query_range(pk, low, high, limit=limit + 2, newest_first=True)
             found += [item for item in items if item["sk"] not in (low, high)]
         newest_first = sorted(found, key=lambda item: str(item["sk"]), reverse=True)
-        return [readable(_without_keys(item)) for item in newest_first[:limit]]
+        return [readable_record(_without_table_attributes(item)) for item in newest_first[:limit]]
 
 
-def _put(store: Store, at: ItemKey, value: Workspace | VirtualKey) -> Write:
-    return Put(store.table, to_item(at, value), condition=F("pk").does_not_exist())
+def _create(store: Store, at: ItemKey, value: Workspace | VirtualKey) -> Write:
+    return Put(store.table, to_item(at, value), condition=Attr("pk").does_not_exist())
 
 
 def _set_status(store: Store, at: ItemKey, status: str) -> Write:
-    change = F("status").set(status) & F("version").add(1)
-    return Update(store.table, dict(at._asdict()), change, condition=F("pk").exists())
+    change = Attr("status").set(status) & Attr("version").add(1)
+    return Update(store.table, dict(at._asdict()), change, condition=Attr("pk").exists())
 
 
 def _revoke(store: Store, at: ItemKey, key: VirtualKey) -> Write:
-    if is_subject(key):
-        return Delete(store.table, dict(at._asdict()), F("pk").exists())
+    if is_subject_key(key):
+        return Delete(store.table, dict(at._asdict()), Attr("pk").exists())
     return _set_status(store, at, "revoked")
 
 
-async def _done(store: Store, writes: list[Write]) -> bool:
+async def _write_all(store: Store, writes: list[Write]) -> bool:
     try:
         await store.write(writes)
-    except Refused:
+    except ConditionFailed:
         return False
     return True
 
 
-def _without_keys(item: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in item.items() if name not in _OF_THE_TABLE}
+def _without_table_attributes(item: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in item.items() if name not in _TABLE_ATTRIBUTES}

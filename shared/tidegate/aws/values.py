@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TypeAlias, cast
 
-Attribute: TypeAlias = dict[str, object]
+AttributeValue: TypeAlias = dict[str, object]
 """One kind and its value: {"S": "text"}."""
 
 
-def to_attribute(value: object) -> Attribute:
+def to_attribute(value: object) -> AttributeValue:
     """Raises `TypeError` for a kind of value that the table never has."""
     match value:
         case None:
@@ -33,7 +33,7 @@ def to_attribute(value: object) -> Attribute:
             raise TypeError(f"DynamoDB holds no {type(value).__name__} here.")
 
 
-def to_attributes(item: Mapping[str, object]) -> dict[str, Attribute]:
+def to_attributes(item: Mapping[str, object]) -> dict[str, AttributeValue]:
     return {name: to_attribute(value) for name, value in item.items()}
 
 
@@ -45,9 +45,9 @@ def from_attribute(attribute: Mapping[str, object]) -> object:
         case {"N": str() as number}:
             return Decimal(number)
         case {"M": dict()}:
-            return from_attributes(cast("dict[str, Attribute]", attribute["M"]))
+            return from_attributes(cast("dict[str, AttributeValue]", attribute["M"]))
         case {"L": list()}:
-            return [from_attribute(one) for one in cast("list[Attribute]", attribute["L"])]
+            return [from_attribute(one) for one in cast("list[AttributeValue]", attribute["L"])]
         case {"BOOL": bool() as truth}:
             return truth
         case {"NULL": _}:
@@ -58,5 +58,5 @@ def from_attribute(attribute: Mapping[str, object]) -> object:
             raise ValueError(f"DynamoDB answered with an attribute of {', '.join(map(str, attribute))}.")
 
 
-def from_attributes(item: Mapping[str, Attribute]) -> dict[str, object]:
+def from_attributes(item: Mapping[str, AttributeValue]) -> dict[str, object]:
     return {name: from_attribute(attribute) for name, attribute in item.items()}

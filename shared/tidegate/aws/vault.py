@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tidegate.aws.secrets import Fault, SecretsEndpoint, values_in
+from tidegate.aws.secrets import SecretsManagerClient, SecretsManagerError, secret_values
 from tidegate.json import Json, encode
 from tidegate.ports import Vault
 from tidegate.settings import Settings
@@ -16,33 +16,33 @@ from tidegate.transport.base import Transport
 from tidegate.transport.sigv4 import AwsKeys
 
 
-def vault_of(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> Vault | None:
+def configured_vault(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> Vault | None:
     """The vault that the settings name, if they name any."""
     if settings.workspace_secrets is None:
         return None
-    there = SecretsEndpoint(transport, aws_keys, settings.aws.region, settings.aws.secrets_endpoint)
-    return SecretsVault(there, settings.workspace_secrets)
+    there = SecretsManagerClient(transport, aws_keys, settings.aws.region, settings.aws.secrets_endpoint)
+    return SecretsManagerVault(there, settings.workspace_secrets)
 
 
-class SecretsVault(Struct, frozen=True):
+class SecretsManagerVault(Struct, frozen=True):
     """The port `Vault`. A secret is made with the first credential, and deleted with the last."""
 
-    endpoint: SecretsEndpoint
+    client: SecretsManagerClient
     prefix: str
 
     async def read(self, workspace_id: str) -> Mapping[str, str]:
         """See `Vault.read`."""
         try:
-            answer = await self.endpoint.ask("GetSecretValue", {"SecretId": self._name(workspace_id)})
-        except Fault as fault:
+            answer = await self.client.call("GetSecretValue", {"SecretId": self._secret_id(workspace_id)})
+        except SecretsManagerError as fault:
             if fault.is_missing:
                 return {}
             raise
-        return values_in(answer)
+        return secret_values(answer)
 
     async def write(self, workspace_id: str, credentials: Mapping[str, str]) -> None:
         """See `Vault.write`."""
-        name = self._name(workspace_id)
+        name = self._secret_id(workspace_id)
         if not credentials:
             await self._delete(name)
             return
@@ -51,18 +51,18 @@ class SecretsVault(Struct, frozen=True):
             "ClientRequestToken": str(uuid.uuid4()),
         }
         try:
-            await self.endpoint.ask("PutSecretValue", {"SecretId": name, **kept})
-        except Fault as fault:
+            await self.client.call("PutSecretValue", {"SecretId": name, **kept})
+        except SecretsManagerError as fault:
             if not fault.is_missing:
                 raise
-            await self.endpoint.ask("CreateSecret", {"Name": name, **kept})
+            await self.client.call("CreateSecret", {"Name": name, **kept})
 
     async def _delete(self, name: str) -> None:
         try:
-            await self.endpoint.ask("DeleteSecret", {"SecretId": name, "ForceDeleteWithoutRecovery": True})
-        except Fault as fault:
+            await self.client.call("DeleteSecret", {"SecretId": name, "ForceDeleteWithoutRecovery": True})
+        except SecretsManagerError as fault:
             if not fault.is_missing:
                 raise
 
-    def _name(self, workspace_id: str) -> str:
+    def _secret_id(self, workspace_id: str) -> str:
         return f"{self.prefix}/{workspace_id}"

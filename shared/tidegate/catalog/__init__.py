@@ -1,6 +1,6 @@
 """Models and prices as data, each with its source and the date it was checked."""
 
-from tidegate.catalog.models import Catalog, Model, load
-from tidegate.catalog.prices import cost
+from tidegate.catalog.models import Catalog, CatalogModel, load_catalog
+from tidegate.catalog.prices import call_cost
 
-__all__ = ["Catalog", "Model", "cost", "load"]
+__all__ = ["Catalog", "CatalogModel", "call_cost", "load_catalog"]

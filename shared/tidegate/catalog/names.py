@@ -23,13 +23,13 @@ PROVIDER_ALIASES = {
 _COMPACT_DATE = re.compile(r"-(20\d\d)(\d\d)(\d\d)(?=-|:|$)")
 
 
-def canonical(model_id: str) -> str:
+def canonical_model_id(model_id: str) -> str:
     """`model_id` in lower case, with Tidegate's name of the provider."""
     provider, slash, name = model_id.lower().partition("/")
     return f"{PROVIDER_ALIASES.get(provider, provider)}{slash}{name}"
 
 
-def matches(clause: str, name: str) -> bool:
+def matches_clause(clause: str, name: str) -> bool:
     """Whether the lower-case name fulfils it: `=equals`, `^starts`, `$ends`, `~contains` or `/regular expression`."""
     kind, value = clause[0], clause[1:]
     match kind:
@@ -45,7 +45,7 @@ def matches(clause: str, name: str) -> bool:
             return re.search(value, name) is not None
 
 
-def dashed(name: str) -> str:
+def with_dashed_dates(name: str) -> str:
     """The name with its compact dates written out, as most rules have them: gpt-5.2-20251211 is gpt-5.2-2025-12-11."""
     return _COMPACT_DATE.sub(_dash, name)
 
@@ -59,21 +59,21 @@ def _dash(found: re.Match[str]) -> str:
     return f"-{year}-{month}-{day}"
 
 
-def similar(name: str, names: Iterable[str], limit: int) -> list[str]:
+def most_similar(name: str, names: Iterable[str], limit: int) -> list[str]:
     """Those of `names` that share most pairs of letters with it (Dice's coefficient, at least a half), best first.
 
     `difflib` finds the same and takes ten times as long.
     """
-    wanted = _pairs(name)
-    scored = [(_likeness(wanted, other if "/" in name else other.partition("/")[2]), other) for other in names]
+    name_pairs = _letter_pairs(name)
+    scored = [(_similarity(name_pairs, other if "/" in name else other.partition("/")[2]), other) for other in names]
     best = sorted((pair for pair in scored if pair[0] >= 0.5), key=lambda pair: (-pair[0], len(pair[1]), pair[1]))
     return [other for _, other in best[:limit]]
 
 
-def _likeness(wanted: set[str], other: str) -> float:
-    pairs = _pairs(other)
-    return 2 * len(wanted & pairs) / (len(wanted) + len(pairs) or 1)
+def _similarity(name_pairs: set[str], other: str) -> float:
+    pairs = _letter_pairs(other)
+    return 2 * len(name_pairs & pairs) / (len(name_pairs) + len(pairs) or 1)
 
 
-def _pairs(name: str) -> set[str]:
+def _letter_pairs(name: str) -> set[str]:
     return {name[i : i + 2] for i in range(len(name) - 1)}

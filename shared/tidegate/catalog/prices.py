@@ -8,32 +8,32 @@ default one, and of batches, are not in the catalogue.
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from tidegate.catalog.row import Model, Price, Rates
-from tidegate.domain.usage import Tokens
+from tidegate.catalog.row import CatalogModel, Price, Rates
+from tidegate.domain.usage import TokenCounts
 
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1_000)
 
 
-def cost(model: Model, tokens: Tokens, at: float | None = None) -> Decimal | None:
+def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None) -> Decimal | None:
     """What tokens and searches cost in USD; None when the model has no price: never 0 for unknown.
 
     A search without a price of its own costs nothing: its provider charges for the tokens only. `at` is the time of the
     call in UTC seconds, for prices that change by the day or the hour; without it, the price of the day on which the
     row was checked. Contradictory counts (more cached than input) subtract nothing.
     """
-    price = in_force(model.prices, at)
+    price = price_in_force(model.prices, at)
     if price is None:
         return None
-    rates = _tier(price, tokens.input)
+    rates = _tier_rates(price, tokens.input)
     if rates.input is None or rates.output is None:
         return None
-    total = _input(rates, rates.input, tokens) + _output(rates, rates.output, tokens)
+    total = _input_cost(rates, rates.input, tokens) + _output_cost(rates, rates.output, tokens)
     flat = (rates.request or 0) + tokens.searches * (rates.search or 0)
     return total / _MILLION + flat / _THOUSAND if flat else total / _MILLION
 
 
-def in_force(prices: tuple[Price, ...], at: float | None = None) -> Price | None:
+def price_in_force(prices: tuple[Price, ...], at: float | None = None) -> Price | None:
     """The last price that applies at that time; the first one at no particular time."""
     if at is not None:
         for price in reversed(prices):
@@ -52,7 +52,7 @@ def _applies(price: Price, at: float) -> bool:
     return start <= minute < end if start <= end else minute >= start or minute < end
 
 
-def _tier(price: Price, input_tokens: int) -> Rates:
+def _tier_rates(price: Price, input_tokens: int) -> Rates:
     """The rates for a call with that much input, cached and written tokens included."""
     found: Rates = price
     for tier in price.tiers:
@@ -61,21 +61,23 @@ def _tier(price: Price, input_tokens: int) -> Rates:
     return found
 
 
-def _input(rates: Rates, rate: Decimal, tokens: Tokens) -> Decimal:
+def _input_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
     fresh = max(0, tokens.input - tokens.cached - tokens.written)
-    total = tokens.cached * _or(rates.cached, rate)
+    total = tokens.cached * _rate_or(rates.cached, rate)
     if tokens.written:
-        written = _or(rates.written, rate)
-        longer = min(tokens.written_1h, tokens.written)
-        total += (tokens.written - longer) * written + longer * _or(rates.written_1h, written)
+        written = _rate_or(rates.written, rate)
+        written_1h = min(tokens.written_1h, tokens.written)
+        total += (tokens.written - written_1h) * written + written_1h * _rate_or(rates.written_1h, written)
     if tokens.audio_input and rates.audio_input is not None:
-        known = min(tokens.audio_cached, tokens.audio_input, tokens.cached)
-        audio = min(tokens.audio_input - known, fresh)
+        audio_cached = min(tokens.audio_cached, tokens.audio_input, tokens.cached)
+        audio = min(tokens.audio_input - audio_cached, fresh)
         fresh -= audio
         total += audio * rates.audio_input
         # What does not fit beside the cached tokens is among them; it has been counted at their price.
-        among = min(tokens.audio_input - audio, tokens.cached)
-        total += among * (_or(rates.audio_cached, _or(rates.cached, rates.audio_input)) - _or(rates.cached, rate))
+        audio_in_cache = min(tokens.audio_input - audio, tokens.cached)
+        total += audio_in_cache * (
+            _rate_or(rates.audio_cached, _rate_or(rates.cached, rates.audio_input)) - _rate_or(rates.cached, rate)
+        )
     if tokens.image_input and rates.image_input is not None:
         images = min(tokens.image_input, fresh)
         fresh -= images
@@ -83,19 +85,19 @@ def _input(rates: Rates, rate: Decimal, tokens: Tokens) -> Decimal:
     return total + fresh * rate
 
 
-def _output(rates: Rates, rate: Decimal, tokens: Tokens) -> Decimal:
-    rest, total = tokens.output, Decimal(0)
+def _output_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
+    plain_tokens, total = tokens.output, Decimal(0)
     kinds = (
         (tokens.reasoning, rates.reasoning),
         (tokens.audio_output, rates.audio_output),
         (tokens.image_output, rates.image_output),
     )
-    for count, own in kinds:
-        if count and own is not None:
-            rest -= count
-            total += count * own
-    return total + max(0, rest) * rate
+    for count, specific_rate in kinds:
+        if count and specific_rate is not None:
+            plain_tokens -= count
+            total += count * specific_rate
+    return total + max(0, plain_tokens) * rate
 
 
-def _or(own: Decimal | None, rate: Decimal) -> Decimal:
+def _rate_or(own: Decimal | None, rate: Decimal) -> Decimal:
     return rate if own is None else own

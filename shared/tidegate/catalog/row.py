@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-Reasoning = Literal["none", "switch", "effort", "budget", "adaptive", "always"]
+ReasoningMode = Literal["none", "switch", "effort", "budget", "adaptive", "always"]
 """How a model is asked to reason: not at all, on or off, by a level, by a budget of tokens, by a level that it follows
 as it sees fit, or not asked because it always does.
 """
@@ -30,7 +30,7 @@ class Rates(Struct, frozen=True):
     search: Decimal | None = None
 
 
-class Tier(Rates, frozen=True):
+class PriceTier(Rates, frozen=True):
     """The rates of the whole call once its input is longer than `above` tokens."""
 
     above: int = 0
@@ -39,12 +39,12 @@ class Tier(Rates, frozen=True):
 class Price(Rates, frozen=True):
     """One model's rates, from a day on, or between two minutes of the day: [60, 240] is 1:00 to 4:00 UTC."""
 
-    tiers: tuple[Tier, ...] = ()
+    tiers: tuple[PriceTier, ...] = ()
     since: date | None = None
     between: tuple[int, int] | None = None
 
 
-class Model(Struct, frozen=True):
+class CatalogModel(Struct, frozen=True):
     """One model. Limits are in tokens, None where no source states them; modalities are empty where unknown, and so are
     `parameters`, which have OpenRouter's names; `reasoning` is None where unknown.
 
@@ -60,13 +60,13 @@ class Model(Struct, frozen=True):
     output_limit: int | None = None
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    reasoning: Reasoning | None = None
+    reasoning: ReasoningMode | None = None
     parameters: tuple[str, ...] = ()
     deprecated: bool = False
     prices: tuple[Price, ...] = ()
 
     @property
-    def reasons(self) -> bool:
+    def can_reason(self) -> bool:
         """Whether it is known to reason, be it only when asked."""
         return self.reasoning not in (None, "none")
 

@@ -46,7 +46,7 @@ class ToolCall(TypedDict, total=False):
     custom: dict[str, Json]
 
 
-class Message(TypedDict, total=False):
+class CompletionMessage(TypedDict, total=False):
     role: Required[Literal["assistant"]]
     content: Required[str | None]
     refusal: Required[str | None]
@@ -62,7 +62,7 @@ class Message(TypedDict, total=False):
 
 class Choice(TypedDict, total=False):
     index: Required[int]
-    message: Required[Message]
+    message: Required[CompletionMessage]
     finish_reason: Required[FinishReason]
     native_finish_reason: str
     logprobs: Required[Json]

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from msgspec import Struct
 
 _DATA_URI = re.compile(r"data:([^;,]*)(?:;[^;,]*?)*?(;base64)?,", re.IGNORECASE)
-_HEAD = 64
+_HEAD_CHARACTERS = 64
 """Signs of base64 that are enough to tell what they hold."""
 
 _PREFIXES: tuple[tuple[bytes, str], ...] = (
@@ -28,8 +28,8 @@ _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"OggS", "audio/ogg"),
     (b"\x1aE\xdf\xa3", "video/webm"),
 )
-_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/avi"}
-_BRANDS = {
+_RIFF_FORMATS = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/avi"}
+_FTYP_BRANDS = {
     b"M4A ": "audio/mp4",
     b"avif": "image/avif",
     b"heic": "image/heic",
@@ -39,7 +39,7 @@ _BRANDS = {
     b"qt  ": "video/quicktime",
 }
 
-_NAMES = {
+_TYPES_BY_EXTENSION = {
     "png": "image/png",
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",
@@ -71,7 +71,7 @@ _NAMES = {
 }
 
 
-class Data(Struct, frozen=True):
+class MediaContent(Struct, frozen=True):
     """`base64` is the content. `media_type` is what its bytes prove, or else what its sender says: "" for nothing."""
 
     media_type: str
@@ -82,12 +82,12 @@ class Data(Struct, frozen=True):
         return b64decode(self.base64, validate=True).decode()
 
 
-def of_bytes(data: bytes, declared: str = "") -> Data:
+def content_from_bytes(data: bytes, declared: str = "") -> MediaContent:
     """The bytes as data, `declared` to be of a type."""
-    return Data(_settled(sniff(data), declared), b64encode(data).decode())
+    return MediaContent(_choose_type(sniff_media_type(data), declared), b64encode(data).decode())
 
 
-def read(uri: str, declared: str = "") -> Data | None:
+def parse_media(uri: str, declared: str = "") -> MediaContent | None:
     """What a data URI, or bare base64, holds; None where it is neither. The URI's own type wins over `declared`."""
     if uri[:5].lower() == "data:":
         match = _DATA_URI.match(uri)
@@ -96,21 +96,21 @@ def read(uri: str, declared: str = "") -> Data | None:
         declared = match[1] or declared or "text/plain"
         content = uri[match.end() :]
         if not match[2]:
-            return of_bytes(unquote_to_bytes(content), declared)
+            return content_from_bytes(unquote_to_bytes(content), declared)
         uri = unquote_to_bytes(content).decode("ascii", "replace") if "%" in content else content
     if "\n" in uri:
         uri = "".join(uri.split())  # MIME breaks its lines, and providers refuse that
-    head = _head(uri)
-    return None if head is None else Data(_settled(sniff(head), declared), uri)
+    head = _decode_head(uri)
+    return None if head is None else MediaContent(_choose_type(sniff_media_type(head), declared), uri)
 
 
-def type_of_name(name: str) -> str | None:
+def media_type_of_name(name: str) -> str | None:
     """The media type that the end of a file's name or URL stands for."""
     path = name.partition("?")[0].partition("#")[0]
-    return _NAMES.get(path.rpartition(".")[2].lower())
+    return _TYPES_BY_EXTENSION.get(path.rpartition(".")[2].lower())
 
 
-def sniff(data: bytes) -> str | None:
+def sniff_media_type(data: bytes) -> str | None:
     """The media type that the first bytes prove, None where they prove none (text, for instance)."""
     for prefix, media_type in _PREFIXES:
         if data.startswith(prefix):
@@ -118,22 +118,22 @@ def sniff(data: bytes) -> str | None:
     if data[:2] == b"BM" and data[6:10] == b"\0\0\0\0":
         return "image/bmp"
     if data[:4] == b"RIFF":
-        return _RIFF.get(data[8:12])
+        return _RIFF_FORMATS.get(data[8:12])
     if data[4:8] == b"ftyp":
-        return _BRANDS.get(data[8:12], "video/mp4")
+        return _FTYP_BRANDS.get(data[8:12], "video/mp4")
     return None
 
 
-def _settled(proven: str | None, declared: str) -> str:
+def _choose_type(proven: str | None, declared: str) -> str:
     declared = declared.partition(";")[0].strip().lower()
     if proven is None or (proven.startswith("video/") and declared.startswith("audio/")):  # one container for both
         return declared
     return proven
 
 
-def _head(base64: str) -> bytes | None:
+def _decode_head(base64: str) -> bytes | None:
     """The first bytes, None where it is no base64. The padding is not looked at."""
-    start = base64[:_HEAD].rstrip("=")
+    start = base64[:_HEAD_CHARACTERS].rstrip("=")
     try:
         return b64decode(start + "=" * (-len(start) % 4), validate=True)
     except (Error, ValueError):

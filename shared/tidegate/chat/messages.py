@@ -64,7 +64,7 @@ class DocumentPart(Struct, frozen=True, tag_field="type", tag="document"):
 
 Part: TypeAlias = TextPart | RefusalPart | ImagePart | InputAudioPart | VideoPart | FilePart | DocumentPart
 Content: TypeAlias = str | list[Part]
-Said: TypeAlias = str | Annotated[list[Part], Meta(min_length=1)]
+NonEmptyContent: TypeAlias = str | Annotated[list[Part], Meta(min_length=1)]
 """What is said to the model; its own turns and the tools' results may be empty lists when they are replayed."""
 
 
@@ -81,17 +81,17 @@ class AssistantToolCall(Struct, frozen=True):
 
 
 class SystemMessage(Struct, frozen=True, tag_field="role", tag="system"):
-    content: Said
+    content: NonEmptyContent
     name: str | None = None
 
 
 class DeveloperMessage(Struct, frozen=True, tag_field="role", tag="developer"):
-    content: Said
+    content: NonEmptyContent
     name: str | None = None
 
 
 class UserMessage(Struct, frozen=True, tag_field="role", tag="user"):
-    content: Said
+    content: NonEmptyContent
     name: str | None = None
 
 
@@ -120,7 +120,7 @@ class FunctionMessage(Struct, frozen=True, tag_field="role", tag="function"):
 Message: TypeAlias = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage
 
 
-def texts(messages: list[Message]) -> list[str]:
+def message_texts(messages: list[Message]) -> list[str]:
     """Every text that the messages hold, in order: what counts as input words."""
     found: list[str] = []
     for message in messages:
@@ -134,7 +134,7 @@ def texts(messages: list[Message]) -> list[str]:
     return found
 
 
-def media(messages: list[Message]) -> int:
+def count_media(messages: list[Message]) -> int:
     """How many images, documents, recordings and films the messages hold."""
-    found = (part for message in messages if isinstance(message.content, list) for part in message.content)
-    return sum(not isinstance(part, TextPart | RefusalPart) for part in found)
+    parts = (part for message in messages if isinstance(message.content, list) for part in message.content)
+    return sum(not isinstance(part, TextPart | RefusalPart) for part in parts)

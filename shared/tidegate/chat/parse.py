@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from tidegate.chat.messages import AssistantMessage
-from tidegate.chat.reasoning import unify
+from tidegate.chat.reasoning import unify_reasoning
 from tidegate.chat.request import (
     CACHE_OPTIONS,
-    NOT_YET_HONOURED,
+    IGNORED_GATEWAY_FIELDS,
     Bias,
     ChatFields,
     ChatRequest,
@@ -20,31 +20,31 @@ from tidegate.chat.request import (
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, decode
 
-_AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
-_MISSING = re.compile(r"missing required field `(?P<field>[^`]+)`")
-_HALF = re.compile(
+_ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
+_LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
 
-_ENTRIES = {"logit_bias": Bias, "context_window_fallback_dict": Name}
+_VALUE_TYPES = {"logit_bias": Bias, "context_window_fallback_dict": Name}
 """Fields that are dictionaries of values with a type."""
 
 
-def parse(body: bytes) -> ChatRequest:
+def parse_chat_request(body: bytes) -> ChatRequest:
     """The request in `body`. Raises `InvalidRequest`, with the field's path in `param`."""
     try:
         raw = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(_malformed(body, str(error))) from None
+        raise InvalidRequest(_malformed_body(body, str(error))) from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
     if not isinstance(raw, dict):
         raise InvalidRequest("The body must be a JSON object.")
-    return build(raw, len(body))
+    return build_chat_request(raw, len(body))
 
 
-def build(raw: dict[str, Json], size: int = 0) -> ChatRequest:
+def build_chat_request(raw: dict[str, Json], size: int = 0) -> ChatRequest:
     """The request that the object stands for, which came in `size` bytes.
 
     Raises `InvalidRequest`, with the field's path in `param`.
@@ -52,36 +52,36 @@ def build(raw: dict[str, Json], size: int = 0) -> ChatRequest:
     try:
         fields = msgspec.convert(raw, ChatFields)
     except msgspec.ValidationError as error:
-        raise _explain(str(error), raw) from None
+        raise _invalid_value(str(error), raw) from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
     _check_tools(fields)
     return ChatRequest(
         fields=fields,
         body=raw,
-        reasoning=unify(fields.reasoning_effort, fields.reasoning, fields.thinking),
-        ignored=tuple(sorted(_ignored(raw))),
+        reasoning=unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
+        ignored=tuple(sorted(_ignored_fields(raw))),
         size=size,
     )
 
 
-def _ignored(raw: dict[str, Json]) -> Iterator[str]:
-    yield from (name for name in NOT_YET_HONOURED & raw.keys() if raw[name] is not None)
-    wishes = raw.get("cache")
-    if isinstance(wishes, dict):
-        yield from (f"cache.{name}" for name in wishes.keys() - CACHE_OPTIONS)
+def _ignored_fields(raw: dict[str, Json]) -> Iterator[str]:
+    yield from (name for name in IGNORED_GATEWAY_FIELDS & raw.keys() if raw[name] is not None)
+    cache_options = raw.get("cache")
+    if isinstance(cache_options, dict):
+        yield from (f"cache.{name}" for name in cache_options.keys() - CACHE_OPTIONS)
 
 
 def _check_tools(fields: ChatFields) -> None:
     for i, tool in enumerate(fields.tools or ()):
         if tool.type == "function" and tool.function is None:
-            raise _missing(f"tools[{i}].function")
+            raise _missing_field(f"tools[{i}].function")
     match fields.tool_choice:
         case str() | None:
             pass
         case choice if choice.type == "function":
             if choice.function is None:
-                raise _missing("tool_choice.function")
+                raise _missing_field("tool_choice.function")
             offered = [tool.function for tool in fields.tools or () if tool.function]
             _check_offered(choice.function, offered, "tool_choice.function.name")
         case _:
@@ -93,7 +93,7 @@ def _check_tools(fields: ChatFields) -> None:
             continue
         for j, call in enumerate(message.tool_calls or ()):
             if call.type == "function" and call.function is None:
-                raise _missing(f"messages[{i}].tool_calls[{j}].function")
+                raise _missing_field(f"messages[{i}].tool_calls[{j}].function")
 
 
 def _check_offered(chosen: FunctionName, offered: Iterable[FunctionDefinition], path: str) -> None:
@@ -101,39 +101,39 @@ def _check_offered(chosen: FunctionName, offered: Iterable[FunctionDefinition], 
         raise InvalidRequest(f"The function {chosen.name!r} that {path!r} names is not offered.", param=path)
 
 
-def _malformed(body: bytes, said: str) -> str:
+def _malformed_body(body: bytes, reason: str) -> str:
     try:
         body.decode()
     except UnicodeDecodeError as error:
         return f"The body is not valid UTF-8: byte {error.start} is {body[error.start]:#04x}."
-    half = _HALF.search(body)
-    if half:
-        return f"The body is not valid JSON: {half[0].decode()} at byte {half.start()} is half of a surrogate pair."
-    return f"The body is not valid JSON: {_AT.sub('', said)}."
+    surrogate = _LONE_SURROGATE.search(body)
+    if surrogate:
+        return f"The body is not valid JSON: {surrogate[0].decode()} at byte {surrogate.start()} is half of a surrogate pair."
+    return f"The body is not valid JSON: {_ERROR_PATH.sub('', reason)}."
 
 
-def _explain(message: str, raw: dict[str, Json]) -> InvalidRequest:
-    at = _AT.search(message)
-    path = _with_key(at["path"], raw) if at else ""
-    said = message[: at.start()] if at else message
-    missing = _MISSING.search(said)
+def _invalid_value(message: str, raw: dict[str, Json]) -> InvalidRequest:
+    location = _ERROR_PATH.search(message)
+    path = _with_key(location["path"], raw) if location else ""
+    reason = message[: location.start()] if location else message
+    missing = _MISSING_FIELD.search(reason)
     if missing:
         path = f"{path}.{missing['field']}" if path else missing["field"]
-        return _missing(path)
-    return InvalidRequest(f"Invalid value for '{path}': {said}." if path else f"{said}.", param=path or None)
+        return _missing_field(path)
+    return InvalidRequest(f"Invalid value for '{path}': {reason}." if path else f"{reason}.", param=path or None)
 
 
 def _with_key(path: str, raw: dict[str, Json]) -> str:
     """The path with the key of the first wrong entry, which msgspec leaves out."""
     name = path.removesuffix("[...]")
-    entries, kind = raw.get(name), _ENTRIES.get(name)
-    for key, value in entries.items() if kind and isinstance(entries, dict) else ():
+    entries, value_type = raw.get(name), _VALUE_TYPES.get(name)
+    for key, value in entries.items() if value_type and isinstance(entries, dict) else ():
         try:
-            msgspec.convert(value, kind)
+            msgspec.convert(value, value_type)
         except msgspec.ValidationError:
             return f"{name}.{key}"
     return path
 
 
-def _missing(path: str) -> InvalidRequest:
+def _missing_field(path: str) -> InvalidRequest:
     return InvalidRequest(f"Missing required field: '{path}'.", param=path)

@@ -32,7 +32,7 @@ class ReasoningOptions(Struct, frozen=True):
     enabled: bool | None = None
 
 
-class Thinking(Struct, frozen=True):
+class ThinkingOptions(Struct, frozen=True):
     """Neuroa's `{thinking, effort}` and Anthropic's `{type, budget_tokens}`, which share the name `thinking`."""
 
     thinking: bool | None = None
@@ -41,42 +41,46 @@ class Thinking(Struct, frozen=True):
     budget_tokens: Annotated[int, Meta(ge=0)] | None = None
 
 
-def unify(effort: Effort | None, reasoning: ReasoningOptions | None, thinking: Thinking | None) -> Reasoning | None:
+def unify_reasoning(
+    effort: Effort | None, reasoning: ReasoningOptions | None, thinking: ThinkingOptions | None
+) -> Reasoning | None:
     """One wish out of three fields; None when no field was sent.
 
     Raises `InvalidRequest` where the fields contradict each other: a guess could cost the caller money.
     """
     if effort is None and reasoning is None and thinking is None:
         return None
-    efforts: dict[str, Effort] = _given(
+    efforts: dict[str, Effort] = _present(
         ("reasoning_effort", effort),
         ("reasoning.effort", reasoning.effort if reasoning else None),
         ("thinking.effort", thinking.effort if thinking else None),
     )
-    budgets = _given(
+    budgets = _present(
         ("reasoning.max_tokens", reasoning.max_tokens if reasoning else None),
         ("thinking.budget_tokens", thinking.budget_tokens if thinking else None),
     )
-    switches = _given(
+    switches = _present(
         ("reasoning.enabled", reasoning.enabled if reasoning else None),
         ("thinking.thinking", thinking.thinking if thinking else None),
         ("thinking.type", None if thinking is None or thinking.type is None else thinking.type != "disabled"),
     )
-    wanted_effort, budget, enabled = _agreed(efforts), _agreed(budgets), _agreed(switches)
+    agreed_effort, budget, enabled = _single_value(efforts), _single_value(budgets), _single_value(switches)
     if enabled is None:
-        enabled = wanted_effort != "none" and budget != 0
+        enabled = agreed_effort != "none" and budget != 0
     exclude = bool(reasoning and reasoning.exclude)
     if not enabled:
         return Reasoning(enabled=False, exclude=exclude)
-    return Reasoning(True, None if wanted_effort == "none" else wanted_effort, budget or None, exclude)
+    return Reasoning(True, None if agreed_effort == "none" else agreed_effort, budget or None, exclude)
 
 
-def _given(*wishes: tuple[str, _T | None]) -> dict[str, _T]:
-    return {path: value for path, value in wishes if value is not None}
+def _present(*settings: tuple[str, _T | None]) -> dict[str, _T]:
+    return {path: value for path, value in settings if value is not None}
 
 
-def _agreed(wishes: dict[str, _T]) -> _T | None:
-    if len(set(wishes.values())) > 1:
-        said = ", ".join(f"{path} = {value!r}" for path, value in wishes.items())
-        raise InvalidRequest(f"These fields contradict each other: {said}. Send one of them.", param=next(iter(wishes)))
-    return next(iter(wishes.values()), None)
+def _single_value(settings: dict[str, _T]) -> _T | None:
+    if len(set(settings.values())) > 1:
+        conflict = ", ".join(f"{path} = {value!r}" for path, value in settings.items())
+        raise InvalidRequest(
+            f"These fields contradict each other: {conflict}. Send one of them.", param=next(iter(settings))
+        )
+    return next(iter(settings.values()), None)

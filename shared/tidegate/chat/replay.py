@@ -9,54 +9,56 @@ from typing import cast
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.json import Json, JsonObject
 
-_STAMP = frozenset({"id", "created", "model", "system_fingerprint", "service_tier", "provider"})
+_REPEATED_FIELDS = frozenset({"id", "created", "model", "system_fingerprint", "service_tier", "provider"})
 """What every chunk of a stream repeats. Other fields of a completion are said once, with the end."""
 
-_NOT_OF_REPLY = frozenset({"object", "choices", "usage"})
-_OF_CHOICE = frozenset({"index", "message", "finish_reason", "logprobs"})
-_REASONING = ("reasoning", "reasoning_content", "reasoning_details")
-_SAID = ("content", "refusal", "function_call")
+_NON_REPLY_FIELDS = frozenset({"object", "choices", "usage"})
+_CHOICE_FIELDS = frozenset({"index", "message", "finish_reason", "logprobs"})
+_REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details")
+_CONTENT_FIELDS = ("content", "refusal", "function_call")
 
 
-def chunks(completion: Completion) -> Iterator[Chunk]:
+def completion_chunks(completion: Completion) -> Iterator[Chunk]:
     """The completion as a stream: for each choice what was thought, said and called, and its end; then the usage."""
     reply = cast(JsonObject, completion)
-    stamp: JsonObject = {"system_fingerprint": None} | {name: reply[name] for name in reply if name in _STAMP}
+    stamp: JsonObject = {"system_fingerprint": None} | {name: reply[name] for name in reply if name in _REPEATED_FIELDS}
     stamp["object"] = "chat.completion.chunk"
-    rest = {name: value for name, value in reply.items() if name not in _STAMP | _NOT_OF_REPLY}
+    final_fields = {name: value for name, value in reply.items() if name not in _REPEATED_FIELDS | _NON_REPLY_FIELDS}
     for choice in completion["choices"]:
-        for delta, chances in _deltas(cast(JsonObject, choice["message"]), choice["logprobs"]):
-            told: JsonObject = {"index": choice["index"], "delta": delta, "finish_reason": None}
-            if chances is not None:
-                told["logprobs"] = chances
-            yield cast(Chunk, {**stamp, "choices": [told]})
+        for delta, logprobs in _deltas(cast(JsonObject, choice["message"]), choice["logprobs"]):
+            chunk_choice: JsonObject = {"index": choice["index"], "delta": delta, "finish_reason": None}
+            if logprobs is not None:
+                chunk_choice["logprobs"] = logprobs
+            yield cast(Chunk, {**stamp, "choices": [chunk_choice]})
     for choice in completion["choices"]:
-        fields = {name: value for name, value in cast(JsonObject, choice).items() if name not in _OF_CHOICE}
+        fields = {name: value for name, value in cast(JsonObject, choice).items() if name not in _CHOICE_FIELDS}
         end: JsonObject = {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"], **fields}
-        yield cast(Chunk, {**stamp, **rest, "choices": [end]})
-        rest = {}
+        yield cast(Chunk, {**stamp, **final_fields, "choices": [end]})
+        final_fields = {}
     if "usage" in completion:
         yield cast(Chunk, {**stamp, "choices": [], "usage": completion["usage"]})
 
 
-def _deltas(message: JsonObject, chances: Json) -> Iterator[tuple[JsonObject, Json]]:
+def _deltas(message: JsonObject, logprobs: Json) -> Iterator[tuple[JsonObject, Json]]:
     """What a message says, in order, each with its log probabilities. The first one has the role."""
     parts: list[JsonObject] = []
-    thought = {name: message[name] for name in _REASONING if name in message}
-    if thought:
-        parts.append(thought)
-    said: list[JsonObject] = [{name: message[name]} for name in _SAID if message.get(name) is not None]
-    parts += said
+    reasoning = {name: message[name] for name in _REASONING_FIELDS if name in message}
+    if reasoning:
+        parts.append(reasoning)
+    contents: list[JsonObject] = [{name: message[name]} for name in _CONTENT_FIELDS if message.get(name) is not None]
+    parts += contents
     calls = message.get("tool_calls")
     for index, call in enumerate(calls if isinstance(calls, list) else []):
         if isinstance(call, dict):
-            called: list[Json] = [{"index": index, **call}]
-            parts.append({"tool_calls": called})
-    known = {"role", "tool_calls", *_REASONING, *_SAID}
-    rest: JsonObject = {name: value for name, value in message.items() if name not in known and value is not None}
-    if rest:
-        parts.append(rest)
+            tool_calls: list[Json] = [{"index": index, **call}]
+            parts.append({"tool_calls": tool_calls})
+    known = {"role", "tool_calls", *_REASONING_FIELDS, *_CONTENT_FIELDS}
+    other_fields: JsonObject = {
+        name: value for name, value in message.items() if name not in known and value is not None
+    }
+    if other_fields:
+        parts.append(other_fields)
     first: JsonObject = {"role": "assistant", **(parts[0] if parts else {"content": None})}
-    bearer = parts.index(said[0]) if said else 0  # log probabilities are those of what is said
-    for place, part in enumerate([first, *parts[1:]]):
-        yield part, chances if place == bearer else None
+    logprobs_index = parts.index(contents[0]) if contents else 0  # log probabilities are those of what is said
+    for index_of_part, part in enumerate([first, *parts[1:]]):
+        yield part, logprobs if index_of_part == logprobs_index else None

@@ -10,14 +10,14 @@ from msgspec import Meta, Struct, structs
 from msgspec.structs import replace
 
 from tidegate.chat.messages import Message
-from tidegate.chat.reasoning import Effort, Reasoning, ReasoningOptions, Thinking
+from tidegate.chat.reasoning import Effort, Reasoning, ReasoningOptions, ThinkingOptions
 from tidegate.json import JsonObject
 
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
-Limit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
-Few = Meta(max_length=64)
+ShortList = Meta(max_length=64)
 """More than anybody writes by hand. What is longer would only keep the gateway from its other calls."""
 
 
@@ -25,7 +25,7 @@ class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-MAX_TTL_SECONDS = 30 * 86_400
+MAX_CACHE_TTL_SECONDS = 30 * 86_400
 """The longest that a reply is kept. The bucket's lifecycle rule follows it."""
 
 
@@ -38,7 +38,7 @@ class CacheOptions(
     them: do not look one up, do not keep it.
     """
 
-    ttl: Annotated[float, Meta(ge=0, le=MAX_TTL_SECONDS)] | None = None
+    ttl: Annotated[float, Meta(ge=0, le=MAX_CACHE_TTL_SECONDS)] | None = None
     s_maxage: Annotated[float, Meta(ge=0)] | None = None
     no_cache: bool | None = None
     no_store: bool | None = None
@@ -98,8 +98,8 @@ class ChatFields(Struct, frozen=True):
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
-    max_tokens: Limit | None = None
-    max_completion_tokens: Limit | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
     stop: str | list[str] | None = None
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     stream: bool | None = None
@@ -119,19 +119,19 @@ class ChatFields(Struct, frozen=True):
     function_call: Literal["none", "auto"] | FunctionName | None = None
     reasoning: ReasoningOptions | None = None
     reasoning_effort: Effort | None = None
-    thinking: Thinking | None = None
+    thinking: ThinkingOptions | None = None
     web_search_options: dict[str, object] | None = None
     metadata: dict[str, object] | None = None
     user: str | None = None
     # The gateway's own, which never reach a provider:
     observability: bool | None = None
-    guardrails: Annotated[list[Name], Few] | None = None
+    guardrails: Annotated[list[Name], ShortList] | None = None
     caching: bool | None = None
     cache: CacheOptions | None = None
     num_retries: Annotated[int, Meta(ge=0, le=5)] | None = None
-    fallbacks: Annotated[list[Name | dict[str, object]], Few] | None = None
+    fallbacks: Annotated[list[Name | dict[str, object]], ShortList] | None = None
     models: Annotated[list[Name], Meta(max_length=16)] | None = None
-    context_window_fallback_dict: Annotated[dict[str, Name], Few] | None = None
+    context_window_fallback_dict: Annotated[dict[str, Name], ShortList] | None = None
     require_parameters: bool | None = None
     timeout: Annotated[float, Meta(gt=0)] | None = None
     dry_run: bool | None = None
@@ -154,7 +154,7 @@ GATEWAY_FIELDS = frozenset(
 )
 """Fields that never reach a provider."""
 
-NOT_YET_HONOURED = frozenset({"observability"})
+IGNORED_GATEWAY_FIELDS = frozenset({"observability"})
 """Gateway fields that are validated and reported as ignored."""
 
 
@@ -167,7 +167,7 @@ class ChatRequest(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     size: int = 0
 
-    def asked_of(self, model: str) -> "ChatRequest":
+    def with_model(self, model: str) -> "ChatRequest":
         """The same request for another model."""
         fields = structs.replace(self.fields, model=model)
         return replace(self, fields=fields, body={**self.body, "model": model})
@@ -186,8 +186,8 @@ class ChatRequest(Struct, frozen=True):
         return self.fields.max_completion_tokens or self.fields.max_tokens
 
 
-def shortened(request: ChatRequest, most: int) -> ChatRequest:
+def with_output_limit(request: ChatRequest, limit: int) -> ChatRequest:
     """The request with that output limit in place of its own, under the names that it used."""
     sent = [name for name in ("max_tokens", "max_completion_tokens") if getattr(request.fields, name) is not None]
-    limits = dict.fromkeys(sent or ["max_completion_tokens"], most)
+    limits = dict.fromkeys(sent or ["max_completion_tokens"], limit)
     return replace(request, fields=structs.replace(request.fields, **limits), body={**request.body, **limits})

@@ -11,6 +11,6 @@ DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 
 
-def events(values: Iterable[object]) -> bytes:
+def encode_events(values: Iterable[object]) -> bytes:
     """Each value as one `data:` event."""
     return b"".join([b"data: %b\n\n" % encode(value) for value in values])

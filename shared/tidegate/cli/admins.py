@@ -2,37 +2,39 @@
 
 import argparse
 
-from tidegate.cli.connection import Ports
-from tidegate.cli.dates import moment
-from tidegate.cli.output import Answer, columns
-from tidegate.cli.workspaces import Verbs
+from tidegate.cli.connection import StorePorts
+from tidegate.cli.dates import parse_time
+from tidegate.cli.output import CommandOutput, columns
+from tidegate.cli.workspaces import Subparsers
 from tidegate.control import admins
-from tidegate.control.authorization import COMMAND_LINE
-from tidegate.control.views import shown
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
+from tidegate.control.views import to_json
 from tidegate.domain.managed_resources import AdminKey
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
-def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
     """`create`, `list`, `revoke`."""
-    create = verbs.add_parser("create", parents=[common], help="create an admin key, and show its secret once")
+    create = subparsers.add_parser(
+        "create", parents=[common_options], help="create an admin key, and show its secret once"
+    )
     create.add_argument("--name", default="", help="what people call the key")
     create.add_argument("--read-only", action="store_true", help="it may look, and change nothing")
     create.add_argument(
         "--workspace", dest="workspaces", metavar="ID", action="append", help="for these only; default: all of them"
     )
-    create.add_argument("--expires", metavar="DATE", type=moment, help="ISO 8601, UTC unless it says otherwise")
+    create.add_argument("--expires", metavar="DATE", type=parse_time, help="ISO 8601, UTC unless it says otherwise")
     create.set_defaults(command=create_admin)
-    verbs.add_parser("list", parents=[common], help="list admin keys").set_defaults(command=list_admins)
-    revoke = verbs.add_parser("revoke", parents=[common], help="refuse an admin key")
+    subparsers.add_parser("list", parents=[common_options], help="list admin keys").set_defaults(command=list_admins)
+    revoke = subparsers.add_parser("revoke", parents=[common_options], help="refuse an admin key")
     revoke.add_argument("id", help="the key's id, adm_…")
     revoke.set_defaults(command=revoke_admin)
 
 
-async def create_admin(options: argparse.Namespace, ports: Ports) -> Answer:
+async def create_admin(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """A new admin key and its secret, which is nowhere else. Raises `InvalidRequest`, and `NotFound`."""
-    asked = AdminKey(
+    requested = AdminKey(
         id="",
         hash="",
         prefix="",
@@ -41,16 +43,18 @@ async def create_admin(options: argparse.Namespace, ports: Ports) -> Answer:
         name=options.name,
         expires_at=options.expires,
     )
-    made, secret = await admins.create(ports.control, COMMAND_LINE, asked)
-    text = f"Created admin key {made.id}.\n\n    {secret}\n\nIt is not shown again: keep it now."
-    return Answer({**shown(made), "secret": secret}, text)
+    admin_key, secret = await admins.create_admin_key(ports.control, COMMAND_LINE_ACTOR, requested)
+    text = f"Created admin key {admin_key.id}.\n\n    {secret}\n\nIt is not shown again: keep it now."
+    return CommandOutput({**to_json(admin_key), "secret": secret}, text)
 
 
-async def list_admins(options: argparse.Namespace, ports: Ports) -> Answer:
+async def list_admins(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """All of them, by id."""
-    found: list[AdminKey] = []
-    while page := await admins.page(ports.control, COMMAND_LINE, found[-1].id if found else "", PAGE):
-        found += page
+    admin_keys: list[AdminKey] = []
+    while page := await admins.list_admin_keys(
+        ports.control, COMMAND_LINE_ACTOR, admin_keys[-1].id if admin_keys else "", PAGE_SIZE
+    ):
+        admin_keys += page
     rows = [
         (
             each.id,
@@ -60,13 +64,15 @@ async def list_admins(options: argparse.Namespace, ports: Ports) -> Answer:
             ",".join(each.workspace_ids or ("all",)),
             each.name,
         )
-        for each in found
+        for each in admin_keys
     ]
-    head = ("ID", "KEY", "STATUS", "SCOPES", "WORKSPACES", "NAME")
-    return Answer([shown(each) for each in found], columns(head, rows) if rows else "There are no admin keys.")
+    heads = ("ID", "KEY", "STATUS", "SCOPES", "WORKSPACES", "NAME")
+    return CommandOutput(
+        [to_json(each) for each in admin_keys], columns(heads, rows) if rows else "There are no admin keys."
+    )
 
 
-async def revoke_admin(options: argparse.Namespace, ports: Ports) -> Answer:
+async def revoke_admin(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """The key, which opens nothing from now on. Raises `NotFound`."""
-    revoked = await admins.revoke(ports.control, COMMAND_LINE, options.id)
-    return Answer(shown(revoked), f"Admin key {revoked.id} is revoked.")
+    admin_key = await admins.revoke_admin_key(ports.control, COMMAND_LINE_ACTOR, options.id)
+    return CommandOutput(to_json(admin_key), f"Admin key {admin_key.id} is revoked.")

@@ -9,18 +9,25 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from tidegate.aws.secrets import Fault
+from tidegate.aws.secrets import SecretsManagerError
 from tidegate.cli import admins, credentials, key_grants, keys, members, plans, usage, workspace_limits, workspaces
-from tidegate.cli.connection import Place, Ports, add_store_options, explain, find_place, open_ports
-from tidegate.cli.output import Answer
-from tidegate.cli.workspaces import Verbs
+from tidegate.cli.connection import (
+    StoreLocation,
+    StorePorts,
+    add_store_options,
+    explain_store_error,
+    find_store,
+    open_ports,
+)
+from tidegate.cli.output import CommandOutput
+from tidegate.cli.workspaces import Subparsers
 from tidegate.errors import ConfigurationError, InvalidRequest, NotFound, StoreUnavailable
 
-Command: TypeAlias = Callable[[argparse.Namespace, Ports], Awaitable[Answer]]
+Command: TypeAlias = Callable[[argparse.Namespace, StorePorts], Awaitable[CommandOutput]]
 
 DONE, NOT_FOUND, FAILED = 0, 1, 2
 
-_LISTS = {
+_LIST_COMMANDS = {
     "workspace_id": "workspaces list",
     "key_id": "keys list",
     "plan_id": "plans list",
@@ -37,7 +44,7 @@ _MODULES = {
 }
 
 
-def add_parser(commands: Verbs, name: str, summary: str) -> None:
+def add_parser(commands: Subparsers, name: str, summary: str) -> None:
     """Add one of `_MODULES`; the namespace that it parses into goes to `run`, which is its `run`."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="answer in JSON")
@@ -56,27 +63,29 @@ def run(
     # The one line on stderr says it all; the library's warnings are for servers.
     logging.getLogger("tidegate").addHandler(logging.NullHandler())
     try:
-        place = find_place(options, env)
-        answer = asyncio.run(_perform(options.command, options, place, clock))
+        location = find_store(options, env)
+        answer = asyncio.run(_run_command(options.command, options, location, clock))
     except NotFound as error:
-        hint = f"; `{_LISTS[error.param]}` shows them." if error.param in _LISTS else "."
-        return _complain(error.message.removesuffix(".") + hint, NOT_FOUND)
+        hint = f"; `{_LIST_COMMANDS[error.param]}` shows them." if error.param in _LIST_COMMANDS else "."
+        return _report_error(error.message.removesuffix(".") + hint, NOT_FOUND)
     except (ConfigurationError, InvalidRequest, StoreUnavailable) as error:
-        return _complain(error.message, FAILED)
+        return _report_error(error.message, FAILED)
     answer.show(options.json)
     return DONE
 
 
-async def _perform(command: Command, options: argparse.Namespace, place: Place, clock: Callable[[], float]) -> Answer:
-    async with open_ports(place, clock) as ports:
+async def _run_command(
+    command: Command, options: argparse.Namespace, location: StoreLocation, clock: Callable[[], float]
+) -> CommandOutput:
+    async with open_ports(location, clock) as ports:
         try:
             return await command(options, ports)
-        except Fault:
+        except SecretsManagerError:
             raise
         except StoreUnavailable as error:
-            raise StoreUnavailable(explain(error.__cause__, place)) from error
+            raise StoreUnavailable(explain_store_error(error.__cause__, location)) from error
 
 
-def _complain(message: str, code: int) -> int:
+def _report_error(message: str, code: int) -> int:
     print(f"tidegate: {message}", file=sys.stderr)
     return code

@@ -8,17 +8,17 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from tidegate.aws.credentials import find_credentials
-from tidegate.aws.dynamo import DynamoError, connect
+from tidegate.aws.dynamo import DynamoError, create_dynamo_client
 from tidegate.aws.ledger import DynamoLedger
-from tidegate.aws.resources import DynamoRegister
-from tidegate.aws.secrets import SecretsEndpoint
+from tidegate.aws.resources import DynamoResources
+from tidegate.aws.secrets import SecretsManagerClient
 from tidegate.aws.store import Store
-from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsages
-from tidegate.aws.vault import SecretsVault
+from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsageReader
+from tidegate.aws.vault import SecretsManagerVault
 from tidegate.control.control import Control
 from tidegate.errors import ConfigurationError
-from tidegate.ports import Keys, Tenants, Usages, Vault
-from tidegate.transport.aws_credentials import AwsIdentity, Credentials, NoCredentials, StaticCredentials
+from tidegate.ports import Keys, Tenants, UsageReader, Vault
+from tidegate.transport.aws_credentials import Credentials, NoCredentials, SigningKeys, StaticCredentials
 from tidegate.transport.base import Transport
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
@@ -27,7 +27,7 @@ EMBEDDED_ENDPOINT = "http://127.0.0.1:8001"
 EMBEDDED_TABLE = "tidegate"
 EMBEDDED_REGION = "us-east-1"
 
-_NOT_ALLOWED = (
+_ACCESS_ERRORS = (
     "AccessDeniedException",
     "ExpiredTokenException",
     "IncompleteSignatureException",
@@ -37,7 +37,7 @@ _NOT_ALLOWED = (
 )
 
 
-class Place(Struct, frozen=True):
+class StoreLocation(Struct, frozen=True):
     """A table, and how to get there."""
 
     table: str
@@ -49,10 +49,10 @@ class Place(Struct, frozen=True):
     secrets_endpoint: str | None = None
 
 
-class Ports(Struct, frozen=True):
+class StorePorts(Struct, frozen=True):
     tenants: Tenants
     keys: Keys
-    usages: Usages
+    usages: UsageReader
     control: Control
     clock: Callable[[], float]
 
@@ -74,13 +74,13 @@ def add_store_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def find_place(options: argparse.Namespace, env: Mapping[str, str]) -> Place:
+def find_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreLocation:
     """Where the options point, and the environment after them. Raises `ConfigurationError` for what is missing."""
-    table = _first(options.table, env.get("TIDEGATE_TABLE"))
-    endpoint = _first(options.dynamodb_endpoint, env.get("AWS_ENDPOINT_URL_DYNAMODB"), env.get("AWS_ENDPOINT_URL"))
-    region = _first(options.region, env.get("AWS_REGION"), env.get("AWS_DEFAULT_REGION"))
+    table = _first_set(options.table, env.get("TIDEGATE_TABLE"))
+    endpoint = _first_set(options.dynamodb_endpoint, env.get("AWS_ENDPOINT_URL_DYNAMODB"), env.get("AWS_ENDPOINT_URL"))
+    region = _first_set(options.region, env.get("AWS_REGION"), env.get("AWS_DEFAULT_REGION"))
     if (options.store or ("aws" if table or endpoint else "embedded")) == "embedded":
-        return Place(
+        return StoreLocation(
             table=options.table or EMBEDDED_TABLE,
             region=options.region or EMBEDDED_REGION,
             endpoint=options.dynamodb_endpoint or EMBEDDED_ENDPOINT,
@@ -94,56 +94,55 @@ def find_place(options: argparse.Namespace, env: Mapping[str, str]) -> Place:
     ]
     if table is None or region is None:
         raise ConfigurationError(f"Not set: {'; '.join(missing)}.")
-    return Place(
+    return StoreLocation(
         table,
         region,
         endpoint,
         find_credentials(env),
         embedded=False,
-        workspace_secrets=_first(env.get("TIDEGATE_WORKSPACE_SECRETS")),
-        secrets_endpoint=_first(env.get("AWS_ENDPOINT_URL_SECRETS_MANAGER"), env.get("AWS_ENDPOINT_URL")),
+        workspace_secrets=_first_set(env.get("TIDEGATE_WORKSPACE_SECRETS")),
+        secrets_endpoint=_first_set(env.get("AWS_ENDPOINT_URL_SECRETS_MANAGER"), env.get("AWS_ENDPOINT_URL")),
     )
 
 
 @asynccontextmanager
-async def open_ports(place: Place, clock: Callable[[], float] = time.time) -> AsyncGenerator[Ports]:
+async def open_ports(location: StoreLocation, clock: Callable[[], float] = time.time) -> AsyncGenerator[StorePorts]:
     """The ports over the table at `place`."""
     transport = ReqwestTransport(connect_seconds=2.0)
     try:
-        client = connect(transport, place.credentials, place.region, place.endpoint)
-        store = Store(client, place.table, clock)
-        usages = DynamoUsages(store)
-        control = Control(DynamoRegister(store), usages, DynamoLedger(store), clock, _vault(place, transport))
-        yield Ports(DynamoTenants(store), DynamoKeys(store), usages, control, clock)
+        client = create_dynamo_client(transport, location.credentials, location.region, location.endpoint)
+        store = Store(client, location.table, clock)
+        usages = DynamoUsageReader(store)
+        control = Control(DynamoResources(store), usages, DynamoLedger(store), clock, _vault(location, transport))
+        yield StorePorts(DynamoTenants(store), DynamoKeys(store), usages, control, clock)
     finally:
         await transport.close()
 
 
-def _vault(place: Place, transport: Transport) -> Vault | None:
-    if place.workspace_secrets is None:
+def _vault(location: StoreLocation, transport: Transport) -> Vault | None:
+    if location.workspace_secrets is None:
         return None
-    identity = AwsIdentity(place.credentials, transport)
-    return SecretsVault(
-        SecretsEndpoint(transport, identity, place.region, place.secrets_endpoint), place.workspace_secrets
+    identity = SigningKeys(location.credentials, transport)
+    return SecretsManagerVault(
+        SecretsManagerClient(transport, identity, location.region, location.secrets_endpoint),
+        location.workspace_secrets,
     )
 
 
-def explain(cause: BaseException | None, place: Place) -> str:
+def explain_store_error(cause: BaseException | None, location: StoreLocation) -> str:
     """One line for the person at the terminal: why the table does not answer, and what to do about it."""
     match cause:
-        case DynamoError(kind="ResourceNotFoundException"):
-            return f"The table {place.table!r} does not exist in {place.region}."
-        case DynamoError(kind=kind) if kind in _NOT_ALLOWED:
-            return f"AWS does not let these credentials use the table {place.table!r}."
+        case DynamoError(code="ResourceNotFoundException"):
+            return f"The table {location.table!r} does not exist in {location.region}."
+        case DynamoError(code=kind) if kind in _ACCESS_ERRORS:
+            return f"AWS does not let these credentials use the table {location.table!r}."
         case NoCredentials():
             return "There are no AWS credentials: sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        case _ if place.embedded:
-            return (
-                f"Nothing answers at {place.endpoint}: start `python -m tidegate serve`, or name a table with --table."
-            )
+        case _ if location.embedded:
+            return f"Nothing answers at {location.endpoint}: start `python -m tidegate serve`, or name a table with --table."
         case _:
-            return f"DynamoDB does not answer {f'at {place.endpoint}' if place.endpoint else f'in {place.region}'}."
+            return f"DynamoDB does not answer {f'at {location.endpoint}' if location.endpoint else f'in {location.region}'}."
 
 
-def _first(*values: str | None) -> str | None:
+def _first_set(*values: str | None) -> str | None:
     return next((value for value in values if value), None)

@@ -4,10 +4,10 @@ import argparse
 from datetime import UTC, datetime
 
 
-def moment(text: str) -> float:
+def parse_time(text: str) -> float:
     """UTC seconds of an ISO 8601 date, in UTC unless it says otherwise. Raises `ArgumentTypeError`."""
     try:
-        at = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no date: write 2027-01-31 or 2027-01-31T12:00") from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

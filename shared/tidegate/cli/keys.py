@@ -2,68 +2,68 @@
 
 import argparse
 
-from tidegate.cli.connection import Ports
-from tidegate.cli.output import Answer, columns
-from tidegate.cli.workspaces import Verbs
+from tidegate.cli.connection import StorePorts
+from tidegate.cli.output import CommandOutput, columns
+from tidegate.cli.workspaces import Subparsers
 from tidegate.control import keys, workspaces
-from tidegate.control.authorization import COMMAND_LINE
-from tidegate.control.views import shown
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
+from tidegate.control.views import to_json
 from tidegate.domain.keys import is_usable
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey
 
 
-def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
     """`list`, `rotate`, `revoke`."""
-    listing = verbs.add_parser("list", parents=[common], help="list a workspace's keys")
-    listing.set_defaults(command=list_keys)
-    revoke = verbs.add_parser("revoke", parents=[common], help="refuse a key everywhere, within a minute")
+    list_parser = subparsers.add_parser("list", parents=[common_options], help="list a workspace's keys")
+    list_parser.set_defaults(command=list_keys)
+    revoke = subparsers.add_parser("revoke", parents=[common_options], help="refuse a key everywhere, within a minute")
     revoke.add_argument("id", help="the key's id, key_…")
     revoke.set_defaults(command=revoke_key)
-    rotate = verbs.add_parser("rotate", parents=[common], help="give a key a new secret, and show it once")
+    rotate = subparsers.add_parser("rotate", parents=[common_options], help="give a key a new secret, and show it once")
     rotate.add_argument("id", help="the key's id, key_…")
     rotate.add_argument("--overlap-hours", type=float, default=24.0, help="how long the old one opens; default: 24")
     rotate.set_defaults(command=rotate_key)
-    for parser in (listing, revoke, rotate):
+    for parser in (list_parser, revoke, rotate):
         parser.add_argument("--workspace", metavar="ID", required=True, help="a workspace of the key")
 
 
-async def list_keys(options: argparse.Namespace, ports: Ports) -> Answer:
+async def list_keys(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """A workspace's keys, without their secrets. Raises `NotFound`."""
-    await workspaces.find(ports.control, COMMAND_LINE, options.workspace)
-    found = await ports.keys.list_keys(options.workspace)
+    await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.workspace)
+    virtual_keys = await ports.keys.list_keys(options.workspace)
     rows = [
         (
             key.id,
             f"{key.prefix}…" if key.prefix else "OIDC",
             _status(key, ports.clock()),
-            _time(key.expires_at) or "never",
+            _time_text(key.expires_at) or "never",
             key.name,
         )
-        for key in found
+        for key in virtual_keys
     ]
     text = columns(("ID", "KEY", "STATUS", "EXPIRES", "NAME"), rows) if rows else "The workspace has no keys."
-    return Answer([shown(key) for key in found], text)
+    return CommandOutput([to_json(key) for key in virtual_keys], text)
 
 
-async def rotate_key(options: argparse.Namespace, ports: Ports) -> Answer:
+async def rotate_key(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """The same key with a new secret. Raises `NotFound`, `InvalidRequest`, and `Conflict` for a key that is revoked."""
-    before = await keys.find(ports.control, COMMAND_LINE, options.workspace, options.id)
-    made = await keys.rotate(ports.control, COMMAND_LINE, before, options.overlap_hours * 3600)
-    text = f"Key {made.key.id} has a new secret.\n\n    {made.secret}\n\nIt is not shown again: keep it now."
-    return Answer({**shown(made.key), "secret": made.secret}, text)
+    before = await keys.find_key(ports.control, COMMAND_LINE_ACTOR, options.workspace, options.id)
+    created = await keys.rotate_key(ports.control, COMMAND_LINE_ACTOR, before, options.overlap_hours * 3600)
+    text = f"Key {created.key.id} has a new secret.\n\n    {created.secret}\n\nIt is not shown again: keep it now."
+    return CommandOutput({**to_json(created.key), "secret": created.secret}, text)
 
 
-async def revoke_key(options: argparse.Namespace, ports: Ports) -> Answer:
+async def revoke_key(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """Revoke a key in all of its workspaces. Raises `NotFound`."""
-    before = await keys.find(ports.control, COMMAND_LINE, options.workspace, options.id)
-    made = await keys.revoke(ports.control, COMMAND_LINE, before)
-    return Answer({"id": made.id, "status": made.status}, f"Key {made.id} is {made.status}.")
+    before = await keys.find_key(ports.control, COMMAND_LINE_ACTOR, options.workspace, options.id)
+    key = await keys.revoke_key(ports.control, COMMAND_LINE_ACTOR, before)
+    return CommandOutput({"id": key.id, "status": key.status}, f"Key {key.id} is {key.status}.")
 
 
 def _status(key: VirtualKey, now: float) -> str:
     return "expired" if key.status == "active" and not is_usable(key, now) else key.status
 
 
-def _time(at: float | None) -> str | None:
-    return None if at is None else iso_time(at)
+def _time_text(time: float | None) -> str | None:
+    return None if time is None else iso_time(time)

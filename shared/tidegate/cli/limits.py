@@ -7,12 +7,12 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from tidegate.control.views import shown_limits
+from tidegate.control.views import limits_to_json
 from tidegate.domain.limits import Limits
 
-Value: TypeAlias = int | Decimal | tuple[str, ...] | None
+LimitValue: TypeAlias = int | Decimal | tuple[str, ...] | None
 
-NAMES = Limits.__struct_fields__
+LIMIT_NAMES = Limits.__struct_fields__
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -21,42 +21,42 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         "--limits",
         metavar="NAME=VALUE",
         nargs="+",
-        type=limit,
+        type=parse_limit,
         default=[],
-        help=f"none takes a limit away; the names: {', '.join(NAMES)}",
+        help=f"none takes a limit away; the names: {', '.join(LIMIT_NAMES)}",
     )
 
 
-def with_limits(limits: Limits, asked: Sequence[tuple[str, Value]]) -> Limits:
+def with_limits(limits: Limits, values: Sequence[tuple[str, LimitValue]]) -> Limits:
     """`limits` with those that were asked for."""
-    return replace(limits, **dict(asked))
+    return replace(limits, **dict(values))
 
 
-def said(limits: Limits) -> str:
+def as_options(limits: Limits) -> str:
     """In the words of the option `--limits`."""
-    made = shown_limits(limits).items()
-    words = (f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}" for name, value in made)
+    fields = limits_to_json(limits).items()
+    words = (f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}" for name, value in fields)
     return " ".join(words) or "none"
 
 
-def limit(text: str) -> tuple[str, Value]:
+def parse_limit(text: str) -> tuple[str, LimitValue]:
     """One of them. Raises `ArgumentTypeError`, which argparse shows."""
     name, _, value = text.partition("=")
-    if name not in NAMES:
-        raise argparse.ArgumentTypeError(f"{name!r} is no limit; these are: {', '.join(NAMES)}")
+    if name not in LIMIT_NAMES:
+        raise argparse.ArgumentTypeError(f"{name!r} is no limit; these are: {', '.join(LIMIT_NAMES)}")
     if value == "none":
         return name, None
     if name in ("models", "providers"):
         return name, tuple(each.strip() for each in value.split(",") if each.strip())
     try:
         amount = Decimal(value)
-        whole = int(amount)
+        integer = int(amount)
     except (InvalidOperation, ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} has no number: write {name}=100, or {name}=none") from None
     if amount < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is negative")
     if name.startswith("usd_"):
         return name, amount
-    if whole != amount:
+    if integer != amount:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
-    return name, whole
+    return name, integer

@@ -2,26 +2,26 @@
 
 import argparse
 
-from tidegate.cli.connection import Ports
-from tidegate.cli.output import Answer, columns
-from tidegate.cli.workspaces import Verbs
+from tidegate.cli.connection import StorePorts
+from tidegate.cli.output import CommandOutput, columns
+from tidegate.cli.workspaces import Subparsers
 from tidegate.control import members
-from tidegate.control.authorization import COMMAND_LINE
-from tidegate.control.views import shown
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
+from tidegate.control.views import to_json
 from tidegate.domain.managed_resources import Member
 from tidegate.domain.record import iso_time
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
-def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
     """`members list`, `members put`, `members remove`."""
-    parser = verbs.add_parser("members", help="list, put and remove its members")
-    inner = parser.add_subparsers(required=True, metavar="command")
-    listing = inner.add_parser("list", parents=[common], help="list its members")
-    put = inner.add_parser("put", parents=[common], help="add a member, or give it another role")
-    remove = inner.add_parser("remove", parents=[common], help="remove a member")
-    for each, command in ((listing, list_members), (put, put_member), (remove, remove_member)):
+    parser = subparsers.add_parser("members", help="list, put and remove its members")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    list_parser = commands.add_parser("list", parents=[common_options], help="list its members")
+    put = commands.add_parser("put", parents=[common_options], help="add a member, or give it another role")
+    remove = commands.add_parser("remove", parents=[common_options], help="remove a member")
+    for each, command in ((list_parser, list_members), (put, put_member), (remove, remove_member)):
         each.add_argument("id", help="the workspace's id")
         each.set_defaults(command=command)
     for each in (put, remove):
@@ -29,25 +29,27 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     put.add_argument("--role", choices=("reader", "admin"), required=True)
 
 
-async def list_members(options: argparse.Namespace, ports: Ports) -> Answer:
+async def list_members(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """All of them, by subject. Raises `NotFound`."""
-    found: list[Member] = []
-    while page := await members.page(ports.control, COMMAND_LINE, options.id, found[-1].subject if found else "", PAGE):
-        found += page
-    rows = [(each.subject, each.role, iso_time(each.created_at)) for each in found]
+    all_members: list[Member] = []
+    while page := await members.list_members(
+        ports.control, COMMAND_LINE_ACTOR, options.id, all_members[-1].subject if all_members else "", PAGE_SIZE
+    ):
+        all_members += page
+    rows = [(each.subject, each.role, iso_time(each.created_at)) for each in all_members]
     text = columns(("SUBJECT", "ROLE", "SINCE"), rows) if rows else "The workspace has no members."
-    return Answer([shown(each) for each in found], text)
+    return CommandOutput([to_json(each) for each in all_members], text)
 
 
-async def put_member(options: argparse.Namespace, ports: Ports) -> Answer:
+async def put_member(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """The member in that role. Raises `NotFound` and `InvalidRequest`."""
-    asked = Member(options.id, options.subject, options.role)
-    made, _ = await members.put(ports.control, COMMAND_LINE, asked)
-    return Answer(shown(made), f"{made.subject} is {made.role} of {made.workspace_id}.")
+    requested = Member(options.id, options.subject, options.role)
+    member, _ = await members.put_member(ports.control, COMMAND_LINE_ACTOR, requested)
+    return CommandOutput(to_json(member), f"{member.subject} is {member.role} of {member.workspace_id}.")
 
 
-async def remove_member(options: argparse.Namespace, ports: Ports) -> Answer:
+async def remove_member(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """Raises `NotFound`."""
-    await members.delete(ports.control, COMMAND_LINE, options.id, options.subject)
+    await members.delete_member(ports.control, COMMAND_LINE_ACTOR, options.id, options.subject)
     data = {"workspace_id": options.id, "subject": options.subject, "status": "removed"}
-    return Answer(data, f"{options.subject} is no longer a member of {options.id}.")
+    return CommandOutput(data, f"{options.subject} is no longer a member of {options.id}.")

@@ -13,8 +13,8 @@ from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, decode
-from tidegate.policy.guardrails.definition import guardrails_of
-from tidegate.policy.routing.route_config import routes_of
+from tidegate.policy.guardrails.definition import parse_guardrails
+from tidegate.policy.routing.route_config import parse_routes
 
 _T = TypeVar("_T")
 
@@ -29,7 +29,7 @@ _NAMES = (
     "guardrails",
     "shards",
 )
-_SECONDS = ("timeout_seconds", "cache_ttl_seconds")
+_REMOVABLE = ("timeout_seconds", "cache_ttl_seconds")
 """Options that `none` takes away."""
 
 _NONE = "none"
@@ -40,54 +40,56 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--words-method", choices=("tokens", "unicode"), help="how its words are counted")
     parser.add_argument("--first-day", type=int, metavar="DAY", help="the day on which its months begin, 1 to 28")
     parser.add_argument("--shards", type=int, metavar="N", help="items that share its calls; they only become more")
-    for name, field, said in (
+    for name, field, help_text in (
         ("--charge-input-words", "charge_input_words", "charge for the words of prompts, too"),
         ("--allow-unpriced", "allows_unpriced", "take models without a price under a budget in USD, as 0"),
         ("--lower-max-tokens", "lowers_max_tokens", "shorten calls that ask for more than is left"),
     ):
-        parser.add_argument(name, dest=field, action=argparse.BooleanOptionalAction, help=said)
-    least = "how long its calls may take, where that is less than the gateway gives; none: as long as that"
-    parser.add_argument("--timeout", dest="timeout_seconds", type=_seconds, metavar="SECONDS", help=least)
-    kept = "keep replies so long for equal calls; none: only where a call asks for it"
-    parser.add_argument("--cache-ttl", dest="cache_ttl_seconds", type=_whole, metavar="SECONDS", help=kept)
-    listed = "a JSON list in the place of those that it has, or @file: "
-    parser.add_argument("--routes", type=_routes, metavar="JSON", help=f"{listed}docs/ROUTES.md; [] for none")
-    parser.add_argument("--guardrails", type=_guardrails, metavar="JSON", help=f"{listed}docs/GUARDRAILS.md")
+        parser.add_argument(name, dest=field, action=argparse.BooleanOptionalAction, help=help_text)
+    timeout_help = "how long its calls may take, where that is less than the gateway gives; none: as long as that"
+    parser.add_argument("--timeout", dest="timeout_seconds", type=_parse_seconds, metavar="SECONDS", help=timeout_help)
+    cache_help = "keep replies so long for equal calls; none: only where a call asks for it"
+    parser.add_argument(
+        "--cache-ttl", dest="cache_ttl_seconds", type=_parse_whole_seconds, metavar="SECONDS", help=cache_help
+    )
+    list_help = "a JSON list in the place of those that it has, or @file: "
+    parser.add_argument("--routes", type=_parse_routes, metavar="JSON", help=f"{list_help}docs/ROUTES.md; [] for none")
+    parser.add_argument("--guardrails", type=_parse_guardrails, metavar="JSON", help=f"{list_help}docs/GUARDRAILS.md")
 
 
 def with_options(workspace: Workspace, options: argparse.Namespace) -> Workspace:
     """`workspace` with those that were said."""
-    said = {name: getattr(options, name) for name in (*_NAMES, *_SECONDS)}
-    kept = {name: value for name, value in said.items() if value is not None}
-    taken = {name: None for name in _SECONDS if said[name] == _NONE}
-    return replace(workspace, **(kept | taken))
+    values = {name: getattr(options, name) for name in (*_NAMES, *_REMOVABLE)}
+    changes = {name: value for name, value in values.items() if value is not None}
+    removals = {name: None for name in _REMOVABLE if values[name] == _NONE}
+    return replace(workspace, **(changes | removals))
 
 
-def _seconds(text: str) -> float | str:
+def _parse_seconds(text: str) -> float | str:
     try:
         return text if text == _NONE else float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, and not {_NONE!r}") from None
 
 
-def _whole(text: str) -> int | str:
+def _parse_whole_seconds(text: str) -> int | str:
     if text != _NONE and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number, and not {_NONE!r}")
     return text if text == _NONE else int(text)
 
 
-def _routes(text: str) -> tuple[Route, ...]:
-    return _listed(text, routes_of)
+def _parse_routes(text: str) -> tuple[Route, ...]:
+    return _parse_list(text, parse_routes)
 
 
-def _guardrails(text: str) -> tuple[Guardrail, ...]:
-    return _listed(text, guardrails_of)
+def _parse_guardrails(text: str) -> tuple[Guardrail, ...]:
+    return _parse_list(text, parse_guardrails)
 
 
-def _listed(text: str, made: Callable[[Json], _T]) -> _T:
+def _parse_list(text: str, parse: Callable[[Json], _T]) -> _T:
     """What the JSON, or the file's, stands for. Raises `ArgumentTypeError`, which argparse shows."""
     try:
-        return made(decode(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text))
+        return parse(decode(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text))
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text!r} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 
-class Answer(Struct, frozen=True):
+class CommandOutput(Struct, frozen=True):
     """The same thing twice: `data` becomes JSON, `text` is what a person reads."""
 
     data: object
@@ -16,10 +16,10 @@ class Answer(Struct, frozen=True):
         print(json.dumps(self.data, indent=2, ensure_ascii=False) if as_json else self.text)
 
 
-def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns under their heads."""
-    lines = [list(head), *(list(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    lines = [list(heads), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     return "\n".join(line.rstrip() for line in padded)
 

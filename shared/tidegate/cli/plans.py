@@ -4,25 +4,27 @@ import argparse
 
 from msgspec.structs import replace
 
-from tidegate.cli.connection import Ports
-from tidegate.cli.limits import add_limits, said, with_limits
-from tidegate.cli.output import Answer, columns, pairs
-from tidegate.cli.workspaces import Verbs
+from tidegate.cli.connection import StorePorts
+from tidegate.cli.limits import add_limits, as_options, with_limits
+from tidegate.cli.output import CommandOutput, columns, pairs
+from tidegate.cli.workspaces import Subparsers
 from tidegate.control import plans
-from tidegate.control.authorization import COMMAND_LINE
-from tidegate.control.views import shown
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
+from tidegate.control.views import to_json
 from tidegate.domain.limits import NO_LIMITS
 from tidegate.domain.managed_resources import Plan
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
-def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
+def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
     """`create`, `list`, `show`, `set`."""
-    create = verbs.add_parser("create", parents=[common], help="create a plan")
-    verbs.add_parser("list", parents=[common], help="list all plans").set_defaults(command=list_plans)
-    show = verbs.add_parser("show", parents=[common], help="show a plan's limits")
-    change = verbs.add_parser("set", parents=[common], help="change its limits, and those of its workspaces")
+    create = subparsers.add_parser("create", parents=[common_options], help="create a plan")
+    subparsers.add_parser("list", parents=[common_options], help="list all plans").set_defaults(command=list_plans)
+    show = subparsers.add_parser("show", parents=[common_options], help="show a plan's limits")
+    change = subparsers.add_parser(
+        "set", parents=[common_options], help="change its limits, and those of its workspaces"
+    )
     for parser in (create, show, change):
         parser.add_argument("id", help="the plan's id")
     create.add_argument("--name", help="what people call it; default: its id")
@@ -32,34 +34,44 @@ def add_verbs(verbs: Verbs, common: argparse.ArgumentParser) -> None:
     show.set_defaults(command=show_plan)
 
 
-async def create_plan(options: argparse.Namespace, ports: Ports) -> Answer:
+async def create_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """A new plan; the same again is no error. Raises `InvalidRequest`."""
-    asked = Plan(options.id, options.name or options.id, with_limits(NO_LIMITS, options.limits))
-    made, is_new = await plans.create(ports.control, COMMAND_LINE, asked)
-    return Answer(shown(made), f"Created plan {made.id}." if is_new else f"The plan {made.id} is there already.")
+    requested = Plan(options.id, options.name or options.id, with_limits(NO_LIMITS, options.limits))
+    plan, is_new = await plans.create_plan(ports.control, COMMAND_LINE_ACTOR, requested)
+    return CommandOutput(
+        to_json(plan), f"Created plan {plan.id}." if is_new else f"The plan {plan.id} is there already."
+    )
 
 
-async def list_plans(options: argparse.Namespace, ports: Ports) -> Answer:
+async def list_plans(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """All plans, by id."""
-    found: list[Plan] = []
-    while page := await plans.page(ports.control, COMMAND_LINE, found[-1].id if found else "", PAGE):
-        found += page
-    rows = [(plan.id, plan.name, said(plan.limits)) for plan in found]
+    all_plans: list[Plan] = []
+    while page := await plans.list_plans(
+        ports.control, COMMAND_LINE_ACTOR, all_plans[-1].id if all_plans else "", PAGE_SIZE
+    ):
+        all_plans += page
+    rows = [(plan.id, plan.name, as_options(plan.limits)) for plan in all_plans]
     text = columns(("ID", "NAME", "LIMITS"), rows) if rows else "There are no plans."
-    return Answer([shown(plan) for plan in found], text)
+    return CommandOutput([to_json(plan) for plan in all_plans], text)
 
 
-async def show_plan(options: argparse.Namespace, ports: Ports) -> Answer:
+async def show_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """Raises `NotFound`."""
-    plan = await plans.find(ports.control, COMMAND_LINE, options.id)
-    return Answer(shown(plan), pairs([("id", plan.id), ("name", plan.name), ("limits", said(plan.limits))]))
+    plan = await plans.find_plan(ports.control, COMMAND_LINE_ACTOR, options.id)
+    return CommandOutput(
+        to_json(plan), pairs([("id", plan.id), ("name", plan.name), ("limits", as_options(plan.limits))])
+    )
 
 
-async def set_plan(options: argparse.Namespace, ports: Ports) -> Answer:
+async def set_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """The plan with other limits, copied to its workspaces. Raises `NotFound` and `InvalidRequest`."""
-    before = await plans.find(ports.control, COMMAND_LINE, options.id)
+    before = await plans.find_plan(ports.control, COMMAND_LINE_ACTOR, options.id)
     after = replace(before, limits=with_limits(before.limits, options.limits))
-    changed, spread = await plans.update(ports.control, COMMAND_LINE, before, after, None)
-    text = f"Plan {changed.id}: {said(changed.limits)}. In force in {spread.updated} workspaces"
-    waiting = f"; say it again later for {', '.join(spread.pending)}, which have open calls." if spread.pending else "."
-    return Answer({**shown(changed), "updated": spread.updated, "pending": list(spread.pending)}, text + waiting)
+    plan, rollout = await plans.update_plan(ports.control, COMMAND_LINE_ACTOR, before, after, None)
+    text = f"Plan {plan.id}: {as_options(plan.limits)}. In force in {rollout.updated} workspaces"
+    pending_text = (
+        f"; say it again later for {', '.join(rollout.pending)}, which have open calls." if rollout.pending else "."
+    )
+    return CommandOutput(
+        {**to_json(plan), "updated": rollout.updated, "pending": list(rollout.pending)}, text + pending_text
+    )

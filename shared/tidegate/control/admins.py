@@ -4,70 +4,72 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from tidegate.control.authorization import SECRET_PREFIX, check_whole, id_of, unknown_workspace
+from tidegate.control.authorization import ADMIN_SECRET_PREFIX, admin_key_id, check_whole_gateway, workspace_not_found
 from tidegate.control.control import Control, check_version
-from tidegate.control.validation import check_end, check_name, check_page
+from tidegate.control.validation import check_expiry, check_name, check_page
 from tidegate.domain.keys import SECRET_PREFIX as KEY_PREFIX
 from tidegate.domain.keys import create_secret, hash_secret
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest, NotFound
 
-SHOWN_CHARACTERS = len(SECRET_PREFIX) + 4
+PREFIX_CHARACTERS = len(ADMIN_SECRET_PREFIX) + 4
 MAX_WORKSPACES = 100
 
 
-async def create(control: Control, who: AdminKey, asked: AdminKey) -> tuple[AdminKey, str]:
+async def create_admin_key(control: Control, actor: AdminKey, admin_key: AdminKey) -> tuple[AdminKey, str]:
     """An admin key with what `asked` says of name, scopes, workspaces and end; and its secret, which is nowhere else.
 
     Raises `InvalidRequest`, `NotFound` for a workspace, `AdminForbidden`.
     """
-    check_whole(who, "write")
-    check_name(asked.name)
-    if not asked.scopes:
+    check_whole_gateway(actor, "write")
+    check_name(admin_key.name)
+    if not admin_key.scopes:
         raise InvalidRequest("An admin key has a scope: read, write or both.", param="scopes")
-    check_end(asked.expires_at, control.clock())
-    if asked.workspace_ids is not None and not 1 <= len(asked.workspace_ids) <= MAX_WORKSPACES:
-        fault = f"An admin key is for 1 to {MAX_WORKSPACES} workspaces; leave them out for the whole gateway."
-        raise InvalidRequest(fault, param="workspace_ids")
-    for workspace_id in asked.workspace_ids or ():
-        if await control.register.find(Workspace, workspace_id) is None:
-            raise unknown_workspace(workspace_id)
-    secret = SECRET_PREFIX + create_secret().removeprefix(KEY_PREFIX)
-    made = of_secret(secret, replace(asked, created_at=control.clock(), version=1))
-    await control.change(who, "create", None, made)
-    return made, secret
+    check_expiry(admin_key.expires_at, control.clock())
+    if admin_key.workspace_ids is not None and not 1 <= len(admin_key.workspace_ids) <= MAX_WORKSPACES:
+        message = f"An admin key is for 1 to {MAX_WORKSPACES} workspaces; leave them out for the whole gateway."
+        raise InvalidRequest(message, param="workspace_ids")
+    for workspace_id in admin_key.workspace_ids or ():
+        if await control.resources.find(Workspace, workspace_id) is None:
+            raise workspace_not_found(workspace_id)
+    secret = ADMIN_SECRET_PREFIX + create_secret().removeprefix(KEY_PREFIX)
+    created_key = with_secret(secret, replace(admin_key, created_at=control.clock(), version=1))
+    await control.apply_change(actor, "create", None, created_key)
+    return created_key, secret
 
 
-def of_secret(secret: str, asked: AdminKey) -> AdminKey:
+def with_secret(secret: str, admin_key: AdminKey) -> AdminKey:
     """The admin key that the secret opens."""
     key_hash = hash_secret(secret)
-    return replace(asked, id=id_of(key_hash), hash=key_hash, prefix=secret[:SHOWN_CHARACTERS])
+    return replace(admin_key, id=admin_key_id(key_hash), hash=key_hash, prefix=secret[:PREFIX_CHARACTERS])
 
 
-async def find(control: Control, who: AdminKey, admin_id: str) -> AdminKey:
+async def find_admin_key(control: Control, actor: AdminKey, admin_id: str) -> AdminKey:
     """Raises `NotFound` and `AdminForbidden`."""
-    check_whole(who, "read")
-    admin = await control.register.find(AdminKey, admin_id)
-    if admin is None:
+    check_whole_gateway(actor, "read")
+    admin_key = await control.resources.find(AdminKey, admin_id)
+    if admin_key is None:
         raise NotFound(f"There is no admin key {admin_id[:80]!r}.", param="admin_id")
-    return admin
+    return admin_key
 
 
-async def page(control: Control, who: AdminKey, after: str, limit: int) -> Sequence[AdminKey]:
+async def list_admin_keys(control: Control, actor: AdminKey, after: str, limit: int) -> Sequence[AdminKey]:
     """Admin keys by id, revoked ones too. Raises `InvalidRequest` and `AdminForbidden`."""
-    check_whole(who, "read")
+    check_whole_gateway(actor, "read")
     check_page(limit)
-    return await control.register.page(AdminKey, after, limit)
+    return await control.resources.page(AdminKey, after, limit)
 
 
-async def revoke(control: Control, who: AdminKey, admin_id: str, expected: int | None = None) -> AdminKey:
+async def revoke_admin_key(
+    control: Control, actor: AdminKey, admin_id: str, expected_version: int | None = None
+) -> AdminKey:
     """The key, which opens nothing from now on. Raises `Stale`, `NotFound`, `AdminForbidden`."""
-    check_whole(who, "write")
-    before = await find(control, replace(who, scopes=("read", "write")), admin_id)
-    check_version(before, expected)
+    check_whole_gateway(actor, "write")
+    before = await find_admin_key(control, replace(actor, scopes=("read", "write")), admin_id)
+    check_version(before, expected_version)
     if before.status == "revoked":
         return before
     after = replace(before, status="revoked", version=before.version + 1)
-    await control.change(who, "revoke", before, after)
+    await control.apply_change(actor, "revoke", before, after)
     return after

@@ -6,17 +6,26 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from tidegate.control.ports import Register
-from tidegate.control.views import shown
+from tidegate.control.ports import Resources
+from tidegate.control.views import to_json
 from tidegate.domain.ids import ulid
-from tidegate.domain.managed_resources import AdminKey, AuditEntry, Change, Member, Plan, Resource, name_of, stale
+from tidegate.domain.managed_resources import (
+    AdminKey,
+    AuditEntry,
+    Member,
+    Plan,
+    Resource,
+    ResourceChange,
+    resource_name,
+    stale_version,
+)
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AlreadyExists
-from tidegate.ports import Ledger, Usages, Vault
+from tidegate.ports import Ledger, UsageReader, Vault
 
 _R = TypeVar("_R", Plan, Workspace, VirtualKey, AdminKey, Member)
 
-_CALLED: dict[type[Resource], str] = {
+_COLLECTION_NAMES: dict[type[Resource], str] = {
     Plan: "plans",
     Workspace: "workspaces",
     VirtualKey: "keys",
@@ -28,15 +37,15 @@ _CALLED: dict[type[Resource], str] = {
 class Control(Struct, frozen=True):
     """The control plane's ports."""
 
-    register: Register
-    usages: Usages
+    resources: Resources
+    usages: UsageReader
     ledger: Ledger
     clock: Callable[[], float] = time.time
     vault: Vault | None = None
 
-    async def change(
+    async def apply_change(
         self,
-        who: AdminKey,
+        actor: AdminKey,
         action: str,
         before: Resource | None,
         after: Resource | None,
@@ -45,50 +54,52 @@ class Control(Struct, frozen=True):
         reopened: Sequence[Workspace] = (),
     ) -> None:
         """One change, on record. See `Register.change` for what it raises."""
-        changes = [Change(before, after), *(Change(each, each) for each in relies_on)]
-        await self.register.change(changes, self.entry(who, action, before, after), reopened)
+        changes = [ResourceChange(before, after), *(ResourceChange(each, each) for each in relies_on)]
+        await self.resources.change(changes, self.audit_entry(actor, action, before, after), reopened)
 
-    def entry(self, who: AdminKey, action: str, before: Resource | None, after: Resource | None) -> AuditEntry:
+    def audit_entry(self, actor: AdminKey, action: str, before: Resource | None, after: Resource | None) -> AuditEntry:
         """What is kept of the change."""
         now = self.clock()
-        of = after or before
-        assert of is not None  # noqa: S101  # a change of nothing is none
+        resource = after or before
+        assert resource is not None  # noqa: S101  # a change of nothing is none
         return AuditEntry(
             id=ulid(now),
             at=now,
-            who=who.id,
+            who=actor.id,
             action=action,
-            target=f"{_CALLED[type(of)]}/{name_of(of)}",
-            workspace_ids=_workspaces_of(of),
-            before=shown(before) if before else None,
-            after=shown(after) if after else None,
+            target=f"{_COLLECTION_NAMES[type(resource)]}/{resource_name(resource)}",
+            workspace_ids=_workspace_ids_of(resource),
+            before=to_json(before) if before else None,
+            after=to_json(after) if after else None,
         )
 
-    async def create(
-        self, who: AdminKey, made: _R, same: Callable[[_R, _R], bool], relies_on: Sequence[Resource] = ()
+    async def create_or_find(
+        self, actor: AdminKey, resource: _R, is_same: Callable[[_R, _R], bool], relies_on: Sequence[Resource] = ()
     ) -> tuple[_R, bool]:
         """The resource, and whether it is new: one that is there already, and the same, is what was asked for.
 
         Raises `AlreadyExists` for another one.
         """
         try:
-            await self.change(who, "create", None, made, relies_on=relies_on)
+            await self.apply_change(actor, "create", None, resource, relies_on=relies_on)
         except AlreadyExists:
-            there = await self.register.find(type(made), name_of(made), next(iter(_workspaces_of(made)), ""))
-            if there is None or not same(there, made):
-                what = f"{_CALLED[type(made)]}/{name_of(made)}"
-                raise AlreadyExists(f"There is another {what} already; it stays as it was.") from None
-            return there, False
-        return made, True
+            existing = await self.resources.find(
+                type(resource), resource_name(resource), next(iter(_workspace_ids_of(resource)), "")
+            )
+            if existing is None or not is_same(existing, resource):
+                name = f"{_COLLECTION_NAMES[type(resource)]}/{resource_name(resource)}"
+                raise AlreadyExists(f"There is another {name} already; it stays as it was.") from None
+            return existing, False
+        return resource, True
 
 
-def check_version(there: Resource, expected: int | None) -> None:
+def check_version(resource: Resource, expected_version: int | None) -> None:
     """Raises `Stale` when it is not the version that a change was meant for; None is any."""
-    if expected is not None and there.version != expected:
-        raise stale()
+    if expected_version is not None and resource.version != expected_version:
+        raise stale_version()
 
 
-def _workspaces_of(resource: Resource) -> tuple[str, ...]:
+def _workspace_ids_of(resource: Resource) -> tuple[str, ...]:
     match resource:
         case Workspace(id=id):
             return (id,)

@@ -6,21 +6,21 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from tidegate.control.authorization import check_whole, find_workspace
+from tidegate.control.authorization import check_whole_gateway, find_workspace
 from tidegate.control.control import Control
 from tidegate.control.validation import check_page
-from tidegate.domain.ids import ulid_begin
+from tidegate.domain.ids import min_ulid
 from tidegate.domain.managed_resources import AdminKey, AuditEntry
 from tidegate.errors import InvalidRequest
 
-MAX_SEARCHED = 2_000
+MAX_SEARCHED_RECORDS = 2_000
 """Records looked at for one page: a filter that finds little answers with a cursor instead of waiting."""
 
 _CURSOR = re.compile(r"[0-9A-Z]{1,26}")
-_LAST = "Z" * 26
+_LAST_ID = "Z" * 26
 
 
-class Filters(Struct, frozen=True):
+class CallFilters(Struct, frozen=True):
     """Which calls: None is any. `model` is as asked for or as `provider/model` that answered; times are UTC seconds."""
 
     status: str | None = None
@@ -30,14 +30,14 @@ class Filters(Struct, frozen=True):
     since: float | None = None
     until: float | None = None
 
-    def match(self, record: Mapping[str, object]) -> bool:
-        wanted = (
+    def matches(self, record: Mapping[str, object]) -> bool:
+        criteria = (
             (self.status, (record.get("status"),)),
-            (self.model, (record.get("model"), answered(record))),
+            (self.model, (record.get("model"), answering_model(record))),
             (self.key_id, (record.get("key_id"),)),
             (self.app_id, (record.get("app_id"),)),
         )
-        return all(value is None or value in found for value, found in wanted)
+        return all(value is None or value in candidates for value, candidates in criteria)
 
 
 class CallPage(NamedTuple):
@@ -47,44 +47,44 @@ class CallPage(NamedTuple):
     cursor: str | None
 
 
-async def calls(
-    control: Control, who: AdminKey, workspace_id: str, filters: Filters, limit: int, cursor: str | None = None
+async def list_calls(
+    control: Control, actor: AdminKey, workspace_id: str, filters: CallFilters, limit: int, cursor: str | None = None
 ) -> CallPage:
     """The newest first. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
     check_page(limit)
     check_cursor(cursor)
-    workspace = await find_workspace(control, who, workspace_id)
-    begin = "" if filters.since is None else ulid_begin(filters.since)
-    before = min(cursor or _LAST, _LAST if filters.until is None else ulid_begin(filters.until))
-    found, searched = list[Mapping[str, object]](), 0
-    while searched < MAX_SEARCHED:
-        records = await control.usages.records(workspace.id, begin, before, limit, workspace.shards)
-        searched += len(records)
+    workspace = await find_workspace(control, actor, workspace_id)
+    first_id = "" if filters.since is None else min_ulid(filters.since)
+    before_id = min(cursor or _LAST_ID, _LAST_ID if filters.until is None else min_ulid(filters.until))
+    matching, searched_records = list[Mapping[str, object]](), 0
+    while searched_records < MAX_SEARCHED_RECORDS:
+        records = await control.usages.records(workspace.id, first_id, before_id, limit, workspace.shards)
+        searched_records += len(records)
         for record in records:
-            before = str(record["id"])
-            if filters.match(record):
-                found.append(record)
-                if len(found) == limit:
-                    return CallPage(found, before)
+            before_id = str(record["id"])
+            if filters.matches(record):
+                matching.append(record)
+                if len(matching) == limit:
+                    return CallPage(matching, before_id)
         if len(records) < limit:
-            return CallPage(found, None)
-    return CallPage(found, before)
+            return CallPage(matching, None)
+    return CallPage(matching, before_id)
 
 
-async def audit(
-    control: Control, who: AdminKey, workspace_id: str | None, cursor: str | None, limit: int
+async def list_audit_entries(
+    control: Control, actor: AdminKey, workspace_id: str | None, cursor: str | None, limit: int
 ) -> Sequence[AuditEntry]:
     """The newest changes first: of one workspace, or of all. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
     check_page(limit)
     check_cursor(cursor)
     if workspace_id is None:
-        check_whole(who, "read")
+        check_whole_gateway(actor, "read")
     else:
-        await find_workspace(control, who, workspace_id)
-    return await control.register.entries(workspace_id, cursor, limit)
+        await find_workspace(control, actor, workspace_id)
+    return await control.resources.entries(workspace_id, cursor, limit)
 
 
-def answered(record: Mapping[str, object]) -> str:
+def answering_model(record: Mapping[str, object]) -> str:
     """The model that answered, as `provider/model`; as asked for where nobody did."""
     provider, model = record.get("provider"), record.get("answered_model")
     return f"{provider}/{model}" if provider and model else str(record.get("model") or "")

@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from tidegate.domain.managed_resources import AuditEntry, Change, Resource
+from tidegate.domain.managed_resources import AuditEntry, Resource, ResourceChange
 from tidegate.domain.workspace import Workspace
 
 R = TypeVar("R", bound=Resource)
 
 
-class Register(Protocol):
+class Resources(Protocol):
     """All that the control plane manages, with what was done to it. All raise `StoreUnavailable`.
 
     Keys and members are those of a workspace, and are looked for `within` it.
     """
 
-    async def change(self, changes: Sequence[Change], entry: AuditEntry, reopened: Sequence[Workspace] = ()) -> None:
+    async def change(
+        self, changes: Sequence[ResourceChange], entry: AuditEntry, reopened: Sequence[Workspace] = ()
+    ) -> None:
         """All of the changes and their entry, or nothing, in one transaction of 100 items at most.
 
         The accounts of `reopened` are closed with it: the next call opens them, with what the counters say.

@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control
-from tidegate.control.logs import answered
-from tidegate.domain.ids import ulid_begin
+from tidegate.control.logs import answering_model
+from tidegate.domain.ids import min_ulid
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.domain.record import plain
+from tidegate.domain.record import plain_decimal
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
 
@@ -26,11 +26,11 @@ MAX_DAYS = 92
 MAX_RECORDS = 100_000
 """Read for one report by model, key or app. By day it is made of counters, and has no such end."""
 
-COUNTED = ("calls", "calls_failed", "input_tokens", "output_tokens", "words")
+COUNT_COLUMNS = ("calls", "calls_failed", "input_tokens", "output_tokens", "words")
 _PAGE = 1000
 
 
-class Report(Struct, frozen=True):
+class UsageReport(Struct, frozen=True):
     """`rows` have the group's name as `name`, counts, and `cost_usd` as text; `total` has all but the name."""
 
     workspace_id: str
@@ -41,14 +41,14 @@ class Report(Struct, frozen=True):
     total: Figures
 
 
-async def report(
-    control: Control, who: AdminKey, workspace_id: str, by: Grouping, first: date | None, last: date | None
-) -> Report:
+async def report_usage(
+    control: Control, actor: AdminKey, workspace_id: str, by: Grouping, first: date | None, last: date | None
+) -> UsageReport:
     """From the first to the last day (UTC), both included; this month until today where they are not said.
 
     Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
     """
-    workspace = await find_workspace(control, who, workspace_id)
+    workspace = await find_workspace(control, actor, workspace_id)
     today = datetime.fromtimestamp(control.clock(), UTC).date()
     last = last or max(today, first or today)
     first = first or last.replace(day=1)
@@ -58,48 +58,48 @@ async def report(
         raise InvalidRequest(f"A report has up to {MAX_DAYS} days.", param="to")
     if by == "day":
         days = await control.usages.days(workspace.id, first.isoformat(), last.isoformat(), workspace.shards)
-        sums = {day: _of_counters(counters) for day, counters in days.items()}
+        sums = {day: _sums_of_counters(counters) for day, counters in days.items()}
     else:
-        sums = await _of_records(control, workspace, by, first, last)
+        sums = await _sums_of_records(control, workspace, by, first, last)
     rows = [_row(name, each) for name, each in sums.items()]
     if by != "day":
         rows.sort(key=lambda row: (-Decimal(row["cost_usd"]), -int(row["calls"]), str(row["name"])))
-    return Report(workspace.id, by, first, last, rows, _total(sums.values()))
+    return UsageReport(workspace.id, by, first, last, rows, _total(sums.values()))
 
 
-def to_csv(report: Report) -> str:
+def to_csv(report: UsageReport) -> str:
     """The rows under their heads. No cell of a caller's making is a formula to a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([report.by, *COUNTED, "cost_usd"])
+    writer.writerow([report.by, *COUNT_COLUMNS, "cost_usd"])
     for row in report.rows:
         name = str(row["name"])
-        safe = f"'{name}" if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name
-        writer.writerow([safe, *(row[column] for column in COUNTED), row["cost_usd"]])
+        safe_name = f"'{name}" if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name
+        writer.writerow([safe_name, *(row[column] for column in COUNT_COLUMNS), row["cost_usd"]])
     return text.getvalue()
 
 
-async def _of_records(
+async def _sums_of_records(
     control: Control, workspace: Workspace, by: Grouping, first: date, last: date
 ) -> dict[str, _Sums]:
-    begin, before = _begin(first), _begin(last, days=1)
+    first_id, before_id = _first_id_of_day(first), _first_id_of_day(last, days=1)
     sums: dict[str, _Sums] = {}
-    read = 0
-    while records := await control.usages.records(workspace.id, begin, before, _PAGE, workspace.shards):
+    records_read = 0
+    while records := await control.usages.records(workspace.id, first_id, before_id, _PAGE, workspace.shards):
         for record in records:
-            _add(sums.setdefault(_group(by, record), {}), record)
-        before = str(records[-1]["id"])
-        read += len(records)
-        if read > MAX_RECORDS:
-            fault = f"There are more than {MAX_RECORDS} calls in that range: ask for fewer days, or by day."
-            raise InvalidRequest(fault, param="from")
+            _add_record(sums.setdefault(_group_name(by, record), {}), record)
+        before_id = str(records[-1]["id"])
+        records_read += len(records)
+        if records_read > MAX_RECORDS:
+            message = f"There are more than {MAX_RECORDS} calls in that range: ask for fewer days, or by day."
+            raise InvalidRequest(message, param="from")
     return sums
 
 
-def _group(by: Grouping, record: Mapping[str, object]) -> str:
+def _group_name(by: Grouping, record: Mapping[str, object]) -> str:
     match by:
         case "model":
-            return answered(record)
+            return answering_model(record)
         case "key":
             return str(record.get("key_id") or "")
         case "app":
@@ -108,23 +108,23 @@ def _group(by: Grouping, record: Mapping[str, object]) -> str:
             return str(record["time"])[:10]
 
 
-def _add(sums: _Sums, record: Mapping[str, object]) -> None:
+def _add_record(sums: _Sums, record: Mapping[str, object]) -> None:
     counted = {"calls": 1, "calls_failed": int(record.get("status") == "failed")}
-    for name in COUNTED:
+    for name in COUNT_COLUMNS:
         sums[name] = sums.get(name, 0) + counted.get(name, int(str(record.get(name) or 0)))
     sums["cost_usd"] = sums.get("cost_usd", Decimal(0)) + Decimal(str(record.get("cost_usd") or 0))
 
 
-def _of_counters(counters: Mapping[str, int | str]) -> _Sums:
-    return {**{name: int(counters[name]) for name in COUNTED}, "cost_usd": Decimal(counters["cost_usd"])}
+def _sums_of_counters(counters: Mapping[str, int | str]) -> _Sums:
+    return {**{name: int(counters[name]) for name in COUNT_COLUMNS}, "cost_usd": Decimal(counters["cost_usd"])}
 
 
 def _total(sums: Iterable[_Sums]) -> Figures:
-    whole: _Sums = {}
+    total_sums: _Sums = {}
     for each in sums:
         for name, amount in each.items():
-            whole[name] = whole.get(name, 0) + amount
-    return _figures(whole)
+            total_sums[name] = total_sums.get(name, 0) + amount
+    return _figures(total_sums)
 
 
 def _row(name: str, sums: _Sums) -> Figures:
@@ -132,10 +132,10 @@ def _row(name: str, sums: _Sums) -> Figures:
 
 
 def _figures(sums: _Sums) -> Figures:
-    counted: Figures = {name: int(sums.get(name, 0)) for name in COUNTED}
-    return {**counted, "cost_usd": plain(Decimal(sums.get("cost_usd", 0)))}
+    counted: Figures = {name: int(sums.get(name, 0)) for name in COUNT_COLUMNS}
+    return {**counted, "cost_usd": plain_decimal(Decimal(sums.get("cost_usd", 0)))}
 
 
-def _begin(day: date, days: int = 0) -> str:
+def _first_id_of_day(day: date, days: int = 0) -> str:
     """Of the day so many days later: the last of all dates has one, too."""
-    return ulid_begin(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() + days * 86400)
+    return min_ulid(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() + days * 86400)

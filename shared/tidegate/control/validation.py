@@ -4,17 +4,17 @@ import hashlib
 import re
 from decimal import Decimal
 
-from tidegate.chat.request import MAX_TTL_SECONDS
-from tidegate.domain.limits import LAST_FIRST_DAY, Limits
+from tidegate.chat.request import MAX_CACHE_TTL_SECONDS
+from tidegate.domain.limits import MAX_FIRST_DAY, Limits
 from tidegate.domain.record import iso_time
 from tidegate.domain.routes import MAX_SECONDS, check_routes
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
 from tidegate.json import encode
 from tidegate.policy.guardrails import definition
-from tidegate.policy.guardrails.definition import guardrails_of
+from tidegate.policy.guardrails.definition import parse_guardrails
 
-MAX_NAME = 200
+MAX_NAME_CHARACTERS = 200
 MAX_COUNT = 10**12
 MAX_USD = Decimal(10**9)
 MAX_PATTERNS = 100
@@ -24,12 +24,12 @@ MAX_SHARDS = 512
 MAX_ROUTES_BYTES = 64 * 1024
 """Of JSON. They are read with every call, and an item of the table holds 400 KB: an audit entry has them twice."""
 
-MAX_PAGE = 200
-LAST_END = 253_370_764_800.0
+MAX_PAGE_ENTRIES = 200
+LATEST_EXPIRY = 253_370_764_800.0
 """9999-01-01: Python knows no year after that."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
-_SMALLEST_USD = -6
+_MIN_USD_EXPONENT = -6
 
 
 def check_id(id: str, prefix: str) -> None:
@@ -38,27 +38,27 @@ def check_id(id: str, prefix: str) -> None:
         raise InvalidRequest(f"{id[:80]!r} is no id: {prefix} and up to 60 letters, digits, - or _.", param="id")
 
 
-def id_for(prefix: str, who: str, idempotency_key: str) -> str:
+def id_from_idempotency_key(prefix: str, actor_id: str, idempotency_key: str) -> str:
     """The id of what is created with that `Idempotency-Key`: the same key makes the same thing once."""
-    if not 0 < len(idempotency_key) <= MAX_NAME:
-        raise InvalidRequest(f"An Idempotency-Key has 1 to {MAX_NAME} characters.", param="idempotency-key")
-    return prefix + hashlib.sha256(f"{who}\n{prefix}\n{idempotency_key}".encode()).hexdigest()[:32]
+    if not 0 < len(idempotency_key) <= MAX_NAME_CHARACTERS:
+        raise InvalidRequest(f"An Idempotency-Key has 1 to {MAX_NAME_CHARACTERS} characters.", param="idempotency-key")
+    return prefix + hashlib.sha256(f"{actor_id}\n{prefix}\n{idempotency_key}".encode()).hexdigest()[:32]
 
 
 def check_name(name: str) -> None:
-    if len(name) > MAX_NAME or not name.isprintable():
-        raise InvalidRequest(f"A name has up to {MAX_NAME} characters, on one line.", param="name")
+    if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+        raise InvalidRequest(f"A name has up to {MAX_NAME_CHARACTERS} characters, on one line.", param="name")
 
 
-def check_end(expires_at: float | None, now: float) -> None:
+def check_expiry(expires_at: float | None, now: float) -> None:
     """Whether a key ends later than now, and at a time that can be written."""
     if expires_at is None:
         return
-    if expires_at > LAST_END:
+    if expires_at > LATEST_EXPIRY:
         raise InvalidRequest("A key ends before the year 9999; leave it out for no end.", param="expires_at")
     if expires_at <= now:
-        at = f" at {iso_time(expires_at)}" if expires_at >= 0 else ""
-        raise InvalidRequest(f"The key would have expired{at} already.", param="expires_at")
+        expiry_text = f" at {iso_time(expires_at)}" if expires_at >= 0 else ""
+        raise InvalidRequest(f"The key would have expired{expiry_text} already.", param="expires_at")
 
 
 def check_workspace(workspace: Workspace) -> None:
@@ -66,44 +66,44 @@ def check_workspace(workspace: Workspace) -> None:
     check_id(workspace.id, "ws_")
     check_name(workspace.name)
     check_limits(workspace.limits)
-    if not 1 <= workspace.first_day <= LAST_FIRST_DAY:
-        raise InvalidRequest(f"Months begin on a day from 1 to {LAST_FIRST_DAY}.", param="first_day")
+    if not 1 <= workspace.first_day <= MAX_FIRST_DAY:
+        raise InvalidRequest(f"Months begin on a day from 1 to {MAX_FIRST_DAY}.", param="first_day")
     if not 1 <= workspace.shards <= MAX_SHARDS:
         raise InvalidRequest(f"A workspace has 1 to {MAX_SHARDS} shards.", param="shards")
-    _check_paths(workspace)
+    _check_call_options(workspace)
 
 
-def _check_paths(workspace: Workspace) -> None:
+def _check_call_options(workspace: Workspace) -> None:
     """What its calls meet: how long they may take, and replies are kept, whom names stand for, what is looked for."""
     seconds = workspace.cache_ttl_seconds
-    if seconds is not None and not 1 <= seconds <= MAX_TTL_SECONDS:
-        said = f"Replies are kept for 1 to {MAX_TTL_SECONDS} seconds; leave it out to keep none."
-        raise InvalidRequest(said, param="cache_ttl_seconds")
+    if seconds is not None and not 1 <= seconds <= MAX_CACHE_TTL_SECONDS:
+        message = f"Replies are kept for 1 to {MAX_CACHE_TTL_SECONDS} seconds; leave it out to keep none."
+        raise InvalidRequest(message, param="cache_ttl_seconds")
     timeout = workspace.timeout_seconds
     if timeout is not None and not 0 < timeout <= MAX_SECONDS:
-        said = f"A call may take more than 0 and up to {MAX_SECONDS:.0f} seconds"
-        raise InvalidRequest(f"{said}; leave it out for the gateway's own limit.", param="timeout_seconds")
+        message = f"A call may take more than 0 and up to {MAX_SECONDS:.0f} seconds"
+        raise InvalidRequest(f"{message}; leave it out for the gateway's own limit.", param="timeout_seconds")
     check_routes(workspace.routes)
     if len(encode(workspace.routes)) > MAX_ROUTES_BYTES:
         raise InvalidRequest(f"The routes are more than {MAX_ROUTES_BYTES} bytes of JSON.", param="routes")
-    guardrails_of([definition.shown(guardrail) for guardrail in workspace.guardrails])
+    parse_guardrails([definition.guardrail_to_json(guardrail) for guardrail in workspace.guardrails])
 
 
 def check_limits(limits: Limits, path: str = "limits") -> None:
     """Whether numbers are none below zero and none beyond use, and patterns are some."""
     for name in limits.__struct_fields__:
         value: int | Decimal | tuple[str, ...] | None = getattr(limits, name)
-        fault = _fault_of_patterns(value) if isinstance(value, tuple) else _fault(value)
-        if fault:
-            raise InvalidRequest(f"{name} {fault}.", param=f"{path}.{name}")
+        problem = _problem_with_patterns(value) if isinstance(value, tuple) else _problem_with_number(value)
+        if problem:
+            raise InvalidRequest(f"{name} {problem}.", param=f"{path}.{name}")
 
 
 def check_page(limit: int) -> None:
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidRequest(f"A page has 1 to {MAX_PAGE} entries, not {limit}.", param="limit")
+    if not 1 <= limit <= MAX_PAGE_ENTRIES:
+        raise InvalidRequest(f"A page has 1 to {MAX_PAGE_ENTRIES} entries, not {limit}.", param="limit")
 
 
-def _fault(value: int | Decimal | None) -> str | None:
+def _problem_with_number(value: int | Decimal | None) -> str | None:
     match value:
         case None:
             return None
@@ -115,17 +115,17 @@ def _fault(value: int | Decimal | None) -> str | None:
             return f"must be {MAX_COUNT} at most; leave it out for no limit"
         case Decimal() if value > MAX_USD:
             return f"must be {MAX_USD} at most; leave it out for no limit"
-        case Decimal() if _exponent(value) < _SMALLEST_USD:
+        case Decimal() if _exponent(value) < _MIN_USD_EXPONENT:
             return "has more than 6 decimals"
         case _:
             return None
 
 
-def _fault_of_patterns(patterns: tuple[str, ...]) -> str | None:
+def _problem_with_patterns(patterns: tuple[str, ...]) -> str | None:
     if not 1 <= len(patterns) <= MAX_PATTERNS:
         return f"has 1 to {MAX_PATTERNS} patterns; leave it out for no limit"
-    if not all(0 < len(pattern) <= MAX_NAME and pattern.isprintable() for pattern in patterns):
-        return f"has a pattern that is not 1 to {MAX_NAME} characters on one line"
+    if not all(0 < len(pattern) <= MAX_NAME_CHARACTERS and pattern.isprintable() for pattern in patterns):
+        return f"has a pattern that is not 1 to {MAX_NAME_CHARACTERS} characters on one line"
     return None
 
 

@@ -16,55 +16,55 @@ _HIDDEN = frozenset({"hash", "previous_hash"})
 _TIMES = frozenset({"created_at", "expires_at", "previous_expires_at", "at"})
 
 
-def shown(value: Resource | AuditEntry) -> JsonObject:
+def to_json(value: Resource | AuditEntry) -> JsonObject:
     """All fields but the hashes: times in ISO 8601, money as text, of limits those that are set.
 
     Routes and guardrails are as they were written, without what is as it would be anyway.
     """
     fields: dict[str, Json] = msgspec.to_builtins(value)
-    made = {name: _field(name, field) for name, field in fields.items() if name not in _HIDDEN}
+    content = {name: _field_to_json(name, field) for name, field in fields.items() if name not in _HIDDEN}
     if isinstance(value, Workspace):
-        made["guardrails"] = [definition.shown(each) for each in value.guardrails]
-        made["effective_limits"] = shown_limits(value.effective_limits)
-        made["credentials"] = [
+        content["guardrails"] = [definition.guardrail_to_json(each) for each in value.guardrails]
+        content["effective_limits"] = limits_to_json(value.effective_limits)
+        content["credentials"] = [
             {"name": each.name, "changed_at": iso_time(each.changed_at)} for each in value.credentials
         ]
-    return made
+    return content
 
 
-def shown_to(who: AdminKey, value: Resource | AuditEntry) -> JsonObject:
+def to_json_for(actor: AdminKey, value: Resource | AuditEntry) -> JsonObject:
     """The same, without the workspaces that `who` may not know of."""
-    made = shown(value)
-    if who.workspace_ids is None:
-        return made
+    content = to_json(value)
+    if actor.workspace_ids is None:
+        return content
     if isinstance(value, AuditEntry):
-        for state in (made["before"], made["after"]):
-            _forget(state, who.workspace_ids)
+        for state in (content["before"], content["after"]):
+            _hide_workspaces(state, actor.workspace_ids)
     if isinstance(value, AuditEntry | VirtualKey):
-        _forget(made, who.workspace_ids)
-    return made
+        _hide_workspaces(content, actor.workspace_ids)
+    return content
 
 
-def shown_limits(limits: Limits) -> JsonObject:
+def limits_to_json(limits: Limits) -> JsonObject:
     """Those that are set."""
-    return _sparse(msgspec.to_builtins(limits))
+    return _without_nulls(msgspec.to_builtins(limits))
 
 
-def _field(name: str, field: Json) -> Json:
+def _field_to_json(name: str, field: Json) -> Json:
     if name in _TIMES and isinstance(field, int | float):
         return iso_time(field)
-    return _sparse(field) if name in ("limits", "plan_limits") and isinstance(field, dict) else field
+    return _without_nulls(field) if name in ("limits", "plan_limits") and isinstance(field, dict) else field
 
 
-def _sparse(fields: Mapping[str, Json]) -> JsonObject:
+def _without_nulls(fields: Mapping[str, Json]) -> JsonObject:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _forget(state: Json, known: tuple[str, ...]) -> None:
-    if not isinstance(state, dict):
+def _hide_workspaces(content: Json, visible_ids: tuple[str, ...]) -> None:
+    if not isinstance(content, dict):
         return
-    ids = state.get("workspace_ids")
+    ids = content.get("workspace_ids")
     if isinstance(ids, list | tuple):
-        state["workspace_ids"] = [id for id in cast("list[Json]", ids) if id in known]
-    if state.get("default_workspace_id") not in (None, *known):
-        state["default_workspace_id"] = None
+        content["workspace_ids"] = [id for id in cast("list[Json]", ids) if id in visible_ids]
+    if content.get("default_workspace_id") not in (None, *visible_ids):
+        content["default_workspace_id"] = None

@@ -5,133 +5,143 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from tidegate.control.authorization import check_scope, check_whole, find_workspace
+from tidegate.control.authorization import check_scope, check_whole_gateway, find_workspace
 from tidegate.control.control import Control, check_version
-from tidegate.control.validation import check_page, check_workspace, id_for
+from tidegate.control.validation import check_page, check_workspace, id_from_idempotency_key
 from tidegate.domain.keys import create_workspace_id
-from tidegate.domain.limits import NO_LIMITS, Budget, Number, days_of
+from tidegate.domain.limits import NO_LIMITS, BudgetLimit, Number, days_of_period
 from tidegate.domain.managed_resources import AdminKey, Plan
-from tidegate.domain.record import plain, total
-from tidegate.domain.workspace import Status, Workspace
+from tidegate.domain.record import plain_decimal, sum_counters
+from tidegate.domain.workspace import Workspace, WorkspaceStatus
 from tidegate.errors import InvalidRequest, LimitBelowUsed, UnknownPlan
 
-find = find_workspace
+find_workspace = find_workspace
 
 
-async def create(
-    control: Control, who: AdminKey, workspace: Workspace, idempotency_key: str | None = None
+async def create_workspace(
+    control: Control, actor: AdminKey, workspace: Workspace, idempotency_key: str | None = None
 ) -> tuple[Workspace, bool]:
     """The workspace, and whether it is new; without an id it gets one.
 
     Raises `InvalidRequest`, `UnknownPlan`, `AlreadyExists`, `AdminForbidden`.
     """
-    check_whole(who, "write")
-    id = workspace.id or (id_for("ws_", who.id, idempotency_key) if idempotency_key else create_workspace_id())
-    made = replace(workspace, id=id, created_at=control.clock(), version=1)
-    check_workspace(made)
-    made, plans = await _with_plan(control, made)
-    return await control.create(who, made, _same, relies_on=plans)
+    check_whole_gateway(actor, "write")
+    id = workspace.id or (
+        id_from_idempotency_key("ws_", actor.id, idempotency_key) if idempotency_key else create_workspace_id()
+    )
+    created_workspace = replace(workspace, id=id, created_at=control.clock(), version=1)
+    check_workspace(created_workspace)
+    created_workspace, plans = await _with_plan_limits(control, created_workspace)
+    return await control.create_or_find(actor, created_workspace, _is_same_workspace, relies_on=plans)
 
 
-async def page(control: Control, who: AdminKey, after: str, limit: int) -> Sequence[Workspace]:
+async def list_workspaces(control: Control, actor: AdminKey, after: str, limit: int) -> Sequence[Workspace]:
     """Those that `who` may see, by id. Raises `InvalidRequest` and `AdminForbidden`."""
-    check_scope(who, "read")
+    check_scope(actor, "read")
     check_page(limit)
-    if who.workspace_ids is None:
-        return await control.register.page(Workspace, after, limit)
-    names = [id for id in sorted(who.workspace_ids) if id > after][:limit]
-    found = [await control.register.find(Workspace, name) for name in names]
-    return [workspace for workspace in found if workspace]
+    if actor.workspace_ids is None:
+        return await control.resources.page(Workspace, after, limit)
+    workspace_ids = [id for id in sorted(actor.workspace_ids) if id > after][:limit]
+    workspaces = [await control.resources.find(Workspace, name) for name in workspace_ids]
+    return [workspace for workspace in workspaces if workspace]
 
 
-async def update(
-    control: Control, who: AdminKey, before: Workspace, after: Workspace, expected: int | None, *, force: bool = False
+async def update_workspace(
+    control: Control,
+    actor: AdminKey,
+    before: Workspace,
+    after: Workspace,
+    expected_version: int | None,
+    *,
+    force: bool = False,
 ) -> Workspace:
     """The workspace as it is then. In force within a minute, as long as processes remember the one before.
 
     Raises `Stale`, `InvalidRequest`, `UnknownPlan`, `AdminForbidden`; `LimitBelowUsed` unless forced; and `AccountBusy`
     when the account must be opened anew: for the first limits, for more shards, for another first day of months.
     """
-    check_whole(who, "write")
-    check_version(before, expected)
+    check_whole_gateway(actor, "write")
+    check_version(before, expected_version)
     check_workspace(after)
     if after.shards < before.shards:
         raise InvalidRequest(f"There are {before.shards} shards: they can only become more.", param="shards")
     plans: Sequence[Plan] = ()
     if after.plan_id != before.plan_id:
-        after, plans = await _with_plan(control, after)
+        after, plans = await _with_plan_limits(control, after)
     if after == before:
         return before
     after = replace(after, version=before.version + 1)
     if not force:
-        await _check_used(control, before, after)
-    reopened = [after] if _is_reopened(before, after) else []
-    await control.change(who, "update", before, after, relies_on=plans, reopened=reopened)
+        await _check_not_below_used(control, before, after)
+    reopened = [after] if _needs_reopening(before, after) else []
+    await control.apply_change(actor, "update", before, after, relies_on=plans, reopened=reopened)
     return after
 
 
-async def set_status(
-    control: Control, who: AdminKey, workspace_id: str, status: Status, expected: int | None = None
+async def set_workspace_status(
+    control: Control, actor: AdminKey, workspace_id: str, status: WorkspaceStatus, expected_version: int | None = None
 ) -> Workspace:
     """Suspend or resume, within a minute. Raises `Stale`, `NotFound`, `AdminForbidden`."""
-    check_whole(who, "write")
-    before = await find_workspace(control, who, workspace_id, "write")
-    check_version(before, expected)
+    check_whole_gateway(actor, "write")
+    before = await find_workspace(control, actor, workspace_id, "write")
+    check_version(before, expected_version)
     if before.status == status:
         return before
     after = replace(before, status=status, version=before.version + 1)
-    await control.change(who, "suspend" if status == "suspended" else "resume", before, after)
+    await control.apply_change(actor, "suspend" if status == "suspended" else "resume", before, after)
     return after
 
 
-async def _with_plan(control: Control, workspace: Workspace) -> tuple[Workspace, Sequence[Plan]]:
+async def _with_plan_limits(control: Control, workspace: Workspace) -> tuple[Workspace, Sequence[Plan]]:
     if workspace.plan_id is None:
         return replace(workspace, plan_limits=NO_LIMITS), ()
-    plan = await control.register.find(Plan, workspace.plan_id)
+    plan = await control.resources.find(Plan, workspace.plan_id)
     if plan is None:
         raise UnknownPlan(f"There is no plan {workspace.plan_id[:80]!r}.", param="plan_id")
     return replace(workspace, plan_limits=plan.limits), (plan,)
 
 
-async def _check_used(control: Control, before: Workspace, after: Workspace) -> None:
+async def _check_not_below_used(control: Control, before: Workspace, after: Workspace) -> None:
     """Whether budgets that became smaller are not used already."""
-    old = {budget.name: budget.most for budget in before.effective_limits.budgets()}
-    smaller = [
+    limits_before = {budget.name: budget.maximum for budget in before.effective_limits.budgets()}
+    lowered_budgets = [
         budget
         for budget in after.effective_limits.budgets()
-        if budget.name not in old or budget.most < old[budget.name] or before.first_day != after.first_day
+        if budget.name not in limits_before
+        or budget.maximum < limits_before[budget.name]
+        or before.first_day != after.first_day
     ]
-    for budget in smaller:
-        used = await _used(control, after, budget)
-        if used > budget.most:
+    for budget in lowered_budgets:
+        used_amount = await _used_amount(control, after, budget)
+        if used_amount > budget.maximum:
             raise LimitBelowUsed(
-                f"{budget.name} of {budget.most} is less than the {_text(used)} used in this {budget.span}; "
+                f"{budget.name} of {budget.maximum} is less than the {_amount_text(used_amount)} used in this {budget.span}; "
                 "force it, and calls are refused until that is over.",
                 param=f"limits.{budget.name}",
             )
 
 
-async def _used(control: Control, workspace: Workspace, budget: Budget) -> Number:
-    days = days_of(budget.span, control.clock(), workspace.first_day)
-    found = await control.usages.days(workspace.id, days[0], days[-1], workspace.shards)
-    counters = total(found.values())
+async def _used_amount(control: Control, workspace: Workspace, budget: BudgetLimit) -> Number:
+    days = days_of_period(budget.span, control.clock(), workspace.first_day)
+    counters_by_day = await control.usages.days(workspace.id, days[0], days[-1], workspace.shards)
+    totals = sum_counters(counters_by_day.values())
     match budget.unit:
         case "tokens":
-            return int(counters["input_tokens"]) + int(counters["output_tokens"])
+            return int(totals["input_tokens"]) + int(totals["output_tokens"])
         case "words":
-            return int(counters["words"])
+            return int(totals["words"])
         case "usd":
-            return Decimal(counters["cost_usd"])
+            return Decimal(totals["cost_usd"])
 
 
-def _text(amount: Number) -> str:
-    return plain(amount) if isinstance(amount, Decimal) else str(amount)
+def _amount_text(amount: Number) -> str:
+    return plain_decimal(amount) if isinstance(amount, Decimal) else str(amount)
 
 
-def _is_reopened(before: Workspace, after: Workspace) -> bool:
-    begins = after.effective_limits.are_counted and not before.effective_limits.are_counted
-    return begins or (before.shards, before.first_day) != (after.shards, after.first_day)
+def _needs_reopening(before: Workspace, after: Workspace) -> bool:
+    starts_counting = after.effective_limits.need_reservation and not before.effective_limits.need_reservation
+    return starts_counting or (before.shards, before.first_day) != (after.shards, after.first_day)
 
 
-def _same(there: Workspace, asked: Workspace) -> bool:
-    return replace(there, created_at=asked.created_at, version=1, plan_limits=asked.plan_limits) == asked
+def _is_same_workspace(existing: Workspace, requested: Workspace) -> bool:
+    return replace(existing, created_at=requested.created_at, version=1, plan_limits=requested.plan_limits) == requested

@@ -6,85 +6,93 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from tidegate.domain.account import Account, Hold, Scope, booked_name, used
-from tidegate.domain.limits import Amounts, Budget, Number, is_long_over, period
-from tidegate.domain.record import iso_time, plain
+from tidegate.domain.account import Account, AccountScope, Hold, booking_name, used_amount
+from tidegate.domain.limits import Amounts, BudgetLimit, Number, is_period_forgotten, period_at
+from tidegate.domain.record import iso_time, plain_decimal
 
 THRESHOLDS = (50, 80, 100)
 """Per cent of what a budget allows."""
 
 
-class Watched(Struct, frozen=True):
+class AccountSnapshot(Struct, frozen=True):
     """An account as it was seen at `at` (UTC seconds). Its months begin on `first_day`."""
 
     workspace_id: str
-    scope: Scope
+    scope: AccountScope
     account: Account
     at: float
     first_day: int = 1
 
 
-class Event(NamedTuple):
+class BudgetAlert(NamedTuple):
     """What operators are told: `kind` in words, `at` in UTC seconds, and figures, money among them as text."""
 
-    kind: str
+    event_type: str
     at: float
     detail: dict[str, str | int]
 
 
-class Crossing(NamedTuple):
+class ThresholdCrossing(NamedTuple):
     """A budget, what is used of it, what was warned of before and what is to be warned of now, in per cent."""
 
-    budget: Budget
+    budget: BudgetLimit
     used: Number
     resets_at: float
-    name: str
-    reached: tuple[int, ...]
+    period_key: str
+    thresholds: tuple[int, ...]
 
 
-def crossings(seen: Watched, hold: Hold | None = None, actual: Amounts | None = None) -> list[Crossing]:
+def find_crossings(
+    snapshot: AccountSnapshot, hold: Hold | None = None, actual: Amounts | None = None
+) -> list[ThresholdCrossing]:
     """The budgets that have crossed a threshold of which the account does not say that somebody was told.
 
     `actual` is what the call of `hold` has used, where the account was seen before that was known.
     """
-    more = actual if hold and hold.call_id in seen.account.holds else None
-    return [found for budget in seen.scope.limits.budgets() if (found := _crossing(seen, budget, more or Amounts()))]
+    call_amounts = actual if hold and hold.call_id in snapshot.account.holds else None
+    return [
+        crossing
+        for budget in snapshot.scope.limits.budgets()
+        if (crossing := _find_crossing(snapshot, budget, call_amounts or Amounts()))
+    ]
 
 
-def _crossing(seen: Watched, budget: Budget, more: Amounts) -> Crossing | None:
-    account, now = seen.account, period(budget.span, seen.at, seen.first_day)
-    name = f"{budget.name}#{now.name}"
-    ahead = [threshold for threshold in THRESHOLDS if threshold > account.warned.get(name, 0)]
-    most = account.booked.get(booked_name(budget.unit, now.name), 0)
-    if not ahead or not most or most * 100 < budget.most * ahead[0]:
+def _find_crossing(snapshot: AccountSnapshot, budget: BudgetLimit, call_amounts: Amounts) -> ThresholdCrossing | None:
+    account, current_period = snapshot.account, period_at(budget.span, snapshot.at, snapshot.first_day)
+    period_key = f"{budget.name}#{current_period.name}"
+    pending = [threshold for threshold in THRESHOLDS if threshold > account.alerted_thresholds.get(period_key, 0)]
+    booked = account.booked.get(booking_name(budget.unit, current_period.name), 0)
+    if not pending or not booked or booked * 100 < budget.maximum * pending[0]:
         return None  # with what is held it would not be reached: no need to look at every hold
-    spent = used(account, budget.unit, budget.span, seen.at, seen.first_day) + more.of(budget.unit)
-    reached = tuple(threshold for threshold in ahead if spent * 100 >= budget.most * threshold)
-    return Crossing(budget, spent, now.ends, name, reached) if reached and spent else None
+    spent = used_amount(account, budget.unit, budget.span, snapshot.at, snapshot.first_day) + call_amounts.of(
+        budget.unit
+    )
+    reached = tuple(threshold for threshold in pending if spent * 100 >= budget.maximum * threshold)
+    return ThresholdCrossing(budget, spent, current_period.ends_at, period_key, reached) if reached and spent else None
 
 
-def warned(before: Mapping[str, int], found: list[Crossing], now: float) -> dict[str, int]:
+def updated_thresholds(before: Mapping[str, int], crossings: list[ThresholdCrossing], now: float) -> dict[str, int]:
     """What the account shall say: the highest threshold reached, by budget and period; those long over are left out."""
-    kept = {name: most for name, most in before.items() if not is_long_over(name.partition("#")[2], now)}
-    return {**kept, **{each.name: each.reached[-1] for each in found}}
+    recent = {name: most for name, most in before.items() if not is_period_forgotten(name.partition("#")[2], now)}
+    return {**recent, **{each.period_key: each.thresholds[-1] for each in crossings}}
 
 
-def events(seen: Watched, found: list[Crossing], now: float) -> Iterator[Event]:
+def build_alerts(snapshot: AccountSnapshot, crossings: list[ThresholdCrossing], now: float) -> Iterator[BudgetAlert]:
     """One for each threshold."""
-    whose = {"key_id": seen.scope.id} if seen.scope.kind == "key" else dict[str, str]()
-    for each in found:
-        for threshold in each.reached:
+    key_field = {"key_id": snapshot.scope.id} if snapshot.scope.kind == "key" else dict[str, str]()
+    for crossing in crossings:
+        for threshold in crossing.thresholds:
             detail: dict[str, str | int] = {
-                "workspace_id": seen.workspace_id,
-                **whose,
-                "limit": each.budget.name,
+                "workspace_id": snapshot.workspace_id,
+                **key_field,
+                "limit": crossing.budget.name,
                 "threshold": threshold,
-                "used": _readable(each.used),
-                "most": _readable(each.budget.most),
-                "resets_at": iso_time(each.resets_at),
+                "used": _readable(crossing.used),
+                "most": _readable(crossing.budget.maximum),
+                "resets_at": iso_time(crossing.resets_at),
             }
-            yield Event("budget threshold", now, detail)
+            yield BudgetAlert("budget threshold", now, detail)
 
 
 def _readable(amount: Number) -> str | int:
-    return plain(amount) if isinstance(amount, Decimal) else amount
+    return plain_decimal(amount) if isinstance(amount, Decimal) else amount

@@ -88,7 +88,7 @@ class Outcome(Struct, frozen=True):
     failed_attempts: tuple[FailedAttempt, ...] = ()
 
 
-def idempotency_key_of(header: str | None) -> str | None:
+def parse_idempotency_key(header: str | None) -> str | None:
     """The key that makes calls one call, None where there is none. Raises `InvalidRequest`.
 
     Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ (06, 2025-02), but for its
@@ -100,7 +100,7 @@ def idempotency_key_of(header: str | None) -> str | None:
     return header
 
 
-def app_of(header: str | None) -> str | None:
+def parse_app_id(header: str | None) -> str | None:
     """The application that a call is put down to, None where it names none. Raises `InvalidRequest`."""
     if header is not None and not _APP_ID.fullmatch(header):
         raise InvalidRequest(

@@ -28,18 +28,18 @@ class Deployment(Struct, frozen=True):
         return f"{self.provider}/{self.model}"
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """Its model, and of a route which target: "openai/gpt-4o(fast#2)"."""
         return self.model_id if self.label is None else f"{self.model_id}({self.label})"
 
     @property
-    def place(self) -> str:
+    def identity(self) -> str:
         """What tells it from every other deployment, in whatever route."""
         parts = (self.model_id, self.base_url, self.secret, self.api_version, self.region)
         return "\n".join(part or "" for part in parts)
 
 
-class Endpoint(Struct, frozen=True):
+class ProviderConfig(Struct, frozen=True):
     """A provider as the operator configured it. `missing` names the settings that a call would still need.
 
     Of those, `without_key` are the ones that a key of its own makes up for, `without_region` those that a region does.
@@ -49,15 +49,15 @@ class Endpoint(Struct, frozen=True):
     provider: str
     base_url: str
     secret: str | None = None
-    missing: tuple[str, ...] = ()
+    missing_settings: tuple[str, ...] = ()
     region: str | None = None
     api_version: str | None = None
-    without_key: tuple[str, ...] = ()
-    without_region: tuple[str, ...] = ()
-    url_in: Callable[[str], str] | None = None
+    replaced_by_key: tuple[str, ...] = ()
+    replaced_by_region: tuple[str, ...] = ()
+    regional_url: Callable[[str], str] | None = None
 
 
-class Plan(Struct, frozen=True):
+class Resolution(Struct, frozen=True):
     """The deployments for one call, in the order in which they are tried. Never empty.
 
     `route` is the one that was asked for by its name, `is_own` one of the workspace's.
@@ -65,4 +65,4 @@ class Plan(Struct, frozen=True):
 
     deployments: tuple[Deployment, ...]
     route: Route | None = None
-    is_own: bool = False
+    is_workspace_route: bool = False

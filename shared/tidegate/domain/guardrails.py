@@ -4,7 +4,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-Kind = Literal[
+GuardrailKind = Literal[
     "regex",
     "words",
     "secrets",
@@ -17,10 +17,10 @@ Kind = Literal[
     "webhook",
 ]
 Stage = Literal["input", "output"]
-On = Literal["input", "output", "both"]
-Action = Literal["block", "mask"]
-Mode = Literal["buffer", "window"]
-Fails = Literal["closed", "open"]
+StageSelection = Literal["input", "output", "both"]
+GuardrailAction = Literal["block", "mask"]
+StreamMode = Literal["buffer", "window"]
+FailureMode = Literal["closed", "open"]
 Entity = Literal[
     "EMAIL",
     "PHONE",
@@ -36,8 +36,8 @@ Entity = Literal[
     "JWT",
 ]
 
-PERSONAL: tuple[Entity, ...] = ("EMAIL", "PHONE", "IBAN", "CARD")
-SECRETS: tuple[Entity, ...] = (
+PERSONAL_ENTITIES: tuple[Entity, ...] = ("EMAIL", "PHONE", "IBAN", "CARD")
+SECRET_ENTITIES: tuple[Entity, ...] = (
     "OPENAI_KEY",
     "ANTHROPIC_KEY",
     "AWS_KEY",
@@ -48,10 +48,10 @@ SECRETS: tuple[Entity, ...] = (
     "JWT",
 )
 
-FINDERS: frozenset[Kind] = frozenset({"regex", "words", "secrets", "personal"})
+DETECTOR_KINDS: frozenset[GuardrailKind] = frozenset({"regex", "words", "secrets", "personal"})
 """Kinds that say where they found something: only of those can a stream be checked in windows."""
 
-REMOTE: frozenset[Kind] = frozenset({"bedrock", "webhook"})
+REMOTE_KINDS: frozenset[GuardrailKind] = frozenset({"bedrock", "webhook"})
 """Kinds that ask somebody else."""
 
 
@@ -65,10 +65,10 @@ class Guardrail(Struct, frozen=True):
     """
 
     name: str
-    kind: Kind
-    on: On = "both"
-    action: Action = "block"
-    stream: Mode | None = None
+    kind: GuardrailKind
+    on: StageSelection = "both"
+    action: GuardrailAction = "block"
+    stream: StreamMode | None = None
     always: bool = False
     window_characters: int = 256
     patterns: tuple[str, ...] = ()
@@ -84,18 +84,18 @@ class Guardrail(Struct, frozen=True):
     url: str | None = None
     secret: str | None = None
     timeout_seconds: float = 2.0
-    fails: Fails = "closed"
+    fails: FailureMode = "closed"
 
     @property
-    def mode(self) -> Mode:
+    def stream_mode(self) -> StreamMode:
         """How a stream is checked: what needs the whole answer holds it until it is there."""
-        return self.stream or ("window" if self.kind in FINDERS else "buffer")
+        return self.stream or ("window" if self.kind in DETECTOR_KINDS else "buffer")
 
     def runs_on(self, stage: Stage) -> bool:
         return self.on in ("both", stage)
 
 
-BUILT_IN: dict[str, Guardrail] = {
+BUILT_IN_GUARDRAILS: dict[str, Guardrail] = {
     guardrail.name: guardrail
     for guardrail in (
         Guardrail("secrets", "secrets"),
@@ -117,14 +117,14 @@ class Finding(Struct, frozen=True):
     label: str
 
 
-class Judgement(Struct, frozen=True):
+class Verdict(Struct, frozen=True):
     """What somebody else says of texts: whether they pass, and `texts` of equal number to be put in their place."""
 
     passes: bool
     texts: tuple[str, ...] | None = None
 
 
-class Question(Struct, frozen=True):
+class GuardrailQuery(Struct, frozen=True):
     """What somebody else is asked of `texts`, within `seconds`. `is_trusted`: the operator wrote the guardrail."""
 
     call_id: str
@@ -132,13 +132,13 @@ class Question(Struct, frozen=True):
     model: str
     stage: Stage
     texts: tuple[str, ...]
-    seconds: float
+    timeout_seconds: float
     is_trusted: bool
 
 
-class Judge(Protocol):
+class GuardrailBackend(Protocol):
     """Who is asked by guardrails that do not decide themselves."""
 
-    async def judge(self, guardrail: Guardrail, question: Question) -> Judgement:
+    async def judge(self, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
         """Raises `GuardrailUnavailable` when there is no answer, or none in time."""
         ...

@@ -11,7 +11,7 @@ SUBJECT_PREFIX = "oidc:"
 """How the ids of callers with access tokens begin: `oidc:` and 16 hexadecimal digits."""
 
 
-class Issuer(Struct, frozen=True):
+class OidcIssuer(Struct, frozen=True):
     """The issuer whose access tokens open workspaces, where they are meant for `audience`.
 
     Its keys are at `jwks_url`, or else where its own `/.well-known/openid-configuration` says. `workspaces_claim` is

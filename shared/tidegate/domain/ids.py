@@ -19,7 +19,7 @@ def ulid(now: float) -> str:
     return (time + secrets.token_bytes(16).translate(_RANDOM_CROCKFORD)).decode()
 
 
-def ulid_begin(at: float) -> str:
+def min_ulid(at: float) -> str:
     """Smaller than every `ulid` of that moment or a later one, and larger than all earlier ones."""
     milliseconds = min(max(0, int(at * 1000)), (1 << 48) - 1)
     return bytes([_CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5)]).decode()

@@ -9,8 +9,8 @@ from tidegate.domain.identity import SUBJECT_PREFIX, hash_subject, subject_id
 from tidegate.domain.workspace import VirtualKey
 
 SECRET_PREFIX = "sk-tidegate-"
-SHOWN_SUBJECT = 200
-SHOWN_CHARACTERS = len(SECRET_PREFIX) + 4
+MAX_SUBJECT_NAME = 200
+PREFIX_CHARACTERS = len(SECRET_PREFIX) + 4
 
 
 def create_secret() -> str:
@@ -23,9 +23,9 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def shown_prefix(secret: str) -> str:
+def display_prefix(secret: str) -> str:
     """What a person may see of a secret, to tell one key from another."""
-    return secret[:SHOWN_CHARACTERS]
+    return secret[:PREFIX_CHARACTERS]
 
 
 def create_key_id() -> str:
@@ -39,11 +39,11 @@ def create_workspace_id() -> str:
 def subject_key(issuer: str, subject: str, workspace_ids: tuple[str, ...]) -> VirtualKey:
     """What the operator gives to an OIDC subject: kept, listed, limited and revoked like a key, without a secret."""
     subject_hash = hash_subject(issuer, subject)
-    name = subject[:SHOWN_SUBJECT] if subject.isprintable() else ""
+    name = subject[:MAX_SUBJECT_NAME] if subject.isprintable() else ""
     return VirtualKey(subject_id(subject_hash), subject_hash, "", workspace_ids, None, name=name)
 
 
-def is_subject(key: VirtualKey) -> bool:
+def is_subject_key(key: VirtualKey) -> bool:
     """Whether it is an OIDC subject's: no bearer of any secret may have it."""
     return key.id.startswith(SUBJECT_PREFIX)
 
@@ -53,16 +53,16 @@ def is_usable(key: VirtualKey, now: float) -> bool:
     return key.status == "active" and (key.expires_at is None or now < key.expires_at)
 
 
-def as_before(key: VirtualKey) -> VirtualKey | None:
+def previous_key(key: VirtualKey) -> VirtualKey | None:
     """The key as its secret before the rotation opens it, None when it never was rotated."""
     if key.previous_hash is None or key.previous_expires_at is None:
         return None
-    ends = key.previous_expires_at if key.expires_at is None else min(key.expires_at, key.previous_expires_at)
+    expires_at = key.previous_expires_at if key.expires_at is None else min(key.expires_at, key.previous_expires_at)
     return replace(
         key,
         hash=key.previous_hash,
         prefix=key.previous_prefix or key.prefix,
-        expires_at=ends,
+        expires_at=expires_at,
         previous_hash=None,
         previous_prefix=None,
         previous_expires_at=None,

@@ -15,10 +15,10 @@ Number: TypeAlias = int | Decimal
 
 UNITS: tuple[Unit, ...] = ("tokens", "words", "usd")
 SPANS: tuple[Span, ...] = ("day", "month")
-LAST_FIRST_DAY = 28
+MAX_FIRST_DAY = 28
 """Every month has that day."""
 
-_KEPT_DAYS = {"D": 2, "M": 40}
+_RETENTION_DAYS = {"D": 2, "M": 40}
 """What an account has booked is read and written with every call: it should be small."""
 
 
@@ -40,31 +40,31 @@ class Limits(Struct, frozen=True):
     models: tuple[str, ...] | None = None
     providers: tuple[str, ...] | None = None
 
-    def over(self, base: "Limits") -> "Limits":
+    def with_defaults(self, defaults: "Limits") -> "Limits":
         """These limits, and those of `base` where these say nothing."""
         if self == NO_LIMITS:
-            return base
-        if base == NO_LIMITS:
+            return defaults
+        if defaults == NO_LIMITS:
             return self
-        return replace(base, **{name: value for name, value in asdict(self).items() if value is not None})
+        return replace(defaults, **{name: value for name, value in asdict(self).items() if value is not None})
 
-    def budgets(self) -> Iterator["Budget"]:
+    def budgets(self) -> Iterator["BudgetLimit"]:
         """The amounts that may be used in a day or a month."""
         for unit in UNITS:
             for span in SPANS:
-                most: Number | None = getattr(self, f"{unit}_per_{span}")
-                if most is not None:
-                    yield Budget(unit, span, most)
+                maximum: Number | None = getattr(self, f"{unit}_per_{span}")
+                if maximum is not None:
+                    yield BudgetLimit(unit, span, maximum)
 
     @property
-    def are_counted(self) -> bool:
+    def need_reservation(self) -> bool:
         """Whether a call must be counted before it is made. Patterns need no counting."""
         if self == NO_LIMITS:
             return False
         rates = (self.requests_per_minute, self.tokens_per_minute, self.parallel_calls)
         return any(rate is not None for rate in rates) or next(self.budgets(), None) is not None
 
-    def allow(self, model_id: str, route: str | None = None) -> bool:
+    def allow_model(self, model_id: str, route: str | None = None) -> bool:
         """Whether the model, as `provider/model`, and its provider match the patterns; a `route` does by its name."""
         if self.models is None and self.providers is None:
             return True
@@ -76,10 +76,10 @@ class Limits(Struct, frozen=True):
 NO_LIMITS = Limits()
 
 
-class Budget(NamedTuple):
+class BudgetLimit(NamedTuple):
     unit: Unit
     span: Span
-    most: Number
+    maximum: Number
 
     @property
     def name(self) -> str:
@@ -108,32 +108,32 @@ class Period(NamedTuple):
     """A day or a month by its first day, e.g. "M#2026-11-01"; `ends` is UTC seconds."""
 
     name: str
-    ends: float
+    ends_at: float
 
 
-def period(span: Span, at: float, first_day: int = 1) -> Period:
+def period_at(span: Span, at: float, first_day: int = 1) -> Period:
     """The period of that kind that a moment (UTC seconds) belongs to. Months begin on `first_day`, 1 to 28."""
     today = datetime.fromtimestamp(at, UTC).date()
     if span == "day":
         return Period(f"D#{today.isoformat()}", _midnight(today + timedelta(days=1)))
-    begins = today.replace(day=first_day)
-    if today < begins:
-        begins = (begins.replace(day=1) - timedelta(days=1)).replace(day=first_day)
-    ends = (begins.replace(day=1) + timedelta(days=32)).replace(day=first_day)
-    return Period(f"M#{begins.isoformat()}", _midnight(ends))
+    first = today.replace(day=first_day)
+    if today < first:
+        first = (first.replace(day=1) - timedelta(days=1)).replace(day=first_day)
+    next_first = (first.replace(day=1) + timedelta(days=32)).replace(day=first_day)
+    return Period(f"M#{first.isoformat()}", _midnight(next_first))
 
 
-def is_long_over(period_name: str, now: float) -> bool:
+def is_period_forgotten(period_name: str, now: float) -> bool:
     """Whether nobody books to it or asks for it any more: two days after a day, 40 after a month."""
     kind, _, first = period_name.partition("#")
-    if kind not in _KEPT_DAYS:
+    if kind not in _RETENTION_DAYS:
         return False
     try:
-        begins = date.fromisoformat(first)
-        ends = period("day" if kind == "D" else "month", _midnight(begins), begins.day).ends
+        first_date = date.fromisoformat(first)
+        ends = period_at("day" if kind == "D" else "month", _midnight(first_date), first_date.day).ends_at
     except ValueError:
         return False
-    return now >= ends + _KEPT_DAYS[kind] * 86400
+    return now >= ends + _RETENTION_DAYS[kind] * 86400
 
 
 def minute_of(at: float) -> int:
@@ -149,9 +149,9 @@ def _matches(name: str, patterns: Iterable[str] | None) -> bool:
     return patterns is None or any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
 
 
-def days_of(span: Span, at: float, first_day: int = 1) -> list[str]:
+def days_of_period(span: Span, at: float, first_day: int = 1) -> list[str]:
     """The days of that period until the moment."""
-    begins = date.fromisoformat(period(span, at, first_day).name[2:])
+    begins = date.fromisoformat(period_at(span, at, first_day).name[2:])
     return days_between(begins, datetime.fromtimestamp(at, UTC).date())
 
 

@@ -52,7 +52,7 @@ class Member(Struct, frozen=True):
 Resource: TypeAlias = Plan | Workspace | VirtualKey | AdminKey | Member
 
 
-class Change(NamedTuple):
+class ResourceChange(NamedTuple):
     """Of one resource: made when there was none before, deleted when there is none after.
 
     It is refused where the resource is no longer of the version of `before`. With both alike it changes nothing, and
@@ -79,19 +79,19 @@ class AuditEntry(Struct, frozen=True):
     after: Mapping[str, Json] | None = None
 
 
-def name_of(resource: Resource) -> str:
+def resource_name(resource: Resource) -> str:
     """By which a resource is found, within its workspace where it belongs to one."""
     return resource.subject if isinstance(resource, Member) else resource.id
 
 
-def taken() -> AlreadyExists:
+def already_exists() -> AlreadyExists:
     return AlreadyExists("The id is taken.")
 
 
-def stale() -> Stale:
+def stale_version() -> Stale:
     return Stale("It has been changed since: read it again, and change that.")
 
 
-def busy() -> AccountBusy:
+def account_busy() -> AccountBusy:
     """Of a workspace whose account cannot be opened anew."""
     return AccountBusy("Calls of the workspace are open: suspend it, and try again a minute after its last call.")

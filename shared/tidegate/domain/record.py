@@ -32,10 +32,10 @@ COUNTERS = (
 # A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and the 28 of Python's context.
 _SCALE = Decimal("1e-18")
 
-Field: TypeAlias = str | int | float | bool | Decimal | None
+RecordValue: TypeAlias = str | int | float | bool | Decimal | None
 
 
-def record(outcome: Outcome) -> dict[str, Field]:
+def call_record(outcome: Outcome) -> dict[str, RecordValue]:
     """The call's record. `time` is when the call began; durations are seconds; `cost_usd` is None when unpriced."""
     call, deployment, bill = outcome.call, outcome.deployment, outcome.bill
     return {
@@ -64,7 +64,7 @@ def record(outcome: Outcome) -> dict[str, Field]:
         "input_words": bill.words.input,
         "output_words": bill.words.output,
         "words_method": bill.words.method,
-        "cost_usd": None if bill.cost_usd is None else exact(bill.cost_usd),
+        "cost_usd": None if bill.cost_usd is None else quantize_usd(bill.cost_usd),
         "first_event_seconds": _seconds(outcome.first_event_seconds),
         "seconds": _seconds(outcome.finished_at - call.started_at),
         "workspace_id": call.workspace.id,
@@ -73,10 +73,10 @@ def record(outcome: Outcome) -> dict[str, Field]:
     }
 
 
-def increments(outcome: Outcome) -> dict[str, int | Decimal]:
+def counter_increments(outcome: Outcome) -> dict[str, int | Decimal]:
     """What the call adds to each counter of its periods; zeros are left out."""
     tokens, words, cost = outcome.bill.tokens, outcome.bill.words, outcome.bill.cost_usd
-    added: dict[str, int | Decimal] = {
+    additions: dict[str, int | Decimal] = {
         "calls": 1,
         f"calls_{outcome.status}": 1,
         "calls_unpriced": int(cost is None),
@@ -88,41 +88,41 @@ def increments(outcome: Outcome) -> dict[str, int | Decimal]:
         "searches": tokens.searches,
         "words": words.used,
         "input_words": words.input,
-        "cost_usd": exact(cost or Decimal(0)),
+        "cost_usd": quantize_usd(cost or Decimal(0)),
     }
-    return {name: value for name, value in added.items() if value}
+    return {name: value for name, value in additions.items() if value}
 
 
-def readable(kept: Mapping[str, object]) -> dict[str, object]:
+def readable_record(stored: Mapping[str, object]) -> dict[str, object]:
     """A record as it was kept, whose numbers may have come back as decimals: durations as floats, money as text."""
-    return {name: _readable(name, value) for name, value in kept.items()}
+    return {name: _readable(name, value) for name, value in stored.items()}
 
 
-def readable_counters(kept: Mapping[str, object]) -> dict[str, int | str]:
+def readable_counters(stored: Mapping[str, object]) -> dict[str, int | str]:
     """All counters of a period, 0 where nothing was added, and `cost_usd` as text."""
-    counters: dict[str, int | str] = {name: int(str(kept.get(name, 0))) for name in COUNTERS}
-    return {**counters, "cost_usd": plain(Decimal(str(kept.get("cost_usd", 0))))}
+    counters: dict[str, int | str] = {name: int(str(stored.get(name, 0))) for name in COUNTERS}
+    return {**counters, "cost_usd": plain_decimal(Decimal(str(stored.get("cost_usd", 0))))}
 
 
-def total(counters: Iterable[Mapping[str, int | str]]) -> dict[str, int | str]:
+def sum_counters(counters: Iterable[Mapping[str, int | str]]) -> dict[str, int | str]:
     """Counters of several periods, as those of one."""
-    kept = list(counters)
-    sums: dict[str, object] = {name: sum(int(each[name]) for each in kept) for name in COUNTERS}
-    return readable_counters({**sums, "cost_usd": sum((Decimal(each["cost_usd"]) for each in kept), Decimal(0))})
+    listed = list(counters)
+    sums: dict[str, object] = {name: sum(int(each[name]) for each in listed) for name in COUNTERS}
+    return readable_counters({**sums, "cost_usd": sum((Decimal(each["cost_usd"]) for each in listed), Decimal(0))})
 
 
-def periods(at: float) -> tuple[str, str]:
+def counter_periods(at: float) -> tuple[str, str]:
     """The month and the day (UTC) that a moment belongs to: "M#2026-11" and "D#2026-11-21"."""
     day = datetime.fromtimestamp(at, UTC).date().isoformat()
     return f"M#{day[:7]}", f"D#{day}"
 
 
-def exact(amount: Decimal) -> Decimal:
+def quantize_usd(amount: Decimal) -> Decimal:
     """The amount with 18 decimals, the scale at which all amounts are added up."""
     return amount.quantize(_SCALE)
 
 
-def plain(amount: Decimal) -> str:
+def plain_decimal(amount: Decimal) -> str:
     """The amount as people write it: no exponent, no trailing zeros."""
     text = f"{amount:f}"
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
@@ -137,7 +137,7 @@ def _readable(name: str, value: object) -> object:
     if not isinstance(value, Decimal):
         return value
     if name == "cost_usd":
-        return plain(value)
+        return plain_decimal(value)
     return float(value) if name.endswith("seconds") else int(value)
 
 

@@ -1,7 +1,7 @@
 """Records that hold secrets."""
 
 
-class Confidential:
+class Redacted:
     """Before `Struct` in a record's bases: it shows none of its values in a log, or in a traceback."""
 
     __slots__ = ()

@@ -14,17 +14,17 @@ MAX_NETWORKS = 50
 MAX_PATTERN = 200
 
 
-class Source(Struct, frozen=True):
+class RequestSource(Struct, frozen=True):
     """The address that a request comes from, and the path that it asks for; None where that is not known."""
 
     address: str | None = None
     path: str | None = None
 
 
-UNKNOWN = Source()
+UNKNOWN_SOURCE = RequestSource()
 
 
-def check(key: VirtualKey, source: Source) -> None:
+def check_restrictions(key: VirtualKey, source: RequestSource) -> None:
     """Raises `EndpointNotAllowed` and `NetworkNotAllowed`: of a restricted key also where the source is not known."""
     if key.endpoints is not None and not _matches(source.path, key.endpoints):
         raise EndpointNotAllowed("This key may not use this endpoint.")
@@ -32,7 +32,7 @@ def check(key: VirtualKey, source: Source) -> None:
         raise NetworkNotAllowed("This key may not be used from this network.")
 
 
-def endpoints(patterns: list[str]) -> tuple[str, ...]:
+def parse_endpoints(patterns: list[str]) -> tuple[str, ...]:
     """Patterns of paths as a key keeps them ("/v1/chat/*"). Raises `InvalidRequest`."""
     if not 0 < len(patterns) <= MAX_ENDPOINTS:
         raise InvalidRequest(f"A key may be limited to 1 to {MAX_ENDPOINTS} endpoints.", param="endpoints")
@@ -43,11 +43,11 @@ def endpoints(patterns: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(patterns))
 
 
-def networks(ranges: list[str]) -> tuple[str, ...]:
+def parse_networks(ranges: list[str]) -> tuple[str, ...]:
     """Networks as a key keeps them ("203.0.113.0/24"); an address is a network of its own. Raises `InvalidRequest`."""
     if not 0 < len(ranges) <= MAX_NETWORKS:
         raise InvalidRequest(f"A key may be limited to 1 to {MAX_NETWORKS} networks.", param="networks")
-    return tuple(dict.fromkeys(_canonical(each) for each in ranges))
+    return tuple(dict.fromkeys(_canonical_network(each) for each in ranges))
 
 
 def parse_address(text: str | None) -> IPv4Address | IPv6Address | None:
@@ -77,7 +77,7 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
-def _canonical(text: str) -> str:
+def _canonical_network(text: str) -> str:
     network = _network(text.strip())
     if network is None:
         raise InvalidRequest(

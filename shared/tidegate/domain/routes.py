@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tidegate.errors import InvalidRequest
 
-By = Literal["order", "weight", "latency", "price"]
+RouteOrder = Literal["order", "weight", "latency", "price"]
 
 MAX_ROUTES, MAX_TARGETS, MAX_FALLBACKS = 50, 20, 10
 MAX_WEIGHT = 1_000_000
@@ -28,7 +28,7 @@ _URL = r"https?://[^\s/?#@]+(/[^\s?#]*)?"
 _SETTING = r"[A-Za-z_][A-Za-z0-9_]{0,126}"
 
 
-class Target(Struct, frozen=True, omit_defaults=True):
+class RouteTarget(Struct, frozen=True, omit_defaults=True):
     """One of a route's deployments: `model` is `provider/model`, as a caller could ask for it.
 
     `weight` is its share where routes go by weight: 0 gets a call only when the others fail. `region` is the cloud's,
@@ -54,8 +54,8 @@ class Route(Struct, frozen=True, omit_defaults=True):
     """
 
     name: str
-    targets: tuple[Target, ...]
-    by: By = "order"
+    targets: tuple[RouteTarget, ...]
+    by: RouteOrder = "order"
     fallbacks: tuple[str, ...] = ()
     timeout_seconds: float | None = None
     sticky: bool = False
@@ -64,7 +64,7 @@ class Route(Struct, frozen=True, omit_defaults=True):
     cooldown_seconds: float = 30.0
 
 
-def check_routes(routes: tuple[Route, ...], path: str = "routes", *, own: bool = True) -> None:
+def check_routes(routes: tuple[Route, ...], path: str = "routes", *, of_workspace: bool = True) -> None:
     """`own` are a workspace's, which say nothing of keys and addresses: the gateway's keys would go there.
 
     Raises `InvalidRequest` with the path of the first field that is wrong.
@@ -72,35 +72,35 @@ def check_routes(routes: tuple[Route, ...], path: str = "routes", *, own: bool =
     _require(len(routes) <= MAX_ROUTES, f"There may be up to {MAX_ROUTES} routes.", path)
     names: set[str] = set()
     for i, route in enumerate(routes):
-        check_route(route, f"{path}[{i}]", own=own)
+        check_route(route, f"{path}[{i}]", of_workspace=of_workspace)
         _require(route.name not in names, f"There are two routes named {route.name!r}.", f"{path}[{i}].name")
         names.add(route.name)
 
 
-def check_route(route: Route, path: str, *, own: bool = True) -> None:
+def check_route(route: Route, path: str, *, of_workspace: bool = True) -> None:
     """See `check_routes`."""
     shape = "1 to 128 letters, digits or any of ._:/@+-, and begins with a letter or a digit"
     _require(re.fullmatch(_NAME, route.name), f"A route's name has {shape}: not {route.name[:80]!r}.", f"{path}.name")
     count = f"A route has 1 to {MAX_TARGETS} targets, not {len(route.targets)}."
     _require(1 <= len(route.targets) <= MAX_TARGETS, count, f"{path}.targets")
     for i, target in enumerate(route.targets):
-        _check_target(target, f"{path}.targets[{i}]", own=own)
-        twice = target in route.targets[:i]
-        _require(not twice, "This target is there twice: give it more weight instead.", f"{path}.targets[{i}]")
+        _check_target(target, f"{path}.targets[{i}]", of_workspace=of_workspace)
+        is_duplicate = target in route.targets[:i]
+        _require(not is_duplicate, "This target is there twice: give it more weight instead.", f"{path}.targets[{i}]")
     total = sum(target.weight for target in route.targets)
     _require(route.by != "weight" or total > 0, "One target at least must have a weight.", f"{path}.targets")
     _check_fallbacks(route, f"{path}.fallbacks")
-    together = route.by == "weight" or not route.sticky
-    _require(together, "Sessions stick to targets that are chosen by weight: set by to weight.", f"{path}.sticky")
+    can_stick = route.by == "weight" or not route.sticky
+    _require(can_stick, "Sessions stick to targets that are chosen by weight: set by to weight.", f"{path}.sticky")
     for name in ("timeout_seconds", "hedge_after_seconds", "cooldown_seconds"):
         _check_seconds(getattr(route, name), f"{path}.{name}")
-    alone = route.hedge_after_seconds is None or len(route.targets) > 1
-    _require(alone, "One target alone has no other to ask as well.", f"{path}.hedge_after_seconds")
+    can_hedge = route.hedge_after_seconds is None or len(route.targets) > 1
+    _require(can_hedge, "One target alone has no other to ask as well.", f"{path}.hedge_after_seconds")
     failures = f"A target cools down after 1 to {MAX_FAILURES} failures, not {route.cooldown_failures}."
     _require(1 <= route.cooldown_failures <= MAX_FAILURES, failures, f"{path}.cooldown_failures")
 
 
-def _check_target(target: Target, path: str, *, own: bool) -> None:
+def _check_target(target: RouteTarget, path: str, *, of_workspace: bool) -> None:
     example = "A target's model is written as provider/model, such as openai/gpt-4o"
     _require(re.fullmatch(_MODEL, target.model), f"{example}: not {target.model[:80]!r}.", f"{path}.model")
     weight = f"A weight is a whole number from 0 to {MAX_WEIGHT}, not {target.weight}."
@@ -110,8 +110,8 @@ def _check_target(target: Target, path: str, *, own: bool) -> None:
         _require(
             value is None or re.fullmatch(pattern, value), f"This is no {name}: {str(value)[:80]!r}.", f"{path}.{name}"
         )
-    _require(not (own and target.base_url is not None), _operators("address"), f"{path}.base_url")
-    _require(not (own and target.key != ""), _operators("key"), f"{path}.key")
+    _require(not (of_workspace and target.base_url is not None), _operator_only("address"), f"{path}.base_url")
+    _require(not (of_workspace and target.key != ""), _operator_only("key"), f"{path}.key")
     setting = "A key is given by the name of the setting that holds it, never itself."
     _require(not target.key or re.fullmatch(_SETTING, target.key), setting, f"{path}.key")
 
@@ -129,10 +129,10 @@ def _check_seconds(seconds: float | None, path: str) -> None:
     _require(fits, f"This is more than 0 and up to {MAX_SECONDS:.0f} seconds, not {seconds}.", path)
 
 
-def _operators(what: str) -> str:
-    return f"A workspace's route has no {what}: the operator's alone may, in TIDEGATE_ROUTES."
+def _operator_only(field: str) -> str:
+    return f"A workspace's route has no {field}: the operator's alone may, in TIDEGATE_ROUTES."
 
 
-def _require(holds: object, message: str, path: str) -> None:
-    if not holds:
+def _require(condition: object, message: str, path: str) -> None:
+    if not condition:
         raise InvalidRequest(message, param=path)

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Options(Struct, frozen=True):
+class ServerOptions(Struct, frozen=True):
     """`cors_origins` empty: no browser may call; "*": any may, without credentials, since keys are bearer tokens."""
 
     max_body_bytes: int = 10 * 1024 * 1024

@@ -8,7 +8,7 @@ from msgspec import Struct
 from tidegate.domain.account import Hold
 from tidegate.domain.call import Outcome
 from tidegate.domain.limits import Amounts
-from tidegate.domain.record import Field, exact, increments, iso_time, record
+from tidegate.domain.record import RecordValue, call_record, counter_increments, iso_time, quantize_usd
 from tidegate.domain.usage import Bill
 
 
@@ -19,13 +19,13 @@ class Settlement(Struct, frozen=True):
     call_id: str
     at: float
     shard: int
-    record: dict[str, Field]
-    added: dict[str, int | Decimal]
+    record: dict[str, RecordValue]
+    increments: dict[str, int | Decimal]
     actual: Amounts
     hold: Hold | None
 
 
-def settlement(outcome: Outcome) -> Settlement:
+def build_settlement(outcome: Outcome) -> Settlement:
     """Of a call that ended here, however it did."""
     call, bill, hold = outcome.call, outcome.bill, outcome.hold
     return Settlement(
@@ -33,19 +33,19 @@ def settlement(outcome: Outcome) -> Settlement:
         call_id=call.id,
         at=call.started_at,
         shard=hold.shard if hold else shard_of(call.id, call.workspace.shards),
-        record=record(outcome),
-        added=increments(outcome),
-        actual=amounts(bill),
+        record=call_record(outcome),
+        increments=counter_increments(outcome),
+        actual=billed_amounts(bill),
         hold=hold,
     )
 
 
-def amounts(bill: Bill) -> Amounts:
+def billed_amounts(bill: Bill) -> Amounts:
     """What a call is booked with. One without a price costs a budget nothing."""
-    return Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, exact(bill.cost_usd or Decimal(0)))
+    return Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, quantize_usd(bill.cost_usd or Decimal(0)))
 
 
-def lost(hold: Hold, now: float) -> Settlement:
+def lost_settlement(hold: Hold, now: float) -> Settlement:
     """Of a call whose process died: it is taken to have used all that was held for it, for nobody knows better."""
     amounts = hold.amounts
     output = amounts.tokens - hold.input_tokens
@@ -72,7 +72,7 @@ def lost(hold: Hold, now: float) -> Settlement:
             "workspace_id": hold.workspace_id,
             "key_id": hold.key_id,
         },
-        added={
+        increments={
             "calls": 1,
             "calls_lost": 1,
             "input_tokens": hold.input_tokens,

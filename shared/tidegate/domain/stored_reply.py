@@ -7,14 +7,14 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.chat.completion import Completion
-from tidegate.domain.redacted import Confidential
+from tidegate.domain.redacted import Redacted
 from tidegate.json import decode
 
-MAX_UNPACKED = 128 * 1024 * 1024
+MAX_UNPACKED_BYTES = 128 * 1024 * 1024
 """Bytes: more than a provider's reply may have, with what the gateway adds."""
 
 
-class Kept(Confidential, Struct, frozen=True):
+class StoredReply(Redacted, Struct, frozen=True):
     """A reply as its caller got it, and who gave it. `at` is when that call began, in UTC seconds.
 
     `ignored` are the fields that its provider could not honour; what the gateway does not know is of each call its own.
@@ -27,11 +27,11 @@ class Kept(Confidential, Struct, frozen=True):
     ignored: tuple[str, ...] = ()
 
 
-def unpack(packed: bytes) -> Kept | None:
+def unpack_reply(packed: bytes) -> StoredReply | None:
     """The reply again, from its compressed JSON; None for what is none, of another version, say."""
     try:
         unpacker = zlib.decompressobj()
-        text = unpacker.decompress(packed, MAX_UNPACKED)
+        text = unpacker.decompress(packed, MAX_UNPACKED_BYTES)
         raw = decode(text) if unpacker.eof else None
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError):
         return None
@@ -43,6 +43,6 @@ def unpack(packed: bytes) -> Kept | None:
             "at": int() | float() as at,
             "ignored": list(ignored),
         }:
-            return Kept(cast(Completion, completion), provider, model, at, tuple(map(str, ignored)))
+            return StoredReply(cast(Completion, completion), provider, model, at, tuple(map(str, ignored)))
         case _:
             return None

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from tidegate.errors import ConfigurationError
 from tidegate.json import Json
 
-MOST_SECONDS = 1e9
+MAX_SECONDS = 1e9
 
-_Given: TypeAlias = Mapping[str, float]
+_Seconds: TypeAlias = Mapping[str, float]
 
 
-class Patience(Struct, frozen=True):
+class ProviderTimeouts(Struct, frozen=True):
     """Seconds of one try. None: as long as the call may take.
 
     `connect` is for a new connection; `first_byte` from the beginning to the first byte of the answer's body; `between`
@@ -33,33 +33,33 @@ class Patience(Struct, frozen=True):
     total: float | None = None
 
 
-USUAL = Patience()
+DEFAULT_TIMEOUTS = ProviderTimeouts()
 """Only silence within an answer is bounded by itself: models may think for as long as a whole call lasts."""
 
 
-class Timetable(Struct, frozen=True):
+class TimeoutRules(Struct, frozen=True):
     """What was given for each pattern, the least specific first."""
 
-    given: tuple[tuple[str, _Given], ...] = ()
+    rules: tuple[tuple[str, _Seconds], ...] = ()
 
-    def of(self, model_id: str) -> Patience:
+    def timeouts_for(self, model_id: str) -> ProviderTimeouts:
         """What a try at "provider/model" is given."""
-        patience = USUAL
-        for pattern, seconds in self.given:
+        timeouts = DEFAULT_TIMEOUTS
+        for pattern, seconds in self.rules:
             if _matches(pattern, model_id):
-                patience = replace(patience, **seconds)
-        return patience
+                timeouts = replace(timeouts, **seconds)
+        return timeouts
 
 
-def timetable(listed: Json) -> Timetable:
+def parse_timeout_rules(listed: Json) -> TimeoutRules:
     """The timetable that the object stands for. Raises `ConfigurationError`, which names every fault of every entry."""
     if not isinstance(listed, dict):
         raise ConfigurationError("TIDEGATE_TIMEOUTS must be a JSON object of objects.")
     faults = [f"TIDEGATE_TIMEOUTS[{pattern!r}] {fault}" for pattern in listed for fault in _faults(pattern, listed)]
     if faults:
         raise ConfigurationError("; ".join(faults) + ".")
-    given = {pattern: _seconds(entry) for pattern, entry in listed.items()}
-    return Timetable(tuple(sorted(given.items(), key=lambda item: _specificity(item[0]))))
+    rules = {pattern: _seconds(entry) for pattern, entry in listed.items()}
+    return TimeoutRules(tuple(sorted(rules.items(), key=lambda item: _specificity(item[0]))))
 
 
 def _faults(pattern: str, listed: Mapping[str, Json]) -> Iterator[str]:
@@ -73,11 +73,11 @@ def _faults(pattern: str, listed: Mapping[str, Json]) -> Iterator[str]:
     for name, value in entry.items():
         if name not in _NAMES:
             yield f"has the unknown field {name!r}; known are {', '.join(_NAMES)}"
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MOST_SECONDS:
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MAX_SECONDS:
             yield f"must have positive seconds in {name!r}"
 
 
-def _seconds(entry: Json) -> _Given:
+def _seconds(entry: Json) -> _Seconds:
     listed = entry if isinstance(entry, dict) else {}
     return {name: float(value) for name, value in listed.items() if isinstance(value, int | float)}
 
@@ -96,4 +96,4 @@ def _matches(pattern: str, model_id: str) -> bool:
     return fnmatchcase(model_id, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 
-_NAMES = Patience.__struct_fields__
+_NAMES = ProviderTimeouts.__struct_fields__

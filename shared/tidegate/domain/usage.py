@@ -7,7 +7,7 @@ from msgspec import Struct
 from tidegate.domain.workspace import WordsMethod
 
 
-class Tokens(Struct, frozen=True):
+class TokenCounts(Struct, frozen=True):
     """Token counts of one call, and the web searches that the provider made for it.
 
     `input` includes `cached`, `written`, `audio_input` and `image_input`; `audio_cached` are both cached and audio, as
@@ -30,7 +30,7 @@ class Tokens(Struct, frozen=True):
     audio_cached: int = 0
 
 
-class Words(Struct, frozen=True):
+class WordCounts(Struct, frozen=True):
     """Words of one call; `used` is what the workspace is charged for."""
 
     used: int
@@ -39,7 +39,7 @@ class Words(Struct, frozen=True):
     method: WordsMethod
 
 
-class Produced(Struct, frozen=True):
+class GeneratedText(Struct, frozen=True):
     """What a model has written so far: the answer that a reader sees, and the reasoning and arguments beside it."""
 
     answer: str = ""
@@ -49,6 +49,6 @@ class Produced(Struct, frozen=True):
 class Bill(Struct, frozen=True):
     """Everything that is metered of one call. `cost_usd` is None when the model has no price: never 0 for unknown."""
 
-    tokens: Tokens
-    words: Words
+    tokens: TokenCounts
+    words: WordCounts
     cost_usd: Decimal | None

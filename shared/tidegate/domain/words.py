@@ -22,12 +22,12 @@ _EXTENDERS = re.compile(r"[XZ]*(Z)(?=[IP])|[XZ]+")
 _BEYOND_ASCII = frozenset("HKakn")
 """Kinds with rules that ASCII has no need of."""
 
-_PIECE = 1 << 16
+_PIECE_CHARACTERS = 1 << 16
 """Characters; so many take a few milliseconds."""
 
 _ENDS = re.compile("[ \n。]")
 
-_CACHED = 20_000
+_MAX_CACHED_CODE_POINTS = 20_000
 
 
 class _Kinds(dict[int, str]):
@@ -41,7 +41,7 @@ class _Kinds(dict[int, str]):
     def __missing__(self, point: int) -> str:
         starts, kinds = _table()
         found = kinds[bisect_right(starts, point) - 1]
-        if len(self) < _CACHED:
+        if len(self) < _MAX_CACHED_CODE_POINTS:
             self[point] = found
         return found
 
@@ -75,15 +75,15 @@ def _words() -> re.Pattern[str]:
     )
 
 
-def count(text: str) -> int:
+def count_words(text: str) -> int:
     """The number of words in it, in linear time. A long text lets other threads have a turn between its pieces."""
-    return _count_piece(text) if len(text) <= _PIECE else sum(map(_count_piece, _pieces(text)))
+    return _count_piece(text) if len(text) <= _PIECE_CHARACTERS else sum(map(_count_piece, _pieces(text)))
 
 
 def _pieces(text: str) -> Iterator[str]:
     """The text, cut behind characters that end a word whatever comes next."""
     start = 0
-    while cut := _ENDS.search(text, start + _PIECE):
+    while cut := _ENDS.search(text, start + _PIECE_CHARACTERS):
         yield text[start : cut.end()]
         start = cut.end()
     yield text[start:] if start else text

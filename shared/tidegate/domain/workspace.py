@@ -8,12 +8,12 @@ from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import NO_LIMITS, Limits
 from tidegate.domain.routes import Route
 
-Status = Literal["active", "suspended"]
+WorkspaceStatus = Literal["active", "suspended"]
 KeyStatus = Literal["active", "revoked"]
 WordsMethod = Literal["tokens", "unicode"]
 
 
-class Credential(Struct, frozen=True):
+class WorkspaceCredential(Struct, frozen=True):
     """Of a workspace's own, by the name of its setting ("OPENAI_API_KEY"). Its value is in the vault alone."""
 
     name: str
@@ -35,7 +35,7 @@ class Workspace(Struct, frozen=True):
 
     id: str
     name: str
-    status: Status = "active"
+    status: WorkspaceStatus = "active"
     created_at: float = 0.0
     words_method: WordsMethod = "tokens"
     charge_input_words: bool = False
@@ -49,15 +49,15 @@ class Workspace(Struct, frozen=True):
     timeout_seconds: float | None = None
     shards: int = 1
     version: int = 1
-    credentials: tuple[Credential, ...] = ()
+    credentials: tuple[WorkspaceCredential, ...] = ()
     routes: tuple[Route, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
 
     @property
     def effective_limits(self) -> Limits:
-        return self.limits.over(self.plan_limits)
+        return self.limits.with_defaults(self.plan_limits)
 
-    def owns(self, name: str) -> bool:
+    def has_credential(self, name: str) -> bool:
         """Whether it has that credential itself, and does not use the gateway's."""
         return any(credential.name == name for credential in self.credentials)
 

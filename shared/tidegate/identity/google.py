@@ -15,143 +15,145 @@ import anyio
 import msgspec
 from msgspec import Struct, field
 
-from tidegate.domain.redacted import Confidential
+from tidegate.domain.redacted import Redacted
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded
 from tidegate.identity import rsa
 from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.ports import Secrets
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, Scope, sign
+from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 
 TOKEN_SETTING = "VERTEX_API_KEY"
 CREDENTIALS_SETTING = "GOOGLE_VERTEX_CREDENTIALS"
-EARLY_SECONDS = 300.0
+RENEW_EARLY_SECONDS = 300.0
 """A token is replaced this long before it expires, so that no call goes out with one that ends on the way."""
 
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_OAUTH_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TIMEOUTS = Timeouts(total=10.0)
 _MAX_BODY_BYTES = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
 _TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
 
 
-class Token(Confidential, Struct, frozen=True):
+class GoogleToken(Redacted, Struct, frozen=True):
     """A bearer token, and when it expires (UTC seconds)."""
 
     value: str
     expires_at: float
 
 
-class Aws(Struct, frozen=True):
+class AwsRole(Struct, frozen=True):
     """Who this process is at AWS, for workload identity federation."""
 
-    keys: AwsKeys
+    aws_keys: AwsKeys
     region: str
 
 
-class AccessTokens(Confidential, Struct):
+class GoogleAccessTokens(Redacted, Struct):
     """The tokens of one set of credentials: Google's JSON of a service account, or of an external account of AWS."""
 
     credentials: JsonObject
     transport: Transport
-    aws: Aws | None = None
+    aws: AwsRole | None = None
     clock: Callable[[], float] = time.time
-    _token: Token | None = None
-    _asking: anyio.Lock = field(default_factory=anyio.Lock)
+    _token: GoogleToken | None = None
+    _refresh_lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def token(self) -> str:
         """A token for the next minutes. Raises `NotConfigured` and `UpstreamError`; no message holds a secret."""
-        if (token := self._fresh()) is None:
-            async with self._asking:
-                if (token := self._fresh()) is None:
-                    self._token = token = await self._ask()
+        if (token := self._unexpired_token()) is None:
+            async with self._refresh_lock:
+                if (token := self._unexpired_token()) is None:
+                    self._token = token = await self._request_token()
         return token.value
 
-    def _fresh(self) -> Token | None:
+    def _unexpired_token(self) -> GoogleToken | None:
         token = self._token
-        return token if token is not None and self.clock() < token.expires_at - EARLY_SECONDS else None
+        return token if token is not None and self.clock() < token.expires_at - RENEW_EARLY_SECONDS else None
 
-    async def _ask(self) -> Token:
+    async def _request_token(self) -> GoogleToken:
         match self.credentials:
             case {"type": "service_account", "client_email": str(email), "private_key": str(pem)}:
-                return await self._for_account(email, pem)
+                return await self._service_account_token(email, pem)
             case {"type": "external_account", "audience": str(audience), "token_url": str(url)}:
-                return await self._for_role(audience, url)
+                return await self._federated_token(audience, url)
             case _:
-                raise _unusable("it must be the JSON of a service account or of an external account of AWS")
+                raise _unusable_credentials("it must be the JSON of a service account or of an external account of AWS")
 
-    async def _for_account(self, email: str, pem: str) -> Token:
-        url = _https(self.credentials.get("token_uri") or "https://oauth2.googleapis.com/token")
+    async def _service_account_token(self, email: str, pem: str) -> GoogleToken:
+        url = _require_https(self.credentials.get("token_uri") or "https://oauth2.googleapis.com/token")
         now = int(self.clock())
-        head = {"alg": "RS256", "typ": "JWT", "kid": self.credentials.get("private_key_id")}
-        claims = {"iss": email, "scope": _SCOPE, "aud": url, "iat": now, "exp": now + 3600}
-        signed = f"{_base64(encode(head))}.{_base64(encode(claims))}"
+        header = {"alg": "RS256", "typ": "JWT", "kid": self.credentials.get("private_key_id")}
+        claims = {"iss": email, "scope": _OAUTH_SCOPE, "aud": url, "iat": now, "exp": now + 3600}
+        signing_input = f"{_base64url(encode(header))}.{_base64url(encode(claims))}"
         try:
-            signature = rsa.read(pem).sign(signed.encode())
+            signature = rsa.parse_private_key(pem).sign(signing_input.encode())
         except ValueError as error:
-            raise _unusable(str(error)) from None
+            raise _unusable_credentials(str(error)) from None
         grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-        return await self._exchange(url, {"grant_type": grant, "assertion": f"{signed}.{_base64(signature)}"})
+        return await self._exchange(url, {"grant_type": grant, "assertion": f"{signing_input}.{_base64url(signature)}"})
 
-    async def _for_role(self, audience: str, url: str) -> Token:
+    async def _federated_token(self, audience: str, url: str) -> GoogleToken:
         """The federated token, or that of the service account that the role may impersonate."""
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
             "audience": audience,
-            "scope": _SCOPE,
+            "scope": _OAUTH_SCOPE,
             "requested_token_type": _TOKEN_TYPE,
             "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
-            "subject_token": await self._signed_identity(audience),
+            "subject_token": await self._signed_caller_identity(audience),
         }
-        federated = await self._exchange(_https(url), form)
+        federated = await self._exchange(_require_https(url), form)
         impersonate = self.credentials.get("service_account_impersonation_url")
-        return federated if impersonate is None else await self._impersonate(_https(impersonate), federated)
+        return federated if impersonate is None else await self._impersonate(_require_https(impersonate), federated)
 
-    async def _signed_identity(self, audience: str) -> str:
+    async def _signed_caller_identity(self, audience: str) -> str:
         """A call of AWS's GetCallerIdentity, signed and not sent: Google sends it, and learns which role we have."""
         match self.credentials.get("credential_source"):
             case {"environment_id": "aws1", "regional_cred_verification_url": str(template)}:
                 pass
             case _:
-                raise _unusable("its credential_source is not AWS")
+                raise _unusable_credentials("its credential_source is not AWS")
         if self.aws is None:
-            raise _unusable("this process has no role at AWS")
-        url = _https(template.replace("{region}", self.aws.region))
+            raise _unusable_credentials("this process has no role at AWS")
+        url = _require_https(template.replace("{region}", self.aws.region))
         headers = {"x-goog-cloud-target-resource": audience}
-        scope = Scope("sts", self.aws.region)
-        signed = sign("POST", url, headers, b"", await self.aws.keys(), scope, at=self.clock())
-        listed = [{"key": name, "value": value} for name, value in (signed | {"host": urlsplit(url).netloc}).items()]
-        return quote(encode({"url": url, "method": "POST", "headers": listed}), safe="")
+        scope = SigningScope("sts", self.aws.region)
+        signed = sign("POST", url, headers, b"", await self.aws.aws_keys(), scope, at=self.clock())
+        header_list = [
+            {"key": name, "value": value} for name, value in (signed | {"host": urlsplit(url).netloc}).items()
+        ]
+        return quote(encode({"url": url, "method": "POST", "headers": header_list}), safe="")
 
-    async def _impersonate(self, url: str, federated: Token) -> Token:
+    async def _impersonate(self, url: str, federated: GoogleToken) -> GoogleToken:
         headers = {"content-type": "application/json", "authorization": f"Bearer {federated.value}"}
-        answer = await self._post(url, headers, encode({"scope": [_SCOPE], "lifetime": "3600s"}))
+        answer = await self._post(url, headers, encode({"scope": [_OAUTH_SCOPE], "lifetime": "3600s"}))
         match answer:
-            case {"accessToken": str(value), "expireTime": str(until)}:
-                return Token(value, _moment(until))
+            case {"accessToken": str(value), "expireTime": str(expiry)}:
+                return GoogleToken(value, _parse_expiry(expiry))
             case _:
                 raise ProviderMalformed("Google answered without a token.")
 
-    async def _exchange(self, url: str, form: dict[str, str]) -> Token:
+    async def _exchange(self, url: str, form: dict[str, str]) -> GoogleToken:
         answer = await self._post(url, {"content-type": _FORM}, urlencode(form).encode())
         match answer:
             case {"access_token": str(value), "expires_in": int() | float() as seconds}:
-                return Token(value, self.clock() + seconds)
+                return GoogleToken(value, self.clock() + seconds)
             case _:
                 raise ProviderMalformed("Google answered without a token.")
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Json:
         async with self.transport.open(HttpRequest("POST", url, headers, body), _TIMEOUTS) as response:
             status, answer = response.status, await response.read(_MAX_BODY_BYTES)
-        found = _decoded(answer)
+        parsed = _decode_json(answer)
         if status >= 500:
             raise ProviderOverloaded(f"Google gives out no tokens now (HTTP {status}).", upstream_status=status)
         if status != 200:
-            raise ProviderAuth(f"Google refused the gateway's credentials: {_fault(found)} (HTTP {status}).")
-        return found
+            raise ProviderAuth(f"Google refused the gateway's credentials: {_error_name(parsed)} (HTTP {status}).")
+        return parsed
 
 
-class GoogleSecrets(Confidential, Struct):
+class GoogleSecrets(Redacted, Struct):
     """The port `Secrets`, in which the key of Vertex AI is always a token that is good.
 
     `VERTEX_API_KEY` holds a token or the JSON of credentials; without it, `GOOGLE_VERTEX_CREDENTIALS` holds the JSON.
@@ -159,10 +161,10 @@ class GoogleSecrets(Confidential, Struct):
 
     inner: Secrets
     transport: Transport
-    aws: Aws | None = None
+    aws: AwsRole | None = None
     clock: Callable[[], float] = time.time
-    _text: str = ""
-    _tokens: AccessTokens | None = None
+    _credentials_json: str = ""
+    _tokens: GoogleAccessTokens | None = None
 
     async def get(self, name: str) -> str | None:
         """See `Secrets.get`. Raises what `AccessTokens.token` raises, for the key of Vertex AI."""
@@ -170,42 +172,45 @@ class GoogleSecrets(Confidential, Struct):
         if name != TOKEN_SETTING:
             return value
         text = value or await self.inner.get(CREDENTIALS_SETTING) or ""
-        return await self._of(text).token() if text.lstrip().startswith("{") else value
+        return await self._tokens_for(text).token() if text.lstrip().startswith("{") else value
 
-    def _of(self, text: str) -> AccessTokens:
-        if self._tokens is None or text != self._text:
-            found = _decoded(text.encode())
-            if not isinstance(found, dict):
-                raise _unusable("it is not JSON")
-            self._text, self._tokens = text, AccessTokens(found, self.transport, self.aws, self.clock)
+    def _tokens_for(self, credentials_json: str) -> GoogleAccessTokens:
+        if self._tokens is None or credentials_json != self._credentials_json:
+            parsed = _decode_json(credentials_json.encode())
+            if not isinstance(parsed, dict):
+                raise _unusable_credentials("it is not JSON")
+            self._credentials_json, self._tokens = (
+                credentials_json,
+                GoogleAccessTokens(parsed, self.transport, self.aws, self.clock),
+            )
         return self._tokens
 
 
-def _https(url: Json) -> str:
+def _require_https(url: Json) -> str:
     if not isinstance(url, str) or not url.startswith("https://"):
-        raise _unusable("its URLs must begin with https://")
+        raise _unusable_credentials("its URLs must begin with https://")
     return url
 
 
-def _base64(data: bytes) -> str:
+def _base64url(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _moment(text: str) -> float:
+def _parse_expiry(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
         raise ProviderMalformed("Google's token has no moment of expiry.") from None
 
 
-def _decoded(data: bytes) -> Json:
+def _decode_json(data: bytes) -> Json:
     try:
         return decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _fault(answer: Json) -> str:
+def _error_name(answer: Json) -> str:
     """Google's own name of the fault: its description may name the account."""
     match answer:
         case {"error": str(name)} | {"error": {"status": str(name)}}:
@@ -214,6 +219,6 @@ def _fault(answer: Json) -> str:
             return "no reason given"
 
 
-def _unusable(why: str) -> NotConfigured:
-    why = why.removesuffix(".")
-    return NotConfigured(f"{CREDENTIALS_SETTING} cannot be used: {why[:1].lower()}{why[1:]}.", param="model")
+def _unusable_credentials(reason: str) -> NotConfigured:
+    reason = reason.removesuffix(".")
+    return NotConfigured(f"{CREDENTIALS_SETTING} cannot be used: {reason[:1].lower()}{reason[1:]}.", param="model")

@@ -17,54 +17,58 @@ MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
 MAX_EXPONENT = 2**32
 MAX_KEYS = 100
 
-_Public: TypeAlias = rsa.PublicKey | p256.PublicKey
+_PublicKey: TypeAlias = rsa.RsaPublicKey | p256.P256PublicKey
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
-class Key(Struct, frozen=True):
+class IssuerKey(Struct, frozen=True):
     """One key; `id` and `algorithm` are None where the set does not say."""
 
     id: str | None
     algorithm: str | None
-    public: _Public
+    public_key: _PublicKey
 
-    def fits(self, algorithm: str) -> bool:
+    def supports_algorithm(self, algorithm: str) -> bool:
         """Whether signatures of that algorithm may be this key's."""
-        is_of_curve = isinstance(self.public, p256.PublicKey)
-        return is_of_curve == (algorithm == "ES256") and self.algorithm in (None, algorithm)
+        is_elliptic = isinstance(self.public_key, p256.P256PublicKey)
+        return is_elliptic == (algorithm == "ES256") and self.algorithm in (None, algorithm)
 
     def verify(self, algorithm: str, message: bytes, signature: bytes) -> bool:
         """Whether it is this key's signature of `message`."""
-        return self.fits(algorithm) and ALGORITHMS[algorithm](self.public, message, signature)
+        return self.supports_algorithm(algorithm) and ALGORITHMS[algorithm](self.public_key, message, signature)
 
 
-def _rs(hash: rsa.Hash) -> Callable[[_Public, bytes, bytes], bool]:
-    return lambda key, message, signature: isinstance(key, rsa.PublicKey) and key.verify(message, signature, hash)
+def _rsa_pkcs1(hash: rsa.HashName) -> Callable[[_PublicKey, bytes, bytes], bool]:
+    return lambda key, message, signature: isinstance(key, rsa.RsaPublicKey) and key.verify(message, signature, hash)
 
 
-def _ps256(key: _Public, message: bytes, signature: bytes) -> bool:
-    return isinstance(key, rsa.PublicKey) and key.verify_pss(message, signature, "sha256")
+def _ps256(key: _PublicKey, message: bytes, signature: bytes) -> bool:
+    return isinstance(key, rsa.RsaPublicKey) and key.verify_pss(message, signature, "sha256")
 
 
-def _es256(key: _Public, message: bytes, signature: bytes) -> bool:
-    return isinstance(key, p256.PublicKey) and key.verify(message, signature)
+def _es256(key: _PublicKey, message: bytes, signature: bytes) -> bool:
+    return isinstance(key, p256.P256PublicKey) and key.verify(message, signature)
 
 
-ALGORITHMS: dict[str, Callable[[_Public, bytes, bytes], bool]] = {
-    "RS256": _rs("sha256"),
-    "RS384": _rs("sha384"),
-    "RS512": _rs("sha512"),
+ALGORITHMS: dict[str, Callable[[_PublicKey, bytes, bytes], bool]] = {
+    "RS256": _rsa_pkcs1("sha256"),
+    "RS384": _rsa_pkcs1("sha384"),
+    "RS512": _rsa_pkcs1("sha512"),
     "PS256": _ps256,
     "ES256": _es256,
 }
 """All that are taken: none with a shared secret, whatever a token's head says."""
 
 
-def read(document: Json) -> tuple[Key, ...]:
+def parse_key_set(document: Json) -> tuple[IssuerKey, ...]:
     """The keys for signatures in a JWK set. Others are left out; raises `ValueError` where none is left."""
     match document:
-        case {"keys": [*listed]}:
-            keys = tuple(key for each in listed[:MAX_KEYS] if isinstance(each, dict) and (key := _key(each)))
+        case {"keys": [*documents]}:
+            keys = tuple(
+                key
+                for key_document in documents[:MAX_KEYS]
+                if isinstance(key_document, dict) and (key := _parse_key(key_document))
+            )
         case _:
             keys = ()
     if not keys:
@@ -72,38 +76,38 @@ def read(document: Json) -> tuple[Key, ...]:
     return keys
 
 
-def octets(text: Json) -> bytes:
+def decode_base64url(text: Json) -> bytes:
     """What base64url without padding stands for. Raises `ValueError`."""
     if not isinstance(text, str) or not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
         raise ValueError("That is not base64url.")
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def _key(document: JsonObject) -> Key | None:
+def _parse_key(document: JsonObject) -> IssuerKey | None:
     algorithm, operations = document.get("alg"), document.get("key_ops", ["verify"])
-    signs = document.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
-    if not signs or not isinstance(algorithm, str | None) or algorithm not in (None, *ALGORITHMS):
+    is_for_signatures = document.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+    if not is_for_signatures or not isinstance(algorithm, str | None) or algorithm not in (None, *ALGORITHMS):
         return None
     id = document.get("kid")
     try:
-        public = _public(document)
+        public_key = _parse_public_key(document)
     except ValueError:
         return None
-    return Key(id if isinstance(id, str) else None, algorithm, public)
+    return IssuerKey(id if isinstance(id, str) else None, algorithm, public_key)
 
 
-def _public(document: JsonObject) -> _Public:
+def _parse_public_key(document: JsonObject) -> _PublicKey:
     match document:
         case {"kty": "RSA", "n": modulus, "e": exponent}:
-            n, e = int.from_bytes(octets(modulus)), int.from_bytes(octets(exponent))
+            n, e = int.from_bytes(decode_base64url(modulus)), int.from_bytes(decode_base64url(exponent))
             # With the exponent 1 everybody could sign.
             if not (MIN_RSA_BITS <= n.bit_length() <= MAX_RSA_BITS and 1 < e < MAX_EXPONENT and n & e & 1):
                 raise ValueError("The numbers are no key of RSA.")
-            return rsa.PublicKey(n, e)
+            return rsa.RsaPublicKey(n, e)
         case {"kty": "EC", "crv": "P-256", "x": x, "y": y}:
-            coordinates = octets(x), octets(y)
+            coordinates = decode_base64url(x), decode_base64url(y)
             if any(len(each) != 32 for each in coordinates):
                 raise ValueError("The numbers are no key of P-256.")
-            return p256.PublicKey(*(int.from_bytes(each) for each in coordinates))
+            return p256.P256PublicKey(*(int.from_bytes(each) for each in coordinates))
         case _:
             raise ValueError("There is no such kind of key.")

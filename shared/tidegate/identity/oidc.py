@@ -11,10 +11,10 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct, field
 
-from tidegate.domain.identity import Identity, Issuer
+from tidegate.domain.identity import Identity, OidcIssuer
 from tidegate.errors import InvalidToken, IssuerUnavailable, UpstreamError
 from tidegate.identity import jwk, jwt
-from tidegate.identity.jwk import Key
+from tidegate.identity.jwk import IssuerKey
 from tidegate.json import Json, decode
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 
@@ -22,13 +22,13 @@ FRESH_SECONDS = 3600.0
 STALE_SECONDS = 86400.0
 """How long the keys of an issuer that does not answer are still taken."""
 
-AGAIN_SECONDS = 60.0
+REFETCH_SECONDS = 60.0
 """How often at most the keys are asked for because a token names another one, or because the issuer failed."""
 
-SOON_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 """The same, while there are no keys at all."""
 
-MAX_TRIED = 4
+MAX_KEYS_TRIED = 4
 """Keys for one token: an issuer may give two the same id, or none."""
 
 _TIMEOUTS = Timeouts(total=5.0)
@@ -37,79 +37,90 @@ _MAX_BODY_BYTES = 256 * 1024
 log = logging.getLogger(__name__)
 
 
-class _Known(Struct, frozen=True):
-    keys: tuple[Key, ...]
-    at: float
+class _FetchedKeys(Struct, frozen=True):
+    keys: tuple[IssuerKey, ...]
+    fetched_at: float
 
 
-class OidcTokens(Struct):
+class OidcAccessTokens(Struct):
     """The port `Tokens`, for one issuer. Only the wall clock counts: Lambda freezes the other one."""
 
-    issuer: Issuer
+    issuer: OidcIssuer
     transport: Transport
     clock: Callable[[], float] = time.time
-    _known: _Known | None = None
+    _fetched_keys: _FetchedKeys | None = None
     _jwks_url: str | None = None
-    _tried_at: float | None = None
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _attempted_at: float | None = None
+    _refresh_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def verify(self, token: str) -> Identity:
         """See `Tokens.verify`. What a token claims is checked first, so that few strangers make the issuer be asked."""
-        read = jwt.read(token)
-        identity = jwt.identity(read.claims, self.issuer, self.clock())
-        keys = await self._keys(read)
-        if not any(key.verify(read.algorithm, read.signed, read.signature) for key in keys[:MAX_TRIED]):
+        unverified = jwt.parse_token(token)
+        identity = jwt.identity_from_claims(unverified.claims, self.issuer, self.clock())
+        keys = await self._candidate_keys(unverified)
+        if not any(
+            key.verify(unverified.algorithm, unverified.signing_input, unverified.signature)
+            for key in keys[:MAX_KEYS_TRIED]
+        ):
             raise InvalidToken("The access token's signature is wrong.")
         return identity
 
-    async def _keys(self, token: jwt.Token) -> list[Key]:
+    async def _candidate_keys(self, token: jwt.UnverifiedToken) -> list[IssuerKey]:
         """Those that may have signed the token. Raises `IssuerUnavailable`, and `InvalidToken` where there is none."""
-        found = _matching(self._fresh(), token)
-        if not found:
-            async with self._asking:
-                found = _matching(self._fresh(), token) or _matching(await self._asked(), token)
-        if not found:
+        keys = _matching_keys(self._fresh_keys(), token)
+        if not keys:
+            async with self._refresh_lock:
+                keys = _matching_keys(self._fresh_keys(), token) or _matching_keys(await self._refresh_keys(), token)
+        if not keys:
             raise InvalidToken("The access token is signed with a key that its issuer does not publish.")
-        return found
+        return keys
 
-    def _fresh(self) -> tuple[Key, ...]:
-        return self._known.keys if self._known and self._age(self._known.at) < FRESH_SECONDS else ()
+    def _fresh_keys(self) -> tuple[IssuerKey, ...]:
+        return (
+            self._fetched_keys.keys
+            if self._fetched_keys and self._age(self._fetched_keys.fetched_at) < FRESH_SECONDS
+            else ()
+        )
 
     def _age(self, at: float) -> float:
         """A clock that was set back must not keep anything for longer."""
         return abs(self.clock() - at)
 
-    async def _asked(self) -> tuple[Key, ...]:
+    async def _refresh_keys(self) -> tuple[IssuerKey, ...]:
         """The issuer's keys as they are now, or as they were in the last day where it does not answer."""
-        stale = self._known if self._known and self._age(self._known.at) < STALE_SECONDS else None
-        pause = AGAIN_SECONDS if stale else SOON_SECONDS
-        if self._tried_at is None or self._age(self._tried_at) >= pause:
-            self._tried_at = self.clock()
+        stale = (
+            self._fetched_keys
+            if self._fetched_keys and self._age(self._fetched_keys.fetched_at) < STALE_SECONDS
+            else None
+        )
+        pause_seconds = REFETCH_SECONDS if stale else RETRY_SECONDS
+        if self._attempted_at is None or self._age(self._attempted_at) >= pause_seconds:
+            self._attempted_at = self.clock()
             try:
-                self._known = stale = _Known(await self._fetch(), self._tried_at)
+                self._fetched_keys = stale = _FetchedKeys(await self._fetch_keys(), self._attempted_at)
             except (UpstreamError, ValueError) as error:
                 self._jwks_url = None
                 log.warning("oidc.failed", extra={"error": type(error).__name__, "stale": stale is not None})
             except asyncio.CancelledError:
-                self._tried_at = None  # nobody knows yet whether the issuer answers
+                self._attempted_at = None  # nobody knows yet whether the issuer answers
                 raise
         if stale is None:
             message = "The issuer of access tokens does not answer; try again in a moment."
-            raise IssuerUnavailable(message, retry_after_seconds=SOON_SECONDS)
+            raise IssuerUnavailable(message, retry_after_seconds=RETRY_SECONDS)
         return stale.keys
 
-    async def _fetch(self) -> tuple[Key, ...]:
-        self._jwks_url = self.issuer.jwks_url or self._jwks_url or await self._discovered()
-        return jwk.read(await self._get(self._jwks_url))
+    async def _fetch_keys(self) -> tuple[IssuerKey, ...]:
+        self._jwks_url = self.issuer.jwks_url or self._jwks_url or await self._discover_jwks_url()
+        return jwk.parse_key_set(await self._fetch_json(self._jwks_url))
 
-    async def _discovered(self) -> str:
-        match await self._get(self.issuer.url.rstrip("/") + "/.well-known/openid-configuration"):
+    async def _discover_jwks_url(self) -> str:
+        match await self._fetch_json(self.issuer.url.rstrip("/") + "/.well-known/openid-configuration"):
             case {"issuer": self.issuer.url, "jwks_uri": str(url)} if _is_as_safe(url, self.issuer.url):
                 return url
             case _:
                 raise ValueError("The issuer's configuration is another's, or names no place of its keys.")
 
-    async def _get(self, url: str) -> Json:
+    async def _fetch_json(self, url: str) -> Json:
         request = HttpRequest("GET", url, {"accept": "application/json"}, b"")
         async with self.transport.open(request, _TIMEOUTS) as response:
             status, body = response.status, await response.read(_MAX_BODY_BYTES)
@@ -121,11 +132,11 @@ class OidcTokens(Struct):
             raise ValueError("The issuer's answer is not JSON.") from None
 
 
-def _matching(keys: tuple[Key, ...], token: jwt.Token) -> list[Key]:
+def _matching_keys(keys: tuple[IssuerKey, ...], token: jwt.UnverifiedToken) -> list[IssuerKey]:
     """Those that the token may mean: of its key id, or all where it has none."""
-    named = (key for key in keys if token.key_id in (None, key.id))
-    return [key for key in named if key.fits(token.algorithm)]
+    candidates = (key for key in keys if token.key_id in (None, key.id))
+    return [key for key in candidates if key.supports_algorithm(token.algorithm)]
 
 
-def _is_as_safe(url: str, than: str) -> bool:
-    return url.startswith("https://") or (url.startswith("http://") and than.startswith("http://"))
+def _is_as_safe(url: str, issuer_url: str) -> bool:
+    return url.startswith("https://") or (url.startswith("http://") and issuer_url.startswith("http://"))

@@ -24,7 +24,7 @@ _Point: TypeAlias = tuple[int, int, int]
 _INFINITY: _Point = (1, 1, 0)
 
 
-class PublicKey(Struct, frozen=True):
+class P256PublicKey(Struct, frozen=True):
     """A point of the curve. Raises `ValueError` for any other."""
 
     x: int
@@ -42,21 +42,21 @@ class PublicKey(Struct, frozen=True):
             return False
         inverse = pow(s, -1, N)
         digest = int.from_bytes(hashlib.sha256(message).digest())
-        x, _, z = _sum(digest * inverse % N, r * inverse % N, (self.x, self.y, 1))
+        x, _, z = _multiply_and_add(digest * inverse % N, r * inverse % N, (self.x, self.y, 1))
         return z != 0 and x * pow(z, -2, P) % P % N == r
 
 
-def _sum(u: int, v: int, q: _Point) -> _Point:
+def _multiply_and_add(u: int, v: int, q: _Point) -> _Point:
     """u·G + v·q, both at once (Shamir's trick)."""
     g = (*G, 1)
-    both = (_INFINITY, g, q, _add(g, q))
-    found = _INFINITY
+    sums = (_INFINITY, g, q, _add(g, q))
+    total = _INFINITY
     for bit in range(max(u.bit_length(), v.bit_length()) - 1, -1, -1):
-        found = _double(found)
-        which = (u >> bit & 1) | (v >> bit & 1) << 1
-        if which:
-            found = _add(found, both[which])
-    return found
+        total = _double(total)
+        index = (u >> bit & 1) | (v >> bit & 1) << 1
+        if index:
+            total = _add(total, sums[index])
+    return total
 
 
 def _double(point: _Point) -> _Point:

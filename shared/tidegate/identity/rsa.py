@@ -14,13 +14,13 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tidegate.domain.redacted import Confidential
+from tidegate.domain.redacted import Redacted
 
-Hash = Literal["sha256", "sha384", "sha512"]
+HashName = Literal["sha256", "sha384", "sha512"]
 
 _PEM = re.compile(r"-----BEGIN (RSA )?PRIVATE KEY-----(.+?)-----END (?:RSA )?PRIVATE KEY-----", re.S)
-_RSA = bytes.fromhex("06092a864886f70d010101")  # the identifier 1.2.840.113549.1.1.1, rsaEncryption
-_DIGEST_INFO: dict[Hash, bytes] = {
+_RSA_IDENTIFIER = bytes.fromhex("06092a864886f70d010101")  # the identifier 1.2.840.113549.1.1.1, rsaEncryption
+_DIGEST_INFO: dict[HashName, bytes] = {
     "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
     "sha384": bytes.fromhex("3041300d060960864801650304020205000430"),
     "sha512": bytes.fromhex("3051300d060960864801650304020305000440"),
@@ -28,7 +28,7 @@ _DIGEST_INFO: dict[Hash, bytes] = {
 _INTEGER, _OCTETS, _SEQUENCE = 0x02, 0x04, 0x30
 
 
-class PrivateKey(Confidential, Struct, frozen=True):
+class RsaPrivateKey(Redacted, Struct, frozen=True):
     """A key of two primes; what its numbers are called is what RFC 8017 calls them."""
 
     n: int
@@ -40,7 +40,7 @@ class PrivateKey(Confidential, Struct, frozen=True):
     def sign(self, message: bytes) -> bytes:
         """The signature of `message`, RSASSA-PKCS1-v1_5 with SHA-256."""
         size = (self.n.bit_length() + 7) // 8
-        m = int.from_bytes(_padded(message, "sha256", size))
+        m = int.from_bytes(_pad_pkcs1(message, "sha256", size))
         # By the Chinese remainder theorem: a quarter of the time of pow(m, d, n).
         s1, s2 = pow(m, self.d % (self.p - 1), self.p), pow(m, self.d % (self.q - 1), self.q)
         s = s2 + self.q * ((s1 - s2) * pow(self.q, -1, self.p) % self.p)
@@ -49,60 +49,60 @@ class PrivateKey(Confidential, Struct, frozen=True):
         return s.to_bytes(size)
 
 
-class PublicKey(Struct, frozen=True):
+class RsaPublicKey(Struct, frozen=True):
     """A modulus and an exponent, for the signatures of others."""
 
     n: int
     e: int
 
-    def verify(self, message: bytes, signature: bytes, hash: Hash) -> bool:
+    def verify(self, message: bytes, signature: bytes, hash: HashName) -> bool:
         """Whether it is the RSASSA-PKCS1-v1_5 signature of `message`: every byte of the padding is compared."""
-        opened = self._open(signature)
-        return opened is not None and opened == _padded(message, hash, len(opened))
+        encoded = self._decrypt(signature)
+        return encoded is not None and encoded == _pad_pkcs1(message, hash, len(encoded))
 
-    def verify_pss(self, message: bytes, signature: bytes, hash: Hash) -> bool:
+    def verify_pss(self, message: bytes, signature: bytes, hash: HashName) -> bool:
         """Whether it is an RSASSA-PSS signature of `message`, its salt as long as the hash (RFC 7518 §3.5)."""
-        opened = self._open(signature)
-        return opened is not None and _is_pss(opened, message, hash, self.n.bit_length() - 1)
+        encoded = self._decrypt(signature)
+        return encoded is not None and _is_pss_encoding(encoded, message, hash, self.n.bit_length() - 1)
 
-    def _open(self, signature: bytes) -> bytes | None:
+    def _decrypt(self, signature: bytes) -> bytes | None:
         size, s = (self.n.bit_length() + 7) // 8, int.from_bytes(signature)
         if len(signature) != size or s >= self.n:
             return None
         return pow(s, self.e, self.n).to_bytes(size)
 
 
-def read(pem: str) -> PrivateKey:
+def parse_private_key(pem: str) -> RsaPrivateKey:
     """The key in a PEM text, of PKCS #8 or PKCS #1. Raises `ValueError`, whose message holds nothing of it."""
-    found = _PEM.search(pem)
-    if found is None:
+    match = _PEM.search(pem)
+    if match is None:
         raise ValueError("The private key is not PEM.")
     try:
-        der = b64decode("".join(found[2].split()), validate=True)
-        return _key(der if found[1] else _unwrapped(der))
+        der = b64decode("".join(match[2].split()), validate=True)
+        return _parse_pkcs1(der if match[1] else _unwrap_pkcs8(der))
     except (Error, IndexError):
         raise ValueError("The private key is not a key of RSA.") from None
 
 
-def _padded(message: bytes, hash: Hash, size: int) -> bytes:
+def _pad_pkcs1(message: bytes, hash: HashName, size: int) -> bytes:
     """EMSA-PKCS1-v1_5."""
     digest = _DIGEST_INFO[hash] + hashlib.new(hash, message).digest()
     return b"\x00\x01" + b"\xff" * (size - len(digest) - 3) + b"\x00" + digest
 
 
-def _is_pss(opened: bytes, message: bytes, hash: Hash, bits: int) -> bool:
+def _is_pss_encoding(encoded: bytes, message: bytes, hash: HashName, bits: int) -> bool:
     """EMSA-PSS-VERIFY; what its numbers are called is what RFC 8017 §9.1.2 calls them."""
     digest = hashlib.new(hash, message).digest()
     size = (bits + 7) // 8
-    if size < 2 * len(digest) + 2 or any(opened[: len(opened) - size]):
+    if size < 2 * len(digest) + 2 or any(encoded[: len(encoded) - size]):
         return False
-    em = opened[len(opened) - size :]
+    em = encoded[len(encoded) - size :]
     h_at = size - len(digest) - 1
     masked, h = em[:h_at], em[h_at:-1]
     zeros = 8 * size - bits
     if em[-1] != 0xBC or masked[0] >> (8 - zeros):
         return False
-    block = int.from_bytes(masked) ^ int.from_bytes(_mask(h, h_at, hash))
+    block = int.from_bytes(masked) ^ int.from_bytes(_mgf1(h, h_at, hash))
     db = (block & ((1 << (8 * h_at - zeros)) - 1)).to_bytes(h_at)
     salt_at = h_at - len(digest)
     if any(db[: salt_at - 1]) or db[salt_at - 1] != 1:
@@ -110,46 +110,46 @@ def _is_pss(opened: bytes, message: bytes, hash: Hash, bits: int) -> bool:
     return h == hashlib.new(hash, bytes(8) + digest + db[salt_at:]).digest()
 
 
-def _mask(seed: bytes, length: int, hash: Hash) -> bytes:
+def _mgf1(seed: bytes, length: int, hash: HashName) -> bytes:
     """MGF1."""
-    made = b""
+    mask = b""
     for counter in range(length):
-        if len(made) >= length:
+        if len(mask) >= length:
             break
-        made += hashlib.new(hash, seed + counter.to_bytes(4)).digest()
-    return made[:length]
+        mask += hashlib.new(hash, seed + counter.to_bytes(4)).digest()
+    return mask[:length]
 
 
-def _unwrapped(der: bytes) -> bytes:
+def _unwrap_pkcs8(der: bytes) -> bytes:
     """What PKCS #8 wraps: version, algorithm, and the key as octets."""
-    outer = _value(der, 0, _SEQUENCE)[0]
-    _, at = _value(outer, 0, _INTEGER)
-    algorithm, at = _value(outer, at, _SEQUENCE)
-    if not algorithm.startswith(_RSA):
+    outer = _read_der_value(der, 0, _SEQUENCE)[0]
+    _, offset = _read_der_value(outer, 0, _INTEGER)
+    algorithm, offset = _read_der_value(outer, offset, _SEQUENCE)
+    if not algorithm.startswith(_RSA_IDENTIFIER):
         raise IndexError
-    return _value(outer, at, _OCTETS)[0]
+    return _read_der_value(outer, offset, _OCTETS)[0]
 
 
-def _key(der: bytes) -> PrivateKey:
+def _parse_pkcs1(der: bytes) -> RsaPrivateKey:
     numbers: list[int] = []
-    body, at = _value(der, 0, _SEQUENCE)[0], 0
+    body, offset = _read_der_value(der, 0, _SEQUENCE)[0], 0
     for _ in range(6):
-        value, at = _value(body, at, _INTEGER)
+        value, offset = _read_der_value(body, offset, _INTEGER)
         numbers.append(int.from_bytes(value))
     version, n, e, d, p, q = numbers
     if version != 0 or p * q != n or n.bit_length() < 1024:
         raise IndexError
-    return PrivateKey(n, e, d, p, q)
+    return RsaPrivateKey(n, e, d, p, q)
 
 
-def _value(der: bytes, at: int, tag: int) -> tuple[bytes, int]:
+def _read_der_value(der: bytes, offset: int, tag: int) -> tuple[bytes, int]:
     """The value at that place, and where the next one begins. Raises `IndexError` where it is none of that tag."""
-    if der[at] != tag:
+    if der[offset] != tag:
         raise IndexError
-    length, at = der[at + 1], at + 2
+    length, offset = der[offset + 1], offset + 2
     if length >= 0x80:
         count = length & 0x7F
-        length, at = int.from_bytes(der[at : at + count]), at + count
-    if at + length > len(der):
+        length, offset = int.from_bytes(der[offset : offset + count]), offset + count
+    if offset + length > len(der):
         raise IndexError
-    return der[at : at + length], at + length
+    return der[offset : offset + length], offset + length

@@ -10,24 +10,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api.admin.app import PREFIX
 from tidegate.aws.ledger import DynamoLedger
-from tidegate.aws.resources import DynamoRegister
-from tidegate.aws.signatures import DynamoSignatures
-from tidegate.aws.tenants import DynamoUsages
-from tidegate.control.admins import of_secret
-from tidegate.control.authorization import COMMAND_LINE
+from tidegate.aws.resources import DynamoResources
+from tidegate.aws.signatures import DynamoReasoningSignatures
+from tidegate.aws.tenants import DynamoUsageReader
+from tidegate.control.admins import with_secret
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.control import Control
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.errors import AlreadyExists
 from tidegate.gateway import Gateway
-from tidegate.local.embedded import DEMO_ADMIN, seed
+from tidegate.local.embedded import DEMO_ADMIN, seed_demo_tenant
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
-from tidegate.memory.resources import MemoryRegister
+from tidegate.memory.resources import MemoryResources
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.ports import Keys, Tenants
 
 
-class Planes(Struct, frozen=True):
+class PlaneRouter(Struct, frozen=True):
     """One ASGI application of two: `admin` for its paths, `gateway` for all others and the lifespan."""
 
     gateway: ASGIApp
@@ -38,35 +38,35 @@ class Planes(Struct, frozen=True):
         await (self.admin if is_admin else self.gateway)(scope, receive, send)
 
 
-class Seed(Struct):
+class DemoSeed(Struct):
     """Furnishes the demo tenant, and remembers in which memory."""
 
     tenants: Tenants | None = None
 
     async def __call__(self, tenants: Tenants, keys: Keys) -> None:
         self.tenants = tenants
-        await seed(tenants, keys)
+        await seed_demo_tenant(tenants, keys)
 
 
 @asynccontextmanager
-async def administered(
-    opening: AbstractAsyncContextManager[Gateway], admin: FastAPI, seeded: Seed, *, demo: bool
+async def with_control_plane(
+    gateway_context: AbstractAsyncContextManager[Gateway], admin: FastAPI, demo_seed: DemoSeed, *, demo: bool
 ) -> AsyncGenerator[Gateway]:
     """The gateway, over whose store `admin` works as long; with the demo admin key where `demo` says so."""
-    async with opening as gateway:
-        control = admin.state.control = _control(gateway, seeded)
+    async with gateway_context as gateway:
+        control = admin.state.control = _build_control(gateway, demo_seed)
         if demo:
-            asked = AdminKey("", "", "", ("read", "write"), name="demo", created_at=control.clock())
+            demo_admin = AdminKey("", "", "", ("read", "write"), name="demo", created_at=control.clock())
             with suppress(AlreadyExists):
-                await control.change(COMMAND_LINE, "create", None, of_secret(DEMO_ADMIN, asked))
+                await control.apply_change(COMMAND_LINE_ACTOR, "create", None, with_secret(DEMO_ADMIN, demo_admin))
         yield gateway
 
 
-def _control(gateway: Gateway, seeded: Seed) -> Control:
-    vault = gateway.own_keys.vault
-    if isinstance(gateway.signatures, DynamoSignatures):
+def _build_control(gateway: Gateway, demo_seed: DemoSeed) -> Control:
+    vault = gateway.workspace_keys.vault
+    if isinstance(gateway.signatures, DynamoReasoningSignatures):
         store = gateway.signatures.store
-        return Control(DynamoRegister(store), DynamoUsages(store), DynamoLedger(store), store.clock, vault)
-    tenants = cast("MemoryTenants", seeded.tenants)
+        return Control(DynamoResources(store), DynamoUsageReader(store), DynamoLedger(store), store.clock, vault)
+    tenants = cast("MemoryTenants", demo_seed.tenants)
     ledger, meter = cast("MemoryLedger", gateway.ledger), cast("MemoryMeter", gateway.meter)
-    return Control(MemoryRegister(tenants, ledger, meter), meter, ledger, vault=vault)
+    return Control(MemoryResources(tenants, ledger, meter), meter, ledger, vault=vault)

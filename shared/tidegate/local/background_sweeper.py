@@ -11,19 +11,19 @@ from tidegate.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
-EVERY_SECONDS = 60.0
+INTERVAL_SECONDS = 60.0
 
 _T = TypeVar("_T")
 
 
 @asynccontextmanager
-async def sweeping(
-    inner: AbstractAsyncContextManager[_T],
-    opened: AbstractAsyncContextManager[Sweeper],
+async def with_sweeper(
+    context: AbstractAsyncContextManager[_T],
+    sweeper_context: AbstractAsyncContextManager[Sweeper],
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> AsyncGenerator[_T]:
     """`inner`, with a sweeper at work until it is left."""
-    async with inner as value, opened as sweeper:
+    async with context as value, sweeper_context as sweeper:
         task = asyncio.create_task(_sweep(sweeper, pause))
         try:
             yield value
@@ -35,7 +35,7 @@ async def sweeping(
 
 async def _sweep(sweeper: Sweeper, pause: Callable[[float], Awaitable[object]]) -> None:
     while True:
-        await pause(EVERY_SECONDS)
+        await pause(INTERVAL_SECONDS)
         try:
             await sweeper.run()
         except StoreUnavailable as error:

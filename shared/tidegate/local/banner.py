@@ -9,16 +9,18 @@ _CURL = """curl -N {base}/chat/completions -H 'Authorization: Bearer {key}' -H '
 
 def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gateway) -> str:
     """The base URL, the demo tenant and DynamoDB's endpoint where there are any, the providers, and a call to try."""
-    shown = f"[{host}]" if ":" in host else host
-    base = f"http://{shown}:{port}/v1"
-    ready = [name for name, endpoint in sorted(gateway.router.endpoints.items()) if not endpoint.missing]
-    admin = f"http://{shown}:{port}/admin/v1"
-    lines = [f"Tidegate serves {base}  (store: {store}; OpenAPI: http://{shown}:{port}/docs)"]
+    url_host = f"[{host}]" if ":" in host else host
+    base = f"http://{url_host}:{port}/v1"
+    usable_providers = [
+        name for name, endpoint in sorted(gateway.router.provider_configs.items()) if not endpoint.missing_settings
+    ]
+    admin = f"http://{url_host}:{port}/admin/v1"
+    lines = [f"Tidegate serves {base}  (store: {store}; OpenAPI: http://{url_host}:{port}/docs)"]
     if store == "aws":
         lines += [
             "",
             "  keys and workspaces   those of your table",
-            f"  providers             {', '.join(ready)}",
+            f"  providers             {', '.join(usable_providers)}",
             f"  control plane         {admin}/docs",
         ]
         return "\n".join(lines) + "\n"
@@ -27,7 +29,7 @@ def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gate
         f"  key        {DEMO_KEY}",
         f"  workspace  {DEMO_WORKSPACE}",
         f"  admin key  {DEMO_ADMIN}   (control plane: {admin}/docs)",
-        f"  providers  {', '.join(ready)}   (set OPENAI_API_KEY and the like for more)",
+        f"  providers  {', '.join(usable_providers)}   (set OPENAI_API_KEY and the like for more)",
         *([] if store == "memory" else [f"  DynamoDB   {endpoint}"]),
         "",
         _CURL.format(base=base, key=DEMO_KEY),

@@ -78,12 +78,12 @@ class _DemoResponse:
             yield self._whole()
             return
         words = self._words()
-        yield _event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
+        yield _stream_event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
         for word in words:
             await asyncio.sleep(self._pause)
-            yield _event([{"index": 0, "delta": {"content": word}, "finish_reason": None}])
-        yield _event([{"index": 0, "delta": {}, "finish_reason": self._finish(words)}])
-        yield _event([], self._usage(words)) + b"data: [DONE]\n\n"
+            yield _stream_event([{"index": 0, "delta": {"content": word}, "finish_reason": None}])
+        yield _stream_event([{"index": 0, "delta": {}, "finish_reason": self._finish(words)}])
+        yield _stream_event([], self._usage(words)) + b"data: [DONE]\n\n"
 
     def _words(self) -> list[str]:
         words = _WORDS.findall(_last_text(self._request)) or ["(nothing to say)"]
@@ -99,8 +99,12 @@ class _DemoResponse:
 
     def _usage(self, words: list[str]) -> dict[str, Json]:
         """The demo's tokens are words."""
-        heard = len(_WORDS.findall(_last_text(self._request)))
-        return {"prompt_tokens": heard, "completion_tokens": len(words), "total_tokens": heard + len(words)}
+        prompt_tokens = len(_WORDS.findall(_last_text(self._request)))
+        return {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": len(words),
+            "total_tokens": prompt_tokens + len(words),
+        }
 
 
 def _last_text(request: JsonObject) -> str:
@@ -116,7 +120,7 @@ def _last_text(request: JsonObject) -> str:
     return ""
 
 
-def _event(choices: list[Json], usage: Json = None) -> bytes:
+def _stream_event(choices: list[Json], usage: Json = None) -> bytes:
     chunk: dict[str, Json] = {"object": "chat.completion.chunk", "choices": choices}
     if usage is not None:
         chunk["usage"] = usage

@@ -15,30 +15,30 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SETTLE_SECONDS = 10.0
 
-MOST_UNSETTLED = 32
+MAX_UNSETTLED = 32
 """Calls that were answered and are not on record yet. The embedded table takes some 40 a second: were there more
 waiting for it, their writes would time out, and their records would be lost.
 """
 
 
-class Settling:
+class SettlementGuard:
     """`app`, whose next call waits while too many are unsettled, and whose shutdown waits for the cancelled ones."""
 
-    def __init__(self, app: ASGIApp, most_unsettled: int = MOST_UNSETTLED) -> None:
+    def __init__(self, app: ASGIApp, max_unsettled: int = MAX_UNSETTLED) -> None:
         self._app = app
-        self._most_unsettled = most_unsettled
+        self._max_unsettled = max_unsettled
         self._running: set[asyncio.Task[object]] = set()
         self._unsettled: set[asyncio.Task[object]] = set()
-        self._settled_one = asyncio.Event()
+        self._one_settled = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._app(scope, lambda: self._settled(receive), send)
+            await self._app(scope, lambda: self._receive_when_settled(receive), send)
             return
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # an application runs in a task
 
-        async def sent(message: Message) -> None:
+        async def send_and_track(message: Message) -> None:
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 self._unsettled.add(task)
             await send(message)
@@ -47,34 +47,34 @@ class Settling:
         try:
             # Nobody is left to hear of the cancellation: the server is ending.
             with contextlib.suppress(asyncio.CancelledError):
-                while len(self._unsettled) >= self._most_unsettled:
-                    self._settled_one.clear()
-                    await self._settled_one.wait()
-                await self._app(scope, receive, sent)
+                while len(self._unsettled) >= self._max_unsettled:
+                    self._one_settled.clear()
+                    await self._one_settled.wait()
+                await self._app(scope, receive, send_and_track)
         finally:
             self._running.discard(task)
             self._unsettled.discard(task)
-            self._settled_one.set()
+            self._one_settled.set()
 
-    async def _settled(self, receive: Receive) -> Message:
+    async def _receive_when_settled(self, receive: Receive) -> Message:
         message = await receive()
         if message["type"] == "lifespan.shutdown" and self._running:
             await asyncio.wait(self._running, timeout=SETTLE_SECONDS)
         return message
 
 
-class Server(uvicorn.Server):
+class GracefulServer(uvicorn.Server):
     """Ends with `run` returning, whichever signal ended it."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        before = {number: signal.signal(number, self._end) for number in (signal.SIGINT, signal.SIGTERM)}
+        previous_handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous_handlers.items():
                 signal.signal(number, handler)
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         self.force_exit = self.should_exit and number == signal.SIGINT
         self.should_exit = True

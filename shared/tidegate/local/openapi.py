@@ -20,14 +20,14 @@ _TEXT: Schema = {"type": "string"}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
-_EVENTS: Schema = {"description": "`data:` events: chunks (chat.completion.chunk), at last `[DONE]` or an error"}
+_EVENT_STREAM: Schema = {"description": "`data:` events: chunks (chat.completion.chunk), at last `[DONE]` or an error"}
 _IDEMPOTENCY_KEY: Schema = {
     "name": "idempotency-key",
     "in": "header",
     "description": "Within 24 hours the same key and body give the same reply, which is charged once",
     "schema": {"type": "string", "pattern": r"^[!-~]([ -~]{0,253}[!-~])?$"},
 }
-_REUSED: Schema = {
+_REUSE_HEADERS: Schema = {
     "x-tidegate-cache": {
         "description": "Whether an equal call's reply was found, or not looked for; absent where caching is off",
         "schema": {"enum": ["hit", "miss", "bypass"]},
@@ -35,138 +35,161 @@ _REUSED: Schema = {
     "age": {"description": "Of a hit, the seconds since its call began", "schema": _COUNT},
     "idempotent-replayed": {"description": "The reply was made before", "schema": {"const": "true"}},
 }
-_LATER: Schema = {"retry-after": {"description": "Seconds until trying again may help", "schema": _COUNT}}
-_FINISH: Schema = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
+_RETRY_AFTER: Schema = {"retry-after": {"description": "Seconds until trying again may help", "schema": _COUNT}}
+_FINISH_REASON: Schema = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
 
 
-def document() -> Schema:
+def openapi_document() -> Schema:
     """The whole document, ready for JSON."""
     (request,), components = msgspec.json.schema_components(
-        [ChatFields], ref_template="#/components/schemas/{name}", schema_hook=_any_json
+        [ChatFields], ref_template="#/components/schemas/{name}", schema_hook=_any_json_schema
     )
-    paths: dict[str, object] = {path: {"post": _chat(path, surface, request)} for path, surface in CHAT_PATHS.items()}
+    paths: dict[str, object] = {
+        path: {"post": _chat_operation(path, surface, request)} for path, surface in CHAT_PATHS.items()
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},
-        "paths": paths | _reading_paths() | _account_paths(),
+        "paths": paths | _model_paths() | _account_paths(),
         "components": {
-            "schemas": {**openapi_headers.described(components), **_reply_schemas()},
+            "schemas": {**openapi_headers.describe_fields(components), **_reply_schemas()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"key": []}],
     }
 
 
-def _chat(path: str, surface: str, request: Schema) -> Schema:
-    streamed: Schema = {"text/event-stream": {"schema": _EVENTS}}
+def _chat_operation(path: str, surface: str, request: Schema) -> Schema:
+    streamed: Schema = {"text/event-stream": {"schema": _EVENT_STREAM}}
     return {
         "operationId": "chat" + path.replace("/", "_").replace("-", "_"),
         "summary": "Create a chat completion",
-        "parameters": [_workspace(required=surface == "neuroflash"), _IDEMPOTENCY_KEY, *openapi_headers.ASKED],
+        "parameters": [
+            _workspace_header(required=surface == "neuroflash"),
+            _IDEMPOTENCY_KEY,
+            *openapi_headers.REQUEST_HEADERS,
+        ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
-            "200": {**_reply("Reply", streamed), "headers": {**openapi_headers.TOLD, **_REUSED}},
-            **_errors("400", "404", "409", "413", "415", "422", "502", "503", "504"),
+            "200": {
+                **_json_response("Reply", streamed),
+                "headers": {**openapi_headers.RESPONSE_HEADERS, **_REUSE_HEADERS},
+            },
+            **_error_responses("400", "404", "409", "413", "415", "422", "502", "503", "504"),
         },
     }
 
 
-def _reading_paths() -> dict[str, object]:
-    models, refused = _reply("ModelList"), _errors("400")
-    one: Schema = {"name": "model_id", "in": "path", "required": True, "schema": _TEXT}
-    filters = [_modalities("input", model_views.INPUTS), _modalities("output", model_views.OUTPUTS)]
+def _model_paths() -> dict[str, object]:
+    models, errors = _json_response("ModelList"), _error_responses("400")
+    model_id: Schema = {"name": "model_id", "in": "path", "required": True, "schema": _TEXT}
+    filters = [_modality_filter("input", model_views.INPUTS), _modality_filter("output", model_views.OUTPUTS)]
     selection: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/SelectableModel"}}
-    listed: Schema = {"description": "A bare list", "content": {"application/json": {"schema": selection}}}
+    model_list: Schema = {"description": "A bare list", "content": {"application/json": {"schema": selection}}}
     return {
-        "/v1/models": {"get": _get("models", {"200": models, **refused}, [*filters, _workspace()])},
+        "/v1/models": {"get": _get_operation("models", {"200": models, **errors}, [*filters, _workspace_header()])},
         "/v1/models/{model_id}": {
-            "get": _get("model", {"200": _reply("Model"), **refused, **_errors("404", "503")}, [one, _workspace()])
+            "get": _get_operation(
+                "model",
+                {"200": _json_response("Model"), **errors, **_error_responses("404", "503")},
+                [model_id, _workspace_header()],
+            )
         },
         "/public/models": {
-            "get": {**_get("public_models", {"200": models, "400": _reply("Error")}, filters), "security": []}
+            "get": {
+                **_get_operation("public_models", {"200": models, "400": _json_response("Error")}, filters),
+                "security": [],
+            }
         },
         "/api/ds-prototypes/model_selection/models": {
-            "get": _get("model_selection", {"200": listed, **refused}, [_workspace(required=True)])
+            "get": _get_operation("model_selection", {"200": model_list, **errors}, [_workspace_header(required=True)])
         },
-        "/health": {"get": {**_get("health", {"200": _reply("Health")}), "security": []}},
-        "/api/ds-prototypes/health": {"get": {**_get("neuroflash_health", {"200": _reply("Health")}), "security": []}},
+        "/health": {"get": {**_get_operation("health", {"200": _json_response("Health")}), "security": []}},
+        "/api/ds-prototypes/health": {
+            "get": {**_get_operation("neuroflash_health", {"200": _json_response("Health")}), "security": []}
+        },
     }
 
 
 def _account_paths() -> dict[str, object]:
-    header, failed = _workspace(), _errors("400", "503")
+    header, errors = _workspace_header(), _error_responses("400", "503")
     days: list[Schema] = [
-        {"name": name, "in": "query", "description": what, "schema": {"type": "string", "format": "date"}}
-        for name, what in (("from", "The first day, in UTC"), ("to", f"The last of {account.MAX_DAYS} days at most"))
+        {"name": name, "in": "query", "description": description, "schema": {"type": "string", "format": "date"}}
+        for name, description in (
+            ("from", "The first day, in UTC"),
+            ("to", f"The last of {account.MAX_DAYS} days at most"),
+        )
     ]
-    pages = [_number("page", account.MAX_PAGE), _number("size", account.MAX_SIZE)]
-    one: Schema = {"name": "workspace_id", "in": "path", "required": True, "schema": _TEXT}
+    page_parameters = [_number_parameter("page", account.MAX_PAGE), _number_parameter("size", account.MAX_SIZE)]
+    workspace_id: Schema = {"name": "workspace_id", "in": "path", "required": True, "schema": _TEXT}
     kind: Schema = {"name": "usageTypeKey", "in": "query", "schema": _TEXT}
-    usage_types = {"200": _reply("UsageTypePage"), **failed}
+    usage_types = {"200": _json_response("UsageTypePage"), **errors}
     return {
-        "/v1/usage": {"get": _get("usage", {"200": _reply("Usage"), **failed}, [*days, header])},
-        "/v1/quotas": {"get": _get("quotas", {"200": _reply("Quotas"), **failed}, [header])},
-        "/v1/balance": {"get": _get("balance", {"200": _reply("Balance"), **failed}, [header])},
-        "/balance": {"get": _get("plain_balance", {"200": _reply("Balance"), **failed}, [header])},
+        "/v1/usage": {"get": _get_operation("usage", {"200": _json_response("Usage"), **errors}, [*days, header])},
+        "/v1/quotas": {"get": _get_operation("quotas", {"200": _json_response("Quotas"), **errors}, [header])},
+        "/v1/balance": {"get": _get_operation("balance", {"200": _json_response("Balance"), **errors}, [header])},
+        "/balance": {"get": _get_operation("plain_balance", {"200": _json_response("Balance"), **errors}, [header])},
         "/api/workspace-service/v1/workspaces": {
-            "get": _get("workspaces", {"200": _reply("WorkspacePage"), **failed}, [*pages, header])
+            "get": _get_operation(
+                "workspaces", {"200": _json_response("WorkspacePage"), **errors}, [*page_parameters, header]
+            )
         },
         "/api/usage-service/v1/workspaces/{workspace_id}/quotas": {
-            "get": _get("usage_types", usage_types, [one, kind, *pages, header])
+            "get": _get_operation("usage_types", usage_types, [workspace_id, kind, *page_parameters, header])
         },
     }
 
 
-def _number(name: str, most: int) -> Schema:
-    return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": most}}
+def _number_parameter(name: str, maximum: int) -> Schema:
+    return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": maximum}}
 
 
-def _get(operation: str, responses: Schema, parameters: list[Schema] | None = None) -> Schema:
+def _get_operation(operation: str, responses: Schema, parameters: list[Schema] | None = None) -> Schema:
     return {"operationId": operation, "parameters": parameters or [], "responses": responses}
 
 
-def _modalities(name: str, known: tuple[str, ...]) -> Schema:
-    one = f"({'|'.join(known)})"
-    described = f"Only models with all of these {name} modalities"
-    schema: Schema = {"type": "string", "pattern": f"^{one}(,{one})*$", "examples": ["text", "text,image"]}
-    return {"name": name, "in": "query", "description": described, "schema": schema}
+def _modality_filter(name: str, modalities: tuple[str, ...]) -> Schema:
+    pattern = f"({'|'.join(modalities)})"
+    description = f"Only models with all of these {name} modalities"
+    schema: Schema = {"type": "string", "pattern": f"^{pattern}(,{pattern})*$", "examples": ["text", "text,image"]}
+    return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
-def _workspace(*, required: bool = False) -> Schema:
+def _workspace_header(*, required: bool = False) -> Schema:
     return {"name": "x-workspace-id", "in": "header", "required": required, "schema": _TEXT}
 
 
-def _reply(schema: str, more: Schema | None = None) -> Schema:
+def _json_response(schema: str, extra_content: Schema | None = None) -> Schema:
     content: Schema = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {"description": schema, "content": content | (more or {})}
+    return {"description": schema, "content": content | (extra_content or {})}
 
 
-def _errors(*statuses: str) -> Schema:
-    return {status: _error(status) for status in ("401", "403", "405", "429", "500", *statuses)}
+def _error_responses(*statuses: str) -> Schema:
+    return {status: _error_response(status) for status in ("401", "403", "405", "429", "500", *statuses)}
 
 
-def _error(status: str) -> Schema:
+def _error_response(status: str) -> Schema:
     """Some failures pass, and a few of those say when."""
-    return _reply("Error") | ({"headers": _LATER} if status in ("409", "429", "503") else {})
+    return _json_response("Error") | ({"headers": _RETRY_AFTER} if status in ("409", "429", "503") else {})
 
 
-def _object(required: dict[str, Schema], **optional: Schema) -> Schema:
+def _object_schema(required: dict[str, Schema], **optional: Schema) -> Schema:
     return {"type": "object", "required": list(required), "properties": {**required, **optional}}
 
 
 def _reply_schemas() -> dict[str, Schema]:
-    usage = _object(
+    usage = _object_schema(
         {"prompt_tokens": _COUNT, "completion_tokens": _COUNT, "total_tokens": _COUNT},
         words_used=_COUNT,
         cost={"type": ["number", "null"]},
         estimated={"type": "boolean"},
     )
-    message = _object({"role": {"const": "assistant"}, "content": _MAYBE_TEXT, "refusal": _MAYBE_TEXT})
-    choice = _object({"index": _COUNT, "message": message, "finish_reason": _FINISH, "logprobs": {}})
-    model = _model()
-    error = _object({"message": _TEXT, "type": _TEXT, "param": _MAYBE_TEXT, "code": _MAYBE_TEXT})
+    message = _object_schema({"role": {"const": "assistant"}, "content": _MAYBE_TEXT, "refusal": _MAYBE_TEXT})
+    choice = _object_schema({"index": _COUNT, "message": message, "finish_reason": _FINISH_REASON, "logprobs": {}})
+    model = _model_schema()
+    error = _object_schema({"message": _TEXT, "type": _TEXT, "param": _MAYBE_TEXT, "code": _MAYBE_TEXT})
     return {
-        "Completion": _object(
+        "Completion": _object_schema(
             {
                 "id": _TEXT,
                 "object": {"const": "chat.completion"},
@@ -177,10 +200,10 @@ def _reply_schemas() -> dict[str, Schema]:
             }
         ),
         "Reply": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Completion", "DryRun")]},
-        "DryRun": _dry_run(),
+        "DryRun": _dry_run_schema(),
         "Model": model,
-        "ModelList": _object({"object": {"const": "list"}, "data": {"type": "array", "items": model}}),
-        "SelectableModel": _object(
+        "ModelList": _object_schema({"object": {"const": "list"}, "data": {"type": "array", "items": model}}),
+        "SelectableModel": _object_schema(
             {
                 "id": _TEXT,
                 "name": _TEXT,
@@ -192,18 +215,18 @@ def _reply_schemas() -> dict[str, Schema]:
             }
         ),
         **_account_schemas(),
-        "Health": _object({"status": {"const": "ok"}, "version": _TEXT}),
-        "Error": _object({"error": error}),
+        "Health": _object_schema({"status": {"const": "ok"}, "version": _TEXT}),
+        "Error": _object_schema({"error": error}),
     }
 
 
-def _dry_run() -> Schema:
+def _dry_run_schema() -> Schema:
     """What `dry_run` gives instead of an answer."""
-    ways: Schema = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
+    field_paths: Schema = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
     failure: Schema = {"type": ["object", "null"], "description": "The status, and the error as a call would tell it"}
     maybe_number: Schema = {"type": ["number", "null"]}
     flag: Schema = {"type": "boolean"}
-    turn = _object(
+    attempt = _object_schema(
         {
             **dict.fromkeys(("path", "when", "model"), _TEXT),
             **dict.fromkeys(("provider", "deployment", "cools_until"), _MAYBE_TEXT),
@@ -211,7 +234,7 @@ def _dry_run() -> Schema:
             "allowed": flag,
             "error": failure,
             "request": {"type": ["object", "null"], "description": "As it would be sent, without credentials"},
-            "mapped": {**ways, "description": "Paths within the request, by the fields that they follow from"},
+            "mapped": {**field_paths, "description": "Paths within the request, by the fields that they follow from"},
             "ignored": {"type": "array", "items": _TEXT},
             "refused": {"type": "object", "additionalProperties": _TEXT},
             "max_output_tokens": _MAYBE_COUNT,
@@ -219,14 +242,14 @@ def _dry_run() -> Schema:
             "omitted": flag,
         }
     )
-    return _object(
+    return _object_schema(
         {
             "object": {"const": "tidegate.dry_run"},
             "id": _TEXT,
             "model": _TEXT,
             "asked_first": _MAYBE_TEXT,
             "error": failure,
-            "guardrails": {"type": "array", "items": _object(dict.fromkeys(("name", "on", "verdict"), _TEXT))},
+            "guardrails": {"type": "array", "items": _object_schema(dict.fromkeys(("name", "on", "verdict"), _TEXT))},
             "cache": {
                 "type": ["object", "null"],
                 "properties": {
@@ -237,8 +260,10 @@ def _dry_run() -> Schema:
                 },
                 "description": "null where caching is off",
             },
-            "plan": {"type": "array", "items": turn},
-            "estimate": _object(dict.fromkeys(("prompt_tokens", "with_margin", "max_output_tokens", "words"), _COUNT)),
+            "plan": {"type": "array", "items": attempt},
+            "estimate": _object_schema(
+                dict.fromkeys(("prompt_tokens", "with_margin", "max_output_tokens", "words"), _COUNT)
+            ),
             "num_retries": _COUNT,
             "deadline_seconds": {"type": "number"},
         }
@@ -251,8 +276,8 @@ def _account_schemas() -> dict[str, Schema]:
     maybe_number: Schema = {"type": ["number", "null"]}
     flag: Schema = {"type": "boolean"}
     counters = dict.fromkeys((*COUNTERS, "tokens"), _COUNT) | {"cost_usd": _TEXT}
-    day, period = _object({"date": _TEXT, **counters}), _object({"from": _TEXT, "to": _TEXT, **counters})
-    quota = _object(
+    day, period = _object_schema({"date": _TEXT, **counters}), _object_schema({"from": _TEXT, "to": _TEXT, **counters})
+    quota = _object_schema(
         {
             "scope": {"enum": ["workspace", "key"]},
             "id": _TEXT,
@@ -261,7 +286,7 @@ def _account_schemas() -> dict[str, Schema]:
             "resets_at": _MAYBE_TEXT,
         }
     )
-    usage_type = _object(
+    usage_type = _object_schema(
         {
             **dict.fromkeys(("id", "workspaceId", "usageTypeKey", "dailyRefreshed"), _TEXT),
             **dict.fromkeys(("usedAmount", "usedAmountDaily", "availableAmount"), _COUNT),
@@ -279,7 +304,7 @@ def _account_schemas() -> dict[str, Schema]:
     }
     flags: dict[str, Schema] = {"enableAlert": {"enum": [0, 1]}, "isAlertEnabled": flag, "isBalanceLow": flag}
     return {
-        "Usage": _object(
+        "Usage": _object_schema(
             {
                 "object": {"const": "usage"},
                 "workspace_id": _TEXT,
@@ -287,11 +312,11 @@ def _account_schemas() -> dict[str, Schema]:
                 "month": period,
                 "from": _TEXT,
                 "to": _TEXT,
-                "total": _object(counters),
+                "total": _object_schema(counters),
                 "days": {"type": "array", "items": day},
             }
         ),
-        "Quotas": _object(
+        "Quotas": _object_schema(
             {
                 "object": {"const": "quotas"},
                 "workspace_id": _TEXT,
@@ -300,21 +325,25 @@ def _account_schemas() -> dict[str, Schema]:
                 "models": {"type": "array", "items": {"type": "object"}},
             }
         ),
-        "Balance": _object({"success": {"const": True}, "message": _TEXT, "data": _object(balance | flags)}),
-        "WorkspacePage": _paged(_object({"id": _TEXT, "name": _TEXT, "createdAt": _TEXT})),
-        "UsageTypePage": _paged(usage_type),
+        "Balance": _object_schema(
+            {"success": {"const": True}, "message": _TEXT, "data": _object_schema(balance | flags)}
+        ),
+        "WorkspacePage": _page_schema(_object_schema({"id": _TEXT, "name": _TEXT, "createdAt": _TEXT})),
+        "UsageTypePage": _page_schema(usage_type),
     }
 
 
-def _paged(item: Schema) -> Schema:
+def _page_schema(item: Schema) -> Schema:
     names = ("size", "totalElements", "totalPages", "currentPage")
-    return _object({"data": {"type": "array", "items": item}, "page": _object(dict.fromkeys(names, _COUNT))})
+    return _object_schema(
+        {"data": {"type": "array", "items": item}, "page": _object_schema(dict.fromkeys(names, _COUNT))}
+    )
 
 
-def _model() -> Schema:
+def _model_schema() -> Schema:
     """OpenAI's object with OpenRouter's fields."""
     texts: Schema = {"type": "array", "items": _TEXT}
-    architecture = _object(
+    architecture = _object_schema(
         {"input_modalities": texts, "output_modalities": texts, "modality": _TEXT}, tokenizer=_MAYBE_TEXT
     )
     pricing: Schema = {
@@ -335,12 +364,12 @@ def _model() -> Schema:
         "context_length": _MAYBE_COUNT,
         "architecture": architecture,
         "pricing": pricing,
-        "top_provider": _object(limits, is_moderated=moderated),
+        "top_provider": _object_schema(limits, is_moderated=moderated),
         "supported_parameters": texts,
         "deprecated": {"type": "boolean"},
     }
-    return _object(fields)
+    return _object_schema(fields)
 
 
-def _any_json(_: type) -> Schema:
+def _any_json_schema(_: type) -> Schema:
     return {"description": "Any JSON value"}

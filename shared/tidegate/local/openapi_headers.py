@@ -9,24 +9,24 @@ _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NAME = r"^([A-Za-z0-9][A-Za-z0-9 ._:/@+-]{0,127})?$"
 _DAY, _TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{2}:[0-9]{2}:[0-9]{2}"
-_MOMENT = rf"^([0-9]{{1,11}}(\.[0-9]{{1,9}})?|{_DAY}T{_TIME}(Z|[+-][0-9]{{2}}:[0-9]{{2}}))?$"
+_TIMESTAMP = rf"^([0-9]{{1,11}}(\.[0-9]{{1,9}})?|{_DAY}T{_TIME}(Z|[+-][0-9]{{2}}:[0-9]{{2}}))?$"
 """An empty header is none."""
 
 
-def _asked(name: str, description: str, **schema: object) -> Schema:
+def _request_header(name: str, description: str, **schema: object) -> Schema:
     return {"name": name, "in": "header", "description": description, "schema": {**_TEXT, **schema}}
 
 
-ASKED: list[Schema] = [
-    _asked("x-app-id", "The application that the call is put down to", pattern=_NAME),
-    _asked("x-session-id", "The conversation that the call belongs to, for routes that keep one together"),
-    _asked(
-        "x-request-deadline", "When the call must be over: Unix seconds, or ISO 8601 with an offset", pattern=_MOMENT
+REQUEST_HEADERS: list[Schema] = [
+    _request_header("x-app-id", "The application that the call is put down to", pattern=_NAME),
+    _request_header("x-session-id", "The conversation that the call belongs to, for routes that keep one together"),
+    _request_header(
+        "x-request-deadline", "When the call must be over: Unix seconds, or ISO 8601 with an offset", pattern=_TIMESTAMP
     ),
 ]
 """Headers of a call, beside those that say who calls."""
 
-_TOLD: Mapping[str, tuple[str, Schema]] = {
+_RESPONSE_HEADERS: Mapping[str, tuple[str, Schema]] = {
     "x-request-id": ("The call's id, which leads to its record and to the log", _TEXT),
     "x-tidegate-provider": ("Who has answered", _TEXT),
     "x-tidegate-model": ("Which model has answered", _TEXT),
@@ -43,10 +43,12 @@ _TOLD: Mapping[str, tuple[str, Schema]] = {
         for what, schema in (("limit", _COUNT), ("remaining", _COUNT), ("reset", _TEXT))
     },
 }
-TOLD: Schema = {name: {"description": said, "schema": schema} for name, (said, schema) in _TOLD.items()}
+RESPONSE_HEADERS: Schema = {
+    name: {"description": said, "schema": schema} for name, (said, schema) in _RESPONSE_HEADERS.items()
+}
 """Headers of an answer, each where it has something to say. A stream that begins late has `x-request-id` alone."""
 
-_FIELDS: Mapping[str, str] = {
+_FIELD_DESCRIPTIONS: Mapping[str, str] = {
     "observability": "Taken, and without effect",
     "guardrails": "Names of guardrails to run, beside those that always do: docs/GUARDRAILS.md",
     "caching": "Take an equal call's reply, and keep this one's; false: not even if the workspace does: docs/CACHE.md",
@@ -62,12 +64,12 @@ _FIELDS: Mapping[str, str] = {
 """Fields of a request that never reach a provider."""
 
 
-def described(components: Mapping[str, object], request: str = "ChatFields") -> Schema:
+def describe_fields(components: Mapping[str, object], request: str = "ChatFields") -> Schema:
     """The components, with what the gateway's own fields of the request mean."""
     schema = cast("Schema", components[request])
     properties = cast("dict[str, Schema]", schema["properties"])
-    said: dict[str, Schema] = {
-        name: {**field, "description": _FIELDS[name]} if name in _FIELDS else field
+    described_properties: dict[str, Schema] = {
+        name: {**field, "description": _FIELD_DESCRIPTIONS[name]} if name in _FIELD_DESCRIPTIONS else field
         for name, field in properties.items()
     }
-    return {**components, request: {**schema, "properties": said}}
+    return {**components, request: {**schema, "properties": described_properties}}

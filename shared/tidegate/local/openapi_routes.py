@@ -6,11 +6,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tidegate.json import encode
-from tidegate.local.openapi import document
+from tidegate.local.openapi import openapi_document
 
 
 def document_routes() -> list[BaseRoute]:
-    body = encode(document())
+    body = encode(openapi_document())
 
     async def openapi(request: Request) -> Response:
         return Response(body, media_type="application/json")

@@ -8,8 +8,8 @@ from msgspec import Struct
 class MemoryCooldowns(Struct, frozen=True):
     """The port `Cooldowns`."""
 
-    learn: Callable[[str | None, Mapping[str, float]], None]
+    on_cooldowns: Callable[[str | None, Mapping[str, float]], None]
 
     async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
         """See `Cooldowns.tell`."""
-        self.learn(home, {deployment_id: until})
+        self.on_cooldowns(home, {deployment_id: until})

@@ -5,9 +5,18 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
-from tidegate.domain.account import Account, Hold, Reservation, Scope, ScopeKind, put, refusal, settle
+from tidegate.domain.account import (
+    Account,
+    AccountScope,
+    Hold,
+    Reservation,
+    ScopeKind,
+    add_hold,
+    exceeded_limit,
+    settle_hold,
+)
 from tidegate.domain.limits import Amounts
-from tidegate.policy.metering.reservation import refused
+from tidegate.policy.metering.reservation import limit_error
 
 
 class MemoryLedger(Struct):
@@ -23,35 +32,35 @@ class MemoryLedger(Struct):
         if hold.call_id in accounts[0].holds:
             return hold, accounts[0]
         for scope, account in zip(reservation.scopes, accounts, strict=True):
-            why = refusal(account, scope.whole, hold)
+            why = exceeded_limit(account, scope.unsharded, hold)
             if why is not None:
-                raise refused(scope, why, hold.at)
+                raise limit_error(scope, why, hold.at)
         for account in accounts:
-            put(account, hold)
+            add_hold(account, hold)
         return hold, accounts[0]
 
     async def release(self, hold: Hold) -> None:
         """See `Ledger.release`."""
-        self.settle(hold, Amounts())
+        self.settle_call(hold, Amounts())
 
-    async def account(self, scope: Scope, first_day: int = 1) -> Account:
+    async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
         """See `Ledger.account`."""
         return self._account(scope.kind, scope.id)
 
-    async def note(self, scope: Scope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+    async def note(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
         """See `Ledger.note`."""
         account = self._account(scope.kind, scope.id)
-        if account.warned != before:
+        if account.alerted_thresholds != before:
             return False
-        account.warned = dict(after)
+        account.alerted_thresholds = dict(after)
         return True
 
-    def settle(self, hold: Hold, actual: Amounts) -> None:
+    def settle_call(self, hold: Hold, actual: Amounts) -> None:
         """Of a call that is recorded for the first time, or that holds something else."""
-        for kind in hold.kinds:
+        for kind in hold.account_kinds:
             account = self._account(kind, hold.workspace_id if kind == "workspace" else hold.key_id)
             if hold.call_id in account.holds:
-                settle(account, hold, actual, self.clock())
+                settle_hold(account, hold, actual, self.clock())
 
     def _account(self, kind: ScopeKind, id: str) -> Account:
         return self.accounts.setdefault((kind, id), Account())

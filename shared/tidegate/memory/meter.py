@@ -7,8 +7,8 @@ from decimal import Decimal
 from itertools import islice
 
 from tidegate.domain.call import Outcome
-from tidegate.domain.record import RETENTION_SECONDS, Field, periods, readable, readable_counters
-from tidegate.domain.settlement import settlement
+from tidegate.domain.record import RETENTION_SECONDS, RecordValue, counter_periods, readable_counters, readable_record
+from tidegate.domain.settlement import build_settlement
 from tidegate.memory.ledger import MemoryLedger
 
 MAX_CALLS = 10_000
@@ -27,27 +27,27 @@ class MemoryMeter:
         self._ledger = ledger
         self._clock = clock
         self._max_calls = max_calls
-        self._calls: deque[tuple[float, dict[str, Field]]] = deque()
-        self._seen: set[tuple[str, str]] = set()
+        self._calls: deque[tuple[float, dict[str, RecordValue]]] = deque()
+        self._recorded: set[tuple[str, str]] = set()
         self._counters: dict[tuple[str, str], dict[str, int | Decimal]] = {}
 
     async def record(self, outcome: Outcome) -> None:
         """See `Meter.record`."""
         call = outcome.call
-        place = (call.workspace.id, call.id)
-        if place in self._seen:
+        call_key = (call.workspace.id, call.id)
+        if call_key in self._recorded:
             return
         if len(self._calls) >= self._max_calls:
             _, oldest = self._calls.popleft()
-            self._seen.discard((str(oldest["workspace_id"]), str(oldest["id"])))
-        self._seen.add(place)
-        settled = settlement(outcome)
+            self._recorded.discard((str(oldest["workspace_id"]), str(oldest["id"])))
+        self._recorded.add(call_key)
+        settled = build_settlement(outcome)
         self._calls.append((call.started_at, settled.record))
         if settled.hold is not None and self._ledger is not None:
-            self._ledger.settle(settled.hold, settled.actual)
-        for period in periods(call.started_at):
+            self._ledger.settle_call(settled.hold, settled.actual)
+        for period in counter_periods(call.started_at):
             counters = self._counters.setdefault((call.workspace.id, period), {})
-            for name, value in settled.added.items():
+            for name, value in settled.increments.items():
                 counters[name] = counters.get(name, 0) + value
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
@@ -60,7 +60,7 @@ class MemoryMeter:
         oldest = self._clock() - RETENTION_SECONDS
         kept = (call for at, call in self._calls if call["workspace_id"] == workspace_id and at > oldest)
         newest_first = sorted(kept, key=lambda call: str(call["id"]), reverse=True)
-        return [readable(call) for call in islice(newest_first, limit)]
+        return [readable_record(call) for call in islice(newest_first, limit)]
 
     async def days(
         self, workspace_id: str, first: str, last: str, shards: int = 1

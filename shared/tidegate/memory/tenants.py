@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tidegate.domain.keys import as_before, implied_workspace, is_subject
-from tidegate.domain.workspace import Status, VirtualKey, Workspace
+from tidegate.domain.keys import implied_workspace, is_subject_key, previous_key
+from tidegate.domain.workspace import VirtualKey, Workspace, WorkspaceStatus
 
 
 class MemoryTenants(Struct):
@@ -19,8 +19,8 @@ class MemoryTenants(Struct):
     async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         """See `Directory.find`; a key without a default implies its only workspace."""
         self.reads += 1
-        key = self.keys.get(key_hash) or self._before(key_hash)
-        return self._with_workspace(None if key and is_subject(key) else key, workspace_id)
+        key = self.keys.get(key_hash) or self._previous_key(key_hash)
+        return self._with_workspace(None if key and is_subject_key(key) else key, workspace_id)
 
     async def find_subject(
         self, subject_hash: str, workspace_id: str | None
@@ -28,7 +28,7 @@ class MemoryTenants(Struct):
         """See `Directory.find_subject`."""
         self.reads += 1
         key = self.keys.get(subject_hash)
-        return self._with_workspace(key if key and is_subject(key) else None, workspace_id)
+        return self._with_workspace(key if key and is_subject_key(key) else None, workspace_id)
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
         """See `Directory.find_workspace`."""
@@ -61,7 +61,7 @@ class MemoryTenants(Struct):
         """See `Tenants.list_workspaces`."""
         return sorted(self.workspaces.values(), key=lambda workspace: workspace.id)
 
-    async def set_workspace_status(self, workspace_id: str, status: Status) -> bool:
+    async def set_workspace_status(self, workspace_id: str, status: WorkspaceStatus) -> bool:
         """See `Tenants.set_workspace_status`."""
         workspace = self.workspaces.get(workspace_id)
         if workspace is None:
@@ -71,7 +71,9 @@ class MemoryTenants(Struct):
 
     async def put_key(self, key: VirtualKey) -> bool:
         """See `Keys.put_key`; its id is compared with those of its workspaces."""
-        if key.hash in self.keys or any(self._find(workspace_id, key.id) for workspace_id in key.workspace_ids):
+        if key.hash in self.keys or any(
+            self._find_in_workspace(workspace_id, key.id) for workspace_id in key.workspace_ids
+        ):
             return False
         self.keys[key.hash] = key
         return True
@@ -83,19 +85,19 @@ class MemoryTenants(Struct):
 
     async def revoke_key(self, workspace_id: str, key_id: str) -> bool:
         """See `Keys.revoke_key`."""
-        key = self._find(workspace_id, key_id)
+        key = self._find_in_workspace(workspace_id, key_id)
         if key is None:
             return False
-        if is_subject(key):
+        if is_subject_key(key):
             del self.keys[key.hash]
         else:
             self.keys[key.hash] = replace(key, status="revoked", version=key.version + 1)
         return True
 
-    def _before(self, key_hash: str) -> VirtualKey | None:
+    def _previous_key(self, key_hash: str) -> VirtualKey | None:
         rotated = (key for key in self.keys.values() if key.previous_hash == key_hash)
-        return next((as_before(key) for key in rotated), None)
+        return next((previous_key(key) for key in rotated), None)
 
-    def _find(self, workspace_id: str, key_id: str) -> VirtualKey | None:
+    def _find_in_workspace(self, workspace_id: str, key_id: str) -> VirtualKey | None:
         keys = self.keys.values()
         return next((key for key in keys if key.id == key_id and workspace_id in key.workspace_ids), None)

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from tidegate.domain.redacted import Confidential
+from tidegate.domain.redacted import Redacted
 
 
-class MemoryVault(Confidential, Struct):
+class MemoryVault(Redacted, Struct):
     """The port `Vault`."""
 
-    kept: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    credentials_by_workspace: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
 
     async def read(self, workspace_id: str) -> Mapping[str, str]:
         """See `Vault.read`."""
-        return self.kept.get(workspace_id, {})
+        return self.credentials_by_workspace.get(workspace_id, {})
 
     async def write(self, workspace_id: str, credentials: Mapping[str, str]) -> None:
         """See `Vault.write`."""
-        self.kept[workspace_id] = dict(credentials)
+        self.credentials_by_workspace[workspace_id] = dict(credentials)

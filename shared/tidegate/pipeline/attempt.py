@@ -9,8 +9,8 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import NotConfigured, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.prepare import Ready
-from tidegate.upstream.attempt import Reply
+from tidegate.pipeline.prepare import PreparedCall
+from tidegate.upstream.attempt import ProviderReply
 
 
 class Hedge(Struct, frozen=True):
@@ -20,30 +20,39 @@ class Hedge(Struct, frozen=True):
     after_seconds: float
 
 
-class NoTimeLeft(ProviderTimeout):
+class AttemptTimedOut(ProviderTimeout):
     """It was the call that gave a deployment no more time, and not the deployment that had had enough."""
 
 
-def note(
-    parts: Components, call: Call, seen: Observation, deployment: Deployment, error: TidegateError, seconds: float
+def record_failure(
+    components: Components,
+    call: Call,
+    observation: Observation,
+    deployment: Deployment,
+    error: TidegateError,
+    seconds: float,
 ) -> None:
     """What failed is on record, and counts against the deployment where it is the deployment that failed."""
     if isinstance(error, UpstreamError | NotConfigured):
-        seen.waited += seconds
-        seen.failed_attempts.append(FailedAttempt(deployment.shown, error.code or error.type, seconds))
-    if seen.plan is not None:
-        is_over = isinstance(error, NoTimeLeft) or parts.clock() >= call.deadline
-        parts.balancing.failed(deployment, seen.plan, seen.call, error, waited=seconds, is_over=is_over)
+        observation.upstream_seconds += seconds
+        observation.failed_attempts.append(FailedAttempt(deployment.display_name, error.code or error.type, seconds))
+    if observation.resolution is not None:
+        is_over = isinstance(error, AttemptTimedOut) or components.clock() >= call.deadline
+        components.balancer.record_failure(
+            deployment, observation.resolution, observation.call, error, waited_seconds=seconds, call_timed_out=is_over
+        )
 
 
-def opening(parts: Components, ready: Ready, seconds: float) -> AbstractAsyncContextManager[Reply]:
+def open_attempt(
+    components: Components, prepared: PreparedCall, seconds: float
+) -> AbstractAsyncContextManager[ProviderReply]:
     """The deployment's reply within that time, for whoever enters it, and leaves it in the same task."""
-    return parts.upstream.open(
-        ready.provider,
-        ready.request,
-        secret=ready.deployment.secret,
-        stream=ready.call.request.stream,
+    return components.upstream.open(
+        prepared.provider,
+        prepared.request,
+        secret=prepared.deployment.secret,
+        stream=prepared.call.request.stream,
         seconds=seconds,
-        own=parts.own_keys.of(ready.call.workspace, ready.deployment.secret),
-        patience=parts.timetable.of(ready.deployment.model_id),
+        workspace_keys=components.workspace_keys.secrets_for(prepared.call.workspace, prepared.deployment.secret),
+        timeouts=components.timeout_rules.timeouts_for(prepared.deployment.model_id),
     )

@@ -10,44 +10,46 @@ from tidegate.errors import TidegateError
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.respond import Answer
-from tidegate.pipeline.settle import billed
+from tidegate.pipeline.settle import update_bill
 from tidegate.policy.guardrails.protocol import Guard
-from tidegate.policy.metering.billing import to_wire
+from tidegate.policy.metering.billing import usage_with_cost
 
 HEADER = "x-tidegate-guardrails"
 
 
-async def guarded(parts: Components, guard: Guard, answer: Answer, seen: Observation) -> Answer:
+async def check_answer(components: Components, guard_run: Guard, answer: Answer, observation: Observation) -> Answer:
     """The answer as it may be passed on, and in its headers what ran.
 
     Raises `GuardrailViolation` and `GuardrailUnavailable`, also from the batches.
     """
-    headers = (*answer.headers, (HEADER, guard.header))
+    headers = (*answer.headers, (HEADER, guard_run.header))
     if answer.completion is not None:
-        return replace(answer, completion=await guard.completion(answer.completion), headers=headers)
+        return replace(answer, completion=await guard_run.check_completion(answer.completion), headers=headers)
     # An answer is one or the other.
     assert answer.batches is not None  # noqa: S101
-    batches = _streamed(parts, guard, answer.batches, seen)
-    if guard.holds:  # then what does not pass is refused by the reply's status, like an answer that does not stream
-        batches = _resumed(await anext(batches, None), batches)
+    batches = _check_stream(components, guard_run, answer.batches, observation)
+    if (
+        guard_run.buffers_stream
+    ):  # then what does not pass is refused by the reply's status, like an answer that does not stream
+        batches = _chain(await anext(batches, None), batches)
     return replace(answer, batches=batches, headers=headers)
 
 
-async def _streamed(
-    parts: Components, guard: Guard, batches: AsyncGenerator[list[Chunk]], seen: Observation
+async def _check_stream(
+    components: Components, guard_run: Guard, batches: AsyncGenerator[list[Chunk]], observation: Observation
 ) -> AsyncGenerator[list[Chunk]]:
-    with seen.failing():
+    with observation.recording_failures():
         try:
-            async with aclosing(batches), aclosing(guard.stream(batches)) as passed:
+            async with aclosing(batches), aclosing(guard_run.check_stream(batches)) as passed:
                 async for batch in passed:
                     yield batch
         except TidegateError as error:
-            if error.usage is None and seen.is_charged:
-                error.usage = dict(to_wire(seen.usage, await billed(parts, seen)))
+            if error.usage is None and observation.is_charged:
+                error.usage = dict(usage_with_cost(observation.usage, await update_bill(components, observation)))
             raise
 
 
-async def _resumed(first: list[Chunk] | None, rest: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+async def _chain(first: list[Chunk] | None, rest: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
     async with aclosing(rest):
         if first is not None:
             yield first

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from msgspec import Struct, field
 
 from tidegate.catalog import Catalog
-from tidegate.domain.timeouts import Timetable
-from tidegate.pipeline.lazy_reuse import Reuse
+from tidegate.domain.timeouts import TimeoutRules
+from tidegate.pipeline.lazy_reuse import ReuseLoader
 from tidegate.policy.auth.authenticator import Authenticator
-from tidegate.policy.auth.workspace_keys import OwnKeys
-from tidegate.policy.guardrails.selection import Guards
+from tidegate.policy.auth.workspace_keys import WorkspaceKeys
+from tidegate.policy.guardrails.selection import GuardrailSelection
 from tidegate.policy.metering.alerts import LogEvents
-from tidegate.policy.routing.balancer import Balancing
+from tidegate.policy.routing.balancer import Balancer
 from tidegate.policy.routing.retry import Retries
 from tidegate.policy.routing.router import Router
-from tidegate.ports import Cooldowns, Events, Ledger, Meter, Signatures, Usages
+from tidegate.ports import BudgetAlerts, Cooldowns, Ledger, Meter, ReasoningSignatures, UsageReader
 from tidegate.providers import Registry
-from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.media_fetcher import MediaFetcher
 from tidegate.upstream.attempt import Upstream
 
 
@@ -30,17 +30,17 @@ class Components(Struct, frozen=True):
     upstream: Upstream
     meter: Meter
     ledger: Ledger
-    usages: Usages
-    signatures: Signatures
-    fetcher: Fetcher
+    usages: UsageReader
+    signatures: ReasoningSignatures
+    fetcher: MediaFetcher
     catalog: Catalog
-    balancing: Balancing
+    balancer: Balancer
     cooldowns: Cooldowns
-    reuse: Reuse
-    events: Events = field(default_factory=LogEvents)
+    reuse: ReuseLoader
+    events: BudgetAlerts = field(default_factory=LogEvents)
     timeout_seconds: float = 600.0
-    timetable: Timetable = field(default_factory=Timetable)
+    timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)
     clock: Callable[[], float] = time.time
-    guards: Guards = field(default_factory=Guards)
-    own_keys: OwnKeys = field(default_factory=OwnKeys)
+    guardrails: GuardrailSelection = field(default_factory=GuardrailSelection)
+    workspace_keys: WorkspaceKeys = field(default_factory=WorkspaceKeys)
     retries: Retries = field(default_factory=Retries)

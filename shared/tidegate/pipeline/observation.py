@@ -7,12 +7,12 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
-from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, Delta, Message, Usage
+from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, CompletionMessage, Delta, Usage
 from tidegate.domain.account import Hold
-from tidegate.domain.budget_alerts import Watched
+from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus
-from tidegate.domain.deployment import Deployment, Plan
-from tidegate.domain.usage import Bill, Produced, Tokens, Words
+from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 
 log = logging.getLogger(__name__)
@@ -27,26 +27,26 @@ class Observation(Struct):
 
     call: Call
     status: OutcomeStatus = "cancelled"
-    plan: Plan | None = None
+    resolution: Resolution | None = None
     deployment: Deployment | None = None
     attempts: int = 0
-    asked_at: float = 0.0
+    attempt_started_at: float = 0.0
     failed_attempts: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
     usage: Usage | None = None
     first_event_at: float | None = None
-    waited: float = 0.0
+    upstream_seconds: float = 0.0
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     error_code: str | None = None
     bill: Bill | None = None
     hold: Hold | None = None
-    watched: Watched | None = None
+    account_snapshot: AccountSnapshot | None = None
     hedges: list[Deployment] = field(default_factory=list[Deployment])
-    answer: list[str] = field(default_factory=list[str])
-    hidden: list[str] = field(default_factory=list[str])
+    answer_text: list[str] = field(default_factory=list[str])
+    hidden_text: list[str] = field(default_factory=list[str])
 
     @contextmanager
-    def failing(self) -> Generator[None]:
+    def recording_failures(self) -> Generator[None]:
         """Notes the failure that passes through."""
         try:
             yield
@@ -54,57 +54,59 @@ class Observation(Struct):
             if isinstance(error, UpstreamError):
                 error.sent_first_chunk = self.first_event_at is not None
             error.attempts, error.failed_attempts = self.attempts, tuple(map(str, self.failed_attempts))
-            self._failed(error.code or error.type)
+            self._set_failed(error.code or error.type)
             raise
         except Exception:
-            self._failed("internal_error")
+            self._set_failed("internal_error")
             raise
 
-    def blamed(self, error: GatewayTimeout, now: float) -> TidegateError:
+    def as_provider_timeout(self, error: GatewayTimeout, now: float) -> TidegateError:
         """The end of the call's time, as what it was: while a provider was asked, that one did not answer."""
         if not self._is_asking or self.deployment is None:
             return error
-        silent = ProviderTimeout(f"{self.deployment.provider} did not answer in time.")
-        self.failed_attempts.append(FailedAttempt(self.deployment.shown, silent.code or "", now - self.asked_at))
-        return silent
+        timeout = ProviderTimeout(f"{self.deployment.provider} did not answer in time.")
+        self.failed_attempts.append(
+            FailedAttempt(self.deployment.display_name, timeout.code or "", now - self.attempt_started_at)
+        )
+        return timeout
 
-    def _failed(self, code: str) -> None:
+    def _set_failed(self, code: str) -> None:
         self.status = "failed"
         self.error_code = code
 
-    def saw_completion(self, completion: Completion) -> None:
+    def add_completion(self, completion: Completion) -> None:
         self.usage = completion.get("usage")
         for choice in completion["choices"]:
             message = choice["message"]
-            self._finished(choice)
-            self._saw(message)
+            self._set_finish(choice)
+            self._add_text(message)
         self.status = "ok"
 
-    def saw_chunk(self, chunk: Chunk) -> None:
+    def add_chunk(self, chunk: Chunk) -> None:
         usage = chunk.get("usage")
         if usage:
             self.usage = usage
         for choice in chunk["choices"]:
-            self._saw(choice["delta"])
+            self._add_text(choice["delta"])
             if choice["finish_reason"] is not None:
-                self._finished(choice)
+                self._set_finish(choice)
 
-    def _finished(self, choice: Choice | ChunkChoice) -> None:
+    def _set_finish(self, choice: Choice | ChunkChoice) -> None:
         self.finish_reason = choice["finish_reason"]
         self.native_finish_reason = choice.get("native_finish_reason")
 
-    def _saw(self, said: Message | Delta) -> None:
-        content = said.get("content")
+    def _add_text(self, message: CompletionMessage | Delta) -> None:
+        content = message.get("content")
         if content:
-            self.answer.append(content)
-        reasoning = said.get("reasoning")
+            self.answer_text.append(content)
+        reasoning = message.get("reasoning")
         if reasoning:
-            self.hidden.append(reasoning)
-        for call in said.get("tool_calls") or ():
-            self.hidden.append(call.get("function", {}).get("arguments") or "")
-        function = said.get("function_call")
+            self.hidden_text.append(reasoning)
+        for call in message.get("tool_calls") or ():
+            self.hidden_text.append(call.get("function", {}).get("arguments") or "")
+        function = message.get("function_call")
         if function:
-            self.hidden.append(function.get("arguments") or "")
+            self.hidden_text.append(function.get("arguments") or "")
 
     @property
     def is_charged(self) -> bool:
@@ -123,11 +125,11 @@ class Observation(Struct):
         """Of the model that answers, or of the one that was asked for."""
         return self.deployment.model_id if self.deployment else self.call.request.model
 
-    def produced(self) -> Produced:
-        return Produced("".join(self.answer), "".join(self.hidden))
+    def generated_text(self) -> GeneratedText:
+        return GeneratedText("".join(self.answer_text), "".join(self.hidden_text))
 
     def outcome(self, finished_at: float) -> Outcome:
-        nothing = Bill(Tokens(), Words(0, 0, 0, self.call.workspace.words_method), Decimal(0))
+        nothing = Bill(TokenCounts(), WordCounts(0, 0, 0, self.call.workspace.words_method), Decimal(0))
         started = self.call.started_at
         return Outcome(
             call=self.call,
@@ -145,7 +147,7 @@ class Observation(Struct):
         )
 
 
-def figures(outcome: Outcome) -> dict[str, object]:
+def log_fields(outcome: Outcome) -> dict[str, object]:
     """What one log line says of a call: enough to bill it from the log, and nothing of its content."""
     tokens, words = outcome.bill.tokens, outcome.bill.words
     return {

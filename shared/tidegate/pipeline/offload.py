@@ -15,9 +15,9 @@ _T = TypeVar("_T")
 
 async def offload_call(call: Call, work: Callable[[], _T]) -> _T:
     """What pure `work` gives. That of a long request is done in a thread, beside the other calls."""
-    return await beside(call.request.size, work) if call.request.size > LONG_BYTES else work()
+    return await offload(call.request.size, work) if call.request.size > LONG_BYTES else work()
 
 
-async def beside(size: int, work: Callable[[], _T]) -> _T:
+async def offload(size: int, work: Callable[[], _T]) -> _T:
     """The same of anything of that `size` in bytes."""
     return await to_thread.run_sync(work) if size > LONG_BYTES else work()

@@ -17,7 +17,7 @@ SLACK_SECONDS = 0.1
 _UNIX = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 
 
-def named(header: str | None) -> float | None:
+def parse_deadline(header: str | None) -> float | None:
     """The moment, in UTC seconds, that `x-request-deadline` names; None where there is none. Raises `InvalidRequest`.
 
     Unix seconds, or a date and time of ISO 8601 with its offset from UTC. Milliseconds would be a date after 5000: they
@@ -39,40 +39,40 @@ def named(header: str | None) -> float | None:
     )
 
 
-def soonest(now: float, seconds: Iterable[float | None], moments: Iterable[float | None]) -> float:
+def earliest_deadline(now: float, timeouts_seconds: Iterable[float | None], deadlines: Iterable[float | None]) -> float:
     """The first of the deadlines: `seconds` are from `now`, `moments` are UTC seconds; None says nothing."""
-    ends = [now + each for each in seconds if each is not None]
-    return min([*ends, *(moment for moment in moments if moment is not None)])
+    ends = [now + timeout_seconds for timeout_seconds in timeouts_seconds if timeout_seconds is not None]
+    return min([*ends, *(moment for moment in deadlines if moment is not None)])
 
 
-def ahead(now: float, moments: Iterable[float | None]) -> float | None:
+def next_deadline(now: float, deadlines: Iterable[float | None]) -> float | None:
     """The first of the moments that has not passed, None where there is none."""
-    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+    return min((moment for moment in deadlines if moment is not None and moment > now), default=None)
 
 
-def in_time(
+def deadline_scope(
     deadline: float | None,
     clock: Callable[[], float],
-    late: Callable[[GatewayTimeout, float], TidegateError] = lambda error, _: error,
+    on_timeout: Callable[[GatewayTimeout, float], TidegateError] = lambda error, _: error,
 ) -> AbstractAsyncContextManager[None]:
     """Ends the block soon after the deadline, if nothing in it has noticed. None never ends it.
 
     Raises `DeadlinePassed` where it has passed before, and what `late` makes of the `GatewayTimeout`, and of the time.
     """
-    return nullcontext() if deadline is None else _InTime(deadline, clock, late)
+    return nullcontext() if deadline is None else _DeadlineScope(deadline, clock, on_timeout)
 
 
-class _InTime:
+class _DeadlineScope:
     """Written out, for every call goes through it: a generator would cost twice as much."""
 
     __slots__ = ("_clock", "_deadline", "_late", "_limit")
 
     def __init__(
-        self, deadline: float, clock: Callable[[], float], late: Callable[[GatewayTimeout, float], TidegateError]
+        self, deadline: float, clock: Callable[[], float], on_timeout: Callable[[GatewayTimeout, float], TidegateError]
     ) -> None:
         self._deadline = deadline
         self._clock = clock
-        self._late = late
+        self._late = on_timeout
 
     async def __aenter__(self) -> None:
         left = self._deadline - self._clock()

@@ -14,28 +14,28 @@ from tidegate.json import Json, JsonObject
 MAX_TURNS = 50
 """Of a long conversation, the newest turns are looked up: one read holds no more than a hundred."""
 
-MAX_ID = 256
+MAX_ID_CHARACTERS = 256
 
 _TEXTS = ("text", "summary", "data", "signature")
 
 
-def needed(messages: Sequence[Message]) -> list[str]:
+def ids_to_look_up(messages: Sequence[Message]) -> list[str]:
     """The ids under which the reasoning of earlier turns may be kept, for turns that came without it."""
     turns = (message for message in messages if isinstance(message, AssistantMessage) and message.tool_calls)
     found = [turn.tool_calls[0].id for turn in turns if turn.tool_calls and not turn.reasoning_details]
-    return [tool_call_id for tool_call_id in found if 0 < len(tool_call_id) <= MAX_ID][-MAX_TURNS:]
+    return [tool_call_id for tool_call_id in found if 0 < len(tool_call_id) <= MAX_ID_CHARACTERS][-MAX_TURNS:]
 
 
-def of_completion(completion: Completion) -> tuple[str, list[Json]] | None:
+def reasoning_to_store(completion: Completion) -> tuple[str, list[Json]] | None:
     """The id and the details to keep, None where no reasoning led to a tool call."""
     message = completion["choices"][0]["message"] if completion["choices"] else None
     if message is None:
         return None
     calls = message.get("tool_calls")
-    return _to_keep(calls[0].get("id") if calls else None, message.get("reasoning_details") or [])
+    return _entry_to_store(calls[0].get("id") if calls else None, message.get("reasoning_details") or [])
 
 
-class Collector:
+class ReasoningCollector:
     """The same of a stream, whose details come in pieces."""
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class Collector:
             if isinstance(piece, dict):
                 self._merge(piece)
 
-    def to_keep(self) -> tuple[str, list[Json]] | None:
-        return _to_keep(self._first_id, list(self._details.values()))
+    def to_store(self) -> tuple[str, list[Json]] | None:
+        return _entry_to_store(self._first_id, list(self._details.values()))
 
     def _merge(self, piece: JsonObject) -> None:
         whole = self._details.setdefault((str(piece.get("type")), str(piece.get("index"))), {})
@@ -61,5 +61,5 @@ class Collector:
             whole[name] = f"{before}{value}" if joined else value
 
 
-def _to_keep(tool_call_id: str | None, details: list[Json]) -> tuple[str, list[Json]] | None:
+def _entry_to_store(tool_call_id: str | None, details: list[Json]) -> tuple[str, list[Json]] | None:
     return (tool_call_id, details) if tool_call_id and details else None

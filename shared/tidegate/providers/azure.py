@@ -16,7 +16,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, encode
-from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
 from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
 from tidegate.providers.openai.capabilities import OPENAI_MODELS
 from tidegate.providers.openai.quirks import Quirks
@@ -47,31 +47,31 @@ class Azure(Struct, frozen=True):
     signs_reasoning: bool = False
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
-        return dict(parts.urls(_QUIRKS.files, call.request.fields.messages))
+        return dict(parts.urls_to_fetch(_QUIRKS.files, call.request.fields.messages))
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy_functions.named_by(call.request.body):
+        with legacy_functions.with_caller_paths(call.request.body):
             draft = request.build(call, deployment.model, _QUIRKS)
         return UpstreamRequest(
-            url=address(deployment),
+            url=chat_completions_url(deployment),
             body=encode(draft.body),
             auth=_AUTH,
             ignored=tuple(dict.fromkeys(draft.ignored)),
-            names=draft.names,
+            caller_tool_names=draft.caller_tool_names,
             legacy_functions=draft.legacy_functions,
         )
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.name, _QUIRKS, body)
 
-    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(self.name, _QUIRKS, events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return failure.from_reply(self.name, status, headers, body)
 
 
-def address(deployment: Deployment) -> str:
+def chat_completions_url(deployment: Deployment) -> str:
     """Where its chat completions are. The base URL is a resource's endpoint, or goes on to one of Azure's three APIs:
 
     `/openai` or nothing (a deployment for each model), `/openai/v1` and `/models` (the model in the body). A base URL

@@ -17,7 +17,7 @@ Headers: TypeAlias = Mapping[str, str]
 Framing = Literal["sse", "eventstream"]
 
 
-class Event(NamedTuple):
+class StreamEvent(NamedTuple):
     """One event of an upstream's stream: of `text/event-stream`, or one frame of an AWS event stream.
 
     `type` is the SSE `event:` field ("message" where none was sent) or the frame's `:event-type`; of a frame that is
@@ -59,7 +59,7 @@ class UpstreamRequest(Struct, frozen=True):
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
     auth: Auth = KeyAuth()
     ignored: tuple[str, ...] = ()
-    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    caller_tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
     answer_tool: str | None = None
     legacy_functions: bool = False
 
@@ -97,7 +97,7 @@ class Provider(Protocol):
         """The reply to a call that does not stream. Raises `UpstreamError`: also for an error inside a 200."""
         ...
 
-    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         """The reply to a call that streams: one role, contents, one finish for each choice, then usage if it was sent.
 
         Where the input is told at the beginning, usage comes twice: at first with no `completion_tokens`.

@@ -6,18 +6,18 @@ A provider may forbid a tool's name, may have no way to force a schema but a too
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from tidegate.chat.completion import Chunk, ChunkChoice, Completion, Delta, Message, ToolCall
+from tidegate.chat.completion import Chunk, ChunkChoice, Completion, CompletionMessage, Delta, ToolCall
 from tidegate.providers.base import UpstreamRequest
 
 
-def is_needed(request: UpstreamRequest) -> bool:
+def needs_restoring(request: UpstreamRequest) -> bool:
     """Whether replies to this request need any of it."""
-    return bool(request.names) or request.answer_tool is not None or request.legacy_functions
+    return bool(request.caller_tool_names) or request.answer_tool is not None or request.legacy_functions
 
 
-def completion(request: UpstreamRequest, reply: Completion) -> Completion:
+def restore_completion(request: UpstreamRequest, reply: Completion) -> Completion:
     """The provider's reply, changed in place."""
-    if not is_needed(request):
+    if not needs_restoring(request):
         return reply
     for choice in reply["choices"]:
         message = choice["message"]
@@ -35,7 +35,7 @@ def completion(request: UpstreamRequest, reply: Completion) -> Completion:
     return reply
 
 
-async def stream(request: UpstreamRequest, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+async def restore_stream(request: UpstreamRequest, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
     """The provider's chunks, changed in place. The answer's tool call streams as content.
 
     Chunks in which nothing is left are left out.
@@ -101,7 +101,7 @@ def _set_calls(delta: Delta, calls: list[ToolCall]) -> None:
         delta.pop("tool_calls", None)
 
 
-def _keep_others(message: Message, calls: list[ToolCall], answers: list[ToolCall]) -> bool:
+def _keep_others(message: CompletionMessage, calls: list[ToolCall], answers: list[ToolCall]) -> bool:
     """Whether no other call is left."""
     others = [call for call in calls if call not in answers]
     if others:
@@ -115,7 +115,7 @@ def _rename(request: UpstreamRequest, calls: list[ToolCall]) -> None:
     for call in calls:
         function = call.get("function")
         if function is not None and "name" in function:
-            function["name"] = request.names.get(function["name"], function["name"])
+            function["name"] = request.caller_tool_names.get(function["name"], function["name"])
 
 
 def _name(call: ToolCall) -> str | None:

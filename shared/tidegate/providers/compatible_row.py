@@ -21,9 +21,9 @@ class Row(Struct, frozen=True):
 
     @property
     def key_setting(self) -> str | None:
-        return setting(self.name, "API_KEY") if self.key == "" else self.key
+        return setting_name(self.name, "API_KEY") if self.key == "" else self.key
 
 
-def setting(name: str, suffix: str) -> str:
+def setting_name(name: str, suffix: str) -> str:
     """The name of a provider's setting: "my-host" and "API_KEY" make "MY_HOST_API_KEY"."""
     return f"{name}_{suffix}".upper().replace("-", "_").replace(".", "_")

@@ -4,36 +4,36 @@ from collections.abc import Collection, Iterable
 
 from tidegate.json import Json, JsonObject
 
-EFFORTS = ("reasoning_effort", "reasoning.effort", "thinking.effort")
-BUDGETS = ("reasoning.max_tokens", "thinking.budget_tokens")
+EFFORT_PATHS = ("reasoning_effort", "reasoning.effort", "thinking.effort")
+BUDGET_PATHS = ("reasoning.max_tokens", "thinking.budget_tokens")
 """Where a caller may have written an effort, or a budget."""
 
-TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
+EFFORT_TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 65536}
 """Tokens that stand for an effort where a provider takes only a budget, and the other way round."""
 
 _FIELDS = ("reasoning_effort", "reasoning", "thinking")
-_STRENGTH = ("none", *TOKENS)
+_STRENGTH = ("none", *EFFORT_TOKENS)
 
 
-def take(left: JsonObject) -> JsonObject:
+def take_reasoning_fields(fields: JsonObject) -> JsonObject:
     """The caller's fields of reasoning, removed from those that are left to translate."""
-    return {name: value for name in _FIELDS if (value := left.pop(name, None)) is not None}
+    return {name: value for name in _FIELDS if (value := fields.pop(name, None)) is not None}
 
 
-def effort_for(budget: int, most: str = "max") -> str:
+def effort_for_budget(budget: int, maximum: str = "max") -> str:
     """The effort that a budget stands for, `most` for one that is larger than all."""
-    return next((effort for effort, tokens in TOKENS.items() if budget <= tokens), most)
+    return next((effort for effort, tokens in EFFORT_TOKENS.items() if budget <= tokens), maximum)
 
 
-def nearest(wanted: str, known: Collection[str]) -> str | None:
+def nearest_effort(wanted: str, supported: Collection[str]) -> str | None:
     """The provider's word for an effort; where it has none the nearest one, of two as near the stronger."""
     place = _place(wanted)
-    return wanted if wanted in known else min(known, key=lambda word: _distance(word, place), default=None)
+    return wanted if wanted in supported else min(supported, key=lambda word: _distance(word, place), default=None)
 
 
-def written(sent: JsonObject, places: Iterable[str]) -> list[str]:
+def sent_paths(sent: JsonObject, paths: Iterable[str]) -> list[str]:
     """Those of the places where the caller wrote something."""
-    return [path for path in places if _value(sent, path) is not None]
+    return [path for path in paths if _value(sent, path) is not None]
 
 
 def _value(sent: JsonObject, path: str) -> Json:

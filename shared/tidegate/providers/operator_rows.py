@@ -23,7 +23,7 @@ _KNOWN = frozenset({"name", "base_url", "key", "quirks"})
 _QUIRKS = frozenset(Quirks.__struct_fields__)
 
 
-def rows(listed: Json) -> tuple[Row, ...]:
+def parse_rows(listed: Json) -> tuple[Row, ...]:
     """The rows that the list stands for. Raises `ConfigurationError`, which names every fault of every entry."""
     if not isinstance(listed, list):
         raise ConfigurationError("TIDEGATE_PROVIDERS must be a JSON list of objects.")
@@ -31,7 +31,7 @@ def rows(listed: Json) -> tuple[Row, ...]:
     faults: list[str] = []
     for i, entry in enumerate(listed):
         try:
-            found.append(row(entry))
+            found.append(parse_row(entry))
         except ConfigurationError as error:
             faults.append(f"TIDEGATE_PROVIDERS[{i}]: {error.message}")
     names = [one.name for one in found]
@@ -41,7 +41,7 @@ def rows(listed: Json) -> tuple[Row, ...]:
     return tuple(found)
 
 
-def row(entry: Json) -> Row:
+def parse_row(entry: Json) -> Row:
     """The row that one entry stands for. Raises `ConfigurationError` for its first fault."""
     if not isinstance(entry, dict):
         raise ConfigurationError("an entry must be an object.")

@@ -9,11 +9,11 @@ from msgspec import Struct
 from tidegate.errors import ConfigurationError
 from tidegate.providers.base import Provider
 from tidegate.providers.compatible import ROWS
-from tidegate.providers.compatible_row import Row, setting
+from tidegate.providers.compatible_row import Row, setting_name
 from tidegate.providers.locations import vertex_host
 
 
-class Known(Struct, frozen=True):
+class ProviderSpec(Struct, frozen=True):
     """A provider that could be configured. `base_url` None: there is no default, `base_url_setting` must be set.
 
     `key_setting` None: it needs no key, and gets one only where `optional_key` or else `setting(name, "API_KEY")` holds
@@ -27,23 +27,23 @@ class Known(Struct, frozen=True):
     base_url: str | None
     base_url_setting: str
     key_setting: str | None
-    optional_key: str | None = None
+    optional_key_setting: str | None = None
     region_settings: tuple[str, ...] = ()
-    credentials: tuple[str, ...] = ()
+    credential_settings: tuple[str, ...] = ()
     version_setting: str | None = None
     project_settings: tuple[str, ...] = ()
     token_settings: tuple[str, ...] = ()
-    host_of: Callable[[str], str] | None = None
+    host_for_region: Callable[[str], str] | None = None
 
 
-_BEDROCK = Known(
+_BEDROCK = ProviderSpec(
     "bedrock",
     "https://bedrock-runtime.{region}.amazonaws.com",
     "AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
     None,
-    optional_key="AWS_BEARER_TOKEN_BEDROCK",
+    optional_key_setting="AWS_BEARER_TOKEN_BEDROCK",
     region_settings=("BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
-    credentials=(
+    credential_settings=(
         "AWS_ACCESS_KEY_ID",
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -53,7 +53,7 @@ _BEDROCK = Known(
 """Signed with the credentials of the process: keys (Lambda), a container's, or a profile's."""
 
 
-_AZURE = Known(
+_AZURE = ProviderSpec(
     "azure",
     None,
     "AZURE_OPENAI_BASE_URL",
@@ -61,7 +61,7 @@ _AZURE = Known(
     version_setting="AZURE_OPENAI_API_VERSION",
 )
 
-_VERTEX = Known(
+_VERTEX = ProviderSpec(
     "vertex",
     "https://{host}/v1/projects/{project}/locations/{region}",
     "VERTEX_BASE_URL",
@@ -69,17 +69,17 @@ _VERTEX = Known(
     region_settings=("GOOGLE_VERTEX_LOCATION", "GOOGLE_CLOUD_LOCATION"),
     project_settings=("GOOGLE_VERTEX_PROJECT", "GOOGLE_CLOUD_PROJECT"),
     token_settings=("GOOGLE_VERTEX_CREDENTIALS",),
-    host_of=vertex_host,
+    host_for_region=vertex_host,
 )
 
 _NATIVE = {
     known.name: known
     for known in (
-        Known("anthropic", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
+        ProviderSpec("anthropic", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
         _AZURE,
         _BEDROCK,
-        Known("cohere", "https://api.cohere.com", "COHERE_BASE_URL", "COHERE_API_KEY"),
-        Known("gemini", "https://generativelanguage.googleapis.com", "GEMINI_BASE_URL", "GEMINI_API_KEY"),
+        ProviderSpec("cohere", "https://api.cohere.com", "COHERE_BASE_URL", "COHERE_API_KEY"),
+        ProviderSpec("gemini", "https://generativelanguage.googleapis.com", "GEMINI_BASE_URL", "GEMINI_API_KEY"),
         _VERTEX,
     )
 }
@@ -120,7 +120,7 @@ class Registry:
         self._rows = {**ROWS, **{row.name: row for row in extra}}
         self._loaded: dict[str, Provider] = {}
 
-    def known(self) -> tuple[Known, ...]:
+    def specs(self) -> tuple[ProviderSpec, ...]:
         """Every provider that could be configured, by name. Imports none of them."""
         rows = {row.name: _known(row) for row in self._rows.values()}
         return tuple(known for _, known in sorted({**_NATIVE, **rows}.items()))
@@ -142,5 +142,5 @@ class Registry:
         raise ConfigurationError(f"There is no provider named {name!r}.")
 
 
-def _known(row: Row) -> Known:
-    return Known(row.name, row.base_url, setting(row.name, "BASE_URL"), row.key_setting)
+def _known(row: Row) -> ProviderSpec:
+    return ProviderSpec(row.name, row.base_url, setting_name(row.name, "BASE_URL"), row.key_setting)

@@ -9,7 +9,7 @@ from tidegate.domain.call import Call
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import legacy_functions
 
-NEUTRAL: dict[str, Json] = {
+NEUTRAL_VALUES: dict[str, Json] = {
     "temperature": 1,
     "top_p": 1,
     "n": 1,
@@ -36,30 +36,30 @@ NEUTRAL: dict[str, Json] = {
 _EMAIL = re.compile(r"[^\s@]@[^\s@]")
 
 
-class Draft(Struct):
+class RequestBuilder(Struct):
     """`body` is the provider's; `left` holds the caller's fields until someone takes them."""
 
     call: Call
-    left: JsonObject
+    remaining: JsonObject
     body: JsonObject = field(default_factory=dict[str, Json])
     ignored: list[str] = field(default_factory=list[str])
 
     def take(self, name: str) -> Json:
         """Take a field of the caller's, None where it was not sent."""
-        return self.left.pop(name, None)
+        return self.remaining.pop(name, None)
 
     def leave_out(self, name: str, value: Json) -> None:
         """Report a field that cannot be said, unless it asks for nothing."""
-        if value is not None and not (name in NEUTRAL and value == NEUTRAL[name]):
-            self.report(name)
+        if value is not None and not (name in NEUTRAL_VALUES and value == NEUTRAL_VALUES[name]):
+            self.report_ignored(name)
 
-    def report(self, path: str) -> None:
+    def report_ignored(self, path: str) -> None:
         """Report what cannot be said, by the name that the caller gave it."""
-        told = legacy_functions.path(self.call.request.body, path)
+        told = legacy_functions.caller_path(self.call.request.body, path)
         if told is not None:
             self.ignored.append(told)
 
-    def reported(self) -> tuple[str, ...]:
+    def ignored_fields(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.ignored))
 
 
@@ -68,7 +68,7 @@ def is_email(user: Json) -> bool:
     return isinstance(user, str) and _EMAIL.search(user) is not None
 
 
-def sent(call: Call) -> JsonObject:
+def provider_fields(call: Call) -> JsonObject:
     """The caller's fields that are meant for the provider. They are the caller's own below their top level."""
     return {
         name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS

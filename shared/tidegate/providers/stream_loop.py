@@ -5,15 +5,15 @@ from typing import Protocol
 
 from tidegate.chat.completion import Chunk, Usage
 from tidegate.errors import UpstreamError
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 
 
-class Listener(Protocol):
+class StreamTranslator(Protocol):
     """One stream of one dialect. `done`: the reply is whole, whatever else may come."""
 
     done: bool
 
-    def feed(self, event: Event, out: list[Chunk]) -> None:
+    def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunks that the event makes. Raises `UpstreamError`."""
         ...
 
@@ -22,7 +22,9 @@ class Listener(Protocol):
         ...
 
 
-async def read(stream: Listener, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+async def translate_stream(
+    stream: StreamTranslator, events: AsyncIterator[Sequence[StreamEvent]]
+) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`.
 
     What came in the same read as a failure comes before it; a role alone does not, for then nothing has begun.
@@ -51,14 +53,14 @@ def _says_more_than_a_role(chunk: Chunk) -> bool:
     return any(said for choice in chunk["choices"] for name, said in choice["delta"].items() if name != "role")
 
 
-def usage(counted: Usage) -> Chunk:
+def usage_chunk(counted: Usage) -> Chunk:
     """The chunk of usage that ends a stream."""
     return {"object": "chat.completion.chunk", "choices": [], "usage": counted, "system_fingerprint": None}
 
 
-def early_usage(counted: Usage) -> Chunk:
+def early_usage_chunk(counted: Usage) -> Chunk:
     """What a stream's beginning tells: the input, and nothing of an output that is still to come."""
     prompt = counted["prompt_tokens"]
     told: Usage = {**counted, "completion_tokens": 0, "total_tokens": prompt}
     told.pop("completion_tokens_details", None)
-    return usage(told)
+    return usage_chunk(told)

@@ -15,31 +15,31 @@ from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject, decode
 
 
-class Alphabet:
+class NameRules:
     """What a provider takes for a name: `signs` and `first` (its first sign) as in a regular expression's brackets."""
 
-    def __init__(self, signs: str, longest: int = 128, first: str = "") -> None:
-        self.longest = longest
-        self._allowed = re.compile(f"(?=[{first or signs}])[{signs}]{{1,{longest}}}")
-        self._forbidden = re.compile(f"[^{signs}]+")
-        self._first = re.compile(f"[{first or signs}]")
+    def __init__(self, characters: str, max_length: int = 128, first: str = "") -> None:
+        self.max_length = max_length
+        self._allowed = re.compile(f"(?=[{first or characters}])[{characters}]{{1,{max_length}}}")
+        self._forbidden = re.compile(f"[^{characters}]+")
+        self._first = re.compile(f"[{first or characters}]")
 
-    def takes(self, name: str) -> bool:
+    def allows(self, name: str) -> bool:
         return self._allowed.fullmatch(name) is not None
 
-    def fit(self, name: str) -> str:
+    def sanitise(self, name: str) -> str:
         """The name, or the nearest one that is taken."""
         near = self._forbidden.sub("_", name)
-        return (near if self._first.match(near) else f"_{near}")[: self.longest]
+        return (near if self._first.match(near) else f"_{near}")[: self.max_length]
 
 
-def call_id(given: Json, alphabet: Alphabet) -> str:
+def valid_call_id(given: Json, alphabet: NameRules) -> str:
     """The id of a call as a provider takes it, the same for the same one: other providers' may hold other signs."""
     text = given if isinstance(given, str) else ""
-    return text if alphabet.takes(text) else f"call_{sha256(text.encode()).hexdigest()[:24]}"
+    return text if alphabet.allows(text) else f"call_{sha256(text.encode()).hexdigest()[:24]}"
 
 
-def arguments(given: Json, path: str) -> JsonObject:
+def parse_arguments(given: Json, path: str) -> JsonObject:
     """The arguments of a call as an object; none at all are an empty one. Raises `InvalidRequest`."""
     value = given
     if isinstance(given, str):
@@ -60,33 +60,33 @@ class ToolNames:
     `callers` are the caller's names by ours, where the two differ. `reserved` are names that the provider keeps.
     """
 
-    def __init__(self, alphabet: Alphabet, body: JsonObject, reserved: Iterable[str] = ()) -> None:
-        self.callers: dict[str, str] = {}
+    def __init__(self, alphabet: NameRules, body: JsonObject, reserved: Iterable[str] = ()) -> None:
+        self.caller_names: dict[str, str] = {}
         self._alphabet = alphabet
         self._spelt: dict[str, str] = {}
         self._taken = set(reserved)
         named = list(dict.fromkeys(_named(body)))
-        kept = [name for name in named if alphabet.takes(name) and name not in self._taken]
+        kept = [name for name in named if alphabet.allows(name) and name not in self._taken]
         self._spelt.update(zip(kept, kept, strict=True))
         self._taken.update(kept)
         for name in named:
-            self.spell(name)
+            self.provider_name(name)
 
-    def spell(self, name: str) -> str:
+    def provider_name(self, name: str) -> str:
         """The name to send for one of the caller's."""
         if name not in self._spelt:
-            spelt = self._spelt[name] = self.free(name)
+            spelt = self._spelt[name] = self.reserve_name(name)
             if spelt != name:
-                self.callers[spelt] = name
+                self.caller_names[spelt] = name
         return self._spelt[name]
 
-    def free(self, wanted: str) -> str:
+    def reserve_name(self, wanted: str) -> str:
         """A name near `wanted` that no tool has. From now on it is taken."""
-        near = free = self._alphabet.fit(wanted)
+        near = free = self._alphabet.sanitise(wanted)
         count = 1
         while free in self._taken:
             count += 1
-            free = f"{near[: self._alphabet.longest - len(f'_{count}')]}_{count}"
+            free = f"{near[: self._alphabet.max_length - len(f'_{count}')]}_{count}"
         self._taken.add(free)
         return free
 

@@ -17,13 +17,13 @@ import certifi
 from yarl import URL
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.transport.base import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
-from tidegate.transport.stale_connections import Origins, origin_of
+from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, read_all
+from tidegate.transport.stale_connections import StaleConnections, origin_of
 
-IDLE_SECONDS = 60.0
+KEEPALIVE_SECONDS = 60.0
 """What a connection is kept for."""
 
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 """How often a silent connection is looked at."""
 
 MAX_HEADER_BYTES = 64 * 1024
@@ -33,14 +33,14 @@ class AiohttpTransport:
     """Made within the loop that it is used in. `root_certificate_pem` is trusted beside the usual ones."""
 
     def __init__(self, *, root_certificate_pem: bytes | None = None, clock: Callable[[], float] = time.time) -> None:
-        trusted = ssl.create_default_context()
-        trusted.load_verify_locations(certifi.where())
+        ssl_context = ssl.create_default_context()
+        ssl_context.load_verify_locations(certifi.where())
         if root_certificate_pem:
-            trusted.load_verify_locations(cadata=root_certificate_pem.decode())
-        self._pooled = _session(aiohttp.TCPConnector(limit=0, ssl=trusted, keepalive_timeout=IDLE_SECONDS))
-        self._fresh = _session(aiohttp.TCPConnector(limit=0, ssl=trusted, force_close=True))
+            ssl_context.load_verify_locations(cadata=root_certificate_pem.decode())
+        self._pooled = _session(aiohttp.TCPConnector(limit=0, ssl=ssl_context, keepalive_timeout=KEEPALIVE_SECONDS))
+        self._fresh = _session(aiohttp.TCPConnector(limit=0, ssl=ssl_context, force_close=True))
         self._proxies = getproxies()
-        self._origins = Origins(clock)
+        self._stale_connections = StaleConnections(clock)
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
@@ -50,7 +50,9 @@ class AiohttpTransport:
             url = URL(request.url, encoded=True)  # a signature is of the very characters
             if request.address is None:
                 send = partial(self._send, request, url, timeouts, deadline)
-                response = await self._origins.ask(origin_of(request.url), send, aiohttp.ClientError, _is_dropped)
+                response = await self._stale_connections.send_with_reconnect(
+                    origin_of(request.url), send, aiohttp.ClientError, _is_dropped
+                )
             else:
                 response = await self._send(request, url, timeouts, deadline, True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -77,7 +79,7 @@ class AiohttpTransport:
                 headers=headers,
                 data=request.body or None,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect or USUAL_CONNECT_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect or DEFAULT_CONNECT_SECONDS),
                 proxy=proxy,
                 server_hostname=host,
             )
@@ -96,22 +98,22 @@ class _AiohttpResponse:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self, limit: int) -> bytes:
-        return await gathered(self.chunks(), limit)
+        return await read_all(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """All that has come since, as one piece. What a slow reader has not taken yet is lost with the connection."""
         try:
-            while piece := await self._piece():
-                yield piece
+            while chunk := await self._next_chunk():
+                yield chunk
         except (aiohttp.ClientError, OSError) as error:
             raise _translate(error, self._url) from None
 
-    async def _piece(self) -> bytes:
+    async def _next_chunk(self) -> bytes:
         """What has come; nothing at the end. A connection of malformed chunks aiohttp 3.14 closes, and tells nobody."""
         loop, content = asyncio.get_running_loop(), self._response.content
         while True:
             try:
-                async with asyncio.timeout_at(min(self._deadline, loop.time() + LOOK_SECONDS)):
+                async with asyncio.timeout_at(min(self._deadline, loop.time() + CHECK_SECONDS)):
                     return await content.readany()
             except TimeoutError:
                 if loop.time() >= self._deadline:
@@ -140,13 +142,13 @@ def _is_dropped(error: aiohttp.ClientError) -> bool:
 def _translate(error: Exception, url: str) -> UpstreamError:
     """Facts for the caller; the URL is cut to its origin, whose path might name an account."""
     try:
-        where = origin_of(url)
+        origin = origin_of(url)
     except ValueError:
         return ProviderUnreachable("The provider's URL is not valid.")
     if isinstance(error, TimeoutError):
         step = "could not be reached" if isinstance(error, aiohttp.ConnectionTimeoutError) else "did not answer"
-        return ProviderTimeout(f"The provider at {where} {step} in time.")
-    return ProviderUnreachable(f"The connection to the provider at {where} failed: {_reason(error)}.")
+        return ProviderTimeout(f"The provider at {origin} {step} in time.")
+    return ProviderUnreachable(f"The connection to the provider at {origin} failed: {_reason(error)}.")
 
 
 def _reason(error: Exception) -> str:

@@ -27,7 +27,7 @@ class StaticCredentials(Struct, frozen=True):
         return self.aws_key
 
 
-class AwsIdentity(Struct, frozen=True):
+class SigningKeys(Struct, frozen=True):
     """`AwsKeys` for our signer."""
 
     credentials: Credentials

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from tidegate.errors import ProviderMalformed
 
-USUAL_CONNECT_SECONDS = 5.0
+DEFAULT_CONNECT_SECONDS = 5.0
 
 
 class Timeouts(Struct, frozen=True):
@@ -72,14 +72,14 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
-async def gathered(pieces: AsyncGenerator[bytes], limit: int) -> bytes:
+async def read_all(chunks: AsyncGenerator[bytes], limit: int) -> bytes:
     """A whole body, whose pieces are closed afterwards. Raises `ProviderMalformed` beyond `limit` bytes."""
-    held: list[bytes] = []
+    collected: list[bytes] = []
     size = 0
-    async with aclosing(pieces):
-        async for piece in pieces:
-            size += len(piece)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            size += len(chunk)
             if size > limit:
                 raise ProviderMalformed(f"The provider's answer is larger than {limit} bytes.")
-            held.append(piece)
-    return b"".join(held)
+            collected.append(chunk)
+    return b"".join(collected)

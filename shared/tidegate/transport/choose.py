@@ -15,7 +15,7 @@ _TRANSPORTS = {
 }
 
 
-def transport(name: str) -> Transport:
+def create_transport(name: str) -> Transport:
     """A new transport, which the caller closes. Raises `ConfigurationError` when its library is not installed."""
     module, attribute = _TRANSPORTS[name]
     try:

@@ -9,8 +9,8 @@ from functools import partial
 import httpx
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.transport.base import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
-from tidegate.transport.stale_connections import Origins, origin_of
+from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, read_all
+from tidegate.transport.stale_connections import StaleConnections, origin_of
 
 
 class HttpxTransport:
@@ -21,7 +21,7 @@ class HttpxTransport:
     ) -> None:
         self._pooled = _client(inner, httpx.Limits(max_keepalive_connections=100, max_connections=1000))
         self._fresh = _client(inner, httpx.Limits(max_keepalive_connections=0))
-        self._origins = Origins(clock)
+        self._stale_connections = StaleConnections(clock)
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
@@ -30,7 +30,9 @@ class HttpxTransport:
         send = partial(self._send, request, timeouts, deadline)
         try:
             if request.address is None:
-                response = await self._origins.ask(origin_of(request.url), send, httpx.HTTPError, _is_dropped)
+                response = await self._stale_connections.send_with_reconnect(
+                    origin_of(request.url), send, httpx.HTTPError, _is_dropped
+                )
             else:
                 response = await send(True)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
@@ -42,17 +44,17 @@ class HttpxTransport:
 
     async def _send(self, request: HttpRequest, timeouts: Timeouts, deadline: float, is_fresh: bool) -> httpx.Response:
         client = self._fresh if is_fresh else self._pooled
-        connect = httpx.Timeout(None, connect=timeouts.connect or USUAL_CONNECT_SECONDS)
+        connect = httpx.Timeout(None, connect=timeouts.connect or DEFAULT_CONNECT_SECONDS)
         url, headers, extensions = httpx.URL(request.url), dict(request.headers), dict[str, object]()
         if request.address is not None:
             headers["host"] = url.netloc.decode()
             extensions["sni_hostname"] = url.host
             url = url.copy_with(host=request.address)
-        built = client.build_request(
+        http_request = client.build_request(
             request.method, url, headers=headers, content=request.body, timeout=connect, extensions=extensions
         )
         async with asyncio.timeout_at(deadline):
-            return await client.send(built, stream=True)
+            return await client.send(http_request, stream=True)
 
     async def close(self) -> None:
         await self._pooled.aclose()
@@ -68,17 +70,17 @@ class _HttpxResponse:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self, limit: int) -> bytes:
-        return await gathered(self.chunks(), limit)
+        return await read_all(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        pieces = self._response.aiter_bytes()
+        body = self._response.aiter_bytes()
         try:
             while True:
                 async with asyncio.timeout_at(self._deadline):
-                    piece = await anext(pieces, None)
-                if piece is None:
+                    chunk = await anext(body, None)
+                if chunk is None:
                     return
-                yield piece
+                yield chunk
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
             raise _translate(error, self._url) from None
 
@@ -93,10 +95,10 @@ def _client(inner: httpx.AsyncBaseTransport | None, limits: httpx.Limits) -> htt
 
 
 def _translate(error: Exception, url: str) -> UpstreamError:
-    where = origin_of(url)
+    origin = origin_of(url)
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         step = "could not be reached" if isinstance(error, httpx.ConnectTimeout) else "did not answer"
-        return ProviderTimeout(f"The provider at {where} {step} in time.")
+        return ProviderTimeout(f"The provider at {origin} {step} in time.")
     # What httpx refuses to send it quotes, a key with a line break among it.
     reason = "the request is no valid HTTP" if isinstance(error, httpx.LocalProtocolError) else error
-    return ProviderUnreachable(f"The connection to the provider at {where} failed: {reason}.")
+    return ProviderUnreachable(f"The connection to the provider at {origin} failed: {reason}.")

@@ -18,16 +18,16 @@ from urllib.parse import urljoin, urlsplit
 import anyio
 from msgspec import Struct
 
-from tidegate.chat.media import sniff
+from tidegate.chat.media import sniff_media_type
 from tidegate.domain.call import Media
 from tidegate.errors import InvalidRequest, ProviderMalformed, ProviderTimeout, UpstreamError
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 
-Resolve: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
+Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host."""
 
 MAX_REDIRECTS = 3
-MAX_URL = 2048
+MAX_URL_CHARACTERS = 2048
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NAT64 = IPv6Network("64:ff9b::/96")
 _UNICAST = IPv6Network("2000::/3")
@@ -40,8 +40,8 @@ _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 async def resolve(host: str, port: int) -> list[str]:
     """The system's answer. Raises `OSError`."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[4][0]) for address in found]
+    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[4][0]) for address in addresses]
 
 
 def is_public(address: str) -> bool:
@@ -51,27 +51,27 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(ip, IPv6Address):
-        hidden = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if hidden is None and ip in _NAT64:
-            hidden = IPv4Address(int(ip) & 0xFFFFFFFF)
-        if hidden is not None:
-            return hidden.is_global and not hidden.is_multicast
+        embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if embedded is None and ip in _NAT64:
+            embedded = IPv4Address(int(ip) & 0xFFFFFFFF)
+        if embedded is not None:
+            return embedded.is_global and not embedded.is_multicast
         if ip not in _UNICAST:
             return False
     return ip.is_global and not ip.is_multicast
 
 
-class Fetcher(Struct, frozen=True):
+class MediaFetcher(Struct, frozen=True):
     """`max_bytes` bounds one medium, and with `max_count` all of a call; `seconds` each fetch, redirects included."""
 
     transport: Transport
     max_bytes: int = 20 * 1024 * 1024
     max_count: int = 20
-    seconds: float = 10.0
-    resolve: Resolve = resolve
-    allowed: Callable[[str], bool] = is_public
+    timeout_seconds: float = 10.0
+    resolve: Resolver = resolve
+    is_allowed: Callable[[str], bool] = is_public
 
-    async def fetch(self, urls: Mapping[str, str], seconds: float) -> dict[str, Media]:
+    async def fetch(self, urls: Mapping[str, str], remaining_seconds: float) -> dict[str, Media]:
         """The media by their URLs; `urls` are by the paths of their parts, and `seconds` is what the call has left.
 
         Raises `InvalidRequest` that names the part: for an address that is not public, a failure, or too much.
@@ -80,35 +80,35 @@ class Fetcher(Struct, frozen=True):
         if len(paths) > self.max_count:
             path = list(urls)[self.max_count]
             raise InvalidRequest(f"A call may name at most {self.max_count} URLs.", param=path)
-        limit = min(self.seconds, seconds)
+        timeout_seconds = min(self.timeout_seconds, remaining_seconds)
         media: dict[str, Media] = {}
         try:
             async with anyio.create_task_group() as tasks:
                 for url, path in paths.items():
-                    tasks.start_soon(self._within, url, path, limit, media)
+                    tasks.start_soon(self._fetch_in_time, url, path, timeout_seconds, media)
         except ExceptionGroup as failures:  # the first of them has ended the other fetches
             raise failures.exceptions[0] from None
         return media
 
-    async def _within(self, url: str, path: str, seconds: float, media: dict[str, Media]) -> None:
+    async def _fetch_in_time(self, url: str, path: str, timeout_seconds: float, media: dict[str, Media]) -> None:
         try:
-            async with asyncio.timeout(seconds):
-                media[url] = await self._follow(url, path, seconds)
+            async with asyncio.timeout(timeout_seconds):
+                media[url] = await self._fetch_with_redirects(url, path, timeout_seconds)
         except TimeoutError:
             raise InvalidRequest("The URL did not answer in time.", param=path) from None
 
-    async def _follow(self, url: str, path: str, seconds: float) -> Media:
+    async def _fetch_with_redirects(self, url: str, path: str, timeout_seconds: float) -> Media:
         for _ in range(MAX_REDIRECTS + 1):
-            address = await self.address(url, path)
+            address = await self.find_public_address(url, path)
             request = HttpRequest("GET", url, {"accept": "*/*", "accept-encoding": "identity"}, b"", address)
             try:
-                async with self.transport.open(request, Timeouts(total=seconds)) as response:
+                async with self.transport.open(request, Timeouts(total=timeout_seconds)) as response:
                     if response.status in _REDIRECTS and "location" in response.headers:
                         url = urljoin(url, response.headers["location"])
                         continue
                     if response.status != 200:
                         raise InvalidRequest(f"The URL answered with {response.status}.", param=path)
-                    return _typed(await response.read(self.max_bytes), response.headers.get("content-type", ""))
+                    return _as_media(await response.read(self.max_bytes), response.headers.get("content-type", ""))
             except ProviderMalformed:
                 raise InvalidRequest(f"The URL holds more than {self.max_bytes} bytes.", param=path) from None
             except ProviderTimeout:  # the transport's clock and ours end at once: either may be the first
@@ -117,14 +117,14 @@ class Fetcher(Struct, frozen=True):
                 raise InvalidRequest("The URL could not be fetched.", param=path) from None
         raise InvalidRequest(f"The URL redirects more than {MAX_REDIRECTS} times.", param=path)
 
-    async def address(self, url: str, path: str) -> str:
+    async def find_public_address(self, url: str, path: str) -> str:
         """One that the URL may be fetched from. Raises `InvalidRequest` that names the `path`."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError:
             raise InvalidRequest("The URL is not valid.", param=path) from None
-        if parts.scheme not in ("http", "https") or not host or len(url) > MAX_URL:
+        if parts.scheme not in ("http", "https") or not host or len(url) > MAX_URL_CHARACTERS:
             raise InvalidRequest("Only http and https URLs can be fetched.", param=path)
         if parts.username is not None or parts.password is not None:
             raise InvalidRequest("A URL with credentials is not fetched.", param=path)
@@ -134,11 +134,11 @@ class Fetcher(Struct, frozen=True):
             addresses = await self.resolve(host, port)
         except (OSError, UnicodeError):
             raise InvalidRequest("The URL's host could not be resolved.", param=path) from None
-        if not addresses or not all(self.allowed(address) for address in addresses):
+        if not addresses or not all(self.is_allowed(address) for address in addresses):
             raise InvalidRequest("The URL does not lead to a public address.", param=path)
         return addresses[0]
 
 
-def _typed(data: bytes, declared: str) -> Media:
-    media_type = sniff(data) or declared.partition(";")[0].strip().lower() or "application/octet-stream"
+def _as_media(data: bytes, declared: str) -> Media:
+    media_type = sniff_media_type(data) or declared.partition(";")[0].strip().lower() or "application/octet-stream"
     return Media(media_type, data)

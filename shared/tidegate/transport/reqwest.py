@@ -25,15 +25,15 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.transport.base import USUAL_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, gathered
-from tidegate.transport.stale_connections import Origins, origin_of
+from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, read_all
+from tidegate.transport.stale_connections import StaleConnections, origin_of
 
 # hyper's words for a connection that ended after the request was written and before the first byte of the answer.
 _DROPPED = ("connection closed before message completed", "Connection reset by peer", "Broken pipe")
 
 _T = TypeVar("_T")
 
-_MOST_HELD = 64
+_MAX_JOINED_CHUNKS = 64
 """Pieces handed on at once, however fast the provider is: other calls want their turn."""
 
 
@@ -46,20 +46,20 @@ class ReqwestTransport:
     def __init__(
         self,
         *,
-        connect_seconds: float = USUAL_CONNECT_SECONDS,
+        connect_seconds: float = DEFAULT_CONNECT_SECONDS,
         root_certificate_pem: bytes | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._connect = connect_seconds
-        self._root = root_certificate_pem
-        self._pools = {connect_seconds: self._builder(connect_seconds).build()}
-        self._singles: dict[float, Client] = {}
-        self._origins = Origins(clock)
+        self._default_connect_seconds = connect_seconds
+        self._root_certificate_pem = root_certificate_pem
+        self._pooled_clients = {connect_seconds: self._client_builder(connect_seconds).build()}
+        self._unpooled_clients: dict[float, Client] = {}
+        self._stale_connections = StaleConnections(clock)
 
-    def _builder(self, connect_seconds: float) -> ClientBuilder:
+    def _client_builder(self, connect_seconds: float) -> ClientBuilder:
         connect = timedelta(seconds=connect_seconds)
         builder = ClientBuilder().follow_redirects(False).connect_timeout(connect).user_agent("tidegate")
-        return builder.add_root_certificate_pem(self._root) if self._root else builder
+        return builder.add_root_certificate_pem(self._root_certificate_pem) if self._root_certificate_pem else builder
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
@@ -69,13 +69,15 @@ class ReqwestTransport:
         """
         origin = "/".join(request.url.split("/", 3)[:3])
         if request.address is not None:
-            async with self._pinned(request, timeouts) as response:
+            async with self._open_pinned(request, timeouts) as response:
                 yield response
             return
         deadline = asyncio.get_running_loop().time() + timeouts.total
-        send = partial(self._send, request, self._connecting(timeouts), deadline)
+        send = partial(self._send, request, self._connect_seconds(timeouts), deadline)
         try:
-            stream, response = await self._origins.ask(origin, send, PyreqwestError, _is_dropped)
+            stream, response = await self._stale_connections.send_with_reconnect(
+                origin, send, PyreqwestError, _is_dropped
+            )
         except PyreqwestError as error:
             raise _translate(error, request.url) from None
         try:
@@ -86,19 +88,19 @@ class ReqwestTransport:
     async def _send(
         self, request: HttpRequest, connect: float, deadline: float, is_fresh: bool
     ) -> tuple[StreamRequest, Response]:
-        client = self._fresh(connect) if is_fresh else self._pool(connect)
-        stream = self._build(client, request, deadline - asyncio.get_running_loop().time())
-        return stream, await entered(stream)
+        client = self._unpooled_client(connect) if is_fresh else self._pooled_client(connect)
+        stream = self._build_stream(client, request, deadline - asyncio.get_running_loop().time())
+        return stream, await enter_stream(stream)
 
     @asynccontextmanager
-    async def _pinned(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
+    async def _open_pinned(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
         parts = urlsplit(request.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        builder = self._builder(self._connecting(timeouts)).no_proxy()
+        builder = self._client_builder(self._connect_seconds(timeouts)).no_proxy()
         client = builder.resolve(parts.hostname or "", request.address or "", port).build()
-        stream = self._build(client, request, timeouts.total)
+        stream = self._build_stream(client, request, timeouts.total)
         try:
-            response = await entered(stream)
+            response = await enter_stream(stream)
             try:
                 yield _ReqwestResponse(response, request.url)
             finally:
@@ -109,23 +111,27 @@ class ReqwestTransport:
             with anyio.CancelScope(shield=True):
                 await client.close()
 
-    def _connecting(self, timeouts: Timeouts) -> float:
+    def _connect_seconds(self, timeouts: Timeouts) -> float:
         """What of the time to connect is not in the total already."""
-        return self._connect if timeouts.connect is None or timeouts.connect >= timeouts.total else timeouts.connect
+        return (
+            self._default_connect_seconds
+            if timeouts.connect is None or timeouts.connect >= timeouts.total
+            else timeouts.connect
+        )
 
-    def _pool(self, connect: float) -> Client:
-        pool = self._pools.get(connect)
-        if pool is None:
-            pool = self._pools[connect] = self._builder(connect).build()
-        return pool
+    def _pooled_client(self, connect: float) -> Client:
+        client = self._pooled_clients.get(connect)
+        if client is None:
+            client = self._pooled_clients[connect] = self._client_builder(connect).build()
+        return client
 
-    def _fresh(self, connect: float) -> Client:
-        single = self._singles.get(connect)
-        if single is None:
-            single = self._singles[connect] = self._builder(connect).pool_max_idle_per_host(0).build()
-        return single
+    def _unpooled_client(self, connect: float) -> Client:
+        client = self._unpooled_clients.get(connect)
+        if client is None:
+            client = self._unpooled_clients[connect] = self._client_builder(connect).pool_max_idle_per_host(0).build()
+        return client
 
-    def _build(self, client: Client, request: HttpRequest, seconds: float) -> StreamRequest:
+    def _build_stream(self, client: Client, request: HttpRequest, seconds: float) -> StreamRequest:
         try:
             return (
                 client.request(request.method, request.url)
@@ -139,7 +145,7 @@ class ReqwestTransport:
             raise ProviderUnreachable(f"The provider's URL is not valid: {origin_of(request.url)!r}.") from None
 
     async def close(self) -> None:
-        for client in (*self._pools.values(), *self._singles.values()):
+        for client in (*self._pooled_clients.values(), *self._unpooled_clients.values()):
             await client.close()
         # The library's thread lets go of Python objects a moment after `close` returns; an interpreter that is already
         # finalizing then aborts (seen with pyreqwest 0.15.1: 11 of 25 processes that ended right after an answer).
@@ -154,59 +160,59 @@ class _ReqwestResponse:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self, limit: int) -> bytes:
-        return await gathered(self.chunks(), limit)
+        return await read_all(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """All that has come since, as one piece: a hop through the gateway costs the same for one event as for ten."""
         reader = self._response.body_reader
-        held: list[bytes] = []
-        broke: PyreqwestError | None = None
+        collected: list[bytes] = []
+        failure: PyreqwestError | None = None
         try:
             while True:
-                read = reader.read_chunk()
+                reading = reader.read_chunk()
                 try:
-                    waits_for: object = read.send(None)
+                    waits_for: object = reading.send(None)
                 except StopIteration as ready:
-                    piece: Bytes | None = ready.value
+                    chunk: Bytes | None = ready.value
                 else:
-                    if held:
-                        yield b"".join(held)
-                        held = []
-                    piece = await _Begun(read, waits_for)
-                if piece is None:
+                    if collected:
+                        yield b"".join(collected)
+                        collected = []
+                    chunk = await _PendingWork(reading, waits_for)
+                if chunk is None:
                     break
-                held.append(bytes(piece))
-                if len(held) == _MOST_HELD:
-                    yield b"".join(held)
-                    held = []
+                collected.append(bytes(chunk))
+                if len(collected) == _MAX_JOINED_CHUNKS:
+                    yield b"".join(collected)
+                    collected = []
         except PyreqwestError as error:
-            broke = error
-        if held:
-            yield b"".join(held)
-        if broke is not None:
-            raise _translate(broke, self._url) from None
+            failure = error
+        if collected:
+            yield b"".join(collected)
+        if failure is not None:
+            raise _translate(failure, self._url) from None
 
 
-async def entered(stream: StreamRequest) -> Response:
+async def enter_stream(stream: StreamRequest) -> Response:
     """The answer's head. One that comes in the moment of a cancellation is closed, or its connection would stay."""
     try:
-        return await _awaited(stream.__aenter__())
+        return await _await_uncancelled(stream.__aenter__())
     except asyncio.CancelledError:
         with anyio.CancelScope(shield=True), suppress(RuntimeError):  # it is one to leave what was not entered
             await stream.__aexit__(None, None, None)
         raise
 
 
-async def _awaited(work: Coroutine[object, object, _T]) -> _T:
+async def _await_uncancelled(work: Coroutine[object, object, _T]) -> _T:
     """What one of the library's coroutines gives; when it is cancelled, by the cancellation that its caller raised."""
     try:
         waits_for = work.send(None)
     except StopIteration as ready:
         return ready.value
-    return await _Begun(work, waits_for)
+    return await _PendingWork(work, waits_for)
 
 
-class _Begun(Generic[_T]):
+class _PendingWork(Generic[_T]):
     """Work that was begun and is not ready yet: what is left of awaiting it."""
 
     def __init__(self, work: Coroutine[object, object, _T], waits_for: object) -> None:
@@ -254,11 +260,11 @@ def _is_dropped(error: PyreqwestError) -> bool:
 
 def _translate(error: PyreqwestError, url: str) -> UpstreamError:
     """Facts for the caller; the URL is cut to its origin, whose path might name an account."""
-    where = origin_of(url)
+    origin = origin_of(url)
     causes = _causes(error)
     if isinstance(error, RequestTimeoutError | TimeoutError):
         connecting = isinstance(error, ConnectTimeoutError) and any("Connect" in cause for cause in causes)
         step = "could not be reached" if connecting else "did not answer"
-        return ProviderTimeout(f"The provider at {where} {step} in time.")
+        return ProviderTimeout(f"The provider at {origin} {step} in time.")
     reason = causes[-1] if causes else str(error.message)
-    return ProviderUnreachable(f"The connection to the provider at {where} failed: {reason}.")
+    return ProviderUnreachable(f"The connection to the provider at {origin} failed: {reason}.")

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
-from tidegate.domain.redacted import Confidential
+from tidegate.domain.redacted import Redacted
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _UNRESERVED = "-_.~"
@@ -40,7 +40,7 @@ _UNSIGNED = frozenset(
 )
 
 
-class AwsKey(Confidential, Struct, frozen=True):
+class AwsKey(Redacted, Struct, frozen=True):
     """An access key of AWS; `token` comes with temporary ones."""
 
     id: str
@@ -52,7 +52,7 @@ AwsKeys: TypeAlias = Callable[[], Awaitable[AwsKey]]
 """The key of this moment, for signing one request. Raises `StoreUnavailable`."""
 
 
-class Scope(Struct, frozen=True):
+class SigningScope(Struct, frozen=True):
     """What a signature is good for: one service in one region."""
 
     service: str
@@ -60,27 +60,33 @@ class Scope(Struct, frozen=True):
 
 
 def sign(
-    method: str, url: str, headers: Mapping[str, str], body: bytes, key: AwsKey, scope: Scope, *, at: float
+    method: str, url: str, headers: Mapping[str, str], body: bytes, key: AwsKey, scope: SigningScope, *, at: float
 ) -> dict[str, str]:
     """`headers` in lower case, with `x-amz-date`, `x-amz-security-token` for temporary keys, and `authorization`.
 
     `at` is the moment of signing in UTC seconds; AWS takes a signature within five minutes of it. `url` is sent as it
     is given: its path and query are already percent-encoded. `host` is signed and left to the HTTP client to send.
     """
-    moment = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
-    sent = {name.lower(): value for name, value in headers.items()}
-    sent.pop("authorization", None)
-    sent["x-amz-date"] = moment
+    timestamp = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+    outgoing_headers = {name.lower(): value for name, value in headers.items()}
+    outgoing_headers.pop("authorization", None)
+    outgoing_headers["x-amz-date"] = timestamp
     if key.token:
-        sent["x-amz-security-token"] = key.token
-    signed = {name: value for name, value in sent.items() if name not in _UNSIGNED} | {"host": _host(url)}
-    names = ";".join(sorted(signed))
-    request = canonical_request(method, url, signed, body, encode_twice=scope.service != "s3")
-    place = f"{moment[:8]}/{scope.region}/{scope.service}/aws4_request"
-    to_sign = "\n".join((_ALGORITHM, moment, place, hashlib.sha256(request.encode()).hexdigest()))
-    signature = hmac.new(_signing_key(key.secret, place), to_sign.encode(), hashlib.sha256).hexdigest()
-    sent["authorization"] = f"{_ALGORITHM} Credential={key.id}/{place}, SignedHeaders={names}, Signature={signature}"
-    return sent
+        outgoing_headers["x-amz-security-token"] = key.token
+    signed_headers = {name: value for name, value in outgoing_headers.items() if name not in _UNSIGNED} | {
+        "host": _host(url)
+    }
+    names = ";".join(sorted(signed_headers))
+    request = canonical_request(method, url, signed_headers, body, encode_twice=scope.service != "s3")
+    credential_scope = f"{timestamp[:8]}/{scope.region}/{scope.service}/aws4_request"
+    string_to_sign = "\n".join((_ALGORITHM, timestamp, credential_scope, hashlib.sha256(request.encode()).hexdigest()))
+    signature = hmac.new(
+        _signing_key(key.secret, credential_scope), string_to_sign.encode(), hashlib.sha256
+    ).hexdigest()
+    outgoing_headers["authorization"] = (
+        f"{_ALGORITHM} Credential={key.id}/{credential_scope}, SignedHeaders={names}, Signature={signature}"
+    )
+    return outgoing_headers
 
 
 def canonical_request(
@@ -93,7 +99,7 @@ def canonical_request(
     return "\n".join(
         (
             method.upper(),
-            quote(_without_dots(path), safe="/" + _UNRESERVED) if encode_twice else path,
+            quote(_resolve_dots(path), safe="/" + _UNRESERVED) if encode_twice else path,
             "&".join("=".join(pair) for pair in sorted(_query(parts.query))),
             *(f"{name}:{' '.join(headers[name].split())}" for name in names),
             "",
@@ -108,15 +114,15 @@ def _query(query: str) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def _without_dots(path: str) -> str:
-    kept: list[str] = []
+def _resolve_dots(path: str) -> str:
+    segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
-            del kept[-1:]
+            del segments[-1:]
         elif segment not in ("", "."):
-            kept.append(segment)
-    end = "/" if kept and path.endswith("/") else ""
-    return f"/{'/'.join(kept)}{end}"
+            segments.append(segment)
+    end = "/" if segments and path.endswith("/") else ""
+    return f"/{'/'.join(segments)}{end}"
 
 
 def _host(url: str) -> str:
@@ -126,8 +132,8 @@ def _host(url: str) -> str:
     return host if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f"{host}:{parts.port}"
 
 
-def _signing_key(secret: str, place: str) -> bytes:
+def _signing_key(secret: str, credential_scope: str) -> bytes:
     key = f"AWS4{secret}".encode()
-    for part in place.split("/"):
+    for part in credential_scope.split("/"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
     return key

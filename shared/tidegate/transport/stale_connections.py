@@ -23,14 +23,14 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-class Origins:
+class StaleConnections:
     """Of one transport. The clock is the wall's: the monotonic one may stand still while an environment is frozen."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._heard: dict[str, float] = {}
+        self._last_contacts: dict[str, float] = {}
 
-    async def ask(
+    async def send_with_reconnect(
         self, origin: str, send: Callable[[bool], Awaitable[_R]], failure: type[_E], is_dropped: Callable[[_E], bool]
     ) -> _R:
         """What `send(False)` gives, and where it was a connection that died while the origin was idle, `send(True)`:
@@ -38,24 +38,24 @@ class Origins:
         """
         is_idle = self.is_idle(origin)
         try:
-            answer = await send(False)
+            response = await send(False)
         except failure as error:
-            self.failed(origin)
+            self.record_failure(origin)
             if not is_idle or not is_dropped(error):
                 raise
-            answer = await send(True)
-        self.answered(origin)
-        return answer
+            response = await send(True)
+        self.record_response(origin)
+        return response
 
     def is_idle(self, origin: str) -> bool:
         """Whether it has answered before, and was not heard of for a while."""
-        last = self._heard.get(origin)
-        return last is not None and self._clock() - last > IDLE_SECONDS
+        last_contact_at = self._last_contacts.get(origin)
+        return last_contact_at is not None and self._clock() - last_contact_at > IDLE_SECONDS
 
-    def answered(self, origin: str) -> None:
-        self._heard[origin] = self._clock()
+    def record_response(self, origin: str) -> None:
+        self._last_contacts[origin] = self._clock()
 
-    def failed(self, origin: str) -> None:
+    def record_failure(self, origin: str) -> None:
         """It was heard of, if not well: what fails after this is the provider."""
-        if origin in self._heard:
-            self._heard[origin] = self._clock()
+        if origin in self._last_contacts:
+            self._last_contacts[origin] = self._clock()

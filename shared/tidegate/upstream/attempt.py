@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.domain.timeouts import USUAL, Patience
+from tidegate.domain.timeouts import DEFAULT_TIMEOUTS, ProviderTimeouts
 from tidegate.errors import (
     GatewayTimeout,
     NotConfigured,
@@ -20,10 +20,10 @@ from tidegate.errors import (
 from tidegate.json import Json, decode
 from tidegate.ports import Secrets
 from tidegate.providers import caller_terms
-from tidegate.providers.base import Event, KeyAuth, Provider, SigV4Auth, UpstreamRequest
+from tidegate.providers.base import KeyAuth, Provider, SigV4Auth, StreamEvent, UpstreamRequest
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, Scope, sign
-from tidegate.transport.silence import opened
+from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
+from tidegate.transport.silence import open_with_timeouts
 from tidegate.upstream.eventstream import EventStreamDecoder
 from tidegate.upstream.sse import SseDecoder
 
@@ -33,7 +33,7 @@ MAX_STREAM_BYTES = 256 * 1024 * 1024
 """A million tokens, each in an event of its own: what is longer has no end."""
 
 
-class Reply(Struct, frozen=True):
+class ProviderReply(Struct, frozen=True):
     """A provider's answer: a whole `completion`, or `batches` of chunks whose first is already here."""
 
     completion: Completion | None
@@ -57,9 +57,9 @@ class Upstream(Struct, frozen=True):
         secret: str | None,
         stream: bool,
         seconds: float,
-        own: Secrets | None = None,
-        patience: Patience = USUAL,
-    ) -> AsyncGenerator[Reply]:
+        workspace_keys: Secrets | None = None,
+        timeouts: ProviderTimeouts = DEFAULT_TIMEOUTS,
+    ) -> AsyncGenerator[ProviderReply]:
         """The provider's reply within `seconds` and its `patience`, once its first events have been understood.
 
         The secret is the caller's `own`, where it brought one. Leaving the context closes the connection. Raises
@@ -67,32 +67,36 @@ class Upstream(Struct, frozen=True):
         """
         if seconds <= 0:
             raise GatewayTimeout("The call's time was over before its provider could be asked.")
-        key = await self._key(request, secret, own or self.secrets)
-        http = HttpRequest("POST", request.url, await self._headers(request, key), request.body)
-        with _hiding(key):
-            async with opened(self.transport, http, _timeouts(seconds, patience)) as response:
+        key = await self._find_key(request, secret, workspace_keys or self.secrets)
+        http_request = HttpRequest("POST", request.url, await self._headers(request, key), request.body)
+        with _redacting_key(key):
+            async with open_with_timeouts(self.transport, http_request, _http_timeouts(seconds, timeouts)) as response:
                 if not 200 <= response.status < 300:
-                    body = _readable(await response.read(MAX_ERROR_BYTES))
+                    body = _decode_body(await response.read(MAX_ERROR_BYTES))
                     raise provider.parse_error(response.status, response.headers, body)
                 if not stream:
-                    body = _readable(await response.read(MAX_REPLY_BYTES))
+                    body = _decode_body(await response.read(MAX_REPLY_BYTES))
                     if isinstance(body, str):
                         raise ProviderMalformed(f"{provider.name} answered with something that is not JSON.")
-                    yield Reply(caller_terms.completion(request, provider.parse_completion(body)), None)
+                    yield ProviderReply(caller_terms.restore_completion(request, provider.parse_completion(body)), None)
                     return
                 await _check_framing(provider, response)
-                events = _events(provider, response)
+                events = _decode_events(provider, response)
                 async with aclosing(events), aclosing(provider.parse_stream(events)) as chunks:
-                    batches = caller_terms.stream(request, chunks) if caller_terms.is_needed(request) else chunks
-                    first = await _first(batches)
-                    yield Reply(None, _resumed(first, batches, key))
+                    batches = (
+                        caller_terms.restore_stream(request, chunks)
+                        if caller_terms.needs_restoring(request)
+                        else chunks
+                    )
+                    first = await _first_content_batch(batches)
+                    yield ProviderReply(None, _with_first_batch(first, batches, key))
 
-    async def _key(self, request: UpstreamRequest, secret: str | None, secrets: Secrets) -> str | None:
+    async def _find_key(self, request: UpstreamRequest, secret: str | None, secrets: Secrets) -> str | None:
         if secret is None or not isinstance(request.auth, KeyAuth):
             return None
         key = await secrets.get(secret)
         if not key:
-            raise without_key(secret)
+            raise missing_key(secret)
         return key
 
     async def _headers(self, request: UpstreamRequest, key: str | None) -> dict[str, str]:
@@ -102,25 +106,25 @@ class Upstream(Struct, frozen=True):
             case SigV4Auth(service, region):
                 if self.aws_keys is None:
                     raise NotConfigured("The provider needs AWS credentials, and there are none.", param="model")
-                scope = Scope(service, region)
+                scope = SigningScope(service, region)
                 aws_key = await self.aws_keys()
                 return sign("POST", request.url, request.headers, request.body, aws_key, scope, at=self.clock())
             case _:
                 return request.headers
 
 
-def without_key(secret: str) -> NotConfigured:
+def missing_key(secret: str) -> NotConfigured:
     """What a caller is told where there is nothing under that name."""
     return NotConfigured(f"The provider has no key: set {secret}.", param="model")
 
 
-def _timeouts(seconds: float, patience: Patience) -> Timeouts:
-    total = seconds if patience.total is None else min(seconds, patience.total)
-    return Timeouts(total, patience.connect, patience.first_byte, patience.between)
+def _http_timeouts(seconds: float, timeouts: ProviderTimeouts) -> Timeouts:
+    total = seconds if timeouts.total is None else min(seconds, timeouts.total)
+    return Timeouts(total, timeouts.connect, timeouts.first_byte, timeouts.between)
 
 
 @contextmanager
-def _hiding(key: str | None) -> Generator[None]:
+def _redacting_key(key: str | None) -> Generator[None]:
     """Some providers repeat the key that they refuse: no caller shall read it."""
     try:
         yield
@@ -135,13 +139,13 @@ async def _check_framing(provider: Provider, response: HttpResponse) -> None:
     content_type = response.headers.get("content-type", "")
     if not content_type.startswith("application/json"):
         return
-    body = _readable(await response.read(MAX_REPLY_BYTES))
+    body = _decode_body(await response.read(MAX_REPLY_BYTES))
     if isinstance(body, dict) and "choices" not in body:
         raise provider.parse_error(response.status, response.headers, body)
     raise ProviderMalformed(f"{provider.name} answered a call for a stream with a body that is none.")
 
 
-async def _events(provider: Provider, response: HttpResponse) -> AsyncGenerator[Sequence[Event]]:
+async def _decode_events(provider: Provider, response: HttpResponse) -> AsyncGenerator[Sequence[StreamEvent]]:
     decoder = SseDecoder() if provider.framing == "sse" else EventStreamDecoder()
     size = 0
     try:
@@ -162,7 +166,7 @@ async def _events(provider: Provider, response: HttpResponse) -> AsyncGenerator[
         yield events
 
 
-async def _first(batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
+async def _first_content_batch(batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
     """What came until the answer began: usage alone, which some tell early, is none of it."""
     first: list[Chunk] = []
     async for batch in batches:
@@ -172,15 +176,17 @@ async def _first(batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
     raise StreamCut("The provider's stream ended before it began.")
 
 
-async def _resumed(first: list[Chunk], rest: AsyncIterator[list[Chunk]], key: str | None) -> AsyncIterator[list[Chunk]]:
-    yield first
-    with _hiding(key):
-        async for batch in rest:
+async def _with_first_batch(
+    first_batch: list[Chunk], remaining_batches: AsyncIterator[list[Chunk]], key: str | None
+) -> AsyncIterator[list[Chunk]]:
+    yield first_batch
+    with _redacting_key(key):
+        async for batch in remaining_batches:
             if batch:
                 yield batch
 
 
-def _readable(body: bytes) -> Json | str:
+def _decode_body(body: bytes) -> Json | str:
     try:
         return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import encode
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 
 MAX_HEADERS_BYTES = 128 * 1024
 MAX_PAYLOAD_BYTES = 24 * 1024 * 1024
@@ -24,7 +24,7 @@ _WORD = Struct(">I")
 _OVERHEAD = _PRELUDE.size + _WORD.size
 _NUMBERS = {2: Struct(">b"), 3: Struct(">h"), 4: Struct(">i"), 5: Struct(">q"), 8: Struct(">q")}
 _BYTES, _STRING, _UUID = 6, 7, 9
-_REMEMBERED = 64
+_MAX_CACHED_TYPES = 64
 
 
 class EventStreamDecoder:
@@ -38,64 +38,64 @@ class EventStreamDecoder:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._needed = _PRELUDE.size
-        self._types: dict[bytes, str] = {}
+        self._needed_bytes = _PRELUDE.size
+        self._types_by_headers: dict[bytes, str] = {}
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes.
 
         Raises `ProviderMalformed` for bytes that are no event stream; where events came before them, it is `broken`.
         """
         self._buffer += data
-        events: list[Event] = []
-        if len(self._buffer) >= self._needed:
+        events: list[StreamEvent] = []
+        if len(self._buffer) >= self._needed_bytes:
             try:
-                self._read(events)
+                self._read_messages(events)
             except ProviderMalformed as error:
                 if not events:
                     raise
                 self.broken = error
         return events
 
-    def _read(self, events: list[Event]) -> None:
+    def _read_messages(self, events: list[StreamEvent]) -> None:
         buffer = self._buffer
         start, end = 0, len(buffer)
         try:
             while end - start >= _PRELUDE.size:
-                total, headers = _prelude(buffer, start)
-                if end - start < total:
-                    self._needed = total
+                total_bytes, headers_bytes = _read_prelude(buffer, start)
+                if end - start < total_bytes:
+                    self._needed_bytes = total_bytes
                     break
-                events.append(self._event(bytes(buffer[start : start + total]), headers))
-                start += total
-                self._needed = _PRELUDE.size
+                events.append(self._parse_message(bytes(buffer[start : start + total_bytes]), headers_bytes))
+                start += total_bytes
+                self._needed_bytes = _PRELUDE.size
         finally:
             del buffer[:start]
 
-    def end(self) -> list[Event]:
+    def end(self) -> list[StreamEvent]:
         """Nothing is left at the end of a whole stream. Raises `StreamCut` inside a message."""
         if self._buffer:
             raise StreamCut("The provider's stream ended inside a message.")
         return []
 
-    def _event(self, message: bytes, headers: int) -> Event:
+    def _parse_message(self, message: bytes, headers_bytes: int) -> StreamEvent:
         if crc32(memoryview(message)[:-4]) != _WORD.unpack_from(message, len(message) - 4)[0]:
             raise ProviderMalformed("The provider sent a message with a wrong checksum.")
-        end = _PRELUDE.size + headers
+        end = _PRELUDE.size + headers_bytes
         raw = message[_PRELUDE.size : end]
         payload = message[end:-4]
         # Nearly all messages of a stream have the same headers, byte for byte.
-        known = self._types.get(raw)
-        if known is not None:
-            return Event(known, payload)
-        found = parse_headers(raw)
-        if found.get(":message-type") == "error":
-            said = {"message": str(found.get(":error-message", ""))}
-            return Event(f"error:{found.get(':error-code', '')}", encode(said))
-        kind = _type(found)
-        if len(self._types) < _REMEMBERED:
-            self._types[raw] = kind
-        return Event(kind, payload)
+        cached_type = self._types_by_headers.get(raw)
+        if cached_type is not None:
+            return StreamEvent(cached_type, payload)
+        headers = parse_headers(raw)
+        if headers.get(":message-type") == "error":
+            error_body = {"message": str(headers.get(":error-message", ""))}
+            return StreamEvent(f"error:{headers.get(':error-code', '')}", encode(error_body))
+        event_type = _event_type(headers)
+        if len(self._types_by_headers) < _MAX_CACHED_TYPES:
+            self._types_by_headers[raw] = event_type
+        return StreamEvent(event_type, payload)
 
 
 def parse_headers(raw: bytes) -> dict[str, HeaderValue]:
@@ -104,57 +104,59 @@ def parse_headers(raw: bytes) -> dict[str, HeaderValue]:
     Raises `ProviderMalformed` for what is cut, repeated, or of a type that does not exist.
     """
     headers: dict[str, HeaderValue] = {}
-    place = 0
+    offset = 0
     try:
-        while place < len(raw):
-            size = raw[place]
-            name = _cut(raw, place + 1, size).decode()
-            kind = raw[place + 1 + size]
+        while offset < len(raw):
+            size = raw[offset]
+            name = _slice(raw, offset + 1, size).decode()
+            value_type = raw[offset + 1 + size]
             if name in headers:
                 raise ProviderMalformed(f"The provider sent a message with two headers {name!r}.")
-            headers[name], place = _value(raw, place + 2 + size, kind)
+            headers[name], offset = _read_value(raw, offset + 2 + size, value_type)
     except (IndexError, struct_error, UnicodeDecodeError):
         raise ProviderMalformed("The provider sent a message with broken headers.") from None
     return headers
 
 
-def _value(raw: bytes, place: int, kind: int) -> tuple[HeaderValue, int]:
+def _read_value(raw: bytes, offset: int, value_type: int) -> tuple[HeaderValue, int]:
     """The value that begins at `place`, and the place behind it."""
-    if kind in (0, 1):
-        return kind == 0, place
-    number = _NUMBERS.get(kind)
+    if value_type in (0, 1):
+        return value_type == 0, offset
+    number = _NUMBERS.get(value_type)
     if number is not None:
-        return number.unpack_from(raw, place)[0], place + number.size
-    if kind == _UUID:
-        return _cut(raw, place, 16), place + 16
-    if kind not in (_BYTES, _STRING):
-        raise ProviderMalformed(f"The provider sent a message with a header of type {kind}.")
-    size = int.from_bytes(_cut(raw, place, 2))
-    value = _cut(raw, place + 2, size)
-    return (value.decode() if kind == _STRING else value), place + 2 + size
+        return number.unpack_from(raw, offset)[0], offset + number.size
+    if value_type == _UUID:
+        return _slice(raw, offset, 16), offset + 16
+    if value_type not in (_BYTES, _STRING):
+        raise ProviderMalformed(f"The provider sent a message with a header of type {value_type}.")
+    size = int.from_bytes(_slice(raw, offset, 2))
+    value = _slice(raw, offset + 2, size)
+    return (value.decode() if value_type == _STRING else value), offset + 2 + size
 
 
-def _cut(raw: bytes, start: int, size: int) -> bytes:
+def _slice(raw: bytes, start: int, size: int) -> bytes:
     piece = raw[start : start + size]
     if len(piece) != size:
         raise IndexError(start)
     return piece
 
 
-def _prelude(buffer: bytes | bytearray, start: int) -> tuple[int, int]:
+def _read_prelude(buffer: bytes | bytearray, start: int) -> tuple[int, int]:
     """The lengths of the message and of its headers; checked at once, so that a wrong one is never waited for."""
-    total, headers, checksum = _PRELUDE.unpack_from(buffer, start)
+    total_bytes, headers_bytes, checksum = _PRELUDE.unpack_from(buffer, start)
     if crc32(memoryview(buffer)[start : start + 8]) != checksum:
         raise ProviderMalformed("The provider sent a message whose prelude has a wrong checksum.")
-    payload = total - headers - _OVERHEAD
-    if headers > MAX_HEADERS_BYTES or payload > MAX_PAYLOAD_BYTES:
-        raise ProviderMalformed(f"The provider sent a message of {total} bytes, more than an event stream allows.")
-    if payload < 0:
+    payload_bytes = total_bytes - headers_bytes - _OVERHEAD
+    if headers_bytes > MAX_HEADERS_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
+        raise ProviderMalformed(
+            f"The provider sent a message of {total_bytes} bytes, more than an event stream allows."
+        )
+    if payload_bytes < 0:
         raise ProviderMalformed("The provider sent a message whose headers are longer than itself.")
-    return total, headers
+    return total_bytes, headers_bytes
 
 
-def _type(headers: dict[str, HeaderValue]) -> str:
+def _event_type(headers: dict[str, HeaderValue]) -> str:
     if headers.get(":message-type") == "exception":
         return f"exception:{headers.get(':exception-type', '')}"
     return str(headers.get(":event-type", ""))

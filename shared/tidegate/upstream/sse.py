@@ -4,7 +4,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-a
 """
 
 from tidegate.errors import ProviderMalformed
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
 """A whole image in base64 fits; an upstream that never ends a line does not fill the memory."""
@@ -20,70 +20,70 @@ class SseDecoder:
     """Unlike another framing, this one has no bytes that could be wrong."""
 
     def __init__(self) -> None:
-        self._rest: list[bytes] = []
-        self._held = 0
-        self._data: list[bytes] = []
-        self._type = ""
-        self._size = 0
-        self._first = True
+        self._partial_line: list[bytes] = []
+        self._partial_line_bytes = 0
+        self._data_lines: list[bytes] = []
+        self._event_type = ""
+        self._data_bytes = 0
+        self._is_at_start = True
         self._skip_line_feed = False
 
-    def feed(self, data: bytes) -> list[Event]:
+    def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes. Raises `ProviderMalformed` when one grows over the limit."""
         if not data:
             return []
         if self._skip_line_feed:
             data = data.removeprefix(b"\n")
             self._skip_line_feed = False
-        if not self._first and b"\n" not in data and b"\r" not in data:
+        if not self._is_at_start and b"\n" not in data and b"\r" not in data:
             # Of a long line the pieces are put together once: an image in base64 may come in thousands.
-            self._hold(data)
+            self._extend_partial_line(data)
             return []
         buffer = data
-        if self._rest:
-            buffer = b"".join((*self._rest, data))
-            self._rest, self._held = [], 0
-        if self._first:
+        if self._partial_line:
+            buffer = b"".join((*self._partial_line, data))
+            self._partial_line, self._partial_line_bytes = [], 0
+        if self._is_at_start:
             if b"\xef\xbb\xbf".startswith(buffer):  # a byte order mark, or the beginning of one
-                self._hold(buffer)
+                self._extend_partial_line(buffer)
                 return []
             buffer = buffer.removeprefix(b"\xef\xbb\xbf")
-            self._first = False
+            self._is_at_start = False
         end = max(buffer.rfind(b"\n"), buffer.rfind(b"\r")) + 1
-        if self._size or end < len(buffer):
-            self._hold(buffer[end:])
+        if self._data_bytes or end < len(buffer):
+            self._extend_partial_line(buffer[end:])
         self._skip_line_feed = end == len(buffer) and buffer.endswith(b"\r")
-        return self._lines(buffer[:end].splitlines())
+        return self._parse_lines(buffer[:end].splitlines())
 
-    def end(self) -> list[Event]:
+    def end(self) -> list[StreamEvent]:
         """What is left at the end of the stream: some providers leave out the last blank line."""
-        rest = b"".join(self._rest)
-        self._rest, self._held = [], 0
-        return self._lines([rest, b""] if rest else [b""])
+        last_line = b"".join(self._partial_line)
+        self._partial_line, self._partial_line_bytes = [], 0
+        return self._parse_lines([last_line, b""] if last_line else [b""])
 
-    def _hold(self, rest: bytes) -> None:
-        if rest:
-            self._rest.append(rest)
-            self._held += len(rest)
-        if self._size + self._held > MAX_EVENT_BYTES:
+    def _extend_partial_line(self, piece: bytes) -> None:
+        if piece:
+            self._partial_line.append(piece)
+            self._partial_line_bytes += len(piece)
+        if self._data_bytes + self._partial_line_bytes > MAX_EVENT_BYTES:
             raise ProviderMalformed(f"The provider sent an event of more than {MAX_EVENT_BYTES} bytes.")
 
-    def _lines(self, lines: list[bytes]) -> list[Event]:
-        events: list[Event] = []
+    def _parse_lines(self, lines: list[bytes]) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
         for line in lines:
             if line.startswith(b"data:"):
                 value = line[6:] if line[5:6] == b" " else line[5:]
-                self._data.append(value)
-                self._size += len(value)
+                self._data_lines.append(value)
+                self._data_bytes += len(value)
             elif not line:
-                if self._data:
-                    text = b"\n".join(self._data).decode("utf-8", "replace")
-                    events.append(Event(self._type or "message", text))
-                    self._data = []
-                    self._size = 0
-                self._type = ""
+                if self._data_lines:
+                    text = b"\n".join(self._data_lines).decode("utf-8", "replace")
+                    events.append(StreamEvent(self._event_type or "message", text))
+                    self._data_lines = []
+                    self._data_bytes = 0
+                self._event_type = ""
             elif line.startswith(b"event:"):
-                self._type = line[6:].removeprefix(b" ").decode("utf-8", "replace")
+                self._event_type = line[6:].removeprefix(b" ").decode("utf-8", "replace")
             elif line == b"data":
-                self._data.append(b"")
+                self._data_lines.append(b"")
         return events

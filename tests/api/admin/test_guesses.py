@@ -8,21 +8,23 @@ from starlette.types import Receive, Scope, Send
 
 from tests.control.world import managed
 from tests.store_worlds import Clock
-from tidegate.api.admin.middleware import Admission
+from tidegate.api.admin.middleware import AdminMiddleware
 from tidegate.control import admins
-from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.domain.managed_resources import AdminKey
-from tidegate.policy.auth.throttle import Failures
+from tidegate.policy.auth.throttle import GuessThrottle
 
 
 async def test_guesses_at_admin_keys_are_slowed_for_each_address() -> None:
     world, clock, pauses = managed(), Clock(), list[float]()
-    _, secret = await admins.create(world.control, COMMAND_LINE, AdminKey("", "", "", ("read",), None, "reader"))
+    _, secret = await admins.create_admin_key(
+        world.control, COMMAND_LINE_ACTOR, AdminKey("", "", "", ("read",), None, "reader")
+    )
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    admission = Admission(Response(status_code=204), frozenset({"/public"}), Failures(clock, sleep=sleep))
+    admission = AdminMiddleware(Response(status_code=204), frozenset({"/public"}), GuessThrottle(clock, sleep=sleep))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await admission({**scope, "app": SimpleNamespace(state=world)}, receive, send)

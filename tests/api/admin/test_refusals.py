@@ -10,7 +10,7 @@ from tests.api.admin.world import Api
 from tests.ports.test_register_contract import hold
 from tests.store_worlds import outcome
 from tidegate.api.admin.app import build_admin
-from tidegate.domain.account import Scope
+from tidegate.domain.account import AccountScope
 from tidegate.domain.limits import Limits
 from tidegate.errors import StoreUnavailable
 
@@ -171,7 +171,7 @@ async def test_a_limit_below_what_is_used_needs_force(api: Api) -> None:
 
 
 async def test_shards_of_a_busy_workspace_stay(api: Api) -> None:
-    await hold(api.world.stores, Scope("workspace", "ws_one", Limits(tokens_per_day=5)), 1)
+    await hold(api.world.stores, AccountScope("workspace", "ws_one", Limits(tokens_per_day=5)), 1)
     refused = await api.whole("PATCH", "/workspaces/ws_one", {"shards": 2}, if_match='"1"')
     assert refused.fault == (409, "account_busy", None)
 
@@ -253,7 +253,7 @@ async def test_a_store_that_does_not_answer_is_a_503_and_a_bug_says_nothing(api:
         (StoreUnavailable("down", retry_after_seconds=1), 503, "store_unavailable"),
         (RuntimeError("a secret"), 500, "internal_error"),
     ):
-        app = build_admin(replace(api.world.control, register=Broken(error)))  # type: ignore[arg-type]
+        app = build_admin(replace(api.world.control, resources=Broken(error)))  # type: ignore[arg-type]
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://admin.test") as client:
             answer = await client.get("/admin/v1/workspaces", headers={"authorization": "Bearer x"})

@@ -10,7 +10,7 @@ import httpx
 from tests.control.world import Managed, managed
 from tidegate.api.admin.app import build_admin
 from tidegate.control import admins, workspaces
-from tidegate.control.authorization import COMMAND_LINE
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.workspace import Workspace
 
@@ -58,13 +58,13 @@ class Api:
 async def open_api() -> AsyncIterator[Api]:
     world = managed()
     for workspace_id in ("ws_one", "ws_two"):
-        await workspaces.create(world.control, COMMAND_LINE, Workspace(workspace_id, workspace_id))
+        await workspaces.create_workspace(world.control, COMMAND_LINE_ACTOR, Workspace(workspace_id, workspace_id))
     asked = [
         AdminKey("", "", "", ("read", "write"), None, "whole"),
         AdminKey("", "", "", ("read",), None, "reader"),
         AdminKey("", "", "", ("read", "write"), ("ws_one",), "one"),
     ]
-    secrets = [(await admins.create(world.control, COMMAND_LINE, each))[1] for each in asked]
+    secrets = [(await admins.create_admin_key(world.control, COMMAND_LINE_ACTOR, each))[1] for each in asked]
     app = build_admin(world.control)
     made = [_client(app, secret) for secret in (*secrets, "sk-tidegate-admin-unknown")]
     yield Api(world, *made)

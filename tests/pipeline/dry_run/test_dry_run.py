@@ -15,7 +15,7 @@ from tests.native_providers import ANTHROPIC, BEDROCK, GEMINI, NATIVES, Native
 from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
-from tidegate.domain.routes import Route, Target
+from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest, ModelNotFound, StoreUnavailable
 
@@ -34,13 +34,13 @@ MANY = {
 
 
 FAST = {"model": "fast", "messages": USER}
-ROUTED = replace(WORKSPACE, routes=(Route("fast", (Target(A), Target(B))),))
+ROUTED = replace(WORKSPACE, routes=(Route("fast", (RouteTarget(A), RouteTarget(B))),))
 
 
 async def rehearsed(client: Client, body: Any) -> Any:
     gateway = client.app.lifespan_state["gateway"]
     call = await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(body).encode())
-    return json.loads(json.dumps(await gateway.rehearse(call)))
+    return json.loads(json.dumps(await gateway.dry_run(call)))
 
 
 def only(reply: Any) -> Any:

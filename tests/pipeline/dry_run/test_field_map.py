@@ -8,12 +8,18 @@ import pytest
 
 from tests.providers.calls import BASE_URL, asking, call
 from tests.providers.test_cases import CASES
-from tidegate.chat.parse import build
+from tidegate.chat.parse import build_chat_request
 from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json
-from tidegate.pipeline.dry_run.field_map import MOST, differences, mapped, refusals, without
+from tidegate.pipeline.dry_run.field_map import (
+    MAX_FIELDS,
+    differing_paths,
+    fields_sent_as,
+    rejected_fields,
+    request_without_fields,
+)
 from tidegate.providers import Registry
 
 FOLDERS = sorted(path.parent for path in CASES.glob("*/*/request.json"))
@@ -30,10 +36,10 @@ def of(name: str, body: dict[str, Any]) -> dict[str, list[str]] | dict[str, str]
     try:
         request = provider.build_request(asked, deployment)
     except InvalidRequest:
-        found: dict[str, list[str]] | dict[str, str] = refusals(provider, asked, deployment)
+        found: dict[str, list[str]] | dict[str, str] = rejected_fields(provider, asked, deployment)
         assert found
     else:
-        found = mapped(provider, asked, deployment, request)
+        found = fields_sent_as(provider, asked, deployment, request)
         _check(found, json.loads(request.body), body)
     assert json.dumps(asked.request.body) == before
     return found
@@ -45,7 +51,7 @@ def _check(found: dict[str, list[str]], sent: Any, body: dict[str, Any]) -> None
     heads = {path.split(".")[1].partition("[")[0] for paths in found.values() for path in paths if path[:5] == "body."}
     left = set(sent) - heads
     bare = {"messages", "max_tokens", "stream", "model", "n", "inferenceConfig", "store", "thinking", "reasoning"}
-    assert left <= bare or len(body) > MOST
+    assert left <= bare or len(body) > MAX_FIELDS
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,7 +70,7 @@ def _request(folder: Any) -> dict[str, Any]:
 
 def test_of_very_many_fields_the_first_are_told() -> None:
     body = asking(**{f"field_{i}": i for i in range(500)})
-    assert len(of("openai", body)) == MOST
+    assert len(of("openai", body)) == MAX_FIELDS
 
 
 def test_a_field_that_the_provider_cannot_be_sent_without_has_no_ways() -> None:
@@ -97,12 +103,12 @@ def test_a_field_that_the_provider_cannot_be_sent_without_has_no_ways() -> None:
     ],
 )
 def test_two_values_differ_where_they_do(one: Json, other: Json, paths: list[str]) -> None:
-    assert list(differences(one, other)) == paths
+    assert list(differing_paths(one, other)) == paths
 
 
 def test_a_request_can_do_without_its_fields() -> None:
     body = asking(temperature=1, reasoning_effort="high", reasoning={"exclude": True}, new_field=1)
     for name in ("temperature", "reasoning_effort", "reasoning", "new_field"):
         rest = {each: value for each, value in body.items() if each != name}
-        made, bare = without(build(body), (name,)), build(rest)
+        made, bare = request_without_fields(build_chat_request(body), (name,)), build_chat_request(rest)
         assert (made.fields, made.body, made.reasoning) == (bare.fields, bare.body, bare.reasoning)

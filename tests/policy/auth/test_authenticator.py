@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, key, workspace
-from tidegate.domain.restrictions import UNKNOWN, Source
+from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.errors import (
     EndpointNotAllowed,
@@ -244,15 +244,15 @@ async def test_a_key_that_expires_while_it_is_remembered_stops_working_at_once()
 
 async def test_a_key_that_is_restricted_needs_a_known_source_every_time() -> None:
     made = bench(key(networks=("203.0.113.0/24",), endpoints=("/v1/*",)))
-    good = Source("203.0.113.7", "/v1/models")
+    good = RequestSource("203.0.113.7", "/v1/models")
     for source, refused in (
-        (UNKNOWN, EndpointNotAllowed),
-        (Source("203.0.113.7", "/other"), EndpointNotAllowed),
-        (Source("198.51.100.1", "/v1/models"), NetworkNotAllowed),
+        (UNKNOWN_SOURCE, EndpointNotAllowed),
+        (RequestSource("203.0.113.7", "/other"), EndpointNotAllowed),
+        (RequestSource("198.51.100.1", "/v1/models"), NetworkNotAllowed),
         (good, None),
-        (Source("198.51.100.1", "/v1/models"), NetworkNotAllowed),
-        (Source("203.0.113.7", "/other"), EndpointNotAllowed),
-        (UNKNOWN, EndpointNotAllowed),
+        (RequestSource("198.51.100.1", "/v1/models"), NetworkNotAllowed),
+        (RequestSource("203.0.113.7", "/other"), EndpointNotAllowed),
+        (UNKNOWN_SOURCE, EndpointNotAllowed),
         (good, None),
     ):
         if refused is None:
@@ -332,10 +332,10 @@ async def test_one_who_waits_may_hang_up_too() -> None:
 
 
 GUESS = "Bearer sk-tidegate-guess"
-HERE = Source("203.0.113.7", "/v1/models")
+HERE = RequestSource("203.0.113.7", "/v1/models")
 
 
-async def guessed(made: Bench, source: Source = HERE) -> type[TidegateError]:
+async def guessed(made: Bench, source: RequestSource = HERE) -> type[TidegateError]:
     with pytest.raises(TidegateError) as caught:
         await made.authenticator.authenticate(GUESS, None, source=source)
     return type(caught.value)
@@ -376,7 +376,7 @@ async def test_guesses_at_the_same_time_do_not_pass_while_others_wait() -> None:
 
     def others_fail() -> None:
         for _ in range(10):
-            made.authenticator.failures.count(HERE.address)
+            made.authenticator.throttle.record_failure(HERE.address)
 
     made.meanwhile = others_fail
     read = len(made.asked)
@@ -388,7 +388,7 @@ async def test_other_addresses_are_heard() -> None:
     for _ in range(50):
         await guessed(made)
     made.pauses.clear()
-    assert await guessed(made, Source("203.0.113.8")) is InvalidKey
+    assert await guessed(made, RequestSource("203.0.113.8")) is InvalidKey
     assert await made() == ADMITTED
     assert made.pauses == []
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, workspace
-from tidegate.domain.workspace import Credential, Workspace
-from tidegate.policy.auth.workspace_keys import OwnKeys
+from tidegate.domain.workspace import Workspace, WorkspaceCredential
+from tidegate.policy.auth.workspace_keys import WorkspaceKeys
 
 NAME = "OPENAI_API_KEY"
 
@@ -26,23 +26,23 @@ class Vault:
 
 
 def owner(changed_at: float = NOON - 3600, id: str = "ws_one") -> Workspace:
-    return replace(workspace(id), credentials=(Credential(NAME, changed_at),))
+    return replace(workspace(id), credentials=(WorkspaceCredential(NAME, changed_at),))
 
 
 async def test_a_workspace_without_keys_of_its_own_costs_no_read() -> None:
-    keys = OwnKeys(vault := Vault())
-    assert keys.of(workspace(), NAME) is None
-    assert keys.of(owner(), "GROQ_API_KEY") is None
-    assert keys.of(owner(), None) is None
+    keys = WorkspaceKeys(vault := Vault())
+    assert keys.secrets_for(workspace(), NAME) is None
+    assert keys.secrets_for(owner(), "GROQ_API_KEY") is None
+    assert keys.secrets_for(owner(), None) is None
     assert vault.reads == 0
 
 
 async def test_a_key_is_read_once_in_a_minute_by_either_clock() -> None:
     wall, monotonic = Clock(), Clock(100)
-    keys = OwnKeys(vault := Vault({"ws_one": {NAME: "a"}}), monotonic, wall)
+    keys = WorkspaceKeys(vault := Vault({"ws_one": {NAME: "a"}}), monotonic, wall)
 
     async def read() -> str | None:
-        own = keys.of(owner(), NAME)
+        own = keys.secrets_for(owner(), NAME)
         assert own is not None
         return await own.get(NAME)
 
@@ -55,21 +55,21 @@ async def test_a_key_is_read_once_in_a_minute_by_either_clock() -> None:
 
 async def test_a_key_that_was_changed_is_read_again() -> None:
     wall = Clock()
-    keys = OwnKeys(vault := Vault({"ws_one": {NAME: "a"}}), Clock(100), wall)
-    assert await keys.get(owner(), NAME) == "a"
+    keys = WorkspaceKeys(vault := Vault({"ws_one": {NAME: "a"}}), Clock(100), wall)
+    assert await keys.find_key(owner(), NAME) == "a"
     vault.kept["ws_one"] = {NAME: "b"}
     wall.now += 5
-    assert await keys.get(owner(NOON + 4), NAME) == "b"
-    assert await keys.get(owner(NOON + 4), NAME) == "b"
+    assert await keys.find_key(owner(NOON + 4), NAME) == "b"
+    assert await keys.find_key(owner(NOON + 4), NAME) == "b"
     assert vault.reads == 2
 
 
 async def test_one_workspace_never_gets_the_key_of_another() -> None:
-    keys = OwnKeys(Vault({"ws_one": {NAME: "a"}, "ws_two": {NAME: "b"}}), clock=Clock())
-    assert await keys.get(owner(), NAME) == "a"
-    assert await keys.get(owner(id="ws_two"), NAME) == "b"
-    assert await keys.get(owner(id="ws_three"), NAME) is None
+    keys = WorkspaceKeys(Vault({"ws_one": {NAME: "a"}, "ws_two": {NAME: "b"}}), clock=Clock())
+    assert await keys.find_key(owner(), NAME) == "a"
+    assert await keys.find_key(owner(id="ws_two"), NAME) == "b"
+    assert await keys.find_key(owner(id="ws_three"), NAME) is None
 
 
 async def test_without_a_vault_there_is_no_key() -> None:
-    assert await OwnKeys().get(owner(), NAME) is None
+    assert await WorkspaceKeys().find_key(owner(), NAME) is None

@@ -6,10 +6,17 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import outcome
-from tidegate.chat.parse import build
-from tidegate.domain.call import Call, idempotency_key_of
+from tidegate.chat.parse import build_chat_request
+from tidegate.domain.call import Call, parse_idempotency_key
 from tidegate.errors import InvalidRequest
-from tidegate.policy.caching.cache_key import TTL_SECONDS, Wish, digest_of_call, digest_of_key, key_of, wish_of
+from tidegate.policy.caching.cache_key import (
+    TTL_SECONDS,
+    CachePolicy,
+    cache_key_of,
+    cache_policy,
+    digest_of_idempotency_key,
+    digest_of_request,
+)
 
 USER = {"role": "user", "content": "hi"}
 LONGEST = 30 * 86_400
@@ -17,12 +24,12 @@ LONGEST = 30 * 86_400
 
 def call(default: int | None = None, **fields: Any) -> Call:
     made = outcome().call
-    request = build({"model": "gpt", "messages": [USER], **fields})
+    request = build_chat_request({"model": "gpt", "messages": [USER], **fields})
     return replace(made, request=request, workspace=replace(made.workspace, cache_ttl_seconds=default))
 
 
 def key(model: str = "openai/gpt", namespace: str | None = None, **fields: Any) -> str:
-    return key_of(call(**fields).request, model, namespace)
+    return cache_key_of(call(**fields).request, model, namespace)
 
 
 @pytest.mark.parametrize(
@@ -33,24 +40,24 @@ def key(model: str = "openai/gpt", namespace: str | None = None, **fields: Any) 
         (None, {"caching": False}, None),
         (None, {"caching": False, "cache": {"ttl": 5}}, None),
         (60, {"caching": False}, None),
-        (None, {"caching": True}, Wish(True, None, TTL_SECONDS, None)),
-        (None, {"cache": {}}, Wish(True, None, TTL_SECONDS, None)),
-        (60, {}, Wish(True, None, 60, None)),
-        (60, {"caching": True}, Wish(True, None, 60, None)),
-        (60, {"cache": {"ttl": 5}}, Wish(True, None, 5, None)),
-        (0, {}, Wish(True, None, 0, None)),
-        (None, {"cache": {"ttl": LONGEST}}, Wish(True, None, LONGEST, None)),
-        (None, {"cache": {"ttl": 0}}, Wish(True, None, 0, None)),
-        (None, {"cache": {"s-maxage": 10.5}}, Wish(True, 10.5, TTL_SECONDS, None)),
-        (None, {"cache": {"s-maxage": 0}}, Wish(False, 0, TTL_SECONDS, None)),
-        (None, {"cache": {"no-cache": True}}, Wish(False, None, TTL_SECONDS, None)),
-        (None, {"cache": {"no-store": True, "ttl": 9}}, Wish(True, None, 0, None)),
-        (60, {"cache": {"no-cache": True, "no-store": True}}, Wish(False, None, 0, None)),
-        (None, {"cache": {"namespace": "n", "no-cache": False}}, Wish(True, None, TTL_SECONDS, "n")),
+        (None, {"caching": True}, CachePolicy(True, None, TTL_SECONDS, None)),
+        (None, {"cache": {}}, CachePolicy(True, None, TTL_SECONDS, None)),
+        (60, {}, CachePolicy(True, None, 60, None)),
+        (60, {"caching": True}, CachePolicy(True, None, 60, None)),
+        (60, {"cache": {"ttl": 5}}, CachePolicy(True, None, 5, None)),
+        (0, {}, CachePolicy(True, None, 0, None)),
+        (None, {"cache": {"ttl": LONGEST}}, CachePolicy(True, None, LONGEST, None)),
+        (None, {"cache": {"ttl": 0}}, CachePolicy(True, None, 0, None)),
+        (None, {"cache": {"s-maxage": 10.5}}, CachePolicy(True, 10.5, TTL_SECONDS, None)),
+        (None, {"cache": {"s-maxage": 0}}, CachePolicy(False, 0, TTL_SECONDS, None)),
+        (None, {"cache": {"no-cache": True}}, CachePolicy(False, None, TTL_SECONDS, None)),
+        (None, {"cache": {"no-store": True, "ttl": 9}}, CachePolicy(True, None, 0, None)),
+        (60, {"cache": {"no-cache": True, "no-store": True}}, CachePolicy(False, None, 0, None)),
+        (None, {"cache": {"namespace": "n", "no-cache": False}}, CachePolicy(True, None, TTL_SECONDS, "n")),
     ],
 )
-def test_what_a_call_wants_of_the_cache(default: int | None, fields: dict[str, Any], wish: Wish | None) -> None:
-    assert wish_of(call(default, **fields)) == wish
+def test_what_a_call_wants_of_the_cache(default: int | None, fields: dict[str, Any], wish: CachePolicy | None) -> None:
+    assert cache_policy(call(default, **fields)) == wish
 
 
 @pytest.mark.parametrize(
@@ -136,19 +143,19 @@ def test_a_null_within_a_schema_counts() -> None:
 
 def test_one_idempotency_key_is_for_one_body_of_one_surface() -> None:
     one = call(temperature=1, user="u")
-    assert digest_of_call(one) == digest_of_call(call(user="u", temperature=1))
+    assert digest_of_request(one) == digest_of_request(call(user="u", temperature=1))
     others = (call(temperature=1), call(user="u", temperature=1, stream=True), replace(one, surface="neuroflash"))
-    assert len({digest_of_call(other) for other in (one, *others)}) == 4
-    assert digest_of_key("a") != digest_of_key("b")
+    assert len({digest_of_request(other) for other in (one, *others)}) == 4
+    assert digest_of_idempotency_key("a") != digest_of_idempotency_key("b")
 
 
 @pytest.mark.parametrize("header", [None, "x", "550e8400-e29b-41d4-a716-446655440000", '"quoted"', "a b", "k" * 255])
 def test_an_idempotency_key_is_any_printable_text(header: str | None) -> None:
-    assert idempotency_key_of(header) == header
+    assert parse_idempotency_key(header) == header
 
 
 @pytest.mark.parametrize("header", ["", " ", "k" * 256, "a\tb", "schlüssel", "a\x7f", "\x00"])
 def test_what_is_no_idempotency_key_is_refused(header: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        idempotency_key_of(header)
+        parse_idempotency_key(header)
     assert (caught.value.status, caught.value.param) == (400, "idempotency-key")

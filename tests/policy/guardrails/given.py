@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.parse import build
+from tidegate.chat.parse import build_chat_request
 from tidegate.domain.call import Call
-from tidegate.domain.guardrails import Guardrail, Judgement, Question
+from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import GuardrailUnavailable
 from tidegate.policy.guardrails.protocol import Guard
-from tidegate.policy.guardrails.selection import Guards
+from tidegate.policy.guardrails.selection import GuardrailSelection
 
 NOW = 1_700_000_000.0
 
@@ -19,13 +19,13 @@ NOW = 1_700_000_000.0
 def call(content: Any = "Hello.", *own: Guardrail, **fields: Any) -> Call:
     """A call whose user says `content`, of a workspace with those guardrails."""
     messages = content if isinstance(content, list) and "role" in content[0] else [{"role": "user", "content": content}]
-    request = build({"model": "openai/m", "messages": messages, **fields})
+    request = build_chat_request({"model": "openai/m", "messages": messages, **fields})
     workspace = Workspace("ws_test", "Test", guardrails=own)
     return Call("01CALL", "openai", request, Principal("key", ("ws_test",)), workspace, NOW, NOW + 60)
 
 
 def guard(given: Call, *configured: Guardrail, judge: "Judge | None" = None) -> Guard:
-    found = Guards(configured, judge, lambda: NOW).of(given)
+    found = GuardrailSelection(configured, judge, lambda: NOW).for_call(given)
     assert found is not None
     return found
 
@@ -59,7 +59,7 @@ async def batches(*chunks: Chunk) -> AsyncIterator[list[Chunk]]:
 
 
 async def streamed(given: Guard, *chunks: Chunk) -> list[Chunk]:
-    return [each async for batch in given.stream(batches(*chunks)) for each in batch]
+    return [each async for batch in given.check_stream(batches(*chunks)) for each in batch]
 
 
 def said(chunks: Sequence[Chunk], name: str = "content", index: int = 0) -> str:
@@ -72,10 +72,10 @@ def said(chunks: Sequence[Chunk], name: str = "content", index: int = 0) -> str:
 class Judge:
     """The port, whose answer the test gives; `asked` is what it was asked."""
 
-    answer: Callable[[Question], Judgement] | None = None
-    asked: list[Question] = field(default_factory=list[Question])
+    answer: Callable[[GuardrailQuery], Verdict] | None = None
+    asked: list[GuardrailQuery] = field(default_factory=list[GuardrailQuery])
 
-    async def judge(self, guardrail: Guardrail, question: Question) -> Judgement:
+    async def judge(self, guardrail: Guardrail, question: GuardrailQuery) -> Verdict:
         self.asked.append(question)
         if self.answer is None:
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} does not answer.")

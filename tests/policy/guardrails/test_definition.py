@@ -4,7 +4,7 @@ import pytest
 
 from tidegate.domain.guardrails import Guardrail
 from tidegate.errors import InvalidRequest
-from tidegate.policy.guardrails.definition import guardrails_of, shown
+from tidegate.policy.guardrails.definition import guardrail_to_json, parse_guardrails
 
 WRITTEN: list[dict[str, Any]] = [
     {"name": "codes", "kind": "regex", "patterns": [r"PRJ-\d+"], "action": "mask", "on": "output", "stream": "window"},
@@ -28,25 +28,25 @@ WRITTEN: list[dict[str, Any]] = [
 
 
 def test_what_is_written_becomes_guardrails() -> None:
-    assert guardrails_of(WRITTEN[:1]) == (
+    assert parse_guardrails(WRITTEN[:1]) == (
         Guardrail("codes", "regex", "output", "mask", "window", patterns=(r"PRJ-\d+",)),
     )
-    made = {guardrail.name: guardrail for guardrail in guardrails_of(WRITTEN)}
+    made = {guardrail.name: guardrail for guardrail in parse_guardrails(WRITTEN)}
     assert [made[name].on for name in ("injection", "length", "shape", "pii")] == ["input", "input", "output", "both"]
     assert made["shape"].schema == '{"type":"object"}'
 
 
 def test_what_is_shown_can_be_written_again() -> None:
-    made = guardrails_of(WRITTEN)
-    again = [shown(guardrail) for guardrail in made]
-    assert guardrails_of(list(again)) == made
+    made = parse_guardrails(WRITTEN)
+    again = [guardrail_to_json(guardrail) for guardrail in made]
+    assert parse_guardrails(list(again)) == made
     assert again[2] == {**WRITTEN[2], "on": "both"}
     assert again[6] == {**WRITTEN[6], "on": "output"}
 
 
 def test_an_operators_webhook_may_be_at_home_and_have_a_secret() -> None:
     written = {"name": "hook", "kind": "webhook", "url": "http://10.0.0.7:8080/check", "secret": "HOOK_TOKEN"}
-    (made,) = guardrails_of([written], is_operator=True)
+    (made,) = parse_guardrails([written], is_operator=True)
     assert (made.url, made.secret) == ("http://10.0.0.7:8080/check", "HOOK_TOKEN")
 
 
@@ -114,11 +114,11 @@ HOOK = "https://hook.example"
 )
 def test_a_fault_names_its_field(listed: Any, param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        guardrails_of(listed)
+        parse_guardrails(listed)
     assert caught.value.param == param
 
 
 def test_where_they_are_written_is_told() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        guardrails_of(written("secrets", on=1), "TIDEGATE_GUARDRAILS", is_operator=True)
+        parse_guardrails(written("secrets", on=1), "TIDEGATE_GUARDRAILS", is_operator=True)
     assert caught.value.message == ("Invalid value for 'TIDEGATE_GUARDRAILS[0].on': Expected `str`, got `int`.")

@@ -1,12 +1,12 @@
 import pytest
 
-from tidegate.domain.guardrails import PERSONAL
+from tidegate.domain.guardrails import PERSONAL_ENTITIES
 from tidegate.policy.guardrails import secrets
-from tidegate.policy.guardrails.masking import masked
+from tidegate.policy.guardrails.masking import mask_text
 
 
 def clean(text: str) -> str:
-    return masked(text, secrets.find(PERSONAL, text))
+    return mask_text(text, secrets.find_entities(PERSONAL_ENTITIES, text))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from tidegate.policy.guardrails import regex_size, regexes
     ],
 )
 def test_repeats_multiply_what_they_repeat(pattern: str, parts: int) -> None:
-    assert regex_size.parts(pattern) == parts
+    assert regex_size.compiled_size(pattern) == parts
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_repeats_multiply_what_they_repeat(pattern: str, parts: int) -> None:
 )
 def test_what_becomes_too_large_or_cannot_be_counted_is_refused(pattern: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        regexes.parsed(pattern)
+        regexes.compile_pattern(pattern)
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_what_becomes_too_large_or_cannot_be_counted_is_refused(pattern: str, sa
     ],
 )
 def test_ordinary_patterns_are_taken(pattern: str) -> None:
-    regexes.parsed(pattern)
+    regexes.compile_pattern(pattern)

@@ -2,7 +2,7 @@ import pytest
 
 from tidegate.domain.guardrails import Finding
 from tidegate.policy.guardrails import regexes
-from tidegate.policy.guardrails.masking import masked
+from tidegate.policy.guardrails.masking import mask_text
 
 ENDLESS = r"(.*)*(.*)*x{20}y"
 
@@ -10,7 +10,7 @@ ENDLESS = r"(.*)*(.*)*x{20}y"
 def test_patterns_are_found() -> None:
     text = "PRJ-1234 and prj-99"
     (found,) = regexes.find([r"\bPRJ-\d+", r"(?i)\bprj-9+"], [text])
-    assert masked(text, found) == "[REDACTED] and [REDACTED]"
+    assert mask_text(text, found) == "[REDACTED] and [REDACTED]"
 
 
 def test_a_pattern_that_backtracks_without_end_is_given_up() -> None:
@@ -44,5 +44,5 @@ def test_what_is_no_pattern_is_refused(pattern: str, said: str) -> None:
 
 def test_findings_that_overlap_are_one() -> None:
     found = [Finding(4, 6, "[B]"), Finding(0, 3, "[A]"), Finding(2, 5, "[C]"), Finding(1, 1, "[D]")]
-    assert masked("0123456789", found) == "[A]6789"
-    assert masked("0123456789", []) == "0123456789"
+    assert mask_text("0123456789", found) == "[A]6789"
+    assert mask_text("0123456789", []) == "0123456789"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.policy.guardrails import regexes, schema
-from tidegate.policy.guardrails.conformity import Conformity, TooComplex, conforms
+from tidegate.policy.guardrails.conformity import ConformityCheck, TooComplex, conforms
 
 PERSON = {
     "type": "object",
@@ -171,4 +171,4 @@ def test_a_pattern_that_backtracks_without_end_is_given_up() -> None:
 def test_all_patterns_of_a_schema_share_the_time() -> None:
     given_schema = schema.check({"items": {"pattern": "a"}})
     with pytest.raises(regexes.TooSlow):
-        Conformity(given_schema, seconds=0.0).holds(given_schema, ["a"])
+        ConformityCheck(given_schema, seconds=0.0).conforms(given_schema, ["a"])

@@ -5,9 +5,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.policy.guardrails.given import Judge, batches, call, chunk, guard, said, streamed
-from tidegate.chat.assemble import Assembly
+from tidegate.chat.assemble import CompletionAssembler
 from tidegate.chat.completion import Chunk
-from tidegate.domain.guardrails import Guardrail, Judgement
+from tidegate.domain.guardrails import Guardrail, Verdict
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation
 from tidegate.policy.guardrails.protocol import Guard
 
@@ -26,7 +26,7 @@ def spoken(text: str, size: int = 7) -> list[Chunk]:
 
 
 def whole(chunks: list[Chunk]) -> Any:
-    assembly = Assembly()
+    assembly = CompletionAssembler()
     for each in chunks:
         assembly.add(each)
     return assembly.completion()["choices"]
@@ -36,7 +36,7 @@ async def until_violation(given: Guard, *chunks: Chunk) -> list[Chunk]:
     """What was passed on before it."""
     passed: list[Chunk] = []
     with pytest.raises(GuardrailViolation):
-        async for batch in given.stream(batches(*chunks)):
+        async for batch in given.check_stream(batches(*chunks)):
             passed += batch
     return passed
 
@@ -149,7 +149,7 @@ BUFFERED = Guardrail("g", "personal", action="mask", stream="buffer")
 async def test_a_buffer_gives_nothing_away_and_passes_on_what_came() -> None:
     sent = [*spoken(WORDS), chunk({}, "stop"), USAGE]
     given = on_stream("g", BUFFERED)
-    found = [batch async for batch in given.stream(batches(*sent))]
+    found = [batch async for batch in given.check_stream(batches(*sent))]
     assert found == [sent]
     assert given.header == "g;mode=buffer"
 
@@ -179,7 +179,7 @@ async def test_a_whole_answer_has_no_mode() -> None:
 
 
 async def test_somebody_else_sees_the_whole_of_a_stream() -> None:
-    judge = Judge(lambda question: Judgement(question.stage == "input"))
+    judge = Judge(lambda question: Verdict(question.stage == "input"))
     rail = Guardrail("g", "webhook", url="https://hook.example")
     given = guard(call(stream=True, guardrails=["g"]), rail, judge=judge)
     assert await until_violation(given, *spoken(WORDS), chunk({}, "stop")) == []

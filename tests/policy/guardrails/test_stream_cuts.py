@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.policy.guardrails.given import call, chunk, guard, streamed
-from tidegate.chat.assemble import Assembly
+from tidegate.chat.assemble import CompletionAssembler
 from tidegate.chat.completion import Chunk, Completion
 from tidegate.domain.guardrails import Guardrail
 
@@ -54,7 +54,7 @@ def _together(one: dict[str, Any], other: dict[str, Any]) -> list[dict[str, Any]
 
 
 def whole(chunks: list[Chunk]) -> Completion:
-    assembly = Assembly()
+    assembly = CompletionAssembler()
     for each in chunks:
         assembly.add(each)
     return assembly.completion()
@@ -73,7 +73,7 @@ def mixed(first: list[Chunk], second: list[Chunk]) -> list[Chunk]:
 def test_the_stream_amounts_to_the_masked_answer(rail: Guardrail, first: list[Chunk], second: list[Chunk]) -> None:
     sent = mixed(first, second)
     given_guard = guard(call(stream=True, guardrails=["g"]), rail)
-    expected = asyncio.run(given_guard.completion(whole(sent)))
+    expected = asyncio.run(given_guard.check_completion(whole(sent)))
     passed = whole(asyncio.run(streamed(given_guard, *sent)))
     assert passed["choices"] == expected["choices"]
     assert MAIL not in str(passed)

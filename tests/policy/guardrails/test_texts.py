@@ -56,12 +56,12 @@ READ = [
 
 
 def test_every_text_that_the_model_reads_is_found() -> None:
-    found = texts.of_body(BODY)
+    found = texts.body_texts(BODY)
     assert [each.text for each in found] == READ
 
 
 def test_each_text_has_its_path_and_role() -> None:
-    found = {each.text: (each.path, each.role) for each in texts.of_body(BODY)}
+    found = {each.text: (each.path, each.role) for each in texts.body_texts(BODY)}
     assert found["two"] == ("messages[1].content[0].text", "user")
     assert found["nine"] == ("messages[2].tool_calls[0].function.arguments", "assistant")
     assert found["fourteen"] == ("fallbacks[0].messages[0].content", "user")
@@ -69,13 +69,13 @@ def test_each_text_has_its_path_and_role() -> None:
 
 
 def test_the_same_texts_leave_the_request_as_it_was() -> None:
-    assert texts.with_texts(BODY, [each.text for each in texts.of_body(BODY)]) == BODY
+    assert texts.with_body_texts(BODY, [each.text for each in texts.body_texts(BODY)]) == BODY
 
 
 def test_other_texts_take_their_places_and_the_request_is_not_changed() -> None:
     before = json.dumps(BODY)
-    found = texts.of_body(BODY)
-    changed = texts.with_texts(BODY, [each.text.upper() for each in found])
+    found = texts.body_texts(BODY)
+    changed = texts.with_body_texts(BODY, [each.text.upper() for each in found])
     assert json.dumps(BODY) == before
     assert changed["messages"][0] == {"role": "system", "content": "ONE"}
     assert changed["messages"][2]["reasoning_details"] == []
@@ -86,12 +86,12 @@ def test_other_texts_take_their_places_and_the_request_is_not_changed() -> None:
 
 def test_a_number_in_arguments_that_is_masked_becomes_a_text() -> None:
     arguments = '{"card":4111111111111111,"ok":true}'
-    assert [each.text for each in texts.of_arguments(arguments)] == ["card", "4111111111111111", "ok"]
-    assert texts.with_values(arguments, ["card", "[CARD]", "ok"]) == '{"card":"[CARD]","ok":true}'
+    assert [each.text for each in texts.argument_texts(arguments)] == ["card", "4111111111111111", "ok"]
+    assert texts.with_argument_texts(arguments, ["card", "[CARD]", "ok"]) == '{"card":"[CARD]","ok":true}'
 
 
 def test_arguments_whose_json_hides_a_text_are_read_as_what_they_say() -> None:
-    assert [each.text for each in texts.of_arguments(r'{"a":"jane\u0040example.com"}')] == ["a", "jane@example.com"]
+    assert [each.text for each in texts.argument_texts(r'{"a":"jane\u0040example.com"}')] == ["a", "jane@example.com"]
 
 
 COMPLETION: Any = {
@@ -126,13 +126,13 @@ COMPLETION: Any = {
 
 
 def test_every_text_of_an_answer_is_found() -> None:
-    found = [each.text for each in texts.of_completion(COMPLETION)]
+    found = [each.text for each in texts.completion_texts(COMPLETION)]
     assert found == ["one", "two", "three", "four", "five", "six", "seven"]
-    assert texts.with_answers(COMPLETION, found) == COMPLETION
+    assert texts.with_completion_texts(COMPLETION, found) == COMPLETION
 
 
 def test_what_cannot_be_masked_in_an_answer_is_left_out() -> None:
-    changed: Any = texts.with_answers(COMPLETION, ["one", "two", "three", "4", "five", "6", "seven"])
+    changed: Any = texts.with_completion_texts(COMPLETION, ["one", "two", "three", "4", "five", "6", "seven"])
     message = changed["choices"][0]["message"]
     assert (message["reasoning_details"], message["audio"]) == ([{"type": "x", "data": "no"}], None)
     assert [choice["logprobs"] for choice in changed["choices"]] == [None, {"content": []}]

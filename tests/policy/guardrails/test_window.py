@@ -5,31 +5,31 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tidegate.domain.guardrails import PERSONAL, SECRETS, Finding, Guardrail
+from tidegate.domain.guardrails import PERSONAL_ENTITIES, SECRET_ENTITIES, Finding, Guardrail
 from tidegate.policy.guardrails import secrets, words
-from tidegate.policy.guardrails.masking import masked
-from tidegate.policy.guardrails.window import MAX_HELD, Blocked, Found, Window
+from tidegate.policy.guardrails.masking import mask_text
+from tidegate.policy.guardrails.window import MAX_HELD_CHARACTERS, Blocked, GuardrailFinding, Window
 
 MASK = Guardrail("m", "personal", action="mask")
 BLOCK = Guardrail("b", "words")
-LISTED = words.word_list(["acme", "top secret"])
+LISTED = words.build_word_list(["acme", "top secret"])
 KEY = f"-----{'BEGIN'} PRIVATE KEY-----\n" + "A" * 400 + f"\n-----{'END'} PRIVATE KEY-----"
 
 
 def findings(text: str) -> list[Finding]:
-    return list(secrets.find((*PERSONAL, *SECRETS), text))
+    return list(secrets.find_entities((*PERSONAL_ENTITIES, *SECRET_ENTITIES), text))
 
 
-async def personal(text: str) -> Sequence[Found]:
+async def personal(text: str) -> Sequence[GuardrailFinding]:
     return [(MASK, finding) for finding in findings(text)]
 
 
-async def listed(text: str) -> Sequence[Found]:
-    return [(BLOCK, finding) for finding in words.find(LISTED, text)]
+async def listed(text: str) -> Sequence[GuardrailFinding]:
+    return [(BLOCK, finding) for finding in words.find_words(LISTED, text)]
 
 
 async def passed(window: Window, pieces: Sequence[str]) -> list[str]:
-    return [*[await window.feed(piece) for piece in pieces], await window.end()]
+    return [*[await window.add(piece) for piece in pieces], await window.finish()]
 
 
 def cut(text: str, sizes: Sequence[int]) -> list[str]:
@@ -60,25 +60,25 @@ PARTS = [
 @example(["jane@example.com", KEY, "jane@example.com"], [21, 90, 90, 90, 90, 90], 80)
 def test_however_a_text_is_cut_the_same_is_masked(parts: list[str], sizes: list[int], lag: int) -> None:
     text = "".join(parts)
-    whole = masked(text, findings(text))
+    whole = mask_text(text, findings(text))
     assert "".join(asyncio.run(passed(Window(personal, lag), cut(text, sizes)))) == whole
 
 
 async def test_nothing_is_passed_on_before_the_window_has_gone_over_it() -> None:
     window = Window(personal, 80)
-    assert await window.feed("word " * 20) == "word " * 4
-    assert await window.feed("jane@exam") == ""
-    assert await window.feed("ple.com and more") == "word " * 5
-    assert await window.feed(" words" * 15) == "word " * 11 + "[EMAIL] and more words wor"
-    assert await window.end() == "ds" + " words" * 13
+    assert await window.add("word " * 20) == "word " * 4
+    assert await window.add("jane@exam") == ""
+    assert await window.add("ple.com and more") == "word " * 5
+    assert await window.add(" words" * 15) == "word " * 11 + "[EMAIL] and more words wor"
+    assert await window.finish() == "ds" + " words" * 13
 
 
 async def test_a_word_across_two_chunks_is_found_before_any_of_it_is_passed_on() -> None:
     window = Window(listed, 16)
-    assert await window.feed("this is all quite harmless, ") == "this is all "
-    assert await window.feed("but top se") == "quite harm"
+    assert await window.add("this is all quite harmless, ") == "this is all "
+    assert await window.add("but top se") == "quite harm"
     with pytest.raises(Blocked) as caught:
-        await window.feed("cret, and then some more")
+        await window.add("cret, and then some more")
     assert caught.value.guardrail is BLOCK
 
 
@@ -90,17 +90,17 @@ async def test_a_listed_word_that_goes_on_is_another_word() -> None:
 
 async def test_what_is_found_at_the_end_of_the_stream_counts() -> None:
     window = Window(listed, 16)
-    assert await window.feed("made by acme") == ""
+    assert await window.add("made by acme") == ""
     with pytest.raises(Blocked):
-        await window.end()
+        await window.finish()
 
 
 async def test_what_does_not_end_cannot_be_masked() -> None:
     window = Window(personal, 80)
-    await window.feed(KEY[:200])
+    await window.add(KEY[:200])
     with pytest.raises(Blocked):
-        for _ in range(MAX_HELD // 1000 + 1):
-            await window.feed("A" * 1000)
+        for _ in range(MAX_HELD_CHARACTERS // 1000 + 1):
+            await window.add("A" * 1000)
 
 
 async def test_masks_are_counted() -> None:

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 import pytest
 
 from tests.store_worlds import NOON
-from tidegate.domain.account import Account, Scope
-from tidegate.domain.budget_alerts import Event, Watched
+from tidegate.domain.account import Account, AccountScope
+from tidegate.domain.budget_alerts import AccountSnapshot, BudgetAlert
 from tidegate.domain.limits import Limits
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.ledger import MemoryLedger
-from tidegate.policy.metering.alerts import LogEvents, warn
+from tidegate.policy.metering.alerts import LogEvents, send_budget_alerts
 
-SCOPE = Scope("workspace", "ws_one", Limits(tokens_per_day=100))
+SCOPE = AccountScope("workspace", "ws_one", Limits(tokens_per_day=100))
 DETAIL = {
     "workspace_id": "ws_one",
     "limit": "tokens_per_day",
@@ -27,40 +27,40 @@ class Ears:
     """The port Events, which may be dead."""
 
     def __init__(self, dead: bool = False) -> None:
-        self.heard: list[Event] = []
+        self.heard: list[BudgetAlert] = []
         self._dead = dead
 
-    async def emit(self, event: Event) -> None:
+    async def emit(self, event: BudgetAlert) -> None:
         if self._dead:
             raise StoreUnavailable("down")
         self.heard.append(event)
 
 
 class DeadLedger(MemoryLedger):
-    async def note(self, scope: Scope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+    async def note(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
         raise StoreUnavailable("down")
 
 
-def seen() -> Watched:
+def seen() -> AccountSnapshot:
     """As a process saw it: a copy of its own."""
-    return Watched("ws_one", SCOPE, Account({"tokens#D#2026-11-21": 60}), NOON)
+    return AccountSnapshot("ws_one", SCOPE, Account({"tokens#D#2026-11-21": 60}), NOON)
 
 
 def test_of_two_processes_that_see_it_one_tells() -> None:
     ledger, ears = MemoryLedger(), Ears()
 
     async def main() -> None:
-        await asyncio.gather(*(warn(ledger, ears, seen(), NOON) for _ in range(2)))
+        await asyncio.gather(*(send_budget_alerts(ledger, ears, seen(), NOON) for _ in range(2)))
 
     asyncio.run(main())
-    assert ears.heard == [Event("budget threshold", NOON, DETAIL)]
+    assert ears.heard == [BudgetAlert("budget threshold", NOON, DETAIL)]
 
 
 def test_an_event_that_cannot_be_told_is_in_the_log_and_is_not_tried_for_ever(caplog: pytest.LogCaptureFixture) -> None:
     ledger = MemoryLedger()
     with caplog.at_level(logging.ERROR):
-        asyncio.run(warn(ledger, Ears(dead=True), seen(), NOON))
-        asyncio.run(warn(ledger, Ears(), seen(), NOON))
+        asyncio.run(send_budget_alerts(ledger, Ears(dead=True), seen(), NOON))
+        asyncio.run(send_budget_alerts(ledger, Ears(), seen(), NOON))
     [line] = caplog.records
     assert (line.message, {name: getattr(line, name) for name in DETAIL}) == ("event.lost", DETAIL)
 
@@ -68,12 +68,12 @@ def test_an_event_that_cannot_be_told_is_in_the_log_and_is_not_tried_for_ever(ca
 def test_nothing_is_told_that_could_not_be_noted(caplog: pytest.LogCaptureFixture) -> None:
     ears = Ears()
     with caplog.at_level(logging.WARNING):
-        asyncio.run(warn(DeadLedger(), ears, seen(), NOON))
+        asyncio.run(send_budget_alerts(DeadLedger(), ears, seen(), NOON))
     assert (ears.heard, [line.message for line in caplog.records]) == ([], ["threshold.unnoted"])
 
 
 def test_where_there_is_no_bus_it_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        asyncio.run(warn(MemoryLedger(), LogEvents(), seen(), NOON))
+        asyncio.run(send_budget_alerts(MemoryLedger(), LogEvents(), seen(), NOON))
     [line] = caplog.records
     assert (line.message, {name: getattr(line, name) for name in DETAIL}) == ("budget.threshold", DETAIL)

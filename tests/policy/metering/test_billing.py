@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tidegate.catalog import Model
+from tidegate.catalog import CatalogModel
 from tidegate.catalog.row import Price
 from tidegate.chat.completion import Usage
 from tidegate.chat.estimate import estimate_prompt, estimate_text
-from tidegate.chat.parse import build
+from tidegate.chat.parse import build_chat_request
 from tidegate.chat.request import ChatRequest
-from tidegate.domain.usage import Bill, Produced, Tokens, Words
+from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.domain.workspace import Workspace
 from tidegate.json import Json, decode, encode
-from tidegate.policy.metering.billing import bill, to_wire
+from tidegate.policy.metering.billing import calculate_bill, usage_with_cost
 
 PROMPT = "Write a tagline for an AI content platform."
 ANSWER = "Content that flows, with the tide of your ideas."
 WORKSPACE = Workspace(id="ws_1", name="One")
-PRICED = Model(
+PRICED = CatalogModel(
     id="demo/priced",
     name="Priced",
     source="this test",
@@ -33,7 +33,9 @@ PRICED = Model(
 
 
 def asked(*contents: Json) -> ChatRequest:
-    return build({"model": "demo/priced", "messages": [{"role": "user", "content": content} for content in contents]})
+    return build_chat_request(
+        {"model": "demo/priced", "messages": [{"role": "user", "content": content} for content in contents]}
+    )
 
 
 def usage(prompt: int, completion: int, **more: Json) -> Usage:
@@ -42,30 +44,30 @@ def usage(prompt: int, completion: int, **more: Json) -> Usage:
 
 
 def test_the_documented_example_is_nine_words() -> None:
-    assert bill(usage(15, 12), asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED) == Bill(
-        tokens=Tokens(input=15, output=12),
-        words=Words(used=9, input=8, output=9, method="tokens"),
+    assert calculate_bill(usage(15, 12), asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, PRICED) == Bill(
+        tokens=TokenCounts(input=15, output=12),
+        words=WordCounts(used=9, input=8, output=9, method="tokens"),
         cost_usd=Decimal("0.0001575"),
     )
 
 
 @pytest.mark.parametrize(("tokens", "words"), [(0, 0), (1, 1), (2, 2), (6, 4), (10, 8), (12, 9), (14, 10), (1000, 750)])
 def test_output_words_are_three_quarters_of_the_tokens_with_halves_to_even(tokens: int, words: int) -> None:
-    assert bill(usage(1, tokens), asked(PROMPT), Produced(), WORKSPACE, None).words.output == words
+    assert calculate_bill(usage(1, tokens), asked(PROMPT), GeneratedText(), WORKSPACE, None).words.output == words
 
 
 def test_the_unicode_method_counts_the_output() -> None:
     workspace = Workspace(id="ws_1", name="One", words_method="unicode")
-    counted = bill(usage(15, 12), asked(PROMPT), Produced(ANSWER), workspace, None).words
-    assert counted == Words(used=9, input=8, output=9, method="unicode")
-    assert bill(usage(15, 1200), asked(PROMPT), Produced("Two words"), workspace, None).words.used == 2
+    counted = calculate_bill(usage(15, 12), asked(PROMPT), GeneratedText(ANSWER), workspace, None).words
+    assert counted == WordCounts(used=9, input=8, output=9, method="unicode")
+    assert calculate_bill(usage(15, 1200), asked(PROMPT), GeneratedText("Two words"), workspace, None).words.used == 2
 
 
 def test_a_workspace_may_be_charged_for_its_input() -> None:
     workspace = Workspace(id="ws_1", name="One", charge_input_words=True)
     request = asked(PROMPT, [{"type": "text", "text": "Two words"}])
-    charged = bill(usage(15, 12), request, Produced(ANSWER), workspace, None).words
-    assert charged == Words(used=19, input=10, output=9, method="tokens")
+    charged = calculate_bill(usage(15, 12), request, GeneratedText(ANSWER), workspace, None).words
+    assert charged == WordCounts(used=19, input=10, output=9, method="tokens")
 
 
 def test_details_are_read_and_priced_once() -> None:
@@ -75,8 +77,8 @@ def test_details_are_read_and_priced_once() -> None:
         prompt_tokens_details={"cached_tokens": 400, "cache_write_tokens": 100},
         completion_tokens_details={"reasoning_tokens": 300},
     )
-    made = bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED)
-    assert made.tokens == Tokens(input=1000, output=500, cached=400, written=100, reasoning=300)
+    made = calculate_bill(reported, asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, PRICED)
+    assert made.tokens == TokenCounts(input=1000, output=500, cached=400, written=100, reasoning=300)
     assert made.cost_usd == Decimal("0.00705")
 
 
@@ -95,7 +97,7 @@ def test_every_count_that_has_a_price_is_read() -> None:
         completion_tokens_details={"reasoning_tokens": 6, "audio_tokens": 7, "image_tokens": 8},
         server_tool_use={"web_search_requests": 9},
     )
-    assert bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, None).tokens == Tokens(
+    assert calculate_bill(reported, asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, None).tokens == TokenCounts(
         input=1000,
         output=500,
         cached=1,
@@ -121,8 +123,8 @@ def test_every_count_that_has_a_price_is_read() -> None:
 )
 def test_searches_are_counted_whatever_a_provider_calls_them(told: dict[str, Json]) -> None:
     reported = usage(15, 12, **told)
-    made = bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, None)
-    wire = cast(dict[str, Json], to_wire(reported, made))
+    made = calculate_bill(reported, asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, None)
+    wire = cast(dict[str, Json], usage_with_cost(reported, made))
     kept = told.get("server_tool_use") or {}
     assert (made.tokens.searches, wire["server_tool_use"]) == (
         2,
@@ -132,40 +134,47 @@ def test_searches_are_counted_whatever_a_provider_calls_them(told: dict[str, Jso
 
 def test_without_searches_the_wire_says_nothing_of_them() -> None:
     reported = usage(15, 12, server_tool_use=None, num_search_queries=0)
-    assert to_wire(reported, bill(reported, asked(PROMPT), Produced(), WORKSPACE, None)).get("server_tool_use") is None
+    assert (
+        usage_with_cost(reported, calculate_bill(reported, asked(PROMPT), GeneratedText(), WORKSPACE, None)).get(
+            "server_tool_use"
+        )
+        is None
+    )
 
 
 def test_cohere_is_paid_for_the_units_that_it_bills_and_metered_by_its_tokens() -> None:
     reported = usage(1_000_500, 500, billed_units={"input_tokens": 1_000_000, "output_tokens": 400_000})
-    made = bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED)
-    assert (made.tokens, made.cost_usd) == (Tokens(input=1_000_500, output=500), Decimal("6.5"))
+    made = calculate_bill(reported, asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, PRICED)
+    assert (made.tokens, made.cost_usd) == (TokenCounts(input=1_000_500, output=500), Decimal("6.5"))
     searches_only = usage(1_000_000, 0, billed_units={"search_units": 1.0})
-    assert bill(searches_only, asked(PROMPT), Produced(), WORKSPACE, PRICED).cost_usd == Decimal("2.5")
+    assert calculate_bill(searches_only, asked(PROMPT), GeneratedText(), WORKSPACE, PRICED).cost_usd == Decimal("2.5")
 
 
 def test_without_usage_the_texts_are_estimated() -> None:
     request = asked(PROMPT)
-    made = bill(None, request, Produced(ANSWER), WORKSPACE, PRICED)
-    tokens = Tokens(input=estimate_prompt(request.fields), output=estimate_text(ANSWER), estimated=True)
+    made = calculate_bill(None, request, GeneratedText(ANSWER), WORKSPACE, PRICED)
+    tokens = TokenCounts(input=estimate_prompt(request.fields), output=estimate_text(ANSWER), estimated=True)
     assert made.tokens == tokens
     assert made.cost_usd == (Decimal("2.5") * tokens.input + 10 * tokens.output) / 1_000_000
 
 
 def test_a_cut_stream_that_told_only_its_input_has_its_output_estimated() -> None:
-    made = bill(usage(15, 0), asked(PROMPT), Produced(ANSWER), WORKSPACE, None)
-    assert made.tokens == Tokens(input=15, output=estimate_text(ANSWER), estimated=True)
-    assert to_wire(usage(15, 0), made)["total_tokens"] == 15 + estimate_text(ANSWER)
+    made = calculate_bill(usage(15, 0), asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, None)
+    assert made.tokens == TokenCounts(input=15, output=estimate_text(ANSWER), estimated=True)
+    assert usage_with_cost(usage(15, 0), made)["total_tokens"] == 15 + estimate_text(ANSWER)
 
 
 def test_an_answer_without_text_or_tokens_is_not_estimated() -> None:
-    assert bill(usage(15, 0), asked(PROMPT), Produced(), WORKSPACE, None).tokens == Tokens(input=15)
+    assert calculate_bill(usage(15, 0), asked(PROMPT), GeneratedText(), WORKSPACE, None).tokens == TokenCounts(input=15)
 
 
 def test_a_price_may_depend_on_the_time_of_the_call() -> None:
     later = Price(input=Decimal(9), output=Decimal(9), since=date(2027, 1, 1))
-    model = Model(id="a/b", name="B", source="this test", checked=date(2026, 11, 21), prices=(*PRICED.prices, later))
+    model = CatalogModel(
+        id="a/b", name="B", source="this test", checked=date(2026, 11, 21), prices=(*PRICED.prices, later)
+    )
     costs = [
-        bill(usage(1_000_000, 0), asked(PROMPT), Produced(), WORKSPACE, model, at).cost_usd
+        calculate_bill(usage(1_000_000, 0), asked(PROMPT), GeneratedText(), WORKSPACE, model, at).cost_usd
         for at in (None, datetime(2026, 12, 31, tzinfo=UTC).timestamp(), datetime(2027, 1, 1, tzinfo=UTC).timestamp())
     ]
     assert costs == [Decimal("2.5"), Decimal("2.5"), Decimal(9)]
@@ -173,7 +182,9 @@ def test_a_price_may_depend_on_the_time_of_the_call() -> None:
 
 def test_the_wire_gets_details_words_and_cost() -> None:
     reported = usage(15, 12)
-    assert to_wire(reported, bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED)) == {
+    assert usage_with_cost(
+        reported, calculate_bill(reported, asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, PRICED)
+    ) == {
         "prompt_tokens": 15,
         "completion_tokens": 12,
         "total_tokens": 27,
@@ -193,36 +204,38 @@ def test_what_the_provider_reported_is_kept() -> None:
         completion_tokens_details=None,
         queue_time=0.25,
     )
-    wire = to_wire(reported, bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, None))
+    wire = usage_with_cost(reported, calculate_bill(reported, asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, None))
     assert wire["prompt_tokens_details"] == {"cached_tokens": 4, "audio_tokens": 2, "cache_write_tokens": None}
     assert wire["completion_tokens_details"] == {"reasoning_tokens": 0}
     assert cast(dict[str, Json], wire)["queue_time"] == 0.25
 
 
 def test_an_unpriced_model_costs_null_and_a_free_one_zero() -> None:
-    free = Model(
+    free = CatalogModel(
         id="a/b", name="B", source="this test", checked=date(2026, 11, 21), prices=(Price(Decimal(0), Decimal(0)),)
     )
     reported = usage(15, 12)
     costs = [
-        to_wire(reported, bill(reported, asked(PROMPT), Produced(), WORKSPACE, model))["cost"]
-        for model in (None, Model(id="a/b", name="B", source="this test", checked=date(2026, 11, 21)), free)
+        usage_with_cost(reported, calculate_bill(reported, asked(PROMPT), GeneratedText(), WORKSPACE, model))["cost"]
+        for model in (None, CatalogModel(id="a/b", name="B", source="this test", checked=date(2026, 11, 21)), free)
     ]
     assert costs == [None, None, 0.0]
 
 
 def test_an_estimate_says_so() -> None:
-    made = bill(None, asked(PROMPT), Produced(ANSWER), WORKSPACE, None)
-    wire = to_wire(None, made)
+    made = calculate_bill(None, asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, None)
+    wire = usage_with_cost(None, made)
     assert wire["total_tokens"] == wire["prompt_tokens"] + wire["completion_tokens"]
     assert wire["estimated"] is True
-    assert "estimated" not in to_wire(usage(1, 1), bill(usage(1, 1), asked(PROMPT), Produced(), WORKSPACE, None))
+    assert "estimated" not in usage_with_cost(
+        usage(1, 1), calculate_bill(usage(1, 1), asked(PROMPT), GeneratedText(), WORKSPACE, None)
+    )
 
 
 def test_the_reported_usage_is_not_changed() -> None:
     reported = usage(15, 12, prompt_tokens_details={"audio_tokens": 1})
     before = encode(reported)
-    to_wire(reported, bill(reported, asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED))
+    usage_with_cost(reported, calculate_bill(reported, asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, PRICED))
     assert encode(reported) == before
 
 
@@ -253,8 +266,8 @@ billed = st.none() | st.dictionaries(st.sampled_from(["input_tokens", "output_to
     "billed_units": billed,
 }))  # fmt: skip
 def test_whatever_a_provider_reports_becomes_a_bill_and_valid_json(reported: dict[str, Json]) -> None:
-    made = bill(cast(Usage, reported), asked(PROMPT), Produced(ANSWER), WORKSPACE, PRICED)
-    wire = to_wire(cast(Usage, reported), made)
+    made = calculate_bill(cast(Usage, reported), asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, PRICED)
+    wire = usage_with_cost(cast(Usage, reported), made)
     assert made.cost_usd is not None and made.cost_usd >= 0
     assert min(made.tokens.input, made.tokens.output, made.tokens.cached, made.tokens.reasoning) >= 0
     assert decode(encode(wire)) == wire
@@ -262,7 +275,10 @@ def test_whatever_a_provider_reports_becomes_a_bill_and_valid_json(reported: dic
 
 def test_reasoning_is_output_but_no_words_of_the_answer() -> None:
     workspace = replace(WORKSPACE, words_method="unicode")
-    produced = Produced("Two words", "and a long thought before them")
-    made = bill(None, asked(PROMPT), produced, workspace, None)
+    produced = GeneratedText("Two words", "and a long thought before them")
+    made = calculate_bill(None, asked(PROMPT), produced, workspace, None)
     assert made.words.output == 2
-    assert made.tokens.output > bill(None, asked(PROMPT), Produced("Two words"), workspace, None).tokens.output
+    assert (
+        made.tokens.output
+        > calculate_bill(None, asked(PROMPT), GeneratedText("Two words"), workspace, None).tokens.output
+    )

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from tests.policy.heard import Heard, heard
 from tests.providers.recorded import needed
 from tests.store_worlds import outcome
-from tidegate.catalog import load
-from tidegate.catalog.names import canonical
-from tidegate.chat.parse import build
-from tidegate.domain.usage import Tokens
-from tidegate.policy.metering.reservation import FOUND, longest
+from tidegate.catalog import load_catalog
+from tidegate.catalog.names import canonical_model_id
+from tidegate.chat.parse import build_chat_request
+from tidegate.domain.usage import TokenCounts
+from tidegate.policy.metering.reservation import SEARCH_RESULT_TOKENS, worst_case_tokens
 
 
 @cache
@@ -23,9 +23,9 @@ def calls() -> tuple[Heard, ...]:
     return tuple(heard())
 
 
-def held(one: Heard) -> Tokens:
-    model = load().find(canonical(f"{one.exchange.provider}/{one.exchange.model}"))
-    return longest(replace(outcome().call, request=one.request), model)
+def held(one: Heard) -> TokenCounts:
+    model = load_catalog().find_model(canonical_model_id(f"{one.exchange.provider}/{one.exchange.model}"))
+    return worst_case_tokens(replace(outcome().call, request=one.request), model)
 
 
 @needed
@@ -56,8 +56,8 @@ def test_recorded_answers_were_no_longer_than_is_held() -> None:
 def test_a_call_that_may_search_holds_what_it_may_find() -> None:
     def input_of(**fields: Any) -> int:
         body = {"model": "demo/echo", "messages": [{"role": "user", "content": "Hi"}], **fields}
-        return longest(replace(outcome().call, request=build(body)), None).input
+        return worst_case_tokens(replace(outcome().call, request=build_chat_request(body)), None).input
 
     tools = [{"type": "function", "function": {"name": "f"}}]
-    assert input_of(web_search_options={}) == input_of() + FOUND
-    assert input_of(tools=[*tools, {"type": "web_search"}]) >= input_of(tools=tools) + FOUND
+    assert input_of(web_search_options={}) == input_of() + SEARCH_RESULT_TOKENS
+    assert input_of(tools=[*tools, {"type": "web_search"}]) >= input_of(tools=tools) + SEARCH_RESULT_TOKENS

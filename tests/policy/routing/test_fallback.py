@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from tidegate import catalog
-from tidegate.chat.parse import build
-from tidegate.domain.deployment import Endpoint
-from tidegate.domain.routes import Route, Target
+from tidegate.chat.parse import build_chat_request
+from tidegate.domain.deployment import ProviderConfig
+from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (
     ContentPolicyViolation,
@@ -23,24 +23,24 @@ from tidegate.errors import (
     StoreUnavailable,
     TidegateError,
 )
-from tidegate.policy.routing.fallback import Candidate, after, candidates, told
+from tidegate.policy.routing.fallback import Candidate, best_error, candidates, remaining_candidates
 from tidegate.policy.routing.router import Router
 
 ENDPOINTS = {
-    "openai": Endpoint("openai", "https://openai.test/v1", "OPENAI_API_KEY"),
-    "groq": Endpoint("groq", "https://groq.test/v1", "GROQ_API_KEY"),
-    "mistral": Endpoint("mistral", "https://mistral.test/v1", "MISTRAL_API_KEY", ("MISTRAL_API_KEY",)),
+    "openai": ProviderConfig("openai", "https://openai.test/v1", "OPENAI_API_KEY"),
+    "groq": ProviderConfig("groq", "https://groq.test/v1", "GROQ_API_KEY"),
+    "mistral": ProviderConfig("mistral", "https://mistral.test/v1", "MISTRAL_API_KEY", ("MISTRAL_API_KEY",)),
 }
 A, B, C, D = "openai/a", "openai/b", "groq/c", "groq/d"
-CATALOG = catalog.load()
-FAST = Route("fast", (Target(A),), fallbacks=(C, "gone"))
+CATALOG = catalog.load_catalog()
+FAST = Route("fast", (RouteTarget(A),), fallbacks=(C, "gone"))
 ROUTER = Router(ENDPOINTS, {}, CATALOG, routes=(FAST,))
 WORKSPACE = Workspace("ws_test", "Test")
 SHORT = [{"role": "user", "content": "Hello."}]
 
 
 def found(model: str = A, messages: Any = SHORT, **fields: Any) -> list[Candidate]:
-    return candidates(build({"model": model, "messages": messages, **fields}), ROUTER, CATALOG, WORKSPACE)
+    return candidates(build_chat_request({"model": model, "messages": messages, **fields}), ROUTER, CATALOG, WORKSPACE)
 
 
 def tried(**fields: Any) -> list[tuple[str, str]]:
@@ -191,7 +191,7 @@ def test_a_prompt_that_may_fit_is_left_to_the_provider_to_refuse(model: str, mes
         (ContentPolicyViolation("x"), [C]),
         (ContextLengthExceeded("x"), [B, C]),
         (NotConfigured("x"), [C]),
-        (QuotaExhausted("x", limit="usd_per_day", most=1), [C]),
+        (QuotaExhausted("x", limit="usd_per_day", maximum=1), [C]),
         (ModelNotAllowed("x"), []),
         (InvalidRequest("x"), []),
         (StoreUnavailable("x"), []),
@@ -199,20 +199,20 @@ def test_a_prompt_that_may_fit_is_left_to_the_provider_to_refuse(model: str, mes
 )
 def test_who_is_asked_next_depends_on_what_went_wrong(error: TidegateError, names: list[str]) -> None:
     asked, rest = found(fallbacks=[C], context_window_fallback_dict={A: B})
-    assert [candidate.request.model for candidate in after(error, asked, [rest])] == names
+    assert [candidate.request.model for candidate in remaining_candidates(error, asked, [rest])] == names
 
 
 def test_a_fallback_that_may_not_be_asked_is_passed_over() -> None:
     _, second, third = found(fallbacks=[B, C])
-    assert after(ModelNotAllowed("x"), second, [third]) == [third]
-    assert after(InvalidRequest("x"), second, [third]) == [third]
+    assert remaining_candidates(ModelNotAllowed("x"), second, [third]) == [third]
+    assert remaining_candidates(InvalidRequest("x"), second, [third]) == [third]
 
 
 def test_the_caller_hears_of_the_model_that_was_asked_for_unless_another_failure_may_pass() -> None:
     limited, refused, failed = ProviderRateLimited("x"), ContextLengthExceeded("x"), ProviderFailed("x")
-    quota = QuotaExhausted("x", limit="usd_per_day", most=1)
-    assert told(None, refused) is refused
-    assert told(limited, failed) is limited
-    assert told(limited, refused) is limited
-    assert told(refused, failed) is failed
-    assert told(refused, quota) is refused
+    quota = QuotaExhausted("x", limit="usd_per_day", maximum=1)
+    assert best_error(None, refused) is refused
+    assert best_error(limited, failed) is limited
+    assert best_error(limited, refused) is limited
+    assert best_error(refused, failed) is failed
+    assert best_error(refused, quota) is refused

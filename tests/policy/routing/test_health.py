@@ -2,9 +2,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import NOON, Clock, workspace
-from tidegate.domain.deployment import Deployment, Plan
-from tidegate.domain.routes import Route, Target
-from tidegate.domain.workspace import Credential
+from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.routes import Route, RouteTarget
+from tidegate.domain.workspace import WorkspaceCredential
 from tidegate.errors import (
     ContextLengthExceeded,
     InvalidRequest,
@@ -21,11 +21,13 @@ from tidegate.errors import (
     StreamCut,
     TidegateError,
 )
-from tidegate.policy.routing.health import MAX_PLACES, Cooling, Health, Place, place_of
+from tidegate.policy.routing.health import MAX_DEPLOYMENTS, Cooldown, DeploymentKey, Health, deployment_key_of
 
-ROUTE = Route("fast", (Target("openai/gpt-4o"), Target("azure/gpt-4o")), cooldown_failures=2, cooldown_seconds=30)
+ROUTE = Route(
+    "fast", (RouteTarget("openai/gpt-4o"), RouteTarget("azure/gpt-4o")), cooldown_failures=2, cooldown_seconds=30
+)
 DENIED = ProviderAuth("x", upstream_status=401)
-HERE, THERE = Place(None, "here"), Place(None, "there")
+HERE, THERE = DeploymentKey(None, "here"), DeploymentKey(None, "there")
 
 
 class Patient:
@@ -38,8 +40,8 @@ class Patient:
     def fail(self, error: TidegateError, times: int = 1, *, waited: float = 0.1, is_over: bool = False) -> float | None:
         """Seconds until it opens again."""
         for _ in range(times):
-            self.health.failed(HERE, error, ROUTE, "a/m(fast#1)", waited=waited, is_over=is_over)
-        until = self.health.cools_until(HERE)
+            self.health.record_failure(HERE, error, ROUTE, "a/m(fast#1)", waited_seconds=waited, call_timed_out=is_over)
+        until = self.health.cooldown_ends_at(HERE)
         return None if until is None else until - self.clock.now
 
 
@@ -50,14 +52,14 @@ def test_failures_in_a_row_cool_a_deployment_down(error: type[TidegateError]) ->
     patient = Patient()
     assert patient.fail(error("x")) is None
     assert patient.fail(error("x")) == 30
-    assert patient.health.news == [Cooling(HERE, NOON + 30, "a/m(fast#1)")]
-    assert patient.health.cools_until(THERE) is None
+    assert patient.health.pending_announcements == [Cooldown(HERE, NOON + 30, "a/m(fast#1)")]
+    assert patient.health.cooldown_ends_at(THERE) is None
 
 
 def test_an_answer_in_between_begins_the_row_anew() -> None:
     patient = Patient()
     patient.fail(ProviderFailed("x"))
-    patient.health.succeeded(HERE)
+    patient.health.record_success(HERE)
     assert patient.fail(ProviderFailed("x")) is None
 
 
@@ -104,9 +106,9 @@ def test_it_is_on_trial_until_it_answers() -> None:
     patient = Patient()
     patient.fail(ProviderFailed("x"), times=2)
     patient.clock.now += 30
-    assert (patient.health.cools_until(HERE), patient.health.is_on_trial(HERE)) == (None, True)
-    patient.health.succeeded(HERE)
-    assert not patient.health.is_on_trial(HERE)
+    assert (patient.health.cooldown_ends_at(HERE), patient.health.is_half_open(HERE)) == (None, True)
+    patient.health.record_success(HERE)
+    assert not patient.health.is_half_open(HERE)
 
 
 def test_who_fails_on_trial_cools_down_twice_as_long_up_to_ten_minutes() -> None:
@@ -116,93 +118,99 @@ def test_who_fails_on_trial_cools_down_twice_as_long_up_to_ten_minutes() -> None
         patient.clock.now += 3600
         seconds.append(patient.fail(ProviderFailed("x")))
     assert seconds == [60, 120, 240, 480, 600, 600]
-    assert len(patient.health.news) == 7
+    assert len(patient.health.pending_announcements) == 7
 
 
 def test_what_is_asked_while_it_cools_down_tells_nothing_new() -> None:
     patient = Patient()
     assert patient.fail(ProviderFailed("x"), times=9) == 30
-    assert len(patient.health.news) == 1
+    assert len(patient.health.pending_announcements) == 1
 
 
 def test_an_answer_ends_a_cooldown() -> None:
     patient = Patient()
     patient.fail(DENIED)
-    patient.health.succeeded(HERE)
-    assert (patient.health.cools_until(HERE), patient.health.is_on_trial(HERE)) == (None, False)
+    patient.health.record_success(HERE)
+    assert (patient.health.cooldown_ends_at(HERE), patient.health.is_half_open(HERE)) == (None, False)
 
 
 def test_a_claim_ends_with_the_answer_or_after_a_while() -> None:
     patient = Patient()
-    patient.health.claim(HERE)
-    assert patient.health.is_claimed(HERE)
+    patient.health.start_trial(HERE)
+    assert patient.health.has_trial_running(HERE)
     patient.clock.now += 30
-    assert not patient.health.is_claimed(HERE)
-    for end in (lambda: patient.health.succeeded(HERE), lambda: patient.fail(InvalidRequest("x"))):
-        patient.health.claim(HERE)
+    assert not patient.health.has_trial_running(HERE)
+    for end in (lambda: patient.health.record_success(HERE), lambda: patient.fail(InvalidRequest("x"))):
+        patient.health.start_trial(HERE)
         end()
-        assert not patient.health.is_claimed(HERE)
+        assert not patient.health.has_trial_running(HERE)
 
 
 def test_speeds_are_averaged_and_the_later_ones_count_more() -> None:
     patient = Patient()
-    assert patient.health.seconds(HERE, True) is None
-    patient.health.began(HERE, 1.0, True)
-    patient.health.began(HERE, 2.0, True)
-    assert patient.health.seconds(HERE, True) == pytest.approx(1.3)
+    assert patient.health.first_event_seconds(HERE, True) is None
+    patient.health.record_first_event(HERE, 1.0, True)
+    patient.health.record_first_event(HERE, 2.0, True)
+    assert patient.health.first_event_seconds(HERE, True) == pytest.approx(1.3)
     patient.clock.now += 60
-    patient.health.began(HERE, 3.0, True)
-    assert patient.health.seconds(HERE, True) == pytest.approx(1.3 + 0.632 * 1.7, abs=1e-3)
+    patient.health.record_first_event(HERE, 3.0, True)
+    assert patient.health.first_event_seconds(HERE, True) == pytest.approx(1.3 + 0.632 * 1.7, abs=1e-3)
 
 
 def test_streams_and_whole_answers_have_speeds_of_their_own() -> None:
     patient = Patient()
-    patient.health.began(HERE, 1.0, True)
-    patient.health.began(HERE, 9.0, False)
-    assert (patient.health.seconds(HERE, True), patient.health.seconds(HERE, False)) == (1.0, 9.0)
+    patient.health.record_first_event(HERE, 1.0, True)
+    patient.health.record_first_event(HERE, 9.0, False)
+    assert (patient.health.first_event_seconds(HERE, True), patient.health.first_event_seconds(HERE, False)) == (
+        1.0,
+        9.0,
+    )
 
 
 def test_a_speed_is_forgotten_after_five_minutes() -> None:
     patient = Patient()
-    patient.health.began(HERE, 1.0, True)
+    patient.health.record_first_event(HERE, 1.0, True)
     patient.clock.now += 301
-    assert patient.health.seconds(HERE, True) is None
+    assert patient.health.first_event_seconds(HERE, True) is None
 
 
 def test_what_other_processes_say_is_believed_as_long_as_it_lasts() -> None:
     patient = Patient()
-    patient.health.learn(None, {"here": NOON + 20, "there": NOON - 1})
-    assert (patient.health.cools_until(HERE), patient.health.is_on_trial(THERE)) == (NOON + 20, False)
-    assert patient.health.news == []
+    patient.health.merge_remote(None, {"here": NOON + 20, "there": NOON - 1})
+    assert (patient.health.cooldown_ends_at(HERE), patient.health.is_half_open(THERE)) == (NOON + 20, False)
+    assert patient.health.pending_announcements == []
     patient.clock.now += 20
-    assert (patient.health.cools_until(HERE), patient.health.is_on_trial(HERE)) == (None, True)
+    assert (patient.health.cooldown_ends_at(HERE), patient.health.is_half_open(HERE)) == (None, True)
 
 
 def test_nobody_says_that_for_ever() -> None:
     patient = Patient()
-    patient.health.learn(None, {"here": NOON * 1000})
-    assert patient.health.cools_until(HERE) == NOON + 3_600
+    patient.health.merge_remote(None, {"here": NOON * 1000})
+    assert patient.health.cooldown_ends_at(HERE) == NOON + 3_600
 
 
 def test_what_is_remembered_is_bounded() -> None:
     patient = Patient()
     patient.fail(DENIED)
-    for n in range(MAX_PLACES):
-        patient.health.claim(Place("ws", str(n)))
-    assert patient.health.cools_until(HERE) is None
+    for n in range(MAX_DEPLOYMENTS):
+        patient.health.start_trial(DeploymentKey("ws", str(n)))
+    assert patient.health.cooldown_ends_at(HERE) is None
 
 
 def test_a_workspaces_own_keys_and_routes_are_places_of_their_own() -> None:
     deployment = Deployment("openai", "gpt-4o", "https://openai.test/v1", "OPENAI_API_KEY")
-    ours, own = Plan((deployment,), ROUTE), Plan((deployment,), ROUTE, is_own=True)
-    owner = replace(workspace(), credentials=(Credential("OPENAI_API_KEY", 0),))
-    homes = [place_of(deployment, *each).home for each in ((ours, workspace()), (own, workspace()), (ours, owner))]
+    ours, own = Resolution((deployment,), ROUTE), Resolution((deployment,), ROUTE, is_workspace_route=True)
+    owner = replace(workspace(), credentials=(WorkspaceCredential("OPENAI_API_KEY", 0),))
+    homes = [
+        deployment_key_of(deployment, *each).workspace_id
+        for each in ((ours, workspace()), (own, workspace()), (ours, owner))
+    ]
     assert homes == [None, "ws_one", "ws_one"]
 
 
 def test_two_labels_are_one_place_and_two_keys_are_two() -> None:
     deployment = Deployment("openai", "gpt-4o", "https://openai.test/v1", "OPENAI_API_KEY")
-    plan = Plan((deployment,), ROUTE)
+    plan = Resolution((deployment,), ROUTE)
     others = (replace(deployment, label="fast#2", weight=5), replace(deployment, secret="OTHER_KEY"))
-    places = [place_of(each, plan, workspace()) for each in (deployment, *others)]
+    places = [deployment_key_of(each, plan, workspace()) for each in (deployment, *others)]
     assert (places[0] == places[1], places[0] == places[2]) == (True, False)

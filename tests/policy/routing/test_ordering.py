@@ -11,11 +11,11 @@ from tests.providers.calls import call as call_of
 from tests.store_worlds import NOON, Clock
 from tidegate import catalog
 from tidegate.domain.call import Call
-from tidegate.domain.deployment import Deployment, Plan
-from tidegate.domain.routes import By, Route, Target
+from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.routes import Route, RouteOrder, RouteTarget
 from tidegate.errors import ProviderAuth, ProviderFailed
-from tidegate.policy.routing.health import Health, Place, place_of
-from tidegate.policy.routing.ordering import Balance, session_of
+from tidegate.policy.routing.health import DeploymentKey, Health, deployment_key_of
+from tidegate.policy.routing.ordering import Ordering, session_key
 
 MODELS = ("openai/gpt-4o", "openai/gpt-4o-mini", "vllm/nobody-knows")
 
@@ -24,31 +24,36 @@ class Scene:
     """A route over three deployments, and what happens to them."""
 
     def __init__(
-        self, by: By, weights: tuple[int, ...] = (1, 1, 1), draws: Iterable[float] = (), **fields: Any
+        self, by: RouteOrder, weights: tuple[int, ...] = (1, 1, 1), draws: Iterable[float] = (), **fields: Any
     ) -> None:
         self.clock = Clock()
         self.health = Health(self.clock)
         chances = iter(draws)
-        self.balance = Balance(catalog.load(), self.health, lambda: next(chances))
-        route = Route("fast", tuple(map(Target, MODELS, weights)), by, **fields)
+        self.balance = Ordering(catalog.load_catalog(), self.health, lambda: next(chances))
+        route = Route("fast", tuple(map(RouteTarget, MODELS, weights)), by, **fields)
         pairs = [(name.split("/"), weight) for name, weight in zip(MODELS, weights, strict=True)]
         deployments = [Deployment(provider, model, "https://x", weight=weight) for (provider, model), weight in pairs]
-        self.plan = Plan(tuple(deployments), route)
+        self.plan = Resolution(tuple(deployments), route)
 
-    def place(self, n: int) -> Place:
-        return place_of(self.plan.deployments[n], self.plan, call().workspace)
+    def place(self, n: int) -> DeploymentKey:
+        return deployment_key_of(self.plan.deployments[n], self.plan, call().workspace)
 
     def order(self, asked: Call | None = None) -> str:
         """The numbers of the deployments, in their order."""
-        ordered = self.balance.arrange(self.plan, asked or call()).deployments
+        ordered = self.balance.order(self.plan, asked or call()).deployments
         assert len(ordered) == len(self.plan.deployments)
         return "".join(str(self.plan.deployments.index(each)) for each in ordered)
 
     def fail(self, *numbers: int) -> None:
         assert self.plan.route is not None
         for n in numbers:
-            self.health.failed(
-                self.place(n), ProviderAuth("x", upstream_status=401), self.plan.route, "name", waited=1, is_over=False
+            self.health.record_failure(
+                self.place(n),
+                ProviderAuth("x", upstream_status=401),
+                self.plan.route,
+                "name",
+                waited_seconds=1,
+                call_timed_out=False,
             )
             self.clock.now += 1
 
@@ -59,8 +64,8 @@ def call(session_id: str | None = None, **fields: Any) -> Call:
 
 def test_a_model_that_is_no_route_stays_as_it_is() -> None:
     scene = Scene("order")
-    plan = Plan(scene.plan.deployments[:1])
-    assert scene.balance.arrange(plan, call()) is plan
+    plan = Resolution(scene.plan.deployments[:1])
+    assert scene.balance.order(plan, call()) is plan
 
 
 def test_by_order_is_as_they_are_listed() -> None:
@@ -82,26 +87,26 @@ def test_by_price_is_the_cheapest_for_this_call_and_last_what_has_no_price() -> 
 def test_by_latency_is_the_fastest_and_first_what_is_not_known() -> None:
     scene = Scene("latency")
     for n, seconds in ((0, 0.9), (1, 0.3), (2, 0.6)):
-        scene.health.began(scene.place(n), seconds, False)
+        scene.health.record_first_event(scene.place(n), seconds, False)
     assert scene.order() == "120"
     scene.clock.now += 200
-    scene.health.began(scene.place(1), 0.3, False)
-    scene.health.began(scene.place(2), 0.3, False)
+    scene.health.record_first_event(scene.place(1), 0.3, False)
+    scene.health.record_first_event(scene.place(2), 0.3, False)
     scene.clock.now += 101
     assert scene.order() == "012"
 
 
 def test_what_is_not_known_is_tried_by_one_call_at_a_time() -> None:
     scene = Scene("latency")
-    scene.health.began(scene.place(0), 0.9, False)
+    scene.health.record_first_event(scene.place(0), 0.9, False)
     assert [scene.order() for _ in range(4)] == ["120", "201", "012", "012"]
 
 
 def test_a_stream_goes_by_what_is_known_of_streams() -> None:
     scene = Scene("latency")
     for n in range(3):
-        scene.health.began(scene.place(n), 3.0 - n, False)
-        scene.health.began(scene.place(n), n + 1.0, True)
+        scene.health.record_first_event(scene.place(n), 3.0 - n, False)
+        scene.health.record_first_event(scene.place(n), n + 1.0, True)
     assert (scene.order(), scene.order(call(stream=True))) == ("210", "012")
 
 
@@ -124,7 +129,7 @@ def test_one_call_at_a_time_tries_what_has_cooled_down() -> None:
     assert [scene.order(), scene.order()] == ["012", "120"]
     scene.clock.now += 30
     assert scene.order() == "012"  # of the first one nothing was heard
-    scene.health.succeeded(scene.place(0))
+    scene.health.record_success(scene.place(0))
     assert [scene.order(), scene.order()] == ["012", "012"]
 
 
@@ -166,22 +171,24 @@ def test_another_workspaces_session_is_another_one() -> None:
     ],
 )
 def test_a_session_is_known_by_its_name(fields: dict[str, Any], session_id: str | None, session: bytes) -> None:
-    assert session_of(call(**fields).request, session_id) == session
+    assert session_key(call(**fields).request, session_id) == session
 
 
 def test_or_else_by_how_it_began() -> None:
     system, ask = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}
     turns = [system, ask, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Bye"}]
     first, later, other = (
-        session_of(call(messages=messages).request, None) for messages in (turns[:2], turns, [system, turns[3]])
+        session_key(call(messages=messages).request, None) for messages in (turns[:2], turns, [system, turns[3]])
     )
     assert (first == later, first == other) == (True, False)
-    assert session_of(call(messages=[system]).request, None).startswith(b"began:")
+    assert session_key(call(messages=[system]).request, None).startswith(b"began:")
 
 
 def test_a_failure_that_is_none_of_a_routes_changes_no_order() -> None:
     scene = Scene("order")
     assert scene.plan.route is not None
     for _ in range(2):
-        scene.health.failed(scene.place(0), ProviderFailed("x"), scene.plan.route, "name", waited=1, is_over=False)
+        scene.health.record_failure(
+            scene.place(0), ProviderFailed("x"), scene.plan.route, "name", waited_seconds=1, call_timed_out=False
+        )
     assert scene.order() == "012"

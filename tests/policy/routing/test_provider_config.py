@@ -5,38 +5,38 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from tidegate.domain.deployment import Endpoint
-from tidegate.policy.routing.provider_config import endpoints
-from tidegate.providers import Known, Registry
+from tidegate.domain.deployment import ProviderConfig
+from tidegate.policy.routing.provider_config import load_provider_configs
+from tidegate.providers import ProviderSpec, Registry
 from tidegate.settings import EnvironmentSecrets
 
 KNOWN = (
-    Known("acme", "https://acme.test/v1", "ACME_BASE_URL", "ACME_API_KEY"),
-    Known("hosted", None, "HOSTED_BASE_URL", "HOSTED_API_KEY"),
-    Known("local", "http://127.0.0.1:9/v1", "LOCAL_BASE_URL", None),
+    ProviderSpec("acme", "https://acme.test/v1", "ACME_BASE_URL", "ACME_API_KEY"),
+    ProviderSpec("hosted", None, "HOSTED_BASE_URL", "HOSTED_API_KEY"),
+    ProviderSpec("local", "http://127.0.0.1:9/v1", "LOCAL_BASE_URL", None),
 )
 
 
-def found(**env: str) -> dict[str, Endpoint]:
-    return asyncio.run(endpoints(KNOWN, EnvironmentSecrets(env)))
+def found(**env: str) -> dict[str, ProviderConfig]:
+    return asyncio.run(load_provider_configs(KNOWN, EnvironmentSecrets(env)))
 
 
 def test_what_is_missing_is_named() -> None:
     assert found() == {
-        "acme": Endpoint(
-            "acme", "https://acme.test/v1", "ACME_API_KEY", ("ACME_API_KEY",), without_key=("ACME_API_KEY",)
+        "acme": ProviderConfig(
+            "acme", "https://acme.test/v1", "ACME_API_KEY", ("ACME_API_KEY",), replaced_by_key=("ACME_API_KEY",)
         ),
-        "hosted": Endpoint(
-            "hosted", "", "HOSTED_API_KEY", ("HOSTED_BASE_URL", "HOSTED_API_KEY"), without_key=("HOSTED_API_KEY",)
+        "hosted": ProviderConfig(
+            "hosted", "", "HOSTED_API_KEY", ("HOSTED_BASE_URL", "HOSTED_API_KEY"), replaced_by_key=("HOSTED_API_KEY",)
         ),
-        "local": Endpoint("local", "http://127.0.0.1:9/v1"),
+        "local": ProviderConfig("local", "http://127.0.0.1:9/v1"),
     }
 
 
 def test_settings_win_over_defaults() -> None:
     ready = found(ACME_API_KEY="k", ACME_BASE_URL="http://elsewhere/v1", HOSTED_API_KEY="k", HOSTED_BASE_URL="http://h")
-    assert ready["acme"] == Endpoint("acme", "http://elsewhere/v1", "ACME_API_KEY")
-    assert ready["hosted"] == Endpoint("hosted", "http://h", "HOSTED_API_KEY")
+    assert ready["acme"] == ProviderConfig("acme", "http://elsewhere/v1", "ACME_API_KEY")
+    assert ready["hosted"] == ProviderConfig("hosted", "http://h", "HOSTED_API_KEY")
 
 
 def test_a_key_that_is_not_needed_is_still_sent_when_it_is_set() -> None:
@@ -44,48 +44,48 @@ def test_a_key_that_is_not_needed_is_still_sent_when_it_is_set() -> None:
 
 
 def test_the_version_of_an_api_is_set_where_it_has_several() -> None:
-    dated = Known("dated", "https://dated.test", "DATED_BASE_URL", None, version_setting="DATED_API_VERSION")
+    dated = ProviderSpec("dated", "https://dated.test", "DATED_BASE_URL", None, version_setting="DATED_API_VERSION")
     env = EnvironmentSecrets({"DATED_API_VERSION": "2024-10-21", "ACME_API_VERSION": "1"})
-    ready = asyncio.run(endpoints((*KNOWN, dated), env))
+    ready = asyncio.run(load_provider_configs((*KNOWN, dated), env))
     assert (ready["dated"].api_version, ready["acme"].api_version) == ("2024-10-21", None)
 
 
-CLOUD = Known(
+CLOUD = ProviderSpec(
     "cloud",
     "https://run.{region}.cloud.test",
     "CLOUD_URL",
     None,
-    optional_key="CLOUD_TOKEN",
+    optional_key_setting="CLOUD_TOKEN",
     region_settings=("CLOUD_REGION", "REGION"),
-    credentials=("ACCESS_KEY", "PROFILE"),
+    credential_settings=("ACCESS_KEY", "PROFILE"),
 )
 
 
-def settled(endpoint: Endpoint) -> Endpoint:
+def settled(endpoint: ProviderConfig) -> ProviderConfig:
     """Where it is, without where it would be in another region: functions are not equal."""
-    return replace(endpoint, url_in=None)
+    return replace(endpoint, regional_url=None)
 
 
-def cloud(**env: str) -> Endpoint:
-    return settled(asyncio.run(endpoints((CLOUD,), EnvironmentSecrets(env)))["cloud"])
+def cloud(**env: str) -> ProviderConfig:
+    return settled(asyncio.run(load_provider_configs((CLOUD,), EnvironmentSecrets(env)))["cloud"])
 
 
 def test_a_region_goes_into_the_base_url() -> None:
-    assert cloud(REGION="eu-1", PROFILE="p") == Endpoint("cloud", "https://run.eu-1.cloud.test", region="eu-1")
+    assert cloud(REGION="eu-1", PROFILE="p") == ProviderConfig("cloud", "https://run.eu-1.cloud.test", region="eu-1")
     assert cloud(REGION="eu-1", CLOUD_REGION="us-1", PROFILE="p").base_url == "https://run.us-1.cloud.test"
 
 
 def test_a_provider_without_key_and_credentials_says_which_would_do() -> None:
-    assert cloud().missing == ("CLOUD_REGION or REGION", "CLOUD_TOKEN or ACCESS_KEY")
+    assert cloud().missing_settings == ("CLOUD_REGION or REGION", "CLOUD_TOKEN or ACCESS_KEY")
 
 
 def test_a_key_stands_in_for_credentials() -> None:
     found = cloud(REGION="eu-1", CLOUD_TOKEN="t", CLOUD_URL="http://here")
-    assert found == Endpoint("cloud", "http://here", "CLOUD_TOKEN", region="eu-1")
+    assert found == ProviderConfig("cloud", "http://here", "CLOUD_TOKEN", region="eu-1")
 
 
-def known(name: str, **env: str) -> Endpoint:
-    return settled(asyncio.run(endpoints(Registry().known(), EnvironmentSecrets(env)))[name])
+def known(name: str, **env: str) -> ProviderConfig:
+    return settled(asyncio.run(load_provider_configs(Registry().specs(), EnvironmentSecrets(env)))[name])
 
 
 @pytest.mark.parametrize(
@@ -99,40 +99,40 @@ def known(name: str, **env: str) -> Endpoint:
 def test_vertex_is_where_its_project_and_location_are(location: str, host: str) -> None:
     settings = {"GOOGLE_VERTEX_PROJECT": "p", "GOOGLE_VERTEX_LOCATION": location, "GOOGLE_VERTEX_CREDENTIALS": "{}"}
     url = f"https://{host}/v1/projects/p/locations/{location}"
-    assert known("vertex", **settings) == Endpoint("vertex", url, "VERTEX_API_KEY", (), location)
+    assert known("vertex", **settings) == ProviderConfig("vertex", url, "VERTEX_API_KEY", (), location)
 
 
 def test_vertex_names_all_that_it_needs() -> None:
-    assert known("vertex").missing == (
+    assert known("vertex").missing_settings == (
         "GOOGLE_VERTEX_PROJECT or GOOGLE_CLOUD_PROJECT",
         "GOOGLE_VERTEX_LOCATION or GOOGLE_CLOUD_LOCATION",
         "VERTEX_API_KEY or GOOGLE_VERTEX_CREDENTIALS",
     )
-    assert known("vertex", VERTEX_BASE_URL="http://v", VERTEX_API_KEY="t").missing == ()
+    assert known("vertex", VERTEX_BASE_URL="http://v", VERTEX_API_KEY="t").missing_settings == ()
 
 
 def test_bedrock_needs_a_region_and_the_processs_credentials_or_a_key() -> None:
-    assert known("bedrock").missing == (
+    assert known("bedrock").missing_settings == (
         "BEDROCK_REGION or AWS_REGION or AWS_DEFAULT_REGION",
         "AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID",
     )
     url = "https://bedrock-runtime.eu-west-1.amazonaws.com"
     role = known("bedrock", AWS_REGION="eu-west-1", AWS_ACCESS_KEY_ID="a")
-    assert role == Endpoint("bedrock", url, None, (), "eu-west-1")
+    assert role == ProviderConfig("bedrock", url, None, (), "eu-west-1")
     key = known("bedrock", AWS_REGION="eu-west-1", AWS_BEARER_TOKEN_BEDROCK="b")
-    assert key == Endpoint("bedrock", url, "AWS_BEARER_TOKEN_BEDROCK", (), "eu-west-1")
+    assert key == ProviderConfig("bedrock", url, "AWS_BEARER_TOKEN_BEDROCK", (), "eu-west-1")
     elsewhere = known("bedrock", AWS_ENDPOINT_URL_BEDROCK_RUNTIME="http://b", AWS_ACCESS_KEY_ID="a")
-    assert elsewhere.missing == ("BEDROCK_REGION or AWS_REGION or AWS_DEFAULT_REGION",)
+    assert elsewhere.missing_settings == ("BEDROCK_REGION or AWS_REGION or AWS_DEFAULT_REGION",)
 
 
 def test_azure_has_a_version_of_its_api() -> None:
     settings = {"AZURE_OPENAI_BASE_URL": "https://a", "AZURE_OPENAI_API_KEY": "k", "AZURE_OPENAI_API_VERSION": "v"}
-    assert known("azure", **settings) == Endpoint("azure", "https://a", "AZURE_OPENAI_API_KEY", (), None, "v")
+    assert known("azure", **settings) == ProviderConfig("azure", "https://a", "AZURE_OPENAI_API_KEY", (), None, "v")
 
 
 def url_in(provider: str, region: str, **env: str) -> str | None:
-    found = asyncio.run(endpoints(Registry().known(), EnvironmentSecrets(env)))[provider]
-    return found.url_in(region) if found.url_in else None
+    found = asyncio.run(load_provider_configs(Registry().specs(), EnvironmentSecrets(env)))[provider]
+    return found.regional_url(region) if found.regional_url else None
 
 
 def test_another_region_has_another_base_url() -> None:
@@ -148,5 +148,5 @@ def test_a_base_url_that_was_chosen_is_the_same_in_all_regions() -> None:
 
 def test_what_a_region_or_a_key_would_make_up_for_is_told() -> None:
     bare = known("vertex")
-    assert bare.without_region == ("GOOGLE_VERTEX_LOCATION or GOOGLE_CLOUD_LOCATION",)
-    assert bare.without_key == ("VERTEX_API_KEY or GOOGLE_VERTEX_CREDENTIALS",)
+    assert bare.replaced_by_region == ("GOOGLE_VERTEX_LOCATION or GOOGLE_CLOUD_LOCATION",)
+    assert bare.replaced_by_key == ("VERTEX_API_KEY or GOOGLE_VERTEX_CREDENTIALS",)

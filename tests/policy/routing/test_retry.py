@@ -16,7 +16,7 @@ from tidegate.errors import (
     StreamCut,
     UpstreamError,
 )
-from tidegate.policy.routing.retry import BUDGET_AT_MOST, Retries, is_retryable
+from tidegate.policy.routing.retry import MAX_BUDGET, Retries, is_retryable
 
 
 @pytest.mark.parametrize(
@@ -50,30 +50,30 @@ def test_nothing_is_tried_again_once_the_caller_has_seen_something() -> None:
 
 
 def test_waits_grow_with_full_jitter() -> None:
-    longest = [Retries(lambda: 1.0).delay(ProviderFailed("x"), "p", retry, 100) for retry in range(6)]
+    longest = [Retries(lambda: 1.0).delay_seconds(ProviderFailed("x"), "p", retry, 100) for retry in range(6)]
     assert longest == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
-    assert Retries(lambda: 0.0).delay(ProviderFailed("x"), "p", 3, 100) == 0.0
+    assert Retries(lambda: 0.0).delay_seconds(ProviderFailed("x"), "p", 3, 100) == 0.0
 
 
 def test_the_providers_own_delay_is_never_shortened() -> None:
     error = ProviderRateLimited("x", retry_after_seconds=7)
-    assert Retries(lambda: 0.0).delay(error, "p", 0, 100) == 7
-    assert Retries(lambda: 1.0).delay(error, "p", 0, 100) == pytest.approx(7.05)
+    assert Retries(lambda: 0.0).delay_seconds(error, "p", 0, 100) == 7
+    assert Retries(lambda: 1.0).delay_seconds(error, "p", 0, 100) == pytest.approx(7.05)
 
 
 @pytest.mark.parametrize(("after", "left"), [(7, 5), (61, 1000), (None, 0)])
 def test_nothing_waits_beyond_the_deadline_or_for_too_long(after: float | None, left: float) -> None:
     error = ProviderRateLimited("x", retry_after_seconds=after)
-    assert Retries(lambda: 0.5).delay(error, "p", 0, left) is None
+    assert Retries(lambda: 0.5).delay_seconds(error, "p", 0, left) is None
 
 
 def test_a_provider_in_trouble_is_not_stormed() -> None:
     retries = Retries(lambda: 0.0)
     error = ProviderFailed("x")
-    allowed = sum(retries.delay(error, "p", 0, 100) is not None for _ in range(100))
-    assert allowed == BUDGET_AT_MOST
-    assert retries.delay(error, "other", 0, 100) is not None
+    allowed = sum(retries.delay_seconds(error, "p", 0, 100) is not None for _ in range(100))
+    assert allowed == MAX_BUDGET
+    assert retries.delay_seconds(error, "other", 0, 100) is not None
     for _ in range(5):
-        retries.budget("p").earn()
-    assert retries.delay(error, "p", 0, 100) is not None
-    assert retries.delay(error, "p", 0, 100) is None
+        retries.budget_of("p").earn()
+    assert retries.delay_seconds(error, "p", 0, 100) is not None
+    assert retries.delay_seconds(error, "p", 0, 100) is None

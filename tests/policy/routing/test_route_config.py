@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.domain.routes import Route, Target
+from tidegate.domain.routes import Route, RouteTarget
 from tidegate.errors import ConfigurationError
 from tidegate.json import Json, decode
-from tidegate.policy.routing.route_config import routes
+from tidegate.policy.routing.route_config import parse_operator_routes
 
 TARGET: Json = {"model": "openai/gpt-4o"}
 
@@ -15,9 +15,9 @@ def test_a_list_is_read() -> None:
         {"name": "fast", "targets": [TARGET, {"model": "vllm/m", "base_url": "http://vllm.test/v1", "key": None}]},
         {"name": "near", "targets": [{"model": "bedrock/m", "region": "eu-west-1", "weight": 2}], "by": "weight"},
     ]
-    assert routes(listed) == (
-        Route("fast", (Target("openai/gpt-4o"), Target("vllm/m", base_url="http://vllm.test/v1", key=None))),
-        Route("near", (Target("bedrock/m", 2, "eu-west-1"),), by="weight"),
+    assert parse_operator_routes(listed) == (
+        Route("fast", (RouteTarget("openai/gpt-4o"), RouteTarget("vllm/m", base_url="http://vllm.test/v1", key=None))),
+        Route("near", (RouteTarget("bedrock/m", 2, "eu-west-1"),), by="weight"),
     )
 
 
@@ -44,17 +44,17 @@ def test_a_list_is_read() -> None:
 )
 def test_a_fault_is_named_by_its_path(listed: Json, said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        routes(listed)
+        parse_operator_routes(listed)
     assert caught.value.message == said
 
 
 def test_a_field_of_a_route_that_nobody_knows_is_a_fault() -> None:
     with pytest.raises(ConfigurationError, match=r"TIDEGATE_ROUTES\[0\]: there is no field 'stiky'"):
-        routes([{"name": "a", "targets": [TARGET], "stiky": True}])
+        parse_operator_routes([{"name": "a", "targets": [TARGET], "stiky": True}])
 
 
 def test_the_example_in_the_documents_is_one() -> None:
     text = (Path(__file__).parents[3] / "docs" / "ROUTES.md").read_text()
     example = text.partition("```json\n")[2].partition("```")[0]
-    [route] = routes(decode(example))
+    [route] = parse_operator_routes(decode(example))
     assert (route.name, len(route.targets), route.sticky) == ("fast", 3, True)

@@ -11,19 +11,19 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tidegate.domain.guardrails import Guardrail, Judgement, Question
+from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
 from tidegate.errors import GuardrailUnavailable
 from tidegate.settings import EnvironmentSecrets
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts
 from tidegate.transport.httpx import HttpxTransport
-from tidegate.transport.media_fetcher import Fetcher
-from tidegate.transport.sigv4 import AwsKey, Scope, sign
-from tidegate.upstream.guardrails.backends import Judges
+from tidegate.transport.media_fetcher import MediaFetcher
+from tidegate.transport.sigv4 import AwsKey, SigningScope, sign
+from tidegate.upstream.guardrails.backends import GuardrailBackends
 
 NOW = 1_700_000_000.0
 HOOK = Guardrail("hook", "webhook", url="https://hook.example/check", secret="HOOK_TOKEN")
 BEDROCK = Guardrail("aws", "bedrock", guardrail_id="abc123", guardrail_version="2")
-ASKED = Question("01CALL", "ws_test", "openai/m", "input", ("one", "two"), 5.0, is_trusted=True)
+ASKED = GuardrailQuery("01CALL", "ws_test", "openai/m", "input", ("one", "two"), 5.0, is_trusted=True)
 KEY = AwsKey("AKIDEXAMPLE", "a-secret")
 
 
@@ -49,7 +49,7 @@ def judges(
     addresses: Mapping[str, list[str]] | None = None,
     settings: Any = None,
     **options: Any,
-) -> tuple[Judges, list[HttpRequest]]:
+) -> tuple[GuardrailBackends, list[HttpRequest]]:
     def handle(request: httpx.Request) -> httpx.Response:
         return answer(json.loads(request.content))
 
@@ -62,9 +62,9 @@ def judges(
     requests: list[HttpRequest] = []
     transport = Remembering(HttpxTransport(httpx.MockTransport(handle)), requests)
     secrets = EnvironmentSecrets({"HOOK_TOKEN": "hook-token", **(settings or {})})
-    fetcher = Fetcher(transport, resolve=resolve)
+    fetcher = MediaFetcher(transport, resolve=resolve)
     given = {"region": "eu-central-1", "aws_keys": keys, "clock": lambda: NOW, **options}
-    return Judges(transport, secrets, fetcher, **given), requests
+    return GuardrailBackends(transport, secrets, fetcher, **given), requests
 
 
 def says(answer: Any, status: int = 200) -> Callable[[Any], httpx.Response]:
@@ -73,7 +73,7 @@ def says(answer: Any, status: int = 200) -> Callable[[Any], httpx.Response]:
 
 async def test_a_webhook_is_sent_the_texts_and_what_they_are_of() -> None:
     asked, requests = judges(says({"verdict": "pass"}))
-    assert await asked.judge(HOOK, ASKED) == Judgement(True)
+    assert await asked.judge(HOOK, ASKED) == Verdict(True)
     (request,) = requests
     assert json.loads(request.body) == {
         "guardrail": "hook",
@@ -89,12 +89,12 @@ async def test_a_webhook_is_sent_the_texts_and_what_they_are_of() -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ({"verdict": "block"}, Judgement(False)),
-        ({"verdict": "mask", "texts": ["1", "2"]}, Judgement(True, ("1", "2"))),
-        ({"verdict": "pass", "texts": ["1"], "why": "nobody asked"}, Judgement(True)),
+        ({"verdict": "block"}, Verdict(False)),
+        ({"verdict": "mask", "texts": ["1", "2"]}, Verdict(True, ("1", "2"))),
+        ({"verdict": "pass", "texts": ["1"], "why": "nobody asked"}, Verdict(True)),
     ],
 )
-async def test_a_webhook_blocks_and_masks(answer: Any, expected: Judgement) -> None:
+async def test_a_webhook_blocks_and_masks(answer: Any, expected: Verdict) -> None:
     asked, _ = judges(says(answer))
     assert await asked.judge(HOOK, ASKED) == expected
 
@@ -143,7 +143,7 @@ async def test_nor_does_one_that_does_not_answer_in_time() -> None:
 
     slow = replace(hangs, transport=Slow(HttpxTransport(), []))
     with pytest.raises(GuardrailUnavailable):
-        await slow.judge(HOOK, replace(ASKED, seconds=0.0))
+        await slow.judge(HOOK, replace(ASKED, timeout_seconds=0.0))
 
 
 async def test_a_webhook_whose_secret_is_not_set_is_not_asked() -> None:
@@ -163,7 +163,7 @@ async def test_a_workspaces_webhook_is_not_asked_at_a_private_address(address: s
 
 async def test_a_workspaces_webhook_is_asked_at_the_address_that_was_checked_and_gets_no_secret() -> None:
     asked, requests = judges(says({"verdict": "pass"}), {"hook.example": ["93.184.216.34"]})
-    assert await asked.judge(HOOK, replace(ASKED, is_trusted=False)) == Judgement(True)
+    assert await asked.judge(HOOK, replace(ASKED, is_trusted=False)) == Verdict(True)
     (request,) = requests
     assert (request.address, "authorization" in request.headers) == ("93.184.216.34", False)
 
@@ -182,7 +182,7 @@ BLOCKED = {"topicPolicy": {"topics": [{"name": "money", "type": "DENY", "action"
 
 async def test_bedrock_is_asked_with_a_signature_over_its_own_path() -> None:
     asked, requests = judges(says({"action": "NONE", "outputs": [], "assessments": [{}]}))
-    assert await asked.judge(BEDROCK, ASKED) == Judgement(True, ("one", "two"))
+    assert await asked.judge(BEDROCK, ASKED) == Verdict(True, ("one", "two"))
     (request,) = requests
     assert request.url == "https://bedrock-runtime.eu-central-1.amazonaws.com/guardrail/abc123/version/2/apply"
     assert json.loads(request.body) == {
@@ -190,7 +190,7 @@ async def test_bedrock_is_asked_with_a_signature_over_its_own_path() -> None:
         "content": [{"text": {"text": "one"}}, {"text": {"text": "two"}}],
     }
     headers = {"content-type": "application/json", "accept": "application/json"}
-    scope = Scope("bedrock", "eu-central-1")
+    scope = SigningScope("bedrock", "eu-central-1")
     assert request.headers == sign("POST", request.url, headers, request.body, KEY, scope, at=NOW)
 
 
@@ -210,17 +210,17 @@ async def test_a_guardrail_may_be_of_another_region_and_named_by_its_arn() -> No
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (intervened("1", "2", **ANONYMIZED), Judgement(True, ("1", "2"))),
-        (intervened("Sorry.", **BLOCKED), Judgement(False)),
-        (intervened("Sorry.", **BLOCKED, **ANONYMIZED), Judgement(False)),
-        (intervened("Sorry."), Judgement(False)),
+        (intervened("1", "2", **ANONYMIZED), Verdict(True, ("1", "2"))),
+        (intervened("Sorry.", **BLOCKED), Verdict(False)),
+        (intervened("Sorry.", **BLOCKED, **ANONYMIZED), Verdict(False)),
+        (intervened("Sorry."), Verdict(False)),
         (
             intervened("1", "2", **ANONYMIZED, contentPolicy={"filters": [{"action": "NONE"}]}),
-            Judgement(True, ("1", "2")),
+            Verdict(True, ("1", "2")),
         ),
     ],
 )
-async def test_what_bedrock_masks_is_masked_and_all_else_is_blocked(answer: Any, expected: Judgement) -> None:
+async def test_what_bedrock_masks_is_masked_and_all_else_is_blocked(answer: Any, expected: Verdict) -> None:
     asked, _ = judges(says(answer))
     assert await asked.judge(BEDROCK, ASKED) == expected
 
@@ -232,7 +232,7 @@ async def test_where_it_is_not_said_which_text_was_masked_each_is_asked_for_alon
         return httpx.Response(200, json=intervened(*masked, **ANONYMIZED) if masked else {"action": "NONE"})
 
     asked, requests = judges(answer)
-    assert await asked.judge(BEDROCK, ASKED) == Judgement(True, ("one", "TWO"))
+    assert await asked.judge(BEDROCK, ASKED) == Verdict(True, ("one", "TWO"))
     assert len(requests) == 3
 
 
@@ -245,7 +245,7 @@ async def test_long_texts_are_asked_for_in_parts() -> None:
 
     texts = ("a" * 45_000, "b" * 14_000, "c" * 100)
     asked, _ = judges(answer)
-    assert await asked.judge(BEDROCK, replace(ASKED, texts=texts)) == Judgement(True, texts)
+    assert await asked.judge(BEDROCK, replace(ASKED, texts=texts)) == Verdict(True, texts)
     assert sizes == [[20_000], [20_000], [5_000, 14_000, 100]]
 
 

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from tidegate import __version__
 from tidegate.api import errors
 from tidegate.api.admin import admins, keys, logs, plans, workspaces
-from tidegate.api.admin.middleware import Admission, response
-from tidegate.api.admin.responses import FAULTS
+from tidegate.api.admin.middleware import AdminMiddleware, error_response
+from tidegate.api.admin.responses import ERROR_RESPONSES
 from tidegate.control.control import Control
 from tidegate.errors import InvalidRequest, MethodNotAllowed, NotFound, TidegateError
 
@@ -23,7 +23,7 @@ OPENAPI, DOCS = f"{PREFIX}/openapi.json", f"{PREFIX}/docs"
 
 def build_admin(control: Control | None = None) -> FastAPI:
     """The application. Without a control plane it has none until `state.control` is set to it."""
-    app = _Admin(
+    app = _AdminApp(
         title="Tidegate control plane",
         version=__version__,
         openapi_url=OPENAPI,
@@ -32,22 +32,22 @@ def build_admin(control: Control | None = None) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
         exception_handlers={
             TidegateError: _tidegate_error,
-            RequestValidationError: _invalid,
+            RequestValidationError: _validation_error,
             HTTPException: _http_exception,
-            Exception: _crash,
+            Exception: _internal_error,
         },
     )
     app.state.control = control
     app.router.redirect_slashes = False
-    whole = APIRouter(prefix=PREFIX, responses=FAULTS)
-    for part in (plans, keys, logs, workspaces, admins):
-        whole.include_router(part.router)
-    app.include_router(whole)
-    app.add_middleware(Admission, public=frozenset({OPENAPI, DOCS}))
+    api_router = APIRouter(prefix=PREFIX, responses=ERROR_RESPONSES)
+    for module in (plans, keys, logs, workspaces, admins):
+        api_router.include_router(module.router)
+    app.include_router(api_router)
+    app.add_middleware(AdminMiddleware, public=frozenset({OPENAPI, DOCS}))
     return app
 
 
-class _Admin(FastAPI):
+class _AdminApp(FastAPI):
     """FastAPI without the 422 of its own, which nobody gets here."""
 
     def openapi(self) -> dict[str, Any]:
@@ -60,46 +60,48 @@ class _Admin(FastAPI):
         return document
 
 
-async def _tidegate_error(request: Request, raised: Exception) -> Response:
-    return response(raised if isinstance(raised, TidegateError) else errors.internal())
+async def _tidegate_error(request: Request, error: Exception) -> Response:
+    return error_response(error if isinstance(error, TidegateError) else errors.internal_error())
 
 
-async def _invalid(request: Request, raised: Exception) -> Response:
+async def _validation_error(request: Request, error: Exception) -> Response:
     """The first fault, by its field's path: "limits.usd_per_month", "routes[0].targets"."""
-    assert isinstance(raised, RequestValidationError)  # noqa: S101  # it is registered for these
-    first = cast("Mapping[str, Any]", raised.errors()[0])
-    where, *parts = first["loc"]
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # it is registered for these
+    first_error = cast("Mapping[str, Any]", error.errors()[0])
+    location, *parts = first_error["loc"]
     path = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    if first["type"] == "json_invalid":
-        return response(InvalidRequest("The body is not valid JSON."))
-    param = "".join(path).removeprefix(".") or (None if where == "body" else where)
-    said = str(first["msg"]).removeprefix("Value error, ")
-    return response(InvalidRequest(f"{param or 'The body'}: {said}.", param=param))
+    if first_error["type"] == "json_invalid":
+        return error_response(InvalidRequest("The body is not valid JSON."))
+    param = "".join(path).removeprefix(".") or (None if location == "body" else location)
+    message = str(first_error["msg"]).removeprefix("Value error, ")
+    return error_response(InvalidRequest(f"{param or 'The body'}: {message}.", param=param))
 
 
-async def _http_exception(request: Request, raised: Exception) -> Response:
-    match raised:
+async def _http_exception(request: Request, error: Exception) -> Response:
+    match error:
         case HTTPException(status_code=405):
-            reply = response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path!r}."))
-            reply.headers["allow"] = _allowed(request)
+            reply = error_response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path!r}."))
+            reply.headers["allow"] = _allowed_methods(request)
             return reply
         case HTTPException(status_code=404):
-            return response(NotFound(f"There is nothing at {request.url.path!r}."))
+            return error_response(NotFound(f"There is nothing at {request.url.path!r}."))
         case _:
-            return response(InvalidRequest("The body could not be read."))
+            return error_response(InvalidRequest("The body could not be read."))
 
 
-def _allowed(request: Request) -> str:
+def _allowed_methods(request: Request) -> str:
     """The methods of the path: each is a route of its own, and one of these alone knows but its own."""
     routes = cast("FastAPI", request.app).openapi()["paths"].items()
     path = request.url.path
-    methods = {method.upper() for pattern, of in routes if _matches(pattern, path) for method in of}
+    methods = {
+        method.upper() for pattern, operations in routes if _matches_path(pattern, path) for method in operations
+    }
     return ", ".join(sorted(methods)) or "GET"
 
 
-def _matches(pattern: str, path: str) -> bool:
+def _matches_path(pattern: str, path: str) -> bool:
     return re.fullmatch(re.sub(r"\{subject\}", ".+", re.sub(r"\{(?!subject)\w+\}", "[^/]+", pattern)), path) is not None
 
 
-async def _crash(request: Request, raised: Exception) -> Response:
-    return response(errors.internal())
+async def _internal_error(request: Request, error: Exception) -> Response:
+    return error_response(errors.internal_error())

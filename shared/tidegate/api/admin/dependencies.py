@@ -6,34 +6,34 @@ from typing import Annotated
 from fastapi import Depends, Header, Query, Request, Security
 from fastapi.security import HTTPBearer
 
-from tidegate.api.admin.responses import Session
-from tidegate.control.validation import MAX_NAME, MAX_PAGE
+from tidegate.api.admin.responses import AdminContext
+from tidegate.control.validation import MAX_NAME_CHARACTERS, MAX_PAGE_ENTRIES
 from tidegate.errors import PreconditionRequired
 
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,15})"')
-_NONE = 0
+_NO_SUCH_VERSION = 0
 """No resource is of that version."""
 
-bearer = HTTPBearer(auto_error=False, description="An admin key, sk-tidegate-admin-…")
+admin_key_scheme = HTTPBearer(auto_error=False, description="An admin key, sk-tidegate-admin-…")
 
 
-def _session(request: Request, _: Annotated[object, Security(bearer)]) -> Session:
-    return Session(request.app.state.control, request.state.who)
+def _admin_context(request: Request, _: Annotated[object, Security(admin_key_scheme)]) -> AdminContext:
+    return AdminContext(request.app.state.control, request.state.who)
 
 
-def _any_version(
+def _optional_version(
     if_match: Annotated[
-        str | None, Header(description="The ETag of what is to be changed", max_length=MAX_NAME)
+        str | None, Header(description="The ETag of what is to be changed", max_length=MAX_NAME_CHARACTERS)
     ] = None,
 ) -> int | None:
     """The version that a change is meant for, None for any."""
     if if_match is None or if_match.strip() == "*":
         return None
     match = _ETAG.fullmatch(if_match.strip())
-    return int(match[1]) if match else _NONE
+    return int(match[1]) if match else _NO_SUCH_VERSION
 
 
-def _version(request: Request, version: Annotated[int | None, Depends(_any_version)]) -> int | None:
+def _required_version(request: Request, version: Annotated[int | None, Depends(_optional_version)]) -> int | None:
     """The same, where it must be said. Raises `PreconditionRequired`."""
     if "if-match" not in request.headers:
         raise PreconditionRequired(
@@ -42,13 +42,14 @@ def _version(request: Request, version: Annotated[int | None, Depends(_any_versi
     return version
 
 
-Asked = Annotated[Session, Depends(_session)]
-Version = Annotated[int | None, Depends(_version)]
-AnyVersion = Annotated[int | None, Depends(_any_version)]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Entries of a page")]
-Cursor = Annotated[str, Query(max_length=256, description="next_cursor of the page before")]
+Context = Annotated[AdminContext, Depends(_admin_context)]
+RequiredVersion = Annotated[int | None, Depends(_required_version)]
+OptionalVersion = Annotated[int | None, Depends(_optional_version)]
+PageLimit = Annotated[int, Query(ge=1, le=MAX_PAGE_ENTRIES, description="Entries of a page")]
+PageCursor = Annotated[str, Query(max_length=256, description="next_cursor of the page before")]
 CallCursor = Annotated[str | None, Query(pattern="^[0-9A-Z]{1,26}$", description="next_cursor of the page before")]
 Force = Annotated[bool, Query(description="Take a limit that is below what is used already")]
 IdempotencyKey = Annotated[
-    str | None, Header(min_length=1, max_length=MAX_NAME, description="The same key creates the same thing once")
+    str | None,
+    Header(min_length=1, max_length=MAX_NAME_CHARACTERS, description="The same key creates the same thing once"),
 ]

@@ -6,42 +6,42 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
 
-from tidegate.chat.request import MAX_TTL_SECONDS
-from tidegate.control.validation import MAX_COUNT, MAX_NAME, MAX_PATTERNS, MAX_SHARDS, MAX_USD
-from tidegate.domain.limits import LAST_FIRST_DAY
+from tidegate.chat.request import MAX_CACHE_TTL_SECONDS
+from tidegate.control.validation import MAX_COUNT, MAX_NAME_CHARACTERS, MAX_PATTERNS, MAX_SHARDS, MAX_USD
+from tidegate.domain.limits import MAX_FIRST_DAY
 
 
-class Body(BaseModel):
+class RequestBody(BaseModel):
     """What is sent. A field that is not known is a mistake, not a wish to be ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-def _number(value: object) -> object:
+def _check_number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError("must be a number, or a number as text")
     return value
 
 
-def _moment(value: object) -> object:
+def _check_time_text(value: object) -> object:
     if not isinstance(value, str) or value[:5].isdigit():
         raise ValueError("must be a time as text, e.g. 2027-01-31T12:00:00Z")
     return value
 
 
-def _utc(value: datetime) -> datetime:
+def _as_utc(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 Flag = StrictBool
-Name = Annotated[StrictStr, Field(max_length=MAX_NAME)]
+Name = Annotated[StrictStr, Field(max_length=MAX_NAME_CHARACTERS)]
 Id = Annotated[StrictStr, Field(max_length=64)]
-Pattern = Annotated[StrictStr, Field(min_length=1, max_length=MAX_NAME)]
+Pattern = Annotated[StrictStr, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)]
 Patterns = Annotated[list[Pattern], Field(min_length=1, max_length=MAX_PATTERNS)]
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT)]
 Shards = Annotated[int, Field(strict=True, ge=1, le=MAX_SHARDS)]
-FirstDay = Annotated[int, Field(strict=True, ge=1, le=LAST_FIRST_DAY)]
-CacheTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_TTL_SECONDS)]
-Usd = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=MAX_USD, decimal_places=6)]
-Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_utc)]
+FirstDay = Annotated[int, Field(strict=True, ge=1, le=MAX_FIRST_DAY)]
+CacheTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_CACHE_TTL_SECONDS)]
+Usd = Annotated[Decimal, BeforeValidator(_check_number), Field(ge=0, le=MAX_USD, decimal_places=6)]
+Timestamp = Annotated[datetime, BeforeValidator(_check_time_text), AfterValidator(_as_utc)]
 """ISO 8601, UTC unless it says otherwise."""

@@ -3,36 +3,38 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from tidegate.api.admin.dependencies import Asked, Cursor, IdempotencyKey, Limit, Version
-from tidegate.api.admin.requests import PlanBody, PlanChange, applied
-from tidegate.api.admin.responses import ChangedPlan, Page, PlanShown
+from tidegate.api.admin.dependencies import Context, IdempotencyKey, PageCursor, PageLimit, RequiredVersion
+from tidegate.api.admin.requests import PlanBody, PlanChange, apply_changes
+from tidegate.api.admin.responses import ChangedPlanResponse, PageResponse, PlanResponse
 from tidegate.control import plans
 from tidegate.domain.managed_resources import Plan
 
 router = APIRouter(prefix="/plans", tags=["plans"])
 
 
-@router.post("", status_code=201, response_model=PlanShown, responses={200: {"model": PlanShown}})
-async def create_plan(asked: Asked, body: PlanBody, idempotency_key: IdempotencyKey = None) -> JSONResponse:
+@router.post("", status_code=201, response_model=PlanResponse, responses={200: {"model": PlanResponse}})
+async def create_plan(context: Context, body: PlanBody, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """Create a plan. The same again is answered with 200, and changes nothing."""
-    plan, is_new = await plans.create(asked.control, asked.who, applied(body, Plan("", "")), idempotency_key)
-    return asked.reply(plan, status=201 if is_new else 200)
+    plan, is_new = await plans.create_plan(
+        context.control, context.actor, apply_changes(body, Plan("", "")), idempotency_key
+    )
+    return context.resource_response(plan, status=201 if is_new else 200)
 
 
-@router.get("", response_model=Page[PlanShown])
-async def list_plans(asked: Asked, limit: Limit = 50, cursor: Cursor = "") -> JSONResponse:
-    found = await plans.page(asked.control, asked.who, cursor, limit)
-    return asked.page(found, [plan.id for plan in found], limit)
+@router.get("", response_model=PageResponse[PlanResponse])
+async def list_plans(context: Context, limit: PageLimit = 50, cursor: PageCursor = "") -> JSONResponse:
+    found = await plans.list_plans(context.control, context.actor, cursor, limit)
+    return context.page_response(found, [plan.id for plan in found], limit)
 
 
-@router.get("/{plan_id}", response_model=PlanShown)
-async def show_plan(asked: Asked, plan_id: str) -> JSONResponse:
-    return asked.reply(await plans.find(asked.control, asked.who, plan_id))
+@router.get("/{plan_id}", response_model=PlanResponse)
+async def show_plan(context: Context, plan_id: str) -> JSONResponse:
+    return context.resource_response(await plans.find_plan(context.control, context.actor, plan_id))
 
 
-@router.patch("/{plan_id}", response_model=ChangedPlan)
-async def change_plan(asked: Asked, plan_id: str, body: PlanChange, version: Version) -> JSONResponse:
+@router.patch("/{plan_id}", response_model=ChangedPlanResponse)
+async def change_plan(context: Context, plan_id: str, body: PlanChange, version: RequiredVersion) -> JSONResponse:
     """Change a plan, and the copies of its limits in its workspaces. Where some are pending, send it again."""
-    before = await plans.find(asked.control, asked.who, plan_id)
-    plan, spread = await plans.update(asked.control, asked.who, before, applied(body, before), version)
-    return asked.reply(plan, workspaces={"updated": spread.updated, "pending": list(spread.pending)})
+    before = await plans.find_plan(context.control, context.actor, plan_id)
+    plan, spread = await plans.update_plan(context.control, context.actor, before, apply_changes(body, before), version)
+    return context.resource_response(plan, workspaces={"updated": spread.updated, "pending": list(spread.pending)})

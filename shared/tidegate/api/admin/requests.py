@@ -8,16 +8,16 @@ from msgspec.structs import replace
 from pydantic import Field
 
 from tidegate.api.admin.field_types import (
-    Body,
     CacheTtl,
     Count,
     FirstDay,
     Flag,
     Id,
-    Moment,
     Name,
     Patterns,
+    RequestBody,
     Shards,
+    Timestamp,
     Usd,
 )
 from tidegate.api.admin.route_requests import GuardrailBody, RouteBody, Seconds, guardrails_from, routes_from
@@ -32,7 +32,7 @@ from tidegate.policy.guardrails.definition import MAX_GUARDRAILS
 _R = TypeVar("_R", Plan, Workspace, VirtualKey)
 
 
-class LimitsBody(Body):
+class LimitsBody(RequestBody):
     """Any subset; null is no limit. In a change, what is left out stays as it was."""
 
     requests_per_minute: Count | None = None
@@ -47,12 +47,12 @@ class LimitsBody(Body):
     models: Patterns | None = None
     providers: Patterns | None = None
 
-    def over(self, limits: Limits) -> Limits:
+    def merge_into(self, limits: Limits) -> Limits:
         """`limits` with the fields that were sent."""
-        return replace(limits, **{name: _plain(getattr(self, name)) for name in self.model_fields_set})
+        return replace(limits, **{name: _to_domain_value(getattr(self, name)) for name in self.model_fields_set})
 
 
-class PlanChange(Body):
+class PlanChange(RequestBody):
     name: Name = ""
     limits: LimitsBody = LimitsBody()
 
@@ -62,7 +62,7 @@ class PlanBody(PlanChange):
     name: Name = Field(...)
 
 
-class WorkspaceChange(Body):
+class WorkspaceChange(RequestBody):
     name: Name = ""
     words_method: WordsMethod = "tokens"
     charge_input_words: Flag = False
@@ -79,14 +79,14 @@ class WorkspaceChange(Body):
     )
     shards: Shards = 1
 
-    def paths(self) -> Mapping[str, object]:
+    def routes_and_guardrails(self) -> Mapping[str, object]:
         """What was sent of routes and guardrails, as they are kept."""
-        made: dict[str, object] = {}
+        fields: dict[str, object] = {}
         if "routes" in self.model_fields_set:
-            made["routes"] = routes_from(self.routes)
+            fields["routes"] = routes_from(self.routes)
         if "guardrails" in self.model_fields_set:
-            made["guardrails"] = guardrails_from(self.guardrails)
-        return made
+            fields["guardrails"] = guardrails_from(self.guardrails)
+        return fields
 
 
 class WorkspaceBody(WorkspaceChange):
@@ -94,10 +94,10 @@ class WorkspaceBody(WorkspaceChange):
     name: Name = Field(...)
 
 
-class KeyChange(Body):
+class KeyChange(RequestBody):
     name: Name = ""
     default_workspace_id: Id | None = None
-    expires_at: Moment | None = None
+    expires_at: Timestamp | None = None
     limits: LimitsBody = LimitsBody()
     endpoints: Patterns | None = Field(None, description="Paths that it opens, e.g. /v1/chat/*; null is all")
     networks: Patterns | None = Field(None, description="From where, e.g. 192.0.2.0/24; null is everywhere")
@@ -107,7 +107,7 @@ class KeyBody(KeyChange):
     workspace_ids: list[Id] = Field(description="at least one")
 
 
-class SubjectBody(Body):
+class SubjectBody(RequestBody):
     """`key` is what the subject's access tokens open."""
 
     issuer: Annotated[str, Field(strict=True, min_length=1, max_length=2048, description="as in the tokens' iss")]
@@ -115,45 +115,45 @@ class SubjectBody(Body):
     key: KeyBody
 
 
-class Rotation(Body):
+class Rotation(RequestBody):
     overlap_seconds: Annotated[int, Field(strict=True, ge=0, le=MAX_OVERLAP_SECONDS)] = 86400
 
 
-class CredentialBody(Body):
+class CredentialBody(RequestBody):
     value: Annotated[str, Field(strict=True, pattern=r"^[!-~]+$", max_length=4096)]
 
 
-class MemberBody(Body):
+class MemberBody(RequestBody):
     role: Role
 
 
-class AdminBody(Body):
+class AdminBody(RequestBody):
     name: Name
     scopes: Annotated[list[AdminScope], Field(min_length=1, max_length=2)]
     workspace_ids: Annotated[list[Id], Field(min_length=1, max_length=100)] | None = None
-    expires_at: Moment | None = None
+    expires_at: Timestamp | None = None
 
-    def asked(self) -> AdminKey:
+    def to_admin_key(self) -> AdminKey:
         ids = None if self.workspace_ids is None else tuple(dict.fromkeys(self.workspace_ids))
         scopes = tuple(dict.fromkeys(self.scopes))
-        return AdminKey("", "", "", scopes, ids, self.name, expires_at=_plain_time(self.expires_at))
+        return AdminKey("", "", "", scopes, ids, self.name, expires_at=_utc_seconds(self.expires_at))
 
 
-Sent = PlanChange | WorkspaceChange | KeyChange
+ChangeBody = PlanChange | WorkspaceChange | KeyChange
 
 
-def applied(sent: Sent, resource: _R) -> _R:
+def apply_changes(body: ChangeBody, resource: _R) -> _R:
     """The resource with the fields that were sent. Raises `InvalidRequest` for routes and guardrails."""
-    fields: Mapping[str, object] = {name: getattr(sent, name) for name in sent.model_fields_set}
-    made = {name: _plain(value) for name, value in fields.items()}
-    if "limits" in made:
-        made["limits"] = sent.limits.over(resource.limits)
-    if isinstance(sent, WorkspaceChange):
-        made |= sent.paths()
-    return replace(resource, **made)
+    fields: Mapping[str, object] = {name: getattr(body, name) for name in body.model_fields_set}
+    changes = {name: _to_domain_value(value) for name, value in fields.items()}
+    if "limits" in changes:
+        changes["limits"] = body.limits.merge_into(resource.limits)
+    if isinstance(body, WorkspaceChange):
+        changes |= body.routes_and_guardrails()
+    return replace(resource, **changes)
 
 
-def _plain(value: object) -> object:
+def _to_domain_value(value: object) -> object:
     match value:
         case list():
             return tuple(cast("list[object]", value))
@@ -163,5 +163,5 @@ def _plain(value: object) -> object:
             return value
 
 
-def _plain_time(value: datetime | None) -> float | None:
+def _utc_seconds(value: datetime | None) -> float | None:
     return None if value is None else value.timestamp()

@@ -8,15 +8,15 @@ from pydantic import BaseModel, Field
 
 from tidegate.api.admin.route_requests import GuardrailBody, RouteBody
 from tidegate.control.control import Control
-from tidegate.control.views import shown_to
+from tidegate.control.views import to_json_for
 from tidegate.domain.managed_resources import AdminKey, AdminScope, Resource, Role
-from tidegate.domain.workspace import KeyStatus, Status, WordsMethod
+from tidegate.domain.workspace import KeyStatus, WordsMethod, WorkspaceStatus
 from tidegate.json import Json, JsonObject
 
 _T = TypeVar("_T")
 
 
-class LimitsShown(BaseModel):
+class LimitsResponse(BaseModel):
     """Those that are set."""
 
     requests_per_minute: int = 0
@@ -32,41 +32,41 @@ class LimitsShown(BaseModel):
     providers: list[str] = []
 
 
-class Shown(BaseModel):
+class ResourceResponse(BaseModel):
     created_at: str
     version: int = Field(description="The ETag is this number in quotes.")
 
 
-class PlanShown(Shown):
+class PlanResponse(ResourceResponse):
     id: str
     name: str
-    limits: LimitsShown
+    limits: LimitsResponse
 
 
-class Spread(BaseModel):
+class RolloutResponse(BaseModel):
     updated: int
     pending: list[str] = Field(description="Workspaces with open calls: send the change again.")
 
 
-class ChangedPlan(PlanShown):
-    workspaces: Spread
+class ChangedPlanResponse(PlanResponse):
+    workspaces: RolloutResponse
 
 
-class CredentialShown(BaseModel):
+class CredentialResponse(BaseModel):
     name: str
     changed_at: str
 
 
-class WorkspaceShown(Shown):
+class WorkspaceResponse(ResourceResponse):
     id: str
     name: str
-    status: Status
+    status: WorkspaceStatus
     words_method: WordsMethod
     charge_input_words: bool
     plan_id: str | None
-    plan_limits: LimitsShown
-    limits: LimitsShown
-    effective_limits: LimitsShown
+    plan_limits: LimitsResponse
+    limits: LimitsResponse
+    effective_limits: LimitsResponse
     first_day: int
     allows_unpriced: bool
     lowers_max_tokens: bool
@@ -75,10 +75,10 @@ class WorkspaceShown(Shown):
     routes: list[RouteBody]
     guardrails: list[GuardrailBody]
     shards: int
-    credentials: list[CredentialShown] = Field(description="Of its own, by the names of their settings")
+    credentials: list[CredentialResponse] = Field(description="Of its own, by the names of their settings")
 
 
-class KeyShown(Shown):
+class KeyResponse(ResourceResponse):
     id: str
     prefix: str
     name: str
@@ -88,22 +88,22 @@ class KeyShown(Shown):
     expires_at: str | None
     previous_prefix: str | None
     previous_expires_at: str | None
-    limits: LimitsShown
+    limits: LimitsResponse
     endpoints: list[str] | None
     networks: list[str] | None
 
 
-class MadeKey(KeyShown):
+class CreatedKeyResponse(KeyResponse):
     secret: str | None = Field(description="Shown once: null when this request has been answered before.")
 
 
-class MemberShown(Shown):
+class MemberResponse(ResourceResponse):
     workspace_id: str
     subject: str
     role: Role
 
 
-class AdminShown(Shown):
+class AdminResponse(ResourceResponse):
     id: str
     prefix: str
     name: str
@@ -113,11 +113,11 @@ class AdminShown(Shown):
     expires_at: str | None
 
 
-class MadeAdmin(AdminShown):
+class CreatedAdminResponse(AdminResponse):
     secret: str = Field(description="Shown once.")
 
 
-class EntryShown(BaseModel):
+class AuditEntryResponse(BaseModel):
     id: str
     at: str
     who: str
@@ -128,7 +128,7 @@ class EntryShown(BaseModel):
     after: dict[str, Any] | None
 
 
-class Figures(BaseModel):
+class UsageFigures(BaseModel):
     calls: int
     calls_failed: int
     input_tokens: int
@@ -137,37 +137,37 @@ class Figures(BaseModel):
     cost_usd: str
 
 
-class NamedFigures(Figures):
+class NamedUsageFigures(UsageFigures):
     name: str
 
 
-class ReportShown(BaseModel):
+class UsageReportResponse(BaseModel):
     object: Literal["usage_report"]
     workspace_id: str
     by: str
     first: str
     last: str
-    rows: list[NamedFigures]
-    total: Figures
+    rows: list[NamedUsageFigures]
+    total: UsageFigures
 
 
-class Page(BaseModel, Generic[_T]):
+class PageResponse(BaseModel, Generic[_T]):
     data: list[_T]
     next_cursor: str | None = Field(description="For the next page; null after the last.")
 
 
-class Fault(BaseModel):
+class ErrorDetail(BaseModel):
     message: str
     type: str
     param: str | None
     code: str | None
 
 
-class ErrorShown(BaseModel):
-    error: Fault
+class ErrorResponse(BaseModel):
+    error: ErrorDetail
 
 
-_FAULTS = {
+_ERROR_DESCRIPTIONS = {
     400: "Something in the request is wrong: `param` says what",
     401: "No valid admin key",
     403: "The admin key may not do this",
@@ -179,24 +179,24 @@ _FAULTS = {
     428: "If-Match is missing",
     503: "The store does not answer",
 }
-FAULTS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorShown, "description": text} for status, text in _FAULTS.items()
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse, "description": text} for status, text in _ERROR_DESCRIPTIONS.items()
 }
 
 
-class Session:
+class AdminContext:
     """Who asks, and of which control plane."""
 
-    def __init__(self, control: Control, who: AdminKey) -> None:
+    def __init__(self, control: Control, actor: AdminKey) -> None:
         self.control = control
-        self.who = who
+        self.actor = actor
 
-    def reply(self, resource: Resource, *, status: int = 200, **more: Json) -> JSONResponse:
+    def resource_response(self, resource: Resource, *, status: int = 200, **extra_fields: Json) -> JSONResponse:
         """One resource under its version."""
-        content: JsonObject = {**shown_to(self.who, resource), **more}
+        content: JsonObject = {**to_json_for(self.actor, resource), **extra_fields}
         return JSONResponse(content, status, {"etag": f'"{resource.version}"'})
 
-    def page(self, found: Sequence[Resource], names: Sequence[str], limit: int) -> JSONResponse:
+    def page_response(self, resources: Sequence[Resource], cursors: Sequence[str], limit: int) -> JSONResponse:
         """Resources, and where the next ones begin."""
-        data: list[Json] = [shown_to(self.who, each) for each in found]
-        return JSONResponse({"data": data, "next_cursor": names[-1] if len(names) >= limit and names else None})
+        data: list[Json] = [to_json_for(self.actor, resource) for resource in resources]
+        return JSONResponse({"data": data, "next_cursor": cursors[-1] if len(cursors) >= limit and cursors else None})

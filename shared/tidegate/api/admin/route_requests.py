@@ -5,20 +5,20 @@ from typing import Annotated, Literal, cast
 
 from pydantic import Field, JsonValue, StrictStr
 
-from tidegate.api.admin.field_types import Body, Flag
+from tidegate.api.admin.field_types import Flag, RequestBody
 from tidegate.domain import guardrails
 from tidegate.domain.guardrails import Guardrail
-from tidegate.domain.routes import MAX_FAILURES, MAX_FALLBACKS, MAX_SECONDS, MAX_TARGETS, MAX_WEIGHT, By, Route
+from tidegate.domain.routes import MAX_FAILURES, MAX_FALLBACKS, MAX_SECONDS, MAX_TARGETS, MAX_WEIGHT, Route, RouteOrder
 from tidegate.json import Json
-from tidegate.policy.guardrails.definition import guardrails_of
-from tidegate.policy.routing.route_config import routes_of
+from tidegate.policy.guardrails.definition import parse_guardrails
+from tidegate.policy.routing.route_config import parse_routes
 
 Seconds = Annotated[float, Field(strict=True, gt=0, le=MAX_SECONDS)]
 _Count = Annotated[int, Field(strict=True, ge=1)]
 _Texts = list[StrictStr]
 
 
-class TargetBody(Body):
+class TargetBody(RequestBody):
     """A deployment of a route. Only the operator's own routes have addresses and keys."""
 
     model: StrictStr = Field(description="provider/model, as a caller could ask for it")
@@ -27,12 +27,12 @@ class TargetBody(Body):
     api_version: StrictStr | None = None
 
 
-class RouteBody(Body):
+class RouteBody(RequestBody):
     """What callers ask for as `name`."""
 
     name: StrictStr
     targets: Annotated[list[TargetBody], Field(min_length=1, max_length=MAX_TARGETS)]
-    by: By = "order"
+    by: RouteOrder = "order"
     fallbacks: Annotated[_Texts, Field(max_length=MAX_FALLBACKS)] = Field([])
     timeout_seconds: Seconds | None = None
     sticky: Flag = False
@@ -41,14 +41,16 @@ class RouteBody(Body):
     cooldown_seconds: Seconds = 30
 
 
-class GuardrailBody(Body):
+class GuardrailBody(RequestBody):
     """Which fields there are depends on the kind: docs/GUARDRAILS.md."""
 
     name: StrictStr
-    kind: guardrails.Kind
-    on: guardrails.On = Field("both", description="where a kind can only be on one of them, that is its default")
-    action: guardrails.Action = "block"
-    stream: guardrails.Mode | None = None
+    kind: guardrails.GuardrailKind
+    on: guardrails.StageSelection = Field(
+        "both", description="where a kind can only be on one of them, that is its default"
+    )
+    action: guardrails.GuardrailAction = "block"
+    stream: guardrails.StreamMode | None = None
     always: Flag = Field(False, description="on every call, also where the caller does not name it")
     window_characters: _Count = 256
     patterns: _Texts = Field([])
@@ -66,16 +68,16 @@ class GuardrailBody(Body):
     fails: Literal["closed", "open"] = "closed"
 
 
-def routes_from(sent: Sequence[RouteBody]) -> tuple[Route, ...]:
+def routes_from(bodies: Sequence[RouteBody]) -> tuple[Route, ...]:
     """Raises `InvalidRequest` with the field's path."""
-    return routes_of(_plain(sent))
+    return parse_routes(_to_json(bodies))
 
 
-def guardrails_from(sent: Sequence[GuardrailBody]) -> tuple[Guardrail, ...]:
+def guardrails_from(bodies: Sequence[GuardrailBody]) -> tuple[Guardrail, ...]:
     """Raises `InvalidRequest` with the field's path."""
-    return guardrails_of(_plain(sent))
+    return parse_guardrails(_to_json(bodies))
 
 
-def _plain(sent: Sequence[Body]) -> Json:
+def _to_json(bodies: Sequence[RequestBody]) -> Json:
     """As they were sent."""
-    return cast("Json", [each.model_dump(exclude_unset=True, by_alias=True) for each in sent])
+    return cast("Json", [each.model_dump(exclude_unset=True, by_alias=True) for each in bodies])

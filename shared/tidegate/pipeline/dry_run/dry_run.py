@@ -11,99 +11,99 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import ModelNotAllowed, NotConfigured, TidegateError
 from tidegate.json import JsonObject
 from tidegate.pipeline.components import Components
-from tidegate.pipeline.dry_run.report import Step, entry, told
-from tidegate.pipeline.dry_run.simulation import Turns, briefly
-from tidegate.policy.caching.cache_key import wish_of
+from tidegate.pipeline.dry_run.report import Step, error_json, step_json
+from tidegate.pipeline.dry_run.simulation import Simulation, briefly
+from tidegate.policy.caching.cache_key import cache_policy
 from tidegate.policy.metering import reservation
 from tidegate.policy.routing import fallback
-from tidegate.policy.routing.attempt_order import Tries
+from tidegate.policy.routing.attempt_order import AttemptOrder
 from tidegate.policy.routing.fallback import Candidate
 from tidegate.policy.routing.retry import DEFAULT_RETRIES
 
 
-async def rehearse(parts: Components, call: Call) -> JsonObject:
+async def dry_run(components: Components, call: Call) -> JsonObject:
     """What would become of the call, as JSON.
 
     Raises what no candidate can change: `InvalidRequest` for those that are named, and `ModelNotFound`.
     """
-    guard = parts.guards.of(call)
-    guarded = await guard.rehearse(call) if guard else None
-    call = guarded.call if guarded else call
-    candidates = await briefly(call, partial(_candidates, parts, call))
-    steps = [step async for step in Turns(parts, call).all(candidates)]
-    first, error = _ending(candidates, steps)
-    ends = guarded and guarded.error
-    first, error = (None, ends) if ends else (first, error)
+    guard_run = components.guardrails.for_call(call)
+    guard_report = await guard_run.dry_run(call) if guard_run else None
+    call = guard_report.call if guard_report else call
+    candidates = await briefly(call, partial(_candidates, components, call))
+    steps = [step async for step in Simulation(components, call).steps(candidates)]
+    first, error = _outcome(candidates, steps)
+    guard_error = guard_report and guard_report.error
+    first, error = (None, guard_error) if guard_error else (first, error)
     retries = call.request.fields.num_retries
     return {
         "object": "tidegate.dry_run",
         "id": call.id,
         "model": call.request.model,
         "asked_first": first.model_id if first else None,
-        "error": told(error),
-        "guardrails": guarded.verdicts if guarded else [],
-        "cache": _cache(call),
-        "plan": [entry(step) for step in steps],
-        "estimate": await briefly(call, partial(_estimate, parts, call, first)),
+        "error": error_json(error),
+        "guardrails": guard_report.verdicts if guard_report else [],
+        "cache": _cache_json(call),
+        "plan": [step_json(step) for step in steps],
+        "estimate": await briefly(call, partial(_estimate, components, call, first)),
         "num_retries": DEFAULT_RETRIES if retries is None else retries,
-        "deadline_seconds": round(call.deadline - parts.clock(), 3),
+        "deadline_seconds": round(call.deadline - components.clock(), 3),
     }
 
 
-def _cache(call: Call) -> JsonObject | None:
+def _cache_json(call: Call) -> JsonObject | None:
     """Whether an equal call's reply would be looked for, and how long this one's kept; None where caching is off."""
-    wish = wish_of(call)
-    if wish is None:
+    policy = cache_policy(call)
+    if policy is None:
         return None
     return {
-        "looked_up": wish.looks,
-        "max_age_seconds": wish.max_age_seconds,
-        "keep_seconds": wish.keep_seconds,
-        "namespace": wish.namespace,
+        "looked_up": policy.reads,
+        "max_age_seconds": policy.max_age_seconds,
+        "keep_seconds": policy.ttl_seconds,
+        "namespace": policy.namespace,
     }
 
 
-def _candidates(parts: Components, call: Call) -> list[Candidate]:
+def _candidates(components: Components, call: Call) -> list[Candidate]:
     try:
-        return fallback.candidates(call.request, parts.router, parts.catalog, call.workspace)
+        return fallback.candidates(call.request, components.router, components.catalog, call.workspace)
     except NotConfigured:  # which its own turn will tell
         return [Candidate("model", call.request)]
 
 
-def _ending(candidates: list[Candidate], steps: list[Step]) -> tuple[Deployment | None, TidegateError | None]:
+def _outcome(candidates: list[Candidate], steps: list[Step]) -> tuple[Deployment | None, TidegateError | None]:
     """Who would be asked first, or else what the caller would be told."""
-    heard: TidegateError | None = None
-    waiting = candidates
-    while waiting:
-        candidate, *waiting = waiting
-        first, error = _tried([step for step in steps if step.candidate is candidate])
+    best_error: TidegateError | None = None
+    remaining = candidates
+    while remaining:
+        candidate, *remaining = remaining
+        first, error = _first_allowed([step for step in steps if step.candidate is candidate])
         if error is None:
             return first, None
-        heard = fallback.told(heard, error)
-        waiting = fallback.after(error, candidate, waiting)
-    return None, heard
+        best_error = fallback.best_error(best_error, error)
+        remaining = fallback.remaining_candidates(error, candidate, remaining)
+    return None, best_error
 
 
-def _tried(steps: list[Step]) -> tuple[Deployment | None, TidegateError | None]:
+def _first_allowed(steps: list[Step]) -> tuple[Deployment | None, TidegateError | None]:
     """The same of one candidate's deployments."""
-    faults = {step.deployment: step.error for step in steps if step.deployment}
-    permitted = [each for each, error in faults.items() if not isinstance(error, ModelNotAllowed)]
-    if not permitted:
+    errors = {step.deployment: step.error for step in steps if step.deployment}
+    allowed = [each for each, error in errors.items() if not isinstance(error, ModelNotAllowed)]
+    if not allowed:
         return None, steps[0].error
-    tries = Tries(permitted)
-    while (error := faults[tries.deployment]) is not None:
-        tries.failed(error, at=0.0)
-        if not tries.is_fresh:
-            return None, tries.told
-    return tries.deployment, None
+    order = AttemptOrder(allowed)
+    while (error := errors[order.deployment]) is not None:
+        order.fail_over(error, at=0.0)
+        if not order.is_first_attempt:
+            return None, order.best_error
+    return order.deployment, None
 
 
-def _estimate(parts: Components, call: Call, first: Deployment | None) -> JsonObject:
+def _estimate(components: Components, call: Call, first: Deployment | None) -> JsonObject:
     """Of the call as it was sent: what it is, and what would be held for it."""
-    tokens = reservation.longest(call, parts.catalog.find(first.model_id) if first else None)
+    tokens = reservation.worst_case_tokens(call, components.catalog.find_model(first.model_id) if first else None)
     return {
         "prompt_tokens": estimate_prompt(call.request.fields),
         "with_margin": tokens.input,
         "max_output_tokens": tokens.output,
-        "words": reservation.charged_words(call, tokens),
+        "words": reservation.worst_case_words(call, tokens),
     }

@@ -26,10 +26,10 @@ class Step(Struct):
     route: Route | None = None
     cools_until: float | None = None
     error: TidegateError | None = None
-    shown: JsonObject = field(default_factory=dict[str, Json])
+    fields: JsonObject = field(default_factory=dict[str, Json])
 
 
-def entry(step: Step) -> JsonObject:
+def step_json(step: Step) -> JsonObject:
     """The turn as JSON, with the same fields whatever becomes of it."""
     deployment = step.deployment
     return {
@@ -38,23 +38,23 @@ def entry(step: Step) -> JsonObject:
         "model": deployment.model_id if deployment else step.candidate.request.model,
         "provider": deployment.provider if deployment else None,
         "deployment": deployment.label if deployment else None,
-        "route": _of_route(step.route) if step.route else None,
+        "route": _route_json(step.route) if step.route else None,
         "cools_until": None if step.cools_until is None else iso_time(step.cools_until),
         "allowed": step.error is None,
-        "error": told(step.error),
+        "error": error_json(step.error),
         **{"request": None, "mapped": {}, "ignored": [], "refused": {}},
         **{"max_output_tokens": None, "largest_cost_usd": None, "omitted": False},
-        **step.shown,
+        **step.fields,
     }
 
 
-def _of_route(route: Route) -> JsonObject:
+def _route_json(route: Route) -> JsonObject:
     """What of it every turn has to do with."""
     names = ("name", "by", "timeout_seconds", "hedge_after_seconds")
     return {name: getattr(route, name) for name in names}
 
 
-def told(error: TidegateError | None) -> JsonObject | None:
+def error_json(error: TidegateError | None) -> JsonObject | None:
     """The failure as its reply would tell it, with its status."""
     if error is None:
         return None
@@ -62,13 +62,13 @@ def told(error: TidegateError | None) -> JsonObject | None:
     return {"status": error.status, **body}
 
 
-def shown_request(request: UpstreamRequest, deployment: Deployment, stand_ins: Mapping[bytes, bytes]) -> JsonObject:
+def request_json(request: UpstreamRequest, deployment: Deployment, stand_ins: Mapping[bytes, bytes]) -> JsonObject:
     """The request but for its credentials, whose names stand in their place."""
     body = request.body
     for stand_in, words in stand_ins.items():
         body = body.replace(stand_in, words)
     headers: dict[str, Json] = {**request.headers, **_credentials(request, deployment)}
-    return {"method": "POST", "url": _public(request.url), "headers": headers, "body": decode(body)}
+    return {"method": "POST", "url": _without_userinfo(request.url), "headers": headers, "body": decode(body)}
 
 
 def _credentials(request: UpstreamRequest, deployment: Deployment) -> dict[str, Json]:
@@ -81,7 +81,7 @@ def _credentials(request: UpstreamRequest, deployment: Deployment) -> dict[str, 
             return {}
 
 
-def _public(url: str) -> str:
+def _without_userinfo(url: str) -> str:
     """The URL without a name and password, which an operator may have put into it."""
     host = urlsplit(url).netloc
     return url.replace(host, host.rpartition("@")[2], 1)

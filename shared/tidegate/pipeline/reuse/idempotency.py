@@ -3,30 +3,30 @@
 import logging
 from functools import partial
 
-from tidegate.domain.account import GRACE_SECONDS
+from tidegate.domain.account import SETTLE_GRACE_SECONDS
 from tidegate.domain.call import Call
-from tidegate.domain.idempotency import Claim
-from tidegate.domain.stored_reply import Kept, unpack
+from tidegate.domain.idempotency import IdempotencyClaim
+from tidegate.domain.stored_reply import StoredReply, unpack_reply
 from tidegate.errors import StoreUnavailable, TidegateError
-from tidegate.pipeline.offload import beside, offload_call
-from tidegate.policy.caching.cache_key import digest_of_call, digest_of_key
-from tidegate.ports import Claims
+from tidegate.pipeline.offload import offload, offload_call
+from tidegate.policy.caching.cache_key import digest_of_idempotency_key, digest_of_request
+from tidegate.ports import IdempotencyClaims
 
 log = logging.getLogger(__name__)
 
-IDEMPOTENT_SECONDS = 86_400.0
+REPLAY_SECONDS = 86_400.0
 """For which an idempotency key leads to the reply of its call."""
 
 
-class Claiming:
+class IdempotentCall:
     """One call's key, if it has one."""
 
-    def __init__(self, claims: Claims, call: Call) -> None:
+    def __init__(self, claims: IdempotencyClaims, call: Call) -> None:
         self._claims = claims
         self._call = call
-        self._claim: Claim | None = None
+        self._claim: IdempotencyClaim | None = None
 
-    async def replay(self) -> Kept | None:
+    async def replay(self) -> StoredReply | None:
         """What was answered to the key before; None where it is the call's own from now on, or there is none.
 
         Raises `IdempotencyInFlight`, `IdempotencyKeyReused`, and `StoreUnavailable`: a call is never made twice
@@ -35,10 +35,10 @@ class Claiming:
         call = self._call
         if call.idempotency_key is None:
             return None
-        asked = await offload_call(call, partial(digest_of_call, call))
-        key, ends_at = digest_of_key(call.idempotency_key), call.deadline + GRACE_SECONDS
+        request_digest = await offload_call(call, partial(digest_of_request, call))
+        key, ends_at = digest_of_idempotency_key(call.idempotency_key), call.deadline + SETTLE_GRACE_SECONDS
         # Noted before it is there: a client that leaves meanwhile leaves no claim behind.
-        self._claim = Claim(call.workspace.id, key, asked, call.id, ends_at)
+        self._claim = IdempotencyClaim(call.workspace.id, key, request_digest, call.id, ends_at)
         try:
             packed = await self._claims.claim(self._claim)
         except TidegateError:
@@ -47,22 +47,22 @@ class Claiming:
         if packed is None:
             return None
         self._claim = None
-        kept = await beside(len(packed), partial(unpack, packed))
-        if kept is None:
+        stored = await offload(len(packed), partial(unpack_reply, packed))
+        if stored is None:
             raise StoreUnavailable("The reply of this idempotency key cannot be read.")
-        return kept
+        return stored
 
     async def settle(self, packed: bytes | None) -> None:
         """Let the key lead to the reply; where there is none, or no place for it, let others have the key."""
         claim = self._claim
         if claim is None:
             return
-        told = {"call_id": self._call.id, "bytes": len(packed or b"")}
+        log_fields = {"call_id": self._call.id, "bytes": len(packed or b"")}
         try:
             if packed is not None:
-                if await self._claims.fulfil(claim, packed, IDEMPOTENT_SECONDS):
+                if await self._claims.fulfil(claim, packed, REPLAY_SECONDS):
                     return
-                log.warning("idempotency.not_kept", extra=told)
+                log.warning("idempotency.not_kept", extra=log_fields)
             await self._claims.release(claim)
         except StoreUnavailable:  # then the claim ends by itself
-            log.warning("idempotency.unavailable", extra=told)
+            log.warning("idempotency.unavailable", extra=log_fields)

@@ -4,30 +4,34 @@ from collections.abc import AsyncGenerator
 from typing import cast
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.replay import chunks
+from tidegate.chat.replay import completion_chunks
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import completion_id
-from tidegate.domain.stored_reply import Kept
+from tidegate.domain.stored_reply import StoredReply
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.respond import Answer, wants_usage
 
 
-def given(
-    call: Call, seen: Observation, kept: Kept, completion: Completion, headers: tuple[tuple[str, str], ...]
+def stored_answer(
+    call: Call,
+    observation: Observation,
+    stored: StoredReply,
+    completion: Completion,
+    headers: tuple[tuple[str, str], ...],
 ) -> Answer:
     """The answer, and the call as one that no provider was asked for."""
-    seen.status = "cached"
-    seen.deployment = deployment = Deployment(kept.provider, kept.model, "")
-    seen.finish_reason = completion["choices"][-1]["finish_reason"]
-    whole, batches = (None, _streamed(call, completion)) if call.request.stream else (completion, None)
-    ignored = call.request.ignored + kept.ignored
-    return Answer(whole, batches, deployment, 0, (), ignored, seen.waited, headers=headers)
+    observation.status = "cached"
+    observation.deployment = deployment = Deployment(stored.provider, stored.model, "")
+    observation.finish_reason = completion["choices"][-1]["finish_reason"]
+    json_completion, batches = (None, _stream_chunks(call, completion)) if call.request.stream else (completion, None)
+    ignored = call.request.ignored + stored.ignored
+    return Answer(json_completion, batches, deployment, 0, (), ignored, observation.upstream_seconds, headers=headers)
 
 
-def renewed(call: Call, kept: Kept) -> Completion:
+def as_new_reply(call: Call, stored: StoredReply) -> Completion:
     """The reply to another call: under its own id, and nothing to pay."""
-    completion = kept.completion
+    completion = stored.completion
     return cast(
         Completion,
         {
@@ -39,8 +43,8 @@ def renewed(call: Call, kept: Kept) -> Completion:
     )
 
 
-async def _streamed(call: Call, completion: Completion) -> AsyncGenerator[list[Chunk]]:
-    said = list(chunks(completion))
-    yield [chunk for chunk in said if chunk["choices"]]
+async def _stream_chunks(call: Call, completion: Completion) -> AsyncGenerator[list[Chunk]]:
+    all_chunks = list(completion_chunks(completion))
+    yield [chunk for chunk in all_chunks if chunk["choices"]]
     if wants_usage(call):
-        yield [chunk for chunk in said if not chunk["choices"]]
+        yield [chunk for chunk in all_chunks if not chunk["choices"]]

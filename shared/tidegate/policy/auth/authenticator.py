@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from tidegate.domain import restrictions
 from tidegate.domain.identity import subject_id
 from tidegate.domain.keys import hash_secret, implied_workspace, is_usable
-from tidegate.domain.restrictions import UNKNOWN, Source
+from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.errors import InvalidKey, InvalidToken, MissingWorkspace, WorkspaceForbidden
-from tidegate.policy.auth.throttle import Failures
-from tidegate.ports import Directory, Tokens
+from tidegate.policy.auth.throttle import GuessThrottle
+from tidegate.ports import AccessTokens, KeyLookup
 
 CACHE_SECONDS = 60.0
 """How long a revoked key or a suspended workspace may still work in a process that knows it."""
@@ -25,23 +25,23 @@ CACHE_SECONDS = 60.0
 MAX_CACHED = 10_000
 MAX_WORKSPACE_ID = 128
 
-_HOW = "Send 'Authorization: Bearer <your key>'."
+_HOW_TO_SEND_A_KEY = "Send 'Authorization: Bearer <your key>'."
 
-Found: TypeAlias = tuple[VirtualKey, Workspace | None]
+KeyAndWorkspace: TypeAlias = tuple[VirtualKey, Workspace | None]
 """Who it was proved to be, and the workspace if there is one."""
 
 
-class _LookUp(NamedTuple):
+class _Lookup(NamedTuple):
     key_hash: str
     workspace_id: str | None
 
     @property
-    def short_id(self) -> str | None:
+    def storable_workspace_id(self) -> str | None:
         """What the store can be asked for: no real id is longer."""
         return (self.workspace_id or "")[:MAX_WORKSPACE_ID] or None
 
 
-class _Known(Struct, frozen=True):
+class _CachedCaller(Struct, frozen=True):
     key: VirtualKey
     workspace: Workspace
     monotonic: float
@@ -58,22 +58,22 @@ class Authenticator:
 
     def __init__(
         self,
-        directory: Directory,
+        directory: KeyLookup,
         *,
-        tokens: Tokens | None = None,
+        access_tokens: AccessTokens | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_cached: int = MAX_CACHED,
     ) -> None:
-        self.failures = Failures(clock, sleep=sleep)
+        self.throttle = GuessThrottle(clock, sleep=sleep)
         self._directory = directory
-        self._tokens = tokens
+        self._access_tokens = access_tokens
         self._monotonic = monotonic
         self._clock = clock
         self._max_cached = max_cached
-        self._known: OrderedDict[_LookUp, _Known] = OrderedDict()
-        self._flights: dict[_LookUp, asyncio.Future[Found]] = {}
+        self._cache: OrderedDict[_Lookup, _CachedCaller] = OrderedDict()
+        self._flights: dict[_Lookup, asyncio.Future[KeyAndWorkspace]] = {}
 
     async def authenticate(
         self,
@@ -81,7 +81,7 @@ class Authenticator:
         workspace_id: str | None,
         *,
         required_workspace: bool = False,
-        source: Source = UNKNOWN,
+        source: RequestSource = UNKNOWN_SOURCE,
     ) -> tuple[Principal, Workspace]:
         """The caller and the workspace: the one named, or else the key's default or only one.
 
@@ -89,95 +89,97 @@ class Authenticator:
         `NetworkNotAllowed`, `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and expired keys are alike,
         in message and in work; so are unknown, foreign and suspended workspaces.
         """
-        secret = bearer(authorization)
-        asked = _LookUp(hash_secret(secret), (workspace_id or "").strip() or None)
-        known = self._cached(asked)
-        if known is None:
+        secret = bearer_token(authorization)
+        lookup = _Lookup(hash_secret(secret), (workspace_id or "").strip() or None)
+        caller = self._find_cached(lookup)
+        if caller is None:
             monotonic, wall = self._monotonic(), self._clock()
-            key, workspace = await self._heard(asked, secret, source)
-            restrictions.check(key, source)
-            workspace = _permitted(asked, key, workspace, required_workspace)
-            known = _Known(key, workspace, monotonic, wall)
-            self._remember(asked, known)
+            key, workspace = await self._prove_throttled(lookup, secret, source)
+            restrictions.check_restrictions(key, source)
+            workspace = _allowed_workspace(lookup, key, workspace, required_workspace)
+            caller = _CachedCaller(key, workspace, monotonic, wall)
+            self._cache_caller(lookup, caller)
         else:
-            restrictions.check(known.key, source)
-            if required_workspace and asked.workspace_id is None:
-                raise _missing()
-        return Principal(known.key.id, known.key.workspace_ids, known.key.limits), known.workspace
+            restrictions.check_restrictions(caller.key, source)
+            if required_workspace and lookup.workspace_id is None:
+                raise _missing_workspace()
+        return Principal(caller.key.id, caller.key.workspace_ids, caller.key.limits), caller.workspace
 
-    async def workspaces(self, authorization: str | None, *, source: Source = UNKNOWN) -> list[Workspace]:
+    async def list_workspaces(
+        self, authorization: str | None, *, source: RequestSource = UNKNOWN_SOURCE
+    ) -> list[Workspace]:
         """Those that the caller may use, by id; without the suspended ones. Raises as `authenticate` of the caller."""
-        secret = bearer(authorization)
-        asked = _LookUp(hash_secret(secret), None)
-        known = self._cached(asked)
-        key = known.key if known else (await self._heard(asked, secret, source))[0]
-        restrictions.check(key, source)
+        secret = bearer_token(authorization)
+        lookup = _Lookup(hash_secret(secret), None)
+        caller = self._find_cached(lookup)
+        key = caller.key if caller else (await self._prove_throttled(lookup, secret, source))[0]
+        restrictions.check_restrictions(key, source)
         found = await self._directory.find_workspaces(key.workspace_ids)
         return sorted((each for each in found if each.status == "active"), key=lambda each: each.id)
 
-    async def _heard(self, asked: _LookUp, secret: str, source: Source) -> Found:
+    async def _prove_throttled(self, lookup: _Lookup, secret: str, source: RequestSource) -> KeyAndWorkspace:
         """What `_find` finds, once the address may be heard. Who does not prove it is counted."""
-        await self.failures.slow(source.address)
+        await self.throttle.delay_or_refuse(source.address)
         try:
-            return await self._find(asked, secret)
+            return await self._prove_once(lookup, secret)
         except (InvalidKey, InvalidToken):
-            self.failures.count(source.address)
+            self.throttle.record_failure(source.address)
             raise
 
-    def _proved(self, asked: _LookUp, key: VirtualKey | None) -> VirtualKey:
-        matches = hmac.compare_digest(key.hash if key else "", asked.key_hash)
+    def _check_key(self, lookup: _Lookup, key: VirtualKey | None) -> VirtualKey:
+        matches = hmac.compare_digest(key.hash if key else "", lookup.key_hash)
         if key is None or not matches or not is_usable(key, self._clock()):
-            raise InvalidKey(f"This API key is not valid: it is unknown, revoked or expired. {_HOW}")
+            raise InvalidKey(f"This API key is not valid: it is unknown, revoked or expired. {_HOW_TO_SEND_A_KEY}")
         return key
 
-    def _cached(self, asked: _LookUp) -> _Known | None:
-        known = self._known.get(asked)
-        if known is None:
+    def _find_cached(self, lookup: _Lookup) -> _CachedCaller | None:
+        caller = self._cache.get(lookup)
+        if caller is None:
             return None
-        age = max(self._monotonic() - known.monotonic, self._clock() - known.wall)
-        if age >= CACHE_SECONDS or not is_usable(known.key, self._clock()):
-            del self._known[asked]
+        age = max(self._monotonic() - caller.monotonic, self._clock() - caller.wall)
+        if age >= CACHE_SECONDS or not is_usable(caller.key, self._clock()):
+            del self._cache[lookup]
             return None
-        self._known.move_to_end(asked)
-        return known
+        self._cache.move_to_end(lookup)
+        return caller
 
-    def _remember(self, asked: _LookUp, known: _Known) -> None:
-        self._known[asked] = known
-        self._known.move_to_end(asked)
-        if len(self._known) > self._max_cached:
-            self._known.popitem(last=False)
+    def _cache_caller(self, lookup: _Lookup, caller: _CachedCaller) -> None:
+        self._cache[lookup] = caller
+        self._cache.move_to_end(lookup)
+        if len(self._cache) > self._max_cached:
+            self._cache.popitem(last=False)
 
-    async def _prove(self, asked: _LookUp, secret: str) -> Found:
-        if self._tokens is not None and secret.count(".") == 2:
-            return await self._prove_token(self._tokens, asked, secret)
-        key, workspace = await self._directory.find(asked.key_hash, asked.short_id)
-        return self._proved(asked, key), workspace
+    async def _prove(self, lookup: _Lookup, secret: str) -> KeyAndWorkspace:
+        if self._access_tokens is not None and secret.count(".") == 2:
+            return await self._prove_token(self._access_tokens, lookup, secret)
+        key, workspace = await self._directory.find(lookup.key_hash, lookup.storable_workspace_id)
+        return self._check_key(lookup, key), workspace
 
-    async def _prove_token(self, tokens: Tokens, asked: _LookUp, token: str) -> Found:
+    async def _prove_token(self, access_tokens: AccessTokens, lookup: _Lookup, token: str) -> KeyAndWorkspace:
         """The caller as a key that ends with the token. Raises `WorkspaceForbidden` for one who was given none."""
-        said = await tokens.verify(token)
-        if said.workspace_ids is None:
-            key, workspace = await self._directory.find_subject(said.subject_hash, asked.short_id)
+        claims = await access_tokens.verify(token)
+        if claims.workspace_ids is None:
+            key, workspace = await self._directory.find_subject(claims.subject_hash, lookup.storable_workspace_id)
             if key is None or not is_usable(key, self._clock()):
                 raise WorkspaceForbidden("This token's subject may use no workspace here.")
-            ends = said.expires_at if key.expires_at is None else min(key.expires_at, said.expires_at)
+            ends = claims.expires_at if key.expires_at is None else min(key.expires_at, claims.expires_at)
             return replace(key, expires_at=ends), workspace
-        id = subject_id(said.subject_hash)
-        key = VirtualKey(id, said.subject_hash, "", said.workspace_ids, None, expires_at=said.expires_at)
-        wanted = asked.workspace_id or implied_workspace(key)
-        if wanted is None or wanted not in key.workspace_ids:
+        id = subject_id(claims.subject_hash)
+        key = VirtualKey(id, claims.subject_hash, "", claims.workspace_ids, None, expires_at=claims.expires_at)
+        wanted_id = lookup.workspace_id or implied_workspace(key)
+        if wanted_id is None or wanted_id not in key.workspace_ids:
             return key, None
-        return key, await self._directory.find_workspace(wanted)
+        return key, await self._directory.find_workspace(wanted_id)
 
-    async def _find(self, asked: _LookUp, secret: str) -> Found:
+    async def _prove_once(self, lookup: _Lookup, secret: str) -> KeyAndWorkspace:
         """What `_prove` finds; look-ups of the same that run at the same time share one read."""
-        while (flight := self._flights.get(asked)) is not None:
+        while (flight := self._flights.get(lookup)) is not None:
             await asyncio.wait({flight})
             if not flight.cancelled():  # whoever read hung up: somebody else reads
                 return flight.result()
-        flight = self._flights[asked] = asyncio.get_running_loop().create_future()
+        flight = self._flights[lookup] = asyncio.get_running_loop().create_future()
         try:
-            found = await self._prove(asked, secret)
+            found = await self._prove(lookup, secret)
         except BaseException as error:
             if isinstance(error, Exception):
                 flight.set_exception(error)
@@ -189,31 +191,31 @@ class Authenticator:
             flight.set_result(found)
             return found
         finally:
-            del self._flights[asked]
+            del self._flights[lookup]
 
 
-def bearer(authorization: str | None) -> str:
+def bearer_token(authorization: str | None) -> str:
     """The token of an `Authorization` header. Raises `InvalidKey`, which says how to send one."""
     if not authorization or not authorization.strip():
-        raise InvalidKey(f"There is no API key in this request. {_HOW}")
+        raise InvalidKey(f"There is no API key in this request. {_HOW_TO_SEND_A_KEY}")
     scheme, _, token = authorization.strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or len(token.split()) != 1:
-        raise InvalidKey(f"The Authorization header holds no bearer key. {_HOW}")
+        raise InvalidKey(f"The Authorization header holds no bearer key. {_HOW_TO_SEND_A_KEY}")
     return token
 
 
-def _permitted(asked: _LookUp, key: VirtualKey, workspace: Workspace | None, required: bool) -> Workspace:
-    if asked.workspace_id is None and required:
-        raise _missing()
-    wanted = asked.workspace_id or implied_workspace(key)
-    if wanted is None and len(key.workspace_ids) > 1:
+def _allowed_workspace(lookup: _Lookup, key: VirtualKey, workspace: Workspace | None, required: bool) -> Workspace:
+    if lookup.workspace_id is None and required:
+        raise _missing_workspace()
+    wanted_id = lookup.workspace_id or implied_workspace(key)
+    if wanted_id is None and len(key.workspace_ids) > 1:
         raise MissingWorkspace("This key has several workspaces: name one in the x-workspace-id header.")
-    foreign = wanted not in key.workspace_ids or workspace is None or workspace.id != wanted
+    foreign = wanted_id not in key.workspace_ids or workspace is None or workspace.id != wanted_id
     if workspace is None or foreign or workspace.status != "active":
         raise WorkspaceForbidden("This key may not use this workspace: it is unknown, suspended or another's.")
     return workspace
 
 
-def _missing() -> MissingWorkspace:
+def _missing_workspace() -> MissingWorkspace:
     return MissingWorkspace("The x-workspace-id header is required here: send the id of your workspace.")

@@ -12,7 +12,7 @@ class _Flight:
         self.waiting: deque[asyncio.Future[bytes | None]] = deque()
 
 
-class Flights:
+class SingleFlight:
     """By what is asked for. Whoever leads a flight must `end` it, and may `land` it before."""
 
     def __init__(self) -> None:
@@ -21,45 +21,45 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flights)
 
-    async def join(self, place: str, seconds: float) -> bytes | None:
+    async def join(self, key: str, seconds: float) -> bytes | None:
         """What the call that is under way comes to. None: there is none, or it came to nothing, and the caller leads.
 
         Raises `TimeoutError`.
         """
-        flight = self._flights.get(place)
+        flight = self._flights.get(key)
         if flight is None:
-            self._flights[place] = _Flight()
+            self._flights[key] = _Flight()
             return None
         if flight.result is not None:
             return flight.result
-        turn: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        flight.waiting.append(turn)
-        came = False
+        waiter: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        flight.waiting.append(waiter)
+        is_resolved = False
         try:
             async with asyncio.timeout(seconds):
-                result = await turn
-            came = True
+                result = await waiter
+            is_resolved = True
             return result
         finally:
             # Whoever left just when it was to lead hands over; whoever left before is passed over when its turn comes.
-            if not came and turn.done() and not turn.cancelled() and turn.result() is None:
-                self.end(place)
+            if not is_resolved and waiter.done() and not waiter.cancelled() and waiter.result() is None:
+                self.leave(key)
 
-    def land(self, place: str, result: bytes) -> None:
+    def resolve(self, key: str, result: bytes) -> None:
         """Give it to all who wait, and to those who come until the flight ends."""
-        flight = self._flights[place]
+        flight = self._flights[key]
         flight.result = result
         while flight.waiting:
-            turn = flight.waiting.popleft()
-            if not turn.done():
-                turn.set_result(result)
+            waiter = flight.waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(result)
 
-    def end(self, place: str) -> None:
+    def leave(self, key: str) -> None:
         """Forget the flight; or where it has not landed, let the first of those who wait lead it."""
-        waiting = self._flights[place].waiting
-        while waiting:
-            turn = waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
+        waiters = self._flights[key].waiting
+        while waiters:
+            waiter = waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
                 return
-        del self._flights[place]
+        del self._flights[key]

@@ -10,23 +10,23 @@ from msgspec import Struct
 
 from tidegate.chat.completion import Completion
 from tidegate.chat.estimate import estimate_prompt
-from tidegate.chat.parse import build
+from tidegate.chat.parse import build_chat_request
 from tidegate.chat.request import ChatFields, ChatRequest, JsonObjectFormat, JsonSchemaFormat
 from tidegate.domain.call import Call
-from tidegate.domain.guardrails import Finding, Guardrail, Judge, Question, Stage
+from tidegate.domain.guardrails import Finding, Guardrail, GuardrailBackend, GuardrailQuery, Stage
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest
 from tidegate.json import Json, JsonObject, decode
 from tidegate.policy.guardrails import detectors, injection
-from tidegate.policy.guardrails.masking import masked
+from tidegate.policy.guardrails.masking import mask_text
 from tidegate.policy.guardrails.texts import Text
 
 Schema: TypeAlias = dict[str, Json] | bool
 
-_MAY_INSTRUCT = ("system", "developer")
+_INSTRUCTION_ROLES = ("system", "developer")
 """Whose messages are the instructions: they may say that others are void."""
 
 
-class Rail(Struct, frozen=True):
+class ActiveGuardrail(Struct, frozen=True):
     """A guardrail on one call. `is_trusted`: the operator's own. `path` is where the caller named it."""
 
     guardrail: Guardrail
@@ -34,53 +34,55 @@ class Rail(Struct, frozen=True):
     path: str | None = None
 
 
-class Bench(Struct, frozen=True):
+class GuardContext(Struct, frozen=True):
     """What is known of the call that is judged, and who is asked; `left` are the seconds that it has."""
 
     call: Call
-    judge: Judge | None
-    left: Callable[[], float]
+    backend: GuardrailBackend | None
+    seconds_left: Callable[[], float]
 
 
-def violation(guardrail: Guardrail, stage: Stage, path: str | None = None) -> GuardrailViolation:
+def violation_error(guardrail: Guardrail, stage: Stage, path: str | None = None) -> GuardrailViolation:
     """It names the guardrail and the field, never the text."""
     what = "request" if stage == "input" else "answer"
     return GuardrailViolation(f"The {what} violates the guardrail {guardrail.name!r}.", param=path)
 
 
-async def passed(rail: Rail, bench: Bench, stage: Stage, texts: Sequence[Text]) -> list[str]:
+async def apply_guardrail(
+    active: ActiveGuardrail, context: GuardContext, stage: Stage, texts: Sequence[Text]
+) -> list[str]:
     """The texts as they may pass. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
-    guardrail, plain = rail.guardrail, [each.text for each in texts]
+    guardrail, plain_texts = active.guardrail, [each.text for each in texts]
     match guardrail.kind:
         case "max_input":
-            await _check_length(guardrail, bench.call.request, plain)
+            await _check_length(guardrail, context.call.request, plain_texts)
         case "injection":
             await _check_each(guardrail, stage, texts, _is_suspicious)
         case "scripts":
             are_only = import_module("tidegate.policy.guardrails.scripts").are_only
             await _check_each(guardrail, stage, texts, lambda each: not are_only(guardrail.scripts, each.text))
         case "bedrock" | "webhook":
-            return await _asked(rail, bench, stage, plain) if plain else plain
+            return await _ask_backend(active, context, stage, plain_texts) if plain_texts else plain_texts
         case "json_schema":
             pass  # of an answer as a whole: `check_conformity`
         case _:
-            return _masked(guardrail, stage, texts, await detectors.find(guardrail, plain))
-    return plain
+            return _mask_or_block(guardrail, stage, texts, await detectors.find_in_texts(guardrail, plain_texts))
+    return plain_texts
 
 
-def schema_of(rail: Rail, call: Call) -> Schema | None:
+def answer_schema(active: ActiveGuardrail, call: Call) -> Schema | None:
     """What answers to the call have to conform to; None where that is nothing.
 
     Raises `InvalidRequest` where the caller's own cannot be checked, or there is none though the caller named this.
     """
-    guardrail, asked = rail.guardrail, call.request.fields.response_format
+    guardrail, response_format = active.guardrail, call.request.fields.response_format
     reading = import_module("tidegate.policy.guardrails.schema")
     if guardrail.schema is not None:
         try:
             return reading.parsed(guardrail.schema)
         except ValueError:
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a schema that is none.") from None
-    match asked:
+    match response_format:
         case JsonObjectFormat():
             return {"type": "object"}
         case JsonSchemaFormat(json_schema=wanted) if wanted.schema is not None:
@@ -91,9 +93,9 @@ def schema_of(rail: Rail, call: Call) -> Schema | None:
                     f"The guardrail {guardrail.name!r} cannot check against this schema: {error}",
                     param="response_format.json_schema.schema",
                 ) from None
-        case _ if rail.path is not None:
+        case _ if active.path is not None:
             raise InvalidRequest(
-                f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema.", param=rail.path
+                f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema.", param=active.path
             )
         case _:
             return None
@@ -117,42 +119,46 @@ def check_conformity(guardrail: Guardrail, schema: Schema, completion: Completio
         except conformity.GIVEN_UP:
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a schema that takes too long.") from None
         if not conforms:
-            raise violation(guardrail, "output")
+            raise violation_error(guardrail, "output")
 
 
-def _masked(guardrail: Guardrail, stage: Stage, texts: Sequence[Text], found: Sequence[Sequence[Finding]]) -> list[str]:
-    first = next((text for text, findings in zip(texts, found, strict=True) if findings), None)
+def _mask_or_block(
+    guardrail: Guardrail, stage: Stage, texts: Sequence[Text], findings_by_text: Sequence[Sequence[Finding]]
+) -> list[str]:
+    first = next((text for text, findings in zip(texts, findings_by_text, strict=True) if findings), None)
     if first is not None and guardrail.action == "block":
-        raise violation(guardrail, stage, first.path if stage == "input" else None)
-    return [masked(text.text, findings) for text, findings in zip(texts, found, strict=True)]
+        raise violation_error(guardrail, stage, first.path if stage == "input" else None)
+    return [mask_text(text.text, findings) for text, findings in zip(texts, findings_by_text, strict=True)]
 
 
 async def _check_length(guardrail: Guardrail, request: ChatRequest, texts: Sequence[str]) -> None:
     def is_long() -> bool:
-        most = guardrail.max_tokens
+        max_tokens = guardrail.max_tokens
         if guardrail.max_characters is not None and sum(map(len, texts)) > guardrail.max_characters:
             return True
-        return most is not None and any(estimate_prompt(fields) > most for fields in _prompts(request))
+        return max_tokens is not None and any(
+            estimate_prompt(fields) > max_tokens for fields in _request_variants(request)
+        )
 
     is_large = request.size > detectors.LONG_CHARACTERS
     if await to_thread.run_sync(is_long) if is_large else is_long():
-        raise violation(guardrail, "input", "messages")
+        raise violation_error(guardrail, "input", "messages")
 
 
-def _prompts(request: ChatRequest) -> Iterator[ChatFields]:
+def _request_variants(request: ChatRequest) -> Iterator[ChatFields]:
     """The request's fields, and as they are for fallbacks that change them."""
     yield request.fields
     for entry in request.fields.fallbacks or ():
         if isinstance(entry, dict) and "model" in entry and len(entry) > 1:
             try:
-                changed = build({**request.body, **cast("JsonObject", entry)}, request.size)
+                changed = build_chat_request({**request.body, **cast("JsonObject", entry)}, request.size)
             except InvalidRequest:  # which is told with its path, before anybody is asked
                 continue
             yield changed.fields
 
 
 def _is_suspicious(text: Text) -> bool:
-    return text.role not in _MAY_INSTRUCT and injection.is_suspicious(text.text)
+    return text.role not in _INSTRUCTION_ROLES and injection.is_suspicious(text.text)
 
 
 async def _check_each(guardrail: Guardrail, stage: Stage, texts: Sequence[Text], fails: Callable[[Text], bool]) -> None:
@@ -162,24 +168,24 @@ async def _check_each(guardrail: Guardrail, stage: Stage, texts: Sequence[Text],
     is_long = detectors.are_long([each.text for each in texts])
     found = await to_thread.run_sync(first) if is_long else first()
     if found is not None:
-        raise violation(guardrail, stage, found.path if stage == "input" else None)
+        raise violation_error(guardrail, stage, found.path if stage == "input" else None)
 
 
-async def _asked(rail: Rail, bench: Bench, stage: Stage, texts: list[str]) -> list[str]:
-    guardrail, call = rail.guardrail, bench.call
-    if bench.judge is None:
+async def _ask_backend(active: ActiveGuardrail, context: GuardContext, stage: Stage, texts: list[str]) -> list[str]:
+    guardrail, call = active.guardrail, context.call
+    if context.backend is None:
         raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has nobody to ask here.")
-    question = Question(
+    query = GuardrailQuery(
         call_id=call.id,
         workspace_id=call.workspace.id,
         model=call.request.model,
         stage=stage,
         texts=tuple(texts),
-        seconds=max(0.0, min(guardrail.timeout_seconds, bench.left())),
-        is_trusted=rail.is_trusted,
+        timeout_seconds=max(0.0, min(guardrail.timeout_seconds, context.seconds_left())),
+        is_trusted=active.is_trusted,
     )
-    judgement = await bench.judge.judge(guardrail, question)
-    changed = judgement.texts is not None and judgement.texts != question.texts
-    if not judgement.passes or (changed and guardrail.action == "block"):
-        raise violation(guardrail, stage)
-    return texts if judgement.texts is None else list(judgement.texts)
+    verdict = await context.backend.judge(guardrail, query)
+    changed = verdict.texts is not None and verdict.texts != query.texts
+    if not verdict.passes or (changed and guardrail.action == "block"):
+        raise violation_error(guardrail, stage)
+    return texts if verdict.texts is None else list(verdict.texts)

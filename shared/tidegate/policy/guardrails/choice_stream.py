@@ -19,7 +19,7 @@ _TEXTS = ("reasoning", "content", "refusal")
 _HELD = frozenset({*_TEXTS, "reasoning_content", "reasoning_details", "tool_calls", "function_call"})
 
 
-class Voice:
+class GuardedChoiceStream:
     def __init__(self, scan: Scan, lag: int, rewrite: Rewrite) -> None:
         self._scan = scan
         self._rewrite = rewrite
@@ -30,21 +30,21 @@ class Voice:
         self._arguments: dict[int | None, list[str]] = {}
         self._inputs: dict[int, list[str]] = {}
 
-    async def hear(self, choice: ChunkChoice) -> list[ChunkChoice]:
+    async def add(self, choice: ChunkChoice) -> list[ChunkChoice]:
         """What may be passed on of it, in as many choices as that takes. Raises `Blocked`."""
         ended = choice["finish_reason"] is not None
-        deltas = await self._say(choice["delta"])
+        deltas = await self._add_delta(choice["delta"])
         if ended:
-            deltas += [*await self.end(), Delta()]
-        bare = {**choice, "finish_reason": None}
-        passed = [cast(ChunkChoice, {**bare, "delta": delta}) for delta in deltas]
+            deltas += [*await self.finish(), Delta()]
+        unfinished = {**choice, "finish_reason": None}
+        passed = [cast(ChunkChoice, {**unfinished, "delta": delta}) for delta in deltas]
         if ended:
             passed[-1]["finish_reason"] = choice["finish_reason"]
         return passed
 
-    async def end(self) -> list[Delta]:
+    async def finish(self) -> list[Delta]:
         """What was held back. Raises `Blocked`."""
-        deltas = await self._pause(*_TEXTS)
+        deltas = await self._flush(*_TEXTS)
         for index, pieces in self._arguments.items():
             arguments = await self._rewrite("".join(pieces))
             if index is None:
@@ -52,53 +52,53 @@ class Voice:
             elif arguments:
                 deltas.append({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]})
         for index, pieces in self._inputs.items():
-            put: Json = await self._rewrite("".join(pieces))
-            deltas.append({"tool_calls": [{"index": index, "custom": {"input": put}}]})
+            text: Json = await self._rewrite("".join(pieces))
+            deltas.append({"tool_calls": [{"index": index, "custom": {"input": text}}]})
         self._arguments, self._inputs = {}, {}
         return deltas
 
-    async def _say(self, delta: Delta) -> list[Delta]:
-        said: list[Delta] = []
-        for name, piece in _pieces(delta):
+    async def _add_delta(self, delta: Delta) -> list[Delta]:
+        deltas: list[Delta] = []
+        for name, piece in _text_pieces(delta):
             if name != "reasoning":
-                said += await self._pause("reasoning")
+                deltas += await self._flush("reasoning")
             else:
                 self._has_alias = self._has_alias or "reasoning_content" in delta
                 self._details += delta.get("reasoning_details") or ()
-            text = await self._windows[name].feed(piece)
+            text = await self._windows[name].add(piece)
             if text:
-                said.append(self._spoken(name, text))
-        shells = [shell for call in delta.get("tool_calls") or () if (shell := self._hold(call)) is not None]
+                deltas.append(self._text_delta(name, text))
+        shells = [shell for call in delta.get("tool_calls") or () if (shell := self._hold_arguments(call)) is not None]
         function = delta.get("function_call")
         if function is not None:
             self._arguments.setdefault(None, []).append(function.get("arguments") or "")
-        rest = cast(Delta, {name: value for name, value in delta.items() if name not in _HELD})
+        other_fields = cast(Delta, {name: value for name, value in delta.items() if name not in _HELD})
         if "role" in delta and not delta.get("content"):
-            rest["content"] = delta.get("content")
+            other_fields["content"] = delta.get("content")
         if shells:
-            said += [*await self._pause(*_TEXTS), Delta(tool_calls=shells)]
+            deltas += [*await self._flush(*_TEXTS), Delta(tool_calls=shells)]
         if function is not None and "name" in function:
-            said += [*await self._pause(*_TEXTS), Delta(function_call={"name": function["name"], "arguments": ""})]
-        if rest:
-            said[:1] = [cast(Delta, {**rest, **(said[0] if said else {})})]
-        return said
+            deltas += [*await self._flush(*_TEXTS), Delta(function_call={"name": function["name"], "arguments": ""})]
+        if other_fields:
+            deltas[:1] = [cast(Delta, {**other_fields, **(deltas[0] if deltas else {})})]
+        return deltas
 
-    async def _pause(self, *names: str) -> list[Delta]:
+    async def _flush(self, *names: str) -> list[Delta]:
         """The rest of what was said under these names. Raises `Blocked`."""
-        said: list[Delta] = []
+        deltas: list[Delta] = []
         for name in names:
-            text = await self._windows[name].end()
+            text = await self._windows[name].finish()
             if text:
-                said.append(self._spoken(name, text))
+                deltas.append(self._text_delta(name, text))
             if name == "reasoning" and self._details:
-                said += await self._detailed()
-        return said
+                deltas += await self._flush_details()
+        return deltas
 
-    async def _detailed(self) -> list[Delta]:
+    async def _flush_details(self) -> list[Delta]:
         """The details of what was thought, unless they hold what is masked. Raises `Blocked`."""
         details, self._details = self._details, []
         masks, self._masks = self._masks, self._windows["reasoning"].masks
-        if masks != self._masks or await self._is_masked("".join(_texts(details))):
+        if masks != self._masks or await self._is_masked("".join(_detail_texts(details))):
             return []
         return [{"reasoning_details": details}]
 
@@ -109,7 +109,7 @@ class Voice:
                 raise Blocked(guardrail)
         return bool(found)
 
-    def _spoken(self, name: str, text: str) -> Delta:
+    def _text_delta(self, name: str, text: str) -> Delta:
         match name:
             case "reasoning":
                 return {"reasoning": text, "reasoning_content": text} if self._has_alias else {"reasoning": text}
@@ -118,7 +118,7 @@ class Voice:
             case _:
                 return {"content": text}
 
-    def _hold(self, call: ToolCall) -> ToolCall | None:
+    def _hold_arguments(self, call: ToolCall) -> ToolCall | None:
         """The call without what it is called with; None where that is all that it says."""
         index = call.get("index", 0)
         shell = cast(ToolCall, {name: value for name, value in call.items() if name not in ("function", "custom")})
@@ -134,11 +134,11 @@ class Voice:
         return shell if len(shell) > 1 else None
 
 
-def _pieces(delta: Delta) -> Iterator[tuple[str, str]]:
+def _text_pieces(delta: Delta) -> Iterator[tuple[str, str]]:
     """What the delta thinks and says, in order; details of reasoning alone are a piece without a text."""
-    thought = delta.get("reasoning") or delta.get("reasoning_content") or ""
-    if thought or delta.get("reasoning_details"):
-        yield "reasoning", thought
+    reasoning = delta.get("reasoning") or delta.get("reasoning_content") or ""
+    if reasoning or delta.get("reasoning_details"):
+        yield "reasoning", reasoning
     content, refusal = delta.get("content"), delta.get("refusal")
     if content:
         yield "content", content
@@ -146,7 +146,7 @@ def _pieces(delta: Delta) -> Iterator[tuple[str, str]]:
         yield "refusal", refusal
 
 
-def _texts(details: list[Json]) -> Iterator[str]:
+def _detail_texts(details: list[Json]) -> Iterator[str]:
     for detail in details:
         if isinstance(detail, dict):
             yield from (text for name in ("text", "summary") if isinstance(text := detail.get(name), str))

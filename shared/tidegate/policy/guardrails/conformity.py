@@ -29,7 +29,7 @@ GIVEN_UP = (TooComplex, regexes.TooSlow)
 """What is raised in the place of an answer."""
 
 
-class Conformity(Struct):
+class ConformityCheck(Struct):
     """One check of values against `root`, which `check` has accepted."""
 
     root: Schema
@@ -37,7 +37,7 @@ class Conformity(Struct):
     depth: int = 0
     seconds: float = regexes.LIMIT_SECONDS
 
-    def holds(self, schema: Json, value: Json) -> bool:
+    def conforms(self, schema: Json, value: Json) -> bool:
         """Raises `TooComplex` and `patterns.TooSlow`."""
         if not isinstance(schema, dict):  # `true` takes everything, `false` nothing
             return bool(schema)
@@ -63,10 +63,10 @@ class Conformity(Struct):
 
 def conforms(schema: Schema, value: Json) -> bool:
     """Raises `TooComplex` and `patterns.TooSlow`. The schema is one that `check` has accepted."""
-    return Conformity(schema).holds(schema, value)
+    return ConformityCheck(schema).conforms(schema, value)
 
 
-def resolve(root: Schema, reference: Json) -> Json:
+def resolve_reference(root: Schema, reference: Json) -> Json:
     """What a reference within the schema leads to. Raises `ValueError` for any other."""
     found: Json = root
     if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
@@ -82,52 +82,52 @@ def resolve(root: Schema, reference: Json) -> Json:
     return found
 
 
-def same(one: Json, other: Json) -> bool:
+def json_equal(one: Json, other: Json) -> bool:
     """Equality of JSON: `true` is not 1, and 1.0 is."""
     match one, other:
         case list(), list():
-            return len(one) == len(other) and all(map(same, one, other))
+            return len(one) == len(other) and all(map(json_equal, one, other))
         case dict(), dict():
-            return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+            return one.keys() == other.keys() and all(json_equal(value, other[name]) for name, value in one.items())
         case _:
             return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
-_Check: TypeAlias = Callable[[Conformity, Json, Json, JsonObject], bool]
+_Keyword: TypeAlias = Callable[[ConformityCheck, Json, Json, JsonObject], bool]
 
 
-def _type(_: Conformity, names: Json, value: Json, __: JsonObject) -> bool:
+def _type(_: ConformityCheck, names: Json, value: Json, __: JsonObject) -> bool:
     return any(TYPES[str(name)](value) for name in (names if isinstance(names, list) else [names]))
 
 
-def number(value: Json) -> bool:
+def is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def whole(value: Json) -> bool:
-    return number(value) and Fraction(str(value)).denominator == 1
+def is_integer(value: Json) -> bool:
+    return is_number(value) and Fraction(str(value)).denominator == 1
 
 
 TYPES: dict[str, Callable[[Json], bool]] = {
     "null": lambda value: value is None,
     "boolean": lambda value: isinstance(value, bool),
     "string": lambda value: isinstance(value, str),
-    "number": number,
-    "integer": lambda value: whole(value),
+    "number": is_number,
+    "integer": lambda value: is_integer(value),
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
 }
 
 
-def _compared(holds: Callable[[Fraction, Fraction], bool]) -> _Check:
-    def keyword(_: Conformity, limit: Json, value: Json, __: JsonObject) -> bool:
-        return not number(value) or holds(Fraction(str(value)), Fraction(str(limit)))
+def _comparison(holds: Callable[[Fraction, Fraction], bool]) -> _Keyword:
+    def keyword(_: ConformityCheck, limit: Json, value: Json, __: JsonObject) -> bool:
+        return not is_number(value) or holds(Fraction(str(value)), Fraction(str(limit)))
 
     return keyword
 
 
-def _sized(kind: type, holds: Callable[[int, int], bool]) -> _Check:
-    def keyword(_: Conformity, limit: Json, value: Json, __: JsonObject) -> bool:
+def _size_limit(kind: type, holds: Callable[[int, int], bool]) -> _Keyword:
+    def keyword(_: ConformityCheck, limit: Json, value: Json, __: JsonObject) -> bool:
         if not (isinstance(value, str | list | dict) and isinstance(value, kind) and isinstance(limit, int | float)):
             return True
         return holds(len(value), int(limit))
@@ -135,110 +135,110 @@ def _sized(kind: type, holds: Callable[[int, int], bool]) -> _Check:
     return keyword
 
 
-def _pattern(self: Conformity, pattern: Json, value: Json, _: JsonObject) -> bool:
+def _pattern(self: ConformityCheck, pattern: Json, value: Json, _: JsonObject) -> bool:
     return not isinstance(value, str) or self.matches(str(pattern), value)
 
 
-def _required(_: Conformity, names: Json, value: Json, __: JsonObject) -> bool:
+def _required(_: ConformityCheck, names: Json, value: Json, __: JsonObject) -> bool:
     return not (isinstance(value, dict) and isinstance(names, list)) or all(name in value for name in names)
 
 
-def _dependent(_: Conformity, needs: Json, value: Json, __: JsonObject) -> bool:
+def _dependent(_: ConformityCheck, needs: Json, value: Json, __: JsonObject) -> bool:
     if not (isinstance(value, dict) and isinstance(needs, dict)):
         return True
     return all(other in value for name, others in needs.items() if name in value for other in _listed(others))
 
 
-def _properties(self: Conformity, schemas: Json, value: Json, _: JsonObject) -> bool:
+def _properties(self: ConformityCheck, schemas: Json, value: Json, _: JsonObject) -> bool:
     if not (isinstance(value, dict) and isinstance(schemas, dict)):
         return True
-    return all(self.holds(each, value[name]) for name, each in schemas.items() if name in value)
+    return all(self.conforms(each, value[name]) for name, each in schemas.items() if name in value)
 
 
-def _pattern_properties(self: Conformity, schemas: Json, value: Json, _: JsonObject) -> bool:
+def _pattern_properties(self: ConformityCheck, schemas: Json, value: Json, _: JsonObject) -> bool:
     if not (isinstance(value, dict) and isinstance(schemas, dict)):
         return True
     pairs = ((each, held) for pattern, each in schemas.items() for name, held in value.items()
              if self.matches(pattern, name))  # fmt: skip
-    return all(self.holds(each, held) for each, held in pairs)
+    return all(self.conforms(each, held) for each, held in pairs)
 
 
-def _additional(self: Conformity, schema: Json, value: Json, beside: JsonObject) -> bool:
+def _additional(self: ConformityCheck, schema: Json, value: Json, beside: JsonObject) -> bool:
     if not isinstance(value, dict):
         return True
     named, shaped = beside.get("properties"), beside.get("patternProperties")
     known = named.keys() if isinstance(named, dict) else set[str]()
     shapes = list(shaped) if isinstance(shaped, dict) else []
     others = (name for name in value if name not in known and not any(self.matches(each, name) for each in shapes))
-    return all(self.holds(schema, value[name]) for name in others)
+    return all(self.conforms(schema, value[name]) for name in others)
 
 
-def _names(self: Conformity, schema: Json, value: Json, _: JsonObject) -> bool:
-    return not isinstance(value, dict) or all(self.holds(schema, name) for name in value)
+def _names(self: ConformityCheck, schema: Json, value: Json, _: JsonObject) -> bool:
+    return not isinstance(value, dict) or all(self.conforms(schema, name) for name in value)
 
 
-def _prefix(self: Conformity, schemas: Json, value: Json, _: JsonObject) -> bool:
+def _prefix(self: ConformityCheck, schemas: Json, value: Json, _: JsonObject) -> bool:
     if not isinstance(value, list):
         return True
-    return all(self.holds(each, held) for each, held in zip(_listed(schemas), value, strict=False))
+    return all(self.conforms(each, held) for each, held in zip(_listed(schemas), value, strict=False))
 
 
-def _items(self: Conformity, schema: Json, value: Json, beside: JsonObject) -> bool:
+def _items(self: ConformityCheck, schema: Json, value: Json, beside: JsonObject) -> bool:
     if isinstance(schema, list):
         return _prefix(self, schema, value, beside)
     if not isinstance(value, list):
         return True
-    return all(self.holds(schema, held) for held in value[len(_listed(beside.get("prefixItems"))) :])
+    return all(self.conforms(schema, held) for held in value[len(_listed(beside.get("prefixItems"))) :])
 
 
-def _additional_items(self: Conformity, schema: Json, value: Json, beside: JsonObject) -> bool:
+def _additional_items(self: ConformityCheck, schema: Json, value: Json, beside: JsonObject) -> bool:
     items = beside.get("items")
     if not (isinstance(value, list) and isinstance(items, list)):
         return True
-    return all(self.holds(schema, held) for held in value[len(items) :])
+    return all(self.conforms(schema, held) for held in value[len(items) :])
 
 
-def _contains(self: Conformity, schema: Json, value: Json, beside: JsonObject) -> bool:
+def _contains(self: ConformityCheck, schema: Json, value: Json, beside: JsonObject) -> bool:
     if not isinstance(value, list):
         return True
-    count = sum(self.holds(schema, held) for held in value)
+    count = sum(self.conforms(schema, held) for held in value)
     least, most = beside.get("minContains", 1), beside.get("maxContains")
     return count >= (least if isinstance(least, int) else 1) and (not isinstance(most, int) or count <= most)
 
 
-def _unique(self: Conformity, wanted: Json, value: Json, _: JsonObject) -> bool:
+def _unique(self: ConformityCheck, wanted: Json, value: Json, _: JsonObject) -> bool:
     if not (isinstance(value, list) and wanted):
         return True
     self.steps += len(value) ** 2 // 2
     if self.steps > MAX_STEPS:
         raise TooComplex
-    return not any(same(one, other) for one, other in combinations(value, 2))
+    return not any(json_equal(one, other) for one, other in combinations(value, 2))
 
 
-def _if(self: Conformity, condition: Json, value: Json, beside: JsonObject) -> bool:
-    return self.holds(beside.get("then" if self.holds(condition, value) else "else", True), value)
+def _if(self: ConformityCheck, condition: Json, value: Json, beside: JsonObject) -> bool:
+    return self.conforms(beside.get("then" if self.conforms(condition, value) else "else", True), value)
 
 
 def _listed(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-_KEYWORDS: dict[str, _Check] = {
-    "$ref": lambda self, reference, value, _: self.holds(resolve(self.root, reference), value),
+_KEYWORDS: dict[str, _Keyword] = {
+    "$ref": lambda self, reference, value, _: self.conforms(resolve_reference(self.root, reference), value),
     "type": _type,
-    "enum": lambda self, values, value, _: any(same(each, value) for each in _listed(values)),
-    "const": lambda self, constant, value, _: same(constant, value),
-    "minimum": _compared(lambda value, limit: value >= limit),
-    "maximum": _compared(lambda value, limit: value <= limit),
-    "exclusiveMinimum": _compared(lambda value, limit: value > limit),
-    "exclusiveMaximum": _compared(lambda value, limit: value < limit),
-    "multipleOf": _compared(lambda value, unit: value % unit == 0),
-    "minLength": _sized(str, lambda size, limit: size >= limit),
-    "maxLength": _sized(str, lambda size, limit: size <= limit),
-    "minItems": _sized(list, lambda size, limit: size >= limit),
-    "maxItems": _sized(list, lambda size, limit: size <= limit),
-    "minProperties": _sized(dict, lambda size, limit: size >= limit),
-    "maxProperties": _sized(dict, lambda size, limit: size <= limit),
+    "enum": lambda self, values, value, _: any(json_equal(each, value) for each in _listed(values)),
+    "const": lambda self, constant, value, _: json_equal(constant, value),
+    "minimum": _comparison(lambda value, limit: value >= limit),
+    "maximum": _comparison(lambda value, limit: value <= limit),
+    "exclusiveMinimum": _comparison(lambda value, limit: value > limit),
+    "exclusiveMaximum": _comparison(lambda value, limit: value < limit),
+    "multipleOf": _comparison(lambda value, unit: value % unit == 0),
+    "minLength": _size_limit(str, lambda size, limit: size >= limit),
+    "maxLength": _size_limit(str, lambda size, limit: size <= limit),
+    "minItems": _size_limit(list, lambda size, limit: size >= limit),
+    "maxItems": _size_limit(list, lambda size, limit: size <= limit),
+    "minProperties": _size_limit(dict, lambda size, limit: size >= limit),
+    "maxProperties": _size_limit(dict, lambda size, limit: size <= limit),
     "pattern": _pattern,
     "required": _required,
     "dependentRequired": _dependent,
@@ -251,9 +251,9 @@ _KEYWORDS: dict[str, _Check] = {
     "additionalItems": _additional_items,
     "contains": _contains,
     "uniqueItems": _unique,
-    "allOf": lambda self, schemas, value, _: all(self.holds(each, value) for each in _listed(schemas)),
-    "anyOf": lambda self, schemas, value, _: any(self.holds(each, value) for each in _listed(schemas)),
-    "oneOf": lambda self, schemas, value, _: sum(self.holds(each, value) for each in _listed(schemas)) == 1,
-    "not": lambda self, schema, value, _: not self.holds(schema, value),
+    "allOf": lambda self, schemas, value, _: all(self.conforms(each, value) for each in _listed(schemas)),
+    "anyOf": lambda self, schemas, value, _: any(self.conforms(each, value) for each in _listed(schemas)),
+    "oneOf": lambda self, schemas, value, _: sum(self.conforms(each, value) for each in _listed(schemas)) == 1,
+    "not": lambda self, schema, value, _: not self.conforms(schema, value),
     "if": _if,
 }

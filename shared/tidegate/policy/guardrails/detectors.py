@@ -6,23 +6,23 @@ from importlib import import_module
 
 from anyio import to_thread
 
-from tidegate.domain.guardrails import PERSONAL, SECRETS, Finding, Guardrail
+from tidegate.domain.guardrails import PERSONAL_ENTITIES, SECRET_ENTITIES, Finding, Guardrail
 from tidegate.errors import GuardrailUnavailable
 from tidegate.policy.guardrails import secrets, words
 
 LONG_CHARACTERS = 32 * 1024
 """Other calls should not wait until a longer text has been read."""
 
-PER_TEXT = 50
+CHARACTERS_PER_TEXT = 50
 """Characters that take about as long as one more text does, however short it is."""
 
 
 def are_long(texts: Sequence[str]) -> bool:
     """Whether they are to be read beside the other calls."""
-    return sum(map(len, texts)) + PER_TEXT * len(texts) > LONG_CHARACTERS
+    return sum(map(len, texts)) + CHARACTERS_PER_TEXT * len(texts) > LONG_CHARACTERS
 
 
-async def find(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
+async def find_in_texts(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
     """What it finds in each of the texts. Raises `GuardrailUnavailable` for patterns that take too long.
 
     Patterns are searched in a thread, which lets go of the interpreter meanwhile.
@@ -35,21 +35,21 @@ async def find(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]
 def _search(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
     match guardrail.kind:
         case "secrets":
-            return [list(secrets.find(guardrail.entities or SECRETS, text)) for text in texts]
+            return [list(secrets.find_entities(guardrail.entities or SECRET_ENTITIES, text)) for text in texts]
         case "personal":
-            return [list(secrets.find(guardrail.entities or PERSONAL, text)) for text in texts]
+            return [list(secrets.find_entities(guardrail.entities or PERSONAL_ENTITIES, text)) for text in texts]
         case "words":
-            return [list(words.find(_listed(guardrail.words), text)) for text in texts]
+            return [list(words.find_words(_word_list(guardrail.words), text)) for text in texts]
         case _:
-            return _patterns(guardrail, texts)
+            return _find_patterns(guardrail, texts)
 
 
 @lru_cache(maxsize=256)
-def _listed(listed: tuple[str, ...]) -> words.WordList:
-    return words.word_list(listed)
+def _word_list(entries: tuple[str, ...]) -> words.WordList:
+    return words.build_word_list(entries)
 
 
-def _patterns(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
+def _find_patterns(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
     patterns = import_module("tidegate.policy.guardrails.regexes")
     try:
         return patterns.find(guardrail.patterns, texts)

@@ -5,23 +5,23 @@ from collections.abc import Iterable
 from tidegate.domain.guardrails import Finding
 
 
-def merged(findings: Iterable[Finding]) -> list[Finding]:
+def merge_findings(findings: Iterable[Finding]) -> list[Finding]:
     """The same in order, those that overlap as one: under the label of the one that begins first."""
-    found: list[Finding] = []
+    merged_findings: list[Finding] = []
     for each in sorted(findings, key=lambda finding: (finding.start, -finding.end)):
-        if found and each.start < found[-1].end:
-            if each.end > found[-1].end:
-                found[-1] = Finding(found[-1].start, each.end, found[-1].label)
+        if merged_findings and each.start < merged_findings[-1].end:
+            if each.end > merged_findings[-1].end:
+                merged_findings[-1] = Finding(merged_findings[-1].start, each.end, merged_findings[-1].label)
         elif each.end > each.start:
-            found.append(each)
-    return found
+            merged_findings.append(each)
+    return merged_findings
 
 
-def masked(text: str, findings: Iterable[Finding]) -> str:
+def mask_text(text: str, findings: Iterable[Finding]) -> str:
     """The text, each finding replaced by its label."""
     pieces: list[str] = []
     done = 0
-    for each in merged(findings):
+    for each in merge_findings(findings):
         pieces += (text[done : each.start], each.label)
         done = each.end
     return "".join(pieces) + text[done:] if pieces else text

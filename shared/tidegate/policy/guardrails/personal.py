@@ -41,7 +41,7 @@ _CARD = re.compile(
 )
 
 
-def emails(text: str) -> Iterator[Finding]:
+def find_emails(text: str) -> Iterator[Finding]:
     """Addresses, also with letters beyond ASCII."""
     begin = 0
     while (at := text.find("@", begin)) != -1:
@@ -55,7 +55,7 @@ def emails(text: str) -> Iterator[Finding]:
                 yield Finding(local.start() + before, begin, "[EMAIL]")
 
 
-def phones(text: str) -> Iterator[Finding]:
+def find_phones(text: str) -> Iterator[Finding]:
     """Numbers with their country's code, and national ones in the shapes in which people write them.
 
     A bare row of digits is no telephone number: too much else looks like that.
@@ -66,7 +66,7 @@ def phones(text: str) -> Iterator[Finding]:
                 yield Finding(match.start(), match.end(), "[PHONE]")
 
 
-def ibans(text: str) -> Iterator[Finding]:
+def find_ibans(text: str) -> Iterator[Finding]:
     """Numbers of their country's length whose check digits are right, with or without blanks."""
     for match in _IBAN_START.finditer(text):
         length = _IBAN_LENGTHS.get(match[0][:2].upper())
@@ -75,7 +75,7 @@ def ibans(text: str) -> Iterator[Finding]:
             yield Finding(match.start(), end, "[IBAN]")
 
 
-def cards(text: str) -> Iterator[Finding]:
+def find_cards(text: str) -> Iterator[Finding]:
     """Numbers of 13 to 19 digits in a card's groups, of an issuer's range, whose check digit is right."""
     for match in _CARD.finditer(text):
         digits = _compact(match[0])

@@ -11,7 +11,7 @@ from tidegate.errors import TidegateError
 from tidegate.json import Json
 
 
-class Rehearsed(Struct, frozen=True):
+class GuardDryRun(Struct, frozen=True):
     """What each guardrail says of a prompt, `{name, on, verdict}`, the call as it would be made, and what ends it.
 
     A verdict is "pass", "mask", "block" or "unavailable"; "not_run" of one that reads answers only.
@@ -36,22 +36,22 @@ class Guard(Protocol):
         ...
 
     @property
-    def holds(self) -> bool:
+    def buffers_stream(self) -> bool:
         """Whether nothing of a streamed answer is passed on before its end."""
         ...
 
-    async def prompt(self, call: Call) -> Call:
+    async def check_prompt(self, call: Call) -> Call:
         """The call as it may be made, its texts masked. Raises `InvalidRequest` for what cannot be checked."""
         ...
 
-    async def completion(self, completion: Completion) -> Completion:
+    async def check_completion(self, completion: Completion) -> Completion:
         """The answer as it may be passed on; the same object where nothing had to change."""
         ...
 
-    def stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    def check_stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
         """The chunks as they may be passed on. The caller closes both."""
         ...
 
-    async def rehearse(self, call: Call) -> Rehearsed:
+    async def dry_run(self, call: Call) -> GuardDryRun:
         """The same as `prompt`, told instead of raised."""
         ...

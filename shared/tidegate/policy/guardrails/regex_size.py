@@ -18,7 +18,7 @@ _REPEAT = re.compile(r"\{(\d*)(?:,\d*)?\}")
 _NAMED = re.compile(r"\\[pPNxgL](?:\{[A-Za-z^][^}]*\}|<[^>]*>)")
 
 
-def check(pattern: str) -> None:
+def check_size(pattern: str) -> None:
     """Raises `ValueError` for a pattern that is too long, becomes too large, or cannot be counted."""
     if len(pattern) > MAX_CHARACTERS:
         raise ValueError(f"A pattern has at most {MAX_CHARACTERS} characters.")
@@ -27,11 +27,11 @@ def check(pattern: str) -> None:
     for match in _FLAGS.finditer(pattern):
         if not _ALLOWED.issuperset(match["on"] + (match["off"] or "")):
             raise ValueError(f"Of a pattern's flags only {', '.join(sorted(_ALLOWED))} may be set.")
-    if parts(pattern) > MAX_PARTS:
+    if compiled_size(pattern) > MAX_PARTS:
         raise ValueError(f"{pattern!r} becomes too large: its repeats multiply.")
 
 
-def parts(pattern: str) -> int:
+def compiled_size(pattern: str) -> int:
     """The parts of the compiled pattern, about. Raises `ValueError` where its groups do not match."""
     open_groups = [0]
     last, i = 0, 0

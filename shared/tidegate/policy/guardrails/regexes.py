@@ -23,9 +23,9 @@ class TooSlow(Exception):
 
 
 @lru_cache(maxsize=512)
-def parsed(pattern: str) -> "regex.Pattern[str]":
+def compile_pattern(pattern: str) -> "regex.Pattern[str]":
     """Raises `ValueError` that says what is wrong with the pattern."""
-    regex_size.check(pattern)
+    regex_size.check_size(pattern)
     try:
         return regex.compile(pattern)
     except (regex.error, OverflowError, RecursionError, MemoryError) as error:
@@ -43,7 +43,7 @@ def matches(pattern: str, text: str, seconds: float = LIMIT_SECONDS) -> bool:
     if seconds <= 0:  # which `regex` takes for no limit
         raise TooSlow
     try:
-        return parsed(pattern).search(text, timeout=seconds, concurrent=True) is not None
+        return compile_pattern(pattern).search(text, timeout=seconds, concurrent=True) is not None
     except TimeoutError:
         raise TooSlow from None
 
@@ -51,7 +51,7 @@ def matches(pattern: str, text: str, seconds: float = LIMIT_SECONDS) -> bool:
 def find(patterns: Sequence[str], texts: Sequence[str], seconds: float = LIMIT_SECONDS) -> list[list[Finding]]:
     """Where the patterns match in each text, all of that within `seconds`. Raises `TooSlow` and `ValueError`."""
     until = time.monotonic() + seconds
-    return [[found for pattern in patterns for found in _find(parsed(pattern), text, until)] for text in texts]
+    return [[found for pattern in patterns for found in _find(compile_pattern(pattern), text, until)] for text in texts]
 
 
 def _find(pattern: "regex.Pattern[str]", text: str, until: float) -> Iterator[Finding]:

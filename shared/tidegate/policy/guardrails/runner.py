@@ -12,19 +12,27 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tidegate.chat import replay
-from tidegate.chat.assemble import Assembly
+from tidegate.chat.assemble import CompletionAssembler
 from tidegate.chat.completion import Chunk, Completion, Delta
-from tidegate.chat.parse import build
+from tidegate.chat.parse import build_chat_request
 from tidegate.domain.call import Call
-from tidegate.domain.guardrails import Mode, Stage
+from tidegate.domain.guardrails import Stage, StreamMode
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest, TidegateError
 from tidegate.json import Json, encode
 from tidegate.policy.guardrails import detectors, texts
-from tidegate.policy.guardrails.checks import Bench, Rail, Schema, check_conformity, passed, schema_of, violation
-from tidegate.policy.guardrails.choice_stream import Voice
-from tidegate.policy.guardrails.protocol import Rehearsed
+from tidegate.policy.guardrails.checks import (
+    ActiveGuardrail,
+    GuardContext,
+    Schema,
+    answer_schema,
+    apply_guardrail,
+    check_conformity,
+    violation_error,
+)
+from tidegate.policy.guardrails.choice_stream import GuardedChoiceStream
+from tidegate.policy.guardrails.protocol import GuardDryRun
 from tidegate.policy.guardrails.texts import Text
-from tidegate.policy.guardrails.window import Blocked, Found
+from tidegate.policy.guardrails.window import Blocked, GuardrailFinding
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +42,12 @@ MAX_HELD_BYTES = 32 * 1024 * 1024
 _T = TypeVar("_T")
 
 
-class Guarding(Struct, frozen=True):
+class GuardRun(Struct, frozen=True):
     """What runs on the call of `bench`, in order. See `protocol.py` for what the gateway asks of it."""
 
-    rails: tuple[Rail, ...]
-    bench: Bench
-    given_up: set[str] = field(default_factory=set[str])
+    guardrails: tuple[ActiveGuardrail, ...]
+    context: GuardContext
+    unavailable: set[str] = field(default_factory=set[str])
     schemas: dict[str, Schema | None] = field(default_factory=dict[str, Schema | None])
 
     @property
@@ -47,148 +55,152 @@ class Guarding(Struct, frozen=True):
         """Which guardrails run, and how they check a stream: "pii;mode=window, length"."""
         return ", ".join(
             f"{rail.guardrail.name};mode={self.mode}"
-            if self.bench.call.request.stream and rail.guardrail.runs_on("output")
+            if self.context.call.request.stream and rail.guardrail.runs_on("output")
             else rail.guardrail.name
-            for rail in self.rails
+            for rail in self.guardrails
         )
 
     @property
     def fingerprint(self) -> str:
         """A digest of what runs, each as it is written."""
-        return hashlib.sha256(encode([rail.guardrail for rail in self.rails])).hexdigest()
+        return hashlib.sha256(encode([rail.guardrail for rail in self.guardrails])).hexdigest()
 
     @property
-    def mode(self) -> Mode:
+    def mode(self) -> StreamMode:
         """How the stream is checked: held as a whole where one guardrail wants that, or what cannot lag behind."""
-        body = self.bench.call.request.body
+        body = self.context.call.request.body
         modalities = body.get("modalities")
         if body.get("logprobs") or (isinstance(modalities, list) and "audio" in modalities):
             return "buffer"
-        return "buffer" if any(rail.guardrail.mode == "buffer" for rail in self._on("output")) else "window"
+        return (
+            "buffer" if any(rail.guardrail.stream_mode == "buffer" for rail in self._active_on("output")) else "window"
+        )
 
     @property
-    def holds(self) -> bool:
+    def buffers_stream(self) -> bool:
         """See `Guard.holds`."""
-        return bool(self._on("output")) and self.mode == "buffer"
+        return bool(self._active_on("output")) and self.mode == "buffer"
 
-    async def prompt(self, call: Call) -> Call:
+    async def check_prompt(self, call: Call) -> Call:
         """The call as it may be made. Raises `GuardrailViolation`, `GuardrailUnavailable` and `InvalidRequest`."""
-        for rail in self._on("output"):
-            await self._within(rail, "output", self._schema(rail))
-        rails = self._on("input")
-        if not rails:
+        for active in self._active_on("output"):
+            await self._run_one(active, "output", self._schema(active))
+        guardrails = self._active_on("input")
+        if not guardrails:
             return call
-        found = await _beside(call, partial(texts.of_body, call.request.body))
-        changed = _changed(found, await self._over(rails, "input", found))
-        return await _beside(call, partial(_rewritten, call, found, changed))
+        found = await _offload_long(call, partial(texts.body_texts, call.request.body))
+        changed = _replace_texts(found, await self._run_all(guardrails, "input", found))
+        return await _offload_long(call, partial(_with_texts, call, found, changed))
 
-    async def completion(self, completion: Completion) -> Completion:
+    async def check_completion(self, completion: Completion) -> Completion:
         """The answer as it may be passed on: the same object where nothing had to change.
 
         Raises `GuardrailViolation` and `GuardrailUnavailable`.
         """
-        rails = self._on("output")
-        found = texts.of_completion(completion)
-        new = await self._over(rails, "output", found)
-        if new != [each.text for each in found]:
-            completion = texts.with_answers(completion, new)
-        for rail in rails:
-            await self._within(rail, "output", self._conform(rail, completion))
+        guardrails = self._active_on("output")
+        found = texts.completion_texts(completion)
+        new_texts = await self._run_all(guardrails, "output", found)
+        if new_texts != [each.text for each in found]:
+            completion = texts.with_completion_texts(completion, new_texts)
+        for active in guardrails:
+            await self._run_one(active, "output", self._check_schema(active, completion))
         return completion
 
-    async def stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    async def check_stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
         """The chunks as they may be passed on, see `mode`. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
-        if not self._on("output"):
+        if not self._active_on("output"):
             async for batch in batches:
                 yield batch
-        elif self.holds:
-            yield await self._held(batches)
+        elif self.buffers_stream:
+            yield await self._check_buffered(batches)
         else:
             try:
-                async with aclosing(self._windowed(batches)) as windowed:
+                async with aclosing(self._check_windowed(batches)) as windowed:
                     async for batch in windowed:
                         yield batch
             except Blocked as blocked:
                 self._log("guardrail.violated", blocked.guardrail.name, "output")
-                raise violation(blocked.guardrail, "output") from None
+                raise violation_error(blocked.guardrail, "output") from None
 
-    async def rehearse(self, call: Call) -> Rehearsed:
+    async def dry_run(self, call: Call) -> GuardDryRun:
         """See `Guard.rehearse`. After a violation the others are still asked: of the texts as they were."""
         verdicts: list[Json] = []
-        ends: TidegateError | None = None
-        before = found = await _beside(call, partial(texts.of_body, call.request.body))
-        for rail in self.rails:
+        first_error: TidegateError | None = None
+        before = found = await _offload_long(call, partial(texts.body_texts, call.request.body))
+        for active in self.guardrails:
             verdict, error = "not_run", None
-            if rail.guardrail.runs_on("input"):
-                verdict, found, error = await self._verdict(rail, found)
-            elif rail.guardrail.runs_on("output"):
-                error = await self._unfit(rail)
+            if active.guardrail.runs_on("input"):
+                verdict, found, error = await self._verdict(active, found)
+            elif active.guardrail.runs_on("output"):
+                error = await self._schema_error(active)
                 verdict = "not_run" if error is None else "block"
-            verdicts.append({"name": rail.guardrail.name, "on": rail.guardrail.on, "verdict": verdict})
-            ends = ends or error
-        return Rehearsed(verdicts, _rewritten(call, before, found), ends)
+            verdicts.append({"name": active.guardrail.name, "on": active.guardrail.on, "verdict": verdict})
+            first_error = first_error or error
+        return GuardDryRun(verdicts, _with_texts(call, before, found), first_error)
 
-    async def _verdict(self, rail: Rail, found: list[Text]) -> tuple[str, list[Text], TidegateError | None]:
+    async def _verdict(
+        self, active: ActiveGuardrail, found: list[Text]
+    ) -> tuple[str, list[Text], TidegateError | None]:
         try:
-            new = await passed(rail, self.bench, "input", found)
+            new_texts = await apply_guardrail(active, self.context, "input", found)
         except GuardrailViolation as error:
             return "block", found, error
         except GuardrailUnavailable as error:
-            return "unavailable", found, error if rail.guardrail.fails == "closed" else None
-        changed = _changed(found, new)
+            return "unavailable", found, error if active.guardrail.fails == "closed" else None
+        changed = _replace_texts(found, new_texts)
         return ("pass" if changed == found else "mask"), changed, None
 
-    async def _unfit(self, rail: Rail) -> InvalidRequest | None:
+    async def _schema_error(self, active: ActiveGuardrail) -> InvalidRequest | None:
         try:
-            await self._within(rail, "output", self._schema(rail))
+            await self._run_one(active, "output", self._schema(active))
         except InvalidRequest as error:
             return error
         return None
 
-    def _on(self, stage: Stage) -> list[Rail]:
-        return [rail for rail in self.rails if rail.guardrail.runs_on(stage)]
+    def _active_on(self, stage: Stage) -> list[ActiveGuardrail]:
+        return [rail for rail in self.guardrails if rail.guardrail.runs_on(stage)]
 
-    async def _over(self, rails: Sequence[Rail], stage: Stage, found: list[Text]) -> list[str]:
-        for rail in rails:
-            new = await self._within(rail, stage, passed(rail, self.bench, stage, found))
-            changed = found if new is None else _changed(found, new)
+    async def _run_all(self, guardrails: Sequence[ActiveGuardrail], stage: Stage, found: list[Text]) -> list[str]:
+        for active in guardrails:
+            new_texts = await self._run_one(active, stage, apply_guardrail(active, self.context, stage, found))
+            changed = found if new_texts is None else _replace_texts(found, new_texts)
             if changed != found:
-                self._log("guardrail.masked", rail.guardrail.name, stage)
+                self._log("guardrail.masked", active.guardrail.name, stage)
             found = changed
         return [each.text for each in found]
 
-    async def _within(self, rail: Rail, stage: Stage, work: Awaitable[_T]) -> _T | None:
+    async def _run_one(self, active: ActiveGuardrail, stage: Stage, work: Awaitable[_T]) -> _T | None:
         """What `work` gives; None where it cannot be done, and the guardrail fails open."""
         try:
             return await work
         except GuardrailViolation:
-            self._log("guardrail.violated", rail.guardrail.name, stage)
+            self._log("guardrail.violated", active.guardrail.name, stage)
             raise
         except GuardrailUnavailable:
-            log.warning("guardrail.unavailable", extra=self._extra(rail.guardrail.name, stage))
-            self.given_up.add(rail.guardrail.name)
-            if rail.guardrail.fails == "closed":
+            log.warning("guardrail.unavailable", extra=self._extra(active.guardrail.name, stage))
+            self.unavailable.add(active.guardrail.name)
+            if active.guardrail.fails == "closed":
                 raise
             return None
 
-    async def _conform(self, rail: Rail, completion: Completion) -> None:
-        schema = await self._schema(rail)
+    async def _check_schema(self, active: ActiveGuardrail, completion: Completion) -> None:
+        schema = await self._schema(active)
         if schema is not None:
-            await to_thread.run_sync(check_conformity, rail.guardrail, schema, completion)
+            await to_thread.run_sync(check_conformity, active.guardrail, schema, completion)
 
-    async def _schema(self, rail: Rail) -> Schema | None:
+    async def _schema(self, active: ActiveGuardrail) -> Schema | None:
         """What answers have to conform to; None where that is nothing. Read once, in a thread: it is a caller's."""
-        name = rail.guardrail.name
-        if rail.guardrail.kind != "json_schema":
+        name = active.guardrail.name
+        if active.guardrail.kind != "json_schema":
             return None
         if name not in self.schemas:
-            self.schemas[name] = await to_thread.run_sync(schema_of, rail, self.bench.call)
+            self.schemas[name] = await to_thread.run_sync(answer_schema, active, self.context.call)
         return self.schemas[name]
 
-    async def _held(self, batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
+    async def _check_buffered(self, batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
         """All of the stream at once, as it came, or else as another answer amounts to one."""
         held: list[Chunk] = []
-        assembly, size = Assembly(), 0
+        assembly, size = CompletionAssembler(), 0
         async for batch in batches:
             size += len(encode(batch))
             if size > MAX_HELD_BYTES:
@@ -197,12 +209,12 @@ class Guarding(Struct, frozen=True):
                 assembly.add(chunk)
             held += batch
         completion = assembly.completion()
-        checked = await self.completion(completion)
-        return held if checked is completion else list(replay.chunks(checked))
+        checked = await self.check_completion(completion)
+        return held if checked is completion else list(replay.completion_chunks(checked))
 
-    async def _windowed(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
-        lag = max(rail.guardrail.window_characters for rail in self._on("output"))
-        voices: dict[int, Voice] = {}
+    async def _check_windowed(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+        lag = max(rail.guardrail.window_characters for rail in self._active_on("output"))
+        streams: dict[int, GuardedChoiceStream] = {}
         last: Chunk | None = None
         async for batch in batches:
             out: list[Chunk] = []
@@ -211,52 +223,58 @@ class Guarding(Struct, frozen=True):
                 if not chunk["choices"]:
                     out.append(chunk)
                 for choice in chunk["choices"]:
-                    voice = voices.setdefault(choice["index"], Voice(self._scan, lag, self._rewrite))
-                    out += [cast(Chunk, {**chunk, "choices": [each]}) for each in await voice.hear(choice)]
+                    stream = streams.setdefault(choice["index"], GuardedChoiceStream(self._scan, lag, self._rewrite))
+                    out += [cast(Chunk, {**chunk, "choices": [each]}) for each in await stream.add(choice)]
             if out:
                 yield out
-        for index, voice in voices.items():
-            rest = await voice.end()
-            if rest and last is not None:
-                yield [_said(last, index, delta) for delta in rest]
+        for index, stream in streams.items():
+            deltas = await stream.finish()
+            if deltas and last is not None:
+                yield [_delta_chunk(last, index, delta) for delta in deltas]
 
-    async def _scan(self, text: str) -> list[Found]:
-        found: list[Found] = []
-        for rail in self._on("output"):
-            if rail.guardrail.name in self.given_up:
+    async def _scan(self, text: str) -> list[GuardrailFinding]:
+        found: list[GuardrailFinding] = []
+        for active in self._active_on("output"):
+            if active.guardrail.name in self.unavailable:
                 continue
-            searched = await self._within(rail, "output", detectors.find(rail.guardrail, [text]))
-            found += [(rail.guardrail, finding) for finding in (searched[0] if searched else ())]
+            findings = await self._run_one(active, "output", detectors.find_in_texts(active.guardrail, [text]))
+            found += [(active.guardrail, finding) for finding in (findings[0] if findings else ())]
         return found
 
     async def _rewrite(self, arguments: str) -> str:
-        found = texts.of_arguments(arguments)
-        new = await self._over(self._on("output"), "output", found)
-        return arguments if new == [each.text for each in found] else texts.with_values(arguments, new)
+        found = texts.argument_texts(arguments)
+        new_texts = await self._run_all(self._active_on("output"), "output", found)
+        return (
+            arguments if new_texts == [each.text for each in found] else texts.with_argument_texts(arguments, new_texts)
+        )
 
     def _log(self, event: str, name: str, stage: Stage) -> None:
         log.info(event, extra=self._extra(name, stage))
 
     def _extra(self, name: str, stage: Stage) -> dict[str, str]:
-        return {"call_id": self.bench.call.id, "guardrail": name, "stage": stage}
+        return {"call_id": self.context.call.id, "guardrail": name, "stage": stage}
 
 
-def _rewritten(call: Call, found: list[Text], changed: list[Text]) -> Call:
+def _with_texts(call: Call, found: list[Text], changed: list[Text]) -> Call:
     """The call with other texts, in both views of its request."""
     if changed == found:
         return call
-    made = build(texts.with_texts(call.request.body, [each.text for each in changed]), call.request.size)
-    return replace(call, request=replace(call.request, fields=made.fields, body=made.body))
+    parsed = build_chat_request(
+        texts.with_body_texts(call.request.body, [each.text for each in changed]), call.request.size
+    )
+    return replace(call, request=replace(call.request, fields=parsed.fields, body=parsed.body))
 
 
-async def _beside(call: Call, work: Callable[[], _T]) -> _T:
+async def _offload_long(call: Call, work: Callable[[], _T]) -> _T:
     """What pure `work` gives. That of a long request is done beside the other calls."""
     return await to_thread.run_sync(work) if call.request.size > detectors.LONG_CHARACTERS else work()
 
 
-def _changed(found: list[Text], new: Sequence[str]) -> list[Text]:
-    return [each if each.text is text else replace(each, text=text) for each, text in zip(found, new, strict=True)]
+def _replace_texts(found: list[Text], new_texts: Sequence[str]) -> list[Text]:
+    return [
+        each if each.text is text else replace(each, text=text) for each, text in zip(found, new_texts, strict=True)
+    ]
 
 
-def _said(chunk: Chunk, index: int, delta: Delta) -> Chunk:
+def _delta_chunk(chunk: Chunk, index: int, delta: Delta) -> Chunk:
     return cast(Chunk, {**chunk, "choices": [{"index": index, "delta": delta, "finish_reason": None}]})

@@ -17,7 +17,15 @@ from msgspec import Struct, field
 
 from tidegate.json import Json, decode
 from tidegate.policy.guardrails import regexes
-from tidegate.policy.guardrails.conformity import MAX_DEPTH, MAX_STEPS, TYPES, Schema, number, resolve, whole
+from tidegate.policy.guardrails.conformity import (
+    MAX_DEPTH,
+    MAX_STEPS,
+    TYPES,
+    Schema,
+    is_integer,
+    is_number,
+    resolve_reference,
+)
 
 _ANNOTATIONS = frozenset(
     {
@@ -25,9 +33,9 @@ _ANNOTATIONS = frozenset(
         *("$schema", "$comment", "$id", "contentEncoding", "contentMediaType", "propertyOrdering"),
     }
 )
-_OF_SCHEMAS = ("properties", "patternProperties", "$defs", "definitions")
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_SINGLE = ("additionalProperties", "propertyNames", "contains", "not", "if", "then", "else", "additionalItems")
+_SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "definitions")
+_SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_SCHEMAS = ("additionalProperties", "propertyNames", "contains", "not", "if", "then", "else", "additionalItems")
 
 
 MAX_PATTERNS = 50
@@ -38,7 +46,7 @@ def check(schema: Json) -> Schema:
     """The schema, if it can be checked against. Raises `ValueError` that names what cannot."""
     if not isinstance(schema, dict | bool):
         raise ValueError("A JSON schema is an object.")
-    _Reading(schema).read(schema, "#")
+    _SchemaCheck(schema).check(schema, "#")
     return schema
 
 
@@ -51,57 +59,57 @@ def parsed(text: str) -> Schema:
         raise ValueError("A JSON schema is JSON.") from None
 
 
-class _Reading(Struct):
+class _SchemaCheck(Struct):
     root: Schema
-    seen: set[int] = field(default_factory=set[int])
+    checked_ids: set[int] = field(default_factory=set[int])
     patterns: set[str] = field(default_factory=set[str])
 
-    def read(self, schema: Json, at: str) -> None:
+    def check(self, schema: Json, path: str) -> None:
         if isinstance(schema, bool):
             return
         if not isinstance(schema, dict):
-            raise ValueError(f"{at} is no schema.")
-        if id(schema) in self.seen:
+            raise ValueError(f"{path} is no schema.")
+        if id(schema) in self.checked_ids:
             return
-        self.seen.add(id(schema))
-        if len(self.seen) > MAX_STEPS // 20 or at.count("/") > MAX_DEPTH * 2:
+        self.checked_ids.add(id(schema))
+        if len(self.checked_ids) > MAX_STEPS // 20 or path.count("/") > MAX_DEPTH * 2:
             raise ValueError("The schema is too large.")
         for name, argument in schema.items():
-            self._read_keyword(name, argument, f"{at}/{name}", at)
+            self._check_keyword(name, argument, f"{path}/{name}", path)
 
-    def _read_pattern(self, pattern: str) -> None:
+    def _check_pattern(self, pattern: str) -> None:
         self.patterns.add(pattern)
         if len(self.patterns) > MAX_PATTERNS:
             raise ValueError(f"The schema has more than {MAX_PATTERNS} patterns.")
-        regexes.parsed(pattern)
+        regexes.compile_pattern(pattern)
 
-    def _read_keyword(self, name: str, argument: Json, here: str, at: str) -> None:
+    def _check_keyword(self, name: str, argument: Json, path: str, parent_path: str) -> None:
         if name == "$ref":
-            self.read(resolve(self.root, argument), here)
-        elif name in _OF_SCHEMAS and isinstance(argument, dict):
+            self.check(resolve_reference(self.root, argument), path)
+        elif name in _SCHEMA_MAPS and isinstance(argument, dict):
             for key, each in argument.items():
-                self.read(each, f"{here}/{key}")
+                self.check(each, f"{path}/{key}")
                 if name == "patternProperties":
-                    self._read_pattern(key)
-        elif (name in _LISTS or name == "items") and isinstance(argument, list):
+                    self._check_pattern(key)
+        elif (name in _SCHEMA_LISTS or name == "items") and isinstance(argument, list):
             for i, each in enumerate(argument):
-                self.read(each, f"{here}/{i}")
-        elif name in _SINGLE or name == "items":
-            self.read(argument, here)
+                self.check(each, f"{path}/{i}")
+        elif name in _SCHEMAS or name == "items":
+            self.check(argument, path)
         elif name in _ARGUMENTS:
             if not _ARGUMENTS[name](argument):
-                raise ValueError(f"{here} has a value that it may not have.")
+                raise ValueError(f"{path} has a value that it may not have.")
             if name == "pattern":
-                self._read_pattern(str(argument))
-        elif (name not in _ANNOTATIONS and not name.startswith("x-")) or (name == "$id" and at != "#"):
-            raise ValueError(f"{here} is a keyword that is not checked here.")
+                self._check_pattern(str(argument))
+        elif (name not in _ANNOTATIONS and not name.startswith("x-")) or (name == "$id" and parent_path != "#"):
+            raise ValueError(f"{path} is a keyword that is not checked here.")
 
 
-def _count(value: Json) -> bool:
-    return whole(value) and Fraction(str(value)) >= 0
+def _is_count(value: Json) -> bool:
+    return is_integer(value) and Fraction(str(value)) >= 0
 
 
-def _names_only(value: Json) -> bool:
+def _is_list_of_names(value: Json) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
@@ -111,15 +119,15 @@ _ARGUMENTS: dict[str, Callable[[Json], bool]] = {
     ),
     "enum": lambda value: isinstance(value, list),
     "const": lambda value: True,
-    "required": _names_only,
-    "dependentRequired": lambda value: isinstance(value, dict) and all(map(_names_only, value.values())),
+    "required": _is_list_of_names,
+    "dependentRequired": lambda value: isinstance(value, dict) and all(map(_is_list_of_names, value.values())),
     "pattern": lambda value: isinstance(value, str),
     "uniqueItems": lambda value: isinstance(value, bool),
-    "multipleOf": lambda value: number(value) and Fraction(str(value)) > 0,
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), number),
+    "multipleOf": lambda value: is_number(value) and Fraction(str(value)) > 0,
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), is_number),
     **dict.fromkeys(
         ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains",
          "maxContains"),
-        _count,
+        _is_count,
     ),
 }  # fmt: skip

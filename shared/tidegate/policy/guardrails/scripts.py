@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import regex
 
-MOST_FOREIGN = 0.1
+MAX_FOREIGN_PART = 0.1
 """The part of a text's letters that may be of other scripts: names, quotations, a symbol."""
 
 _LETTERS = regex.compile(r"[\p{L}--[\p{Script=Common}\p{Script=Inherited}]]", regex.V1)
@@ -40,4 +40,4 @@ def check(scripts: Iterable[str]) -> None:
 def are_only(scripts: tuple[str, ...], text: str) -> bool:
     """Whether the text is written in these scripts, but for a tenth of its letters."""
     letters = len(_LETTERS.findall(text))
-    return letters - len(_letters_of(scripts).findall(text)) <= letters * MOST_FOREIGN
+    return letters - len(_letters_of(scripts).findall(text)) <= letters * MAX_FOREIGN_PART

@@ -8,28 +8,28 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from tidegate.domain.guardrails import Entity, Finding
-from tidegate.policy.guardrails.personal import cards, emails, ibans, phones
+from tidegate.policy.guardrails.personal import find_cards, find_emails, find_ibans, find_phones
 
-_ALONE = r"(?<![A-Za-z0-9_-])"
+_NOT_IN_WORD = r"(?<![A-Za-z0-9_-])"
 
 _SHAPES: dict[Entity, re.Pattern[str]] = {
-    "ANTHROPIC_KEY": re.compile(_ALONE + r"sk-ant-[A-Za-z0-9_-]{20,}"),
-    "OPENAI_KEY": re.compile(_ALONE + r"sk-(?!ant-)(?:[a-z]{2,12}-)?(?=[A-Za-z_-]{0,80}[0-9])[A-Za-z0-9_-]{20,}"),
+    "ANTHROPIC_KEY": re.compile(_NOT_IN_WORD + r"sk-ant-[A-Za-z0-9_-]{20,}"),
+    "OPENAI_KEY": re.compile(_NOT_IN_WORD + r"sk-(?!ant-)(?:[a-z]{2,12}-)?(?=[A-Za-z_-]{0,80}[0-9])[A-Za-z0-9_-]{20,}"),
     "AWS_KEY": re.compile(
-        _ALONE + r"(?:(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Za-z0-9])"
+        _NOT_IN_WORD + r"(?:(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Za-z0-9])"
         r"|(?i:aws_?secret_?access_?key)[\"']?[ ]{0,4}[:=][ ]{0,4}[\"']?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+]))"
     ),
-    "GOOGLE_KEY": re.compile(_ALONE + r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
-    "GITHUB_TOKEN": re.compile(_ALONE + r"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})"),
-    "SLACK_TOKEN": re.compile(_ALONE + r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,}"),
-    "JWT": re.compile(_ALONE + r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
+    "GOOGLE_KEY": re.compile(_NOT_IN_WORD + r"AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+    "GITHUB_TOKEN": re.compile(_NOT_IN_WORD + r"(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})"),
+    "SLACK_TOKEN": re.compile(_NOT_IN_WORD + r"(?:xox[abeoprs]|xapp)-[A-Za-z0-9-]{10,}"),
+    "JWT": re.compile(_NOT_IN_WORD + r"eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"),
 }
 
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 _END = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 
 
-def private_keys(text: str) -> Iterator[Finding]:
+def find_private_keys(text: str) -> Iterator[Finding]:
     """Blocks of PEM and PGP; one that has not ended goes on to the end of the text."""
     begin = _BEGIN.search(text)
     while begin is not None:
@@ -39,22 +39,22 @@ def private_keys(text: str) -> Iterator[Finding]:
         begin = _BEGIN.search(text, end)
 
 
-def _shaped(entity: Entity) -> Callable[[str], Iterator[Finding]]:
+def _search_for(entity: Entity) -> Callable[[str], Iterator[Finding]]:
     pattern, label = _SHAPES[entity], f"[{entity}]"
     return lambda text: (Finding(match.start(), match.end(), label) for match in pattern.finditer(text))
 
 
 _SEARCHES: dict[Entity, Callable[[str], Iterator[Finding]]] = {
-    "EMAIL": emails,
-    "PHONE": phones,
-    "IBAN": ibans,
-    "CARD": cards,
-    "PRIVATE_KEY": private_keys,
-    **{entity: _shaped(entity) for entity in _SHAPES},
+    "EMAIL": find_emails,
+    "PHONE": find_phones,
+    "IBAN": find_ibans,
+    "CARD": find_cards,
+    "PRIVATE_KEY": find_private_keys,
+    **{entity: _search_for(entity) for entity in _SHAPES},
 }
 
 
-def find(entities: Iterable[Entity], text: str) -> Iterator[Finding]:
+def find_entities(entities: Iterable[Entity], text: str) -> Iterator[Finding]:
     """What of these entities the text holds, in no order; what is found may overlap."""
     for entity in entities:
         yield from _SEARCHES[entity](text)

@@ -7,57 +7,57 @@ from importlib import import_module
 from msgspec import Struct
 
 from tidegate.domain.call import Call
-from tidegate.domain.guardrails import BUILT_IN, Guardrail, Judge
+from tidegate.domain.guardrails import BUILT_IN_GUARDRAILS, Guardrail, GuardrailBackend
 from tidegate.errors import ConfigurationError, InvalidRequest
 from tidegate.json import Json
 from tidegate.policy.guardrails.protocol import Guard
 
 
-class Guards(Struct, frozen=True):
+class GuardrailSelection(Struct, frozen=True):
     """The operator's guardrails, and who is asked by those that do not decide themselves."""
 
-    configured: tuple[Guardrail, ...] = ()
-    judge: Judge | None = None
+    operator_guardrails: tuple[Guardrail, ...] = ()
+    backend: GuardrailBackend | None = None
     clock: Callable[[], float] = time.time
 
-    def of(self, call: Call) -> Guard | None:
+    def for_call(self, call: Call) -> Guard | None:
         """What runs on the call, None where nothing does. Raises `InvalidRequest` for a name that nobody gave."""
-        named, own = call.request.fields.guardrails, call.workspace.guardrails
-        if not (named or own or self.configured):
+        named, workspace_guardrails = call.request.fields.guardrails, call.workspace.guardrails
+        if not (named or workspace_guardrails or self.operator_guardrails):
             return None
-        rails = _chosen(self.configured, own, named or ())
-        if not rails:
+        selected = _select(self.operator_guardrails, workspace_guardrails, named or ())
+        if not selected:
             return None
-        judging = import_module("tidegate.policy.guardrails.checks")
-        guard = import_module("tidegate.policy.guardrails.runner")
-        known = tuple(judging.Rail(*rail) for rail in rails.values())
-        return guard.Guarding(known, judging.Bench(call, self.judge, lambda: call.deadline - self.clock()))
+        checks = import_module("tidegate.policy.guardrails.checks")
+        runner = import_module("tidegate.policy.guardrails.runner")
+        active = tuple(checks.ActiveGuardrail(*rail) for rail in selected.values())
+        return runner.GuardRun(active, checks.GuardContext(call, self.backend, lambda: call.deadline - self.clock()))
 
 
-def configured(listed: Json) -> tuple[Guardrail, ...]:
+def parse_operator_guardrails(value: Json) -> tuple[Guardrail, ...]:
     """The operator's guardrails, as TIDEGATE_GUARDRAILS lists them. Raises `ConfigurationError`."""
     definition = import_module("tidegate.policy.guardrails.definition")
     try:
-        return definition.guardrails_of(listed, "TIDEGATE_GUARDRAILS", is_operator=True)
+        return definition.parse_guardrails(value, "TIDEGATE_GUARDRAILS", is_operator=True)
     except InvalidRequest as error:
         raise ConfigurationError(f"{error.param}: {error.message}") from None
 
 
-def _chosen(
-    operators: Iterable[Guardrail], own: Iterable[Guardrail], named: Iterable[str]
+def _select(
+    operator_guardrails: Iterable[Guardrail], workspace_guardrails: Iterable[Guardrail], named: Iterable[str]
 ) -> dict[str, tuple[Guardrail, bool, str | None]]:
     """Each guardrail by its name, whether the operator wrote it, and where the caller named it."""
-    known: Mapping[str, tuple[Guardrail, bool]] = {
-        **{guardrail.name: (guardrail, False) for guardrail in own},
-        **{name: (guardrail, True) for name, guardrail in BUILT_IN.items()},
-        **{guardrail.name: (guardrail, True) for guardrail in operators},
+    available: Mapping[str, tuple[Guardrail, bool]] = {
+        **{guardrail.name: (guardrail, False) for guardrail in workspace_guardrails},
+        **{name: (guardrail, True) for name, guardrail in BUILT_IN_GUARDRAILS.items()},
+        **{guardrail.name: (guardrail, True) for guardrail in operator_guardrails},
     }
-    chosen: dict[str, tuple[Guardrail, bool, str | None]] = {
-        name: (guardrail, trusted, None) for name, (guardrail, trusted) in known.items() if guardrail.always
+    selected: dict[str, tuple[Guardrail, bool, str | None]] = {
+        name: (guardrail, trusted, None) for name, (guardrail, trusted) in available.items() if guardrail.always
     }
     for i, name in enumerate(named):
-        if name not in known:
+        if name not in available:
             raise InvalidRequest(f"There is no guardrail named {name!r}.", param=f"guardrails[{i}]")
-        guardrail, trusted = known[name]
-        chosen.setdefault(name, (guardrail, trusted, f"guardrails[{i}]"))
-    return chosen
+        guardrail, trusted = available[name]
+        selected.setdefault(name, (guardrail, trusted, f"guardrails[{i}]"))
+    return selected

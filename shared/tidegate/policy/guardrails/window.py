@@ -11,19 +11,19 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from tidegate.domain.guardrails import Finding, Guardrail
-from tidegate.policy.guardrails.masking import merged
+from tidegate.policy.guardrails.masking import merge_findings
 
-CONTEXT = 64
+CONTEXT_CHARACTERS = 64
 """Characters that were passed on and are read again: what stands before a finding decides whether it is one."""
 
-STEPS = 4
+STEPS_PER_WINDOW = 4
 """A window is read again when a fourth of it is new."""
 
-MAX_HELD = 64 * 1024
+MAX_HELD_CHARACTERS = 64 * 1024
 """Characters of one finding that is waited for; a longer one cannot be masked in a window."""
 
-Found: TypeAlias = tuple[Guardrail, Finding]
-Scan: TypeAlias = Callable[[str], Awaitable[Sequence[Found]]]
+GuardrailFinding: TypeAlias = tuple[Guardrail, Finding]
+Scan: TypeAlias = Callable[[str], Awaitable[Sequence[GuardrailFinding]]]
 
 
 class Blocked(Exception):
@@ -40,21 +40,21 @@ class Window(Struct):
     scan: Scan
     lag: int
     masks: int = 0
-    _passed: str = ""
+    _released: str = ""
     _held: str = ""
     _ends_masked: bool = False
 
-    async def feed(self, piece: str) -> str:
+    async def add(self, piece: str) -> str:
         """What may be passed on, now that `piece` has come. Raises `Blocked`."""
         self._held += piece
-        return await self._pass(self.lag) if len(self._held) >= self.lag + self.lag // STEPS else ""
+        return await self._release(self.lag) if len(self._held) >= self.lag + self.lag // STEPS_PER_WINDOW else ""
 
-    async def end(self) -> str:
+    async def finish(self) -> str:
         """The rest. Raises `Blocked`."""
-        return await self._pass(0) if self._held else ""
+        return await self._release(0) if self._held else ""
 
-    async def _pass(self, lag: int) -> str:
-        text, begin = self._passed + self._held, len(self._passed)
+    async def _release(self, lag: int) -> str:
+        text, begin = self._released + self._held, len(self._released)
         found = await self.scan(text)
         cut = max(begin, len(text) - lag)
         for guardrail, finding in found:
@@ -62,7 +62,7 @@ class Window(Struct):
                 raise Blocked(guardrail)
         pieces: list[str] = []
         done = begin
-        for mask in merged(finding for guardrail, finding in found if guardrail.action == "mask"):
+        for mask in merge_findings(finding for guardrail, finding in found if guardrail.action == "mask"):
             if mask.end <= begin:
                 continue
             if mask.start >= cut:
@@ -80,9 +80,9 @@ class Window(Struct):
         pieces.append(text[done:cut])
         if cut > begin:
             self._ends_masked = done == cut
-        self._passed, self._held = text[:cut][-CONTEXT:], text[cut:]
+        self._released, self._held = text[:cut][-CONTEXT_CHARACTERS:], text[cut:]
         return "".join(pieces)
 
-    def _check_length(self, start: int, text: str, found: Sequence[Found]) -> None:
-        if len(text) - start > MAX_HELD:
+    def _check_length(self, start: int, text: str, found: Sequence[GuardrailFinding]) -> None:
+        if len(text) - start > MAX_HELD_CHARACTERS:
             raise Blocked(next(guardrail for guardrail, finding in found if finding.end == len(text)))

@@ -19,56 +19,62 @@ _MARKS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u067
 """Combining marks of Latin, Cyrillic, Hebrew, Arabic and the scripts of India, which are parts of words."""
 
 _TOKEN = re.compile(rf"[\w{_MARKS}{_INVISIBLE}]+")
-_SOLID = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+_UNSPACED_SCRIPTS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
 """Thai, Lao, Burmese, Khmer, kana and Han."""
 
-_NOTHING = dict.fromkeys(map(ord, _INVISIBLE))
+_REMOVE_INVISIBLE = dict.fromkeys(map(ord, _INVISIBLE))
 
 
 class WordList(Struct, frozen=True):
     """`phrases` by their first words, and `solid` ones, which are looked for as they are."""
 
     phrases: Mapping[str, tuple[tuple[str, ...], ...]]
-    solid: tuple[str, ...]
+    unspaced: tuple[str, ...]
 
 
-def tokens(text: str) -> tuple[str, ...]:
+def normalised_words(text: str) -> tuple[str, ...]:
     """The words of the text, each in the form in which it is compared."""
-    return tuple(_plain(match[0]) for match in _TOKEN.finditer(text))
+    return tuple(_normalise(match[0]) for match in _TOKEN.finditer(text))
 
 
 def is_searchable(word: str) -> bool:
     """Whether it begins and ends as words do: the marks around them are not looked at, and "C++" would be every C."""
-    return bool(word and (_SOLID.search(word) or (_TOKEN.match(word) and _TOKEN.match(word[-1]) and any(tokens(word)))))
+    return bool(
+        word
+        and (
+            _UNSPACED_SCRIPTS.search(word)
+            or (_TOKEN.match(word) and _TOKEN.match(word[-1]) and any(normalised_words(word)))
+        )
+    )
 
 
-def word_list(words: Iterable[str]) -> WordList:
+def build_word_list(words: Iterable[str]) -> WordList:
     phrases: dict[str, list[tuple[str, ...]]] = {}
     solid: list[str] = []
     for word in words:
-        if _SOLID.search(word):
+        if _UNSPACED_SCRIPTS.search(word):
             solid.append(unicodedata.normalize("NFC", word))
-        elif phrase := tokens(word):
+        elif phrase := normalised_words(word):
             phrases.setdefault(phrase[0], []).append(phrase)
     return WordList({first: tuple(each) for first, each in phrases.items()}, tuple(solid))
 
 
-def find(listed: WordList, text: str) -> Iterator[Finding]:
+def find_words(word_list: WordList, text: str) -> Iterator[Finding]:
     """Where the text holds a listed word or phrase."""
-    if listed.phrases:
-        said = [(_plain(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(text)]
-        for i, (word, start, _) in enumerate(said):
-            for phrase in listed.phrases.get(word, ()):
-                if tuple(each[0] for each in said[i : i + len(phrase)]) == phrase:
-                    yield Finding(start, said[i + len(phrase) - 1][2], LABEL)
-    for word in listed.solid:
-        at = text.find(word)
-        while at != -1:
-            yield Finding(at, at + len(word), LABEL)
-            at = text.find(word, at + len(word))
+    if word_list.phrases:
+        text_words = [(_normalise(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(text)]
+        for i, (word, start, _) in enumerate(text_words):
+            for phrase in word_list.phrases.get(word, ()):
+                if tuple(each[0] for each in text_words[i : i + len(phrase)]) == phrase:
+                    yield Finding(start, text_words[i + len(phrase) - 1][2], LABEL)
+    for word in word_list.unspaced:
+        start_at = text.find(word)
+        while start_at != -1:
+            yield Finding(start_at, start_at + len(word), LABEL)
+            start_at = text.find(word, start_at + len(word))
 
 
-def _plain(word: str) -> str:
+def _normalise(word: str) -> str:
     if word.isascii():
         return word.lower()
-    return unicodedata.normalize("NFKC", word.translate(_NOTHING)).casefold()
+    return unicodedata.normalize("NFKC", word.translate(_REMOVE_INVISIBLE)).casefold()

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from tidegate.domain.account import Account, Scope, ScopeKind, booked_name, used, used_of_minute
-from tidegate.domain.limits import Number, minute_of, period
+from tidegate.domain.account import Account, AccountScope, ScopeKind, booking_name, minute_usage, used_amount
+from tidegate.domain.limits import Number, minute_of, period_at
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.ports import Ledger
 
@@ -30,10 +30,10 @@ class Quota(Struct, frozen=True):
         return max(self.limit - self.used - self.held, type(self.limit)(0))
 
 
-class Standing(Struct, frozen=True):
+class LimitUsage(Struct, frozen=True):
     """A scope, all its shards as one, with its account, as it was at `at`. Its months begin on `first_day`."""
 
-    scope: Scope
+    scope: AccountScope
     account: Account
     at: float
     first_day: int
@@ -41,7 +41,7 @@ class Standing(Struct, frozen=True):
     def quotas(self) -> Iterator[Quota]:
         """Every limit that is counted."""
         limits, account, minute = self.scope.limits, self.account, max(self.account.minute, minute_of(self.at))
-        calls, tokens = used_of_minute(account, minute)
+        calls, tokens = minute_usage(account, minute)
         held = sum(hold.amounts.tokens for hold in account.holds.values() if minute_of(hold.at) == minute)
         next_minute = (minute + 1) * 60.0
         if limits.requests_per_minute is not None:
@@ -51,26 +51,26 @@ class Standing(Struct, frozen=True):
         if limits.parallel_calls is not None:
             yield self._quota("parallel_calls", limits.parallel_calls, 0, len(account.holds), None)
         for budget in limits.budgets():
-            now = period(budget.span, self.at, self.first_day)
-            spent = used(account, budget.unit, budget.span, self.at, self.first_day)
-            booked = account.booked.get(booked_name(budget.unit, now.name), 0)
-            yield self._quota(budget.name, budget.most, spent, booked - spent, now.ends)
+            now = period_at(budget.span, self.at, self.first_day)
+            spent = used_amount(account, budget.unit, budget.span, self.at, self.first_day)
+            booked = account.booked.get(booking_name(budget.unit, now.name), 0)
+            yield self._quota(budget.name, budget.maximum, spent, booked - spent, now.ends_at)
 
-    def _quota(self, name: str, most: Number, spent: Number, held: Number, resets_at: float | None) -> Quota:
-        return Quota(self.scope.kind, self.scope.id, name, most, spent, held, resets_at)
+    def _quota(self, name: str, limit: Number, used: Number, held: Number, resets_at: float | None) -> Quota:
+        return Quota(self.scope.kind, self.scope.id, name, limit, used, held, resets_at)
 
 
-async def of_workspace(ledger: Ledger, workspace: Workspace, now: float) -> Standing:
+async def limit_usage_of_workspace(ledger: Ledger, workspace: Workspace, now: float) -> LimitUsage:
     """How the workspace's own limits stand; nothing is read where there are none. Raises `StoreUnavailable`."""
-    scope = Scope("workspace", workspace.id, workspace.effective_limits, shards=workspace.shards)
-    return await _standing(ledger, scope, workspace, now)
+    scope = AccountScope("workspace", workspace.id, workspace.effective_limits, shards=workspace.shards)
+    return await _limit_usage(ledger, scope, workspace, now)
 
 
-async def of_key(ledger: Ledger, key: Principal, workspace: Workspace, now: float) -> Standing:
+async def limit_usage_of_key(ledger: Ledger, key: Principal, workspace: Workspace, now: float) -> LimitUsage:
     """The same of the key's."""
-    return await _standing(ledger, Scope("key", key.key_id, key.limits), workspace, now)
+    return await _limit_usage(ledger, AccountScope("key", key.key_id, key.limits), workspace, now)
 
 
-async def _standing(ledger: Ledger, scope: Scope, workspace: Workspace, now: float) -> Standing:
-    account = await ledger.account(scope, workspace.first_day) if scope.limits.are_counted else Account()
-    return Standing(scope.whole, account, now, workspace.first_day)
+async def _limit_usage(ledger: Ledger, scope: AccountScope, workspace: Workspace, now: float) -> LimitUsage:
+    account = await ledger.account(scope, workspace.first_day) if scope.limits.need_reservation else Account()
+    return LimitUsage(scope.unsharded, account, now, workspace.first_day)

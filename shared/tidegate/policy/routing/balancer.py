@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call, OutcomeStatus
-from tidegate.domain.deployment import Deployment, Plan
+from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.errors import StreamCut, TidegateError
 
 if TYPE_CHECKING:
-    from tidegate.policy.routing.health import Cooling
-    from tidegate.policy.routing.ordering import Balance
+    from tidegate.policy.routing.health import Cooldown
+    from tidegate.policy.routing.ordering import Ordering
 
-_CUT = frozenset(
+_PROVIDER_FAULTS = frozenset(
     {
         "provider_error",
         "provider_malformed_response",
@@ -27,74 +27,87 @@ _CUT = frozenset(
 """How a stream may end that is its provider's fault."""
 
 
-class Balancing:
+class Balancer:
     """One process's view of the deployments of routes. Models that are no routes leave no trace in it."""
 
     def __init__(self, catalog: Catalog, clock: Callable[[], float] = time.time) -> None:
         self._catalog = catalog
         self._clock = clock
-        self._made: Balance | None = None
+        self._ordering: Ordering | None = None
 
-    def arrange(self, plan: Plan, call: Call) -> Plan:
+    def order(self, resolution: Resolution, call: Call) -> Resolution:
         """The plan in the order in which its deployments are tried."""
-        return self._balance().arrange(plan, call) if _is_choice(plan) else plan
+        return self._load_ordering().order(resolution, call) if _has_choice(resolution) else resolution
 
-    def foreseen(self, plan: Plan, call: Call) -> Plan:
+    def peek_order(self, resolution: Resolution, call: Call) -> Resolution:
         """The same for a call that is not made: it tries nothing for others."""
-        return self._balance().ordered(plan, call) if _is_choice(plan) else plan
+        return self._load_ordering().peek_order(resolution, call) if _has_choice(resolution) else resolution
 
-    def cools_until(self, deployment: Deployment, plan: Plan, call: Call) -> float | None:
+    def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, call: Call) -> float | None:
         """UTC seconds, None where it does not cool down."""
-        return self._balance().cools_until(deployment, plan, call) if _is_choice(plan) else None
+        return self._load_ordering().cooldown_ends_at(deployment, resolution, call) if _has_choice(resolution) else None
 
-    def is_ready(self, deployment: Deployment, plan: Plan, call: Call) -> bool:
+    def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
         """Whether it may be asked beside another one: it does not cool down, and needs no trial."""
-        return self._balance().is_ready(deployment, plan, call)
+        return self._load_ordering().is_healthy(deployment, resolution, call)
 
-    def began(self, deployment: Deployment, plan: Plan, call: Call, seconds: float) -> None:
+    def record_first_event(self, deployment: Deployment, resolution: Resolution, call: Call, seconds: float) -> None:
         """Its first event came after so many seconds."""
-        if _is_choice(plan):
-            self._balance().began(deployment, plan, call, seconds)
+        if _has_choice(resolution):
+            self._load_ordering().record_first_event(deployment, resolution, call, seconds)
 
-    def failed(
-        self, deployment: Deployment, plan: Plan, call: Call, error: TidegateError, *, waited: float, is_over: bool
+    def record_failure(
+        self,
+        deployment: Deployment,
+        resolution: Resolution,
+        call: Call,
+        error: TidegateError,
+        *,
+        waited_seconds: float,
+        call_timed_out: bool,
     ) -> None:
         """It did not answer within `waited` seconds. `is_over`: the call gave it no more than that."""
-        if _is_choice(plan):
-            self._balance().failed(deployment, plan, call, error, waited=waited, is_over=is_over)
+        if _has_choice(resolution):
+            self._load_ordering().record_failure(
+                deployment, resolution, call, error, waited_seconds=waited_seconds, call_timed_out=call_timed_out
+            )
 
-    def ended(
-        self, deployment: Deployment, plan: Plan, call: Call, status: OutcomeStatus, error_code: str | None
+    def record_end(
+        self, deployment: Deployment, resolution: Resolution, call: Call, status: OutcomeStatus, error_code: str | None
     ) -> None:
         """How a call ended to which it had begun to answer."""
-        if not _is_choice(plan):
+        if not _has_choice(resolution):
             return
-        if status == "failed" and error_code in _CUT:
+        if status == "failed" and error_code in _PROVIDER_FAULTS:
             cut = StreamCut("The answer broke off.")
-            self._balance().failed(deployment, plan, call, cut, waited=0.0, is_over=False)
+            self._load_ordering().record_failure(
+                deployment, resolution, call, cut, waited_seconds=0.0, call_timed_out=False
+            )
         else:
-            self._balance().succeeded(deployment, plan, call)
+            self._load_ordering().record_success(deployment, resolution, call)
 
-    def learn(self, home: str | None, untils: Mapping[str, float]) -> None:
+    def merge_remote(self, workspace_id: str | None, cooldown_ends: Mapping[str, float]) -> None:
         """What other processes said of cooldowns, by deployments' ids, in UTC seconds."""
         now = self._clock()
-        if any(until > now for until in untils.values()):
-            self._balance().health.learn(home, untils)
+        if any(until > now for until in cooldown_ends.values()):
+            self._load_ordering().health.merge_remote(workspace_id, cooldown_ends)
 
-    def news(self) -> "list[Cooling]":
+    def take_announcements(self) -> "list[Cooldown]":
         """The cooldowns that have begun since this was asked before."""
-        if self._made is None or not self._made.health.news:
+        if self._ordering is None or not self._ordering.health.pending_announcements:
             return []
-        told, self._made.health.news = self._made.health.news, []
-        return told
+        announcements, self._ordering.health.pending_announcements = self._ordering.health.pending_announcements, []
+        return announcements
 
-    def _balance(self) -> "Balance":
-        made = self._made
-        if made is None:
+    def _load_ordering(self) -> "Ordering":
+        ordering = self._ordering
+        if ordering is None:
             health = import_module("tidegate.policy.routing.health").Health(self._clock)
-            made = self._made = import_module("tidegate.policy.routing.ordering").Balance(self._catalog, health)
-        return made
+            ordering = self._ordering = import_module("tidegate.policy.routing.ordering").Ordering(
+                self._catalog, health
+            )
+        return ordering
 
 
-def _is_choice(plan: Plan) -> bool:
-    return plan.route is not None and len(plan.deployments) > 1
+def _has_choice(resolution: Resolution) -> bool:
+    return resolution.route is not None and len(resolution.deployments) > 1

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from tidegate.domain.deployment import Deployment, Plan
+from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (
@@ -29,168 +29,177 @@ from tidegate.errors import (
     TidegateError,
 )
 
-LONGEST_COOLDOWN = 600.0
+LONGEST_COOLDOWN_SECONDS = 600.0
 """Seconds. A route that says more has its own."""
 
-LONGEST_RETRY_AFTER = 3_600.0
-PATIENT_SECONDS = 10.0
+LONGEST_REQUESTED_COOLDOWN_SECONDS = 3_600.0
+CONCLUSIVE_WAIT_SECONDS = 10.0
 """A caller who waits less than that for a deployment shows nothing about it."""
 
-CLAIM_SECONDS = 30.0
+TRIAL_SECONDS = 30.0
 """How long a deployment is left to the call that tries it, should nothing more be heard of that."""
 
-REMEMBERED_SECONDS = 300.0
+LATENCY_TTL_SECONDS = 300.0
 """After that, nobody knows how fast a deployment is."""
 
-MAX_PLACES = 10_000
+MAX_DEPLOYMENTS = 10_000
 
 _FAILURES = (
     *(ProviderFailed, ProviderTimeout, ProviderOverloaded, ProviderRateLimited),
     *(ProviderAuth, ProviderModelNotFound, NotConfigured),
 )
 
-_HALVING, _LEAST_SHARE = 60.0, 0.3
+_DECAY_SECONDS, _LEAST_WEIGHT = 60.0, 0.3
 
 
-class Place(NamedTuple):
+class DeploymentKey(NamedTuple):
     """A deployment under some credentials: `home` is the workspace whose they are, None for the gateway's."""
 
-    home: str | None
+    workspace_id: str | None
     id: str
 
 
-class Cooling(NamedTuple):
+class Cooldown(NamedTuple):
     """A deployment that has begun to cool down, `until` UTC seconds, under the `name` that people know it by."""
 
-    place: Place
-    until: float
+    deployment_key: DeploymentKey
+    ends_at: float
     name: str
 
 
-class Speed(NamedTuple):
+class Latency(NamedTuple):
     """Seconds to the first event, the later ones counting more, as they were `at` UTC seconds."""
 
     seconds: float
     at: float
 
 
-class Standing(Struct):
+class CircuitState(Struct):
     """What is known of one deployment. `rounds` are the cooldowns in a row; `speeds` are by whether a call streams."""
 
     failures: int = 0
-    rounds: int = 0
-    until: float = 0.0
-    claimed_until: float = 0.0
-    speeds: dict[bool, Speed] = field(default_factory=dict[bool, Speed])
+    cooldowns_in_a_row: int = 0
+    open_until: float = 0.0
+    trial_until: float = 0.0
+    latencies: dict[bool, Latency] = field(default_factory=dict[bool, Latency])
 
 
-_UNKNOWN = Standing()
+_CLOSED = CircuitState()
 
 
 class Health(Struct):
     """What this process knows of deployments. `news` are cooldowns that no other process was told of yet."""
 
     clock: Callable[[], float] = time.time
-    news: list[Cooling] = field(default_factory=list[Cooling])
-    _known: OrderedDict[Place, Standing] = field(default_factory=OrderedDict[Place, Standing])
+    pending_announcements: list[Cooldown] = field(default_factory=list[Cooldown])
+    _states: OrderedDict[DeploymentKey, CircuitState] = field(default_factory=OrderedDict[DeploymentKey, CircuitState])
 
-    def cools_until(self, place: Place) -> float | None:
+    def cooldown_ends_at(self, deployment_key: DeploymentKey) -> float | None:
         """UTC seconds, None where it does not cool down."""
-        until = self._of(place).until
+        until = self._state_of(deployment_key).open_until
         return until if until > self.clock() else None
 
-    def is_on_trial(self, place: Place) -> bool:
+    def is_half_open(self, deployment_key: DeploymentKey) -> bool:
         """Whether it has cooled down, and did not answer since."""
-        return self._of(place).rounds > 0
+        return self._state_of(deployment_key).cooldowns_in_a_row > 0
 
-    def is_claimed(self, place: Place) -> bool:
+    def has_trial_running(self, deployment_key: DeploymentKey) -> bool:
         """Whether a call tries it at this moment, for the others as well."""
-        return self._of(place).claimed_until > self.clock()
+        return self._state_of(deployment_key).trial_until > self.clock()
 
-    def claim(self, place: Place) -> None:
+    def start_trial(self, deployment_key: DeploymentKey) -> None:
         """Try it for the others as well."""
-        self._kept(place).claimed_until = self.clock() + CLAIM_SECONDS
+        self._state_to_change(deployment_key).trial_until = self.clock() + TRIAL_SECONDS
 
-    def seconds(self, place: Place, stream: bool) -> float | None:
+    def first_event_seconds(self, deployment_key: DeploymentKey, stream: bool) -> float | None:
         """How soon it begins to answer, None where nobody knows any more."""
-        speed = self._of(place).speeds.get(stream)
-        return None if speed is None or self.clock() - speed.at > REMEMBERED_SECONDS else speed.seconds
+        latency = self._state_of(deployment_key).latencies.get(stream)
+        return None if latency is None or self.clock() - latency.at > LATENCY_TTL_SECONDS else latency.seconds
 
-    def began(self, place: Place, seconds: float, stream: bool) -> None:
+    def record_first_event(self, deployment_key: DeploymentKey, seconds: float, stream: bool) -> None:
         """Its first event came after so many seconds; without a stream, that is the whole answer."""
-        standing, now = self._kept(place), self.clock()
-        before = standing.speeds.get(stream)
-        if before is not None:
-            share = max(_LEAST_SHARE, 1 - math.exp((before.at - now) / _HALVING))
-            seconds = before.seconds + share * (seconds - before.seconds)
-        standing.speeds[stream] = Speed(seconds, now)
+        state, now = self._state_to_change(deployment_key), self.clock()
+        previous = state.latencies.get(stream)
+        if previous is not None:
+            weight = max(_LEAST_WEIGHT, 1 - math.exp((previous.at - now) / _DECAY_SECONDS))
+            seconds = previous.seconds + weight * (seconds - previous.seconds)
+        state.latencies[stream] = Latency(seconds, now)
 
-    def succeeded(self, place: Place) -> None:
+    def record_success(self, deployment_key: DeploymentKey) -> None:
         """It has answered to the end: what was before is forgotten."""
-        standing = self._known.get(place)
-        if standing is not None:
-            standing.failures = standing.rounds = 0
-            standing.until = standing.claimed_until = 0.0
+        state = self._states.get(deployment_key)
+        if state is not None:
+            state.failures = state.cooldowns_in_a_row = 0
+            state.open_until = state.trial_until = 0.0
 
-    def failed(
-        self, place: Place, error: TidegateError, route: Route, name: str, *, waited: float, is_over: bool
+    def record_failure(
+        self,
+        deployment_key: DeploymentKey,
+        error: TidegateError,
+        route: Route,
+        name: str,
+        *,
+        waited_seconds: float,
+        call_timed_out: bool,
     ) -> None:
         """It did not answer, or not to the end. `waited` are seconds; `is_over`: it was the call that had no more time.
 
         What is the caller's fault changes nothing.
         """
-        standing, now = self._kept(place), self.clock()
-        standing.claimed_until = 0.0
-        if not _counts(error, waited, is_over) or standing.until > now:
+        state, now = self._state_to_change(deployment_key), self.clock()
+        state.trial_until = 0.0
+        if not _is_deployment_fault(error, waited_seconds, call_timed_out) or state.open_until > now:
             return
-        standing.failures += 1
-        after = error.retry_after_seconds
-        lasting = after is not None or standing.rounds > 0 or _is_lasting(error)
-        if not lasting and standing.failures < route.cooldown_failures:
+        state.failures += 1
+        retry_after = error.retry_after_seconds
+        is_lasting = retry_after is not None or state.cooldowns_in_a_row > 0 or _is_lasting(error)
+        if not is_lasting and state.failures < route.cooldown_failures:
             return
         # Who says how long knows it: nothing is doubled then.
-        longer = min(route.cooldown_seconds * 2 ** min(standing.rounds, 10), LONGEST_COOLDOWN)
-        told = longer if after is None else min(after, LONGEST_RETRY_AFTER)
-        seconds = max(route.cooldown_seconds, told)
-        standing.failures, standing.rounds, standing.until = 0, standing.rounds + 1, now + seconds
-        self.news.append(Cooling(place, standing.until, name))
+        doubled = min(route.cooldown_seconds * 2 ** min(state.cooldowns_in_a_row, 10), LONGEST_COOLDOWN_SECONDS)
+        wanted = doubled if retry_after is None else min(retry_after, LONGEST_REQUESTED_COOLDOWN_SECONDS)
+        seconds = max(route.cooldown_seconds, wanted)
+        state.failures, state.cooldowns_in_a_row, state.open_until = 0, state.cooldowns_in_a_row + 1, now + seconds
+        self.pending_announcements.append(Cooldown(deployment_key, state.open_until, name))
 
-    def learn(self, home: str | None, untils: Mapping[str, float]) -> None:
+    def merge_remote(self, workspace_id: str | None, cooldown_ends: Mapping[str, float]) -> None:
         """What other processes said: when the deployments of that home open again, by their ids."""
         now = self.clock()
-        for id, until in untils.items():
-            if until > now:
-                standing = self._kept(Place(home, id))
-                standing.until = max(standing.until, min(until, now + LONGEST_RETRY_AFTER))
-                standing.rounds = max(standing.rounds, 1)
+        for id, ends_at in cooldown_ends.items():
+            if ends_at > now:
+                state = self._state_to_change(DeploymentKey(workspace_id, id))
+                state.open_until = max(state.open_until, min(ends_at, now + LONGEST_REQUESTED_COOLDOWN_SECONDS))
+                state.cooldowns_in_a_row = max(state.cooldowns_in_a_row, 1)
 
-    def _of(self, place: Place) -> Standing:
-        return self._known.get(place) or _UNKNOWN
+    def _state_of(self, deployment_key: DeploymentKey) -> CircuitState:
+        return self._states.get(deployment_key) or _CLOSED
 
-    def _kept(self, place: Place) -> Standing:
-        standing = self._known.get(place)
-        if standing is None:
-            standing = self._known[place] = Standing()
-            if len(self._known) > MAX_PLACES:
-                self._known.popitem(last=False)
-        return standing
+    def _state_to_change(self, deployment_key: DeploymentKey) -> CircuitState:
+        state = self._states.get(deployment_key)
+        if state is None:
+            state = self._states[deployment_key] = CircuitState()
+            if len(self._states) > MAX_DEPLOYMENTS:
+                self._states.popitem(last=False)
+        return state
 
 
-def place_of(deployment: Deployment, plan: Plan, workspace: Workspace) -> Place:
+def deployment_key_of(deployment: Deployment, resolution: Resolution, workspace: Workspace) -> DeploymentKey:
     """Under whose credentials it is. What a workspace chose is its own affair: its mistakes are nobody else's."""
-    is_own = plan.is_own or (deployment.secret is not None and workspace.owns(deployment.secret))
-    return Place(workspace.id if is_own else None, _id(deployment.place))
+    is_workspace_owned = resolution.is_workspace_route or (
+        deployment.secret is not None and workspace.has_credential(deployment.secret)
+    )
+    return DeploymentKey(workspace.id if is_workspace_owned else None, _digest(deployment.identity))
 
 
 @lru_cache(maxsize=4096)
-def _id(place: str) -> str:
-    return sha256(place.encode()).hexdigest()[:16]
+def _digest(identity: str) -> str:
+    return sha256(identity.encode()).hexdigest()[:16]
 
 
-def _counts(error: TidegateError, waited: float, is_over: bool) -> bool:
+def _is_deployment_fault(error: TidegateError, waited_seconds: float, call_timed_out: bool) -> bool:
     """Whether it is the deployment that failed, and not the caller's request or the caller's patience."""
-    if is_over and isinstance(error, ProviderTimeout):
-        return waited >= PATIENT_SECONDS
+    if call_timed_out and isinstance(error, ProviderTimeout):
+        return waited_seconds >= CONCLUSIVE_WAIT_SECONDS
     return isinstance(error, _FAILURES)
 
 

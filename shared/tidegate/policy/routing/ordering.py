@@ -14,116 +14,140 @@ from itertools import count
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tidegate.catalog import Catalog, cost
+from tidegate.catalog import Catalog, call_cost
 from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.messages import UserMessage
 from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
-from tidegate.domain.deployment import Deployment, Plan
-from tidegate.domain.usage import Tokens
+from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.usage import TokenCounts
 from tidegate.errors import TidegateError
 from tidegate.json import encode
-from tidegate.policy.routing.health import Health, Place, place_of
+from tidegate.policy.routing.health import DeploymentKey, Health, deployment_key_of
 
-USUAL_ANSWER = 500
+USUAL_ANSWER_TOKENS = 500
 """Tokens, to compare prices by where the caller sets no limit."""
 
 
-class Balance(Struct, frozen=True):
+class Ordering(Struct, frozen=True):
     """What orders are made of. `draw` gives numbers from 0 up to 1 by chance."""
 
     catalog: Catalog
     health: Health = field(default_factory=Health)
     draw: Callable[[], float] = random.random
 
-    def arrange(self, plan: Plan, call: Call) -> Plan:
+    def order(self, resolution: Resolution, call: Call) -> Resolution:
         """The plan with its deployments in the order in which they are tried; of a route, that is.
 
         A first one that is on trial, or of which nothing is known, is this call's to try: others leave it alone.
         """
-        route = plan.route
-        if route is None or len(plan.deployments) < 2:
-            return plan
-        plan = self.ordered(plan, call)
-        first = place_of(plan.deployments[0], plan, call.workspace)
-        is_unknown = route.by == "latency" and self.health.seconds(first, call.request.stream) is None
-        if is_unknown or self.health.is_on_trial(first):
-            self.health.claim(first)
-        return plan
+        route = resolution.route
+        if route is None or len(resolution.deployments) < 2:
+            return resolution
+        resolution = self.peek_order(resolution, call)
+        first = deployment_key_of(resolution.deployments[0], resolution, call.workspace)
+        is_unknown = route.by == "latency" and self.health.first_event_seconds(first, call.request.stream) is None
+        if is_unknown or self.health.is_half_open(first):
+            self.health.start_trial(first)
+        return resolution
 
-    def ordered(self, plan: Plan, call: Call) -> Plan:
+    def peek_order(self, resolution: Resolution, call: Call) -> Resolution:
         """The same, and nothing is this call's to try."""
-        places = [place_of(deployment, plan, call.workspace) for deployment in plan.deployments]
-        delays = self._delays(plan, call, places)
-        ranked = sorted(zip(map(self._rank, places), delays, count(), plan.deployments, strict=False))
-        return replace(plan, deployments=tuple(deployment for *_, deployment in ranked))
+        deployment_keys = [
+            deployment_key_of(deployment, resolution, call.workspace) for deployment in resolution.deployments
+        ]
+        scores = self._scores(resolution, call, deployment_keys)
+        ranked = sorted(
+            zip(map(self._availability, deployment_keys), scores, count(), resolution.deployments, strict=False)
+        )
+        return replace(resolution, deployments=tuple(deployment for *_, deployment in ranked))
 
-    def cools_until(self, deployment: Deployment, plan: Plan, call: Call) -> float | None:
+    def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, call: Call) -> float | None:
         """UTC seconds, None where it does not cool down."""
-        return self.health.cools_until(place_of(deployment, plan, call.workspace))
+        return self.health.cooldown_ends_at(deployment_key_of(deployment, resolution, call.workspace))
 
-    def is_ready(self, deployment: Deployment, plan: Plan, call: Call) -> bool:
+    def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
         """Whether nothing speaks against it: it does not cool down, and has not just done so."""
-        place = place_of(deployment, plan, call.workspace)
-        return self.health.cools_until(place) is None and not self.health.is_on_trial(place)
+        deployment_key = deployment_key_of(deployment, resolution, call.workspace)
+        return self.health.cooldown_ends_at(deployment_key) is None and not self.health.is_half_open(deployment_key)
 
-    def began(self, deployment: Deployment, plan: Plan, call: Call, seconds: float) -> None:
-        self.health.began(place_of(deployment, plan, call.workspace), seconds, call.request.stream)
+    def record_first_event(self, deployment: Deployment, resolution: Resolution, call: Call, seconds: float) -> None:
+        self.health.record_first_event(
+            deployment_key_of(deployment, resolution, call.workspace), seconds, call.request.stream
+        )
 
-    def succeeded(self, deployment: Deployment, plan: Plan, call: Call) -> None:
-        self.health.succeeded(place_of(deployment, plan, call.workspace))
+    def record_success(self, deployment: Deployment, resolution: Resolution, call: Call) -> None:
+        self.health.record_success(deployment_key_of(deployment, resolution, call.workspace))
 
-    def failed(
-        self, deployment: Deployment, plan: Plan, call: Call, error: TidegateError, *, waited: float, is_over: bool
+    def record_failure(
+        self,
+        deployment: Deployment,
+        resolution: Resolution,
+        call: Call,
+        error: TidegateError,
+        *,
+        waited_seconds: float,
+        call_timed_out: bool,
     ) -> None:
-        if plan.route is not None:
-            place = place_of(deployment, plan, call.workspace)
-            self.health.failed(place, error, plan.route, deployment.shown, waited=waited, is_over=is_over)
+        if resolution.route is not None:
+            deployment_key = deployment_key_of(deployment, resolution, call.workspace)
+            self.health.record_failure(
+                deployment_key,
+                error,
+                resolution.route,
+                deployment.display_name,
+                waited_seconds=waited_seconds,
+                call_timed_out=call_timed_out,
+            )
 
-    def _delays(self, plan: Plan, call: Call, places: Sequence[Place]) -> list[float]:
+    def _scores(self, resolution: Resolution, call: Call, deployment_keys: Sequence[DeploymentKey]) -> list[float]:
         """By the route's order, what each deployment has: the least is asked first."""
-        route, deployments = plan.route, plan.deployments
+        route, deployments = resolution.route, resolution.deployments
         match route and route.by:
             case "weight" if route is not None and route.sticky:
-                session = session_of(call.request, call.session_id)
-                chances = [_by_hash(call.workspace.id, session, place.id) for place in places]
-                return [_wait(each.weight, chance) for each, chance in zip(deployments, chances, strict=True)]
+                session = session_key(call.request, call.session_id)
+                chances = [_hash_fraction(call.workspace.id, session, place.id) for place in deployment_keys]
+                return [_weighted_draw(each.weight, chance) for each, chance in zip(deployments, chances, strict=True)]
             case "weight":
-                return [_wait(each.weight, 1.0 - self.draw()) for each in deployments]
+                return [_weighted_draw(each.weight, 1.0 - self.draw()) for each in deployments]
             case "latency":
-                return [self._slowness(place, call.request.stream) for place in places]
+                return [self._latency(place, call.request.stream) for place in deployment_keys]
             case "price":
                 return self._prices(deployments, call)
             case _:
                 return [0.0] * len(deployments)
 
-    def _rank(self, place: Place) -> tuple[int, float]:
+    def _availability(self, deployment_key: DeploymentKey) -> tuple[int, float]:
         """0 for those that may be asked, then those that another call tries, then those that cool down."""
-        until = self.health.cools_until(place)
+        until = self.health.cooldown_ends_at(deployment_key)
         if until is not None:
             return 2, until
-        return (1 if self.health.is_on_trial(place) and self.health.is_claimed(place) else 0), 0.0
+        return (
+            1 if self.health.is_half_open(deployment_key) and self.health.has_trial_running(deployment_key) else 0
+        ), 0.0
 
-    def _slowness(self, place: Place, stream: bool) -> float:
+    def _latency(self, deployment_key: DeploymentKey, stream: bool) -> float:
         """Seconds; what is not known comes first, and last what another call finds out."""
-        seconds = self.health.seconds(place, stream)
+        seconds = self.health.first_event_seconds(deployment_key, stream)
         if seconds is not None:
             return seconds
-        return math.inf if self.health.is_claimed(place) else -1.0
+        return math.inf if self.health.has_trial_running(deployment_key) else -1.0
 
     def _prices(self, deployments: Sequence[Deployment], call: Call) -> list[float]:
         """In USD; what has no price comes last."""
         fields = call.request.fields
-        tokens = Tokens(estimate_prompt(fields), (call.request.output_limit or USUAL_ANSWER) * (fields.n or 1))
-        found: list[float] = []
+        tokens = TokenCounts(
+            estimate_prompt(fields), (call.request.output_limit or USUAL_ANSWER_TOKENS) * (fields.n or 1)
+        )
+        prices: list[float] = []
         for deployment in deployments:
-            model = self.catalog.find(deployment.model_id)
-            price = None if model is None else cost(model, tokens, call.started_at)
-            found.append(math.inf if price is None else float(price))
-        return found
+            model = self.catalog.find_model(deployment.model_id)
+            price = None if model is None else call_cost(model, tokens, call.started_at)
+            prices.append(math.inf if price is None else float(price))
+        return prices
 
 
-def _wait(weight: int, chance: float) -> float:
+def _weighted_draw(weight: int, chance: float) -> float:
     """Who waits the shortest, with a chance from above 0 up to 1 for each, is each as often as its weight says.
 
     Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir (2006). With chances from a hash, it is
@@ -132,17 +156,17 @@ def _wait(weight: int, chance: float) -> float:
     return -math.log(chance) / weight if weight else math.inf
 
 
-def session_of(request: ChatRequest, session_id: str | None) -> bytes:
+def session_key(request: ChatRequest, session_id: str | None) -> bytes:
     """What calls of one session have alike: `prompt_cache_key`, the session's id, `user`, or how it began."""
     key = request.body.get("prompt_cache_key")
     named = (key if isinstance(key, str) else None) or session_id or request.fields.user
     if named:
         return b"named:" + named.encode("utf-8", "surrogatepass")
     messages = request.fields.messages
-    begun = next((i for i, each in enumerate(messages, 1) if isinstance(each, UserMessage)), len(messages))
-    return b"began:" + encode(messages[:begun])
+    first_user_message = next((i for i, each in enumerate(messages, 1) if isinstance(each, UserMessage)), len(messages))
+    return b"began:" + encode(messages[:first_user_message])
 
 
-def _by_hash(workspace_id: str, session: bytes, place_id: str) -> float:
-    digest = sha256(b"\n".join((workspace_id.encode(), place_id.encode(), session))).digest()
+def _hash_fraction(workspace_id: str, session: bytes, deployment_id: str) -> float:
+    digest = sha256(b"\n".join((workspace_id.encode(), deployment_id.encode(), session))).digest()
     return (int.from_bytes(digest[:7], "big") + 1) / 2**56

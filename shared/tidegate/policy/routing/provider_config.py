@@ -3,72 +3,76 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from tidegate.domain.deployment import Endpoint
+from tidegate.domain.deployment import ProviderConfig
 from tidegate.ports import Secrets
-from tidegate.providers import Known
-from tidegate.providers.registry import setting
+from tidegate.providers import ProviderSpec
+from tidegate.providers.registry import setting_name
 
 
-async def endpoints(known: Iterable[Known], settings: Secrets) -> dict[str, Endpoint]:
+async def load_provider_configs(specs: Iterable[ProviderSpec], settings: Secrets) -> dict[str, ProviderConfig]:
     """Every provider by name, with what is still missing. Base URLs are looked up where the keys are."""
-    return {provider.name: await _endpoint(provider, settings) for provider in known}
+    return {provider.name: await _provider_config(provider, settings) for provider in specs}
 
 
-async def _endpoint(provider: Known, settings: Secrets) -> Endpoint:
-    region = await _first(provider.region_settings, settings)
-    chosen = await settings.get(provider.base_url_setting)
-    url_in, missing = await _located(provider, chosen, settings)
+async def _provider_config(spec: ProviderSpec, settings: Secrets) -> ProviderConfig:
+    region = await _first_value(spec.region_settings, settings)
+    chosen_url = await settings.get(spec.base_url_setting)
+    url_in, missing = await _base_urls(spec, chosen_url, settings)
     # A URL that was chosen is the same everywhere; a signature names its region all the same.
-    placed = region is not None or not provider.region_settings or (chosen is not None and not provider.credentials)
-    nowhere = () if placed else (" or ".join(provider.region_settings),)
-    secret, without = await _secret(provider, settings)
-    version = await _first((provider.version_setting,), settings) if provider.version_setting else None
-    return Endpoint(
-        provider.name,
+    has_region = (
+        region is not None or not spec.region_settings or (chosen_url is not None and not spec.credential_settings)
+    )
+    missing_region = () if has_region else (" or ".join(spec.region_settings),)
+    secret, missing_key = await _key_name(spec, settings)
+    version = await _first_value((spec.version_setting,), settings) if spec.version_setting else None
+    return ProviderConfig(
+        spec.name,
         url_in(region or ""),
         secret,
-        (*missing, *nowhere, *without),
+        (*missing, *missing_region, *missing_key),
         region,
         version,
-        without_key=tuple(without),
-        without_region=nowhere,
-        url_in=url_in if provider.region_settings else None,
+        replaced_by_key=tuple(missing_key),
+        replaced_by_region=missing_region,
+        regional_url=url_in if spec.region_settings else None,
     )
 
 
-async def _located(provider: Known, chosen: str | None, settings: Secrets) -> tuple[Callable[[str], str], list[str]]:
+async def _base_urls(
+    spec: ProviderSpec, chosen_url: str | None, settings: Secrets
+) -> tuple[Callable[[str], str], list[str]]:
     """The base URL in each region, and what it still needs besides."""
-    if chosen is not None:
-        return partial(_anywhere, chosen), []
-    if provider.base_url is None:
-        return partial(_anywhere, ""), [provider.base_url_setting]
-    project = await _first(provider.project_settings, settings)
-    missing = [" or ".join(provider.project_settings)] if provider.project_settings and project is None else []
-    return partial(_in_region, provider.base_url.replace("{project}", project or ""), provider.host_of), missing
+    if chosen_url is not None:
+        return partial(_same_url, chosen_url), []
+    if spec.base_url is None:
+        return partial(_same_url, ""), [spec.base_url_setting]
+    project = await _first_value(spec.project_settings, settings)
+    missing = [" or ".join(spec.project_settings)] if spec.project_settings and project is None else []
+    return partial(_regional_url, spec.base_url.replace("{project}", project or ""), spec.host_for_region), missing
 
 
-def _anywhere(url: str, region: str) -> str:
+def _same_url(url: str, region: str) -> str:
     return url
 
 
-def _in_region(url: str, host_of: Callable[[str], str] | None, region: str) -> str:
+def _regional_url(url: str, host_of: Callable[[str], str] | None, region: str) -> str:
     host = host_of(region) if host_of and region else ""
     return url.replace("{host}", host).replace("{region}", region)
 
 
-async def _secret(provider: Known, settings: Secrets) -> tuple[str | None, list[str]]:
+async def _key_name(spec: ProviderSpec, settings: Secrets) -> tuple[str | None, list[str]]:
     """The name of the key that is sent, None where none is, and what is missing for it."""
-    key = provider.key_setting or provider.optional_key or setting(provider.name, "API_KEY")
-    if await _first((key, *provider.token_settings), settings) is not None:
+    key = spec.key_setting or spec.optional_key_setting or setting_name(spec.name, "API_KEY")
+    if await _first_value((key, *spec.token_settings), settings) is not None:
         return key, []
-    if provider.key_setting is not None:
-        return key, [" or ".join((key, *provider.token_settings))]
-    if provider.credentials and await _first(provider.credentials, settings) is None:
-        return None, [f"{key} or {provider.credentials[0]}"]
+    if spec.key_setting is not None:
+        return key, [" or ".join((key, *spec.token_settings))]
+    if spec.credential_settings and await _first_value(spec.credential_settings, settings) is None:
+        return None, [f"{key} or {spec.credential_settings[0]}"]
     return None, []
 
 
-async def _first(names: Iterable[str], settings: Secrets) -> str | None:
+async def _first_value(names: Iterable[str], settings: Secrets) -> str | None:
     for name in names:
         value = await settings.get(name)
         if value is not None:

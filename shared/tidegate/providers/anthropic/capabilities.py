@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.catalog import load
+from tidegate.catalog import load_catalog
 
 _NAME = re.compile(
     r"claude-(?:(?P<family>[a-z]+)-)?v?(?P<major>\d{1,2})(?!\d)(?:[-.](?P<minor>\d{1,2})(?!\d))?(?P<rest>.*)"
@@ -21,7 +21,7 @@ _FAMILY = re.compile(r"opus|sonnet|haiku|fable|mythos")
 _LEVELS = ("low", "medium", "high", "xhigh", "max")
 
 
-class Abilities(Struct, frozen=True):
+class AnthropicCapabilities(Struct, frozen=True):
     """`thinking` is how it is asked for: "either" takes a budget as well as adaptive thinking.
 
     `off` is how thinking is switched off: "omit" where it is off unless asked for, "never" where it is always on.
@@ -37,41 +37,41 @@ class Abilities(Struct, frozen=True):
     output_limit: int = 4096
 
 
-_HAIKU_3_5 = Abilities("none", output_limit=8192)
-_CLAUDE_4 = Abilities("budget", output_limit=32_000)
-_CLAUDE_4_5 = Abilities("budget", samplers="one", structured=True, output_limit=64_000)
-_CLAUDE_4_6 = Abilities("either", ("low", "medium", "high", "max"), "omit", "one", True, True, 128_000)
-_CLAUDE_4_7 = Abilities("adaptive", _LEVELS, "omit", "none", True, True, 128_000)
+_HAIKU_3_5 = AnthropicCapabilities("none", output_limit=8192)
+_CLAUDE_4 = AnthropicCapabilities("budget", output_limit=32_000)
+_CLAUDE_4_5 = AnthropicCapabilities("budget", samplers="one", structured=True, output_limit=64_000)
+_CLAUDE_4_6 = AnthropicCapabilities("either", ("low", "medium", "high", "max"), "omit", "one", True, True, 128_000)
+_CLAUDE_4_7 = AnthropicCapabilities("adaptive", _LEVELS, "omit", "none", True, True, 128_000)
 _CLAUDE_5 = replace(_CLAUDE_4_7, off="disabled")
 _FABLE_5 = replace(_CLAUDE_4_7, off="never")
 _OPUS_5_5 = replace(_FABLE_5, forced_tools=False)
 _SONNET_5_5 = replace(_OPUS_5_5, off="between_tools")
-_OTHER = replace(_CLAUDE_4, output_limit=8192)
+_NOT_CLAUDE = replace(_CLAUDE_4, output_limit=8192)
 """Not a Claude: a model of another maker behind the same API."""
 
 
 @lru_cache(maxsize=256)
-def of(model: str) -> Abilities:
+def capabilities_of(model: str) -> AnthropicCapabilities:
     """What that model can do, with the catalogue's output limit where it knows one."""
-    known = load().find(f"anthropic/{model}")
-    abilities = _of_name(model.lower())
-    if known is not None and known.output_limit is not None:
-        return replace(abilities, output_limit=known.output_limit)
-    return abilities
+    catalog_model = load_catalog().find_model(f"anthropic/{model}")
+    capabilities = _capabilities_by_name(model.lower())
+    if catalog_model is not None and catalog_model.output_limit is not None:
+        return replace(capabilities, output_limit=catalog_model.output_limit)
+    return capabilities
 
 
-def _of_name(name: str) -> Abilities:
-    found = _NAME.search(name)
-    if found is None:
-        return _OPUS_5_5 if "claude-" in name else _OTHER  # a name without a version follows the newest model
-    version = int(found["major"]), int(found["minor"] or 0)
-    family = _FAMILY.search(found["family"] or found["rest"])
-    return _of_version("" if family is None else family[0], version)
+def _capabilities_by_name(name: str) -> AnthropicCapabilities:
+    version_match = _NAME.search(name)
+    if version_match is None:
+        return _OPUS_5_5 if "claude-" in name else _NOT_CLAUDE  # a name without a version follows the newest model
+    version = int(version_match["major"]), int(version_match["minor"] or 0)
+    family = _FAMILY.search(version_match["family"] or version_match["rest"])
+    return _capabilities_by_version("" if family is None else family[0], version)
 
 
-def _of_version(family: str, version: tuple[int, int]) -> Abilities:
+def _capabilities_by_version(family: str, version: tuple[int, int]) -> AnthropicCapabilities:
     if version >= (5, 0):
-        return _of_fifth(family, version)
+        return _capabilities_of_claude_5(family, version)
     if version >= (4, 7):
         return _CLAUDE_4_7
     if version == (4, 6):
@@ -80,10 +80,10 @@ def _of_version(family: str, version: tuple[int, int]) -> Abilities:
         return _CLAUDE_4_5
     if version >= (3, 7):
         return replace(_CLAUDE_4, samplers="one") if version == (4, 1) else _CLAUDE_4
-    return _HAIKU_3_5 if version == (3, 5) else Abilities("none")
+    return _HAIKU_3_5 if version == (3, 5) else AnthropicCapabilities("none")
 
 
-def _of_fifth(family: str, version: tuple[int, int]) -> Abilities:
+def _capabilities_of_claude_5(family: str, version: tuple[int, int]) -> AnthropicCapabilities:
     match family:
         case "haiku":
             return _CLAUDE_5

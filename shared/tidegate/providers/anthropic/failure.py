@@ -17,32 +17,32 @@ from tidegate.json import Json
 from tidegate.providers.base import Headers
 from tidegate.providers.openai import failure
 
-_REFUSALS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
+_CLASS_BY_MESSAGE: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
     (
         re.compile(r"exceed(s|ed)? (the )?(context limit|context window)|prompt is too long", re.I),
         ContextLengthExceeded,
     ),
     (re.compile(r"blocked by content filtering|usage policy", re.I), ContentPolicyViolation),
 )
-_ACCOUNT = re.compile(r"credit balance is too low|usage limits|organization has been disabled", re.I)
+_ACCOUNT_MESSAGE = re.compile(r"credit balance is too low|usage limits|organization has been disabled", re.I)
 
 
 def from_reply(status: int, headers: Headers, body: Json | str) -> UpstreamError:
     """The error that a reply, or an event of a stream (status 200), stands for."""
     error = failure.from_reply("anthropic", status, headers, body)
     if error.native_code == "timeout_error":
-        return _as(ProviderTimeout, error)
+        return _as_class(ProviderTimeout, error)
     if type(error) is not ProviderBadRequest:
         return error
-    if _ACCOUNT.search(error.message):  # the gateway's account, which is not the caller's to mend
+    if _ACCOUNT_MESSAGE.search(error.message):  # the gateway's account, which is not the caller's to mend
         error.message = f"anthropic refused the gateway's credentials or account (HTTP {error.upstream_status})."
-        return _as(ProviderAuth, error)
-    kind = next((kind for words, kind in _REFUSALS if words.search(error.message)), None)
-    return error if kind is None else _as(kind, error)
+        return _as_class(ProviderAuth, error)
+    error_class = next((kind for words, kind in _CLASS_BY_MESSAGE if words.search(error.message)), None)
+    return error if error_class is None else _as_class(error_class, error)
 
 
-def _as(kind: type[UpstreamError], error: UpstreamError) -> UpstreamError:
-    return kind(
+def _as_class(error_class: type[UpstreamError], error: UpstreamError) -> UpstreamError:
+    return error_class(
         error.message,
         retry_after_seconds=error.retry_after_seconds,
         upstream_status=error.upstream_status,

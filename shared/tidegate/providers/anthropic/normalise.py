@@ -10,7 +10,7 @@ from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.anthropic.reasoning_replay import FORMAT
 
 
-def thought(index: int, text: str, signature: str | None = None) -> JsonObject:
+def reasoning_text_detail(index: int, text: str, signature: str | None = None) -> JsonObject:
     """A detail of thinking that can be read; with its signature it can be sent back."""
     detail: JsonObject = {"type": "reasoning.text", "text": text, "format": FORMAT, "index": index}
     if signature:
@@ -18,51 +18,51 @@ def thought(index: int, text: str, signature: str | None = None) -> JsonObject:
     return detail
 
 
-def hidden(index: int, data: str) -> JsonObject:
+def encrypted_detail(index: int, data: str) -> JsonObject:
     """A detail of thinking that only Anthropic can read."""
     return {"type": "reasoning.encrypted", "data": data, "format": FORMAT, "index": index}
 
 
-def cited(citations: Iterable[Json], start: int, end: int) -> JsonObject:
+def citation_fields(citations: Iterable[Json], start: int, end: int) -> JsonObject:
     """The sources of the text between two places, as fields of a message: those with a URL as OpenAI's annotations.
 
     Places in documents, which OpenAI has no name for, are `citations` as Anthropic tells them.
     """
-    links: list[Json] = []
-    places: list[Json] = []
+    web_citations: list[Json] = []
+    document_citations: list[Json] = []
     for citation in citations:
         match citation:
             case {"url": str(url)} | {"type": "search_result_location", "source": str(url)}:
-                links.append(_link(url, citation, start, end))
+                web_citations.append(_url_citation(url, citation, start, end))
             case _:
-                places.append(citation)
-    found: JsonObject = {}
-    if links:
-        found["annotations"] = links
-    if places:
-        found["citations"] = places
-    return found
+                document_citations.append(citation)
+    fields: JsonObject = {}
+    if web_citations:
+        fields["annotations"] = web_citations
+    if document_citations:
+        fields["citations"] = document_citations
+    return fields
 
 
-def _link(url: str, citation: JsonObject, start: int, end: int) -> JsonObject:
+def _url_citation(url: str, citation: JsonObject, start: int, end: int) -> JsonObject:
     title = citation.get("title")
-    link: JsonObject = {
+    url_citation: JsonObject = {
         "url": url,
         "title": title if isinstance(title, str) else "",
         "start_index": start,
         "end_index": end,
     }
     if isinstance(citation.get("cited_text"), str):
-        link["content"] = citation["cited_text"]
-    return {"type": "url_citation", "url_citation": link}
+        url_citation["content"] = citation["cited_text"]
+    return {"type": "url_citation", "url_citation": url_citation}
 
 
-def arguments(given: Json) -> str:
+def arguments_json(tool_input: Json) -> str:
     """The input of a tool as the text that OpenAI's dialect wants."""
-    return encode(given).decode() if isinstance(given, dict) and given else "{}"
+    return encode(tool_input).decode() if isinstance(tool_input, dict) and tool_input else "{}"
 
 
-def refusal(stop_details: Json) -> str | None:
+def refusal_text(stop_details: Json) -> str | None:
     """Why the model refused, where Anthropic says it."""
     match stop_details:
         case {"explanation": str(explanation)} if explanation:

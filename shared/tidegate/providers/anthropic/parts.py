@@ -5,38 +5,38 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/vision, …/pdf-s
 
 from collections.abc import Iterator, Mapping
 
-from tidegate.chat.media import Data, of_bytes, read, type_of_name
+from tidegate.chat.media import MediaContent, content_from_bytes, media_type_of_name, parse_media
 from tidegate.domain.call import Call
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
-from tidegate.providers.anthropic.request_builder import Draft
+from tidegate.providers.anthropic.request_builder import AnthropicRequestBuilder
 
-FILES = "files-api-2025-04-14"
-_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
-_PDF = "application/pdf"
+FILES_BETA = "files-api-2025-04-14"
+_IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_PDF_TYPE = "application/pdf"
 
 
-def blocks(draft: Draft, content: Json, path: str) -> list[JsonObject]:
+def content_blocks(draft: AnthropicRequestBuilder, content: Json, path: str) -> list[JsonObject]:
     """The content as blocks, without texts that are blank: Anthropic refuses those."""
     match content:
         case str(text):
             return [{"type": "text", "text": text}] if text.strip() else []
         case list(parts):
-            found = (_block(draft, part, f"{path}.content[{i}]") for i, part in enumerate(parts))
-            return [block for block in found if block is not None]
+            maybe_blocks = (_content_block(draft, part, f"{path}.content[{i}]") for i, part in enumerate(parts))
+            return [block for block in maybe_blocks if block is not None]
         case _:
             return []
 
 
-def with_cache(blocks: list[JsonObject], holder: JsonObject) -> list[JsonObject]:
+def with_cache_control(blocks: list[JsonObject], holder: JsonObject) -> list[JsonObject]:
     """The blocks, the last one with the `cache_control` that stands on their message."""
-    marker = holder.get("cache_control")
-    if not blocks or not isinstance(marker, dict):
+    cache_control = holder.get("cache_control")
+    if not blocks or not isinstance(cache_control, dict):
         return blocks
-    return [*blocks[:-1], {**blocks[-1], "cache_control": marker}]
+    return [*blocks[:-1], {**blocks[-1], "cache_control": cache_control}]
 
 
-def plain_urls(call: Call) -> Mapping[str, str]:
+def http_image_urls(call: Call) -> Mapping[str, str]:
     """The `http:` URLs of images, by their paths: Anthropic fetches only `https:`."""
     return {path: url for path, url in _image_urls(call.request.body.get("messages")) if url.startswith("http:")}
 
@@ -55,51 +55,51 @@ def _image_urls(messages: Json) -> Iterator[tuple[str, str]]:
                 pass
 
 
-def _block(draft: Draft, part: Json, path: str) -> JsonObject | None:
+def _content_block(draft: AnthropicRequestBuilder, part: Json, path: str) -> JsonObject | None:
     match part:
         case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
-            block = _text(text)
+            block = _text_block(text)
         case {"type": "image_url", "image_url": {"url": str(url)} as image}:
             if image.get("detail") not in (None, "auto"):
                 draft.ignored.append(f"{path}.image_url.detail")
-            block = _media(draft, url, path)
+            block = _media_block(draft, url, path)
         case {"type": "file", "file": dict(file)}:
-            block = _file(draft, file, path)
+            block = _file_block(draft, file, path)
         case {"type": "document", "source": dict(source)}:
-            _note_file(draft, source)
+            _add_files_beta(draft, source)
             return {name: value for name, value in part.items() if value is not None}
         case {"type": str(kind)}:
             raise InvalidRequest(f"{draft.model} takes no content parts of type {kind!r}.", param=path)
         case _:
             raise InvalidRequest("A content part must be an object with a type.", param=path)
-    marker = part.get("cache_control")
-    if block is not None and isinstance(marker, dict):
-        block["cache_control"] = marker
+    cache_control = part.get("cache_control")
+    if block is not None and isinstance(cache_control, dict):
+        block["cache_control"] = cache_control
     return block
 
 
-def _text(text: str) -> JsonObject | None:
+def _text_block(text: str) -> JsonObject | None:
     return {"type": "text", "text": text} if text.strip() else None
 
 
-def _media(draft: Draft, url: str, path: str, declared: str = "") -> JsonObject:
+def _media_block(draft: AnthropicRequestBuilder, url: str, path: str, declared_type: str = "") -> JsonObject:
     """An image or a document, from wherever the URL says that it is."""
     fetched = draft.call.media.get(url)
     if fetched is not None:
-        return _data(draft, of_bytes(fetched.data, fetched.content_type), path)
+        return _inline_block(draft, content_from_bytes(fetched.data, fetched.content_type), path)
     if url.startswith(("https:", "http:")):
         return {"type": "image", "source": {"type": "url", "url": url}}
-    data = read(url, declared)
+    data = parse_media(url, declared_type)
     if data is None:
         raise InvalidRequest("This is neither a URL nor base64, bare or in a data URI.", param=path)
-    return _data(draft, data, path)
+    return _inline_block(draft, data, path)
 
 
-def _data(draft: Draft, data: Data, path: str) -> JsonObject:
-    if data.media_type in _IMAGES:
+def _inline_block(draft: AnthropicRequestBuilder, data: MediaContent, path: str) -> JsonObject:
+    if data.media_type in _IMAGE_TYPES:
         return {"type": "image", "source": {"type": "base64", "media_type": data.media_type, "data": data.base64}}
-    if data.media_type == _PDF:
-        return {"type": "document", "source": {"type": "base64", "media_type": _PDF, "data": data.base64}}
+    if data.media_type == _PDF_TYPE:
+        return {"type": "document", "source": {"type": "base64", "media_type": _PDF_TYPE, "data": data.base64}}
     if data.media_type.startswith("text/") or data.media_type in ("application/json", "application/xml"):
         try:
             text = data.text()
@@ -112,18 +112,18 @@ def _data(draft: Draft, data: Data, path: str) -> JsonObject:
     )
 
 
-def _file(draft: Draft, file: JsonObject, path: str) -> JsonObject:
+def _file_block(draft: AnthropicRequestBuilder, file: JsonObject, path: str) -> JsonObject:
     filename = file.get("filename")
     title = filename if isinstance(filename, str) else ""
     match file:
         case {"file_id": str(url)} | {"file_data": str(url)} if url.startswith(("https:", "http:")):
             block: JsonObject = {"type": "document", "source": {"type": "url", "url": url}}
         case {"file_data": str(data)} if data:
-            block = _media(draft, data, path, type_of_name(title) or "")
+            block = _media_block(draft, data, path, media_type_of_name(title) or "")
         case {"file_id": str(file_id)} if file_id:
-            kind = "image" if type_of_name(title) in _IMAGES else "document"
+            kind = "image" if media_type_of_name(title) in _IMAGE_TYPES else "document"
             block = {"type": kind, "source": {"type": "file", "file_id": file_id}}
-            draft.betas.append(FILES)
+            draft.betas.append(FILES_BETA)
         case _:
             raise InvalidRequest("A file needs `file_data` or `file_id`.", param=f"{path}.file")
     if title and block["type"] == "document":
@@ -131,6 +131,6 @@ def _file(draft: Draft, file: JsonObject, path: str) -> JsonObject:
     return block
 
 
-def _note_file(draft: Draft, source: JsonObject) -> None:
+def _add_files_beta(draft: AnthropicRequestBuilder, source: JsonObject) -> None:
     if source.get("type") == "file":
-        draft.betas.append(FILES)
+        draft.betas.append(FILES_BETA)

@@ -14,7 +14,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, encode
 from tidegate.providers.anthropic import completion, failure, parts, request, stream
-from tidegate.providers.base import Event, Framing, Headers, KeyAuth, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
 from tidegate.providers.openai import legacy_functions
 
 VERSION = "2023-06-01"
@@ -26,10 +26,10 @@ class Anthropic(Struct, frozen=True):
     signs_reasoning: bool = True
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
-        return parts.plain_urls(call)
+        return parts.http_image_urls(call)
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy_functions.named_by(call.request.body):
+        with legacy_functions.with_caller_paths(call.request.body):
             draft = request.build(call, deployment.model)
         headers = {"content-type": "application/json", "anthropic-version": VERSION}
         if draft.betas:
@@ -39,8 +39,8 @@ class Anthropic(Struct, frozen=True):
             body=encode(draft.body),
             headers=headers,
             auth=KeyAuth("x-api-key", ""),
-            ignored=draft.reported(),
-            names=draft.names.callers,
+            ignored=draft.ignored_fields(),
+            caller_tool_names=draft.tool_names.caller_names,
             answer_tool=None if draft.answer_tool is None else str(draft.answer_tool["name"]),
             legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
@@ -48,7 +48,7 @@ class Anthropic(Struct, frozen=True):
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)
 
-    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:

@@ -11,72 +11,72 @@ from tidegate.json import Json, JsonObject
 FORMAT = "anthropic-claude-v1"
 
 
-def blocks(message: JsonObject, signatures: Mapping[str, Json]) -> list[JsonObject]:
+def thinking_blocks(message: JsonObject, signatures: Mapping[str, Json]) -> list[JsonObject]:
     """The thinking of an assistant's message; `signatures` are kept for clients that dropped theirs."""
     return (
         _from_details(message.get("reasoning_details"))
-        or _from_blocks(message.get("thinking_blocks"))
-        or _from_extras(message)
-        or _from_memory(message.get("tool_calls"), signatures)
+        or _from_thinking_blocks(message.get("thinking_blocks"))
+        or _from_extra_fields(message)
+        or _from_stored_signatures(message.get("tool_calls"), signatures)
     )
 
 
 def _from_details(details: Json) -> list[JsonObject]:
     """Also from the pieces of a stream, which clients collect one by one: a signature ends its block."""
-    found: list[JsonObject] = []
-    ours = (one for one in details if isinstance(one, dict)) if isinstance(details, list) else ()
+    blocks: list[JsonObject] = []
+    entries = (one for one in details if isinstance(one, dict)) if isinstance(details, list) else ()
     texts: list[str] = []
-    place: Json = None
-    for detail in ours:
+    current_index: Json = None
+    for detail in entries:
         if detail.get("format", FORMAT) not in (FORMAT, None):
             continue
         match detail:
             case {"type": "reasoning.encrypted", "data": str(data)} if data:
-                found.append({"type": "redacted_thinking", "data": data})
+                blocks.append({"type": "redacted_thinking", "data": data})
             case {"type": "reasoning.text"}:
-                if detail.get("index") != place:
-                    texts, place = [], detail.get("index")
+                if detail.get("index") != current_index:
+                    texts, current_index = [], detail.get("index")
                 text, signature = detail.get("text"), detail.get("signature")
                 texts.append(text if isinstance(text, str) else "")
                 if isinstance(signature, str) and signature:
-                    found.append({"type": "thinking", "thinking": "".join(texts), "signature": signature})
+                    blocks.append({"type": "thinking", "thinking": "".join(texts), "signature": signature})
                     texts = []
             case _:
                 pass
-    return found
+    return blocks
 
 
-def _from_blocks(given: Json) -> list[JsonObject]:
-    found: list[JsonObject] = []
-    for block in given if isinstance(given, list) else ():
+def _from_thinking_blocks(thinking_blocks: Json) -> list[JsonObject]:
+    blocks: list[JsonObject] = []
+    for block in thinking_blocks if isinstance(thinking_blocks, list) else ():
         match block:
             case {"type": "thinking", "thinking": str(text), "signature": str(signature)} if signature:
-                found.append({"type": "thinking", "thinking": text, "signature": signature})
+                blocks.append({"type": "thinking", "thinking": text, "signature": signature})
             case {"type": "redacted_thinking", "data": str(data)} if data:
-                found.append({"type": "redacted_thinking", "data": data})
+                blocks.append({"type": "redacted_thinking", "data": data})
             case _:
                 pass
-    return found
+    return blocks
 
 
-def _from_extras(message: JsonObject) -> list[JsonObject]:
+def _from_extra_fields(message: JsonObject) -> list[JsonObject]:
     """LiteLLM's and any-llm's other places for the same blocks."""
     for name in ("provider_specific_fields", "extra_content"):
         match message.get(name):
-            case {"thinking_blocks": given} | {"anthropic": {"thinking_blocks": given}}:
-                return _from_blocks(given)
+            case {"thinking_blocks": thinking_blocks} | {"anthropic": {"thinking_blocks": thinking_blocks}}:
+                return _from_thinking_blocks(thinking_blocks)
             case _:
                 pass
     return []
 
 
-def _from_memory(calls: Json, signatures: Mapping[str, Json]) -> list[JsonObject]:
+def _from_stored_signatures(calls: Json, signatures: Mapping[str, Json]) -> list[JsonObject]:
     for call in calls if isinstance(calls, list) else ():
         match call:
             case {"id": str(call_id)} if call_id in signatures:
-                found = _from_details(signatures[call_id])
-                if found:
-                    return found
+                blocks = _from_details(signatures[call_id])
+                if blocks:
+                    return blocks
             case _:
                 pass
     return []

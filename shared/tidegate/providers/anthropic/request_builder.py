@@ -6,21 +6,21 @@ from msgspec import field
 
 from tidegate.json import Json, JsonObject
 from tidegate.providers import request_builder
-from tidegate.providers.anthropic.capabilities import Abilities
+from tidegate.providers.anthropic.capabilities import AnthropicCapabilities
 from tidegate.providers.toolnames import ToolNames
 
 
-class Draft(request_builder.Draft, kw_only=True):
+class AnthropicRequestBuilder(request_builder.RequestBuilder, kw_only=True):
     """`answer_tool` stands for an answer in JSON; `thinking` is how the model was asked to think."""
 
     model: str
-    abilities: Abilities
-    names: ToolNames
+    capabilities: AnthropicCapabilities
+    tool_names: ToolNames
     answer_tool: JsonObject | None = None
     thinking: Literal["budget", "adaptive"] | None = None
     system: list[Json] = field(default_factory=list[Json])
     betas: list[str] = field(default_factory=list[str])
 
-    def configure_output(self, **settings: Json) -> None:
-        given = self.body.get("output_config")
-        self.body["output_config"] = {**(given if isinstance(given, dict) else {}), **settings}
+    def set_output_config(self, **settings: Json) -> None:
+        output_config = self.body.get("output_config")
+        self.body["output_config"] = {**(output_config if isinstance(output_config, dict) else {}), **settings}

@@ -5,19 +5,19 @@ https://platform.claude.com/docs/en/models/opus-5-5/migration-guide, …/models/
 """
 
 from tidegate.json import Json
-from tidegate.providers.anthropic.request_builder import Draft
+from tidegate.providers.anthropic.request_builder import AnthropicRequestBuilder
 
-_LEAST_TOP_P = 0.95  # beside thinking
+_MIN_TOP_P_WITH_THINKING = 0.95  # beside thinking
 
 
-def write(draft: Draft) -> None:
+def write(draft: AnthropicRequestBuilder) -> None:
     temperature, top_p, top_k = (draft.take(name) for name in ("temperature", "top_p", "top_k"))
-    samplers = draft.abilities.samplers
+    samplers = draft.capabilities.samplers
     if samplers == "none":
         for name, value in (("temperature", temperature), ("top_p", top_p), ("top_k", top_k)):
             draft.leave_out(name, value)
     else:
-        temperature = _temperature(draft, temperature)
+        temperature = _supported_temperature(draft, temperature)
         if samplers == "one" and temperature not in (None, 1):
             draft.leave_out("top_p", top_p)
         elif top_p is not None:
@@ -31,36 +31,36 @@ def write(draft: Draft) -> None:
     _write_stop(draft)
 
 
-def _temperature(draft: Draft, given: Json) -> Json:
+def _supported_temperature(draft: AnthropicRequestBuilder, temperature: Json) -> Json:
     """The temperature if it can be sent. Anthropic's ends at 1, OpenAI's at 2: a higher one is reported."""
-    if not isinstance(given, int | float):
+    if not isinstance(temperature, int | float):
         return None
-    if given > 1 or (draft.thinking is not None and given != 1):
+    if temperature > 1 or (draft.thinking is not None and temperature != 1):
         draft.ignored.append("temperature")
         return None
-    return given
-
-
-def _write_top_p(draft: Draft, top_p: Json, temperature: Json) -> Json:
-    """Write top_p where the model takes it; gives the temperature that may still go beside it."""
-    alone = draft.abilities.samplers == "one"
-    if draft.thinking is not None and isinstance(top_p, int | float) and top_p < _LEAST_TOP_P:
-        draft.ignored.append("top_p")
-    elif not (alone and top_p == 1):
-        draft.body["top_p"] = top_p
-        return None if alone else temperature  # a temperature of 1 says nothing
     return temperature
 
 
-def _write_stop(draft: Draft) -> None:
+def _write_top_p(draft: AnthropicRequestBuilder, top_p: Json, temperature: Json) -> Json:
+    """Write top_p where the model takes it; gives the temperature that may still go beside it."""
+    takes_one_sampler = draft.capabilities.samplers == "one"
+    if draft.thinking is not None and isinstance(top_p, int | float) and top_p < _MIN_TOP_P_WITH_THINKING:
+        draft.ignored.append("top_p")
+    elif not (takes_one_sampler and top_p == 1):
+        draft.body["top_p"] = top_p
+        return None if takes_one_sampler else temperature  # a temperature of 1 says nothing
+    return temperature
+
+
+def _write_stop(draft: AnthropicRequestBuilder) -> None:
     """Anthropic refuses sequences of nothing but white space."""
-    found: list[Json] = []
+    stop_sequences: list[Json] = []
     for name in ("stop", "stop_sequences"):
-        given = draft.take(name)
-        for i, sequence in enumerate(given if isinstance(given, list) else [given]):
+        value = draft.take(name)
+        for i, sequence in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(sequence, str) and sequence.strip():
-                found.append(sequence)
+                stop_sequences.append(sequence)
             elif sequence is not None:
-                draft.ignored.append(f"{name}[{i}]" if isinstance(given, list) else name)
-    if found:
-        draft.body["stop_sequences"] = found
+                draft.ignored.append(f"{name}[{i}]" if isinstance(value, list) else name)
+    if stop_sequences:
+        draft.body["stop_sequences"] = stop_sequences

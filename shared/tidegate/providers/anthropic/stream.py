@@ -12,15 +12,15 @@ from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode
 from tidegate.providers import stream_loop
 from tidegate.providers.anthropic import failure, normalise, usage
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 
 
-def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events. Raises `UpstreamError`, and `StreamCut` where no stop reason came."""
-    return stream_loop.read(_Stream(), events)
+    return stream_loop.translate_stream(_AnthropicStreamTranslator(), events)
 
 
-class _Block:
+class _ContentBlock:
     """One content block that has begun. `kind` is what its deltas become, `place` its ordinal among its kind."""
 
     __slots__ = ("citations", "given", "has_input", "kind", "place", "start")
@@ -34,24 +34,24 @@ class _Block:
         self.citations: list[Json] = []
 
 
-_SKIPPED = _Block("")
+_SKIPPED_BLOCK = _ContentBlock("")
 
 
-class _Stream:
+class _AnthropicStreamTranslator:
     """What has come so far. The finish and usage are kept back until the end, so that nothing follows them."""
 
     def __init__(self) -> None:
         self.done = False
-        self._began = False
-        self._blocks: dict[Json, _Block] = {}
-        self._calls = 0
-        self._thoughts = 0
-        self._length = 0
+        self._role_sent = False
+        self._blocks: dict[Json, _ContentBlock] = {}
+        self._call_count = 0
+        self._thinking_count = 0
+        self._text_length = 0
         self._usage: JsonObject = {}
         self._stop_reason: str | None = None
         self._refusal: str | None = None
 
-    def feed(self, event: Event, out: list[Chunk]) -> None:
+    def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunks that the event makes, if it makes any."""
         try:
             raw = decode(event.data)
@@ -61,86 +61,91 @@ class _Stream:
             if event.type in ("ping", "message") and not event.data.strip():
                 return
             raise ProviderMalformed("anthropic sent an event that is no JSON object.")
-        kind = raw.get("type")
-        if kind == "content_block_delta":
-            delta = self._delta(self._blocks.get(raw.get("index"), _SKIPPED), raw.get("delta"))
-        elif kind == "error" or event.type == "error" or "error" in raw:
+        event_type = raw.get("type")
+        if event_type == "content_block_delta":
+            delta = self._translate_delta(self._blocks.get(raw.get("index"), _SKIPPED_BLOCK), raw.get("delta"))
+        elif event_type == "error" or event.type == "error" or "error" in raw:
             raise failure.from_reply(200, {}, raw)
         else:
-            delta = self._other(kind, raw)
+            delta = self._translate_rare_event(event_type, raw)
         if delta is not None:
             out.append(self._chunk(delta))
-        if kind == "message_start" and self._usage:
-            out.append(stream_loop.early_usage(usage.normalise(self._usage)))
+        if event_type == "message_start" and self._usage:
+            out.append(stream_loop.early_usage_chunk(usage.normalise(self._usage)))
 
-    def _other(self, kind: Json, raw: JsonObject) -> JsonObject | None:
-        match kind:
+    def _translate_rare_event(self, event_type: Json, raw: JsonObject) -> JsonObject | None:
+        match event_type:
             case "content_block_start":
-                return self._start(raw.get("index"), raw.get("content_block"))
+                return self._start_block(raw.get("index"), raw.get("content_block"))
             case "content_block_stop":
-                return self._stop(self._blocks.pop(raw.get("index"), _SKIPPED))
+                return self._end_block(self._blocks.pop(raw.get("index"), _SKIPPED_BLOCK))
             case "message_start":
-                self._begin(raw.get("message"))
-                return None if self._began else {}
+                self._read_message_start(raw.get("message"))
+                return None if self._role_sent else {}
             case "message_delta":
-                self._finish(raw)
+                self._read_message_delta(raw)
             case "message_stop":
                 self.done = True
             case _:
                 pass  # pings, and events that are still to be invented
         return None
 
-    def _begin(self, message: Json) -> None:
+    def _read_message_start(self, message: Json) -> None:
         match message:
-            case {"usage": dict(counted)}:
-                self._usage = counted
+            case {"usage": dict(raw_usage)}:
+                self._usage = raw_usage
             case _:
                 pass
 
-    def _finish(self, raw: JsonObject) -> None:
+    def _read_message_delta(self, raw: JsonObject) -> None:
         """The counts are those of the whole reply: they replace the ones of its beginning."""
         match raw.get("usage"):
-            case dict(counted):
-                self._usage = {**self._usage, **{name: count for name, count in counted.items() if count is not None}}
+            case dict(raw_usage):
+                self._usage = {**self._usage, **{name: count for name, count in raw_usage.items() if count is not None}}
             case _:
                 pass
         match raw.get("delta"):
             case {"stop_reason": str(reason)} as delta:
                 self._stop_reason = reason
-                self._refusal = normalise.refusal(delta.get("stop_details"))
+                self._refusal = normalise.refusal_text(delta.get("stop_details"))
             case _:
                 pass
 
-    def _start(self, index: Json, block: Json) -> JsonObject | None:
+    def _start_block(self, index: Json, block: Json) -> JsonObject | None:
         match block:
             case {"type": "text"}:
-                self._blocks[index] = _Block("text", start=self._length)
-                return self._delta(self._blocks[index], {**block, "type": "text_delta"})
+                self._blocks[index] = _ContentBlock("text", start=self._text_length)
+                return self._translate_delta(self._blocks[index], {**block, "type": "text_delta"})
             case {"type": "thinking"}:
-                self._blocks[index] = _Block("thinking", self._next_thought())
-                return self._delta(self._blocks[index], {**block, "type": "thinking_delta"})
+                self._blocks[index] = _ContentBlock("thinking", self._next_thinking_index())
+                return self._translate_delta(self._blocks[index], {**block, "type": "thinking_delta"})
             case {"type": "redacted_thinking", "data": str(data)}:
-                return {"reasoning_details": [normalise.hidden(self._next_thought(), data)]}
+                return {"reasoning_details": [normalise.encrypted_detail(self._next_thinking_index(), data)]}
             case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
-                self._blocks[index] = _Block("call", self._calls, block.get("input"))
-                self._calls += 1
-                started: JsonObject = {"name": name, "arguments": ""}
-                call: JsonObject = {"index": self._calls - 1, "id": call_id, "type": "function", "function": started}
+                self._blocks[index] = _ContentBlock("call", self._call_count, block.get("input"))
+                self._call_count += 1
+                function: JsonObject = {"name": name, "arguments": ""}
+                call: JsonObject = {
+                    "index": self._call_count - 1,
+                    "id": call_id,
+                    "type": "function",
+                    "function": function,
+                }
                 return {"tool_calls": [call]}
             case _:
                 return None  # server tools are no calls of ours: what comes of them is in the text
 
-    def _next_thought(self) -> int:
-        self._thoughts += 1
-        return self._thoughts - 1
+    def _next_thinking_index(self) -> int:
+        self._thinking_count += 1
+        return self._thinking_count - 1
 
-    def _delta(self, block: _Block, delta: Json) -> JsonObject | None:
+    def _translate_delta(self, block: _ContentBlock, delta: Json) -> JsonObject | None:
         if not isinstance(delta, dict):
             raise ProviderMalformed("anthropic sent a delta that is no object.")
         match delta.get("type"):
             case "text_delta":
                 text = delta.get("text")
-                return self._say(text) if isinstance(text, str) and text and block.kind == "text" else None
+                return self._text_delta(text) if isinstance(text, str) and text and block.kind == "text" else None
             case "thinking_delta":
                 text = delta.get("thinking")
                 if not isinstance(text, str) or not text or block.kind != "thinking":
@@ -148,16 +153,20 @@ class _Stream:
                 return {
                     "reasoning": text,
                     "reasoning_content": text,
-                    "reasoning_details": [normalise.thought(block.place, text)],
+                    "reasoning_details": [normalise.reasoning_text_detail(block.place, text)],
                 }
             case "input_json_delta":
-                part = delta.get("partial_json")
-                return self._input(block, part) if isinstance(part, str) and part else None
+                json_fragment = delta.get("partial_json")
+                return (
+                    self._arguments_delta(block, json_fragment)
+                    if isinstance(json_fragment, str) and json_fragment
+                    else None
+                )
             case "signature_delta":
                 signature = delta.get("signature")
                 if not isinstance(signature, str) or block.kind != "thinking":
                     return None
-                return {"reasoning_details": [normalise.thought(block.place, "", signature)]}
+                return {"reasoning_details": [normalise.reasoning_text_detail(block.place, "", signature)]}
             case "citations_delta":
                 if block.kind == "text":
                     block.citations.append(delta.get("citation"))
@@ -165,31 +174,31 @@ class _Stream:
             case _:
                 return None
 
-    def _say(self, text: str) -> JsonObject:
-        self._length += len(text)
+    def _text_delta(self, text: str) -> JsonObject:
+        self._text_length += len(text)
         return {"content": text}
 
-    def _input(self, block: _Block, part: str) -> JsonObject | None:
+    def _arguments_delta(self, block: _ContentBlock, json_fragment: str) -> JsonObject | None:
         if block.kind != "call":
             return None
         block.has_input = True
-        return {"tool_calls": [{"index": block.place, "function": {"arguments": part}}]}
+        return {"tool_calls": [{"index": block.place, "function": {"arguments": json_fragment}}]}
 
-    def _stop(self, block: _Block) -> JsonObject | None:
+    def _end_block(self, block: _ContentBlock) -> JsonObject | None:
         """What a block still owes: the arguments of a call without any, the sources of a text."""
         if block.citations:
-            return normalise.cited(block.citations, block.start, self._length)
+            return normalise.citation_fields(block.citations, block.start, self._text_length)
         if block.kind == "call" and not block.has_input:
-            return self._input(block, normalise.arguments(block.given))
+            return self._arguments_delta(block, normalise.arguments_json(block.given))
         return None
 
-    def _chunk(self, delta: JsonObject, ending: JsonObject | None = None) -> Chunk:
-        if not self._began:
-            self._began = True
+    def _chunk(self, delta: JsonObject, finish_fields: JsonObject | None = None) -> Chunk:
+        if not self._role_sent:
+            self._role_sent = True
             delta = {"role": "assistant", **(delta or {"content": ""})}
         choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": None}
-        if ending:
-            choice.update(ending)
+        if finish_fields:
+            choice.update(finish_fields)
         return {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}  # pyright: ignore[reportReturnType]  # a TypedDict is JSON
 
     def end(self) -> list[Chunk]:
@@ -199,12 +208,12 @@ class _Stream:
         chunks: list[Chunk] = []
         if self._refusal is not None:
             chunks.append(self._chunk({"refusal": self._refusal}))
-        reason, native = usage.finish(self._stop_reason, calls=self._calls > 0)
-        ending: JsonObject = {"finish_reason": reason}
+        finish_reason, native = usage.finish_reason(self._stop_reason, has_calls=self._call_count > 0)
+        finish_fields: JsonObject = {"finish_reason": finish_reason}
         if native is not None:
-            ending["native_finish_reason"] = native
-        tier = usage.tier(self._usage)
-        chunks.append({**self._chunk({}, ending), **tier})  # pyright: ignore[reportArgumentType]  # unknown fields pass through a TypedDict
+            finish_fields["native_finish_reason"] = native
+        tier = usage.service_tier_fields(self._usage)
+        chunks.append({**self._chunk({}, finish_fields), **tier})  # pyright: ignore[reportArgumentType]  # unknown fields pass through a TypedDict
         if self._usage:
-            chunks.append({**stream_loop.usage(usage.normalise(self._usage)), **tier})  # pyright: ignore[reportArgumentType]  # as above
+            chunks.append({**stream_loop.usage_chunk(usage.normalise(self._usage)), **tier})  # pyright: ignore[reportArgumentType]  # as above
         return chunks

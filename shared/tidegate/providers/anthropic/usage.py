@@ -7,48 +7,48 @@ Sources: https://platform.claude.com/docs/en/api/messages (Usage), …/build-wit
 from tidegate.chat.completion import FinishReason, Usage
 from tidegate.json import Json, JsonObject
 
-_TOLD = frozenset(
+_TRANSLATED_FIELDS = frozenset(
     {"input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"}
     | {"output_tokens_details", "service_tier"}
 )
-_TIERS = {"standard": "default", "priority": "priority"}
+_TIER_NAMES = {"standard": "default", "priority": "priority"}
 
 
 def normalise(raw: JsonObject) -> Usage:
     """Cached and written tokens are part of the prompt; what has no name at OpenAI keeps its own."""
-    parts = [raw, *_compactions(raw)]
-    read = sum(_count(part, "cache_read_input_tokens") for part in parts)
-    written = sum(_count(part, "cache_creation_input_tokens") for part in parts)
-    prompt = sum(_count(part, "input_tokens") for part in parts) + read + written
-    completion = sum(_count(part, "output_tokens") for part in parts)
+    counts = [raw, *_compactions(raw)]
+    cache_read = sum(_count(count, "cache_read_input_tokens") for count in counts)
+    cache_written = sum(_count(part, "cache_creation_input_tokens") for part in counts)
+    prompt = sum(_count(part, "input_tokens") for part in counts) + cache_read + cache_written
+    completion = sum(_count(part, "output_tokens") for part in counts)
     usage: Usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
+        "prompt_tokens_details": {"cached_tokens": cache_read, "cache_write_tokens": cache_written},
     }
-    if written:
-        usage["prompt_tokens_details"] |= _lifetimes(parts)
+    if cache_written:
+        usage["prompt_tokens_details"] |= _cache_writes_by_ttl(counts)
     match raw.get("output_tokens_details"):
-        case {"thinking_tokens": int(thought)}:
-            usage["completion_tokens_details"] = {"reasoning_tokens": thought}
+        case {"thinking_tokens": int(thinking_tokens)}:
+            usage["completion_tokens_details"] = {"reasoning_tokens": thinking_tokens}
         case _:
             pass
-    rest = {name: value for name, value in raw.items() if name not in _TOLD and value is not None}
-    return {**usage, **rest}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+    native_fields = {name: value for name, value in raw.items() if name not in _TRANSLATED_FIELDS and value is not None}
+    return {**usage, **native_fields}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
 
-def tier(raw: Json) -> JsonObject:
+def service_tier_fields(raw: Json) -> JsonObject:
     """The service tier as a field of a reply: under OpenAI's name where OpenAI has such a tier."""
     match raw:
-        case {"service_tier": str(sold)} if sold:
-            known = _TIERS.get(sold)
-            return {"provider_service_tier": sold} if known is None else {"service_tier": known}
+        case {"service_tier": str(native_tier)} if native_tier:
+            openai_tier = _TIER_NAMES.get(native_tier)
+            return {"provider_service_tier": native_tier} if openai_tier is None else {"service_tier": openai_tier}
         case _:
             return {}
 
 
-def finish(stop_reason: str, *, calls: bool) -> tuple[FinishReason, str | None]:
+def finish_reason(stop_reason: str, *, has_calls: bool) -> tuple[FinishReason, str | None]:
     """OpenAI's finish reason, and Anthropic's own where it differs.
 
     A turn that Anthropic paused, or that a full context ended, is not at its end: both are a length.
@@ -57,7 +57,7 @@ def finish(stop_reason: str, *, calls: bool) -> tuple[FinishReason, str | None]:
     match stop_reason:
         case "max_tokens" | "model_context_window_exceeded" | "pause_turn":
             reason = "length"
-        case "tool_use" if calls:
+        case "tool_use" if has_calls:
             reason = "tool_calls"
         case "refusal":
             reason = "content_filter"
@@ -68,18 +68,27 @@ def finish(stop_reason: str, *, calls: bool) -> tuple[FinishReason, str | None]:
 
 def _compactions(raw: JsonObject) -> list[JsonObject]:
     iterations = raw.get("iterations")
-    listed = iterations if isinstance(iterations, list) else []
-    return [one for one in listed if isinstance(one, dict) and one.get("type") == "compaction"]
+    entries = iterations if isinstance(iterations, list) else []
+    return [entry for entry in entries if isinstance(entry, dict) and entry.get("type") == "compaction"]
 
 
-def _lifetimes(parts: list[JsonObject]) -> JsonObject:
+def _cache_writes_by_ttl(counts: list[JsonObject]) -> JsonObject:
     """Tokens written for five minutes and for an hour: their prices differ."""
-    kinds = (
+    field_names = (
         ("cache_write_5m_tokens", "ephemeral_5m_input_tokens"),
         ("cache_write_1h_tokens", "ephemeral_1h_input_tokens"),
     )
-    split = [inner for part in parts if isinstance(inner := part.get("cache_creation"), dict)]
-    return {ours: sum(_count(one, theirs) for one in split) for ours, theirs in kinds} if split else {}
+    cache_creations = [
+        cache_creation for count in counts if isinstance(cache_creation := count.get("cache_creation"), dict)
+    ]
+    return (
+        {
+            openai_name: sum(_count(cache_creation, anthropic_name) for cache_creation in cache_creations)
+            for openai_name, anthropic_name in field_names
+        }
+        if cache_creations
+        else {}
+    )
 
 
 def _count(raw: JsonObject, name: str) -> int:

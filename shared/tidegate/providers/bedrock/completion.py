@@ -6,16 +6,16 @@ recorded replies.
 
 from msgspec import Struct, field
 
-from tidegate.chat.completion import Choice, Completion, Message, ToolCall
+from tidegate.chat.completion import Choice, Completion, CompletionMessage, ToolCall
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
 
 
-class _Said(Struct):
+class _ReplyContent(Struct):
     text: list[str] = field(default_factory=list[str])
-    thought: list[str] = field(default_factory=list[str])
-    details: list[Json] = field(default_factory=list[Json])
+    reasoning: list[str] = field(default_factory=list[str])
+    reasoning_details: list[Json] = field(default_factory=list[Json])
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
     annotations: list[Json] = field(default_factory=list[Json])
     images: list[Json] = field(default_factory=list[Json])
@@ -31,81 +31,91 @@ def parse(body: Json) -> Completion:
             raise ProviderMalformed("bedrock answered without a message.")
         case _:
             raise failure.from_reply(200, {}, body)
-    said = _Said()
+    content = _ReplyContent()
     for block in blocks:
         if not isinstance(block, dict):
             raise ProviderMalformed("bedrock answered with a block that is no object.")
-        _hear(said, block)
+        _add_block(content, block)
     completion: Completion = {
         "object": "chat.completion",
-        "choices": [_choice(said, body.get("stopReason"))],
+        "choices": [_choice(content, body.get("stopReason"))],
         "system_fingerprint": None,
     }
     if "usage" in body:
-        completion["usage"] = normalise.usage(body["usage"], said.searches)
-    rest: JsonObject = normalise.tier(body.get("serviceTier"))
-    rest |= {name: body[name] for name in ("additionalModelResponseFields", "trace") if body.get(name)}
-    return {**completion, **rest}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+        completion["usage"] = normalise.normalise_usage(body["usage"], content.searches)
+    native_fields: JsonObject = normalise.service_tier_fields(body.get("serviceTier"))
+    native_fields |= {name: body[name] for name in ("additionalModelResponseFields", "trace") if body.get(name)}
+    return {**completion, **native_fields}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
 
-def _hear(said: _Said, block: JsonObject) -> None:
+def _add_block(content: _ReplyContent, block: JsonObject) -> None:
     match block:
         case {"text": str(text)}:
-            said.text.append(text)
-        case {"toolUse": {"type": "server_tool_use"} as use}:
-            said.searches += normalise.is_search(use)  # Bedrock runs it, and says what came of it in the text
-        case {"toolUse": {"toolUseId": str(given), "name": str(name), **rest}}:
+            content.text.append(text)
+        case {"toolUse": {"type": "server_tool_use"} as tool_use}:
+            content.searches += normalise.is_web_search(
+                tool_use
+            )  # Bedrock runs it, and says what came of it in the text
+        case {"toolUse": {"toolUseId": str(call_id), "name": str(name), **rest}}:
             arguments = encode(rest.get("input") or {}).decode()
-            said.calls.append({"id": given, "type": "function", "function": {"name": name, "arguments": arguments}})
+            content.calls.append(
+                {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+            )
         case {"toolUse": _}:
             raise ProviderMalformed("bedrock called a tool without an id or a name.")
         case {"reasoningContent": {"reasoningText": {"text": str(text), **rest}}}:
             signature = rest.get("signature")
-            said.thought.append(text)
+            content.reasoning.append(text)
             signed = signature if isinstance(signature, str) else None
-            said.details.append(reasoning_replay.text_details(text, signed, len(said.details)))
+            content.reasoning_details.append(
+                reasoning_replay.reasoning_text_detail(text, signed, len(content.reasoning_details))
+            )
         case {"reasoningContent": {"redactedContent": str(blob)}}:
-            said.details.append(reasoning_replay.redacted_details(blob, len(said.details)))
-        case {"citationsContent": dict(cited)}:
-            _hear_cited(said, cited)
-        case {"image": dict(raw)} if (image := normalise.image(raw)) is not None:
-            said.images.append(image)
+            content.reasoning_details.append(reasoning_replay.encrypted_detail(blob, len(content.reasoning_details)))
+        case {"citationsContent": dict(citations_content)}:
+            _add_cited_text(content, citations_content)
+        case {"image": dict(raw)} if (image := normalise.image_part(raw)) is not None:
+            content.images.append(image)
         case _:
             pass
 
 
-def _hear_cited(said: _Said, cited: JsonObject) -> None:
+def _add_cited_text(content: _ReplyContent, citations_content: JsonObject) -> None:
     """Claude's sources come with their text, Nova's behind it."""
-    start = sum(map(len, said.text))
-    content, sources = cited.get("content"), cited.get("citations")
-    for piece in content if isinstance(content, list) else ():
+    start = sum(map(len, content.text))
+    pieces, sources = citations_content.get("content"), citations_content.get("citations")
+    for piece in pieces if isinstance(pieces, list) else ():
         match piece:
             case {"text": str(text)}:
-                said.text.append(text)
+                content.text.append(text)
             case _:
                 pass
-    end = sum(map(len, said.text))
+    end = sum(map(len, content.text))
     for source in sources if isinstance(sources, list) else ():
-        made = normalise.annotation(source, start, end)
-        if made is not None:
-            said.annotations.append(made)
+        annotation = normalise.annotation(source, start, end)
+        if annotation is not None:
+            content.annotations.append(annotation)
 
 
-def _choice(said: _Said, native: Json) -> Choice:
-    text = "".join(said.text)
-    message: Message = {"role": "assistant", "content": text or (None if said.calls else ""), "refusal": None}
-    if said.thought:
-        message["reasoning"] = message["reasoning_content"] = "".join(said.thought)
-    if said.details:
-        message["reasoning_details"] = said.details
-    if said.calls:
-        message["tool_calls"] = said.calls
-    if said.annotations:
-        message["annotations"] = said.annotations
-    if said.images:
-        message["images"] = said.images
-    reason = normalise.finish(native, bool(said.calls))
-    choice: Choice = {"index": 0, "message": message, "finish_reason": reason, "logprobs": None}
-    if isinstance(native, str) and native != reason:
-        choice["native_finish_reason"] = native
+def _choice(content: _ReplyContent, stop_reason: Json) -> Choice:
+    text = "".join(content.text)
+    message: CompletionMessage = {
+        "role": "assistant",
+        "content": text or (None if content.calls else ""),
+        "refusal": None,
+    }
+    if content.reasoning:
+        message["reasoning"] = message["reasoning_content"] = "".join(content.reasoning)
+    if content.reasoning_details:
+        message["reasoning_details"] = content.reasoning_details
+    if content.calls:
+        message["tool_calls"] = content.calls
+    if content.annotations:
+        message["annotations"] = content.annotations
+    if content.images:
+        message["images"] = content.images
+    finish_reason = normalise.finish_reason(stop_reason, bool(content.calls))
+    choice: Choice = {"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": None}
+    if isinstance(stop_reason, str) and stop_reason != finish_reason:
+        choice["native_finish_reason"] = stop_reason
     return choice

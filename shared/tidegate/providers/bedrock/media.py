@@ -11,10 +11,10 @@ from msgspec import Struct
 from tidegate.chat import media
 from tidegate.errors import InvalidRequest
 from tidegate.json import JsonObject
-from tidegate.providers.bedrock.request_builder import Draft
+from tidegate.providers.bedrock.request_builder import BedrockRequestBuilder
 
-_OFFICE = "application/vnd.openxmlformats-officedocument."
-_TYPES = {
+_OFFICE_PREFIX = "application/vnd.openxmlformats-officedocument."
+_FORMAT_BY_TYPE = {
     "image/png": "png",
     "image/jpeg": "jpeg",
     "image/jpg": "jpeg",
@@ -23,9 +23,9 @@ _TYPES = {
     "application/pdf": "pdf",
     "text/csv": "csv",
     "application/msword": "doc",
-    f"{_OFFICE}wordprocessingml.document": "docx",
+    f"{_OFFICE_PREFIX}wordprocessingml.document": "docx",
     "application/vnd.ms-excel": "xls",
-    f"{_OFFICE}spreadsheetml.sheet": "xlsx",
+    f"{_OFFICE_PREFIX}spreadsheetml.sheet": "xlsx",
     "text/html": "html",
     "text/plain": "txt",
     "application/json": "txt",
@@ -49,83 +49,87 @@ _TYPES = {
     "audio/mp4": "m4a",
     "audio/webm": "webm",
 }
-_VAGUE = frozenset({"text/plain"})
-_KINDS = {
+_VAGUE_TYPES = frozenset({"text/plain"})
+_FORMATS_BY_KIND = {
     "image": ("png", "jpeg", "gif", "webp"),
     "document": ("pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"),
     "video": ("mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"),
     "audio": ("mp3", "opus", "wav", "aac", "flac", "ogg", "m4a", "mka", "pcm"),
 }
-_EXTENSIONS = {"jpg": "jpeg", "htm": "html", "markdown": "md", "3gp": "three_gp", "json": "txt", "text": "txt"}
-_FORMATS = {form: kind for kind, forms in _KINDS.items() for form in forms}
-_NOT_IN_NAMES = re.compile(r"[^\w\-()\[\] ]|_", re.ASCII)
+_FORMAT_BY_EXTENSION = {"jpg": "jpeg", "htm": "html", "markdown": "md", "3gp": "three_gp", "json": "txt", "text": "txt"}
+_KIND_BY_FORMAT = {form: kind for kind, forms in _FORMATS_BY_KIND.items() for form in forms}
+_FORBIDDEN_IN_NAMES = re.compile(r"[^\w\-()\[\] ]|_", re.ASCII)
 _SPACES = re.compile(r"\s+")
 _MAX_NAME = 180
 
 
-class Medium(Struct, frozen=True):
+class MediaSource(Struct, frozen=True):
     """`kind` is the block's name: image, document, video or audio."""
 
     kind: str
-    form: str
+    format: str
     source: JsonObject
 
 
-def read(draft: Draft, url: str, path: str, *, declared: str = "", name: str = "") -> Medium:
+def read_media(
+    draft: BedrockRequestBuilder, url: str, path: str, *, declared_type: str = "", name: str = ""
+) -> MediaSource:
     """The medium behind base64, a data URI, an `s3://` address, or a URL that was fetched. Raises `InvalidRequest`."""
     if url.startswith("s3://"):
-        form = _form("", url) or _form(declared, name)
-        return _medium(draft, form, {"s3Location": {"uri": url}}, path)
+        media_format = _format_of("", url) or _format_of(declared_type, name)
+        return _media_source(draft, media_format, {"s3Location": {"uri": url}}, path)
     if url.startswith(("https://", "http://")):
         fetched = draft.call.media.get(url)
         if fetched is None:
             raise InvalidRequest("The URL was not fetched.", param=path)
-        held = media.of_bytes(fetched.data, fetched.content_type)
-        return _inline(draft, held, path, name or url.partition("?")[0])
-    data = media.read(url, declared)
+        data = media.content_from_bytes(fetched.data, fetched.content_type)
+        return _inline_media(draft, data, path, name or url.partition("?")[0])
+    data = media.parse_media(url, declared_type)
     if data is None:
         raise InvalidRequest("This is neither a URL nor base64, bare or in a data URI.", param=path)
-    return _inline(draft, data, path, name)
+    return _inline_media(draft, data, path, name)
 
 
-def _inline(draft: Draft, data: media.Data, path: str, name: str) -> Medium:
+def _inline_media(draft: BedrockRequestBuilder, data: media.MediaContent, path: str, name: str) -> MediaSource:
     if not data.base64:
         raise InvalidRequest("The medium is empty.", param=path)
-    audio = data.media_type.startswith("audio/")
-    return _medium(draft, _form(data.media_type, name), {"bytes": data.base64}, path, audio=audio)
+    is_audio = data.media_type.startswith("audio/")
+    return _media_source(draft, _format_of(data.media_type, name), {"bytes": data.base64}, path, is_audio=is_audio)
 
 
-def block(draft: Draft, medium: Medium, name: str = "") -> JsonObject:
+def media_block(draft: BedrockRequestBuilder, media_source: MediaSource, name: str = "") -> JsonObject:
     """The medium's block; a document's has a name that Converse accepts and no other document of the request has."""
-    made: JsonObject = {"format": medium.form, "source": medium.source}
-    if medium.kind == "document":
-        made["name"] = _unique(draft, name)
-    return {medium.kind: made}
+    fields: JsonObject = {"format": media_source.format, "source": media_source.source}
+    if media_source.kind == "document":
+        fields["name"] = _unique_document_name(draft, name)
+    return {media_source.kind: fields}
 
 
-def _unique(draft: Draft, name: str) -> str:
-    bare = name.rpartition("/")[2].rpartition(".")[0] or name
-    clean = _SPACES.sub(" ", _NOT_IN_NAMES.sub(" ", bare)).strip()[:_MAX_NAME] or "Document"
-    unique, count = clean, 1
-    while unique in draft.documents:
+def _unique_document_name(draft: BedrockRequestBuilder, name: str) -> str:
+    stem = name.rpartition("/")[2].rpartition(".")[0] or name
+    allowed = _SPACES.sub(" ", _FORBIDDEN_IN_NAMES.sub(" ", stem)).strip()[:_MAX_NAME] or "Document"
+    unique, count = allowed, 1
+    while unique in draft.document_names:
         count += 1
-        unique = f"{clean} {count}"
-    draft.documents.append(unique)
+        unique = f"{allowed} {count}"
+    draft.document_names.append(unique)
     return unique
 
 
-def _form(media_type: str, name: str) -> str | None:
+def _format_of(media_type: str, name: str) -> str | None:
     """The format of a media type; of a name's extension, where the type says nothing certain."""
     media_type = media_type.partition(";")[0].strip().lower()
-    if media_type in _TYPES and media_type not in _VAGUE:
-        return _TYPES[media_type]
+    if media_type in _FORMAT_BY_TYPE and media_type not in _VAGUE_TYPES:
+        return _FORMAT_BY_TYPE[media_type]
     extension = name.rpartition(".")[2].lower()
-    extension = _EXTENSIONS.get(extension, extension)
-    return extension if extension in _FORMATS else _TYPES.get(media_type)
+    extension = _FORMAT_BY_EXTENSION.get(extension, extension)
+    return extension if extension in _KIND_BY_FORMAT else _FORMAT_BY_TYPE.get(media_type)
 
 
-def _medium(draft: Draft, form: str | None, source: JsonObject, path: str, *, audio: bool = False) -> Medium:
-    if form is None:
-        known = "; ".join(f"{kind}: {', '.join(forms)}" for kind, forms in _KINDS.items())
-        raise InvalidRequest(f"{draft.model} takes no media of this type. Bedrock knows {known}.", param=path)
-    return Medium("audio" if audio else _FORMATS[form], form, source)
+def _media_source(
+    draft: BedrockRequestBuilder, media_format: str | None, source: JsonObject, path: str, *, is_audio: bool = False
+) -> MediaSource:
+    if media_format is None:
+        supported = "; ".join(f"{kind}: {', '.join(forms)}" for kind, forms in _FORMATS_BY_KIND.items())
+        raise InvalidRequest(f"{draft.model} takes no media of this type. Bedrock knows {supported}.", param=path)
+    return MediaSource("audio" if is_audio else _KIND_BY_FORMAT[media_format], media_format, source)

@@ -7,9 +7,9 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 from tidegate.chat.completion import FinishReason, Usage
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
-from tidegate.providers.bedrock.capabilities import SEARCH
+from tidegate.providers.bedrock.capabilities import SEARCH_TOOL
 
-_FINISHES: dict[str, FinishReason] = {
+_FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "max_tokens": "length",
@@ -20,56 +20,56 @@ _FINISHES: dict[str, FinishReason] = {
     "refusal": "content_filter",
     "pause_turn": "length",
 }
-_TIERS = frozenset({"default", "flex", "priority"})
+_OPENAI_TIERS = frozenset({"default", "flex", "priority"})
 
 
-def finish(native: Json, has_calls: bool) -> FinishReason:
+def finish_reason(stop_reason: Json, has_calls: bool) -> FinishReason:
     """OpenAI's finish reason. Raises `ProviderMalformed` where Converse's says that the reply is broken."""
-    if not isinstance(native, str):
+    if not isinstance(stop_reason, str):
         raise ProviderMalformed("bedrock ended its reply without a reason.")
-    if native.startswith("malformed_"):
-        raise ProviderMalformed(f"The model's reply could not be read: {native}.", native_code=native)
-    reason = _FINISHES.get(native, "stop")
-    if reason in ("stop", "tool_calls"):  # tools that Bedrock runs itself are no calls of the caller's
+    if stop_reason.startswith("malformed_"):
+        raise ProviderMalformed(f"The model's reply could not be read: {stop_reason}.", native_code=stop_reason)
+    finish_reason = _FINISH_REASONS.get(stop_reason, "stop")
+    if finish_reason in ("stop", "tool_calls"):  # tools that Bedrock runs itself are no calls of the caller's
         return "tool_calls" if has_calls else "stop"
-    return reason
+    return finish_reason
 
 
-def usage(raw: Json, searches: int = 0) -> Usage:
+def normalise_usage(raw: Json, searches: int = 0) -> Usage:
     """The counts. Converse counts what the cache gave and took beside the input, OpenAI within it."""
     if not isinstance(raw, dict):
         raise ProviderMalformed("bedrock's usage is not an object.")
-    read, written = _count(raw, "cacheReadInputTokens"), _count(raw, "cacheWriteInputTokens")
-    prompt, completion = _count(raw, "inputTokens") + read + written, _count(raw, "outputTokens")
-    counted: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    cache_read, cache_written = _count(raw, "cacheReadInputTokens"), _count(raw, "cacheWriteInputTokens")
+    prompt, completion = _count(raw, "inputTokens") + cache_read + cache_written, _count(raw, "outputTokens")
+    parsed: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     details: dict[str, Json] = {}
     if "cacheReadInputTokens" in raw or "cacheWriteInputTokens" in raw:
-        details = {"cached_tokens": read, "cache_write_tokens": written}
-    kept = raw.get("cacheDetails")
-    for entry in kept if isinstance(kept, list) else ():
+        details = {"cached_tokens": cache_read, "cache_write_tokens": cache_written}
+    cache_details = raw.get("cacheDetails")
+    for entry in cache_details if isinstance(cache_details, list) else ():
         match entry:
             case {"ttl": "1h", "inputTokens": int(count)}:
                 details["cache_write_1h_tokens"] = count
             case _:
                 pass
     if details:
-        counted["prompt_tokens_details"] = details
+        parsed["prompt_tokens_details"] = details
     if searches:
-        found: JsonObject = {"server_tool_use": {"web_search_requests": searches}}
-        return {**counted, **found}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
-    return counted
+        search_field: JsonObject = {"server_tool_use": {"web_search_requests": searches}}
+        return {**parsed, **search_field}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+    return parsed
 
 
-def is_search(use: JsonObject) -> bool:
+def is_web_search(tool_use: JsonObject) -> bool:
     """Whether a tool that Bedrock runs itself searches the web."""
-    return use.get("name") == SEARCH
+    return tool_use.get("name") == SEARCH_TOOL
 
 
-def tier(raw: Json) -> JsonObject:
+def service_tier_fields(raw: Json) -> JsonObject:
     """The service tier under OpenAI's name, or under one of its own where OpenAI does not sell it."""
     match raw:
-        case {"type": str(kind)}:
-            return {"service_tier" if kind in _TIERS else "provider_service_tier": kind}
+        case {"type": str(native_tier)}:
+            return {"service_tier" if native_tier in _OPENAI_TIERS else "provider_service_tier": native_tier}
         case _:
             return {}
 
@@ -78,14 +78,14 @@ def annotation(raw: Json, start: int, end: int) -> JsonObject | None:
     """A source of the text between two places: a page of the web, or a document of the request."""
     match raw:
         case {"location": {"web": {"url": str(url), **web}}}:
-            return _page(url, str(raw.get("title") or web.get("domain") or ""), start, end)
+            return _url_citation(url, str(raw.get("title") or web.get("domain") or ""), start, end)
         case {"source": str(url)} if url.startswith(("https://", "http://")):
-            return _page(url, str(raw.get("title") or ""), start, end)
+            return _url_citation(url, str(raw.get("title") or ""), start, end)
         case {"location": dict(location)}:
-            quoted = raw.get("sourceContent")
+            source_content = raw.get("sourceContent")
             texts: list[Json] = [
                 {"type": "text", "text": piece["text"]}
-                for piece in (quoted if isinstance(quoted, list) else ())
+                for piece in (source_content if isinstance(source_content, list) else ())
                 if isinstance(piece, dict) and "text" in piece
             ]
             return {"type": "file", "file": {"name": raw.get("title"), "content": texts, "location": location}}
@@ -93,16 +93,16 @@ def annotation(raw: Json, start: int, end: int) -> JsonObject | None:
             return None
 
 
-def _page(url: str, title: str, start: int, end: int) -> JsonObject:
-    cited: JsonObject = {"url": url, "title": title, "start_index": start, "end_index": end}
-    return {"type": "url_citation", "url_citation": cited}
+def _url_citation(url: str, title: str, start: int, end: int) -> JsonObject:
+    url_citation: JsonObject = {"url": url, "title": title, "start_index": start, "end_index": end}
+    return {"type": "url_citation", "url_citation": url_citation}
 
 
-def image(raw: JsonObject) -> JsonObject | None:
+def image_part(raw: JsonObject) -> JsonObject | None:
     """An image that the model made, as a data URI."""
     match raw:
-        case {"format": str(form), "source": {"bytes": str(data)}}:
-            return {"type": "image_url", "image_url": {"url": f"data:image/{form};base64,{data}"}}
+        case {"format": str(image_format), "source": {"bytes": str(data)}}:
+            return {"type": "image_url", "image_url": {"url": f"data:image/{image_format};base64,{data}"}}
         case _:
             return None
 

@@ -7,53 +7,53 @@ from tidegate.chat.request import ChatRequest
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock import media
-from tidegate.providers.bedrock.request_builder import Draft
+from tidegate.providers.bedrock.request_builder import BedrockRequestBuilder
 
 
-def blocks(draft: Draft, holder: JsonObject, path: str) -> list[JsonObject]:
+def content_blocks(draft: BedrockRequestBuilder, holder: JsonObject, path: str) -> list[JsonObject]:
     """The blocks of a message's content, each followed by its cache point, if its sender wants one there."""
-    made: list[JsonObject] = []
+    converse_blocks: list[JsonObject] = []
     match holder.get("content"):
         case str(text):
-            made.append({"text": text})
+            converse_blocks.append({"text": text})
         case list(parts):
             for j, part in enumerate(parts):
                 if isinstance(part, dict):
-                    made.append(_block(draft, part, f"{path}.content[{j}]"))
-                    made += cache_point(draft, part, f"{path}.content[{j}]")
+                    converse_blocks.append(_content_block(draft, part, f"{path}.content[{j}]"))
+                    converse_blocks += cache_point(draft, part, f"{path}.content[{j}]")
         case _:
             pass
-    return [*made, *cache_point(draft, holder, path)]
+    return [*converse_blocks, *cache_point(draft, holder, path)]
 
 
-def cache_point(draft: Draft, holder: JsonObject, path: str) -> list[JsonObject]:
+def cache_point(draft: BedrockRequestBuilder, holder: JsonObject, path: str) -> list[JsonObject]:
     """Anthropic's `cache_control` as the mark that Converse puts behind what is kept."""
     match holder.get("cache_control"):
         case None:
             return []
-        case {"type": "ephemeral", "ttl": "5m" | "1h" as ttl} if draft.family.caching:
+        case {"type": "ephemeral", "ttl": "5m" | "1h" as ttl} if draft.capabilities.prompt_caching:
             return [{"cachePoint": {"type": "default", "ttl": ttl}}]
-        case {"type": "ephemeral"} if draft.family.caching:
+        case {"type": "ephemeral"} if draft.capabilities.prompt_caching:
             return [{"cachePoint": {"type": "default"}}]
         case _:
             draft.ignored.append(f"{path}.cache_control")
             return []
 
 
-def urls(request: ChatRequest) -> dict[str, str]:
+def urls_to_fetch(request: ChatRequest) -> dict[str, str]:
     """The URLs whose bytes Converse wants, by the paths of their parts."""
-    found: dict[str, str] = {}
+    urls: dict[str, str] = {}
     messages = request.body.get("messages")
     for i, message in enumerate(messages if isinstance(messages, list) else ()):
         content = message.get("content") if isinstance(message, dict) else None
         for j, part in enumerate(content if isinstance(content, list) else ()):
-            place, url = _source(part)
+            source_path, url = _path_and_url(part)
             if url.startswith(("https://", "http://")):
-                found[f"messages[{i}].content[{j}].{place}"] = url
-    return found
+                urls[f"messages[{i}].content[{j}].{source_path}"] = url
+    return urls
 
 
-def _source(part: Json) -> tuple[str, str]:
+def _path_and_url(part: Json) -> tuple[str, str]:
     """Where in the part its source stands, and the source."""
     match part:
         case {"type": "image_url", "image_url": {"url": str(url)}}:
@@ -68,57 +68,57 @@ def _source(part: Json) -> tuple[str, str]:
             return "", ""
 
 
-def _block(draft: Draft, part: JsonObject, path: str) -> JsonObject:
+def _content_block(draft: BedrockRequestBuilder, part: JsonObject, path: str) -> JsonObject:
     match part:
         case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
             return {"text": text}
         case {"type": "image_url", "image_url": {"url": str(url)} as image}:
             if image.get("detail") not in (None, "auto"):
                 draft.ignored.append(f"{path}.image_url.detail")
-            return media.block(draft, media.read(draft, url, path))
+            return media.media_block(draft, media.read_media(draft, url, path))
         case {"type": "video_url", "video_url": {"url": str(url)}}:
-            return media.block(draft, media.read(draft, url, path))
-        case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(form)}}:
-            return media.block(draft, media.read(draft, data, path, declared=f"audio/{form}"))
+            return media.media_block(draft, media.read_media(draft, url, path))
+        case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(audio_format)}}:
+            return media.media_block(draft, media.read_media(draft, data, path, declared_type=f"audio/{audio_format}"))
         case {"type": "file", "file": dict(file)}:
-            return _file(draft, file, path)
+            return _file_block(draft, file, path)
         case {"type": "document", "source": dict(source)}:
-            return _document(draft, part, source, path)
+            return _document_block(draft, part, source, path)
         case _:
             raise InvalidRequest(f"{draft.model} takes no content parts of type {part.get('type')!r}.", param=path)
 
 
-def _file(draft: Draft, file: JsonObject, path: str) -> JsonObject:
+def _file_block(draft: BedrockRequestBuilder, file: JsonObject, path: str) -> JsonObject:
     name = file.get("filename")
     name = name if isinstance(name, str) else ""
     match file:
         case {"file_data": str(data)}:
-            medium = media.read(draft, data, path, name=name)
-        case {"file_id": str(place)} if place.startswith("s3://"):
-            medium = media.read(draft, place, path, name=name)
+            media_source = media.read_media(draft, data, path, name=name)
+        case {"file_id": str(s3_url)} if s3_url.startswith("s3://"):
+            media_source = media.read_media(draft, s3_url, path, name=name)
         case _:
             raise InvalidRequest("Bedrock keeps no files: send `file_data`, or an s3:// address.", param=path)
-    return media.block(draft, medium, name)
+    return media.media_block(draft, media_source, name)
 
 
-def _document(draft: Draft, part: JsonObject, source: JsonObject, path: str) -> JsonObject:
+def _document_block(draft: BedrockRequestBuilder, part: JsonObject, source: JsonObject, path: str) -> JsonObject:
     """A document in Anthropic's terms, whose title, context and citations Converse knows too."""
     title = part.get("title")
     title = title if isinstance(title, str) else ""
     match source:
         case {"type": "text", "data": str(text)}:
-            medium = media.Medium("document", "txt", {"text": text})
+            media_source = media.MediaSource("document", "txt", {"text": text})
         case {"type": "content", "content": list(inner)}:
-            texts: list[Json] = [{"text": one["text"]} for one in inner if isinstance(one, dict) and "text" in one]
-            medium = media.Medium("document", "txt", {"content": texts})
-        case {"type": "base64", "data": str(data), "media_type": str(declared)}:
-            medium = media.read(draft, data, path, declared=declared, name=title)
+            texts: list[Json] = [{"text": item["text"]} for item in inner if isinstance(item, dict) and "text" in item]
+            media_source = media.MediaSource("document", "txt", {"content": texts})
+        case {"type": "base64", "data": str(data), "media_type": str(declared_type)}:
+            media_source = media.read_media(draft, data, path, declared_type=declared_type, name=title)
         case {"type": "url", "url": str(url)}:
-            medium = media.read(draft, url, path, name=title)
+            media_source = media.read_media(draft, url, path, name=title)
         case _:
             raise InvalidRequest("The source must be base64, url, text or content.", param=f"{path}.source")
-    block = media.block(draft, medium, title)
-    inside = block.get("document")
-    if isinstance(inside, dict):
-        inside.update({name: part[name] for name in ("context", "citations") if part.get(name) is not None})
+    block = media.media_block(draft, media_source, title)
+    document = block.get("document")
+    if isinstance(document, dict):
+        document.update({name: part[name] for name in ("context", "citations") if part.get(name) is not None})
     return block

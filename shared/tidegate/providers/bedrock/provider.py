@@ -14,7 +14,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, encode
-from tidegate.providers.base import Event, Framing, Headers, KeyAuth, SigV4Auth, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, KeyAuth, SigV4Auth, StreamEvent, UpstreamRequest
 from tidegate.providers.bedrock import completion, failure, parts, request, stream
 from tidegate.providers.openai import legacy_functions
 
@@ -25,18 +25,18 @@ class Bedrock(Struct, frozen=True):
     signs_reasoning: bool = True
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
-        return parts.urls(call.request)
+        return parts.urls_to_fetch(call.request)
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy_functions.named_by(call.request.body):
+        with legacy_functions.with_caller_paths(call.request.body):
             draft = request.build(call, deployment.model)
         verb = "converse-stream" if call.request.stream else "converse"
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}",
             body=encode(draft.body),
             auth=KeyAuth() if deployment.secret else SigV4Auth("bedrock", deployment.region or ""),
-            ignored=draft.reported(),
-            names=draft.names.callers,
+            ignored=draft.ignored_fields(),
+            caller_tool_names=draft.tool_names.caller_names,
             answer_tool=draft.answer_tool,
             legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
@@ -44,7 +44,7 @@ class Bedrock(Struct, frozen=True):
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)
 
-    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:

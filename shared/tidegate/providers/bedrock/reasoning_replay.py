@@ -9,48 +9,48 @@ import binascii
 from base64 import b64decode, b64encode
 
 from tidegate.json import Json, JsonObject
-from tidegate.providers.bedrock.request_builder import Draft
+from tidegate.providers.bedrock.request_builder import BedrockRequestBuilder
 
-CLAUDE = "anthropic-claude-v1"
-RAW = "bedrock-redacted-v1"
-UNSIGNED = "unknown"
-_OURS = (CLAUDE, RAW, None)
+CLAUDE_FORMAT = "anthropic-claude-v1"
+RAW_FORMAT = "bedrock-redacted-v1"
+UNSIGNED_FORMAT = "unknown"
+_REPLAYED_FORMATS = (CLAUDE_FORMAT, RAW_FORMAT, None)
 
 
-def replayed(draft: Draft, message: JsonObject) -> list[JsonObject]:
+def reasoning_blocks(draft: BedrockRequestBuilder, message: JsonObject) -> list[JsonObject]:
     """The signed reasoning of an assistant's turn: from the message, or else from what was kept for its tool calls."""
-    if not draft.family.replays_reasoning:
+    if not draft.capabilities.replays_reasoning:
         return []
-    details = message.get("reasoning_details") or _thinking_blocks(message) or _kept(draft, message)
-    return _blocks(details) if isinstance(details, list) else []
+    details = message.get("reasoning_details") or _thinking_blocks(message) or _stored_details(draft, message)
+    return _converse_blocks(details) if isinstance(details, list) else []
 
 
-def text_details(text: str, signature: str | None, index: int) -> JsonObject:
-    detail: JsonObject = {"type": "reasoning.text", "text": text, "format": UNSIGNED, "index": index}
+def reasoning_text_detail(text: str, signature: str | None, index: int) -> JsonObject:
+    detail: JsonObject = {"type": "reasoning.text", "text": text, "format": UNSIGNED_FORMAT, "index": index}
     if signature:
-        detail |= {"signature": signature, "format": CLAUDE}
+        detail |= {"signature": signature, "format": CLAUDE_FORMAT}
     return detail
 
 
-def signature_details(signature: str, index: int) -> JsonObject:
+def signature_detail(signature: str, index: int) -> JsonObject:
     """The signature of a text that came in pieces before it."""
-    return {"type": "reasoning.text", "signature": signature, "format": CLAUDE, "index": index}
+    return {"type": "reasoning.text", "signature": signature, "format": CLAUDE_FORMAT, "index": index}
 
 
-def redacted_details(blob: str, index: int) -> JsonObject:
+def encrypted_detail(blob: str, index: int) -> JsonObject:
     try:
-        data, form = b64decode(blob, validate=True).decode("ascii"), CLAUDE
+        data, detail_format = b64decode(blob, validate=True).decode("ascii"), CLAUDE_FORMAT
     except (binascii.Error, ValueError):
-        data, form = blob, RAW
-    return {"type": "reasoning.encrypted", "data": data, "format": form, "index": index}
+        data, detail_format = blob, RAW_FORMAT
+    return {"type": "reasoning.encrypted", "data": data, "format": detail_format, "index": index}
 
 
-def _kept(draft: Draft, message: JsonObject) -> Json:
+def _stored_details(draft: BedrockRequestBuilder, message: JsonObject) -> Json:
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         match call:
-            case {"id": str(given)} if given in draft.call.signatures:
-                return draft.call.signatures[given]
+            case {"id": str(call_id)} if call_id in draft.call.signatures:
+                return draft.call.signatures[call_id]
             case _:
                 pass
     return None
@@ -58,39 +58,39 @@ def _kept(draft: Draft, message: JsonObject) -> Json:
 
 def _thinking_blocks(message: JsonObject) -> list[Json]:
     """What LiteLLM's clients send back: Anthropic's own blocks."""
-    found: list[Json] = []
+    details: list[Json] = []
     blocks = message.get("thinking_blocks")
     for block in blocks if isinstance(blocks, list) else ():
         match block:
             case {"type": "thinking", "thinking": str(text), "signature": str(signature)}:
-                found.append({"type": "reasoning.text", "text": text, "signature": signature})
+                details.append({"type": "reasoning.text", "text": text, "signature": signature})
             case {"type": "redacted_thinking", "data": str(data)}:
-                found.append({"type": "reasoning.encrypted", "data": data})
+                details.append({"type": "reasoning.encrypted", "data": data})
             case _:
                 pass
-    return found
+    return details
 
 
-def _blocks(details: list[Json]) -> list[JsonObject]:
+def _converse_blocks(details: list[Json]) -> list[JsonObject]:
     """Details of one index are pieces of one block, as they came in a stream."""
-    made: list[JsonObject] = []
+    contents: list[JsonObject] = []
     texts: dict[Json, JsonObject] = {}
-    for place, detail in enumerate(details):
+    for position, detail in enumerate(details):
         match detail:
-            case {"type": "reasoning.text"} if detail.get("format") in (*_OURS, UNSIGNED):
-                index = detail.get("index", f"at {place}")
+            case {"type": "reasoning.text"} if detail.get("format") in (*_REPLAYED_FORMATS, UNSIGNED_FORMAT):
+                index = detail.get("index", f"at {position}")
                 if index not in texts:
                     texts[index] = {"text": "", "signature": ""}
-                    made.append({"reasoningText": texts[index]})
+                    contents.append({"reasoningText": texts[index]})
                 for name in ("text", "signature"):
                     piece = detail.get(name)
                     texts[index][name] = f"{texts[index][name]}{piece if isinstance(piece, str) else ''}"
-            case {"type": "reasoning.encrypted", "data": str(data)} if detail.get("format") in _OURS:
-                blob = data if detail.get("format") == RAW else b64encode(data.encode()).decode()
-                made.append({"redactedContent": blob})
+            case {"type": "reasoning.encrypted", "data": str(data)} if detail.get("format") in _REPLAYED_FORMATS:
+                blob = data if detail.get("format") == RAW_FORMAT else b64encode(data.encode()).decode()
+                contents.append({"redactedContent": blob})
             case _:
                 pass
-    return [{"reasoningContent": block} for block in made if _is_signed(block)]
+    return [{"reasoningContent": block} for block in contents if _is_signed(block)]
 
 
 def _is_signed(block: JsonObject) -> bool:

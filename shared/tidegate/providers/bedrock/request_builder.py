@@ -4,14 +4,14 @@ from msgspec import field
 
 from tidegate.json import Json, JsonObject
 from tidegate.providers import request_builder
-from tidegate.providers.bedrock.capabilities import Family
-from tidegate.providers.toolnames import Alphabet, ToolNames
+from tidegate.providers.bedrock.capabilities import BedrockCapabilities
+from tidegate.providers.toolnames import NameRules, ToolNames
 
-NAMES = Alphabet("a-zA-Z0-9_-", longest=64)
-IDS = Alphabet("a-zA-Z0-9_.:-", longest=64)
+TOOL_NAME_RULES = NameRules("a-zA-Z0-9_-", max_length=64)
+CALL_ID_RULES = NameRules("a-zA-Z0-9_.:-", max_length=64)
 
 
-class Draft(request_builder.Draft, kw_only=True):
+class BedrockRequestBuilder(request_builder.RequestBuilder, kw_only=True):
     """`extra` are its `additionalModelRequestFields`.
 
     `used_tools` are the tools that the turns so far have called, `documents` the names that documents have. `thinks`:
@@ -19,10 +19,10 @@ class Draft(request_builder.Draft, kw_only=True):
     """
 
     model: str
-    family: Family
-    names: ToolNames
-    extra: JsonObject = field(default_factory=dict[str, Json])
-    used_tools: list[str] = field(default_factory=list[str])
-    documents: list[str] = field(default_factory=list[str])
+    capabilities: BedrockCapabilities
+    tool_names: ToolNames
+    model_fields: JsonObject = field(default_factory=dict[str, Json])
+    called_tools: list[str] = field(default_factory=list[str])
+    document_names: list[str] = field(default_factory=list[str])
     answer_tool: str | None = None
-    thinks: bool = False
+    thinking_enabled: bool = False

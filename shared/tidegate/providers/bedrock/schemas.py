@@ -7,7 +7,7 @@ in the description instead.
 
 from tidegate.json import Json, JsonObject, encode
 
-_REFUSED = frozenset(
+_REFUSED_KEYWORDS = frozenset(
     {
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
         *("pattern", "patternProperties", "propertyNames"),
@@ -15,48 +15,50 @@ _REFUSED = frozenset(
         *("minProperties", "maxProperties", "unevaluatedProperties", "dependentRequired"),
     }
 )
-_MAPS = frozenset({"properties", "$defs", "definitions"})
-_LISTS = frozenset({"anyOf", "allOf", "prefixItems"})
-_DROPPED = frozenset({"$schema", "$id", "strict"})
+_SCHEMA_MAPS = frozenset({"properties", "$defs", "definitions"})
+_SCHEMA_LISTS = frozenset({"anyOf", "allOf", "prefixItems"})
+_DROPPED_KEYWORDS = frozenset({"$schema", "$id", "strict"})
 
 
-def tamed(schema: JsonObject) -> tuple[JsonObject, bool]:
+def restrict_schema(schema: JsonObject) -> tuple[JsonObject, bool]:
     """The schema that Bedrock holds a model to, and whether that is less than it asked for."""
-    loosened: list[str] = []
-    return _schema(schema, loosened), bool(loosened)
+    unenforced: list[str] = []
+    return _restrict(schema, unenforced), bool(unenforced)
 
 
-def _schema(schema: JsonObject, loosened: list[str]) -> JsonObject:
-    made: JsonObject = {}
-    told: list[str] = []
+def _restrict(schema: JsonObject, unenforced: list[str]) -> JsonObject:
+    restricted: JsonObject = {}
+    constraints: list[str] = []
     for name, value in schema.items():
-        if name in _REFUSED and not (name == "minItems" and value in (0, 1)):
-            told.append(f"{name}: {encode(value).decode()}")
+        if name in _REFUSED_KEYWORDS and not (name == "minItems" and value in (0, 1)):
+            constraints.append(f"{name}: {encode(value).decode()}")
         elif name == "additionalProperties":
             if value is not False:
-                loosened.append(name)
-        elif name in _MAPS and isinstance(value, dict):
-            made[name] = {key: _inner(inner, loosened) for key, inner in value.items()}
-        elif name in _LISTS or name == "oneOf":
-            made["anyOf" if name == "oneOf" else name] = _inner(value, loosened)
+                unenforced.append(name)
+        elif name in _SCHEMA_MAPS and isinstance(value, dict):
+            restricted[name] = {key: _restrict_nested(inner, unenforced) for key, inner in value.items()}
+        elif name in _SCHEMA_LISTS or name == "oneOf":
+            restricted["anyOf" if name == "oneOf" else name] = _restrict_nested(value, unenforced)
         elif name == "items":
-            made[name] = _inner(value, loosened)
-        elif name not in _DROPPED:
-            made[name] = value
-    if made.get("type") == "object" or "properties" in made:
-        made["additionalProperties"] = False
-    if told:
-        loosened.extend(told)
-        given = made.get("description")
-        made["description"] = "; ".join([*([given] if isinstance(given, str) and given else []), *told])
-    return made
+            restricted[name] = _restrict_nested(value, unenforced)
+        elif name not in _DROPPED_KEYWORDS:
+            restricted[name] = value
+    if restricted.get("type") == "object" or "properties" in restricted:
+        restricted["additionalProperties"] = False
+    if constraints:
+        unenforced.extend(constraints)
+        description = restricted.get("description")
+        restricted["description"] = "; ".join(
+            [*([description] if isinstance(description, str) and description else []), *constraints]
+        )
+    return restricted
 
 
-def _inner(value: Json, loosened: list[str]) -> Json:
+def _restrict_nested(value: Json, unenforced: list[str]) -> Json:
     match value:
         case dict(schema):
-            return _schema(schema, loosened)
+            return _restrict(schema, unenforced)
         case list(schemas):
-            return [_inner(schema, loosened) for schema in schemas]
+            return [_restrict_nested(schema, unenforced) for schema in schemas]
         case _:
             return value

@@ -13,16 +13,16 @@ from tidegate.chat.completion import Chunk, ChunkChoice, Delta
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode
 from tidegate.providers import stream_loop
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
 
 
-def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
-    return stream_loop.read(_Stream(), events)
+    return stream_loop.translate_stream(_BedrockStreamTranslator(), events)
 
 
-class _Stream:
+class _BedrockStreamTranslator:
     """What has come so far. The finish and the counts are kept back until the end, so that nothing follows them.
 
     `_calls` are the caller's tool calls, as ordinals by the index of their block; `_silent` have no arguments yet.
@@ -30,148 +30,150 @@ class _Stream:
 
     def __init__(self) -> None:
         self.done = False  # the counts come behind the end
-        self._begun = False
-        self._native: Json = None
+        self._role_sent = False
+        self._stop_reason: Json = None
         self._usage: Json = None
-        self._calls: dict[Json, int] = {}
-        self._silent: set[Json] = set()
-        self._served: set[Json] = set()
-        self._thoughts: dict[Json, int] = {}
-        self._length = 0
+        self._call_indexes: dict[Json, int] = {}
+        self._blocks_without_arguments: set[Json] = set()
+        self._server_tool_blocks: set[Json] = set()
+        self._reasoning_indexes: dict[Json, int] = {}
+        self._text_length = 0
         self._searches = 0
-        self._cited: list[tuple[int, Json]] = []
-        self._rest: JsonObject = {}
+        self._citations: list[tuple[int, Json]] = []
+        self._native_fields: JsonObject = {}
 
-    def feed(self, event: Event, out: list[Chunk]) -> None:
+    def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunk that the event makes, if it makes one. The first one says the role."""
-        said = self._hear(event)
-        if said is None:
+        content = self._translate(event)
+        if content is None:
             return
-        delta: Delta = said if self._begun else {"role": "assistant", **said}
-        self._begun = True
+        delta: Delta = content if self._role_sent else {"role": "assistant", **content}
+        self._role_sent = True
         out.append(_chunk({"index": 0, "delta": delta, "finish_reason": None}))
 
-    def _hear(self, event: Event) -> Delta | None:
-        raw = _read(event)
+    def _translate(self, event: StreamEvent) -> Delta | None:
+        raw = _decode_event(event)
         match event.type:
             case "contentBlockDelta":
-                return self._delta(raw)
+                return self._translate_delta(raw)
             case "contentBlockStart":
-                return self._start(raw)
+                return self._start_block(raw)
             case "contentBlockStop":
-                return self._stop(raw.get("contentBlockIndex"))
+                return self._end_block(raw.get("contentBlockIndex"))
             case "messageStop":
-                self._native = raw.get("stopReason")
+                self._stop_reason = raw.get("stopReason")
                 if raw.get("additionalModelResponseFields"):
-                    self._rest["additionalModelResponseFields"] = raw["additionalModelResponseFields"]
-                normalise.finish(self._native, bool(self._calls))  # a broken reply fails here
+                    self._native_fields["additionalModelResponseFields"] = raw["additionalModelResponseFields"]
+                normalise.finish_reason(self._stop_reason, bool(self._call_indexes))  # a broken reply fails here
             case "metadata":
                 self._usage = raw.get("usage")
-                self._rest |= normalise.tier(raw.get("serviceTier"))
+                self._native_fields |= normalise.service_tier_fields(raw.get("serviceTier"))
                 if raw.get("trace"):
-                    self._rest["trace"] = raw["trace"]
-            case kind if kind.startswith(("exception:", "error:")):
-                raise failure.from_event(kind.partition(":")[2], raw)
+                    self._native_fields["trace"] = raw["trace"]
+            case event_type if event_type.startswith(("exception:", "error:")):
+                raise failure.from_event(event_type.partition(":")[2], raw)
             case _:
                 pass  # `messageStart`, and what Bedrock will think of next
         return None
 
-    def _delta(self, raw: JsonObject) -> Delta | None:
+    def _translate_delta(self, raw: JsonObject) -> Delta | None:
         match raw.get("delta"):
             case {"text": str(text)}:
-                self._length += len(text)
+                self._text_length += len(text)
                 return {"content": text} if text else None
-            case {"toolUse": {"input": str(words)}}:
-                return self._words(raw.get("contentBlockIndex"), words)
-            case {"reasoningContent": dict(thought)}:
-                return self._think(raw.get("contentBlockIndex"), thought)
+            case {"toolUse": {"input": str(json_fragment)}}:
+                return self._arguments_delta(raw.get("contentBlockIndex"), json_fragment)
+            case {"reasoningContent": dict(reasoning)}:
+                return self._reasoning_delta(raw.get("contentBlockIndex"), reasoning)
             case {"citation": dict(source)}:
-                self._cited.append((self._length, source))
+                self._citations.append((self._text_length, source))
                 return None
-            case {"image": dict(shown)}:
-                made = normalise.image({"format": "png", **shown})
-                return {"images": [made]} if made is not None else None
+            case {"image": dict(raw_image)}:
+                image = normalise.image_part({"format": "png", **raw_image})
+                return {"images": [image]} if image is not None else None
             case dict():
                 return None  # the results of tools that Bedrock runs itself
             case _:
                 raise ProviderMalformed("bedrock sent a delta that is no object.")
 
-    def _start(self, raw: JsonObject) -> Delta | None:
-        place = raw.get("contentBlockIndex")
+    def _start_block(self, raw: JsonObject) -> Delta | None:
+        block_index = raw.get("contentBlockIndex")
         match raw.get("start"):
-            case {"toolUse": {"type": "server_tool_use"} as use}:
-                self._served.add(place)
-                self._searches += normalise.is_search(use)
+            case {"toolUse": {"type": "server_tool_use"} as tool_use}:
+                self._server_tool_blocks.add(block_index)
+                self._searches += normalise.is_web_search(tool_use)
                 return None
-            case {"toolUse": {"toolUseId": str(given), "name": str(name)}}:
-                index = self._calls[place] = len(self._calls)
-                self._silent.add(place)
+            case {"toolUse": {"toolUseId": str(call_id), "name": str(name)}}:
+                call_index = self._call_indexes[block_index] = len(self._call_indexes)
+                self._blocks_without_arguments.add(block_index)
                 function = {"name": name, "arguments": ""}
-                return {"tool_calls": [{"index": index, "id": given, "type": "function", "function": function}]}  # pyright: ignore[reportReturnType]  # a literal of TypedDicts
+                return {"tool_calls": [{"index": call_index, "id": call_id, "type": "function", "function": function}]}  # pyright: ignore[reportReturnType]  # a literal of TypedDicts
             case {"toolUse": _}:
                 raise ProviderMalformed("bedrock called a tool without an id or a name.")
             case _:
                 return None
 
-    def _words(self, place: Json, words: str) -> Delta | None:
-        if place in self._served or not words:
+    def _arguments_delta(self, block_index: Json, json_fragment: str) -> Delta | None:
+        if block_index in self._server_tool_blocks or not json_fragment:
             return None
-        index = self._calls.get(place)
-        if index is None:
+        call_index = self._call_indexes.get(block_index)
+        if call_index is None:
             raise ProviderMalformed("bedrock sent arguments of a tool that it had not called.")
-        self._silent.discard(place)
-        return {"tool_calls": [{"index": index, "function": {"arguments": words}}]}
+        self._blocks_without_arguments.discard(block_index)
+        return {"tool_calls": [{"index": call_index, "function": {"arguments": json_fragment}}]}
 
-    def _think(self, place: Json, thought: JsonObject) -> Delta | None:
-        index = self._thoughts.setdefault(place, len(self._thoughts))
-        match thought:
+    def _reasoning_delta(self, block_index: Json, reasoning: JsonObject) -> Delta | None:
+        index = self._reasoning_indexes.setdefault(block_index, len(self._reasoning_indexes))
+        match reasoning:
             case {"text": str(text)} if text:
-                detail = reasoning_replay.text_details(text, None, index)
+                detail = reasoning_replay.reasoning_text_detail(text, None, index)
                 return {"reasoning": text, "reasoning_content": text, "reasoning_details": [detail]}
             case {"signature": str(signature)} if signature:
-                return {"reasoning_details": [reasoning_replay.signature_details(signature, index)]}
+                return {"reasoning_details": [reasoning_replay.signature_detail(signature, index)]}
             case {"redactedContent": str(blob)}:
-                return {"reasoning_details": [reasoning_replay.redacted_details(blob, index)]}
+                return {"reasoning_details": [reasoning_replay.encrypted_detail(blob, index)]}
             case _:
                 return None
 
-    def _stop(self, place: Json) -> Delta | None:
+    def _end_block(self, block_index: Json) -> Delta | None:
         """The end of a block: arguments for a call that has none, and the sources of a text whose end is known now."""
-        if place in self._silent:
-            self._silent.discard(place)
-            return {"tool_calls": [{"index": self._calls[place], "function": {"arguments": "{}"}}]}
-        if not self._cited:
+        if block_index in self._blocks_without_arguments:
+            self._blocks_without_arguments.discard(block_index)
+            return {"tool_calls": [{"index": self._call_indexes[block_index], "function": {"arguments": "{}"}}]}
+        if not self._citations:
             return None
-        cited, self._cited = self._cited, []
-        notes: list[Json] = [
-            note for start, source in cited if (note := normalise.annotation(source, start, self._length)) is not None
+        citations, self._citations = self._citations, []
+        annotations: list[Json] = [
+            annotation
+            for start, source in citations
+            if (annotation := normalise.annotation(source, start, self._text_length)) is not None
         ]
-        return {"annotations": notes} if notes else None
+        return {"annotations": annotations} if annotations else None
 
     def end(self) -> list[Chunk]:
         """The finish, and the counts. Raises `StreamCut` where the reply has no end."""
-        native = self._native
-        if not isinstance(native, str):
+        stop_reason = self._stop_reason
+        if not isinstance(stop_reason, str):
             raise StreamCut("bedrock's stream ended before the reply did.")
-        reason = normalise.finish(native, bool(self._calls))
-        choice: ChunkChoice = {"index": 0, "delta": {}, "finish_reason": reason}
-        if native != reason:
-            choice["native_finish_reason"] = native
-        chunks = [_chunk(choice, self._rest)]
-        if not self._begun:
-            role: Delta = {"role": "assistant", "content": ""}
-            chunks.insert(0, _chunk({"index": 0, "delta": role, "finish_reason": None}))
+        finish_reason = normalise.finish_reason(stop_reason, bool(self._call_indexes))
+        choice: ChunkChoice = {"index": 0, "delta": {}, "finish_reason": finish_reason}
+        if stop_reason != finish_reason:
+            choice["native_finish_reason"] = stop_reason
+        chunks = [_chunk(choice, self._native_fields)]
+        if not self._role_sent:
+            first_delta: Delta = {"role": "assistant", "content": ""}
+            chunks.insert(0, _chunk({"index": 0, "delta": first_delta, "finish_reason": None}))
         if self._usage is not None:
-            chunks.append(stream_loop.usage(normalise.usage(self._usage, self._searches)))
+            chunks.append(stream_loop.usage_chunk(normalise.normalise_usage(self._usage, self._searches)))
         return chunks
 
 
-def _chunk(choice: ChunkChoice, rest: JsonObject | None = None) -> Chunk:
+def _chunk(choice: ChunkChoice, native_fields: JsonObject | None = None) -> Chunk:
     chunk: Chunk = {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}
-    return {**chunk, **rest} if rest else chunk  # pyright: ignore[reportReturnType]  # unknown fields pass through
+    return {**chunk, **native_fields} if native_fields else chunk  # pyright: ignore[reportReturnType]  # unknown fields pass through
 
 
-def _read(event: Event) -> JsonObject:
+def _decode_event(event: StreamEvent) -> JsonObject:
     try:
         raw = decode(event.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -20,15 +20,15 @@ def parse(body: Json) -> Completion:
         case _:
             raise ProviderMalformed("Cohere answered with something that is no completion.")
     message = _message(raw)
-    reason, native = normalise.finish(body.get("finish_reason"), bool(message.get("tool_calls")))
-    choice: JsonObject = {"index": 0, "message": message, "logprobs": normalise.logprobs(body.get("logprobs"))}
+    reason, native = normalise.finish_reason(body.get("finish_reason"), bool(message.get("tool_calls")))
+    choice: JsonObject = {"index": 0, "message": message, "logprobs": normalise.parse_logprobs(body.get("logprobs"))}
     choice["finish_reason"] = reason
     if native is not None:
         choice["native_finish_reason"] = native
     completion: JsonObject = {"object": "chat.completion", "choices": [choice], "system_fingerprint": None}
     if isinstance(body.get("id"), str):
         completion["id"] = body["id"]
-    counted = normalise.usage(body.get("usage"))
+    counted = normalise.normalise_usage(body.get("usage"))
     if counted is not None:
         completion["usage"] = counted  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
     return completion  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
@@ -40,13 +40,13 @@ def _message(raw: JsonObject) -> JsonObject:
     message: JsonObject = {"role": "assistant", "content": text, "refusal": None}
     plan = raw.get("tool_plan")
     details: list[Json] = []
-    for said, form in ((thought, normalise.THINKING), (plan, normalise.PLAN)):
+    for said, form in ((thought, normalise.THINKING_FORMAT), (plan, normalise.PLAN_FORMAT)):
         if isinstance(said, str) and said:
             details.append({"type": "reasoning.text", "text": said, "format": form, "index": len(details)})
     if details:
         whole = thought + (plan if isinstance(plan, str) else "")
         message |= {"reasoning": whole, "reasoning_content": whole, "reasoning_details": details}
-    calls = toolcalls.whole(raw.get("tool_calls"))
+    calls = toolcalls.parse_tool_calls(raw.get("tool_calls"))
     if calls:
         message["content"] = text or None
         message["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
@@ -79,7 +79,7 @@ def _cite(message: JsonObject, raw: Json, texts: dict[int, str]) -> None:
     for one in raw if isinstance(raw, list) else []:
         place = one.get("content_index") if isinstance(one, dict) else None
         before = sum(len(text) for at, text in texts.items() if isinstance(place, int) and at < place)
-        more, found = normalise.citations(one, before)
+        more, found = normalise.parse_citations(one, before)
         cited += more
         notes += found
     if notes:

@@ -6,8 +6,8 @@ documents, `tool_plan`) and https://docs.cohere.com/docs/reasoning (thinking in 
 
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
-from tidegate.providers.cohere.normalise import PLAN
-from tidegate.providers.cohere.request_builder import Draft
+from tidegate.providers.cohere.normalise import PLAN_FORMAT
+from tidegate.providers.cohere.request_builder import CohereRequestBuilder
 
 _KNOWN = {
     "text": {"text"},
@@ -18,7 +18,7 @@ _KNOWN = {
 """What of each kind of part is read; the rest of it is reported."""
 
 
-def write(draft: Draft) -> None:
+def write(draft: CohereRequestBuilder) -> None:
     """Raises `InvalidRequest` for a part that Cohere has no words for."""
     match draft.take("messages"):
         case list(messages):
@@ -27,11 +27,11 @@ def write(draft: Draft) -> None:
             raise InvalidRequest("`messages` must be a list.", param="messages")
 
 
-def _message(draft: Draft, raw: Json, path: str) -> Json:
+def _message(draft: CohereRequestBuilder, raw: Json, path: str) -> Json:
     if not isinstance(raw, dict):
         raise InvalidRequest("A message must be an object.", param=path)
     if raw.get("name") is not None and raw.get("role") != "tool":
-        draft.report(f"{path}.name")
+        draft.report_ignored(f"{path}.name")
     content = raw.get("content")
     match raw.get("role"):
         case "system" | "developer":
@@ -47,7 +47,9 @@ def _message(draft: Draft, raw: Json, path: str) -> Json:
             raise InvalidRequest(f"There is no role {role!r} here.", param=f"{path}.role")
 
 
-def _content(draft: Draft, content: Json, path: str, kinds: tuple[str, ...], *, results: bool = False) -> Json:
+def _content(
+    draft: CohereRequestBuilder, content: Json, path: str, kinds: tuple[str, ...], *, results: bool = False
+) -> Json:
     """Text as it is, or the parts of it; documents of a user go beside the messages, those of a tool stay."""
     if not isinstance(content, list):
         return content or ""
@@ -61,13 +63,13 @@ def _content(draft: Draft, content: Json, path: str, kinds: tuple[str, ...], *, 
     return parts
 
 
-def _part(draft: Draft, raw: Json, path: str, kinds: tuple[str, ...]) -> JsonObject:
+def _part(draft: CohereRequestBuilder, raw: Json, path: str, kinds: tuple[str, ...]) -> JsonObject:
     kind = raw.get("type") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or kind not in kinds:
         raise InvalidRequest(f"{draft.body['model']} takes no content parts of type {kind!r} here.", param=path)
     for name in raw:
         if name != "type" and name not in _KNOWN[str(kind)] and raw[name] is not None:
-            draft.report(f"{path}.{name}")
+            draft.report_ignored(f"{path}.{name}")
     match raw:
         case {"type": "text", "text": str(text)}:
             return {"type": "text", "text": text}
@@ -88,18 +90,18 @@ def _data(raw: JsonObject, text: str) -> JsonObject:
     return data
 
 
-def _assistant(draft: Draft, raw: JsonObject, path: str) -> JsonObject:
+def _assistant(draft: CohereRequestBuilder, raw: JsonObject, path: str) -> JsonObject:
     message: JsonObject = {"role": "assistant"}
     said = _content(draft, raw.get("content"), path, ("text", "refusal")) or raw.get("refusal") or ""
     match raw.get("audio"):
         case {"id": _}:
-            draft.report(f"{path}.audio")
+            draft.report_ignored(f"{path}.audio")
         case _:
             pass
     calls = raw.get("tool_calls")
     called = isinstance(calls, list) and bool(calls)
     plan, thought = _thoughts(raw)
-    if thought and draft.thinks:
+    if thought and draft.supports_thinking:
         said = _thinking(thought, said)
     elif called:
         plan = plan or thought
@@ -130,7 +132,7 @@ def _thoughts(raw: JsonObject) -> tuple[str, str]:
         case list(details):
             for detail in details:
                 match detail:
-                    case {"type": "reasoning.text", "format": str(form), "text": str(text)} if form == PLAN:
+                    case {"type": "reasoning.text", "format": str(form), "text": str(text)} if form == PLAN_FORMAT:
                         plan += text
                     case {"type": "reasoning.text", "text": str(text)}:
                         thought += text
@@ -144,10 +146,13 @@ def _thoughts(raw: JsonObject) -> tuple[str, str]:
     return plan, thought
 
 
-def _call(draft: Draft, raw: Json, path: str) -> Json:
+def _call(draft: CohereRequestBuilder, raw: Json, path: str) -> Json:
     match raw:
         case {"id": str(call_id), "function": {"name": str(name), **rest}}:
-            function: JsonObject = {"name": draft.names.spell(name), "arguments": rest.get("arguments") or "{}"}
+            function: JsonObject = {
+                "name": draft.tool_names.provider_name(name),
+                "arguments": rest.get("arguments") or "{}",
+            }
             return {"id": call_id, "type": "function", "function": function}
         case _:
             raise InvalidRequest("Cohere knows calls of functions only.", param=path)

@@ -8,13 +8,13 @@ from tidegate.errors import ProviderMalformed, ProviderTimeout
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import normalise
 
-PLAN = "cohere-tool-plan"
+PLAN_FORMAT = "cohere-tool-plan"
 """The `format` of reasoning that Cohere keeps in `tool_plan`: it goes back there."""
 
-THINKING = "cohere-thinking"
+THINKING_FORMAT = "cohere-thinking"
 
 
-def finish(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
+def finish_reason(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
     """OpenAI's finish reason and Cohere's own. Raises `UpstreamError` where it says that the reply is broken."""
     match native:
         case "TIMEOUT":
@@ -24,16 +24,16 @@ def finish(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
         case "ERROR_LIMIT":
             return "length", native
         case _:
-            return normalise.finish(native, has_tools)
+            return normalise.finish_reason(native, has_tools)
 
 
-def reasoning(text: str, form: str) -> JsonObject:
+def reasoning_fields(text: str, form: str) -> JsonObject:
     """The three names under which reasoning is given, `form` telling a plan from thinking."""
     detail: JsonObject = {"type": "reasoning.text", "text": text, "format": form, "index": 0}
     return {"reasoning": text, "reasoning_content": text, "reasoning_details": [detail]}
 
 
-def usage(raw: Json) -> Usage | None:
+def normalise_usage(raw: Json) -> Usage | None:
     """The tokens that the model read and wrote; those that Cohere charges for stay beside them, in `billed_units`.
 
     They leave out Cohere's own prompt, and are what `metering/billing.py` prices. Pictures are counted beside the other
@@ -71,7 +71,7 @@ def _count(raw: JsonObject, name: str) -> int:
             raise ProviderMalformed(f"Cohere's usage has a {name} that is not a count.")
 
 
-def citations(raw: Json, before: int = 0) -> tuple[list[Json], list[Json]]:
+def parse_citations(raw: Json, before: int = 0) -> tuple[list[Json], list[Json]]:
     """Cohere's citations as they came, and as OpenAI's annotations those of the text whose source has a URL.
 
     `before` is how much text stands before the part that they count in.
@@ -99,7 +99,7 @@ def _note(source: Json, start: int, end: int) -> Json:
             return None
 
 
-def logprobs(raw: Json) -> Json:
+def parse_logprobs(raw: Json) -> Json:
     """The log probabilities of each piece of text: of all its tokens together, where it has several."""
     pieces: list[Json] = []
     for item in raw if isinstance(raw, list) else [raw]:

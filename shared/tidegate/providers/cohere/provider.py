@@ -13,7 +13,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ContentPolicyViolation, ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
 from tidegate.json import Json, encode
-from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, StreamEvent, UpstreamRequest
 from tidegate.providers.cohere import completion, request, stream
 from tidegate.providers.openai import error_body, failure, legacy_functions
 
@@ -29,13 +29,13 @@ class Cohere(Struct, frozen=True):
         return {}
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy_functions.named_by(call.request.body):
+        with legacy_functions.with_caller_paths(call.request.body):
             draft = request.build(call, deployment.model)
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/v2/chat",
             body=encode(draft.body),
-            ignored=draft.reported(),
-            names=draft.names.callers,
+            ignored=draft.ignored_fields(),
+            caller_tool_names=draft.tool_names.caller_names,
             answer_tool=draft.answer_tool,
             legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
@@ -43,13 +43,13 @@ class Cohere(Struct, frozen=True):
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)
 
-    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         if status not in (498, 499, 501):
             return failure.from_reply(self.name, status, headers, body)
-        words = error_body.read(body)
+        words = error_body.parse_error_body(body)
         kind = _own_kind(status, words.message)
         message = error_body.scrub(words.message) or f"cohere answered with HTTP {status} and no message."
         if kind is ProviderAuth:

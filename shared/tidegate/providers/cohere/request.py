@@ -6,18 +6,27 @@ Source: https://docs.cohere.com/reference/chat (2026-11), version 2 of the API.
 from tidegate.domain.call import Call
 from tidegate.json import Json, JsonObject
 from tidegate.providers.cohere import messages, thinking, tools
-from tidegate.providers.cohere.request_builder import Draft
+from tidegate.providers.cohere.request_builder import CohereRequestBuilder
 from tidegate.providers.openai import legacy_functions
-from tidegate.providers.request_builder import sent
-from tidegate.providers.toolnames import Alphabet, ToolNames
+from tidegate.providers.request_builder import provider_fields
+from tidegate.providers.toolnames import NameRules, ToolNames
 
-_NAMES = Alphabet("a-zA-Z0-9_", first="a-zA-Z_")
+_TOOL_NAME_RULES = NameRules("a-zA-Z0-9_", first="a-zA-Z_")
 """Source: https://docs.cohere.com/v1/reference/chat (`tools.name`); a length is not told."""
 
-_OWN = ("citation_options", "safety_mode", "strict_tools", "priority", "stop_sequences", "temperature", "k", "p")
+_NATIVE_FIELDS = (
+    "citation_options",
+    "safety_mode",
+    "strict_tools",
+    "priority",
+    "stop_sequences",
+    "temperature",
+    "k",
+    "p",
+)
 """Fields that go through as they are: Cohere's own, and what both call the same."""
 
-_SILENT = frozenset({"model", "stream", "stream_options"})
+_HANDLED_ELSEWHERE = frozenset({"model", "stream", "stream_options"})
 """Fields that are honoured elsewhere."""
 
 _WITHIN: tuple[tuple[str, str, float, float], ...] = (
@@ -30,13 +39,15 @@ _WITHIN: tuple[tuple[str, str, float, float], ...] = (
 """The caller's fields, what Cohere calls them, and the least and the most that it takes."""
 
 
-def build(call: Call, model: str) -> Draft:
+def build(call: Call, model: str) -> CohereRequestBuilder:
     """The request for that model. Raises `InvalidRequest` for what cannot be said."""
-    left = sent(call)
+    left = provider_fields(call)
     if legacy_functions.uses_functions(left):
-        legacy_functions.translate(left)
-    names = ToolNames(_NAMES, left)
-    draft = Draft(call, left, {"model": model}, thinks=thinking.thinks(model), names=names)
+        legacy_functions.translate_to_tools(left)
+    names = ToolNames(_TOOL_NAME_RULES, left)
+    draft = CohereRequestBuilder(
+        call, left, {"model": model}, supports_thinking=thinking.supports_thinking(model), tool_names=names
+    )
     messages.write(draft)
     tools.write(draft)
     thinking.write(draft)
@@ -49,7 +60,7 @@ def build(call: Call, model: str) -> Draft:
     return draft
 
 
-def _write_limits(draft: Draft) -> None:
+def _write_limits(draft: CohereRequestBuilder) -> None:
     draft.take("max_completion_tokens")
     draft.take("max_tokens")
     if draft.call.request.output_limit is not None:
@@ -69,14 +80,14 @@ def _write_limits(draft: Draft) -> None:
             case None:
                 pass
             case _:
-                draft.report(name)  # also top_p 1: what Cohere does without it is not the same
+                draft.report_ignored(name)  # also top_p 1: what Cohere does without it is not the same
     if draft.take("logprobs"):
         draft.body["logprobs"] = True
-        if not draft.left.get("top_logprobs"):
+        if not draft.remaining.get("top_logprobs"):
             draft.take("top_logprobs")
 
 
-def _write_structure(draft: Draft) -> None:
+def _write_structure(draft: CohereRequestBuilder) -> None:
     """A schema is always held strictly, and its name has no meaning for the model."""
     match draft.take("response_format"), draft.take("structured_outputs"):
         case {"type": "json_schema", "json_schema": dict(wanted)}, _:
@@ -84,7 +95,7 @@ def _write_structure(draft: Draft) -> None:
             if not tools.answer_in_json(draft, wanted.get("schema"), about, "response_format.json_schema"):
                 draft.body["response_format"] = _json(wanted.get("schema"))
                 if about:
-                    draft.report("response_format.json_schema.description")
+                    draft.report_ignored("response_format.json_schema.description")
         case {"type": "json_object"}, _:
             if not tools.answer_in_json(draft, None, None, "response_format"):
                 draft.body["response_format"] = _json(None)
@@ -92,9 +103,9 @@ def _write_structure(draft: Draft) -> None:
             if not tools.answer_in_json(draft, schema, None, "structured_outputs.json"):
                 draft.body["response_format"] = _json(schema)
             for name in rest:
-                draft.report(f"structured_outputs.{name}")
+                draft.report_ignored(f"structured_outputs.{name}")
         case _, True | {}:
-            draft.report("structured_outputs")
+            draft.report_ignored("structured_outputs")
         case _:
             pass
 
@@ -106,7 +117,7 @@ def _json(schema: Json) -> JsonObject:
     return asked
 
 
-def _write_documents(draft: Draft) -> None:
+def _write_documents(draft: CohereRequestBuilder) -> None:
     given = draft.take("documents")
     if draft.documents:
         given = [*(given if isinstance(given, list) else []), *draft.documents]
@@ -114,9 +125,9 @@ def _write_documents(draft: Draft) -> None:
         draft.body["documents"] = given
 
 
-def _write_rest(draft: Draft) -> None:
-    for name, value in draft.left.items():
-        if name in _OWN:
+def _write_rest(draft: CohereRequestBuilder) -> None:
+    for name, value in draft.remaining.items():
+        if name in _NATIVE_FIELDS:
             draft.body[name] = value
-        elif name not in _SILENT:
+        elif name not in _HANDLED_ELSEWHERE:
             draft.leave_out(name, value)

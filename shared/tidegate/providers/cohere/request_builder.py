@@ -7,10 +7,10 @@ from tidegate.providers import request_builder
 from tidegate.providers.toolnames import ToolNames
 
 
-class Draft(request_builder.Draft, kw_only=True):
+class CohereRequestBuilder(request_builder.RequestBuilder, kw_only=True):
     """`thinks`: the model may reason. `documents` go beside the messages; `answer_tool` is an answer in JSON."""
 
-    thinks: bool
-    names: ToolNames
+    supports_thinking: bool
+    tool_names: ToolNames
     documents: list[Json] = field(default_factory=list[Json])
     answer_tool: str | None = None

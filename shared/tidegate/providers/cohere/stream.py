@@ -12,25 +12,25 @@ from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode
 from tidegate.providers import stream_loop
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.providers.cohere import normalise
 from tidegate.providers.openai import failure
-from tidegate.providers.openai.toolcalls import Calls
+from tidegate.providers.openai.toolcalls import ToolCallStream
 
 
-def parse(events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events. Raises `UpstreamError`, and `StreamCut` where no `message-end` comes."""
-    return stream_loop.read(_Stream(), events)
+    return stream_loop.translate_stream(_CohereStreamTranslator(), events)
 
 
-class _Stream:
+class _CohereStreamTranslator:
     def __init__(self) -> None:
         self.done = False
         self._heard = False
-        self._calls = Calls()
+        self._calls = ToolCallStream()
         self._texts: dict[int, int] = {}  # how long each text is by now, by its place in the list of contents
 
-    def feed(self, event: Event, out: list[Chunk]) -> None:
+    def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunks that the event makes."""
         raw = _decoded(event)
         if event.type == "error":
@@ -39,7 +39,7 @@ class _Stream:
             case {"type": "content-start" | "content-delta", "delta": {"message": {"content": dict(said)}}, **rest}:
                 self._say(said, rest, out)
             case {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": str(plan)}}} if plan:
-                out.append(self._chunk(normalise.reasoning(plan, normalise.PLAN)))
+                out.append(self._chunk(normalise.reasoning_fields(plan, normalise.PLAN_FORMAT)))
             case {"type": "tool-call-start" | "tool-call-delta", "delta": {"message": {"tool_calls": called}}, **rest}:
                 self._call(called, rest.get("index"), out)
             case {"type": "citation-start", "delta": {"message": {"citations": cited}}}:
@@ -60,11 +60,11 @@ class _Stream:
         place = rest.get("index")
         match said:
             case {"thinking": str(thought)} if thought:
-                out.append(self._chunk(normalise.reasoning(thought, normalise.THINKING)))
+                out.append(self._chunk(normalise.reasoning_fields(thought, normalise.THINKING_FORMAT)))
             case {"text": str(text)} if text:
                 if isinstance(place, int):
                     self._texts[place] = self._texts.get(place, 0) + len(text)
-                chances = normalise.logprobs(rest.get("logprobs"))
+                chances = normalise.parse_logprobs(rest.get("logprobs"))
                 out.append(self._chunk({"content": text}, {} if chances is None else {"logprobs": chances}))
             case _:
                 pass
@@ -82,7 +82,7 @@ class _Stream:
     def _cite(self, cited: Json, out: list[Chunk]) -> None:
         place = cited.get("content_index") if isinstance(cited, dict) else None
         before = sum(length for at, length in self._texts.items() if isinstance(place, int) and at < place)
-        came, notes = normalise.citations(cited, before)
+        came, notes = normalise.parse_citations(cited, before)
         delta: JsonObject = {"citations": came, **({"annotations": notes} if notes else {})}
         if came:
             out.append(self._chunk(delta))
@@ -90,17 +90,17 @@ class _Stream:
     def _end(self, end: JsonObject, out: list[Chunk]) -> None:
         if end.get("error"):
             raise failure.from_event("cohere", {"message": end["error"], "code": "ERROR"})
-        reason, native = normalise.finish(end.get("finish_reason"), bool(self._calls))
-        owed = self._calls.rest()
+        reason, native = normalise.finish_reason(end.get("finish_reason"), bool(self._calls))
+        owed = self._calls.pending()
         if owed:
             out.append(self._chunk({"tool_calls": owed}))  # pyright: ignore[reportArgumentType]  # as above
         ending: JsonObject = {"finish_reason": reason}
         if native is not None:
             ending["native_finish_reason"] = native
         out.append(self._chunk({}, ending))
-        counted = normalise.usage(end.get("usage"))
+        counted = normalise.normalise_usage(end.get("usage"))
         if counted is not None:
-            out.append(stream_loop.usage(counted))
+            out.append(stream_loop.usage_chunk(counted))
         self.done = True
 
     def end(self) -> list[Chunk]:
@@ -117,7 +117,7 @@ class _Stream:
         return {"object": "chat.completion.chunk", "choices": [choice]}  # pyright: ignore[reportReturnType]  # as above
 
 
-def _decoded(event: Event) -> Json:
+def _decoded(event: StreamEvent) -> Json:
     """What the event says, None for nothing at all."""
     if event.data == "[DONE]" or not event.data.strip():
         return None

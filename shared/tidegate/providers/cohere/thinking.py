@@ -8,7 +8,7 @@ import re
 
 from tidegate.json import JsonObject
 from tidegate.providers import efforts
-from tidegate.providers.cohere.request_builder import Draft
+from tidegate.providers.cohere.request_builder import CohereRequestBuilder
 
 _WEAKER = ("minimal", "low", "medium")
 """Efforts that are less than Cohere's own."""
@@ -16,17 +16,17 @@ _WEAKER = ("minimal", "low", "medium")
 _UNTHINKING = re.compile(r"^(c4ai-)?(command(-r|-light|-nightly|-a-(03|vision|translate)|$)|(tiny-)?aya)")
 
 
-def thinks(model: str) -> bool:
+def supports_thinking(model: str) -> bool:
     """Whether the model may reason: all but those that were known before the first one did."""
     return not _UNTHINKING.search(model.lower())
 
 
-def write(draft: Draft) -> None:
+def write(draft: CohereRequestBuilder) -> None:
     wish = draft.call.request.reasoning
-    sent = efforts.take(draft.left)
+    sent = efforts.take_reasoning_fields(draft.remaining)
     if wish is None:
         return
-    if not draft.thinks:
+    if not draft.supports_thinking:
         if wish.enabled:
             draft.ignored.extend(sent)
         return
@@ -37,9 +37,9 @@ def write(draft: Draft) -> None:
     budget = wish.max_tokens or _own_budget(sent)
     if budget is None and wish.effort is not None:
         if wish.effort in _WEAKER:
-            budget = efforts.TOKENS[wish.effort]
+            budget = efforts.EFFORT_TOKENS[wish.effort]
         if wish.effort != "high":
-            draft.ignored.extend(efforts.written(sent, efforts.EFFORTS))
+            draft.ignored.extend(efforts.sent_paths(sent, efforts.EFFORT_PATHS))
     if budget is not None:
         asked["token_budget"] = budget
     draft.body["thinking"] = asked

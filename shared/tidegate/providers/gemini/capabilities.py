@@ -14,22 +14,22 @@ from msgspec import Struct
 Host = Literal["gemini", "vertex"]
 """Who serves the model: AI Studio or Vertex AI."""
 
-_VERSION = re.compile(r"gemini-(?:(?:flash|pro|live|lite)-)*(\d+)(?:\.(\d+))?(?!\d)")
+_GEMINI_VERSION = re.compile(r"gemini-(?:(?:flash|pro|live|lite)-)*(\d+)(?:\.(\d+))?(?!\d)")
 _LOW_TO_HIGH = ("low", "medium", "high")
 _MINIMAL_TO_HIGH = ("minimal", *_LOW_TO_HIGH)
 _NEWEST = (3, 99)
 """For names without a number, such as gemini-flash-latest: what all models since Gemini 3.1 have in common."""
 
 
-class Budget(Struct, frozen=True):
+class ThinkingBudget(Struct, frozen=True):
     """The range of `thinkingBudget`; `can_stop`: 0 switches thinking off."""
 
-    least: int
-    most: int
-    can_stop: bool
+    minimum: int
+    maximum: int
+    can_switch_off: bool
 
 
-class Model(Struct, frozen=True):
+class GeminiCapabilities(Struct, frozen=True):
     """One model. It thinks by a `budget` of tokens or by `levels`, weakest first, or neither.
 
     `json_schema`: schemas go out as they came, not in the OpenAPI subset. `unsupported`: fields of OpenAI's dialect
@@ -38,29 +38,29 @@ class Model(Struct, frozen=True):
 
     name: str
     generation: tuple[int, int]
-    budget: Budget | None
-    levels: tuple[str, ...]
-    json_schema: bool
-    unsupported: frozenset[str]
+    thinking_budget: ThinkingBudget | None
+    thinking_levels: tuple[str, ...]
+    takes_json_schema: bool
+    unsupported_fields: frozenset[str]
 
     @property
-    def since_3(self) -> bool:
+    def is_gemini_3_or_newer(self) -> bool:
         """Calls have ids and signatures that must come back, search mixes with functions, and tools may show media."""
         return self.generation >= (3, 0)
 
 
 @lru_cache(maxsize=256)
-def read(name: str) -> Model:
+def capabilities_of(name: str) -> GeminiCapabilities:
     """The model of that name, with or without a path before it."""
     name = name.rpartition("/")[2].lower()
     generation = _generation(name)
-    return Model(
+    return GeminiCapabilities(
         name=name,
         generation=generation,
-        budget=_budget(name, generation),
-        levels=_levels(name, generation),
-        json_schema=generation >= (2, 0),
-        unsupported=_unsupported(generation),
+        thinking_budget=_thinking_budget(name, generation),
+        thinking_levels=_thinking_levels(name, generation),
+        takes_json_schema=generation >= (2, 0),
+        unsupported_fields=_unsupported_fields(generation),
     )
 
 
@@ -69,21 +69,25 @@ def _generation(name: str) -> tuple[int, int]:
         return (2, 0) if name.startswith(("gemma-4", "gemma-5")) else (1, 5)
     if name.startswith("gemini-robotics-er-1"):
         return (2, 5)
-    found = _VERSION.match(name)
-    if found is not None:
-        return int(found[1]), int(found[2] or 0)
+    version_match = _GEMINI_VERSION.match(name)
+    if version_match is not None:
+        return int(version_match[1]), int(version_match[2] or 0)
     return (1, 0) if name in ("gemini-pro", "gemini-pro-vision") else _NEWEST
 
 
-def _budget(name: str, generation: tuple[int, int]) -> Budget | None:
+def _thinking_budget(name: str, generation: tuple[int, int]) -> ThinkingBudget | None:
     if generation != (2, 5) or "image" in name or "tts" in name:
         return None
     if "pro" in name:
-        return Budget(128, 32768, can_stop=False)
-    return Budget(512, 24576, can_stop=True) if "lite" in name else Budget(1, 24576, can_stop=True)
+        return ThinkingBudget(128, 32768, can_switch_off=False)
+    return (
+        ThinkingBudget(512, 24576, can_switch_off=True)
+        if "lite" in name
+        else ThinkingBudget(1, 24576, can_switch_off=True)
+    )
 
 
-def _levels(name: str, generation: tuple[int, int]) -> tuple[str, ...]:
+def _thinking_levels(name: str, generation: tuple[int, int]) -> tuple[str, ...]:
     if generation < (3, 0) or "tts" in name:
         return ()
     if "image" in name or "banana" in name:
@@ -95,7 +99,7 @@ def _levels(name: str, generation: tuple[int, int]) -> tuple[str, ...]:
     return _MINIMAL_TO_HIGH
 
 
-def _unsupported(generation: tuple[int, int]) -> frozenset[str]:
+def _unsupported_fields(generation: tuple[int, int]) -> frozenset[str]:
     if generation >= (4, 0):
         return frozenset({"n", "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"})
     return frozenset({"n"}) if generation >= (3, 0) else frozenset()

@@ -7,7 +7,7 @@ from tidegate.chat.completion import Choice, Completion
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini import failure, logprobs, usage
-from tidegate.providers.gemini.choice_stream import Voice
+from tidegate.providers.gemini.choice_stream import GeminiChoiceStream
 
 
 def parse(provider: str, body: Json) -> Completion:
@@ -16,68 +16,72 @@ def parse(provider: str, body: Json) -> Completion:
         raise failure.from_reply(provider, 200, {}, body)
     if not isinstance(body, dict):
         raise ProviderMalformed(f"{provider} answered with something that is no reply of generateContent.")
-    found = body.get("candidates")
-    candidates = found if isinstance(found, list) else []
-    blocked = block(body)
-    if not candidates and blocked is None:
+    raw_candidates = body.get("candidates")
+    candidates = raw_candidates if isinstance(raw_candidates, list) else []
+    block_reason = parse_block_reason(body)
+    if not candidates and block_reason is None:
         raise ProviderMalformed(f"{provider} answered without a candidate.")
     queries: set[str] = set()
-    choices = [_choice(candidate, place, body.get("responseId"), queries) for place, candidate in enumerate(candidates)]
+    choices = [_choice(candidate, index, body.get("responseId"), queries) for index, candidate in enumerate(candidates)]
     completion: Completion = {
         "object": "chat.completion",
-        "choices": choices if blocked is None or choices else [_refused(blocked)],
+        "choices": choices if block_reason is None or choices else [_blocked_choice(block_reason)],
         "system_fingerprint": None,
     }
-    counted = counts(body)
-    if counted is not None:
-        completion["usage"] = usage.read(counted, usage.searches(counted, queries, body.get("modelVersion")))
-        if (tier := usage.tier(counted)) is not None:
+    usage_metadata = parse_usage_metadata(body)
+    if usage_metadata is not None:
+        completion["usage"] = usage.normalise(
+            usage_metadata, usage.billed_searches(usage_metadata, queries, body.get("modelVersion"))
+        )
+        if (tier := usage.service_tier(usage_metadata)) is not None:
             completion["service_tier"] = tier
     return completion
 
 
-def counts(body: JsonObject) -> JsonObject | None:
+def parse_usage_metadata(body: JsonObject) -> JsonObject | None:
     """The reply's counts of tokens, None where there are none."""
     match body.get("usageMetadata"):
-        case dict(counted) if "promptTokenCount" in counted or "totalTokenCount" in counted:
-            return counted
+        case dict(usage_metadata) if "promptTokenCount" in usage_metadata or "totalTokenCount" in usage_metadata:
+            return usage_metadata
         case _:
             return None
 
 
-def block(body: JsonObject) -> tuple[str, str | None] | None:
+def parse_block_reason(body: JsonObject) -> tuple[str, str | None] | None:
     """Why the prompt was blocked, in Google's word and its sentence."""
     match body.get("promptFeedback"):
-        case {"blockReason": str(reason), **rest} if reason and reason != "BLOCKED_REASON_UNSPECIFIED":
+        case {"blockReason": str(block_reason), **rest} if (
+            block_reason and block_reason != "BLOCKED_REASON_UNSPECIFIED"
+        ):
             message = rest.get("blockReasonMessage")
-            return reason, message if isinstance(message, str) and message else None
+            return block_reason, message if isinstance(message, str) and message else None
         case _:
             return None
 
 
-def _choice(candidate: Json, place: int, response_id: Json, queries: set[str]) -> Choice:
+def _choice(candidate: Json, position: int, response_id: Json, queries: set[str]) -> Choice:
     if not isinstance(candidate, dict):
         raise ProviderMalformed("The provider's candidate is not an object.")
-    voice = Voice()
-    said = voice.hear(candidate, response_id)
-    queries |= voice.queries
-    ending = voice.ending()
-    calls = said.pop("tool_calls", None)
-    text = said.pop("content", None)
-    if text is None and not calls and ending["finish_reason"] != "content_filter":
+    choice_stream = GeminiChoiceStream()
+    delta = choice_stream.add(candidate, response_id)
+    queries |= choice_stream.queries
+    finish_fields = choice_stream.finish_fields()
+    calls = delta.pop("tool_calls", None)
+    text = delta.pop("content", None)
+    if text is None and not calls and finish_fields["finish_reason"] != "content_filter":
         text = ""
-    message: JsonObject = {"role": "assistant", "content": text, "refusal": voice.refusal, **said}
+    message: JsonObject = {"role": "assistant", "content": text, "refusal": choice_stream.refusal, **delta}
     if isinstance(calls, list):
         message["tool_calls"] = [_without_index(call) for call in calls]
-    noted = voice.annotations()
-    if noted:
-        message["annotations"] = noted
+    annotations = choice_stream.annotations()
+    if annotations:
+        message["annotations"] = annotations
     index = candidate.get("index")
     choice: JsonObject = {
-        "index": index if isinstance(index, int) else place,
+        "index": index if isinstance(index, int) else position,
         "message": message,
-        "logprobs": logprobs.read(candidate.get("logprobsResult")),
-        **ending,
+        "logprobs": logprobs.parse_logprobs(candidate.get("logprobsResult")),
+        **finish_fields,
     }
     return choice  # pyright: ignore[reportReturnType]  # Google's own fields pass through a TypedDict
 
@@ -86,8 +90,8 @@ def _without_index(call: Json) -> Json:
     return {name: value for name, value in call.items() if name != "index"} if isinstance(call, dict) else call
 
 
-def _refused(blocked: tuple[str, str | None]) -> Choice:
-    reason, message = blocked
+def _blocked_choice(block_reason: tuple[str, str | None]) -> Choice:
+    reason, message = block_reason
     return {
         "index": 0,
         "message": {"role": "assistant", "content": None, "refusal": message},

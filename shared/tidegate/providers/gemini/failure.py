@@ -10,9 +10,9 @@ from tidegate.errors import ProviderAuth, ProviderBadRequest, ProviderFailed, Up
 from tidegate.json import Json, JsonObject
 from tidegate.providers.base import Headers
 from tidegate.providers.openai import failure
-from tidegate.providers.openai.retry_after import span
+from tidegate.providers.openai.retry_after import parse_duration
 
-_STATUSES = {
+_HTTP_STATUS_BY_RPC_STATUS = {
     "INVALID_ARGUMENT": 400,
     "FAILED_PRECONDITION": 400,
     "OUT_OF_RANGE": 400,
@@ -26,14 +26,14 @@ _STATUSES = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-_AUTH = frozenset(
+_AUTH_REASONS = frozenset(
     {"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_SERVICE_BLOCKED", "API_KEY_HTTP_REFERRER_BLOCKED"}
     | {"API_KEY_IP_ADDRESS_BLOCKED", "ACCESS_TOKEN_EXPIRED", "ACCESS_TOKEN_TYPE_UNSUPPORTED", "CREDENTIALS_MISSING"}
     | {"SERVICE_DISABLED", "BILLING_DISABLED", "CONSUMER_INVALID", "IAM_PERMISSION_DENIED"}
 )
 
 
-class _Details(Struct, frozen=True):
+class _RpcStatus(Struct, frozen=True):
     status: str | None = None
     code: int | None = None
     reasons: frozenset[str] = frozenset()
@@ -43,22 +43,22 @@ class _Details(Struct, frozen=True):
 
 def from_reply(provider: str, status: int, headers: Headers, body: Json | str) -> UpstreamError:
     """The error that a reply outside 2xx stands for, or one inside a 200."""
-    details = _details(body)
+    rpc_status = _parse_rpc_status(body)
     if 200 <= status < 300:
-        status = details.code or _STATUSES.get(details.status or "", 502)
+        status = rpc_status.code or _HTTP_STATUS_BY_RPC_STATUS.get(rpc_status.status or "", 502)
     if status == 499:  # cancelled, by them
         status = 502
     error = failure.from_reply(provider, status, headers, body)
-    if details.reasons & _AUTH and not isinstance(error, ProviderAuth):
+    if rpc_status.reasons & _AUTH_REASONS and not isinstance(error, ProviderAuth):
         error = ProviderAuth(f"{provider} refused the gateway's credentials or account (HTTP {status}).")
         error.upstream_status = status
-    if type(error) is ProviderBadRequest and details.status in ("INTERNAL", "UNKNOWN"):
+    if type(error) is ProviderBadRequest and rpc_status.status in ("INTERNAL", "UNKNOWN"):
         error = ProviderFailed(error.message, upstream_status=status)
-    error.native_code = details.status or error.native_code
-    if details.delay_seconds is not None:
-        error.retry_after_seconds = details.delay_seconds
-    if isinstance(error, ProviderBadRequest) and details.field:
-        error.param = details.field
+    error.native_code = rpc_status.status or error.native_code
+    if rpc_status.delay_seconds is not None:
+        error.retry_after_seconds = rpc_status.delay_seconds
+    if isinstance(error, ProviderBadRequest) and rpc_status.field:
+        error.param = rpc_status.field
     return error
 
 
@@ -70,24 +70,26 @@ def is_error(body: Json) -> bool:
             return False
 
 
-def _details(body: Json | str) -> _Details:
+def _parse_rpc_status(body: Json | str) -> _RpcStatus:
     match body:
         case [{"error": dict(error)}, *_] | {"error": dict(error)}:
             pass
         case _:
-            return _Details()
-    status, code, listed = error.get("status"), error.get("code"), error.get("details")
-    details = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return _Details(
+            return _RpcStatus()
+    status, code, raw_details = error.get("status"), error.get("code"), error.get("details")
+    details = [detail for detail in raw_details if isinstance(detail, dict)] if isinstance(raw_details, list) else []
+    return _RpcStatus(
         status=status if isinstance(status, str) else None,
         code=code if isinstance(code, int) and 300 <= code < 600 else None,
         reasons=frozenset(reason for one in details if isinstance(reason := one.get("reason"), str)),
-        field=next(filter(None, map(_field, details)), None),
-        delay_seconds=next((wait for one in details if (wait := _delay(one)) is not None), None),
+        field=next(filter(None, map(_violated_field, details)), None),
+        delay_seconds=next(
+            (delay_seconds for one in details if (delay_seconds := _retry_delay_seconds(one)) is not None), None
+        ),
     )
 
 
-def _field(detail: JsonObject) -> str | None:
+def _violated_field(detail: JsonObject) -> str | None:
     match detail:
         case {"fieldViolations": [{"field": str(field)}, *_]}:
             return field
@@ -95,9 +97,9 @@ def _field(detail: JsonObject) -> str | None:
             return None
 
 
-def _delay(detail: JsonObject) -> float | None:
+def _retry_delay_seconds(detail: JsonObject) -> float | None:
     match detail:
         case {"retryDelay": str(text)}:
-            return span(text)
+            return parse_duration(text)
         case _:
             return None

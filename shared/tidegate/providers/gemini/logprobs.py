@@ -7,24 +7,24 @@ from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 
 
-def read(raw: Json) -> Json:
+def parse_logprobs(raw: Json) -> Json:
     """OpenAI's log probabilities, None where there are none."""
     match raw:
         case {"chosenCandidates": list(chosen)}:
-            tops = raw.get("topCandidates")
-            listed = tops if isinstance(tops, list) else []
+            top_candidates = raw.get("topCandidates")
+            top_list = top_candidates if isinstance(top_candidates, list) else []
         case _:
             return None
     content: list[Json] = []
-    for place, token in enumerate(chosen):
-        others: Json = listed[place] if place < len(listed) else None
-        ranked = others.get("candidates") if isinstance(others, dict) else None
-        top: list[Json] = [_token(one) for one in ranked] if isinstance(ranked, list) else []
-        content.append({**_token(token), "top_logprobs": top})
+    for index, token in enumerate(chosen):
+        alternatives: Json = top_list[index] if index < len(top_list) else None
+        ranked = alternatives.get("candidates") if isinstance(alternatives, dict) else None
+        top: list[Json] = [_parse_token(candidate) for candidate in ranked] if isinstance(ranked, list) else []
+        content.append({**_parse_token(token), "top_logprobs": top})
     return {"content": content, "refusal": None}
 
 
-def _token(raw: Json) -> JsonObject:
+def _parse_token(raw: Json) -> JsonObject:
     match raw:
         case {"token": str(token), "logProbability": float() | int() as logprob}:
             return {"token": token, "logprob": float(logprob), "bytes": list(token.encode())}

@@ -22,112 +22,118 @@ from tidegate.chat.messages import (
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject, decode
 from tidegate.providers.gemini import media, reasoning_replay
-from tidegate.providers.gemini.request_builder import Draft
+from tidegate.providers.gemini.request_builder import GeminiRequestBuilder
 
-_LAST = 1 << 20
+_AFTER_TOOL_RESULTS = 1 << 20
 
 
-class _Turn(Struct):
+class _GeminiTurn(Struct):
     """`parts` with their order: answers of tools stand in the order of the calls, before all else."""
 
     role: Literal["user", "model"]
     parts: list[tuple[int, JsonObject]] = field(default_factory=list[tuple[int, JsonObject]])
 
-    def written(self) -> JsonObject:
+    def to_json(self) -> JsonObject:
         parts: list[Json] = [part for _, part in sorted(self.parts, key=lambda entry: entry[0])]
         if self.role == "user" and all("inlineData" in part or "fileData" in part for _, part in self.parts):
             parts.append({"text": " "})  # some models want a text beside media, and none takes a turn without parts
         return {"role": self.role, "parts": parts}
 
 
-class _History(Struct):
+class _GeminiHistory(Struct):
     system: list[JsonObject] = field(default_factory=list[JsonObject])
-    turns: list[_Turn] = field(default_factory=list[_Turn])
-    called: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    turns: list[_GeminiTurn] = field(default_factory=list[_GeminiTurn])
+    calls_by_id: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
 
-    def add(self, role: Literal["user", "model"], parts: list[JsonObject], order: int = _LAST) -> None:
+    def add(self, role: Literal["user", "model"], parts: list[JsonObject], order: int = _AFTER_TOOL_RESULTS) -> None:
         if not self.turns or self.turns[-1].role != role:
-            self.turns.append(_Turn(role))
+            self.turns.append(_GeminiTurn(role))
         self.turns[-1].parts.extend((order, part) for part in parts)
 
 
-def write(draft: Draft) -> None:
+def write(draft: GeminiRequestBuilder) -> None:
     draft.take("messages")
-    history = _History()
+    history = _GeminiHistory()
     for i, message in enumerate(draft.call.request.fields.messages):
         path = f"messages[{i}]"
         if message.name and not isinstance(message, ToolMessage | FunctionMessage):
             draft.ignored.append(f"{path}.name")
         match message:
             case SystemMessage() | DeveloperMessage():
-                history.system.extend(_system(draft, message.content, path))
+                history.system.extend(_system_parts(draft, message.content, path))
             case UserMessage():
-                history.add("user", _parts(draft, message.content, path))
+                history.add("user", _content_parts(draft, message.content, path))
             case AssistantMessage():
-                _add_model(draft, history, message, i)
+                _add_assistant_message(draft, history, message, i)
             case ToolMessage():
-                _add_answer(draft, history, message, path)
+                _add_tool_message(draft, history, message, path)
             case FunctionMessage():
-                answer: JsonObject = {"name": draft.names.spell(message.name)}
-                answer["response"] = _response(message.content or "")
-                history.add("user", [{"functionResponse": answer}], order=0)
+                function_response: JsonObject = {"name": draft.tool_names.provider_name(message.name)}
+                function_response["response"] = _response_object(message.content or "")
+                history.add("user", [{"functionResponse": function_response}], order=0)
     if not history.turns:  # only instructions: someone has to speak first
         history.add("user", history.system)
         history.system = []
     if history.system:
         draft.body["systemInstruction"] = {"parts": list[Json](history.system)}
-    draft.body["contents"] = [turn.written() for turn in history.turns]
+    draft.body["contents"] = [turn.to_json() for turn in history.turns]
 
 
-def _system(draft: Draft, content: Content, path: str) -> list[JsonObject]:
+def _system_parts(draft: GeminiRequestBuilder, content: Content, path: str) -> list[JsonObject]:
     if not isinstance(content, str):
         for j, part in enumerate(content):
             if not isinstance(part, TextPart):
                 raise InvalidRequest("Instructions of the system must be text.", param=f"{path}.content[{j}]")
-    return _parts(draft, content, path)
+    return _content_parts(draft, content, path)
 
 
-def _parts(draft: Draft, content: Content, path: str) -> list[JsonObject]:
+def _content_parts(draft: GeminiRequestBuilder, content: Content, path: str) -> list[JsonObject]:
     if isinstance(content, str):
         return [{"text": content}] if content else []
-    return [new for j, part in enumerate(content) for new in media.native(draft, part, f"{path}.content[{j}]")]
+    return [
+        gemini_part
+        for j, part in enumerate(content)
+        for gemini_part in media.gemini_parts(draft, part, f"{path}.content[{j}]")
+    ]
 
 
-def _add_model(draft: Draft, history: _History, message: AssistantMessage, place: int) -> None:
-    path = f"messages[{place}]"
-    said = _parts(draft, message.content or message.refusal or "", path)
-    parts = reasoning_replay.parts(draft, message, said, place)
+def _add_assistant_message(
+    draft: GeminiRequestBuilder, history: _GeminiHistory, message: AssistantMessage, message_index: int
+) -> None:
+    path = f"messages[{message_index}]"
+    text_parts = _content_parts(draft, message.content or message.refusal or "", path)
+    parts = reasoning_replay.model_parts(draft, message, text_parts, message_index)
     if parts:
         history.add("model", parts)
     for order, call in enumerate(message.tool_calls or ()):
-        history.called[call.id] = order, reasoning_replay.name(call)
+        history.calls_by_id[call.id] = order, reasoning_replay.tool_name(call)
 
 
-def _add_answer(draft: Draft, history: _History, message: ToolMessage, path: str) -> None:
-    order, name = history.called.get(message.tool_call_id, (0, message.name))
+def _add_tool_message(draft: GeminiRequestBuilder, history: _GeminiHistory, message: ToolMessage, path: str) -> None:
+    order, name = history.calls_by_id.get(message.tool_call_id, (0, message.name))
     if not name:
         raise InvalidRequest(
             f"No earlier message calls a tool with the id {message.tool_call_id!r}.", param=f"{path}.tool_call_id"
         )
-    answer: JsonObject = {"name": draft.names.spell(name)}
-    if draft.model.since_3:
-        answer["id"] = message.tool_call_id
-    shown: list[JsonObject] = []
+    function_response: JsonObject = {"name": draft.tool_names.provider_name(name)}
+    if draft.capabilities.is_gemini_3_or_newer:
+        function_response["id"] = message.tool_call_id
+    media_parts: list[JsonObject] = []
     if isinstance(message.content, str):
-        answer["response"] = _response(message.content)
+        function_response["response"] = _response_object(message.content)
     else:
-        parts = _parts(draft, message.content, path)
+        parts = _content_parts(draft, message.content, path)
         texts = [text for part in parts if isinstance(text := part.get("text"), str)]
-        shown = [part for part in parts if "text" not in part]
-        answer["response"] = _response("\n".join(texts))
-    if shown and draft.model.since_3:
-        answer["parts"] = list[Json](shown)
-        shown = []
-    history.add("user", [{"functionResponse": answer}], order)
-    history.add("user", shown)
+        media_parts = [part for part in parts if "text" not in part]
+        function_response["response"] = _response_object("\n".join(texts))
+    if media_parts and draft.capabilities.is_gemini_3_or_newer:
+        function_response["parts"] = list[Json](media_parts)
+        media_parts = []
+    history.add("user", [{"functionResponse": function_response}], order)
+    history.add("user", media_parts)
 
 
-def _response(content: Content) -> Json:
+def _response_object(content: Content) -> Json:
     """The answer as the object that Gemini wants."""
     text = content if isinstance(content, str) else "".join(p.text for p in content if isinstance(p, TextPart))
     try:

@@ -15,12 +15,12 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, encode
-from tidegate.providers.base import Auth, Event, Framing, Headers, KeyAuth, UpstreamRequest
+from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
 from tidegate.providers.gemini import completion, failure, media, request, stream
 from tidegate.providers.gemini.capabilities import Host
 from tidegate.providers.openai import legacy_functions
 
-_FOLDERS: dict[Host, tuple[str, ...]] = {
+_MODEL_FOLDERS: dict[Host, tuple[str, ...]] = {
     "gemini": ("models/", "tunedModels/"),
     "vertex": ("publishers/", "endpoints/"),
 }
@@ -41,19 +41,19 @@ class Gemini(Struct, frozen=True):
         return self.host
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
-        return dict(media.urls(call.request.fields.messages))
+        return dict(media.urls_to_fetch(call.request.fields.messages))
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
         draft = request.build(call, self.host, deployment.model)
         # Without alt=sse a stream is one JSON array; the key never stands in the URL, where logs would keep it.
         method = "streamGenerateContent?alt=sse" if call.request.stream else "generateContent"
-        url = f"{deployment.base_url.rstrip('/')}{self.version}/{self._path(deployment.model)}:{method}"
+        url = f"{deployment.base_url.rstrip('/')}{self.version}/{self._model_path(deployment.model)}:{method}"
         return UpstreamRequest(
             url=url,
             body=encode(draft.body),
             auth=self.auth,
-            ignored=draft.reported(),
-            names=draft.names.callers,
+            ignored=draft.ignored_fields(),
+            caller_tool_names=draft.tool_names.caller_names,
             answer_tool=draft.answer_tool,
             legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
@@ -61,15 +61,15 @@ class Gemini(Struct, frozen=True):
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.name, body)
 
-    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(self.name, events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return failure.from_reply(self.name, status, headers, body)
 
-    def _path(self, model: str) -> str:
+    def _model_path(self, model: str) -> str:
         """The model's path, whose own slashes only count behind a known folder."""
-        if model.startswith(_FOLDERS[self.host]) and ".." not in model:
+        if model.startswith(_MODEL_FOLDERS[self.host]) and ".." not in model:
             return quote(model, safe="/@-._~")
         return _DEFAULT_FOLDER[self.host] + quote(model, safe="@-._~")
 

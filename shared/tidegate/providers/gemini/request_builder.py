@@ -4,23 +4,23 @@ from msgspec import field
 
 from tidegate.json import Json, JsonObject
 from tidegate.providers import request_builder
-from tidegate.providers.gemini.capabilities import Host, Model
+from tidegate.providers.gemini.capabilities import GeminiCapabilities, Host
 from tidegate.providers.toolnames import ToolNames
 
 
-class Draft(request_builder.Draft, kw_only=True):
+class GeminiRequestBuilder(request_builder.RequestBuilder, kw_only=True):
     """`config` is its `generationConfig`. `answer_tool` is a function that stands for an answer in JSON.
 
     `strict` are the paths where the caller asks that calls hold to their schemas.
     """
 
     host: Host
-    model: Model
-    names: ToolNames
-    config: JsonObject = field(default_factory=dict[str, Json])
+    capabilities: GeminiCapabilities
+    tool_names: ToolNames
+    generation_config: JsonObject = field(default_factory=dict[str, Json])
     answer_tool: str | None = None
-    strict: list[str] = field(default_factory=list[str])
+    strict_paths: list[str] = field(default_factory=list[str])
 
     def set_tool_config(self, **settings: Json) -> None:
-        given = self.body.get("toolConfig")
-        self.body["toolConfig"] = {**(given if isinstance(given, dict) else {}), **settings}
+        tool_config = self.body.get("toolConfig")
+        self.body["toolConfig"] = {**(tool_config if isinstance(tool_config, dict) else {}), **settings}

@@ -9,115 +9,121 @@ from msgspec import Struct
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 
-_AS_THEY_ARE = frozenset(
+_COPIED_KEYWORDS = frozenset(
     {"title", "description", "nullable", "format", "pattern", "minimum", "maximum", "minLength", "maxLength"}
     | {"minItems", "maxItems", "minProperties", "maxProperties", "required", "propertyOrdering", "example", "default"}
 )
-_REFUSED = frozenset(
+_UNSUPPORTED_KEYWORDS = frozenset(
     {"allOf", "not", "if", "then", "else", "patternProperties", "prefixItems", "contains", "dependentSchemas"}
 )
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object"})
-_DEEPEST = 64
+_MAX_DEPTH = 64
 
 
 def convert(schema: JsonObject, path: str) -> JsonObject:
     """The schema in the subset, with every `$ref` put in its place. Raises `InvalidRequest` where that cannot be."""
-    return _Converter(schema, path).convert(schema, path, ())
+    return _SchemaConverter(schema, path).convert(schema, path, ())
 
 
-class _Converter(Struct, frozen=True):
+class _SchemaConverter(Struct, frozen=True):
     root: JsonObject
     root_path: str
 
-    def convert(self, schema: Json, path: str, inside: tuple[str, ...]) -> JsonObject:
+    def convert(self, schema: Json, path: str, open_refs: tuple[str, ...]) -> JsonObject:
         if isinstance(schema, bool):
-            raise _refused("a schema that is only true or false", path)
+            raise _unsupported("a schema that is only true or false", path)
         if not isinstance(schema, dict):
             raise InvalidRequest("A schema must be an object.", param=path)
         if isinstance(ref := schema.get("$ref"), str):
-            return self._follow(schema, ref, path, inside)
-        refused = sorted(_REFUSED & schema.keys())
-        if refused:
-            raise _refused(f"`{refused[0]}`", path)
-        found: JsonObject = {
-            name: value for name, value in schema.items() if name in _AS_THEY_ARE and value is not None
+            return self._convert_ref(schema, ref, path, open_refs)
+        unsupported = sorted(_UNSUPPORTED_KEYWORDS & schema.keys())
+        if unsupported:
+            raise _unsupported(f"`{unsupported[0]}`", path)
+        openapi_schema: JsonObject = {
+            name: value for name, value in schema.items() if name in _COPIED_KEYWORDS and value is not None
         }
-        self._type(found, schema, path)
-        self._enum(found, schema, path)
-        self._alternatives(found, schema, path, inside)
-        self._members(found, schema, path, inside)
-        return found
+        self._write_type(openapi_schema, schema, path)
+        self._write_enum(openapi_schema, schema, path)
+        self._write_alternatives(openapi_schema, schema, path, open_refs)
+        self._write_members(openapi_schema, schema, path, open_refs)
+        return openapi_schema
 
-    def _follow(self, schema: JsonObject, ref: str, path: str, inside: tuple[str, ...]) -> JsonObject:
-        if ref in inside or len(inside) > _DEEPEST:
-            raise _refused(f"a schema that holds itself ({ref})", path)
-        target: Json = self.root
+    def _convert_ref(self, schema: JsonObject, ref: str, path: str, open_refs: tuple[str, ...]) -> JsonObject:
+        if ref in open_refs or len(open_refs) > _MAX_DEPTH:
+            raise _unsupported(f"a schema that holds itself ({ref})", path)
+        referenced: Json = self.root
         for step in filter(None, ref.removeprefix("#").split("/")):
             step = step.replace("~1", "/").replace("~0", "~")
-            target = target.get(step) if isinstance(target, dict) else None
-        if not ref.startswith("#") or target is None:
+            referenced = referenced.get(step) if isinstance(referenced, dict) else None
+        if not ref.startswith("#") or referenced is None:
             raise InvalidRequest(f"There is no schema at {ref!r}.", param=f"{path}.$ref")
-        found = self.convert(target, path, (*inside, ref))
-        return found | {name: schema[name] for name in ("title", "description") if name in schema}
+        openapi_schema = self.convert(referenced, path, (*open_refs, ref))
+        return openapi_schema | {name: schema[name] for name in ("title", "description") if name in schema}
 
-    def _type(self, found: JsonObject, schema: JsonObject, path: str) -> None:
-        kinds = schema.get("type")
-        listed = kinds if isinstance(kinds, list) else [kinds] if kinds is not None else []
-        named = [kind.lower() for kind in listed if isinstance(kind, str)]
-        if "null" in named:
-            found["nullable"] = True
-        rest = [kind for kind in named if kind != "null"]
-        if len(named) != len(listed) or not set(rest) <= _TYPES or (named and not rest):
-            raise _refused(f"the type {kinds!r}", path)
-        if len(rest) == 1:
-            found["type"] = rest[0].upper()
-        elif rest:
-            found["anyOf"] = [{"type": kind.upper()} for kind in rest]
+    def _write_type(self, openapi_schema: JsonObject, schema: JsonObject, path: str) -> None:
+        raw_type = schema.get("type")
+        raw_types = raw_type if isinstance(raw_type, list) else [raw_type] if raw_type is not None else []
+        type_names = [type_name.lower() for type_name in raw_types if isinstance(type_name, str)]
+        if "null" in type_names:
+            openapi_schema["nullable"] = True
+        nonnull_types = [kind for kind in type_names if kind != "null"]
+        if len(type_names) != len(raw_types) or not set(nonnull_types) <= _TYPES or (type_names and not nonnull_types):
+            raise _unsupported(f"the type {raw_type!r}", path)
+        if len(nonnull_types) == 1:
+            openapi_schema["type"] = nonnull_types[0].upper()
+        elif nonnull_types:
+            openapi_schema["anyOf"] = [{"type": kind.upper()} for kind in nonnull_types]
         elif "properties" in schema:
-            found["type"] = "OBJECT"
+            openapi_schema["type"] = "OBJECT"
 
-    def _enum(self, found: JsonObject, schema: JsonObject, path: str) -> None:
+    def _write_enum(self, openapi_schema: JsonObject, schema: JsonObject, path: str) -> None:
         values = [schema["const"]] if "const" in schema else schema.get("enum")
         if values is None:
             return
         if not isinstance(values, list) or not values:
             raise InvalidRequest("`enum` must be a list of at least one value.", param=f"{path}.enum")
         if None in values:
-            found["nullable"] = True
+            openapi_schema["nullable"] = True
         texts: list[Json] = [value for value in values if value is not None]
         if not all(isinstance(value, str) and value for value in texts):
-            raise _refused("an `enum` of anything but texts", path)
-        found["type"] = "STRING"
-        found["enum"] = texts
+            raise _unsupported("an `enum` of anything but texts", path)
+        openapi_schema["type"] = "STRING"
+        openapi_schema["enum"] = texts
 
-    def _alternatives(self, found: JsonObject, schema: JsonObject, path: str, inside: tuple[str, ...]) -> None:
+    def _write_alternatives(
+        self, openapi_schema: JsonObject, schema: JsonObject, path: str, open_refs: tuple[str, ...]
+    ) -> None:
         name = "anyOf" if "anyOf" in schema else "oneOf"
         options = schema.get(name)
         if not isinstance(options, list):
             return
-        kept = [option for option in options if option != {"type": "null"}]
-        if len(kept) < len(options):
-            found["nullable"] = True
-        converted = [self.convert(option, f"{path}.{name}[{i}]", inside) for i, option in enumerate(kept)]
+        nonnull_options = [option for option in options if option != {"type": "null"}]
+        if len(nonnull_options) < len(options):
+            openapi_schema["nullable"] = True
+        converted = [self.convert(option, f"{path}.{name}[{i}]", open_refs) for i, option in enumerate(nonnull_options)]
         if len(converted) == 1:
-            found.update({**converted[0], **found})
+            openapi_schema.update({**converted[0], **openapi_schema})
         elif converted:
-            found["anyOf"] = list[Json](converted)
+            openapi_schema["anyOf"] = list[Json](converted)
 
-    def _members(self, found: JsonObject, schema: JsonObject, path: str, inside: tuple[str, ...]) -> None:
+    def _write_members(
+        self, openapi_schema: JsonObject, schema: JsonObject, path: str, open_refs: tuple[str, ...]
+    ) -> None:
         properties = schema.get("properties")
         if isinstance(properties, dict) and properties:
-            found["properties"] = {
-                name: self.convert(inner, f"{path}.properties.{name}", inside) for name, inner in properties.items()
+            openapi_schema["properties"] = {
+                name: self.convert(inner, f"{path}.properties.{name}", open_refs) for name, inner in properties.items()
             }
         if isinstance(schema.get("additionalProperties"), dict):
-            raise _refused("`additionalProperties` with a schema", path)
+            raise _unsupported("`additionalProperties` with a schema", path)
         items = schema.get("items")
         if isinstance(items, dict):
-            found["items"] = self.convert(items, f"{path}.items", inside)
-        elif found.get("type") == "ARRAY":
+            openapi_schema["items"] = self.convert(items, f"{path}.items", open_refs)
+        elif openapi_schema.get("type") == "ARRAY":
             raise InvalidRequest("An array needs `items` for this model.", param=path)
 
 
-def _refused(what: str, path: str) -> InvalidRequest:
-    return InvalidRequest(f"This model takes no {what.removeprefix('a ').removeprefix('an ')} in a schema.", param=path)
+def _unsupported(feature: str, path: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"This model takes no {feature.removeprefix('a ').removeprefix('an ')} in a schema.", param=path
+    )

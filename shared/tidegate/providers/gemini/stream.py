@@ -12,86 +12,90 @@ from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode
 from tidegate.providers import stream_loop
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.providers.gemini import failure, logprobs, usage
-from tidegate.providers.gemini.choice_stream import Voice
-from tidegate.providers.gemini.completion import block, counts
+from tidegate.providers.gemini.choice_stream import GeminiChoiceStream
+from tidegate.providers.gemini.completion import parse_block_reason, parse_usage_metadata
 
 
-def parse(provider: str, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(provider: str, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
-    return stream_loop.read(_Stream(provider), events)
+    return stream_loop.translate_stream(_GeminiStreamTranslator(provider), events)
 
 
-class _Stream:
+class _GeminiStreamTranslator:
     """What has come so far. Finish reasons and counts are kept back until the end, so that nothing follows them."""
 
     def __init__(self, provider: str) -> None:
         self.done = False  # there may always be another event
         self._provider = provider
-        self._voices: dict[int, Voice] = {}
-        self._counts: JsonObject | None = None
-        self._blocked: tuple[str, str | None] | None = None
-        self._version: Json = None
+        self._choice_streams: dict[int, GeminiChoiceStream] = {}
+        self._usage_metadata: JsonObject | None = None
+        self._block_reason: tuple[str, str | None] | None = None
+        self._model_version: Json = None
 
-    def feed(self, event: Event, out: list[Chunk]) -> None:
+    def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunk that the event makes, if it makes one."""
-        raw = self._decoded(event)
+        raw = self._decode_event(event)
         if raw is None:
             return
         if "promptFeedback" in raw:
-            self._blocked = block(raw) or self._blocked
+            self._block_reason = parse_block_reason(raw) or self._block_reason
         candidates = raw.get("candidates")
         if candidates:
-            self._hear(candidates, raw.get("responseId"), out)
+            self._translate_candidates(candidates, raw.get("responseId"), out)
         if "usageMetadata" in raw:
-            self._count(counts(raw), out)
-            self._version = raw.get("modelVersion") or self._version
+            self._keep_usage(parse_usage_metadata(raw), out)
+            self._model_version = raw.get("modelVersion") or self._model_version
 
-    def _hear(self, candidates: Json, response_id: Json, out: list[Chunk]) -> None:
+    def _translate_candidates(self, candidates: Json, response_id: Json, out: list[Chunk]) -> None:
         if not isinstance(candidates, list):
             raise ProviderMalformed(f"{self._provider} sent candidates that are no list.")
         choices: list[Json] = []
-        for place, candidate in enumerate(candidates):
-            choice = self._choice(candidate, place, response_id)
+        for position, candidate in enumerate(candidates):
+            choice = self._choice(candidate, position, response_id)
             if choice is not None:
                 choices.append(choice)
         if choices:
             out.append(_chunk(choices))
 
-    def _count(self, counted: JsonObject | None, out: list[Chunk]) -> None:
-        if counted is None:
+    def _keep_usage(self, usage_metadata: JsonObject | None, out: list[Chunk]) -> None:
+        if usage_metadata is None:
             return
-        if self._counts is None:
-            out.append(stream_loop.early_usage(usage.read(counted)))
-        self._counts = counted
+        if self._usage_metadata is None:
+            out.append(stream_loop.early_usage_chunk(usage.normalise(usage_metadata)))
+        self._usage_metadata = usage_metadata
 
     def end(self) -> list[Chunk]:
         """What is still owed. Raises `StreamCut` where a candidate has no finish."""
-        if self._blocked is not None:
-            self._end_blocked(*self._blocked)
-        if not self._voices or any(voice.native is None for voice in self._voices.values()):
+        if self._block_reason is not None:
+            self._mark_blocked(*self._block_reason)
+        if not self._choice_streams or any(
+            choice_stream.native is None for choice_stream in self._choice_streams.values()
+        ):
             raise StreamCut(f"{self._provider} broke off in the middle of its answer.")
-        tier = None if self._counts is None else usage.tier(self._counts)
+        service_tier = None if self._usage_metadata is None else usage.service_tier(self._usage_metadata)
         chunks: list[Chunk] = []
-        for index, voice in self._voices.items():
-            last: JsonObject = {} if voice.heard else {"role": "assistant", "content": None if voice.refusal else ""}
-            noted = voice.annotations()
-            if noted:
-                last["annotations"] = noted
+        for index, voice in self._choice_streams.items():
+            last_delta: JsonObject = (
+                {} if voice.heard else {"role": "assistant", "content": None if voice.refusal else ""}
+            )
+            annotations = voice.annotations()
+            if annotations:
+                last_delta["annotations"] = annotations
             if voice.refusal:
-                last["refusal"] = voice.refusal
-            if last:
-                chunks.append(_chunk([{"index": index, "delta": last, "finish_reason": None}]))
-            finish = _chunk([{"index": index, "delta": {}, **voice.ending()}])
-            chunks.append(finish if tier is None else {**finish, "service_tier": tier})
-        if self._counts is not None:
-            queries = {query for voice in self._voices.values() for query in voice.queries}
-            searches = usage.searches(self._counts, queries, self._version)
-            chunks.append(stream_loop.usage(usage.read(self._counts, searches)))
+                last_delta["refusal"] = voice.refusal
+            if last_delta:
+                chunks.append(_chunk([{"index": index, "delta": last_delta, "finish_reason": None}]))
+            finish = _chunk([{"index": index, "delta": {}, **voice.finish_fields()}])
+            chunks.append(finish if service_tier is None else {**finish, "service_tier": service_tier})
+        if self._usage_metadata is not None:
+            queries = {query for voice in self._choice_streams.values() for query in voice.queries}
+            searches = usage.billed_searches(self._usage_metadata, queries, self._model_version)
+            chunks.append(stream_loop.usage_chunk(usage.normalise(self._usage_metadata, searches)))
         return chunks
 
-    def _decoded(self, event: Event) -> JsonObject | None:
+    def _decode_event(self, event: StreamEvent) -> JsonObject | None:
         data = event.data
         if not data.strip():
             return None
@@ -105,30 +109,32 @@ class _Stream:
             raise failure.from_reply(self._provider, 200, {}, raw)
         raise ProviderMalformed(f"{self._provider} sent an event that is no reply.")
 
-    def _choice(self, candidate: Json, place: int, response_id: Json) -> JsonObject | None:
+    def _choice(self, candidate: Json, position: int, response_id: Json) -> JsonObject | None:
         if not isinstance(candidate, dict):
             raise ProviderMalformed(f"{self._provider} sent a candidate that is no object.")
         index = candidate.get("index")
-        index = index if isinstance(index, int) else place
-        voice = self._voices.get(index)
-        if voice is None:
-            voice = self._voices[index] = Voice()
-        delta = voice.hear(candidate, response_id)
+        index = index if isinstance(index, int) else position
+        choice_stream = self._choice_streams.get(index)
+        if choice_stream is None:
+            choice_stream = self._choice_streams[index] = GeminiChoiceStream()
+        delta = choice_stream.add(candidate, response_id)
         if not delta:
             return None
-        if not voice.heard:
-            voice.heard = True
+        if not choice_stream.heard:
+            choice_stream.heard = True
             delta = {"role": "assistant", **delta}
         choice: JsonObject = {"index": index, "delta": delta, "finish_reason": None}
         if "logprobsResult" in candidate:
-            choice["logprobs"] = logprobs.read(candidate["logprobsResult"])
+            choice["logprobs"] = logprobs.parse_logprobs(candidate["logprobsResult"])
         return choice
 
-    def _end_blocked(self, reason: str, message: str | None) -> None:
+    def _mark_blocked(self, reason: str, message: str | None) -> None:
         """A blocked prompt has no candidates: it is an answer all the same, filtered."""
-        for voice in self._voices.values() or [self._voices.setdefault(0, Voice())]:
-            if voice.native is None:
-                voice.end_blocked(reason, message)
+        for choice_stream in self._choice_streams.values() or [
+            self._choice_streams.setdefault(0, GeminiChoiceStream())
+        ]:
+            if choice_stream.native is None:
+                choice_stream.mark_blocked(reason, message)
 
 
 def _chunk(choices: list[Json]) -> Chunk:

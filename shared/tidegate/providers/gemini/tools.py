@@ -10,10 +10,10 @@ from tidegate.chat.request import FunctionDefinition
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini import schema
-from tidegate.providers.gemini.request_builder import Draft
+from tidegate.providers.gemini.request_builder import GeminiRequestBuilder
 
-_SEARCH = frozenset({"web_search", "web_search_preview"})
-_OWN = {
+_SEARCH_TYPES = frozenset({"web_search", "web_search_preview"})
+_GOOGLE_TOOLS = {
     "google_search": "googleSearch",
     "google_search_retrieval": "googleSearchRetrieval",
     "google_maps": "googleMaps",
@@ -25,52 +25,54 @@ _OWN = {
     "enterprise_web_search": "enterpriseWebSearch",
     "retrieval": "retrieval",
 }
-ANSWER = "respond_in_json"
-_ABOUT = "Give the final answer by calling this function: its arguments are the answer."
-_GOOGLES = {**_OWN, **{native: native for native in _OWN.values()}}
+ANSWER_TOOL = "respond_in_json"
+_ANSWER_DESCRIPTION = "Give the final answer by calling this function: its arguments are the answer."
+_GOOGLE_TOOL_NAMES = {**_GOOGLE_TOOLS, **{native: native for native in _GOOGLE_TOOLS.values()}}
 
 
-def write(draft: Draft) -> None:
-    listed, options = draft.take("tools"), draft.take("web_search_options")
+def write(draft: GeminiRequestBuilder) -> None:
+    caller_tools, options = draft.take("tools"), draft.take("web_search_options")
     functions: list[Json] = []
-    own: dict[str, JsonObject] = {}
+    google_tools: dict[str, JsonObject] = {}
     if isinstance(options, dict):
-        _search(draft, own, "web_search_options", options)
+        _add_search(draft, google_tools, "web_search_options", options)
     for i, tool in enumerate(draft.call.request.fields.tools or ()):
-        raw = listed[i] if isinstance(listed, list) else None
+        raw_tool = caller_tools[i] if isinstance(caller_tools, list) else None
         if tool.function is not None and tool.type == "function":
-            functions.append(_declaration(draft, tool.function, f"tools[{i}].function"))
-        elif tool.type in _SEARCH:
-            _search(draft, own, f"tools[{i}]", _options(raw, tool.type))
-        elif tool.type in _GOOGLES:
-            own.setdefault(_GOOGLES[tool.type], _options(raw, tool.type))
+            functions.append(_declare_function(draft, tool.function, f"tools[{i}].function"))
+        elif tool.type in _SEARCH_TYPES:
+            _add_search(draft, google_tools, f"tools[{i}]", _tool_options(raw_tool, tool.type))
+        elif tool.type in _GOOGLE_TOOL_NAMES:
+            google_tools.setdefault(_GOOGLE_TOOL_NAMES[tool.type], _tool_options(raw_tool, tool.type))
         else:
             draft.ignored.append(f"tools[{i}]")
-    if _knows_functions_only(draft):
+    if _uses_legacy_functions(draft):
         draft.take("functions")
         for i, function in enumerate(draft.call.request.fields.functions or ()):
-            functions.append(_declaration(draft, function, f"functions[{i}]"))
-    _check_mix(draft, bool(functions), own)
-    tools: list[Json] = [{name: settings} for name, settings in own.items()]
+            functions.append(_declare_function(draft, function, f"functions[{i}]"))
+    _check_combination(draft, bool(functions), google_tools)
+    tools: list[Json] = [{name: settings} for name, settings in google_tools.items()]
     if functions:
         tools.append({"functionDeclarations": functions})
     if tools:
         draft.body["tools"] = tools
-    _write_choice(draft, functions)
-    _hold_to_schemas(draft)
+    _write_tool_choice(draft, functions)
+    _write_strict(draft)
     parallel = draft.take("parallel_tool_calls")
     if functions:
         draft.leave_out("parallel_tool_calls", parallel)
 
 
-def answer_in_json(draft: Draft, wanted: JsonObject | None, about: str | None, path: str) -> bool:
+def write_answer_tool(
+    draft: GeminiRequestBuilder, answer_schema: JsonObject | None, description: str | None, path: str
+) -> bool:
     """Whether the functions take care of an answer in JSON: before Gemini 3, the two are refused together.
 
     An answer to a schema is then one more function, one of which must be called. Where none may be called they are
     left out; where one must be called there is no answer.
     """
     match draft.body.get("tools"):
-        case [*_, {"functionDeclarations": list(functions)}] if not draft.model.since_3:
+        case [*_, {"functionDeclarations": list(functions)}] if not draft.capabilities.is_gemini_3_or_newer:
             pass
         case _:
             return False
@@ -80,75 +82,81 @@ def answer_in_json(draft: Draft, wanted: JsonObject | None, about: str | None, p
             return False
         case {"functionCallingConfig": {"mode": "ANY"}}:
             return True
-        case {"functionCallingConfig": {"allowedFunctionNames": list(allowed)}}:
+        case {"functionCallingConfig": {"allowedFunctionNames": list(allowed_names)}}:
             pass
         case _:
-            allowed = None
-    if not wanted:
+            allowed_names = None
+    if not answer_schema:
         draft.ignored.append(path)
         return True
-    draft.answer_tool = draft.names.free(ANSWER)
-    functions.append(_declared(draft, draft.answer_tool, about or _ABOUT, wanted, path))
-    calling: JsonObject = {"mode": "ANY"}
-    if allowed is not None:
-        calling["allowedFunctionNames"] = [*allowed, draft.answer_tool]
-    draft.set_tool_config(functionCallingConfig=calling)
+    draft.answer_tool = draft.tool_names.reserve_name(ANSWER_TOOL)
+    functions.append(_declaration(draft, draft.answer_tool, description or _ANSWER_DESCRIPTION, answer_schema, path))
+    calling_config: JsonObject = {"mode": "ANY"}
+    if allowed_names is not None:
+        calling_config["allowedFunctionNames"] = [*allowed_names, draft.answer_tool]
+    draft.set_tool_config(functionCallingConfig=calling_config)
     return True
 
 
-def _knows_functions_only(draft: Draft) -> bool:
+def _uses_legacy_functions(draft: GeminiRequestBuilder) -> bool:
     """Beside tools, functions are left out."""
     fields = draft.call.request.fields
     return bool(fields.functions) and not fields.tools
 
 
-def _declaration(draft: Draft, function: FunctionDefinition, path: str) -> JsonObject:
+def _declare_function(draft: GeminiRequestBuilder, function: FunctionDefinition, path: str) -> JsonObject:
     if function.strict:
-        draft.strict.append(f"{path}.strict")
+        draft.strict_paths.append(f"{path}.strict")
     parameters: JsonObject = function.parameters or {}  # pyright: ignore[reportAssignmentType]  # an object of JSON
-    name = draft.names.spell(function.name)
-    return _declared(draft, name, function.description, parameters, f"{path}.parameters")
+    name = draft.tool_names.provider_name(function.name)
+    return _declaration(draft, name, function.description, parameters, f"{path}.parameters")
 
 
-def _declared(draft: Draft, name: str, about: str | None, parameters: JsonObject, path: str) -> JsonObject:
-    declared: JsonObject = {"name": name}
-    if about:
-        declared["description"] = about
-    if draft.model.json_schema:
+def _declaration(
+    draft: GeminiRequestBuilder, name: str, description: str | None, parameters: JsonObject, path: str
+) -> JsonObject:
+    declaration: JsonObject = {"name": name}
+    if description:
+        declaration["description"] = description
+    if draft.capabilities.takes_json_schema:
         if parameters:
-            declared["parametersJsonSchema"] = parameters
+            declaration["parametersJsonSchema"] = parameters
     elif parameters.get("properties"):
-        declared["parameters"] = schema.convert(parameters, path)
-    return declared
+        declaration["parameters"] = schema.convert(parameters, path)
+    return declaration
 
 
-def _search(draft: Draft, own: dict[str, JsonObject], path: str, options: JsonObject) -> None:
+def _add_search(
+    draft: GeminiRequestBuilder, google_tools: dict[str, JsonObject], path: str, options: JsonObject
+) -> None:
     """One wish to search, with those of its options that only Google's search has."""
-    kept = {
+    supported = {
         name: options[name] for name in ("timeRangeFilter", "excludeDomains", "blockingConfidence") if name in options
     }
-    draft.ignored.extend(f"{path}.{name}" for name, value in options.items() if name not in kept and value is not None)
-    own.setdefault("googleSearch", {}).update(kept)
+    draft.ignored.extend(
+        f"{path}.{name}" for name, value in options.items() if name not in supported and value is not None
+    )
+    google_tools.setdefault("googleSearch", {}).update(supported)
 
 
-def _options(raw: Json, kind: str) -> JsonObject:
+def _tool_options(raw_tool: Json, tool_type: str) -> JsonObject:
     """The settings of a tool: those under its own name, or else its other fields."""
-    if not isinstance(raw, dict):
+    if not isinstance(raw_tool, dict):
         return {}
-    for name in (kind, _GOOGLES.get(kind, kind)):
-        inner = raw.get(name)
-        if isinstance(inner, dict):
-            return inner
-    return {name: value for name, value in raw.items() if name not in ("type", kind) and value is not None}
+    for name in (tool_type, _GOOGLE_TOOL_NAMES.get(tool_type, tool_type)):
+        nested_options = raw_tool.get(name)
+        if isinstance(nested_options, dict):
+            return nested_options
+    return {name: value for name, value in raw_tool.items() if name not in ("type", tool_type) and value is not None}
 
 
-def _check_mix(draft: Draft, has_functions: bool, own: dict[str, JsonObject]) -> None:
-    if not has_functions or not own:
+def _check_combination(draft: GeminiRequestBuilder, has_functions: bool, google_tools: dict[str, JsonObject]) -> None:
+    if not has_functions or not google_tools:
         return
-    if not draft.model.since_3:
-        found = next(iter(own))
+    if not draft.capabilities.is_gemini_3_or_newer:
+        google_tool = next(iter(google_tools))
         raise InvalidRequest(
-            f"{draft.model.name} cannot use {found} and functions in one request: send one of them, or "
+            f"{draft.capabilities.name} cannot use {google_tool} and functions in one request: send one of them, or "
             "use a model since Gemini 3.",
             param="web_search_options" if draft.call.request.fields.web_search_options is not None else "tools",
         )
@@ -156,51 +164,51 @@ def _check_mix(draft: Draft, has_functions: bool, own: dict[str, JsonObject]) ->
         draft.set_tool_config(includeServerSideToolInvocations=True)
 
 
-def _write_choice(draft: Draft, functions: list[Json]) -> None:
-    name = "function_call" if _knows_functions_only(draft) else "tool_choice"
-    choice = draft.take(name)
+def _write_tool_choice(draft: GeminiRequestBuilder, functions: list[Json]) -> None:
+    field_name = "function_call" if _uses_legacy_functions(draft) else "tool_choice"
+    choice = draft.take(field_name)
     if not functions:
         if choice not in (None, "none", "auto"):
-            draft.ignored.append(name)
+            draft.ignored.append(field_name)
         return
     match choice:
         case None | "auto":
             return
         case "none":
-            calling: JsonObject = {"mode": "NONE"}
+            calling_config: JsonObject = {"mode": "NONE"}
         case "required":
-            calling = {"mode": "ANY"}
-        case {"type": "function", "function": {"name": str(chosen)}} | {"name": str(chosen)}:
-            calling = {"mode": "ANY", "allowedFunctionNames": [draft.names.spell(chosen)]}
+            calling_config = {"mode": "ANY"}
+        case {"type": "function", "function": {"name": str(caller_name)}} | {"name": str(caller_name)}:
+            calling_config = {"mode": "ANY", "allowedFunctionNames": [draft.tool_names.provider_name(caller_name)]}
         case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}:
             # VALIDATED: a text, or a call of one of these
-            calling = {
+            calling_config = {
                 "mode": "ANY" if mode == "required" else "VALIDATED",
-                "allowedFunctionNames": _allowed(draft, tools),
+                "allowedFunctionNames": _allowed_names(draft, tools),
             }
         case _:
-            draft.ignored.append(name)
+            draft.ignored.append(field_name)
             return
-    draft.set_tool_config(functionCallingConfig=calling)
+    draft.set_tool_config(functionCallingConfig=calling_config)
 
 
-def _hold_to_schemas(draft: Draft) -> None:
+def _write_strict(draft: GeminiRequestBuilder) -> None:
     """Calls that must come hold to their schemas; those that may come do in the mode VALIDATED, since Gemini 2.5."""
     match draft.body.get("toolConfig"):
         case {"functionCallingConfig": _}:
             pass
-        case _ if draft.strict and draft.model.generation >= (2, 5):
+        case _ if draft.strict_paths and draft.capabilities.generation >= (2, 5):
             draft.set_tool_config(functionCallingConfig={"mode": "VALIDATED"})
         case _:
-            draft.ignored.extend(draft.strict)
+            draft.ignored.extend(draft.strict_paths)
 
 
-def _allowed(draft: Draft, tools: list[Json]) -> list[Json]:
-    found: list[Json] = []
+def _allowed_names(draft: GeminiRequestBuilder, tools: list[Json]) -> list[Json]:
+    names: list[Json] = []
     for tool in tools:
         match tool:
             case {"function": {"name": str(name)}} | {"name": str(name)}:
-                found.append(draft.names.spell(name))
+                names.append(draft.tool_names.provider_name(name))
             case _:
                 pass
-    return found
+    return names

@@ -11,55 +11,60 @@ from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini import capabilities
 
 
-def read(raw: JsonObject, searches: int = 0) -> Usage:
+def normalise(raw: JsonObject, searches: int = 0) -> Usage:
     """What was counted; what is missing is 0."""
-    used = _count(raw, "toolUsePromptTokenCount")
-    prompt = _count(raw, "promptTokenCount") + used
-    thoughts = _count(raw, "thoughtsTokenCount")
-    completion = _count(raw, "candidatesTokenCount") + thoughts
-    read: JsonObject = {
-        "cached_tokens": _count(raw, "cachedContentTokenCount"),
-        **_kinds(raw.get("promptTokensDetails")),
+    tool_use = _token_count(raw, "toolUsePromptTokenCount")
+    prompt = _token_count(raw, "promptTokenCount") + tool_use
+    thoughts = _token_count(raw, "thoughtsTokenCount")
+    completion = _token_count(raw, "candidatesTokenCount") + thoughts
+    prompt_details: JsonObject = {
+        "cached_tokens": _token_count(raw, "cachedContentTokenCount"),
+        **_tokens_by_modality(raw.get("promptTokensDetails")),
     }
-    if of_cached := _kinds(raw.get("cacheTokensDetails")):
-        read["cached_tokens_details"] = of_cached  # what OpenAI's realtime API calls it
-    if used:
-        read["tool_use_tokens"] = used
-    counted: Usage = {
+    if cached_details := _tokens_by_modality(raw.get("cacheTokensDetails")):
+        prompt_details["cached_tokens_details"] = cached_details  # what OpenAI's realtime API calls it
+    if tool_use:
+        prompt_details["tool_use_tokens"] = tool_use
+    parsed: Usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "total_tokens": max(_count(raw, "totalTokenCount"), prompt + completion),
-        "prompt_tokens_details": read,
-        "completion_tokens_details": {"reasoning_tokens": thoughts, **_kinds(raw.get("candidatesTokensDetails"))},
+        "total_tokens": max(_token_count(raw, "totalTokenCount"), prompt + completion),
+        "prompt_tokens_details": prompt_details,
+        "completion_tokens_details": {
+            "reasoning_tokens": thoughts,
+            **_tokens_by_modality(raw.get("candidatesTokensDetails")),
+        },
     }
     if searches:
-        counted["server_tool_use"] = {"web_search_requests": searches}
-    return counted
+        parsed["server_tool_use"] = {"web_search_requests": searches}
+    return parsed
 
 
-def searches(raw: JsonObject, queries: Set[str], version: Json) -> int:
+def billed_searches(raw: JsonObject, queries: Set[str], model_version: Json) -> int:
     """The web searches that Google charges for: each query since Gemini 3, the grounded prompt before.
 
     Source: https://ai.google.dev/gemini-api/docs/google-search#pricing (2026-09): equal queries count once, and empty
     ones not at all. `billedToolCalls`, where it is sent, is Google's own count.
     """
-    found = _billed(raw.get("billedToolCalls")) or len(queries)
-    is_by_prompt = isinstance(version, str) and not capabilities.read(version).since_3
-    return min(found, 1) if is_by_prompt else found
+    count = _billed_tool_calls(raw.get("billedToolCalls")) or len(queries)
+    is_billed_per_prompt = (
+        isinstance(model_version, str) and not capabilities.capabilities_of(model_version).is_gemini_3_or_newer
+    )
+    return min(count, 1) if is_billed_per_prompt else count
 
 
-def tier(raw: JsonObject) -> str | None:
+def service_tier(raw: JsonObject) -> str | None:
     """The service tier in OpenAI's words, None where the reply does not say, or says one that OpenAI does not sell."""
     match raw.get("serviceTier"):
-        case "flex" | "priority" as sold:
-            return sold
+        case "flex" | "priority" as google_tier:
+            return google_tier
         case "standard":
             return "default"
         case _:
             return None
 
 
-def _count(raw: JsonObject, name: str) -> int:
+def _token_count(raw: JsonObject, name: str) -> int:
     match raw.get(name):
         case bool():
             return 0
@@ -69,25 +74,25 @@ def _count(raw: JsonObject, name: str) -> int:
             return 0
 
 
-def _billed(calls: Json) -> int:
-    found = 0
+def _billed_tool_calls(calls: Json) -> int:
+    total = 0
     for call in calls if isinstance(calls, list) else ():
         match call:
             case {"tool": str(tool), "successfulToolCallCount": int(count)} if tool.upper().startswith("GOOGLE_SEARCH"):
-                found += count
+                total += count
             case _:
                 pass
-    return found
+    return total
 
 
-def _kinds(details: Json) -> JsonObject:
+def _tokens_by_modality(details: Json) -> JsonObject:
     """Tokens by what they stood for; plain text is the rest, and is not listed."""
-    found: dict[str, int] = {}
+    tokens: dict[str, int] = {}
     for detail in details if isinstance(details, list) else ():
         match detail:
-            case {"modality": str(kind), "tokenCount": int(count)} if kind != "TEXT":
-                name = f"{kind.lower()}_tokens"
-                found[name] = found.get(name, 0) + count
+            case {"modality": str(modality), "tokenCount": int(count)} if modality != "TEXT":
+                name = f"{modality.lower()}_tokens"
+                tokens[name] = tokens.get(name, 0) + count
             case _:
                 pass
-    return dict(found)
+    return dict(tokens)

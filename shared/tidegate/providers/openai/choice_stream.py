@@ -4,11 +4,11 @@ from tidegate.chat.completion import FinishReason
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import normalise
-from tidegate.providers.openai.think_tags import Splitter
-from tidegate.providers.openai.toolcalls import Calls
+from tidegate.providers.openai.think_tags import ThinkTagParser
+from tidegate.providers.openai.toolcalls import ToolCallStream
 
 
-class Voice:
+class OpenAIChoiceStream:
     __slots__ = ("_calls", "_extras", "_heard", "_tags", "annotated", "native", "reason")
 
     def __init__(self, think_tags: bool) -> None:
@@ -17,10 +17,10 @@ class Voice:
         self.annotated = False
         self._heard = False
         self._extras: JsonObject = {}
-        self._calls = Calls()
-        self._tags = Splitter() if think_tags else None
+        self._calls = ToolCallStream()
+        self._tags = ThinkTagParser() if think_tags else None
 
-    def hear(self, raw: JsonObject) -> JsonObject | None:
+    def add(self, raw: JsonObject) -> JsonObject | None:
         """The delta to pass on, None where it says nothing. The first one always says the role."""
         content = raw.get("content")
         if self._heard and len(raw) == 1 and content and isinstance(content, str) and self._tags is None:
@@ -33,13 +33,13 @@ class Voice:
 
     def _clean(self, raw: JsonObject) -> JsonObject:
         delta: JsonObject = {
-            name: value for name, value in raw.items() if name != "role" and value not in normalise.HUSKS
+            name: value for name, value in raw.items() if name != "role" and value not in normalise.EMPTY_VALUES
         }
         if "reasoning" in delta or "reasoning_content" in delta or "reasoning_details" in delta:
-            normalise.unfold(delta)
+            normalise.normalise_reasoning(delta)
         content = delta.get("content")
         if isinstance(content, list):
-            normalise.unfold(delta)
+            normalise.normalise_reasoning(delta)
         elif isinstance(content, str):
             if self._tags is not None:
                 self._unfold_tags(delta, content)
@@ -65,17 +65,17 @@ class Voice:
         delta["content"] = answer
         if thought:
             delta["reasoning"] = thought
-            normalise.unfold(delta)
+            normalise.normalise_reasoning(delta)
         if self._tags.done:
             self._tags = None
 
-    def finish(self, reason: Json, native: Json, extras: JsonObject) -> None:
+    def set_finish(self, reason: Json, native: Json, extras: JsonObject) -> None:
         """Keep the finish. Raises `ProviderFailed` where it says that the reply is broken."""
-        self.reason, own = normalise.finish(reason, bool(self._calls))
+        self.reason, own = normalise.finish_reason(reason, bool(self._calls))
         self.native = native if isinstance(native, str) and native else own
         self._extras.update(extras)
 
-    def rest(self, sources: list[Json]) -> list[JsonObject]:
+    def pending(self, sources: list[Json]) -> list[JsonObject]:
         """The deltas that are still owed: what looked like a tag, the arguments of calls without any, sources."""
         owed: JsonObject = {}
         if self._tags is not None:
@@ -84,17 +84,17 @@ class Voice:
                 owed["content"] = answer
             if thought:
                 owed["reasoning"] = thought
-                normalise.unfold(owed)
-        calls = self._calls.rest()
+                normalise.normalise_reasoning(owed)
+        calls = self._calls.pending()
         if calls:
             owed["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
         if sources:
             owed["annotations"] = sources
         return [owed] if owed else []
 
-    def ending(self) -> JsonObject:
+    def finish_fields(self) -> JsonObject:
         """The finish as fields of a choice; a reason that never came follows from what was said."""
-        reason = self.reason or normalise.finish(None, bool(self._calls))[0]
+        reason = self.reason or normalise.finish_reason(None, bool(self._calls))[0]
         ending: JsonObject = {**self._extras, "finish_reason": reason}
         if self.native and self.native != reason:
             ending["native_finish_reason"] = self.native

@@ -3,11 +3,17 @@
 Source: https://platform.openai.com/docs/api-reference/chat/object, and replies recorded from each provider to 2026-07.
 """
 
-from tidegate.chat.completion import Choice, Completion, Message
+from tidegate.chat.completion import Choice, Completion, CompletionMessage
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import failure, think_tags, toolcalls, usage
-from tidegate.providers.openai.normalise import HUSKS, citations, finish, tier, unfold
+from tidegate.providers.openai.normalise import (
+    EMPTY_VALUES,
+    finish_reason,
+    move_service_tier,
+    normalise_reasoning,
+    url_annotations,
+)
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
@@ -19,16 +25,18 @@ def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
     """The completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
     if not isinstance(body, dict):
         raise ProviderMalformed(f"{provider} answered with something that is no completion.")
-    if failure.is_error(body):
+    if failure.is_error_body(body):
         raise failure.from_reply(provider, 200, {}, body)
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
         raise ProviderMalformed(f"{provider} answered without a choice.")
     fingerprint = body.get("system_fingerprint")
-    completion: JsonObject = {name: value for name, value in body.items() if name not in _NOISE and value not in HUSKS}
-    tier(completion)
+    completion: JsonObject = {
+        name: value for name, value in body.items() if name not in _NOISE and value not in EMPTY_VALUES
+    }
+    move_service_tier(completion)
     completion["object"] = "chat.completion"
-    sources = citations(body) if "citations" in body or "search_results" in body else []
+    sources = url_annotations(body) if "citations" in body or "search_results" in body else []
     completion["choices"] = [_choice(quirks, choice, place, sources) for place, choice in enumerate(choices)]  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
     counted = body.get("usage") or _groq(body)
     if counted:
@@ -52,38 +60,38 @@ def _choice(quirks: Quirks, raw: Json, place: int, sources: list[Json]) -> Choic
         case _:
             raise ProviderMalformed("The provider's choice has no message.")
     index = raw.get("index")
-    reason, native = finish(raw.get("finish_reason"), bool(said.get("tool_calls")))
+    reason, native = finish_reason(raw.get("finish_reason"), bool(said.get("tool_calls")))
     native = raw.get("native_finish_reason") or native
     choice: JsonObject = {name: value for name, value in raw.items() if name not in _OF_CHOICE and value is not None}
     choice["index"] = index if isinstance(index, int) else place
     choice["message"] = said  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
-    choice["logprobs"] = logprobs(raw.get("logprobs"))
+    choice["logprobs"] = clean_logprobs(raw.get("logprobs"))
     choice["finish_reason"] = reason
     if isinstance(native, str) and native != reason:
         choice["native_finish_reason"] = native
     return choice  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
 
-def logprobs(raw: Json) -> Json:
+def clean_logprobs(raw: Json) -> Json:
     """The log probabilities, None where the provider sent an empty husk of them."""
     return raw if isinstance(raw, dict) and any(value is not None for value in raw.values()) else None
 
 
-def _message(quirks: Quirks, raw: JsonObject, sources: list[Json]) -> Message:
+def _message(quirks: Quirks, raw: JsonObject, sources: list[Json]) -> CompletionMessage:
     message: JsonObject = {"role": "assistant", "content": raw.get("content"), "refusal": raw.get("refusal") or None}
     message.update({name: value for name, value in raw.items() if name not in _OF_MESSAGE and value is not None})
     if quirks.think_tags:
-        think_tags.unfold(message)
-    unfold(message)
+        think_tags.extract_thinking(message)
+    normalise_reasoning(message)
     content = message["content"]
     if not isinstance(content, str | None):
         raise ProviderMalformed("The provider's content is neither text nor a list.")
-    calls = toolcalls.whole(raw.get("tool_calls"))
+    calls = toolcalls.parse_tool_calls(raw.get("tool_calls"))
     if calls:
         message["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
     match raw.get("function_call"):
         case {"name": str(name), **rest} if name:
-            message["function_call"] = {"name": name, "arguments": toolcalls.arguments(rest.get("arguments"))}
+            message["function_call"] = {"name": name, "arguments": toolcalls.arguments_text(rest.get("arguments"))}
         case _:
             pass
     match raw.get("audio"):

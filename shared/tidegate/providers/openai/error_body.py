@@ -31,7 +31,7 @@ _SIGNED = re.compile(r"sig(nature)?=|credential=|token=|key=", re.I)
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]{0,2000}>", re.I | re.S)
 
 
-class Said(Struct, frozen=True):
+class ErrorBody(Struct, frozen=True):
     """`words` are the codes and types in lower case, for comparing; `metadata` is OpenRouter's."""
 
     message: str
@@ -40,16 +40,16 @@ class Said(Struct, frozen=True):
     param: str | None = None
     status: int | None = None
     metadata: Json = None
-    words: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
 
 
-def read(body: Json | str) -> Said:
+def parse_error_body(body: Json | str) -> ErrorBody:
     """What the body says. Never fails: a body of no known shape says nothing."""
     match body:
         case str(text):
-            return Said(_plain(text))
+            return ErrorBody(_plain(text))
         case [dict(first), *_]:
-            return read(first)
+            return parse_error_body(first)
         case {"error": {"message": _} as error}:
             return _error(error)
         case {"error": dict(error)}:
@@ -61,7 +61,7 @@ def read(body: Json | str) -> Said:
         case dict():
             return _error(body)
         case _:
-            return Said("")
+            return ErrorBody("")
 
 
 def scrub(message: str) -> str:
@@ -74,7 +74,7 @@ def _unsigned(url: re.Match[str]) -> str:
     return f"{url[1]}[redacted]" if _SIGNED.search(url[2]) else url[0]
 
 
-def _error(error: JsonObject) -> Said:
+def _error(error: JsonObject) -> ErrorBody:
     code, kind, status = error.get("code"), error.get("type") or error.get("error_type"), error.get("status_code")
     words = [code, kind, error.get("status"), error.get("error_code")]
     match error.get("innererror"):  # Azure
@@ -85,14 +85,14 @@ def _error(error: JsonObject) -> Said:
     number = next((n for n in (status, code) if isinstance(n, int) or (isinstance(n, str) and n.isdecimal())), None)
     metadata = error.get("metadata")
     param = error.get("param") or _path(error.get("message")) or _path(error.get("detail"))
-    return Said(
+    return ErrorBody(
         message=_with_cause(_sentence(error.get("message")), metadata),
         code=_text(code) or _text(error.get("error_code")),
         type=_text(kind) or _text(error.get("status")),
         param=param if isinstance(param, str) and param else None,
         status=int(str(number)) if number is not None and len(str(number)) == 3 else None,
         metadata=metadata,
-        words=frozenset(str(word).lower() for word in words if word is not None),
+        codes=frozenset(str(word).lower() for word in words if word is not None),
     )
 
 
@@ -101,7 +101,7 @@ def _with_cause(message: str, metadata: Json) -> str:
     match metadata:
         case {"raw": str(raw)} if raw.strip():
             try:
-                cause = read(decode(raw)).message
+                cause = parse_error_body(decode(raw)).message
             except (msgspec.DecodeError, RecursionError):
                 cause = ""
             return f"{message}: {cause or _plain(raw)}"

@@ -22,8 +22,8 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.json import Json, JsonObject
-from tidegate.providers.openai.error_body import Said, read, scrub
-from tidegate.providers.openai.retry_after import delay, header
+from tidegate.providers.openai.error_body import ErrorBody, parse_error_body, scrub
+from tidegate.providers.openai.retry_after import header_delay_seconds, retry_delay_seconds
 
 _CONTEXT_CODES = frozenset(
     {
@@ -73,21 +73,21 @@ _REFUSED_CODES = frozenset({"invalid_request_error", "badrequesterror", "bad_req
 _LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "rate_limit_reached_error", "ratelimitreached"})
 
 
-class Failure(Struct, frozen=True):
+class FailedReply(Struct, frozen=True):
     """What is known of a failure; `status` is the HTTP status, or the one that an error inside a 200 stands for."""
 
     provider: str
     status: int
-    said: Said
+    body: ErrorBody
     headers: Mapping[str, str]
 
 
 def from_reply(provider: str, status: int, headers: Mapping[str, str], body: Json | str) -> UpstreamError:
     """The error that a reply outside 2xx stands for, or one inside 2xx whose body is an error."""
-    said = read(body)
+    said = parse_error_body(body)
     if 200 <= status < 300:
         status = _status(said)
-    return _error(Failure(provider, status, said, headers))
+    return _error(FailedReply(provider, status, said, headers))
 
 
 def from_event(provider: str, body: Json) -> UpstreamError:
@@ -95,7 +95,7 @@ def from_event(provider: str, body: Json) -> UpstreamError:
     return from_reply(provider, 200, {}, body)
 
 
-def is_error(body: JsonObject) -> bool:
+def is_error_body(body: JsonObject) -> bool:
     """Whether a body that came with a 200 is a failure all the same."""
     if body.get("error"):
         return True
@@ -104,10 +104,10 @@ def is_error(body: JsonObject) -> bool:
     return body.get("object") == "error" or body.get("type") == "error" or "detail" in body or "error_code" in body
 
 
-def _status(said: Said) -> int:
+def _status(said: ErrorBody) -> int:
     if said.status is not None and 300 <= said.status < 600:
         return said.status
-    words = said.words
+    words = said.codes
     if words & _LIMIT_CODES:
         return 429
     if words & _BUSY_CODES:
@@ -119,9 +119,9 @@ def _status(said: Said) -> int:
     return 502
 
 
-def _error(failure: Failure) -> UpstreamError:
-    kind = _kind(failure.status, failure.said)
-    said = failure.said
+def _error(failure: FailedReply) -> UpstreamError:
+    kind = _kind(failure.status, failure.body)
+    said = failure.body
     message = _message(kind, failure)
     return kind(
         message,
@@ -132,23 +132,23 @@ def _error(failure: Failure) -> UpstreamError:
     )
 
 
-def _wait(kind: type[UpstreamError], failure: Failure) -> float | None:
+def _wait(kind: type[UpstreamError], failure: FailedReply) -> float | None:
     """Seconds to wait before another try. Only where limits are the reason, resets and messages tell as well."""
     if failure.status in (429, 503, 529) or kind in (ProviderRateLimited, ProviderOverloaded):
-        return delay(failure.headers, failure.said.message, failure.said.metadata)
-    return header(failure.headers) if kind.retryable or failure.status == 409 else None
+        return retry_delay_seconds(failure.headers, failure.body.message, failure.body.metadata)
+    return header_delay_seconds(failure.headers) if kind.retryable or failure.status == 409 else None
 
 
-def _message(kind: type[UpstreamError], failure: Failure) -> str:
+def _message(kind: type[UpstreamError], failure: FailedReply) -> str:
     if kind is ProviderAuth:  # the provider's own words may hold a part of the key
         return f"{failure.provider} refused the gateway's credentials or account (HTTP {failure.status})."
-    if failure.said.message:
-        return scrub(failure.said.message)
+    if failure.body.message:
+        return scrub(failure.body.message)
     return f"{failure.provider} answered with HTTP {failure.status} and no message."
 
 
-def _kind(status: int, said: Said) -> type[UpstreamError]:
-    words, message = said.words, said.message
+def _kind(status: int, said: ErrorBody) -> type[UpstreamError]:
+    words, message = said.codes, said.message
     if status in (400, 403, 413, 422) or status >= 500:
         if words & _CONTEXT_CODES or (status != 403 and _CONTEXT.search(message)):
             return ContextLengthExceeded
@@ -171,8 +171,8 @@ def _kind(status: int, said: Said) -> type[UpstreamError]:
             return ProviderOverloaded if words & _BUSY_CODES or _BUSY.search(message) else ProviderFailed
 
 
-def _refusal(said: Said) -> type[UpstreamError]:
-    if said.words & _NO_ACCESS_CODES or _KEY.search(said.message):
+def _refusal(said: ErrorBody) -> type[UpstreamError]:
+    if said.codes & _NO_ACCESS_CODES or _KEY.search(said.message):
         return ProviderAuth
     if _MODEL.search(said.message) and said.param in (None, "model"):
         return ProviderModelNotFound

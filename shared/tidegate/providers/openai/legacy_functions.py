@@ -31,7 +31,7 @@ def expects_function_call(body: JsonObject) -> bool:
     return not body.get("tools") and uses_functions(body)
 
 
-def path(body: JsonObject, path: str) -> str | None:
+def caller_path(body: JsonObject, path: str) -> str | None:
     """The path by the names of the caller's `body`, None for what only `translate` wrote."""
     top = _TOP.split(path, maxsplit=1)[0]
     if top == "messages":
@@ -51,16 +51,16 @@ def _called(body: JsonObject, place: int) -> str | None:
 
 
 @contextmanager
-def named_by(body: JsonObject) -> Generator[None]:
+def with_caller_paths(body: JsonObject) -> Generator[None]:
     """Errors that pass through name what they refuse by the names of the caller's `body`."""
     try:
         yield
     except InvalidRequest as error:
-        error.param = None if error.param is None else path(body, error.param)
+        error.param = None if error.param is None else caller_path(body, error.param)
         raise
 
 
-def translate(body: JsonObject) -> None:
+def translate_to_tools(body: JsonObject) -> None:
     """Replace functions by tools at the top level of `body`; messages are copied where they change.
 
     Beside tools they stay: who speaks of both means tools, and is told that functions were left out.

@@ -11,17 +11,17 @@ from hashlib import sha256
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import parts
-from tidegate.providers.openai.normalise import readable
-from tidegate.providers.openai.parts import without_mark
+from tidegate.providers.openai.normalise import reasoning_text
+from tidegate.providers.openai.parts import without_cache_control
 from tidegate.providers.openai.quirks import Quirks
-from tidegate.providers.openai.request_builder import Draft
+from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
 _REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _REPLAYED = _REASONING | {"annotations"}
 _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_blocks"})
 
 
-def write(draft: Draft) -> None:
+def write(draft: OpenAIRequestBuilder) -> None:
     match draft.body.get("messages"):
         case list(messages):
             draft.body["messages"] = [_message(draft, message, f"messages[{i}]") for i, message in enumerate(messages)]
@@ -29,11 +29,13 @@ def write(draft: Draft) -> None:
             raise InvalidRequest("`messages` must be a list.", param="messages")
 
 
-def _message(draft: Draft, raw: Json, path: str) -> Json:
+def _message(draft: OpenAIRequestBuilder, raw: Json, path: str) -> Json:
     if not isinstance(raw, dict):
         raise InvalidRequest("A message must be an object.", param=path)
     role = raw.get("role")
-    message: JsonObject = {name: value for name, value in without_mark(draft, raw).items() if value is not None}
+    message: JsonObject = {
+        name: value for name, value in without_cache_control(draft, raw).items() if value is not None
+    }
     if role == "assistant":
         _clean_assistant(message, draft)
         if "content" in raw:
@@ -51,7 +53,7 @@ def _message(draft: Draft, raw: Json, path: str) -> Json:
     return message
 
 
-def _clean_assistant(message: JsonObject, draft: Draft) -> None:
+def _clean_assistant(message: JsonObject, draft: OpenAIRequestBuilder) -> None:
     replayed: JsonObject = {name: message.pop(name) for name in _REPLAYED if name in message}
     for name in _DROPPED:
         message.pop(name, None)
@@ -107,7 +109,11 @@ def _fitting(given: Json, length: int) -> Json:
 
 def _replay(message: JsonObject, replayed: JsonObject, quirks: Quirks) -> None:
     """Give the provider its reasoning back under the names that it knows; others would refuse it, so they get none."""
-    text = replayed.get("reasoning") or replayed.get("reasoning_content") or readable(replayed.get("reasoning_details"))
+    text = (
+        replayed.get("reasoning")
+        or replayed.get("reasoning_content")
+        or reasoning_text(replayed.get("reasoning_details"))
+    )
     for name in quirks.replays:
         match name:
             case "reasoning" | "reasoning_content":

@@ -9,7 +9,7 @@ from tidegate.chat.completion import FinishReason
 from tidegate.errors import ProviderFailed, ProviderMalformed, ProviderOverloaded
 from tidegate.json import Json, JsonObject
 
-HUSKS: tuple[Json, ...] = (None, "", [], {})
+EMPTY_VALUES: tuple[Json, ...] = (None, "", [], {})
 """Values that say nothing."""
 
 _KNOWN = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
@@ -34,7 +34,7 @@ _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 _OVERLOADED = "insufficient_system_resource"  # DeepSeek
 
 
-def finish(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
+def finish_reason(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
     """OpenAI's finish reason, and the provider's own where it differs; a missing one follows from the message.
 
     Raises `ProviderFailed` where the reason says that the reply is broken.
@@ -53,7 +53,7 @@ def finish(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
     return _NATIVE.get(word, "tool_calls" if has_tools and word not in ("eos", "end_turn") else _STOP), native
 
 
-def tier(reply: JsonObject) -> None:
+def move_service_tier(reply: JsonObject) -> None:
     """Move a service tier that OpenAI does not sell to a name of its own, in place: strict clients refuse it."""
     sold = reply.get("service_tier")
     if sold is not None and sold not in _TIERS:
@@ -62,7 +62,7 @@ def tier(reply: JsonObject) -> None:
             reply["provider_service_tier"] = sold
 
 
-def unfold(message: JsonObject) -> None:
+def normalise_reasoning(message: JsonObject) -> None:
     """Turn a content list into text, and what a provider calls its reasoning into our three names, in place."""
     content = message.get("content")
     if isinstance(content, list):
@@ -77,7 +77,7 @@ def unfold(message: JsonObject) -> None:
         reasoning = alias
     kept: list[Json] = details if isinstance(details, list) else []
     if not reasoning and kept:
-        reasoning = readable(kept)
+        reasoning = reasoning_text(kept)
     if isinstance(reasoning, str) and reasoning:
         message["reasoning"] = message["reasoning_content"] = reasoning
         kept = kept or [{"type": "reasoning.text", "text": reasoning, "format": "unknown", "index": 0}]
@@ -85,11 +85,11 @@ def unfold(message: JsonObject) -> None:
         message["reasoning_details"] = kept
 
 
-def readable(details: Json) -> str:
+def reasoning_text(details: Json) -> str:
     """What of OpenRouter's list of details a person can read."""
     match details:
         case list(each):
-            return "".join(readable(detail) for detail in each)
+            return "".join(reasoning_text(detail) for detail in each)
         case {"type": "reasoning.text", "text": str(text)} | {"type": "reasoning.summary", "summary": str(text)}:
             return text
         case _:
@@ -115,7 +115,7 @@ def _split(parts: list[Json]) -> tuple[str, str]:
     return "".join(text), "".join(thinking)
 
 
-def citations(reply: JsonObject) -> list[Json]:
+def url_annotations(reply: JsonObject) -> list[Json]:
     """Perplexity's and xAI's lists of sources as OpenAI's annotations; they name no place in the text."""
     sources = reply.get("search_results")
     found: dict[str, str] = {}

@@ -7,19 +7,19 @@ of Groq, Cerebras and Fireworks as their users report them ("property 'cache_con
 
 from collections.abc import Iterable, Iterator
 
-from tidegate.chat.media import Data, of_bytes, read
+from tidegate.chat.media import MediaContent, content_from_bytes, parse_media
 from tidegate.chat.messages import AssistantMessage, DocumentPart, FilePart, Message
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
-from tidegate.providers.openai.quirks import Files
-from tidegate.providers.openai.request_builder import Draft
+from tidegate.providers.openai.quirks import FileStyle
+from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
 _OURS = frozenset({"document", "video_url"})
 _READ = frozenset({"type", "source", "cache_control"})
 _WEB = ("https://", "http://")
 
 
-def urls(files: Files, messages: Iterable[Message]) -> Iterator[tuple[str, str]]:
+def urls_to_fetch(files: FileStyle, messages: Iterable[Message]) -> Iterator[tuple[str, str]]:
     """The paths and URLs of files that have to be fetched, where the provider wants their bytes."""
     if files != "data":
         return
@@ -36,22 +36,22 @@ def urls(files: Files, messages: Iterable[Message]) -> Iterator[tuple[str, str]]
                     pass
 
 
-def write(draft: Draft, parts: list[Json], path: str) -> list[Json]:
+def write(draft: OpenAIRequestBuilder, parts: list[Json], path: str) -> list[Json]:
     """The parts to send. Raises `InvalidRequest` for one that the provider has nothing like."""
     return [_part(draft, part, f"{path}.content[{i}]") for i, part in enumerate(parts)]
 
 
-def without_mark(draft: Draft, holder: JsonObject) -> JsonObject:
+def without_cache_control(draft: OpenAIRequestBuilder, holder: JsonObject) -> JsonObject:
     """The object without its `cache_control`, where that is not known to be taken: caching is implicit there."""
     if draft.caching or "cache_control" not in holder:
         return holder
     return {name: value for name, value in holder.items() if name != "cache_control"}
 
 
-def _part(draft: Draft, raw: Json, path: str) -> Json:
+def _part(draft: OpenAIRequestBuilder, raw: Json, path: str) -> Json:
     if not isinstance(raw, dict):
         return raw
-    part = without_mark(draft, raw)
+    part = without_cache_control(draft, raw)
     match part:
         case {"type": str(kind)} if kind in draft.quirks.media:
             return part
@@ -65,12 +65,12 @@ def _part(draft: Draft, raw: Json, path: str) -> Json:
             return part
 
 
-def _document(draft: Draft, part: JsonObject, source: JsonObject, path: str) -> JsonObject:
+def _document(draft: OpenAIRequestBuilder, part: JsonObject, source: JsonObject, path: str) -> JsonObject:
     match source:
         case {"type": "text", "data": str(text)}:
             return _text(draft, part, text, path)
         case {"type": "base64", "data": str(data), "media_type": str(media_type)}:
-            return _held(draft, part, read(data, media_type), path)
+            return _held(draft, part, parse_media(data, media_type), path)
         case {"type": "url", "url": str(url)} if url in draft.media:
             return _held(draft, part, _fetched(draft, url), path)
         case {"type": "url", "url": str(url)} if draft.quirks.files == "url":
@@ -81,7 +81,7 @@ def _document(draft: Draft, part: JsonObject, source: JsonObject, path: str) -> 
             raise _refused(draft, "document", path)
 
 
-def _held(draft: Draft, part: JsonObject, data: Data | None, path: str) -> JsonObject:
+def _held(draft: OpenAIRequestBuilder, part: JsonObject, data: MediaContent | None, path: str) -> JsonObject:
     if data is None:
         raise InvalidRequest("The document's data is not base64.", param=f"{path}.source.data")
     if data.media_type.startswith("text/"):
@@ -94,7 +94,7 @@ def _held(draft: Draft, part: JsonObject, data: Data | None, path: str) -> JsonO
     return _file(draft, part, {"file_data": _uri(data)}, path)
 
 
-def _file(draft: Draft, part: JsonObject, file: JsonObject, path: str) -> JsonObject:
+def _file(draft: OpenAIRequestBuilder, part: JsonObject, file: JsonObject, path: str) -> JsonObject:
     """The document as a file; its title is the name, which a file that is sent as data must have."""
     title = part.get("title")
     if "file_id" not in file:
@@ -104,7 +104,7 @@ def _file(draft: Draft, part: JsonObject, file: JsonObject, path: str) -> JsonOb
     return _marked(part, {"type": "file", "file": file})
 
 
-def _text(draft: Draft, part: JsonObject, text: str, path: str) -> JsonObject:
+def _text(draft: OpenAIRequestBuilder, part: JsonObject, text: str, path: str) -> JsonObject:
     _report(draft, part, path, set())
     return _marked(part, {"type": "text", "text": text})
 
@@ -113,18 +113,18 @@ def _marked(part: JsonObject, made: JsonObject) -> JsonObject:
     return {**made, "cache_control": part["cache_control"]} if part.get("cache_control") else made
 
 
-def _report(draft: Draft, part: JsonObject, path: str, said: set[str]) -> None:
+def _report(draft: OpenAIRequestBuilder, part: JsonObject, path: str, said: set[str]) -> None:
     draft.ignored.extend(f"{path}.{name}" for name, value in part.items() if value and name not in _READ | said)
 
 
-def _fetched(draft: Draft, url: str) -> Data:
+def _fetched(draft: OpenAIRequestBuilder, url: str) -> MediaContent:
     media = draft.media[url]
-    return of_bytes(media.data, media.content_type)
+    return content_from_bytes(media.data, media.content_type)
 
 
-def _uri(data: Data) -> str:
+def _uri(data: MediaContent) -> str:
     return f"data:{data.media_type or 'application/pdf'};base64,{data.base64}"
 
 
-def _refused(draft: Draft, kind: str, path: str) -> InvalidRequest:
+def _refused(draft: OpenAIRequestBuilder, kind: str, path: str) -> InvalidRequest:
     return InvalidRequest(f"{draft.body.get('model')} takes no content parts of type {kind!r}.", param=path)

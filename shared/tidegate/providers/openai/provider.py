@@ -12,7 +12,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, encode
-from tidegate.providers.base import Event, Framing, Headers, UpstreamRequest
+from tidegate.providers.base import Framing, Headers, StreamEvent, UpstreamRequest
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
 
@@ -32,24 +32,24 @@ class OpenAI(Struct, frozen=True):
         return self.row.quirks.needs_replay
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
-        return dict(parts.urls(self.row.quirks.files, call.request.fields.messages))
+        return dict(parts.urls_to_fetch(self.row.quirks.files, call.request.fields.messages))
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        with legacy_functions.named_by(call.request.body):
+        with legacy_functions.with_caller_paths(call.request.body):
             draft = request.build(call, deployment.model, self.row.quirks)
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/chat/completions",
             body=encode(draft.body),
             auth=self.row.auth,
             ignored=tuple(dict.fromkeys(draft.ignored)),
-            names=draft.names,
+            caller_tool_names=draft.caller_tool_names,
             legacy_functions=draft.legacy_functions,
         )
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.row.name, self.row.quirks, body)
 
-    def parse_stream(self, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
         return stream.parse(self.row.name, self.row.quirks, events)
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:

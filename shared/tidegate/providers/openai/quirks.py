@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 LimitField = Literal["max_tokens", "max_completion_tokens"]
 
-ReasoningWay = Literal[
+ReasoningStyle = Literal[
     "effort",  # reasoning_effort: "high"
     "object",  # reasoning: {effort | max_tokens, enabled, exclude}, OpenRouter's
     "switch",  # reasoning: {enabled}, with reasoning_effort where an effort was asked for, Together's
@@ -21,7 +21,7 @@ ReasoningWay = Literal[
     "none",
 ]
 
-SearchWay = Literal[
+WebSearchStyle = Literal[
     "options",  # web_search_options: {...}, OpenAI's
     "server_tool",  # tools: [{type: openrouter:web_search, parameters: {...}}]
     "browser_tool",  # tools: [{type: browser_search}], Groq's
@@ -32,13 +32,13 @@ SearchWay = Literal[
     "none",
 ]
 
-ReplayWay = Literal["reasoning", "reasoning_content", "reasoning_details", "thinking_parts", "annotations"]
+ReplayField = Literal["reasoning", "reasoning_content", "reasoning_details", "thinking_parts", "annotations"]
 
-ToolChoiceWay = Literal["auto", "none", "required", "named"]
+ToolChoiceKind = Literal["auto", "none", "required", "named"]
 
-StructuredWay = Literal["response_format", "as_sent"]
+StructuredOutputStyle = Literal["response_format", "as_sent"]
 
-Files = Literal[
+FileStyle = Literal[
     "none",  # a file part is sent as it came: the provider answers for itself
     "data",  # file: {filename, file_data: "data:application/pdf;base64,…"}, OpenAI's
     "url",  # the same, or a URL in file_data, OpenRouter's
@@ -49,7 +49,7 @@ _NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 OPENAI_ONLY = frozenset({"store", "metadata", "prediction", "safety_identifier"})
 """What only OpenAI itself is known to honour: stored completions and predicted outputs."""
 
-ALL_TOOL_CHOICES: frozenset[ToolChoiceWay] = frozenset({"auto", "none", "required", "named"})
+ALL_TOOL_CHOICES: frozenset[ToolChoiceKind] = frozenset({"auto", "none", "required", "named"})
 
 
 class ModelRule(Struct, frozen=True):
@@ -64,9 +64,9 @@ class ModelRule(Struct, frozen=True):
     unsupported_reasoning: frozenset[str] = frozenset()
     reasons: bool = False
     limit_field: LimitField | None = None
-    reasoning: ReasoningWay | None = None
+    reasoning: ReasoningStyle | None = None
     efforts: tuple[str, ...] | None = None
-    web_search: SearchWay | None = None
+    web_search: WebSearchStyle | None = None
     caching: bool = False
 
 
@@ -105,16 +105,16 @@ class Quirks(Struct, frozen=True):
     tool_id_length: int | None = None
     tool_names: bool = False
     media: frozenset[str] = frozenset()
-    files: Files = "none"
+    files: FileStyle = "none"
     caching: bool = False
-    tool_choices: frozenset[ToolChoiceWay] = ALL_TOOL_CHOICES
+    tool_choices: frozenset[ToolChoiceKind] = ALL_TOOL_CHOICES
     tool_choice_required: str = "required"
-    reasoning: ReasoningWay = "effort"
+    reasoning: ReasoningStyle = "effort"
     efforts: tuple[str, ...] = ()
-    replays: tuple[ReplayWay, ...] = ()
+    replays: tuple[ReplayField, ...] = ()
     needs_replay: bool = False
-    web_search: SearchWay = "none"
-    structured_outputs: StructuredWay = "response_format"
+    web_search: WebSearchStyle = "none"
+    structured_outputs: StructuredOutputStyle = "response_format"
     think_tags: bool = False
     done_ends: bool = False
     routes: bool = False

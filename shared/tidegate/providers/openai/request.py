@@ -8,20 +8,20 @@ from tidegate.domain.call import Call
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import legacy_functions, messages, thinking, tool_names, tools
 from tidegate.providers.openai.quirks import ModelRule, Quirks
-from tidegate.providers.openai.request_builder import Draft, rule_for
+from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule_for
 from tidegate.providers.request_builder import is_email
 
 
-def build(call: Call, model: str, quirks: Quirks) -> Draft:
+def build(call: Call, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
     """The body to send, and what it leaves out. Raises `InvalidRequest` for what cannot be said."""
     sent = call.request.body
     body: JsonObject = {name: value for name, value in sent.items() if value is not None and name not in GATEWAY_FIELDS}
     rule = rule_for(model, quirks)
     caching = quirks.caching or rule.caching
-    draft = Draft(call.request, quirks, body, call.signatures, call.media, caching)
+    draft = OpenAIRequestBuilder(call.request, quirks, body, call.signatures, call.media, caching)
     body["model"] = model if "/" in model else quirks.model_prefix + model
     if not quirks.functions and legacy_functions.uses_functions(body):
-        legacy_functions.translate(body)
+        legacy_functions.translate_to_tools(body)
         draft.leave_out("functions")
         draft.leave_out("function_call")
         draft.legacy_functions = legacy_functions.expects_function_call(sent)
@@ -35,12 +35,12 @@ def build(call: Call, model: str, quirks: Quirks) -> Draft:
     thinking.write(draft, rule)
     _rename(draft)
     if quirks.tool_names:
-        draft.names = tool_names.spell(body)
+        draft.caller_tool_names = tool_names.rename_tools(body)
     _write_stream(draft)
     return draft
 
 
-def _write_limit(draft: Draft, rule: ModelRule) -> None:
+def _write_limit(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
     name = rule.limit_field or draft.quirks.limit_field
     newer, older = draft.take("max_completion_tokens"), draft.take("max_tokens")
     if newer is not None:
@@ -49,7 +49,7 @@ def _write_limit(draft: Draft, rule: ModelRule) -> None:
         draft.body[name or "max_tokens"] = older
 
 
-def _leave_out(draft: Draft, rule: ModelRule) -> None:
+def _leave_out(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
     for name in sorted(draft.quirks.unsupported):
         draft.leave_out(name)
     for name in sorted(rule.unsupported):
@@ -65,7 +65,7 @@ def _leave_out(draft: Draft, rule: ModelRule) -> None:
         draft.body["provider"] = {**(routing if isinstance(routing, dict) else {}), "require_parameters": True}
 
 
-def _write_structure(draft: Draft) -> None:
+def _write_structure(draft: OpenAIRequestBuilder) -> None:
     """`structured_outputs`: a boolean is the schema's `strict`; vLLM's object has a schema under `json`."""
     if draft.quirks.structured_outputs == "as_sent":
         return
@@ -84,14 +84,14 @@ def _write_structure(draft: Draft) -> None:
             pass
 
 
-def _rename(draft: Draft) -> None:
+def _rename(draft: OpenAIRequestBuilder) -> None:
     for name, other in draft.quirks.renames.items():
         value = draft.take(name)
         if value is not None:
             draft.body[other] = value
 
 
-def _write_stream(draft: Draft) -> None:
+def _write_stream(draft: OpenAIRequestBuilder) -> None:
     """Usage is always asked for: the gateway meters it, whether the caller wants to see it or not."""
     if not draft.request.stream:
         draft.take("stream_options")

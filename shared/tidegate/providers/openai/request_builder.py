@@ -11,10 +11,10 @@ from tidegate.domain.call import Media
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import legacy_functions
 from tidegate.providers.openai.quirks import ModelRule, Quirks
-from tidegate.providers.request_builder import NEUTRAL
+from tidegate.providers.request_builder import NEUTRAL_VALUES
 
 
-class Draft(Struct):
+class OpenAIRequestBuilder(Struct):
     """`body` is ours to change at its top level only; everything below it is the caller's until it is copied."""
 
     request: ChatRequest
@@ -23,7 +23,7 @@ class Draft(Struct):
     signatures: Mapping[str, Json]
     media: Mapping[str, Media]
     caching: bool = False
-    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    caller_tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
     legacy_functions: bool = False
     ignored: list[str] = field(default_factory=list[str])
 
@@ -33,12 +33,12 @@ class Draft(Struct):
 
     def leave_out(self, name: str) -> None:
         """Remove a field and report it, unless it asked for nothing."""
-        if name in self.body and self.body.pop(name) != NEUTRAL.get(name, self):
-            self.report(name)
+        if name in self.body and self.body.pop(name) != NEUTRAL_VALUES.get(name, self):
+            self.report_ignored(name)
 
-    def report(self, name: str) -> None:
+    def report_ignored(self, name: str) -> None:
         """Report a field by the name that the caller gave it."""
-        told = legacy_functions.path(self.request.body, name)
+        told = legacy_functions.caller_path(self.request.body, name)
         if told is not None:
             self.ignored.append(told)
 

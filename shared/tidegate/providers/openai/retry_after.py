@@ -15,19 +15,19 @@ _SAID = re.compile(r"(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)?(?:ms|[dh
 _LONGEST = 366 * 86400.0
 
 
-def delay(headers: Mapping[str, str], message: str, metadata: Json = None) -> float | None:
+def retry_delay_seconds(headers: Mapping[str, str], message: str, metadata: Json = None) -> float | None:
     """Seconds to wait before another try, None where the provider did not say."""
-    wait = header(headers)
+    wait = header_delay_seconds(headers)
     if wait is None:
         wait = _metadata(metadata, headers)
     if wait is None and (said := _SAID.search(message)):
-        wait = span(said[1].removesuffix(" seconds").removesuffix(" second"))
+        wait = parse_duration(said[1].removesuffix(" seconds").removesuffix(" second"))
     if wait is None:
         wait = _reset(headers)
     return None if wait is None else min(wait, _LONGEST)
 
 
-def span(text: str) -> float | None:
+def parse_duration(text: str) -> float | None:
     """Seconds in "1m30.5s", "20ms" or "7"; None for anything else."""
     text = text.strip()
     if re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text, re.ASCII):
@@ -39,11 +39,11 @@ def span(text: str) -> float | None:
     return sum(float(part) * size for part, size in zip(found.groups(), sizes, strict=True) if part)
 
 
-def header(headers: Mapping[str, str]) -> float | None:
+def header_delay_seconds(headers: Mapping[str, str]) -> float | None:
     """Seconds that `retry-after` or `retry-after-ms` names, with whatever status it came."""
     after = headers.get("retry-after", "")
-    seconds = span(after)
-    milliseconds = span(headers.get("retry-after-ms", ""))
+    seconds = parse_duration(after)
+    milliseconds = parse_duration(headers.get("retry-after-ms", ""))
     wait = milliseconds / 1000 if milliseconds else seconds
     if wait is None:
         wait = _until(after, headers)
@@ -77,7 +77,7 @@ def _reset(headers: Mapping[str, str]) -> float | None:
     """The reset of the limit that is used up; of all of them where none says so."""
     waits: list[tuple[bool, float]] = []
     for kind in ("requests", "tokens"):
-        wait = span(headers.get(f"x-ratelimit-reset-{kind}", ""))
+        wait = parse_duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
         if wait is not None:
             waits.append((headers.get(f"x-ratelimit-remaining-{kind}") == "0", wait))
     spent = [wait for is_spent, wait in waits if is_spent]

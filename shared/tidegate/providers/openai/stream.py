@@ -15,10 +15,10 @@ from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
 from tidegate.json import Json, JsonObject, decode
 from tidegate.providers import stream_loop
-from tidegate.providers.base import Event
+from tidegate.providers.base import StreamEvent
 from tidegate.providers.openai import failure, normalise, usage
-from tidegate.providers.openai.choice_stream import Voice
-from tidegate.providers.openai.completion import logprobs
+from tidegate.providers.openai.choice_stream import OpenAIChoiceStream
+from tidegate.providers.openai.completion import clean_logprobs
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"obfuscation", "p", "x_groq", "choices", "usage", "object", "citations", "search_results"})
@@ -27,12 +27,12 @@ _OF_CHOICE = frozenset({"index", "delta", "finish_reason", "native_finish_reason
 _NOTHING: JsonObject = {}
 
 
-def parse(provider: str, quirks: Quirks, events: AsyncIterator[Sequence[Event]]) -> AsyncGenerator[list[Chunk]]:
+def parse(provider: str, quirks: Quirks, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
     """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
-    return stream_loop.read(_Stream(provider, quirks), events)
+    return stream_loop.translate_stream(_OpenAIStreamTranslator(provider, quirks), events)
 
 
-class _Stream:
+class _OpenAIStreamTranslator:
     """What has come so far. Finish reasons and usage are kept back until the end, so that nothing follows them."""
 
     def __init__(self, provider: str, quirks: Quirks) -> None:
@@ -40,13 +40,13 @@ class _Stream:
         self._provider = provider
         self._think_tags = quirks.think_tags
         self._done_ends = quirks.done_ends
-        self._voices: dict[int, Voice] = {}
+        self._voices: dict[int, OpenAIChoiceStream] = {}
         self._usage: Json = None
         self._sources: JsonObject = {}
         self._envelope: JsonObject = {}
         self._rest: JsonObject = {}
 
-    def feed(self, event: Event, out: list[Chunk]) -> None:
+    def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunk that the event makes, if it makes one."""
         data = event.data
         if data == "[DONE]":
@@ -64,7 +64,7 @@ class _Stream:
         if chunk is not None:
             out.append(chunk)
 
-    def _failure(self, event: Event, raw: Json) -> Exception:
+    def _failure(self, event: StreamEvent, raw: Json) -> Exception:
         match raw:
             case dict() | [{"error": _}, *_]:
                 return failure.from_event(self._provider, raw)
@@ -80,7 +80,7 @@ class _Stream:
             self._groq(raw["x_groq"])
         choices = raw.get("choices")
         if not choices:
-            if choices is None and failure.is_error(raw):
+            if choices is None and failure.is_error_body(raw):
                 raise failure.from_event(self._provider, raw)
             self._keep(raw)
             return None
@@ -95,7 +95,7 @@ class _Stream:
             name: value for name, value in raw.items() if name not in _NOISE and value not in (None, "")
         }
         if "service_tier" in chunk:
-            normalise.tier(chunk)
+            normalise.move_service_tier(chunk)
         chunk["object"] = "chat.completion.chunk"
         chunk["choices"] = clean
         if not chunk.get("system_fingerprint"):
@@ -114,7 +114,7 @@ class _Stream:
     def _keep(self, raw: JsonObject) -> None:
         """Keep what a chunk says beside its choices: for the last chunks, where this one is not passed on."""
         for name, value in raw.items():
-            if value in normalise.HUSKS:
+            if value in normalise.EMPTY_VALUES:
                 continue
             if name in _ENVELOPE:
                 self._envelope[name] = value
@@ -140,16 +140,18 @@ class _Stream:
                 raise ProviderMalformed(f"{self._provider} sent a choice of the wrong shape.")
         voice = self._voices.get(index)
         if voice is None:
-            voice = self._voices[index] = Voice(self._think_tags)
-        said = voice.hear(delta)
+            voice = self._voices[index] = OpenAIChoiceStream(self._think_tags)
+        said = voice.add(delta)
         extras: JsonObject = {}
         if len(raw) > 3:
             extras = {
-                name: value for name, value in raw.items() if name not in _OF_CHOICE and value not in normalise.HUSKS
+                name: value
+                for name, value in raw.items()
+                if name not in _OF_CHOICE and value not in normalise.EMPTY_VALUES
             }
         if raw.get("finish_reason"):
-            voice.finish(raw["finish_reason"], raw.get("native_finish_reason"), extras)
-        chances = logprobs(raw.get("logprobs"))
+            voice.set_finish(raw["finish_reason"], raw.get("native_finish_reason"), extras)
+        chances = clean_logprobs(raw.get("logprobs"))
         if said is None and chances is None:
             return None
         choice: JsonObject = {"index": index, "delta": said or {}, "finish_reason": None}
@@ -169,10 +171,10 @@ class _Stream:
             raise StreamCut(f"{self._provider}'s stream ended before the reply did.")
         chunks: list[Chunk] = []
         for index, voice in sorted(self._voices.items()):
-            sources = normalise.citations(self._sources) if self._sources and not voice.annotated else []
-            chunks += [self._last({"index": index, "delta": d, "finish_reason": None}) for d in voice.rest(sources)]
+            sources = normalise.url_annotations(self._sources) if self._sources and not voice.annotated else []
+            chunks += [self._last({"index": index, "delta": d, "finish_reason": None}) for d in voice.pending(sources)]
         for index, voice in sorted(self._voices.items()):
-            chunks.append(self._last({"index": index, "delta": {}, **voice.ending()}, self._rest))
+            chunks.append(self._last({"index": index, "delta": {}, **voice.finish_fields()}, self._rest))
             self._rest = {}
         if self._usage:
             chunks.append({**self._last(None), "usage": usage.normalise(self._usage)})
@@ -180,6 +182,6 @@ class _Stream:
 
     def _last(self, choice: JsonObject | None, rest: JsonObject = _NOTHING) -> Chunk:
         envelope: JsonObject = {"object": "chat.completion.chunk", "system_fingerprint": None, **self._envelope, **rest}
-        normalise.tier(envelope)
+        normalise.move_service_tier(envelope)
         envelope["choices"] = [] if choice is None else [choice]
         return envelope  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict

@@ -9,7 +9,7 @@ from tidegate.json import JsonObject
 OPEN, CLOSE = "<think>", "</think>"
 
 
-def unfold(message: JsonObject) -> None:
+def extract_thinking(message: JsonObject) -> None:
     """Move a leading thought of a whole message into `reasoning`, in place."""
     content = message.get("content")
     if not isinstance(content, str) or message.get("reasoning") or message.get("reasoning_content"):
@@ -21,7 +21,7 @@ def unfold(message: JsonObject) -> None:
         message["reasoning"] = thought.strip()
 
 
-class Splitter:
+class ThinkTagParser:
     """The same for a content that comes in pieces; what may yet be a part of a tag is kept back."""
 
     __slots__ = ("_begun", "_held", "_place")

@@ -9,16 +9,16 @@ from tidegate.chat.reasoning import Reasoning
 from tidegate.json import JsonObject
 from tidegate.providers import efforts
 from tidegate.providers.openai.quirks import ModelRule
-from tidegate.providers.openai.request_builder import Draft
+from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
 
-def write(draft: Draft, rule: ModelRule) -> None:
+def write(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
     wish = draft.request.reasoning
     way = rule.reasoning or draft.quirks.reasoning
     if wish is None or way == "as_sent":
         return
-    sent = efforts.take(draft.body)
-    paths = _Paths(draft, sent)
+    sent = efforts.take_reasoning_fields(draft.body)
+    paths = _ReasoningReports(draft, sent)
     known = draft.quirks.efforts if rule.efforts is None else rule.efforts
     match way:
         case "effort":
@@ -44,24 +44,24 @@ def write(draft: Draft, rule: ModelRule) -> None:
                 draft.ignored.extend(sent)
 
 
-class _Paths:
+class _ReasoningReports:
     """Where the caller wrote what we cannot say exactly."""
 
-    def __init__(self, draft: Draft, sent: JsonObject) -> None:
+    def __init__(self, draft: OpenAIRequestBuilder, sent: JsonObject) -> None:
         self._draft = draft
         self._sent = sent
 
     def report_effort(self) -> None:
-        self._draft.ignored.extend(efforts.written(self._sent, efforts.EFFORTS))
+        self._draft.ignored.extend(efforts.sent_paths(self._sent, efforts.EFFORT_PATHS))
 
     def report_budget(self) -> None:
-        self._draft.ignored.extend(efforts.written(self._sent, efforts.BUDGETS))
+        self._draft.ignored.extend(efforts.sent_paths(self._sent, efforts.BUDGET_PATHS))
 
     def report_switch(self) -> None:
         self._draft.ignored.extend(self._sent)
 
 
-def _ask_effort(draft: Draft, wish: Reasoning, known: tuple[str, ...], paths: _Paths) -> None:
+def _ask_effort(draft: OpenAIRequestBuilder, wish: Reasoning, known: tuple[str, ...], paths: _ReasoningReports) -> None:
     """`reasoning_effort`: the word itself where the provider knows it, or else the nearest, reported."""
     if not wish.enabled:
         if not known or "none" in known:
@@ -79,7 +79,9 @@ def _ask_effort(draft: Draft, wish: Reasoning, known: tuple[str, ...], paths: _P
         draft.body["reasoning_effort"] = nearest
 
 
-def _ask_effort_too(draft: Draft, wish: Reasoning, known: tuple[str, ...], paths: _Paths) -> None:
+def _ask_effort_too(
+    draft: OpenAIRequestBuilder, wish: Reasoning, known: tuple[str, ...], paths: _ReasoningReports
+) -> None:
     if wish.enabled and (wish.effort or wish.max_tokens):
         _ask_effort(draft, wish, known, paths)
 
@@ -87,11 +89,11 @@ def _ask_effort_too(draft: Draft, wish: Reasoning, known: tuple[str, ...], paths
 def _effort_for(budget: int | None) -> str:
     if budget is None:
         return "medium"  # switched on without saying how much: OpenAI's and OpenRouter's default
-    return efforts.effort_for(budget, most="high")
+    return efforts.effort_for_budget(budget, maximum="high")
 
 
 def _nearest(wanted: str, known: tuple[str, ...]) -> str | None:
-    return efforts.nearest(wanted, [effort for effort in known if effort != "none"]) if known else wanted
+    return efforts.nearest_effort(wanted, [effort for effort in known if effort != "none"]) if known else wanted
 
 
 def _object(wish: Reasoning) -> JsonObject:
@@ -109,20 +111,20 @@ def _object(wish: Reasoning) -> JsonObject:
     return asked
 
 
-def _ask_tokens(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
+def _ask_tokens(draft: OpenAIRequestBuilder, wish: Reasoning, paths: _ReasoningReports) -> None:
     draft.body["enable_thinking"] = wish.enabled
     if wish.max_tokens:
         draft.body["thinking_budget"] = wish.max_tokens
     elif wish.effort:
-        draft.body["thinking_budget"] = efforts.TOKENS[wish.effort]
+        draft.body["thinking_budget"] = efforts.EFFORT_TOKENS[wish.effort]
         paths.report_effort()
 
 
-def _ask_budget(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
+def _ask_budget(draft: OpenAIRequestBuilder, wish: Reasoning, paths: _ReasoningReports) -> None:
     if not wish.enabled:
         draft.body["thinking"] = {"type": "disabled"}
         return
-    budget = max(1024, wish.max_tokens or efforts.TOKENS[wish.effort or "medium"])
+    budget = max(1024, wish.max_tokens or efforts.EFFORT_TOKENS[wish.effort or "medium"])
     if wish.effort and not wish.max_tokens:
         paths.report_effort()
     elif wish.max_tokens and budget != wish.max_tokens:
@@ -130,7 +132,7 @@ def _ask_budget(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
     draft.body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
-def _ask_neuroa(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
+def _ask_neuroa(draft: OpenAIRequestBuilder, wish: Reasoning, paths: _ReasoningReports) -> None:
     """Both fields are required, even where the caller sent only one."""
     wanted = wish.effort or _effort_for(wish.max_tokens)
     nearest = _nearest(wanted, ("low", "medium", "high"))
@@ -141,7 +143,9 @@ def _ask_neuroa(draft: Draft, wish: Reasoning, paths: _Paths) -> None:
     draft.body["thinking"] = {"thinking": wish.enabled, "effort": nearest}
 
 
-def _ask_template(draft: Draft, wish: Reasoning, known: tuple[str, ...], paths: _Paths) -> None:
+def _ask_template(
+    draft: OpenAIRequestBuilder, wish: Reasoning, known: tuple[str, ...], paths: _ReasoningReports
+) -> None:
     """Servers of open models: the chat template switches thinking; models of the gpt-oss kind read the effort."""
     given = draft.body.get("chat_template_kwargs")
     draft.body["chat_template_kwargs"] = {

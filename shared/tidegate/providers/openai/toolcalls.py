@@ -13,7 +13,7 @@ from tidegate.json import Json, JsonObject, encode
 _NO_ID = ("", "null")
 
 
-def whole(raw: Json) -> list[ToolCall]:
+def parse_tool_calls(raw: Json) -> list[ToolCall]:
     """The calls of a whole message, empty where it has none."""
     if not raw:
         return []
@@ -27,7 +27,7 @@ def _whole(raw: Json, ordinal: int) -> ToolCall:
         case {"type": "custom", "custom": dict(custom)}:
             return {"id": _id(raw, ordinal, str(custom.get("name"))), "type": "custom", "custom": custom}
         case {"function": {"name": str(name), **rest}} if name:
-            function: JsonObject = {"name": name, "arguments": arguments(rest.get("arguments")) or "{}"}
+            function: JsonObject = {"name": name, "arguments": arguments_text(rest.get("arguments")) or "{}"}
             call = {**raw, "id": _id(raw, ordinal, name), "type": "function", "function": function}
             call.pop("index", None)
             call.pop("custom", None)
@@ -36,7 +36,7 @@ def _whole(raw: Json, ordinal: int) -> ToolCall:
             raise ProviderMalformed("The provider called a tool without a name.")
 
 
-def arguments(raw: Json) -> str:
+def arguments_text(raw: Json) -> str:
     """The arguments, or a part of them, as the text that OpenAI's dialect wants."""
     if isinstance(raw, str):
         return raw
@@ -45,15 +45,15 @@ def arguments(raw: Json) -> str:
 
 def _id(call: JsonObject, ordinal: int, name: str) -> str:
     given = call.get("id")
-    return given if isinstance(given, str) and given not in _NO_ID else minted(ordinal, name)
+    return given if isinstance(given, str) and given not in _NO_ID else generated_id(ordinal, name)
 
 
-def minted(ordinal: int, name: str) -> str:
+def generated_id(ordinal: int, name: str) -> str:
     """An id for a call that came without one: the same for the same place and name, since providers are pure."""
     return f"call_{sha256(f'{ordinal}:{name}'.encode()).hexdigest()[:24]}"
 
 
-class Calls:
+class ToolCallStream:
     """The calls of one streamed choice, as their deltas come."""
 
     __slots__ = ("_by_index", "_ids", "_seen")
@@ -71,7 +71,7 @@ class Calls:
             raise ProviderMalformed("The provider's tool calls are not a list.")
         return [delta for call in raw if (delta := self._delta(call))]
 
-    def rest(self) -> list[ToolCall]:
+    def pending(self) -> list[ToolCall]:
         """The deltas that are still owed: a call without arguments has an empty object of them."""
         return [
             {"index": ordinal, "function": {"arguments": "{}"}} for ordinal, seen in enumerate(self._seen) if not seen
@@ -88,7 +88,7 @@ class Calls:
         name, given = function.get("name"), raw.get("id")
         name = name if isinstance(name, str) else ""
         given = given if isinstance(given, str) and given not in _NO_ID else ""
-        words = arguments(function.get("arguments"))
+        words = arguments_text(function.get("arguments"))
         ordinal = self._ordinal(raw.get("index"), given, name)
         if ordinal is None:
             return self._first(raw, given, name, words)
@@ -111,7 +111,7 @@ class Calls:
     def _first(self, raw: JsonObject, given: str, name: str, words: str) -> ToolCall:
         if not name:
             raise ProviderMalformed("The provider called a tool without a name.")
-        ordinal = self._add(raw.get("index"), given or minted(len(self._ids), name), bool(words))
+        ordinal = self._add(raw.get("index"), given or generated_id(len(self._ids), name), bool(words))
         kept = {key: value for key, value in raw.items() if value is not None and key not in ("custom", "index")}
         return {  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
             "index": ordinal,
@@ -127,7 +127,7 @@ class Calls:
         ordinal = self._ordinal(raw.get("index"), given, "custom")
         if ordinal is not None:
             return {**raw, "index": ordinal}  # pyright: ignore[reportReturnType]  # OpenAI's own shape
-        ordinal = self._add(raw.get("index"), given or minted(len(self._ids), "custom"), True)
+        ordinal = self._add(raw.get("index"), given or generated_id(len(self._ids), "custom"), True)
         return {**raw, "index": ordinal, "id": self._ids[ordinal]}  # pyright: ignore[reportReturnType]  # as above
 
     def _add(self, index: Json, call_id: str, has_arguments: bool) -> int:

@@ -6,17 +6,19 @@ https://docs.z.ai/guides/tools/web-search, https://www.alibabacloud.com/help/en/
 """
 
 from tidegate.json import Json, JsonObject
-from tidegate.providers.openai.parts import without_mark
+from tidegate.providers.openai.parts import without_cache_control
 from tidegate.providers.openai.quirks import ModelRule
-from tidegate.providers.openai.request_builder import Draft
+from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
 
-def write(draft: Draft, rule: ModelRule) -> None:
+def write(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
     match draft.body.get("tools"):
         case []:
             draft.take("tools")
         case list(listed):
-            draft.body["tools"] = [without_mark(draft, tool) if isinstance(tool, dict) else tool for tool in listed]
+            draft.body["tools"] = [
+                without_cache_control(draft, tool) if isinstance(tool, dict) else tool for tool in listed
+            ]
         case _:
             pass
     _write_search(draft, rule)
@@ -29,18 +31,18 @@ def write(draft: Draft, rule: ModelRule) -> None:
     if not draft.body.get("tools"):
         del draft.body["tool_choice"]
         if kind not in ("none", "auto"):
-            draft.report("tool_choice")
+            draft.report_ignored("tool_choice")
     elif kind not in draft.quirks.tool_choices:
         del draft.body["tool_choice"]
         if kind == "none":
             draft.take("tools")  # no tools, no calls: what "none" asks for
         elif kind != "auto":
-            draft.report("tool_choice")
+            draft.report_ignored("tool_choice")
     elif kind == "required":
         draft.body["tool_choice"] = draft.quirks.tool_choice_required
 
 
-def _write_search(draft: Draft, rule: ModelRule) -> None:
+def _write_search(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
     """One wish to search, whether it came as `web_search_options` or as a tool, in the provider's own words."""
     way = rule.web_search or draft.quirks.web_search
     if way == "as_sent":
@@ -89,12 +91,12 @@ def _options(tool: JsonObject) -> JsonObject:
     return {name: value for name, value in tool.items() if name != "type" and value is not None}
 
 
-def _add_tool(draft: Draft, tool: JsonObject) -> None:
+def _add_tool(draft: OpenAIRequestBuilder, tool: JsonObject) -> None:
     tools = draft.body.get("tools")
     _set_tools(draft, [*(tools if isinstance(tools, list) else []), tool])
 
 
-def _set_tools(draft: Draft, tools: list[Json]) -> None:
+def _set_tools(draft: OpenAIRequestBuilder, tools: list[Json]) -> None:
     if tools:
         draft.body["tools"] = tools
     else:

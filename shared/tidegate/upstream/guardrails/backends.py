@@ -8,7 +8,7 @@ from importlib import import_module
 import msgspec
 from msgspec import Struct
 
-from tidegate.domain.guardrails import Guardrail, Judgement, Question
+from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
 from tidegate.errors import (
     GuardrailUnavailable,
     InvalidRequest,
@@ -20,34 +20,34 @@ from tidegate.errors import (
 from tidegate.json import Json, decode
 from tidegate.ports import Secrets
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
-from tidegate.transport.media_fetcher import Fetcher
+from tidegate.transport.media_fetcher import MediaFetcher
 from tidegate.transport.sigv4 import AwsKeys
 
-_ROOMS = {"webhook": "tidegate.upstream.guardrails.webhook", "bedrock": "tidegate.upstream.guardrails.bedrock"}
+_MODULES = {"webhook": "tidegate.upstream.guardrails.webhook", "bedrock": "tidegate.upstream.guardrails.bedrock"}
 
 
-class Judges(Struct, frozen=True):
+class GuardrailBackends(Struct, frozen=True):
     """The port `Judge`. `fetcher` tells which addresses a workspace's webhook may have. Bedrock is where the provider's
     settings say, or else in `region`.
     """
 
     transport: Transport
     secrets: Secrets
-    fetcher: Fetcher
+    fetcher: MediaFetcher
     region: str
     aws_keys: AwsKeys | None = None
     clock: Callable[[], float] = time.time
 
-    async def judge(self, guardrail: Guardrail, question: Question) -> Judgement:
+    async def judge(self, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
         """See `Judge.judge`. What goes wrong is said without the text, and without the secret."""
-        room = import_module(_ROOMS[guardrail.kind])
+        module = import_module(_MODULES[guardrail.kind])
         try:
-            async with asyncio.timeout(question.seconds):
-                return await room.judge(self, guardrail, question)
+            async with asyncio.timeout(query.timeout_seconds):
+                return await module.judge(self, guardrail, query)
         except (TimeoutError, UpstreamError, InvalidRequest, NotConfigured, StoreUnavailable):
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} did not give its verdict.") from None
 
-    async def ask(self, request: HttpRequest, seconds: float, max_bytes: int) -> Json:
+    async def fetch_json(self, request: HttpRequest, seconds: float, max_bytes: int) -> Json:
         """The JSON of an answer of 200. Raises `UpstreamError`."""
         async with self.transport.open(request, Timeouts(total=seconds)) as response:
             body = await response.read(max_bytes)

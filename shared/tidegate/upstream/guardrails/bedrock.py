@@ -7,39 +7,43 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-independent-
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from tidegate.domain.guardrails import Guardrail, Judgement, Question
+from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
 from tidegate.errors import NotConfigured, ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.transport.base import HttpRequest
-from tidegate.transport.sigv4 import Scope, sign
-from tidegate.upstream.guardrails.backends import Judges
+from tidegate.transport.sigv4 import SigningScope, sign
+from tidegate.upstream.guardrails.backends import GuardrailBackends
 
 MAX_CHARACTERS = 20_000
 """Of one request. AWS takes 25 units of 1,000 characters."""
 
-ENDPOINT = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
-REGIONS = ("BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
+ENDPOINT_SETTING = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+REGION_SETTINGS = ("BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
 """The settings of the provider of that name."""
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
-async def judge(judges: Judges, guardrail: Guardrail, question: Question) -> Judgement:
+async def judge(backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
     """The texts in as many requests as they take, one after the other. Raises `UpstreamError` and `NotConfigured`."""
-    pieces = [(i, piece) for i, text in enumerate(question.texts) for piece in _pieces(text)]
-    made = [""] * len(question.texts)
+    pieces = [(i, piece) for i, text in enumerate(query.texts) for piece in _pieces(text)]
+    new_texts = [""] * len(query.texts)
     for group in _groups(pieces):
-        said = await _apply(judges, guardrail, question, [piece for _, piece in group])
-        if said is None:
-            return Judgement(False)
-        for (i, _), piece in zip(group, said, strict=True):
-            made[i] += piece
-    return Judgement(True, tuple(made))
+        new_pieces = await _apply(backends, guardrail, query, [piece for _, piece in group])
+        if new_pieces is None:
+            return Verdict(False)
+        for (i, _), piece in zip(group, new_pieces, strict=True):
+            new_texts[i] += piece
+    return Verdict(True, tuple(new_texts))
 
 
-async def _apply(judges: Judges, guardrail: Guardrail, question: Question, texts: list[str]) -> list[str] | None:
+async def _apply(
+    backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery, texts: list[str]
+) -> list[str] | None:
     """The texts as they may pass, None where one may not."""
-    match await judges.ask(await _request(judges, guardrail, question, texts), question.seconds, MAX_ANSWER_BYTES):
+    match await backends.fetch_json(
+        await _request(backends, guardrail, query, texts), query.timeout_seconds, MAX_ANSWER_BYTES
+    ):
         case {"action": "NONE"}:
             return texts
         case {"action": "GUARDRAIL_INTERVENED", **rest}:
@@ -49,39 +53,43 @@ async def _apply(judges: Judges, guardrail: Guardrail, question: Question, texts
             if len(masked) == len(texts):
                 return masked
             if len(texts) > 1:  # which text the outputs are of is not said: each is asked for alone
-                return await _one_by_one(judges, guardrail, question, texts)
+                return await _one_by_one(backends, guardrail, query, texts)
         case _:
             pass
     raise ProviderMalformed("Bedrock's guardrail answered with something else.")
 
 
-async def _one_by_one(judges: Judges, guardrail: Guardrail, question: Question, texts: list[str]) -> list[str] | None:
-    made: list[str] = []
+async def _one_by_one(
+    backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery, texts: list[str]
+) -> list[str] | None:
+    new_texts: list[str] = []
     for text in texts:
-        said = await _apply(judges, guardrail, question, [text])
-        if said is None:
+        new_text = await _apply(backends, guardrail, query, [text])
+        if new_text is None:
             return None
-        made += said
-    return made
+        new_texts += new_text
+    return new_texts
 
 
-async def _request(judges: Judges, guardrail: Guardrail, question: Question, texts: Sequence[str]) -> HttpRequest:
-    if judges.aws_keys is None:
+async def _request(
+    backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery, texts: Sequence[str]
+) -> HttpRequest:
+    if backends.aws_keys is None:
         raise NotConfigured("Bedrock's guardrails need AWS credentials, and there are none.")
-    region = guardrail.region or await _setting(judges, *REGIONS) or judges.region
-    host = (await _setting(judges, ENDPOINT) or f"https://bedrock-runtime.{region}.amazonaws.com").rstrip("/")
+    region = guardrail.region or await _setting(backends, *REGION_SETTINGS) or backends.region
+    host = (await _setting(backends, ENDPOINT_SETTING) or f"https://bedrock-runtime.{region}.amazonaws.com").rstrip("/")
     path = f"/guardrail/{quote(guardrail.guardrail_id or '', safe='')}/version/{guardrail.guardrail_version}/apply"
     content: list[Json] = [{"text": {"text": text}} for text in texts]
-    body = encode({"source": "INPUT" if question.stage == "input" else "OUTPUT", "content": content})
+    body = encode({"source": "INPUT" if query.stage == "input" else "OUTPUT", "content": content})
     headers = {"content-type": "application/json", "accept": "application/json"}
-    keys = await judges.aws_keys()
-    signed = sign("POST", host + path, headers, body, keys, Scope("bedrock", region), at=judges.clock())
+    keys = await backends.aws_keys()
+    signed = sign("POST", host + path, headers, body, keys, SigningScope("bedrock", region), at=backends.clock())
     return HttpRequest("POST", host + path, signed, body)
 
 
-async def _setting(judges: Judges, *names: str) -> str | None:
+async def _setting(backends: GuardrailBackends, *names: str) -> str | None:
     for name in names:
-        value = await judges.secrets.get(name)
+        value = await backends.secrets.get(name)
         if value:
             return value
     return None

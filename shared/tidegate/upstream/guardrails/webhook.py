@@ -6,46 +6,46 @@ and connected to; the operator's own may be anywhere, and gets a bearer token.
 
 from typing import cast
 
-from tidegate.domain.guardrails import Guardrail, Judgement, Question
+from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
 from tidegate.errors import NotConfigured, ProviderMalformed
 from tidegate.json import Json, encode
 from tidegate.transport.base import HttpRequest
-from tidegate.upstream.guardrails.backends import Judges
+from tidegate.upstream.guardrails.backends import GuardrailBackends
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
-async def judge(judges: Judges, guardrail: Guardrail, question: Question) -> Judgement:
+async def judge(backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
     """Raises `UpstreamError`, `InvalidRequest` for an address that may not be asked, `NotConfigured`."""
     url = guardrail.url or ""
     headers = {"content-type": "application/json", "accept": "application/json"}
-    if guardrail.secret is not None and question.is_trusted:
-        token = await judges.secrets.get(guardrail.secret)
+    if guardrail.secret is not None and query.is_trusted:
+        token = await backends.secrets.get(guardrail.secret)
         if not token:
             raise NotConfigured(f"Set {guardrail.secret}.")
         headers["authorization"] = f"Bearer {token}"
-    address = None if question.is_trusted else await judges.fetcher.address(url, "url")
+    address = None if query.is_trusted else await backends.fetcher.find_public_address(url, "url")
     body = {
         "guardrail": guardrail.name,
-        "stage": question.stage,
-        "call_id": question.call_id,
-        "workspace_id": question.workspace_id,
-        "model": question.model,
-        "texts": question.texts,
+        "stage": query.stage,
+        "call_id": query.call_id,
+        "workspace_id": query.workspace_id,
+        "model": query.model,
+        "texts": query.texts,
     }
     request = HttpRequest("POST", url, headers, encode(body), address)
-    return _read(await judges.ask(request, question.seconds, MAX_ANSWER_BYTES), len(question.texts))
+    return _parse_verdict(await backends.fetch_json(request, query.timeout_seconds, MAX_ANSWER_BYTES), len(query.texts))
 
 
-def _read(answer: Json, count: int) -> Judgement:
+def _parse_verdict(answer: Json, count: int) -> Verdict:
     match answer:
         case {"verdict": "pass"}:
-            return Judgement(True)
+            return Verdict(True)
         case {"verdict": "block"}:
-            return Judgement(False)
+            return Verdict(False)
         case {"verdict": "mask", "texts": list(texts)} if len(texts) == count:
             if all(isinstance(text, str) for text in texts):
-                return Judgement(True, tuple(cast("list[str]", texts)))
+                return Verdict(True, tuple(cast("list[str]", texts)))
         case _:
             pass
     raise ProviderMalformed("A verdict that is none.")
