@@ -18,7 +18,7 @@ from tidegate.aws.signatures import DynamoReasoningSignatures
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsageReader
-from tidegate.chat.parse import parse_chat_request
+from tidegate.chat.request import parse_chat_request
 from tidegate.control.ports import Resources
 from tidegate.domain.call import Call, Outcome
 from tidegate.domain.deployment import Deployment

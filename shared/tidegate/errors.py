@@ -96,6 +96,12 @@ class MissingWorkspace(InvalidRequest):
     code = "missing_workspace_id"
 
 
+class OperationNotSupported(InvalidRequest):
+    """The model's provider cannot do what the endpoint is for."""
+
+    code = "operation_not_supported"
+
+
 class UnsupportedParameter(InvalidRequest):
     code = "unsupported_parameter"
 

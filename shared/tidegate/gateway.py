@@ -1,97 +1,116 @@
 """The path of one call, as one straight line. If a rule is not visible here, it does not exist.
 
-admit:   1. authenticate   2. validate
-answer:  3. claim the idempotency key   4. guardrails on the prompt   5. look into the cache   6. route   7. reserve
-         8. ask the provider, with its first event in hand   9. stamp and bill   10. guardrails on the answer
-         11. keep the reply, for either   12. settle, whatever happened   13. tell of budgets that run out
-rehearse: what all of that would come to (`dry_run`), without asking, holding or keeping anything
+authenticate:   1. who calls, for which workspace
+new_call:       2. what is asked, and until when
+answer:         3. claim the idempotency key   4. guardrails on the prompt   5. look into the cache   6. resolve the model
+                7. reserve the worst case   8. attempt: ask the provider, with its first event in hand   9. stamp and bill
+                10. guardrails on the answer   11. store the reply, for cache and key   12. settle, whatever happened
+                13. budget alerts
+dry_run:        report what all of that would come to, without asking, holding or storing anything
 """
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib import import_module
-from typing import TYPE_CHECKING
 
-from tidegate.chat.parse import parse_chat_request
-from tidegate.domain.call import Call, Surface, parse_app_id, parse_idempotency_key
+from msgspec import Struct
+
+from tidegate.domain.call import Call, CallOf, parse_app_id, parse_idempotency_key
 from tidegate.domain.ids import ulid
+from tidegate.domain.operation import Operation, Request
 from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
+from tidegate.domain.surface import Surface
+from tidegate.domain.workspace import Principal, Workspace
 from tidegate.json import JsonObject
+from tidegate.lazy import load
+from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.check_output import check_answer
-from tidegate.pipeline.components import Components
+from tidegate.pipeline.components import CallReuse, Components
 from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.respond import Answer, respond
+from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import settle
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.deadline import deadline_scope, earliest_deadline, next_deadline, parse_deadline
 
-if TYPE_CHECKING:
-    from tidegate.pipeline.reuse.reuse import CallReuse
-
-__all__ = ["Answer", "Gateway"]
+__all__ = ["Answer", "CallHeaders", "Gateway"]
 
 
-async def _finish(components: Components, observation: Observation, call_reuse: "CallReuse | None") -> None:
-    """What follows every call: its reply is kept where that was wanted, and whatever comes of it, it is settled."""
-    try:
-        if call_reuse is not None:
-            await call_reuse.store(observation)
-    finally:
-        await settle(components, observation)
+class CallHeaders(Struct, frozen=True):
+    """What the headers of a request say of its call, each as it was sent. `deadline` (UTC seconds) is the process's own."""
+
+    app_id: str | None = None
+    session_id: str | None = None
+    idempotency_key: str | None = None
+    request_deadline: str | None = None
+    deadline: float | None = None
+
+    def deadlines(self) -> tuple[float | None, float | None]:
+        """Return the process's deadline and the caller's, in UTC seconds. Raises `InvalidRequest`."""
+        return self.deadline, parse_deadline(self.request_deadline)
+
+
+NO_HEADERS = CallHeaders()
 
 
 class Gateway(Components, frozen=True):
-    """The path, over the parts that this process is composed of."""
+    """The path, over the components that this process is composed of."""
 
-    async def admit(
+    async def authenticate(
         self,
         surface: Surface,
-        authorization: str | None,
+        credential: str | None,
         workspace_id: str | None,
-        body: bytes,
         *,
         source: RequestSource = UNKNOWN_SOURCE,
-        app_id: str | None = None,
-        session_id: str | None = None,
-        idempotency_key: str | None = None,
-        request_deadline: str | None = None,
-        deadline: float | None = None,
-    ) -> Call:
-        """The call that the body asks for, once the caller is known. `deadline` (UTC seconds) is the process's own.
+        headers: CallHeaders = NO_HEADERS,
+    ) -> tuple[Principal, Workspace]:
+        """Return who calls, and for which workspace. A worker that knows both does without.
 
-        A stranger's body is not parsed: the key is checked first. A caller and a workspace may shorten the call's time,
-        not extend it; `request_deadline` is the caller's word, see `deadline.py`.
+        Raises `TidegateError`. A deadline that has passed is not raised here: `answer` does it, on record.
         """
-        now = self.clock()
-        moments = (deadline, parse_deadline(request_deadline))
-        # One that has passed before is `answer`'s to refuse, and on record then.
-        async with deadline_scope(next_deadline(now, moments), self.clock):
-            principal, workspace = await self.authenticator.authenticate(
-                authorization, workspace_id, required_workspace=surface == "neuroflash", source=source
+        async with deadline_scope(next_deadline(self.clock(), headers.deadlines()), self.clock):
+            return await self.authenticator.authenticate(
+                credential, workspace_id, required_workspace=surface.requires_workspace, source=source
             )
-        request = parse_chat_request(body)
-        seconds = (self.timeout_seconds, request.fields.timeout, workspace.timeout_seconds)
-        return Call(
+
+    def new_call(
+        self,
+        principal: Principal,
+        workspace: Workspace,
+        surface: Surface,
+        operation: Operation,
+        request: Request,
+        *,
+        started_at: float | None = None,
+        headers: CallHeaders = NO_HEADERS,
+    ) -> Call:
+        """Return the call of that workspace which asks for `request`.
+
+        A caller and a workspace may shorten the call's time, not extend it. Raises `InvalidRequest`.
+        """
+        now = self.clock() if started_at is None else started_at
+        timeouts_seconds = (self.timeout_seconds, request.options.timeout, workspace.timeout_seconds)
+        return CallOf(
             id=ulid(now),
             surface=surface,
+            operation=operation,
             request=request,
             principal=principal,
             workspace=workspace,
             started_at=now,
-            deadline=earliest_deadline(now, seconds, moments),
-            app_id=parse_app_id(app_id),
-            session_id=session_id,
-            idempotency_key=parse_idempotency_key(idempotency_key),
+            deadline=earliest_deadline(now, timeouts_seconds, headers.deadlines()),
+            app_id=parse_app_id(headers.app_id),
+            session_id=headers.session_id,
+            idempotency_key=parse_idempotency_key(headers.idempotency_key),
         )
 
     @asynccontextmanager
     async def answer(self, call: Call) -> AsyncGenerator[Answer]:
-        """The answer to an admitted call. Leaving the context settles it: one outcome, one record, whatever happened.
+        """Answer a call. Leaving the context settles it: one outcome, one record, whatever happened.
 
         Raises `TidegateError`, also from the batches once the stream has begun.
         """
-        observation = Observation(call)
+        observation = Observation(call=call)
         call_reuse = self.reuse.for_call(call)
         try:
             async with AsyncExitStack() as stack:
@@ -103,7 +122,7 @@ class Gateway(Components, frozen=True):
             await run_shielded(_finish(self, observation, call_reuse))
 
     async def _answer(
-        self, call: Call, observation: Observation, call_reuse: "CallReuse | None", stack: AsyncExitStack
+        self, call: Call, observation: Observation, call_reuse: CallReuse | None, stack: AsyncExitStack
     ) -> Answer:
         guard_run = self.guardrails.for_call(call)
         stored_answer = await call_reuse.replay(observation) if call_reuse else None
@@ -118,8 +137,17 @@ class Gateway(Components, frozen=True):
         answer = await respond(self, dispatched, observation)
         if guard_run:
             answer = await check_answer(self, guard_run, answer, observation)
-        return call_reuse.record_answer(dispatched, answer) if call_reuse else answer
+        return call_reuse.record_answer(dispatched.request, answer) if call_reuse else answer
 
     async def dry_run(self, call: Call) -> JsonObject:
-        """What would become of an admitted call, as JSON. Nobody is asked, and nothing is held, kept or recorded."""
-        return await import_module("tidegate.pipeline.dry_run.dry_run").dry_run(self, call)
+        """Return what would become of a call, as JSON. No provider is asked; nothing is held, stored or recorded."""
+        return await load("tidegate.pipeline.dry_run.dry_run", "dry_run")(self, call)
+
+
+async def _finish(components: Components, observation: Observation, call_reuse: CallReuse | None) -> None:
+    """Store the reply if caching or idempotency asked for it, then settle, even if storing failed."""
+    try:
+        if call_reuse is not None:
+            await call_reuse.store(observation)
+    finally:
+        await settle(components, observation)

@@ -25,7 +25,7 @@ from tests.world import (
     world,
 )
 from tidegate.chat.estimate import estimate_prompt
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.usage import TokenCounts, WordCounts
 from tidegate.memory.signatures import MemoryReasoningSignatures

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from tests.world import USER, Client, world
-from tidegate.api.app import CHAT_PATHS
+from tidegate.api.app import ENDPOINTS
 from tidegate.domain.server_options import ServerOptions
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 NEUROFLASH = "/api/ds-prototypes/chat/completions"
 
 
-@pytest.mark.parametrize("path", CHAT_PATHS)
+@pytest.mark.parametrize("path", ENDPOINTS)
 async def test_every_path_answers(path: str) -> None:
     async with world() as client:
         assert (await client.post(CALL, path, {"x-workspace-id": "ws_test"})).status == 200

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.chat.estimate import IMAGE_TOKENS, estimate_prompt, estimate_text
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.json import Json
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.chat.parse import build_chat_request, parse_chat_request
 from tidegate.chat.reasoning import Reasoning
+from tidegate.chat.request import build_chat_request, parse_chat_request
 from tidegate.errors import InvalidRequest
 
 USER = {"role": "user", "content": "hi"}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.infra.stack import Stack
 from tidegate.aws.sweeper import RUN_SECONDS
-from tidegate.chat.request import MAX_CACHE_TTL_SECONDS
+from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
 
 Deploy = Callable[..., Stack]
 

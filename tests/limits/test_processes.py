@@ -21,7 +21,7 @@ from tests.store_worlds import NOON, World, aws_world, outcome
 from tests.world import KEY, USER, WORKSPACE
 from tidegate import catalog
 from tidegate.aws.sweeper import Sweeper
-from tidegate.chat.parse import parse_chat_request
+from tidegate.chat.request import parse_chat_request
 from tidegate.domain.account import AccountScope, Hold, used_amount
 from tidegate.domain.limits import Limits
 from tidegate.policy.metering import reservation

@@ -2,8 +2,8 @@
 
 from typing import Any, cast
 
-from tidegate.api.app import CHAT_PATHS, EXPOSED_HEADERS
-from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.api.app import ENDPOINTS, EXPOSED_HEADERS
+from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.local.openapi import openapi_document
 
 DOCUMENT = cast(Any, openapi_document())
@@ -16,7 +16,7 @@ def test_every_field_of_the_gateways_own_is_described() -> None:
 
 def test_every_header_of_an_answer_is_described() -> None:
     of_failures = {"retry-after", "x-should-retry"}
-    for path in CHAT_PATHS:
+    for path in ENDPOINTS:
         told = DOCUMENT["paths"][path]["post"]["responses"]["200"]["headers"]
         assert set(told) == set(EXPOSED_HEADERS) - of_failures
 

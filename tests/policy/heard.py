@@ -10,8 +10,7 @@ from tests.providers.asking_anthropic import asked, is_translatable
 from tests.providers.converse import as_openai
 from tests.providers.recorded import PROVIDERS, Exchange, dialect, exchanges
 from tidegate.chat.messages import count_media
-from tidegate.chat.parse import build_chat_request
-from tidegate.chat.request import ChatRequest
+from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.errors import InvalidRequest, UpstreamError
 from tidegate.json import Json
 from tidegate.providers import Registry

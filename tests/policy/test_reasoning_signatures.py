@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tidegate.chat.parse import build_chat_request
-from tidegate.policy.reasoning_signatures import ReasoningCollector, ids_to_look_up, reasoning_to_store
+from tidegate.chat.reasoning_signatures import ReasoningCollector, ids_to_look_up, reasoning_to_store
+from tidegate.chat.request import build_chat_request
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 

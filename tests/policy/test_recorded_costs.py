@@ -18,7 +18,7 @@ from tests.providers.reading_bedrock import frames
 from tests.providers.recorded import Exchange, exchanges, needed
 from tidegate.catalog import load_catalog
 from tidegate.catalog.names import canonical_model_id
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.usage import GeneratedText
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import UpstreamError

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.workspace import Principal, Workspace

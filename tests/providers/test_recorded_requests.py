@@ -7,7 +7,7 @@ import pytest
 
 from tests.providers.calls import sent
 from tests.providers.recorded import PROVIDERS, Exchange, chats, dialect, needed
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.errors import InvalidRequest
 
 pytestmark = needed

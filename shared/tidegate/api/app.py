@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 
@@ -16,22 +16,27 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api import account, errors, models
-from tidegate.api.chat import ChatCompletions
-from tidegate.domain.call import Surface
+from tidegate.api.endpoint import Endpoint
+from tidegate.chat.operation import CHAT
 from tidegate.domain.ids import ulid
+from tidegate.domain.operation import Operation
 from tidegate.domain.server_options import ServerOptions
+from tidegate.domain.surface import Surface
 from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
 from tidegate.gateway import Gateway
+from tidegate.surfaces.neuroflash import NEUROFLASH
+from tidegate.surfaces.openai import OPENAI
 
 log = logging.getLogger(__name__)
 
-CHAT_PATHS: dict[str, Surface] = {
-    "/v1/chat/completions": "openai",
-    "/chat/completions": "openai",
-    "/openai/v1/chat/completions": "openai",  # where groq's SDK posts to
-    "/api/ds-prototypes/chat/completions": "neuroflash",
-    "/api/ds-prototypes/content_generation/chat/completions": "neuroflash",
+ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
+    "/v1/chat/completions": (OPENAI, CHAT),
+    "/chat/completions": (OPENAI, CHAT),
+    "/openai/v1/chat/completions": (OPENAI, CHAT),  # where groq's SDK posts to
+    "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
+    "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }
+"""The endpoints that answer calls, by their paths: whose dialect they speak, and what is asked of them."""
 
 EXPOSED_HEADERS = (
     "age",
@@ -57,6 +62,7 @@ def build_app(
     open_gateway: Callable[[], AbstractAsyncContextManager[Gateway]],
     options: ServerOptions,
     extra_routes: Sequence[BaseRoute] = (),
+    endpoints: Mapping[str, tuple[Surface, Operation]] = ENDPOINTS,
 ) -> Starlette:
     """The application. `open_gateway` is entered at start-up and left at shutdown; `extra_routes` come last."""
 
@@ -66,7 +72,7 @@ def build_app(
             yield {"gateway": gateway}
 
     app = _DataPlane(
-        routes=[*routes(options), *extra_routes],
+        routes=[*routes(options, endpoints), *extra_routes],
         middleware=_cors(options),
         exception_handlers={HTTPException: _http_exception, TidegateError: _tidegate_error, Exception: _internal_error},
         lifespan=lifespan,
@@ -83,22 +89,28 @@ class _DataPlane(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
-            chat = self._chat.get(scope["path"])
-            if chat is not None and not any(name == b"origin" for name, _ in scope["headers"]):
-                await chat(scope, receive, send)
+            endpoint = self._endpoints.get(scope["path"])
+            if endpoint is not None and not any(name == b"origin" for name, _ in scope["headers"]):
+                await endpoint(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
 
     @cached_property
-    def _chat(self) -> dict[str, ASGIApp]:
-        return {route.path: route.app for route in self.routes if isinstance(route, Route) and route.path in CHAT_PATHS}
+    def _endpoints(self) -> dict[str, ASGIApp]:
+        return {
+            route.path: route.app
+            for route in self.routes
+            if isinstance(route, Route) and isinstance(route.app, Endpoint)
+        }
 
 
-def routes(options: ServerOptions) -> list[BaseRoute]:
-    chat: list[BaseRoute] = [
-        Route(path, ChatCompletions(surface, options), methods=["POST"]) for path, surface in CHAT_PATHS.items()
+def routes(options: ServerOptions, endpoints: Mapping[str, tuple[Surface, Operation]]) -> list[BaseRoute]:
+    """Return the endpoints that answer calls, and those about models, health and usage."""
+    calls: list[BaseRoute] = [
+        Route(path, Endpoint(surface, operation, options), methods=["POST"])
+        for path, (surface, operation) in endpoints.items()
     ]
-    return [*chat, *models.routes(), *account.routes()]
+    return [*calls, *models.routes(), *account.routes()]
 
 
 def _cors(options: ServerOptions) -> list[Middleware]:

@@ -9,18 +9,7 @@ from collections.abc import Iterable
 from tidegate.api.reply import latin1
 from tidegate.domain.account import RateStatus
 from tidegate.errors import LimitReached, TidegateError
-from tidegate.json import encode
-
-
-def error_envelope(error: TidegateError) -> dict[str, dict[str, object]]:
-    """The body of a reply."""
-    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-
-
-def error_event(error: TidegateError) -> dict[str, dict[str, object]]:
-    """The same as the last event of a stream. Its usage is within the error, which is all that SDKs hand on."""
-    told = error_envelope(error)
-    return told if error.usage is None else {"error": {**told["error"], "usage": error.usage}}
+from tidegate.surfaces.openai import OPENAI
 
 
 def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
@@ -67,4 +56,5 @@ def internal_error() -> TidegateError:
 
 
 def body(error: TidegateError) -> bytes:
-    return encode(error_envelope(error))
+    """Return the body of an error for clients that no surface is known of: OpenAI's."""
+    return OPENAI.error(error)

@@ -12,12 +12,14 @@ from starlette.routing import BaseRoute, Route
 from tidegate import __version__
 from tidegate.api import model_views, route_models
 from tidegate.api.source import source_of
-from tidegate.domain.call import Surface
 from tidegate.domain.ids import ulid
+from tidegate.domain.surface import Surface
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import ModelNotFound
 from tidegate.gateway import Gateway
 from tidegate.json import encode
+from tidegate.surfaces.neuroflash import NEUROFLASH
+from tidegate.surfaces.openai import OPENAI
 
 
 def routes() -> list[BaseRoute]:
@@ -32,12 +34,12 @@ def routes() -> list[BaseRoute]:
 
 
 async def _list(request: Request) -> Response:
-    gateway, workspace = await _authenticate(request, "openai")
+    gateway, workspace = await _authenticate(request, OPENAI)
     return _models(request, gateway, workspace)
 
 
 async def _one(request: Request) -> Response:
-    gateway, workspace = await _authenticate(request, "openai")
+    gateway, workspace = await _authenticate(request, OPENAI)
     model_id: str = request.path_params["model_id"]
     resolution = gateway.router.resolve(model_id, workspace)
     if resolution.route is not None:
@@ -53,7 +55,7 @@ async def _public(request: Request) -> Response:
 
 
 async def _selection(request: Request) -> Response:
-    gateway, workspace = await _authenticate(request, "neuroflash")
+    gateway, workspace = await _authenticate(request, NEUROFLASH)
     routes = route_models.usable_routes(gateway.router, workspace)
     first = [route_models.selected_route_json(route, gateway.catalog) for route in routes]
     return _json(model_views.neuroflash_list(gateway.catalog, _configured_providers(gateway), encode(first)))
@@ -65,10 +67,10 @@ async def _health(request: Request) -> Response:
 
 async def _authenticate(request: Request, surface: Surface) -> tuple[Gateway, Workspace]:
     gateway: Gateway = request.state.gateway
-    _, workspace = await gateway.authenticator.authenticate(
-        request.headers.get("authorization"),
+    _, workspace = await gateway.authenticate(
+        surface,
+        surface.credential(dict(request.headers.raw)),
         request.headers.get("x-workspace-id"),
-        required_workspace=surface == "neuroflash",
         source=source_of(request.scope),
     )
     return gateway, workspace

@@ -1,16 +1,15 @@
 """A stream towards a client: events as they come, comments while nothing comes, and the end when the client leaves."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 
 import anyio
 from starlette.types import Message, Receive, Send
 
-from tidegate.api.errors import error_event
 from tidegate.api.reply import RawHeaders
-from tidegate.chat.completion import Chunk
-from tidegate.chat.sse import DONE, KEEP_ALIVE, encode_events
+from tidegate.domain.operation import ReplyChunk
+from tidegate.domain.surface import SurfaceStream
 from tidegate.errors import TidegateError
 
 _HEADERS: RawHeaders = [
@@ -20,9 +19,9 @@ _HEADERS: RawHeaders = [
 ]
 
 
-def error_end(error: TidegateError) -> Message:
-    """The end of a stream that has failed: the error as an event, and no `[DONE]`."""
-    return {"type": "http.response.body", "body": encode_events([error_event(error)]), "more_body": False}
+def error_end(stream: SurfaceStream, error: TidegateError) -> Message:
+    """Return the message that ends a stream which has failed."""
+    return {"type": "http.response.body", "body": stream.error(error), "more_body": False}
 
 
 class EventStream:
@@ -32,7 +31,15 @@ class EventStream:
     `headers`, which are known of every call.
     """
 
-    def __init__(self, receive: Receive, send: Send, headers: RawHeaders, keep_alive_seconds: float) -> None:
+    def __init__(
+        self,
+        surface_stream: SurfaceStream,
+        receive: Receive,
+        send: Send,
+        headers: RawHeaders,
+        keep_alive_seconds: float,
+    ) -> None:
+        self._surface_stream = surface_stream
         self._receive = receive
         self._send = send
         self._headers = headers
@@ -57,8 +64,8 @@ class EventStream:
         if watching.done() and not watching.cancelled():
             watching.result()
 
-    async def run(self, headers: RawHeaders, batches: AsyncGenerator[list[Chunk]]) -> None:
-        """Send everything, then `[DONE]`, or a failure's error event instead. A client that leaves ends it early.
+    async def run(self, headers: RawHeaders, batches: AsyncGenerator[Sequence[ReplyChunk]]) -> None:
+        """Send everything, then the end, or a failure's error event instead. A client that leaves ends it early.
 
         The head has `headers` as well, unless it has been sent before.
         """
@@ -67,11 +74,11 @@ class EventStream:
                 await self._begin(self._headers + headers)
                 async with aclosing(batches):
                     async for batch in batches:
-                        await self._write(encode_events(batch))
+                        await self._write(self._surface_stream.events(batch))
             except TidegateError as error:
-                await self._write(encode_events([error_event(error)]), more=False)
+                await self._write(self._surface_stream.error(error), more=False)
             else:
-                await self._write(DONE, more=False)
+                await self._write(self._surface_stream.end(), more=False)
 
     async def _watch(self) -> None:
         while True:
@@ -85,7 +92,7 @@ class EventStream:
                 self._last_sent = self._clock()
             elif self._clock() - self._last_sent >= self._keep_alive:
                 await self._begin(self._headers)
-                await self._write(KEEP_ALIVE)
+                await self._write(self._surface_stream.keep_alive)
 
     async def _begin(self, headers: RawHeaders) -> None:
         async with self._write_lock:

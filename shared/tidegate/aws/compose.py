@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from importlib import import_module
 
 from tidegate import catalog
 from tidegate.aws.cooldowns import DynamoCooldowns
@@ -19,6 +18,7 @@ from tidegate.aws.tenants import DynamoUsageReader
 from tidegate.aws.vault import configured_vault
 from tidegate.gateway import Gateway
 from tidegate.identity.choose import add_google_tokens, create_access_tokens
+from tidegate.lazy import load
 from tidegate.pipeline.lazy_reuse import ReuseLoader
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
@@ -97,9 +97,7 @@ async def compose(
             timeout_seconds=settings.timeout_seconds,
             timeout_rules=settings.timeout_rules,
             workspace_keys=WorkspaceKeys(vault or configured_vault(settings, http, identity)),
-            reuse=ReuseLoader(
-                lambda: import_module("tidegate.aws.reply_store").configured_reply_stores(settings, store)
-            ),
+            reuse=ReuseLoader(lambda: load("tidegate.aws.reply_store", "configured_reply_stores")(settings, store)),
         )
     finally:
         await http.close()

@@ -4,12 +4,12 @@ Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials
 """
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import cast
 
 from msgspec import Struct
 
 from tidegate.domain.redacted import Redacted
+from tidegate.lazy import load
 from tidegate.transport.aws_credentials import Credentials, StaticCredentials
 from tidegate.transport.base import Transport
 from tidegate.transport.sigv4 import AwsKey
@@ -28,7 +28,7 @@ class LazyCredentialChain(Redacted, Struct):
         chain = self._credentials
         if chain is None:
             chain = self._credentials = cast(
-                Credentials, import_module("tidegate.aws.credential_chain").credential_chain(self.env)
+                Credentials, load("tidegate.aws.credential_chain", "credential_chain")(self.env)
             )
         return await chain.key(transport)
 

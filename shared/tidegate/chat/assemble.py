@@ -8,6 +8,7 @@ merged, and of anything else the last one counts.
 from typing import TypeAlias, cast
 
 from tidegate.chat.completion import Chunk, ChunkChoice, Completion, Usage
+from tidegate.domain.operation import ReplyChunk
 from tidegate.json import Json, JsonObject
 
 _NON_REPLY_FIELDS = frozenset({"object", "choices", "usage"})
@@ -26,13 +27,14 @@ class CompletionAssembler:
         self._choices: dict[int, _ChoiceAssembler] = {}
         self._usage: Usage | None = None
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: ReplyChunk) -> None:
         """Hear one more chunk, in the order in which they came."""
-        self._usage = chunk.get("usage") or self._usage
+        chat_chunk = cast(Chunk, chunk)
+        self._usage = chat_chunk.get("usage") or self._usage
         for name, value in cast(JsonObject, chunk).items():
             if name not in _NON_REPLY_FIELDS and (value is not None or name not in self._reply):
                 self._reply[name] = value
-        for choice in chunk["choices"]:
+        for choice in chat_chunk["choices"]:
             self._choices.setdefault(choice["index"], _ChoiceAssembler()).add(choice)
 
     @property
@@ -40,7 +42,7 @@ class CompletionAssembler:
         """Whether every choice has come to its end."""
         return bool(self._choices) and all(choice.has_ended for choice in self._choices.values())
 
-    def completion(self) -> Completion:
+    def reply(self) -> Completion:
         """What it amounts to. A choice that has not ended has the finish reason null."""
         choices: list[Json] = [choice.completion_choice(index) for index, choice in sorted(self._choices.items())]
         completion: JsonObject = {

@@ -8,6 +8,7 @@ tools): half are within 6 %, 95 % within 50 %, as often too low as too high. Pro
 of their own, so that 30 % are still too low. Media are constants, for want of their sizes; most cost less.
 """
 
+from tidegate.chat.fields import ChatFields, FunctionDefinition, JsonSchemaFormat
 from tidegate.chat.messages import (
     AssistantMessage,
     DocumentPart,
@@ -20,7 +21,6 @@ from tidegate.chat.messages import (
     TextPart,
     VideoPart,
 )
-from tidegate.chat.request import ChatFields, FunctionDefinition, JsonSchemaFormat
 from tidegate.json import encode
 
 TOKENS_PER_WORD, TOKENS_PER_LETTER, TOKENS_PER_DIGIT, TOKENS_PER_MARK, TOKENS_PER_SPACE, TOKENS_PER_BYTE = (

@@ -1,24 +1,15 @@
-"""The door: bytes become a `ChatRequest`, or one error that names the field as a path."""
+"""Bytes become the fields of a chat request, or one error that names the field as a path."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
+from tidegate.chat.fields import Bias, ChatFields, FunctionDefinition, FunctionName
 from tidegate.chat.messages import AssistantMessage
-from tidegate.chat.reasoning import unify_reasoning
-from tidegate.chat.request import (
-    CACHE_OPTIONS,
-    IGNORED_GATEWAY_FIELDS,
-    Bias,
-    ChatFields,
-    ChatRequest,
-    FunctionDefinition,
-    FunctionName,
-    Name,
-)
+from tidegate.domain.gateway_fields import CACHE_OPTIONS, IGNORED_GATEWAY_FIELDS, Name
 from tidegate.errors import InvalidRequest
-from tidegate.json import Json, decode
+from tidegate.json import Json, JsonObject, decode
 
 _ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
@@ -31,8 +22,8 @@ _VALUE_TYPES = {"logit_bias": Bias, "context_window_fallback_dict": Name}
 """Fields that are dictionaries of values with a type."""
 
 
-def parse_chat_request(body: bytes) -> ChatRequest:
-    """The request in `body`. Raises `InvalidRequest`, with the field's path in `param`."""
+def decode_body(body: bytes) -> JsonObject:
+    """Return the JSON object in `body`. Raises `InvalidRequest`."""
     try:
         raw = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -41,14 +32,11 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         raise InvalidRequest("The body is nested too deeply.") from None
     if not isinstance(raw, dict):
         raise InvalidRequest("The body must be a JSON object.")
-    return build_chat_request(raw, len(body))
+    return raw
 
 
-def build_chat_request(raw: dict[str, Json], size: int = 0) -> ChatRequest:
-    """The request that the object stands for, which came in `size` bytes.
-
-    Raises `InvalidRequest`, with the field's path in `param`.
-    """
+def convert(raw: JsonObject) -> ChatFields:
+    """Return the fields of a chat request. Raises `InvalidRequest`, with the field's path in `param`."""
     try:
         fields = msgspec.convert(raw, ChatFields)
     except msgspec.ValidationError as error:
@@ -56,20 +44,16 @@ def build_chat_request(raw: dict[str, Json], size: int = 0) -> ChatRequest:
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
     _check_tools(fields)
-    return ChatRequest(
-        fields=fields,
-        body=raw,
-        reasoning=unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
-        ignored=tuple(sorted(_ignored_fields(raw))),
-        size=size,
-    )
+    return fields
 
 
-def _ignored_fields(raw: dict[str, Json]) -> Iterator[str]:
-    yield from (name for name in IGNORED_GATEWAY_FIELDS & raw.keys() if raw[name] is not None)
+def ignored_paths(raw: JsonObject) -> tuple[str, ...]:
+    """List the gateway's own fields that the gateway does not honour."""
+    paths = [name for name in IGNORED_GATEWAY_FIELDS & raw.keys() if raw[name] is not None]
     cache_options = raw.get("cache")
     if isinstance(cache_options, dict):
-        yield from (f"cache.{name}" for name in cache_options.keys() - CACHE_OPTIONS)
+        paths += [f"cache.{name}" for name in cache_options.keys() - CACHE_OPTIONS]
+    return tuple(sorted(paths))
 
 
 def _check_tools(fields: ChatFields) -> None:

@@ -3,10 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 from tidegate import __version__
 from tidegate.errors import TidegateError
+from tidegate.lazy import load
 
 _COMMANDS = {
     "serve": ("tidegate.local.serve", "run the gateway on this machine"),
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = next((word for word in words if word in _COMMANDS), None)
     for name, (module, summary) in _COMMANDS.items():
         if name == chosen:
-            import_module(module).add_parser(commands, name, summary)
+            load(module, "add_parser")(commands, name, summary)
         else:
             commands.add_parser(name, help=summary)
     options = parser.parse_args(words)

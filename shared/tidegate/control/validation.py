@@ -4,7 +4,7 @@ import hashlib
 import re
 from decimal import Decimal
 
-from tidegate.chat.request import MAX_CACHE_TTL_SECONDS
+from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
 from tidegate.domain.limits import MAX_FIRST_DAY, Limits
 from tidegate.domain.record import iso_time
 from tidegate.domain.routes import MAX_SECONDS, check_routes

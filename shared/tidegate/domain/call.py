@@ -2,19 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
-from tidegate.chat.request import ChatRequest
 from tidegate.domain.account import Hold
 from tidegate.domain.deployment import Deployment
+from tidegate.domain.operation import Operation, Request
+from tidegate.domain.surface import Surface
 from tidegate.domain.usage import Bill
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json
 
-Surface = Literal["openai", "neuroflash"]
+RequestT_co = TypeVar("RequestT_co", bound=Request, covariant=True)
 OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost"]
 
 
@@ -30,7 +31,7 @@ class Media(Struct, frozen=True):
     data: bytes
 
 
-class Call(Struct, frozen=True):
+class CallOf(Struct, Generic[RequestT_co], frozen=True):
     """One validated request of one workspace. Times are UTC seconds; nothing may wait beyond `deadline`.
 
     `id` is a ULID: unique, sortable by time, the `x-request-id` of the reply and the key of the call's record.
@@ -42,7 +43,8 @@ class Call(Struct, frozen=True):
 
     id: str
     surface: Surface
-    request: ChatRequest
+    operation: Operation
+    request: RequestT_co
     principal: Principal
     workspace: Workspace
     started_at: float
@@ -52,6 +54,10 @@ class Call(Struct, frozen=True):
     media: Mapping[str, Media] = field(default_factory=dict[str, Media])
     signatures: Mapping[str, Json] = field(default_factory=dict[str, Json])
     session_id: str | None = None
+
+
+Call: TypeAlias = CallOf[Request]
+"""A call of any operation."""
 
 
 class FailedAttempt(Struct, frozen=True):

@@ -1,6 +1,7 @@
 """What a model's name leads to."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -66,3 +67,18 @@ class Resolution(Struct, frozen=True):
     deployments: tuple[Deployment, ...]
     route: Route | None = None
     is_workspace_route: bool = False
+
+
+class DeploymentKey(NamedTuple):
+    """A deployment under some credentials: `home` is the workspace whose they are, None for the gateway's."""
+
+    workspace_id: str | None
+    id: str
+
+
+class Cooldown(NamedTuple):
+    """A deployment that has begun to cool down, `until` UTC seconds, under the `name` that people know it by."""
+
+    deployment_key: DeploymentKey
+    ends_at: float
+    name: str

@@ -41,7 +41,7 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
     return {
         "id": call.id,
         "time": iso_time(call.started_at),
-        "surface": call.surface,
+        "surface": call.surface.name,
         "stream": call.request.stream,
         "model": call.request.model,
         "provider": deployment.provider if deployment else None,

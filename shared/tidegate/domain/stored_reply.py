@@ -6,7 +6,7 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
-from tidegate.chat.completion import Completion
+from tidegate.domain.operation import Reply
 from tidegate.domain.redacted import Redacted
 from tidegate.json import decode
 
@@ -20,7 +20,7 @@ class StoredReply(Redacted, Struct, frozen=True):
     `ignored` are the fields that its provider could not honour; what the gateway does not know is of each call its own.
     """
 
-    completion: Completion
+    completion: Reply
     provider: str
     model: str
     at: float
@@ -37,12 +37,12 @@ def unpack_reply(packed: bytes) -> StoredReply | None:
         return None
     match raw:
         case {
-            "completion": {"object": "chat.completion", "choices": [_, *_]} as completion,
+            "completion": {"object": str()} as completion,
             "provider": str(provider),
             "model": str(model),
             "at": int() | float() as at,
             "ignored": list(ignored),
         }:
-            return StoredReply(cast(Completion, completion), provider, model, at, tuple(map(str, ignored)))
+            return StoredReply(cast(Reply, completion), provider, model, at, tuple(map(str, ignored)))
         case _:
             return None

@@ -1,10 +1,12 @@
 """What a call consumed, and what that costs."""
 
 from decimal import Decimal
+from typing import Required, TypedDict
 
 from msgspec import Struct
 
 from tidegate.domain.workspace import WordsMethod
+from tidegate.json import Json
 
 
 class TokenCounts(Struct, frozen=True):
@@ -52,3 +54,24 @@ class Bill(Struct, frozen=True):
     tokens: TokenCounts
     words: WordCounts
     cost_usd: Decimal | None
+
+
+class Usage(TypedDict, total=False):
+    """Tokens of one call, in OpenAI's terms: `prompt_tokens` includes cached ones, `completion_tokens` the reasoning.
+
+    A provider fills the token fields; `policy/metering/billing.py` adds words and cost.
+    """
+
+    prompt_tokens: Required[int]
+    completion_tokens: Required[int]
+    total_tokens: Required[int]
+    prompt_tokens_details: dict[str, Json]  # cached_tokens, cache_write_tokens, audio_tokens, …
+    completion_tokens_details: dict[str, Json]  # reasoning_tokens, audio_tokens, …
+    server_tool_use: dict[str, Json]  # web_search_requests
+    server_tool_use_details: dict[str, Json]  # the same at OpenRouter
+    num_search_queries: int  # the same at Perplexity
+    billed_units: dict[str, Json]  # input_tokens, output_tokens that Cohere charges for
+    words_used: int
+    words_details: dict[str, Json]  # input_words, output_words, method
+    cost: float | None  # USD; null when the model has no price
+    estimated: bool  # present and true when the provider reported none

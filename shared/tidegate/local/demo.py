@@ -8,7 +8,8 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from tidegate.chat.request import GATEWAY_FIELDS, ChatFields
+from tidegate.chat.fields import ChatFields
+from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.quirks import OPENAI_ONLY, Quirks

@@ -9,9 +9,10 @@ import msgspec
 
 from tidegate import __version__
 from tidegate.api import account, model_views
-from tidegate.api.app import CHAT_PATHS
-from tidegate.chat.request import ChatFields
+from tidegate.api.app import ENDPOINTS
+from tidegate.chat.fields import ChatFields
 from tidegate.domain.record import COUNTERS
+from tidegate.domain.surface import Surface
 from tidegate.local import openapi_headers
 
 Schema: TypeAlias = dict[str, object]
@@ -45,7 +46,7 @@ def openapi_document() -> Schema:
         [ChatFields], ref_template="#/components/schemas/{name}", schema_hook=_any_json_schema
     )
     paths: dict[str, object] = {
-        path: {"post": _chat_operation(path, surface, request)} for path, surface in CHAT_PATHS.items()
+        path: {"post": _chat_operation(path, surface, request)} for path, (surface, _) in ENDPOINTS.items()
     }
     return {
         "openapi": "3.1.0",
@@ -59,13 +60,13 @@ def openapi_document() -> Schema:
     }
 
 
-def _chat_operation(path: str, surface: str, request: Schema) -> Schema:
+def _chat_operation(path: str, surface: Surface, request: Schema) -> Schema:
     streamed: Schema = {"text/event-stream": {"schema": _EVENT_STREAM}}
     return {
         "operationId": "chat" + path.replace("/", "_").replace("-", "_"),
         "summary": "Create a chat completion",
         "parameters": [
-            _workspace_header(required=surface == "neuroflash"),
+            _workspace_header(required=surface.requires_workspace),
             _IDEMPOTENCY_KEY,
             *openapi_headers.REQUEST_HEADERS,
         ],

@@ -48,7 +48,7 @@ def open_attempt(
 ) -> AbstractAsyncContextManager[ProviderReply]:
     """The deployment's reply within that time, for whoever enters it, and leaves it in the same task."""
     return components.upstream.open(
-        prepared.provider,
+        prepared.translator,
         prepared.request,
         secret=prepared.deployment.secret,
         stream=prepared.call.request.stream,

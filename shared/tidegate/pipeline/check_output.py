@@ -1,15 +1,15 @@
 """Guardrails over the answer of a call: what does not pass has been produced all the same, and is billed."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from tidegate.chat.completion import Chunk
+from tidegate.domain.operation import ReplyChunk
 from tidegate.errors import TidegateError
+from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.respond import Answer
 from tidegate.pipeline.settle import update_bill
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.metering.billing import usage_with_cost
@@ -23,8 +23,8 @@ async def check_answer(components: Components, guard_run: Guard, answer: Answer,
     Raises `GuardrailViolation` and `GuardrailUnavailable`, also from the batches.
     """
     headers = (*answer.headers, (HEADER, guard_run.header))
-    if answer.completion is not None:
-        return replace(answer, completion=await guard_run.check_completion(answer.completion), headers=headers)
+    if answer.reply is not None:
+        return replace(answer, reply=await guard_run.check_reply(answer.reply), headers=headers)
     # An answer is one or the other.
     assert answer.batches is not None  # noqa: S101
     batches = _check_stream(components, guard_run, answer.batches, observation)
@@ -36,8 +36,8 @@ async def check_answer(components: Components, guard_run: Guard, answer: Answer,
 
 
 async def _check_stream(
-    components: Components, guard_run: Guard, batches: AsyncGenerator[list[Chunk]], observation: Observation
-) -> AsyncGenerator[list[Chunk]]:
+    components: Components, guard_run: Guard, batches: AsyncGenerator[Sequence[ReplyChunk]], observation: Observation
+) -> AsyncGenerator[Sequence[ReplyChunk]]:
     with observation.recording_failures():
         try:
             async with aclosing(batches), aclosing(guard_run.check_stream(batches)) as passed:
@@ -49,7 +49,9 @@ async def _check_stream(
             raise
 
 
-async def _chain(first: list[Chunk] | None, rest: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+async def _chain(
+    first: Sequence[ReplyChunk] | None, rest: AsyncGenerator[Sequence[ReplyChunk]]
+) -> AsyncGenerator[Sequence[ReplyChunk]]:
     async with aclosing(rest):
         if first is not None:
             yield first

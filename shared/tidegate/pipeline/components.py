@@ -2,14 +2,19 @@
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct, field
 
 from tidegate.catalog import Catalog
+from tidegate.domain.call import Call
+from tidegate.domain.operation import Request
 from tidegate.domain.timeouts import TimeoutRules
-from tidegate.pipeline.lazy_reuse import ReuseLoader
+from tidegate.pipeline.answer import Answer
+from tidegate.pipeline.observation import Observation
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
+from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.guardrails.selection import GuardrailSelection
 from tidegate.policy.metering.alerts import LogEvents
 from tidegate.policy.routing.balancer import Balancer
@@ -19,6 +24,36 @@ from tidegate.ports import BudgetAlerts, Cooldowns, Ledger, Meter, ReasoningSign
 from tidegate.providers import Registry
 from tidegate.transport.media_fetcher import MediaFetcher
 from tidegate.upstream.attempt import Upstream
+
+
+class CallReuse(Protocol):
+    """What one call may be given again, and what is stored of its answer. `pipeline.reuse.reuse` implements it."""
+
+    async def replay(self, observation: Observation) -> Answer | None:
+        """Return what the call's idempotency key led to before."""
+        ...
+
+    async def lookup(
+        self, components: "Components", call: Call, observation: Observation, guard_run: Guard | None
+    ) -> Answer | None:
+        """Return the answer to an equal call, which the cache has or which is under way."""
+        ...
+
+    def record_answer(self, request: Request, answer: Answer) -> Answer:
+        """Return the answer of a call that was made with `request`; what the caller gets of it is recorded."""
+        ...
+
+    async def store(self, observation: Observation) -> None:
+        """Store what was recorded; where there is nothing, release the idempotency key and the single flight."""
+        ...
+
+
+class Reuse(Protocol):
+    """The cache and the idempotency keys of one process."""
+
+    def for_call(self, call: Call) -> CallReuse | None:
+        """Return what the call may reuse; None where it wants neither the cache nor an idempotency key."""
+        ...
 
 
 class Components(Struct, frozen=True):
@@ -36,7 +71,7 @@ class Components(Struct, frozen=True):
     catalog: Catalog
     balancer: Balancer
     cooldowns: Cooldowns
-    reuse: ReuseLoader
+    reuse: Reuse
     events: BudgetAlerts = field(default_factory=LogEvents)
     timeout_seconds: float = 600.0
     timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)

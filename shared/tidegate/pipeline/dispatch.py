@@ -7,15 +7,15 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack, nullcontext
 from functools import partial
-from importlib import import_module
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.operation import Request
 from tidegate.errors import TidegateError, UpstreamError
+from tidegate.lazy import load
 from tidegate.pipeline.attempt import AttemptTimedOut, Hedge, open_attempt, record_failure
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
@@ -27,7 +27,7 @@ from tidegate.policy.metering.reservation import Headroom
 from tidegate.policy.routing import fallback
 from tidegate.policy.routing.attempt_order import AttemptOrder
 from tidegate.policy.routing.retry import DEFAULT_RETRIES, LONGEST_DELAY_BEFORE_FALLBACK_SECONDS
-from tidegate.providers.base import Provider
+from tidegate.providers.base import Translator
 from tidegate.upstream.attempt import ProviderReply
 
 log = logging.getLogger(__name__)
@@ -36,12 +36,12 @@ log = logging.getLogger(__name__)
 class Dispatched(Struct, frozen=True):
     """A provider that began to answer `request`. `ignored` are the fields that it cannot honour."""
 
-    provider: Provider
+    translator: Translator
     deployment: Deployment
     reply: ProviderReply
     ignored: tuple[str, ...]
     headroom: Headroom
-    request: ChatRequest
+    request: Request
 
 
 async def dispatch(components: Components, call: Call, observation: Observation, stack: AsyncExitStack) -> Dispatched:
@@ -95,7 +95,7 @@ async def _try_deployments(
                 started_at = components.clock()
             if hedge is None or not prepared.covers_hedge:
                 return await _run_attempt(components, prepared, observation, stack, alternatives + order.has_untried)
-            race = import_module("tidegate.pipeline.hedging").HedgeRace(
+            race = load("tidegate.pipeline.hedging", "HedgeRace")(
                 components, call, resolution, observation, stack, order
             )
             return _dispatched(
@@ -125,7 +125,7 @@ def _retry_delay(
     components: Components, call: Call, order: AttemptOrder, remaining_seconds: float, alternatives: int
 ) -> float | None:
     """Seconds until the next try, of the deployment that comes to itself the soonest. None: there is no use in it."""
-    retries, error = call.request.fields.num_retries, order.next_retry()
+    retries, error = call.request.options.num_retries, order.next_retry()
     if not isinstance(error, UpstreamError) or order.retries == (DEFAULT_RETRIES if retries is None else retries):
         return None
     max_seconds = min(remaining_seconds, LONGEST_DELAY_BEFORE_FALLBACK_SECONDS) if alternatives else remaining_seconds
@@ -175,7 +175,7 @@ async def _run_attempt(
 
 def _dispatched(prepared: PreparedCall, reply: ProviderReply) -> Dispatched:
     return Dispatched(
-        prepared.provider, prepared.deployment, reply, prepared.ignored, prepared.headroom, prepared.call.request
+        prepared.translator, prepared.deployment, reply, prepared.ignored, prepared.headroom, prepared.call.request
     )
 
 

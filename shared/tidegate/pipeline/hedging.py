@@ -5,14 +5,14 @@ with the first call that may be hedged.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from msgspec import Struct
 
-from tidegate.chat.completion import Chunk
 from tidegate.domain.call import Call, FailedAttempt
 from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.operation import ReplyChunk
 from tidegate.errors import TidegateError
 from tidegate.pipeline.attempt import AttemptTimedOut, Hedge, open_attempt, record_failure
 from tidegate.pipeline.components import Components
@@ -34,7 +34,7 @@ class Attempt:
         self.started_at = began
         loop = asyncio.get_running_loop()
         self.reply: asyncio.Future[ProviderReply] = loop.create_future()
-        self._batches: asyncio.Queue[list[Chunk] | None] = asyncio.Queue()
+        self._batches: asyncio.Queue[Sequence[ReplyChunk] | None] = asyncio.Queue()
         self._slot = asyncio.Semaphore(1)
         self._task = loop.create_task(self._run(opening))
         self._task.add_done_callback(self._on_done)
@@ -60,7 +60,7 @@ class Attempt:
                 await self._slot.acquire()  # no more than one is held for a slow reader
                 self._batches.put_nowait(batch)
 
-    async def _relay(self) -> AsyncGenerator[list[Chunk]]:
+    async def _relay(self) -> AsyncGenerator[Sequence[ReplyChunk]]:
         while (batch := await self._batches.get()) is not None:
             self._slot.release()
             yield batch

@@ -1,18 +1,22 @@
-"""Calls that may get what was answered before. What that needs is loaded with the first of them."""
+"""The cache and idempotency keys, loaded with the first call that asks for either."""
 
 from collections.abc import Callable
-from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tidegate.domain.call import Call
+from tidegate.lazy import load
+from tidegate.pipeline.components import CallReuse
 from tidegate.ports import IdempotencyClaims, ReplyStore
 
-if TYPE_CHECKING:
-    from tidegate.pipeline.reuse.reuse import CallReuse, ReuseService
+
+class ReuseService(Protocol):
+    """The cache and the idempotency keys of one process. `pipeline.reuse.reuse` implements it."""
+
+    def for_call(self, call: Call) -> CallReuse: ...
 
 
 class ReuseLoader:
-    """The cache and the idempotency keys of one process; `rooms` opens where they are kept."""
+    """The `Reuse` of one process; `open_stores` opens its stores when a call first needs them."""
 
     __slots__ = ("_open_stores", "_service")
 
@@ -20,14 +24,14 @@ class ReuseLoader:
         self._open_stores = open_stores
         self._service: ReuseService | None = None
 
-    def for_call(self, call: Call) -> "CallReuse | None":
-        """What may be given again to the call, or kept of it; None for one that wants neither."""
-        fields = call.request.fields
-        wants_cache = fields.caching or fields.cache is not None or call.workspace.cache_ttl_seconds is not None
+    def for_call(self, call: Call) -> CallReuse | None:
+        """See `Reuse.for_call`."""
+        options = call.request.options
+        wants_cache = options.caching or options.cache is not None or call.workspace.cache_ttl_seconds is not None
         if not wants_cache and call.idempotency_key is None:
             return None
-        desk = self._service
-        if desk is None:
-            made: ReuseService = import_module("tidegate.pipeline.reuse.reuse").ReuseService(*self._open_stores())
-            desk = self._service = made
-        return desk.for_call(call)
+        service = self._service
+        if service is None:
+            make: Callable[..., ReuseService] = load("tidegate.pipeline.reuse.reuse", "ReuseService")
+            service = self._service = make(*self._open_stores())
+        return service.for_call(call)

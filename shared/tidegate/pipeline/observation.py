@@ -5,20 +5,20 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from msgspec import Struct, field
+from msgspec import field
 
-from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, CompletionMessage, Delta, Usage
 from tidegate.domain.account import Hold
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus
 from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog
 from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 
 log = logging.getLogger(__name__)
 
 
-class Observation(Struct):
+class Observation(ReplyLog, kw_only=True):
     """What is known of a call so far. It counts as cancelled until it is known to have ended otherwise.
 
     `asked_at` (UTC seconds) is when a provider was last asked. `hedges` were asked beside the `deployment`, and are not
@@ -32,18 +32,13 @@ class Observation(Struct):
     attempts: int = 0
     attempt_started_at: float = 0.0
     failed_attempts: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
-    usage: Usage | None = None
     first_event_at: float | None = None
     upstream_seconds: float = 0.0
-    finish_reason: str | None = None
-    native_finish_reason: str | None = None
     error_code: str | None = None
     bill: Bill | None = None
     hold: Hold | None = None
     account_snapshot: AccountSnapshot | None = None
     hedges: list[Deployment] = field(default_factory=list[Deployment])
-    answer_text: list[str] = field(default_factory=list[str])
-    hidden_text: list[str] = field(default_factory=list[str])
 
     @contextmanager
     def recording_failures(self) -> Generator[None]:
@@ -74,39 +69,14 @@ class Observation(Struct):
         self.status = "failed"
         self.error_code = code
 
-    def add_completion(self, completion: Completion) -> None:
-        self.usage = completion.get("usage")
-        for choice in completion["choices"]:
-            message = choice["message"]
-            self._set_finish(choice)
-            self._add_text(message)
+    def add_reply(self, reply: Reply) -> None:
+        """Note what a whole reply says."""
+        self.call.operation.read_reply(reply, self)
         self.status = "ok"
 
-    def add_chunk(self, chunk: Chunk) -> None:
-        usage = chunk.get("usage")
-        if usage:
-            self.usage = usage
-        for choice in chunk["choices"]:
-            self._add_text(choice["delta"])
-            if choice["finish_reason"] is not None:
-                self._set_finish(choice)
-
-    def _set_finish(self, choice: Choice | ChunkChoice) -> None:
-        self.finish_reason = choice["finish_reason"]
-        self.native_finish_reason = choice.get("native_finish_reason")
-
-    def _add_text(self, message: CompletionMessage | Delta) -> None:
-        content = message.get("content")
-        if content:
-            self.answer_text.append(content)
-        reasoning = message.get("reasoning")
-        if reasoning:
-            self.hidden_text.append(reasoning)
-        for call in message.get("tool_calls") or ():
-            self.hidden_text.append(call.get("function", {}).get("arguments") or "")
-        function = message.get("function_call")
-        if function:
-            self.hidden_text.append(function.get("arguments") or "")
+    def add_chunk(self, chunk: ReplyChunk) -> None:
+        """Note what one chunk of a streamed reply says."""
+        self.call.operation.read_chunk(chunk, self)
 
     @property
     def is_charged(self) -> bool:

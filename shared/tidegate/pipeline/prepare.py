@@ -7,7 +7,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.catalog import CatalogModel
-from tidegate.chat.request import with_output_limit
 from tidegate.domain.account import Account, Hold, Reservation, rate_statuses
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call
@@ -16,10 +15,9 @@ from tidegate.errors import LimitReached, UnsupportedParameter
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.offload import offload_call
-from tidegate.policy import reasoning_signatures
 from tidegate.policy.metering import reservation
 from tidegate.policy.metering.reservation import UNLIMITED_HEADROOM, Headroom
-from tidegate.providers.base import Provider, UpstreamRequest
+from tidegate.providers.base import Translator, UpstreamRequest
 
 
 class PreparedCall(Struct, frozen=True):
@@ -29,7 +27,7 @@ class PreparedCall(Struct, frozen=True):
     """
 
     call: Call
-    provider: Provider
+    translator: Translator
     deployment: Deployment
     request: UpstreamRequest
     ignored: tuple[str, ...]
@@ -50,31 +48,29 @@ async def prepare(
     call, room, covers_both = await _reserve(components, prepared.call, deployment, observation, hedge_deployment)
     request = prepared.request
     if room.max_tokens is not None:
-        request = await offload_call(call, partial(prepared.provider.build_request, call, deployment))
+        request = await offload_call(call, partial(prepared.translator.build_request, call, deployment))
     return replace(prepared, call=call, request=request, headroom=room, covers_hedge=covers_both)
 
 
 async def translate(components: Components, call: Call, deployment: Deployment, headroom: Headroom) -> PreparedCall:
     """The call in the words of that deployment. Raises what cannot be said there."""
-    provider = components.providers.load(deployment.provider)
-    call = await _with_media_and_signatures(components, call, provider, deployment)
-    request = await offload_call(call, partial(provider.build_request, call, deployment))
+    translator = components.providers.translator(deployment.provider, call.operation.name)
+    call = await _with_media_and_signatures(components, call, translator, deployment)
+    request = await offload_call(call, partial(translator.build_request, call, deployment))
     ignored = call.request.ignored + request.ignored
-    if ignored and call.request.fields.require_parameters:
+    if ignored and call.request.options.require_parameters:
         raise unsupported(deployment, ignored)
-    return PreparedCall(call, provider, deployment, request, ignored, headroom)
+    return PreparedCall(call, translator, deployment, request, ignored, headroom)
 
 
 async def _with_media_and_signatures(
-    components: Components, call: Call, provider: Provider, deployment: Deployment
+    components: Components, call: Call, translator: Translator, deployment: Deployment
 ) -> Call:
     """The call with what its provider needs beside the request: fetched media, and signatures of earlier turns."""
-    urls = provider.media_urls(call, deployment)
+    urls = translator.media_urls(call, deployment)
     if urls:
         call = replace(call, media=await components.fetcher.fetch(urls, call.deadline - components.clock()))
-    tool_call_ids = (
-        reasoning_signatures.ids_to_look_up(call.request.fields.messages) if provider.signs_reasoning else []
-    )
+    tool_call_ids = call.request.reasoning_turns() if translator.signs_reasoning else []
     if tool_call_ids:
         call = replace(call, signatures=await components.signatures.find(call.workspace.id, tool_call_ids))
     return call
@@ -111,7 +107,7 @@ async def _reserve(
         max_tokens = reservation.affordable_max_tokens(call, model, error) if call.workspace.lowers_max_tokens else None
         if max_tokens is None:
             raise
-        call = replace(call, request=with_output_limit(call.request, max_tokens))
+        call = replace(call, request=call.request.with_output_limit(max_tokens))
         needed = reservation.worst_case_reservation(call, model_id, model) or needed
         observation.hold, account = await components.ledger.reserve(needed)
     covers_hedge = both is not None and observation.hold.amounts == both.hold.amounts

@@ -6,8 +6,10 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 from msgspec import Struct, field
 
 from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.request import ChatCall
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
+from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
 
@@ -64,6 +66,58 @@ class UpstreamRequest(Struct, frozen=True):
     legacy_functions: bool = False
 
 
+class Translator(Protocol):
+    """One operation at one provider, as the pipeline sees it. Stateless and pure; `Registry.translator` finds it.
+
+    request = translator.build_request(call, deployment)
+    reply = translator.parse_reply(request, body)         # or, streamed:
+    async for chunks in translator.parse_stream(request, events): ...
+    """
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        ...
+
+    @property
+    def framing(self) -> Framing: ...
+
+    @property
+    def signs_reasoning(self) -> bool:
+        """Whether its reasoning is signed and must come back with the tool calls that followed from it."""
+        ...
+
+    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+        """Return the URLs that the gateway must fetch for `build_request`, by the paths of their parts."""
+        ...
+
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        """Return the request for that deployment. Raises `InvalidRequest` for what cannot be translated."""
+        ...
+
+    def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
+        """Return the reply to `request`. Raises `UpstreamError`, also for an error inside a 200."""
+        ...
+
+    def parse_stream(
+        self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
+    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
+        """Yield the chunks of the reply to `request`. Raises `UpstreamError`."""
+        ...
+
+    def is_reply(self, body: Json) -> bool:
+        """Whether a JSON body may be a reply, and not an error object."""
+        ...
+
+    def has_content(self, chunk: ReplyChunk) -> bool:
+        """Whether the answer has begun with this chunk: usage alone is not content."""
+        ...
+
+    def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
+        """Return the failure that a reply outside 2xx stands for; `body` is text where it was not JSON."""
+        ...
+
+
 class Provider(Protocol):
     """One upstream dialect. Holds no state, does no I/O, reads no clock, never mutates what it is given.
 
@@ -82,14 +136,14 @@ class Provider(Protocol):
         """Its reasoning is signed, and must come back with the tool calls that followed from it."""
         ...
 
-    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+    def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         """The media that this provider wants as bytes: URLs by the paths of their parts.
 
         The gateway fetches them, and `build_request` finds them in `call.media`.
         """
         ...
 
-    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         """The request for that deployment. Raises `InvalidRequest` for what cannot be translated."""
         ...
 

@@ -1,13 +1,15 @@
 """Every provider by its name, loaded when a call first needs it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
 from types import MappingProxyType
 
 from msgspec import Struct
 
-from tidegate.errors import ConfigurationError
-from tidegate.providers.base import Provider
+from tidegate.chat.operation import CHAT
+from tidegate.errors import ConfigurationError, OperationNotSupported
+from tidegate.lazy import load
+from tidegate.providers.base import Provider, Translator
+from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row, setting_name
 from tidegate.providers.locations import vertex_host
@@ -116,14 +118,36 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 class Registry:
     """The providers of one process: the known ones, and the operator's `extra` rows, which win over them."""
 
-    def __init__(self, extra: Iterable[Row] = ()) -> None:
+    def __init__(
+        self, extra: Iterable[Row] = (), operations: Mapping[str, Callable[[str], Translator]] | None = None
+    ) -> None:
         self._rows = {**ROWS, **{row.name: row for row in extra}}
         self._loaded: dict[str, Provider] = {}
+        self._translators: dict[tuple[str, str], Translator] = {}
+        self._operations = operations or {}
 
     def specs(self) -> tuple[ProviderSpec, ...]:
         """Every provider that could be configured, by name. Imports none of them."""
         rows = {row.name: _known(row) for row in self._rows.values()}
         return tuple(known for _, known in sorted({**_NATIVE, **rows}.items()))
+
+    def translator(self, name: str, operation: str) -> Translator:
+        """Return the operation's translator at the provider of that name or alias.
+
+        Raises `ConfigurationError` for an unknown name, and `OperationNotSupported` where the provider cannot do it.
+        """
+        translator = self._translators.get((name, operation))
+        if translator is None:
+            translator = self._translators[name, operation] = self._make_translator(name, operation)
+        return translator
+
+    def _make_translator(self, name: str, operation: str) -> Translator:
+        if operation == CHAT.name:
+            return ChatTranslator(self.load(name))
+        make = self._operations.get(operation)
+        if make is None:
+            raise OperationNotSupported(f"The provider {name!r} does not support {operation!r}.", param="model")
+        return make(name)
 
     def load(self, name: str) -> Provider:
         """The provider of that name or alias. Raises `ConfigurationError` for a name that nobody has."""
@@ -136,9 +160,9 @@ class Registry:
         name = name if name in self._rows else ALIASES.get(name, name)
         row = self._rows.get(name)
         if row is not None:
-            return import_module("tidegate.providers.openai.provider").provider(row)
+            return load("tidegate.providers.openai.provider", "provider")(row)
         if name in _NATIVE:
-            return import_module(f"tidegate.providers.{name}").PROVIDER
+            return load(f"tidegate.providers.{name}", "PROVIDER")
         raise ConfigurationError(f"There is no provider named {name!r}.")
 
 

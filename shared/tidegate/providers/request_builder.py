@@ -4,8 +4,8 @@ import re
 
 from msgspec import Struct, field
 
-from tidegate.chat.request import GATEWAY_FIELDS
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
+from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import legacy_functions
 
@@ -39,7 +39,7 @@ _EMAIL = re.compile(r"[^\s@]@[^\s@]")
 class RequestBuilder(Struct):
     """`body` is the provider's; `left` holds the caller's fields until someone takes them."""
 
-    call: Call
+    call: ChatCall
     remaining: JsonObject
     body: JsonObject = field(default_factory=dict[str, Json])
     ignored: list[str] = field(default_factory=list[str])
@@ -68,7 +68,7 @@ def is_email(user: Json) -> bool:
     return isinstance(user, str) and _EMAIL.search(user) is not None
 
 
-def provider_fields(call: Call) -> JsonObject:
+def provider_fields(call: ChatCall) -> JsonObject:
     """The caller's fields that are meant for the provider. They are the caller's own below their top level."""
     return {
         name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS

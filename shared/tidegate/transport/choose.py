@@ -3,9 +3,8 @@
 httpx alone would cost 80 ms of a cold start, aiohttp 120.
 """
 
-import importlib
-
 from tidegate.errors import ConfigurationError
+from tidegate.lazy import load
 from tidegate.transport.base import Transport
 
 _TRANSPORTS = {
@@ -19,6 +18,6 @@ def create_transport(name: str) -> Transport:
     """A new transport, which the caller closes. Raises `ConfigurationError` when its library is not installed."""
     module, attribute = _TRANSPORTS[name]
     try:
-        return getattr(importlib.import_module(module), attribute)()
+        return load(module, attribute)()
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"TIDEGATE_TRANSPORT={name} needs the package {error.name!r}.") from None

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 import msgspec
 from msgspec import Struct
 
-from tidegate.chat.completion import Chunk, Completion
+from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.domain.timeouts import DEFAULT_TIMEOUTS, ProviderTimeouts
 from tidegate.errors import (
     GatewayTimeout,
@@ -19,8 +19,7 @@ from tidegate.errors import (
 )
 from tidegate.json import Json, decode
 from tidegate.ports import Secrets
-from tidegate.providers import caller_terms
-from tidegate.providers.base import KeyAuth, Provider, SigV4Auth, StreamEvent, UpstreamRequest
+from tidegate.providers.base import KeyAuth, SigV4Auth, StreamEvent, Translator, UpstreamRequest
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import open_with_timeouts
@@ -34,10 +33,10 @@ MAX_STREAM_BYTES = 256 * 1024 * 1024
 
 
 class ProviderReply(Struct, frozen=True):
-    """A provider's answer: a whole `completion`, or `batches` of chunks whose first is already here."""
+    """A provider's answer: a whole `reply`, or `batches` of chunks whose first is already here."""
 
-    completion: Completion | None
-    batches: AsyncIterator[list[Chunk]] | None
+    reply: Reply | None
+    batches: AsyncIterator[Sequence[ReplyChunk]] | None
 
 
 class Upstream(Struct, frozen=True):
@@ -51,7 +50,7 @@ class Upstream(Struct, frozen=True):
     @asynccontextmanager
     async def open(
         self,
-        provider: Provider,
+        translator: Translator,
         request: UpstreamRequest,
         *,
         secret: str | None,
@@ -73,22 +72,17 @@ class Upstream(Struct, frozen=True):
             async with open_with_timeouts(self.transport, http_request, _http_timeouts(seconds, timeouts)) as response:
                 if not 200 <= response.status < 300:
                     body = _decode_body(await response.read(MAX_ERROR_BYTES))
-                    raise provider.parse_error(response.status, response.headers, body)
+                    raise translator.parse_error(response.status, response.headers, body)
                 if not stream:
                     body = _decode_body(await response.read(MAX_REPLY_BYTES))
                     if isinstance(body, str):
-                        raise ProviderMalformed(f"{provider.name} answered with something that is not JSON.")
-                    yield ProviderReply(caller_terms.restore_completion(request, provider.parse_completion(body)), None)
+                        raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
+                    yield ProviderReply(translator.parse_reply(request, body), None)
                     return
-                await _check_framing(provider, response)
-                events = _decode_events(provider, response)
-                async with aclosing(events), aclosing(provider.parse_stream(events)) as chunks:
-                    batches = (
-                        caller_terms.restore_stream(request, chunks)
-                        if caller_terms.needs_restoring(request)
-                        else chunks
-                    )
-                    first = await _first_content_batch(batches)
+                await _check_framing(translator, response)
+                events = _decode_events(translator, response)
+                async with aclosing(events), aclosing(translator.parse_stream(request, events)) as batches:
+                    first = await _first_content_batch(translator, batches)
                     yield ProviderReply(None, _with_first_batch(first, batches, key))
 
     async def _find_key(self, request: UpstreamRequest, secret: str | None, secrets: Secrets) -> str | None:
@@ -134,19 +128,19 @@ def _redacting_key(key: str | None) -> Generator[None]:
         raise
 
 
-async def _check_framing(provider: Provider, response: HttpResponse) -> None:
+async def _check_framing(translator: Translator, response: HttpResponse) -> None:
     """A stream was asked for: a JSON body instead is an error in disguise, or a provider that ignored the wish."""
     content_type = response.headers.get("content-type", "")
     if not content_type.startswith("application/json"):
         return
     body = _decode_body(await response.read(MAX_REPLY_BYTES))
-    if isinstance(body, dict) and "choices" not in body:
-        raise provider.parse_error(response.status, response.headers, body)
-    raise ProviderMalformed(f"{provider.name} answered a call for a stream with a body that is none.")
+    if isinstance(body, dict) and not translator.is_reply(body):
+        raise translator.parse_error(response.status, response.headers, body)
+    raise ProviderMalformed(f"{translator.name} answered a call for a stream with a body that is none.")
 
 
-async def _decode_events(provider: Provider, response: HttpResponse) -> AsyncGenerator[Sequence[StreamEvent]]:
-    decoder = SseDecoder() if provider.framing == "sse" else EventStreamDecoder()
+async def _decode_events(translator: Translator, response: HttpResponse) -> AsyncGenerator[Sequence[StreamEvent]]:
+    decoder = SseDecoder() if translator.framing == "sse" else EventStreamDecoder()
     size = 0
     try:
         async with aclosing(response.chunks()) as pieces:
@@ -166,19 +160,21 @@ async def _decode_events(provider: Provider, response: HttpResponse) -> AsyncGen
         yield events
 
 
-async def _first_content_batch(batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
+async def _first_content_batch(
+    translator: Translator, batches: AsyncIterator[Sequence[ReplyChunk]]
+) -> list[ReplyChunk]:
     """What came until the answer began: usage alone, which some tell early, is none of it."""
-    first: list[Chunk] = []
+    first: list[ReplyChunk] = []
     async for batch in batches:
         first += batch
-        if any(chunk["choices"] for chunk in batch):
+        if any(map(translator.has_content, batch)):
             return first
     raise StreamCut("The provider's stream ended before it began.")
 
 
 async def _with_first_batch(
-    first_batch: list[Chunk], remaining_batches: AsyncIterator[list[Chunk]], key: str | None
-) -> AsyncIterator[list[Chunk]]:
+    first_batch: Sequence[ReplyChunk], remaining_batches: AsyncIterator[Sequence[ReplyChunk]], key: str | None
+) -> AsyncIterator[Sequence[ReplyChunk]]:
     yield first_batch
     with _redacting_key(key):
         async for batch in remaining_batches:

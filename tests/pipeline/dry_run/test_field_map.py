@@ -8,9 +8,9 @@ import pytest
 
 from tests.providers.calls import BASE_URL, asking, call
 from tests.providers.test_cases import CASES
-from tidegate.chat.parse import build_chat_request
-from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.deployment import Deployment
+from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json
 from tidegate.pipeline.dry_run.field_map import (

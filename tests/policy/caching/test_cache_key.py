@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store_worlds import outcome
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.call import Call, parse_idempotency_key
 from tidegate.errors import InvalidRequest
 from tidegate.policy.caching.cache_key import (

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
 from tidegate.domain.workspace import Principal, Workspace

@@ -13,8 +13,7 @@ from tidegate.catalog import CatalogModel
 from tidegate.catalog.row import Price
 from tidegate.chat.completion import Usage
 from tidegate.chat.estimate import estimate_prompt, estimate_text
-from tidegate.chat.parse import build_chat_request
-from tidegate.chat.request import ChatRequest
+from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.domain.workspace import Workspace
 from tidegate.json import Json, decode, encode

@@ -13,7 +13,7 @@ from tests.providers.recorded import needed
 from tests.store_worlds import outcome
 from tidegate.catalog import load_catalog
 from tidegate.catalog.names import canonical_model_id
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.usage import TokenCounts
 from tidegate.policy.metering.reservation import SEARCH_RESULT_TOKENS, worst_case_tokens
 

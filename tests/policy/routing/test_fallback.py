@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tidegate import catalog
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.deployment import ProviderConfig
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import Workspace

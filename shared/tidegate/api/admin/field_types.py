@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
 
-from tidegate.chat.request import MAX_CACHE_TTL_SECONDS
 from tidegate.control.validation import MAX_COUNT, MAX_NAME_CHARACTERS, MAX_PATTERNS, MAX_SHARDS, MAX_USD
+from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
 from tidegate.domain.limits import MAX_FIRST_DAY
 
 

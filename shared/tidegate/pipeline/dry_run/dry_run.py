@@ -5,7 +5,6 @@ Media that the gateway would fetch are not fetched either: words in angle bracke
 
 from functools import partial
 
-from tidegate.chat.estimate import estimate_prompt
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ModelNotAllowed, NotConfigured, TidegateError
@@ -34,7 +33,7 @@ async def dry_run(components: Components, call: Call) -> JsonObject:
     first, error = _outcome(candidates, steps)
     guard_error = guard_report and guard_report.error
     first, error = (None, guard_error) if guard_error else (first, error)
-    retries = call.request.fields.num_retries
+    retries = call.request.options.num_retries
     return {
         "object": "tidegate.dry_run",
         "id": call.id,
@@ -102,7 +101,7 @@ def _estimate(components: Components, call: Call, first: Deployment | None) -> J
     """Of the call as it was sent: what it is, and what would be held for it."""
     tokens = reservation.worst_case_tokens(call, components.catalog.find_model(first.model_id) if first else None)
     return {
-        "prompt_tokens": estimate_prompt(call.request.fields),
+        "prompt_tokens": call.request.estimate_prompt(),
         "with_margin": tokens.input,
         "max_output_tokens": tokens.output,
         "words": reservation.worst_case_words(call, tokens),

@@ -7,34 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 from urllib.parse import quote
 
-from msgspec import structs
 from msgspec.structs import replace
 
-from tidegate.chat.parse import build_chat_request
-from tidegate.chat.reasoning import unify_reasoning
-from tidegate.chat.request import GATEWAY_FIELDS, ChatFields, ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
+from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject, decode
-from tidegate.providers.base import Provider, UpstreamRequest
+from tidegate.providers.base import Translator, UpstreamRequest
 
 MAX_FIELDS = 64
 """Fields whose ways are told: each costs a translation. A request has fewer, but for those that nobody knows."""
 
-_DEPENDENT = {
-    "tools": ("tool_choice", "parallel_tool_calls"),
-    "functions": ("function_call",),
-    "stream": ("stream_options",),
-    "logprobs": ("top_logprobs",),
-}
-"""What says nothing without the field, and is refused by some."""
-
-_CHAT_FIELDS = frozenset(ChatFields.__struct_fields__)
-
 
 def fields_sent_as(
-    provider: Provider, call: Call, deployment: Deployment, request: UpstreamRequest
+    translator: Translator, call: Call, deployment: Deployment, request: UpstreamRequest
 ) -> dict[str, list[str]]:
     """By the caller's fields, the paths within the upstream `request` ("body.top_p", "url") that follow from them.
 
@@ -48,42 +35,30 @@ def fields_sent_as(
         if name == "model":
             paths_by_field[name] = list(_paths_of_model(deployment.model, sent))
             continue
-        request_without = _translate_without(provider, call, deployment, name)
+        request_without = _translate_without(translator, call, deployment, name)
         if request_without is None:
             continue
         paths = list(differing_paths(sent, _request_as_json(request_without)))
-        paths_by_field[name] = _body_fields(paths) if name == "messages" else paths
+        paths_by_field[name] = _body_fields(paths) if name == call.operation.prompt_field else paths
     return paths_by_field
 
 
-def rejected_fields(provider: Provider, call: Call, deployment: Deployment) -> dict[str, str]:
+def rejected_fields(translator: Translator, call: Call, deployment: Deployment) -> dict[str, str]:
     """What the provider is not to be asked for, by the paths of its fields, with the reasons."""
     reasons: dict[str, str] = {}
     while len(reasons) < MAX_FIELDS:
         try:
-            provider.build_request(call, deployment)
+            translator.build_request(call, deployment)
         except InvalidRequest as error:
             path = error.param or "model"
             reasons.setdefault(path, error.message)
             name = path.partition(".")[0].partition("[")[0]
-            if name in ("model", "messages") or name not in call.request.body:
+            if name in ("model", call.operation.prompt_field) or name not in call.request.body:
                 break
-            call = replace(call, request=request_without_fields(call.request, (name, *_DEPENDENT.get(name, ()))))
+            call = replace(call, request=call.request.without_fields((name, *call.operation.dependent_fields(name))))
         else:
             break
     return reasons
-
-
-def request_without_fields(request: ChatRequest, names: Iterable[str]) -> ChatRequest:
-    """The request as if it had come without those fields, which it can do without."""
-    left_out = frozenset(names)
-    fields = structs.replace(request.fields, **dict.fromkeys(left_out & _CHAT_FIELDS))
-    return replace(
-        request,
-        fields=fields,
-        body={name: value for name, value in request.body.items() if name not in left_out},
-        reasoning=unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
-    )
 
 
 def differing_paths(one: Json, other: Json, path: str = "") -> Iterator[str]:
@@ -112,22 +87,17 @@ def _leaf_paths(value: Json, path: str) -> Iterator[str]:
         yield path
 
 
-def _translate_without(provider: Provider, call: Call, deployment: Deployment, name: str) -> UpstreamRequest | None:
+def _translate_without(translator: Translator, call: Call, deployment: Deployment, name: str) -> UpstreamRequest | None:
     """The request without that field, or with another conversation; None where the provider does not take it so."""
     try:
-        if name == "messages":
-            other: JsonObject = {"role": "user", "content": call.id}
-            request = build_chat_request({**call.request.body, name: [other]}, call.request.size)
-            return provider.build_request(replace(call, request=request), deployment)
+        if name == call.operation.prompt_field:
+            request = call.operation.with_other_prompt(call.request, call.id)
+            return translator.build_request(replace(call, request=request), deployment)
         try:
-            return provider.build_request(
-                replace(call, request=request_without_fields(call.request, (name,))), deployment
-            )
+            return translator.build_request(replace(call, request=call.request.without_fields((name,))), deployment)
         except InvalidRequest:
-            together = (name, *_DEPENDENT.get(name, ()))
-            return provider.build_request(
-                replace(call, request=request_without_fields(call.request, together)), deployment
-            )
+            together = (name, *call.operation.dependent_fields(name))
+            return translator.build_request(replace(call, request=call.request.without_fields(together)), deployment)
     except InvalidRequest:
         return None
 

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from tidegate.catalog import CatalogModel, call_cost
 from tidegate.chat.media import media_type_of_name
-from tidegate.chat.request import with_output_limit
 from tidegate.domain.account import Account, Reservation, exceeded_limit
 from tidegate.domain.call import Call, Media
 from tidegate.domain.deployment import Deployment
@@ -21,11 +20,10 @@ from tidegate.pipeline.components import Components
 from tidegate.pipeline.dry_run.field_map import fields_sent_as, rejected_fields
 from tidegate.pipeline.dry_run.report import Step, request_json
 from tidegate.pipeline.prepare import unsupported
-from tidegate.policy import reasoning_signatures
 from tidegate.policy.metering import reservation
 from tidegate.policy.routing import fallback
 from tidegate.policy.routing.fallback import Candidate
-from tidegate.providers.base import KeyAuth, Provider, UpstreamRequest
+from tidegate.providers.base import KeyAuth, Translator, UpstreamRequest
 from tidegate.upstream.attempt import missing_key
 
 MAX_SHOWN_REQUESTS = 16
@@ -91,18 +89,18 @@ class Simulation(Struct):
 
     async def _simulate(self, step: Step, call: Call, deployment: Deployment) -> None:
         """As far as to the request that would be sent. Raises what would end the call there."""
-        provider = self.components.providers.load(deployment.provider)
-        call, stand_ins = await self._with_placeholders(call, provider, deployment)
+        translator = self.components.providers.translator(deployment.provider, call.operation.name)
+        call, stand_ins = await self._with_placeholders(call, translator, deployment)
         try:
-            request = await briefly(call, partial(provider.build_request, call, deployment))
+            request = await briefly(call, partial(translator.build_request, call, deployment))
         except InvalidRequest:
             step.fields["refused"] = dict[str, Json](
-                await briefly(call, partial(rejected_fields, provider, call, deployment))
+                await briefly(call, partial(rejected_fields, translator, call, deployment))
             )
             raise
         ignored = call.request.ignored + request.ignored
         step.fields["ignored"] = list[Json](ignored)
-        if ignored and call.request.fields.require_parameters:
+        if ignored and call.request.options.require_parameters:
             error = unsupported(deployment, ignored)
             step.fields["refused"] = dict.fromkeys(ignored, error.message)
             raise error
@@ -110,17 +108,17 @@ class Simulation(Struct):
         try:
             call = await self._fit_limits(call, deployment.model_id, model)
             if call is not unshortened:
-                request = await briefly(call, partial(provider.build_request, call, deployment))
+                request = await briefly(call, partial(translator.build_request, call, deployment))
         finally:
             step.fields |= await briefly(call, partial(_worst_case_json, call, model))
             step.fields |= await briefly(
-                call, partial(self._request_fields, provider, call, deployment, request, stand_ins)
+                call, partial(self._request_fields, translator, call, deployment, request, stand_ins)
             )
         await self._check_key(request, deployment)
 
     def _request_fields(
         self,
-        provider: Provider,
+        translator: Translator,
         call: Call,
         deployment: Deployment,
         request: UpstreamRequest,
@@ -131,7 +129,7 @@ class Simulation(Struct):
         if self.requests > 1 and (self.requests > MAX_SHOWN_REQUESTS or self.size > MAX_SHOWN_BYTES):
             return {"omitted": True}
         paths_by_field, ignored = (
-            fields_sent_as(provider, call, deployment, request),
+            fields_sent_as(translator, call, deployment, request),
             call.request.ignored + request.ignored,
         )
         mapped = {name: list[Json](paths) for name, paths in paths_by_field.items() if paths or name not in ignored}
@@ -150,19 +148,17 @@ class Simulation(Struct):
             raise missing_key(secret)
 
     async def _with_placeholders(
-        self, call: Call, provider: Provider, deployment: Deployment
+        self, call: Call, translator: Translator, deployment: Deployment
     ) -> tuple[Call, Mapping[bytes, bytes]]:
         """The call as asking would equip it, and by what stands in for media, the words that are shown for it."""
-        tool_call_ids = (
-            reasoning_signatures.ids_to_look_up(call.request.fields.messages) if provider.signs_reasoning else []
-        )
+        tool_call_ids = call.request.reasoning_turns() if translator.signs_reasoning else []
         if tool_call_ids:
             if self.signatures is None:
                 self.signatures = await self.components.signatures.find(call.workspace.id, tool_call_ids)
             call = replace(call, signatures=self.signatures)
         media: dict[str, Media] = {}
         labels: dict[bytes, bytes] = {}
-        for i, (path, url) in enumerate(provider.media_urls(call, deployment).items()):
+        for i, (path, url) in enumerate(translator.media_urls(call, deployment).items()):
             stand_in = f"medium {i} of {call.id}".encode()
             media[url] = Media(media_type_of_name(url) or _MEDIA_TYPES.get(_part_of(path), "image/png"), stand_in)
             labels[b64encode(stand_in)] = labels[stand_in] = f"<the bytes of {path}>".encode()
@@ -179,7 +175,7 @@ class Simulation(Struct):
         )
         if max_tokens is None:
             raise limit_error
-        call = replace(call, request=with_output_limit(call.request, max_tokens))
+        call = replace(call, request=call.request.with_output_limit(max_tokens))
         needed = reservation.worst_case_reservation(call, model_id, model)
         limit_error = await self._limit_error(needed) if needed else None
         if limit_error is not None:

@@ -4,10 +4,9 @@ import asyncio
 import logging
 from functools import partial
 
-from tidegate.chat.completion import Completion
-from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Resolution
+from tidegate.domain.operation import Reply, Request
 from tidegate.domain.stored_reply import StoredReply, unpack_reply
 from tidegate.errors import GatewayTimeout, ModelNotAllowed, StoreUnavailable
 from tidegate.pipeline.components import Components
@@ -38,7 +37,7 @@ class CachedCall:
         self._call = call
         self._policy = wish
         self._key: str | None = None
-        self._cacheable_request: ChatRequest | None = None
+        self._cacheable_request: Request | None = None
         self._is_leader = False
         self.status = None if wish is None else "bypass"
 
@@ -102,14 +101,14 @@ class CachedCall:
         max_age_seconds = self._policy.max_age_seconds if self._policy else None
         return None if stored is None or (max_age_seconds is not None and now - stored.at > max_age_seconds) else stored
 
-    async def store(self, answered_request: ChatRequest | None, completion: Completion, packed: bytes) -> None:
+    async def store(self, answered_request: Request | None, reply: Reply, packed: bytes) -> None:
         """Keep what was said to `answered`. Before it is written, those who wait have it.
 
         What a fallback says, or a shortened call, or what a filter has left, is no answer to an equal call.
         """
         if self._key is None or self._policy is None:
             return
-        is_answer = answered_request == self._cacheable_request and not _is_filtered(completion)
+        is_answer = answered_request == self._cacheable_request and self._call.operation.is_storable(reply)
         if self._is_leader:
             self._single_flight.resolve(self._flight_key, packed if is_answer else NO_ANSWER)
         if not is_answer or not self._policy.ttl_seconds:
@@ -145,7 +144,3 @@ def _is_allowed(call: Call, resolution: Resolution, stored: StoredReply) -> bool
     except ModelNotAllowed:
         return False
     return f"{stored.provider}/{stored.model}" in {deployment.model_id for deployment in deployments}
-
-
-def _is_filtered(completion: Completion) -> bool:
-    return any(choice["finish_reason"] == "content_filter" for choice in completion["choices"])

@@ -5,28 +5,25 @@ key gives again is the same reply: the call had been made, and only its answer h
 """
 
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 
 from msgspec.structs import replace
 
-from tidegate.chat.assemble import CompletionAssembler
-from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
+from tidegate.domain.operation import Assembler, Reply, ReplyChunk, Request
 from tidegate.domain.stored_reply import StoredReply
 from tidegate.json import encode
+from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.check_output import HEADER
 from tidegate.pipeline.components import Components
-from tidegate.pipeline.dispatch import Dispatched
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.offload import offload
-from tidegate.pipeline.respond import Answer, store_signed
+from tidegate.pipeline.respond import store_reasoning
 from tidegate.pipeline.reuse.cache import CachedCall
 from tidegate.pipeline.reuse.idempotency import IdempotentCall
 from tidegate.pipeline.reuse.stored_answer import as_new_reply, stored_answer
-from tidegate.policy import reasoning_signatures
 from tidegate.policy.caching.cache_key import cache_policy
 from tidegate.policy.caching.single_flight import SingleFlight
 from tidegate.policy.guardrails.protocol import Guard
@@ -56,10 +53,10 @@ class CallReuse:
         self._call = call
         self._idempotent_call = IdempotentCall(desk.claims, call)
         self._cached_call = CachedCall(desk.replies, desk.single_flight, call, cache_policy(call))
-        self._answered_request: ChatRequest | None = None
+        self._answered_request: Request | None = None
         self._ignored: tuple[str, ...] = ()
-        self._completion: Completion | None = None
-        self._assembly: CompletionAssembler | None = None
+        self._reply: Reply | None = None
+        self._assembler: Assembler | None = None
 
     async def replay(self, observation: Observation) -> Answer | None:
         """What was answered to the call's idempotency key. See `Claiming.replay`."""
@@ -75,38 +72,42 @@ class CallReuse:
         stored = await self._cached_call.lookup(components, call, observation, guard_run)
         if stored is None:
             return None
-        self._completion, self._ignored = as_new_reply(call, stored), stored.ignored
+        self._reply, self._ignored = as_new_reply(call, stored), stored.ignored
         age = max(0, int(components.clock() - stored.at))
         if (
             age > SIGNED_REASONING_SECONDS
         ):  # what the next turn needs was kept for a day, and the reply is kept for longer
-            await store_signed(components, call, reasoning_signatures.reasoning_to_store(stored.completion))
+            collector = call.operation.reasoning_collector()
+            collector.add_reply(stored.completion)
+            await store_reasoning(components, call, collector)
         guard_headers = (
             ((HEADER, guard_run.header),) if guard_run else ()
         )  # what is kept has passed the same guardrails
         return stored_answer(
-            call, observation, stored, self._completion, (*self._headers, ("age", str(age)), *guard_headers)
+            call, observation, stored, self._reply, (*self._headers, ("age", str(age)), *guard_headers)
         )
 
-    def record_answer(self, dispatched: Dispatched, answer: Answer) -> Answer:
+    def record_answer(self, request: Request, answer: Answer) -> Answer:
         """The answer of a call that was made: what the caller gets of it is kept."""
-        own = dispatched.request.ignored
+        own = request.ignored
         self._answered_request, self._ignored = (
-            dispatched.request,
+            request,
             tuple(name for name in answer.ignored if name not in own),
         )
         headers = (*answer.headers, *self._headers)
         if answer.batches is None:
-            self._completion = answer.completion
+            self._reply = answer.reply
             return replace(answer, headers=headers)
         return replace(answer, headers=headers, batches=self._record_stream(answer.batches))
 
-    async def _record_stream(self, batches: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
-        self._assembly = assembly = CompletionAssembler()
+    async def _record_stream(
+        self, batches: AsyncGenerator[Sequence[ReplyChunk]]
+    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
+        self._assembler = assembler = self._call.operation.assembler()
         async with aclosing(batches):
             async for batch in batches:
                 for chunk in batch:
-                    assembly.add(chunk)
+                    assembler.add(chunk)
                 yield batch
 
     async def store(self, observation: Observation) -> None:
@@ -125,14 +126,14 @@ class CallReuse:
 
     def _stored_reply(self, observation: Observation) -> StoredReply | None:
         """The reply as the caller got it, with its usage also where that was not asked for; None for a part or none."""
-        completion, deployment = self._completion, observation.deployment
-        if completion is None and self._assembly is not None and self._assembly.is_complete:
-            completion = self._assembly.completion()
+        reply, deployment = self._reply, observation.deployment
+        if reply is None and self._assembler is not None and self._assembler.is_complete:
+            reply = self._assembler.reply()
             if observation.bill is not None:
-                completion["usage"] = usage_with_cost(observation.usage, observation.bill)
-        if observation.status not in ("ok", "cached") or completion is None or deployment is None:
+                reply = {**reply, "usage": usage_with_cost(observation.usage, observation.bill)}
+        if observation.status not in ("ok", "cached") or reply is None or deployment is None:
             return None
-        return StoredReply(completion, deployment.provider, deployment.model, self._call.started_at, self._ignored)
+        return StoredReply(reply, deployment.provider, deployment.model, self._call.started_at, self._ignored)
 
     @property
     def _headers(self) -> tuple[tuple[str, str], ...]:

@@ -1,24 +1,20 @@
 """One guardrail over the texts of a prompt or an answer: they pass, others take their places, or it is violated."""
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from typing import TypeAlias, cast
 
 import msgspec
 from anyio import to_thread
 from msgspec import Struct
 
-from tidegate.chat.completion import Completion
-from tidegate.chat.estimate import estimate_prompt
-from tidegate.chat.parse import build_chat_request
-from tidegate.chat.request import ChatFields, ChatRequest, JsonObjectFormat, JsonSchemaFormat
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import Finding, Guardrail, GuardrailBackend, GuardrailQuery, Stage
+from tidegate.domain.operation import Request, Text
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest
 from tidegate.json import Json, JsonObject, decode
+from tidegate.lazy import load
 from tidegate.policy.guardrails import detectors, injection
 from tidegate.policy.guardrails.masking import mask_text
-from tidegate.policy.guardrails.texts import Text
 
 Schema: TypeAlias = dict[str, Json] | bool
 
@@ -59,7 +55,7 @@ async def apply_guardrail(
         case "injection":
             await _check_each(guardrail, stage, texts, _is_suspicious)
         case "scripts":
-            are_only = import_module("tidegate.policy.guardrails.scripts").are_only
+            are_only = load("tidegate.policy.guardrails.scripts", "are_only")
             await _check_each(guardrail, stage, texts, lambda each: not are_only(guardrail.scripts, each.text))
         case "bedrock" | "webhook":
             return await _ask_backend(active, context, stage, plain_texts) if plain_texts else plain_texts
@@ -75,48 +71,38 @@ def answer_schema(active: ActiveGuardrail, call: Call) -> Schema | None:
 
     Raises `InvalidRequest` where the caller's own cannot be checked, or there is none though the caller named this.
     """
-    guardrail, response_format = active.guardrail, call.request.fields.response_format
-    reading = import_module("tidegate.policy.guardrails.schema")
+    guardrail, wanted = active.guardrail, call.request.answer_schema()
     if guardrail.schema is not None:
         try:
-            return reading.parsed(guardrail.schema)
+            return load("tidegate.policy.guardrails.schema", "parsed")(guardrail.schema)
         except ValueError:
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a schema that is none.") from None
-    match response_format:
-        case JsonObjectFormat():
-            return {"type": "object"}
-        case JsonSchemaFormat(json_schema=wanted) if wanted.schema is not None:
-            try:
-                return reading.check(wanted.schema)
-            except ValueError as error:
-                raise InvalidRequest(
-                    f"The guardrail {guardrail.name!r} cannot check against this schema: {error}",
-                    param="response_format.json_schema.schema",
-                ) from None
-        case _ if active.path is not None:
-            raise InvalidRequest(
-                f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema.", param=active.path
-            )
-        case _:
-            return None
+    if wanted is not None:
+        try:
+            return load("tidegate.policy.guardrails.schema", "check")(wanted.schema)
+        except ValueError as error:
+            message = f"The guardrail {guardrail.name!r} cannot check against this schema: {error}"
+            raise InvalidRequest(message, param=wanted.path) from None
+    if active.path is not None:
+        raise InvalidRequest(
+            f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema.", param=active.path
+        )
+    return None
 
 
-def check_conformity(guardrail: Guardrail, schema: Schema, completion: Completion) -> None:
+def check_conformity(guardrail: Guardrail, schema: Schema, answers: Sequence[str]) -> None:
     """Raises `GuardrailViolation` where a choice says what does not conform, `GuardrailUnavailable` for too much.
 
     A choice that calls tools instead, or refuses, has nothing to conform.
     """
-    conformity = import_module("tidegate.policy.guardrails.conformity")
-    for choice in completion["choices"]:
-        message = choice["message"]
-        content = message["content"]
-        if content is None and (message.get("tool_calls") or message.get("function_call") or message["refusal"]):
-            continue
+    module = "tidegate.policy.guardrails.conformity"
+    conforms_to = load(module, "conforms")
+    for answer in answers:
         try:
-            conforms = conformity.conforms(schema, decode(content or ""))
+            conforms = conforms_to(schema, decode(answer))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             conforms = False
-        except conformity.GIVEN_UP:
+        except load(module, "GIVEN_UP"):
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a schema that takes too long.") from None
         if not conforms:
             raise violation_error(guardrail, "output")
@@ -131,13 +117,13 @@ def _mask_or_block(
     return [mask_text(text.text, findings) for text, findings in zip(texts, findings_by_text, strict=True)]
 
 
-async def _check_length(guardrail: Guardrail, request: ChatRequest, texts: Sequence[str]) -> None:
+async def _check_length(guardrail: Guardrail, request: Request, texts: Sequence[str]) -> None:
     def is_long() -> bool:
         max_tokens = guardrail.max_tokens
         if guardrail.max_characters is not None and sum(map(len, texts)) > guardrail.max_characters:
             return True
         return max_tokens is not None and any(
-            estimate_prompt(fields) > max_tokens for fields in _request_variants(request)
+            variant.estimate_prompt() > max_tokens for variant in _request_variants(request)
         )
 
     is_large = request.size > detectors.LONG_CHARACTERS
@@ -145,16 +131,16 @@ async def _check_length(guardrail: Guardrail, request: ChatRequest, texts: Seque
         raise violation_error(guardrail, "input", "messages")
 
 
-def _request_variants(request: ChatRequest) -> Iterator[ChatFields]:
+def _request_variants(request: Request) -> Iterator[Request]:
     """The request's fields, and as they are for fallbacks that change them."""
-    yield request.fields
-    for entry in request.fields.fallbacks or ():
+    yield request
+    for entry in request.options.fallbacks or ():
         if isinstance(entry, dict) and "model" in entry and len(entry) > 1:
             try:
-                changed = build_chat_request({**request.body, **cast("JsonObject", entry)}, request.size)
+                changed = request.with_body({**request.body, **cast("JsonObject", entry)})
             except InvalidRequest:  # which is told with its path, before anybody is asked
                 continue
-            yield changed.fields
+            yield changed
 
 
 def _is_suspicious(text: Text) -> bool:

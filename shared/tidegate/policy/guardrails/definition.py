@@ -5,7 +5,6 @@ The operator's are in TIDEGATE_GUARDRAILS, a workspace's own in the admin API. `
 
 import re
 from collections.abc import Callable
-from importlib import import_module
 from typing import cast
 
 import msgspec
@@ -21,6 +20,7 @@ from tidegate.domain.guardrails import (
 )
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject, decode, encode
+from tidegate.lazy import load
 from tidegate.policy.guardrails import words
 
 MAX_GUARDRAILS = 50
@@ -142,10 +142,10 @@ def _check_nothing(guardrail: Guardrail, require: "_Require", is_operator: bool)
 
 
 def _check_regex(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
-    patterns = import_module("tidegate.policy.guardrails.regexes")
+    check = load("tidegate.policy.guardrails.regexes", "check")
     require(0 < len(guardrail.patterns) <= MAX_PATTERNS, "patterns", f"There must be 1 to {MAX_PATTERNS} patterns.")
     for i, pattern in enumerate(guardrail.patterns):
-        require(*_result_of(lambda pattern=pattern: patterns.check(pattern), f"patterns[{i}]"))
+        require(*_result_of(lambda pattern=pattern: check(pattern), f"patterns[{i}]"))
 
 
 def _check_words(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
@@ -168,14 +168,14 @@ def _check_max_input(guardrail: Guardrail, require: "_Require", is_operator: boo
 
 def _check_schema(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     if guardrail.schema is not None:
-        schema, text = import_module("tidegate.policy.guardrails.schema"), guardrail.schema
-        require(*_result_of(lambda: schema.parsed(text), "schema"))
+        parse, text = load("tidegate.policy.guardrails.schema", "parsed"), guardrail.schema
+        require(*_result_of(lambda: parse(text), "schema"))
 
 
 def _check_scripts(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     require(0 < len(guardrail.scripts) <= MAX_SCRIPTS, "scripts", f"There must be 1 to {MAX_SCRIPTS} scripts.")
-    scripts = import_module("tidegate.policy.guardrails.scripts")
-    require(*_result_of(lambda: scripts.check(guardrail.scripts), "scripts"))
+    check = load("tidegate.policy.guardrails.scripts", "check")
+    require(*_result_of(lambda: check(guardrail.scripts), "scripts"))
 
 
 def _check_bedrock(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib import import_module
 
 from anyio import to_thread
 
 from tidegate.domain.guardrails import PERSONAL_ENTITIES, SECRET_ENTITIES, Finding, Guardrail
 from tidegate.errors import GuardrailUnavailable
+from tidegate.lazy import load
 from tidegate.policy.guardrails import secrets, words
 
 LONG_CHARACTERS = 32 * 1024
@@ -50,10 +50,10 @@ def _word_list(entries: tuple[str, ...]) -> words.WordList:
 
 
 def _find_patterns(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
-    patterns = import_module("tidegate.policy.guardrails.regexes")
+    module = "tidegate.policy.guardrails.regexes"
     try:
-        return patterns.find(guardrail.patterns, texts)
-    except patterns.TooSlow:
+        return load(module, "find")(guardrail.patterns, texts)
+    except load(module, "TooSlow"):
         raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a pattern that takes too long.") from None
     except ValueError:
         raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a pattern that is none.") from None

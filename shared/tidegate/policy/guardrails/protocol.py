@@ -1,12 +1,12 @@
 """What the gateway asks of the guardrails of one call."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
-from tidegate.chat.completion import Chunk, Completion
 from tidegate.domain.call import Call
+from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.errors import TidegateError
 from tidegate.json import Json
 
@@ -44,11 +44,11 @@ class Guard(Protocol):
         """The call as it may be made, its texts masked. Raises `InvalidRequest` for what cannot be checked."""
         ...
 
-    async def check_completion(self, completion: Completion) -> Completion:
+    async def check_reply(self, reply: Reply) -> Reply:
         """The answer as it may be passed on; the same object where nothing had to change."""
         ...
 
-    def check_stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    def check_stream(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> AsyncGenerator[Sequence[ReplyChunk]]:
         """The chunks as they may be passed on. The caller closes both."""
         ...
 

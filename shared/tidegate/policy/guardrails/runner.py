@@ -11,15 +11,13 @@ from anyio import to_thread
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tidegate.chat import replay
-from tidegate.chat.assemble import CompletionAssembler
-from tidegate.chat.completion import Chunk, Completion, Delta
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.completion import Chunk, Delta
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import Stage, StreamMode
+from tidegate.domain.operation import Reply, ReplyChunk, Text
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest, TidegateError
 from tidegate.json import Json, encode
-from tidegate.policy.guardrails import detectors, texts
+from tidegate.policy.guardrails import detectors
 from tidegate.policy.guardrails.checks import (
     ActiveGuardrail,
     GuardContext,
@@ -31,7 +29,6 @@ from tidegate.policy.guardrails.checks import (
 )
 from tidegate.policy.guardrails.choice_stream import GuardedChoiceStream
 from tidegate.policy.guardrails.protocol import GuardDryRun
-from tidegate.policy.guardrails.texts import Text
 from tidegate.policy.guardrails.window import Blocked, GuardrailFinding
 
 log = logging.getLogger(__name__)
@@ -68,9 +65,7 @@ class GuardRun(Struct, frozen=True):
     @property
     def mode(self) -> StreamMode:
         """How the stream is checked: held as a whole where one guardrail wants that, or what cannot lag behind."""
-        body = self.context.call.request.body
-        modalities = body.get("modalities")
-        if body.get("logprobs") or (isinstance(modalities, list) and "audio" in modalities):
+        if not self.context.call.request.streams_plain_text:
             return "buffer"
         return (
             "buffer" if any(rail.guardrail.stream_mode == "buffer" for rail in self._active_on("output")) else "window"
@@ -88,25 +83,26 @@ class GuardRun(Struct, frozen=True):
         guardrails = self._active_on("input")
         if not guardrails:
             return call
-        found = await _offload_long(call, partial(texts.body_texts, call.request.body))
+        found = await _offload_long(call, partial(call.operation.request_texts, call.request))
         changed = _replace_texts(found, await self._run_all(guardrails, "input", found))
         return await _offload_long(call, partial(_with_texts, call, found, changed))
 
-    async def check_completion(self, completion: Completion) -> Completion:
+    async def check_reply(self, reply: Reply) -> Reply:
         """The answer as it may be passed on: the same object where nothing had to change.
 
         Raises `GuardrailViolation` and `GuardrailUnavailable`.
         """
         guardrails = self._active_on("output")
-        found = texts.completion_texts(completion)
+        operation = self.context.call.operation
+        found = operation.reply_texts(reply)
         new_texts = await self._run_all(guardrails, "output", found)
         if new_texts != [each.text for each in found]:
-            completion = texts.with_completion_texts(completion, new_texts)
+            reply = operation.with_reply_texts(reply, new_texts)
         for active in guardrails:
-            await self._run_one(active, "output", self._check_schema(active, completion))
-        return completion
+            await self._run_one(active, "output", self._check_schema(active, reply))
+        return reply
 
-    async def check_stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    async def check_stream(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> AsyncGenerator[Sequence[ReplyChunk]]:
         """The chunks as they may be passed on, see `mode`. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
         if not self._active_on("output"):
             async for batch in batches:
@@ -126,7 +122,7 @@ class GuardRun(Struct, frozen=True):
         """See `Guard.rehearse`. After a violation the others are still asked: of the texts as they were."""
         verdicts: list[Json] = []
         first_error: TidegateError | None = None
-        before = found = await _offload_long(call, partial(texts.body_texts, call.request.body))
+        before = found = await _offload_long(call, partial(call.operation.request_texts, call.request))
         for active in self.guardrails:
             verdict, error = "not_run", None
             if active.guardrail.runs_on("input"):
@@ -183,10 +179,11 @@ class GuardRun(Struct, frozen=True):
                 raise
             return None
 
-    async def _check_schema(self, active: ActiveGuardrail, completion: Completion) -> None:
+    async def _check_schema(self, active: ActiveGuardrail, reply: Reply) -> None:
         schema = await self._schema(active)
         if schema is not None:
-            await to_thread.run_sync(check_conformity, active.guardrail, schema, completion)
+            answers = self.context.call.operation.checkable_answers(reply)
+            await to_thread.run_sync(check_conformity, active.guardrail, schema, answers)
 
     async def _schema(self, active: ActiveGuardrail) -> Schema | None:
         """What answers have to conform to; None where that is nothing. Read once, in a thread: it is a caller's."""
@@ -197,28 +194,31 @@ class GuardRun(Struct, frozen=True):
             self.schemas[name] = await to_thread.run_sync(answer_schema, active, self.context.call)
         return self.schemas[name]
 
-    async def _check_buffered(self, batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
+    async def _check_buffered(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> Sequence[ReplyChunk]:
         """All of the stream at once, as it came, or else as another answer amounts to one."""
-        held: list[Chunk] = []
-        assembly, size = CompletionAssembler(), 0
+        operation = self.context.call.operation
+        held: list[ReplyChunk] = []
+        assembler, size = operation.assembler(), 0
         async for batch in batches:
             size += len(encode(batch))
             if size > MAX_HELD_BYTES:
                 raise GuardrailUnavailable(f"The answer is too long to be checked: more than {MAX_HELD_BYTES} bytes.")
             for chunk in batch:
-                assembly.add(chunk)
+                assembler.add(chunk)
             held += batch
-        completion = assembly.completion()
-        checked = await self.check_completion(completion)
-        return held if checked is completion else list(replay.completion_chunks(checked))
+        reply = assembler.reply()
+        checked = await self.check_reply(reply)
+        return held if checked is reply else operation.replay(checked)
 
-    async def _check_windowed(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    async def _check_windowed(
+        self, batches: AsyncIterator[Sequence[ReplyChunk]]
+    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         lag = max(rail.guardrail.window_characters for rail in self._active_on("output"))
         streams: dict[int, GuardedChoiceStream] = {}
         last: Chunk | None = None
         async for batch in batches:
             out: list[Chunk] = []
-            for chunk in batch:
+            for chunk in cast("Sequence[Chunk]", batch):  # chat alone streams plain text
                 last = chunk if chunk["choices"] else last
                 if not chunk["choices"]:
                     out.append(chunk)
@@ -242,10 +242,13 @@ class GuardRun(Struct, frozen=True):
         return found
 
     async def _rewrite(self, arguments: str) -> str:
-        found = texts.argument_texts(arguments)
+        operation = self.context.call.operation
+        found = operation.argument_texts(arguments)
         new_texts = await self._run_all(self._active_on("output"), "output", found)
         return (
-            arguments if new_texts == [each.text for each in found] else texts.with_argument_texts(arguments, new_texts)
+            arguments
+            if new_texts == [each.text for each in found]
+            else operation.with_argument_texts(arguments, new_texts)
         )
 
     def _log(self, event: str, name: str, stage: Stage) -> None:
@@ -259,10 +262,8 @@ def _with_texts(call: Call, found: list[Text], changed: list[Text]) -> Call:
     """The call with other texts, in both views of its request."""
     if changed == found:
         return call
-    parsed = build_chat_request(
-        texts.with_body_texts(call.request.body, [each.text for each in changed]), call.request.size
-    )
-    return replace(call, request=replace(call.request, fields=parsed.fields, body=parsed.body))
+    new_texts = [each.text for each in changed]
+    return replace(call, request=call.operation.with_request_texts(call.request, new_texts))
 
 
 async def _offload_long(call: Call, work: Callable[[], _T]) -> _T:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
 
 from msgspec import Struct
 
@@ -10,6 +9,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.guardrails import BUILT_IN_GUARDRAILS, Guardrail, GuardrailBackend
 from tidegate.errors import ConfigurationError, InvalidRequest
 from tidegate.json import Json
+from tidegate.lazy import load
 from tidegate.policy.guardrails.protocol import Guard
 
 
@@ -22,23 +22,26 @@ class GuardrailSelection(Struct, frozen=True):
 
     def for_call(self, call: Call) -> Guard | None:
         """What runs on the call, None where nothing does. Raises `InvalidRequest` for a name that nobody gave."""
-        named, workspace_guardrails = call.request.fields.guardrails, call.workspace.guardrails
+        named, workspace_guardrails = call.request.options.guardrails, call.workspace.guardrails
         if not (named or workspace_guardrails or self.operator_guardrails):
             return None
         selected = _select(self.operator_guardrails, workspace_guardrails, named or ())
         if not selected:
             return None
-        checks = import_module("tidegate.policy.guardrails.checks")
-        runner = import_module("tidegate.policy.guardrails.runner")
-        active = tuple(checks.ActiveGuardrail(*rail) for rail in selected.values())
-        return runner.GuardRun(active, checks.GuardContext(call, self.backend, lambda: call.deadline - self.clock()))
+        checks = "tidegate.policy.guardrails.checks"
+        make_active, make_context = load(checks, "ActiveGuardrail"), load(checks, "GuardContext")
+        active = tuple(make_active(*rail) for rail in selected.values())
+        return load("tidegate.policy.guardrails.runner", "GuardRun")(
+            active, make_context(call, self.backend, lambda: call.deadline - self.clock())
+        )
 
 
 def parse_operator_guardrails(value: Json) -> tuple[Guardrail, ...]:
     """The operator's guardrails, as TIDEGATE_GUARDRAILS lists them. Raises `ConfigurationError`."""
-    definition = import_module("tidegate.policy.guardrails.definition")
     try:
-        return definition.parse_guardrails(value, "TIDEGATE_GUARDRAILS", is_operator=True)
+        return load("tidegate.policy.guardrails.definition", "parse_guardrails")(
+            value, "TIDEGATE_GUARDRAILS", is_operator=True
+        )
     except InvalidRequest as error:
         raise ConfigurationError(f"{error.param}: {error.message}") from None
 

@@ -9,10 +9,9 @@ from msgspec.structs import replace
 
 from tidegate.catalog import CatalogModel, call_cost
 from tidegate.chat.completion import Usage
-from tidegate.chat.estimate import estimate_prompt, estimate_text
-from tidegate.chat.messages import message_texts
-from tidegate.chat.request import ChatRequest
+from tidegate.chat.estimate import estimate_text
 from tidegate.domain import words
+from tidegate.domain.operation import Request
 from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.domain.workspace import Workspace
 from tidegate.json import Json
@@ -22,7 +21,7 @@ WORDS_PER_TOKEN = 0.75
 
 def calculate_bill(
     usage: Usage | None,
-    request: ChatRequest,
+    request: Request,
     generated: GeneratedText,
     workspace: Workspace,
     model: CatalogModel | None,
@@ -41,11 +40,9 @@ def calculate_bill(
     )
 
 
-def add_hedged_prompts(
-    bill: Bill, request: ChatRequest, models: Sequence[CatalogModel | None], started_at: float
-) -> Bill:
+def add_hedged_prompts(bill: Bill, request: Request, models: Sequence[CatalogModel | None], started_at: float) -> Bill:
     """The bill with what models charge that were asked as well, and not waited for: the prompt, as far as one knows."""
-    prompt = TokenCounts(input=estimate_prompt(request.fields), estimated=True)
+    prompt = TokenCounts(input=request.estimate_prompt(), estimated=True)
     total = bill.cost_usd
     for model in models:
         price = None if model is None else call_cost(model, prompt, started_at)
@@ -83,9 +80,9 @@ def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
     return wire
 
 
-def _token_counts(usage: Usage | None, request: ChatRequest, generated: GeneratedText) -> TokenCounts:
+def _token_counts(usage: Usage | None, request: Request, generated: GeneratedText) -> TokenCounts:
     if usage is None:
-        return TokenCounts(input=estimate_prompt(request.fields), output=_estimate_output(generated), estimated=True)
+        return TokenCounts(input=request.estimate_prompt(), output=_estimate_output(generated), estimated=True)
     prompt = _object(usage.get("prompt_tokens_details"))
     completion = _object(usage.get("completion_tokens_details"))
     output = _count(usage.get("completion_tokens"))
@@ -129,11 +126,11 @@ def _estimate_output(generated: GeneratedText) -> int:
     return estimate_text(generated.answer) + (estimate_text(generated.hidden) if generated.hidden else 0)
 
 
-def _word_counts(tokens: TokenCounts, request: ChatRequest, answer: str, workspace: Workspace) -> WordCounts:
+def _word_counts(tokens: TokenCounts, request: Request, answer: str, workspace: Workspace) -> WordCounts:
     """Halves are rounded to the even number, as Python's `round` does: 2 tokens are 2 words, and 6 tokens are 4."""
     by_tokens = workspace.words_method == "tokens"
     output_words = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count_words(answer)
-    input_words = sum(map(words.count_words, message_texts(request.fields.messages)))
+    input_words = sum(map(words.count_words, request.prompt_texts()))
     return WordCounts(
         used=output_words + input_words if workspace.charge_input_words else output_words,
         input=input_words,

@@ -1,6 +1,5 @@
 """What a call may use at most, the accounts that must have room for it, and what a caller is told when one has not."""
 
-import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
@@ -8,9 +7,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.catalog import CatalogModel, call_cost
-from tidegate.chat.estimate import estimate_prompt
-from tidegate.chat.messages import count_media, message_texts
-from tidegate.chat.request import ChatFields
 from tidegate.domain import words
 from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, ExceededLimit, Hold, RateStatus, Reservation
 from tidegate.domain.call import Call
@@ -20,42 +16,10 @@ from tidegate.domain.record import iso_time, plain_decimal, quantize_usd
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import LimitReached, ModelNotAllowed, ModelUnpriced, QuotaExhausted, RateLimited
-from tidegate.json import encode
 from tidegate.policy.metering.billing import WORDS_PER_TOKEN
-
-PROMPT_FACTOR, TEMPLATE_TOKENS, TOOLS_TOKENS, MEDIA_TOKENS = 1.75, 100, 400, 700
-"""An estimated prompt is held so many times, and so many tokens more: for the words that a provider puts around it,
-for those around tools, and for each image, document, recording or film, of which nobody knows how much it is.
-
-Measured on 21 November 2026 on 1,395 recorded calls in OpenAI's dialect, Anthropic's and Converse's: 99.7 % took no
-more input than was held (99.3 % of 534 with text alone, all 688 with tools, all 173 with media). Half of them took less
-than 29 % of it, for most are so short that the added tokens are most of it; of 51 that estimate more than a thousand
-tokens without media, half took more than 58 %. Not held high enough: a model that another one answers for, a template
-of 500 tokens (Snowflake), and, beyond what was recorded, long documents and films.
-"""
-
-SEARCH_RESULT_TOKENS = 32_000
-"""Tokens held for what a provider reads by itself, where it has tools of its own: to search, to fetch, to run code.
-
-Enough for 57 of 64 such recorded calls. The others took 400,000 twice, or have nothing in the request that tells: three
-of Groq's compound models, two with servers of MCP.
-"""
-
-UNKNOWN_OUTPUT_TOKENS = 8192
-"""Tokens held for the answer where neither the caller nor the catalogue says how long it may be.
-
-None of 600 such recorded answers was longer. Where a limit was sent, none of 351 answers (Anthropic's 326, OpenAI's 10,
-OpenRouter's and Bedrock's 7 each, one other) was longer than that, with its reasoning.
-"""
 
 SHORTEST_ANSWER_TOKENS = 16
 """Tokens: what is less is not worth asking for."""
-
-WEB_SEARCHES = 5
-"""Held for a call that may search the web."""
-
-_CALLER_TOOLS = ("function", "custom")
-"""Tools that the caller runs."""
 
 
 class Headroom(Struct, frozen=True):
@@ -150,20 +114,8 @@ def worst_case_with_hedge(
 
 
 def worst_case_tokens(call: Call, model: CatalogModel | None) -> TokenCounts:
-    """The most tokens and searches that the call is taken to use. A prompt may be written to the provider's cache."""
-    fields = call.request.fields
-    prompt = _prompt_tokens(fields)
-    answer = call.request.output_limit or (model and model.output_limit) or UNKNOWN_OUTPUT_TOKENS
-    searches = any("web_search" in tool.type for tool in fields.tools or ())
-    caches = _writes_cache(call)
-    return TokenCounts(
-        input=prompt,
-        output=answer * (fields.n or 1),
-        written=prompt if caches else 0,
-        written_1h=prompt if caches else 0,
-        searches=WEB_SEARCHES if searches or fields.web_search_options is not None else 0,
-        estimated=True,
-    )
+    """Return the most tokens and searches that the call is taken to use. See `Request.worst_case`."""
+    return call.request.worst_case(model)
 
 
 def limit_error(scope: AccountScope, refusal: ExceededLimit, now: float) -> LimitReached:
@@ -207,7 +159,7 @@ def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitRe
             price_per_token, available = (usd - prompt_usd) / worst_case.output, error.remaining - prompt_usd
         case _:
             return None
-    max_tokens = int(available / price_per_token) // (call.request.fields.n or 1) if price_per_token else 0
+    max_tokens = int(available / price_per_token) // call.request.choices if price_per_token else 0
     return max_tokens if max_tokens >= SHORTEST_ANSWER_TOKENS else None
 
 
@@ -236,19 +188,4 @@ def worst_case_words(call: Call, tokens: TokenCounts) -> int:
     output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else tokens.output
     if not call.workspace.charge_input_words:
         return output
-    return output + sum(map(words.count_words, message_texts(call.request.fields.messages)))
-
-
-def _prompt_tokens(fields: ChatFields) -> int:
-    """Tokens held for what is sent, and for what the provider reads besides."""
-    extra = TEMPLATE_TOKENS + MEDIA_TOKENS * count_media(fields.messages)
-    if fields.tools or fields.functions:
-        extra += TOOLS_TOKENS
-    if fields.web_search_options is not None or any(tool.type not in _CALLER_TOOLS for tool in fields.tools or ()):
-        extra += SEARCH_RESULT_TOKENS
-    return math.ceil(estimate_prompt(fields) * PROMPT_FACTOR) + extra
-
-
-def _writes_cache(call: Call) -> bool:
-    """Whether the call asks for caching, which some providers charge for when it is written."""
-    return b'"cache_control"' in encode(call.request.body)
+    return output + sum(map(words.count_words, call.request.prompt_texts()))

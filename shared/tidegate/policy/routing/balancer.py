@@ -2,17 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call, OutcomeStatus
-from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.deployment import Cooldown, Deployment, Resolution
 from tidegate.errors import StreamCut, TidegateError
-
-if TYPE_CHECKING:
-    from tidegate.policy.routing.health import Cooldown
-    from tidegate.policy.routing.ordering import Ordering
+from tidegate.lazy import load
 
 _PROVIDER_FAULTS = frozenset(
     {
@@ -27,13 +23,53 @@ _PROVIDER_FAULTS = frozenset(
 """How a stream may end that is its provider's fault."""
 
 
+class CircuitBreakers(Protocol):
+    """The health of all deployments that a process asked. `policy.routing.health` implements it."""
+
+    pending_announcements: list[Cooldown]
+
+    def merge_remote(self, workspace_id: str | None, cooldown_ends: Mapping[str, float]) -> None: ...
+
+
+class RouteOrdering(Protocol):
+    """Orders and watches the deployments of routes. `policy.routing.ordering` implements it."""
+
+    @property
+    def health(self) -> CircuitBreakers: ...
+
+    def order(self, resolution: Resolution, call: Call) -> Resolution: ...
+
+    def peek_order(self, resolution: Resolution, call: Call) -> Resolution: ...
+
+    def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, call: Call) -> float | None: ...
+
+    def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool: ...
+
+    def record_first_event(
+        self, deployment: Deployment, resolution: Resolution, call: Call, seconds: float
+    ) -> None: ...
+
+    def record_success(self, deployment: Deployment, resolution: Resolution, call: Call) -> None: ...
+
+    def record_failure(
+        self,
+        deployment: Deployment,
+        resolution: Resolution,
+        call: Call,
+        error: TidegateError,
+        *,
+        waited_seconds: float,
+        call_timed_out: bool,
+    ) -> None: ...
+
+
 class Balancer:
     """One process's view of the deployments of routes. Models that are no routes leave no trace in it."""
 
     def __init__(self, catalog: Catalog, clock: Callable[[], float] = time.time) -> None:
         self._catalog = catalog
         self._clock = clock
-        self._ordering: Ordering | None = None
+        self._ordering: RouteOrdering | None = None
 
     def order(self, resolution: Resolution, call: Call) -> Resolution:
         """The plan in the order in which its deployments are tried."""
@@ -92,20 +128,18 @@ class Balancer:
         if any(until > now for until in cooldown_ends.values()):
             self._load_ordering().health.merge_remote(workspace_id, cooldown_ends)
 
-    def take_announcements(self) -> "list[Cooldown]":
+    def take_announcements(self) -> list[Cooldown]:
         """The cooldowns that have begun since this was asked before."""
         if self._ordering is None or not self._ordering.health.pending_announcements:
             return []
         announcements, self._ordering.health.pending_announcements = self._ordering.health.pending_announcements, []
         return announcements
 
-    def _load_ordering(self) -> "Ordering":
+    def _load_ordering(self) -> RouteOrdering:
         ordering = self._ordering
         if ordering is None:
-            health = import_module("tidegate.policy.routing.health").Health(self._clock)
-            ordering = self._ordering = import_module("tidegate.policy.routing.ordering").Ordering(
-                self._catalog, health
-            )
+            health = load("tidegate.policy.routing.health", "Health")(self._clock)
+            ordering = self._ordering = load("tidegate.policy.routing.ordering", "Ordering")(self._catalog, health)
         return ordering
 
 

@@ -13,10 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.catalog import Catalog
-from tidegate.chat.estimate import estimate_prompt
-from tidegate.chat.parse import build_chat_request
-from tidegate.chat.request import GATEWAY_FIELDS, ChatFields, ChatRequest
 from tidegate.domain.deployment import Resolution
+from tidegate.domain.gateway_fields import GATEWAY_FIELDS, GatewayFields
+from tidegate.domain.operation import Request
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (
     ContextLengthExceeded,
@@ -50,7 +49,7 @@ class Candidate(Struct, frozen=True):
     """One model that may answer. `path` is the field that named it; without a `plan`, it is routed at its turn."""
 
     path: str
-    request: ChatRequest
+    request: Request
     resolution: Resolution | None = None
 
 
@@ -60,13 +59,13 @@ class _NamedFallback(NamedTuple):
     overrides: Mapping[str, object]
 
 
-def candidates(request: ChatRequest, router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
+def candidates(request: Request, router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
     """The models to ask, in order; the first is the one that was asked for, or the bigger one that it maps to.
 
     Where the caller names none, those of the model's route. Raises `ModelNotFound` for the model itself, and
     `InvalidRequest` for a fallback that nobody serves, that is there already, or whose overrides are not valid.
     """
-    fields = request.fields
+    fields = request.options
     if not (fields.fallbacks or fields.models or fields.context_window_fallback_dict):
         return _with_route_fallbacks(Candidate("model", request, router.resolve(request.model, workspace)))
     resolution = _resolve(router, request.model, "model", workspace)
@@ -109,9 +108,9 @@ def best_error(earlier: TidegateError | None, error: TidegateError) -> TidegateE
     return error if _may_pass(error) and not _may_pass(earlier) else earlier
 
 
-def context_window_fallback(request: ChatRequest) -> Candidate | None:
+def context_window_fallback(request: Request) -> Candidate | None:
     """The model that the caller named for prompts that are too long for the request's."""
-    model = (request.fields.context_window_fallback_dict or {}).get(request.model)
+    model = (request.options.context_window_fallback_dict or {}).get(request.model)
     return Candidate(f"context_window_fallback_dict.{request.model}", request.with_model(model)) if model else None
 
 
@@ -122,15 +121,15 @@ def _may_pass(error: TidegateError) -> bool:
 def _with_route_fallbacks(requested: Candidate) -> list[Candidate]:
     """The model, and what its route names instead, unless the caller wants nothing else."""
     route = requested.resolution.route if requested.resolution else None
-    if route is None or requested.request.fields.fallbacks is not None:
+    if route is None or requested.request.options.fallbacks is not None:
         return [requested]
     others = [model for model in route.fallbacks if model != route.name]
     return [requested, *(Candidate("route", requested.request.with_model(model)) for model in others)]
 
 
-def _named_fallbacks(request: ChatRequest) -> Iterator[_NamedFallback]:
+def _named_fallbacks(request: Request) -> Iterator[_NamedFallback]:
     """Everything in `fallbacks` and `models`."""
-    fields = request.fields
+    fields = request.options
     lists: dict[str, list[_NamedFallback]] = {}
     for i, entry in enumerate(fields.fallbacks or ()):
         path = f"fallbacks[{i}]"
@@ -145,9 +144,9 @@ def _named_fallbacks(request: ChatRequest) -> Iterator[_NamedFallback]:
                 raise InvalidRequest("A fallback is a name, or an object with a model.", param=path)
             case _:
                 lists |= _fallbacks_by_model(path, entry)
-    yield from _fallbacks_of(fields.model, lists, (fields.model,))
+    yield from _fallbacks_of(request.model, lists, (request.model,))
     for i, model in enumerate(fields.models or ()):
-        if model != fields.model or i:
+        if model != request.model or i:
             yield _NamedFallback(f"models[{i}]", model, {})
 
 
@@ -173,7 +172,7 @@ def _fallbacks_of(
         yield from _fallbacks_of(named.model, lists, (*above, named.model))
 
 
-def _with_overrides(request: ChatRequest, named: _NamedFallback) -> ChatRequest:
+def _with_overrides(request: Request, named: _NamedFallback) -> Request:
     """The request with its overrides, validated anew: a fault is named within the fallback."""
     if not named.overrides:
         return request.with_model(named.model)
@@ -183,12 +182,12 @@ def _with_overrides(request: ChatRequest, named: _NamedFallback) -> ChatRequest:
         raise InvalidRequest(f"{settled[0]!r} holds for the whole call: a fallback cannot change it.", param=where)
     changed: dict[str, Json] = {**request.body, **cast("Mapping[str, Json]", named.overrides), "model": named.model}
     try:
-        return build_chat_request(changed, request.size)
+        return request.with_body(changed)
     except InvalidRequest as error:
         raise InvalidRequest(error.message, param=f"{named.path}.{error.param or ''}".rstrip(".")) from None
 
 
-def _check_context_window_fallbacks(fields: ChatFields, router: Router, workspace: Workspace) -> None:
+def _check_context_window_fallbacks(fields: GatewayFields, router: Router, workspace: Workspace) -> None:
     bigger = fields.context_window_fallback_dict or {}
     for small, big in bigger.items():
         path, met = f"context_window_fallback_dict.{small}", [small]
@@ -205,7 +204,7 @@ def _skip_too_small(
 ) -> list[Candidate]:
     """The asked model is left out when a bigger one is named for it and the prompt is sure not to fit."""
     requested, bigger = candidates[0], context_window_fallback(candidates[0].request)
-    needed = estimate_prompt(requested.request.fields) * CERTAIN_PART if bigger else 0.0
+    needed = requested.request.estimate_prompt() * CERTAIN_PART if bigger else 0.0
     while bigger is not None and _is_too_small(requested.resolution, catalog, needed):
         requested = replace(bigger, resolution=_resolve(router, bigger.request.model, bigger.path, workspace))
         bigger = context_window_fallback(requested.request)

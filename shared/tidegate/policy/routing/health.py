@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.deployment import Cooldown, Deployment, DeploymentKey, Resolution
 from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (
@@ -50,21 +50,6 @@ _FAILURES = (
 )
 
 _DECAY_SECONDS, _LEAST_WEIGHT = 60.0, 0.3
-
-
-class DeploymentKey(NamedTuple):
-    """A deployment under some credentials: `home` is the workspace whose they are, None for the gateway's."""
-
-    workspace_id: str | None
-    id: str
-
-
-class Cooldown(NamedTuple):
-    """A deployment that has begun to cool down, `until` UTC seconds, under the `name` that people know it by."""
-
-    deployment_key: DeploymentKey
-    ends_at: float
-    name: str
 
 
 class Latency(NamedTuple):

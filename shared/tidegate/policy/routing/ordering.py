@@ -15,15 +15,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tidegate.catalog import Catalog, call_cost
-from tidegate.chat.estimate import estimate_prompt
-from tidegate.chat.messages import UserMessage
-from tidegate.chat.request import ChatRequest
 from tidegate.domain.call import Call
-from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.deployment import Deployment, DeploymentKey, Resolution
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import TidegateError
-from tidegate.json import encode
-from tidegate.policy.routing.health import DeploymentKey, Health, deployment_key_of
+from tidegate.policy.routing.health import Health, deployment_key_of
 
 USUAL_ANSWER_TOKENS = 500
 """Tokens, to compare prices by where the caller sets no limit."""
@@ -105,7 +101,7 @@ class Ordering(Struct, frozen=True):
         route, deployments = resolution.route, resolution.deployments
         match route and route.by:
             case "weight" if route is not None and route.sticky:
-                session = session_key(call.request, call.session_id)
+                session = call.request.session_key(call.session_id)
                 chances = [_hash_fraction(call.workspace.id, session, place.id) for place in deployment_keys]
                 return [_weighted_draw(each.weight, chance) for each, chance in zip(deployments, chances, strict=True)]
             case "weight":
@@ -135,10 +131,8 @@ class Ordering(Struct, frozen=True):
 
     def _prices(self, deployments: Sequence[Deployment], call: Call) -> list[float]:
         """In USD; what has no price comes last."""
-        fields = call.request.fields
-        tokens = TokenCounts(
-            estimate_prompt(fields), (call.request.output_limit or USUAL_ANSWER_TOKENS) * (fields.n or 1)
-        )
+        request = call.request
+        tokens = TokenCounts(request.estimate_prompt(), (request.output_limit or USUAL_ANSWER_TOKENS) * request.choices)
         prices: list[float] = []
         for deployment in deployments:
             model = self.catalog.find_model(deployment.model_id)
@@ -154,17 +148,6 @@ def _weighted_draw(weight: int, chance: float) -> float:
     weighted rendezvous hashing: a deployment that leaves changes the first choice of its own sessions only.
     """
     return -math.log(chance) / weight if weight else math.inf
-
-
-def session_key(request: ChatRequest, session_id: str | None) -> bytes:
-    """What calls of one session have alike: `prompt_cache_key`, the session's id, `user`, or how it began."""
-    key = request.body.get("prompt_cache_key")
-    named = (key if isinstance(key, str) else None) or session_id or request.fields.user
-    if named:
-        return b"named:" + named.encode("utf-8", "surrogatepass")
-    messages = request.fields.messages
-    first_user_message = next((i for i, each in enumerate(messages, 1) if isinstance(each, UserMessage)), len(messages))
-    return b"began:" + encode(messages[:first_user_message])
 
 
 def _hash_fraction(workspace_id: str, session: bytes, deployment_id: str) -> float:

@@ -6,7 +6,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/vision, …/pdf-s
 from collections.abc import Iterator, Mapping
 
 from tidegate.chat.media import MediaContent, content_from_bytes, media_type_of_name, parse_media
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic.request_builder import AnthropicRequestBuilder
@@ -36,7 +36,7 @@ def with_cache_control(blocks: list[JsonObject], holder: JsonObject) -> list[Jso
     return [*blocks[:-1], {**blocks[-1], "cache_control": cache_control}]
 
 
-def http_image_urls(call: Call) -> Mapping[str, str]:
+def http_image_urls(call: ChatCall) -> Mapping[str, str]:
     """The `http:` URLs of images, by their paths: Anthropic fetches only `https:`."""
     return {path: url for path, url in _image_urls(call.request.body.get("messages")) if url.startswith("http:")}
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, encode
@@ -25,10 +25,10 @@ class Anthropic(Struct, frozen=True):
     framing: Framing = "sse"
     signs_reasoning: bool = True
 
-    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+    def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return parts.http_image_urls(call)
 
-    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
             draft = request.build(call, deployment.model)
         headers = {"content-type": "application/json", "anthropic-version": VERSION}

@@ -6,7 +6,7 @@ Source: https://platform.claude.com/docs/en/api/messages/create (2026-11), in it
 import re
 from collections.abc import Sequence
 
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
 from tidegate.json import Json
 from tidegate.providers.anthropic import capabilities, messages, sampling, structure, thinking, tools
 from tidegate.providers.anthropic.request_builder import AnthropicRequestBuilder
@@ -37,7 +37,7 @@ _MAX_USER_ID = 256
 _BETA_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def build(call: Call, model: str) -> AnthropicRequestBuilder:
+def build(call: ChatCall, model: str) -> AnthropicRequestBuilder:
     """The request for that model. Raises `InvalidRequest` for what cannot be said."""
     remaining = provider_fields(call)
     if legacy_functions.uses_functions(remaining):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, encode
@@ -24,10 +24,10 @@ class Bedrock(Struct, frozen=True):
     framing: Framing = "eventstream"
     signs_reasoning: bool = True
 
-    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+    def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return parts.urls_to_fetch(call.request)
 
-    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
             draft = request.build(call, deployment.model)
         verb = "converse-stream" if call.request.stream else "converse"

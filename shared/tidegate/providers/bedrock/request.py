@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 
 import re
 
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
 from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock import capabilities, messages, thinking, tools
 from tidegate.providers.bedrock.request_builder import TOOL_NAME_RULES, BedrockRequestBuilder
@@ -26,7 +26,7 @@ _METADATA_TEXT = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}", re.ASCII)
 _MAX_METADATA_ENTRIES = 16
 
 
-def build(call: Call, model: str) -> BedrockRequestBuilder:
+def build(call: ChatCall, model: str) -> BedrockRequestBuilder:
     """The request as far as it can be said. Raises `InvalidRequest` for what cannot."""
     remaining = provider_fields(call)
     if legacy_functions.uses_functions(remaining):

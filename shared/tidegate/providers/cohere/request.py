@@ -3,7 +3,7 @@
 Source: https://docs.cohere.com/reference/chat (2026-11), version 2 of the API.
 """
 
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
 from tidegate.json import Json, JsonObject
 from tidegate.providers.cohere import messages, thinking, tools
 from tidegate.providers.cohere.request_builder import CohereRequestBuilder
@@ -39,7 +39,7 @@ _WITHIN: tuple[tuple[str, str, float, float], ...] = (
 """The caller's fields, what Cohere calls them, and the least and the most that it takes."""
 
 
-def build(call: Call, model: str) -> CohereRequestBuilder:
+def build(call: ChatCall, model: str) -> CohereRequestBuilder:
     """The request for that model. Raises `InvalidRequest` for what cannot be said."""
     left = provider_fields(call)
     if legacy_functions.uses_functions(left):

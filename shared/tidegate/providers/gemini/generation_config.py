@@ -5,7 +5,7 @@ Source: https://ai.google.dev/api/generate-content#generationconfig (2026-11).
 
 import re
 
-from tidegate.chat.request import JsonObjectFormat, JsonSchemaFormat
+from tidegate.chat.fields import JsonObjectFormat, JsonSchemaFormat
 from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini import schema, tools
 from tidegate.providers.gemini.request_builder import GeminiRequestBuilder

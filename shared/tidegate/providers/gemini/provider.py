@@ -11,7 +11,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, encode
@@ -40,10 +40,10 @@ class Gemini(Struct, frozen=True):
     def name(self) -> str:
         return self.host
 
-    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+    def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return dict(media.urls_to_fetch(call.request.fields.messages))
 
-    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         draft = request.build(call, self.host, deployment.model)
         # Without alt=sse a stream is one JSON array; the key never stands in the URL, where logs would keep it.
         method = "streamGenerateContent?alt=sse" if call.request.stream else "generateContent"

@@ -7,7 +7,7 @@ Both as of 2026-11.
 
 import re
 
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
 from tidegate.json import Json
 from tidegate.providers.gemini import capabilities, generation_config, messages, thinking, tools
 from tidegate.providers.gemini.capabilities import Host
@@ -28,7 +28,7 @@ _LABEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 
 
-def build(call: Call, host: Host, model: str) -> GeminiRequestBuilder:
+def build(call: ChatCall, host: Host, model: str) -> GeminiRequestBuilder:
     """The request for that model. Raises `InvalidRequest` for what cannot be said."""
     remaining = provider_fields(call)
     draft = GeminiRequestBuilder(

@@ -6,7 +6,7 @@ Sources: https://ai.google.dev/gemini-api/docs/function-calling, …/docs/google
 response mime type: 'application/json' is unsupported").
 """
 
-from tidegate.chat.request import FunctionDefinition
+from tidegate.chat.fields import FunctionDefinition
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini import schema

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, encode
@@ -31,10 +31,10 @@ class OpenAI(Struct, frozen=True):
     def signs_reasoning(self) -> bool:
         return self.row.quirks.needs_replay
 
-    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+    def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return dict(parts.urls_to_fetch(self.row.quirks.files, call.request.fields.messages))
 
-    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
             draft = request.build(call, deployment.model, self.row.quirks)
         return UpstreamRequest(

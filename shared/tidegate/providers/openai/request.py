@@ -3,8 +3,8 @@
 Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and what each provider's row cites.
 """
 
-from tidegate.chat.request import GATEWAY_FIELDS
-from tidegate.domain.call import Call
+from tidegate.chat.request import ChatCall
+from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import legacy_functions, messages, thinking, tool_names, tools
 from tidegate.providers.openai.quirks import ModelRule, Quirks
@@ -12,7 +12,7 @@ from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule
 from tidegate.providers.request_builder import is_email
 
 
-def build(call: Call, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
+def build(call: ChatCall, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
     """The body to send, and what it leaves out. Raises `InvalidRequest` for what cannot be said."""
     sent = call.request.body
     body: JsonObject = {name: value for name, value in sent.items() if value is not None and name not in GATEWAY_FIELDS}

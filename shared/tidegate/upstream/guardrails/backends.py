@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from importlib import import_module
 
 import msgspec
 from msgspec import Struct
@@ -18,6 +17,7 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.json import Json, decode
+from tidegate.lazy import load
 from tidegate.ports import Secrets
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 from tidegate.transport.media_fetcher import MediaFetcher
@@ -40,10 +40,10 @@ class GuardrailBackends(Struct, frozen=True):
 
     async def judge(self, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
         """See `Judge.judge`. What goes wrong is said without the text, and without the secret."""
-        module = import_module(_MODULES[guardrail.kind])
+        judge = load(_MODULES[guardrail.kind], "judge")
         try:
             async with asyncio.timeout(query.timeout_seconds):
-                return await module.judge(self, guardrail, query)
+                return await judge(self, guardrail, query)
         except (TimeoutError, UpstreamError, InvalidRequest, NotConfigured, StoreUnavailable):
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} did not give its verdict.") from None
 

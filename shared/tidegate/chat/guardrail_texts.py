@@ -9,19 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias, cast
 
 import msgspec
-from msgspec import Struct
 
 from tidegate.chat.completion import Completion
+from tidegate.domain.operation import Text
 from tidegate.json import Json, JsonObject, decode, encode
-
-
-class Text(Struct, frozen=True):
-    """`path` is the one that errors name ("messages[0].content"), `role` that of its message."""
-
-    text: str
-    path: str = ""
-    role: str = ""
-
 
 Visitor: TypeAlias = Callable[[str, str, str], str]
 """Of a text, its path and its role, the text to stand there."""

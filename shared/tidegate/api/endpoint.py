@@ -1,0 +1,141 @@
+"""The endpoint of an operation: from bytes to a call, and from its answer to one reply or a stream.
+
+Every endpoint that answers calls is one of these: a surface and an operation, at a path (see `api/app.py`).
+"""
+
+import logging
+import time
+
+from msgspec import Struct
+from starlette.types import Message, Receive, Scope, Send
+
+from tidegate.api import errors
+from tidegate.api.disconnect import cancel_on_disconnect
+from tidegate.api.head import answer_headers, early_headers
+from tidegate.api.reply import header, send_json
+from tidegate.api.request_body import read_json_body
+from tidegate.api.source import source_of
+from tidegate.api.stream import EventStream, error_end
+from tidegate.domain.call import Call
+from tidegate.domain.ids import ulid
+from tidegate.domain.operation import Operation
+from tidegate.domain.server_options import ServerOptions
+from tidegate.domain.surface import Surface
+from tidegate.errors import TidegateError
+from tidegate.gateway import CallHeaders, Gateway
+from tidegate.json import encode
+
+log = logging.getLogger(__name__)
+
+LAMBDA_MARGIN_SECONDS = 3.0
+"""Kept of an invocation's time: for the error event, and for metering the call before the process is killed."""
+
+
+class ReplyProgress:
+    """How far a reply has come: whether it `began`, and whether it `ended`."""
+
+    def __init__(self, surface: Surface, send: Send) -> None:
+        self._surface = surface
+        self._send = send
+        self.began = False
+        self.ended = False
+
+    async def send(self, message: Message) -> None:
+        self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await self._send(message)
+        self.began = True
+
+    async def fail(self, error: TidegateError, call: Call | None) -> bool:
+        """Tell the client: by a reply if none has begun, else by the last event of a stream. False if neither can be."""
+        if not self.began:
+            await self._refuse(error, call)
+        elif call is not None and call.request.stream and not self.ended:
+            await self.send(error_end(self._surface.open_stream(), error))
+        else:
+            return False
+        return True
+
+    async def _refuse(self, error: TidegateError, call: Call | None) -> None:
+        request_id = call.id if call else ulid(time.time())
+        headers = [(b"x-request-id", request_id.encode()), *errors.headers(error)]
+        await send_json(self._send, error.status, self._surface.error(error), headers)
+
+
+class Endpoint(Struct, frozen=True):
+    """One operation for the clients of one surface, as an ASGI application."""
+
+    surface: Surface
+    operation: Operation
+    options: ServerOptions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        gateway: Gateway = scope["state"]["gateway"]
+        call: Call | None = None
+        progress = ReplyProgress(self.surface, send)
+        try:
+            call = await self._read_call(gateway, scope, receive)
+            if call.request.options.dry_run:
+                await _dry_run(gateway, call, progress.send)
+            elif call.request.stream:
+                await self._stream(gateway, call, started, receive, progress.send)
+            else:
+                await self._reply(gateway, call, started, receive, progress.send)
+        except TidegateError as error:
+            if not await progress.fail(error, call):
+                raise
+        except Exception:
+            log.exception("call.crashed", extra={"call_id": call.id if call else None})
+            if not await progress.fail(errors.internal_error(), call):
+                raise
+
+    async def _read_call(self, gateway: Gateway, scope: Scope, receive: Receive) -> Call:
+        """Return the call that the request asks for. A stranger's body is not parsed: the key is checked first."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        body = await read_json_body(receive, headers, self.options.max_body_bytes)
+        started_at, call_headers = gateway.clock(), _call_headers(scope, headers)
+        principal, workspace = await gateway.authenticate(
+            self.surface,
+            self.surface.credential(headers),
+            header(headers, b"x-workspace-id"),
+            source=source_of(scope),
+            headers=call_headers,
+        )
+        request = self.surface.parse(self.operation, body)
+        return gateway.new_call(
+            principal, workspace, self.surface, self.operation, request, started_at=started_at, headers=call_headers
+        )
+
+    async def _reply(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
+        async with cancel_on_disconnect(receive) as client, gateway.answer(call) as answer:
+            client.stop_watching()
+            # A whole reply was asked for: an answer that is not one has failed.
+            assert answer.reply is not None  # noqa: S101
+            headers = early_headers(call) + answer_headers(answer, started)
+            await send_json(client.cancelling(send), 200, self.surface.reply(answer.reply), headers)
+
+    async def _stream(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
+        stream = EventStream(
+            self.surface.open_stream(), receive, send, early_headers(call), self.options.keep_alive_seconds
+        )
+        async with stream.keep_alive(), gateway.answer(call) as answer:
+            # A stream was asked for: an answer that is not one has failed.
+            assert answer.batches is not None  # noqa: S101
+            await stream.run(answer_headers(answer, started), answer.batches)
+
+
+async def _dry_run(gateway: Gateway, call: Call, send: Send) -> None:
+    """Report what would become of the call: as JSON, also where a stream is asked for."""
+    report = await gateway.dry_run(call)
+    await send_json(send, 200, encode(report), early_headers(call))
+
+
+def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
+    lambda_deadline = scope.get("extensions", {}).get("tidegate.lambda", {}).get("deadline")
+    return CallHeaders(
+        app_id=header(headers, b"x-app-id"),
+        session_id=header(headers, b"x-session-id"),
+        idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
+        request_deadline=header(headers, b"x-request-deadline"),
+        deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,
+    )

@@ -1,0 +1,39 @@
+"""The head of a reply, which all endpoints share: what it says of every call, and of an answer."""
+
+import time
+
+from tidegate.api import errors
+from tidegate.api.reply import RawHeaders, latin1
+from tidegate.domain.call import Call
+from tidegate.gateway import Answer
+from tidegate.policy.metering.reservation import Headroom
+
+
+def early_headers(call: Call) -> RawHeaders:
+    """Return what the head says of every call, however early it is sent."""
+    return [(b"x-request-id", call.id.encode())]
+
+
+def answer_headers(answer: Answer, started: float) -> RawHeaders:
+    """Return what the head says once there is an answer; `started` is when the request came, by `time.perf_counter`."""
+    overhead = time.perf_counter() - started - answer.upstream_seconds
+    headers: RawHeaders = [
+        (b"x-tidegate-provider", answer.deployment.provider.encode()),
+        (b"x-tidegate-model", latin1(answer.deployment.model_id)),
+        *errors.attempt_headers(answer.attempts, answer.failed_attempts),
+        (b"x-tidegate-overhead-ms", b"%.2f" % (overhead * 1000)),
+    ]
+    if answer.deployment.label is not None:
+        headers.append((b"x-tidegate-deployment", latin1(answer.deployment.label)))
+    if answer.ignored:
+        headers.append((b"x-tidegate-ignored-params", latin1(",".join(answer.ignored))))
+    headers += [(name.encode(), latin1(value)) for name, value in answer.headers]
+    return headers + _limit_headers(answer.headroom)
+
+
+def _limit_headers(headroom: Headroom) -> RawHeaders:
+    """Return what is left of the rates, and the limit of an answer that had to be shortened."""
+    headers = [pair for unit, rate in headroom.rates.items() for pair in errors.rate_limit_headers(unit, rate)]
+    if headroom.max_tokens is not None:
+        headers.append((b"x-tidegate-max-tokens", b"%d" % headroom.max_tokens))
+    return headers

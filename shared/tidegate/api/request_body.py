@@ -1,0 +1,49 @@
+"""Reads the body of a request, within its limit."""
+
+from collections.abc import AsyncIterator
+
+from starlette.types import Receive
+
+from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
+
+
+class ClientGone(TidegateError):
+    """The client left before its request was complete. The reply is written all the same; the server discards it."""
+
+    status = 400
+    code = "client_disconnected"
+
+
+async def read_json_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+    """Return the body of a JSON request of at most `limit` bytes.
+
+    Raises `UnsupportedMediaType`, `RequestTooLarge` (before reading, where a header tells the size) and `ClientGone`.
+    """
+    media_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    if media_type != b"application/json":
+        raise UnsupportedMediaType("The body must be JSON: send the header content-type: application/json.")
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in _pieces(receive):
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The body is larger than {limit} bytes.")
+
+
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone("The client left before its request was complete.")
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return

@@ -1,0 +1,98 @@
+"""The fields of a chat request that the gateway knows, each of its type and within its range.
+
+Source: https://platform.openai.com/docs/api-reference/chat/create (2026), and the documents of the gateways whose
+clients Tidegate serves (OpenRouter, vLLM, LiteLLM's proxy fields).
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from tidegate.chat.messages import Message
+from tidegate.chat.reasoning import Effort, ReasoningOptions, ThinkingOptions
+from tidegate.domain.gateway_fields import GatewayFields, Name
+
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Bias = Annotated[float, Meta(ge=-100, le=100)]
+
+
+class StreamOptions(Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class TextFormat(Struct, frozen=True, tag_field="type", tag="text"):
+    pass
+
+
+class JsonObjectFormat(Struct, frozen=True, tag_field="type", tag="json_object"):
+    pass
+
+
+class JsonSchema(Struct, frozen=True):
+    name: Name
+    schema: dict[str, object] | None = None
+    strict: bool | None = None
+    description: str | None = None
+
+
+class JsonSchemaFormat(Struct, frozen=True, tag_field="type", tag="json_schema"):
+    json_schema: JsonSchema
+
+
+class FunctionDefinition(Struct, frozen=True):
+    name: Name
+    description: str | None = None
+    parameters: dict[str, object] | None = None
+    strict: bool | None = None
+
+
+class Tool(Struct, frozen=True):
+    """A function, a `web_search`, or a tool type that only the provider knows."""
+
+    type: Name
+    function: FunctionDefinition | None = None
+
+
+class FunctionName(Struct, frozen=True):
+    name: Name
+
+
+class ToolChoice(Struct, frozen=True):
+    type: Name
+    function: FunctionName | None = None
+
+
+class ChatFields(GatewayFields, frozen=True):
+    """What the gateway knows of a request, each field of its type and within its range; null means absent."""
+
+    model: Name
+    messages: Annotated[list[Message], Meta(min_length=1)]
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    max_tokens: TokenLimit | None = None
+    max_completion_tokens: TokenLimit | None = None
+    stop: str | list[str] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    repetition_penalty: Annotated[float, Meta(gt=0, le=2)] | None = None
+    logit_bias: dict[str, Bias] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
+    structured_outputs: bool | dict[str, object] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[FunctionDefinition] | None = None
+    function_call: Literal["none", "auto"] | FunctionName | None = None
+    reasoning: ReasoningOptions | None = None
+    reasoning_effort: Effort | None = None
+    thinking: ThinkingOptions | None = None
+    web_search_options: dict[str, object] | None = None
+    metadata: dict[str, object] | None = None
+    user: str | None = None

@@ -1,0 +1,5 @@
+"""Clients' dialects, one pure module each; `tidegate.domain.surface` has their protocol.
+
+openai        OpenAI's requests, replies, streams and errors
+neuroflash    OpenAI's dialect with neuroflash's ids, a required workspace, and usage at the end of every stream
+"""

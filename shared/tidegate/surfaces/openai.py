@@ -1,0 +1,80 @@
+"""OpenAI's dialect towards clients: the inner dialect as it is, server-sent events, and OpenAI's error object.
+
+Sources: https://platform.openai.com/docs/api-reference/chat-streaming, https://platform.openai.com/docs/guides/error-codes
+(2026).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from tidegate.chat.sse import DONE, KEEP_ALIVE, encode_events
+from tidegate.domain.ids import random_letters
+from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
+from tidegate.errors import TidegateError
+from tidegate.json import encode
+
+
+class OpenAIStream:
+    """A stream of `data:` events; every event stands alone."""
+
+    keep_alive = KEEP_ALIVE
+
+    def events(self, chunks: Sequence[ReplyChunk]) -> bytes:
+        """See `SurfaceStream.events`."""
+        return encode_events(chunks)
+
+    def end(self) -> bytes:
+        """See `SurfaceStream.end`."""
+        return DONE
+
+    def error(self, error: TidegateError) -> bytes:
+        """Return the error event, without `[DONE]`. SDKs pass on nothing but `error`, so the usage is inside it."""
+        body = error_object(error)
+        if error.usage is not None:
+            body = {"error": {**body["error"], "usage": error.usage}}
+        return encode_events([body])
+
+
+_STREAM = OpenAIStream()
+
+
+class OpenAISurface(Struct, frozen=True):
+    """OpenAI's dialect, and the settings in which its relatives differ."""
+
+    name: str = "openai"
+    requires_workspace: bool = False
+    always_includes_usage: bool = False
+
+    def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """See `Surface.credential`."""
+        value = headers.get(b"authorization")
+        return None if value is None else value.decode("latin-1").strip() or None
+
+    def reply_id(self, now: float) -> str:
+        """Return `chatcmpl-…`."""
+        return f"chatcmpl-{random_letters(29)}"
+
+    def parse(self, operation: Operation, body: bytes) -> Request:
+        """See `Surface.parse`."""
+        return operation.parse(body)
+
+    def reply(self, reply: Reply) -> bytes:
+        """See `Surface.reply`."""
+        return encode(reply)
+
+    def open_stream(self) -> OpenAIStream:
+        """See `Surface.open_stream`. The stream has no state: all calls share one."""
+        return _STREAM
+
+    def error(self, error: TidegateError) -> bytes:
+        """See `Surface.error`."""
+        return encode(error_object(error))
+
+
+def error_object(error: TidegateError) -> dict[str, dict[str, object]]:
+    """Return OpenAI's error object."""
+    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+OPENAI = OpenAISurface()
