@@ -11,7 +11,7 @@ from tidegate.aws.credentials import find_credentials
 from tidegate.aws.dynamo import DynamoError, create_dynamo_client
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.resources import DynamoResources
-from tidegate.aws.secrets import SecretsManagerClient
+from tidegate.aws.secrets import create_secrets_manager_client
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsageReader
 from tidegate.aws.vault import SecretsManagerVault
@@ -124,7 +124,7 @@ def _vault(location: StoreLocation, transport: Transport) -> Vault | None:
         return None
     identity = SigningKeys(location.credentials, transport)
     return SecretsManagerVault(
-        SecretsManagerClient(transport, identity, location.region, location.secrets_endpoint),
+        create_secrets_manager_client(transport, identity, location.region, location.secrets_endpoint),
         location.workspace_secrets,
     )
 
