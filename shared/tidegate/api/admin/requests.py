@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, TypeVar, cast
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 from msgspec.structs import replace
-from pydantic import Field
+from pydantic import Field, create_model
 
 from tidegate.api.admin.field_types import (
     CacheTtl,
@@ -31,21 +32,14 @@ from tidegate.policy.guardrails.definition import MAX_GUARDRAILS
 
 _R = TypeVar("_R", Plan, Workspace, VirtualKey)
 
+_LIMIT_TYPES: Mapping[object, Any] = {int | None: Count, Decimal | None: Usd, tuple[str, ...] | None: Patterns}
+_LIMIT_FIELDS: dict[str, Any] = {
+    name: (_LIMIT_TYPES[hint] | None, None) for name, hint in get_type_hints(Limits).items()
+}
 
-class LimitsBody(RequestBody):
+
+class LimitsBody(create_model("LimitsBody", __base__=RequestBody, **_LIMIT_FIELDS)):
     """Any subset; null is no limit. In a change, what is left out stays as it was."""
-
-    requests_per_minute: Count | None = None
-    tokens_per_minute: Count | None = None
-    parallel_calls: Count | None = None
-    tokens_per_day: Count | None = None
-    tokens_per_month: Count | None = None
-    words_per_day: Count | None = None
-    words_per_month: Count | None = None
-    usd_per_day: Usd | None = None
-    usd_per_month: Usd | None = None
-    models: Patterns | None = None
-    providers: Patterns | None = None
 
     def merge_into(self, limits: Limits) -> Limits:
         """`limits` with the fields that were sent."""

@@ -1,35 +1,32 @@
 """What the control plane answers, as its OpenAPI document says it, and how that is sent."""
 
-from collections.abc import Sequence
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from tidegate.api.admin.route_requests import GuardrailBody, RouteBody
 from tidegate.control.control import Control
 from tidegate.control.views import to_json_for
+from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import AdminKey, AdminScope, Resource, Role
 from tidegate.domain.workspace import KeyStatus, WordsMethod, WorkspaceStatus
 from tidegate.json import Json, JsonObject
 
 _T = TypeVar("_T")
 
+_LIMIT_TYPES: Mapping[object, tuple[Any, Any]] = {
+    int | None: (int, 0),
+    Decimal | None: (str, ""),
+    tuple[str, ...] | None: (list[str], []),
+}
+_LIMIT_FIELDS: dict[str, Any] = {name: _LIMIT_TYPES[hint] for name, hint in get_type_hints(Limits).items()}
 
-class LimitsResponse(BaseModel):
+
+class LimitsResponse(create_model("LimitsResponse", **_LIMIT_FIELDS)):
     """Those that are set."""
-
-    requests_per_minute: int = 0
-    tokens_per_minute: int = 0
-    parallel_calls: int = 0
-    tokens_per_day: int = 0
-    tokens_per_month: int = 0
-    words_per_day: int = 0
-    words_per_month: int = 0
-    usd_per_day: str = ""
-    usd_per_month: str = ""
-    models: list[str] = []
-    providers: list[str] = []
 
 
 class ResourceResponse(BaseModel):
