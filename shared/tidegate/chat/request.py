@@ -1,4 +1,4 @@
-"""A chat request: validated once, at the door, and kept as it was sent for providers of the same dialect.
+"""A chat request: its validated fields, and its raw body for providers that speak OpenAI's dialect.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create (2026), and the documents of the gateways whose
 clients Tidegate serves (OpenRouter, vLLM, LiteLLM's proxy fields).
@@ -18,7 +18,7 @@ TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 ShortList = Meta(max_length=64)
-"""More than anybody writes by hand. What is longer would only keep the gateway from its other calls."""
+"""Longer than any list that people write. Longer ones would only delay the gateway's other calls."""
 
 
 class StreamOptions(Struct, frozen=True):
@@ -26,16 +26,16 @@ class StreamOptions(Struct, frozen=True):
 
 
 MAX_CACHE_TTL_SECONDS = 30 * 86_400
-"""The longest that a reply is kept. The bucket's lifecycle rule follows it."""
+"""The longest time that a reply is stored. The lifecycle rule of the S3 bucket must agree with it."""
 
 
 class CacheOptions(
     Struct, frozen=True, rename={"s_maxage": "s-maxage", "no_cache": "no-cache", "no_store": "no-store"}
 ):
-    """LiteLLM's object, in seconds: how long to keep the reply, and how old one may be that is taken for it.
+    """LiteLLM's cache object: `ttl` seconds to store the reply, and `s-maxage`, the oldest reply to return, in seconds.
 
-    Source: https://docs.litellm.ai/docs/proxy/caching_controls (2026-10); `no-cache` and `no-store` as its code has
-    them: do not look one up, do not keep it.
+    Source: https://docs.litellm.ai/docs/proxy/caching_controls (2026-10). As in its code, `no-cache` skips the lookup
+    and `no-store` does not store the reply.
     """
 
     ttl: Annotated[float, Meta(ge=0, le=MAX_CACHE_TTL_SECONDS)] | None = None
@@ -75,7 +75,7 @@ class FunctionDefinition(Struct, frozen=True):
 
 
 class Tool(Struct, frozen=True):
-    """A function, a `web_search`, or a tool type that only the provider knows."""
+    """A function, `web_search`, or a type of tool that only the provider knows."""
 
     type: Name
     function: FunctionDefinition | None = None
@@ -91,7 +91,7 @@ class ToolChoice(Struct, frozen=True):
 
 
 class ChatFields(Struct, frozen=True):
-    """What the gateway knows of a request, each field of its type and within its range; null means absent."""
+    """The fields that the gateway validates, each by type and range; null means absent."""
 
     model: Name
     messages: Annotated[list[Message], Meta(min_length=1)]
@@ -159,7 +159,7 @@ IGNORED_GATEWAY_FIELDS = frozenset({"observability"})
 
 
 class ChatRequest(Struct, frozen=True):
-    """`fields` is the validated view, `body` the object as it was sent in `size` bytes: read it, never change it."""
+    """A request of `size` bytes: the validated `fields`, and the `body` as the client sent it; never change that."""
 
     fields: ChatFields
     body: JsonObject
@@ -168,7 +168,7 @@ class ChatRequest(Struct, frozen=True):
     size: int = 0
 
     def with_model(self, model: str) -> "ChatRequest":
-        """The same request for another model."""
+        """The request for another model."""
         fields = structs.replace(self.fields, model=model)
         return replace(self, fields=fields, body={**self.body, "model": model})
 
@@ -182,12 +182,12 @@ class ChatRequest(Struct, frozen=True):
 
     @property
     def output_limit(self) -> int | None:
-        """The most tokens to generate; `max_completion_tokens` wins where both were sent."""
+        """The maximum of tokens to generate; `max_completion_tokens` overrides `max_tokens`."""
         return self.fields.max_completion_tokens or self.fields.max_tokens
 
 
 def with_output_limit(request: ChatRequest, limit: int) -> ChatRequest:
-    """The request with that output limit in place of its own, under the names that it used."""
+    """The request with `limit` as its output limit, in the fields that the client used for it."""
     sent = [name for name in ("max_tokens", "max_completion_tokens") if getattr(request.fields, name) is not None]
     limits = dict.fromkeys(sent or ["max_completion_tokens"], limit)
     return replace(request, fields=structs.replace(request.fields, **limits), body={**request.body, **limits})
