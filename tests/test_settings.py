@@ -116,7 +116,7 @@ def test_timeouts_are_a_timetable_or_faults_among_the_others() -> None:
     assert timetable.timeouts_for("openai/o3-pro") == ProviderTimeouts(between=60.0, total=900.0)
     for text, fault in (
         ("{", "TIDEGATE_TIMEOUTS is not valid JSON"),
-        ('{"*": {"total": -1}}', "TIDEGATE_TIMEOUTS['*'] must have positive seconds in 'total'."),
+        ('{"*": {"total": -1}}', "TIDEGATE_TIMEOUTS['*'] must have a positive number of seconds in 'total'."),
     ):
         with pytest.raises(ConfigurationError) as caught:
             Settings.from_env({"TIDEGATE_TIMEOUTS": text})
