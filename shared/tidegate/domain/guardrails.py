@@ -1,6 +1,6 @@
 """Guardrails: checks of prompts and answers, what they find, and what happens then."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from msgspec import Struct
 
@@ -21,11 +21,8 @@ StageSelection = Literal["input", "output", "both"]
 GuardrailAction = Literal["block", "mask"]
 StreamMode = Literal["buffer", "window"]
 FailureMode = Literal["closed", "open"]
-Entity = Literal[
-    "EMAIL",
-    "PHONE",
-    "IBAN",
-    "CARD",
+PersonalEntity = Literal["EMAIL", "PHONE", "IBAN", "CARD"]
+SecretEntity = Literal[
     "OPENAI_KEY",
     "ANTHROPIC_KEY",
     "AWS_KEY",
@@ -35,18 +32,10 @@ Entity = Literal[
     "PRIVATE_KEY",
     "JWT",
 ]
+Entity = Literal[PersonalEntity, SecretEntity]
 
-PERSONAL_ENTITIES: tuple[Entity, ...] = ("EMAIL", "PHONE", "IBAN", "CARD")
-SECRET_ENTITIES: tuple[Entity, ...] = (
-    "OPENAI_KEY",
-    "ANTHROPIC_KEY",
-    "AWS_KEY",
-    "GOOGLE_KEY",
-    "GITHUB_TOKEN",
-    "SLACK_TOKEN",
-    "PRIVATE_KEY",
-    "JWT",
-)
+PERSONAL_ENTITIES: tuple[PersonalEntity, ...] = get_args(PersonalEntity)
+SECRET_ENTITIES: tuple[SecretEntity, ...] = get_args(SecretEntity)
 
 DETECTOR_KINDS: frozenset[GuardrailKind] = frozenset({"regex", "words", "secrets", "personal"})
 """Kinds that report positions in the text. Only these can check a stream in windows."""
