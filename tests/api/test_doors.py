@@ -130,15 +130,11 @@ async def test_browsers_may_call_without_credentials() -> None:
         assert "x-request-id" in called.headers["access-control-expose-headers"]
 
 
-def test_origins_can_be_listed_and_switched_off() -> None:
-    async def listed(client: Client) -> None:
+async def test_origins_can_be_listed_and_switched_off() -> None:
+    async with world(options=ServerOptions(cors_origins=("https://a.example",))) as client:
         for origin, allowed in (("https://a.example", "https://a.example"), ("https://b.example", None)):
             reply = await client.post(CALL, headers={"origin": origin})
             assert reply.headers.get("access-control-allow-origin") == allowed
-
-    async def off(client: Client) -> None:
+    async with world(options=ServerOptions(cors_origins=())) as client:
         reply = await client.post(CALL, headers={"origin": "https://a.example"})
         assert "access-control-allow-origin" not in reply.headers
-
-    run(listed, ServerOptions(cors_origins=("https://a.example",)))
-    run(off, ServerOptions(cors_origins=()))

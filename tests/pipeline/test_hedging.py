@@ -17,6 +17,8 @@ from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import ProviderAuth
 
+pytestmark = pytest.mark.jumping_clock
+
 HEDGED = f"{MODEL}(fast#1):hedged"
 PROMPT = 24
 """Tokens of the call's prompt, estimated."""

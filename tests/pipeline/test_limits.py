@@ -105,32 +105,27 @@ async def test_a_provider_that_fails_costs_nothing_of_the_budget() -> None:
         ({"providers": ()}, False),
     ],
 )
-def test_models_and_providers(limits: Any, allowed: bool) -> None:
-    async def scenario(client: Client) -> None:
-        reply = await client.post(CALL)
+async def test_models_and_providers(limits: Any, allowed: bool) -> None:
+    for limited in ({"limits": Limits(**limits)}, {"key": replace(KEY, limits=Limits(**limits))}):
+        async with world(**limited) as client:
+            reply = await client.post(CALL)
         assert reply.status == (200 if allowed else 403)
         if not allowed:
             assert (reply.json["error"]["code"], reply.json["error"]["param"]) == ("model_not_allowed", "model")
             assert not client.requests
 
-    run(scenario, **limits)
-    run(scenario, key=replace(KEY, limits=Limits(**limits)))
 
-
-def test_a_model_without_a_price_is_refused_under_a_budget_of_money() -> None:
+async def test_a_model_without_a_price_is_refused_under_a_budget_of_money() -> None:
     unpriced = {**CALL, "model": "openai/never-heard-of"}
-
-    async def refused(client: Client) -> None:
+    async with world(limits=Limits(usd_per_day=Decimal(10))) as client:
         reply = await client.post(unpriced)
         assert (reply.status, reply.json["error"]["code"]) == (403, "model_unpriced")
         assert not client.requests
-
-    async def taken(client: Client) -> None:
+    async with world(limits=Limits(tokens_per_day=1000)) as client:
         assert (await client.post(unpriced)).status == 200
-
-    run(refused, usd_per_day=Decimal(10))
-    run(taken, tokens_per_day=1000)
-    run(taken, workspace=replace(WORKSPACE, allows_unpriced=True), usd_per_day=Decimal(10))
+    allowing = replace(WORKSPACE, allows_unpriced=True)
+    async with world(workspace=allowing, limits=Limits(usd_per_day=Decimal(10))) as client:
+        assert (await client.post(unpriced)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -141,19 +136,16 @@ def test_a_model_without_a_price_is_refused_under_a_budget_of_money() -> None:
         ({"usd_per_day": Decimal("0.00012")}, range(35, 50)),
     ],
 )
-def test_an_answer_is_shortened_where_the_workspace_wants_that_and_told_so(limits: Any, lowered: range) -> None:
-    async def scenario(client: Client) -> None:
+async def test_an_answer_is_shortened_where_the_workspace_wants_that_and_told_so(limits: Any, lowered: range) -> None:
+    lowering = replace(WORKSPACE, lowers_max_tokens=True)
+    async with world(workspace=lowering, limits=Limits(**limits)) as client:
         reply = await client.post(CALL)
         assert reply.status == 200
         told = int(reply.headers["x-tidegate-max-tokens"])
         assert told in lowered
         assert f'"max_tokens":{told}'.encode() in client.requests[0].content
-
-    async def refused(client: Client) -> None:
+    async with world(limits=Limits(**limits)) as client:
         assert (await client.post(CALL)).json["error"]["code"] == "insufficient_quota"
-
-    run(scenario, workspace=replace(WORKSPACE, lowers_max_tokens=True), **limits)
-    run(refused, **limits)
 
 
 async def test_no_answer_is_shortened_to_nothing() -> None:

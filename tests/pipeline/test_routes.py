@@ -234,29 +234,22 @@ async def test_patterns_allow_a_route_by_its_name_or_its_models(models: tuple[st
         assert hosts.asked == asked
 
 
-def test_a_route_of_which_nothing_is_allowed_is_not_allowed() -> None:
-    hosts = Hosts()
-
-    async def scenario(client: Client) -> None:
-        refused = await client.post(CALL)
+async def test_a_route_of_which_nothing_is_allowed_is_not_allowed() -> None:
+    hosts, models = Hosts(), ("groq/*",)
+    for limited in ({"workspace": replace(WORKSPACE, limits=Limits(models=models))}, {"key": limited_key(models)}):
+        async with routed(hosts, **limited) as client:
+            refused = await client.post(CALL)
         assert (refused.status, refused.json["error"]["code"]) == (403, "model_not_allowed")
-
-    run(hosts, scenario, workspace=replace(WORKSPACE, limits=Limits(models=("groq/*",))))
-    run(hosts, scenario, key=limited_key(("groq/*",)))
     assert hosts.asked == []
 
 
-def test_a_workspace_allows_itself_nothing_by_the_name_of_its_own_route() -> None:
+async def test_a_workspace_allows_itself_nothing_by_the_name_of_its_own_route() -> None:
     hosts = Hosts(first=OK)
     own = replace(WORKSPACE, routes=(Route(OTHER, (RouteTarget(MODEL),)),))
-
-    async def scenario(client: Client) -> None:
-        assert (await client.post({**CALL, "model": OTHER})).status == status
-
-    status = 403
-    run(hosts, scenario, workspace=replace(own, limits=Limits(models=("mistral/*",))))
-    status = 200
-    run(hosts, scenario, workspace=own, key=limited_key(("mistral/*",)))
+    async with routed(hosts, workspace=replace(own, limits=Limits(models=("mistral/*",)))) as client:
+        assert (await client.post({**CALL, "model": OTHER})).status == 403
+    async with routed(hosts, workspace=own, key=limited_key(("mistral/*",))) as client:
+        assert (await client.post({**CALL, "model": OTHER})).status == 200
     assert hosts.asked == ["first"]
 
 
@@ -301,6 +294,7 @@ async def test_a_target_without_its_key_is_passed_over_and_then_asked_last() -> 
         assert codes == [["provider_not_configured"], []]
 
 
+@pytest.mark.jumping_clock
 async def test_a_route_may_give_its_calls_less_time() -> None:
     async def never() -> httpx.Response:
         await asyncio.sleep(10**6)

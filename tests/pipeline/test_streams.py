@@ -21,6 +21,8 @@ from tests.world import (
 from tidegate.upstream import attempt
 from tidegate.upstream import sse as upstream_sse
 
+pytestmark = pytest.mark.jumping_clock
+
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}
 COMMENT = ": keep-alive"
 
