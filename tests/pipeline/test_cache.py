@@ -339,7 +339,7 @@ class Slow(MemoryReplyStore):
 
 
 async def test_a_store_that_hangs_holds_no_call_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(cache, "LOOKUP_SECONDS", 0.0)
     async with serving(completion()) as client:
         state, slow = client.app.lifespan_state, Slow()
         reuse = ReuseLoader(lambda: (slow, slow))

@@ -111,7 +111,7 @@ async def test_a_deadline_that_has_passed_is_a_504_that_nobody_is_asked_for(stre
 @pytest.mark.parametrize(
     ("listed", "handler", "waited", "says"),
     [
-        ({"openai": {"first_byte": 9}}, never, 9, "begin to answer within 9 seconds"),
+        ({"openai": {"first_byte": 9}}, never, 9, "start to respond within 9 seconds"),
         ({"openai/gpt-4.1*": {"total": 8}}, never, 8, "in time"),
         ({"openai": {"between": 7}}, lambda _: event_stream(Stalls(b"{")), 7, "stopped sending for 7 seconds"),
         ({"*": {"total": 6}}, lambda _: event_stream(Stalls(b"{")), 6, "in time"),

@@ -209,14 +209,14 @@ async def test_what_another_process_told_is_heeded() -> None:
     async with routed(hosts) as client:
         gateway = client.app.lifespan_state["gateway"]
         call = await admit(gateway, CALL)
-        plan = gateway.router.plan("fast")
-        gateway.balancing.failed(
-            plan.deployments[0], plan, call, ProviderAuth("x", upstream_status=401), waited=0, is_over=False
-        )
-        [cooling] = gateway.balancing.news()
-        gateway.balancing.ended(plan.deployments[0], plan, call, "ok", None)
+        resolution = gateway.router.resolve("fast")
+        deployment, refused = resolution.deployments[0], ProviderAuth("x", upstream_status=401)
+        gateway.balancer.record_failure(deployment, resolution, call, refused, waited_seconds=0, call_timed_out=False)
+        [cooldown] = gateway.balancer.take_announcements()
+        gateway.balancer.record_end(deployment, resolution, call, "ok", None)
         await client.post(CALL)
-        gateway.balancing.learn(cooling.place.home, {cooling.place.id: cooling.until})
+        key = cooldown.deployment_key
+        gateway.balancer.merge_remote(key.workspace_id, {key.id: cooldown.ends_at})
         await client.post(CALL)
     assert hosts.asked == ["first", "second"]
 
@@ -334,9 +334,9 @@ async def admit(gateway: Any, body: Any) -> Any:
 
 def later(client: Client, seconds: float) -> None:
     """So much time passes for the gateway's knowledge of its deployments."""
-    balance = client.app.lifespan_state["gateway"].balancing._balance()
-    before = balance.health.clock
-    balance.health.clock = lambda: before() + seconds
+    health = client.app.lifespan_state["gateway"].balancer._load_ordering().health
+    before = health.clock
+    health.clock = lambda: before() + seconds
 
 
 def limited_key(models: tuple[str, ...]) -> VirtualKey:
