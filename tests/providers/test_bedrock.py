@@ -110,7 +110,7 @@ def test_a_claude_can_do_on_bedrock_what_it_can_at_its_maker(name: str) -> None:
         anthropic_capabilities.capabilities_of(name),
     )
     assert (ours.thinking, ours.efforts, ours.samplers) == (theirs.thinking, theirs.efforts, theirs.samplers)
-    assert (bool(ours.tool_choices), ours.structured) == (theirs.forced_tools, theirs.structured)
+    assert (bool(ours.tool_choices), ours.structured_output) == (theirs.can_force_tools, theirs.structured_output)
 
 
 @pytest.mark.parametrize(
@@ -263,11 +263,11 @@ def test_a_part_becomes_a_block(part: Any, block: Any) -> None:
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        ({"type": "image_url", "image_url": {"url": "data:image/bmp;base64,Qk0="}}, "no media of this type"),
-        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,???"}}, "neither a URL nor"),
-        ({"type": "image_url", "image_url": {"url": "https://host.invalid/a.png"}}, "was not fetched"),
-        ({"type": "file", "file": {"file_id": "file-1"}}, "keeps no files"),
-        ({"type": "input_audio", "input_audio": {"data": "*", "format": "wav"}}, "neither a URL nor"),
+        ({"type": "image_url", "image_url": {"url": "data:image/bmp;base64,Qk0="}}, "does not support this media type"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,???"}}, "must be a URL"),
+        ({"type": "image_url", "image_url": {"url": "https://host.invalid/a.png"}}, "did not fetch"),
+        ({"type": "file", "file": {"file_id": "file-1"}}, "does not store files"),
+        ({"type": "input_audio", "input_audio": {"data": "*", "format": "wav"}}, "must be a URL"),
     ],
 )
 def test_a_part_that_cannot_be_sent_is_named(part: Any, words: str) -> None:
