@@ -121,7 +121,7 @@ def test_too_much_too_slow_and_broken_are_refused(make: type[Transport]) -> None
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ProviderTimeout("slow"), "The URL did not answer in time."),
+        (ProviderTimeout("slow"), "The URL did not respond in time."),
         (ProviderUnreachable("broken"), "The URL could not be fetched."),
     ],
 )

@@ -11,14 +11,14 @@ import pytest
 from tests import jumping
 from tests.transport.test_transports import server, transports
 from tidegate.errors import ProviderTimeout
-from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, read_all
+from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport
 from tidegate.transport.silence import open_with_timeouts
 
 ASKED = HttpRequest("POST", "http://provider.test/v1/x", {}, b"{}")
 
 
 @dataclass
-class Slow:
+class Slow(StreamedResponse):
     """A provider that lets `head` seconds pass before its head, and before each piece its own."""
 
     head: float = 0.0
@@ -34,9 +34,6 @@ class Slow:
             yield self
         finally:
             self.is_left = True
-
-    async def read(self, limit: int) -> bytes:
-        return await read_all(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         for seconds, piece in self.pieces:
@@ -65,10 +62,10 @@ def test_what_comes_in_time_comes_whole(first_byte: float | None, between: float
 @pytest.mark.parametrize(
     ("provider", "ends_at", "message"),
     [
-        (Slow(11), 10, "The provider did not begin to answer within 10 seconds."),
-        (Slow(4, [(7, b"a")]), 10, "The provider did not begin to answer within 10 seconds."),
-        (Slow(0, [(9, b"a"), (6, b"b")]), 14, "The provider fell silent for 5 seconds within its answer."),
-        (Slow(0, [(9, b"a"), (4, b"b"), (6, b"c")]), 18, "The provider fell silent for 5 seconds within its answer."),
+        (Slow(11), 10, "The provider did not start to respond within 10 seconds."),
+        (Slow(4, [(7, b"a")]), 10, "The provider did not start to respond within 10 seconds."),
+        (Slow(0, [(9, b"a"), (6, b"b")]), 14, "The provider stopped sending for 5 seconds."),
+        (Slow(0, [(9, b"a"), (4, b"b"), (6, b"c")]), 18, "The provider stopped sending for 5 seconds."),
     ],
 )
 def test_a_silence_is_a_timeout_and_the_connection_is_left(provider: Slow, ends_at: float, message: str) -> None:
