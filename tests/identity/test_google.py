@@ -225,7 +225,7 @@ def test_credentials_that_cannot_be_used_say_why(credentials: Any, why: str) -> 
 
 
 def test_a_role_needs_a_process_at_aws() -> None:
-    with pytest.raises(NotConfigured, match="no role at AWS"):
+    with pytest.raises(NotConfigured, match="no AWS credentials"):
         ask(Google(given()), ROLE, role=False)
 
 
