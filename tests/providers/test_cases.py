@@ -59,7 +59,7 @@ def _sent(built: UpstreamRequest | TidegateError) -> dict[str, Any]:
 
 
 def _reply(provider: Provider, built: UpstreamRequest | TidegateError, folder: Path) -> Any:
-    """The reply as the caller gets it: with `restore.py`'s part in it."""
+    """The reply as the caller gets it: after `caller_terms.py`."""
     assert isinstance(built, UpstreamRequest)
     try:
         if (folder / "head.json").exists():

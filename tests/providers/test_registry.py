@@ -51,7 +51,7 @@ def test_a_row_loads(name: str) -> None:
 
 
 def test_a_name_that_nobody_has_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match="no provider named 'nobody'"):
+    with pytest.raises(ConfigurationError, match="'nobody' is not a known provider"):
         Registry().load("nobody")
 
 
@@ -93,7 +93,7 @@ def test_a_configured_provider_is_a_row_like_any_other() -> None:
         ({"name": "h", "base_url": "https://h/v1", "key": "sk-not a setting"}, "never the key itself"),
         ({"name": "h", "base_url": "https://h/v1", "api_key": "X"}, "unknown field 'api_key'"),
         ({"name": "h", "base_url": "https://h/v1", "quirks": 1}, "quirks must be"),
-        ({"name": "h", "base_url": "https://h/v1", "quirks": "nobody"}, "there is no such row"),
+        ({"name": "h", "base_url": "https://h/v1", "quirks": "nobody"}, "'nobody' is not a built-in provider"),
         ({"name": "h", "base_url": "https://h/v1", "quirks": {"loud": True}}, "unknown quirk 'loud'"),
         ({"name": "h", "base_url": "https://h/v1", "quirks": {"stream_usage": "yes"}}, "Expected `bool`"),
         ({"name": "h", "base_url": "https://h/v1", "quirks": {"reasoning": "loud"}}, "Invalid enum value 'loud'"),
@@ -111,7 +111,7 @@ def test_all_faults_are_named_at_once() -> None:
     fine = {"name": "h", "base_url": "https://h/v1"}
     with pytest.raises(ConfigurationError) as caught:
         parse_rows([1, fine, fine, {"name": 2}])
-    for said in ("[0]", "[3]", "'h' is there twice"):
+    for said in ("[0]", "[3]", "'h' is used twice"):
         assert said in caught.value.message
 
 

@@ -1,4 +1,4 @@
-"""Every provider by its name, loaded when a call first needs it."""
+"""The registry of providers: each by its name, imported when a call first needs it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -14,13 +14,13 @@ from tidegate.providers.locations import vertex_host
 
 
 class ProviderSpec(Struct, frozen=True):
-    """A provider that could be configured. `base_url` None: there is no default, `base_url_setting` must be set.
+    """The settings of a provider. `base_url` None: there is no default, so `base_url_setting` must be set.
 
-    `key_setting` None: it needs no key, and gets one only where `optional_key` or else `setting(name, "API_KEY")` holds
-    one. `{region}` and `{project}` in a base URL are the first of `region_settings` and `project_settings` that is set,
-    and `{host}` is what `host_of` makes of the region. Without a key, there must be one of the `credentials` settings,
-    with which requests are signed, or one of `token_settings`, from which a key is made for a while. `version_setting`
-    may name one of the API's versions.
+    `key_setting` None: no key is needed; one is sent only if `optional_key_setting` (or else `<NAME>_API_KEY`) holds
+    one. `{region}` and `{project}` in a base URL are the first of `region_settings` and `project_settings` that is set;
+    `{host}` is `host_for_region(region)`. Without a key, requests are signed with the AWS credentials in one of
+    `credential_settings`, or use access tokens that are obtained with the credentials in one of `token_settings`.
+    `version_setting` may hold the API version to use.
     """
 
     name: str
@@ -50,7 +50,7 @@ _BEDROCK = ProviderSpec(
         "AWS_PROFILE",
     ),
 )
-"""Signed with the credentials of the process: keys (Lambda), a container's, or a profile's."""
+"""Requests are signed with the process's credentials: environment keys (as in Lambda), a container's or a profile's."""
 
 
 _AZURE = ProviderSpec(
@@ -73,8 +73,8 @@ _VERTEX = ProviderSpec(
 )
 
 _NATIVE = {
-    known.name: known
-    for known in (
+    spec.name: spec
+    for spec in (
         ProviderSpec("anthropic", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
         _AZURE,
         _BEDROCK,
@@ -83,7 +83,7 @@ _NATIVE = {
         _VERTEX,
     )
 }
-"""Dialects of their own: `tidegate.providers.<name>` has `PROVIDER`."""
+"""Providers with their own dialect: `tidegate.providers.<name>` has `PROVIDER`."""
 
 ALIASES: Mapping[str, str] = MappingProxyType(
     {
@@ -110,23 +110,26 @@ ALIASES: Mapping[str, str] = MappingProxyType(
         "lm_studio": "lmstudio",
     }
 )
-"""Usual other names of providers."""
+"""Other names in common use for providers."""
 
 
 class Registry:
-    """The providers of one process: the known ones, and the operator's `extra` rows, which win over them."""
+    """The providers of one process: the built-in ones, and the operator's `extra` rows, which win over them.
+
+    Example: `Registry().load("mistral").build_request(call, deployment)`.
+    """
 
     def __init__(self, extra: Iterable[Row] = ()) -> None:
         self._rows = {**ROWS, **{row.name: row for row in extra}}
         self._loaded: dict[str, Provider] = {}
 
     def specs(self) -> tuple[ProviderSpec, ...]:
-        """Every provider that could be configured, by name. Imports none of them."""
-        rows = {row.name: _known(row) for row in self._rows.values()}
-        return tuple(known for _, known in sorted({**_NATIVE, **rows}.items()))
+        """Return every provider that can be configured, sorted by name. Imports none of them."""
+        rows = {row.name: _spec_of_row(row) for row in self._rows.values()}
+        return tuple(spec for _, spec in sorted({**_NATIVE, **rows}.items()))
 
     def load(self, name: str) -> Provider:
-        """The provider of that name or alias. Raises `ConfigurationError` for a name that nobody has."""
+        """Return the provider with that name or alias. Raises `ConfigurationError` if the name is unknown."""
         provider = self._loaded.get(name)
         if provider is None:
             provider = self._loaded[name] = self._import(name)
@@ -139,8 +142,8 @@ class Registry:
             return import_module("tidegate.providers.openai.provider").provider(row)
         if name in _NATIVE:
             return import_module(f"tidegate.providers.{name}").PROVIDER
-        raise ConfigurationError(f"There is no provider named {name!r}.")
+        raise ConfigurationError(f"{name!r} is not a known provider.")
 
 
-def _known(row: Row) -> ProviderSpec:
+def _spec_of_row(row: Row) -> ProviderSpec:
     return ProviderSpec(row.name, row.base_url, setting_name(row.name, "BASE_URL"), row.key_setting)
