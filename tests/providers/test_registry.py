@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.providers.calls import asking, sent
+from tidegate.catalog.names import PROVIDER_ALIASES
 from tidegate.errors import ConfigurationError
-from tidegate.providers import ALIASES, ProviderSpec, Registry
+from tidegate.providers import ProviderSpec, Registry
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.quirks import ModelRule, Quirks
@@ -37,9 +38,16 @@ def test_what_a_provider_needs_is_known_before_it_is_loaded() -> None:
 
 
 def test_an_alias_leads_to_a_known_provider() -> None:
-    assert set(ALIASES.values()) <= {one.name for one in Registry().specs()}
-    assert not ALIASES.keys() & {one.name for one in Registry().specs()}
+    assert set(PROVIDER_ALIASES.values()) <= {one.name for one in Registry().specs()}
+    assert not PROVIDER_ALIASES.keys() & {one.name for one in Registry().specs()}
     assert Registry().load("together_ai").name == "together"
+    assert Registry().load("azure_ai").name == "azure"
+
+
+def test_a_providers_own_name_wins_over_an_alias() -> None:
+    registry = Registry([Row("azure_ai", "https://models.example/v1")])
+    assert registry.load("azure_ai").name == "azure_ai"
+    assert registry.aliases() == {alias: name for alias, name in PROVIDER_ALIASES.items() if alias != "azure_ai"}
 
 
 @pytest.mark.parametrize("name", sorted(ROWS))

@@ -1,24 +1,37 @@
 """Names of models: aliases of providers, clauses of rules, and similar names."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
+from types import MappingProxyType
 
-PROVIDER_ALIASES = {
-    "aws": "bedrock",
-    "azure_ai": "azure",
-    "azure_openai": "azure",
-    "fireworks_ai": "fireworks",
-    "google": "gemini",
-    "google-vertex": "vertex",
-    "mistralai": "mistral",
-    "moonshotai": "moonshot",
-    "together_ai": "together",
-    "vertex_ai": "vertex",
-    "x-ai": "xai",
-    "z-ai": "zai",
-}
-"""Other gateways' names for providers."""
+PROVIDER_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "alibaba": "qwen",
+        "aws": "bedrock",
+        "azure_ai": "azure",
+        "azure_openai": "azure",
+        "dashscope": "qwen",
+        "fireworks_ai": "fireworks",
+        "google": "gemini",
+        "google-vertex": "vertex",
+        "grok": "xai",
+        "hf": "huggingface",
+        "hosted_vllm": "vllm",
+        "kimi": "moonshot",
+        "lm_studio": "lmstudio",
+        "mistralai": "mistral",
+        "moonshotai": "moonshot",
+        "nvidia_nim": "nvidia",
+        "together_ai": "together",
+        "togetherai": "together",
+        "vertex_ai": "vertex",
+        "x-ai": "xai",
+        "z-ai": "zai",
+        "zhipu": "zai",
+    }
+)
+"""Names of providers in other gateways, and common short names."""
 
 _COMPACT_DATE = re.compile(r"-(20\d\d)(\d\d)(\d\d)(?=-|:|$)")
 

@@ -20,6 +20,6 @@ gemini/           Google's Gemini API
 vertex            Gemini on Vertex AI
 """
 
-from tidegate.providers.registry import ALIASES, ProviderSpec, Registry
+from tidegate.providers.registry import ProviderSpec, Registry
 
-__all__ = ["ALIASES", "ProviderSpec", "Registry"]
+__all__ = ["ProviderSpec", "Registry"]

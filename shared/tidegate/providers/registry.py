@@ -1,11 +1,11 @@
 """The registry of providers: each by its name, imported when a call first needs it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from importlib import import_module
-from types import MappingProxyType
 
 from msgspec import Struct
 
+from tidegate.catalog.names import PROVIDER_ALIASES
 from tidegate.errors import ConfigurationError
 from tidegate.providers.base import Provider
 from tidegate.providers.compatible import ROWS
@@ -85,33 +85,6 @@ _NATIVE = {
 }
 """Providers with their own dialect: `tidegate.providers.<name>` has `PROVIDER`."""
 
-ALIASES: Mapping[str, str] = MappingProxyType(
-    {
-        "azure_openai": "azure",
-        "aws": "bedrock",
-        "google": "gemini",
-        "vertex_ai": "vertex",
-        "google-vertex": "vertex",
-        "x-ai": "xai",
-        "grok": "xai",
-        "mistralai": "mistral",
-        "together_ai": "together",
-        "togetherai": "together",
-        "fireworks_ai": "fireworks",
-        "hf": "huggingface",
-        "z-ai": "zai",
-        "zhipu": "zai",
-        "nvidia_nim": "nvidia",
-        "dashscope": "qwen",
-        "alibaba": "qwen",
-        "moonshotai": "moonshot",
-        "kimi": "moonshot",
-        "hosted_vllm": "vllm",
-        "lm_studio": "lmstudio",
-    }
-)
-"""Other names in common use for providers."""
-
 
 class Registry:
     """The providers of one process: the built-in ones, and the operator's `extra` rows, which win over them.
@@ -128,6 +101,10 @@ class Registry:
         rows = {row.name: _spec_of_row(row) for row in self._rows.values()}
         return tuple(spec for _, spec in sorted({**_NATIVE, **rows}.items()))
 
+    def aliases(self) -> dict[str, str]:
+        """Return the providers' names by alias. An operator's row with the name of an alias replaces the alias."""
+        return {alias: name for alias, name in PROVIDER_ALIASES.items() if alias not in self._rows}
+
     def load(self, name: str) -> Provider:
         """Return the provider with that name or alias. Raises `ConfigurationError` if the name is unknown."""
         provider = self._loaded.get(name)
@@ -136,7 +113,7 @@ class Registry:
         return provider
 
     def _import(self, name: str) -> Provider:
-        name = name if name in self._rows else ALIASES.get(name, name)
+        name = self.aliases().get(name, name)
         row = self._rows.get(name)
         if row is not None:
             return import_module("tidegate.providers.openai.provider").provider(row)
