@@ -11,6 +11,7 @@ _MIN_TOP_P_WITH_THINKING = 0.95
 
 
 def write(builder: AnthropicRequestBuilder) -> None:
+    """Write the sampling fields that the model accepts, after `thinking`."""
     temperature, top_p, top_k = (builder.take(name) for name in ("temperature", "top_p", "top_k"))
     samplers = builder.capabilities.samplers
     if samplers == "none":

@@ -15,6 +15,7 @@ _JSON_INSTRUCTION = "Answer with one JSON object and nothing else: no words arou
 
 
 def write(builder: AnthropicRequestBuilder) -> None:
+    """Write `output_config`, or set the answer tool, for the caller's `response_format`."""
     _write_native_fields(builder)
     match _take_response_format(builder):
         case {"type": "json_schema", "json_schema": {"schema": dict(schema), **schema_fields}}:

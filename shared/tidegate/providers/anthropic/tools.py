@@ -38,6 +38,7 @@ def reserved_names(body: JsonObject) -> tuple[str, ...]:
 
 
 def write(builder: AnthropicRequestBuilder) -> None:
+    """Write `tools` and `tool_choice`, after the answer tool and `thinking`."""
     caller_tools = builder.take("tools")
     tools: list[Json] = []
     for i, tool in enumerate(caller_tools if isinstance(caller_tools, list) else []):

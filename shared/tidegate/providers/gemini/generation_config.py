@@ -38,6 +38,7 @@ def to_snake_case(name: str) -> str:
 
 
 def write(builder: GeminiRequestBuilder) -> None:
+    """Write `generationConfig` except `thinkingConfig`, after the tools."""
     _write_native(builder)
     fields = builder.call.request.fields
     _take_all(builder, "max_tokens", "max_completion_tokens", "stop", "n", "logprobs", "top_logprobs")

@@ -14,6 +14,7 @@ _BUDGET_BY_EFFORT: dict[str, int] = {"minimal": 1024, "low": 1024, "medium": 819
 
 
 def write(builder: GeminiRequestBuilder) -> None:
+    """Write `thinkingConfig`, and report reasoning that the model does not support."""
     reasoning_fields = efforts.take_reasoning_fields(builder.remaining)
     reasoning = builder.call.request.reasoning
     if reasoning is None:

@@ -27,11 +27,14 @@ _GOOGLE_TOOLS = {
     "retrieval": "retrieval",
 }
 ANSWER_TOOL = "respond_in_json"
+"""Name of the function whose arguments are the answer, unless the caller has a function of that name."""
+
 _ANSWER_DESCRIPTION = "Give the final answer by calling this function: its arguments are the answer."
 _GOOGLE_TOOL_NAMES = {**_GOOGLE_TOOLS, **{native: native for native in _GOOGLE_TOOLS.values()}}
 
 
 def write(builder: GeminiRequestBuilder) -> None:
+    """Write `tools` and `toolConfig`. Raises `InvalidRequest` for tools that the model cannot combine."""
     caller_tools, options = builder.take("tools"), builder.take("web_search_options")
     functions: list[Json] = []
     google_tools: dict[str, JsonObject] = {}
