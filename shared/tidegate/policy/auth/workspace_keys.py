@@ -1,4 +1,4 @@
-"""Keys of providers that workspaces brought: a call with one costs no read more than once in a minute."""
+"""Provider keys that workspaces bring themselves (BYOK), read from the vault at most once a minute."""
 
 import time
 from collections import OrderedDict
@@ -22,7 +22,7 @@ class _CachedCredentials(NamedTuple):
 
 
 class WorkspaceKeys(Redacted, Struct):
-    """What the vault has, remembered for `CACHE_SECONDS` by both clocks, and no longer than until it is changed."""
+    """Reads the vault, and caches keys for `CACHE_SECONDS` by both clocks, or until the workspace changes one."""
 
     vault: Vault | None = None
     monotonic: Callable[[], float] = time.monotonic
@@ -30,11 +30,11 @@ class WorkspaceKeys(Redacted, Struct):
     _cache: OrderedDict[str, _CachedCredentials] = field(default_factory=OrderedDict[str, _CachedCredentials])
 
     def secrets_for(self, workspace: Workspace, name: str | None) -> Secrets | None:
-        """Where the workspace's key of that name is, None where it uses the gateway's."""
+        """Return the source of the workspace's own key, None if the workspace uses the gateway's key of that name."""
         return _WorkspaceSecrets(self, workspace) if name is not None and workspace.has_credential(name) else None
 
     async def find_key(self, workspace: Workspace, name: str) -> str | None:
-        """The key, None when it is lost: the gateway's own is never used for it. Raises `StoreUnavailable`."""
+        """Return the key; None if it is lost: the gateway's key never replaces it. Raises `StoreUnavailable`."""
         if self.vault is None:
             return None
         cached = self._cache.get(workspace.id)
@@ -53,7 +53,7 @@ class WorkspaceKeys(Redacted, Struct):
 
 
 class _WorkspaceSecrets(Struct, frozen=True):
-    """The port `Secrets` of one workspace."""
+    """Port `Secrets` over the keys of one workspace."""
 
     keys: WorkspaceKeys
     workspace: Workspace
