@@ -7,7 +7,7 @@ from tests.store_worlds import NOON, REGION
 from tidegate.aws.events import EventBridgeBudgetAlerts, configured_budget_alerts
 from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
-from tidegate.policy.metering.alerts import LogEvents
+from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.settings import Settings
 from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import Transport
@@ -82,7 +82,7 @@ async def test_a_real_endpoint_takes_it(aws_endpoint: str) -> None:
 def test_the_settings_say_who_is_told() -> None:
     env = {"TIDEGATE_TABLE": "t", "AWS_REGION": REGION, "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://events"}
     transport = ScriptedTransport([TAKEN])
-    assert isinstance(configured_budget_alerts(Settings.from_env(env), transport, aws_key), LogEvents)
+    assert isinstance(configured_budget_alerts(Settings.from_env(env), transport, aws_key), LogBudgetAlerts)
     on_a_bus = configured_budget_alerts(Settings.from_env({**env, "TIDEGATE_EVENT_BUS": "tides"}), transport, aws_key)
     service = AwsService(transport, aws_key, REGION, "events", "http://events")
     assert on_a_bus == EventBridgeBudgetAlerts(service, "tides")

@@ -9,7 +9,7 @@ from msgspec import Struct
 from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import Json, decode, encode
-from tidegate.policy.metering.alerts import LogEvents
+from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.ports import BudgetAlerts
 from tidegate.settings import Settings
 from tidegate.transport.aws_service import AwsService
@@ -51,7 +51,7 @@ class EventBridgeBudgetAlerts(Struct, frozen=True):
 def configured_budget_alerts(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> BudgetAlerts:
     """The bus that the settings name, or else the log."""
     if settings.event_bus is None:
-        return LogEvents()
+        return LogBudgetAlerts()
     service = AwsService(transport, aws_keys, settings.aws.region, "events", settings.aws.events_endpoint)
     return EventBridgeBudgetAlerts(service, settings.event_bus)
 

@@ -39,7 +39,7 @@ from tidegate.domain.record import plain_decimal
 from tidegate.domain.settlement import lost_settlement
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import StoreUnavailable
-from tidegate.policy.metering.alerts import LogEvents, send_budget_alerts
+from tidegate.policy.metering.alerts import LogBudgetAlerts, send_budget_alerts
 from tidegate.ports import BudgetAlerts
 from tidegate.settings import Settings
 from tidegate.transport.aws_credentials import Credentials, SigningKeys
@@ -73,7 +73,7 @@ class Sweeper(Struct, frozen=True):
     store: Store
     run_seconds: float = RUN_SECONDS
     monotonic: Callable[[], float] = time.monotonic
-    events: BudgetAlerts = field(default_factory=LogEvents)
+    events: BudgetAlerts = field(default_factory=LogBudgetAlerts)
 
     async def run(self) -> SweepResult:
         """Make one run, from where the last one stopped. Raises `StoreUnavailable` if workspaces cannot be listed."""

@@ -11,7 +11,7 @@ from tidegate.pipeline.lazy_reuse import ReuseLoader
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
 from tidegate.policy.guardrails.selection import GuardrailSelection
-from tidegate.policy.metering.alerts import LogEvents
+from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.policy.routing.balancer import Balancer
 from tidegate.policy.routing.retry import Retries
 from tidegate.policy.routing.router import Router
@@ -37,7 +37,7 @@ class Components(Struct, frozen=True):
     balancer: Balancer
     cooldowns: Cooldowns
     reuse: ReuseLoader
-    events: BudgetAlerts = field(default_factory=LogEvents)
+    events: BudgetAlerts = field(default_factory=LogBudgetAlerts)
     timeout_seconds: float = 600.0
     timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)
     clock: Callable[[], float] = time.time

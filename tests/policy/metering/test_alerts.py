@@ -10,7 +10,7 @@ from tidegate.domain.budget_alerts import AccountSnapshot, BudgetAlert
 from tidegate.domain.limits import Limits
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.ledger import MemoryLedger
-from tidegate.policy.metering.alerts import LogEvents, send_budget_alerts
+from tidegate.policy.metering.alerts import LogBudgetAlerts, send_budget_alerts
 
 SCOPE = AccountScope("workspace", "ws_one", Limits(tokens_per_day=100))
 DETAIL = {
@@ -74,6 +74,6 @@ def test_nothing_is_told_that_could_not_be_noted(caplog: pytest.LogCaptureFixtur
 
 def test_where_there_is_no_bus_it_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        asyncio.run(send_budget_alerts(MemoryLedger(), LogEvents(), seen(), NOON))
+        asyncio.run(send_budget_alerts(MemoryLedger(), LogBudgetAlerts(), seen(), NOON))
     [line] = caplog.records
     assert (line.message, {name: getattr(line, name) for name in DETAIL}) == ("budget.threshold", DETAIL)

@@ -1,4 +1,4 @@
-"""What a call may use at most, the accounts that must have room for it, and what a caller is told when one has not."""
+"""The worst case of a call, which its accounts must have room for, and the error when one has not."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -24,42 +24,42 @@ from tidegate.json import encode
 from tidegate.policy.metering.billing import WORDS_PER_TOKEN
 
 PROMPT_FACTOR, TEMPLATE_TOKENS, TOOLS_TOKENS, MEDIA_TOKENS = 1.75, 100, 400, 700
-"""An estimated prompt is held so many times, and so many tokens more: for the words that a provider puts around it,
-for those around tools, and for each image, document, recording or film, of which nobody knows how much it is.
+"""The factor on the estimated prompt; tokens added for the chat template, for tool definitions, and for each image,
+document, recording or film, whose size in tokens is unknown.
 
 Measured on 21 November 2026 on 1,395 recorded calls in OpenAI's dialect, Anthropic's and Converse's: 99.7 % took no
 more input than was held (99.3 % of 534 with text alone, all 688 with tools, all 173 with media). Half of them took less
-than 29 % of it, for most are so short that the added tokens are most of it; of 51 that estimate more than a thousand
-tokens without media, half took more than 58 %. Not held high enough: a model that another one answers for, a template
-of 500 tokens (Snowflake), and, beyond what was recorded, long documents and films.
+than 29 % of it, because most are so short that the added tokens outweigh the rest; of 51 with an estimate above a
+thousand tokens and without media, half took more than 58 %. Too low for: a router that calls several models, a template
+of 500 tokens (Snowflake), and, in theory, long documents and films.
 """
 
 SEARCH_RESULT_TOKENS = 32_000
-"""Tokens held for what a provider reads by itself, where it has tools of its own: to search, to fetch, to run code.
+"""Tokens held for what a provider's own tools read: search results, fetched pages, the output of code.
 
-Enough for 57 of 64 such recorded calls. The others took 400,000 twice, or have nothing in the request that tells: three
-of Groq's compound models, two with servers of MCP.
+Enough for 57 of 64 recorded calls with such tools. Two of the others took 400,000; nothing in the request reveals the
+tools of the remaining five: three of Groq's compound models, two with MCP servers.
 """
 
 UNKNOWN_OUTPUT_TOKENS = 8192
-"""Tokens held for the answer where neither the caller nor the catalogue says how long it may be.
+"""Tokens held for the answer when neither the caller nor the catalogue limits its length.
 
-None of 600 such recorded answers was longer. Where a limit was sent, none of 351 answers (Anthropic's 326, OpenAI's 10,
-OpenRouter's and Bedrock's 7 each, one other) was longer than that, with its reasoning.
+None of 600 recorded answers without a limit was longer. With a limit, none of 351 answers (Anthropic's 326, OpenAI's
+10, OpenRouter's and Bedrock's 7 each, one other) was longer than the limit, reasoning included.
 """
 
 SHORTEST_ANSWER_TOKENS = 16
-"""Tokens: what is less is not worth asking for."""
+"""A call is refused, instead of shortened further, when there is no room for that many tokens of answer."""
 
 WEB_SEARCHES = 5
-"""Held for a call that may search the web."""
+"""Searches held for a call that may search the web."""
 
 _CALLER_TOOLS = ("function", "custom")
-"""Tools that the caller runs."""
+"""Types of the tools that the caller runs; the provider runs all others."""
 
 
 class Headroom(Struct, frozen=True):
-    """What was left of the rates after the call, by "requests" and "tokens"; `max_tokens` where it was shortened."""
+    """The rates left after the call, under "requests" and "tokens"; `max_tokens` is set if the answer was shortened."""
 
     rates: Mapping[str, RateStatus]
     max_tokens: int | None = None
@@ -69,15 +69,15 @@ UNLIMITED_HEADROOM = Headroom({})
 
 
 def check_model_allowed(call: Call, model_id: str) -> None:
-    """Raises `ModelNotAllowed` when the workspace or the key has patterns and none matches."""
+    """Raise `ModelNotAllowed` if the workspace or the key has patterns of allowed models and none matches."""
     _check_allowed(call, model_id, None, None)
 
 
 def allowed_deployments(call: Call, resolution: Resolution) -> Resolution:
-    """The plan, without those deployments of a route that the workspace or the key may not use.
+    """Leave out the deployments that the workspace or the key may not use.
 
-    A pattern matches the model itself, or the route's name; but a workspace allows itself nothing by the name of a
-    route of its own. Raises `ModelNotAllowed` when none is left.
+    A pattern matches the model or the route's name; but for the workspace's patterns, the name of its own route does
+    not count, since it chose the name itself. Raises `ModelNotAllowed` when no deployment is left.
     """
     route_name = resolution.route.name if resolution.route else None
     allowed: list[Deployment] = []
@@ -96,9 +96,9 @@ def allowed_deployments(call: Call, resolution: Resolution) -> Resolution:
 
 
 def worst_case_reservation(call: Call, model_id: str, model: CatalogModel | None) -> Reservation | None:
-    """The worst case of the call, and the accounts that have limits; None where there are none.
+    """Return the worst case of the call and the accounts to hold it in; None without limits.
 
-    Raises `ModelUnpriced`.
+    Raises `ModelUnpriced` when an account has a budget in USD and the model has no price.
     """
     scopes = tuple(_scopes(call))
     if not scopes:
@@ -107,7 +107,7 @@ def worst_case_reservation(call: Call, model_id: str, model: CatalogModel | None
     usd = None if model is None else call_cost(model, tokens, call.started_at)
     has_budget = any(budget.unit == "usd" for scope in scopes for budget in scope.limits.budgets())
     if usd is None and has_budget and not call.workspace.allows_unpriced:
-        raise ModelUnpriced(f"There is a budget in USD, and {model_id!r} has no price.", param="model")
+        raise ModelUnpriced(f"The model {model_id!r} has no price, which a budget in USD needs.", param="model")
     hold = Hold(
         call_id=call.id,
         workspace_id=call.workspace.id,
@@ -127,9 +127,10 @@ def worst_case_reservation(call: Call, model_id: str, model: CatalogModel | None
 def worst_case_with_hedge(
     call: Call, reservation: Reservation, model: CatalogModel | None, other_id: str, other: CatalogModel | None
 ) -> Reservation | None:
-    """Room for two models that are asked for the same, of which one gives the answer and the other reads the prompt.
+    """Return a reservation for two hedged models: one answers, and the other at least reads the prompt.
 
-    Whichever is which: the larger of each. None where the other has no price, and needs one.
+    It holds the greater answer and the greater prompt, since either may win. None if the hedge needs a price and has
+    none.
     """
     try:
         hedge = worst_case_reservation(call, other_id, other)
@@ -150,42 +151,42 @@ def worst_case_with_hedge(
 
 
 def worst_case_tokens(call: Call, model: CatalogModel | None) -> TokenCounts:
-    """The most tokens and searches that the call is taken to use. A prompt may be written to the provider's cache."""
+    """Return the most tokens and searches to expect of the call, which may also write its prompt to a cache."""
     fields = call.request.fields
     prompt = _prompt_tokens(fields)
     answer = call.request.output_limit or (model and model.output_limit) or UNKNOWN_OUTPUT_TOKENS
-    searches = any("web_search" in tool.type for tool in fields.tools or ())
-    caches = _writes_cache(call)
+    has_search_tool = any("web_search" in tool.type for tool in fields.tools or ())
+    writes_cache = _writes_cache(call)
     return TokenCounts(
         input=prompt,
         output=answer * (fields.n or 1),
-        written=prompt if caches else 0,
-        written_1h=prompt if caches else 0,
-        searches=WEB_SEARCHES if searches or fields.web_search_options is not None else 0,
+        written=prompt if writes_cache else 0,
+        written_1h=prompt if writes_cache else 0,
+        searches=WEB_SEARCHES if has_search_tool or fields.web_search_options is not None else 0,
         estimated=True,
     )
 
 
-def limit_error(scope: AccountScope, refusal: ExceededLimit, now: float) -> LimitReached:
-    """What the caller is told: which limit, whose, and when it is open again."""
-    limit = plain_decimal(refusal.maximum) if isinstance(refusal.maximum, Decimal) else str(refusal.maximum)
-    whose = f"This {scope.kind}'s limit {refusal.limit} of {limit}"
-    if refusal.limit == "parallel_calls" or refusal.limit.endswith("_per_minute"):
-        seconds = max(1.0, refusal.resets_at - now)
+def limit_error(scope: AccountScope, exceeded: ExceededLimit, now: float) -> LimitReached:
+    """Return the error that names the exceeded limit, its owner, and when it resets."""
+    limit = plain_decimal(exceeded.maximum) if isinstance(exceeded.maximum, Decimal) else str(exceeded.maximum)
+    whose = f"This {scope.kind}'s limit {exceeded.limit} of {limit}"
+    if exceeded.limit == "parallel_calls" or exceeded.limit.endswith("_per_minute"):
+        seconds = max(1.0, exceeded.resets_at - now)
         message = f"{whose} is reached."
         return RateLimited(
             message,
-            limit=refusal.limit,
-            maximum=refusal.maximum,
-            remaining=refusal.remaining,
+            limit=exceeded.limit,
+            maximum=exceeded.maximum,
+            remaining=exceeded.remaining,
             retry_after_seconds=seconds,
         )
-    message = f"{whose} leaves no room for this call. It resets at {iso_time(refusal.resets_at)}."
-    return QuotaExhausted(message, limit=refusal.limit, maximum=refusal.maximum, remaining=refusal.remaining)
+    message = f"{whose} leaves no room for this call. It resets at {iso_time(exceeded.resets_at)}."
+    return QuotaExhausted(message, limit=exceeded.limit, maximum=exceeded.maximum, remaining=exceeded.remaining)
 
 
 def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitReached) -> int | None:
-    """The most tokens of an answer for which there would be room; None where that is none worth asking for."""
+    """Return the longest answer in tokens that fits into the limit of `error`; None if it is too short to be of use."""
     worst_case = worst_case_tokens(call, model)
     prompt_only = replace(worst_case, output=0)
     match error.limit.partition("_per_")[0]:
@@ -193,15 +194,11 @@ def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitRe
             price_per_token, available = Decimal(1), error.remaining - worst_case.input
         case "words":
             prompt = worst_case_words(call, prompt_only)
-            price_per_token, available = (
-                Decimal(worst_case_words(call, worst_case) - prompt) / worst_case.output,
-                error.remaining - prompt,
-            )
+            answer = worst_case_words(call, worst_case) - prompt
+            price_per_token, available = Decimal(answer) / worst_case.output, error.remaining - prompt
         case "usd" if model is not None:
-            prompt_usd, usd = (
-                call_cost(model, prompt_only, call.started_at),
-                call_cost(model, worst_case, call.started_at),
-            )
+            prompt_usd = call_cost(model, prompt_only, call.started_at)
+            usd = call_cost(model, worst_case, call.started_at)
             if prompt_usd is None or usd is None:
                 return None
             price_per_token, available = (usd - prompt_usd) / worst_case.output, error.remaining - prompt_usd
@@ -212,7 +209,7 @@ def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitRe
 
 
 def _check_allowed(call: Call, model_id: str, workspace_route: str | None, key_route: str | None) -> None:
-    """The model, or the name of the route to it."""
+    """Raise `ModelNotAllowed` unless each owner's patterns match the model or the given name of its route."""
     for whose, limits, route in (
         ("workspace", call.workspace.effective_limits, workspace_route),
         ("key", call.principal.limits, key_route),
@@ -231,7 +228,7 @@ def _scopes(call: Call) -> Iterator[AccountScope]:
 
 
 def worst_case_words(call: Call, tokens: TokenCounts) -> int:
-    """The most words that so many tokens are charged for."""
+    """Return the most words that so many tokens are charged as."""
     by_tokens = call.workspace.words_method == "tokens"
     output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else tokens.output
     if not call.workspace.charge_input_words:
@@ -240,7 +237,7 @@ def worst_case_words(call: Call, tokens: TokenCounts) -> int:
 
 
 def _prompt_tokens(fields: ChatFields) -> int:
-    """Tokens held for what is sent, and for what the provider reads besides."""
+    """Return the tokens to hold for the prompt, and for what the provider's own tools read."""
     extra = TEMPLATE_TOKENS + MEDIA_TOKENS * count_media(fields.messages)
     if fields.tools or fields.functions:
         extra += TOOLS_TOKENS
@@ -250,5 +247,5 @@ def _prompt_tokens(fields: ChatFields) -> int:
 
 
 def _writes_cache(call: Call) -> bool:
-    """Whether the call asks for caching, which some providers charge for when it is written."""
+    """The call asks for prompt caching; some providers charge for writing the cache."""
     return b'"cache_control"' in encode(call.request.body)
