@@ -1,1 +1,5 @@
-"""Which calls share an answer, and who asks for it."""
+"""Which calls share an answer.
+
+cache_key       a call's caching options, and the digests by which equal calls are found
+single_flight   one request for equal calls that run at the same time
+"""

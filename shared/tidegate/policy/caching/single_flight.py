@@ -1,19 +1,27 @@
-"""Equal calls that are under way at once in this process: the first is made, the others wait for what it comes to."""
+"""Single flight: of equal calls that run at the same time in this process, one leads, and the others get its result."""
 
 import asyncio
 from collections import deque
 
 
 class _Flight:
-    __slots__ = ("result", "waiting")
+    __slots__ = ("result", "waiters")
 
     def __init__(self) -> None:
         self.result: bytes | None = None
-        self.waiting: deque[asyncio.Future[bytes | None]] = deque()
+        self.waiters: deque[asyncio.Future[bytes | None]] = deque()
 
 
 class SingleFlight:
-    """By what is asked for. Whoever leads a flight must `end` it, and may `land` it before."""
+    """Flights by key. The call that leads a flight must `leave` it, and may `resolve` it before.
+
+    Example:
+        if (reply := await flights.join(key, seconds)) is None:
+            try:
+                flights.resolve(key, await ask())
+            finally:
+                flights.leave(key)
+    """
 
     def __init__(self) -> None:
         self._flights: dict[str, _Flight] = {}
@@ -22,9 +30,9 @@ class SingleFlight:
         return len(self._flights)
 
     async def join(self, key: str, seconds: float) -> bytes | None:
-        """What the call that is under way comes to. None: there is none, or it came to nothing, and the caller leads.
+        """Return the result of the flight, or None if the caller leads: as the first, or after a leader without one.
 
-        Raises `TimeoutError`.
+        Raises `TimeoutError` after `seconds`.
         """
         flight = self._flights.get(key)
         if flight is None:
@@ -33,7 +41,7 @@ class SingleFlight:
         if flight.result is not None:
             return flight.result
         waiter: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        flight.waiting.append(waiter)
+        flight.waiters.append(waiter)
         is_resolved = False
         try:
             async with asyncio.timeout(seconds):
@@ -41,22 +49,22 @@ class SingleFlight:
             is_resolved = True
             return result
         finally:
-            # Whoever left just when it was to lead hands over; whoever left before is passed over when its turn comes.
+            # A waiter that is cancelled just as it becomes the leader hands over; `leave` skips those cancelled before.
             if not is_resolved and waiter.done() and not waiter.cancelled() and waiter.result() is None:
                 self.leave(key)
 
     def resolve(self, key: str, result: bytes) -> None:
-        """Give it to all who wait, and to those who come until the flight ends."""
+        """Give the result to all waiters, and to those that join until the leader leaves."""
         flight = self._flights[key]
         flight.result = result
-        while flight.waiting:
-            waiter = flight.waiting.popleft()
+        while flight.waiters:
+            waiter = flight.waiters.popleft()
             if not waiter.done():
                 waiter.set_result(result)
 
     def leave(self, key: str) -> None:
-        """Forget the flight; or where it has not landed, let the first of those who wait lead it."""
-        waiters = self._flights[key].waiting
+        """Forget the flight, or make the first waiter its leader if there is no result yet."""
+        waiters = self._flights[key].waiters
         while waiters:
             waiter = waiters.popleft()
             if not waiter.done():
