@@ -4,11 +4,10 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.world import KEY, STREAM, USER, WORKSPACE, Client, Exchange, event_stream, sse, world
+from tests.world import KEY, STREAM, USER, WORKSPACE, Client, Exchange, Gated, answers, event_stream, sse, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 
@@ -62,22 +61,16 @@ async def test_what_is_held_gives_way_to_what_is_used_plain_and_streamed() -> No
 
 
 async def test_a_client_that_leaves_gives_back_what_was_held() -> None:
-    asked, gate = asyncio.Event(), asyncio.Event()
-
-    async def answer(_: httpx.Request) -> httpx.Response:
-        asked.set()
-        await gate.wait()
-        return event_stream(sse(*STREAM))
-
-    async with world(answer, workspace=replace(WORKSPACE, limits=Limits(parallel_calls=1))) as client:
+    provider = Gated(lambda: event_stream(sse(*STREAM)))
+    async with world(provider, workspace=replace(WORKSPACE, limits=Limits(parallel_calls=1))) as client:
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
         calling = asyncio.create_task(exchange.run())
-        await asked.wait()
+        await provider.reached.wait()
         assert (await client.post(CALL)).json["error"]["code"] == "rate_limit_exceeded"
         exchange.hang_up()
         await calling
         assert not account(client).holds
-        gate.set()
+        provider.gate.set()
         assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
 
 
@@ -90,7 +83,7 @@ async def test_a_call_that_is_refused_before_the_provider_was_asked_holds_nothin
 
 async def test_a_provider_that_fails_costs_nothing_of_the_budget() -> None:
     limited = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal(1)))
-    async with world(lambda _: httpx.Response(500, json={}), workspace=limited) as client:
+    async with world(answers({}, 500), workspace=limited) as client:
         assert (await client.post(CALL)).status == 502
         assert not account(client).holds
         assert set(account(client).booked.values()) <= {0}

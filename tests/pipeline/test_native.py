@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -15,7 +14,6 @@ from tidegate.domain.usage import TokenCounts
 
 natives = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
 streamed = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-Scenario = Callable[[Client], Awaitable[None]]
 
 
 def ask(native: Native, **fields: Any) -> dict[str, Any]:
