@@ -40,10 +40,10 @@ from tidegate.domain.account import (
     refunds_minute_tokens,
     settlement_bookings,
 )
+from tidegate.domain.limit_error import limit_error
 from tidegate.domain.limits import UNITS, Amounts, Number, minute_of, period_at
 from tidegate.domain.record import plain_decimal
 from tidegate.errors import StoreUnavailable
-from tidegate.policy.metering.reservation import limit_error
 
 MAX_TRANSACTION_ITEMS = 100
 """DynamoDB's limit for one transaction."""
@@ -114,7 +114,7 @@ class DynamoLedger(Struct, frozen=True):
                 yield candidate
         yield from full[:FULL_SHARDS_TRIED]
 
-    async def note(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+    async def replace_alerted(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
         """See `Ledger.note`: one conditional write, which does not open a closed account."""
         warned = Attr("warned")
         is_unchanged = warned.equals(dict(before)) if before else warned.does_not_exist() | warned.equals({})

@@ -9,6 +9,7 @@ idempotency        claims to idempotency keys
 identity           the OIDC issuer, and the identity in an access token
 ids                ULIDs and ids of completions
 keys               secrets of virtual keys, and keys of OIDC subjects
+limit_error        the error for a call that exceeds a limit
 limits             rates, budgets and allowed models; days and months
 managed_resources  plans, admin keys, members and the audit log
 record             the record of a call, and the counters of a period
@@ -18,6 +19,7 @@ routes             routes, their targets and their validation
 server_options     options of the data plane's HTTP server
 settlement         all that is written when a call has ended
 stored_reply       a reply for the cache or an idempotency key
+timed_cache        a bounded cache whose entries age by two clocks
 timeouts           timeouts of providers, by model
 usage              token counts, word counts and the bill
 wordbreak          Unicode's word-break classes, generated

@@ -15,8 +15,8 @@ from tidegate.domain.account import (
     exceeded_limit,
     settle_hold,
 )
+from tidegate.domain.limit_error import limit_error
 from tidegate.domain.limits import Amounts
-from tidegate.policy.metering.reservation import limit_error
 
 
 class MemoryLedger(Struct):
@@ -47,7 +47,7 @@ class MemoryLedger(Struct):
         """See `Ledger.account`."""
         return self._account(scope.kind, scope.id)
 
-    async def note(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+    async def replace_alerted(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
         """See `Ledger.note`."""
         account = self._account(scope.kind, scope.id)
         if account.alerted_thresholds != before:

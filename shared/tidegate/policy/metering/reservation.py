@@ -1,4 +1,4 @@
-"""The worst case of a call, which its accounts must have room for, and the error when one has not."""
+"""The worst case of a call, which its accounts must have headroom for."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.messages import count_media, message_texts
 from tidegate.chat.request import ChatFields
 from tidegate.domain import words
-from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, ExceededLimit, Hold, RateStatus, Reservation
+from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, Hold, RateStatus, Reservation
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.limits import Amounts
-from tidegate.domain.record import iso_time, plain_decimal, quantize_usd
+from tidegate.domain.record import quantize_usd
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import TokenCounts
-from tidegate.errors import LimitReached, ModelNotAllowed, ModelUnpriced, QuotaExhausted, RateLimited
+from tidegate.errors import LimitReached, ModelNotAllowed, ModelUnpriced
 from tidegate.json import encode
 from tidegate.policy.metering.billing import WORDS_PER_TOKEN
 
@@ -138,13 +138,13 @@ def worst_case_with_hedge(
         return None
     if hedge is None:
         return None
-    mine, others = reservation.hold.amounts, hedge.hold.amounts
+    first, second = reservation.hold.amounts, hedge.hold.amounts
     prompt = replace(worst_case_tokens(call, model), output=0)
     prices = [each and call_cost(each, prompt, call.started_at) for each in (model, other)]
     amounts = Amounts(
-        max(mine.tokens, others.tokens) + prompt.input,
-        max(mine.words, others.words),
-        max(mine.usd, others.usd) + quantize_usd(max(price or Decimal(0) for price in prices)),
+        max(first.tokens, second.tokens) + prompt.input,
+        max(first.words, second.words),
+        max(first.usd, second.usd) + quantize_usd(max(price or Decimal(0) for price in prices)),
     )
     hold = replace(reservation.hold, amounts=amounts, input_tokens=reservation.hold.input_tokens + prompt.input)
     return replace(reservation, hold=hold)
@@ -165,24 +165,6 @@ def worst_case_tokens(call: Call, model: CatalogModel | None) -> TokenCounts:
         searches=WEB_SEARCHES if has_search_tool or fields.web_search_options is not None else 0,
         estimated=True,
     )
-
-
-def limit_error(scope: AccountScope, exceeded: ExceededLimit, now: float) -> LimitReached:
-    """Return the error that names the exceeded limit, its owner, and when it resets."""
-    limit = plain_decimal(exceeded.maximum) if isinstance(exceeded.maximum, Decimal) else str(exceeded.maximum)
-    whose = f"This {scope.kind}'s limit {exceeded.limit} of {limit}"
-    if exceeded.limit == "parallel_calls" or exceeded.limit.endswith("_per_minute"):
-        seconds = max(1.0, exceeded.resets_at - now)
-        message = f"{whose} is reached."
-        return RateLimited(
-            message,
-            limit=exceeded.limit,
-            maximum=exceeded.maximum,
-            remaining=exceeded.remaining,
-            retry_after_seconds=seconds,
-        )
-    message = f"{whose} leaves no room for this call. It resets at {iso_time(exceeded.resets_at)}."
-    return QuotaExhausted(message, limit=exceeded.limit, maximum=exceeded.maximum, remaining=exceeded.remaining)
 
 
 def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitReached) -> int | None:
