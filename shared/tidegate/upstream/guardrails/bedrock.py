@@ -10,8 +10,8 @@ from urllib.parse import quote
 from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
 from tidegate.errors import NotConfigured, ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
+from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import HttpRequest
-from tidegate.transport.sigv4 import SigningScope, sign
 from tidegate.upstream.guardrails.backends import GuardrailBackends
 
 MAX_CHARACTERS = 20_000
@@ -81,9 +81,8 @@ async def _request(
     content: list[Json] = [{"text": {"text": text}} for text in texts]
     body = encode({"source": "INPUT" if query.stage == "input" else "OUTPUT", "content": content})
     headers = {"content-type": "application/json", "accept": "application/json"}
-    keys = await backends.aws_keys()
-    signed = sign("POST", host + path, headers, body, keys, SigningScope("bedrock", region), at=backends.clock())
-    return HttpRequest("POST", host + path, signed, body)
+    service = AwsService(backends.transport, backends.aws_keys, region, "bedrock", host, backends.clock)
+    return await service.sign_request(HttpRequest("POST", host + path, headers, body))
 
 
 async def _setting(backends: GuardrailBackends, *names: str) -> str | None:
