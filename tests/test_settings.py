@@ -1,6 +1,5 @@
 """The environment, read once, with all its faults named at once."""
 
-import asyncio
 import re
 
 import pytest
@@ -99,10 +98,10 @@ def test_no_origins_at_all_switch_browsers_off() -> None:
     assert Settings.from_env({**NEEDED, "TIDEGATE_CORS_ORIGINS": ""}).cors_origins == ()
 
 
-def test_a_secret_that_is_set_to_nothing_is_not_set() -> None:
+async def test_a_secret_that_is_set_to_nothing_is_not_set() -> None:
     secrets = EnvironmentSecrets({"OPENAI_API_KEY": " a-key\n", "EMPTY": "  "})
     names = ("OPENAI_API_KEY", "EMPTY", "ABSENT")
-    assert [asyncio.run(secrets.get(name)) for name in names] == ["a-key", None, None]
+    assert [await secrets.get(name) for name in names] == ["a-key", None, None]
     assert "a-key" not in repr(secrets)
 
 
