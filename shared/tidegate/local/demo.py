@@ -1,6 +1,6 @@
-"""`demo/echo`: a provider inside the process that says what it hears, so that the first call needs no provider's key.
+"""`demo/echo`: a provider inside the process that repeats the prompt, so that a first call needs no provider key.
 
-It speaks OpenAI's dialect in bytes, so that a demo call walks the whole path: translation, streaming, metering.
+It answers with the bytes of OpenAI's dialect, so that a demo call is translated, streamed and metered like any other.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ DEMO_PROVIDER = "demo"
 DEMO_BASE_URL = "http://demo.invalid/v1"
 
 _HONOURED = {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
-_REASONING = {"reasoning", "reasoning_effort", "thinking"}  # reported by the way in which it is asked for: none
+_REASONING = {"reasoning", "reasoning_effort", "thinking"}  # reported as ignored through `Quirks.reasoning`
 
 _DEMO_QUIRKS = Quirks(
     unsupported=(OPENAI_ONLY | frozenset(ChatFields.__struct_fields__) | {"audio", "modalities", "verbosity"})
@@ -36,7 +36,7 @@ _WORDS = re.compile(r"\S+\s*")
 
 
 class DemoTransport:
-    """Answers for the demo provider's URL, and passes everything else on to `inner`."""
+    """A transport that answers for the demo provider's URL, and passes all other requests on to `inner`."""
 
     def __init__(self, inner: Transport, pause_seconds: float = 0.02) -> None:
         self._inner = inner
@@ -98,7 +98,7 @@ class _DemoResponse:
         return "length" if limit is not None and len(words) >= limit else "stop"
 
     def _usage(self, words: list[str]) -> dict[str, Json]:
-        """The demo's tokens are words."""
+        """Return the usage; one word counts as one token."""
         prompt_tokens = len(_WORDS.findall(_last_text(self._request)))
         return {
             "prompt_tokens": prompt_tokens,
