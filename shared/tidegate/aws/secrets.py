@@ -6,12 +6,13 @@ Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSe
 import logging
 import time
 from collections.abc import Callable, Mapping
+from math import inf
 
 import anyio
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
-from tidegate.domain.redacted import Redacted
+from tidegate.domain.timed_cache import TimedCache
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.transport.aws_service import AwsService
@@ -84,44 +85,48 @@ def provider_secret(
     return ProviderSecret(create_secrets_manager_client(transport, aws_keys, region, endpoint), secret_id)
 
 
-class CachedSecrets(Redacted, Struct):
+class CachedSecrets:
     """The port `Secrets`. Names that the secret does not hold are looked up in `fallback`, the process's own settings.
 
-    Values older than `MAX_AGE_SECONDS` are read again; if that fails, the old ones stay. `monotonic` measures the age
-    while the process runs, and the clock of `source` while Lambda has frozen it.
+    Values older than `MAX_AGE_SECONDS` by either clock are read again; if that fails, the old ones stay.
     """
 
-    source: ProviderSecret
-    fallback: Mapping[str, str] = field(default_factory=dict[str, str])
-    monotonic: Callable[[], float] = time.monotonic
-    _values: dict[str, str] | None = None
-    _fresh_until: tuple[float, float] = (0.0, 0.0)
-    _refreshing: anyio.Lock = field(default_factory=anyio.Lock)
+    def __init__(
+        self,
+        source: ProviderSecret,
+        fallback: Mapping[str, str] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._fallback = fallback or {}
+        self._cache = TimedCache[str, dict[str, str]](1, monotonic=monotonic, wall=source.client.now)
+        self._max_age_seconds = MAX_AGE_SECONDS
+        self._refreshing = anyio.Lock()
 
     async def get(self, name: str) -> str | None:
         """See `Secrets.get`."""
-        values = self._values
-        if values is None or not self._is_fresh():
+        values = self._find_values(self._max_age_seconds)
+        if values is None:
             async with self._refreshing:
-                values = self._values
-                if values is None or not self._is_fresh():
-                    values = await self._refresh(values)
-        return (values.get(name) or self.fallback.get(name, "")).strip() or None
+                values = self._find_values(self._max_age_seconds)
+                if values is None:
+                    values = await self._refresh()
+        return (values.get(name) or self._fallback.get(name, "")).strip() or None
 
-    def _is_fresh(self) -> bool:
-        monotonic, wall = self._fresh_until
-        return self.monotonic() < monotonic and self.source.client.now() < wall
+    def _find_values(self, max_age_seconds: float) -> dict[str, str] | None:
+        entry = self._cache.find(self._source.secret_id, max_age_seconds)
+        return None if entry is None else entry.value
 
-    async def _refresh(self, old: dict[str, str] | None) -> dict[str, str]:
+    async def _refresh(self) -> dict[str, str]:
         try:
-            values, seconds = await self.source.read(), MAX_AGE_SECONDS
+            values, self._max_age_seconds = await self._source.read(), MAX_AGE_SECONDS
         except StoreUnavailable as error:
+            old = self._find_values(inf)
             log.warning("secrets.stale" if old is not None else "secrets.unavailable", extra={"error": error.message})
             if old is None:
                 raise
-            values, seconds = old, RETRY_SECONDS
-        self._values = values
-        self._fresh_until = (self.monotonic() + seconds, self.source.client.now() + seconds)
+            values, self._max_age_seconds = old, RETRY_SECONDS
+        self._cache.put(self._source.secret_id, values)
         return values
 
 

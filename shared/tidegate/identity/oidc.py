@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Struct, field
 
 from tidegate.domain.identity import Identity, OidcIssuer
+from tidegate.domain.timed_cache import Moment, TimedCache
 from tidegate.errors import InvalidToken, IssuerUnavailable, UpstreamError
 from tidegate.identity import jwk, jwt
 from tidegate.identity.jwk import IssuerKey
@@ -39,26 +39,22 @@ _MAX_BODY_BYTES = 256 * 1024
 log = logging.getLogger(__name__)
 
 
-class _FetchedKeys(Struct, frozen=True):
-    keys: tuple[IssuerKey, ...]
-    fetched_at: float
+class OidcAccessTokens:
+    """The port `AccessTokens` for one issuer."""
 
-
-class OidcAccessTokens(Struct):
-    """The port `Tokens`, for one issuer. Only the wall clock counts: Lambda freezes the other one."""
-
-    issuer: OidcIssuer
-    transport: Transport
-    clock: Callable[[], float] = time.time
-    _fetched_keys: _FetchedKeys | None = None
-    _jwks_url: str | None = None
-    _attempted_at: float | None = None
-    _refresh_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    def __init__(self, issuer: OidcIssuer, transport: Transport, clock: Callable[[], float] = time.time) -> None:
+        self._issuer = issuer
+        self._transport = transport
+        self._clock = clock
+        self._cache = TimedCache[str, tuple[IssuerKey, ...]](1, wall=clock)
+        self._jwks_url: str | None = None
+        self._attempted_at: Moment | None = None
+        self._refresh_lock = asyncio.Lock()
 
     async def verify(self, token: str) -> Identity:
         """See `AccessTokens.verify`. The claims are checked before keys are fetched: strangers cause few requests."""
         unverified = jwt.parse_token(token)
-        identity = jwt.identity_from_claims(unverified.claims, self.issuer, self.clock())
+        identity = jwt.identity_from_claims(unverified.claims, self._issuer, self._clock())
         keys = await self._candidate_keys(unverified)
         signature = unverified.algorithm, unverified.signing_input, unverified.signature
         if not any(key.verify(*signature) for key in keys[:MAX_KEYS_TRIED]):
@@ -76,53 +72,44 @@ class OidcAccessTokens(Struct):
         return keys
 
     def _fresh_keys(self) -> tuple[IssuerKey, ...]:
-        return (
-            self._fetched_keys.keys
-            if self._fetched_keys and self._age(self._fetched_keys.fetched_at) < FRESH_SECONDS
-            else ()
-        )
-
-    def _age(self, at: float) -> float:
-        """A clock that was set back must not keep anything for longer."""
-        return abs(self.clock() - at)
+        entry = self._cache.find(self._issuer.url, FRESH_SECONDS)
+        return () if entry is None else entry.value
 
     async def _refresh_keys(self) -> tuple[IssuerKey, ...]:
         """The issuer's current keys; if it does not answer, those that it published within `STALE_SECONDS`."""
-        stale = (
-            self._fetched_keys
-            if self._fetched_keys and self._age(self._fetched_keys.fetched_at) < STALE_SECONDS
-            else None
-        )
-        pause_seconds = REFETCH_SECONDS if stale else RETRY_SECONDS
-        if self._attempted_at is None or self._age(self._attempted_at) >= pause_seconds:
-            self._attempted_at = self.clock()
+        stale = self._cache.find(self._issuer.url, STALE_SECONDS)
+        keys = None if stale is None else stale.value
+        pause_seconds = REFETCH_SECONDS if keys else RETRY_SECONDS
+        if self._attempted_at is None or self._cache.age_seconds(self._attempted_at) >= pause_seconds:
+            self._attempted_at = attempted_at = self._cache.now()
             try:
-                self._fetched_keys = stale = _FetchedKeys(await self._fetch_keys(), self._attempted_at)
+                keys = await self._fetch_keys()
+                self._cache.put(self._issuer.url, keys, attempted_at)
             except (UpstreamError, ValueError) as error:
                 self._jwks_url = None
-                log.warning("oidc.failed", extra={"error": type(error).__name__, "stale": stale is not None})
+                log.warning("oidc.failed", extra={"error": type(error).__name__, "stale": keys is not None})
             except asyncio.CancelledError:
                 self._attempted_at = None  # it is unknown whether the issuer answers
                 raise
-        if stale is None:
+        if keys is None:
             message = "The issuer of the access tokens does not answer; try again in a moment."
             raise IssuerUnavailable(message, retry_after_seconds=RETRY_SECONDS)
-        return stale.keys
+        return keys
 
     async def _fetch_keys(self) -> tuple[IssuerKey, ...]:
-        self._jwks_url = self.issuer.jwks_url or self._jwks_url or await self._discover_jwks_url()
+        self._jwks_url = self._issuer.jwks_url or self._jwks_url or await self._discover_jwks_url()
         return jwk.parse_key_set(await self._fetch_json(self._jwks_url))
 
     async def _discover_jwks_url(self) -> str:
-        match await self._fetch_json(self.issuer.url.rstrip("/") + "/.well-known/openid-configuration"):
-            case {"issuer": self.issuer.url, "jwks_uri": str(url)} if _is_as_safe(url, self.issuer.url):
+        match await self._fetch_json(self._issuer.url.rstrip("/") + "/.well-known/openid-configuration"):
+            case {"issuer": self._issuer.url, "jwks_uri": str(url)} if _is_as_safe(url, self._issuer.url):
                 return url
             case _:
                 raise ValueError("The issuer's discovery document names another issuer, or no safe URL of its keys.")
 
     async def _fetch_json(self, url: str) -> Json:
         request = HttpRequest("GET", url, {"accept": "application/json"}, b"")
-        async with self.transport.open(request, _TIMEOUTS) as response:
+        async with self._transport.open(request, _TIMEOUTS) as response:
             status, body = response.status, await response.read(_MAX_BODY_BYTES)
         if status != 200:
             raise ValueError(f"The issuer responded with HTTP {status}.")

@@ -8,6 +8,7 @@ httpx               the transport on httpx: for tests
 stale_connections   sends again when a pooled connection turns out to be closed
 silence             time limits for the first byte, and between two bytes
 sigv4               AWS Signature Version 4, pure
+aws_service         an AWS service: signs requests and sends them
 aws_credentials     the protocol for AWS credentials, and the keys that sign requests
 media_fetcher       media that a caller names by URL, fetched from public addresses only
 """
