@@ -1,7 +1,5 @@
 """Which providers are configured, by the names of their settings."""
 
-import asyncio
-
 import pytest
 from msgspec.structs import replace
 
@@ -136,20 +134,23 @@ async def test_azure_has_a_version_of_its_api() -> None:
     )
 
 
-def url_in(provider: str, region: str, **env: str) -> str | None:
-    found = asyncio.run(load_provider_configs(Registry().specs(), EnvironmentSecrets(env)))[provider]
+async def url_in(provider: str, region: str, **env: str) -> str | None:
+    found = (await load_provider_configs(Registry().specs(), EnvironmentSecrets(env)))[provider]
     return found.regional_url(region) if found.regional_url else None
 
 
-def test_another_region_has_another_base_url() -> None:
-    assert url_in("bedrock", "eu-west-1", AWS_REGION="us-east-1") == "https://bedrock-runtime.eu-west-1.amazonaws.com"
-    vertex = url_in("vertex", "eu", GOOGLE_VERTEX_PROJECT="p")
+async def test_another_region_has_another_base_url() -> None:
+    assert (
+        await url_in("bedrock", "eu-west-1", AWS_REGION="us-east-1")
+        == "https://bedrock-runtime.eu-west-1.amazonaws.com"
+    )
+    vertex = await url_in("vertex", "eu", GOOGLE_VERTEX_PROJECT="p")
     assert vertex == "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu"
-    assert url_in("openai", "eu-west-1") is None
+    assert await url_in("openai", "eu-west-1") is None
 
 
-def test_a_base_url_that_was_chosen_is_the_same_in_all_regions() -> None:
-    assert url_in("bedrock", "eu-west-1", AWS_ENDPOINT_URL_BEDROCK_RUNTIME="http://b") == "http://b"
+async def test_a_base_url_that_was_chosen_is_the_same_in_all_regions() -> None:
+    assert await url_in("bedrock", "eu-west-1", AWS_ENDPOINT_URL_BEDROCK_RUNTIME="http://b") == "http://b"
 
 
 async def test_what_a_region_or_a_key_would_make_up_for_is_told() -> None:
