@@ -11,5 +11,5 @@ reasoning_signatures   signed reasoning that clients do not send back
 Some modules are here for their subject, although they are not decisions. Steps over a port: `auth.authenticator` and
 `metering.alerts`, the first and the last step of a call; `auth.workspace_keys` and `metering.quota` read a port too.
 Configuration: `routing.provider_config` reads the providers' settings at start-up; `routing.route_config` and
-`guardrails.definition` parse what an operator writes there, and what a workspace sends to the admin API.
+`guardrails.definition` parse routes and guardrails: the operator's at start-up, a workspace's in the admin API and CLI.
 """

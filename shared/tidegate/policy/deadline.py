@@ -41,8 +41,8 @@ def parse_deadline(header: str | None) -> float | None:
 
 def earliest_deadline(now: float, timeouts_seconds: Iterable[float | None], deadlines: Iterable[float | None]) -> float:
     """Return the earliest deadline (UTC seconds) of timeouts that start `now` and of `deadlines`; None is skipped."""
-    ends = [now + timeout_seconds for timeout_seconds in timeouts_seconds if timeout_seconds is not None]
-    return min([*ends, *(moment for moment in deadlines if moment is not None)])
+    moments = [now + timeout_seconds for timeout_seconds in timeouts_seconds if timeout_seconds is not None]
+    return min([*moments, *(moment for moment in deadlines if moment is not None)])
 
 
 def next_deadline(now: float, deadlines: Iterable[float | None]) -> float | None:
@@ -55,7 +55,7 @@ def deadline_scope(
     clock: Callable[[], float],
     on_timeout: Callable[[GatewayTimeout, float], TidegateError] = lambda error, _: error,
 ) -> AbstractAsyncContextManager[None]:
-    """Cancel the block `SLACK_SECONDS` after `deadline` (UTC seconds), if nothing in it ends by itself; None: never.
+    """Cancel the block `SLACK_SECONDS` after `deadline` (UTC seconds), if it has not ended by itself; None: never.
 
     Raises `DeadlinePassed` if the deadline has passed on entry. A cancelled block raises the error that `on_timeout`
     returns for a `GatewayTimeout` and the time.

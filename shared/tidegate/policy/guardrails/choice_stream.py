@@ -69,7 +69,8 @@ class GuardedChoiceStream:
             text = await self._windows[name].add(piece)
             if text:
                 deltas.append(self._text_delta(name, text))
-        calls = [short for call in delta.get("tool_calls") or () if (short := self._hold_arguments(call)) is not None]
+        stripped = map(self._hold_arguments, delta.get("tool_calls") or ())
+        calls = [call for call in stripped if call is not None]
         function = delta.get("function_call")
         if function is not None:
             self._arguments.setdefault(None, []).append(function.get("arguments") or "")

@@ -120,15 +120,16 @@ def _check(guardrail: Guardrail, path: str, is_operator: bool) -> None:
             raise InvalidRequest(message, param=f"{path}.{field}")
 
     kind = guardrail.kind
-    require(bool(_NAME.fullmatch(guardrail.name)), "name", "A name has lower-case letters, digits, '.', '_' and '-'.")
+    message = "A name has 1 to 63 lower-case letters, digits, '.', '_' or '-'; the first is a letter or a digit."
+    require(bool(_NAME.fullmatch(guardrail.name)), "name", message)
     is_built_in = guardrail.name in BUILT_IN_GUARDRAILS
     require(not is_built_in, "name", f"The name {guardrail.name!r} belongs to a built-in guardrail: choose another.")
     only = _ONLY_STAGE_OF_KIND.get(kind)
     require(only in (None, guardrail.on), "on", f"A guardrail of kind {kind!r} can only run on {only!r}.")
     can_mask = kind in DETECTOR_KINDS or kind in REMOTE_KINDS
     require(guardrail.action == "block" or can_mask, "action", f"A guardrail of kind {kind!r} cannot mask, only block.")
-    require(64 <= guardrail.window_characters <= 8192, "window_characters", "The limits are 64 and 8192 characters.")
-    require(0.1 <= guardrail.timeout_seconds <= 30, "timeout_seconds", "timeout_seconds must be between 0.1 and 30.")
+    require(64 <= guardrail.window_characters <= 8192, "window_characters", "window_characters must be 64 to 8192.")
+    require(0.1 <= guardrail.timeout_seconds <= 30, "timeout_seconds", "timeout_seconds must be 0.1 to 30.")
     _CHECK_OF_KIND.get(kind, _check_nothing)(guardrail, require, is_operator)
 
 
@@ -175,7 +176,7 @@ def _check_bedrock(guardrail: Guardrail, require: "_Require", is_operator: bool)
     id, version, region = guardrail.guardrail_id or "", guardrail.guardrail_version, guardrail.region
     require(bool(_ID.fullmatch(id)), "guardrail_id", "guardrail_id must be the id or the ARN of a Bedrock guardrail.")
     require(bool(_VERSION.fullmatch(version)), "guardrail_version", "guardrail_version must be a number or 'DRAFT'.")
-    require(region is None or bool(_REGION.fullmatch(region)), "region", "region must be AWS's, as 'eu-central-1'.")
+    require(region is None or bool(_REGION.fullmatch(region)), "region", "region must be like 'eu-central-1'.")
 
 
 def _check_webhook(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:

@@ -86,7 +86,7 @@ def candidates(request: ChatRequest, router: Router, catalog: Catalog, workspace
 
 
 def remaining_candidates(error: TidegateError, failed: Candidate, remaining: Sequence[Candidate]) -> list[Candidate]:
-    """Return the models to try after that failure; none if the caller is at fault, or may not use the model."""
+    """Return the models to try next; none if the store is down, or the caller is at fault with the first."""
     match error:
         case ContextLengthExceeded():
             bigger = context_window_fallback(failed.request)
@@ -128,7 +128,7 @@ def _with_route_fallbacks(requested: Candidate) -> list[Candidate]:
 def _named_fallbacks(request: ChatRequest) -> Iterator[_NamedFallback]:
     """Yield every fallback of `fallbacks` and `models`, in order."""
     fields = request.fields
-    lists: dict[str, list[_NamedFallback]] = {}
+    by_model: dict[str, list[_NamedFallback]] = {}
     for i, entry in enumerate(fields.fallbacks or ()):
         path = f"fallbacks[{i}]"
         match entry:
@@ -141,8 +141,8 @@ def _named_fallbacks(request: ChatRequest) -> Iterator[_NamedFallback]:
             case _ if not entry:
                 raise InvalidRequest("A fallback must be a model's name, or an object with a model.", param=path)
             case _:
-                lists |= _fallbacks_by_model(path, entry)
-    yield from _fallbacks_of(fields.model, lists, (fields.model,))
+                by_model |= _fallbacks_by_model(path, entry)
+    yield from _fallbacks_of(fields.model, by_model, (fields.model,))
     for i, model in enumerate(fields.models or ()):
         if model != fields.model or i:
             yield _NamedFallback(f"models[{i}]", model, {})
@@ -161,23 +161,23 @@ def _fallbacks_by_model(path: str, entry: Mapping[str, object]) -> dict[str, lis
 
 
 def _fallbacks_of(
-    model: str, lists: Mapping[str, list[_NamedFallback]], above: tuple[str, ...]
+    model: str, by_model: Mapping[str, list[_NamedFallback]], ancestors: tuple[str, ...]
 ) -> Iterator[_NamedFallback]:
-    for named in lists.get(model, ()):
-        if named.model in above:
+    for named in by_model.get(model, ()):
+        if named.model in ancestors:
             raise InvalidRequest(f"{named.model!r} is its own fallback: the fallbacks form a loop.", param=named.path)
         yield named
-        yield from _fallbacks_of(named.model, lists, (*above, named.model))
+        yield from _fallbacks_of(named.model, by_model, (*ancestors, named.model))
 
 
 def _with_overrides(request: ChatRequest, named: _NamedFallback) -> ChatRequest:
     """Apply the overrides and validate the request again; errors name the field within the fallback."""
     if not named.overrides:
         return request.with_model(named.model)
-    settled = sorted(named.overrides.keys() & _FIELDS_OF_CALL)
-    if settled:
-        where = f"{named.path}.{settled[0]}"
-        raise InvalidRequest(f"A fallback cannot change {settled[0]!r}, which holds for the whole call.", param=where)
+    fixed = sorted(named.overrides.keys() & _FIELDS_OF_CALL)
+    if fixed:
+        where = f"{named.path}.{fixed[0]}"
+        raise InvalidRequest(f"A fallback cannot change {fixed[0]!r}, which holds for the whole call.", param=where)
     changed: dict[str, Json] = {**request.body, **cast("Mapping[str, Json]", named.overrides), "model": named.model}
     try:
         return build_chat_request(changed, request.size)
@@ -186,15 +186,15 @@ def _with_overrides(request: ChatRequest, named: _NamedFallback) -> ChatRequest:
 
 
 def _check_context_window_fallbacks(fields: ChatFields, router: Router, workspace: Workspace) -> None:
-    bigger = fields.context_window_fallback_dict or {}
-    for small, big in bigger.items():
-        path, met = f"context_window_fallback_dict.{small}", [small]
-        while big is not None and big not in met:
-            met.append(big)
-            big = bigger.get(big)
-        if big is not None:
-            raise InvalidRequest(f"{big!r} is its own fallback: the fallbacks form a loop.", param=path)
-        _resolve(router, bigger[small], path, workspace)
+    fallbacks = fields.context_window_fallback_dict or {}
+    for source, model in fallbacks.items():
+        path, visited = f"context_window_fallback_dict.{source}", [source]
+        while model is not None and model not in visited:
+            visited.append(model)
+            model = fallbacks.get(model)
+        if model is not None:
+            raise InvalidRequest(f"{model!r} is its own fallback: the fallbacks form a loop.", param=path)
+        _resolve(router, fallbacks[source], path, workspace)
 
 
 def _skip_too_small(

@@ -1,4 +1,4 @@
-"""Whether to retry a failed attempt, how long to wait before, and how many retries a provider gets.
+"""Decides whether to retry a failed attempt, and after which delay; limits the retries of each provider.
 
 Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
 Retry budget: https://sre.google/sre-book/handling-overload/ ("deciding to retry": a budget for each client)
