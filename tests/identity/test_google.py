@@ -9,27 +9,16 @@ from urllib.parse import parse_qs, unquote
 import anyio
 import httpx
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
+from tests.identity.google_account import ACCOUNT, KEY
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded, TidegateError
 from tidegate.identity.google import AwsRole, GoogleAccessTokens, GoogleSecrets
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.sigv4 import AwsKey, SigningScope, sign
 
 NOW = 1_800_000_000.0
-KEY = generate_private_key(65537, 2048)
-PEM = KEY.private_bytes(
-    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-).decode()
-ACCOUNT: dict[str, Any] = {
-    "type": "service_account",
-    "client_email": "tidegate@project.invalid",
-    "private_key": PEM,
-    "private_key_id": "kid-1",
-    "token_uri": "https://oauth.invalid/token",
-}
 AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/aws"
 ROLE: dict[str, Any] = {
     "type": "external_account",

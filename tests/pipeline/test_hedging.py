@@ -11,7 +11,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.pipeline.test_routes import BUSY, CALL, FIRST, MODEL, OK, OTHER, SECOND, Hosts, admit, routed
+from tests.pipeline.routed import BUSY, CALL, FIRST, MODEL, OK, OTHER, SECOND, Hosts, admit, routed
 from tests.world import STREAM, WORKSPACE, Client, Exchange, Trickle, delta, event_stream, sse
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import Workspace

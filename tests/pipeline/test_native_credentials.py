@@ -13,9 +13,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.identity.test_google import ACCOUNT, PEM
-from tests.native_providers import BEARER, BEDROCK, VERTEX
-from tests.pipeline.test_native import ask, handler_of, streamed
+from tests.identity.google_account import ACCOUNT, PEM
+from tests.native_providers import BEARER, BEDROCK, VERTEX, ask, handler_of, streamed
 from tests.world import Exchange, Handler, answers, world
 
 AWS = {

@@ -9,8 +9,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.native_providers import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, VERTEX, Native
-from tests.pipeline.test_native import handler_of, streamed
+from tests.native_providers import (
+    ANTHROPIC,
+    AZURE,
+    BEDROCK,
+    COHERE,
+    GEMINI,
+    NATIVES,
+    VERTEX,
+    Native,
+    handler_of,
+    streamed,
+)
 from tests.world import Client, Handler, world
 from tidegate.transport.base import Transport
 from tidegate.transport.media_fetcher import MediaFetcher

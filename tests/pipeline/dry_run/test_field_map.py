@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.calls import BASE_URL, asking, call
-from tests.providers.test_cases import CASES
+from tests.providers.calls import BASE_URL, CASES, asking, call
 from tidegate.chat.parse import build_chat_request
 from tidegate.chat.request import GATEWAY_FIELDS
 from tidegate.domain.deployment import Deployment
