@@ -7,6 +7,7 @@ metering               what a call may use, what it used, and what that costs
 routing                which deployments answer a call, in what order, and how often each is tried
 deadline               when a call has to be over
 reasoning_signatures   signed reasoning that clients do not send back
+single_flight          one piece of work for equal callers at the same time
 
 Some modules are here for their subject, although they are not decisions. Steps over a port: `auth.authenticator` and
 `metering.alerts`, the first and the last step of a call; `auth.workspace_keys` and `metering.quota` read a port too.

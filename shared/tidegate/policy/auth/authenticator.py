@@ -3,20 +3,21 @@
 import asyncio
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.domain import restrictions
 from tidegate.domain.identity import subject_id
 from tidegate.domain.keys import hash_secret, implied_workspace, is_usable
 from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
+from tidegate.domain.timed_cache import TimedCache
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.errors import InvalidKey, InvalidToken, MissingWorkspace, WorkspaceForbidden
 from tidegate.policy.auth.throttle import GuessThrottle
+from tidegate.policy.single_flight import SingleFlight
 from tidegate.ports import AccessTokens, KeyLookup
 
 CACHE_SECONDS = 60.0
@@ -41,19 +42,16 @@ class _Lookup(NamedTuple):
         return (self.workspace_id or "")[:MAX_WORKSPACE_ID_CHARACTERS] or None
 
 
-class _CachedCaller(Struct, frozen=True):
+class _Caller(NamedTuple):
     key: VirtualKey
     workspace: Workspace
-    monotonic: float
-    wall: float
 
 
 class Authenticator:
     """Authenticates callers against the stored keys, and caches admitted callers for `CACHE_SECONDS`.
 
     With `access_tokens`, a bearer of three parts between dots is an access token; any other bearer is a key.
-    Addresses with many failures are delayed or refused, except for cached callers. The age of a cache entry is the
-    greater one of two clocks: `monotonic` stands still while Lambda freezes the process, `clock` may be set back.
+    Addresses with many failures are delayed or refused, except for cached callers.
 
         principal, workspace = await authenticator.authenticate("Bearer tg-…", workspace_id="acme")
     """
@@ -71,11 +69,9 @@ class Authenticator:
         self.throttle = GuessThrottle(clock, sleep=sleep)
         self._key_lookup = key_lookup
         self._access_tokens = access_tokens
-        self._monotonic = monotonic
         self._clock = clock
-        self._max_cached = max_cached
-        self._cache: OrderedDict[_Lookup, _CachedCaller] = OrderedDict()
-        self._flights: dict[_Lookup, asyncio.Future[KeyAndWorkspace]] = {}
+        self._cache = TimedCache[_Lookup, _Caller](max_cached, monotonic=monotonic, wall=clock)
+        self._flights = SingleFlight[_Lookup, KeyAndWorkspace]()
 
     async def authenticate(
         self,
@@ -95,12 +91,12 @@ class Authenticator:
         lookup = _Lookup(hash_secret(secret), (workspace_id or "").strip() or None)
         caller = self._find_cached(lookup)
         if caller is None:
-            monotonic, wall = self._monotonic(), self._clock()
+            read_at = self._cache.now()
             key, workspace = await self._find_caller_throttled(lookup, secret, source)
             restrictions.check_restrictions(key, source)
             workspace = _allowed_workspace(lookup, key, workspace, required_workspace)
-            caller = _CachedCaller(key, workspace, monotonic, wall)
-            self._cache_caller(lookup, caller)
+            caller = _Caller(key, workspace)
+            self._cache.put(lookup, caller, read_at)
         else:
             restrictions.check_restrictions(caller.key, source)
             if required_workspace and lookup.workspace_id is None:
@@ -123,7 +119,7 @@ class Authenticator:
         """Find the caller after the delay of its address, and count a failure. Raises `TooManyFailures`."""
         await self.throttle.delay_or_refuse(source.address)
         try:
-            return await self._find_caller_once(lookup, secret)
+            return await self._flights.run(lookup, partial(self._find_caller, lookup, secret))
         except (InvalidKey, InvalidToken):
             self.throttle.record_failure(source.address)
             raise
@@ -134,22 +130,12 @@ class Authenticator:
             raise InvalidKey(f"This API key is not valid: it is unknown, revoked or expired. {_HOW_TO_SEND_A_KEY}")
         return key
 
-    def _find_cached(self, lookup: _Lookup) -> _CachedCaller | None:
-        caller = self._cache.get(lookup)
-        if caller is None:
-            return None
-        age = max(self._monotonic() - caller.monotonic, self._clock() - caller.wall)
-        if age >= CACHE_SECONDS or not is_usable(caller.key, self._clock()):
-            del self._cache[lookup]
-            return None
-        self._cache.move_to_end(lookup)
-        return caller
-
-    def _cache_caller(self, lookup: _Lookup, caller: _CachedCaller) -> None:
-        self._cache[lookup] = caller
-        self._cache.move_to_end(lookup)
-        if len(self._cache) > self._max_cached:
-            self._cache.popitem(last=False)
+    def _find_cached(self, lookup: _Lookup) -> _Caller | None:
+        entry = self._cache.find(lookup, CACHE_SECONDS)
+        if entry is not None and is_usable(entry.value.key, self._clock()):
+            return entry.value
+        self._cache.remove(lookup)
+        return None
 
     async def _find_caller(self, lookup: _Lookup, secret: str) -> KeyAndWorkspace:
         if self._access_tokens is not None and secret.count(".") == 2:
@@ -172,28 +158,6 @@ class Authenticator:
         if wanted_id is None or wanted_id not in key.workspace_ids:
             return key, None
         return key, await self._key_lookup.find_workspace(wanted_id)
-
-    async def _find_caller_once(self, lookup: _Lookup, secret: str) -> KeyAndWorkspace:
-        """Find the caller; equal lookups that run at the same time share one read."""
-        while (flight := self._flights.get(lookup)) is not None:
-            await asyncio.wait({flight})
-            if not flight.cancelled():  # else the call that was reading was cancelled: read again
-                return flight.result()
-        flight = self._flights[lookup] = asyncio.get_running_loop().create_future()
-        try:
-            found = await self._find_caller(lookup, secret)
-        except BaseException as error:
-            if isinstance(error, Exception):
-                flight.set_exception(error)
-                flight.exception()  # retrieve it, or asyncio warns when no other call waited
-            else:
-                flight.cancel()
-            raise
-        else:
-            flight.set_result(found)
-            return found
-        finally:
-            del self._flights[lookup]
 
 
 def bearer_token(authorization: str | None) -> str:

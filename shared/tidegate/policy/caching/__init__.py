@@ -1,5 +1,4 @@
 """Which calls share an answer.
 
-cache_key       a call's caching options, and the digests by which equal calls are found
-single_flight   one request for equal calls that run at the same time
+cache_key   a call's caching options, and the digests by which equal calls are found
 """
