@@ -66,7 +66,7 @@ async def test_what_is_made_is_found_as_it_was(world: World, made: Resource) -> 
     assert await find_nothing(world, made)
     await change(world, None, made)
     within = "ws_one" if isinstance(made, Member) or hasattr(made, "default_workspace_id") else ""
-    assert await world.register.page(type(made), within=within) == [made]
+    assert await world.register.page(type(made), workspace_id=within) == [made]
 
 
 async def find_nothing(world: World, made: Resource) -> bool:

@@ -69,21 +69,23 @@ class DynamoResources(Struct, frozen=True):
             await self._check_ids_free(changes)
             raise stale_version() from None
 
-    async def find(self, kind: type[_R], name: str, within: str = "") -> _R | None:
+    async def find(self, resource_type: type[_R], name: str, workspace_id: str = "") -> _R | None:
         """See `Resources.find`."""
-        if not 0 < len(name) <= MAX_NAME or len(within) > MAX_NAME:
+        if not 0 < len(name) <= MAX_NAME or len(workspace_id) > MAX_NAME:
             return None
-        pk, prefix = _partition_and_prefix(kind, within)
+        pk, prefix = _partition_and_prefix(resource_type, workspace_id)
         items = await self.store.read(ItemKey(pk, prefix + name))
-        return next((value_from_item(item, kind) for item in items.values()), None)
+        return next((value_from_item(item, resource_type) for item in items.values()), None)
 
-    async def page(self, kind: type[_R], after: str = "", limit: int = 100, within: str = "") -> Sequence[_R]:
+    async def page(
+        self, resource_type: type[_R], after: str = "", limit: int = 100, workspace_id: str = ""
+    ) -> Sequence[_R]:
         """See `Resources.page`."""
-        pk, prefix = _partition_and_prefix(kind, within)
+        pk, prefix = _partition_and_prefix(resource_type, workspace_id)
         # No name contains a space, which sorts before every character that may follow in a longer name.
         low = f"{prefix}{after[:MAX_NAME]} " if after else prefix
         items = await self.store.query_range(pk, low, prefix + _LAST_CHARACTER, limit=limit)
-        return [value_from_item(item, kind) for item in items]
+        return [value_from_item(item, resource_type) for item in items]
 
     async def entries(self, workspace_id: str | None, before: str | None, limit: int) -> Sequence[AuditEntry]:
         """See `Resources.entries`."""
@@ -150,15 +152,15 @@ def _resource_items(resource: Resource | None) -> dict[ItemKey, object]:
             return {ItemKey(pk, prefix + name): resource}
 
 
-def _partition_and_prefix(kind: type[Resource], within: str) -> tuple[str, str]:
+def _partition_and_prefix(resource_type: type[Resource], workspace_id: str) -> tuple[str, str]:
     """The partition that lists resources of that kind, and the prefix of their sort keys."""
-    if kind is Workspace:
+    if resource_type is Workspace:
         return WORKSPACES_PARTITION, "WS#"
-    if kind is VirtualKey:
-        return workspace_item_key(within).pk, KEYS_PREFIX
-    if kind is Member:
-        return workspace_item_key(within).pk, "MEMBER#"
-    return ("PLANS", "PLAN#") if kind is Plan else ("ADMINS", "ADMIN#")
+    if resource_type is VirtualKey:
+        return workspace_item_key(workspace_id).pk, KEYS_PREFIX
+    if resource_type is Member:
+        return workspace_item_key(workspace_id).pk, "MEMBER#"
+    return ("PLANS", "PLAN#") if resource_type is Plan else ("ADMINS", "ADMIN#")
 
 
 def _has_version(version: int) -> Condition:

@@ -26,11 +26,13 @@ class Resources(Protocol):
         """
         ...
 
-    async def find(self, kind: type[R], name: str, within: str = "") -> R | None:
+    async def find(self, resource_type: type[R], name: str, workspace_id: str = "") -> R | None:
         """Return the resource with this id; the name of a member is its subject."""
         ...
 
-    async def page(self, kind: type[R], after: str = "", limit: int = 100, within: str = "") -> Sequence[R]:
+    async def page(
+        self, resource_type: type[R], after: str = "", limit: int = 100, workspace_id: str = ""
+    ) -> Sequence[R]:
         """List resources of a type in the order of their names, from the first name after `after`."""
         ...
 

@@ -60,13 +60,17 @@ class MemoryResources(Struct):
             self.ledger.accounts["workspace", id] = account
         self.audit_log.append(entry)
 
-    async def find(self, kind: type[_R], name: str, within: str = "") -> _R | None:
+    async def find(self, resource_type: type[_R], name: str, workspace_id: str = "") -> _R | None:
         """See `Resources.find`."""
-        return next((each for each in self._list_resources(kind, within) if resource_name(each) == name), None)
+        return next(
+            (each for each in self._list_resources(resource_type, workspace_id) if resource_name(each) == name), None
+        )
 
-    async def page(self, kind: type[_R], after: str = "", limit: int = 100, within: str = "") -> Sequence[_R]:
+    async def page(
+        self, resource_type: type[_R], after: str = "", limit: int = 100, workspace_id: str = ""
+    ) -> Sequence[_R]:
         """See `Resources.page`."""
-        later = (each for each in self._list_resources(kind, within) if resource_name(each) > after)
+        later = (each for each in self._list_resources(resource_type, workspace_id) if resource_name(each) > after)
         return sorted(later, key=resource_name)[:limit]
 
     async def entries(self, workspace_id: str | None, before: str | None, limit: int) -> Sequence[AuditEntry]:
@@ -77,17 +81,17 @@ class MemoryResources(Struct):
         older = (entry for entry in of_workspace if before is None or entry.id < before)
         return sorted(older, key=lambda entry: entry.id, reverse=True)[:limit]
 
-    def _list_resources(self, kind: type[_R], within: str) -> Sequence[_R]:
-        """All resources of a kind; of keys and members, those of the workspace `within`."""
-        if kind is Workspace:
+    def _list_resources(self, resource_type: type[_R], workspace_id: str) -> Sequence[_R]:
+        """All resources of a type; keys and members are those of the workspace `workspace_id`."""
+        if resource_type is Workspace:
             resources: Sequence[Resource] = list(self.tenants.workspaces.values())
-        elif kind is VirtualKey:
-            resources = [key for key in self.tenants.keys.values() if within in key.workspace_ids]
+        elif resource_type is VirtualKey:
+            resources = [key for key in self.tenants.keys.values() if workspace_id in key.workspace_ids]
         else:
             resources = [
                 each
-                for (resource_kind, owner_id, _), each in self.resources.items()
-                if resource_kind is kind and owner_id == within
+                for (stored_type, owner_id, _), each in self.resources.items()
+                if stored_type is resource_type and owner_id == workspace_id
             ]
         return cast("Sequence[_R]", resources)
 
