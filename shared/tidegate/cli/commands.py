@@ -64,13 +64,13 @@ def run(
     logging.getLogger("tidegate").addHandler(logging.NullHandler())
     try:
         location = find_store(options, env)
-        answer = asyncio.run(_run_command(options.command, options, location, clock))
+        output = asyncio.run(_run_command(options.command, options, location, clock))
     except NotFound as error:
         hint = f"; to see all, run `{_LIST_COMMANDS[error.param]}`." if error.param in _LIST_COMMANDS else "."
         return _report_error(error.message.removesuffix(".") + hint, NOT_FOUND)
     except (ConfigurationError, InvalidRequest, StoreUnavailable) as error:
         return _report_error(error.message, FAILED)
-    answer.show(options.json)
+    output.show(options.json)
     return DONE
 
 

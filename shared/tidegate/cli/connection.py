@@ -50,6 +50,8 @@ class StoreLocation(Struct, frozen=True):
 
 
 class StorePorts(Struct, frozen=True):
+    """The ports over one table, and the clock, that a command works with."""
+
     tenants: Tenants
     keys: Keys
     usages: UsageReader

@@ -109,7 +109,7 @@ async def set_key(options: argparse.Namespace, ports: StorePorts) -> CommandOutp
 
 
 def _with_options(key: VirtualKey, options: argparse.Namespace) -> VirtualKey:
-    """Return `key` with the options given. "none", "never" and "any" clear a field: none is valid as a value."""
+    """Return `key` with the options given. The words "none", "never" and "any" clear a field."""
     values = (
         ("default_workspace_id", options.default, "none"),
         ("expires_at", options.expires, "never"),

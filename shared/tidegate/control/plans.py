@@ -71,7 +71,7 @@ async def update_plan(
 
 
 async def roll_out_plan(control: Control, actor: AdminKey, plan: Plan) -> Rollout:
-    """Copy the plan's limits to all workspaces that have older ones; a newer version updates them itself."""
+    """Copy the plan's limits to all workspaces that have older ones; a newer version is not overwritten."""
     updated, pending, batch = 0, list[str](), list[Workspace]()
     async for workspace in _outdated_workspaces(control, plan):
         if _starts_counting(workspace, plan):
@@ -111,6 +111,7 @@ async def _update_batch(control: Control, actor: AdminKey, plan: Plan, batch: Se
 
 
 async def _update_one(control: Control, actor: AdminKey, plan: Plan, workspace: Workspace) -> bool:
+    """Update one workspace. Returns False if a call is running in it, or if it keeps changing."""
     current: Workspace | None = workspace
     for _ in range(MAX_TRIES):
         if current is None or current.plan_id != plan.id or current.plan_limits == plan.limits:

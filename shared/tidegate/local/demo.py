@@ -65,24 +65,24 @@ class _DemoResponse:
         self.headers: Mapping[str, str] = {"content-type": content_type}
 
     async def read(self, limit: int) -> bytes:
-        return self._whole()
+        return self._completion()
 
-    def _whole(self) -> bytes:
+    def _completion(self) -> bytes:
         words = self._words()
         message: Json = {"role": "assistant", "content": "".join(words)}
-        choice: Json = {"index": 0, "message": message, "finish_reason": self._finish(words)}
+        choice: Json = {"index": 0, "message": message, "finish_reason": self._finish_reason(words)}
         return encode({"object": "chat.completion", "choices": [choice], "usage": self._usage(words)})
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         if not self._streams:
-            yield self._whole()
+            yield self._completion()
             return
         words = self._words()
         yield _stream_event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
         for word in words:
             await asyncio.sleep(self._pause)
             yield _stream_event([{"index": 0, "delta": {"content": word}, "finish_reason": None}])
-        yield _stream_event([{"index": 0, "delta": {}, "finish_reason": self._finish(words)}])
+        yield _stream_event([{"index": 0, "delta": {}, "finish_reason": self._finish_reason(words)}])
         yield _stream_event([], self._usage(words)) + b"data: [DONE]\n\n"
 
     def _words(self) -> list[str]:
@@ -93,7 +93,7 @@ class _DemoResponse:
         limit = self._request.get("max_completion_tokens") or self._request.get("max_tokens")
         return limit if isinstance(limit, int) else None
 
-    def _finish(self, words: list[str]) -> str:
+    def _finish_reason(self, words: list[str]) -> str:
         limit = self._limit()
         return "length" if limit is not None and len(words) >= limit else "stop"
 

@@ -26,8 +26,8 @@ router = APIRouter(tags=["keys"])
 )
 async def create_key(context: Context, body: KeyBody, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """Create a key and show its secret once. A repeated request is answered with 200 and without the secret."""
-    made = await keys.create_key(context.control, context.actor, _new_key(body), idempotency_key)
-    return context.resource_response(made.key, status=201 if made.secret else 200, secret=made.secret)
+    created = await keys.create_key(context.control, context.actor, _new_key(body), idempotency_key)
+    return context.resource_response(created.key, status=201 if created.secret else 200, secret=created.secret)
 
 
 @router.post("/subjects", status_code=201, response_model=KeyResponse)
@@ -72,8 +72,8 @@ async def rotate_key(
     """Give the key a new secret and show it once. The old secret stays valid for `overlap_seconds`."""
     before = await keys.find_key(context.control, context.actor, workspace_id, key_id)
     overlap = (body or Rotation()).overlap_seconds
-    made = await keys.rotate_key(context.control, context.actor, before, overlap, version)
-    return context.resource_response(made.key, secret=made.secret)
+    created = await keys.rotate_key(context.control, context.actor, before, overlap, version)
+    return context.resource_response(created.key, secret=created.secret)
 
 
 @router.delete("/workspaces/{workspace_id}/keys/{key_id}", response_model=KeyResponse)

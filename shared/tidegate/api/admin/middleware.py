@@ -71,6 +71,8 @@ async def _read_body(receive: Receive) -> Receive:
 
 
 class _SendWithHeaders:
+    """Adds a request id and `cache-control: no-store` to the response."""
+
     def __init__(self, send: Send) -> None:
         self._send = send
 
