@@ -1,5 +1,5 @@
-# `make run` starts the gateway on this machine; `make test` sets up whatever it needs, then checks everything.
-# Only what is out of date is set up again.
+# `make run` starts the gateway on this machine; `make test` installs the tools that it needs, then checks everything.
+# Only outdated parts are installed again.
 
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 python3; do \
 	"$$python" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && exit; done; echo python3.11)
@@ -42,19 +42,19 @@ template: .venv-sam/.checked
 pytest: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-bench: .venv/.dev ## measure the gateway's own share of a call
+bench: .venv/.dev ## measure the gateway's own time in a call
 	PYTHONPATH=. $(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-soak: .venv/.dev ## a storm of calls, faults and clients that leave, and what is left of it
+soak: .venv/.dev ## many calls with faults and disconnecting clients, then a check for leaks
 	$(BIN)/python -m tests.faults.soak $(CALLS)
 
 build: .venv-sam/.installed .venv/.dev ## build the Lambda artifacts for ARCHITECTURE (arm64 or x86_64)
 	PYTHON="$(CURDIR)/$(BIN)/python" $(SAM)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 
-# Every pin with its hashes, for every platform, and without an index's address. UPGRADE=--upgrade takes newer versions.
+# Pins every version with its hashes, for all platforms, without an index URL. UPGRADE=--upgrade takes newer versions.
 UV_LOCK = $(BIN)/uv pip compile --quiet --no-annotate --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
 
-lock: .venv/.dev ## write the pinned, hashed dependencies anew from pyproject.toml
+lock: .venv/.dev ## rewrite the pinned, hashed dependencies from pyproject.toml
 	$(UV_LOCK) --universal --python-version 3.11 pyproject.toml --all-extras --group test --group build \
 		--output-file infra/constraints.txt
 	$(UV_LOCK) --universal --python-version 3.11 pyproject.toml --extra local --group build \
@@ -68,7 +68,7 @@ lock: .venv/.dev ## write the pinned, hashed dependencies anew from pyproject.to
 	$(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml --extra admin \
 		--constraints infra/constraints.txt --output-file functions/admin/requirements.txt
 
-clean: ## remove everything that was set up or built
+clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-sam .venv-mocks .tools .aws-sam .hypothesis .pytest_cache .ruff_cache .import_linter_cache tests/clients/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -89,13 +89,13 @@ clean: ## remove everything that was set up or built
 	$(BIN)/pyright
 	@touch $@
 
-# Apart, because aws-sam-cli pins what it needs.
+# A venv of its own, because aws-sam-cli pins its dependencies.
 .venv-sam/.installed: infra/constraints-sam.txt
 	test -x $(SAM)/python || $(PYTHON) -m venv .venv-sam
 	$(SAM)/python $(PIP_INSTALL) --require-hashes --requirement $<
 	@touch $@
 
-# Apart, because they pin another botocore than moto's.
+# A venv of its own, because the mocks pin another botocore than moto.
 .venv-mocks/.installed: infra/constraints-mocks.txt
 	test -x $(MOCKS)/python || $(PYTHON) -m venv .venv-mocks
 	$(MOCKS)/python $(PIP_INSTALL) --require-hashes --requirement $<

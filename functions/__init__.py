@@ -1,1 +1,6 @@
-"""One folder per Lambda function, wiring only."""
+"""The Lambda functions: one package each, which only connects the library to AWS.
+
+admin     the control plane: the admin API
+chat      the data plane: chat completions
+keeper    the schedule: settles lost calls and announces used budgets
+"""

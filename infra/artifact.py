@@ -1,8 +1,7 @@
-"""The Lambda artifact of a function: pinned wheels for its platform, the rooms that it needs, its wiring, bytecode.
+"""Builds the Lambda artifact of a function: pinned wheels for its platform, the packages that it needs, and bytecode.
 
-`python3 infra/artifact.py OUTPUT --function NAME --platforms FILE`, as functions/NAME/Makefile calls it. The same
-checkout gives the same bytes, whatever machine builds it. Bytecode is worth half of the cold start, and only Python
-3.13 can write it.
+`python3 infra/artifact.py OUTPUT --function NAME --platforms FILE`, as functions/NAME/Makefile calls it. One checkout
+gives the same bytes on every machine. Bytecode halves the cold start, and only Python 3.13 can write it.
 """
 
 import argparse
@@ -18,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "shared" / "tidegate"
 PYTHON = "3.13"
-"""The runtime's; template.yaml names it too."""
+"""The Python version of the Lambda runtime, as in template.yaml."""
 
 DEVELOPER_TOOLS = {"cli", "local", "__main__.py"}
 EXCLUDED = {
@@ -26,7 +25,7 @@ EXCLUDED = {
     "chat": DEVELOPER_TOOLS | {"control", "api/admin"},
     "keeper": DEVELOPER_TOOLS | {"control", "api", "runtime"},
 }
-"""By function: the rooms of the package that it never enters."""
+"""By function: the parts of the package that it never imports."""
 
 UNNEEDED_FILES = (
     *("**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h", "**/py.typed"),
@@ -38,10 +37,10 @@ UNNEEDED_FILES = (
     ),
 )
 TIMESTAMP = 1_577_836_800
-"""2020-01-01: what a zip file cannot express differs from machine to machine."""
+"""2020-01-01, the modification time of all files, so that every machine builds the same zip file."""
 
 PYTHON_NOT_FOUND = f"""\
-Python {PYTHON} is needed to precompile the function, and none was found on PATH, under pyenv or by TIDEGATE_PYTHON.
+Python {PYTHON} is needed to precompile the function, but was not found: TIDEGATE_PYTHON, PATH, pyenv and uv were tried.
 Install one (`uv python install {PYTHON}` or `pyenv install {PYTHON}`), or set TIDEGATE_PYTHON to its path."""
 
 
@@ -58,7 +57,7 @@ def main() -> None:
 
 
 def build(output: Path, platforms: list[str], python: str, function: str = "chat") -> None:
-    """Fill `output`, which may exist."""
+    """Write the artifact to the folder `output`, which is created if needed."""
     output.mkdir(parents=True, exist_ok=True)
     wiring = ROOT / "functions" / function
     _install(output, platforms, python, wiring / "requirements.txt")
@@ -83,7 +82,7 @@ def _excluded_names(function: str, folder: str, names: list[str]) -> set[str]:
 
 
 def find_python() -> str | None:
-    """A Python of the runtime's minor version."""
+    """The path of a Python with the runtime's minor version, None if there is none."""
     return next((python for python in _pythons() if _version(python) == PYTHON), None)
 
 
@@ -101,7 +100,7 @@ def _pythons() -> Iterator[str]:
 
 
 def _version(python: str) -> str:
-    # A shim on PATH may name a version that is not installed, and fail.
+    # pyenv's shim on PATH fails if its version is not installed.
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         return subprocess.run([python, "-c", code], capture_output=True, text=True).stdout.strip()
@@ -126,7 +125,7 @@ def _install(output: Path, platforms: list[str], python: str, requirements: Path
 
 
 def _with_pip(python: str) -> str:
-    """Whose pip downloads does not matter: the wheels are those of `platforms`."""
+    """A Python that has pip. Any will do, because the wheels are chosen by `platforms`."""
     for candidate in (python, sys.executable, "python3"):
         if subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True).returncode == 0:
             return candidate
@@ -134,8 +133,8 @@ def _with_pip(python: str) -> str:
 
 
 def _revision() -> str:
-    """Of the parameters too: SAM publishes no version of the function when only a parameter's value changes
-    (https://github.com/aws/serverless-application-model/issues/3820), so the artifact has to."""
+    """A digest of the template and its parameters. It changes the artifact, because SAM publishes no new version when
+    only a parameter's value changes (https://github.com/aws/serverless-application-model/issues/3820)."""
     digest = hashlib.sha256()
     for name in ("template.yaml", "infra/samconfig.toml"):
         digest.update((ROOT / name).read_bytes())
@@ -143,13 +142,13 @@ def _revision() -> str:
 
 
 def _precompile(output: Path, python: str) -> None:
-    """Never checked against the sources, whose times a zip file rounds; named as Lambda will name them."""
+    """Compile all modules for /var/task, unchecked at run time: a zip file rounds the times of the sources."""
     options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(output), "-p", "/var/task"]
     subprocess.run([python, "-m", "compileall", *options, str(output)], check=True)
 
 
 def _normalise(output: Path) -> None:
-    """Modes that Lambda's user can read, whatever the umask, and times that say nothing."""
+    """Set modes that Lambda's user can read, whatever the umask, and one time for all files."""
     for path in sorted(output.rglob("*"), reverse=True):
         path.chmod(0o755 if path.is_dir() or path.suffix == ".sh" else 0o644)
         os.utime(path, (TIMESTAMP, TIMESTAMP))

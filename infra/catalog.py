@@ -1,12 +1,12 @@
-"""Write `shared/tidegate/catalog/models.json`. To be run at development time, from the root: `python infra/catalog.py`.
+"""Writes `shared/tidegate/catalog/models.json`. Run it at development time, from the root: `python infra/catalog.py`.
 
-It reads the data of genai-prices (https://github.com/pydantic/genai-prices, MIT; in the dependency group `test`), keeps
-the models that chat, under Tidegate's names of providers, adds the whole models of `additions.json`, and says of all
-what `families.json` knows of their families: rules, each with its source and date. A rule holds for the ids, in lower
-case, in which one of its expressions is found; of two that state the same, the later one counts, and null takes back.
-Rules for `parameters` set them (`has`), add to them or take from them; `reasoning` limits such a rule to some kinds.
+It takes the chat models of genai-prices (https://github.com/pydantic/genai-prices, MIT; in the dependency group `test`)
+under Tidegate's provider names, adds the models of `additions.json`, and applies the rules of `families.json`, each
+with its source and date. A rule applies to the ids, in lower case, in which one of its expressions is found. If two
+rules set one field, the later one wins; null removes the field. Rules for `parameters` set the names (`has`), add some
+(`adds`) or remove some (`lacks`); `reasoning` limits such a rule to some kinds of reasoning.
 
-`--checked 2026-11-21` sets the day for which prices are chosen; without it, today.
+`--checked 2026-11-21` sets the day for which prices are chosen; the default is today.
 """
 
 import argparse
@@ -66,14 +66,14 @@ PROVIDER_NAMES = {
     "x-ai": "xai",
     "zai": "zai",
 }
-"""The source's name of a provider, and ours. Google and Hugging Face are split below."""
+"""Tidegate's name of each provider by its name in genai-prices. `origins` splits Google and Hugging Face."""
 
 SERVED_MODELS = {
     "azure": re.compile(r"^(?!.*:free$)"),
     "mistral": re.compile(r"^(?!.*:free$)"),
     "openai": re.compile(r"^(?!gpt-oss|gpt-4o:extended$)"),
 }
-"""Which of its models a provider serves, where the source lists others beside them: weights that only others run."""
+"""The models that a provider really serves, where genai-prices lists open weights that only other providers run."""
 
 RATES = {
     "input_mtok": "input",
@@ -92,7 +92,7 @@ RATES = {
 }
 
 FAMILY_FIELDS = ("context_window", "output_limit", "inputs", "outputs", "reasoning")
-"""What `families.json` says of models, besides their parameters."""
+"""The fields that `families.json` sets, besides `parameters`."""
 
 ANY_MODEL = re.compile("")
 
@@ -100,12 +100,12 @@ NOT_CHAT = re.compile(
     r"embed|rerank|moderation|whisper|transcribe|realtime|orpheus|-tts|-live|-ocr|voice"
     r"|^(tts|gpt-image|chatgpt-image|ada|babbage|curie|davinci|text-davinci)\b"
 )
-"""Models that answer elsewhere than on chat completions."""
+"""Models that have no chat completions endpoint."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """One provider of the source under our name; `suffix` is what its models' names end with here."""
+    """A provider of genai-prices under Tidegate's name; `suffix` is appended to the names of its models."""
 
     name: str
     provider: Provider
@@ -126,14 +126,14 @@ def origins() -> Iterator[Origin]:
 
 
 def provider_model_id(model: ModelInfo) -> str:
-    """The provider's name for it: the source's id, unless its own rule refuses that (some ids are only labels)."""
+    """The provider's name for the model: its id in genai-prices, unless its own rule rejects that (a mere label)."""
     american = model.id.replace("regional.", "us.")  # Bedrock's inference profiles: one per continent, at one price
     equal = [clause[1:] for clause in clauses(model.match, "") if clause[0] == "="]
     return next((name for name in (american, model.id, *equal) if model.is_match(name)), model.id)
 
 
 def is_chat_model(model: ModelInfo) -> bool:
-    """Whether it belongs on chat completions: no other kind of model is priced by output tokens, or not at all."""
+    """True for chat models: all other kinds are matched by `NOT_CHAT`, or have prices but none for output tokens."""
     prices = plain_prices(model)
     return not NOT_CHAT.search(model.id.lower()) and ("output_mtok" in prices or not prices)
 
@@ -144,7 +144,7 @@ def plain_prices(model: ModelInfo) -> Mapping[str, object]:
 
 
 def clauses(match: MatchLogic, suffix: str) -> list[str]:
-    """The source's rule in the notation of `tidegate/catalog/names.py`, any of which may hold."""
+    """A rule of genai-prices in the notation of `tidegate/catalog/names.py`: it matches if one of the clauses does."""
     match match:
         case ClauseOr():
             return [clause for part in match.or_ for clause in clauses(part, suffix)]
@@ -161,7 +161,7 @@ def clauses(match: MatchLogic, suffix: str) -> list[str]:
         case ClauseAnd() if not suffix:
             return ["/" + "".join(lookahead(part) for part in match.and_)]
         case _:
-            raise ValueError(f"{match!r} has no notation yet; add one to names.py")
+            raise ValueError(f"{match!r} has no notation in tidegate/catalog/names.py yet: add one")
 
 
 def lookahead(match: MatchLogic) -> str:
@@ -176,7 +176,7 @@ def expression(clause: str) -> str:
 
 
 def rates(prices: ModelPrice, above: int = -1) -> Row:
-    """The rates of one level: the base, or those that hold once the input passes `above`."""
+    """The rates for inputs of more than `above` tokens, by their names in the catalogue; by default the base rates."""
     rates_by_name: Row = {}
     for key, name in RATES.items():
         value = getattr(prices, key)
@@ -206,21 +206,21 @@ def price(prices: ModelPrice, constraint: StartDateConstraint | TimeOfDateConstr
 
 def minutes(moment: time) -> int:
     if moment.tzinfo not in (None, UTC) or moment.second:
-        raise ValueError(f"{moment!r} is not a whole minute of UTC")
+        raise ValueError(f"{moment!r} is not a whole minute in UTC")
     return moment.hour * 60 + moment.minute
 
 
 def price_list(model: ModelInfo, checked: date) -> list[Row]:
-    """The price in force on that day, then those that replace it later, or at some hours."""
+    """The price in force on the day `checked`, then those that replace it later, or at certain hours."""
     if isinstance(model.prices, ModelPrice):
-        listed = [price(model.prices)]
+        rows = [price(model.prices)]
     else:
         base = max(i for i, each in enumerate(model.prices) if i == 0 or has_begun(each, checked))
-        listed = [price(model.prices[base].prices)]
-        listed += [price(each.prices, each.constraint) for each in model.prices[base + 1 :]]
-    if listed == [{}]:
+        rows = [price(model.prices[base].prices)]
+        rows += [price(each.prices, each.constraint) for each in model.prices[base + 1 :]]
+    if rows == [{}]:
         return [{"input": "0", "output": "0"}] if model.id.endswith(":free") else []
-    return listed
+    return rows
 
 
 def has_begun(conditional_price: ConditionalPrice, checked: date) -> bool:
@@ -245,7 +245,7 @@ def model_row(model: ModelInfo, checked: date) -> Row:
         "prices": prices,
     }
     if fields["inputs"] == ["text"] == fields["outputs"]:
-        del fields["inputs"], fields["outputs"]  # The source does not say: text only, or not known.
+        del fields["inputs"], fields["outputs"]  # genai-prices does not tell whether the model is text only
     return {key: value for key, value in fields.items() if value}
 
 
@@ -277,7 +277,7 @@ def alias_rules(members: Sequence[Origin]) -> Iterator[list[str]]:
 
 
 def catalog(checked: date) -> dict[str, Row]:
-    """The whole file, each part sorted."""
+    """The content of `models.json`: its sections, each sorted by name."""
     models: dict[str, Row] = {}
     members: dict[str, list[Origin]] = {}
     for origin in origins():
@@ -285,19 +285,19 @@ def catalog(checked: date) -> dict[str, Row]:
         for model in origin.provider.models:
             if is_chat_model(model) and origin.accepts.search(model.id):
                 models[f"{origin.name}/{provider_model_id(model)}{origin.suffix}"] = model_row(model, checked)
-    providers = {name: provider_row(found, checked) for name, found in members.items()}
-    for name, added in json.loads((CATALOG_FOLDER / "additions.json").read_bytes())["models"].items():
-        models[name] = added
-        providers.setdefault(name.partition("/")[0], {"source": added["source"], "checked": added["checked"]})
+    providers = {name: provider_row(origins_of, checked) for name, origins_of in members.items()}
+    for name, row in json.loads((CATALOG_FOLDER / "additions.json").read_bytes())["models"].items():
+        models[name] = row
+        providers.setdefault(name.partition("/")[0], {"source": row["source"], "checked": row["checked"]})
     families = json.loads((CATALOG_FOLDER / "families.json").read_bytes())
     lists: dict[tuple[str, ...], str] = {}
-    for name, found in sorted(models.items()):
-        add_family_fields(name, found, families["models"])
-        accepted = parameters_of(name, found.get("reasoning"), families["parameters"])
+    for name, row in sorted(models.items()):
+        add_family_fields(name, row, families["models"])
+        accepted = parameters_of(name, row.get("reasoning"), families["parameters"])
         if accepted:
-            found["parameters"] = lists.setdefault(accepted, list_name(name, lists.values()))
+            row["parameters"] = lists.setdefault(accepted, list_name(name, lists.values()))
     return {
-        "parameters": {name: accepted for accepted, name in sorted(lists.items(), key=lambda each: each[1])},
+        "parameters": {name: accepted for accepted, name in sorted(lists.items(), key=lambda item: item[1])},
         "providers": dict(sorted(providers.items())),
         "models": dict(sorted(models.items())),
     }
@@ -326,13 +326,13 @@ def parameters_of(name: str, reasoning: object, families: Sequence[Row]) -> tupl
 
 
 def list_name(model: str, used_names: Iterable[str]) -> str:
-    """The provider of the first model that has the list, and a number."""
+    """A name for the parameter list of `model`: the name of its provider and a number."""
     provider_name = model.partition("/")[0]
     return f"{provider_name}-{1 + sum(name.rpartition('-')[0] == provider_name for name in used_names)}"
 
 
 def render(sections: dict[str, Row]) -> str:
-    """The file's text: one row a line, so that a change is a readable difference."""
+    """The text of the file, with one row a line, so that changes are readable in a diff."""
     parts: list[str] = []
     for part, rows in sections.items():
         lines = [f"{json.dumps(name)}:{json.dumps(value, separators=(',', ':'))}" for name, value in rows.items()]
@@ -343,9 +343,9 @@ def render(sections: dict[str, Row]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the catalogue of models and prices.")
     parser.add_argument("--checked", type=date.fromisoformat, default=datetime.now(UTC).date())
-    found = catalog(parser.parse_args().checked)
-    (CATALOG_FOLDER / "models.json").write_text(render(found), encoding="utf-8")
-    print(f"{len(found['models'])} models of {len(found['providers'])} providers")
+    sections = catalog(parser.parse_args().checked)
+    (CATALOG_FOLDER / "models.json").write_text(render(sections), encoding="utf-8")
+    print(f"{len(sections['models'])} models of {len(sections['providers'])} providers")
 
 
 if __name__ == "__main__":

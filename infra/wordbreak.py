@@ -1,8 +1,8 @@
-"""Write `shared/tidegate/domain/wordbreak.py`. Run it at development time, from the root: `python infra/wordbreak.py`.
+"""Writes `shared/tidegate/domain/wordbreak.py`. Run it at development time, from the root: `python infra/wordbreak.py`.
 
-The properties come from uniseg (MIT; in the dependency group `test`), which carries
-the Unicode Character Database: Word_Break, Alphabetic, Extended_Pictographic. Only whether a character without letters
-is a number is asked of Python's own `unicodedata`, which may be some versions older.
+The properties Word_Break, Alphabetic and Extended_Pictographic come from the Unicode Character Database in uniseg (MIT;
+in the dependency group `test`). Only the category of numbers comes from Python's `unicodedata`, which may be some
+versions older.
 """
 
 import sys
@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from textwrap import wrap
 
-# uniseg is annotated, but does not say so with a py.typed.
+# uniseg has annotations, but no py.typed.
 from uniseg import unidata_version  # pyright: ignore[reportMissingTypeStubs]
 from uniseg.derived import alphabetic  # pyright: ignore[reportMissingTypeStubs]
 from uniseg.emoji import extended_pictographic  # pyright: ignore[reportMissingTypeStubs]
@@ -35,9 +35,9 @@ KINDS = {
     "Single_Quote": "'",
     "Double_Quote": '"',
 }
-"""The kind of each Word_Break value; all others part words, and are one kind: `-`."""
+"""The kind of each Word_Break value; all other values separate words, and have the kind `-`."""
 
-HEAD = '''"""What each character does to words; the kinds are explained in `words.py`.
+HEAD = '''"""The word-break kind of each character; `words.py` explains the kinds.
 
 Source: Unicode {version}, Word_Break, Alphabetic and Extended_Pictographic. Generated: `python infra/wordbreak.py`.
 """
@@ -52,12 +52,12 @@ RUNS = """
 
 
 def kind(character: str) -> str:
-    """One letter for what it does to words; in lower case where it stands among letters and is none itself."""
+    """The kind of a character for word breaks: one letter, in lower case if it is neither a letter nor a number."""
     letter = KINDS.get(word_break(character).value, "-")
     if letter not in "AHNKO":
         return letter
     if extended_pictographic(character):
-        # A pictograph that is a letter too, such as ℹ, or one that is not.
+        # "I" is a pictograph that is also a letter, such as ℹ.
         return "I" if letter == "A" and alphabetic(character) else "P"
     if alphabetic(character) or unicodedata.category(character).startswith("N"):
         return letter
@@ -66,7 +66,7 @@ def kind(character: str) -> str:
 
 def main() -> None:
     points = groupby(range(sys.maxunicode + 1), lambda point: kind(chr(point)))
-    runs = [f"{found}{next(run):x}" for found, run in points]
+    runs = [f"{letter}{next(run):x}" for letter, run in points]
     TABLE.write_text(HEAD.format(version=unidata_version, runs="\n".join(wrap(" ".join(runs), 120))), encoding="utf-8")
     print(f"{len(runs)} runs, Unicode {unidata_version}")
 

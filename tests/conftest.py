@@ -2,12 +2,13 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.jumping import JumpingLoop
+from tests.world import Client, world
 
 # A machine that is busy with other things is no fault of a test.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,6 +29,13 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
     """The loop of every `async` test and fixture; a test marked `jumping_clock` waits for nothing in it."""
     jumps = request.node.get_closest_marker("jumping_clock") is not None
     return "asyncio", {"loop_factory": JumpingLoop if jumps else None}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    """A client of a gateway in memory whose provider answers every call with a `completion()`."""
+    async with world() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

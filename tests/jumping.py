@@ -2,10 +2,6 @@
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 class _Selector(selectors.DefaultSelector):
@@ -27,9 +23,3 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jumping.now
-
-
-def run(scenario: Coroutine[object, object, T]) -> T:
-    """As `asyncio.run`, where an hour's sleep takes no time. What is waited for must be in this process."""
-    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
-        return runner.run(scenario)

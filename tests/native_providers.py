@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.upstream.frames import event, exception
+from tests.world import USER, Handler
 
 SAID = "Create smarter."
 BEARER = "not-a-key-bedrock-bearer"
@@ -319,3 +321,20 @@ BEDROCK = Native(
 )
 
 NATIVES = (ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, VERTEX)
+
+
+streamed = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+
+
+def ask(native: Native, **fields: Any) -> dict[str, Any]:
+    return {"model": native.id, "messages": USER, **fields}
+
+
+def handler_of(native: Native) -> Handler:
+    """The whole reply, or the stream where the body or the path asks for one."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        wanted = native.stream_path in str(request.url) or json.loads(request.content).get("stream")
+        return native.stream(*native.pieces) if wanted else httpx.Response(200, json=native.plain)
+
+    return answer

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -20,10 +21,12 @@ from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsageReader
 from tidegate.chat.request import parse_chat_request
 from tidegate.control.ports import Resources
+from tidegate.domain.account import AccountScope, Hold, Reservation
 from tidegate.domain.call import Call, Outcome
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import display_prefix, hash_secret
+from tidegate.domain.limits import Amounts
 from tidegate.domain.usage import Bill, TokenCounts, WordCounts
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.memory.cooldowns import MemoryCooldowns
@@ -173,3 +176,19 @@ def outcome(
         finish_reason="stop",
     )
     return replace(made, **fields)
+
+
+ASKED = Amounts(tokens=100, words=50, usd=Decimal("0.5"))
+USED = Amounts(tokens=23, words=9, usd=Decimal("0.00012345"))
+"""Of `outcome()`."""
+
+
+def hold(id: str | None = None, amounts: Amounts = ASKED, at: float = NOON, **fields: Any) -> Hold:
+    made = Hold(id or ulid(at), "ws_one", "key_one", "demo/echo-1", amounts, 40, at, at + 660)
+    return replace(made, **fields)
+
+
+async def hold_tokens(world: World, scope: AccountScope, tokens: int) -> Hold:
+    taken = Hold(ulid(NOON), "ws_one", "key_one", "demo/echo-1", Amounts(tokens), 0, NOON, NOON + 660)
+    await world.ledger.reserve(Reservation(taken, (scope,)))
+    return taken

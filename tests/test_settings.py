@@ -1,6 +1,5 @@
 """The environment, read once, with all its faults named at once."""
 
-import asyncio
 import re
 
 import pytest
@@ -99,10 +98,10 @@ def test_no_origins_at_all_switch_browsers_off() -> None:
     assert Settings.from_env({**NEEDED, "TIDEGATE_CORS_ORIGINS": ""}).cors_origins == ()
 
 
-def test_a_secret_that_is_set_to_nothing_is_not_set() -> None:
+async def test_a_secret_that_is_set_to_nothing_is_not_set() -> None:
     secrets = EnvironmentSecrets({"OPENAI_API_KEY": " a-key\n", "EMPTY": "  "})
     names = ("OPENAI_API_KEY", "EMPTY", "ABSENT")
-    assert [asyncio.run(secrets.get(name)) for name in names] == ["a-key", None, None]
+    assert [await secrets.get(name) for name in names] == ["a-key", None, None]
     assert "a-key" not in repr(secrets)
 
 
@@ -116,7 +115,7 @@ def test_timeouts_are_a_timetable_or_faults_among_the_others() -> None:
     assert timetable.timeouts_for("openai/o3-pro") == ProviderTimeouts(between=60.0, total=900.0)
     for text, fault in (
         ("{", "TIDEGATE_TIMEOUTS is not valid JSON"),
-        ('{"*": {"total": -1}}', "TIDEGATE_TIMEOUTS['*'] must have positive seconds in 'total'."),
+        ('{"*": {"total": -1}}', "TIDEGATE_TIMEOUTS['*'] must have a positive number of seconds in 'total'."),
     ):
         with pytest.raises(ConfigurationError) as caught:
             Settings.from_env({"TIDEGATE_TIMEOUTS": text})

@@ -1,4 +1,4 @@
-"""The control plane on Lambda: the admin API on AWS's stores, behind API Gateway's ordinary integration."""
+"""The control plane on Lambda: the admin API on AWS's stores, behind a proxy integration that does not stream."""
 
 import asyncio
 
@@ -26,5 +26,5 @@ store = Store(
 )
 vault = configured_vault(settings, http, SigningKeys(credentials, http))
 app = build_admin(Control(DynamoResources(store), DynamoUsageReader(store), DynamoLedger(store), store.clock, vault))
-asyncio.set_event_loop(asyncio.new_event_loop())  # Mangum runs in the thread's loop, and warns where there is none
+asyncio.set_event_loop(asyncio.new_event_loop())  # Mangum uses the thread's loop, and warns if there is none
 handler = Mangum(app, lifespan="off")

@@ -1,4 +1,4 @@
-"""The data plane on Lambda: the routes on AWS's stores, served by `tidegate.runtime` (see bootstrap.sh)."""
+"""The data plane on Lambda: the API on AWS's stores, served by `tidegate.runtime` (see bootstrap.sh)."""
 
 from tidegate.api.app import build_app
 from tidegate.aws import logs

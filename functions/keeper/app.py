@@ -1,4 +1,4 @@
-"""The keeper on Lambda: what its schedule starts every five minutes, see `tidegate.aws.sweeper`."""
+"""The keeper on Lambda: a sweep of `tidegate.aws.sweeper`, started by a schedule every five minutes."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ logs.configure(settings.log_level)
 
 
 def handler(event: object, context: object) -> dict[str, object]:
-    """One sweep. Raises `StoreUnavailable`, which sounds the alarm, where a workspace could not be swept."""
+    """Run one sweep. Raises `StoreUnavailable` if a workspace could not be swept: the failure triggers the alarm."""
     swept = asyncio.run(_sweep())
     if swept.failed:
         raise StoreUnavailable(f"{swept.failed} of {swept.workspaces} workspaces could not be swept.")

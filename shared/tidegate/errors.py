@@ -1,58 +1,58 @@
-"""Everything that can go wrong in a call, as one tree. Only `api/errors.py` turns it into a reply.
+"""Every error that can end a call, as one tree. Only `api/errors.py` turns an error into an HTTP response.
 
 TidegateError
-├── InvalidRequest 400            the caller's request; `param` is the field's path
-│   ├── MissingWorkspace 400      no x-workspace-id where the surface requires it
-│   ├── UnsupportedParameter 400  require_parameters is set and the provider cannot honour a field
+├── InvalidRequest 400            the caller's request is wrong; `param` is the path of the field
+│   ├── MissingWorkspace 400      the x-workspace-id header is required here
+│   ├── UnsupportedParameter 400  require_parameters is set, and the provider does not support a field
 │   ├── UnsupportedMediaType 415  the body is not application/json
-│   ├── RequestTooLarge 413
-│   ├── GuardrailViolation 400    the prompt or the answer; the message names the guardrail, never the text
-│   ├── KeyWithoutWorkspace 400
-│   ├── UnknownPlan 400           a workspace shall have a plan that there is not
-│   ├── Conflict 409              what is asked for does not fit what is there
-│   │   ├── AlreadyExists 409     the id is taken by something else
-│   │   ├── AccountBusy 409       calls are open on an account that must be opened anew
-│   │   ├── LimitBelowUsed 409    more was used in this period than the new limit allows
-│   │   └── IdempotencyInFlight 409  a call with the same idempotency key is not over yet
-│   ├── IdempotencyKeyReused 422  the key was sent with another body before
-│   ├── Stale 412                 somebody else has changed it since: read it again
-│   └── PreconditionRequired 428  a change must say in If-Match what it changes
+│   ├── RequestTooLarge 413       the body is larger than TIDEGATE_MAX_BODY_BYTES
+│   ├── GuardrailViolation 400    a guardrail blocked the prompt or the answer; the message never quotes the text
+│   ├── KeyWithoutWorkspace 400   a virtual key needs at least one workspace
+│   ├── UnknownPlan 400           the plan of the workspace does not exist
+│   ├── Conflict 409              the request contradicts what is stored
+│   │   ├── AlreadyExists 409     another resource has this id
+│   │   ├── AccountBusy 409       the account must be reopened, and calls are still running on it
+│   │   ├── LimitBelowUsed 409    the new limit is less than what was used in this period
+│   │   └── IdempotencyInFlight 409  a call with this idempotency key is still running
+│   ├── IdempotencyKeyReused 422  the idempotency key was used with another body
+│   ├── Stale 412                 the resource has changed since the caller read it
+│   └── PreconditionRequired 428  the change needs an If-Match header with the version that it changes
 ├── InvalidKey 401                missing, unknown, revoked or expired: indistinguishable on purpose
-├── InvalidToken 401              an access token that is malformed, forged, or not meant for this gateway
+├── InvalidToken 401              the access token is malformed, forged, or issued for another audience
 │   └── ExpiredToken 401
-├── TooManyFailures 429           callers of one address failed too often to say who they are
-├── IssuerUnavailable 503         the issuer of access tokens does not tell its keys: never an unverified pass
+├── TooManyFailures 429           too many failed authentications from one network address
+├── IssuerUnavailable 503         the issuer's signing keys cannot be fetched: an unverified token never passes
 ├── EndpointNotAllowed 403        the key may not use this path
-├── NetworkNotAllowed 403         the key may not be used from where the request comes from
+├── NetworkNotAllowed 403         the key may not be used from this network address
 ├── WorkspaceForbidden 403        unknown, foreign and suspended workspaces alike
-├── AdminForbidden 403            the admin key has not the scope, or not the whole gateway
+├── AdminForbidden 403            the admin key lacks the scope, or is limited to some workspaces
 ├── ModelNotAllowed 403           the workspace or the key may not use this model
-├── ModelUnpriced 403             there is a budget in USD, and the model has no price
-├── NoRoom 429                    a limit of the workspace or the key
-│   ├── RateLimited 429           for each minute, or of parallel calls
-│   └── QuotaExhausted 429        a budget: trying again does not help before it resets
-├── NotFound 404                  no such path
+├── ModelUnpriced 403             the model has no price, and the workspace or the key has a budget in USD
+├── LimitReached 429              a limit of the workspace or the key
+│   ├── RateLimited 429           requests or tokens per minute, or parallel calls: retry soon
+│   └── QuotaExhausted 429        a budget: a retry fails until the budget resets
+├── NotFound 404                  the path or the resource does not exist
 │   └── ModelNotFound 404
 ├── MethodNotAllowed 405
-├── NotConfigured 503             the provider is known, its key is not set
-├── StoreUnavailable 503          DynamoDB does not answer: never an unauthenticated pass
-├── GuardrailUnavailable 503      a guardrail that fails closed cannot be asked, or not in time
-├── GatewayTimeout 504            the call's deadline passed on our side of the upstream
-│   └── DeadlinePassed 504        it had passed before the call began: no use in trying again
+├── NotConfigured 503             the provider is known, but settings such as its key are missing
+├── StoreUnavailable 503          DynamoDB does not answer: an unauthenticated call never passes
+├── GuardrailUnavailable 503      a guardrail that fails closed gave no verdict in time
+├── GatewayTimeout 504            the call's deadline passed before an answer arrived
+│   └── DeadlinePassed 504        the deadline had passed before the call began: a retry is useless
 ├── ConfigurationError            at start-up: names every missing or malformed setting
-└── UpstreamError                 facts about a provider's failure; policy decides what they mean
-    ├── ProviderBadRequest 400    the provider's own message passes through
+└── UpstreamError                 the facts of a provider's failure; `policy/routing` decides what follows
+    ├── ProviderBadRequest 400    the provider rejected the request; its message is passed on
     │   ├── ContextLengthExceeded 400
     │   └── ContentPolicyViolation 400
     ├── ProviderModelNotFound 404
-    ├── ProviderAuth 502          never a 401 to our caller, who would doubt their own key
+    ├── ProviderAuth 502          the provider rejected its key; not 401, which would blame the caller's key
     ├── ProviderRateLimited 429
     ├── ProviderOverloaded 503
     ├── ProviderTimeout 504
     └── ProviderFailed 502
-        ├── ProviderUnreachable 502   refused, unresolved, reset before an answer
-        ├── ProviderMalformed 502     an answer that is not the dialect
-        └── StreamCut 502             the stream ended before its end
+        ├── ProviderUnreachable 502   connection refused, reset before an answer, or host not found
+        ├── ProviderMalformed 502     the provider's answer is not in its dialect
+        └── StreamCut 502             the stream broke off before its end
 """
 
 from collections.abc import Mapping
@@ -61,20 +61,20 @@ from typing import ClassVar
 
 
 class TidegateError(Exception):
-    """One failure. The class fixes `status`, `type` and `code`; the instance carries the message and a field path.
+    """A failed call. The class fixes `status`, `type` and `code`; the instance carries `message` and `param`.
 
-    `attempts` is how often providers were asked before, `failed_attempts` what became of that, for people to read;
-    `usage` what a stream had used when it broke off, as callers are told.
+    `attempts` counts the requests that were sent to providers, and `failed_attempts` describes the failed ones for
+    people to read. `usage` is the usage of a stream that broke off, as the caller sees it.
     """
 
     status: int = 500
     type: str = "server_error"
     code: str | None = None
     retryable: ClassVar[bool] = False
-    """Whether a provider's failure may pass by itself."""
+    """True for failures of a provider that may pass without a change to the request."""
 
     should_retry: ClassVar[bool | None] = None
-    """What `x-should-retry` tells OpenAI's clients, where they would do otherwise."""
+    """Value of the `x-should-retry` header, which overrides what OpenAI's clients decide by status; None sends none."""
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
@@ -228,7 +228,7 @@ class ModelUnpriced(TidegateError):
 
 
 class LimitReached(TidegateError):
-    """A limit of ours is reached: its name, what it allows, and what is left of that for a smaller call."""
+    """`limit` names a field of `Limits`, `maximum` is its value, `remaining` what a smaller call could still use."""
 
     status = 429
 
@@ -300,16 +300,16 @@ class DeadlinePassed(GatewayTimeout):
 
 
 class ConfigurationError(TidegateError):
-    """A setting that is missing or malformed; the message names all of them."""
+    """Settings are missing or malformed; the message names all of them."""
 
     code = "configuration_error"
 
 
 class UpstreamError(TidegateError):
-    """A provider's failure. Facts only: `policy` decides whether to try again.
+    """A provider's failure. Facts only: `policy/routing/retry.py` decides whether to retry.
 
-    `upstream_status` is the provider's HTTP status, None where there was no answer; `native_code` is the provider's
-    own code or type; `sent_first_chunk` says that the caller has seen part of the answer already.
+    `upstream_status` is the provider's HTTP status, None if it sent no response; `native_code` is the provider's own
+    error code or type; `sent_first_chunk` is True once the caller has received part of the answer.
     """
 
     status = 502

@@ -1,4 +1,4 @@
-"""JSON as Python sees it, and the one codec of the data plane."""
+"""Types of parsed JSON, and the only JSON codec of the data plane."""
 
 from typing import TypeAlias
 
@@ -13,15 +13,15 @@ _canonical = msgspec.json.Encoder(order="deterministic")
 
 
 def decode(data: bytes | str) -> Json:
-    """The value in `data`. Raises `msgspec.DecodeError` for anything that is not one JSON value in UTF-8."""
+    """The value in `data`. Raises `msgspec.DecodeError` unless it is one JSON value in UTF-8."""
     return _decoder.decode(data)
 
 
 def encode(value: object) -> bytes:
-    """`value` as compact UTF-8 JSON; `Decimal` becomes a string, so round money before."""
+    """`value` as compact JSON in UTF-8. A `Decimal` becomes a string with all its digits: round money first."""
     return _encoder.encode(value)
 
 
 def encode_canonical(value: Json) -> bytes:
-    """The same for equal values, whatever the order of their fields."""
+    """`value` as JSON with sorted keys: equal values have equal bytes."""
     return _canonical.encode(value)

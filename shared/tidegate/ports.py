@@ -1,4 +1,8 @@
-"""What the core needs from the world. Each port has two rooms, `memory/` and `aws/`, and one contract test."""
+"""Protocols of the stores and services that the gateway uses. `memory/` and `aws/` implement the stores.
+
+The contract tests in `tests/ports/` run against both implementations. Every method except `AccessTokens.verify` raises
+`StoreUnavailable` when its store does not answer.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -13,222 +17,217 @@ from tidegate.json import Json
 
 
 class KeyLookup(Protocol):
-    """Keys and workspaces, read on the path of a call."""
+    """Virtual keys and workspaces, read once for each call.
+
+    key, workspace = await lookup.find(hash_secret(secret), None)
+    """
 
     async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
-        """The key with that hash, and the workspace named, or else the key's default one; None for what does not exist.
+        """The key with this hash, and the named workspace or else the key's default one; None for what does not exist.
 
-        One read; two only when no workspace is named and the key's default is not known yet. Consistent.
-        Raises `StoreUnavailable`.
+        Takes one consistent read; two if no workspace is named and the key's default is not cached yet.
         """
         ...
 
     async def find_subject(
         self, subject_hash: str, workspace_id: str | None
     ) -> tuple[VirtualKey | None, Workspace | None]:
-        """The same of an OIDC subject, to whom the operator gave workspaces. No bearer key is found by it."""
+        """The key of an OIDC subject, and the workspace, chosen as in `find`. `find` never returns such a key."""
         ...
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
-        """The workspace alone, in one consistent read. Raises `StoreUnavailable`."""
+        """The workspace without a key, in one consistent read."""
         ...
 
     async def find_workspaces(self, ids: Sequence[str]) -> Sequence[Workspace]:
-        """Those of them that exist, in any order and in one consistent read. Raises `StoreUnavailable`."""
+        """The workspaces that exist, in any order and in one consistent read."""
         ...
 
 
 class AccessTokens(Protocol):
-    """Access tokens of the OIDC issuer that the operator trusts."""
+    """Verifies access tokens of the OIDC issuer that the operator trusts."""
 
     async def verify(self, token: str) -> Identity:
-        """Whom the issuer gave it to, for as long as it says.
+        """The subject of a valid token, and when the token expires.
 
-        Raises `InvalidToken`, `ExpiredToken` and `IssuerUnavailable`; no message holds any of the token.
+        Raises `InvalidToken`, `ExpiredToken` and `IssuerUnavailable`; no message quotes any part of the token.
         """
         ...
 
 
 class Ledger(Protocol):
-    """The accounts of limits: room is taken there before a provider is called. `Meter.record` settles it."""
+    """Accounts of limits. A call reserves its worst case before a provider is called; `Meter.record` settles it.
+
+    hold, account = await ledger.reserve(reservation)
+    """
 
     async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
-        """Take the room in all of its accounts or in none, in one conditional write.
+        """Book the hold in all of the reservation's accounts or in none, in one conditional write.
 
-        The hold as it was booked, and the first account as it is then, where the write tells. Taking the same again
-        changes nothing.
-        Raises `RateLimited`, `QuotaExhausted`, and `StoreUnavailable`.
+        Returns the hold as booked, and the first account after the write if the store returned it. Idempotent.
+        Raises `RateLimited` and `QuotaExhausted`.
         """
         ...
 
     async def release(self, hold: Hold) -> None:
-        """Give back what was held for a call that shall hold something else: nothing of it was used.
+        """Cancel a hold of which nothing was used, so that the call can reserve something else.
 
-        It has counted as a request of its minute. Raises `StoreUnavailable`.
+        The call has still counted as a request of its minute.
         """
         ...
 
     async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
-        """The account as it is, all its shards together; empty where nothing was ever booked.
-
-        Months begin on `first_day`. Raises `StoreUnavailable`.
-        """
+        """The current account, all its shards merged; empty if nothing was ever booked. Months begin on `first_day`."""
         ...
 
     async def note(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
-        """Put `after` in the place of what the account says was warned of; False when it no longer says `before`.
-
-        Raises `StoreUnavailable`.
-        """
+        """Replace the account's alerted thresholds; False if they are no longer `before`."""
         ...
 
 
 class BudgetAlerts(Protocol):
-    """Who hears what operators should know."""
+    """Sends budget alerts to the operator."""
 
     async def emit(self, event: BudgetAlert) -> None:
-        """Tell it, once. Raises `StoreUnavailable`."""
+        """Send one alert once."""
         ...
 
 
 class Meter(Protocol):
-    """Where outcomes are kept."""
+    """Records finished calls."""
 
     async def record(self, outcome: Outcome) -> None:
-        """Write the call's record, move its workspace's counters and settle its hold, in one transaction.
-
-        Recording the same call again changes nothing. Raises `StoreUnavailable`.
-        """
+        """Write the call's record, add to the counters and settle the hold, in one transaction. Idempotent."""
         ...
 
 
 class ReasoningSignatures(Protocol):
-    """The signed reasoning that led to tool calls, for clients that do not send it back."""
+    """Signed reasoning that preceded tool calls, for clients that do not send it back with the tools' results."""
 
     async def find(self, workspace_id: str, tool_call_ids: Sequence[str]) -> dict[str, list[Json]]:
-        """`reasoning_details` by the ids of the tool calls that they were kept for. Raises `StoreUnavailable`."""
+        """The stored `reasoning_details` by tool call id."""
         ...
 
     async def keep(self, workspace_id: str, tool_call_id: str, details: list[Json]) -> None:
-        """Keep them for a day. What is too large to keep is not kept. Raises `StoreUnavailable`."""
+        """Store the details for a day; details that are too large are not stored."""
         ...
 
 
 class ReplyStore(Protocol):
-    """Replies that may be given again, by what was asked for. Both raise `StoreUnavailable`."""
+    """Stored replies by cache key."""
 
     async def find(self, workspace_id: str, key: str) -> bytes | None:
-        """What the workspace has kept under that key, and is not over yet."""
+        """The workspace's reply under this key, unless it has expired."""
         ...
 
     async def keep(self, workspace_id: str, key: str, reply: bytes, seconds: float) -> bool:
-        """Keep it so long, in the place of what was there; False where it is too large to keep."""
+        """Store or replace the reply for this many seconds; False if it is too large."""
         ...
 
 
 class IdempotencyClaims(Protocol):
-    """Idempotency keys: who is at work on one, and the reply that came of it. All raise `StoreUnavailable`."""
+    """Idempotency keys: which call owns a key, and the reply that the call produced."""
 
     async def claim(self, claim: IdempotencyClaim) -> bytes | None:
-        """Take the key, in one conditional write; or else the reply that it led to already.
+        """Take the key in one conditional write, or return the reply that it already led to.
 
-        Raises `IdempotencyInFlight` while somebody else has it, and `IdempotencyKeyReused` for another body.
+        Raises `IdempotencyInFlight` while another call owns the key, and `IdempotencyKeyReused` for another body.
         """
         ...
 
     async def fulfil(self, claim: IdempotencyClaim, reply: bytes, seconds: float) -> bool:
-        """Keep so long what came of it; False where it is too large to keep, or the claim is not ours any more."""
+        """Store the reply for this many seconds; False if it is too large, or if the caller lost the claim."""
         ...
 
     async def release(self, claim: IdempotencyClaim) -> None:
-        """Let others take the key at once, where it is ours."""
+        """Free the key for other calls at once, if the caller still owns it."""
         ...
 
 
 class Cooldowns(Protocol):
-    """Where processes tell each other which deployments fail. They hear it when they read a key, at no further read."""
+    """Announces failing deployments to other processes, which get them with a key look-up, without an extra read."""
 
     async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
-        """A deployment of the gateway's, or of the workspace `home`, is best left alone until then (UTC seconds).
+        """Announce that a deployment cools down until then (UTC seconds). A later end that is already stored stays.
 
-        What was told for longer stays. Raises `StoreUnavailable`.
+        `home` is the workspace that owns the deployment, None for the gateway's.
         """
         ...
 
 
 class Secrets(Protocol):
-    """Providers' credentials, by the name of their setting."""
+    """Provider credentials of the operator, by the name of their setting."""
 
     async def get(self, name: str) -> str | None:
-        """The secret's value, None when it is not set. Raises `StoreUnavailable`."""
+        """The secret's value; None if it is not set."""
         ...
 
 
 class Vault(Protocol):
-    """Credentials that workspaces brought, by the names of their settings. Both raise `StoreUnavailable`."""
+    """Provider credentials that workspaces brought, by the name of their setting."""
 
     async def read(self, workspace_id: str) -> Mapping[str, str]:
-        """The workspace's, none where it has none."""
+        """All credentials of the workspace; empty if it has none."""
         ...
 
     async def write(self, workspace_id: str, credentials: Mapping[str, str]) -> None:
-        """Keep these in the place of those that were."""
+        """Replace all credentials of the workspace."""
         ...
 
 
 class Tenants(Protocol):
-    """Workspaces and keys, as an operator manages them. All raise `StoreUnavailable`."""
+    """Workspaces, as an operator manages them."""
 
     async def put_workspace(self, workspace: Workspace) -> bool:
-        """Create it; False when the id is taken, which then stays as it was."""
+        """Create the workspace; False if the id exists, and nothing changes."""
         ...
 
     async def get_workspace(self, workspace_id: str) -> Workspace | None: ...
 
     async def list_workspaces(self) -> Sequence[Workspace]:
-        """All of them, by id."""
+        """All workspaces, sorted by id."""
         ...
 
     async def set_workspace_status(self, workspace_id: str, status: WorkspaceStatus) -> bool:
-        """False when there is no such workspace."""
+        """Change the status; False if the workspace does not exist."""
         ...
 
 
 class Keys(Protocol):
-    """Virtual keys, as an operator manages them. All raise `StoreUnavailable`."""
+    """Virtual keys, as an operator manages them."""
 
     async def put_key(self, key: VirtualKey) -> bool:
-        """Create it, listed under each of its workspaces; False when its hash or id is taken."""
+        """Create the key and list it under each of its workspaces; False if its hash or id exists."""
         ...
 
     async def list_keys(self, workspace_id: str) -> Sequence[VirtualKey]:
-        """The workspace's keys, revoked ones too, by id."""
+        """The workspace's keys including revoked ones, sorted by id."""
         ...
 
     async def revoke_key(self, workspace_id: str, key_id: str) -> bool:
-        """Revoke it everywhere, and delete what an OIDC subject has; False when the workspace has no such key."""
+        """Revoke the key in all its workspaces; the key of an OIDC subject is deleted. False if it does not exist."""
         ...
 
 
 class UsageReader(Protocol):
-    """The counters and records that the meter keeps, of all `shards` of a workspace. All raise `StoreUnavailable`."""
+    """Reads the counters and records that the meter writes, over all `shards` of a workspace."""
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
         """The counters of "M#2026-11" or "D#2026-11-21": calls, input_tokens, …, cost_usd as a decimal string."""
         ...
 
     async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
-        """The newest call records first."""
+        """The newest call records, newest first."""
         ...
 
     async def days(
         self, workspace_id: str, first: str, last: str, shards: int = 1
     ) -> Mapping[str, Mapping[str, int | str]]:
-        """The counters of the days from "2026-11-01" to "2026-11-30" on which there were calls, by day."""
+        """Counters by day, from "2026-11-01" to "2026-11-30" inclusive; days without calls are absent."""
         ...
 
     async def records(
         self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1
     ) -> Sequence[dict[str, object]]:
-        """The records of calls whose ids lie between those two, neither included; the newest first."""
+        """Call records with ids strictly between `after` and `before`, newest first."""
         ...

@@ -1,28 +1,28 @@
-"""The only reader of the environment. All that is missing or malformed is named at once.
+"""The only reader of the environment. One error names every setting that is missing or malformed.
 
 | variable | meaning | default |
 |---|---|---|
 | TIDEGATE_TABLE | the DynamoDB table | required on AWS |
-| TIDEGATE_PROVIDER_SECRET | a secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and the like | none |
-| TIDEGATE_WORKSPACE_SECRETS | where workspaces' own keys are: `<this>/<workspace id>` in Secrets Manager | none |
-| TIDEGATE_PROVIDERS | more OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
-| TIDEGATE_ROUTES | names that stand for several deployments, a JSON list: docs/ROUTES.md | none |
-| TIDEGATE_GUARDRAILS | guardrails beside the built-in ones, a JSON list as in docs/GUARDRAILS.md | none |
-| TIDEGATE_DEFAULT_PROVIDER | who answers for bare model ids that the catalogue does not know | none |
-| TIDEGATE_TIMEOUT_SECONDS | the longest that a call may take | 600 |
-| TIDEGATE_TIMEOUTS | how long providers and models are waited for, a JSON object: docs/DEADLINES.md | as usual |
-| TIDEGATE_KEEP_ALIVE_SECONDS | silence in a stream before a comment line | 15 |
+| TIDEGATE_PROVIDER_SECRET | a secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and other credentials | none |
+| TIDEGATE_WORKSPACE_SECRETS | prefix of workspaces' own keys in Secrets Manager: `<prefix>/<workspace id>` | none |
+| TIDEGATE_PROVIDERS | additional OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
+| TIDEGATE_ROUTES | model names that stand for several deployments, a JSON list: docs/ROUTES.md | none |
+| TIDEGATE_GUARDRAILS | guardrails in addition to the built-in ones, a JSON list: docs/GUARDRAILS.md | none |
+| TIDEGATE_DEFAULT_PROVIDER | the provider of model names without a provider that the catalogue does not know | none |
+| TIDEGATE_TIMEOUT_SECONDS | the longest duration of a call | 600 |
+| TIDEGATE_TIMEOUTS | timeouts by provider and model, a JSON object: docs/DEADLINES.md | see docs/DEADLINES.md |
+| TIDEGATE_KEEP_ALIVE_SECONDS | silence in a stream before a comment line is sent | 15 |
 | TIDEGATE_MAX_BODY_BYTES | the largest request body | 10485760 |
-| TIDEGATE_OIDC_ISSUER | the issuer whose access tokens open workspaces, beside keys: an https URL | none |
-| TIDEGATE_OIDC_AUDIENCE | whom its tokens must be for | required with an issuer |
-| TIDEGATE_OIDC_JWKS_URL | where its keys are | what its discovery document says |
-| TIDEGATE_OIDC_WORKSPACES_CLAIM | the claim with a token's workspaces: an id or a list | what its subject was given |
-| TIDEGATE_CORS_ORIGINS | browser origins, separated by commas; "*" any, empty none | * |
+| TIDEGATE_OIDC_ISSUER | the issuer whose access tokens are accepted beside keys: an https URL | none |
+| TIDEGATE_OIDC_AUDIENCE | the audience that its tokens must have | required with an issuer |
+| TIDEGATE_OIDC_JWKS_URL | the URL of its signing keys | from its discovery document |
+| TIDEGATE_OIDC_WORKSPACES_CLAIM | the claim with a token's workspaces, an id or a list | the operator assigns them |
+| TIDEGATE_CORS_ORIGINS | allowed browser origins, separated by commas; "*" allows all, empty none | * |
 | TIDEGATE_TRANSPORT | pyreqwest, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
-| TIDEGATE_EVENT_BUS | the EventBridge bus that is told of budgets running out | none: a line in the log |
-| TIDEGATE_REPLY_BUCKET | where kept replies are that are larger than an item: a bucket of S3 | none: not kept |
+| TIDEGATE_EVENT_BUS | the EventBridge bus that receives budget alerts | none: alerts are logged |
+| TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
-| AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER | as everywhere on AWS | |
+| AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER | as in AWS's SDKs | |
 """
 
 import math
@@ -54,7 +54,7 @@ _Parsed = TypeVar("_Parsed")
 
 
 class EnvironmentSecrets(Redacted, Struct, frozen=True):
-    """The port `Secrets` on the environment. A name that is set to nothing is not set."""
+    """Implements `Secrets` with environment variables. An empty variable counts as not set."""
 
     values: Mapping[str, str]
 
@@ -63,7 +63,7 @@ class EnvironmentSecrets(Redacted, Struct, frozen=True):
 
 
 class AwsSettings(Struct, frozen=True):
-    """Where AWS is. The endpoints are None for AWS's own."""
+    """Region and endpoints of AWS's services; None is AWS's own endpoint."""
 
     region: str
     dynamodb_endpoint: str | None = None
@@ -73,7 +73,7 @@ class AwsSettings(Struct, frozen=True):
 
 
 class Settings(Redacted, Struct, frozen=True):
-    """What the operator decided. `environment` is kept for provider settings, which are looked up by their names."""
+    """The operator's configuration. `environment` holds the settings of providers, which are looked up by name."""
 
     table: str
     aws: AwsSettings
@@ -97,7 +97,10 @@ class Settings(Redacted, Struct, frozen=True):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ, *, table: str | None = None) -> "Settings":
-        """The settings in `env`; `table` stands in for TIDEGATE_TABLE. Raises `ConfigurationError` of all faults."""
+        """Read the settings from `env`; `table` is the default of TIDEGATE_TABLE.
+
+        Raises `ConfigurationError`, which names every fault.
+        """
         reader = _EnvironmentReader(env)
         endpoint = reader.text("AWS_ENDPOINT_URL")
         settings = cls(
@@ -135,6 +138,8 @@ class Settings(Redacted, Struct, frozen=True):
 
 
 class _EnvironmentReader:
+    """Reads variables and collects the faults of all of them, which `check` raises as one error."""
+
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
         self._faults: list[str] = []
@@ -166,7 +171,7 @@ class _EnvironmentReader:
         return value
 
     def json(self, name: str, parse: Callable[[Json], _Parsed], default: _Parsed) -> _Parsed:
-        """What `read` makes of the setting's JSON."""
+        """The setting's JSON, decoded and passed to `parse`."""
         text = self.text(name)
         if text is None:
             return default
@@ -191,7 +196,7 @@ class _EnvironmentReader:
         )
 
     def https_url(self, name: str) -> str | None:
-        """A URL that nobody on the way can answer for; on this machine there is nobody on the way."""
+        """A URL that cannot be answered by an impostor: https, or plain http on the loopback interface."""
         url = self.text(name)
         if url is not None and not _HTTPS_OR_LOOPBACK.match(url):
             self._faults.append(f"{name} must be an https URL: {url!r}")

@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.world import KEY, USER, WORKSPACE, Client, Exchange, Handler, completion, world
+from tests.world import KEY, USER, WORKSPACE, Client, Exchange, Gated, Handler, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import VirtualKey, Workspace
@@ -156,22 +155,16 @@ async def test_quotas_tell_every_limit_of_workspace_and_key() -> None:
 
 
 async def test_what_open_calls_hold_is_told_apart_from_what_is_used() -> None:
-    asked, gate = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: httpx.Request) -> httpx.Response:
-        asked.set()
-        await gate.wait()
-        return httpx.Response(200, json=completion())
-
-    async with at_noon(slow, tokens_per_day=1000, tokens_per_minute=1000, parallel_calls=2) as client:
+    provider = Gated()
+    async with at_noon(provider, tokens_per_day=1000, tokens_per_minute=1000, parallel_calls=2) as client:
         calling = asyncio.create_task(Exchange(client.app, CALL, "/v1/chat/completions").run())
-        await asked.wait()
+        await provider.reached.wait()
         said = quotas((await client.get("/v1/quotas")).json)
         _, used, held, available, _ = said["workspace.tokens_per_day"]
         assert (used, held > 100, available) == (0, True, 1000 - held)
         assert said["workspace.parallel_calls"][1:4] == (0, 1, 1)
         assert said["workspace.tokens_per_minute"][1:3] == (0, held)
-        gate.set()
+        provider.gate.set()
         await calling
 
 

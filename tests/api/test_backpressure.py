@@ -162,25 +162,22 @@ class RuntimeApi:
         self.response.set_result(count)
 
 
-def test_the_runtime_reads_no_faster_than_lambda_takes() -> None:
-    async def main() -> None:
-        async with flooded("pyreqwest") as (app, flood):
-            head = Head("POST", "/v1/chat/completions", HEADERS)
-            api = RuntimeApi(json.dumps(rest_event(head, CALL)).encode())
-            door = socket.socket()
-            door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
-            door.bind(("127.0.0.1", 0))
-            server = await asyncio.start_server(api.serve, sock=door)
-            where = f"127.0.0.1:{door.getsockname()[1]}"
-            lifespan, service = await start(app, Environment(where, ".", 1, False, False))
-            stop = asyncio.Event()
-            serving = asyncio.create_task(run(lifespan, service, 1, stop))
-            stuck = await flood.stuck()
-            assert 0 < stuck * len(EVENT) < MOST
-            api.reads.set()
-            assert await api.response == EVENTS
-            stop.set()
-            await serving
-            server.close()
-
-    asyncio.run(main())
+async def test_the_runtime_reads_no_faster_than_lambda_takes() -> None:
+    async with flooded("pyreqwest") as (app, flood):
+        head = Head("POST", "/v1/chat/completions", HEADERS)
+        api = RuntimeApi(json.dumps(rest_event(head, CALL)).encode())
+        door = socket.socket()
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        door.bind(("127.0.0.1", 0))
+        server = await asyncio.start_server(api.serve, sock=door)
+        where = f"127.0.0.1:{door.getsockname()[1]}"
+        lifespan, service = await start(app, Environment(where, ".", 1, False, False))
+        stop = asyncio.Event()
+        serving = asyncio.create_task(run(lifespan, service, 1, stop))
+        stuck = await flood.stuck()
+        assert 0 < stuck * len(EVENT) < MOST
+        api.reads.set()
+        assert await api.response == EVENTS
+        stop.set()
+        await serving
+        server.close()

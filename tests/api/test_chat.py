@@ -1,7 +1,6 @@
 """A call from the door to its record, with the provider played by the test."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -32,82 +31,77 @@ from tidegate.memory.signatures import MemoryReasoningSignatures
 from tidegate.pipeline import shield
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
-Scenario = Callable[[Client], Awaitable[None]]
 
 
-async def test_a_plain_call_is_answered_stamped_billed_and_recorded() -> None:
-    async with world(answers(completion())) as client:
-        reply = await client.post(CALL, headers={"x-app-id": "shop"})
-        body = reply.json
-        assert body.pop("id").startswith("chatcmpl-")
-        assert isinstance(body.pop("created"), int)
-        assert body == {
-            "object": "chat.completion",
-            "model": "openai/gpt-4.1-mini",
-            "choices": [
-                {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": "Hello.", "refusal": None},
-                    "finish_reason": "stop",
-                    "logprobs": None,
-                }
-            ],
-            "usage": {
-                "prompt_tokens": 14,
-                "completion_tokens": 12,
-                "total_tokens": 26,
-                "prompt_tokens_details": {"cached_tokens": 0},
-                "completion_tokens_details": {"reasoning_tokens": 0},
-                "words_used": 9,
-                "words_details": {"input_words": 8, "output_words": 9, "method": "tokens"},
-                "cost": 0.0000248,
-            },
-            "system_fingerprint": None,
-        }
-        assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
-        outcome = client.recorder.outcomes[0]
-        assert len(client.recorder.outcomes) == 1
-        assert outcome.call.id == reply.headers["x-request-id"]
-        assert (outcome.status, outcome.attempts, outcome.finish_reason, outcome.error_code) == ("ok", 1, "stop", None)
-        assert (outcome.call.app_id, outcome.call.workspace.id) == ("shop", "ws_test")
-        assert outcome.bill.tokens == TokenCounts(input=14, output=12)
-        assert outcome.bill.words == WordCounts(used=9, input=8, output=9, method="tokens")
-        assert outcome.bill.cost_usd == Decimal("0.0000248")
+async def test_a_plain_call_is_answered_stamped_billed_and_recorded(client: Client) -> None:
+    reply = await client.post(CALL, headers={"x-app-id": "shop"})
+    body = reply.json
+    assert body.pop("id").startswith("chatcmpl-")
+    assert isinstance(body.pop("created"), int)
+    assert body == {
+        "object": "chat.completion",
+        "model": "openai/gpt-4.1-mini",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hello.", "refusal": None},
+                "finish_reason": "stop",
+                "logprobs": None,
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 14,
+            "completion_tokens": 12,
+            "total_tokens": 26,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+            "words_used": 9,
+            "words_details": {"input_words": 8, "output_words": 9, "method": "tokens"},
+            "cost": 0.0000248,
+        },
+        "system_fingerprint": None,
+    }
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+    outcome = client.recorder.outcomes[0]
+    assert len(client.recorder.outcomes) == 1
+    assert outcome.call.id == reply.headers["x-request-id"]
+    assert (outcome.status, outcome.attempts, outcome.finish_reason, outcome.error_code) == ("ok", 1, "stop", None)
+    assert (outcome.call.app_id, outcome.call.workspace.id) == ("shop", "ws_test")
+    assert outcome.bill.tokens == TokenCounts(input=14, output=12)
+    assert outcome.bill.words == WordCounts(used=9, input=8, output=9, method="tokens")
+    assert outcome.bill.cost_usd == Decimal("0.0000248")
 
 
-async def test_the_provider_is_sent_the_request_with_its_own_key_and_nothing_of_ours() -> None:
-    async with world(answers(completion())) as client:
-        await client.post({**CALL, "caching": True, "timeout": 30, "custom": {"a": 1}, "temperature": None})
-        request = client.requests[0]
-        assert str(request.url) == "https://api.openai.com/v1/chat/completions"
-        assert request.headers["authorization"] == "Bearer provider-secret-1"
-        assert httpx.Response(200, content=request.content).json() == {
-            "model": "gpt-4.1-mini",
-            "messages": USER,
-            "custom": {"a": 1},
-        }
+async def test_the_provider_is_sent_the_request_with_its_own_key_and_nothing_of_ours(client: Client) -> None:
+    await client.post({**CALL, "caching": True, "timeout": 30, "custom": {"a": 1}, "temperature": None})
+    request = client.requests[0]
+    assert str(request.url) == "https://api.openai.com/v1/chat/completions"
+    assert request.headers["authorization"] == "Bearer provider-secret-1"
+    assert httpx.Response(200, content=request.content).json() == {
+        "model": "gpt-4.1-mini",
+        "messages": USER,
+        "custom": {"a": 1},
+    }
 
 
-async def test_headers_say_what_became_of_the_call() -> None:
-    async with world(answers(completion())) as client:
-        headers = (await client.post({**CALL, "observability": True, "fallbacks": []})).headers
-        shown = {name: value for name, value in headers.items() if name.startswith("x-tidegate")}
-        assert float(shown.pop("x-tidegate-overhead-ms")) >= 0
-        assert shown == {
-            "x-tidegate-provider": "openai",
-            "x-tidegate-model": "openai/gpt-4.1-mini",
-            "x-tidegate-attempts": "1",
-            "x-tidegate-ignored-params": "observability",
-        }
+async def test_headers_say_what_became_of_the_call(client: Client) -> None:
+    headers = (await client.post({**CALL, "observability": True, "fallbacks": []})).headers
+    shown = {name: value for name, value in headers.items() if name.startswith("x-tidegate")}
+    assert float(shown.pop("x-tidegate-overhead-ms")) >= 0
+    assert shown == {
+        "x-tidegate-provider": "openai",
+        "x-tidegate-model": "openai/gpt-4.1-mini",
+        "x-tidegate-attempts": "1",
+        "x-tidegate-ignored-params": "observability",
+    }
 
 
-async def test_the_documented_example_of_neuroflash_uses_nine_words() -> None:
-    async with world(answers(completion())) as client:
-        path = "/api/ds-prototypes/chat/completions"
-        reply = await client.post({**CALL, "temperature": 0.7}, path, {"x-workspace-id": "ws_test"})
-        kind, seconds, rest = reply.json["id"].split("-")
-        assert (kind, seconds.isdigit(), len(rest), rest.isalnum()) == ("gen", True, 8, True)
-        assert reply.json["usage"]["words_used"] == 9
+async def test_the_documented_example_of_neuroflash_uses_nine_words(client: Client) -> None:
+    path = "/api/ds-prototypes/chat/completions"
+    reply = await client.post({**CALL, "temperature": 0.7}, path, {"x-workspace-id": "ws_test"})
+    kind, seconds, rest = reply.json["id"].split("-")
+    assert (kind, seconds.isdigit(), len(rest), rest.isalnum()) == ("gen", True, 8, True)
+    assert reply.json["usage"]["words_used"] == 9
 
 
 async def test_a_stream_is_role_contents_finish_and_done() -> None:
@@ -231,7 +225,7 @@ async def test_a_client_that_leaves_before_the_first_word_pays_for_an_estimated_
 
 
 async def test_a_call_that_the_provider_refuses_or_never_sees_costs_nothing() -> None:
-    async with world(lambda request: httpx.Response(400, json={"error": {"message": "no"}})) as client:
+    async with world(answers({"error": {"message": "no"}}, 400)) as client:
         await client.post(CALL)
         await client.post({**CALL, "store": True, "model": "mistral/mistral-small-latest", "require_parameters": True})
         assert len(client.requests) == 1
@@ -339,7 +333,7 @@ async def test_a_call_that_takes_longer_than_it_may_is_a_504() -> None:
 async def test_a_caller_may_shorten_the_time_that_the_operator_gives_and_not_extend_it(
     asked: Any, given: float
 ) -> None:
-    async with world(answers(completion()), TIDEGATE_TIMEOUT_SECONDS="20") as client:
+    async with world(TIDEGATE_TIMEOUT_SECONDS="20") as client:
         await client.post({**CALL, "timeout": asked})
         call = client.recorder.outcomes[0].call
         assert call.deadline - call.started_at == pytest.approx(given, abs=1e-3)
@@ -397,46 +391,44 @@ async def test_an_answer_that_is_not_the_dialect_is_a_502(content: bytes) -> Non
         assert (reply.status, reply.json["error"]["code"]) == (502, "provider_malformed_response")
 
 
-async def test_a_meter_that_is_down_costs_the_caller_nothing_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async with world(answers(completion())) as client:
-        client.recorder.unavailable = True
-        assert (await client.post(CALL)).status == 200
-        [failed] = [record for record in caplog.records if record.message == "meter.failed"]
-        assert (failed.__dict__["output_tokens"], failed.__dict__["cost_usd"]) == (12, "0.0000248")
+async def test_a_meter_that_is_down_costs_the_caller_nothing_and_is_logged(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.recorder.unavailable = True
+    assert (await client.post(CALL)).status == 200
+    [failed] = [record for record in caplog.records if record.message == "meter.failed"]
+    assert (failed.__dict__["output_tokens"], failed.__dict__["cost_usd"]) == (12, "0.0000248")
 
 
 async def test_a_meter_that_hangs_is_given_up_and_logged(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shield, "SETTLE_SECONDS", 0.01)
-    async with world(answers(completion())) as client:
-        client.recorder.gate = asyncio.Event()
-        assert (await client.post(CALL)).status == 200
-        [failed] = [record for record in caplog.records if record.message == "meter.failed"]
-        assert (failed.__dict__["output_tokens"], failed.__dict__["cost_usd"]) == (12, "0.0000248")
+    client.recorder.gate = asyncio.Event()
+    assert (await client.post(CALL)).status == 200
+    [failed] = [record for record in caplog.records if record.message == "meter.failed"]
+    assert (failed.__dict__["output_tokens"], failed.__dict__["cost_usd"]) == (12, "0.0000248")
 
 
-async def test_nothing_of_the_content_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_of_the_content_is_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    async with world(answers(completion())) as client:
-        await client.post(CALL)
-        logged = " ".join(str(record.__dict__) for record in caplog.records if record.name.startswith("tidegate"))
-        assert "call.settled" in logged
-        for secret in ("tagline", "Hello.", "provider-secret-1", "sk-tidegate-test"):
-            assert secret not in logged
+    await client.post(CALL)
+    logged = " ".join(str(record.__dict__) for record in caplog.records if record.name.startswith("tidegate"))
+    assert "call.settled" in logged
+    for secret in ("tagline", "Hello.", "provider-secret-1", "sk-tidegate-test"):
+        assert secret not in logged
 
 
-async def test_what_cannot_be_honoured_is_refused_on_request() -> None:
-    async with world(answers(completion())) as client:
-        reply = await client.post({**CALL, "repetition_penalty": 1.1, "require_parameters": True})
-        assert (reply.status, reply.json["error"]["code"], reply.json["error"]["param"]) == (
-            400,
-            "unsupported_parameter",
-            "repetition_penalty",
-        )
-        assert client.requests == []
-        reported = await client.post({**CALL, "repetition_penalty": 1.1})
-        assert reported.headers["x-tidegate-ignored-params"] == "repetition_penalty"
+async def test_what_cannot_be_honoured_is_refused_on_request(client: Client) -> None:
+    reply = await client.post({**CALL, "repetition_penalty": 1.1, "require_parameters": True})
+    assert (reply.status, reply.json["error"]["code"], reply.json["error"]["param"]) == (
+        400,
+        "unsupported_parameter",
+        "repetition_penalty",
+    )
+    assert client.requests == []
+    reported = await client.post({**CALL, "repetition_penalty": 1.1})
+    assert reported.headers["x-tidegate-ignored-params"] == "repetition_penalty"
 
 
 async def test_reasoning_is_left_out_for_those_who_exclude_it() -> None:
@@ -447,11 +439,10 @@ async def test_reasoning_is_left_out_for_those_who_exclude_it() -> None:
         assert not {"reasoning", "reasoning_content", "reasoning_details"} & set(hidden.json["choices"][0]["message"])
 
 
-async def test_an_unpriced_model_costs_null() -> None:
-    async with world(answers(completion())) as client:
-        reply = await client.post({**CALL, "model": "openai/some-private-finetune-nobody-knows"})
-        assert reply.json["usage"]["cost"] is None
-        assert client.recorder.outcomes[0].bill.cost_usd is None
+async def test_an_unpriced_model_costs_null(client: Client) -> None:
+    reply = await client.post({**CALL, "model": "openai/some-private-finetune-nobody-knows"})
+    assert reply.json["usage"]["cost"] is None
+    assert client.recorder.outcomes[0].bill.cost_usd is None
 
 
 @pytest.mark.parametrize(
@@ -462,23 +453,22 @@ async def test_an_unpriced_model_costs_null() -> None:
         ("utterly-unknown-model", 404, "model_not_found"),
     ],
 )
-async def test_models_that_lead_nowhere(model: str, status: int, code: str) -> None:
-    async with world(answers(completion())) as client:
-        reply = await client.post({**CALL, "model": model})
-        assert (reply.status, reply.json["error"]["code"], reply.json["error"]["param"]) == (status, code, "model")
-        assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
+async def test_models_that_lead_nowhere(client: Client, model: str, status: int, code: str) -> None:
+    reply = await client.post({**CALL, "model": model})
+    assert (reply.status, reply.json["error"]["code"], reply.json["error"]["param"]) == (status, code, "model")
+    assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"]
 
 
 async def test_a_provider_of_the_operators_own_answers_by_its_name() -> None:
     own = '[{"name": "neuroa2", "base_url": "https://mine.test/v1", "key": null}]'
-    async with world(answers(completion()), TIDEGATE_PROVIDERS=own) as client:
+    async with world(TIDEGATE_PROVIDERS=own) as client:
         assert (await client.post({**CALL, "model": "neuroa2/m1"})).status == 200
         assert str(client.requests[0].url) == "https://mine.test/v1/chat/completions"
         assert "authorization" not in client.requests[0].headers
 
 
 async def test_bare_names_find_their_maker_and_the_default_provider() -> None:
-    async with world(answers(completion()), TIDEGATE_DEFAULT_PROVIDER="mistral") as client:
+    async with world(TIDEGATE_DEFAULT_PROVIDER="mistral") as client:
         assert (await client.post({**CALL, "model": "gpt-4.1-mini"})).headers["x-tidegate-provider"] == "openai"
         assert (await client.post({**CALL, "model": "qwen3"})).headers["x-tidegate-model"] == "mistral/qwen3"
 
@@ -537,15 +527,14 @@ async def test_streamed_reasoning_comes_back_too() -> None:
         assert sent["messages"][1]["reasoning_content"] == "I need f."
 
 
-async def test_a_long_prompt_keeps_no_other_call_waiting() -> None:
-    async with world(answers(completion())) as client:
-        long = asyncio.create_task(client.post({**CALL, "messages": [{"role": "user", "content": "naïve " * 500_000}]}))
-        others = 0
-        while not long.done():
-            assert (await client.post(CALL)).status == 200
-            others += 1
-        assert long.result().json["usage"]["words_details"]["input_words"] == 500_000
-        assert others > 2
+async def test_a_long_prompt_keeps_no_other_call_waiting(client: Client) -> None:
+    long = asyncio.create_task(client.post({**CALL, "messages": [{"role": "user", "content": "naïve " * 500_000}]}))
+    others = 0
+    while not long.done():
+        assert (await client.post(CALL)).status == 200
+        others += 1
+    assert long.result().json["usage"]["words_details"]["input_words"] == 500_000
+    assert others > 2
 
 
 @pytest.mark.parametrize("stream", [False, True])

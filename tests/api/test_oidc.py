@@ -69,7 +69,7 @@ async def test_a_token_is_a_caller_at_every_endpoint() -> None:
             {"ws": "ws_other-one"},
             403,
             "workspace_forbidden",
-            "This key may not use this workspace: it is unknown, suspended or another's.",
+            "This key may not use this workspace: it is unknown, suspended, or not granted.",
         ),
         ({"ws": ["ws_test", "ws_other"]}, 400, "missing_workspace_id", None),
     ],

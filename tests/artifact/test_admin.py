@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.artifact.test_artifact import runs_here
-from tests.artifact.test_keeper import invoke, last_line
+from tests.artifact.world import invoke, last_line, runs_here
 from tests.store_worlds import aws_world
 
 pytestmark = [pytest.mark.slow, runs_here]

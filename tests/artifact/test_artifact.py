@@ -23,6 +23,7 @@ from tests.artifact.world import (
     Site,
     awss_emulator,
     behind,
+    runs_here,
     sam_build,
     web_adapters_command,
 )
@@ -39,7 +40,6 @@ pytestmark = pytest.mark.slow
 needs_binaries = pytest.mark.skipif(
     (platform.system(), platform.machine()) != ("Linux", "x86_64"), reason="the emulators are x86_64 Linux programs"
 )
-runs_here = pytest.mark.skipif(platform.system() != "Linux", reason="the artifact holds Linux wheels")
 
 
 @pytest.fixture(scope="session", params=["arm64", "x86_64"])

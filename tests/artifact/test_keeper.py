@@ -1,16 +1,11 @@
 """The keeper's artifact, started by one event of its schedule."""
 
-import json
-import os
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from infra.artifact import find_python
-from tests.artifact.test_artifact import runs_here
+from tests.artifact.world import invoke, last_line, runs_here
 from tests.store_worlds import aws_world, workspace
 from tidegate.aws.expressions import Put
 from tidegate.domain.account import AccountScope, Hold, Reservation
@@ -20,27 +15,6 @@ from tidegate.domain.limits import Amounts, Limits
 pytestmark = [pytest.mark.slow, runs_here]
 
 EVENT = Path(__file__).parents[1] / "events" / "other" / "schedule.json"
-
-_INVOKE = """
-import importlib, json, sys
-module, name = sys.argv[1].rsplit(".", 1)
-answer = getattr(importlib.import_module(module), name)(json.load(open(sys.argv[2])), None)
-print("\\n" + json.dumps(answer))
-"""
-
-
-def invoke(code: Path, handler: str, event: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """The handler called as Lambda's runtime would: by the runtime's Python, on what is in the artifact."""
-    python = find_python()
-    assert python is not None
-    paths = {"PATH": os.environ["PATH"], "PYTHONPATH": str(code), "PYTHONWARNINGS": "error"}
-    command = [python, "-c", _INVOKE, handler, str(event)]
-    return subprocess.run(command, env={**paths, **env}, cwd="/", capture_output=True, text=True)
-
-
-def last_line(done: subprocess.CompletedProcess[str]) -> Any:
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 async def test_the_keeper_settles_what_a_killed_call_held(artifacts: Path, aws_endpoint: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 
 from infra.artifact import find_python
 from tests.emulators.process import ROOT, free_port, started, tool, until_listening
@@ -161,3 +162,28 @@ async def web_adapters_command(site: Site) -> AsyncIterator[str]:
     async with started(str(site.code / "run.sh"), env=site.environment | {"AWS_LWA_PORT": str(port)}, cwd=Path("/")):
         await until_listening(port)
         yield f"http://127.0.0.1:{port}"
+
+
+runs_here = pytest.mark.skipif(platform.system() != "Linux", reason="the artifact holds Linux wheels")
+
+
+_INVOKE = """
+import importlib, json, sys
+module, name = sys.argv[1].rsplit(".", 1)
+answer = getattr(importlib.import_module(module), name)(json.load(open(sys.argv[2])), None)
+print("\\n" + json.dumps(answer))
+"""
+
+
+def invoke(code: Path, handler: str, event: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """The handler called as Lambda's runtime would: by the runtime's Python, on what is in the artifact."""
+    python = find_python()
+    assert python is not None
+    paths = {"PATH": os.environ["PATH"], "PYTHONPATH": str(code), "PYTHONWARNINGS": "error"}
+    command = [python, "-c", _INVOKE, handler, str(event)]
+    return subprocess.run(command, env={**paths, **env}, cwd="/", capture_output=True, text=True)
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])

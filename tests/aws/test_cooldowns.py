@@ -72,5 +72,5 @@ async def test_what_is_long_over_goes_with_the_next_write(world: World) -> None:
 
 async def test_what_somebody_else_wrote_there_is_left_alone(world: World) -> None:
     heard: dict[str | None, dict[str, float]] = {}
-    process(world, heard).read_cooldowns({COOLDOWNS_ITEM_KEY: {"cool#odd": "soon", "other": 5, "pk": "HEALTH"}}, None)
+    process(world, heard).report_cooldowns({COOLDOWNS_ITEM_KEY: {"cool#odd": "soon", "other": 5, "pk": "HEALTH"}}, None)
     assert heard == {}

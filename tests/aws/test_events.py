@@ -7,10 +7,12 @@ from tests.store_worlds import NOON, REGION
 from tidegate.aws.events import EventBridgeBudgetAlerts, configured_budget_alerts
 from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
-from tidegate.policy.metering.alerts import LogEvents
+from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.settings import Settings
+from tidegate.transport.aws_service import AwsService
+from tidegate.transport.base import Transport
 from tidegate.transport.reqwest import ReqwestTransport
-from tidegate.transport.sigv4 import AwsKey
+from tidegate.transport.sigv4 import AwsKey, AwsKeys
 
 EVENT = BudgetAlert("budget threshold", NOON, {"workspace_id": "ws_one", "limit": "usd_per_month", "threshold": 80})
 TAKEN = (200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
@@ -24,9 +26,14 @@ async def no_key() -> AwsKey:
     raise StoreUnavailable("There are no AWS credentials.")
 
 
+def event_bridge(transport: Transport, keys: AwsKeys, endpoint: str | None = None) -> EventBridgeBudgetAlerts:
+    service = AwsService(transport, keys, REGION, "events", endpoint, lambda: NOON)
+    return EventBridgeBudgetAlerts(service, "default")
+
+
 async def test_an_event_is_one_signed_request() -> None:
     transport = ScriptedTransport([TAKEN])
-    await EventBridgeBudgetAlerts(transport, aws_key, "default", REGION).emit(EVENT)
+    await event_bridge(transport, aws_key).emit(EVENT)
     [sent] = transport.requests
     assert (sent.method, sent.url) == ("POST", "https://events.eu-central-1.amazonaws.com/")
     assert sent.headers["x-amz-target"] == "AWSEvents.PutEvents"
@@ -56,25 +63,26 @@ async def test_an_event_is_one_signed_request() -> None:
 )
 async def test_trouble_is_one_kind_of_error(trouble: object) -> None:
     with pytest.raises(StoreUnavailable, match="EventBridge"):
-        await EventBridgeBudgetAlerts(ScriptedTransport([trouble]), aws_key, "default", REGION).emit(EVENT)
+        await event_bridge(ScriptedTransport([trouble]), aws_key).emit(EVENT)
 
 
 async def test_without_credentials_nothing_is_sent() -> None:
     transport = ScriptedTransport([TAKEN])
     with pytest.raises(StoreUnavailable, match="credentials"):
-        await EventBridgeBudgetAlerts(transport, no_key, "default", REGION).emit(EVENT)
+        await event_bridge(transport, no_key).emit(EVENT)
     assert transport.requests == []
 
 
 async def test_a_real_endpoint_takes_it(aws_endpoint: str) -> None:
     transport = ReqwestTransport()
-    await EventBridgeBudgetAlerts(transport, aws_key, "default", REGION, aws_endpoint).emit(EVENT)
+    await event_bridge(transport, aws_key, aws_endpoint).emit(EVENT)
     await transport.close()
 
 
 def test_the_settings_say_who_is_told() -> None:
     env = {"TIDEGATE_TABLE": "t", "AWS_REGION": REGION, "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://events"}
     transport = ScriptedTransport([TAKEN])
-    assert isinstance(configured_budget_alerts(Settings.from_env(env), transport, aws_key), LogEvents)
+    assert isinstance(configured_budget_alerts(Settings.from_env(env), transport, aws_key), LogBudgetAlerts)
     on_a_bus = configured_budget_alerts(Settings.from_env({**env, "TIDEGATE_EVENT_BUS": "tides"}), transport, aws_key)
-    assert on_a_bus == EventBridgeBudgetAlerts(transport, aws_key, "tides", REGION, "http://events")
+    service = AwsService(transport, aws_key, REGION, "events", "http://events")
+    assert on_a_bus == EventBridgeBudgetAlerts(service, "tides")

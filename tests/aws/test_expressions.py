@@ -23,7 +23,7 @@ def test_what_comes_in_other_kinds() -> None:
     with pytest.raises(TypeError, match="set"):
         to_attribute({"a"})
     for odd in ({"SS": ["a"]}, {"N": 1}, {}):
-        with pytest.raises(ValueError, match="DynamoDB answered"):
+        with pytest.raises(ValueError, match="DynamoDB returned"):
             from_attribute(odd)
     with pytest.raises(ValueError, match="base64"):
         from_attribute({"B": "A"})
@@ -34,7 +34,7 @@ def test_a_condition_names_everything_by_placeholders() -> None:
     condition = (
         (Attr("a").does_not_exist() | Attr("a").lte(5)) & Attr("holds", "id#1").exists() & Attr("holds").size().lt(5)
     )
-    assert condition.write(to) == (
+    assert condition.render(to) == (
         "(((attribute_not_exists(#n0) OR #n0 <= :v0) AND attribute_exists(#n1.#n2)) AND size(#n1) < :v0)"
     )
     assert to.payload() == {
@@ -47,12 +47,12 @@ def test_a_condition_names_everything_by_placeholders() -> None:
     ("name", "sign"), [("equals", "="), ("not_equals", "<>"), ("lt", "<"), ("lte", "<="), ("gt", ">"), ("gte", ">=")]
 )
 def test_comparisons(name: str, sign: str) -> None:
-    assert getattr(Attr("a"), name)("b").write(Placeholders()) == f"#n0 {sign} :v0"
+    assert getattr(Attr("a"), name)("b").render(Placeholders()) == f"#n0 {sign} :v0"
 
 
 def test_ranges_and_prefixes() -> None:
-    assert Attr("sk").between("a", "b").write(Placeholders()) == "#n0 BETWEEN :v0 AND :v1"
-    assert Attr("sk").begins_with("CALL#").write(Placeholders()) == "begins_with(#n0, :v0)"
+    assert Attr("sk").between("a", "b").render(Placeholders()) == "#n0 BETWEEN :v0 AND :v1"
+    assert Attr("sk").begins_with("CALL#").render(Placeholders()) == "begins_with(#n0, :v0)"
 
 
 def test_an_update_has_each_clause_once() -> None:
@@ -63,14 +63,14 @@ def test_an_update_has_each_clause_once() -> None:
         & Attr("d", "e").set("x")
         & add_all({"f": 3, "g": Decimal("-1")})
     )
-    assert change.write(Placeholders()) == "SET #n0 = :v0, #n1.#n2 = :v1 REMOVE #n3 ADD #n4 :v2, #n5 :v3, #n6 :v4"
-    assert UpdateExpression().write(Placeholders()) == ""
-    assert add_all({}).write(Placeholders()) == ""
+    assert change.render(Placeholders()) == "SET #n0 = :v0, #n1.#n2 = :v1 REMOVE #n3 ADD #n4 :v2, #n5 :v3, #n6 :v4"
+    assert UpdateExpression().render(Placeholders()) == ""
+    assert add_all({}).render(Placeholders()) == ""
 
 
 def test_truth_is_no_number() -> None:
     to = Placeholders()
-    assert (Attr("a").equals(True) & Attr("b").equals(1)).write(to) == "(#n0 = :v0 AND #n1 = :v1)"
+    assert (Attr("a").equals(True) & Attr("b").equals(1)).render(to) == "(#n0 = :v0 AND #n1 = :v1)"
     assert to.payload()["ExpressionAttributeValues"] == {":v0": {"BOOL": True}, ":v1": {"N": "1"}}
 
 

@@ -5,8 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.ports.test_ledger_contract import hold
-from tests.store_worlds import CREDENTIALS, NOON, REGION
+from tests.store_worlds import CREDENTIALS, NOON, REGION, hold
 from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.full_shards import FULL_SHARDS_TRIED, TRUST_SECONDS, FullShards, choose_exceeded_limit
 from tidegate.aws.ledger import DynamoLedger

@@ -32,8 +32,9 @@ class CountingDirectory(DynamoKeyLookup):
     """Counts the reads of each `find`."""
 
     async def reads(self, key_hash: str, workspace_id: str | None) -> int:
-        store, transport = self.store, Counting(self.store.client.transport)
-        self.store = replace(store, client=replace(store.client, transport=transport))
+        store, transport = self.store, Counting(self.store.client.service.transport)
+        service = replace(store.client.service, transport=transport)
+        self.store = replace(store, client=replace(store.client, service=service))
         await self.find(key_hash, workspace_id)
         self.store = store
         return transport.count

@@ -13,16 +13,22 @@ from tidegate.aws.table import claim_item_key, reply_item_key
 from tidegate.domain.idempotency import IdempotencyClaim
 from tidegate.errors import IdempotencyInFlight, ProviderUnreachable, StoreUnavailable
 from tidegate.transport.aws_credentials import SigningKeys
+from tidegate.transport.aws_service import AwsService
+from tidegate.transport.base import Transport
 
 LARGE = os.urandom(MAX_ITEM_BYTES + 1)
 CLAIM = IdempotencyClaim("ws_a", "key", "asked", "call_1", NOON + 660)
 
 
+def s3(transport: Transport, endpoint: str | None = None) -> AwsService:
+    return AwsService(transport, SigningKeys(CREDENTIALS, transport), REGION, "s3", endpoint)
+
+
 @pytest.fixture
 async def bucket(world: World, aws_endpoint: str) -> Bucket:
     assert world.store is not None
-    http = world.store.client.transport
-    made = Bucket(http, SigningKeys(CREDENTIALS, http), world.store.table, REGION, aws_endpoint)
+    http = world.store.client.service.transport
+    made = Bucket(s3(http, aws_endpoint), world.store.table)
     await made.create()
     await made.create()  # it is there already, which is as well
     return made
@@ -89,7 +95,7 @@ async def test_an_object_that_is_gone_is_found_no_more_and_never_paid_for_again(
 @pytest.mark.parametrize("trouble", [(500, b""), (503, b"<Error/>"), ProviderUnreachable("gone")])
 async def test_a_bucket_that_is_down_is_a_store_that_is_down(trouble: object) -> None:
     transport = ScriptedTransport([trouble])
-    bucket = Bucket(transport, SigningKeys(CREDENTIALS, transport), "replies", REGION)
+    bucket = Bucket(s3(transport), "replies")
     replies = DynamoReplyStore(scripted_store(transport), bucket)
     with pytest.raises(StoreUnavailable):
         await bucket.get("k")
@@ -109,7 +115,7 @@ async def test_a_bucket_that_is_down_is_a_store_that_is_down(trouble: object) ->
 )
 async def test_where_an_object_is(name: str, endpoint: str | None, url: str) -> None:
     transport = ScriptedTransport([(200, b"")])
-    await Bucket(transport, SigningKeys(CREDENTIALS, transport), name, REGION, endpoint).put("cache/ws a/k", b"x")
+    await Bucket(s3(transport, endpoint), name).put("cache/ws a/k", b"x")
     request = transport.requests[0]
     assert (request.method, request.url, request.body) == ("PUT", url, b"x")
     assert "/eu-central-1/s3/aws4_request" in request.headers["authorization"]
@@ -117,7 +123,7 @@ async def test_where_an_object_is(name: str, endpoint: str | None, url: str) -> 
 
 async def test_nothing_larger_than_the_most_goes_to_the_bucket() -> None:
     transport = ScriptedTransport([(200, b"")])
-    bucket = Bucket(transport, SigningKeys(CREDENTIALS, transport), "replies", REGION)
+    bucket = Bucket(s3(transport), "replies")
     assert not await DynamoReplyStore(scripted_store(transport), bucket).keep("ws_a", "k", bytes(MAX_BYTES + 1), 60)
     assert transport.requests == []
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from msgspec.structs import replace
 
-from tests.pipeline.test_routes import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hosts
+from tests.pipeline.routed import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hosts
 from tests.store_worlds import CREDENTIALS, REGION, World
 from tests.world import KEY, SECRET, WORKSPACE
 from tidegate.aws.compose import compose

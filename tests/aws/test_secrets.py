@@ -7,8 +7,9 @@ import pytest
 
 from tests.aws.script import ScriptedTransport, fault
 from tests.store_worlds import NOON, REGION, Clock
-from tidegate.aws.secrets import CachedSecrets, provider_secret
+from tidegate.aws.secrets import CachedSecrets, ProviderSecret, SecretsManagerClient, provider_secret
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
+from tidegate.transport.aws_service import AwsService
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
 
@@ -25,7 +26,8 @@ class Bench:
     def __init__(self, *answers: object) -> None:
         self.transport = ScriptedTransport(answers)
         self.wall, self.monotonic = Clock(NOON), Clock(100.0)
-        source = provider_secret(self.transport, aws_key, "providers", REGION, clock=self.wall)
+        service = AwsService(self.transport, aws_key, REGION, "secretsmanager", clock=self.wall)
+        source = ProviderSecret(SecretsManagerClient(service), "providers")
         fallback = {"OPENAI_API_KEY": "from the environment", "GROQ_API_KEY": "only here"}
         self.secrets = CachedSecrets(source, fallback, self.monotonic)
 

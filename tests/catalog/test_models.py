@@ -13,6 +13,7 @@ from tests.providers.calls import asking, sent
 from tidegate import catalog
 from tidegate.catalog import load_catalog
 from tidegate.catalog.models import MODEL_MAKERS
+from tidegate.catalog.names import PROVIDER_ALIASES
 from tidegate.providers import Registry
 
 CATALOG = load_catalog()
@@ -261,3 +262,10 @@ def test_what_is_listed_as_supported_is_never_reported_as_ignored() -> None:
             if any(path == field or path.startswith((f"{field}.", f"{field}[")) for path in ignored):
                 broken.append((row.id, name))
     assert broken == []
+
+
+@pytest.mark.parametrize(("alias", "provider"), PROVIDER_ALIASES.items())
+def test_an_alias_of_a_provider_finds_its_models(alias: str, provider: str) -> None:
+    names = [model_id.partition("/")[2] for model_id in CATALOG.ids() if model_id.startswith(f"{provider}/")]
+    models = [(CATALOG.find_model(f"{alias}/{name}"), CATALOG.find_model(f"{provider}/{name}")) for name in names]
+    assert all(model is not None and model == other for model, other in models)

@@ -66,7 +66,7 @@ def test_people_read_tables(tidegate: Terminal) -> None:
         "ws_b     active  2026-11-21T12:00:00.000Z  Beta & Söhne\n"
     )
     assert tidegate("workspaces", "list").out == expected
-    assert tidegate("workspaces", "show", "ws_b").out.endswith("\n\n2026-11\nnothing yet\n")
+    assert tidegate("workspaces", "show", "ws_b").out.endswith("\n\n2026-11\nno usage yet\n")
 
 
 def test_an_id_is_made_up_where_none_is_given(tidegate: Terminal) -> None:
@@ -155,7 +155,7 @@ def test_people_read_keys_too(tidegate: Terminal) -> None:
     assert tidegate("keys", "list", "--workspace", "ws_acme").out == "The workspace has no keys.\n"
     created = tidegate("keys", "create", "--workspace", "ws_acme", "--name", "ci").out
     assert created.startswith("Created key key_")
-    assert created.endswith("\n\nIt is not shown again: keep it now.\n")
+    assert created.endswith("\n\nStore it now: it is not shown again.\n")
     head, row = tidegate("keys", "list", "--workspace", "ws_acme").out.splitlines()
     assert head.split() == ["ID", "KEY", "STATUS", "EXPIRES", "NAME"]
     assert row.split()[2:] == ["active", "never", "ci"]
@@ -209,24 +209,24 @@ def test_a_subject_is_given_workspaces_until_it_is_revoked(tidegate: Terminal) -
     again = tidegate("keys", "create", "--workspace", "ws_b", *who)
     assert (again.code, again.err) == (
         2,
-        f"tidegate: The subject has workspaces already: revoke {key_id!r} first.\n",
+        f"tidegate: The subject has a key already: revoke {key_id!r} first.\n",
     )
     _, row = tidegate("keys", "list", "--workspace", "ws_a").out.splitlines()
     assert row.split() == [key_id, "OIDC", "active", "never", "service-1"]
     assert tidegate("keys", "revoke", key_id, "--workspace", "ws_a").code == 0
     said = tidegate("keys", "create", "--workspace", "ws_b", "--name", "Service", *who).out
-    assert said == f"The subject opens ws_b now, as {key_id}.\n"
+    assert said == f"The subject may use ws_b, as {key_id}.\n"
 
 
 NOT_FOUND = [
-    (("workspaces", "show", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
-    (("workspaces", "suspend", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
-    (("workspaces", "resume", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
-    (("keys", "list", "--workspace", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
-    (("keys", "create", "--workspace", "ws_no"), "There is no workspace 'ws_no'; `workspaces list` shows them."),
+    (("workspaces", "show", "ws_no"), "There is no workspace 'ws_no'; to see all, run `workspaces list`."),
+    (("workspaces", "suspend", "ws_no"), "There is no workspace 'ws_no'; to see all, run `workspaces list`."),
+    (("workspaces", "resume", "ws_no"), "There is no workspace 'ws_no'; to see all, run `workspaces list`."),
+    (("keys", "list", "--workspace", "ws_no"), "There is no workspace 'ws_no'; to see all, run `workspaces list`."),
+    (("keys", "create", "--workspace", "ws_no"), "There is no workspace 'ws_no'; to see all, run `workspaces list`."),
     (
         ("keys", "revoke", "key_no", "--workspace", "ws_no"),
-        "The workspace has no key 'key_no'; `keys list` shows them.",
+        "The workspace has no key 'key_no'; to see all, run `keys list`.",
     ),
 ]
 
@@ -241,40 +241,40 @@ def test_what_is_not_there_is_one_line_and_exit_code_1(
 MISUSED = [
     (
         ("workspaces", "create", "Acme", "--id", "acme"),
-        "'acme' is no workspace id: ws_ and up to 60 letters, digits, - or _.",
+        "'acme' is not a valid id: use ws_ and 1 to 60 letters, digits, - or _.",
     ),
     (
         ("workspaces", "create", "Acme", "--id", "ws_taken"),
-        "The workspace 'ws_taken' exists already; it stays as it was.",
+        "The workspace 'ws_taken' exists already, and was not changed.",
     ),
     (
         ("keys", "create", "--workspace", "ws_taken", "--subject", "x"),
-        "A subject is one of an issuer: --subject and --issuer go together.",
+        "--subject and --issuer must be given together.",
     ),
     (
         ("keys", "create", "--workspace", "ws_taken", "--issuer", "https://issuer.example", "--subject", "x" * 256),
-        "A subject has 1 to 255 characters.",
+        "--subject must have 1 to 255 characters.",
     ),
     (
         ("keys", "create", "--workspace", "ws_taken", "--endpoint", "v1"),
-        "'v1' is no endpoint: write a path like '/v1/chat/*'.",
+        "'v1' is not a valid endpoint: write a path such as '/v1/chat/*'.",
     ),
     (
         ("keys", "create", "--workspace", "ws_taken", "--network", "192.0.2.1/24"),
-        "'192.0.2.1/24' is no network: write it like '203.0.113.0/24' or '2001:db8::/32', "
-        "no bit set beyond its length.",
+        "'192.0.2.1/24' is not a valid network: write it as '203.0.113.0/24' or '2001:db8::/32', "
+        "with no host bits set.",
     ),
     (
         ("keys", "create", "--workspace", "ws_taken", "--default", "ws_b"),
-        "The default workspace 'ws_b' is not among the key's: add --workspace for it.",
+        "The default workspace 'ws_b' is not one of the key's workspaces: add it with --workspace.",
     ),
     (
         ("keys", "create", "--workspace", "ws_taken", "--expires", "2026-11-21T12:00"),
-        "The key would have expired at 2026-11-21T12:00:00.000Z already.",
+        "The expiry is in the past (2026-11-21T12:00:00.000Z): choose a later time.",
     ),
     (
         ("keys", "create", *(word for n in range(31) for word in ("--workspace", f"ws_{n}"))),
-        "A key may have 30 workspaces; these are 31.",
+        "A key may have at most 30 workspaces, not 31.",
     ),
 ]
 
@@ -296,7 +296,7 @@ def test_bad_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.Capture
 
 def test_all_that_is_not_configured_is_named_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.run(parse("workspaces", "list", "--store", "aws"), {}) == 2
-    message = "tidegate: Not set: --table or TIDEGATE_TABLE; --region or AWS_REGION.\n"
+    message = "tidegate: Missing settings: --table or TIDEGATE_TABLE; --region or AWS_REGION.\n"
     assert capsys.readouterr().err == message
 
 

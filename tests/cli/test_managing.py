@@ -65,13 +65,13 @@ def test_what_does_not_exist_is_not_found_and_an_unknown_plan_is_refused(tidegat
 @pytest.mark.parametrize(
     ("word", "fault"),
     [
-        ("usd_per_week=1", "is no limit"),
-        ("usd_per_day", "has no number"),
-        ("usd_per_day=ten", "has no number"),
-        ("usd_per_day=NaN", "has no number"),
-        ("usd_per_day=Infinity", "has no number"),
-        ("tokens_per_day=-1", "is negative"),
-        ("tokens_per_day=1.5", "is no whole number"),
+        ("usd_per_week=1", "is not a valid limit"),
+        ("usd_per_day", "does not have a number"),
+        ("usd_per_day=ten", "does not have a number"),
+        ("usd_per_day=NaN", "does not have a number"),
+        ("usd_per_day=Infinity", "does not have a number"),
+        ("tokens_per_day=-1", "must not be negative"),
+        ("tokens_per_day=1.5", "must be a whole number"),
     ],
 )
 def test_a_limit_that_makes_no_sense_says_so(word: str, fault: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,24 +183,24 @@ def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None
         True,
         4,
     ]
-    assert tidegate("workspaces", "set", "ws_acme").out == "Workspace ws_acme is changed. In force within a minute.\n"
+    assert tidegate("workspaces", "set", "ws_acme").out == "Changed workspace ws_acme, in force within a minute.\n"
 
 
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (("--first-day", "29"), "Months begin on a day from 1 to 28."),
-        (("--shards", "0"), "A workspace has 1 to 512 shards."),
-        (("--shards", "1"), "There are 2 shards: they can only become more."),
+        (("--first-day", "29"), "The first day of the months must be 1 to 28."),
+        (("--shards", "0"), "A workspace must have 1 to 512 shards."),
+        (("--shards", "1"), "The workspace has 2 shards: the number can only grow."),
         *(
             (
                 ("--timeout", seconds),
-                "A call may take more than 0 and up to 3600 seconds; leave it out for the gateway's own limit.",
+                "The timeout must be more than 0 and at most 3600 seconds; leave it out for the gateway's own timeout.",
             )
             for seconds in ("0", "3601", "nan", "inf")
         ),
-        (("--cache-ttl", "0"), "Replies are kept for 1 to 2592000 seconds; leave it out to keep none."),
-        (("--name", "a" * 201), "A name has up to 200 characters, on one line."),
+        (("--cache-ttl", "0"), "Replies can be cached for 1 to 2592000 seconds; leave it out for no caching."),
+        (("--name", "a" * 201), "A name must be one line of at most 200 characters."),
     ],
 )
 def test_an_option_that_makes_no_sense_says_so(tidegate: Terminal, words: tuple[str, str], fault: str) -> None:
@@ -241,15 +241,15 @@ def test_routes_guardrails_and_the_cache_are_set_and_taken_away(tidegate: Termin
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (("--routes", "fast"), "this is no JSON"),
+        (("--routes", "fast"), "not valid JSON"),
         (("--routes", "{}"), "routes: Expected `array`"),
-        (("--routes", "@/nowhere/at/all"), "cannot be read"),
+        (("--routes", "@/nowhere/at/all"), "cannot read"),
         (("--routes", '[{"name": "a", "targets": [{"model": "m"}]}]'), "routes[0].targets[0].model: A target's model"),
         (("--routes", '[{"name": "a", "targets": [{"model": "a/m", "key": "K"}]}]'), "routes[0].targets[0].key: "),
-        (("--guardrails", '[{"name": "a", "kind": "luck"}]'), "guardrails[0].kind: A guardrail's kind is one of"),
-        (("--cache-ttl", "soon"), "is no whole number"),
-        (("--cache-ttl", "-1"), "is no whole number"),
-        (("--timeout", "soon"), "is no number of seconds"),
+        (("--guardrails", '[{"name": "a", "kind": "luck"}]'), "guardrails[0].kind: A guardrail's kind must be one of"),
+        (("--cache-ttl", "soon"), "write a whole number of seconds, or none"),
+        (("--cache-ttl", "-1"), "write a whole number of seconds, or none"),
+        (("--timeout", "soon"), "write a number of seconds, or none"),
     ],
 )
 def test_a_list_that_makes_no_sense_says_where(
@@ -287,6 +287,6 @@ def test_a_key_is_changed_and_changed_back(tidegate: Terminal) -> None:
     }
     words = ("--endpoint", "any", "--network", "any", "--expires", "never", "--default", "ws_acme")
     assert said(tidegate, *change, *words, "--limits", "usd_per_day=none") == {**made, "version": 3}
-    assert tidegate(*change, "--name", "cd").out == f"Key {made['id']} is changed. In force within a minute.\n"
+    assert tidegate(*change, "--name", "cd").out == f"Changed key {made['id']}, in force within a minute.\n"
     assert tidegate(*change, "--default", "ws_other").code == 2
     assert tidegate("keys", "set", "--workspace", "ws_acme", "key_nobody").code == 1

@@ -84,7 +84,7 @@ def test_a_credential_is_read_from_standard_input_and_never_shown(
     assert tidegate(*words, "list", "ws_acme").out == "The workspace has no credentials of its own.\n"
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{SECRET}\n"))
     put = tidegate(*words, "put", "ws_acme", "OPENAI_API_KEY", **vault)
-    assert (put.code, put.out) == (0, "Calls of ws_acme use its own OPENAI_API_KEY within a minute.\n")
+    assert (put.code, put.out) == (0, "Within a minute, calls of ws_acme use its own OPENAI_API_KEY.\n")
     assert kept(vault) == f'{{"OPENAI_API_KEY":"{SECRET}"}}'
     listed = tidegate(*words, "list", "ws_acme", "--json")
     assert listed.json == [{"name": "OPENAI_API_KEY", "changed_at": "2026-11-21T12:00:00.000Z"}]
@@ -95,7 +95,7 @@ def test_a_credential_is_read_from_standard_input_and_never_shown(
         "OPENAI_API_KEY"
     ]
     removed = tidegate(*words, "remove", "ws_acme", "OPENAI_API_KEY", **vault)
-    assert removed.out == "Calls of ws_acme use the gateway's OPENAI_API_KEY within a minute.\n"
+    assert removed.out == "Within a minute, calls of ws_acme use the gateway's OPENAI_API_KEY.\n"
     assert tidegate(*words, "remove", "ws_acme", "OPENAI_API_KEY", **vault).code == 1
 
 
@@ -120,7 +120,7 @@ def test_at_a_terminal_a_credential_is_asked_for_unseen(
     assert (asked, kept(vault)) == (["OPENAI_API_KEY: "], f'{{"OPENAI_API_KEY":"{SECRET}"}}')
     monkeypatch.setattr("tidegate.cli.credentials.getpass", gone)
     nothing = tidegate("workspaces", "credentials", "put", "ws_acme", "OPENAI_API_KEY", **vault)
-    assert (nothing.code, nothing.err) == (2, "tidegate: A key has 1 to 4096 characters and no blanks.\n")
+    assert (nothing.code, nothing.err) == (2, "tidegate: A key has 1 to 4096 characters, all ASCII, no spaces.\n")
 
 
 @pytest.mark.parametrize(("name", "value"), [("PATH", SECRET), ("OPENAI_API_KEY", ""), ("OPENAI_API_KEY", "two words")])

@@ -71,7 +71,7 @@ def test_calls_and_changes_come_in_pages(called: Terminal) -> None:
     second = said(called, "usage", "calls", "ws_acme", "--limit", "3", "--cursor", first["next_cursor"])
     assert (times(first), times(second), second["next_cursor"]) == (ALL[:3], ALL[3:], None)
     shown = called("usage", "calls", "ws_acme", "--limit", "3").out
-    assert shown.endswith(f"\n\nThere may be more: --cursor {first['next_cursor']}\n")
+    assert shown.endswith(f"\n\nThere may be more: add --cursor {first['next_cursor']}\n")
     called("workspaces", "suspend", "ws_acme")
     newest = said(called, "usage", "audit", "--limit", "1")
     older = said(called, "usage", "audit", "--limit", "1", "--cursor", newest["next_cursor"])
@@ -86,7 +86,7 @@ def test_a_report_is_written_for_spreadsheets(called: Terminal) -> None:
     assert sorted(row.split(",")[:3] for row in rows) == [["", "3", "1"], ["'=app", "1", "0"]]
     assert "\r" not in written.out
     both = called("usage", "report", "ws_acme", "--csv", "--json")
-    assert (both.code, both.err) == (2, "tidegate: A report is written with --csv or with --json.\n")
+    assert (both.code, both.err) == (2, "tidegate: Use either --csv or --json, not both.\n")
 
 
 @pytest.mark.parametrize("words", [("--limit", "0"), ("--limit", "201"), ("--cursor", "no cursor")])

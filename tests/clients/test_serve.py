@@ -86,7 +86,7 @@ def test_a_table_that_does_not_answer_is_one_line(dead: str) -> None:
 
 def test_an_endpoint_for_another_store_is_one_line() -> None:
     words = ("serve", "--port", "0", "--store", "memory", "--dynamodb-endpoint", "http://127.0.0.1:1")
-    refused(words, "--dynamodb-endpoint goes with --store embedded only.")
+    refused(words, "--dynamodb-endpoint can be used with --store embedded only.")
 
 
 def test_another_dynamodb_serves_instead_of_the_embedded_one(aws_endpoint: str) -> None:

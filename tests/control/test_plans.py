@@ -4,8 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.control.world import OF_ONE, READER, WHOLE, Managed
-from tests.ports.test_register_contract import hold
-from tests.store_worlds import NOON, outcome
+from tests.store_worlds import NOON, hold_tokens, outcome
 from tidegate.control import plans, workspaces
 from tidegate.domain.account import AccountScope
 from tidegate.domain.limits import Limits
@@ -74,7 +73,7 @@ async def test_a_workspace_that_is_busy_stays_pending(world: Managed) -> None:
     plan = await made(world)
     plan, _ = await plans.update_plan(world.control, WHOLE, plan, replace(plan, limits=Limits()), 1)
     await workspaces.create_workspace(world.control, WHOLE, Workspace("ws_one", "One", plan_id=plan.id))
-    taken = await hold(world.stores, AccountScope("workspace", "ws_one", Limits(tokens_per_day=5)), 1)
+    taken = await hold_tokens(world.stores, AccountScope("workspace", "ws_one", Limits(tokens_per_day=5)), 1)
     limited = replace(plan, limits=Limits(tokens_per_day=5))
     limited, spread = await plans.update_plan(world.control, WHOLE, plan, limited, 2)
     assert spread == plans.Rollout(0, ("ws_one",))

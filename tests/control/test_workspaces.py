@@ -4,8 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.control.world import OF_ONE, READER, WHOLE, Managed
-from tests.ports.test_register_contract import hold
-from tests.store_worlds import NOON, outcome
+from tests.store_worlds import NOON, hold_tokens, outcome
 from tidegate.control import plans, workspaces
 from tidegate.domain.account import AccountScope, used_amount
 from tidegate.domain.limits import Limits
@@ -102,7 +101,7 @@ async def test_what_was_used_before_the_first_limit_counts(world: Managed) -> No
 
 async def test_an_account_is_opened_anew_only_when_no_call_is_open(world: Managed) -> None:
     workspace = await made(world, limits=Limits(tokens_per_month=100))
-    taken = await hold(world.stores, AccountScope("workspace", "ws_one", workspace.limits), 10)
+    taken = await hold_tokens(world.stores, AccountScope("workspace", "ws_one", workspace.limits), 10)
     for fields in ({"first_day": 15}, {"shards": 2}):
         with pytest.raises(AccountBusy, match="suspend it"):
             await update(world, workspace, **fields)

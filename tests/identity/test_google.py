@@ -9,27 +9,16 @@ from urllib.parse import parse_qs, unquote
 import anyio
 import httpx
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
+from tests.identity.google_account import ACCOUNT, KEY
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded, TidegateError
 from tidegate.identity.google import AwsRole, GoogleAccessTokens, GoogleSecrets
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.sigv4 import AwsKey, SigningScope, sign
 
 NOW = 1_800_000_000.0
-KEY = generate_private_key(65537, 2048)
-PEM = KEY.private_bytes(
-    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-).decode()
-ACCOUNT: dict[str, Any] = {
-    "type": "service_account",
-    "client_email": "tidegate@project.invalid",
-    "private_key": PEM,
-    "private_key_id": "kid-1",
-    "token_uri": "https://oauth.invalid/token",
-}
 AUDIENCE = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/aws"
 ROLE: dict[str, Any] = {
     "type": "external_account",
@@ -81,9 +70,9 @@ async def keys() -> AwsKey:
     return AWS_KEY
 
 
-def ask(google: Google, credentials: Any, clock: Callable[[], float] | None = None, *, role: bool = True) -> str:
+async def ask(google: Google, credentials: Any, clock: Callable[[], float] | None = None, *, role: bool = True) -> str:
     aws = AwsRole(keys, "eu-central-1") if role else None
-    return anyio.run(GoogleAccessTokens(credentials, google.transport, aws, clock or Clock()).token)
+    return await GoogleAccessTokens(credentials, google.transport, aws, clock or Clock()).token()
 
 
 def given(seconds: int = 3600, token: str = "token-1") -> tuple[int, Any]:
@@ -94,9 +83,9 @@ def unpadded(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def test_a_service_account_proves_itself_with_a_signed_claim() -> None:
+async def test_a_service_account_proves_itself_with_a_signed_claim() -> None:
     google = Google(given())
-    assert ask(google, ACCOUNT) == "token-1"
+    assert await ask(google, ACCOUNT) == "token-1"
     (request,) = google.asked
     assert (str(request.url), request.headers["content-type"]) == (
         "https://oauth.invalid/token",
@@ -116,9 +105,9 @@ def test_a_service_account_proves_itself_with_a_signed_claim() -> None:
     KEY.public_key().verify(unpadded(signature), f"{head}.{claims}".encode(), padding.PKCS1v15(), hashes.SHA256())
 
 
-def test_a_role_at_aws_proves_itself_with_a_signed_call() -> None:
+async def test_a_role_at_aws_proves_itself_with_a_signed_call() -> None:
     google = Google(given())
-    assert ask(google, ROLE) == "token-1"
+    assert await ask(google, ROLE) == "token-1"
     form = google.form()
     proof = json.loads(unquote(form.pop("subject_token")))
     assert form == {
@@ -144,10 +133,10 @@ def test_a_role_at_aws_proves_itself_with_a_signed_call() -> None:
     assert "a-secret" not in json.dumps(proof)
 
 
-def test_a_role_may_stand_for_a_service_account() -> None:
+async def test_a_role_may_stand_for_a_service_account() -> None:
     google = Google(given(token="federated"), (200, {"accessToken": "token-2", "expireTime": "2027-01-15T09:00:00Z"}))
     assert (
-        ask(google, ROLE | {"service_account_impersonation_url": "https://iam.invalid/sa:generateAccessToken"})
+        await ask(google, ROLE | {"service_account_impersonation_url": "https://iam.invalid/sa:generateAccessToken"})
         == "token-2"
     )
     request = google.asked[1]
@@ -158,33 +147,25 @@ def test_a_role_may_stand_for_a_service_account() -> None:
     }
 
 
-def test_a_token_serves_until_five_minutes_before_it_expires() -> None:
+async def test_a_token_serves_until_five_minutes_before_it_expires() -> None:
     google, clock = Google(given(token="first"), given(token="second")), Clock()
     tokens = GoogleAccessTokens(ACCOUNT, google.transport, clock=clock)
-
-    async def story() -> list[str]:
-        got = [await tokens.token()]
-        clock.now += 3299
-        got.append(await tokens.token())
-        clock.now += 2
-        got.append(await tokens.token())
-        return got
-
-    assert anyio.run(story) == ["first", "first", "second"]
+    got = [await tokens.token()]
+    clock.now += 3299
+    got.append(await tokens.token())
+    clock.now += 2
+    got.append(await tokens.token())
+    assert got == ["first", "first", "second"]
     assert "first" not in repr(tokens)
     assert "PRIVATE" not in repr(tokens)
 
 
-def test_calls_at_the_same_time_share_one_question() -> None:
+async def test_calls_at_the_same_time_share_one_question() -> None:
     google = Google(given())
     tokens = GoogleAccessTokens(ACCOUNT, google.transport, clock=Clock())
-
-    async def story() -> None:
-        async with anyio.create_task_group() as group:
-            for _ in range(5):
-                group.start_soon(tokens.token)
-
-    anyio.run(story)
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(tokens.token)
     assert len(google.asked) == 1
 
 
@@ -201,9 +182,9 @@ def test_calls_at_the_same_time_share_one_question() -> None:
         ((200, []), ProviderMalformed),
     ],
 )
-def test_a_refusal_says_why_and_nothing_secret(answer: Any, kind: type[TidegateError]) -> None:
+async def test_a_refusal_says_why_and_nothing_secret(answer: Any, kind: type[TidegateError]) -> None:
     with pytest.raises(kind) as caught:
-        ask(Google(answer), ACCOUNT)
+        await ask(Google(answer), ACCOUNT)
     assert "tidegate@project.invalid" not in caught.value.message
 
 
@@ -217,16 +198,16 @@ def test_a_refusal_says_why_and_nothing_secret(answer: Any, kind: type[TidegateE
         (ROLE | {"credential_source": {"file": "/token"}}, "not AWS"),
     ],
 )
-def test_credentials_that_cannot_be_used_say_why(credentials: Any, why: str) -> None:
+async def test_credentials_that_cannot_be_used_say_why(credentials: Any, why: str) -> None:
     google = Google(given())
     with pytest.raises(NotConfigured, match=why):
-        ask(google, credentials)
+        await ask(google, credentials)
     assert google.asked == []
 
 
-def test_a_role_needs_a_process_at_aws() -> None:
-    with pytest.raises(NotConfigured, match="no role at AWS"):
-        ask(Google(given()), ROLE, role=False)
+async def test_a_role_needs_a_process_at_aws() -> None:
+    with pytest.raises(NotConfigured, match="no AWS credentials"):
+        await ask(Google(given()), ROLE, role=False)
 
 
 @pytest.mark.parametrize(
@@ -238,31 +219,27 @@ def test_a_role_needs_a_process_at_aws() -> None:
         ({}, None, 0),
     ],
 )
-def test_the_key_of_vertex_is_a_token_wherever_it_comes_from(settings: Any, key: str | None, questions: int) -> None:
+async def test_the_key_of_vertex_is_a_token_wherever_it_comes_from(
+    settings: Any, key: str | None, questions: int
+) -> None:
     google = Google(given())
     secrets = GoogleSecrets(Settings(**settings, OPENAI_API_KEY="other"), google.transport, clock=Clock())
-
-    async def story() -> list[str | None]:
-        return [await secrets.get(name) for name in ("VERTEX_API_KEY", "VERTEX_API_KEY", "OPENAI_API_KEY")]
-
-    assert anyio.run(story) == [key, key, "other"]
+    got = [await secrets.get(name) for name in ("VERTEX_API_KEY", "VERTEX_API_KEY", "OPENAI_API_KEY")]
+    assert got == [key, key, "other"]
     assert len(google.asked) == questions
 
 
-def test_new_credentials_get_a_new_token() -> None:
+async def test_new_credentials_get_a_new_token() -> None:
     google = Google(given(token="first"), given(token="second"))
     inner = Settings(VERTEX_API_KEY=json.dumps(ACCOUNT))
     secrets = GoogleSecrets(inner, google.transport, clock=Clock())
-
-    async def story() -> list[str | None]:
-        got = [await secrets.get("VERTEX_API_KEY")]
-        inner.values["VERTEX_API_KEY"] = json.dumps(ACCOUNT | {"private_key_id": "kid-2"})
-        return [*got, await secrets.get("VERTEX_API_KEY")]
-
-    assert anyio.run(story) == ["first", "second"]
+    got = [await secrets.get("VERTEX_API_KEY")]
+    inner.values["VERTEX_API_KEY"] = json.dumps(ACCOUNT | {"private_key_id": "kid-2"})
+    got.append(await secrets.get("VERTEX_API_KEY"))
+    assert got == ["first", "second"]
 
 
-def test_credentials_that_are_no_json_are_refused() -> None:
+async def test_credentials_that_are_no_json_are_refused() -> None:
     secrets = GoogleSecrets(Settings(VERTEX_API_KEY="{"), Google(given()).transport)
     with pytest.raises(NotConfigured, match="not JSON"):
-        anyio.run(secrets.get, "VERTEX_API_KEY")
+        await secrets.get("VERTEX_API_KEY")

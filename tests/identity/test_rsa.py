@@ -64,13 +64,13 @@ def test_a_key_as_json_holds_it_is_read() -> None:
     ],
 )
 def test_what_is_no_key_of_rsa_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^The private key is not (PEM|a key of RSA)\.$"):
+    with pytest.raises(ValueError, match=r"^The private key is not (PEM|an RSA key)\.$"):
         rsa.parse_private_key(text)
 
 
 def test_a_key_whose_numbers_do_not_fit_signs_nothing() -> None:
     key = rsa.parse_private_key(pem(KEYS[0]))
-    with pytest.raises(ValueError, match="does not fit together"):
+    with pytest.raises(ValueError, match="are inconsistent"):
         rsa.RsaPrivateKey(key.n, key.e, key.d + 2, key.p, key.q).sign(b"")
 
 

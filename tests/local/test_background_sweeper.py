@@ -40,8 +40,8 @@ async def inside() -> AsyncIterator[str]:
     yield "the gateway"
 
 
-def test_the_server_sweeps_until_it_ends_whatever_happens(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
+async def test_the_server_sweeps_until_it_ends_whatever_happens(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
         broom, pauses = Broom(), list[float]()
 
         async def pause(seconds: float) -> None:
@@ -52,7 +52,4 @@ def test_the_server_sweeps_until_it_ends_whatever_happens(caplog: pytest.LogCapt
             assert (value, broom.open) == ("the gateway", True)
             await broom.swept.wait()
         assert (broom.runs, broom.open, pauses) == (3, False, [60, 60, 60])
-
-    with caplog.at_level(logging.WARNING):
-        asyncio.run(main())
     assert [record.message for record in caplog.records] == ["sweeper.failed"]

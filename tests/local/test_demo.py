@@ -1,6 +1,5 @@
 """The demo provider, through the whole path of a call."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -14,45 +13,42 @@ from tidegate.memory.compose import compose
 from tidegate.transport.base import Transport
 
 
-def call(**fields: Any) -> Any:
-    async def main() -> Any:
-        def quick(inner: Transport) -> Transport:
-            return DemoTransport(inner, pause_seconds=0)
+async def call(**fields: Any) -> Any:
+    def quick(inner: Transport) -> Transport:
+        return DemoTransport(inner, pause_seconds=0)
 
-        settings = local_settings({}, None)
-        recorder = Recorder()
-        app: Any = build_app(lambda: compose(settings, (DEMO_ROW,), quick, seed_demo_tenant, recorder), ServerOptions())
-        async with app.router.lifespan_context(app) as state:
-            app.lifespan_state = state
-            headers = {"authorization": f"Bearer {DEMO_KEY}"}
-            body = {"model": "demo/echo", "messages": [{"role": "user", "content": "Hello, calm sea."}], **fields}
-            exchange = Exchange(Client(app, recorder, []).app, body, "/v1/chat/completions", headers)
-            await exchange.run()
-            return exchange.reply()
-
-    return asyncio.run(main())
+    settings = local_settings({}, None)
+    recorder = Recorder()
+    app: Any = build_app(lambda: compose(settings, (DEMO_ROW,), quick, seed_demo_tenant, recorder), ServerOptions())
+    async with app.router.lifespan_context(app) as state:
+        app.lifespan_state = state
+        headers = {"authorization": f"Bearer {DEMO_KEY}"}
+        body = {"model": "demo/echo", "messages": [{"role": "user", "content": "Hello, calm sea."}], **fields}
+        exchange = Exchange(Client(app, recorder, []).app, body, "/v1/chat/completions", headers)
+        await exchange.run()
+        return exchange.reply()
 
 
-def test_it_says_what_it_hears_and_costs_nothing() -> None:
-    body = call().json
+async def test_it_says_what_it_hears_and_costs_nothing() -> None:
+    body = (await call()).json
     assert body["choices"][0]["message"]["content"] == "Hello, calm sea."
     assert (body["usage"]["completion_tokens"], body["usage"]["cost"]) == (3, 0.0)
 
 
-def test_it_streams_word_by_word() -> None:
-    *chunks, done = call(stream=True).events
+async def test_it_streams_word_by_word() -> None:
+    *chunks, done = (await call(stream=True)).events
     words = [chunk["choices"][0]["delta"].get("content") for chunk in chunks]
     assert (words, done) == (["", "Hello, ", "calm ", "sea.", None], "[DONE]")
 
 
-def test_it_stops_at_the_limit() -> None:
-    choice = call(max_tokens=2).json["choices"][0]
+async def test_it_stops_at_the_limit() -> None:
+    choice = (await call(max_tokens=2)).json["choices"][0]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("Hello, calm ", "length")
 
 
-def test_it_hears_the_text_of_parts() -> None:
+async def test_it_hears_the_text_of_parts() -> None:
     parts = [{"type": "text", "text": "One"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
-    assert call(messages=[{"role": "user", "content": parts}]).json["choices"][0]["message"]["content"] == "One"
+    assert (await call(messages=[{"role": "user", "content": parts}])).json["choices"][0]["message"]["content"] == "One"
 
 
 TOOL = {"type": "function", "function": {"name": "f"}}
@@ -76,7 +72,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("fields", "ignored"), ASKED)
-def test_it_reports_what_it_cannot_do(fields: dict[str, Any], ignored: str | None) -> None:
-    assert call(**fields).headers.get("x-tidegate-ignored-params") == ignored
-    strict = call(**fields, require_parameters=True)
+async def test_it_reports_what_it_cannot_do(fields: dict[str, Any], ignored: str | None) -> None:
+    assert (await call(**fields)).headers.get("x-tidegate-ignored-params") == ignored
+    strict = await call(**fields, require_parameters=True)
     assert strict.status == (200 if ignored is None else 400)

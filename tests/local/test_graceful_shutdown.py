@@ -4,7 +4,7 @@ from typing import Any
 from tidegate.local.graceful_shutdown import SettlementGuard
 
 
-def test_the_application_is_closed_once_its_cancelled_calls_have_settled() -> None:
+async def test_the_application_is_closed_once_its_cancelled_calls_have_settled() -> None:
     happened: list[str] = []
     began, may_settle, told = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -24,7 +24,7 @@ def test_the_application_is_closed_once_its_cancelled_calls_have_settled() -> No
     async def shutdown() -> dict[str, str]:
         return {"type": "lifespan.shutdown"}
 
-    async def scenario() -> None:
+    async with asyncio.timeout(10):
         wrapped = SettlementGuard(app)
         call = asyncio.create_task(wrapped({"type": "http"}, shutdown, print))
         await began.wait()
@@ -38,10 +38,8 @@ def test_the_application_is_closed_once_its_cancelled_calls_have_settled() -> No
         assert happened == ["settled", "closed"]
         assert not call.cancelled()
 
-    asyncio.run(asyncio.wait_for(scenario(), 10))
 
-
-def test_a_call_waits_while_too_many_are_answered_and_not_on_record() -> None:
+async def test_a_call_waits_while_too_many_are_answered_and_not_on_record() -> None:
     begun: list[asyncio.Event] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -53,7 +51,7 @@ def test_a_call_waits_while_too_many_are_answered_and_not_on_record() -> None:
     async def send(message: Any) -> None:
         pass
 
-    async def scenario() -> None:
+    async with asyncio.timeout(10):
         wrapped = SettlementGuard(app, max_unsettled=2)
         calls = [asyncio.create_task(wrapped({"type": "http"}, send, send)) for _ in range(5)]
         for recorded in range(3):
@@ -65,8 +63,6 @@ def test_a_call_waits_while_too_many_are_answered_and_not_on_record() -> None:
             call.set()
         await asyncio.gather(*calls)
         assert len(begun) == 5
-
-    asyncio.run(asyncio.wait_for(scenario(), 10))
 
 
 async def _turns() -> None:

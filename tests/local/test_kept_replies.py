@@ -66,26 +66,22 @@ def said(reply: Reply) -> str:
 
 
 @pytest.mark.parametrize("size", [20, 3 * MAX_ITEM_BYTES], ids=["item", "object"])
-def test_another_process_gives_what_one_has_kept(size: int) -> None:
+async def test_another_process_gives_what_one_has_kept(size: int) -> None:
     text = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=size))
     body = {"model": "demo/echo", "messages": [{"role": "user", "content": text}]}
-
-    async def scenario() -> None:
-        with embedded_aws(0) as endpoint:
-            settings = with_bucket(local_settings({}, endpoint), endpoint)
-            await prepared(settings)
-            cached = {**body, "cache": {"namespace": str(size)}}
-            first = await asked(settings, {**cached, "stream": True})
-            second = await asked(settings, cached)
-            key = {"idempotency-key": f"key-{size}"}
-            made = await asked(settings, body, **key)
-            again = await asked(settings, body, **key)
-        assert (first.headers["x-tidegate-cache"], second.headers["x-tidegate-cache"]) == ("miss", "hit")
-        assert said(first) == said(second) == text
-        assert (again.headers["idempotent-replayed"], again.json) == ("true", made.json)
-        assert "idempotent-replayed" not in made.headers
-
-    asyncio.run(scenario())
+    with embedded_aws(0) as endpoint:
+        settings = with_bucket(local_settings({}, endpoint), endpoint)
+        await prepared(settings)
+        cached = {**body, "cache": {"namespace": str(size)}}
+        first = await asked(settings, {**cached, "stream": True})
+        second = await asked(settings, cached)
+        key = {"idempotency-key": f"key-{size}"}
+        made = await asked(settings, body, **key)
+        again = await asked(settings, body, **key)
+    assert (first.headers["x-tidegate-cache"], second.headers["x-tidegate-cache"]) == ("miss", "hit")
+    assert said(first) == said(second) == text
+    assert (again.headers["idempotent-replayed"], again.json) == ("true", made.json)
+    assert "idempotent-replayed" not in made.headers
 
 
 class Counting(DemoTransport):
@@ -101,20 +97,16 @@ class Counting(DemoTransport):
             yield response
 
 
-def test_of_many_calls_with_one_key_in_two_processes_one_is_made() -> None:
+async def test_of_many_calls_with_one_key_in_two_processes_one_is_made() -> None:
     body = {"model": "demo/echo", "messages": [{"role": "user", "content": "Hello, calm sea."}]}
     headers = {"authorization": f"Bearer {DEMO_KEY}", "idempotency-key": "once"}
-
-    async def scenario() -> None:
-        with embedded_aws(0) as endpoint:
-            settings = with_bucket(local_settings({}, endpoint), endpoint)
-            await prepared(settings)
-            async with process(settings, Counting) as one, process(settings, Counting) as other:
-                replies = await asyncio.gather(*(client.post(body, headers=headers) for client in [one, other] * 8))
-                late = await other.post(body, headers=headers)
-        made = [reply for reply in replies if reply.status == 200 and "idempotent-replayed" not in reply.headers]
-        assert (len(made), Counting.asked) == (1, 1)
-        assert {reply.status for reply in replies} <= {200, 409}
-        assert (late.headers["idempotent-replayed"], late.json) == ("true", made[0].json)
-
-    asyncio.run(scenario())
+    with embedded_aws(0) as endpoint:
+        settings = with_bucket(local_settings({}, endpoint), endpoint)
+        await prepared(settings)
+        async with process(settings, Counting) as one, process(settings, Counting) as other:
+            replies = await asyncio.gather(*(client.post(body, headers=headers) for client in [one, other] * 8))
+            late = await other.post(body, headers=headers)
+    made = [reply for reply in replies if reply.status == 200 and "idempotent-replayed" not in reply.headers]
+    assert (len(made), Counting.asked) == (1, 1)
+    assert {reply.status for reply in replies} <= {200, 409}
+    assert (late.headers["idempotent-replayed"], late.json) == ("true", made[0].json)

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +18,7 @@ from tests.world import (
     WORKSPACE,
     Client,
     Exchange,
-    Handler,
+    Gated,
     Trickle,
     completion,
     delta,
@@ -40,14 +38,6 @@ from tidegate.pipeline.reuse import cache
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "caching": True}
 
 
-@asynccontextmanager
-async def serving(handler: Handler | Any, **options: Any) -> AsyncIterator[Client]:
-    """A provider that always answers so, unless it is a function."""
-    answer = handler if callable(handler) else lambda _: httpx.Response(200, json=handler)
-    async with world(answer, **options) as client:
-        yield client
-
-
 def streamed_or_not(request: httpx.Request) -> httpx.Response:
     if b'"stream":true' in request.content:
         return event_stream(sse(*STREAM))
@@ -61,7 +51,7 @@ def said(reply: Any) -> str:
 
 
 async def test_the_second_of_equal_calls_is_a_hit() -> None:
-    async with serving(completion("Hello.")) as client:
+    async with world(completion("Hello.")) as client:
         first, second = await client.post(CALL), await client.post(CALL)
     assert (first.headers["x-tidegate-cache"], second.headers["x-tidegate-cache"]) == ("miss", "hit")
     assert "age" not in first.headers
@@ -77,7 +67,7 @@ async def test_the_second_of_equal_calls_is_a_hit() -> None:
 
 
 async def test_a_hit_is_on_record_and_costs_nothing() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         await client.post(CALL)
         await client.post(CALL)
         made, hit = client.recorder.outcomes
@@ -97,7 +87,7 @@ async def test_a_hit_is_on_record_and_costs_nothing() -> None:
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("second", [False, True])
 async def test_either_form_serves_the_other(first: bool, second: bool) -> None:
-    async with serving(streamed_or_not) as client:
+    async with world(streamed_or_not) as client:
         await client.post({**CALL, "stream": first})
         reply = await client.post({**CALL, "stream": second, "stream_options": {"include_usage": True}})
     assert (reply.headers["x-tidegate-cache"], len(client.requests)) == ("hit", 1)
@@ -118,7 +108,7 @@ async def test_either_form_serves_the_other(first: bool, second: bool) -> None:
 
 
 async def test_a_replayed_stream_tells_its_usage_only_to_those_who_ask() -> None:
-    async with serving(streamed_or_not) as client:
+    async with world(streamed_or_not) as client:
         await client.post(CALL)
         plain = await client.post({**CALL, "stream": True})
         path, headers = "/api/ds-prototypes/chat/completions", {"x-workspace-id": "ws_test"}
@@ -131,7 +121,7 @@ async def test_a_replayed_stream_tells_its_usage_only_to_those_who_ask() -> None
 
 async def test_workspaces_have_caches_of_their_own() -> None:
     key = replace(KEY, workspace_ids=("ws_test", "ws_other"))
-    async with serving(completion(), key=key) as client:
+    async with world(key=key) as client:
         await client.post(CALL)
         other = await client.post(CALL, headers={"x-workspace-id": "ws_other"})
         again = await client.post(CALL, headers={"x-workspace-id": "ws_other"})
@@ -140,7 +130,7 @@ async def test_workspaces_have_caches_of_their_own() -> None:
 
 
 async def test_a_call_that_does_not_ask_is_left_alone() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         await client.post(CALL)
         for body in ({**CALL, "caching": False}, {**CALL, "caching": None}):
             reply = await client.post(body)
@@ -150,7 +140,7 @@ async def test_a_call_that_does_not_ask_is_left_alone() -> None:
 
 async def test_a_workspace_may_cache_by_default() -> None:
     bare = {"model": CALL["model"], "messages": USER}
-    async with serving(completion(), workspace=replace(WORKSPACE, cache_ttl_seconds=60)) as client:
+    async with world(workspace=replace(WORKSPACE, cache_ttl_seconds=60)) as client:
         replies = [await client.post(body) for body in (bare, bare, {**bare, "caching": False})]
     assert [reply.headers.get("x-tidegate-cache") for reply in replies] == ["miss", "hit", None]
 
@@ -169,20 +159,20 @@ async def test_a_workspace_may_cache_by_default() -> None:
     ],
 )
 async def test_callers_say_what_is_looked_up_and_kept(wishes: list[Any], told: list[str], calls: int) -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         replies = [await client.post({**CALL, "cache": wish}) for wish in wishes]
     assert [reply.headers["x-tidegate-cache"] for reply in replies] == told
     assert len(client.requests) == calls
 
 
 async def test_what_is_wrong_in_the_wishes_is_named() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         reply = await client.post({**CALL, "cache": {"ttl": -1}})
     assert (reply.status, reply.json["error"]["param"]) == (400, "cache.ttl")
 
 
 async def test_a_hit_has_its_own_id_and_the_moment_of_its_call() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         await client.post(CALL)
         replies = [await client.post(CALL) for _ in range(3)]
     assert len({reply.json["id"] for reply in replies}) == 3
@@ -206,7 +196,7 @@ async def test_what_is_no_answer_is_not_kept(answer: httpx.Response) -> None:
     streams = answer.headers["content-type"].startswith("text/event-stream")
     whole = event_stream(sse(*STREAM)) if streams else httpx.Response(200, json=completion())
     answers = iter([answer, whole])
-    async with serving(lambda _: next(answers)) as client:
+    async with world(lambda _: next(answers)) as client:
         body = {**CALL, "stream": streams, "num_retries": 0}
         await client.post(body)
         replies = [await client.post(body) for _ in range(2)]
@@ -216,7 +206,7 @@ async def test_what_is_no_answer_is_not_kept(answer: httpx.Response) -> None:
 async def test_a_call_that_the_client_leaves_is_not_kept() -> None:
     body = Trickle()
     answers = iter([event_stream(body), event_stream(sse(*STREAM))])
-    async with serving(lambda _: next(answers)) as client:
+    async with world(lambda _: next(answers)) as client:
         body.pieces.put_nowait(sse(delta("Cre")))
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
         task = asyncio.create_task(exchange.run())
@@ -229,17 +219,11 @@ async def test_a_call_that_the_client_leaves_is_not_kept() -> None:
 
 
 async def test_equal_calls_at_once_are_one() -> None:
-    asked, gate = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: httpx.Request) -> httpx.Response:
-        asked.set()
-        await gate.wait()
-        return httpx.Response(200, json=completion())
-
-    async with serving(slow) as client:
+    provider = Gated()
+    async with world(provider) as client:
         tasks = [asyncio.create_task(client.post({**CALL, "user": str(n)})) for n in range(20)]
-        await asked.wait()
-        gate.set()
+        await provider.reached.wait()
+        provider.gate.set()
         replies = await asyncio.gather(*tasks)
     assert len(client.requests) == 1
     assert sorted(reply.headers["x-tidegate-cache"] for reply in replies) == ["hit"] * 19 + ["miss"]
@@ -257,7 +241,7 @@ async def test_a_first_call_that_fails_or_leaves_hands_over_to_the_next() -> Non
             return httpx.Response(400, json={"error": {"message": "no"}})
         return httpx.Response(200, json=completion())
 
-    async with serving(failing_first) as client:
+    async with world(failing_first) as client:
         tasks = [asyncio.create_task(client.post(CALL)) for _ in range(4)]
         await asked.wait()
         gate.set()
@@ -268,18 +252,12 @@ async def test_a_first_call_that_fails_or_leaves_hands_over_to_the_next() -> Non
 
 
 async def test_whoever_waits_for_an_equal_call_waits_no_longer_than_its_own_time() -> None:
-    asked, gate = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: httpx.Request) -> httpx.Response:
-        asked.set()
-        await gate.wait()
-        return httpx.Response(200, json=completion())
-
-    async with serving(slow) as client:
+    provider = Gated()
+    async with world(provider) as client:
         first = asyncio.create_task(client.post(CALL))
-        await asked.wait()
+        await provider.reached.wait()
         late = await client.post({**CALL, "timeout": 0.001})
-        gate.set()
+        provider.gate.set()
         assert (await first).status == 200
     assert (late.status, late.json["error"]["code"]) == (504, "gateway_timeout")
     assert sorted(outcome.status for outcome in client.recorder.outcomes) == ["failed", "ok"]
@@ -291,23 +269,22 @@ async def test_what_a_fallback_says_is_no_answer_to_an_equal_call() -> None:
             return httpx.Response(500, json={"error": {"message": "down"}})
         return httpx.Response(200, json=completion())
 
-    async with serving(answer) as client:
+    async with world(answer) as client:
         body = {**CALL, "fallbacks": ["mistral/mistral-small-latest"], "num_retries": 0}
         replies = [await client.post(body) for _ in range(2)]
     assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "miss"]
     assert [reply.headers["x-tidegate-provider"] for reply in replies] == ["mistral", "mistral"]
 
 
-async def test_a_key_gets_nothing_from_a_model_that_it_may_not_use() -> None:
-    async with serving(completion()) as client:
-        gateway: Gateway = client.app.lifespan_state["gateway"]
-        call = await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(CALL).encode())
-        async with gateway.answer(call) as answer:
-            assert answer.headers == (("x-tidegate-cache", "miss"),)
-        limited = replace(call.principal, limits=Limits(models=("mistral/*",)))
-        with pytest.raises(ModelNotAllowed):
-            async with gateway.answer(replace(call, id="another", principal=limited)):
-                pass
+async def test_a_key_gets_nothing_from_a_model_that_it_may_not_use(client: Client) -> None:
+    gateway: Gateway = client.app.lifespan_state["gateway"]
+    call = await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(CALL).encode())
+    async with gateway.answer(call) as answer:
+        assert answer.headers == (("x-tidegate-cache", "miss"),)
+    limited = replace(call.principal, limits=Limits(models=("mistral/*",)))
+    with pytest.raises(ModelNotAllowed):
+        async with gateway.answer(replace(call, id="another", principal=limited)):
+            pass
 
 
 class Down:
@@ -321,7 +298,7 @@ class Down:
 
 
 async def test_a_dead_store_fails_no_call() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         state = client.app.lifespan_state
         reuse = ReuseLoader(lambda: (Down(), MemoryReplyStore()))
         client.app.lifespan_state = {**state, "gateway": replace(state["gateway"], reuse=reuse)}
@@ -339,8 +316,8 @@ class Slow(MemoryReplyStore):
 
 
 async def test_a_store_that_hangs_holds_no_call_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "LOOK_SECONDS", 0.0)
-    async with serving(completion()) as client:
+    monkeypatch.setattr(cache, "LOOKUP_SECONDS", 0.0)
+    async with world() as client:
         state, slow = client.app.lifespan_state, Slow()
         reuse = ReuseLoader(lambda: (slow, slow))
         client.app.lifespan_state = {**state, "gateway": replace(state["gateway"], reuse=reuse)}
@@ -350,7 +327,7 @@ async def test_a_store_that_hangs_holds_no_call_up(monkeypatch: pytest.MonkeyPat
 
 async def test_nothing_is_reserved_for_a_hit() -> None:
     workspace = replace(WORKSPACE, limits=Limits(requests_per_minute=1))
-    async with serving(completion(), workspace=workspace) as client:
+    async with world(workspace=workspace) as client:
         replies = [await client.post(CALL) for _ in range(3)]
         refused = await client.post({**CALL, "seed": 1})
     assert [reply.status for reply in replies] == [200, 200, 200]
@@ -359,7 +336,7 @@ async def test_nothing_is_reserved_for_a_hit() -> None:
 
 async def test_what_a_provider_could_not_honour_is_told_of_a_hit_too() -> None:
     body = {**CALL, "model": "mistral/mistral-small-latest", "logit_bias": {"1": 1}}
-    async with serving(completion()) as client:
+    async with world() as client:
         replies = [await client.post(body) for _ in range(2)]
         strict = await client.post({**body, "require_parameters": True})
     told = [reply.headers["x-tidegate-ignored-params"] for reply in replies]
@@ -369,7 +346,7 @@ async def test_what_a_provider_could_not_honour_is_told_of_a_hit_too() -> None:
 
 async def test_a_hit_tells_what_of_its_own_call_is_unknown_and_nothing_of_another_ones() -> None:
     body = {**CALL, "model": "mistral/mistral-small-latest", "logit_bias": {"1": 1}, "cache": {"a": 1}}
-    async with serving(completion()) as client:
+    async with world() as client:
         replies = [await client.post({**body, "cache": {name: 1}}) for name in ("a", "ttl", "b")]
     told = [reply.headers["x-tidegate-ignored-params"] for reply in replies]
     assert told == ["cache.a,logit_bias", "logit_bias", "cache.b,logit_bias"]
@@ -378,7 +355,7 @@ async def test_a_hit_tells_what_of_its_own_call_is_unknown_and_nothing_of_anothe
 async def test_an_old_hit_keeps_signed_reasoning_anew_for_the_next_turn() -> None:
     details = [{"type": "reasoning.text", "text": "hm", "signature": "s==", "index": 0}]
     called = [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
-    async with serving(completion(reasoning_details=details, tool_calls=called)) as client:
+    async with world(completion(reasoning_details=details, tool_calls=called)) as client:
         state = client.app.lifespan_state
         gateway: Gateway = state["gateway"]
         await client.post(CALL)
@@ -401,7 +378,7 @@ async def test_what_any_deployment_of_a_route_says_answers_for_all_of_it() -> No
             return httpx.Response(503, json={"error": {"message": "busy"}})
         return httpx.Response(200, json=completion())
 
-    async with serving(answer, workspace=replace(WORKSPACE, routes=(ROUTED,))) as client:
+    async with world(answer, workspace=replace(WORKSPACE, routes=(ROUTED,))) as client:
         replies = [await client.post({**CALL, "model": "fast"}) for _ in range(2)]
         other = await client.post({**CALL, "model": "mistral/mistral-small-latest"})
     assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "hit"]
@@ -411,7 +388,7 @@ async def test_what_any_deployment_of_a_route_says_answers_for_all_of_it() -> No
 
 async def test_a_key_that_may_use_a_route_by_its_name_gets_what_was_said_there() -> None:
     key = replace(KEY, limits=Limits(models=("fast",)))
-    async with serving(completion(), key=key, workspace=replace(WORKSPACE, routes=(ROUTED,))) as client:
+    async with world(key=key, workspace=replace(WORKSPACE, routes=(ROUTED,))) as client:
         replies = [await client.post({**CALL, "model": "fast"}) for _ in range(2)]
     assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "hit"]
 
@@ -420,7 +397,7 @@ async def test_a_prompt_that_is_too_long_is_kept_as_the_bigger_models() -> None:
     long = [{"role": "user", "content": "tide " * 400_000}]
     body = {"model": "openai/gpt-4", "messages": long, "caching": True}
     bigger = {"context_window_fallback_dict": {"openai/gpt-4": "openai/gpt-4.1"}}
-    async with serving(completion()) as client:
+    async with world() as client:
         replies = [await client.post({**body, **bigger}) for _ in range(2)]
     assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "hit"]
     assert {reply.headers["x-tidegate-model"] for reply in replies} == {"openai/gpt-4.1"}
@@ -429,14 +406,14 @@ async def test_a_prompt_that_is_too_long_is_kept_as_the_bigger_models() -> None:
 async def test_a_shortened_answer_is_no_answer_to_an_equal_call() -> None:
     limits = Limits(tokens_per_day=3000)
     workspace = replace(WORKSPACE, limits=limits, lowers_max_tokens=True)
-    async with serving(completion(), workspace=workspace) as client:
+    async with world(workspace=workspace) as client:
         replies = [await client.post({**CALL, "max_tokens": 100_000}) for _ in range(2)]
     assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "miss"]
     assert all("x-tidegate-max-tokens" in reply.headers for reply in replies)
 
 
 async def test_a_hit_names_the_guardrails_that_it_has_passed() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         replies = [await client.post({**CALL, "guardrails": ["personal-data"]}) for _ in range(2)]
     assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "hit"]
     assert {reply.headers["x-tidegate-guardrails"] for reply in replies} == {"personal-data"}
@@ -449,7 +426,7 @@ async def test_what_a_guardrail_blocks_is_not_kept() -> None:
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json=completion(next(texts)))
 
-    async with serving(answer, workspace=replace(WORKSPACE, guardrails=(blocked,))) as client:
+    async with world(answer, workspace=replace(WORKSPACE, guardrails=(blocked,))) as client:
         refused, made, hit = [await client.post(CALL) for _ in range(3)]
     assert (refused.status, refused.json["error"]["code"]) == (400, "guardrail_violation")
     assert [reply.headers["x-tidegate-cache"] for reply in (made, hit)] == ["miss", "hit"]

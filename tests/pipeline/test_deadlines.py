@@ -19,6 +19,8 @@ from tidegate.domain.usage import TokenCounts
 from tidegate.domain.workspace import Workspace
 from tidegate.policy.auth.authenticator import Authenticator
 
+pytestmark = pytest.mark.jumping_clock
+
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "num_retries": 0}
 streamed = pytest.mark.parametrize("stream", [False, True])
 
@@ -56,7 +58,7 @@ async def seconds_given(client: Client, headers: dict[str, str], body: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("header", "timeout", "workspace", "left"),
+    ("header", "body", "workspace", "left"),
     [
         (None, None, None, 600),
         (20, None, None, 20),
@@ -70,11 +72,11 @@ async def seconds_given(client: Client, headers: dict[str, str], body: dict[str,
     ],
 )
 async def test_the_earliest_deadline_counts(
-    header: float | None, timeout: float | None, workspace: float | None, left: float
+    header: float | None, body: float | None, workspace: float | None, left: float
 ) -> None:
     async with world(answers, workspace=Workspace("ws_test", "Test", timeout_seconds=workspace)) as client:
         headers = {"x-request-deadline": given(header)} if header else {}
-        found = await seconds_given(client, headers, {"timeout": timeout} if timeout else {})
+        found = await seconds_given(client, headers, {"timeout": body} if body else {})
         assert found == pytest.approx(left, abs=0.5)
 
 
@@ -109,9 +111,9 @@ async def test_a_deadline_that_has_passed_is_a_504_that_nobody_is_asked_for(stre
 @pytest.mark.parametrize(
     ("listed", "handler", "waited", "says"),
     [
-        ({"openai": {"first_byte": 9}}, never, 9, "begin to answer within 9 seconds"),
+        ({"openai": {"first_byte": 9}}, never, 9, "start to respond within 9 seconds"),
         ({"openai/gpt-4.1*": {"total": 8}}, never, 8, "in time"),
-        ({"openai": {"between": 7}}, lambda _: event_stream(Stalls(b"{")), 7, "fell silent for 7 seconds"),
+        ({"openai": {"between": 7}}, lambda _: event_stream(Stalls(b"{")), 7, "stopped sending for 7 seconds"),
         ({"*": {"total": 6}}, lambda _: event_stream(Stalls(b"{")), 6, "in time"),
     ],
 )

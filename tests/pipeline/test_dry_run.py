@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.world import USER, world
+from tests.world import USER, Client
 from tidegate.domain.ids import min_ulid
 from tidegate.local.openapi import openapi_document
 
@@ -19,33 +19,32 @@ CALL: dict[str, Any] = {"model": "openai/gpt-4.1-mini", "messages": USER}
         ("/api/ds-prototypes/chat/completions", {"x-workspace-id": "ws_test"}),
     ],
 )
-async def test_a_dry_run_answers_with_json_and_does_nothing(path: str, headers: dict[str, str], stream: bool) -> None:
-    async with world() as client:
-        reply = await client.post({**CALL, "dry_run": True, "stream": stream}, path, headers)
-        assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
-        assert reply.json["object"] == "tidegate.dry_run"
-        assert reply.json["id"] == reply.headers["x-request-id"] > min_ulid(0)
-        assert reply.json["plan"][0]["request"]["body"].get("stream", False) is stream
-        assert "dry_run" not in reply.json["plan"][0]["request"]["body"]
-        assert (client.requests, client.recorder.outcomes) == ([], [])
+async def test_a_dry_run_answers_with_json_and_does_nothing(
+    client: Client, path: str, headers: dict[str, str], stream: bool
+) -> None:
+    reply = await client.post({**CALL, "dry_run": True, "stream": stream}, path, headers)
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+    assert reply.json["object"] == "tidegate.dry_run"
+    assert reply.json["id"] == reply.headers["x-request-id"] > min_ulid(0)
+    assert reply.json["plan"][0]["request"]["body"].get("stream", False) is stream
+    assert "dry_run" not in reply.json["plan"][0]["request"]["body"]
+    assert (client.requests, client.recorder.outcomes) == ([], [])
 
 
-async def test_the_reply_has_the_fields_that_the_document_says() -> None:
+async def test_the_reply_has_the_fields_that_the_document_says(client: Client) -> None:
     schemas: Any = openapi_document()["components"]
     dry_run = schemas["schemas"]["DryRun"]
-    async with world() as client:
-        reply = (await client.post({**CALL, "dry_run": True})).json
-        assert set(reply) == set(dry_run["properties"])
-        assert set(reply["plan"][0]) == set(dry_run["properties"]["plan"]["items"]["properties"])
-        assert set(reply["estimate"]) == set(dry_run["properties"]["estimate"]["properties"])
+    reply = (await client.post({**CALL, "dry_run": True})).json
+    assert set(reply) == set(dry_run["properties"])
+    assert set(reply["plan"][0]) == set(dry_run["properties"]["plan"]["items"]["properties"])
+    assert set(reply["estimate"]) == set(dry_run["properties"]["estimate"]["properties"])
 
 
 @pytest.mark.parametrize("value", [False, None])
-async def test_without_it_the_call_is_made_and_the_provider_does_not_hear_of_it(value: Any) -> None:
-    async with world() as client:
-        assert (await client.post({**CALL, "dry_run": value})).json["object"] == "chat.completion"
-        assert b"dry_run" not in client.requests[0].content
-        assert len(client.recorder.outcomes) == 1
+async def test_without_it_the_call_is_made_and_the_provider_does_not_hear_of_it(client: Client, value: Any) -> None:
+    assert (await client.post({**CALL, "dry_run": value})).json["object"] == "chat.completion"
+    assert b"dry_run" not in client.requests[0].content
+    assert len(client.recorder.outcomes) == 1
 
 
 @pytest.mark.parametrize(
@@ -58,14 +57,12 @@ async def test_without_it_the_call_is_made_and_the_provider_does_not_hear_of_it(
         ({"dry_run": True, "temperature": 9}, "temperature"),
     ],
 )
-async def test_a_request_that_is_wrong_is_refused_as_always(fields: dict[str, Any], param: str) -> None:
-    async with world() as client:
-        reply = await client.post({**CALL, **fields})
-        assert (reply.status, reply.json["error"]["param"]) == (400, param)
-        assert (client.requests, client.recorder.outcomes) == ([], [])
+async def test_a_request_that_is_wrong_is_refused_as_always(client: Client, fields: dict[str, Any], param: str) -> None:
+    reply = await client.post({**CALL, **fields})
+    assert (reply.status, reply.json["error"]["param"]) == (400, param)
+    assert (client.requests, client.recorder.outcomes) == ([], [])
 
 
-async def test_a_stranger_learns_nothing() -> None:
-    async with world() as client:
-        reply = await client.post({**CALL, "dry_run": True}, headers={"authorization": "Bearer not-a-key"})
-        assert (reply.status, reply.json["error"]["code"]) == (401, "invalid_api_key")
+async def test_a_stranger_learns_nothing(client: Client) -> None:
+    reply = await client.post({**CALL, "dry_run": True}, headers={"authorization": "Bearer not-a-key"})
+    assert (reply.status, reply.json["error"]["code"]) == (401, "invalid_api_key")

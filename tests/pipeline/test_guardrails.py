@@ -16,10 +16,12 @@ from tests.world import (
     Client,
     Handler,
     Trickle,
+    answers,
     completion,
     delta,
     event_stream,
     sse,
+    streams,
     world,
 )
 from tidegate.domain.guardrails import Guardrail
@@ -37,70 +39,66 @@ def guarded(provider: Handler | None = None, *own: Guardrail, **options: Any) ->
 
 
 def saying(text: str, **message: Any) -> Handler:
-    return lambda _: httpx.Response(200, json=completion(text, **message))
+    return answers(completion(text, **message))
 
 
 def streaming(*texts: str) -> Handler:
     events = [delta(""), *map(delta, texts), delta(finish="stop"), USAGE, "[DONE]"]
-    return lambda _: event_stream(sse(*events))
+    return streams(*events)
 
 
 def sent(client: Client) -> Any:
     return json.loads(client.requests[0].content)
 
 
-async def test_a_call_without_guardrails_is_told_of_none() -> None:
-    async with world() as client:
-        reply = await client.post(CALL)
-        assert (reply.status, NAMES in reply.headers) == (200, False)
+async def test_a_call_without_guardrails_is_told_of_none(client: Client) -> None:
+    reply = await client.post(CALL)
+    assert (reply.status, NAMES in reply.headers) == (200, False)
 
 
-async def test_a_name_that_nobody_gave_is_refused() -> None:
-    async with world() as client:
-        reply = await client.post({**CALL, "guardrails": ["secrets", "magic"]})
-        assert (reply.status, reply.json["error"]["param"]) == (400, "guardrails[1]")
-        assert reply.json["error"]["message"] == "There is no guardrail named 'magic'."
-        assert client.requests == []
+async def test_a_name_that_nobody_gave_is_refused(client: Client) -> None:
+    reply = await client.post({**CALL, "guardrails": ["secrets", "magic"]})
+    assert (reply.status, reply.json["error"]["param"]) == (400, "guardrails[1]")
+    assert reply.json["error"]["message"] == "There is no guardrail named 'magic'."
+    assert client.requests == []
 
 
-async def test_the_provider_is_sent_the_masked_prompt() -> None:
-    async with world() as client:
-        reply = await client.post({**ASKING, "guardrails": ["personal-data-mask"]})
-        assert (reply.status, reply.headers[NAMES]) == (200, "personal-data-mask")
-        assert "x-tidegate-ignored-params" not in reply.headers
-        assert sent(client)["messages"] == [{"role": "user", "content": "Write to [EMAIL]."}]
-        assert "guardrails" not in sent(client)
+async def test_the_provider_is_sent_the_masked_prompt(client: Client) -> None:
+    reply = await client.post({**ASKING, "guardrails": ["personal-data-mask"]})
+    assert (reply.status, reply.headers[NAMES]) == (200, "personal-data-mask")
+    assert "x-tidegate-ignored-params" not in reply.headers
+    assert sent(client)["messages"] == [{"role": "user", "content": "Write to [EMAIL]."}]
+    assert "guardrails" not in sent(client)
 
 
 async def test_so_is_a_fallback_that_has_messages_of_its_own() -> None:
-    async with world(lambda _: httpx.Response(500, json={})) as client:
+    async with world(answers({}, 500)) as client:
         body = {**CALL, "guardrails": ["personal-data-mask"], "num_retries": 0}
         body["fallbacks"] = [{"model": "mistral/mistral-small-latest", "messages": ASKING["messages"]}]
         await client.post(body)
         assert MAIL.encode() not in client.requests[1].content
 
 
-async def test_a_prompt_that_violates_is_refused_before_anybody_is_asked() -> None:
-    async with world() as client:
-        reply = await client.post({**ASKING, "guardrails": ["personal-data"]})
-        assert (reply.status, reply.json) == (
-            400,
-            {
-                "error": {
-                    "message": "The request violates the guardrail 'personal-data'.",
-                    "type": "invalid_request_error",
-                    "param": "messages[0].content",
-                    "code": "guardrail_violation",
-                }
-            },
-        )
-        assert client.requests == []
-        [outcome] = client.recorder.outcomes
-        assert (outcome.status, outcome.error_code, outcome.bill.cost_usd) == (
-            "failed",
-            "guardrail_violation",
-            Decimal(0),
-        )
+async def test_a_prompt_that_violates_is_refused_before_anybody_is_asked(client: Client) -> None:
+    reply = await client.post({**ASKING, "guardrails": ["personal-data"]})
+    assert (reply.status, reply.json) == (
+        400,
+        {
+            "error": {
+                "message": "The request violates the guardrail 'personal-data'.",
+                "type": "invalid_request_error",
+                "param": "messages[0].content",
+                "code": "guardrail_violation",
+            }
+        },
+    )
+    assert client.requests == []
+    [outcome] = client.recorder.outcomes
+    assert (outcome.status, outcome.error_code, outcome.bill.cost_usd) == (
+        "failed",
+        "guardrail_violation",
+        Decimal(0),
+    )
 
 
 async def test_an_answer_that_violates_is_refused_and_billed() -> None:
@@ -254,14 +252,13 @@ async def test_an_answer_that_violates_is_not_kept() -> None:
         assert len(client.requests) == 4
 
 
-async def test_a_dry_run_tells_the_verdicts_and_shows_the_masked_request() -> None:
-    async with world() as client:
-        body = {**ASKING, "dry_run": True, "guardrails": ["personal-data-mask", "json-schema"]}
-        told = (await client.post(body)).json
-        assert told["guardrails"] == [
-            {"name": "personal-data-mask", "on": "both", "verdict": "mask"},
-            {"name": "json-schema", "on": "output", "verdict": "block"},
-        ]
-        assert told["error"]["param"] == "guardrails[1]"
-        assert "[EMAIL]" in json.dumps(told["plan"]) and MAIL not in json.dumps(told)
-        assert (client.requests, client.recorder.outcomes) == ([], [])
+async def test_a_dry_run_tells_the_verdicts_and_shows_the_masked_request(client: Client) -> None:
+    body = {**ASKING, "dry_run": True, "guardrails": ["personal-data-mask", "json-schema"]}
+    told = (await client.post(body)).json
+    assert told["guardrails"] == [
+        {"name": "personal-data-mask", "on": "both", "verdict": "mask"},
+        {"name": "json-schema", "on": "output", "verdict": "block"},
+    ]
+    assert told["error"]["param"] == "guardrails[1]"
+    assert "[EMAIL]" in json.dumps(told["plan"]) and MAIL not in json.dumps(told)
+    assert (client.requests, client.recorder.outcomes) == ([], [])

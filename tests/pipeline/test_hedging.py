@@ -11,11 +11,13 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.pipeline.test_routes import BUSY, CALL, FIRST, MODEL, OK, OTHER, SECOND, Hosts, admit, routed
+from tests.pipeline.routed import BUSY, CALL, FIRST, MODEL, OK, OTHER, SECOND, Hosts, admit, routed
 from tests.world import STREAM, WORKSPACE, Client, Exchange, Trickle, delta, event_stream, sse
 from tidegate.domain.limits import Limits
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import ProviderAuth
+
+pytestmark = pytest.mark.jumping_clock
 
 HEDGED = f"{MODEL}(fast#1):hedged"
 PROMPT = 24
@@ -130,9 +132,10 @@ async def test_who_cools_down_is_nobodys_hedge() -> None:
     hosts = Hosts(first=Slow(answers=OK, seconds=9), second=OK)
     async with hedged(hosts) as client:
         gateway = client.app.lifespan_state["gateway"]
-        plan, call = gateway.router.plan("fast"), await admit(gateway, CALL)
-        gateway.balancing.failed(
-            plan.deployments[1], plan, call, ProviderAuth("x", upstream_status=401), waited=0, is_over=False
+        resolution, call = gateway.router.resolve("fast"), await admit(gateway, CALL)
+        refused = ProviderAuth("x", upstream_status=401)
+        gateway.balancer.record_failure(
+            resolution.deployments[1], resolution, call, refused, waited_seconds=0, call_timed_out=False
         )
         assert (await client.post(CALL)).headers["x-tidegate-attempts"] == "1"
     assert hosts.asked == ["first"]

@@ -1,8 +1,6 @@
 """Idempotency keys, from the door to the record: a call whose answer was lost is asked for again, and made once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -15,12 +13,13 @@ from tests.world import (
     USER,
     Client,
     Exchange,
-    Handler,
+    Gated,
     Trickle,
     completion,
     delta,
     event_stream,
     sse,
+    streams,
     world,
 )
 from tidegate.domain.idempotency import IdempotencyClaim
@@ -32,14 +31,6 @@ CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 HEADERS = {"idempotency-key": "order-1"}
 
 
-@asynccontextmanager
-async def serving(handler: Handler | Any, **options: Any) -> AsyncIterator[Client]:
-    """A provider that always answers so, unless it is a function."""
-    answer = handler if callable(handler) else lambda _: httpx.Response(200, json=handler)
-    async with world(answer, **options) as client:
-        yield client
-
-
 def with_rooms(client: Client, claims: Any) -> None:
     state = client.app.lifespan_state
     gateway = replace(state["gateway"], reuse=ReuseLoader(lambda: (MemoryReplyStore(), claims)))
@@ -47,7 +38,7 @@ def with_rooms(client: Client, claims: Any) -> None:
 
 
 async def test_the_same_key_and_body_get_the_same_reply_and_pay_once() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         replies = [await client.post(CALL, headers=HEADERS) for _ in range(3)]
         counters = (await client.get("/v1/usage")).json["total"]
     assert [reply.status for reply in replies] == [200, 200, 200]
@@ -61,7 +52,7 @@ async def test_the_same_key_and_body_get_the_same_reply_and_pay_once() -> None:
 
 
 async def test_a_stream_is_replayed_as_a_stream_with_the_same_id() -> None:
-    async with serving(lambda _: event_stream(sse(*STREAM))) as client:
+    async with world(streams(*STREAM)) as client:
         body = {**CALL, "stream": True, "stream_options": {"include_usage": True}}
         first, second = [await client.post(body, headers=HEADERS) for _ in range(2)]
     assert len(client.requests) == 1
@@ -79,7 +70,7 @@ async def test_a_stream_is_replayed_as_a_stream_with_the_same_id() -> None:
 
 
 async def test_another_body_is_refused_and_the_reply_stays() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         await client.post(CALL, headers=HEADERS)
         for other in ({**CALL, "seed": 1}, {**CALL, "stream": True}):
             refused = await client.post(other, headers=HEADERS)
@@ -95,19 +86,13 @@ async def test_another_body_is_refused_and_the_reply_stays() -> None:
 
 
 async def test_a_call_in_flight_is_a_conflict_that_says_when_to_come_back() -> None:
-    asked, gate = asyncio.Event(), asyncio.Event()
-
-    async def slow(_: httpx.Request) -> httpx.Response:
-        asked.set()
-        await gate.wait()
-        return httpx.Response(200, json=completion())
-
-    async with serving(slow) as client:
+    provider = Gated()
+    async with world(provider) as client:
         first = asyncio.create_task(client.post(CALL, headers=HEADERS))
-        await asked.wait()
+        await provider.reached.wait()
         early = await client.post(CALL, headers=HEADERS)
         other = await client.post({**CALL, "seed": 1}, headers=HEADERS)
-        gate.set()
+        provider.gate.set()
         made = await first
         late = await client.post(CALL, headers=HEADERS)
     assert (early.status, early.json["error"]["code"]) == (409, "idempotency_in_flight")
@@ -119,7 +104,7 @@ async def test_a_call_in_flight_is_a_conflict_that_says_when_to_come_back() -> N
 
 async def test_workspaces_have_keys_of_their_own() -> None:
     key = replace(KEY, workspace_ids=("ws_test", "ws_other"))
-    async with serving(completion(), key=key) as client:
+    async with world(key=key) as client:
         await client.post(CALL, headers=HEADERS)
         other = await client.post({**CALL, "seed": 1}, headers={**HEADERS, "x-workspace-id": "ws_other"})
     assert (other.status, len(client.requests)) == (200, 2)
@@ -134,7 +119,7 @@ async def test_a_call_that_failed_may_be_made_again(answer: httpx.Response) -> N
     streams = answer.headers["content-type"].startswith("text/event-stream")
     whole = event_stream(sse(*STREAM)) if streams else httpx.Response(200, json=completion())
     answers = iter([answer, whole])
-    async with serving(lambda _: next(answers)) as client:
+    async with world(lambda _: next(answers)) as client:
         body = {**CALL, "stream": streams, "num_retries": 0}
         replies = [await client.post(body, headers=HEADERS) for _ in range(3)]
     assert [reply.headers.get("idempotent-replayed") for reply in replies] == [None, None, "true"]
@@ -149,7 +134,7 @@ async def test_a_call_that_the_client_left_may_be_made_again() -> None:
         return next(answers)
 
     asked = asyncio.Event()
-    async with serving(answer) as client:
+    async with world(answer) as client:
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions", HEADERS)
         task = asyncio.create_task(exchange.run())
         await asked.wait()
@@ -162,15 +147,14 @@ async def test_a_call_that_the_client_left_may_be_made_again() -> None:
 
 @pytest.mark.parametrize("value", ["k" * 256, "a\tb", "schl\u00fcssel"])
 async def test_what_is_no_key_is_refused(value: str) -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         refused = await client.post(CALL, headers={"idempotency-key": value})
     assert (refused.status, refused.json["error"]["param"]) == (400, "idempotency-key")
     assert client.requests == []
 
 
-async def test_255_characters_are_a_key() -> None:
-    async with serving(completion()) as client:
-        assert (await client.post(CALL, headers={"idempotency-key": "k" * 255})).status == 200
+async def test_255_characters_are_a_key(client: Client) -> None:
+    assert (await client.post(CALL, headers={"idempotency-key": "k" * 255})).status == 200
 
 
 class Claims:
@@ -193,7 +177,7 @@ class Claims:
 
 
 async def test_nothing_is_made_twice_because_a_store_is_down() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         with_rooms(client, Claims(is_down=True))
         refused = await client.post(CALL, headers=HEADERS)
         assert (await client.post(CALL)).status == 200
@@ -202,7 +186,7 @@ async def test_nothing_is_made_twice_because_a_store_is_down() -> None:
 
 
 async def test_a_reply_that_has_no_place_lets_the_key_go(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         claims = Claims()
         with_rooms(client, claims)
         assert (await client.post(CALL, headers=HEADERS)).status == 200
@@ -216,7 +200,7 @@ async def test_a_store_that_dies_meanwhile_fails_no_call_and_frees_no_key(caplog
         async def fulfil(self, claim: IdempotencyClaim, reply: bytes, seconds: float) -> bool:
             raise StoreUnavailable("down")
 
-    async with serving(completion()) as client:
+    async with world() as client:
         claims = Dying()
         with_rooms(client, claims)
         assert (await client.post(CALL, headers=HEADERS)).status == 200
@@ -226,7 +210,7 @@ async def test_a_store_that_dies_meanwhile_fails_no_call_and_frees_no_key(caplog
 
 
 async def test_a_hit_of_the_cache_is_the_reply_of_its_key() -> None:
-    async with serving(completion()) as client:
+    async with world() as client:
         body = {**CALL, "caching": True}
         await client.post(body)
         hit, replayed = [await client.post(body, headers=HEADERS) for _ in range(2)]
@@ -237,7 +221,7 @@ async def test_a_hit_of_the_cache_is_the_reply_of_its_key() -> None:
 
 
 async def test_neither_the_key_nor_the_reply_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(completion("a secret answer")) as client:
+    async with world(completion("a secret answer")) as client:
         with_rooms(client, Claims())
         await client.post({**CALL, "caching": True}, headers=HEADERS)
     logged = " ".join(str(record.__dict__) for record in caplog.records)

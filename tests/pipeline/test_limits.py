@@ -4,11 +4,10 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.world import KEY, STREAM, USER, WORKSPACE, Client, Exchange, event_stream, sse, world
+from tests.world import KEY, STREAM, USER, WORKSPACE, Client, Exchange, Gated, answers, event_stream, sse, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 
@@ -62,22 +61,16 @@ async def test_what_is_held_gives_way_to_what_is_used_plain_and_streamed() -> No
 
 
 async def test_a_client_that_leaves_gives_back_what_was_held() -> None:
-    asked, gate = asyncio.Event(), asyncio.Event()
-
-    async def answer(_: httpx.Request) -> httpx.Response:
-        asked.set()
-        await gate.wait()
-        return event_stream(sse(*STREAM))
-
-    async with world(answer, workspace=replace(WORKSPACE, limits=Limits(parallel_calls=1))) as client:
+    provider = Gated(lambda: event_stream(sse(*STREAM)))
+    async with world(provider, workspace=replace(WORKSPACE, limits=Limits(parallel_calls=1))) as client:
         exchange = Exchange(client.app, {**CALL, "stream": True}, "/v1/chat/completions")
         calling = asyncio.create_task(exchange.run())
-        await asked.wait()
+        await provider.reached.wait()
         assert (await client.post(CALL)).json["error"]["code"] == "rate_limit_exceeded"
         exchange.hang_up()
         await calling
         assert not account(client).holds
-        gate.set()
+        provider.gate.set()
         assert (await client.post({**CALL, "stream": True})).events[-1] == "[DONE]"
 
 
@@ -90,7 +83,7 @@ async def test_a_call_that_is_refused_before_the_provider_was_asked_holds_nothin
 
 async def test_a_provider_that_fails_costs_nothing_of_the_budget() -> None:
     limited = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal(1)))
-    async with world(lambda _: httpx.Response(500, json={}), workspace=limited) as client:
+    async with world(answers({}, 500), workspace=limited) as client:
         assert (await client.post(CALL)).status == 502
         assert not account(client).holds
         assert set(account(client).booked.values()) <= {0}
@@ -105,32 +98,27 @@ async def test_a_provider_that_fails_costs_nothing_of_the_budget() -> None:
         ({"providers": ()}, False),
     ],
 )
-def test_models_and_providers(limits: Any, allowed: bool) -> None:
-    async def scenario(client: Client) -> None:
-        reply = await client.post(CALL)
+async def test_models_and_providers(limits: Any, allowed: bool) -> None:
+    for limited in ({"limits": Limits(**limits)}, {"key": replace(KEY, limits=Limits(**limits))}):
+        async with world(**limited) as client:
+            reply = await client.post(CALL)
         assert reply.status == (200 if allowed else 403)
         if not allowed:
             assert (reply.json["error"]["code"], reply.json["error"]["param"]) == ("model_not_allowed", "model")
             assert not client.requests
 
-    run(scenario, **limits)
-    run(scenario, key=replace(KEY, limits=Limits(**limits)))
 
-
-def test_a_model_without_a_price_is_refused_under_a_budget_of_money() -> None:
+async def test_a_model_without_a_price_is_refused_under_a_budget_of_money() -> None:
     unpriced = {**CALL, "model": "openai/never-heard-of"}
-
-    async def refused(client: Client) -> None:
+    async with world(limits=Limits(usd_per_day=Decimal(10))) as client:
         reply = await client.post(unpriced)
         assert (reply.status, reply.json["error"]["code"]) == (403, "model_unpriced")
         assert not client.requests
-
-    async def taken(client: Client) -> None:
+    async with world(limits=Limits(tokens_per_day=1000)) as client:
         assert (await client.post(unpriced)).status == 200
-
-    run(refused, usd_per_day=Decimal(10))
-    run(taken, tokens_per_day=1000)
-    run(taken, workspace=replace(WORKSPACE, allows_unpriced=True), usd_per_day=Decimal(10))
+    allowing = replace(WORKSPACE, allows_unpriced=True)
+    async with world(workspace=allowing, limits=Limits(usd_per_day=Decimal(10))) as client:
+        assert (await client.post(unpriced)).status == 200
 
 
 @pytest.mark.parametrize(
@@ -141,19 +129,16 @@ def test_a_model_without_a_price_is_refused_under_a_budget_of_money() -> None:
         ({"usd_per_day": Decimal("0.00012")}, range(35, 50)),
     ],
 )
-def test_an_answer_is_shortened_where_the_workspace_wants_that_and_told_so(limits: Any, lowered: range) -> None:
-    async def scenario(client: Client) -> None:
+async def test_an_answer_is_shortened_where_the_workspace_wants_that_and_told_so(limits: Any, lowered: range) -> None:
+    lowering = replace(WORKSPACE, lowers_max_tokens=True)
+    async with world(workspace=lowering, limits=Limits(**limits)) as client:
         reply = await client.post(CALL)
         assert reply.status == 200
         told = int(reply.headers["x-tidegate-max-tokens"])
         assert told in lowered
         assert f'"max_tokens":{told}'.encode() in client.requests[0].content
-
-    async def refused(client: Client) -> None:
+    async with world(limits=Limits(**limits)) as client:
         assert (await client.post(CALL)).json["error"]["code"] == "insufficient_quota"
-
-    run(scenario, workspace=replace(WORKSPACE, lowers_max_tokens=True), **limits)
-    run(refused, **limits)
 
 
 async def test_no_answer_is_shortened_to_nothing() -> None:

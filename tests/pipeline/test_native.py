@@ -2,24 +2,30 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.clients.published import check_completion, check_stream
-from tests.native_providers import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, SAID, VERTEX, Native
-from tests.world import USER, Client, Handler, world
+from tests.native_providers import (
+    ANTHROPIC,
+    AZURE,
+    BEDROCK,
+    COHERE,
+    GEMINI,
+    NATIVES,
+    SAID,
+    VERTEX,
+    Native,
+    ask,
+    handler_of,
+    streamed,
+)
+from tests.world import USER, Client, world
 from tidegate.domain.usage import TokenCounts
 
 natives = pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
-streamed = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
-Scenario = Callable[[Client], Awaitable[None]]
-
-
-def ask(native: Native, **fields: Any) -> dict[str, Any]:
-    return {"model": native.id, "messages": USER, **fields}
 
 
 def sent(client: Client, place: int = -1) -> Any:
@@ -64,16 +70,6 @@ async def test_a_plain_call_is_translated_answered_billed_and_recorded(native: N
         assert (outcome.bill.tokens.input, outcome.bill.tokens.output) == (100, 12)
         assert (outcome.bill.tokens.cached, outcome.bill.tokens.written) == (40, native.written)
         assert float(outcome.bill.cost_usd or 0) == pytest.approx(native.cost * 1e-6)
-
-
-def handler_of(native: Native) -> Handler:
-    """The whole reply, or the stream where the body or the path asks for one."""
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        wanted = native.stream_path in str(request.url) or json.loads(request.content).get("stream")
-        return native.stream(*native.pieces) if wanted else httpx.Response(200, json=native.plain)
-
-    return answer
 
 
 @natives

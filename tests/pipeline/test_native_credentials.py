@@ -13,10 +13,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.identity.test_google import ACCOUNT, PEM
-from tests.native_providers import BEARER, BEDROCK, VERTEX
-from tests.pipeline.test_native import ask, handler_of, streamed
-from tests.world import Exchange, Handler, world
+from tests.identity.google_account import ACCOUNT, PEM
+from tests.native_providers import BEARER, BEDROCK, VERTEX, ask, handler_of, streamed
+from tests.world import Exchange, Handler, answers, world
 
 AWS = {
     "AWS_REGION": "eu-central-1",
@@ -79,7 +78,7 @@ async def test_no_part_of_a_signature_is_told(caplog: pytest.LogCaptureFixture) 
         "x-amz-security-token:not-a-session-token account 123456789012"
     )
     headers = {"x-amzn-errortype": "InvalidSignatureException:http://internal.amazon.com/"}
-    async with world(lambda _: httpx.Response(403, json={"message": words}, headers=headers), **AWS) as client:
+    async with world(answers({"message": words}, 403, headers=headers), **AWS) as client:
         reply = await client.post(ask(BEDROCK))
         assert (reply.status, reply.json["error"]["code"]) == (502, "provider_auth_error")
         logged = " ".join(str(record.__dict__) for record in caplog.records if record.name.startswith("tidegate"))

@@ -9,8 +9,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.native_providers import ANTHROPIC, AZURE, BEDROCK, COHERE, GEMINI, NATIVES, VERTEX, Native
-from tests.pipeline.test_native import handler_of, streamed
+from tests.native_providers import (
+    ANTHROPIC,
+    AZURE,
+    BEDROCK,
+    COHERE,
+    GEMINI,
+    NATIVES,
+    VERTEX,
+    Native,
+    handler_of,
+    streamed,
+)
 from tests.world import Client, Handler, world
 from tidegate.transport.base import Transport
 from tidegate.transport.media_fetcher import MediaFetcher
@@ -120,7 +130,7 @@ async def test_what_is_not_public_is_not_fetched(native: Native, url: str, strea
     async with world(handler_of(native), fetcher=fetcher(), **native.env) as client:
         reply = await client.post(picture(native, url, stream=stream))
         assert (reply.status, reply.json["error"]["param"]) == (400, PLACE)
-        assert reply.json["error"]["message"] == "The URL does not lead to a public address."
+        assert reply.json["error"]["message"] == "The URL's host does not have a public address."
         assert client.requests == []
         assert [(outcome.status, outcome.error_code) for outcome in client.recorder.outcomes] == [
             ("failed", "invalid_request")
@@ -148,9 +158,9 @@ async def never(request: httpx.Request) -> httpx.Response:
 @pytest.mark.parametrize(
     ("media", "limits", "message"),
     [
-        (png, {"max_bytes": 71}, "The URL holds more than 71 bytes."),
-        (lambda request: httpx.Response(404), {}, "The URL answered with 404."),
-        (never, {"timeout_seconds": 0.05}, "The URL did not answer in time."),
+        (png, {"max_bytes": 71}, "The URL has more than 71 bytes."),
+        (lambda request: httpx.Response(404), {}, "The URL responded with HTTP 404."),
+        (never, {"timeout_seconds": 0.05}, "The URL did not respond in time."),
     ],
     ids=["large", "lost", "slow"],
 )

@@ -17,9 +17,10 @@ from tests.native_providers import (
     Native,
     anthropic_events,
     gemini_reply,
+    handler_of,
     sse,
+    streamed,
 )
-from tests.pipeline.test_native import handler_of, streamed
 from tests.upstream.frames import event
 from tests.world import USER, Client, world
 

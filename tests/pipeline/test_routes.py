@@ -1,69 +1,26 @@
 """Names that stand for several deployments: who is asked, and what the failures of one teach the next call."""
 
 import asyncio
-import json
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
 import pytest
 from msgspec.structs import force_setattr, replace
 
+from tests.pipeline.routed import BUSY, CALL, DENIED, MODEL, OK, OTHER, SECOND, Hosts, admit, routed
 from tests.world import (
     KEY,
-    SECRET,
-    STREAM,
-    USER,
     WORKSPACE,
     Client,
     Trickle,
-    completion,
     delta,
     event_stream,
     sse,
-    world,
 )
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, RouteTarget
-from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.domain.workspace import VirtualKey
 from tidegate.errors import ProviderAuth, StoreUnavailable
-
-MODEL, OTHER = "openai/gpt-4.1-mini", "mistral/mistral-small-latest"
-FIRST, SECOND = {"model": MODEL}, {"model": MODEL, "base_url": "https://second.test/v1"}
-CALL = {"model": "fast", "messages": USER}
-BUSY = (503, {"error": {"message": "busy"}})
-DENIED = (401, {"error": {"message": "who?"}})
-OK = (200, completion())
-
-
-class Hosts:
-    """What each host answers, one reply after the other and the last one again and again; and who was asked."""
-
-    def __init__(self, **replies: Any) -> None:
-        self.asked: list[str] = []
-        self._replies = {name: list(reply) if isinstance(reply, list) else [reply] for name, reply in replies.items()}
-
-    async def __call__(self, request: httpx.Request) -> httpx.Response:
-        name = {"api.openai.com": "first", "api.mistral.ai": "mistral"}.get(request.url.host, "second")
-        self.asked.append(name)
-        replies = self._replies[name]
-        reply = replies.pop(0) if len(replies) > 1 else replies[0]
-        if isinstance(reply, httpx.Response):
-            return reply
-        if callable(reply):
-            return await reply()
-        status, body, *headers = reply
-        if status == 200 and json.loads(request.content).get("stream"):
-            return event_stream(sse(*STREAM))
-        return httpx.Response(status, json=body, headers=dict(headers))
-
-
-def routed(
-    hosts: Hosts, *targets: Any, workspace: Workspace = WORKSPACE, key: VirtualKey = KEY, **route: Any
-) -> AbstractAsyncContextManager[Client]:
-    """A gateway with the route "fast"."""
-    listed = json.dumps([{"name": "fast", "targets": targets or [FIRST, SECOND], **route}])
-    return world(hosts, workspace=workspace, key=key, TIDEGATE_ROUTES=listed)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -209,14 +166,14 @@ async def test_what_another_process_told_is_heeded() -> None:
     async with routed(hosts) as client:
         gateway = client.app.lifespan_state["gateway"]
         call = await admit(gateway, CALL)
-        plan = gateway.router.plan("fast")
-        gateway.balancing.failed(
-            plan.deployments[0], plan, call, ProviderAuth("x", upstream_status=401), waited=0, is_over=False
-        )
-        [cooling] = gateway.balancing.news()
-        gateway.balancing.ended(plan.deployments[0], plan, call, "ok", None)
+        resolution = gateway.router.resolve("fast")
+        deployment, refused = resolution.deployments[0], ProviderAuth("x", upstream_status=401)
+        gateway.balancer.record_failure(deployment, resolution, call, refused, waited_seconds=0, call_timed_out=False)
+        [cooldown] = gateway.balancer.take_announcements()
+        gateway.balancer.record_end(deployment, resolution, call, "ok", None)
         await client.post(CALL)
-        gateway.balancing.learn(cooling.place.home, {cooling.place.id: cooling.until})
+        key = cooldown.deployment_key
+        gateway.balancer.merge_remote(key.workspace_id, {key.id: cooldown.ends_at})
         await client.post(CALL)
     assert hosts.asked == ["first", "second"]
 
@@ -234,29 +191,22 @@ async def test_patterns_allow_a_route_by_its_name_or_its_models(models: tuple[st
         assert hosts.asked == asked
 
 
-def test_a_route_of_which_nothing_is_allowed_is_not_allowed() -> None:
-    hosts = Hosts()
-
-    async def scenario(client: Client) -> None:
-        refused = await client.post(CALL)
+async def test_a_route_of_which_nothing_is_allowed_is_not_allowed() -> None:
+    hosts, models = Hosts(), ("groq/*",)
+    for limited in ({"workspace": replace(WORKSPACE, limits=Limits(models=models))}, {"key": limited_key(models)}):
+        async with routed(hosts, **limited) as client:
+            refused = await client.post(CALL)
         assert (refused.status, refused.json["error"]["code"]) == (403, "model_not_allowed")
-
-    run(hosts, scenario, workspace=replace(WORKSPACE, limits=Limits(models=("groq/*",))))
-    run(hosts, scenario, key=limited_key(("groq/*",)))
     assert hosts.asked == []
 
 
-def test_a_workspace_allows_itself_nothing_by_the_name_of_its_own_route() -> None:
+async def test_a_workspace_allows_itself_nothing_by_the_name_of_its_own_route() -> None:
     hosts = Hosts(first=OK)
     own = replace(WORKSPACE, routes=(Route(OTHER, (RouteTarget(MODEL),)),))
-
-    async def scenario(client: Client) -> None:
-        assert (await client.post({**CALL, "model": OTHER})).status == status
-
-    status = 403
-    run(hosts, scenario, workspace=replace(own, limits=Limits(models=("mistral/*",))))
-    status = 200
-    run(hosts, scenario, workspace=own, key=limited_key(("mistral/*",)))
+    async with routed(hosts, workspace=replace(own, limits=Limits(models=("mistral/*",)))) as client:
+        assert (await client.post({**CALL, "model": OTHER})).status == 403
+    async with routed(hosts, workspace=own, key=limited_key(("mistral/*",))) as client:
+        assert (await client.post({**CALL, "model": OTHER})).status == 200
     assert hosts.asked == ["first"]
 
 
@@ -301,6 +251,7 @@ async def test_a_target_without_its_key_is_passed_over_and_then_asked_last() -> 
         assert codes == [["provider_not_configured"], []]
 
 
+@pytest.mark.jumping_clock
 async def test_a_route_may_give_its_calls_less_time() -> None:
     async def never() -> httpx.Response:
         await asyncio.sleep(10**6)
@@ -334,15 +285,11 @@ async def test_a_session_stays_with_its_deployment_which_the_reply_names() -> No
         assert "x-tidegate-deployment" not in (await client.post({**CALL, "model": MODEL})).headers
 
 
-async def admit(gateway: Any, body: Any) -> Any:
-    return await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(body).encode())
-
-
 def later(client: Client, seconds: float) -> None:
     """So much time passes for the gateway's knowledge of its deployments."""
-    balance = client.app.lifespan_state["gateway"].balancing._balance()
-    before = balance.health.clock
-    balance.health.clock = lambda: before() + seconds
+    health = client.app.lifespan_state["gateway"].balancer._load_ordering().health
+    before = health.clock
+    health.clock = lambda: before() + seconds
 
 
 def limited_key(models: tuple[str, ...]) -> VirtualKey:

@@ -16,10 +16,13 @@ from tests.world import (
     delta,
     event_stream,
     sse,
+    streams,
     world,
 )
 from tidegate.upstream import attempt
 from tidegate.upstream import sse as upstream_sse
+
+pytestmark = pytest.mark.jumping_clock
 
 CALL = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}
 COMMENT = ": keep-alive"
@@ -134,7 +137,7 @@ async def test_a_client_that_leaves_after_the_first_comment_ends_the_call(hangs_
 
 
 async def test_no_comment_comes_between_what_a_slow_client_still_has_to_take() -> None:
-    async with world(lambda request: event_stream(sse(*STREAM))) as client:
+    async with world(streams(*STREAM)) as client:
         exchange = Exchange(client.app, CALL, "/v1/chat/completions")
         exchange.slow_at = b"Create"
         asyncio.get_running_loop().call_later(300, exchange.reads.set)
@@ -144,7 +147,7 @@ async def test_no_comment_comes_between_what_a_slow_client_still_has_to_take() -
 
 
 async def test_a_stream_that_breaks_off_tells_what_was_used() -> None:
-    async with world(lambda request: event_stream(sse(delta(""), delta("Create smarter content.")))) as client:
+    async with world(streams(delta(""), delta("Create smarter content."))) as client:
         reply = await client.post(CALL)
         error = reply.events[-1]["error"]
         assert error["code"] == "provider_stream_cut"

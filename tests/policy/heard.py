@@ -1,12 +1,13 @@
 """Recorded requests, as callers of ours would write them, and the tokens that their providers say they took."""
 
+import json
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.policy.test_recorded_costs import events, streamed
 from tests.providers.asking_anthropic import asked, is_translatable
+from tests.providers.assembling import run
 from tests.providers.converse import as_openai
 from tests.providers.recorded import PROVIDERS, Exchange, dialect, exchanges
 from tidegate.chat.messages import count_media
@@ -14,8 +15,9 @@ from tidegate.chat.request import ChatRequest, build_chat_request
 from tidegate.errors import InvalidRequest, UpstreamError
 from tidegate.json import Json
 from tidegate.providers import Registry
-from tidegate.providers.base import Provider
+from tidegate.providers.base import Provider, StreamEvent
 from tidegate.upstream.eventstream import EventStreamDecoder
+from tidegate.upstream.sse import SseDecoder
 
 
 @dataclass(frozen=True)
@@ -81,3 +83,15 @@ def _usage(translator: Provider, one: Exchange) -> Any:
             return streamed(translator, EventStreamDecoder().feed(b64decode(one.body)))
         case _:
             return streamed(translator, events(one))
+
+
+def streamed(translator: Any, found: Any) -> Any:
+    usages = [chunk["usage"] for batch in run(translator, [found]) for chunk in batch if chunk.get("usage")]
+    return usages[-1] if usages else None
+
+
+def events(one: Exchange) -> list[StreamEvent]:
+    if isinstance(one.body, list):
+        return [StreamEvent("message", json.dumps(each)) for each in one.body]
+    decoder = SseDecoder()
+    return [*decoder.feed(one.body.encode()), *decoder.end()]

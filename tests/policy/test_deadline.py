@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import jumping
 from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest
 from tidegate.policy.deadline import SLACK_SECONDS, deadline_scope, earliest_deadline, parse_deadline
 
@@ -60,40 +59,32 @@ def at(now: float) -> Callable[[], float]:
     return lambda: now
 
 
-def test_what_takes_longer_is_ended() -> None:
-    async def scenario() -> float:
-        with pytest.raises(GatewayTimeout) as caught:
-            async with deadline_scope(NOON + 5, at(NOON)):
-                await asyncio.sleep(100)
-        assert (caught.value.status, caught.value.code) == (504, "gateway_timeout")
-        return asyncio.get_running_loop().time()
-
-    assert jumping.run(scenario()) == 5 + SLACK_SECONDS
-
-
-@pytest.mark.parametrize("deadline", [NOON + 101, None])
-def test_what_ends_in_time_is_left_alone(deadline: float | None) -> None:
-    async def scenario() -> None:
-        async with deadline_scope(deadline, at(NOON)):
+@pytest.mark.jumping_clock
+async def test_what_takes_longer_is_ended() -> None:
+    with pytest.raises(GatewayTimeout) as caught:
+        async with deadline_scope(NOON + 5, at(NOON)):
             await asyncio.sleep(100)
-
-    jumping.run(scenario())
-
-
-def test_nothing_begins_after_its_deadline_and_trying_again_does_not_help() -> None:
-    async def scenario() -> None:
-        with pytest.raises(DeadlinePassed) as caught:
-            async with deadline_scope(NOON, at(NOON)):
-                raise AssertionError
-        assert (caught.value.status, caught.value.code, caught.value.should_retry) == (504, "gateway_timeout", False)
-
-    jumping.run(scenario())
+    assert (caught.value.status, caught.value.code) == (504, "gateway_timeout")
+    assert asyncio.get_running_loop().time() == 5 + SLACK_SECONDS
 
 
-def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
-    async def scenario() -> None:
-        with pytest.raises(TimeoutError):
-            async with deadline_scope(NOON + 5, at(NOON)):
-                raise TimeoutError
+@pytest.mark.jumping_clock
+@pytest.mark.parametrize("deadline", [NOON + 101, None])
+async def test_what_ends_in_time_is_left_alone(deadline: float | None) -> None:
+    async with deadline_scope(deadline, at(NOON)):
+        await asyncio.sleep(100)
 
-    jumping.run(scenario())
+
+@pytest.mark.jumping_clock
+async def test_nothing_begins_after_its_deadline_and_trying_again_does_not_help() -> None:
+    with pytest.raises(DeadlinePassed) as caught:
+        async with deadline_scope(NOON, at(NOON)):
+            raise AssertionError
+    assert (caught.value.status, caught.value.code, caught.value.should_retry) == (504, "gateway_timeout", False)
+
+
+@pytest.mark.jumping_clock
+async def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
+    with pytest.raises(TimeoutError):
+        async with deadline_scope(NOON + 5, at(NOON)):
+            raise TimeoutError

@@ -1,7 +1,5 @@
 """Which workspaces a caller may use: asked without naming one, by the same proof as every call."""
 
-import asyncio
-
 import pytest
 from msgspec.structs import replace
 
@@ -22,53 +20,47 @@ def tenants(key: VirtualKey = KEY) -> MemoryTenants:
     return MemoryTenants({each.id: each for each in (*SPACES, Workspace("ws_foreign", "Foreign"))}, {key.hash: key})
 
 
-def test_they_are_the_active_ones_that_the_key_names() -> None:
-    found = asyncio.run(Authenticator(tenants()).list_workspaces(f"Bearer {SECRET}"))
+async def test_they_are_the_active_ones_that_the_key_names() -> None:
+    found = await Authenticator(tenants()).list_workspaces(f"Bearer {SECRET}")
     assert found == [SPACES[0], SPACES[1]]
 
 
-def test_a_key_that_is_known_is_not_read_again() -> None:
-    async def scenario() -> None:
-        directory = tenants(replace(KEY, workspace_ids=("ws_a",)))
-        authenticator = Authenticator(directory)
-        await authenticator.authenticate(f"Bearer {SECRET}", None)
-        assert directory.reads == 1
-        assert await authenticator.list_workspaces(f"Bearer {SECRET}") == [SPACES[0]]
-        assert directory.reads == 2  # of the workspaces alone
-
-    asyncio.run(scenario())
+async def test_a_key_that_is_known_is_not_read_again() -> None:
+    directory = tenants(replace(KEY, workspace_ids=("ws_a",)))
+    authenticator = Authenticator(directory)
+    await authenticator.authenticate(f"Bearer {SECRET}", None)
+    assert directory.reads == 1
+    assert await authenticator.list_workspaces(f"Bearer {SECRET}") == [SPACES[0]]
+    assert directory.reads == 2  # of the workspaces alone
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer nobody", f"Basic {SECRET}"])
-def test_nobody_has_none(header: str | None) -> None:
+async def test_nobody_has_none(header: str | None) -> None:
     with pytest.raises(InvalidKey):
-        asyncio.run(Authenticator(tenants()).list_workspaces(header))
+        await Authenticator(tenants()).list_workspaces(header)
 
 
 @pytest.mark.parametrize("changed", [{"status": "revoked"}, {"expires_at": 1.0}])
-def test_a_key_that_is_over_has_none(changed: dict[str, object]) -> None:
+async def test_a_key_that_is_over_has_none(changed: dict[str, object]) -> None:
     with pytest.raises(InvalidKey):
-        asyncio.run(Authenticator(tenants(replace(KEY, **changed))).list_workspaces(f"Bearer {SECRET}"))
+        await Authenticator(tenants(replace(KEY, **changed))).list_workspaces(f"Bearer {SECRET}")
 
 
-def test_a_restricted_key_may_not_ask() -> None:
+async def test_a_restricted_key_may_not_ask() -> None:
     chatting = tenants(replace(KEY, endpoints=("/v1/chat/*",)))
     with pytest.raises(EndpointNotAllowed):
         source = RequestSource("203.0.113.7", "/api/workspace-service/v1/workspaces")
-        asyncio.run(Authenticator(chatting).list_workspaces(f"Bearer {SECRET}", source=source))
+        await Authenticator(chatting).list_workspaces(f"Bearer {SECRET}", source=source)
 
 
-def test_guesses_are_counted_here_too() -> None:
+async def test_guesses_are_counted_here_too() -> None:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    async def scenario() -> None:
-        authenticator = Authenticator(tenants(), sleep=sleep)
-        for _ in range(FREE_FAILURES + 3):
-            with pytest.raises(InvalidKey):
-                await authenticator.list_workspaces("Bearer nobody", source=RequestSource("203.0.113.7", "/"))
-
-    asyncio.run(scenario())
+    authenticator = Authenticator(tenants(), sleep=sleep)
+    for _ in range(FREE_FAILURES + 3):
+        with pytest.raises(InvalidKey):
+            await authenticator.list_workspaces("Bearer nobody", source=RequestSource("203.0.113.7", "/"))
     assert slept

@@ -13,7 +13,7 @@ from genai_prices import Usage
 from genai_prices.data import providers
 from genai_prices.types import Provider as Priced
 
-from tests.providers.assembling import run
+from tests.policy.heard import events, streamed
 from tests.providers.reading_bedrock import frames
 from tests.providers.recorded import Exchange, exchanges, needed
 from tidegate.catalog import load_catalog
@@ -24,9 +24,7 @@ from tidegate.domain.workspace import Workspace
 from tidegate.errors import UpstreamError
 from tidegate.policy.metering.billing import calculate_bill
 from tidegate.providers import Registry
-from tidegate.providers.base import StreamEvent
 from tidegate.upstream.eventstream import EventStreamDecoder
-from tidegate.upstream.sse import SseDecoder
 
 pytestmark = needed
 
@@ -62,18 +60,6 @@ def ours(provider: str, one: Exchange) -> Decimal | None:
         if usage is None
         else calculate_bill(usage, REQUEST, GeneratedText(), WORKSPACE, row, NOON.timestamp()).cost_usd
     )
-
-
-def streamed(translator: Any, found: Any) -> Any:
-    usages = [chunk["usage"] for batch in run(translator, [found]) for chunk in batch if chunk.get("usage")]
-    return usages[-1] if usages else None
-
-
-def events(one: Exchange) -> list[StreamEvent]:
-    if isinstance(one.body, list):
-        return [StreamEvent("message", json.dumps(each)) for each in one.body]
-    decoder = SseDecoder()
-    return [*decoder.feed(one.body.encode()), *decoder.end()]
 
 
 def raw(one: Exchange) -> Any:

@@ -93,7 +93,7 @@ async def test_foreign_and_unknown_workspaces_are_refused_alike(claimed: tuple[s
     made = Bench(GIVEN, claimed=claimed)
     with pytest.raises(WorkspaceForbidden) as caught:
         await made(TOKEN, asked)
-    message = "This key may not use this workspace: it is unknown, suspended or another's."
+    message = "This key may not use this workspace: it is unknown, suspended, or not granted."
     assert (caught.value.message, made.work) == (message, (1, 1 if claimed is None else 0))
 
 
@@ -109,7 +109,7 @@ async def test_a_claim_of_a_workspace_that_is_not_there_opens_nothing(claimed: t
 async def test_a_subject_that_was_given_nothing_is_refused(stored: tuple[VirtualKey, ...]) -> None:
     with pytest.raises(WorkspaceForbidden) as caught:
         await Bench(*stored)()
-    assert caught.value.message == "This token's subject may use no workspace here."
+    assert caught.value.message == "This token's subject may not use any workspace here."
 
 
 async def test_a_subject_has_limits_and_restrictions_like_a_key() -> None:

@@ -5,23 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from tests.store_worlds import NOON, World, outcome
+from tests.store_worlds import NOON, USED, World, hold, outcome
 from tidegate.domain.account import AccountScope, Hold, Reservation, rate_statuses, used_amount
-from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import QuotaExhausted, RateLimited
-
-ASKED = Amounts(tokens=100, words=50, usd=Decimal("0.5"))
-USED = Amounts(tokens=23, words=9, usd=Decimal("0.00012345"))
-"""Of `outcome()`."""
-
-
-def hold(id: str | None = None, amounts: Amounts = ASKED, at: float = NOON, **fields: Any) -> Hold:
-    made = Hold(id or ulid(at), "ws_one", "key_one", "demo/echo-1", amounts, 40, at, at + 660)
-    return replace(made, **fields)
 
 
 def scope(**limits: Any) -> AccountScope:
@@ -222,17 +211,19 @@ async def test_a_call_that_can_never_fit_is_refused_at_once(world: World) -> Non
 async def test_of_two_that_note_a_threshold_one_is_told_so(world: World) -> None:
     budget = scope(tokens_per_day=100)
     await reserve(world, budget)
-    assert await world.ledger.note(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
-    assert not await world.ledger.note(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
-    assert not await world.ledger.note(budget, {"tokens_per_day#D#2026-11-21": 80}, {})
-    assert await world.ledger.note(budget, {"tokens_per_day#D#2026-11-21": 50}, {"tokens_per_day#D#2026-11-21": 80})
+    assert await world.ledger.replace_alerted(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
+    assert not await world.ledger.replace_alerted(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
+    assert not await world.ledger.replace_alerted(budget, {"tokens_per_day#D#2026-11-21": 80}, {})
+    assert await world.ledger.replace_alerted(
+        budget, {"tokens_per_day#D#2026-11-21": 50}, {"tokens_per_day#D#2026-11-21": 80}
+    )
     assert (await world.ledger.account(budget)).alerted_thresholds == {"tokens_per_day#D#2026-11-21": 80}
 
 
 async def test_a_note_takes_no_room_and_is_kept_when_some_is_taken(world: World) -> None:
     budget = scope(tokens_per_day=200)
     first = await reserve(world, budget)
-    await world.ledger.note(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
+    await world.ledger.replace_alerted(budget, {}, {"tokens_per_day#D#2026-11-21": 50})
     await settle(world, first)
     await reserve(world, budget)
     account = await world.ledger.account(budget)

@@ -6,12 +6,12 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from tests.store_worlds import NOON, World, key, outcome, workspace
-from tidegate.domain.account import AccountScope, Hold, Reservation, used_amount
+from tests.store_worlds import NOON, World, hold_tokens, key, outcome, workspace
+from tidegate.domain.account import AccountScope, used_amount
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import previous_key
-from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import AdminKey, AuditEntry, Member, Plan, Resource, ResourceChange
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import WorkspaceCredential
@@ -66,7 +66,7 @@ async def test_what_is_made_is_found_as_it_was(world: World, made: Resource) -> 
     assert await find_nothing(world, made)
     await change(world, None, made)
     within = "ws_one" if isinstance(made, Member) or hasattr(made, "default_workspace_id") else ""
-    assert await world.register.page(type(made), within=within) == [made]
+    assert await world.register.page(type(made), workspace_id=within) == [made]
 
 
 async def find_nothing(world: World, made: Resource) -> bool:
@@ -173,15 +173,15 @@ async def test_a_rotated_key_opens_with_both_secrets(world: World) -> None:
     await change(world, None, workspace())
     await change(world, None, old)
     await change(world, old, rotated)
-    assert await world.directory.find(new.hash, "ws_one") == (rotated, workspace())
-    assert (await world.directory.find(old.hash, "ws_one"))[0] == previous_key(rotated)
+    assert await world.directory.find_key(new.hash, "ws_one") == (rotated, workspace())
+    assert (await world.directory.find_key(old.hash, "ws_one"))[0] == previous_key(rotated)
     assert await world.keys.list_keys("ws_one") == [rotated]
     third = replace(rotated, hash="3" * 64, previous_hash=new.hash, version=3)
     await change(world, rotated, third)
-    assert (await world.directory.find(old.hash, "ws_one"))[0] is None
+    assert (await world.directory.find_key(old.hash, "ws_one"))[0] is None
     assert await world.keys.revoke_key("ws_one", old.id)
     for secret in ("3" * 64, new.hash):
-        found = (await world.directory.find(secret, "ws_one"))[0]
+        found = (await world.directory.find_key(secret, "ws_one"))[0]
         assert found is not None
         assert found.status == "revoked"
 
@@ -194,11 +194,11 @@ async def test_an_account_is_opened_anew_with_what_was_used(world: World) -> Non
         AccountScope("workspace", "ws_one", Limits(tokens_per_day=100)),
     )
     await change(world, None, before)
-    taken = await hold(world, stale_scope, 10)
+    taken = await hold_tokens(world, stale_scope, 10)
     await world.meter.record(outcome(id=taken.call_id, hold=taken))
     await world.meter.record(outcome())
     await world.register.change([ResourceChange(before, after)], entry(), [after])
-    await hold(world, scope, 1)
+    await hold_tokens(world, scope, 1)
     account = await world.ledger.account(scope)
     assert used_amount(account, "tokens", "month", NOON) == used_amount(account, "tokens", "day", NOON) == 46
 
@@ -206,13 +206,7 @@ async def test_an_account_is_opened_anew_with_what_was_used(world: World) -> Non
 async def test_an_account_with_open_calls_is_not_opened_anew(world: World) -> None:
     before, after = workspace(), replace(workspace(), first_day=15, version=2)
     await change(world, None, before)
-    await hold(world, AccountScope("workspace", "ws_one", Limits(tokens_per_month=1000)), 10)
+    await hold_tokens(world, AccountScope("workspace", "ws_one", Limits(tokens_per_month=1000)), 10)
     with pytest.raises(AccountBusy):
         await world.register.change([ResourceChange(before, after)], entry(), [after])
     assert await world.register.find(type(before), "ws_one") == before
-
-
-async def hold(world: World, scope: AccountScope, tokens: int) -> Hold:
-    taken = Hold(ulid(NOON), "ws_one", "key_one", "demo/echo-1", Amounts(tokens), 0, NOON, NOON + 660)
-    await world.ledger.reserve(Reservation(taken, (scope,)))
-    return taken

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.ports.test_ledger_contract import USED, hold
-from tests.store_worlds import NOON, World, outcome
+from tests.store_worlds import NOON, USED, World, hold, outcome
 from tidegate.domain.account import Account, AccountScope, Hold, Reservation, rate_statuses, used_amount
 from tidegate.domain.call import Outcome
 from tidegate.domain.limits import Amounts, Limits

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.store_worlds import REGION
-from tidegate.aws.secrets import SecretsManagerClient
+from tidegate.aws.secrets import create_secrets_manager_client
 from tidegate.aws.vault import SecretsManagerVault
 from tidegate.memory.vault import MemoryVault
 from tidegate.ports import Vault
@@ -24,8 +24,8 @@ async def vault(request: pytest.FixtureRequest) -> AsyncIterator[Vault]:
         yield MemoryVault()
         return
     transport = ReqwestTransport()
-    endpoint = SecretsManagerClient(transport, aws_key, REGION, request.getfixturevalue("aws_endpoint"))
-    yield SecretsManagerVault(endpoint, f"tidegate-{uuid.uuid4()}/workspaces")
+    client = create_secrets_manager_client(transport, aws_key, REGION, request.getfixturevalue("aws_endpoint"))
+    yield SecretsManagerVault(client, f"tidegate-{uuid.uuid4()}/workspaces")
     await transport.close()
 
 

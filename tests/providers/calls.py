@@ -1,6 +1,7 @@
 """Calls for the tests of providers."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tidegate.chat.request import build_chat_request
@@ -33,3 +34,6 @@ def built(provider: Provider, body: dict[str, Any], model: str = "m") -> Upstrea
 def asking(**fields: Any) -> dict[str, Any]:
     """A small request with those fields."""
     return {"model": "any/m", "messages": [{"role": "user", "content": "Hi"}], **fields}
+
+
+CASES = Path(__file__).parent / "cases"

@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from tests.providers.calls import call
 from tests.providers.features import FEATURES, FETCHED, Feature
 from tidegate import catalog
+from tidegate.catalog.names import PROVIDER_ALIASES
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ConfigurationError, InvalidRequest
-from tidegate.providers import ALIASES, ProviderSpec, Registry
+from tidegate.providers import ProviderSpec, Registry
 from tidegate.providers.base import Provider
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "PROVIDERS.md"
@@ -152,7 +153,7 @@ def _settings(providers: list[tuple[ProviderSpec, Provider]]) -> Iterator[str]:
     yield _row("provider", "also called", "key", "base URL", "default base URL", "more")
     yield "|---|---|---|---|---|---|"
     for one, _ in providers:
-        others = ", ".join(sorted(f"`{alias}`" for alias, name in ALIASES.items() if name == one.name))
+        others = ", ".join(sorted(f"`{alias}`" for alias, name in PROVIDER_ALIASES.items() if name == one.name))
         base_url = f"`{one.base_url}`" if one.base_url else "must be set"
         more = _listed(*one.region_settings, *([one.version_setting] if one.version_setting else []))
         yield _row(one.name, others, _key(one), f"`{one.base_url_setting}`", base_url, more)

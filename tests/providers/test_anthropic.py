@@ -590,4 +590,9 @@ def test_a_models_name_tells_its_generation(
     model: str, thinking: str, off: str, samplers: str, structured: bool
 ) -> None:
     found = capabilities_of(model)
-    assert (found.thinking, found.off, found.samplers, found.structured) == (thinking, off, samplers, structured)
+    assert (found.thinking, found.thinking_off, found.samplers, found.structured_output) == (
+        thinking,
+        off,
+        samplers,
+        structured,
+    )

@@ -1,6 +1,5 @@
 """What Bedrock's models take and refuse, where a case would say too much."""
 
-import asyncio
 import json
 from base64 import b64encode
 from typing import Any
@@ -77,16 +76,16 @@ def test_the_functions_own_role_signs_unless_there_is_a_key() -> None:
     assert PROVIDER.build_request(request, replace(place, secret="TOKEN")).auth == KeyAuth()
 
 
-def test_it_is_configured_where_the_process_has_credentials_and_a_region() -> None:
-    def found(**env: str) -> ProviderConfig:
-        endpoint = asyncio.run(load_provider_configs(Registry().specs(), EnvironmentSecrets(env)))["bedrock"]
+async def test_it_is_configured_where_the_process_has_credentials_and_a_region() -> None:
+    async def found(**env: str) -> ProviderConfig:
+        endpoint = (await load_provider_configs(Registry().specs(), EnvironmentSecrets(env)))["bedrock"]
         return replace(endpoint, regional_url=None)
 
     url = "https://bedrock-runtime.eu-1.amazonaws.com"
-    assert found(AWS_REGION="eu-1", AWS_ACCESS_KEY_ID="k") == ProviderConfig("bedrock", url, region="eu-1")
-    token = found(AWS_REGION="us-1", BEDROCK_REGION="eu-1", AWS_BEARER_TOKEN_BEDROCK="t")
+    assert await found(AWS_REGION="eu-1", AWS_ACCESS_KEY_ID="k") == ProviderConfig("bedrock", url, region="eu-1")
+    token = await found(AWS_REGION="us-1", BEDROCK_REGION="eu-1", AWS_BEARER_TOKEN_BEDROCK="t")
     assert token == ProviderConfig("bedrock", url, "AWS_BEARER_TOKEN_BEDROCK", region="eu-1")
-    assert found(AWS_REGION="eu-1").missing_settings == ("AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID",)
+    assert (await found(AWS_REGION="eu-1")).missing_settings == ("AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID",)
 
 
 @pytest.mark.parametrize("name", ["claude-3-7-sonnet-20250219", "claude-opus-4-1-20250805", "claude-sonnet-4-20250514"])
@@ -110,7 +109,7 @@ def test_a_claude_can_do_on_bedrock_what_it_can_at_its_maker(name: str) -> None:
         anthropic_capabilities.capabilities_of(name),
     )
     assert (ours.thinking, ours.efforts, ours.samplers) == (theirs.thinking, theirs.efforts, theirs.samplers)
-    assert (bool(ours.tool_choices), ours.structured) == (theirs.forced_tools, theirs.structured)
+    assert (bool(ours.tool_choices), ours.structured_output) == (theirs.can_force_tools, theirs.structured_output)
 
 
 @pytest.mark.parametrize(
@@ -263,11 +262,11 @@ def test_a_part_becomes_a_block(part: Any, block: Any) -> None:
 @pytest.mark.parametrize(
     ("part", "words"),
     [
-        ({"type": "image_url", "image_url": {"url": "data:image/bmp;base64,Qk0="}}, "no media of this type"),
-        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,???"}}, "neither a URL nor"),
-        ({"type": "image_url", "image_url": {"url": "https://host.invalid/a.png"}}, "was not fetched"),
-        ({"type": "file", "file": {"file_id": "file-1"}}, "keeps no files"),
-        ({"type": "input_audio", "input_audio": {"data": "*", "format": "wav"}}, "neither a URL nor"),
+        ({"type": "image_url", "image_url": {"url": "data:image/bmp;base64,Qk0="}}, "does not support this media type"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,???"}}, "must be a URL"),
+        ({"type": "image_url", "image_url": {"url": "https://host.invalid/a.png"}}, "did not fetch"),
+        ({"type": "file", "file": {"file_id": "file-1"}}, "does not store files"),
+        ({"type": "input_audio", "input_audio": {"data": "*", "format": "wav"}}, "must be a URL"),
     ],
 )
 def test_a_part_that_cannot_be_sent_is_named(part: Any, words: str) -> None:

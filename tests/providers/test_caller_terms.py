@@ -1,6 +1,5 @@
 """Replies in the caller's terms again, whole and streamed."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -24,34 +23,31 @@ def whole(request: UpstreamRequest, *calls: Any, content: str | None = None, fin
     return done["message"], done["finish_reason"]
 
 
-def streamed(request: UpstreamRequest, *deltas: Any, finish: str = "tool_calls") -> Any:
+async def streamed(request: UpstreamRequest, *deltas: Any, finish: str = "tool_calls") -> Any:
     async def batches() -> AsyncIterator[Any]:
         for delta in [*deltas, {}]:
             finished = finish if delta == {} else None
             choice = {"index": 0, "delta": delta, "finish_reason": finished}
             yield [{"object": "chat.completion.chunk", "choices": [choice]}]
 
-    async def read() -> Any:
-        return [
-            chunk["choices"][0] async for batch in caller_terms.restore_stream(request, batches()) for chunk in batch
-        ]
-
-    choices = asyncio.run(read())
+    choices = [
+        chunk["choices"][0] async for batch in caller_terms.restore_stream(request, batches()) for chunk in batch
+    ]
     return [choice["delta"] for choice in choices[:-1]], choices[-1]["finish_reason"]
 
 
-def test_names_are_the_callers_again() -> None:
+async def test_names_are_the_callers_again() -> None:
     message, finish = whole(RENAMED, call("get_weather_1", "{}"), call("other", "{}"))
     assert [c["function"]["name"] for c in message["tool_calls"]] == ["get.weather", "other"]
     assert finish == "tool_calls"
-    deltas, _ = streamed(RENAMED, {"tool_calls": [call("get_weather_1", "", index=0)]})
+    deltas, _ = await streamed(RENAMED, {"tool_calls": [call("get_weather_1", "", index=0)]})
     assert deltas[0]["tool_calls"][0]["function"]["name"] == "get.weather"
 
 
-def test_the_answers_arguments_become_the_content() -> None:
+async def test_the_answers_arguments_become_the_content() -> None:
     message, finish = whole(ANSWERED, call("answer", '{"a": 1}'))
     assert (message, finish) == ({"role": "assistant", "content": '{"a": 1}', "refusal": None}, "stop")
-    deltas, finish = streamed(
+    deltas, finish = await streamed(
         ANSWERED,
         {"tool_calls": [call("answer", "", index=0)]},
         {"tool_calls": [{"index": 0, "function": {"arguments": '{"a"'}}]},
@@ -60,10 +56,10 @@ def test_the_answers_arguments_become_the_content() -> None:
     assert (deltas, finish) == ([{"content": '{"a"'}, {"content": ": 1}"}], "stop")
 
 
-def test_real_calls_beside_the_answer_stay_and_are_counted_from_nought() -> None:
+async def test_real_calls_beside_the_answer_stay_and_are_counted_from_nought() -> None:
     message, finish = whole(ANSWERED, call("answer", "{}"), call("real", "{}"))
     assert ([c["function"]["name"] for c in message["tool_calls"]], finish) == (["real"], "tool_calls")
-    deltas, finish = streamed(
+    deltas, finish = await streamed(
         ANSWERED,
         {"tool_calls": [call("answer", "{}", index=0)]},
         {"tool_calls": [call("real", "", index=1)]},
@@ -77,14 +73,14 @@ def test_an_answer_that_was_cut_keeps_its_finish_reason() -> None:
     assert whole(ANSWERED, call("answer", '{"a'), finish="length")[1] == "length"
 
 
-def test_callers_of_functions_get_a_function_call() -> None:
+async def test_callers_of_functions_get_a_function_call() -> None:
     message, finish = whole(LEGACY, call("f", "{}"), call("g", "{}"))
     assert (message["function_call"], "tool_calls" in message, finish) == (
         {"name": "f", "arguments": "{}"},
         False,
         "function_call",
     )
-    deltas, finish = streamed(
+    deltas, finish = await streamed(
         LEGACY,
         {"tool_calls": [call("f", "", index=0)]},
         {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]},

@@ -15,14 +15,13 @@ from typing import Any
 import pytest
 
 from tests.providers.assembling import run
-from tests.providers.calls import call
+from tests.providers.calls import CASES, call
 from tests.upstream.frames import framed
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import TidegateError
 from tidegate.providers import Registry, caller_terms
 from tidegate.providers.base import Provider, StreamEvent, UpstreamRequest
 
-CASES = Path(__file__).parent / "cases"
 FOLDERS = sorted(path.parent for path in CASES.glob("*/*/request.json"))
 REQUIRED = {"text", "stream", "tool_call", "stream_tool_call", "image", "length", "error"}
 HOST = "https://host.invalid/v1"
@@ -59,7 +58,7 @@ def _sent(built: UpstreamRequest | TidegateError) -> dict[str, Any]:
 
 
 def _reply(provider: Provider, built: UpstreamRequest | TidegateError, folder: Path) -> Any:
-    """The reply as the caller gets it: with `restore.py`'s part in it."""
+    """The reply as the caller gets it: after `caller_terms.py`."""
     assert isinstance(built, UpstreamRequest)
     try:
         if (folder / "head.json").exists():

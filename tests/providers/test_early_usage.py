@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.world import USER, Client, Exchange, Trickle, event_stream, world
+from tests.world import USER, Exchange, Trickle, event_stream, world
 from tidegate.chat.estimate import estimate_text
 from tidegate.providers.stream_loop import early_usage_chunk
 
@@ -36,10 +36,10 @@ def gemini(text: str) -> bytes:
     ("model", "begun"),
     [("anthropic/claude-sonnet-4-5", anthropic(TEXT)), ("gemini/gemini-2.5-flash", gemini(TEXT))],
 )
-def test_a_cancelled_stream_is_metered_with_the_exact_input(model: str, begun: bytes) -> None:
+async def test_a_cancelled_stream_is_metered_with_the_exact_input(model: str, begun: bytes) -> None:
     body = Trickle()
-
-    async def scenario(client: Client) -> None:
+    keys = {"ANTHROPIC_API_KEY": "provider-secret-3", "GEMINI_API_KEY": "provider-secret-4"}
+    async with world(lambda request: event_stream(body), **keys) as client:
         exchange = Exchange(client.app, {"model": model, "messages": USER, "stream": True}, "/v1/chat/completions")
         call = asyncio.create_task(exchange.run())
         for event in begun.split(b"\n\n")[:-1]:  # each in a read of its own: usage alone begins no answer
@@ -54,22 +54,12 @@ def test_a_cancelled_stream_is_metered_with_the_exact_input(model: str, begun: b
         assert (tokens.input, tokens.cached) == (1000, 100)
         assert (tokens.output, tokens.estimated) == (estimate_text(TEXT), True)
 
-    async def main() -> None:
-        keys = {"ANTHROPIC_API_KEY": "provider-secret-3", "GEMINI_API_KEY": "provider-secret-4"}
-        async with world(lambda request: event_stream(body), **keys) as client:
-            await scenario(client)
 
-    asyncio.run(main())
-
-
-def test_a_stream_that_ends_with_nothing_but_usage_never_began() -> None:
-    async def main() -> None:
-        begun = event_stream(gemini(TEXT).partition(b"\n\n")[0] + b"\n\n")
-        async with world(lambda request: begun, GEMINI_API_KEY="provider-secret-4") as client:
-            reply = await client.post({"model": "gemini/gemini-2.5-flash", "messages": USER, "stream": True})
-            assert (reply.status, reply.json["error"]["code"]) == (502, "provider_stream_cut")
-
-    asyncio.run(main())
+async def test_a_stream_that_ends_with_nothing_but_usage_never_began() -> None:
+    begun = event_stream(gemini(TEXT).partition(b"\n\n")[0] + b"\n\n")
+    async with world(lambda request: begun, GEMINI_API_KEY="provider-secret-4") as client:
+        reply = await client.post({"model": "gemini/gemini-2.5-flash", "messages": USER, "stream": True})
+        assert (reply.status, reply.json["error"]["code"]) == (502, "provider_stream_cut")
 
 
 def test_early_usage_tells_no_output() -> None:

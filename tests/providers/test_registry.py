@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.providers.calls import asking, sent
+from tidegate.catalog.names import PROVIDER_ALIASES
 from tidegate.errors import ConfigurationError
-from tidegate.providers import ALIASES, ProviderSpec, Registry
+from tidegate.providers import ProviderSpec, Registry
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.quirks import ModelRule, Quirks
@@ -37,9 +38,16 @@ def test_what_a_provider_needs_is_known_before_it_is_loaded() -> None:
 
 
 def test_an_alias_leads_to_a_known_provider() -> None:
-    assert set(ALIASES.values()) <= {one.name for one in Registry().specs()}
-    assert not ALIASES.keys() & {one.name for one in Registry().specs()}
+    assert set(PROVIDER_ALIASES.values()) <= {one.name for one in Registry().specs()}
+    assert not PROVIDER_ALIASES.keys() & {one.name for one in Registry().specs()}
     assert Registry().load("together_ai").name == "together"
+    assert Registry().load("azure_ai").name == "azure"
+
+
+def test_a_providers_own_name_wins_over_an_alias() -> None:
+    registry = Registry([Row("azure_ai", "https://models.example/v1")])
+    assert registry.load("azure_ai").name == "azure_ai"
+    assert registry.aliases() == {alias: name for alias, name in PROVIDER_ALIASES.items() if alias != "azure_ai"}
 
 
 @pytest.mark.parametrize("name", sorted(ROWS))
@@ -51,7 +59,7 @@ def test_a_row_loads(name: str) -> None:
 
 
 def test_a_name_that_nobody_has_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match="no provider named 'nobody'"):
+    with pytest.raises(ConfigurationError, match="'nobody' is not a known provider"):
         Registry().load("nobody")
 
 
@@ -93,7 +101,7 @@ def test_a_configured_provider_is_a_row_like_any_other() -> None:
         ({"name": "h", "base_url": "https://h/v1", "key": "sk-not a setting"}, "never the key itself"),
         ({"name": "h", "base_url": "https://h/v1", "api_key": "X"}, "unknown field 'api_key'"),
         ({"name": "h", "base_url": "https://h/v1", "quirks": 1}, "quirks must be"),
-        ({"name": "h", "base_url": "https://h/v1", "quirks": "nobody"}, "there is no such row"),
+        ({"name": "h", "base_url": "https://h/v1", "quirks": "nobody"}, "'nobody' is not a built-in provider"),
         ({"name": "h", "base_url": "https://h/v1", "quirks": {"loud": True}}, "unknown quirk 'loud'"),
         ({"name": "h", "base_url": "https://h/v1", "quirks": {"stream_usage": "yes"}}, "Expected `bool`"),
         ({"name": "h", "base_url": "https://h/v1", "quirks": {"reasoning": "loud"}}, "Invalid enum value 'loud'"),
@@ -111,7 +119,7 @@ def test_all_faults_are_named_at_once() -> None:
     fine = {"name": "h", "base_url": "https://h/v1"}
     with pytest.raises(ConfigurationError) as caught:
         parse_rows([1, fine, fine, {"name": 2}])
-    for said in ("[0]", "[3]", "'h' is there twice"):
+    for said in ("[0]", "[3]", "'h' is used twice"):
         assert said in caught.value.message
 
 

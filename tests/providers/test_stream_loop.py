@@ -1,6 +1,5 @@
 """What a failure leaves of the events that came in the same read."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -33,21 +32,18 @@ BEDROCK_ROLE = frame("messageStart", role="assistant")
 BEDROCK_TEXT = frame("contentBlockDelta", contentBlockIndex=0, delta={"text": "Create"})
 
 
-def before_the_failure(provider: Provider, events: Sequence[StreamEvent]) -> list[str]:
+async def before_the_failure(provider: Provider, events: Sequence[StreamEvent]) -> list[str]:
     """The contents of the chunks that `events`, all in one read, become before they fail."""
 
     async def source() -> AsyncIterator[Sequence[StreamEvent]]:
         yield events
 
-    async def drain() -> list[str]:
-        chunks: list[Any] = []
-        with pytest.raises(UpstreamError) as caught:
-            async for batch in provider.parse_stream(source()):
-                chunks += batch
-        assert type(caught.value) is ProviderRateLimited
-        return [chunk["choices"][0]["delta"]["content"] for chunk in chunks]
-
-    return asyncio.run(drain())
+    chunks: list[Any] = []
+    with pytest.raises(UpstreamError) as caught:
+        async for batch in provider.parse_stream(source()):
+            chunks += batch
+    assert type(caught.value) is ProviderRateLimited
+    return [chunk["choices"][0]["delta"]["content"] for chunk in chunks]
 
 
 @pytest.mark.parametrize(
@@ -58,10 +54,10 @@ def before_the_failure(provider: Provider, events: Sequence[StreamEvent]) -> lis
     ],
     ids=["openai", "bedrock"],
 )
-def test_what_was_said_before_a_failure_is_not_lost(
+async def test_what_was_said_before_a_failure_is_not_lost(
     provider: Provider, events: list[StreamEvent], said: list[str]
 ) -> None:
-    assert before_the_failure(provider, events) == said
+    assert await before_the_failure(provider, events) == said
 
 
 @pytest.mark.parametrize(
@@ -69,7 +65,7 @@ def test_what_was_said_before_a_failure_is_not_lost(
     [(OPENAI, [OPENAI_ROLE, SLOW]), (BEDROCK, [BEDROCK_ROLE, THROTTLED])],
     ids=["openai", "bedrock"],
 )
-def test_a_failure_right_behind_the_role_is_one_before_the_answer(
+async def test_a_failure_right_behind_the_role_is_one_before_the_answer(
     provider: Provider, events: list[StreamEvent]
 ) -> None:
-    assert before_the_failure(provider, events) == []
+    assert await before_the_failure(provider, events) == []

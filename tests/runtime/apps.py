@@ -4,9 +4,10 @@ import asyncio
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 
-async def app(scope, receive, send):
+async def app(scope: Any, receive: Any, send: Any) -> None:
     """Stream two events; the second waits for the file that the header `x-gate` names."""
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
@@ -33,13 +34,13 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"data: [DONE]\n\n"})
 
 
-async def refuses_to_start(scope, receive, send):
+async def refuses_to_start(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "lifespan.startup.failed", "message": "told by the message"})
     raise ValueError("TIDEGATE_TABLE is not set")
 
 
-async def stuck(scope, receive, send):
+async def stuck(scope: Any, receive: Any, send: Any) -> None:
     """Answer, and then never return, whatever happens."""
     if scope["type"] == "lifespan":
         await _lifespan(scope, receive, send)
@@ -53,7 +54,7 @@ async def stuck(scope, receive, send):
             continue
 
 
-async def _lifespan(scope, receive, send):
+async def _lifespan(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     scope["state"]["ready"] = True
     await send({"type": "lifespan.startup.complete"})
@@ -62,5 +63,5 @@ async def _lifespan(scope, receive, send):
     await send({"type": "lifespan.shutdown.complete"})
 
 
-def _event(value):
+def _event(value: object) -> bytes:
     return b"data: " + json.dumps(value).encode() + b"\n\n"

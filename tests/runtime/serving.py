@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 
 from tests.emulators.gateway import Gateway, running
-from tidegate.runtime.asgi import App
+from tidegate.runtime.asgi import App, Receive, Send
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.loop import run, start
 
@@ -35,10 +36,10 @@ async def serving(app: App, gateway: Gateway, stop: asyncio.Event | None = None)
     assert gateway.violations == []
 
 
-def plain(respond):
+def plain(respond: App) -> App:
     """An application without a lifespan: `respond(scope, receive, send)` answers each request."""
 
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])
         await respond(scope, receive, send)
@@ -46,11 +47,11 @@ def plain(respond):
     return app
 
 
-def head(status=200, *headers):
+def head(status: int = 200, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
     return {"type": "http.response.start", "status": status, "headers": list(headers)}
 
 
-def body(data=b"", *, more=False):
+def body(data: bytes = b"", *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 

@@ -1,8 +1,9 @@
+import asyncio
 import math
 
 import pytest
 
-from tests.emulators.wire import listening
+from tests.emulators.wire import Head, listening
 from tidegate.runtime.connection import Connection, ConnectionLost, Reply
 from tidegate.runtime.endpoint import Invocation, invocation_of
 from tidegate.runtime.environment import Environment
@@ -11,7 +12,7 @@ from tidegate.runtime.invocation import seconds_until_guard
 NOW = 1_795_252_368.0
 
 
-def test_an_invocation_is_what_the_headers_say():
+def test_an_invocation_is_what_the_headers_say() -> None:
     headers = {
         "lambda-runtime-aws-request-id": "r-1",
         "lambda-runtime-invocation-id": "i-1",
@@ -25,7 +26,7 @@ def test_an_invocation_is_what_the_headers_say():
 
 
 @pytest.mark.parametrize("deadline", ["0", "600000", "-1", "soon", "", "1795252367999"])
-def test_a_deadline_that_is_past_or_not_a_date_is_none(deadline):
+def test_a_deadline_that_is_past_or_not_a_date_is_none(deadline: str) -> None:
     headers = {"lambda-runtime-aws-request-id": "r-1", "lambda-runtime-deadline-ms": deadline}
     assert invocation_of(Reply(200, headers, b""), NOW) == Invocation("r-1", "", math.inf, "", "", b"")
 
@@ -33,11 +34,11 @@ def test_a_deadline_that_is_past_or_not_a_date_is_none(deadline):
 @pytest.mark.parametrize(
     ("deadline", "expected"), [(NOW + 30, 29.5), (NOW + 0.75, 0.375), (NOW - 1, 0.0), (math.inf, None)]
 )
-def test_the_guard_strikes_half_a_second_before_the_deadline(deadline, expected):
+def test_the_guard_strikes_half_a_second_before_the_deadline(deadline: float, expected: float | None) -> None:
     assert seconds_until_guard(deadline, NOW) == expected
 
 
-def test_the_environment_is_lambdas():
+def test_the_environment_is_lambdas() -> None:
     variables = {
         "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
         "LAMBDA_TASK_ROOT": "/var/task",
@@ -49,13 +50,13 @@ def test_the_environment_is_lambdas():
 
 
 @pytest.mark.parametrize("concurrency", [{}, {"AWS_LAMBDA_MAX_CONCURRENCY": ""}, {"AWS_LAMBDA_MAX_CONCURRENCY": "0"}])
-def test_a_plain_function_serves_one_invocation_at_a_time(concurrency):
+def test_a_plain_function_serves_one_invocation_at_a_time(concurrency: dict[str, str]) -> None:
     variables = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", **concurrency}
     assert Environment.from_env(variables) == Environment("127.0.0.1:9001", ".", 1, False, False)
 
 
-async def reply_to_get(answer):
-    async def serve(head, reader, writer):
+async def reply_to_get(answer: bytes) -> Reply:
+    async def serve(head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
         await writer.drain()
         writer.close()
@@ -79,7 +80,7 @@ async def reply_to_get(answer):
         ),
     ],
 )
-async def test_a_reply_is_read_in_either_framing(answer, expected):
+async def test_a_reply_is_read_in_either_framing(answer: bytes, expected: Reply) -> None:
     assert await reply_to_get(answer) == expected
 
 
@@ -94,6 +95,6 @@ async def test_a_reply_is_read_in_either_framing(answer, expected):
     ],
     ids=["nothing", "cut", "not chunks", "not http", "endless head"],
 )
-async def test_what_is_not_a_reply_is_a_lost_connection(answer):
+async def test_what_is_not_a_reply_is_a_lost_connection(answer: bytes) -> None:
     with pytest.raises(ConnectionLost):
         await reply_to_get(answer)

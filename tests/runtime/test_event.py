@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,16 +44,16 @@ URL = SCOPE | {"server": (URL_HOST, 443), "headers": list(URL_HEADERS.items())}
 CHAT = {"method": "POST", "path": "/v1/chat/completions", "raw_path": b"/v1/chat/completions"}
 
 
-def event(name):
+def event(name: str) -> Any:
     return json.loads((EVENTS / f"{name}.json").read_text())
 
 
-def test_a_rest_request_is_read_whole():
+def test_a_rest_request_is_read_whole() -> None:
     body = event("rest/chat")["body"].encode()
     assert request_of(event("rest/chat")) == Request(REST | CHAT, body)
 
 
-def test_a_function_url_request_is_read_whole():
+def test_a_function_url_request_is_read_whole() -> None:
     body = event("url/chat")["body"].encode()
     assert request_of(event("url/chat")) == Request(URL | CHAT, body)
 
@@ -66,20 +67,20 @@ def test_a_function_url_request_is_read_whole():
         ("host", "a.example:" + "9" * 5000, ("a.example:" + "9" * 5000, 443)),
     ],
 )
-def test_a_port_is_taken_where_it_is_one(name, value, server):
+def test_a_port_is_taken_where_it_is_one(name: str, value: str, server: tuple[str, int]) -> None:
     sent = event("url/chat")
     sent["headers"][name] = value
     assert request_of(sent).scope["server"] == server
 
 
-def test_repeated_headers_and_parameters_of_a_rest_request_are_kept():
+def test_repeated_headers_and_parameters_of_a_rest_request_are_kept() -> None:
     headers = [(b"accept", b"application/json"), (b"accept", b"text/event-stream")]
     headers += [pair for pair in REST_HEADERS.items() if pair[0] != b"accept"] + [(b"cookie", b"a=1; b=2")]
     query = b"tag=a%20b&tag=c%26d%3De&tag=%C3%BC%2B%25&empty="
     assert request_of(event("rest/multi_values")) == Request(REST | {"headers": headers, "query_string": query}, b"")
 
 
-def test_cookies_of_a_function_url_become_one_header():
+def test_cookies_of_a_function_url_become_one_header() -> None:
     expected = URL | {
         "path": "/v1/models/openai/gpt-4o",
         "raw_path": b"/v1/models/openai%2Fgpt-4o",
@@ -89,11 +90,11 @@ def test_cookies_of_a_function_url_become_one_header():
     assert request_of(event("url/query_and_cookies")) == Request(expected, b"")
 
 
-def test_single_values_do_where_the_multi_value_fields_are_null():
+def test_single_values_do_where_the_multi_value_fields_are_null() -> None:
     assert request_of(event("rest/single_values_only")) == Request(REST | {"query_string": b"limit=2"}, b"")
 
 
-def test_the_consoles_test_event_has_no_headers():
+def test_the_consoles_test_event_has_no_headers() -> None:
     body = event("rest/console_test")["body"].encode()
     expected = REST | CHAT | {"headers": [], "client": ("test-invoke-source-ip", 0)}
     assert request_of(event("rest/console_test")) == Request(expected, body)
@@ -102,7 +103,7 @@ def test_the_consoles_test_event_has_no_headers():
 @pytest.mark.parametrize(
     ("name", "body"), [("rest/base64", b"\x00\xff binary \xfe"), ("url/base64", event("url/chat")["body"].encode())]
 )
-def test_a_base64_body_is_decoded(name, body):
+def test_a_base64_body_is_decoded(name: str, body: bytes) -> None:
     assert request_of(event(name)).body == body
 
 
@@ -117,12 +118,12 @@ def test_a_base64_body_is_decoded(name, body):
         ("", b"/", "/"),
     ],
 )
-def test_the_path_is_encoded_once(sent, raw_path, path):
+def test_the_path_is_encoded_once(sent: str, raw_path: bytes, path: str) -> None:
     scope = request_of({"httpMethod": "GET", "path": sent}).scope
     assert (scope["raw_path"], scope["path"]) == (raw_path, path)
 
 
-def test_the_least_event_gives_a_whole_scope():
+def test_the_least_event_gives_a_whole_scope() -> None:
     expected = SCOPE | {"path": "/", "raw_path": b"/", "headers": [], "client": None, "server": None}
     assert request_of({"httpMethod": "get", "path": "/"}) == Request(expected, b"")
 
@@ -136,19 +137,19 @@ def test_the_least_event_gives_a_whole_scope():
         ({"host": "example.com", "x-forwarded-proto": "http"}, "http", ("example.com", 80)),
     ],
 )
-def test_scheme_and_server_come_from_the_headers(headers, scheme, server):
+def test_scheme_and_server_come_from_the_headers(headers: dict[str, str], scheme: str, server: tuple[str, int]) -> None:
     scope = request_of({"httpMethod": "GET", "path": "/", "headers": headers}).scope
     assert (scope["scheme"], scope["server"]) == (scheme, server)
 
 
-def test_headers_beyond_latin_1_travel_as_utf_8():
+def test_headers_beyond_latin_1_travel_as_utf_8() -> None:
     headers = {"X-Title": "Gezeiten – Tor", "X-Name": "Jürgen"}
     scope = request_of({"httpMethod": "GET", "path": "/", "headers": headers}).scope
     assert scope["headers"] == [(b"x-title", "Gezeiten – Tor".encode()), (b"x-name", b"J\xfcrgen")]
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (EVENTS / "other").iterdir()))
-def test_anything_else_is_an_unknown_event(name):
+def test_anything_else_is_an_unknown_event(name: str) -> None:
     with pytest.raises(UnknownEvent):
         payload_of(event(f"other/{name}"))
 
@@ -174,7 +175,7 @@ def test_anything_else_is_an_unknown_event(name):
         ("url_no_http", "requestContext.http.method must be a string"),
     ],
 )
-def test_a_malformed_event_names_the_field(name, message):
+def test_a_malformed_event_names_the_field(name: str, message: str) -> None:
     with pytest.raises(MalformedEvent) as raised:
         request_of(event(f"malformed/{name}"))
     assert str(raised.value) == message

@@ -2,14 +2,16 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from tests.emulators.gateway import Answer, Failed, Gateway
-from tests.emulators.wire import listening, write_reply
+from tests.emulators.wire import Head, listening, write_reply
 from tests.runtime.serving import SSE, body, head, plain, serving
 from tidegate.runtime import loop
+from tidegate.runtime.asgi import Receive, Send
 from tidegate.runtime.endpoint import ContainerError, Endpoint
 from tidegate.runtime.invocation import Service
 from tidegate.runtime.lifespan import Lifespan
@@ -19,11 +21,15 @@ EVENTS = Path(__file__).parents[1] / "events"
 GET = {"httpMethod": "GET", "path": "/"}
 
 
-def envelope(message, code, kind="server_error"):
+def events(folder: str) -> list[Any]:
+    return [pytest.param(path.read_bytes(), id=path.stem) for path in sorted((EVENTS / folder).iterdir())]
+
+
+def envelope(message: str, code: str, kind: str = "server_error") -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def json_answer(status, value):
+def json_answer(status: int, value: Any) -> Answer:
     prelude = {"statusCode": status, "headers": {"content-type": "application/json"}, "cookies": []}
     return Answer(prelude, json.dumps(value, separators=(",", ":")).encode(), None)
 
@@ -32,16 +38,16 @@ CRASHED = json_answer(500, envelope("Internal server error.", "internal_error"))
 
 
 @plain
-async def hello(scope, receive, send):
+async def hello(scope: Any, receive: Receive, send: Send) -> None:
     await send(head())
     await send(body(b"hello"))
 
 
-@pytest.mark.parametrize("event", sorted((EVENTS / "other").iterdir()), ids=lambda path: path.stem)
-async def test_an_event_that_is_not_http_is_an_invocation_error(event):
+@pytest.mark.parametrize("event", events("other"))
+async def test_an_event_that_is_not_http_is_an_invocation_error(event: bytes) -> None:
     gateway = Gateway()
     async with serving(hello, gateway) as client:
-        answer = await gateway.invoke(event.read_bytes())
+        answer = await gateway.invoke(event)
         assert (await client.get("/")).text == "hello"
     report = {
         "errorType": "Runtime.UnknownEvent",
@@ -52,7 +58,7 @@ async def test_an_event_that_is_not_http_is_an_invocation_error(event):
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 100_000], ids=["empty", "cut", "latin", "deep"])
-async def test_an_event_that_is_not_json_is_an_invocation_error(raw):
+async def test_an_event_that_is_not_json_is_an_invocation_error(raw: bytes) -> None:
     gateway = Gateway()
     async with serving(hello, gateway) as client:
         answer = await gateway.invoke(raw)
@@ -61,20 +67,22 @@ async def test_an_event_that_is_not_json_is_an_invocation_error(raw):
     assert answer.failed.error_type == "Runtime.UnknownEvent"
 
 
-@pytest.mark.parametrize("event", sorted((EVENTS / "malformed").iterdir()), ids=lambda path: path.stem)
-async def test_a_malformed_event_is_answered_with_400(event):
+@pytest.mark.parametrize("event", events("malformed"))
+async def test_a_malformed_event_is_answered_with_400(event: bytes) -> None:
     gateway = Gateway()
     async with serving(hello, gateway) as client:
-        answer = await gateway.invoke(event.read_bytes())
+        answer = await gateway.invoke(event)
         assert (await client.get("/")).text == "hello"
     message = json.loads(answer.body)["error"]["message"]
     assert answer == json_answer(400, envelope(message, "malformed_event", "invalid_request_error"))
     assert message.startswith("The request could not be read: ")
 
 
-async def test_an_exception_before_the_response_is_a_500_without_its_message(capsys):
+async def test_an_exception_before_the_response_is_a_500_without_its_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         raise ValueError("prompt: sk-secret")
 
     gateway = Gateway()
@@ -87,9 +95,9 @@ async def test_an_exception_before_the_response_is_a_500_without_its_message(cap
     assert "sk-secret" not in line
 
 
-async def test_an_exception_after_the_start_is_an_event_and_error_trailers(capsys):
+async def test_an_exception_after_the_start_is_an_event_and_error_trailers(capsys: pytest.CaptureFixture[str]) -> None:
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head(200, SSE))
         await send(body(b"data: 1\n\n", more=True))
         async with asyncio.TaskGroup():
@@ -106,9 +114,9 @@ async def test_an_exception_after_the_start_is_an_event_and_error_trailers(capsy
     assert "sk-secret" not in str(answer) + capsys.readouterr().err
 
 
-async def test_other_bodies_end_with_error_trailers_alone():
+async def test_other_bodies_end_with_error_trailers_alone() -> None:
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head(200, (b"content-type", b"application/json")))
         await send(body(b"[1,", more=True))
 
@@ -121,9 +129,9 @@ async def test_other_bodies_end_with_error_trailers_alone():
 
 
 @pytest.mark.parametrize("messages", [[], [head()], [body(b"x")], [head(), head()], [{}]])
-async def test_an_application_out_of_turn_is_a_500(messages):
+async def test_an_application_out_of_turn_is_a_500(messages: list[Any]) -> None:
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         for message in messages:
             await send(message)
 
@@ -134,17 +142,17 @@ async def test_an_application_out_of_turn_is_a_500(messages):
     assert (answer.prelude, answer.failed) == (CRASHED.prelude, None)
 
 
-async def test_something_that_is_not_an_asgi_application_is_a_500():
+async def test_something_that_is_not_an_asgi_application_is_a_500() -> None:
     gateway = Gateway()
     async with serving(lambda environ, start_response: [b"wsgi"], gateway):
         assert await gateway.invoke(GET) == CRASHED
 
 
-async def test_headers_over_16_kb_are_a_500_and_a_disconnect():
+async def test_headers_over_16_kb_are_a_500_and_a_disconnect() -> None:
     seen = []
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await receive()
         await send(head(200, (b"x-large", b"x" * 16_400)))
         try:
@@ -160,11 +168,11 @@ async def test_headers_over_16_kb_are_a_500_and_a_disconnect():
     assert seen == [{"type": "http.disconnect"}]
 
 
-async def test_the_application_is_told_its_deadline_and_its_event():
+async def test_the_application_is_told_its_deadline_and_its_event() -> None:
     told = []
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         told.append(scope["extensions"]["tidegate.lambda"])
         await send(head())
         await send(body())
@@ -180,11 +188,11 @@ async def test_the_application_is_told_its_deadline_and_its_event():
     assert lambda_ == {"event": GET, "function_arn": "arn:aws:lambda:eu-central-1:123456789012:function:chat"}
 
 
-async def test_a_stream_past_its_deadline_ends_with_our_event_and_is_metered():
+async def test_a_stream_past_its_deadline_ends_with_our_event_and_is_metered() -> None:
     metered = []
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head(200, SSE))
         try:
             await send(body(b"data: 1\n\n", more=True))
@@ -207,11 +215,11 @@ async def test_a_stream_past_its_deadline_ends_with_our_event_and_is_metered():
     )
 
 
-async def test_an_application_that_ignores_its_deadline_is_left_behind():
+async def test_an_application_that_ignores_its_deadline_is_left_behind() -> None:
     seen, release = [], asyncio.Event()
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head(200, SSE))
         await send(body(b"data: 1\n\n", more=True))
         try:
@@ -231,9 +239,9 @@ async def test_an_application_that_ignores_its_deadline_is_left_behind():
     assert (answer.failed.error_type, seen) == ("Runtime.DeadlinePassed", ["nobody takes the response any more"])
 
 
-async def test_a_deadline_before_the_start_is_a_504():
+async def test_a_deadline_before_the_start_is_a_504() -> None:
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await asyncio.Event().wait()
 
     gateway = Gateway(timeout_seconds=0.2)
@@ -243,11 +251,11 @@ async def test_a_deadline_before_the_start_is_a_504():
     assert answer == json_answer(504, envelope(message, "gateway_timeout"))
 
 
-async def test_metering_after_the_response_is_not_cancelled_at_the_deadline():
+async def test_metering_after_the_response_is_not_cancelled_at_the_deadline() -> None:
     metered = []
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head())
         await send(body(b"done"))
         await asyncio.sleep(0.3)
@@ -259,17 +267,17 @@ async def test_metering_after_the_response_is_not_cancelled_at_the_deadline():
     assert metered == ["metered"]
 
 
-async def test_stopping_does_not_wait_for_polls(monkeypatch):
+async def test_stopping_does_not_wait_for_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_FINISH_SECONDS", 3600)
     async with asyncio.timeout(10), serving(hello, Gateway(concurrency=2)) as client:
         assert (await client.get("/")).text == "hello"
 
 
-async def test_stopping_lets_calls_finish():
+async def test_stopping_lets_calls_finish() -> None:
     stop, started = asyncio.Event(), asyncio.Event()
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         started.set()
         await stop.wait()
         await send(head())
@@ -282,11 +290,11 @@ async def test_stopping_lets_calls_finish():
         assert (await call).text == "finished"
 
 
-async def test_stopping_cuts_calls_that_take_too_long_and_meters_them():
+async def test_stopping_cuts_calls_that_take_too_long_and_meters_them() -> None:
     stop, metered = asyncio.Event(), []
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head(200, SSE))
         await send(body(b"data: 1\n\n", more=True))
         try:
@@ -305,10 +313,10 @@ async def test_stopping_cuts_calls_that_take_too_long_and_meters_them():
     assert b'"code":"shutting_down"' in answer.body
 
 
-async def test_polling_goes_on_when_the_runtime_api_drops_a_connection():
+async def test_polling_goes_on_when_the_runtime_api_drops_a_connection() -> None:
     gateway, dropped = Gateway(), []
 
-    async def flaky(request, reader, writer):
+    async def flaky(request: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not dropped:
             dropped.append(request.target)
             writer.transport.abort()
@@ -325,8 +333,8 @@ async def test_polling_goes_on_when_the_runtime_api_drops_a_connection():
     assert dropped == ["/2018-06-01/runtime/invocation/next"]
 
 
-async def test_a_500_from_the_runtime_api_ends_the_process():
-    async def broken(request, reader, writer):
+async def test_a_500_from_the_runtime_api_ends_the_process() -> None:
+    async def broken(request: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         write_reply(writer, 500)
 
     async with listening(broken) as port:

@@ -1,12 +1,15 @@
+from typing import Any
+
 import pytest
 
+from tidegate.runtime.asgi import Receive, Send
 from tidegate.runtime.lifespan import Lifespan, StartupFailed
 
 
-async def test_startup_and_shutdown_share_the_state():
+async def test_startup_and_shutdown_share_the_state() -> None:
     seen = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         seen.append((await receive())["type"])
         scope["state"]["table"] = "chat"
         await send({"type": "lifespan.startup.complete"})
@@ -21,8 +24,8 @@ async def test_startup_and_shutdown_share_the_state():
 
 
 @pytest.mark.parametrize("raises", [True, False])
-async def test_an_application_without_a_lifespan_works(raises):
-    async def app(scope, receive, send):
+async def test_an_application_without_a_lifespan_works(raises: bool) -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         if raises:
             raise KeyError(scope["type"])
 
@@ -33,8 +36,8 @@ async def test_an_application_without_a_lifespan_works(raises):
 
 
 @pytest.mark.parametrize("cause", [ValueError("TIDEGATE_TABLE is not set"), None])
-async def test_a_refusal_carries_the_applications_own_exception(cause):
-    async def app(scope, receive, send):
+async def test_a_refusal_carries_the_applications_own_exception(cause: Exception | None) -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "no"})
         if cause:
@@ -45,8 +48,8 @@ async def test_a_refusal_carries_the_applications_own_exception(cause):
     assert raised.value.__cause__ is cause
 
 
-async def test_a_failed_shutdown_is_logged(capsys):
-    async def app(scope, receive, send):
+async def test_a_failed_shutdown_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -28,7 +28,7 @@ def events_of(text: str) -> list[object]:
     return [json.loads(line[6:]) if line[6:] != "[DONE]" else "[DONE]" for line in text.split("\n\n") if line]
 
 
-async def test_sigterm_ends_the_lifespan_and_exits_with_0():
+async def test_sigterm_ends_the_lifespan_and_exits_with_0() -> None:
     async with running(Gateway()) as gateway, function("apps:app", gateway.runtime_api, HERE) as process:
         answer = await gateway.invoke(CHAT)
         assert answer.failed is None
@@ -37,7 +37,7 @@ async def test_sigterm_ends_the_lifespan_and_exits_with_0():
     assert (process.returncode, output, gateway.violations) == (0, b"lifespan ended\n", [])
 
 
-async def test_sigterm_ends_an_application_that_does_not_return():
+async def test_sigterm_ends_an_application_that_does_not_return() -> None:
     async with running(Gateway()) as gateway, function("apps:stuck", gateway.runtime_api, HERE) as process:
         assert (await gateway.invoke(CHAT)).body == b"stuck"
         process.send_signal(signal.SIGTERM)
@@ -46,7 +46,7 @@ async def test_sigterm_ends_an_application_that_does_not_return():
 
 
 @pytest.mark.parametrize("handler", ["apps:app", "apps.app"])
-async def test_the_handler_is_written_either_way(handler):
+async def test_the_handler_is_written_either_way(handler: str) -> None:
     async with running(Gateway()) as gateway, function(handler, gateway.runtime_api, HERE):
         answer = await gateway.invoke(CHAT)
     assert events_of(answer.body.decode()) == [
@@ -64,7 +64,7 @@ async def test_the_handler_is_written_either_way(handler):
         ("apps:refuses_to_start", "Runtime.ValueError", "TIDEGATE_TABLE is not set"),
     ],
 )
-async def test_a_failed_start_is_reported_and_exits_with_1(handler, error_type, message):
+async def test_a_failed_start_is_reported_and_exits_with_1(handler: str, error_type: str, message: str) -> None:
     async with running(Gateway()) as gateway, function(handler, gateway.runtime_api, HERE) as process:
         await asyncio.wait_for(process.communicate(), 10)
     (failed,) = gateway.init_errors
@@ -75,7 +75,7 @@ async def test_a_failed_start_is_reported_and_exits_with_1(handler, error_type, 
     assert (process.returncode, gateway.calls, gateway.violations) == (1, ["POST /init/error"], [])
 
 
-async def test_snapstart_waits_for_the_restore_before_the_first_next():
+async def test_snapstart_waits_for_the_restore_before_the_first_next() -> None:
     async with running(Gateway()) as gateway:
         snapstart = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
         async with function("apps:app", gateway.runtime_api, HERE, **snapstart):
@@ -87,7 +87,7 @@ async def test_snapstart_waits_for_the_restore_before_the_first_next():
     assert gateway.violations == []
 
 
-async def test_sam_local_gets_an_ordinary_proxy_response():
+async def test_sam_local_gets_an_ordinary_proxy_response() -> None:
     async with running(Gateway(streams=False)) as gateway:
         async with function("apps:app", gateway.runtime_api, HERE, AWS_SAM_LOCAL="true"):
             answer = await gateway.invoke(CHAT)
@@ -102,7 +102,7 @@ async def test_sam_local_gets_an_ordinary_proxy_response():
 
 
 @needs_binaries
-async def test_awss_emulator_takes_the_streamed_response():
+async def test_awss_emulator_takes_the_streamed_response() -> None:
     async with rie("apps:app", HERE) as url, httpx.AsyncClient(trust_env=False, timeout=30) as client:
         answers = [await client.post(url, json=CHAT) for _ in range(2)]
     for answer in answers:
@@ -116,7 +116,7 @@ async def test_awss_emulator_takes_the_streamed_response():
 
 
 @needs_binaries
-async def test_awss_emulator_takes_the_proxy_response_of_sam_local():
+async def test_awss_emulator_takes_the_proxy_response_of_sam_local() -> None:
     event = json.loads((EVENTS / "url" / "chat.json").read_text())
     async with rie("apps:app", HERE, AWS_SAM_LOCAL="true") as url:
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
@@ -132,7 +132,7 @@ async def test_awss_emulator_takes_the_proxy_response_of_sam_local():
 
 
 @needs_binaries
-async def test_awss_emulator_survives_events_that_are_not_http():
+async def test_awss_emulator_survives_events_that_are_not_http() -> None:
     sqs = json.loads((EVENTS / "other" / "sqs.json").read_text())
     async with rie("apps:app", HERE) as url, httpx.AsyncClient(trust_env=False, timeout=30) as client:
         refused = (await client.post(url, json=sqs)).json()
@@ -142,7 +142,7 @@ async def test_awss_emulator_survives_events_that_are_not_http():
 
 
 @needs_binaries
-async def test_cargo_lambda_delivers_each_chunk_before_the_next_is_made(tmp_path):
+async def test_cargo_lambda_delivers_each_chunk_before_the_next_is_made(tmp_path: Path) -> None:
     scratch, gate = tmp_path / "project", tmp_path / "gate"
     scratch.mkdir()
     async with cargo_lambda(scratch) as emulator, function("apps:app", emulator.runtime_api, HERE):

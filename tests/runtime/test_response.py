@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from tidegate.runtime.event import Payload
 from tidegate.runtime.response import Head, PreludeTooLarge, prelude, proxy_response
 
 HEADERS = [
@@ -17,7 +18,7 @@ HEADERS = [
 ]
 
 
-def test_a_rest_prelude_puts_repeated_headers_into_multi_value_headers():
+def test_a_rest_prelude_puts_repeated_headers_into_multi_value_headers() -> None:
     assert json.loads(prelude(Head(200, HEADERS), "1.0")) == {
         "statusCode": 200,
         "headers": {"content-type": "text/event-stream", "x-name": "Jürgen"},
@@ -26,7 +27,7 @@ def test_a_rest_prelude_puts_repeated_headers_into_multi_value_headers():
     }
 
 
-def test_a_function_url_prelude_joins_repeated_headers():
+def test_a_function_url_prelude_joins_repeated_headers() -> None:
     assert json.loads(prelude(Head(404, HEADERS), "2.0")) == {
         "statusCode": 404,
         "headers": {"content-type": "text/event-stream", "vary": "origin, accept", "x-name": "Jürgen"},
@@ -35,11 +36,11 @@ def test_a_function_url_prelude_joins_repeated_headers():
 
 
 @pytest.mark.parametrize("payload", ["1.0", "2.0"])
-def test_the_least_prelude_still_has_cookies(payload):
+def test_the_least_prelude_still_has_cookies(payload: Payload) -> None:
     assert prelude(Head(204, []), payload) == b'{"statusCode":204,"headers":{},"cookies":[]}'
 
 
-def test_a_prelude_may_fill_16_kb_with_its_delimiter_and_no_more():
+def test_a_prelude_may_fill_16_kb_with_its_delimiter_and_no_more() -> None:
     empty = len(prelude(Head(200, [(b"x", b"")]), "1.0"))
     fits = 16 * 1024 - 8 - empty
     assert len(prelude(Head(200, [(b"x", b"x" * fits)]), "1.0")) == 16 * 1024 - 8
@@ -47,7 +48,7 @@ def test_a_prelude_may_fill_16_kb_with_its_delimiter_and_no_more():
         prelude(Head(200, [(b"x", b"x" * (fits + 1))]), "1.0")
 
 
-def test_a_rest_proxy_response_has_no_cookies_key():
+def test_a_rest_proxy_response_has_no_cookies_key() -> None:
     assert json.loads(proxy_response(Head(200, HEADERS), "é".encode(), "1.0")) == {
         "statusCode": 200,
         "headers": {"content-type": "text/event-stream", "x-name": "Jürgen"},
@@ -57,7 +58,7 @@ def test_a_rest_proxy_response_has_no_cookies_key():
     }
 
 
-def test_a_function_url_proxy_response_with_bytes_travels_as_base64():
+def test_a_function_url_proxy_response_with_bytes_travels_as_base64() -> None:
     assert json.loads(proxy_response(Head(200, []), b"\xff\x00", "2.0")) == {
         "statusCode": 200,
         "headers": {},

@@ -1,18 +1,21 @@
 import asyncio
 import os
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.emulators.gateway import Gateway
 from tests.runtime.serving import SSE, body, head, plain, serving
+from tidegate.runtime.asgi import Receive, Send
+from tidegate.runtime.event import Payload
 
 
-async def test_a_chunk_arrives_before_the_next_is_made():
+async def test_a_chunk_arrives_before_the_next_is_made() -> None:
     first_was_read = asyncio.Event()
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head(200, SSE))
         await send(body(b"data: 1\n\n", more=True))
         await first_was_read.wait()
@@ -26,11 +29,11 @@ async def test_a_chunk_arrives_before_the_next_is_made():
 
 
 @pytest.mark.parametrize("payload", ["1.0", "2.0"])
-async def test_the_application_sees_the_request_that_was_sent(payload):
+async def test_the_application_sees_the_request_that_was_sent(payload: Payload) -> None:
     seen = {}
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         seen.update(scope, body=(await receive())["body"])
         await send(head(201, (b"x-a", b"1"), (b"x-a", b"2"), (b"set-cookie", b"c=1"), (b"set-cookie", b"d=2")))
         await send(body(b"\x00\xff"))
@@ -56,12 +59,12 @@ async def test_the_application_sees_the_request_that_was_sent(payload):
     assert response.headers.get_list("set-cookie") == ["c=1", "d=2"]
 
 
-async def test_work_after_the_response_is_done_before_the_next_poll():
+async def test_work_after_the_response_is_done_before_the_next_poll() -> None:
     settle, settled = asyncio.Event(), []
     gateway = Gateway()
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head())
         await send(body(b"done"))
         await settle.wait()
@@ -74,11 +77,11 @@ async def test_work_after_the_response_is_done_before_the_next_poll():
     assert settled == [1, 2]
 
 
-async def test_receive_says_disconnect_once_the_response_is_complete():
+async def test_receive_says_disconnect_once_the_response_is_complete() -> None:
     messages = []
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head())
         await send(body(b"done"))
         messages.extend([await receive(), await receive()])
@@ -89,9 +92,9 @@ async def test_receive_says_disconnect_once_the_response_is_complete():
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
-async def test_a_response_without_a_body_still_has_prelude_and_delimiter(method, status):
+async def test_a_response_without_a_body_still_has_prelude_and_delimiter(method: str, status: int) -> None:
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head(status, (b"content-length", b"4"), (b"connection", b"close"), (b"x-kept", b"1")))
         await send(body(b"text"))
 
@@ -102,11 +105,11 @@ async def test_a_response_without_a_body_still_has_prelude_and_delimiter(method,
     assert (answer.prelude, answer.body) == ({"statusCode": status, "headers": {"x-kept": "1"}, "cookies": []}, b"")
 
 
-async def test_several_invocations_run_at_once():
+async def test_several_invocations_run_at_once() -> None:
     everyone, release = asyncio.Semaphore(0), asyncio.Event()
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         everyone.release()
         await release.wait()
         await send(head())
@@ -121,13 +124,15 @@ async def test_several_invocations_run_at_once():
 
 
 @pytest.mark.parametrize(("concurrency", "expected"), [(1, True), (2, False)])
-async def test_the_trace_id_is_set_only_when_it_cannot_be_anothers(concurrency, expected, monkeypatch):
+async def test_the_trace_id_is_set_only_when_it_cannot_be_anothers(
+    concurrency: int, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "stale")
     if concurrency > 1:
         monkeypatch.delenv("_X_AMZN_TRACE_ID")
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head())
         await send(body(os.environ.get("_X_AMZN_TRACE_ID", "").encode()))
 
@@ -135,11 +140,11 @@ async def test_the_trace_id_is_set_only_when_it_cannot_be_anothers(concurrency, 
         assert (await client.get("/")).text.startswith("Root=") is expected
 
 
-async def test_a_lost_connection_is_a_disconnect_for_the_application():
+async def test_a_lost_connection_is_a_disconnect_for_the_application() -> None:
     seen, noticed = [], asyncio.Event()
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await receive()
         await send(head(200, SSE))
         await send(body(b"data: 1\n\n", more=True))
@@ -159,11 +164,11 @@ async def test_a_lost_connection_is_a_disconnect_for_the_application():
     assert seen == [{"type": "http.disconnect"}, "OSError"]
 
 
-async def test_a_client_that_leaves_is_not_noticed():
+async def test_a_client_that_leaves_is_not_noticed() -> None:
     left = asyncio.Event()
 
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head(200, SSE))
         await send(body(b"data: 1\n\n", more=True))
         await left.wait()
@@ -179,10 +184,10 @@ async def test_a_client_that_leaves_is_not_noticed():
     assert gateway.bytes_after_disconnect == len(b"data: 2\n\n")
 
 
-async def test_every_call_gets_its_own_copy_of_the_state():
+async def test_every_call_gets_its_own_copy_of_the_state() -> None:
     states = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await receive()
             scope["state"]["started"] = 1
@@ -201,9 +206,9 @@ async def test_every_call_gets_its_own_copy_of_the_state():
     assert states == [{"started": 1}, {"started": 1}]
 
 
-async def test_sam_local_gets_the_stream_whole():
+async def test_sam_local_gets_the_stream_whole() -> None:
     @plain
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
         await send(head(200, SSE, (b"set-cookie", b"a=1")))
         await send(body(b"data: 1\n\n", more=True))
         await send(body(b"data: 2\n\n"))

@@ -1,13 +1,13 @@
 """The safe fetcher: what it brings, and everything that it will not touch."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from tests.transport.test_transports import Behaviour, server, transports
+from tests.transport.server import Behaviour, serving, transports
 from tidegate.domain.call import Media
 from tidegate.errors import InvalidRequest, ProviderTimeout, ProviderUnreachable, UpstreamError
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
@@ -28,69 +28,56 @@ async def here(host: str, port: int) -> list[str]:
     return ["127.0.0.1"]
 
 
-def run(
-    make: type[Transport], behave: Behaviour, scenario: Callable[[MediaFetcher, str], Awaitable[None]], **fetcher: Any
-) -> None:
-    async def main() -> None:
-        transport = make()
-        try:
-            async with server(behave) as url:
-                options = {"resolve": here, "is_allowed": lambda address: True, **fetcher}
-                await scenario(MediaFetcher(transport, **options), url.replace("127.0.0.1", "media.example"))
-        finally:
-            await transport.close()
-
-    asyncio.run(main())
+@asynccontextmanager
+async def fetching(make: type[Transport], behave: Behaviour, **options: Any) -> AsyncIterator[tuple[MediaFetcher, str]]:
+    """A fetcher, and the URL of a server that behaves so."""
+    async with serving(make, behave) as (transport, url):
+        fetcher = MediaFetcher(transport, **{"resolve": here, "is_allowed": lambda address: True, **options})
+        yield fetcher, url.replace("127.0.0.1", "media.example")
 
 
-def refusal(make: type[Transport], behave: Behaviour, url: str | None = None, **fetcher: Any) -> tuple[str | None, str]:
-    seen: list[tuple[str | None, str]] = []
-
-    async def scenario(fetcher: MediaFetcher, served: str) -> None:
+async def refusal(
+    make: type[Transport], behave: Behaviour, url: str | None = None, **options: Any
+) -> tuple[str | None, str]:
+    async with fetching(make, behave, **options) as (fetcher, served):
         with pytest.raises(InvalidRequest) as caught:
             await fetcher.fetch({"messages[0].content[1].image_url.url": url or served}, 5)
-        seen.append((caught.value.param, caught.value.message))
-
-    run(make, behave, scenario, **fetcher)
-    return seen[0]
+    return caught.value.param, caught.value.message
 
 
 @transports
-def test_the_bytes_come_with_the_type_that_they_have_from_the_pinned_address(make: type[Transport]) -> None:
-    async def scenario(fetcher: MediaFetcher, url: str) -> None:
+async def test_the_bytes_come_with_the_type_that_they_have_from_the_pinned_address(make: type[Transport]) -> None:
+    async with fetching(make, answer(headers="Content-Type: text/html\r\n")) as (fetcher, url):
         assert await fetcher.fetch({"a": url, "b": url}, 5) == {url: Media("image/png", PNG)}
 
-    run(make, answer(headers="Content-Type: text/html\r\n"), scenario)
-
 
 @transports
-def test_text_keeps_the_type_that_it_claims(make: type[Transport]) -> None:
-    async def scenario(fetcher: MediaFetcher, url: str) -> None:
+async def test_text_keeps_the_type_that_it_claims(make: type[Transport]) -> None:
+    async with fetching(make, answer(b"# Hi", headers="Content-Type: Text/Markdown; charset=utf-8\r\n")) as (
+        fetcher,
+        url,
+    ):
         assert await fetcher.fetch({"a": url}, 5) == {url: Media("text/markdown", b"# Hi")}
 
-    run(make, answer(b"# Hi", headers="Content-Type: Text/Markdown; charset=utf-8\r\n"), scenario)
-
 
 @transports
-def test_a_redirect_is_followed_and_checked_again(make: type[Transport]) -> None:
+async def test_a_redirect_is_followed_and_checked_again(make: type[Transport]) -> None:
     async def behave(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         if connection == 0:
             await answer(b"", "302 Found", "Location: /elsewhere\r\n")(0, 0, writer)
         else:
             await answer()(0, 0, writer)
 
-    async def scenario(fetcher: MediaFetcher, url: str) -> None:
+    async with fetching(make, behave) as (fetcher, url):
         assert (await fetcher.fetch({"a": url}, 5))[url].data == PNG
-
-    run(make, behave, scenario)
 
 
 @transports
-def test_a_redirect_to_a_private_address_is_refused(make: type[Transport]) -> None:
+async def test_a_redirect_to_a_private_address_is_refused(make: type[Transport]) -> None:
     async def resolve(host: str, port: int) -> list[str]:
         return ["127.0.0.1"] if host == "media.example" else ["169.254.169.254"]
 
-    param, message = refusal(
+    param, message = await refusal(
         make,
         answer(b"", "302 Found", "Location: http://metadata.example/latest\r\n"),
         resolve=resolve,
@@ -100,32 +87,32 @@ def test_a_redirect_to_a_private_address_is_refused(make: type[Transport]) -> No
 
 
 @transports
-def test_endless_redirects_are_refused(make: type[Transport]) -> None:
-    assert "redirects" in refusal(make, answer(b"", "302 Found", "Location: /again\r\n"))[1]
+async def test_endless_redirects_are_refused(make: type[Transport]) -> None:
+    assert "redirects" in (await refusal(make, answer(b"", "302 Found", "Location: /again\r\n")))[1]
 
 
 @transports
-def test_too_much_too_slow_and_broken_are_refused(make: type[Transport]) -> None:
+async def test_too_much_too_slow_and_broken_are_refused(make: type[Transport]) -> None:
     async def silent(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
     async def broken(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
-    assert "more than 10 bytes" in refusal(make, answer(), max_bytes=10)[1]
-    assert "in time" in refusal(make, silent, timeout_seconds=0.1)[1]
-    assert "could not be fetched" in refusal(make, broken)[1]
-    assert "404" in refusal(make, answer(b"", "404 Not Found"))[1]
+    assert "more than 10 bytes" in (await refusal(make, answer(), max_bytes=10))[1]
+    assert "in time" in (await refusal(make, silent, timeout_seconds=0.1))[1]
+    assert "could not be fetched" in (await refusal(make, broken))[1]
+    assert "404" in (await refusal(make, answer(b"", "404 Not Found")))[1]
 
 
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ProviderTimeout("slow"), "The URL did not answer in time."),
+        (ProviderTimeout("slow"), "The URL did not respond in time."),
         (ProviderUnreachable("broken"), "The URL could not be fetched."),
     ],
 )
-def test_it_is_said_what_the_transport_ran_into(error: UpstreamError, said: str) -> None:
+async def test_it_is_said_what_the_transport_ran_into(error: UpstreamError, said: str) -> None:
     class Failing:
         @asynccontextmanager
         async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
@@ -135,14 +122,9 @@ def test_it_is_said_what_the_transport_ran_into(error: UpstreamError, said: str)
         async def close(self) -> None:
             pass
 
-    async def main() -> None:
-        with pytest.raises(InvalidRequest) as caught:
-            await MediaFetcher(Failing(), resolve=here, is_allowed=lambda address: True).fetch(
-                {"a": "http://a.example"}, 5
-            )
-        assert (caught.value.param, caught.value.message) == ("a", said)
-
-    asyncio.run(main())
+    with pytest.raises(InvalidRequest) as caught:
+        await MediaFetcher(Failing(), resolve=here, is_allowed=lambda address: True).fetch({"a": "http://a.example"}, 5)
+    assert (caught.value.param, caught.value.message) == ("a", said)
 
 
 @pytest.mark.parametrize(
@@ -156,26 +138,26 @@ def test_it_is_said_what_the_transport_ran_into(error: UpstreamError, said: str)
         "http://a:99999/",
     ],
 )
-def test_only_plain_web_urls_are_fetched(url: str) -> None:
+async def test_only_plain_web_urls_are_fetched(url: str) -> None:
     from tidegate.transport.httpx import HttpxTransport
 
-    assert refusal(HttpxTransport, answer(), url)[0] == "messages[0].content[1].image_url.url"
+    assert (await refusal(HttpxTransport, answer(), url))[0] == "messages[0].content[1].image_url.url"
 
 
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1\\a.media.example", "%31%32%37.0.0.1", "localhos\u00adt", "\uff4cocalhost", "b\u00fccher.example"],
 )
-def test_a_host_that_the_client_might_read_otherwise_is_not_looked_up(host: str) -> None:
+async def test_a_host_that_the_client_might_read_otherwise_is_not_looked_up(host: str) -> None:
     async def resolve(host: str, port: int) -> list[str]:
         raise AssertionError(host)
 
     from tidegate.transport.reqwest import ReqwestTransport
 
-    assert "ASCII" in refusal(ReqwestTransport, answer(), f"http://{host}/a", resolve=resolve)[1]
+    assert "ASCII" in (await refusal(ReqwestTransport, answer(), f"http://{host}/a", resolve=resolve))[1]
 
 
-def test_the_first_failure_ends_the_other_fetches() -> None:
+async def test_the_first_failure_ends_the_other_fetches() -> None:
     class Slow:
         fetching = 0
 
@@ -192,36 +174,30 @@ def test_the_first_failure_ends_the_other_fetches() -> None:
         async def close(self) -> None:
             pass
 
-    async def scenario() -> None:
-        slow = Slow()
-        urls = {"a": "http://slow.example", "b": "http://broken.example"}
-        with pytest.raises(InvalidRequest, match="could not be fetched") as caught:
-            await MediaFetcher(slow, resolve=here, is_allowed=lambda address: True).fetch(urls, 5)
-        assert (caught.value.param, slow.fetching) == ("b", 0)
-
-    asyncio.run(scenario())
+    slow = Slow()
+    urls = {"a": "http://slow.example", "b": "http://broken.example"}
+    with pytest.raises(InvalidRequest, match="could not be fetched") as caught:
+        await MediaFetcher(slow, resolve=here, is_allowed=lambda address: True).fetch(urls, 5)
+    assert (caught.value.param, slow.fetching) == ("b", 0)
 
 
-def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
+async def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
     async def resolve(host: str, port: int) -> list[str]:
         return ["93.184.216.34", "10.0.0.1"]
 
     from tidegate.transport.httpx import HttpxTransport
 
-    assert "public" in refusal(HttpxTransport, answer(), resolve=resolve, is_allowed=is_public)[1]
+    assert "public" in (await refusal(HttpxTransport, answer(), resolve=resolve, is_allowed=is_public))[1]
 
 
-def test_more_urls_than_allowed_are_refused() -> None:
-    async def scenario() -> None:
-        from tidegate.transport.httpx import HttpxTransport
+async def test_more_urls_than_allowed_are_refused() -> None:
+    from tidegate.transport.httpx import HttpxTransport
 
-        transport = HttpxTransport()
-        with pytest.raises(InvalidRequest) as caught:
-            await MediaFetcher(transport, max_count=1).fetch({"a": "http://a.example", "b": "http://b.example"}, 5)
-        assert caught.value.param == "b"
-        await transport.close()
-
-    asyncio.run(scenario())
+    transport = HttpxTransport()
+    with pytest.raises(InvalidRequest) as caught:
+        await MediaFetcher(transport, max_count=1).fetch({"a": "http://a.example", "b": "http://b.example"}, 5)
+    assert caught.value.param == "b"
+    await transport.close()
 
 
 @pytest.mark.parametrize(

@@ -31,17 +31,14 @@ class Late:
         self.is_left = True
 
 
-def test_a_head_that_comes_too_late_is_left_at_once() -> None:
-    async def main() -> bool:
-        late: Any = Late()
-        waiting = asyncio.create_task(reqwest.enter_stream(late))
-        await late.asked.wait()
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-        return late.is_left
-
-    assert asyncio.run(main())
+async def test_a_head_that_comes_too_late_is_left_at_once() -> None:
+    late: Any = Late()
+    waiting = asyncio.create_task(reqwest.enter_stream(late))
+    await late.asked.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert late.is_left
 
 
 def test_a_library_that_keeps_a_cancellation_keeps_nothing_of_the_call() -> None:

@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests import jumping
-from tests.transport.test_transports import server, transports
+from tests.transport.server import serving, transports
 from tidegate.errors import ProviderTimeout
-from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, read_all
+from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport
 from tidegate.transport.silence import open_with_timeouts
 
 ASKED = HttpRequest("POST", "http://provider.test/v1/x", {}, b"{}")
 
 
 @dataclass
-class Slow:
+class Slow(StreamedResponse):
     """A provider that lets `head` seconds pass before its head, and before each piece its own."""
 
     head: float = 0.0
@@ -34,9 +33,6 @@ class Slow:
             yield self
         finally:
             self.is_left = True
-
-    async def read(self, limit: int) -> bytes:
-        return await read_all(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         for seconds, piece in self.pieces:
@@ -56,84 +52,76 @@ async def read(provider: Transport, first_byte: float | None, between: float | N
     return body, asyncio.get_running_loop().time() - began
 
 
+@pytest.mark.jumping_clock
 @pytest.mark.parametrize(("first_byte", "between"), [(None, None), (9.5, None), (None, 8.0), (9.5, 8.0)])
-def test_what_comes_in_time_comes_whole(first_byte: float | None, between: float | None) -> None:
+async def test_what_comes_in_time_comes_whole(first_byte: float | None, between: float | None) -> None:
     provider = Slow(4, [(5, b"a"), (7, b"b"), (7.5, b"c"), (0, b"d")])
-    assert jumping.run(read(provider, first_byte, between)) == (b"abcd", 23.5)
+    assert await read(provider, first_byte, between) == (b"abcd", 23.5)
 
 
+@pytest.mark.jumping_clock
 @pytest.mark.parametrize(
     ("provider", "ends_at", "message"),
     [
-        (Slow(11), 10, "The provider did not begin to answer within 10 seconds."),
-        (Slow(4, [(7, b"a")]), 10, "The provider did not begin to answer within 10 seconds."),
-        (Slow(0, [(9, b"a"), (6, b"b")]), 14, "The provider fell silent for 5 seconds within its answer."),
-        (Slow(0, [(9, b"a"), (4, b"b"), (6, b"c")]), 18, "The provider fell silent for 5 seconds within its answer."),
+        (Slow(11), 10, "The provider did not start to respond within 10 seconds."),
+        (Slow(4, [(7, b"a")]), 10, "The provider did not start to respond within 10 seconds."),
+        (Slow(0, [(9, b"a"), (6, b"b")]), 14, "The provider stopped sending for 5 seconds."),
+        (Slow(0, [(9, b"a"), (4, b"b"), (6, b"c")]), 18, "The provider stopped sending for 5 seconds."),
     ],
 )
-def test_a_silence_is_a_timeout_and_the_connection_is_left(provider: Slow, ends_at: float, message: str) -> None:
-    async def scenario() -> float:
-        loop = asyncio.get_running_loop()
-        with pytest.raises(ProviderTimeout) as caught:
-            await read(provider, 10, 5)
-        assert (caught.value.message, provider.is_left) == (message, True)
-        task = asyncio.current_task()
-        assert task is not None and task.cancelling() == 0
-        return loop.time()
-
-    assert jumping.run(scenario()) == ends_at
+async def test_a_silence_is_a_timeout_and_the_connection_is_left(provider: Slow, ends_at: float, message: str) -> None:
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(ProviderTimeout) as caught:
+        await read(provider, 10, 5)
+    assert asyncio.get_running_loop().time() - began == ends_at
+    assert (caught.value.message, provider.is_left) == (message, True)
+    task = asyncio.current_task()
+    assert task is not None and task.cancelling() == 0
 
 
-def test_a_slow_reader_is_not_the_providers_silence() -> None:
-    async def scenario() -> None:
-        provider = Slow(0, [(4, b"a"), (4, b"b"), (4, b"c"), (4, b"d")])
-        async with open_with_timeouts(provider, ASKED, Timeouts(total=10_000, first_byte=5, between=5)) as response:
-            got: list[bytes] = []
-            async for piece in response.chunks():
-                got.append(piece)
-                await asyncio.sleep(100)
-        assert got == [b"a", b"b", b"c", b"d"]
-
-    jumping.run(scenario())
-
-
-def test_nobody_waits_for_an_answer_that_has_ended() -> None:
-    async def scenario() -> None:
-        async with open_with_timeouts(Slow(0, [(4, b"a")]), ASKED, Timeouts(total=10_000, between=5)) as response:
-            assert await response.read(10) == b"a"
+@pytest.mark.jumping_clock
+async def test_a_slow_reader_is_not_the_providers_silence() -> None:
+    provider = Slow(0, [(4, b"a"), (4, b"b"), (4, b"c"), (4, b"d")])
+    async with open_with_timeouts(provider, ASKED, Timeouts(total=10_000, first_byte=5, between=5)) as response:
+        got: list[bytes] = []
+        async for piece in response.chunks():
+            got.append(piece)
             await asyncio.sleep(100)
-
-    jumping.run(scenario())
-
-
-def test_a_task_may_hand_the_answer_on_to_another() -> None:
-    async def scenario() -> None:
-        provider = Slow(0, [(0, b"a"), (0, b"b"), (6, b"c")])
-        async with open_with_timeouts(provider, ASKED, Timeouts(total=10_000, between=5)) as response:
-            pieces = aiter(response.chunks())
-
-            async def two() -> list[bytes]:
-                return [await anext(pieces), await anext(pieces)]
-
-            assert await asyncio.create_task(two()) == [b"a", b"b"]
-            with pytest.raises(ProviderTimeout):
-                await anext(pieces)
-
-    jumping.run(scenario())
+    assert got == [b"a", b"b", b"c", b"d"]
 
 
-def test_a_reader_that_is_cancelled_meanwhile_stays_cancelled() -> None:
-    async def scenario() -> None:
-        task = asyncio.create_task(read(Slow(0, [(0, b"a"), (6, b"b")]), None, 5))
-        loop = asyncio.get_running_loop()
-        loop.call_at(loop.time() + 5, task.cancel)
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    jumping.run(scenario())
+@pytest.mark.jumping_clock
+async def test_nobody_waits_for_an_answer_that_has_ended() -> None:
+    async with open_with_timeouts(Slow(0, [(4, b"a")]), ASKED, Timeouts(total=10_000, between=5)) as response:
+        assert await response.read(10) == b"a"
+        await asyncio.sleep(100)
 
 
-def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
+@pytest.mark.jumping_clock
+async def test_a_task_may_hand_the_answer_on_to_another() -> None:
+    provider = Slow(0, [(0, b"a"), (0, b"b"), (6, b"c")])
+    async with open_with_timeouts(provider, ASKED, Timeouts(total=10_000, between=5)) as response:
+        pieces = aiter(response.chunks())
+
+        async def two() -> list[bytes]:
+            return [await anext(pieces), await anext(pieces)]
+
+        assert await asyncio.create_task(two()) == [b"a", b"b"]
+        with pytest.raises(ProviderTimeout):
+            await anext(pieces)
+
+
+@pytest.mark.jumping_clock
+async def test_a_reader_that_is_cancelled_meanwhile_stays_cancelled() -> None:
+    task = asyncio.create_task(read(Slow(0, [(0, b"a"), (6, b"b")]), None, 5))
+    loop = asyncio.get_running_loop()
+    loop.call_at(loop.time() + 5, task.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.jumping_clock
+async def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
     class Broken(Slow):
         @asynccontextmanager
         async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncIterator[HttpResponse]:
@@ -141,7 +129,7 @@ def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
             yield self
 
     with pytest.raises(TimeoutError):
-        jumping.run(read(Broken(), 10, None))
+        await read(Broken(), 10, None)
 
 
 @transports
@@ -153,7 +141,7 @@ def test_a_timeout_of_somebody_elses_is_passed_on() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", Timeouts(total=30, first_byte=10, between=0.05)),
     ],
 )
-def test_both_transports_let_go_when_a_provider_is_silent(
+async def test_both_transports_let_go_when_a_provider_is_silent(
     make: type[Transport], written: bytes, timeouts: Timeouts
 ) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
@@ -161,17 +149,10 @@ def test_both_transports_let_go_when_a_provider_is_silent(
         await writer.drain()
         await asyncio.Event().wait()
 
-    async def main() -> None:
-        transport = make()
-        try:
-            async with server(answer) as url:
-                with pytest.raises(ProviderTimeout, match=r"0\.05 seconds"):
-                    async with open_with_timeouts(transport, HttpRequest("POST", url, {}, b"{}"), timeouts) as response:
-                        await response.read(1000)
-        finally:
-            await transport.close()
-
-    asyncio.run(main())
+    async with serving(make, answer) as (transport, url):
+        with pytest.raises(ProviderTimeout, match=r"0\.05 seconds"):
+            async with open_with_timeouts(transport, HttpRequest("POST", url, {}, b"{}"), timeouts) as response:
+                await response.read(1000)
 
 
 @contextmanager
@@ -189,18 +170,15 @@ def full_door() -> Iterator[str]:
 
 
 @transports
-def test_a_connection_that_is_not_made_in_time_is_a_timeout_of_its_own(make: type[Transport]) -> None:
-    async def main() -> None:
-        transport = make()
-        try:
-            with full_door() as url:
-                for connect in (0.05, 0.1):
-                    with pytest.raises(ProviderTimeout, match="could not be reached in time"):
-                        async with open_with_timeouts(
-                            transport, HttpRequest("POST", url, {}, b"{}"), Timeouts(30, connect)
-                        ):
-                            pass
-        finally:
-            await transport.close()
-
-    asyncio.run(main())
+async def test_a_connection_that_is_not_made_in_time_is_a_timeout_of_its_own(make: type[Transport]) -> None:
+    transport = make()
+    try:
+        with full_door() as url:
+            for connect in (0.05, 0.1):
+                with pytest.raises(ProviderTimeout, match="could not be reached in time"):
+                    async with open_with_timeouts(
+                        transport, HttpRequest("POST", url, {}, b"{}"), Timeouts(30, connect)
+                    ):
+                        pass
+    finally:
+        await transport.close()

@@ -1,52 +1,16 @@
 """Both transports, against a server whose every byte the test decides."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import pytest
 
+from tests.transport.server import OK, always_ok, serving, transports
 from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable
-from tidegate.transport.aiohttp import AiohttpTransport
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
-from tidegate.transport.httpx import HttpxTransport
-from tidegate.transport.reqwest import ReqwestTransport
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Name: Value\r\n\r\nok"
-Behaviour = Callable[[int, int, asyncio.StreamWriter], Awaitable[None]]
-
-transports = pytest.mark.parametrize("make", [ReqwestTransport, AiohttpTransport, HttpxTransport])
-
-
-@asynccontextmanager
-async def server(answer: Behaviour) -> AsyncIterator[str]:
-    """A server that reads requests and lets `answer(connection, request, writer)` reply; counts from 0."""
-    connections = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        mine, requests = connections, 0
-        connections += 1
-        try:
-            while not writer.is_closing():
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-                await reader.readexactly(length[0] if length else 0)
-                await answer(mine, requests, writer)
-                await writer.drain()
-                requests += 1
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/x"
-    finally:
-        listening.close()
 
 
 async def fetch(
@@ -79,37 +43,17 @@ class Clock:
         return self.now
 
 
-def run(
-    make: Callable[[], Transport], answer: Behaviour, scenario: Callable[[Transport, str], Awaitable[None]]
-) -> None:
-    async def main() -> None:
-        transport = make()
-        try:
-            async with server(answer) as url:
-                await scenario(transport, url)
-        finally:
-            await transport.close()
-
-    asyncio.run(main())
-
-
-async def always_ok(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
-    writer.write(OK)
-
-
 @transports
-def test_the_answer_has_its_status_headers_in_lower_case_and_its_body(make: type[Transport]) -> None:
-    async def scenario(transport: Transport, url: str) -> None:
+async def test_the_answer_has_its_status_headers_in_lower_case_and_its_body(make: type[Transport]) -> None:
+    async with serving(make, always_ok) as (transport, url):
         request = HttpRequest("POST", url, {}, b"{}")
         async with transport.open(request, Timeouts(total=5)) as response:
             body = await response.read(1000)
             assert (response.status, response.headers["x-name"], body) == (200, "Value", b"ok")
 
-    run(make, always_ok, scenario)
-
 
 @transports
-def test_a_chunk_is_there_before_the_next_one_is_sent(make: type[Transport]) -> None:
+async def test_a_chunk_is_there_before_the_next_one_is_sent(make: type[Transport]) -> None:
     got_first = asyncio.Event()
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
@@ -118,7 +62,7 @@ def test_a_chunk_is_there_before_the_next_one_is_sent(make: type[Transport]) -> 
         await got_first.wait()
         writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
         async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
             pieces: list[bytes] = []
             async for piece in response.chunks():
@@ -126,11 +70,9 @@ def test_a_chunk_is_there_before_the_next_one_is_sent(make: type[Transport]) -> 
                 got_first.set()
         assert pieces == [b"one", b"two"]
 
-    run(make, answer, scenario)
-
 
 @transports
-def test_a_connection_that_died_while_nobody_called_costs_the_caller_nothing(make: Any) -> None:
+async def test_a_connection_that_died_while_nobody_called_costs_the_caller_nothing(make: Any) -> None:
     clock = Clock()
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
@@ -139,19 +81,16 @@ def test_a_connection_that_died_while_nobody_called_costs_the_caller_nothing(mak
         else:
             writer.write(OK)
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(lambda: make(clock=clock), answer) as (transport, url):
         assert await fetch(transport, url) == (200, b"ok")
         clock.now += 60
         assert await fetch(transport, url) == (200, b"ok")
 
-    run(lambda: make(clock=clock), answer, scenario)
-
 
 @transports
-def test_a_provider_that_drops_a_connection_in_use_is_not_asked_again_unseen(make: Any) -> None:
+async def test_a_provider_that_drops_a_connection_in_use_is_not_asked_again_unseen(make: Any) -> None:
     answer, clock = Dropping(), Clock()
-
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(lambda: make(clock=clock), answer) as (transport, url):
         await fetch(transport, url)
         clock.now += 1
         for _ in range(3):
@@ -159,11 +98,9 @@ def test_a_provider_that_drops_a_connection_in_use_is_not_asked_again_unseen(mak
                 await fetch(transport, url)
         assert answer.calls == 4
 
-    run(lambda: make(clock=clock), answer, scenario)
-
 
 @transports
-def test_the_second_try_has_what_the_first_has_left_of_the_deadline(make: Any) -> None:
+async def test_the_second_try_has_what_the_first_has_left_of_the_deadline(make: Any) -> None:
     clock = Clock()
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
@@ -175,7 +112,7 @@ def test_the_second_try_has_what_the_first_has_left_of_the_deadline(make: Any) -
         else:
             await asyncio.Event().wait()
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(lambda: make(clock=clock), answer) as (transport, url):
         await fetch(transport, url)
         clock.now += 60
         began = asyncio.get_running_loop().time()
@@ -183,11 +120,9 @@ def test_the_second_try_has_what_the_first_has_left_of_the_deadline(make: Any) -
             await fetch(transport, url, 0.5)
         assert asyncio.get_running_loop().time() - began < 0.75
 
-    run(lambda: make(clock=clock), answer, scenario)
-
 
 @transports
-def test_several_dead_connections_cost_their_callers_nothing_either(make: Any) -> None:
+async def test_several_dead_connections_cost_their_callers_nothing_either(make: Any) -> None:
     clock, connected = Clock(), asyncio.Barrier(4)
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
@@ -198,16 +133,14 @@ def test_several_dead_connections_cost_their_callers_nothing_either(make: Any) -
         else:
             writer.write(OK)
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(lambda: make(clock=clock), answer) as (transport, url):
         await asyncio.gather(*(fetch(transport, url) for _ in range(4)))
         clock.now += 60
         assert await asyncio.gather(*(fetch(transport, url) for _ in range(4))) == [(200, b"ok")] * 4
 
-    run(lambda: make(clock=clock), answer, scenario)
-
 
 @transports
-def test_a_reset_on_a_first_connection_is_an_error(make: type[Transport]) -> None:
+async def test_a_reset_on_a_first_connection_is_an_error(make: type[Transport]) -> None:
     calls = 0
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
@@ -215,19 +148,16 @@ def test_a_reset_on_a_first_connection_is_an_error(make: type[Transport]) -> Non
         calls += 1
         writer.transport.abort()
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
         with pytest.raises(ProviderUnreachable):
             await fetch(transport, url)
         assert calls == 1
 
-    run(make, answer, scenario)
-
 
 @transports
-def test_a_server_that_always_resets_is_tried_once_more_only(make: Any) -> None:
+async def test_a_server_that_always_resets_is_tried_once_more_only(make: Any) -> None:
     answer, clock = Dropping(), Clock()
-
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(lambda: make(clock=clock), answer) as (transport, url):
         await fetch(transport, url)
         clock.now += 60
         for _ in range(2):
@@ -235,71 +165,63 @@ def test_a_server_that_always_resets_is_tried_once_more_only(make: Any) -> None:
                 await fetch(transport, url)
         assert answer.calls == 4
 
-    run(lambda: make(clock=clock), answer, scenario)
-
 
 @transports
 @pytest.mark.parametrize("head", [b"Content-Length: 10\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"])
-def test_a_body_that_breaks_off_is_an_error(make: type[Transport], head: bytes) -> None:
+async def test_a_body_that_breaks_off_is_an_error(make: type[Transport], head: bytes) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n" + head)
         await writer.drain()
         writer.close()
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
         with pytest.raises(ProviderUnreachable):
             await fetch(transport, url)
 
-    run(make, answer, scenario)
-
 
 @transports
-def test_a_body_whose_framing_breaks_is_an_error_long_before_the_deadline(make: type[Transport]) -> None:
+async def test_a_body_whose_framing_breaks_is_an_error_long_before_the_deadline(make: type[Transport]) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
         await writer.drain()
         await came.wait()
         writer.write(b"tide\r\n")
 
-    async def scenario(transport: Transport, url: str) -> None:
+    came = asyncio.Event()
+    async with serving(make, answer) as (transport, url):
         async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=600)) as response:
             with pytest.raises(ProviderUnreachable):
                 async for _ in response.chunks():
                     came.set()
 
-    came = asyncio.Event()
-    run(make, answer, scenario)
-
 
 @transports
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"])
-def test_silence_before_or_within_the_body_ends_with_the_deadline(make: type[Transport], head: bytes) -> None:
+async def test_silence_before_or_within_the_body_ends_with_the_deadline(make: type[Transport], head: bytes) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
         await writer.drain()
         await asyncio.Event().wait()
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
         with pytest.raises(ProviderTimeout) as caught:
             await fetch(transport, url, seconds=0.2)
         assert "/v1/x" not in caught.value.message
 
-    run(make, answer, scenario)
-
 
 @transports
-def test_an_answer_over_the_limit_is_refused(make: type[Transport]) -> None:
-    async def scenario(transport: Transport, url: str) -> None:
+async def test_an_answer_over_the_limit_is_refused(make: type[Transport]) -> None:
+    async with serving(make, always_ok) as (transport, url):
         with pytest.raises(ProviderMalformed):
             await fetch(transport, url, limit=1)
-
-    run(make, always_ok, scenario)
 
 
 @transports
 @pytest.mark.parametrize("address", [None, "127.0.0.1"])
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"])
-def test_a_wait_ends_with_the_scope_that_it_is_in(make: type[Transport], head: bytes, address: str | None) -> None:
+async def test_a_wait_ends_with_the_scope_that_it_is_in(
+    make: type[Transport], head: bytes, address: str | None
+) -> None:
     asked = asyncio.Event()
 
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
@@ -308,7 +230,8 @@ def test_a_wait_ends_with_the_scope_that_it_is_in(make: type[Transport], head: b
         asked.set()
         await asyncio.Event().wait()
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
+
         async def leave(scope: anyio.CancelScope) -> None:
             await asked.wait()
             scope.cancel()
@@ -319,68 +242,58 @@ def test_a_wait_ends_with_the_scope_that_it_is_in(make: type[Transport], head: b
         current = asyncio.current_task()
         assert current is not None and not current.cancelling()
 
-    run(make, answer, scenario)
-
 
 @transports
-def test_an_answer_over_the_limit_is_left_while_more_of_it_is_awaited(make: type[Transport]) -> None:
+async def test_an_answer_over_the_limit_is_left_while_more_of_it_is_awaited(make: type[Transport]) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ntide")
         await writer.drain()
         await asyncio.Event().wait()
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
         async with asyncio.timeout(20):
             with pytest.raises(ProviderMalformed):
                 await fetch(transport, url, seconds=60, limit=3)
 
-    run(make, answer, scenario)
-
 
 @transports
-def test_a_redirect_is_an_answer_and_not_a_journey(make: type[Transport]) -> None:
+async def test_a_redirect_is_an_answer_and_not_a_journey(make: type[Transport]) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 307 X\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n")
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
         assert await fetch(transport, url) == (307, b"")
-
-    run(make, answer, scenario)
 
 
 @transports
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://nowhere.invalid/x", "nonsense", "ftp://127.0.0.1/x"])
-def test_what_cannot_be_reached_is_an_error(make: type[Transport], url: str) -> None:
-    async def scenario(transport: Transport, _: str) -> None:
+async def test_what_cannot_be_reached_is_an_error(make: type[Transport], url: str) -> None:
+    async with serving(make, always_ok) as (transport, _):
         with pytest.raises(ProviderUnreachable):
             await fetch(transport, url)
 
-    run(make, always_ok, scenario)
-
 
 @transports
-def test_a_header_that_cannot_be_sent_is_not_repeated(make: type[Transport]) -> None:
+async def test_a_header_that_cannot_be_sent_is_not_repeated(make: type[Transport]) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(OK)
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
         request = HttpRequest("POST", url, {"authorization": "Bearer line\nbreak"}, b"{}")
         with pytest.raises(ProviderUnreachable) as caught:
             async with transport.open(request, Timeouts(5)):
                 pass
         assert "line" not in str(caught.value)
 
-    run(make, answer, scenario)
-
 
 @transports
-def test_what_came_before_a_break_is_handed_on_first(make: type[Transport]) -> None:
+async def test_what_came_before_a_break_is_handed_on_first(make: type[Transport]) -> None:
     async def answer(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3\r\none\r\n3\r\ntwo\r\n")
         await writer.drain()
         writer.close()
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
         async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
             got = b""
             with pytest.raises(ProviderUnreachable):
@@ -388,21 +301,19 @@ def test_what_came_before_a_break_is_handed_on_first(make: type[Transport]) -> N
                     got += piece
         assert got == b"onetwo"
 
-    run(make, answer, scenario)
-
 
 @transports
-def test_leaving_early_closes_the_connection(make: type[Transport]) -> None:
+async def test_leaving_early_closes_the_connection(make: type[Transport]) -> None:
     async def read_one(transport: Transport, url: str) -> None:
         async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
             async for _ in response.chunks():
                 break
 
-    closes(make, read_one)
+    await closes(make, read_one)
 
 
 @transports
-def test_being_cancelled_within_the_body_closes_the_connection(make: type[Transport]) -> None:
+async def test_being_cancelled_within_the_body_closes_the_connection(make: type[Transport]) -> None:
     async def read_for_a_while(transport: Transport, url: str) -> None:
         async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=5)) as response:
             async for _ in response.chunks():
@@ -412,11 +323,11 @@ def test_being_cancelled_within_the_body_closes_the_connection(make: type[Transp
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(read_for_a_while(transport, url), 0.2)
 
-    closes(make, cancelled)
+    await closes(make, cancelled)
 
 
 @transports
-def test_a_cancellation_counts_though_a_piece_comes_in_the_same_moment(make: type[Transport]) -> None:
+async def test_a_cancellation_counts_though_a_piece_comes_in_the_same_moment(make: type[Transport]) -> None:
     async def flood(connection: int, request: int, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         with suppress(OSError):
@@ -425,7 +336,7 @@ def test_a_cancellation_counts_though_a_piece_comes_in_the_same_moment(make: typ
                 await writer.drain()
                 await asyncio.sleep(0)
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, flood) as (transport, url):
         for _ in range(30):
             flowing = asyncio.Event()
             task = asyncio.create_task(_read_all(transport, url, flowing))
@@ -435,8 +346,6 @@ def test_a_cancellation_counts_though_a_piece_comes_in_the_same_moment(make: typ
             with pytest.raises(asyncio.CancelledError):
                 await task
 
-    run(make, flood, scenario)
-
 
 async def _read_all(transport: Transport, url: str, flowing: asyncio.Event) -> None:
     async with transport.open(HttpRequest("POST", url, {}, b"{}"), Timeouts(total=1)) as response:
@@ -444,7 +353,7 @@ async def _read_all(transport: Transport, url: str, flowing: asyncio.Event) -> N
             flowing.set()
 
 
-def closes(make: type[Transport], leave: Callable[[Transport, str], Awaitable[None]]) -> None:
+async def closes(make: type[Transport], leave: Callable[[Transport, str], Awaitable[None]]) -> None:
     """The server of an endless body learns that `leave` has left."""
     closed = asyncio.Event()
 
@@ -459,8 +368,6 @@ def closes(make: type[Transport], leave: Callable[[Transport, str], Awaitable[No
         finally:
             closed.set()
 
-    async def scenario(transport: Transport, url: str) -> None:
+    async with serving(make, answer) as (transport, url):
         await leave(transport, url)
         await asyncio.wait_for(closed.wait(), 5)
-
-    run(make, answer, scenario)

@@ -1,6 +1,5 @@
 """One try at a provider that is a part of AWS: its signature, its frames, its failures."""
 
-import asyncio
 import datetime
 from collections.abc import AsyncIterator
 from typing import Any
@@ -52,7 +51,7 @@ class Pieces(httpx.AsyncByteStream):
             yield piece
 
 
-def ask(
+async def ask(
     answer: httpx.Response,
     *,
     stream: bool = False,
@@ -72,22 +71,19 @@ def ask(
     async def key() -> AwsKey:
         return KEY
 
-    async def go() -> str:
-        transport = HttpxTransport(httpx.MockTransport(answering))
-        secrets = EnvironmentSecrets({"TOKEN": "bearer-token"})
-        upstream = Upstream(transport, secrets, key if keys else None, clock=lambda: NOW)
-        deployment = Deployment("bedrock", MODEL, HOST, secret, region="eu-central-1")
-        body = {"model": "bedrock/m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
-        request = PROVIDER.build_request(call(body), deployment)
-        async with upstream.open(PROVIDER, request, secret=secret, stream=stream, seconds=seconds) as reply:
-            if reply.completion is not None:
-                return reply.completion["choices"][0]["message"]["content"] or ""
-            assert reply.batches is not None
-            async for batch in reply.batches:
-                pieces.extend(one["delta"].get("content") or "" for chunk in batch for one in chunk["choices"])
-            return "".join(pieces)
-
-    return asyncio.run(go()), sent
+    transport = HttpxTransport(httpx.MockTransport(answering))
+    secrets = EnvironmentSecrets({"TOKEN": "bearer-token"})
+    upstream = Upstream(transport, secrets, key if keys else None, clock=lambda: NOW)
+    deployment = Deployment("bedrock", MODEL, HOST, secret, region="eu-central-1")
+    body = {"model": "bedrock/m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    request = PROVIDER.build_request(call(body), deployment)
+    async with upstream.open(PROVIDER, request, secret=secret, stream=stream, seconds=seconds) as reply:
+        if reply.completion is not None:
+            return reply.completion["choices"][0]["message"]["content"] or "", sent
+        assert reply.batches is not None
+        async for batch in reply.batches:
+            pieces.extend(one["delta"].get("content") or "" for chunk in batch for one in chunk["choices"])
+        return "".join(pieces), sent
 
 
 def frames(raw: bytes, size: int = 11) -> httpx.Response:
@@ -95,8 +91,8 @@ def frames(raw: bytes, size: int = 11) -> httpx.Response:
     return httpx.Response(200, headers=headers, stream=Pieces(raw, size))
 
 
-def test_a_request_is_signed_as_botocore_signs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    text, (sent,) = ask(httpx.Response(200, json=WHOLE))
+async def test_a_request_is_signed_as_botocore_signs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, (sent,) = await ask(httpx.Response(200, json=WHOLE))
     assert text == "Hello"
     assert sent.url.raw_path.startswith(b"/model/arn%3Aaws%3Abedrock%3Aeu-central-1%3A000000000000%3A")
     moment = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
@@ -109,58 +105,58 @@ def test_a_request_is_signed_as_botocore_signs_it(monkeypatch: pytest.MonkeyPatc
     assert sent.headers["x-amz-security-token"] == "a-token"
 
 
-def test_a_bearer_token_goes_unsigned() -> None:
-    _, (sent,) = ask(httpx.Response(200, json=WHOLE), secret="TOKEN")
+async def test_a_bearer_token_goes_unsigned() -> None:
+    _, (sent,) = await ask(httpx.Response(200, json=WHOLE), secret="TOKEN")
     assert sent.headers["authorization"] == "Bearer bearer-token"
     assert "x-amz-date" not in sent.headers
 
 
-def test_without_credentials_nothing_is_sent() -> None:
+async def test_without_credentials_nothing_is_sent() -> None:
     with pytest.raises(NotConfigured, match="AWS credentials"):
-        ask(httpx.Response(200, json=WHOLE), keys=False)
+        await ask(httpx.Response(200, json=WHOLE), keys=False)
 
 
 @pytest.mark.parametrize("size", [1, 11, 10_000])
-def test_frames_become_chunks(size: int) -> None:
-    assert ask(frames(START + TEXT + TEXT + END, size), stream=True)[0] == "HelloHello"
+async def test_frames_become_chunks(size: int) -> None:
+    assert (await ask(frames(START + TEXT + TEXT + END, size), stream=True))[0] == "HelloHello"
 
 
-def test_an_exception_before_the_first_word_can_be_tried_again() -> None:
+async def test_an_exception_before_the_first_word_can_be_tried_again() -> None:
     """The role alone is no first chunk."""
     with pytest.raises(ProviderRateLimited) as caught:
-        ask(frames(START + exception("throttlingException", {"message": "Too many tokens"})), stream=True)
+        await ask(frames(START + exception("throttlingException", {"message": "Too many tokens"})), stream=True)
     assert caught.value.retryable
 
 
-def test_an_exception_behind_the_first_word_is_an_error() -> None:
+async def test_an_exception_behind_the_first_word_is_an_error() -> None:
     with pytest.raises(ProviderOverloaded):
-        ask(frames(START + TEXT + exception("serviceUnavailableException", {"message": "gone"})), stream=True)
+        await ask(frames(START + TEXT + exception("serviceUnavailableException", {"message": "gone"})), stream=True)
 
 
 @pytest.mark.parametrize("raw", [START + TEXT, START + TEXT + END[:40], b"", START])
-def test_a_stream_that_ends_too_early_is_a_cut(raw: bytes) -> None:
+async def test_a_stream_that_ends_too_early_is_a_cut(raw: bytes) -> None:
     with pytest.raises(StreamCut):
-        ask(frames(raw), stream=True)
+        await ask(frames(raw), stream=True)
 
 
 @pytest.mark.parametrize("size", [11, 10_000])
 @pytest.mark.parametrize(
     ("before", "said"), [(b"", ""), (START, ""), (START + TEXT, "Hello"), (START + TEXT + TEXT, "HelloHello")]
 )
-def test_a_damaged_stream_is_refused_and_what_came_before_is_heard(before: bytes, said: str, size: int) -> None:
+async def test_a_damaged_stream_is_refused_and_what_came_before_is_heard(before: bytes, said: str, size: int) -> None:
     heard: list[str] = []
     with pytest.raises(ProviderMalformed, match="checksum"):
-        ask(frames(before + TEXT[:-1] + b"\x00" + END, size), stream=True, heard=heard)
+        await ask(frames(before + TEXT[:-1] + b"\x00" + END, size), stream=True, heard=heard)
     assert "".join(heard) == said
 
 
 @pytest.mark.parametrize("size", [1, 4096])
-def test_a_stream_without_an_end_has_one(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_stream_without_an_end_has_one(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempt, "MAX_STREAM_BYTES", 20_000)
     with pytest.raises(ProviderMalformed, match="larger than 20000 bytes"):
-        ask(frames(START + TEXT * 1000, size), stream=True)
+        await ask(frames(START + TEXT * 1000, size), stream=True)
 
 
-def test_nobody_is_asked_when_the_time_is_over() -> None:
+async def test_nobody_is_asked_when_the_time_is_over() -> None:
     with pytest.raises(GatewayTimeout):
-        ask(httpx.Response(200, json=WHOLE), seconds=0)
+        await ask(httpx.Response(200, json=WHOLE), seconds=0)

@@ -101,11 +101,11 @@ def test_each_kind_of_message_is_told_apart() -> None:
     ("headers", "said"),
     [
         (text("a", "1") + text("a", "2"), "two headers 'a'"),
-        (header("a", 10, b""), "a header of type 10"),
-        (header("a", 7, struct.pack(">H", 9) + b"short"), "broken headers"),
-        (header("a", 5, b"1234"), "broken headers"),
-        (b"\x09a", "broken headers"),
-        (b"\x01\xff\x00", "broken headers"),
+        (header("a", 10, b""), "a header of the unknown type 10"),
+        (header("a", 7, struct.pack(">H", 9) + b"short"), "invalid headers"),
+        (header("a", 5, b"1234"), "invalid headers"),
+        (b"\x09a", "invalid headers"),
+        (b"\x01\xff\x00", "invalid headers"),
     ],
 )
 def test_broken_headers_are_explained(headers: bytes, said: str) -> None:

@@ -1,1 +1,26 @@
-"""The ports, in DynamoDB and Secrets Manager."""
+"""The ports over AWS: DynamoDB, S3, Secrets Manager and EventBridge.
+
+compose           the gateway on AWS
+credentials       AWS credentials from the environment, or from whatever the process has
+credential_chain  AWS credentials of a container or of a developer's machine, loaded at first use
+values            DynamoDB attribute values ↔ Python values
+expressions       DynamoDB conditions, updates and writes as Python expressions
+dynamo            a DynamoDB client with short timeouts and few retries
+store             the table: consistent reads, conditional writes, one kind of error
+table             the keys of all items, and items ↔ values
+key_lookup        keys and workspaces, as calls read them
+tenants           workspaces, keys and usage, as an operator reads and changes them
+resources         the control plane's resources and their audit log
+ledger            the accounts of limits
+full_shards       which shards of a workspace had no headroom a moment ago
+meter             call records and usage counters
+sweeper           settles lost calls, sends missing budget alerts, prunes accounts
+cooldowns         deployments that cool down, shared between processes
+reply_store       cached replies and idempotency keys
+bucket            objects in one S3 bucket
+signatures        signed reasoning of tool calls
+secrets           provider credentials in Secrets Manager
+vault             credentials of workspaces in Secrets Manager
+events            budget alerts on an EventBridge bus
+logs              log lines as JSON
+"""

@@ -27,7 +27,7 @@ from tidegate.policy.routing.balancer import Balancer
 from tidegate.policy.routing.provider_config import load_provider_configs
 from tidegate.policy.routing.router import Router
 from tidegate.ports import Secrets, Vault
-from tidegate.providers import ALIASES, Registry
+from tidegate.providers import Registry
 from tidegate.providers.compatible_row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.transport.aws_credentials import Credentials, SigningKeys
@@ -74,7 +74,7 @@ async def compose(
         if not configured["vertex"].missing_settings:
             secrets = add_google_tokens(secrets, way, identity, aws.region)
         ledger = DynamoLedger(store)
-        router = Router(configured, ALIASES, models, settings.default_provider, settings.routes)
+        router = Router(configured, providers.aliases(), models, settings.default_provider, settings.routes)
         yield Gateway(
             authenticator=Authenticator(
                 DynamoKeyLookup(store, cooldowns), access_tokens=create_access_tokens(settings.oidc, way)

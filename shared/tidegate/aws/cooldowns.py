@@ -1,8 +1,8 @@
-"""Which deployments cool down, as processes tell each other: attributes of items that calls read anyway.
+"""Deployments that cool down, shared between processes as attributes of items that calls read anyway.
 
-The gateway's own deployments are in one item, which is read with key and workspace where the operator has routes. A
-workspace's are in the workspace's item, so that no workspace fills another's. An attribute `cool#<deployment>` holds
-when it opens again, in UTC seconds; it goes with the next one that is written once that is long over.
+The gateway's own deployments are in one item, which is read with key and workspace if the operator has routes. The
+deployments of a workspace are in the workspace's item, so that no workspace can fill another's. The attribute
+`cool#<deployment>` holds the end of the cooldown in UTC seconds; long after that, the next write removes it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,8 +14,10 @@ from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
 from tidegate.aws.table import COOLDOWNS_ITEM_KEY, workspace_item_key
 
 FORGET_AFTER_SECONDS = 3_600.0
+"""Time after the end of a cooldown until its attribute may be removed."""
+
 MAX_REMOVED = 50
-"""Attributes that one write takes away."""
+"""Attributes removed by one write."""
 
 MAX_REMEMBERED = 1_000
 
@@ -23,7 +25,11 @@ _PREFIX = "cool#"
 
 
 class DynamoCooldowns:
-    """The port `Cooldowns`. `learn` hears what was read; `places` are the items to be read beside key and workspace."""
+    """The port `Cooldowns`. `item_keys` are the items to read together with key and workspace.
+
+    `on_cooldowns` gets the cooldowns that were read: a workspace's id, None for the gateway's own deployments, and the
+    ends of cooldowns by deployment.
+    """
 
     def __init__(
         self, store: Store, on_cooldowns: Callable[[str | None, Mapping[str, float]], None], *, has_routes: bool = False
@@ -33,32 +39,31 @@ class DynamoCooldowns:
         self._on_cooldowns = on_cooldowns
         self._expired_ids: dict[ItemKey, list[str]] = {}
 
-    def read_cooldowns(self, items: Mapping[ItemKey, Item], workspace_id: str | None) -> None:
-        """Whatever was read of them, of the gateway's and of that workspace's."""
-        homes: list[tuple[ItemKey, str | None]] = [(COOLDOWNS_ITEM_KEY, None)]
+    def report_cooldowns(self, items: Mapping[ItemKey, Item], workspace_id: str | None) -> None:
+        """Report the cooldowns in `items` to `on_cooldowns`: the gateway's own, and the workspace's."""
+        owners: list[tuple[ItemKey, str | None]] = [(COOLDOWNS_ITEM_KEY, None)]
         if workspace_id is not None:
-            homes.append((workspace_item_key(workspace_id), workspace_id))
-        for at, home in homes:
-            untils = dict(_cooldown_ends(items.get(at, {})))
-            if untils:
-                self._on_cooldowns(home, untils)
-                self._remember_expired(
-                    at, [id for id, until in untils.items() if until < self._store.clock() - FORGET_AFTER_SECONDS]
-                )
+            owners.append((workspace_item_key(workspace_id), workspace_id))
+        for item_key, owner_id in owners:
+            ends = dict(_cooldown_ends(items.get(item_key, {})))
+            if ends:
+                self._on_cooldowns(owner_id, ends)
+                before = self._store.clock() - FORGET_AFTER_SECONDS
+                self._remember_expired(item_key, [id for id, end in ends.items() if end < before])
 
     async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
         """See `Cooldowns.tell`: one conditional write."""
-        at = COOLDOWNS_ITEM_KEY if home is None else workspace_item_key(home)
+        item_key = COOLDOWNS_ITEM_KEY if home is None else workspace_item_key(home)
         name = _PREFIX + deployment_id
         condition: Condition = Attr(name).does_not_exist() | Attr(name).lt(until)
         if home is not None:
             condition = Attr("pk").exists() & condition
         update = Attr(name).set(until)
-        for over in self._expired_ids.pop(at, []):
-            if over != deployment_id:
-                update &= Attr(_PREFIX + over).remove()
-        with suppress(ConditionFailed):  # somebody else has said so already, or the workspace is gone
-            await self._store.update(Update(self._store.table, at._asdict(), update, condition))
+        for expired_id in self._expired_ids.pop(item_key, []):
+            if expired_id != deployment_id:
+                update &= Attr(_PREFIX + expired_id).remove()
+        with suppress(ConditionFailed):  # another process has announced it, or the workspace was deleted
+            await self._store.update(Update(self._store.table, item_key._asdict(), update, condition))
 
     def _remember_expired(self, item_key: ItemKey, deployment_ids: Iterable[str]) -> None:
         names = list(deployment_ids)[:MAX_REMOVED]

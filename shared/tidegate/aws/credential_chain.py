@@ -1,4 +1,4 @@
-"""AWS credentials that have to be looked for: a container's endpoint, or whatever boto3 finds on a person's machine.
+"""AWS credentials that have to be searched for: at a container's endpoint, or by boto3 on a developer's machine.
 
 Source: https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
 """
@@ -30,7 +30,7 @@ _MAX_BODY_BYTES = 64 * 1024
 
 
 def credential_chain(env: Mapping[str, str]) -> Credentials:
-    """The endpoint of a container (ECS, EKS, Lambda's SnapStart), where `env` names one; else boto3's own search."""
+    """The endpoint of a container (ECS, EKS, Lambda's SnapStart) if `env` names one, else boto3's own search."""
     relative, full = env.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), env.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     if relative:
         full = CONTAINER_HOST + relative
@@ -41,7 +41,7 @@ def credential_chain(env: Mapping[str, str]) -> Credentials:
 
 
 class ContainerCredentials(Redacted, Struct):
-    """Temporary keys from an endpoint beside the process, kept until shortly before they expire."""
+    """Temporary keys from an endpoint beside the process, cached until shortly before they expire."""
 
     url: str
     token: str | None = None
@@ -51,7 +51,7 @@ class ContainerCredentials(Redacted, Struct):
     _expires_at: float = 0.0
 
     async def key(self, transport: Transport) -> AwsKey | None:
-        """See `Credentials.key`. One that is still good serves on where the endpoint does not answer."""
+        """See `Credentials.key`. While the endpoint does not answer, a key that has not expired is still returned."""
         now = self.clock()
         if now >= self._expires_at - REFRESH_MARGIN_SECONDS:
             try:
@@ -67,19 +67,20 @@ class ContainerCredentials(Redacted, Struct):
             request = HttpRequest("GET", self.url, {"authorization": token} if token else {}, b"")
             async with transport.open(request, _TIMEOUTS) as response:
                 status, body = response.status, await response.read(_MAX_BODY_BYTES)
-            told = decode(body) if status == 200 else None
+            answer = decode(body) if status == 200 else None
         except (UpstreamError, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _unavailable() from error
-        match told:
-            case {"AccessKeyId": str(id), "SecretAccessKey": str(secret), "Expiration": str(expires), **more}:
-                token = more.get("Token")
-                return AwsKey(id, secret, token if isinstance(token, str) else None), _parse_time(expires)
+        match answer:
+            case {"AccessKeyId": str(id), "SecretAccessKey": str(secret), "Expiration": str(expires), **optional}:
+                session_token = optional.get("Token")
+                key = AwsKey(id, secret, session_token if isinstance(session_token, str) else None)
+                return key, _parse_time(expires)
             case _:
                 raise _unavailable()
 
 
 class Boto3Credentials:
-    """What boto3 finds: profiles, single sign-on, roles, an instance's metadata. It blocks, and so has a thread."""
+    """Credentials that boto3 finds (profiles, single sign-on, roles, instance metadata), searched in a thread."""
 
     def __init__(self) -> None:
         self._credentials: Any = None
@@ -89,7 +90,10 @@ class Boto3Credentials:
         try:
             return await to_thread.run_sync(self._read_key)
         except ModuleNotFoundError as error:
-            message = "Without boto3, AWS credentials are looked for in the environment only, and there are none."
+            message = (
+                "The environment holds no AWS credentials, and boto3 is not installed to search elsewhere: "
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or install boto3."
+            )
             raise StoreUnavailable(message) from error
 
     def _read_key(self) -> AwsKey | None:
@@ -98,8 +102,8 @@ class Boto3Credentials:
         try:
             if self._credentials is None:
                 self._credentials = session.Session().get_credentials()
-            found: Any = self._credentials
-            frozen = None if found is None else found.get_frozen_credentials()
+            credentials: Any = self._credentials
+            frozen = None if credentials is None else credentials.get_frozen_credentials()
         except (exceptions.BotoCoreError, exceptions.ClientError, OSError) as error:
             raise _unavailable() from error
         return None if frozen is None else AwsKey(frozen.access_key, frozen.secret_key, frozen.token)
@@ -113,4 +117,4 @@ def _parse_time(expires: str) -> float:
 
 
 def _unavailable() -> StoreUnavailable:
-    return StoreUnavailable("AWS credentials could not be read.", retry_after_seconds=1)
+    return StoreUnavailable("AWS credentials could not be read; try again in a moment.", retry_after_seconds=1)

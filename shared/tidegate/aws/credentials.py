@@ -1,4 +1,4 @@
-"""AWS credentials, from where the process has them.
+"""AWS credentials, from wherever the process has them.
 
 Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
@@ -16,8 +16,9 @@ from tidegate.transport.sigv4 import AwsKey
 
 
 class LazyCredentialChain(Redacted, Struct):
-    """Those of a container's endpoint (ECS, SnapStart), or else of AWS's files and the instance's metadata. What looks
-    for them is loaded with the first use: a function whose keys are in its environment never pays for it.
+    """The credentials of a container (ECS, SnapStart), or else of AWS's files or the instance's metadata.
+
+    The module that searches for them is loaded at first use: a function with keys in its environment never pays for it.
     """
 
     env: Mapping[str, str]
@@ -25,16 +26,15 @@ class LazyCredentialChain(Redacted, Struct):
 
     async def key(self, transport: Transport) -> AwsKey | None:
         """See `Credentials.key`."""
-        chain = self._credentials
-        if chain is None:
-            chain = self._credentials = cast(
-                Credentials, load("tidegate.aws.credential_chain", "credential_chain")(self.env)
-            )
-        return await chain.key(transport)
+        credentials = self._credentials
+        if credentials is None:
+            module = import_module("tidegate.aws.credential_chain")
+            credentials = self._credentials = cast(Credentials, module.credential_chain(self.env))
+        return await credentials.key(transport)
 
 
 def find_credentials(env: Mapping[str, str]) -> Credentials:
-    """The credentials that `env` names: the keys in it, as on Lambda, or what else leads to some."""
+    """The access key in `env`, as on Lambda, or else the credentials that AWS's usual search finds."""
     key_id, secret = env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")
     if key_id and secret:
         return StaticCredentials(AwsKey(key_id, secret, env.get("AWS_SESSION_TOKEN") or None))

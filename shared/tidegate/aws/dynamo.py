@@ -1,26 +1,24 @@
-"""A client of DynamoDB over our transport: signed JSON, short timeouts, few retries.
+"""A DynamoDB client over our transport, with short timeouts and few retries.
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
 """
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import cast
 
 from msgspec import Struct
 
 from tidegate.aws.expressions import Payload
-from tidegate.aws.signed_post import post
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import decode, encode
 from tidegate.transport.aws_credentials import Credentials, SigningKeys
+from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, SigningScope
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
-"""A page is 1 MB, a batch 16 MB."""
+"""A page of results is up to 1 MB, a batch up to 16 MB."""
 
 REQUEST_TIMEOUTS = Timeouts(total=2.0)
 """Short, so that a dead connection leaves time for another try."""
@@ -37,8 +35,9 @@ _RETRYABLE_CODES = frozenset(
 
 
 class DynamoError(Exception):
-    """What DynamoDB answers when it refuses. `kind` is its name for that ("ConditionalCheckFailedException"); `reasons`
-    has a code for each item of a transaction ("None" for those that would have been written).
+    """DynamoDB refused a request. `code` is its error code, e.g. "ConditionalCheckFailedException".
+
+    `cancellation_codes` has a code for each item of a transaction, "None" for items that were not the reason.
     """
 
     def __init__(self, code: str, message: str = "", cancellation_codes: tuple[str, ...] = ()) -> None:
@@ -55,11 +54,11 @@ REQUEST_FAILURES: tuple[type[Exception], ...] = (
     ValueError,
     KeyError,
 )
-"""What is raised when AWS or its credentials' endpoint fails; the last two are answers that are not theirs."""
+"""Errors raised when AWS or the credentials' endpoint fails; the last two come from answers in an unknown format."""
 
 
 class Backoff(Struct, frozen=True):
-    """Full jitter, doubling from `first_seconds` to `longest_seconds`; `tries` in all."""
+    """Exponential backoff with full jitter, doubling from `first_seconds` to `longest_seconds`; `tries` in total."""
 
     tries: int = 4
     first_seconds: float = 0.05
@@ -67,27 +66,23 @@ class Backoff(Struct, frozen=True):
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def delays(self) -> Iterator[float | None]:
-        """Seconds to wait after each try that failed; None after the last."""
+        """Seconds to wait after each failed try; None after the last one."""
         for retry in range(self.tries - 1):
             yield random.uniform(0, min(self.longest_seconds, self.first_seconds * 2**retry))  # noqa: S311
         yield None
 
 
 class DynamoClient(Struct, frozen=True):
-    """DynamoDB in one region, or at `endpoint`. Opens nothing by itself."""
+    """A DynamoDB client that retries what may be temporary."""
 
-    transport: Transport
-    aws_keys: AwsKeys
-    region: str
-    endpoint: str | None = None
+    service: AwsService
     backoff: Backoff = Backoff()  # it is frozen
     timeouts: Timeouts = REQUEST_TIMEOUTS
-    clock: Callable[[], float] = time.time
 
     async def call(self, action: str, payload: Payload) -> Payload:
-        """The answer to one action ("BatchGetItem"), tried again where the trouble may pass.
+        """The answer to one action, e.g. "BatchGetItem"; temporary failures are retried.
 
-        Raises `DynamoError`, `UpstreamError` and `StoreUnavailable`; `ValueError` for an answer that is no JSON object.
+        Raises `DynamoError`, `UpstreamError` and `StoreUnavailable`; `ValueError` if the answer is not a JSON object.
         """
         body = encode(payload)
         for delay in self.backoff.delays():
@@ -100,20 +95,11 @@ class DynamoClient(Struct, frozen=True):
                 if delay is None:
                     raise
             await self.backoff.sleep(delay)
-        raise AssertionError("the last try ends in its answer or its error")
+        raise AssertionError("unreachable: the last try returns or raises")
 
     async def _send(self, action: str, body: bytes) -> Payload:
-        status, answer = await post(
-            self.transport,
-            self.aws_keys,
-            SigningScope("dynamodb", self.region),
-            f"DynamoDB_20120810.{action}",
-            body,
-            at=self.clock(),
-            timeouts=self.timeouts,
-            endpoint=self.endpoint,
-            version="1.0",
-            max_bytes=MAX_BODY_BYTES,
+        status, answer = await self.service.post(
+            f"DynamoDB_20120810.{action}", body, self.timeouts, json_version="1.0", max_bytes=MAX_BODY_BYTES
         )
         if status != 200:
             raise _error_from(status, answer)
@@ -127,8 +113,9 @@ def create_dynamo_client(
     endpoint: str | None = None,
     backoff: Backoff | None = None,
 ) -> DynamoClient:
-    """A client of DynamoDB at `endpoint`, or else at the region's own. Opens nothing; the caller owns `transport`."""
-    return DynamoClient(transport, SigningKeys(credentials, transport), region, endpoint, backoff or Backoff())
+    """A client of DynamoDB at `endpoint`, or else in `region`. Opens nothing; the caller owns `transport`."""
+    service = AwsService(transport, SigningKeys(credentials, transport), region, "dynamodb", endpoint)
+    return DynamoClient(service, backoff or Backoff())
 
 
 def _error_from(status: int, answer: bytes) -> DynamoError:
@@ -138,9 +125,9 @@ def _error_from(status: int, answer: bytes) -> DynamoError:
         fields = _parse_object(answer)
     except ValueError:
         return DynamoError("Unknown", f"status {status}")
-    kind = str(fields.get("__type")).rpartition("#")[2]
+    code = str(fields.get("__type")).rpartition("#")[2]
     reasons = cast("list[dict[str, object]]", fields.get("CancellationReasons") or [])
-    return DynamoError(kind, str(fields.get("message")), tuple(str(reason.get("Code")) for reason in reasons))
+    return DynamoError(code, str(fields.get("message")), tuple(str(reason.get("Code")) for reason in reasons))
 
 
 def _parse_object(answer: bytes) -> Payload:
@@ -148,4 +135,4 @@ def _parse_object(answer: bytes) -> Payload:
         case dict() as fields:
             return cast(Payload, fields)
         case _:
-            raise ValueError("DynamoDB answered with no JSON object.")
+            raise ValueError("DynamoDB returned something other than a JSON object.")

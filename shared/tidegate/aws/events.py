@@ -1,4 +1,4 @@
-"""Events on a bus of EventBridge, whose rules decide who hears of them.
+"""Budget alerts on an EventBridge bus, whose rules decide who receives them.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 """
@@ -6,35 +6,32 @@ Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvent
 import msgspec
 from msgspec import Struct
 
-from tidegate.aws.signed_post import post
 from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import Json, decode, encode
-from tidegate.policy.metering.alerts import LogEvents
+from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.ports import BudgetAlerts
 from tidegate.settings import Settings
+from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, SigningScope
+from tidegate.transport.sigv4 import AwsKeys
 
 SOURCE = "tidegate"
 
 _TIMEOUTS = Timeouts(total=2.0)
-"""It is told while the function is billed, after the answer."""
+"""Short: the alert is sent after the answer, while Lambda still bills the function."""
 
 _MAX_BODY_BYTES = 64 * 1024
 
 
 class EventBridgeBudgetAlerts(Struct, frozen=True):
-    """The port `Events`: one signed POST for each."""
+    """The port `BudgetAlerts`: one request for each alert."""
 
-    transport: Transport
-    aws_keys: AwsKeys
+    service: AwsService
     bus: str
-    region: str
-    endpoint: str | None = None
 
     async def emit(self, event: BudgetAlert) -> None:
-        """See `Events.emit`. The detail type is the event's kind, e.g. "budget threshold"."""
+        """See `BudgetAlerts.emit`. The event's detail type is the alert's type, e.g. "budget threshold"."""
         entry: Json = {
             "Time": int(event.at),
             "Source": SOURCE,
@@ -43,36 +40,24 @@ class EventBridgeBudgetAlerts(Struct, frozen=True):
             "EventBusName": self.bus,
         }
         body = encode({"Entries": [entry]})
-        scope, target = SigningScope("events", self.region), "AWSEvents.PutEvents"
         try:
-            status, answer = await post(
-                self.transport,
-                self.aws_keys,
-                scope,
-                target,
-                body,
-                at=event.at,
-                timeouts=_TIMEOUTS,
-                endpoint=self.endpoint,
-                max_bytes=_MAX_BODY_BYTES,
-            )
+            status, answer = await self.service.post("AWSEvents.PutEvents", body, _TIMEOUTS, max_bytes=_MAX_BODY_BYTES)
         except UpstreamError as error:
             raise StoreUnavailable("EventBridge does not answer.") from error
         if status != 200 or not _is_accepted(answer):
-            raise StoreUnavailable(f"EventBridge refused an event with {status}.")
+            raise StoreUnavailable(f"EventBridge rejected an event (status {status}).")
 
 
 def configured_budget_alerts(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> BudgetAlerts:
-    """Who is told, as the settings say: a bus, or else the log."""
+    """The bus that the settings name, or else the log."""
     if settings.event_bus is None:
-        return LogEvents()
-    return EventBridgeBudgetAlerts(
-        transport, aws_keys, settings.event_bus, settings.aws.region, settings.aws.events_endpoint
-    )
+        return LogBudgetAlerts()
+    service = AwsService(transport, aws_keys, settings.aws.region, "events", settings.aws.events_endpoint)
+    return EventBridgeBudgetAlerts(service, settings.event_bus)
 
 
 def _is_accepted(answer: bytes) -> bool:
-    """An answer of 200 may say that the entry failed."""
+    """Check the count of failed entries: an answer with status 200 may report a failure."""
     try:
         match decode(answer):
             case {"FailedEntryCount": 0}:

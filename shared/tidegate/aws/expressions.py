@@ -1,8 +1,8 @@
-"""DynamoDB's conditions, key conditions, updates and writes, as Python expressions.
+"""DynamoDB conditions, key conditions, updates and writes as Python expressions.
 
-`F("minute").lt(5) & F("holds", call_id).does_not_exist()` is a condition; `F("minute").set(5) & F("calls").add(1)` an
-update. Names and values become placeholders, so that none can be taken for syntax. These are closures and not data
-classes: a cold start would pay for compiling those.
+`Attr("minute").lt(5) & Attr("holds", call_id).does_not_exist()` is a condition,
+`Attr("minute").set(5) & Attr("calls").add(1)` an update. Names and values become placeholders, so that they cannot be
+taken for syntax. Expressions are closures, because data classes would have to be compiled in every cold start.
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 """
@@ -16,7 +16,7 @@ Payload: TypeAlias = dict[str, object]
 
 
 class Placeholders:
-    """The names and values of one request's expressions; equal ones share a placeholder."""
+    """The names and values in the expressions of one request; equal ones share a placeholder."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -32,39 +32,39 @@ class Placeholders:
         return f":v{self._values.index(attribute)}"
 
     def payload(self) -> Payload:
-        made: Payload = {}
+        payload: Payload = {}
         if self._names:
-            made["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in self._names.items()}
+            payload["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in self._names.items()}
         if self._values:
-            made["ExpressionAttributeValues"] = {f":v{n}": value for n, value in enumerate(self._values)}
-        return made
+            payload["ExpressionAttributeValues"] = {f":v{n}": value for n, value in enumerate(self._values)}
+        return payload
 
 
 Renderer: TypeAlias = Callable[[Placeholders], str]
 
 
 class Condition:
-    """Holds for an item, or does not."""
+    """A condition on one item, to be combined with `&` and `|`."""
 
-    __slots__ = ("write",)
+    __slots__ = ("render",)
 
-    def __init__(self, write: Renderer) -> None:
-        self.write = write
+    def __init__(self, render: Renderer) -> None:
+        self.render = render
 
     def __and__(self, other: "Condition") -> "Condition":
-        return Condition(lambda to: f"({self.write(to)} AND {other.write(to)})")
+        return Condition(lambda placeholders: f"({self.render(placeholders)} AND {other.render(placeholders)})")
 
     def __or__(self, other: "Condition") -> "Condition":
-        return Condition(lambda to: f"({self.write(to)} OR {other.write(to)})")
+        return Condition(lambda placeholders: f"({self.render(placeholders)} OR {other.render(placeholders)})")
 
 
 class Comparable:
-    """Something that compares with values: an attribute, or its size."""
+    """An operand that can be compared with values: an attribute, or its size."""
 
-    __slots__ = ("write",)
+    __slots__ = ("render",)
 
-    def __init__(self, write: Renderer) -> None:
-        self.write = write
+    def __init__(self, render: Renderer) -> None:
+        self.render = render
 
     def equals(self, value: object) -> Condition:
         return self._compare("=", value)
@@ -85,47 +85,55 @@ class Comparable:
         return self._compare(">=", value)
 
     def between(self, low: object, high: object) -> Condition:
-        """Both ends included."""
-        return Condition(lambda to: f"{self.write(to)} BETWEEN {to.value(low)} AND {to.value(high)}")
+        """True from `low` to `high`, both included."""
+        return Condition(
+            lambda placeholders: (
+                f"{self.render(placeholders)} BETWEEN {placeholders.value(low)} AND {placeholders.value(high)}"
+            )
+        )
 
     def _compare(self, operator: str, value: object) -> Condition:
-        return Condition(lambda to: f"{self.write(to)} {operator} {to.value(value)}")
+        return Condition(lambda placeholders: f"{self.render(placeholders)} {operator} {placeholders.value(value)}")
 
 
 class Attr(Comparable):
-    """An attribute, or what lies in it under further names."""
+    """An attribute by its name, or a nested one by all names of its path."""
 
     __slots__ = ()
 
     def __init__(self, *path: str) -> None:
-        super().__init__(lambda to: ".".join(map(to.name, path)))
+        super().__init__(lambda placeholders: ".".join(map(placeholders.name, path)))
 
     def exists(self) -> Condition:
-        return Condition(lambda to: f"attribute_exists({self.write(to)})")
+        return Condition(lambda placeholders: f"attribute_exists({self.render(placeholders)})")
 
     def does_not_exist(self) -> Condition:
-        return Condition(lambda to: f"attribute_not_exists({self.write(to)})")
+        return Condition(lambda placeholders: f"attribute_not_exists({self.render(placeholders)})")
 
     def begins_with(self, prefix: str) -> Condition:
-        return Condition(lambda to: f"begins_with({self.write(to)}, {to.value(prefix)})")
+        return Condition(lambda placeholders: f"begins_with({self.render(placeholders)}, {placeholders.value(prefix)})")
 
     def size(self) -> Comparable:
-        """Of a map: how many entries it has."""
-        return Comparable(lambda to: f"size({self.write(to)})")
+        """The number of entries of a map."""
+        return Comparable(lambda placeholders: f"size({self.render(placeholders)})")
 
     def set(self, value: object) -> "UpdateExpression":
-        return UpdateExpression(sets=(lambda to: f"{self.write(to)} = {to.value(value)}",))
+        return UpdateExpression(
+            sets=(lambda placeholders: f"{self.render(placeholders)} = {placeholders.value(value)}",)
+        )
 
     def add(self, number: object) -> "UpdateExpression":
-        """To a number at the top of the item; to 0 where there is none."""
-        return UpdateExpression(adds=(lambda to: f"{self.write(to)} {to.value(number)}",))
+        """Add to a top-level number; a missing attribute counts as 0."""
+        return UpdateExpression(
+            adds=(lambda placeholders: f"{self.render(placeholders)} {placeholders.value(number)}",)
+        )
 
     def remove(self) -> "UpdateExpression":
-        return UpdateExpression(removes=(self.write,))
+        return UpdateExpression(removes=(self.render,))
 
 
 class UpdateExpression:
-    """What an update does to an item."""
+    """The changes that an update makes to an item, to be combined with `&`."""
 
     __slots__ = ("adds", "removes", "sets")
 
@@ -139,20 +147,24 @@ class UpdateExpression:
     def __and__(self, other: "UpdateExpression") -> "UpdateExpression":
         return UpdateExpression(self.sets + other.sets, self.removes + other.removes, self.adds + other.adds)
 
-    def write(self, to: Placeholders) -> str:
+    def render(self, placeholders: Placeholders) -> str:
         clauses = (("SET", self.sets), ("REMOVE", self.removes), ("ADD", self.adds))
-        return " ".join(f"{verb} {', '.join(one(to) for one in each)}" for verb, each in clauses if each)
+        return " ".join(
+            f"{verb} {', '.join(render(placeholders) for render in renderers)}"
+            for verb, renderers in clauses
+            if renderers
+        )
 
 
 def add_all(numbers: Mapping[str, object]) -> UpdateExpression:
-    """Each number is added to the attribute of its name."""
+    """Add each number to the attribute of its name."""
     return UpdateExpression(
-        adds=tuple(write for name, number in numbers.items() for write in Attr(name).add(number).adds)
+        adds=tuple(render for name, number in numbers.items() for render in Attr(name).add(number).adds)
     )
 
 
 class Operation:
-    """One write of a transaction: `verb` is its name there, `payload` the request that it could be by itself."""
+    """One write: as an entry of a transaction under the name `verb`, or with `payload` as a request of its own."""
 
     __slots__ = ("_condition", "_fields", "_update", "verb")
 
@@ -165,16 +177,16 @@ class Operation:
         self._update = update
 
     def payload(self) -> Payload:
-        to, made = Placeholders(), self._fields.copy()
+        placeholders, payload = Placeholders(), self._fields.copy()
         if self._update is not None:
-            made["UpdateExpression"] = self._update.write(to)
+            payload["UpdateExpression"] = self._update.render(placeholders)
         if self._condition is not None:
-            made["ConditionExpression"] = self._condition.write(to)
-        return made | to.payload()
+            payload["ConditionExpression"] = self._condition.render(placeholders)
+        return payload | placeholders.payload()
 
 
 class Put(Operation):
-    """The whole item."""
+    """Write a whole item; an existing one is replaced."""
 
     __slots__ = ()
 
@@ -196,7 +208,7 @@ class _SingleItemOperation(Operation):
 
 
 class Update(_SingleItemOperation):
-    """A change of the item, which is made where there is none."""
+    """Change an item; a missing one is created."""
 
     __slots__ = ()
 
@@ -207,12 +219,12 @@ class Update(_SingleItemOperation):
 
 
 class Delete(_SingleItemOperation):
-    """The end of the item."""
+    """Delete an item."""
 
     __slots__ = ()
 
 
 class ConditionCheck(_SingleItemOperation):
-    """No write: without its condition there is no transaction."""
+    """Write nothing; the transaction fails unless the condition holds."""
 
     __slots__ = ()

@@ -1,6 +1,6 @@
-"""Which shards of a workspace were full a moment ago, so that calls that are refused do not ask them all each time.
+"""A process's memory of full shards, so that a busy workspace's calls do not try all shards before they are refused.
 
-What is known here never refuses a call by itself: some of those shards are asked all the same.
+This memory never refuses a call by itself: some of the full shards are tried anyway.
 """
 
 from collections import OrderedDict
@@ -12,10 +12,10 @@ from tidegate.domain.account import AccountScope, ExceededLimit, Hold
 from tidegate.domain.limits import Number, Unit
 
 TRUST_SECONDS = 1.0
-"""Calls that end give room back, also those of other processes."""
+"""How long a shard is taken to be full. Short, because calls that end in other processes free headroom, too."""
 
 FULL_SHARDS_TRIED = 4
-"""Shards known to be full that a call asks after all the others, so that no room is missed for long."""
+"""How many full shards a call tries after all others, so that freed headroom is noticed soon."""
 
 MAX_REMEMBERED = 10_000
 
@@ -28,29 +28,27 @@ class _FullShard(NamedTuple):
 
 
 class FullShards(Struct, frozen=True):
-    """Of this process, the longest known forgotten first. Times are UTC seconds."""
+    """The full shards that this process knows of; the oldest is forgotten first. Times are UTC seconds."""
 
     _full_shards: OrderedDict[tuple[str, int], _FullShard] = field(
         default_factory=OrderedDict[tuple[str, int], _FullShard]
     )
 
     def remember(self, scope: AccountScope, exceeded: ExceededLimit, at: float) -> None:
-        """A shard has no room for more than `why.left`, for a second, or until a minute's requests begin anew."""
-        until = (
-            exceeded.resets_at
-            if exceeded.limit == "requests_per_minute"
-            else min(exceeded.resets_at, at + TRUST_SECONDS)
-        )
+        """Note that a shard has only `exceeded.remaining` left, for a second, or until its minute of requests ends."""
+        until = exceeded.resets_at
+        if exceeded.limit != "requests_per_minute":
+            until = min(until, at + TRUST_SECONDS)
         self._full_shards[scope.id, scope.shard] = _FullShard(scope, exceeded, at, until)
         if len(self._full_shards) > MAX_REMEMBERED:
             self._full_shards.popitem(last=False)
 
     def forget(self, workspace_id: str, shard: int) -> None:
-        """Room was given back there."""
+        """Note that a shard has headroom again."""
         self._full_shards.pop((workspace_id, shard), None)
 
     def is_full(self, scope: AccountScope, hold: Hold) -> bool:
-        """Whether that shard is known to have no room for the hold, with the same limits."""
+        """True if the shard is known to have no headroom for the hold under the same limits."""
         full_shard = self._full_shards.get((scope.id, scope.shard))
         if full_shard is None or full_shard.scope != scope or not full_shard.since <= hold.at < full_shard.until:
             return False
@@ -58,9 +56,9 @@ class FullShards(Struct, frozen=True):
 
 
 def choose_exceeded_limit(refusals: list[ExceededLimit]) -> ExceededLimit:
-    """Of those of a workspace's shards: one that passes by itself if there is one, with the most room left."""
-    soonest = min(why.resets_at for why in refusals)
-    return max((why for why in refusals if why.resets_at == soonest), key=lambda why: why.remaining)
+    """The limit to report for a sharded workspace: the one that resets first, with the most remaining."""
+    soonest = min(exceeded.resets_at for exceeded in refusals)
+    return max((exceeded for exceeded in refusals if exceeded.resets_at == soonest), key=lambda each: each.remaining)
 
 
 def _needed_amount(hold: Hold, limit: str) -> Number:

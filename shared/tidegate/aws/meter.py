@@ -1,4 +1,4 @@
-"""Outcomes in DynamoDB: the call's record and its workspace's counters, in one transaction."""
+"""Call records and usage counters in DynamoDB, written in one transaction."""
 
 from msgspec import Struct, field
 
@@ -12,16 +12,16 @@ from tidegate.domain.record import RETENTION_SECONDS, counter_periods
 from tidegate.domain.settlement import Settlement, build_settlement
 
 SETTLE_SECONDS = 30.0
-"""What a call used shall be on record, though hundreds of calls that end at once take turns for their counters.
+"""Timeout of a settlement, long enough when hundreds of calls end at once and take turns to write to their counters.
 
-Some eighty a second get through, each 10 ms long: 800 take 13 s (calculated, and measured at a model of the conflicts).
+About 80 a second get through, each in 10 ms: 800 take 13 s (calculated, and measured with a model of the conflicts).
 """
 
 
 class DynamoMeter(Struct, frozen=True):
     """The port `Meter`: one transaction, whose condition is that the call has no record yet.
 
-    `full` are the shards that this process's ledger takes for full, until a call in one of them ends.
+    `full_shards` is the ledger's memory of full shards; a call that ends frees headroom on its shard.
     """
 
     store: Store
@@ -29,27 +29,28 @@ class DynamoMeter(Struct, frozen=True):
 
     async def record(self, outcome: Outcome) -> None:
         """See `Meter.record`."""
-        settled = build_settlement(outcome)
-        await write_settlement(self.store, settled)
-        self.full_shards.forget(settled.workspace_id, settled.shard)
+        settlement = build_settlement(outcome)
+        await write_settlement(self.store, settlement)
+        self.full_shards.forget(settlement.workspace_id, settlement.shard)
 
 
-async def write_settlement(store: Store, settled: Settlement) -> bool:
-    """One transaction: the record, the counters, and the accounts that held something. False where it was settled."""
-    record_at = call_item_key(settled.workspace_id, settled.call_id, settled.shard)
-    item = {**record_at._asdict(), **settled.record, "ttl": int(settled.at + RETENTION_SECONDS)}
-    added = add_all(settled.increments)
-    counters = (
-        counters_item_key(settled.workspace_id, period, settled.shard) for period in counter_periods(settled.at)
+async def write_settlement(store: Store, settlement: Settlement) -> bool:
+    """Write record and counters and settle the hold, in one transaction. False if the call was settled already."""
+    record_key = call_item_key(settlement.workspace_id, settlement.call_id, settlement.shard)
+    item = {**record_key._asdict(), **settlement.record, "ttl": int(settlement.at + RETENTION_SECONDS)}
+    increments = add_all(settlement.increments)
+    counter_keys = (
+        counters_item_key(settlement.workspace_id, period, settlement.shard)
+        for period in counter_periods(settlement.at)
     )
     writes = [
         Put(store.table, item, condition=Attr("pk").does_not_exist()),
-        *(Update(store.table, dict(at._asdict()), added) for at in counters),
-        *(settlement_writes(store, settled.hold, settled.actual, store.clock()) if settled.hold else ()),
+        *(Update(store.table, dict(item_key._asdict()), increments) for item_key in counter_keys),
+        *(settlement_writes(store, settlement.hold, settlement.actual, store.clock()) if settlement.hold else ()),
     ]
     try:
         await store.write(
-            writes, token=settled.call_id[:36], timeout_seconds=max(store.timeout_seconds, SETTLE_SECONDS)
+            writes, token=settlement.call_id[:36], timeout_seconds=max(store.timeout_seconds, SETTLE_SECONDS)
         )
     except ConditionFailed:
         return False

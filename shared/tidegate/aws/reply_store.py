@@ -1,7 +1,8 @@
-"""Kept replies and idempotency keys in the table; what is larger than an item may be lies in a bucket.
+"""Stored replies and idempotency keys in the table; replies too large for an item are objects in a bucket.
 
-An item says where its reply is: in `reply`, or under `object` in the bucket. DynamoDB deletes items that are over, the
-bucket's lifecycle the objects. A reply that is written anew has a new object, so that no item leads to another's.
+An item has the reply itself in `reply`, or the key of its object in `object`. DynamoDB deletes expired items, the
+bucket's lifecycle rule deletes the objects. A reply that is written again gets a new object, so that no item points to
+another item's object.
 """
 
 import logging
@@ -19,6 +20,7 @@ from tidegate.domain.ids import ulid
 from tidegate.errors import StoreUnavailable
 from tidegate.ports import IdempotencyClaims, ReplyStore
 from tidegate.settings import Settings
+from tidegate.transport.aws_service import AwsService
 
 log = logging.getLogger(__name__)
 
@@ -26,82 +28,88 @@ MAX_ITEM_BYTES = 300_000
 """Below the 400 KB that one item may hold."""
 
 CLAIM_TRIES = 3
-"""A key that is there when it is claimed may be gone when it is read."""
+"""An idempotency key that exists when it is claimed may have expired when it is read."""
 
 
 def configured_bucket(settings: Settings, client: DynamoClient) -> Bucket | None:
-    """The bucket that the settings name, if they name one; opened as the table is."""
+    """The bucket that the settings name, with the credentials of `client`; None if they name none."""
     if settings.reply_bucket is None:
         return None
-    aws = settings.aws
-    return Bucket(client.transport, client.aws_keys, settings.reply_bucket, aws.region, aws.s3_endpoint)
+    table, aws = client.service, settings.aws
+    return Bucket(AwsService(table.transport, table.keys, aws.region, "s3", aws.s3_endpoint), settings.reply_bucket)
 
 
 def configured_reply_stores(settings: Settings, store: Store) -> tuple[ReplyStore, IdempotencyClaims]:
-    """Where replies and idempotency keys are, as the settings say."""
+    """The stores of replies and of idempotency keys that the settings describe."""
     replies = DynamoReplyStore(store, configured_bucket(settings, store.client))
     return replies, replies
 
 
 class DynamoReplyStore(Struct, frozen=True):
-    """The ports `Replies` and `Claims`. Without a bucket, a large reply is not kept."""
+    """The ports `ReplyStore` and `IdempotencyClaims`. Without a bucket, large replies are not stored."""
 
     store: Store
     bucket: Bucket | None = None
 
     async def find(self, workspace_id: str, key: str) -> bytes | None:
-        """See `Replies.find`: one read, and one of the bucket for a large reply."""
-        at = reply_item_key(workspace_id, key)
-        item = (await self.store.read(at)).get(at)
+        """See `ReplyStore.find`: one read of the table, and one of the bucket for a large reply."""
+        item_key = reply_item_key(workspace_id, key)
+        item = (await self.store.read(item_key)).get(item_key)
         return None if item is None else await self._read_reply(item)
 
     async def keep(self, workspace_id: str, key: str, reply: bytes, seconds: float) -> bool:
-        """See `Replies.keep`: one write, and before it one of the bucket for a large reply."""
-        at = reply_item_key(workspace_id, key)
-        held = await self._store_reply(at, reply)
-        if held is None:
+        """See `ReplyStore.keep`: for a large reply, a write to the bucket; then a write to the table."""
+        item_key = reply_item_key(workspace_id, key)
+        reply_attributes = await self._store_reply(item_key, reply)
+        if reply_attributes is None:
             return False
-        await self.store.put(Put(self.store.table, {**at._asdict(), **held, "ttl": self._ttl(seconds)}))
+        await self.store.put(
+            Put(self.store.table, {**item_key._asdict(), **reply_attributes, "ttl": self._ttl(seconds)})
+        )
         return True
 
     async def claim(self, claim: IdempotencyClaim) -> bytes | None:
-        """See `Claims.claim`: one conditional write, and a read where it is refused."""
-        at = claim_item_key(claim.workspace_id, claim.key_digest)
+        """See `IdempotencyClaims.claim`: one conditional write, and a read if it is refused."""
+        item_key = claim_item_key(claim.workspace_id, claim.key_digest)
         free = Attr("pk").does_not_exist() | Attr("ttl").lte(int(self.store.clock()))
-        item = {**self._claim_item(at, claim), "ttl": math.ceil(claim.ends_at)}
+        item = {**self._claim_item(item_key, claim), "ttl": math.ceil(claim.ends_at)}
         for _ in range(CLAIM_TRIES):
             try:
                 await self.store.put(Put(self.store.table, item, free))
             except ConditionFailed:
-                found = (await self.store.read(at)).get(at)
+                existing = (await self.store.read(item_key)).get(item_key)
             else:
                 return None
-            if found is not None:
-                return await self._stored_reply(claim, found)
+            if existing is not None:
+                return await self._stored_reply(claim, existing)
         raise idempotency_in_flight()
 
     async def fulfil(self, claim: IdempotencyClaim, reply: bytes, seconds: float) -> bool:
-        """See `Claims.fulfil`: one conditional write, and before it one of the bucket for a large reply."""
-        at = claim_item_key(claim.workspace_id, claim.key_digest)
-        held = await self._store_reply(at, reply)
-        if held is None:
+        """See `IdempotencyClaims.fulfil`: for a large reply, a write to the bucket; then one conditional write."""
+        item_key = claim_item_key(claim.workspace_id, claim.key_digest)
+        reply_attributes = await self._store_reply(item_key, reply)
+        if reply_attributes is None:
             return False
-        return await self._put_if_owner(claim, {**self._claim_item(at, claim), **held, "ttl": self._ttl(seconds)})
+        attributes = {**self._claim_item(item_key, claim), **reply_attributes, "ttl": self._ttl(seconds)}
+        return await self._put_if_owner(claim, attributes)
 
     async def release(self, claim: IdempotencyClaim) -> None:
-        """See `Claims.release`. The item stays until DynamoDB deletes it, and is over from now on."""
-        at = claim_item_key(claim.workspace_id, claim.key_digest)
-        await self._put_if_owner(claim, {**self._claim_item(at, claim), "ttl": int(self.store.clock())})
+        """See `IdempotencyClaims.release`. The item expires at once, and stays until DynamoDB deletes it."""
+        item_key = claim_item_key(claim.workspace_id, claim.key_digest)
+        await self._put_if_owner(claim, {**self._claim_item(item_key, claim), "ttl": int(self.store.clock())})
 
-    async def _stored_reply(self, claim: IdempotencyClaim, found: Item) -> bytes | None:
-        if found.get("asked") != claim.request_digest:
+    async def _stored_reply(self, claim: IdempotencyClaim, item: Item) -> bytes | None:
+        if item.get("asked") != claim.request_digest:
             raise idempotency_key_reused()
-        if "reply" in found or "object" in found:
-            reply = await self._read_reply(found)
-            if reply is None:  # it was charged for: never do it again without a word
-                raise StoreUnavailable("The reply of this idempotency key cannot be read.")
+        if "reply" in item or "object" in item:
+            reply = await self._read_reply(item)
+            if reply is None:  # the reply was charged for: never run the call a second time silently
+                raise StoreUnavailable(
+                    "The stored reply of this idempotency key cannot be read. To run the call again, and be charged "
+                    "again, send a new key."
+                )
             return reply
-        if found.get("owner") != claim.owner:  # the owner's own write may have been repeated on the way
+        if item.get("owner") != claim.owner:  # the owner's own write may have been sent twice
             raise idempotency_in_flight()
         return None
 
@@ -113,29 +121,29 @@ class DynamoReplyStore(Struct, frozen=True):
             return False
         return True
 
-    async def _store_reply(self, at: ItemKey, reply: bytes) -> dict[str, object] | None:
-        """What an item says of the reply; None where there is no place for it."""
+    async def _store_reply(self, item_key: ItemKey, reply: bytes) -> dict[str, object] | None:
+        """The attributes that hold the reply or refer to its object; None if the reply is too large to store."""
         if len(reply) <= MAX_ITEM_BYTES:
             return {"reply": reply}
         if self.bucket is None or len(reply) > MAX_BYTES:
             return None
-        kind, _, digest = at.sk.partition("#")
-        place = f"{kind.lower()}/{at.pk.removeprefix('WS#')}/{digest}/{ulid(self.store.clock())}"
-        await self.bucket.put(place, reply)
-        return {"object": place}
+        prefix, _, digest = item_key.sk.partition("#")
+        object_key = f"{prefix.lower()}/{item_key.pk.removeprefix('WS#')}/{digest}/{ulid(self.store.clock())}"
+        await self.bucket.put(object_key, reply)
+        return {"object": object_key}
 
     async def _read_reply(self, item: Item) -> bytes | None:
         match item:
             case {"reply": bytes(reply)}:
                 return reply
-            case {"object": str(place)} if self.bucket is not None:
-                return await self.bucket.get(place)
+            case {"object": str(object_key)} if self.bucket is not None:
+                return await self.bucket.get(object_key)
             case _:
                 log.warning("reply.unreadable")
                 return None
 
-    def _claim_item(self, at: ItemKey, claim: IdempotencyClaim) -> dict[str, object]:
-        return {**at._asdict(), "asked": claim.request_digest, "owner": claim.owner}
+    def _claim_item(self, item_key: ItemKey, claim: IdempotencyClaim) -> dict[str, object]:
+        return {**item_key._asdict(), "asked": claim.request_digest, "owner": claim.owner}
 
     def _ttl(self, seconds: float) -> int:
         return math.ceil(self.store.clock() + seconds)

@@ -1,4 +1,4 @@
-"""What the control plane manages, in DynamoDB: a change and its audit entry are one transaction."""
+"""The control plane's resources in DynamoDB: a change and its audit entry are one transaction."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar, cast
@@ -32,10 +32,10 @@ from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.json import JsonObject, decode, encode
 
 MAX_TRANSACTION_ITEMS = 100
-"""Items, which is as many as DynamoDB takes in one transaction."""
+"""DynamoDB's limit for one transaction."""
 
 MAX_NAME = 256
-"""Characters: no resource has a longer one, and DynamoDB takes no sort key of more than 1,024 bytes."""
+"""Characters. No resource has a longer name, and a sort key in DynamoDB has at most 1,024 bytes."""
 
 _R = TypeVar("_R", bound=Resource)
 _AUDIT_PREFIX = "AUDIT#"
@@ -43,25 +43,25 @@ _LAST_CHARACTER = "\U0010ffff"
 
 
 class DynamoResources(Struct, frozen=True):
-    """The port `Register`."""
+    """The port `Resources`."""
 
     store: Store
 
     async def change(
         self, changes: Sequence[ResourceChange], entry: AuditEntry, reopened: Sequence[Workspace] = ()
     ) -> None:
-        """See `Register.change`."""
+        """See `Resources.change`."""
         accounts = [account_item_key("workspace", each.id, shard) for each in reopened for shard in range(each.shards)]
         await self._check_idle(accounts)
         writes = [
             *(write for change in changes for write in self._change_writes(change)),
             *(Put(self.store.table, item) for item in _audit_items(entry)),
         ]
-        together = max(0, MAX_TRANSACTION_ITEMS - len(writes))
-        # What else has to be closed is closed before: should the change fail, it is opened again by the next call.
-        for begin in range(together, len(accounts), MAX_TRANSACTION_ITEMS):
+        free_items = max(0, MAX_TRANSACTION_ITEMS - len(writes))
+        # The remaining accounts are closed before the change. If it fails, the next call opens them again.
+        for begin in range(free_items, len(accounts), MAX_TRANSACTION_ITEMS):
             await self._close_accounts(accounts[begin : begin + MAX_TRANSACTION_ITEMS])
-        writes += [self._close_account(at) for at in accounts[:together]]
+        writes += [self._close_account(item_key) for item_key in accounts[:free_items]]
         try:
             await self.store.write(writes, token=entry.id)
         except ConditionFailed:
@@ -69,53 +69,57 @@ class DynamoResources(Struct, frozen=True):
             await self._check_ids_free(changes)
             raise stale_version() from None
 
-    async def find(self, kind: type[_R], name: str, within: str = "") -> _R | None:
-        """See `Register.find`."""
-        if not 0 < len(name) <= MAX_NAME or len(within) > MAX_NAME:
+    async def find(self, resource_type: type[_R], name: str, workspace_id: str = "") -> _R | None:
+        """See `Resources.find`."""
+        if not 0 < len(name) <= MAX_NAME or len(workspace_id) > MAX_NAME:
             return None
-        pk, prefix = _partition_and_prefix(kind, within)
+        pk, prefix = _partition_and_prefix(resource_type, workspace_id)
         items = await self.store.read(ItemKey(pk, prefix + name))
-        return next((value_from_item(item, kind) for item in items.values()), None)
+        return next((value_from_item(item, resource_type) for item in items.values()), None)
 
-    async def page(self, kind: type[_R], after: str = "", limit: int = 100, within: str = "") -> Sequence[_R]:
-        """See `Register.page`."""
-        pk, prefix = _partition_and_prefix(kind, within)
-        # No name has a blank, which is smaller than all that may come next in a name.
+    async def page(
+        self, resource_type: type[_R], after: str = "", limit: int = 100, workspace_id: str = ""
+    ) -> Sequence[_R]:
+        """See `Resources.page`."""
+        pk, prefix = _partition_and_prefix(resource_type, workspace_id)
+        # No name contains a space, which sorts before every character that may follow in a longer name.
         low = f"{prefix}{after[:MAX_NAME]} " if after else prefix
         items = await self.store.query_range(pk, low, prefix + _LAST_CHARACTER, limit=limit)
-        return [value_from_item(item, kind) for item in items]
+        return [value_from_item(item, resource_type) for item in items]
 
     async def entries(self, workspace_id: str | None, before: str | None, limit: int) -> Sequence[AuditEntry]:
-        """See `Register.entries`."""
+        """See `Resources.entries`."""
         high = _AUDIT_PREFIX + (_LAST_CHARACTER if before is None else before[:MAX_NAME])
-        found = await self.store.query_range(
+        items = await self.store.query_range(
             _audit_partition(workspace_id), _AUDIT_PREFIX, high, limit=limit + 1, newest_first=True
         )
-        return [entry for entry in map(_audit_entry_from_item, found) if entry.id != before][:limit]
+        return [entry for entry in map(_audit_entry_from_item, items) if entry.id != before][:limit]
 
     def _change_writes(self, change: ResourceChange) -> Iterator[Write]:
         before = _resource_items(change.before) if change.before else {}
         after = _resource_items(change.after) if change.after else {}
         table = self.store.table
         if change.before == change.after and change.before is not None:
-            at = next(iter(before))
-            yield ConditionCheck(table, dict(at._asdict()), _has_version(change.before.version))
+            item_key = next(iter(before))
+            yield ConditionCheck(table, dict(item_key._asdict()), _has_version(change.before.version))
             return
-        for at, value in after.items():
-            there = (
-                _has_version(change.before.version) if change.before and at in before else Attr("pk").does_not_exist()
+        for item_key, value in after.items():
+            condition = Attr("pk").does_not_exist()
+            if change.before and item_key in before:
+                condition = _has_version(change.before.version)
+            yield Put(table, to_item(item_key, value), condition)
+        for item_key in before.keys() - after.keys():
+            yield Delete(
+                table, dict(item_key._asdict()), _has_version(change.before.version) if change.before else None
             )
-            yield Put(table, to_item(at, value), there)
-        for at in before.keys() - after.keys():
-            yield Delete(table, dict(at._asdict()), _has_version(change.before.version) if change.before else None)
 
-    def _close_account(self, at: ItemKey) -> Write:
+    def _close_account(self, item_key: ItemKey) -> Write:
         idle: Condition = Attr("pk").does_not_exist() | Attr("holds").size().equals(0)
-        return Delete(self.store.table, dict(at._asdict()), idle)
+        return Delete(self.store.table, dict(item_key._asdict()), idle)
 
     async def _close_accounts(self, accounts: Sequence[ItemKey]) -> None:
         try:
-            await self.store.write([self._close_account(at) for at in accounts])
+            await self.store.write([self._close_account(item_key) for item_key in accounts])
         except ConditionFailed:
             raise account_busy() from None
 
@@ -125,13 +129,15 @@ class DynamoResources(Struct, frozen=True):
                 raise account_busy()
 
     async def _check_ids_free(self, changes: Sequence[ResourceChange]) -> None:
-        made = [at for change in changes if change.before is None for at in _resource_items(change.after)]
-        if made and await self.store.read(*made):
+        new_item_keys = [
+            item_key for change in changes if change.before is None for item_key in _resource_items(change.after)
+        ]
+        if new_item_keys and await self.store.read(*new_item_keys):
             raise already_exists()
 
 
 def _resource_items(resource: Resource | None) -> dict[ItemKey, object]:
-    """Which items it is. The first is always there."""
+    """The items of a resource by their keys. The first one always exists."""
     match resource:
         case None:
             return {}
@@ -146,21 +152,21 @@ def _resource_items(resource: Resource | None) -> dict[ItemKey, object]:
             return {ItemKey(pk, prefix + name): resource}
 
 
-def _partition_and_prefix(kind: type[Resource], within: str) -> tuple[str, str]:
-    """The partition in which resources of that kind are listed, and how their sort keys begin."""
-    if kind is Workspace:
+def _partition_and_prefix(resource_type: type[Resource], workspace_id: str) -> tuple[str, str]:
+    """The partition that lists resources of that kind, and the prefix of their sort keys."""
+    if resource_type is Workspace:
         return WORKSPACES_PARTITION, "WS#"
-    if kind is VirtualKey:
-        return workspace_item_key(within).pk, KEYS_PREFIX
-    if kind is Member:
-        return workspace_item_key(within).pk, "MEMBER#"
-    return ("PLANS", "PLAN#") if kind is Plan else ("ADMINS", "ADMIN#")
+    if resource_type is VirtualKey:
+        return workspace_item_key(workspace_id).pk, KEYS_PREFIX
+    if resource_type is Member:
+        return workspace_item_key(workspace_id).pk, "MEMBER#"
+    return ("PLANS", "PLAN#") if resource_type is Plan else ("ADMINS", "ADMIN#")
 
 
 def _has_version(version: int) -> Condition:
-    """Items from before there were versions are of the first one."""
-    same: Condition = Attr("version").equals(version)
-    return same if version > 1 else Attr("pk").exists() & (same | Attr("version").does_not_exist())
+    """The condition that an item has that version. An item written before versions existed has version 1."""
+    has_version: Condition = Attr("version").equals(version)
+    return has_version if version > 1 else Attr("pk").exists() & (has_version | Attr("version").does_not_exist())
 
 
 def _audit_partition(workspace_id: str | None) -> str:
@@ -169,9 +175,9 @@ def _audit_partition(workspace_id: str | None) -> str:
 
 def _audit_items(entry: AuditEntry) -> Iterator[dict[str, object]]:
     for owner in (None, *entry.workspace_ids):
-        at = ItemKey(_audit_partition(owner), _AUDIT_PREFIX + entry.id)
+        item_key = ItemKey(_audit_partition(owner), _AUDIT_PREFIX + entry.id)
         yield {
-            **to_item(at, entry),
+            **to_item(item_key, entry),
             "before": encode(entry.before).decode(),
             "after": encode(entry.after).decode(),
         }

@@ -1,4 +1,4 @@
-"""Providers' credentials: one secret of Secrets Manager, whose JSON holds them by the names of their settings.
+"""Provider credentials: one secret in Secrets Manager, whose JSON holds them by the names of their settings.
 
 Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 """
@@ -6,141 +6,145 @@ Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSe
 import logging
 import time
 from collections.abc import Callable, Mapping
+from math import inf
 
 import anyio
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
-from tidegate.aws.signed_post import post
-from tidegate.domain.redacted import Redacted
+from tidegate.domain.timed_cache import TimedCache
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import Json, JsonObject, decode, encode
+from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, SigningScope
+from tidegate.transport.sigv4 import AwsKeys
 
 log = logging.getLogger(__name__)
 
 MAX_AGE_SECONDS = 300.0
 RETRY_SECONDS = 15.0
-"""After a failed refresh the old values serve this long before the next try, so that not every call waits for one."""
+"""After a failed refresh, the old values are used this long before the next try, so that not every call waits."""
 
 _TIMEOUTS = Timeouts(total=5.0)
 _MAX_BODY_BYTES = 1024 * 1024
 
 
 class SecretsManagerError(StoreUnavailable):
-    """Secrets Manager said no, or nothing. The message never holds any of a secret."""
+    """Secrets Manager refused a request, or did not answer. The message never contains any part of a secret."""
 
     is_missing = False
 
 
 class SecretsManagerClient(Struct, frozen=True):
-    """Secrets Manager, asked with signed POSTs."""
+    """A client of Secrets Manager."""
 
-    transport: Transport
-    aws_keys: AwsKeys
-    region: str
-    url: str | None = None
-    clock: Callable[[], float] = time.time
+    service: AwsService
 
     async def call(self, action: str, payload: JsonObject) -> bytes:
-        """The answer's body. Raises `Fault`, and `StoreUnavailable`."""
-        scope, target = SigningScope("secretsmanager", self.region), f"secretsmanager.{action}"
+        """The body of the answer to one action. Raises `SecretsManagerError`, and `StoreUnavailable`."""
+        target, body = f"secretsmanager.{action}", encode(payload)
         try:
-            status, answer = await post(
-                self.transport,
-                self.aws_keys,
-                scope,
-                target,
-                encode(payload),
-                at=self.clock(),
-                timeouts=_TIMEOUTS,
-                endpoint=self.url,
-                max_bytes=_MAX_BODY_BYTES,
-            )
+            status, answer = await self.service.post(target, body, _TIMEOUTS, max_bytes=_MAX_BODY_BYTES)
         except UpstreamError as error:
             raise _unavailable("Secrets Manager does not answer") from error
         if status != 200:
-            fault = SecretsManagerError(
-                f"Secrets Manager answers with {status} {_error_name(answer)}; try again in a moment.",
-                retry_after_seconds=1,
-            )
-            fault.is_missing = _error_name(answer) == "ResourceNotFoundException"
-            raise fault
+            name = _error_name(answer)
+            message = f"Secrets Manager answered with {status} {name}; try again in a moment."
+            error = SecretsManagerError(message, retry_after_seconds=1)
+            error.is_missing = name == "ResourceNotFoundException"
+            raise error
         return answer
 
+    def now(self) -> float:
+        """The time in UTC seconds."""
+        return self.service.clock()
 
-class provider_secret(Struct, frozen=True):
-    """One secret: its JSON object, with the values that are text."""
 
-    transport: Transport
-    aws_keys: AwsKeys
+def create_secrets_manager_client(
+    transport: Transport, aws_keys: AwsKeys, region: str, endpoint: str | None = None
+) -> SecretsManagerClient:
+    """A client of Secrets Manager at `endpoint`, or else in `region`. Opens nothing; the caller owns `transport`."""
+    return SecretsManagerClient(AwsService(transport, aws_keys, region, "secretsmanager", endpoint))
+
+
+class ProviderSecret(Struct, frozen=True):
+    """The secret with provider credentials: a JSON object, of which only text values are used."""
+
+    client: SecretsManagerClient
     secret_id: str
-    region: str
-    endpoint: str | None = None
-    clock: Callable[[], float] = time.time
 
     async def read(self) -> dict[str, str]:
-        """What the secret holds now. Raises `StoreUnavailable`; the message never holds any of it."""
-        there = SecretsManagerClient(self.transport, self.aws_keys, self.region, self.endpoint, self.clock)
-        return secret_values(await there.call("GetSecretValue", {"SecretId": self.secret_id}))
+        """The current values, by name. Raises `StoreUnavailable`; the message never contains any of them."""
+        return secret_values(await self.client.call("GetSecretValue", {"SecretId": self.secret_id}))
 
 
-class CachedSecrets(Redacted, Struct):
-    """The port `Secrets`. What the secret does not hold is looked for in `fallback`, the process's own settings.
+def provider_secret(
+    transport: Transport, aws_keys: AwsKeys, secret_id: str, region: str, endpoint: str | None = None
+) -> ProviderSecret:
+    """The secret of that name or ARN in Secrets Manager; it is read only by `ProviderSecret.read`."""
+    return ProviderSecret(create_secrets_manager_client(transport, aws_keys, region, endpoint), secret_id)
 
-    Values are read again when they are older than `MAX_AGE_SECONDS`; they stay when that fails. `monotonic` measures
-    that age while the process runs, and `source`'s clock while Lambda has it frozen.
+
+class CachedSecrets:
+    """The port `Secrets`. Names that the secret does not hold are looked up in `fallback`, the process's own settings.
+
+    Values older than `MAX_AGE_SECONDS` by either clock are read again; if that fails, the old ones stay.
     """
 
-    source: provider_secret
-    fallback: Mapping[str, str] = field(default_factory=dict[str, str])
-    monotonic: Callable[[], float] = time.monotonic
-    _values: dict[str, str] | None = None
-    _fresh_until: tuple[float, float] = (0.0, 0.0)
-    _refreshing: anyio.Lock = field(default_factory=anyio.Lock)
+    def __init__(
+        self,
+        source: ProviderSecret,
+        fallback: Mapping[str, str] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._fallback = fallback or {}
+        self._cache = TimedCache[str, dict[str, str]](1, monotonic=monotonic, wall=source.client.now)
+        self._max_age_seconds = MAX_AGE_SECONDS
+        self._refreshing = anyio.Lock()
 
     async def get(self, name: str) -> str | None:
         """See `Secrets.get`."""
-        values = self._values
-        if values is None or not self._is_fresh():
+        values = self._find_values(self._max_age_seconds)
+        if values is None:
             async with self._refreshing:
-                values = self._values
-                if values is None or not self._is_fresh():
-                    values = await self._refresh(values)
-        return (values.get(name) or self.fallback.get(name, "")).strip() or None
+                values = self._find_values(self._max_age_seconds)
+                if values is None:
+                    values = await self._refresh()
+        return (values.get(name) or self._fallback.get(name, "")).strip() or None
 
-    def _is_fresh(self) -> bool:
-        monotonic, wall = self._fresh_until
-        return self.monotonic() < monotonic and self.source.clock() < wall
+    def _find_values(self, max_age_seconds: float) -> dict[str, str] | None:
+        entry = self._cache.find(self._source.secret_id, max_age_seconds)
+        return None if entry is None else entry.value
 
-    async def _refresh(self, old: dict[str, str] | None) -> dict[str, str]:
+    async def _refresh(self) -> dict[str, str]:
         try:
-            values, seconds = await self.source.read(), MAX_AGE_SECONDS
+            values, self._max_age_seconds = await self._source.read(), MAX_AGE_SECONDS
         except StoreUnavailable as error:
+            old = self._find_values(inf)
             log.warning("secrets.stale" if old is not None else "secrets.unavailable", extra={"error": error.message})
             if old is None:
                 raise
-            values, seconds = old, RETRY_SECONDS
-        self._values = values
-        self._fresh_until = (self.monotonic() + seconds, self.source.clock() + seconds)
+            values, self._max_age_seconds = old, RETRY_SECONDS
+        self._cache.put(self._source.secret_id, values)
         return values
 
 
 def secret_values(answer: bytes) -> dict[str, str]:
-    """Those values of the JSON object that are text. Raises `StoreUnavailable`."""
+    """The text values of the secret in an answer of Secrets Manager, by name. Raises `StoreUnavailable`."""
     match _decode_json(answer):
         case {"SecretString": str(text)}:
-            held = _decode_json(text)
+            values = _decode_json(text)
         case _:
-            held = None
-    if not isinstance(held, dict):
-        raise _unavailable("The provider secret is not a JSON object")
-    return {name: value for name, value in held.items() if isinstance(value, str)}
+            values = None
+    if not isinstance(values, dict):
+        message = "The secret is not a JSON object: correct its value in Secrets Manager."
+        raise SecretsManagerError(message, retry_after_seconds=1)
+    return {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 def _error_name(answer: bytes) -> str:
-    """The name of AWS's error, without its message, which names the account."""
+    """The name of AWS's error. Its message is left out, because it names the account."""
     match _decode_json(answer):
         case {"__type": str(name)}:
             return name.rpartition("#")[2]
@@ -155,5 +159,5 @@ def _decode_json(text: bytes | str) -> Json:
         return None
 
 
-def _unavailable(what: str) -> SecretsManagerError:
-    return SecretsManagerError(f"{what}; try again in a moment.", retry_after_seconds=1)
+def _unavailable(reason: str) -> SecretsManagerError:
+    return SecretsManagerError(f"{reason}; try again in a moment.", retry_after_seconds=1)

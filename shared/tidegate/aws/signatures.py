@@ -1,4 +1,4 @@
-"""Signed reasoning in the table, one item for each turn that called tools: gone after a day."""
+"""Signed reasoning in the table: one item for each turn with tool calls, which expires after a day."""
 
 from collections.abc import Sequence
 
@@ -16,24 +16,24 @@ MAX_BYTES = 300_000
 
 
 class DynamoReasoningSignatures(Struct, frozen=True):
-    """The port `Signatures`."""
+    """The port `ReasoningSignatures`."""
 
     store: Store
 
     async def find(self, workspace_id: str, tool_call_ids: Sequence[str]) -> dict[str, list[Json]]:
-        """See `Signatures.find`: one read."""
-        places = {signature_item_key(workspace_id, tool_call_id): tool_call_id for tool_call_id in tool_call_ids}
-        items = await self.store.read(*places)
-        found = {places[place]: _parse_details(item.get("details")) for place, item in items.items()}
+        """See `ReasoningSignatures.find`: one read."""
+        ids_by_key = {signature_item_key(workspace_id, tool_call_id): tool_call_id for tool_call_id in tool_call_ids}
+        items = await self.store.read(*ids_by_key)
+        found = {ids_by_key[item_key]: _parse_details(item.get("details")) for item_key, item in items.items()}
         return {tool_call_id: details for tool_call_id, details in found.items() if details}
 
     async def keep(self, workspace_id: str, tool_call_id: str, details: list[Json]) -> None:
-        """See `Signatures.keep`: one write. JSON as text, so that it comes back as it was, to the letter."""
+        """See `ReasoningSignatures.keep`: one write. The JSON is stored as text, so that it is returned unchanged."""
         text = encode(details)
         if len(text) > MAX_BYTES:
             return
-        at = signature_item_key(workspace_id, tool_call_id)
-        item = {**at._asdict(), "details": text.decode(), "ttl": int(self.store.clock()) + SIGNATURE_SECONDS}
+        item_key = signature_item_key(workspace_id, tool_call_id)
+        item = {**item_key._asdict(), "details": text.decode(), "ttl": int(self.store.clock()) + SIGNATURE_SECONDS}
         await self.store.write([Put(self.store.table, item)])
 
 

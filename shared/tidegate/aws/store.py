@@ -1,4 +1,4 @@
-"""The table as the ports use it: reads that see no expired item, writes that happen once, and one kind of failure."""
+"""The table as the ports use it: reads without expired items, writes that happen once, and one kind of error."""
 
 import asyncio
 import logging
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 Item: TypeAlias = Mapping[str, object]
 Write: TypeAlias = Operation
 CONFLICT_BACKOFF = Backoff(tries=64, longest_seconds=2.0)
-"""Until the time is over: a busy workspace's counters are items that its calls take turns for."""
+"""Enough tries for the whole timeout: the calls of a busy workspace take turns to write to its counters."""
 
 MAX_BATCH_ITEMS = 100
-"""Items, which is as many as DynamoDB takes in one read."""
+"""DynamoDB's limit for one batch read."""
 
 _TRANSACTION_CANCELLED, _CONDITION_FAILED = "TransactionCanceledException", "ConditionalCheckFailedException"
 _CONFLICT_CODES = frozenset({"TransactionConflictException", "TransactionInProgressException"})
@@ -30,16 +30,22 @@ _CONFLICT_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "Provis
 
 
 class ItemKey(NamedTuple):
+    """The primary key of an item: partition key and sort key."""
+
     pk: str
     sk: str
 
 
 class ConditionFailed(Exception):
-    """A condition of the transaction did not hold: the item was there already, or was not."""
+    """A condition of the write did not hold, for instance because the item exists already."""
 
 
 class Store(Struct, frozen=True):
-    """One table. Every method raises `StoreUnavailable` within `limit_seconds`, whatever the reason is."""
+    """One table. All methods raise `StoreUnavailable` within `timeout_seconds`, whatever the cause.
+
+    await store.put(Put(store.table, {**item_key._asdict(), "status": "active"}, Attr("pk").does_not_exist()))
+    item = (await store.read(item_key)).get(item_key)
+    """
 
     client: DynamoClient
     table: str
@@ -47,102 +53,104 @@ class Store(Struct, frozen=True):
     timeout_seconds: float = 5.0
     conflict_backoff: Backoff = CONFLICT_BACKOFF
 
-    async def read(self, *keys: ItemKey) -> dict[ItemKey, Item]:
-        """Those of the items that exist and have not expired, in one consistent read."""
-        found: dict[ItemKey, Item] = {}
-        wanted: object = [to_attributes(key._asdict()) for key in keys]
+    async def read(self, *item_keys: ItemKey) -> dict[ItemKey, Item]:
+        """The items that exist and have not expired, in one consistent read of at most `MAX_BATCH_ITEMS`."""
+        items: dict[ItemKey, Item] = {}
+        unread_keys: object = [to_attributes(item_key._asdict()) for item_key in item_keys]
         async with self._store_errors("read"):
             for delay in self.client.backoff.delays():
-                asked = {self.table: {"Keys": wanted, "ConsistentRead": True}}
-                answer = await self.client.call("BatchGetItem", {"RequestItems": asked})
+                request = {self.table: {"Keys": unread_keys, "ConsistentRead": True}}
+                answer = await self.client.call("BatchGetItem", {"RequestItems": request})
                 for item in _items(_as_mapping(answer["Responses"]).get(self.table, [])):
-                    found[ItemKey(str(item["pk"]), str(item["sk"]))] = item
-                left = _as_mapping(answer.get("UnprocessedKeys") or {}).get(self.table)
-                if not left:
+                    items[ItemKey(str(item["pk"]), str(item["sk"]))] = item
+                unprocessed = _as_mapping(answer.get("UnprocessedKeys") or {}).get(self.table)
+                if not unprocessed:
                     break
                 if delay is None:
-                    raise TimeoutError("Some keys were never read.")
-                wanted = _as_mapping(left)["Keys"]
+                    raise TimeoutError("DynamoDB left some keys unread.")
+                unread_keys = _as_mapping(unprocessed)["Keys"]
                 await self.client.backoff.sleep(delay)
-        return {key: item for key, item in found.items() if self._is_alive(item)}
+        return {item_key: item for item_key, item in items.items() if self._is_alive(item)}
 
-    async def read_all(self, keys: Sequence[ItemKey]) -> dict[ItemKey, Item]:
-        """The same of any number of items, a hundred in each read."""
-        found: dict[ItemKey, Item] = {}
-        for begin in range(0, len(keys), MAX_BATCH_ITEMS):
-            found |= await self.read(*keys[begin : begin + MAX_BATCH_ITEMS])
-        return found
+    async def read_all(self, item_keys: Sequence[ItemKey]) -> dict[ItemKey, Item]:
+        """The items that exist and have not expired, in as many consistent reads as they take."""
+        items: dict[ItemKey, Item] = {}
+        for begin in range(0, len(item_keys), MAX_BATCH_ITEMS):
+            items |= await self.read(*item_keys[begin : begin + MAX_BATCH_ITEMS])
+        return items
 
     async def query(
         self, pk: str, sk_prefix: str, *, limit: int | None = None, newest_first: bool = False
     ) -> list[Item]:
-        """The living items of `pk` whose sort key begins so, in its order or against it; `limit` of them at most."""
+        """The items of a partition whose sort key begins with `sk_prefix`, in its order; at most `limit` of them."""
         condition = Attr("pk").equals(pk) & Attr("sk").begins_with(sk_prefix)
         return await self._query(condition, limit, newest_first)
 
     async def query_range(
         self, pk: str, low: str, high: str, *, limit: int | None = None, newest_first: bool = False
     ) -> list[Item]:
-        """The same of the sort keys from `low` to `high`, both included."""
+        """The items of a partition with sort keys from `low` to `high`, both included; at most `limit` of them."""
         condition = Attr("pk").equals(pk) & Attr("sk").between(low, high)
         return await self._query(condition, limit, newest_first) if low <= high else []
 
     async def _query(self, condition: Condition, limit: int | None, newest_first: bool) -> list[Item]:
-        to = Placeholders()
-        asked: Payload = {
+        placeholders = Placeholders()
+        request: Payload = {
             "TableName": self.table,
-            "KeyConditionExpression": condition.write(to),
+            "KeyConditionExpression": condition.render(placeholders),
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
             **({} if limit is None else {"Limit": limit}),
-            **to.payload(),
+            **placeholders.payload(),
         }
-        found: list[Item] = []
+        items: list[Item] = []
         while True:
             async with self._store_errors("query"):
-                page = await self.client.call("Query", asked)
-                found += [item for item in _items(page["Items"]) if self._is_alive(item)]
-            asked["ExclusiveStartKey"] = page.get("LastEvaluatedKey")
-            if not asked["ExclusiveStartKey"] or (limit is not None and len(found) >= limit):
-                return found[:limit]
+                page = await self.client.call("Query", request)
+                items += [item for item in _items(page["Items"]) if self._is_alive(item)]
+            request["ExclusiveStartKey"] = page.get("LastEvaluatedKey")
+            if not request["ExclusiveStartKey"] or (limit is not None and len(items) >= limit):
+                return items[:limit]
 
     async def put(self, put: Put) -> None:
-        """One whole item, for half of what it costs in a transaction. Raises `Refused`."""
+        """Write one item, at half the price of a transaction. Raises `ConditionFailed`."""
         await self._write("put", "PutItem", put.payload())
 
     async def update(self, update: Operation) -> Item:
-        """One conditional update, and the item as it is then. Raises `Refused`."""
+        """Make one conditional update; the item as it is afterwards. Raises `ConditionFailed`."""
         answer = await self._write("update", "UpdateItem", {**update.payload(), "ReturnValues": "ALL_NEW"})
         return from_attributes(cast("dict[str, AttributeValue]", answer.get("Attributes") or {}))
 
     async def write(
         self, writes: Sequence[Operation], token: str | None = None, timeout_seconds: float | None = None
     ) -> None:
-        """All of it or nothing. Conflicts with other transactions are waited out, with jitter.
+        """Make all writes or none, in one transaction. Conflicts with other transactions are retried, with jitter.
 
-        `token` (36 characters at most) makes a repetition within ten minutes harmless; `limit_seconds` is for what
-        shall not be given up as soon as the rest. Raises `Refused`.
+        `token` (at most 36 characters) makes a repetition within ten minutes harmless. `timeout_seconds` replaces the
+        store's own, for writes that are worth a longer wait. Raises `ConditionFailed`.
         """
-        asked: Payload = {"TransactItems": [{write.verb: write.payload()} for write in writes]}
+        request: Payload = {"TransactItems": [{write.verb: write.payload()} for write in writes]}
         if token is not None:
-            asked["ClientRequestToken"] = token
-        await self._write("write", "TransactWriteItems", asked, timeout_seconds)
+            request["ClientRequestToken"] = token
+        await self._write("write", "TransactWriteItems", request, timeout_seconds)
 
-    async def _write(self, operation: str, action: str, asked: Payload, limit_seconds: float | None = None) -> Payload:
+    async def _write(
+        self, operation: str, action: str, request: Payload, limit_seconds: float | None = None
+    ) -> Payload:
         async with self._store_errors(operation, limit_seconds):
             for delay in self.conflict_backoff.delays():
                 try:
-                    return await self.client.call(action, asked)
+                    return await self.client.call(action, request)
                 except DynamoError as error:
                     if _is_failed_condition(error):
                         raise ConditionFailed from None
                     if not _is_conflict(error) or delay is None:
                         raise
                 await self.conflict_backoff.sleep(delay)
-        raise AssertionError("the last try ends in its answer or its error")
+        raise AssertionError("unreachable: the last try returns or raises")
 
     def _is_alive(self, item: Item) -> bool:
-        # DynamoDB deletes an expired item within days, not at once.
+        # DynamoDB deletes expired items within days, not at once.
         match item.get("ttl"):
             case None:
                 return True
@@ -152,7 +160,7 @@ class Store(Struct, frozen=True):
     @asynccontextmanager
     async def _store_errors(self, operation: str, limit_seconds: float | None = None) -> AsyncGenerator[None]:
         try:
-            # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
+            # Not an anyio scope: pyreqwest raises its own cancellation, which anyio does not recognise as its own.
             async with asyncio.timeout(limit_seconds or self.timeout_seconds):
                 yield
         except REQUEST_FAILURES as error:
@@ -162,8 +170,8 @@ class Store(Struct, frozen=True):
 
 
 def _is_failed_condition(error: DynamoError) -> bool:
-    unmet = error.code == _TRANSACTION_CANCELLED and "ConditionalCheckFailed" in error.cancellation_codes
-    return unmet or error.code in (_CONDITION_FAILED, "IdempotentParameterMismatchException")
+    is_cancelled = error.code == _TRANSACTION_CANCELLED and "ConditionalCheckFailed" in error.cancellation_codes
+    return is_cancelled or error.code in (_CONDITION_FAILED, "IdempotentParameterMismatchException")
 
 
 def _is_conflict(error: DynamoError) -> bool:
@@ -177,7 +185,7 @@ def _items(items: object) -> list[Item]:
 
 
 def _as_mapping(value: object) -> dict[str, object]:
-    """Raises `ValueError` for an answer that is not DynamoDB's."""
+    """The value as a mapping. Raises `ValueError` if it is not one, as in an answer that is not DynamoDB's."""
     if not isinstance(value, dict):
-        raise ValueError("DynamoDB answered with something else than an object.")
+        raise ValueError("DynamoDB returned something other than an object.")
     return cast("dict[str, object]", value)

@@ -1,9 +1,9 @@
-"""The sweeper: settles what is held for calls whose process died, tells of thresholds that no call has told of, and
-forgets what accounts booked long ago.
+"""The sweeper: settles the holds of calls whose process died, sends budget alerts that no call has sent, and removes
+old bookings from accounts.
 
-A hold expires a minute after its call's deadline (`GRACE_SECONDS`), when nobody can be at work on it any more. With a
-run every five minutes, it is settled six minutes after that deadline at the latest. Two sweepers at once do no harm,
-nor does a process that settles late: whoever comes second is refused.
+A hold expires a minute after its call's deadline (`SETTLE_GRACE_SECONDS`), when no process can be working on the call.
+With a run every five minutes, it is settled at most six minutes after the deadline. Two sweepers at once are harmless,
+and so is a process that settles late: the second write is refused.
 """
 
 import logging
@@ -39,7 +39,7 @@ from tidegate.domain.record import plain_decimal
 from tidegate.domain.settlement import lost_settlement
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import StoreUnavailable
-from tidegate.policy.metering.alerts import LogEvents, send_budget_alerts
+from tidegate.policy.metering.alerts import LogBudgetAlerts, send_budget_alerts
 from tidegate.ports import BudgetAlerts
 from tidegate.settings import Settings
 from tidegate.transport.aws_credentials import Credentials, SigningKeys
@@ -48,17 +48,17 @@ from tidegate.transport.choose import create_transport
 log = logging.getLogger(__name__)
 
 CHECKPOINT_ITEM_KEY = ItemKey("SWEEPER", "SWEEPER")
-"""Where a run that did not reach the end says how far it came: `reached` is the sort key in `WORKSPACES`."""
+"""The progress of a run that ran out of time: `reached` is the sort key of its last workspace in `WORKSPACES`."""
 
 RUN_SECONDS = 200.0
-"""Of one run, less than the five minutes between two; the next one goes on where it stopped."""
+"""Time limit of one run, less than the five minutes between two runs; the next run continues where this one stopped."""
 
 ACCOUNTS_PER_READ = 25
-"""Accounts in one read, which are 10 MB at most."""
+"""25 accounts are at most 10 MB."""
 
 
 class SweepResult(Struct):
-    """What one run did. Not all `is_done` where its time was over before it had seen every workspace."""
+    """Counts of one run. `is_done` is False if its time was up before it had reached the last workspace."""
 
     workspaces: int = 0
     lost: int = 0
@@ -68,130 +68,136 @@ class SweepResult(Struct):
 
 
 class Sweeper(Struct, frozen=True):
-    """Walks all workspaces, their accounts and those of their keys. What fails for one is no matter to the others."""
+    """Sweeps the accounts of all workspaces and of their keys. A failure in one workspace does not stop the run."""
 
     store: Store
     run_seconds: float = RUN_SECONDS
     monotonic: Callable[[], float] = time.monotonic
-
-    events: BudgetAlerts = field(default_factory=LogEvents)
+    events: BudgetAlerts = field(default_factory=LogBudgetAlerts)
 
     async def run(self) -> SweepResult:
-        """One walk, from where the last one stopped. Raises `StoreUnavailable` when the workspaces cannot be read."""
-        ends = self.monotonic() + self.run_seconds
-        swept = SweepResult()
-        begins = reached = await self._read_checkpoint()
+        """Make one run, from where the last one stopped. Raises `StoreUnavailable` if workspaces cannot be listed."""
+        stop_at = self.monotonic() + self.run_seconds
+        result = SweepResult()
+        checkpoint = reached = await self._read_checkpoint()
         for item in await self.store.query(WORKSPACES_PARTITION, "WS#"):
-            at = str(item["sk"])
-            if at <= begins:
+            sort_key = str(item["sk"])
+            if sort_key <= checkpoint:
                 continue
-            if not await self._sweep_workspace(item, swept, ends):
-                swept.is_done = False
+            if not await self._sweep_workspace(item, result, stop_at):
+                result.is_done = False
                 break
-            reached = at
+            reached = sort_key
         else:
             reached = ""
-        if reached != begins:
+        if reached != checkpoint:
             await self.store.write([Put(self.store.table, {**CHECKPOINT_ITEM_KEY._asdict(), "reached": reached})])
-        log.info("sweeper.ran", extra=asdict(swept))
-        return swept
+        log.info("sweeper.ran", extra=asdict(result))
+        return result
 
     async def _read_checkpoint(self) -> str:
         items = await self.store.read(CHECKPOINT_ITEM_KEY)
         return next((str(item.get("reached", "")) for item in items.values()), "")
 
-    async def _sweep_workspace(self, item: Item, swept: SweepResult, ends: float) -> bool:
-        """False when the time was over before the workspace was done."""
-        if self.monotonic() >= ends:
+    async def _sweep_workspace(self, item: Item, result: SweepResult, stop_at: float) -> bool:
+        """False if the time was up before the workspace was done."""
+        if self.monotonic() >= stop_at:
             return False
-        swept.workspaces += 1
+        result.workspaces += 1
         try:
-            return await self._sweep_accounts(workspace_from_item(item), swept, ends)
+            return await self._sweep_accounts(workspace_from_item(item), result, stop_at)
         except (StoreUnavailable, msgspec.ValidationError) as error:
-            swept.failed += 1
+            result.failed += 1
             log.error("sweeper.failed", extra={"place": item["sk"], "error": type(error).__name__})
         return True
 
-    async def _sweep_accounts(self, workspace: Workspace, swept: SweepResult, ends: float) -> bool:
+    async def _sweep_accounts(self, workspace: Workspace, result: SweepResult, stop_at: float) -> bool:
         scopes = await self._account_scopes(workspace)
-        places = list(scopes)
-        parts: list[Account] = []
-        for begin in range(0, len(places), ACCOUNTS_PER_READ):
-            for at, item in (await self.store.read(*places[begin : begin + ACCOUNTS_PER_READ])).items():
+        item_keys = list(scopes)
+        shard_accounts: list[Account] = []
+        for begin in range(0, len(item_keys), ACCOUNTS_PER_READ):
+            for item_key, item in (await self.store.read(*item_keys[begin : begin + ACCOUNTS_PER_READ])).items():
                 account = account_from_item(item)
-                if not await self._sweep_account(at, account, swept, ends):
+                if not await self._sweep_account(item_key, account, result, stop_at):
                     return False
-                if scopes[at].kind == "workspace":
-                    parts.append(account)
+                if scopes[item_key].kind == "workspace":
+                    shard_accounts.append(account)
                 else:
-                    await self._send_alerts(workspace, scopes[at], account)
-        if parts:
-            whole = AccountScope("workspace", workspace.id, workspace.effective_limits)
-            await self._send_alerts(workspace, whole, merge_shards(parts))
+                    await self._send_alerts(workspace, scopes[item_key], account)
+        if shard_accounts:
+            workspace_scope = AccountScope("workspace", workspace.id, workspace.effective_limits)
+            await self._send_alerts(workspace, workspace_scope, merge_shards(shard_accounts))
         return True
 
     async def _account_scopes(self, workspace: Workspace) -> dict[ItemKey, AccountScope]:
         keys = map(key_from_item, await self.store.query(workspace_item_key(workspace.id).pk, KEYS_PREFIX))
-        whole = AccountScope("workspace", workspace.id, workspace.effective_limits)
+        workspace_scope = AccountScope("workspace", workspace.id, workspace.effective_limits)
         return {
-            **{account_item_key("workspace", workspace.id, shard): whole for shard in range(workspace.shards)},
+            **{
+                account_item_key("workspace", workspace.id, shard): workspace_scope for shard in range(workspace.shards)
+            },
             **{account_item_key("key", key.id): AccountScope("key", key.id, key.limits) for key in keys},
         }
 
-    async def _sweep_account(self, at: ItemKey, account: Account, swept: SweepResult, ends: float) -> bool:
+    async def _sweep_account(self, item_key: ItemKey, account: Account, result: SweepResult, stop_at: float) -> bool:
         for hold in overdue_holds(account, self.store.clock()):
-            if self.monotonic() >= ends:
+            if self.monotonic() >= stop_at:
                 return False
-            swept.lost += await self._settle_lost(hold)
+            result.lost += await self._settle_lost(hold)
             del account.holds[hold.call_id]
-        swept.pruned += await self._prune_account(at, account)
+        result.pruned += await self._prune_account(item_key, account)
         return True
 
     async def _send_alerts(self, workspace: Workspace, scope: AccountScope, account: Account) -> None:
         now = self.store.clock()
-        seen = AccountSnapshot(workspace.id, scope, account, now, workspace.first_day)
-        await send_budget_alerts(DynamoLedger(self.store), self.events, seen, now)
+        snapshot = AccountSnapshot(workspace.id, scope, account, now, workspace.first_day)
+        await send_budget_alerts(DynamoLedger(self.store), self.events, snapshot, now)
 
     async def _settle_lost(self, hold: Hold) -> bool:
-        """Whether the call was lost: put on record here, with all that was held for it."""
+        """Record a lost call with its whole hold as its usage. False if it has been recorded already."""
         if await write_settlement(self.store, lost_settlement(hold, self.store.clock())):
             log.warning("call.lost", extra=_log_fields(hold))
             return True
         return await self._release_stale(hold)
 
     async def _release_stale(self, hold: Hold) -> bool:
-        """What was refused once: somebody has settled it, or its record is there and the hold should not be.
+        """Remove a hold that remained although its call is recorded; True if the call had to be recorded here.
 
-        So it is where a reservation was written and not confirmed, or where an account was made anew meanwhile.
+        That happens if the write of a reservation was not confirmed, or if an account was opened again meanwhile.
         """
-        record_at = call_item_key(hold.workspace_id, hold.call_id, hold.shard)
-        accounts = {account_item_key(kind, _account_id(hold, kind), hold.shard): kind for kind in hold.account_kinds}
-        items = await self.store.read(record_at, *accounts)
-        record = items.get(record_at)
+        record_key = call_item_key(hold.workspace_id, hold.call_id, hold.shard)
+        kinds_by_key = {
+            account_item_key(kind, _account_id(hold, kind), hold.shard): kind for kind in hold.account_kinds
+        }
+        items = await self.store.read(record_key, *kinds_by_key)
+        record = items.get(record_key)
         kinds = tuple(
-            kind for at, kind in accounts.items() if at in items and hold.call_id in account_from_item(items[at]).holds
+            kind
+            for item_key, kind in kinds_by_key.items()
+            if hold.call_id in account_from_item(items.get(item_key)).holds
         )
         if not kinds:
             return False
-        there = replace(hold, account_kinds=kinds)
+        stale_hold = replace(hold, account_kinds=kinds)
         if record is None:
-            return await write_settlement(self.store, lost_settlement(there, self.store.clock()))
+            return await write_settlement(self.store, lost_settlement(stale_hold, self.store.clock()))
         try:
-            await self.store.write(settlement_writes(self.store, there, _recorded_amounts(record), self.store.clock()))
-        except ConditionFailed:  # settled between the two
+            writes = settlement_writes(self.store, stale_hold, _recorded_amounts(record), self.store.clock())
+            await self.store.write(writes)
+        except ConditionFailed:  # settled since it was read
             return False
         log.warning("hold.released", extra=_log_fields(hold))
         return False
 
-    async def _prune_account(self, at: ItemKey, account: Account) -> bool:
-        """Whether there was anything to forget."""
+    async def _prune_account(self, item_key: ItemKey, account: Account) -> bool:
+        """Remove bookings of periods long past. False if there were none."""
         now = self.store.clock()
         names = [name for name in account.booked if is_period_forgotten(name.partition("#")[2], now)]
         if not names:
             return False
-        change = _remove_all(names)
+        update = _remove_all(names)
         try:
-            await self.store.update(Update(self.store.table, dict(at._asdict()), change, Attr("holds").exists()))
+            await self.store.update(Update(self.store.table, dict(item_key._asdict()), update, Attr("holds").exists()))
         except ConditionFailed:  # the account was closed meanwhile
             return False
         return True
@@ -199,23 +205,23 @@ class Sweeper(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_sweeper(settings: Settings, table_credentials: Credentials | None = None) -> AsyncGenerator[Sweeper]:
-    """A sweeper of the settings' table, for as long as the context lives."""
+    """A sweeper of the settings' table, usable inside the context."""
     http = create_transport(settings.transport)
     try:
         credentials = find_credentials(settings.environment)
         aws = settings.aws
         client = create_dynamo_client(http, table_credentials or credentials, aws.region, aws.dynamodb_endpoint)
-        told = configured_budget_alerts(settings, http, SigningKeys(credentials, http))
-        yield Sweeper(Store(client, settings.table), events=told)
+        alerts = configured_budget_alerts(settings, http, SigningKeys(credentials, http))
+        yield Sweeper(Store(client, settings.table), events=alerts)
     finally:
         await http.close()
 
 
 def _remove_all(names: Iterable[str]) -> UpdateExpression:
-    change = UpdateExpression()
+    update = UpdateExpression()
     for name in names:
-        change &= Attr(name).remove()
-    return change
+        update &= Attr(name).remove()
+    return update
 
 
 def _account_id(hold: Hold, kind: str) -> str:

@@ -1,25 +1,25 @@
-"""The one table: which item lies where, and how it becomes a value. Design, section 7.
+"""The keys of all items in the table, and the conversion between items and values.
 
 | item | pk | sk |
 |---|---|---|
-| key | `KEY#<sha-256 of the secret>` | `KEY` |
-| what an OIDC subject has instead | `OIDC#<sha-256 of issuer and subject>` | `OIDC` |
-| workspace | `WS#<id>` | `WS` |
+| a virtual key | `KEY#<sha-256 of the secret>` | `KEY` |
+| an OIDC subject's key | `OIDC#<sha-256 of issuer and subject>` | `OIDC` |
+| a workspace | `WS#<id>` | `WS` |
 | a workspace, for listing | `WORKSPACES` | `WS#<id>` |
 | a workspace's key, for listing | `WS#<id>` | `KEY#<key id>` |
-| counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
-| one call | `WS#<id>` | `CALL#<ulid>` |
+| usage counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
+| a call record | `WS#<id>` | `CALL#<ulid>` |
 | an account of limits | `WS#<id>`, `ACCOUNT#<key id>` | `ACCOUNT` |
 | signed reasoning before a tool call | `WS#<id>` | `SIG#<tool call id>` |
-| a kept reply | `WS#<id>` | `CACHE#<sha-256 of what was asked>` |
+| a stored reply | `WS#<id>` | `CACHE#<sha-256 of the request>` |
 | an idempotency key | `WS#<id>` | `IDEM#<sha-256 of the key>` |
 | deployments that cool down | `HEALTH`; a workspace's own in its `WS` item | `HEALTH` |
 | a plan | `PLANS` | `PLAN#<id>` |
 | an admin key | `ADMINS` | `ADMIN#<id>` |
 | a workspace's member | `WS#<id>` | `MEMBER#<subject>` |
-| a change, for all and for its workspaces | `AUDIT`, `WS#<id>` | `AUDIT#<ulid>` |
-A key that was rotated has a second `KEY#…` item, of the secret before, until that ends.
-A busy workspace is spread over shards: calls, counters and account are in `WS#<id>`, `WS#<id>#1`, `WS#<id>#2`, …
+| an audit entry, in the global log and its workspaces' | `AUDIT`, `WS#<id>` | `AUDIT#<ulid>` |
+A rotated key has a second `KEY#…` item with the hash of its previous secret, until that secret expires.
+A busy workspace has shards: its calls, counters and account are in `WS#<id>`, `WS#<id>#1`, `WS#<id>#2`, …
 """
 
 from decimal import Decimal
@@ -97,22 +97,22 @@ def claim_item_key(workspace_id: str, key: str) -> ItemKey:
 
 
 def key_items(key: VirtualKey) -> dict[ItemKey, VirtualKey]:
-    """Where a key is kept: under each of its secrets' hashes, and listed in each of its workspaces."""
-    known = {(subject_item_key if is_subject_key(key) else virtual_key_item_key)(key.hash): key}
-    before = previous_key(key)
-    if before is not None:
-        known[virtual_key_item_key(before.hash)] = before
-    return known | {listed_key_item_key(workspace_id, key.id): key for workspace_id in key.workspace_ids}
+    """The items of a key: one for each of its secrets, and one in the list of each of its workspaces."""
+    items = {(subject_item_key if is_subject_key(key) else virtual_key_item_key)(key.hash): key}
+    previous = previous_key(key)
+    if previous is not None:
+        items[virtual_key_item_key(previous.hash)] = previous
+    return items | {listed_key_item_key(workspace_id, key.id): key for workspace_id in key.workspace_ids}
 
 
 def to_item(item_key: ItemKey, value: object) -> dict[str, object]:
-    """The item that holds `value` there: its fields by their names."""
+    """The item with that key that holds the fields of `value` by their names."""
     fields: dict[str, object] = msgspec.to_builtins(value, builtin_types=(Decimal,))
     return {**item_key._asdict(), **{name: _without_nulls(field) for name, field in fields.items()}}
 
 
 def _without_nulls(field: object) -> object:
-    """Of limits, those that are set."""
+    """A nested mapping without its null values, e.g. only the limits that are set."""
     if not isinstance(field, dict):
         return field
     return {name: value for name, value in cast("dict[str, object]", field).items() if value is not None}
@@ -127,15 +127,15 @@ def key_from_item(item: Item) -> VirtualKey:
 
 
 def value_from_item(item: Item, kind: type[_T]) -> _T:
-    """What the item was made of. Fields that are not known are left alone: a newer version may have written them."""
+    """The value that an item holds. Unknown fields are ignored, because a newer version may have written them."""
     try:
         return msgspec.convert(decimals_to_int(item), kind)
     except msgspec.ValidationError as error:
-        raise StoreUnavailable(f"An item of the table is no {kind.__name__}.") from error
+        raise StoreUnavailable(f"An item in the table is not a valid {kind.__name__}.") from error
 
 
 def decimals_to_int(value: object) -> object:
-    """Whole numbers as integers: DynamoDB has one kind of number."""
+    """The value with whole numbers as integers: DynamoDB has only one type of number."""
     match value:
         case Decimal() if value == value.to_integral_value():
             return int(value)
@@ -148,7 +148,7 @@ def decimals_to_int(value: object) -> object:
 
 
 async def create_table(client: DynamoClient, name: str) -> None:
-    """Create the table with its `ttl`, for local use; one that exists stays as it is. Raises `DynamoError`."""
+    """Create the table with its `ttl`, for local use; an existing one stays as it is. Raises `DynamoError`."""
     keys = ("pk", "HASH"), ("sk", "RANGE")
     table: Payload = {
         "TableName": name,
@@ -166,7 +166,7 @@ async def create_table(client: DynamoClient, name: str) -> None:
     ttl: Payload = {"TableName": name, "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True}}
     try:
         await client.call("UpdateTimeToLive", ttl)
-    except DynamoError as error:  # two processes created it at once, and the other one enabled it
+    except DynamoError as error:  # another process created the table at the same time, and has enabled it
         if error.code != "ValidationException":
             raise
 
@@ -177,6 +177,6 @@ async def _wait_until_active(client: DynamoClient, name: str) -> None:
             case {"Table": {"TableStatus": "ACTIVE"}}:
                 return
             case _ if delay is None:
-                raise TimeoutError(f"The table {name!r} does not become active.")
+                raise TimeoutError(f"The table {name!r} did not become active in time.")
             case _:
                 await client.backoff.sleep(delay or 0)

@@ -1,4 +1,4 @@
-"""Workspaces, keys and their usage in DynamoDB, as an operator sees them."""
+"""Workspaces, keys and usage in DynamoDB, as an operator reads and changes them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,17 +29,17 @@ _TABLE_ATTRIBUTES = frozenset({"pk", "sk", "ttl"})
 
 
 class DynamoTenants(Struct, frozen=True):
-    """The port `Tenants`. A workspace is two items, written together: the one that is read, and the one listed."""
+    """The port `Tenants`. A workspace is two items that are written together: one for calls, and one for listing."""
 
     store: Store
 
     async def put_workspace(self, workspace: Workspace) -> bool:
         """See `Tenants.put_workspace`."""
-        places = (workspace_item_key(workspace.id), listed_workspace_item_key(workspace.id))
-        return await _write_all(self.store, [_create(self.store, at, workspace) for at in places])
+        item_keys = (workspace_item_key(workspace.id), listed_workspace_item_key(workspace.id))
+        return await _write_all(self.store, [_create(self.store, item_key, workspace) for item_key in item_keys])
 
     async def get_workspace(self, workspace_id: str) -> Workspace | None:
-        """The workspace, None when there is none of that id."""
+        """The workspace with that id, None if it does not exist."""
         items = await self.store.read(workspace_item_key(workspace_id))
         return next(map(workspace_from_item, items.values()), None)
 
@@ -49,18 +49,20 @@ class DynamoTenants(Struct, frozen=True):
 
     async def set_workspace_status(self, workspace_id: str, status: WorkspaceStatus) -> bool:
         """See `Tenants.set_workspace_status`."""
-        places = (workspace_item_key(workspace_id), listed_workspace_item_key(workspace_id))
-        return await _write_all(self.store, [_set_status(self.store, at, status) for at in places])
+        item_keys = (workspace_item_key(workspace_id), listed_workspace_item_key(workspace_id))
+        return await _write_all(self.store, [_set_status(self.store, item_key, status) for item_key in item_keys])
 
 
 class DynamoKeys(Struct, frozen=True):
-    """The port `Keys`. A key is one item by its hash, and one under each of its workspaces (99 at most)."""
+    """The port `Keys`. A key is one item by its hash, and one in each of its workspaces (at most 99)."""
 
     store: Store
 
     async def put_key(self, key: VirtualKey) -> bool:
-        """See `Keys.put_key`; its id is compared with those of its workspaces."""
-        return await _write_all(self.store, [_create(self.store, at, known) for at, known in key_items(key).items()])
+        """See `Keys.put_key`. The id is compared with the other keys of the same workspaces only."""
+        return await _write_all(
+            self.store, [_create(self.store, item_key, stored_key) for item_key, stored_key in key_items(key).items()]
+        )
 
     async def list_keys(self, workspace_id: str) -> Sequence[VirtualKey]:
         """See `Keys.list_keys`."""
@@ -71,23 +73,23 @@ class DynamoKeys(Struct, frozen=True):
         """See `Keys.revoke_key`."""
         items = await self.store.read(listed_key_item_key(workspace_id, key_id))
         for key in map(key_from_item, items.values()):
-            return await _write_all(self.store, [_revoke(self.store, at, key) for at in key_items(key)])
+            return await _write_all(self.store, [_revoke(self.store, item_key, key) for item_key in key_items(key)])
         return False
 
 
 class DynamoUsageReader(Struct, frozen=True):
-    """The port `Usages`."""
+    """The port `UsageReader`."""
 
     store: Store
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
-        """See `Usages.counters`; None when nothing was called in that period."""
-        places = [counters_item_key(workspace_id, period, shard) for shard in range(shards)]
-        found = [readable_counters(item) for item in (await self.store.read_all(places)).values()]
-        return sum_counters(found) if found else None
+        """See `UsageReader.counters`; None if there were no calls in that period."""
+        item_keys = [counters_item_key(workspace_id, period, shard) for shard in range(shards)]
+        counters = [readable_counters(item) for item in (await self.store.read_all(item_keys)).values()]
+        return sum_counters(counters) if counters else None
 
     async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
-        """See `Usages.calls`."""
+        """See `UsageReader.calls`."""
         items: list[Item] = []
         for pk in workspace_partitions(workspace_id, shards):
             items += await self.store.query(pk, CALLS_PREFIX, limit=limit, newest_first=True)
@@ -97,40 +99,40 @@ class DynamoUsageReader(Struct, frozen=True):
     async def days(
         self, workspace_id: str, first: str, last: str, shards: int = 1
     ) -> Mapping[str, Mapping[str, int | str]]:
-        """See `Usages.days`."""
-        found: dict[str, list[Mapping[str, int | str]]] = {}
+        """See `UsageReader.days`."""
+        by_day: dict[str, list[Mapping[str, int | str]]] = {}
         for pk in workspace_partitions(workspace_id, shards):
             for item in await self.store.query_range(pk, f"{_DAY_PREFIX}{first}", f"{_DAY_PREFIX}{last}"):
-                found.setdefault(str(item["sk"]).removeprefix(_DAY_PREFIX), []).append(readable_counters(item))
-        return {day: sum_counters(counters) for day, counters in sorted(found.items())}
+                by_day.setdefault(str(item["sk"]).removeprefix(_DAY_PREFIX), []).append(readable_counters(item))
+        return {day: sum_counters(of_shards) for day, of_shards in sorted(by_day.items())}
 
     async def records(
         self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1
     ) -> Sequence[dict[str, object]]:
-        """See `Usages.records`."""
+        """See `UsageReader.records`."""
         low, high = f"{CALLS_PREFIX}{after}", f"{CALLS_PREFIX}{before}"
-        found: list[Item] = []
+        records: list[Item] = []
         for pk in workspace_partitions(workspace_id, shards):
-            # Both ends may be there, and are not asked for.
+            # The range includes both ends, which the caller does not want.
             items = await self.store.query_range(pk, low, high, limit=limit + 2, newest_first=True)
-            found += [item for item in items if item["sk"] not in (low, high)]
-        newest_first = sorted(found, key=lambda item: str(item["sk"]), reverse=True)
+            records += [item for item in items if item["sk"] not in (low, high)]
+        newest_first = sorted(records, key=lambda item: str(item["sk"]), reverse=True)
         return [readable_record(_without_table_attributes(item)) for item in newest_first[:limit]]
 
 
-def _create(store: Store, at: ItemKey, value: Workspace | VirtualKey) -> Write:
-    return Put(store.table, to_item(at, value), condition=Attr("pk").does_not_exist())
+def _create(store: Store, item_key: ItemKey, value: Workspace | VirtualKey) -> Write:
+    return Put(store.table, to_item(item_key, value), condition=Attr("pk").does_not_exist())
 
 
-def _set_status(store: Store, at: ItemKey, status: str) -> Write:
+def _set_status(store: Store, item_key: ItemKey, status: str) -> Write:
     change = Attr("status").set(status) & Attr("version").add(1)
-    return Update(store.table, dict(at._asdict()), change, condition=Attr("pk").exists())
+    return Update(store.table, dict(item_key._asdict()), change, condition=Attr("pk").exists())
 
 
-def _revoke(store: Store, at: ItemKey, key: VirtualKey) -> Write:
+def _revoke(store: Store, item_key: ItemKey, key: VirtualKey) -> Write:
     if is_subject_key(key):
-        return Delete(store.table, dict(at._asdict()), Attr("pk").exists())
-    return _set_status(store, at, "revoked")
+        return Delete(store.table, dict(item_key._asdict()), Attr("pk").exists())
+    return _set_status(store, item_key, "revoked")
 
 
 async def _write_all(store: Store, writes: list[Write]) -> bool:

@@ -1,4 +1,4 @@
-"""DynamoDB's attributes and Python's values: the kinds that the table has. Numbers come back as `Decimal`.
+"""DynamoDB attribute values ↔ Python values, for the types that the table has. Numbers are read as `Decimal`.
 
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html
 """
@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import TypeAlias, cast
 
 AttributeValue: TypeAlias = dict[str, object]
-"""One kind and its value: {"S": "text"}."""
+"""A type and its value, e.g. {"S": "text"}."""
 
 
 def to_attribute(value: object) -> AttributeValue:
-    """Raises `TypeError` for a kind of value that the table never has."""
+    """The attribute value. Raises `TypeError` for a type that the table never has."""
     match value:
         case None:
             return {"NULL": True}
@@ -30,7 +30,7 @@ def to_attribute(value: object) -> AttributeValue:
         case list() | tuple():
             return {"L": [to_attribute(each) for each in cast("list[object]", value)]}
         case _:
-            raise TypeError(f"DynamoDB holds no {type(value).__name__} here.")
+            raise TypeError(f"A value of type {type(value).__name__} cannot be stored in the table.")
 
 
 def to_attributes(item: Mapping[str, object]) -> dict[str, AttributeValue]:
@@ -38,7 +38,7 @@ def to_attributes(item: Mapping[str, object]) -> dict[str, AttributeValue]:
 
 
 def from_attribute(attribute: Mapping[str, object]) -> object:
-    """Raises `ValueError` for what is no attribute, or of a kind that the table never has."""
+    """The Python value. Raises `ValueError` for an unknown format, or a type that the table never has."""
     match attribute:
         case {"S": str() as text}:
             return text
@@ -55,7 +55,9 @@ def from_attribute(attribute: Mapping[str, object]) -> object:
         case {"B": str() as text}:
             return b64decode(text)
         case _:
-            raise ValueError(f"DynamoDB answered with an attribute of {', '.join(map(str, attribute))}.")
+            raise ValueError(
+                f"DynamoDB returned an attribute of an unsupported type: {', '.join(map(str, attribute))}."
+            )
 
 
 def from_attributes(item: Mapping[str, AttributeValue]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Credentials of workspaces: one secret of Secrets Manager for each, `<prefix>/<workspace id>`, a JSON object.
+"""Credentials of workspaces in Secrets Manager: a JSON object for each workspace, named `<prefix>/<workspace id>`.
 
 Source: https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html
 """
@@ -8,7 +8,12 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tidegate.aws.secrets import SecretsManagerClient, SecretsManagerError, secret_values
+from tidegate.aws.secrets import (
+    SecretsManagerClient,
+    SecretsManagerError,
+    create_secrets_manager_client,
+    secret_values,
+)
 from tidegate.json import Json, encode
 from tidegate.ports import Vault
 from tidegate.settings import Settings
@@ -17,15 +22,16 @@ from tidegate.transport.sigv4 import AwsKeys
 
 
 def configured_vault(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> Vault | None:
-    """The vault that the settings name, if they name any."""
+    """The vault that the settings name, None if they name none."""
     if settings.workspace_secrets is None:
         return None
-    there = SecretsManagerClient(transport, aws_keys, settings.aws.region, settings.aws.secrets_endpoint)
-    return SecretsManagerVault(there, settings.workspace_secrets)
+    aws = settings.aws
+    client = create_secrets_manager_client(transport, aws_keys, aws.region, aws.secrets_endpoint)
+    return SecretsManagerVault(client, settings.workspace_secrets)
 
 
 class SecretsManagerVault(Struct, frozen=True):
-    """The port `Vault`. A secret is made with the first credential, and deleted with the last."""
+    """The port `Vault`. A workspace's secret is created with its first credential, and deleted with its last."""
 
     client: SecretsManagerClient
     prefix: str
@@ -34,8 +40,8 @@ class SecretsManagerVault(Struct, frozen=True):
         """See `Vault.read`."""
         try:
             answer = await self.client.call("GetSecretValue", {"SecretId": self._secret_id(workspace_id)})
-        except SecretsManagerError as fault:
-            if fault.is_missing:
+        except SecretsManagerError as error:
+            if error.is_missing:
                 return {}
             raise
         return secret_values(answer)
@@ -46,22 +52,22 @@ class SecretsManagerVault(Struct, frozen=True):
         if not credentials:
             await self._delete(name)
             return
-        kept: dict[str, Json] = {
+        secret: dict[str, Json] = {
             "SecretString": encode(dict(credentials)).decode(),
             "ClientRequestToken": str(uuid.uuid4()),
         }
         try:
-            await self.client.call("PutSecretValue", {"SecretId": name, **kept})
-        except SecretsManagerError as fault:
-            if not fault.is_missing:
+            await self.client.call("PutSecretValue", {"SecretId": name, **secret})
+        except SecretsManagerError as error:
+            if not error.is_missing:
                 raise
-            await self.client.call("CreateSecret", {"Name": name, **kept})
+            await self.client.call("CreateSecret", {"Name": name, **secret})
 
     async def _delete(self, name: str) -> None:
         try:
             await self.client.call("DeleteSecret", {"SecretId": name, "ForceDeleteWithoutRecovery": True})
-        except SecretsManagerError as fault:
-            if not fault.is_missing:
+        except SecretsManagerError as error:
+            if not error.is_missing:
                 raise
 
     def _secret_id(self, workspace_id: str) -> str:

@@ -1,7 +1,7 @@
-"""The catalogue: `models.json`, and how a name finds its row in it.
+"""The catalogue of models in `models.json`, and the search for a model's row.
 
-`infra/catalog.py` writes the file. Rows are decoded when they are asked for: loading them all would cost every cold
-start 12 ms.
+`infra/catalog.py` writes the file. Rows are decoded on first use: decoding all of them would cost every cold start
+12 ms.
 """
 
 from collections.abc import Iterator
@@ -27,11 +27,11 @@ MODEL_MAKERS = (
     "zai",
     "perplexity",
 )
-"""Providers of models of their own, in the order in which a bare name is looked for."""
+"""Providers of their own models, in the order in which a name without a provider is searched."""
 
 
 class _ProviderRules(Struct, frozen=True):
-    """Rules are [row, clause, …]: the first row with a matching clause wins. Then come the rules of `falls_back`."""
+    """Each rule is [row, clause, …]; the first with a matching clause wins. `falls_back`: providers to search next."""
 
     source: str
     checked: date
@@ -40,7 +40,7 @@ class _ProviderRules(Struct, frozen=True):
 
 
 class _CatalogFile(Struct, frozen=True):
-    """Rows name their `parameters`: few lists serve all models."""
+    """The file. A row refers to one of the lists in `parameters` by name, because many models share a list."""
 
     parameters: dict[str, tuple[str, ...]]
     providers: dict[str, Raw]
@@ -48,7 +48,7 @@ class _CatalogFile(Struct, frozen=True):
 
 
 class Catalog:
-    """Every known model, by `provider/model`; upper and lower case are the same. It never changes."""
+    """Every known model by `provider/model`, without regard to case. Immutable."""
 
     def __init__(self, data: bytes) -> None:
         file = msgspec.json.decode(data, type=_CatalogFile)
@@ -60,28 +60,28 @@ class Catalog:
         self._rules_of = lru_cache(maxsize=64)(self._decode_provider)
 
     def __iter__(self) -> Iterator[CatalogModel]:
-        """Every model, by id. Decodes all of them, which takes 12 ms: keep what you make of it."""
+        """Every model, sorted by id. Decodes all rows, which takes 12 ms: store the result."""
         return (self._decode_model(model_id) for model_id in self._rows)
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def ids(self) -> tuple[str, ...]:
-        """The id of every model, sorted. Decodes none."""
+        """The ids of all models, sorted, without decoding rows."""
         return tuple(self._rows)
 
     def find_model(self, model_id: str) -> CatalogModel | None:
-        """The row for `provider/model`: that of this name, or else the one to which its provider's rules lead.
+        """The row of `provider/model`, by its name or else by the rules of its provider; None if unknown.
 
         `openai/gpt-4o-2024-08-06` finds the row `openai/gpt-4o`, and `google/…` finds `gemini/…`.
         """
         return self._find_cached(canonical_model_id(model_id))
 
     def resolve_bare_name(self, bare_id: str) -> str | None:
-        """`provider/model` for a model's name alone: its maker's if a maker serves it, else that of its only host.
+        """`provider/model` for a name without a provider: at the model's maker, or else at its only host.
 
-        None for a name that no provider has, or that several hosts share. Source of the need: clients such as
-        LiteLLM's SDK send `openai/gpt-4o` as `gpt-4o`.
+        None if no provider has the name, or several hosts share it. Clients such as LiteLLM's SDK send `openai/gpt-4o`
+        as `gpt-4o`.
         """
         name = bare_id.lower()
         if "/" not in name:
@@ -92,7 +92,7 @@ class Catalog:
         return hosts[0] if len(hosts) == 1 else None
 
     def similar_ids(self, model_id: str, limit: int = 3) -> list[str]:
-        """The ids that resemble it most, for an error message. Takes 10 ms."""
+        """The ids most similar to `model_id`, best first, for error messages. Takes 10 ms."""
         return [self._ids[found] for found in most_similar(canonical_model_id(model_id), self._ids, limit)]
 
     def _look_up(self, model_id: str) -> CatalogModel | None:
@@ -129,5 +129,5 @@ class Catalog:
 
 @lru_cache(maxsize=1)
 def load_catalog() -> Catalog:
-    """The catalogue as it was checked in, read once for each process."""
+    """The catalogue in `models.json`, read once in each process."""
     return Catalog((Path(__file__).parent / "models.json").read_bytes())

@@ -1,36 +1,49 @@
-"""How a model's name is read: aliases of providers, the clauses of their rules, and what a wrong name resembles."""
+"""Names of models: aliases of providers, clauses of rules, and similar names."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
+from types import MappingProxyType
 
-PROVIDER_ALIASES = {
-    "aws": "bedrock",
-    "azure_ai": "azure",
-    "azure_openai": "azure",
-    "fireworks_ai": "fireworks",
-    "google": "gemini",
-    "google-vertex": "vertex",
-    "mistralai": "mistral",
-    "moonshotai": "moonshot",
-    "together_ai": "together",
-    "vertex_ai": "vertex",
-    "x-ai": "xai",
-    "z-ai": "zai",
-}
-"""Other gateways' names for providers."""
+PROVIDER_ALIASES: Mapping[str, str] = MappingProxyType(
+    {
+        "alibaba": "qwen",
+        "aws": "bedrock",
+        "azure_ai": "azure",
+        "azure_openai": "azure",
+        "dashscope": "qwen",
+        "fireworks_ai": "fireworks",
+        "google": "gemini",
+        "google-vertex": "vertex",
+        "grok": "xai",
+        "hf": "huggingface",
+        "hosted_vllm": "vllm",
+        "kimi": "moonshot",
+        "lm_studio": "lmstudio",
+        "mistralai": "mistral",
+        "moonshotai": "moonshot",
+        "nvidia_nim": "nvidia",
+        "together_ai": "together",
+        "togetherai": "together",
+        "vertex_ai": "vertex",
+        "x-ai": "xai",
+        "z-ai": "zai",
+        "zhipu": "zai",
+    }
+)
+"""Names of providers in other gateways, and common short names."""
 
 _COMPACT_DATE = re.compile(r"-(20\d\d)(\d\d)(\d\d)(?=-|:|$)")
 
 
 def canonical_model_id(model_id: str) -> str:
-    """`model_id` in lower case, with Tidegate's name of the provider."""
+    """`model_id` in lower case, with an alias of its provider resolved."""
     provider, slash, name = model_id.lower().partition("/")
     return f"{PROVIDER_ALIASES.get(provider, provider)}{slash}{name}"
 
 
 def matches_clause(clause: str, name: str) -> bool:
-    """Whether the lower-case name fulfils it: `=equals`, `^starts`, `$ends`, `~contains` or `/regular expression`."""
+    """True if the lower-case name matches: `=equals`, `^starts`, `$ends`, `~contains` or `/regular expression`."""
     kind, value = clause[0], clause[1:]
     match kind:
         case "=":
@@ -46,7 +59,7 @@ def matches_clause(clause: str, name: str) -> bool:
 
 
 def with_dashed_dates(name: str) -> str:
-    """The name with its compact dates written out, as most rules have them: gpt-5.2-20251211 is gpt-5.2-2025-12-11."""
+    """The name with dashes in its dates, as in most rules: gpt-5.2-20251211 becomes gpt-5.2-2025-12-11."""
     return _COMPACT_DATE.sub(_dash, name)
 
 
@@ -60,9 +73,9 @@ def _dash(found: re.Match[str]) -> str:
 
 
 def most_similar(name: str, names: Iterable[str], limit: int) -> list[str]:
-    """Those of `names` that share most pairs of letters with it (Dice's coefficient, at least a half), best first.
+    """The `names` most similar to `name` by pairs of letters (Dice's coefficient of at least 0.5), best first.
 
-    `difflib` finds the same and takes ten times as long.
+    `difflib` finds equal names in ten times the time.
     """
     name_pairs = _letter_pairs(name)
     scored = [(_similarity(name_pairs, other if "/" in name else other.partition("/")[2]), other) for other in names]

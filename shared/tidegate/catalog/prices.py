@@ -1,8 +1,8 @@
-"""What a call costs, exactly, in USD.
+"""The exact cost of a call in USD.
 
-The arithmetic is that of genai-prices (https://github.com/pydantic/genai-prices, 0.2.3): every token is priced once,
-at its most specific price, and a long-context tier reprices the whole call. Prices of other service tiers than the
-default one, and of batches, are not in the catalogue.
+The arithmetic follows genai-prices (https://github.com/pydantic/genai-prices, 0.2.3): every token is priced once, at
+its most specific rate, and a long-context tier reprices the whole call. The catalogue has prices of the default service
+tier only, and none of batches.
 """
 
 from datetime import UTC, datetime
@@ -16,11 +16,11 @@ _THOUSAND = Decimal(1_000)
 
 
 def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None) -> Decimal | None:
-    """What tokens and searches cost in USD; None when the model has no price: never 0 for unknown.
+    """The cost of tokens and searches in USD; None when the model has no price: never 0 for unknown.
 
-    A search without a price of its own costs nothing: its provider charges for the tokens only. `at` is the time of the
-    call in UTC seconds, for prices that change by the day or the hour; without it, the price of the day on which the
-    row was checked. Contradictory counts (more cached than input) subtract nothing.
+    A search without a price costs nothing: such providers charge only for tokens. `at` is the time of the call (UTC
+    seconds), for prices that change by day or hour; None uses the price of the day on which the row was checked.
+    Contradictory counts, such as more cached tokens than input, never make a part of the cost negative.
     """
     price = price_in_force(model.prices, at)
     if price is None:
@@ -34,7 +34,7 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
 
 
 def price_in_force(prices: tuple[Price, ...], at: float | None = None) -> Price | None:
-    """The last price that applies at that time; the first one at no particular time."""
+    """The last price that applies at the time `at`; the first price if `at` is None or none applies."""
     if at is not None:
         for price in reversed(prices):
             if _applies(price, at):
@@ -53,7 +53,7 @@ def _applies(price: Price, at: float) -> bool:
 
 
 def _tier_rates(price: Price, input_tokens: int) -> Rates:
-    """The rates for a call with that much input, cached and written tokens included."""
+    """The rates for a call with this much input, including cached and written tokens."""
     found: Rates = price
     for tier in price.tiers:
         if input_tokens > tier.above:
@@ -73,7 +73,7 @@ def _input_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
         audio = min(tokens.audio_input - audio_cached, fresh)
         fresh -= audio
         total += audio * rates.audio_input
-        # What does not fit beside the cached tokens is among them; it has been counted at their price.
+        # Audio tokens beyond the uncached input are cached ones, which were counted at the cached rate above.
         audio_in_cache = min(tokens.audio_input - audio, tokens.cached)
         total += audio_in_cache * (
             _rate_or(rates.audio_cached, _rate_or(rates.cached, rates.audio_input)) - _rate_or(rates.cached, rate)

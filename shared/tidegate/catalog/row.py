@@ -7,13 +7,13 @@ from typing import Literal
 from msgspec import Struct
 
 ReasoningMode = Literal["none", "switch", "effort", "budget", "adaptive", "always"]
-"""How a model is asked to reason: not at all, on or off, by a level, by a budget of tokens, by a level that it follows
-as it sees fit, or not asked because it always does.
+"""How a request controls a model's reasoning: not possible, on or off, by a level, by a token budget, by a level that
+the model adapts to the task, or not needed because the model always reasons.
 """
 
 
 class Rates(Struct, frozen=True):
-    """USD per million tokens; `request` and `search` are per thousand. None is unknown, 0 is known to be free."""
+    """USD per million tokens; `request` and `search` are USD per thousand. None is unknown, 0 is known to be free."""
 
     input: Decimal | None = None
     output: Decimal | None = None
@@ -31,13 +31,13 @@ class Rates(Struct, frozen=True):
 
 
 class PriceTier(Rates, frozen=True):
-    """The rates of the whole call once its input is longer than `above` tokens."""
+    """The rates of the whole call if its input is longer than `above` tokens."""
 
     above: int = 0
 
 
 class Price(Rates, frozen=True):
-    """One model's rates, from a day on, or between two minutes of the day: [60, 240] is 1:00 to 4:00 UTC."""
+    """A model's rates, from the day `since` on, or between two minutes of the day: [60, 240] is 1:00 to 4:00 UTC."""
 
     tiers: tuple[PriceTier, ...] = ()
     since: date | None = None
@@ -45,11 +45,10 @@ class Price(Rates, frozen=True):
 
 
 class CatalogModel(Struct, frozen=True):
-    """One model. Limits are in tokens, None where no source states them; modalities are empty where unknown, and so are
-    `parameters`, which have OpenRouter's names; `reasoning` is None where unknown.
+    """One model. Limits are in tokens. Unknown fields are None or empty; `parameters` have OpenRouter's names.
 
-    `source` is that of names, windows and prices; what else a row says has its source in `families.json`. Of `prices`,
-    the first was in force on the day `checked`; the last one that applies to a call counts.
+    `source` is the source of names, windows and prices; the sources of all other fields are in `families.json`. The
+    first of `prices` was in force on the day `checked`; the last one that applies to a call is charged.
     """
 
     id: str
@@ -67,7 +66,7 @@ class CatalogModel(Struct, frozen=True):
 
     @property
     def can_reason(self) -> bool:
-        """Whether it is known to reason, be it only when asked."""
+        """True if the model is known to reason, always or on request."""
         return self.reasoning not in (None, "none")
 
     @property

@@ -1,8 +1,8 @@
-"""A stream as the one completion that it amounts to; `replay.py` is the way back.
+"""The chunks of a stream merged into one completion; `replay.py` does the reverse.
 
-Source: https://platform.openai.com/docs/api-reference/chat-streaming; how pieces of fields that nobody knows are joined
-is what https://github.com/openai/openai-python does (accumulate_delta): texts follow each other, lists too, objects are
-merged, and of anything else the last one counts.
+Source: https://platform.openai.com/docs/api-reference/chat-streaming. Unknown fields are merged as in
+https://github.com/openai/openai-python (accumulate_delta): texts and lists are concatenated, objects are merged, and
+the last one of any other values wins.
 """
 
 from typing import TypeAlias, cast
@@ -14,11 +14,11 @@ from tidegate.json import Json, JsonObject
 _NON_REPLY_FIELDS = frozenset({"object", "choices", "usage"})
 _CHOICE_FIELDS = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _UNSPLIT_FIELDS = frozenset({"id", "type", "role", "index", "format", "name", "expires_at"})
-"""Texts that do not come in pieces."""
+"""Text fields that a stream never sends in pieces."""
 
 
 class CompletionAssembler:
-    """The completion that the chunks so far amount to. It shares nothing with them that is changed."""
+    """Merges chunks into a completion. The chunks themselves are never changed."""
 
     __slots__ = ("_choices", "_reply", "_usage")
 
@@ -27,10 +27,9 @@ class CompletionAssembler:
         self._choices: dict[int, _ChoiceAssembler] = {}
         self._usage: Usage | None = None
 
-    def add(self, chunk: ReplyChunk) -> None:
-        """Hear one more chunk, in the order in which they came."""
-        chat_chunk = cast(Chunk, chunk)
-        self._usage = chat_chunk.get("usage") or self._usage
+    def add(self, chunk: Chunk) -> None:
+        """Merge the next chunk; call it in the order of the stream."""
+        self._usage = chunk.get("usage") or self._usage
         for name, value in cast(JsonObject, chunk).items():
             if name not in _NON_REPLY_FIELDS and (value is not None or name not in self._reply):
                 self._reply[name] = value
@@ -39,11 +38,11 @@ class CompletionAssembler:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every choice has come to its end."""
+        """True once every choice has a finish reason."""
         return bool(self._choices) and all(choice.has_ended for choice in self._choices.values())
 
-    def reply(self) -> Completion:
-        """What it amounts to. A choice that has not ended has the finish reason null."""
+    def completion(self) -> Completion:
+        """The completion so far. A choice that has not ended has the finish reason null."""
         choices: list[Json] = [choice.completion_choice(index) for index, choice in sorted(self._choices.items())]
         completion: JsonObject = {
             "system_fingerprint": None,
@@ -90,23 +89,23 @@ class _ChoiceAssembler:
         for call in calls:
             if isinstance(call, dict):
                 index = call.get("index")
-                place = index if isinstance(index, int) else len(self._calls)
+                position = index if isinstance(index, int) else len(self._calls)
                 piece = {name: value for name, value in call.items() if name != "index"}
-                self._calls[place] = _merge(self._calls.get(place), piece)
+                self._calls[position] = _merge(self._calls.get(position), piece)
 
     def _add_reasoning_details(self, details: list[Json]) -> None:
-        """Pieces of one detail have its type and its index; what has no index is whole."""
+        """Pieces of one detail share its type and index; a detail without an index is complete."""
         for piece in details:
             index = piece.get("index") if isinstance(piece, dict) else None
-            known = (str(piece.get("type")), str(index)) if isinstance(piece, dict) else ("", "")
-            at = next((at for at, (one, _) in enumerate(self._details) if one == known), None)
+            detail_key = (str(piece.get("type")), str(index)) if isinstance(piece, dict) else ("", "")
+            at = next((at for at, (key, _) in enumerate(self._details) if key == detail_key), None)
             if index is None or at is None:
-                self._details.append((known, _merge(None, piece)))
+                self._details.append((detail_key, _merge(None, piece)))
             else:
-                self._details[at] = known, _merge(self._details[at][1], piece)
+                self._details[at] = detail_key, _merge(self._details[at][1], piece)
 
     def completion_choice(self, index: int) -> JsonObject:
-        """The choice of a completion. Beside calls, a text without a letter is none."""
+        """The choice of a completion. An empty content beside tool calls becomes null."""
         merged = _finished(self._message)
         message: JsonObject = {"role": "assistant", "content": None, "refusal": None}
         if isinstance(merged, dict):
@@ -124,7 +123,7 @@ class _ChoiceAssembler:
 
 
 class _TextPieces:
-    """A text in pieces, which are put together once."""
+    """A text in pieces, which are joined once, at the end."""
 
     __slots__ = ("pieces",)
 
@@ -133,11 +132,11 @@ class _TextPieces:
 
 
 _Partial: TypeAlias = "_TextPieces | list[Json] | dict[str, _Partial] | bool | int | float | None"
-"""A value that may yet grow. It is ours alone."""
+"""A value that later pieces may extend. It shares no mutable part with the chunks."""
 
 
 def _merge(partial: _Partial, piece: Json, name: str = "") -> _Partial:
-    """`whole` with `piece` behind it, changed in place; the piece is left as it is. Null says nothing."""
+    """`partial` with `piece` appended, in place; `piece` itself stays unchanged, and null changes nothing."""
     match partial, piece:
         case _, None:
             return partial

@@ -1,8 +1,8 @@
-"""A chat completion and its chunks, as they go over the wire.
+"""A chat completion and its chunks, as they are on the wire.
 
-Source: https://platform.openai.com/docs/api-reference/chat/object and …/chat/streaming, as published in 2026. The
-stricter reading is kept: `refusal` and `logprobs` are present on every choice of a completion (null where empty),
-`created` is an integer, `usage` is absent from chunks that carry none. Unknown fields of a provider pass through.
+Source: https://platform.openai.com/docs/api-reference/chat/object and …/chat/streaming, as published in 2026, read
+strictly: every choice of a completion has `refusal` and `logprobs` (null if empty), `created` is an integer, and chunks
+without usage have no `usage` field. Unknown fields of a provider pass through.
 """
 
 from typing import Literal, Required, TypedDict
@@ -11,6 +11,27 @@ from tidegate.domain.usage import Usage
 from tidegate.json import Json
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+class Usage(TypedDict, total=False):
+    """Tokens of one call as OpenAI counts them: `prompt_tokens` include cached ones, `completion_tokens` the reasoning.
+
+    A provider fills the token fields; `policy/metering/billing.py` adds words and cost.
+    """
+
+    prompt_tokens: Required[int]
+    completion_tokens: Required[int]
+    total_tokens: Required[int]
+    prompt_tokens_details: dict[str, Json]  # cached_tokens, cache_write_tokens, audio_tokens, …
+    completion_tokens_details: dict[str, Json]  # reasoning_tokens, audio_tokens, …
+    server_tool_use: dict[str, Json]  # web_search_requests
+    server_tool_use_details: dict[str, Json]  # OpenRouter's server_tool_use
+    num_search_queries: int  # Perplexity's web_search_requests
+    billed_units: dict[str, Json]  # input_tokens, output_tokens that Cohere charges for
+    words_used: int
+    words_details: dict[str, Json]  # input_words, output_words, method
+    cost: float | None  # USD; null when the model has no price
+    estimated: bool  # true if the provider reported no usage, else absent
 
 
 class FunctionCall(TypedDict, total=False):
@@ -49,7 +70,7 @@ class Choice(TypedDict, total=False):
 
 
 class Completion(TypedDict, total=False):
-    """The gateway stamps `id`, `created` and `model`; a provider need not set them."""
+    """A whole reply. The gateway sets `id`, `created` and `model`; a provider need not."""
 
     id: str
     object: Required[Literal["chat.completion"]]

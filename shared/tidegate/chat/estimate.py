@@ -1,11 +1,11 @@
-"""Token counts without a tokenizer, for providers that report no usage and for streams that the client cut.
+"""Token estimates without a tokenizer, for providers that report no usage and for streams that the client cancelled.
 
-A token is a word, a part of a long one, a mark, or two digits: so much is alike in most byte-pair vocabularies.
+A token is a word, a part of a long word, a punctuation mark, or two digits: most byte-pair vocabularies agree on that.
 
 Error, measured in November 2026 on recorded chat completions of sixteen providers. Answers (169, without reasoning or
 tools): half are within 6 %, 95 % within 50 %, as often too low as too high. Prompts of text (512): half are within
 50 %, 95 % within 350 %: the median is 31 % too high, on purpose. Where there are tools, providers add 20 to 650 tokens
-of their own, so that 30 % are still too low. Media are constants, for want of their sizes; most cost less.
+of their own, so that 30 % are still too low. Media count as constants, because their sizes are unknown; most cost less.
 """
 
 from tidegate.chat.fields import ChatFields, FunctionDefinition, JsonSchemaFormat
@@ -31,10 +31,10 @@ TOKENS_PER_WORD, TOKENS_PER_LETTER, TOKENS_PER_DIGIT, TOKENS_PER_MARK, TOKENS_PE
     0.2,
     0.3,
 )
-"""Tokens for what ASCII text consists of, and for each UTF-8 byte of other characters; fitted to recorded replies."""
+"""Tokens for each element of ASCII text, and for each UTF-8 byte of other characters; fitted to recorded replies."""
 
 JSON_FACTOR = 0.75
-"""JSON's marks stand together, and several of them are one token."""
+"""Factor on the estimate of JSON, whose punctuation marks often share a token."""
 
 MESSAGE_TOKENS = 5
 TOOL_TOKENS = 8
@@ -51,7 +51,7 @@ _LETTERS_ONLY = {ord("0"): " ", ord("."): " "}
 
 
 def estimate_text(text: str) -> int:
-    """About how many tokens the text is; 0 only for the empty one."""
+    """The estimated tokens of a text; 0 only for the empty text."""
     if not text:
         return 0
     plain = text.encode("ascii", "ignore").decode("ascii").translate(_ASCII_CLASSES)
@@ -68,7 +68,7 @@ def estimate_text(text: str) -> int:
 
 
 def estimate_prompt(fields: ChatFields) -> int:
-    """About how many tokens the messages, tools and schemas of a request are; rather too many than too few."""
+    """The estimated tokens of a request's messages, tools and schemas; rather too many than too few."""
     tokens = CALL_TOKENS + sum(MESSAGE_TOKENS + _message_tokens(message) for message in fields.messages)
     functions = [tool.function for tool in fields.tools or () if tool.function] + (fields.functions or [])
     if functions:

@@ -1,8 +1,8 @@
-"""The texts of prompts and answers: all that a model reads or says, wherever it stands in the JSON.
+"""Finds and replaces the texts of prompts and answers: all that a model reads or writes, anywhere in the JSON.
 
-Two passes of the same walk: one reads the texts, one puts others in their place. JSON inside of a text (the arguments
-of tools) is read value by value, so that it stays JSON. What cannot be changed without breaking it (signed reasoning,
-recorded speech) is left out where its text would have to change. Not read: media, files, names and ids.
+One walk serves both: it collects the texts, or puts others in their place. JSON inside a text (tool arguments) is
+read value by value, so that it stays JSON. Values that a change would break (signed reasoning, recorded speech) are
+removed if their text has to change. Not read: media, files, names and ids.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,8 +14,17 @@ from tidegate.chat.completion import Completion
 from tidegate.domain.operation import Text
 from tidegate.json import Json, JsonObject, decode, encode
 
+
+class Text(Struct, frozen=True):
+    """A text, its `path` for errors ("messages[0].content"), and the `role` of its message."""
+
+    text: str
+    path: str = ""
+    role: str = ""
+
+
 Visitor: TypeAlias = Callable[[str, str, str], str]
-"""Of a text, its path and its role, the text to stand there."""
+"""Takes a text, its path and its role; returns the text to put there."""
 
 _UNREAD_FIELDS = frozenset(
     {
@@ -26,7 +35,7 @@ _UNREAD_FIELDS = frozenset(
 )
 _JSON_FIELDS = frozenset({"arguments"})
 _ALL_OR_NOTHING_FIELDS = frozenset({"reasoning_details", "audio"})
-"""Lists whose entries, and objects which, are left out where they hold a text that has to change."""
+"""Objects, and lists whose entries, are removed if one of their texts has to change."""
 
 _READ_FIELDS = ("messages", "prediction", "documents", "system", "prompt", "suffix", "instructions", "input")
 _DESCRIBED_FIELDS = ("tools", "functions", "response_format", "structured_outputs")
@@ -34,35 +43,35 @@ _DESCRIPTIONS = frozenset({"description", "title"})
 
 
 def body_texts(body: JsonObject) -> list[Text]:
-    """Every text of a request that the model will read, those of its fallbacks' overrides too."""
+    """Return every text of a request that the model will read, also in the overrides of its fallbacks."""
     return _collect(lambda visit: _walk_body(body, visit))
 
 
 def with_body_texts(body: JsonObject, texts: Sequence[str]) -> JsonObject:
-    """The same request with these texts, in the order of `of_body`."""
+    """Return the request with these texts, in the order of `body_texts`."""
     return _walk_body(body, _replacing(texts))
 
 
 def completion_texts(completion: Completion) -> list[Text]:
-    """Every text of every choice."""
+    """Return every text of every choice."""
     return _collect(lambda visit: _walk_completion(completion, visit))
 
 
 def with_completion_texts(completion: Completion, texts: Sequence[str]) -> Completion:
-    """The same completion with these texts, in the order of `of_completion`.
+    """Return the completion with these texts, in the order of `completion_texts`.
 
-    A choice whose texts change loses its log probabilities, which hold them as well.
+    A choice whose texts change loses its log probabilities, which contain the texts as well.
     """
     return _walk_completion(completion, _replacing(texts))
 
 
 def argument_texts(arguments: str) -> list[Text]:
-    """The texts in the arguments of a tool."""
+    """Return the texts in the arguments of a tool call."""
     return _collect(lambda visit: _walk_json_text(arguments, "", "assistant", visit))
 
 
 def with_argument_texts(arguments: str, texts: Sequence[str]) -> str:
-    """The same arguments with these texts, in the order of `of_arguments`."""
+    """Return the arguments with these texts, in the order of `argument_texts`."""
     return _walk_json_text(arguments, "", "assistant", _replacing(texts))
 
 
@@ -85,9 +94,8 @@ def _replacing(texts: Sequence[str]) -> Visitor:
 
 def _walk_body(body: JsonObject, visit: Visitor, prefix: str = "") -> JsonObject:
     changed = {name: _walk(body[name], prefix + name, "", visit) for name in _READ_FIELDS if name in body}
-    changed |= {
-        name: _walk_descriptions(body[name], prefix + name, visit) for name in _DESCRIBED_FIELDS if name in body
-    }
+    described = [name for name in _DESCRIBED_FIELDS if name in body]
+    changed |= {name: _walk_descriptions(body[name], prefix + name, visit) for name in described}
     fallbacks = body.get("fallbacks")
     if isinstance(fallbacks, list):
         changed["fallbacks"] = [
@@ -101,9 +109,9 @@ def _walk_completion(completion: Completion, visit: Visitor) -> Completion:
     choices: list[Json] = []
     for i, choice in enumerate(completion["choices"]):
         message = cast(JsonObject, choice["message"])
-        walked = _walk(message, f"choices[{i}].message", "assistant", visit)
+        changed = _walk(message, f"choices[{i}].message", "assistant", visit)
         original = cast(JsonObject, choice)
-        choices.append(original if walked == message else {**original, "message": walked, "logprobs": None})
+        choices.append(original if changed == message else {**original, "message": changed, "logprobs": None})
     return cast(Completion, {**completion, "choices": choices})
 
 
@@ -121,29 +129,29 @@ def _walk(value: Json, path: str, role: str, visit: Visitor) -> Json:
             return value
 
 
-def _walk_field(name: str, value: Json, beside: JsonObject, path: str, role: str, visit: Visitor) -> Json:
-    if name in _UNREAD_FIELDS or (name == "data" and beside.get("type") != "text"):
+def _walk_field(name: str, value: Json, siblings: JsonObject, path: str, role: str, visit: Visitor) -> Json:
+    if name in _UNREAD_FIELDS or (name == "data" and siblings.get("type") != "text"):
         return value
     if name in _JSON_FIELDS and isinstance(value, str):
         return _walk_json_text(value, path, role, visit)
-    walked = _walk(value, path, role, visit)
-    if name not in _ALL_OR_NOTHING_FIELDS or walked == value:
-        return walked
-    if isinstance(value, list) and isinstance(walked, list):
-        return [each for each, before in zip(walked, value, strict=True) if each == before]
+    changed = _walk(value, path, role, visit)
+    if name not in _ALL_OR_NOTHING_FIELDS or changed == value:
+        return changed
+    if isinstance(value, list) and isinstance(changed, list):
+        return [each for each, before in zip(changed, value, strict=True) if each == before]
     return None
 
 
 def _walk_json_text(text: str, path: str, role: str, visit: Visitor) -> str:
-    """JSON as text: what is none is a text like others."""
+    """Walk the JSON in the text; if it is not an object or a list, visit the text itself."""
     try:
-        inner = decode(text)
+        parsed = decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        inner = None
-    if not isinstance(inner, dict | list):
+        parsed = None
+    if not isinstance(parsed, dict | list):
         return visit(text, path, role)
-    walked = _walk_values(inner, path, role, visit)
-    return text if walked == inner else encode(walked).decode()
+    changed = _walk_values(parsed, path, role, visit)
+    return text if changed == parsed else encode(changed).decode()
 
 
 def _walk_values(value: Json, path: str, role: str, visit: Visitor) -> Json:
@@ -162,7 +170,7 @@ def _walk_values(value: Json, path: str, role: str, visit: Visitor) -> Json:
 
 
 def _walk_descriptions(value: Json, path: str, visit: Visitor) -> Json:
-    """What is said of tools and schemas in words."""
+    """Walk the descriptions and titles of tools and schemas."""
     match value:
         case list():
             return [_walk_descriptions(each, f"{path}[{i}]", visit) for i, each in enumerate(value)]

@@ -1,6 +1,6 @@
-"""Media inside a request: what bytes are, whatever their sender says, and what data URIs hold.
+"""Media in requests: the media type of bytes and file names, and the content of data URIs.
 
-Sources: https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern, RFC 2397, and for the types of names
+Sources: https://mimesniff.spec.whatwg.org/#matching-an-image-type-pattern, RFC 2397, and for file names
 https://developer.mozilla.org/en-US/docs/Web/HTTP/Guides/MIME_types/Common_types.
 """
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 _DATA_URI = re.compile(r"data:([^;,]*)(?:;[^;,]*?)*?(;base64)?,", re.IGNORECASE)
 _HEAD_CHARACTERS = 64
-"""Signs of base64 that are enough to tell what they hold."""
+"""Base64 characters that are enough to recognise the media type."""
 
 _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -72,23 +72,23 @@ _TYPES_BY_EXTENSION = {
 
 
 class MediaContent(Struct, frozen=True):
-    """`base64` is the content. `media_type` is what its bytes prove, or else what its sender says: "" for nothing."""
+    """Content in base64. `media_type` is the type that its bytes prove, or else the declared one; "" if unknown."""
 
     media_type: str
     base64: str
 
     def text(self) -> str:
-        """The content as text. Raises `ValueError` where it is none."""
+        """The content decoded as UTF-8. Raises `ValueError` if it is not text."""
         return b64decode(self.base64, validate=True).decode()
 
 
 def content_from_bytes(data: bytes, declared: str = "") -> MediaContent:
-    """The bytes as data, `declared` to be of a type."""
+    """Content from bytes, whose sender declared the media type `declared`."""
     return MediaContent(_choose_type(sniff_media_type(data), declared), b64encode(data).decode())
 
 
 def parse_media(uri: str, declared: str = "") -> MediaContent | None:
-    """What a data URI, or bare base64, holds; None where it is neither. The URI's own type wins over `declared`."""
+    """The content of a data URI or of plain base64; None if `uri` is neither. The URI's type overrides `declared`."""
     if uri[:5].lower() == "data:":
         match = _DATA_URI.match(uri)
         if match is None:
@@ -99,19 +99,19 @@ def parse_media(uri: str, declared: str = "") -> MediaContent | None:
             return content_from_bytes(unquote_to_bytes(content), declared)
         uri = unquote_to_bytes(content).decode("ascii", "replace") if "%" in content else content
     if "\n" in uri:
-        uri = "".join(uri.split())  # MIME breaks its lines, and providers refuse that
+        uri = "".join(uri.split())  # MIME wraps lines, which providers reject
     head = _decode_head(uri)
     return None if head is None else MediaContent(_choose_type(sniff_media_type(head), declared), uri)
 
 
 def media_type_of_name(name: str) -> str | None:
-    """The media type that the end of a file's name or URL stands for."""
+    """The media type by the extension of a file name or URL; None if unknown."""
     path = name.partition("?")[0].partition("#")[0]
     return _TYPES_BY_EXTENSION.get(path.rpartition(".")[2].lower())
 
 
 def sniff_media_type(data: bytes) -> str | None:
-    """The media type that the first bytes prove, None where they prove none (text, for instance)."""
+    """The media type that the first bytes prove; None if they prove none, as in text."""
     for prefix, media_type in _PREFIXES:
         if data.startswith(prefix):
             return media_type
@@ -126,13 +126,13 @@ def sniff_media_type(data: bytes) -> str | None:
 
 def _choose_type(proven: str | None, declared: str) -> str:
     declared = declared.partition(";")[0].strip().lower()
-    if proven is None or (proven.startswith("video/") and declared.startswith("audio/")):  # one container for both
+    if proven is None or (proven.startswith("video/") and declared.startswith("audio/")):  # both use the same container
         return declared
     return proven
 
 
 def _decode_head(base64: str) -> bytes | None:
-    """The first bytes, None where it is no base64. The padding is not looked at."""
+    """The first decoded bytes; None if `base64` is not valid. The padding is not checked."""
     start = base64[:_HEAD_CHARACTERS].rstrip("=")
     try:
         return b64decode(start + "=" * (-len(start) % 4), validate=True)

@@ -1,7 +1,7 @@
-"""The messages of a chat request, as a validated view. What clients send beyond it stays in the raw body.
+"""The messages of a chat request as validated structs. Other fields of clients stay in the raw body.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create (2026), with the parts `document` and `video_url`
-that OpenAI-compatible proxies add. Assistant turns are accepted as clients replay them: `content` null or a list,
+that OpenAI-compatible proxies add. Assistant messages are accepted as clients send them back: `content` null or a list,
 `tool_calls[].index`, `function.parsed_arguments`, `refusal`, `annotations`, `audio: null`, `reasoning_details`.
 """
 
@@ -55,7 +55,7 @@ class FilePart(Struct, frozen=True, tag_field="type", tag="file"):
 
 
 class DocumentPart(Struct, frozen=True, tag_field="type", tag="document"):
-    """A document in Anthropic's terms: `source {type, media_type, data | url}`."""
+    """A document in Anthropic's format: `source {type, media_type, data | url}`."""
 
     source: dict[str, object]
     title: str | None = None
@@ -65,7 +65,7 @@ class DocumentPart(Struct, frozen=True, tag_field="type", tag="document"):
 Part: TypeAlias = TextPart | RefusalPart | ImagePart | InputAudioPart | VideoPart | FilePart | DocumentPart
 Content: TypeAlias = str | list[Part]
 NonEmptyContent: TypeAlias = str | Annotated[list[Part], Meta(min_length=1)]
-"""What is said to the model; its own turns and the tools' results may be empty lists when they are replayed."""
+"""Content of system, developer and user messages. Assistant and tool messages may have an empty list."""
 
 
 class FunctionArguments(Struct, frozen=True):
@@ -121,20 +121,20 @@ Message: TypeAlias = SystemMessage | DeveloperMessage | UserMessage | AssistantM
 
 
 def message_texts(messages: list[Message]) -> list[str]:
-    """Every text that the messages hold, in order: what counts as input words."""
-    found: list[str] = []
+    """All texts of the messages, in order: the input words are counted in them."""
+    collected: list[str] = []
     for message in messages:
         match message.content:
             case str(text):
-                found.append(text)
+                collected.append(text)
             case list(parts):
-                found.extend(part.text for part in parts if isinstance(part, TextPart))
+                collected.extend(part.text for part in parts if isinstance(part, TextPart))
             case None:
                 pass
-    return found
+    return collected
 
 
 def count_media(messages: list[Message]) -> int:
-    """How many images, documents, recordings and films the messages hold."""
+    """The number of images, documents, recordings and videos in the messages."""
     parts = (part for message in messages if isinstance(message.content, list) for part in message.content)
     return sum(not isinstance(part, TextPart | RefusalPart) for part in parts)

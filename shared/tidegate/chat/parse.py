@@ -1,4 +1,4 @@
-"""Bytes become the fields of a chat request, or one error that names the field as a path."""
+"""Validation of chat requests: the body becomes a `ChatRequest`, or an error that names the field's path."""
 
 import re
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ _LONE_SURROGATE = re.compile(
 )
 
 _VALUE_TYPES = {"logit_bias": Bias, "context_window_fallback_dict": Name}
-"""Fields that are dictionaries of values with a type."""
+"""Types of the values of dictionaries, for error messages that name the key."""
 
 
-def decode_body(body: bytes) -> JsonObject:
-    """Return the JSON object in `body`. Raises `InvalidRequest`."""
+def parse_chat_request(body: bytes) -> ChatRequest:
+    """The request in the JSON `body`. Raises `InvalidRequest`, with the field's path in `param`."""
     try:
         raw = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -35,8 +35,11 @@ def decode_body(body: bytes) -> JsonObject:
     return raw
 
 
-def convert(raw: JsonObject) -> ChatFields:
-    """Return the fields of a chat request. Raises `InvalidRequest`, with the field's path in `param`."""
+def build_chat_request(raw: dict[str, Json], size: int = 0) -> ChatRequest:
+    """The request in a decoded body of `size` bytes.
+
+    Raises `InvalidRequest`, with the field's path in `param`.
+    """
     try:
         fields = msgspec.convert(raw, ChatFields)
     except msgspec.ValidationError as error:
@@ -82,7 +85,7 @@ def _check_tools(fields: ChatFields) -> None:
 
 def _check_offered(chosen: FunctionName, offered: Iterable[FunctionDefinition], path: str) -> None:
     if all(function.name != chosen.name for function in offered):
-        raise InvalidRequest(f"The function {chosen.name!r} that {path!r} names is not offered.", param=path)
+        raise InvalidRequest(f"{path} is {chosen.name!r}, which is not among the request's functions.", param=path)
 
 
 def _malformed_body(body: bytes, reason: str) -> str:
@@ -92,7 +95,8 @@ def _malformed_body(body: bytes, reason: str) -> str:
         return f"The body is not valid UTF-8: byte {error.start} is {body[error.start]:#04x}."
     surrogate = _LONE_SURROGATE.search(body)
     if surrogate:
-        return f"The body is not valid JSON: {surrogate[0].decode()} at byte {surrogate.start()} is half of a surrogate pair."
+        half = f"{surrogate[0].decode()} at byte {surrogate.start()}"
+        return f"The body is not valid JSON: {half} is half of a surrogate pair."
     return f"The body is not valid JSON: {_ERROR_PATH.sub('', reason)}."
 
 
@@ -108,7 +112,7 @@ def _invalid_value(message: str, raw: dict[str, Json]) -> InvalidRequest:
 
 
 def _with_key(path: str, raw: dict[str, Json]) -> str:
-    """The path with the key of the first wrong entry, which msgspec leaves out."""
+    """The path with the key of the first invalid entry, which msgspec's message omits."""
     name = path.removesuffix("[...]")
     entries, value_type = raw.get(name), _VALUE_TYPES.get(name)
     for key, value in entries.items() if value_type and isinstance(entries, dict) else ():

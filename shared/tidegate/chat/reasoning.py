@@ -1,4 +1,4 @@
-"""The five ways in which clients ask for reasoning, as one wish."""
+"""The fields of a request that ask for reasoning, unified as one `Reasoning`."""
 
 from typing import Annotated, Literal, TypeVar
 
@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 
 class Reasoning(Struct, frozen=True):
-    """How much the model is to think. `effort` and `max_tokens` (a budget of tokens) both None: the provider's default.
+    """How much the model shall reason; the provider's default if `effort` and `max_tokens` (a token budget) are None.
 
     `exclude` leaves the reasoning out of the reply. With `enabled` False, `effort` and `max_tokens` are None.
     """
@@ -44,9 +44,9 @@ class ThinkingOptions(Struct, frozen=True):
 def unify_reasoning(
     effort: Effort | None, reasoning: ReasoningOptions | None, thinking: ThinkingOptions | None
 ) -> Reasoning | None:
-    """One wish out of three fields; None when no field was sent.
+    """The three fields as one `Reasoning`; None if none was sent.
 
-    Raises `InvalidRequest` where the fields contradict each other: a guess could cost the caller money.
+    Raises `InvalidRequest` if the fields contradict each other: a guess could cost the caller money.
     """
     if effort is None and reasoning is None and thinking is None:
         return None

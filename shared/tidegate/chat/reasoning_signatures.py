@@ -1,8 +1,8 @@
-"""Signed reasoning across turns: what a client that drops unknown fields does not send back, we have kept.
+"""Signed reasoning across turns, stored here for clients that do not send it back.
 
 Some providers sign their reasoning and want it back, unchanged, with the tool calls that followed. OpenAI's SDKs drop
-`reasoning_details` when they replay a message; tool call ids they keep. So the details are kept under the id of the
-first tool call of their message.
+`reasoning_details` when they replay a message, but keep the ids of tool calls. So the details are stored under the id
+of the first tool call of their message.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.json import Json, JsonObject
 
 MAX_TURNS = 50
-"""Of a long conversation, the newest turns are looked up: one read holds no more than a hundred."""
+"""Only the newest turns of a long conversation are looked up: one batch read takes a hundred keys at most."""
 
 MAX_ID_CHARACTERS = 256
 
@@ -22,16 +22,23 @@ _TEXTS = ("text", "summary", "data", "signature")
 
 
 def ids_to_look_up(messages: Sequence[Message]) -> list[str]:
-    """The ids under which the reasoning of earlier turns may be kept, for turns that came without it."""
+    """Return the tool call ids under which reasoning may be stored, for the turns that came without theirs."""
     turns = (message for message in messages if isinstance(message, AssistantMessage) and message.tool_calls)
     found = [turn.tool_calls[0].id for turn in turns if turn.tool_calls and not turn.reasoning_details]
     return [tool_call_id for tool_call_id in found if 0 < len(tool_call_id) <= MAX_ID_CHARACTERS][-MAX_TURNS:]
 
 
-class ChatReasoningCollector:
-    """The signed reasoning of one reply, whole or streamed. Details of a stream come in pieces."""
+def reasoning_to_store(completion: Completion) -> tuple[str, list[Json]] | None:
+    """Return the tool call id and the reasoning details to store, None if no reasoning led to a tool call."""
+    message = completion["choices"][0]["message"] if completion["choices"] else None
+    if message is None:
+        return None
+    calls = message.get("tool_calls")
+    return _entry_to_store(calls[0].get("id") if calls else None, message.get("reasoning_details") or [])
 
-    __slots__ = ("_details", "_first_id", "_reply_details")
+
+class ReasoningCollector:
+    """Collects the reasoning details of a stream, which come in pieces, and the id of its first tool call."""
 
     def __init__(self) -> None:
         self._first_id: str | None = None
@@ -65,9 +72,17 @@ class ChatReasoningCollector:
             if isinstance(piece, dict):
                 self._merge(piece)
 
+    def to_store(self) -> tuple[str, list[Json]] | None:
+        """Return what `reasoning_to_store` returns for a completion that is not streamed."""
+        return _entry_to_store(self._first_id, list(self._details.values()))
+
     def _merge(self, piece: JsonObject) -> None:
-        whole = self._details.setdefault((str(piece.get("type")), str(piece.get("index"))), {})
+        detail = self._details.setdefault((str(piece.get("type")), str(piece.get("index"))), {})
         for name, value in piece.items():
-            before = whole.get(name)
-            joined = name in _TEXTS and isinstance(value, str) and isinstance(before, str)
-            whole[name] = f"{before}{value}" if joined else value
+            earlier = detail.get(name)
+            is_text = name in _TEXTS and isinstance(value, str) and isinstance(earlier, str)
+            detail[name] = f"{earlier}{value}" if is_text else value
+
+
+def _entry_to_store(tool_call_id: str | None, details: list[Json]) -> tuple[str, list[Json]] | None:
+    return (tool_call_id, details) if tool_call_id and details else None

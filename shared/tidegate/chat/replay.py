@@ -1,4 +1,4 @@
-"""A completion as the stream that it could have been; `assemble.py` is the way back.
+"""A completion as the chunks of a stream; `assemble.py` does the reverse.
 
 Source: https://platform.openai.com/docs/api-reference/chat-streaming
 """
@@ -10,7 +10,7 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.json import Json, JsonObject
 
 _REPEATED_FIELDS = frozenset({"id", "created", "model", "system_fingerprint", "service_tier", "provider"})
-"""What every chunk of a stream repeats. Other fields of a completion are said once, with the end."""
+"""Fields that every chunk repeats. A completion's other fields are sent once, with the first final chunk."""
 
 _NON_REPLY_FIELDS = frozenset({"object", "choices", "usage"})
 _CHOICE_FIELDS = frozenset({"index", "message", "finish_reason", "logprobs"})
@@ -19,7 +19,7 @@ _CONTENT_FIELDS = ("content", "refusal", "function_call")
 
 
 def completion_chunks(completion: Completion) -> Iterator[Chunk]:
-    """The completion as a stream: for each choice what was thought, said and called, and its end; then the usage."""
+    """The chunks of the completion: reasoning, content and tool calls of each choice, then the ends, then the usage."""
     reply = cast(JsonObject, completion)
     stamp: JsonObject = {"system_fingerprint": None} | {name: reply[name] for name in reply if name in _REPEATED_FIELDS}
     stamp["object"] = "chat.completion.chunk"
@@ -40,7 +40,7 @@ def completion_chunks(completion: Completion) -> Iterator[Chunk]:
 
 
 def _deltas(message: JsonObject, logprobs: Json) -> Iterator[tuple[JsonObject, Json]]:
-    """What a message says, in order, each with its log probabilities. The first one has the role."""
+    """The deltas of a message in order, each with its log probabilities. The first delta has the role."""
     parts: list[JsonObject] = []
     reasoning = {name: message[name] for name in _REASONING_FIELDS if name in message}
     if reasoning:
@@ -59,6 +59,6 @@ def _deltas(message: JsonObject, logprobs: Json) -> Iterator[tuple[JsonObject, J
     if other_fields:
         parts.append(other_fields)
     first: JsonObject = {"role": "assistant", **(parts[0] if parts else {"content": None})}
-    logprobs_index = parts.index(contents[0]) if contents else 0  # log probabilities are those of what is said
+    logprobs_index = parts.index(contents[0]) if contents else 0  # log probabilities belong to the content
     for index_of_part, part in enumerate([first, *parts[1:]]):
         yield part, logprobs if index_of_part == logprobs_index else None

@@ -1,4 +1,4 @@
-"""Server-sent events towards our clients.
+"""Server-sent events to clients.
 
 Source: https://platform.openai.com/docs/api-reference/chat/streaming and the HTML standard's event stream format.
 """
@@ -12,5 +12,5 @@ KEEP_ALIVE = b": keep-alive\n\n"
 
 
 def encode_events(values: Iterable[object]) -> bytes:
-    """Each value as one `data:` event."""
+    """Each value as one `data:` event, concatenated."""
     return b"".join([b"data: %b\n\n" % encode(value) for value in values])

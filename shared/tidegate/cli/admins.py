@@ -1,4 +1,4 @@
-"""`python -m tidegate admin-keys …`: who may use the admin API. The first key can only come from here."""
+"""`python -m tidegate admin-keys …`: keys of the admin API. Only this command can create the first one."""
 
 import argparse
 
@@ -14,26 +14,26 @@ from tidegate.domain.managed_resources import AdminKey
 PAGE_SIZE = 100
 
 
-def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
-    """`create`, `list`, `revoke`."""
+def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+    """Add `create`, `list` and `revoke`."""
     create = subparsers.add_parser(
-        "create", parents=[common_options], help="create an admin key, and show its secret once"
+        "create", parents=[common_options], help="create an admin key and show its secret once"
     )
-    create.add_argument("--name", default="", help="what people call the key")
-    create.add_argument("--read-only", action="store_true", help="it may look, and change nothing")
+    create.add_argument("--name", default="", help="a display name")
+    create.add_argument("--read-only", action="store_true", help="the key may read, but not change anything")
     create.add_argument(
-        "--workspace", dest="workspaces", metavar="ID", action="append", help="for these only; default: all of them"
+        "--workspace", dest="workspaces", metavar="ID", action="append", help="repeatable; default: all"
     )
-    create.add_argument("--expires", metavar="DATE", type=parse_time, help="ISO 8601, UTC unless it says otherwise")
+    create.add_argument("--expires", metavar="DATE", type=parse_time, help="the expiry: ISO 8601, UTC by default")
     create.set_defaults(command=create_admin)
     subparsers.add_parser("list", parents=[common_options], help="list admin keys").set_defaults(command=list_admins)
-    revoke = subparsers.add_parser("revoke", parents=[common_options], help="refuse an admin key")
+    revoke = subparsers.add_parser("revoke", parents=[common_options], help="revoke an admin key at once")
     revoke.add_argument("id", help="the key's id, adm_…")
     revoke.set_defaults(command=revoke_admin)
 
 
 async def create_admin(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """A new admin key and its secret, which is nowhere else. Raises `InvalidRequest`, and `NotFound`."""
+    """Create an admin key and print its secret, which is not stored. Raises `InvalidRequest` and `NotFound`."""
     requested = AdminKey(
         id="",
         hash="",
@@ -44,12 +44,12 @@ async def create_admin(options: argparse.Namespace, ports: StorePorts) -> Comman
         expires_at=options.expires,
     )
     admin_key, secret = await admins.create_admin_key(ports.control, COMMAND_LINE_ACTOR, requested)
-    text = f"Created admin key {admin_key.id}.\n\n    {secret}\n\nIt is not shown again: keep it now."
+    text = f"Created admin key {admin_key.id}.\n\n    {secret}\n\nStore it now: it is not shown again."
     return CommandOutput({**to_json(admin_key), "secret": secret}, text)
 
 
 async def list_admins(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """All of them, by id."""
+    """List all admin keys, by id."""
     admin_keys: list[AdminKey] = []
     while page := await admins.list_admin_keys(
         ports.control, COMMAND_LINE_ACTOR, admin_keys[-1].id if admin_keys else "", PAGE_SIZE
@@ -73,6 +73,6 @@ async def list_admins(options: argparse.Namespace, ports: StorePorts) -> Command
 
 
 async def revoke_admin(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """The key, which opens nothing from now on. Raises `NotFound`."""
+    """Revoke the admin key at once. Raises `NotFound`."""
     admin_key = await admins.revoke_admin_key(ports.control, COMMAND_LINE_ACTOR, options.id)
     return CommandOutput(to_json(admin_key), f"Admin key {admin_key.id} is revoked.")

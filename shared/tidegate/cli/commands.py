@@ -1,4 +1,4 @@
-"""`workspaces`, `keys`, `plans`, `usage` and `admin-keys`: the commands on the table."""
+"""The commands that work on the table: `workspaces`, `keys`, `plans`, `usage` and `admin-keys`."""
 
 import argparse
 import asyncio
@@ -33,7 +33,7 @@ _LIST_COMMANDS = {
     "plan_id": "plans list",
     "admin_id": "admin-keys list",
 }
-"""What shows those that there are, by the parameter of which there is none."""
+"""The command that lists the existing resources, by the `param` of a `NotFound`."""
 
 _MODULES = {
     "workspaces": (workspaces, workspace_limits, members, credentials),
@@ -45,32 +45,32 @@ _MODULES = {
 
 
 def add_parser(commands: Subparsers, name: str, summary: str) -> None:
-    """Add one of `_MODULES`; the namespace that it parses into goes to `run`, which is its `run`."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="answer in JSON")
-    add_store_options(common)
+    """Add a command of `_MODULES` with its subcommands. `main` calls `run` with the parsed options."""
+    common_options = argparse.ArgumentParser(add_help=False)
+    common_options.add_argument("--json", action="store_true", help="print JSON")
+    add_store_options(common_options)
     parser = commands.add_parser(name, help=summary)
-    verbs = parser.add_subparsers(required=True, metavar="command")
+    subparsers = parser.add_subparsers(required=True, metavar="command")
     for module in _MODULES[name]:
-        module.add_verbs(verbs, common)
+        module.add_subcommands(subparsers, common_options)
     parser.set_defaults(run=run)
 
 
 def run(
     options: argparse.Namespace, env: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.time
 ) -> int:
-    """Do what `options` say and print the answer. Returns one of the exit codes in `cli/main.py`."""
-    # The one line on stderr says it all; the library's warnings are for servers.
+    """Run the command, print its output, and return an exit code of `cli/main.py`."""
+    # An error is one line on stderr: the library's log warnings are meant for servers.
     logging.getLogger("tidegate").addHandler(logging.NullHandler())
     try:
         location = find_store(options, env)
-        answer = asyncio.run(_run_command(options.command, options, location, clock))
+        output = asyncio.run(_run_command(options.command, options, location, clock))
     except NotFound as error:
-        hint = f"; `{_LIST_COMMANDS[error.param]}` shows them." if error.param in _LIST_COMMANDS else "."
+        hint = f"; to see all, run `{_LIST_COMMANDS[error.param]}`." if error.param in _LIST_COMMANDS else "."
         return _report_error(error.message.removesuffix(".") + hint, NOT_FOUND)
     except (ConfigurationError, InvalidRequest, StoreUnavailable) as error:
         return _report_error(error.message, FAILED)
-    answer.show(options.json)
+    output.show(options.json)
     return DONE
 
 

@@ -1,4 +1,4 @@
-"""Which table a command works on: one on AWS, or the one of a local server that is running."""
+"""The table that a command works on: on AWS, or in a running local server; and the ports over it."""
 
 import argparse
 import time
@@ -11,7 +11,7 @@ from tidegate.aws.credentials import find_credentials
 from tidegate.aws.dynamo import DynamoError, create_dynamo_client
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.resources import DynamoResources
-from tidegate.aws.secrets import SecretsManagerClient
+from tidegate.aws.secrets import create_secrets_manager_client
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsageReader
 from tidegate.aws.vault import SecretsManagerVault
@@ -38,7 +38,7 @@ _ACCESS_ERRORS = (
 
 
 class StoreLocation(Struct, frozen=True):
-    """A table, and how to get there."""
+    """A DynamoDB table, and how to reach it."""
 
     table: str
     region: str
@@ -50,6 +50,8 @@ class StoreLocation(Struct, frozen=True):
 
 
 class StorePorts(Struct, frozen=True):
+    """The ports over one table, and the clock, that a command works with."""
+
     tenants: Tenants
     keys: Keys
     usages: UsageReader
@@ -58,24 +60,25 @@ class StorePorts(Struct, frozen=True):
 
 
 def add_store_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say which table it is."""
-    group = parser.add_argument_group("where the table is")
+    """Add the options that choose the table."""
+    group = parser.add_argument_group("the table to work on")
     group.add_argument(
         "--store",
         choices=("aws", "embedded"),
-        help="a table on AWS, or that of a running `python -m tidegate serve`; default: aws once a table is set",
+        help="aws: a table on AWS; embedded: the table of a running `python -m tidegate serve`. "
+        "Default: aws if a table or endpoint is set, else embedded",
     )
-    group.add_argument("--table", metavar="NAME", help="the table; default: TIDEGATE_TABLE")
-    group.add_argument("--region", help="its region; default: AWS_REGION")
+    group.add_argument("--table", metavar="NAME", help="the table's name; default: TIDEGATE_TABLE")
+    group.add_argument("--region", help="the table's AWS region; default: AWS_REGION")
     group.add_argument(
         "--dynamodb-endpoint",
         metavar="URL",
-        help="another DynamoDB than the region's; default: AWS_ENDPOINT_URL_DYNAMODB",
+        help="a DynamoDB endpoint instead of the region's; default: AWS_ENDPOINT_URL_DYNAMODB",
     )
 
 
 def find_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreLocation:
-    """Where the options point, and the environment after them. Raises `ConfigurationError` for what is missing."""
+    """Locate the table by the options, then by the environment. Raises `ConfigurationError` for missing settings."""
     table = _first_set(options.table, env.get("TIDEGATE_TABLE"))
     endpoint = _first_set(options.dynamodb_endpoint, env.get("AWS_ENDPOINT_URL_DYNAMODB"), env.get("AWS_ENDPOINT_URL"))
     region = _first_set(options.region, env.get("AWS_REGION"), env.get("AWS_DEFAULT_REGION"))
@@ -93,7 +96,7 @@ def find_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreLoca
         if value is None
     ]
     if table is None or region is None:
-        raise ConfigurationError(f"Not set: {'; '.join(missing)}.")
+        raise ConfigurationError(f"Missing settings: {'; '.join(missing)}.")
     return StoreLocation(
         table,
         region,
@@ -107,7 +110,7 @@ def find_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreLoca
 
 @asynccontextmanager
 async def open_ports(location: StoreLocation, clock: Callable[[], float] = time.time) -> AsyncGenerator[StorePorts]:
-    """The ports over the table at `place`."""
+    """Open the ports over the table; leaving the context closes the connection."""
     transport = ReqwestTransport(connect_seconds=2.0)
     try:
         client = create_dynamo_client(transport, location.credentials, location.region, location.endpoint)
@@ -124,24 +127,26 @@ def _vault(location: StoreLocation, transport: Transport) -> Vault | None:
         return None
     identity = SigningKeys(location.credentials, transport)
     return SecretsManagerVault(
-        SecretsManagerClient(transport, identity, location.region, location.secrets_endpoint),
+        create_secrets_manager_client(transport, identity, location.region, location.secrets_endpoint),
         location.workspace_secrets,
     )
 
 
 def explain_store_error(cause: BaseException | None, location: StoreLocation) -> str:
-    """One line for the person at the terminal: why the table does not answer, and what to do about it."""
+    """Explain in one line why the table does not answer, and what the operator can do."""
     match cause:
         case DynamoError(code="ResourceNotFoundException"):
             return f"The table {location.table!r} does not exist in {location.region}."
         case DynamoError(code=kind) if kind in _ACCESS_ERRORS:
-            return f"AWS does not let these credentials use the table {location.table!r}."
+            return f"These AWS credentials may not use the table {location.table!r}."
         case NoCredentials():
-            return "There are no AWS credentials: sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            return "No AWS credentials were found: sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         case _ if location.embedded:
-            return f"Nothing answers at {location.endpoint}: start `python -m tidegate serve`, or name a table with --table."
+            hint = "start `python -m tidegate serve`, or name a table with --table"
+            return f"Nothing answers at {location.endpoint}: {hint}."
         case _:
-            return f"DynamoDB does not answer {f'at {location.endpoint}' if location.endpoint else f'in {location.region}'}."
+            address = f"at {location.endpoint}" if location.endpoint else f"in {location.region}"
+            return f"DynamoDB does not answer {address}."
 
 
 def _first_set(*values: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""`python -m tidegate workspaces credentials …`: providers' keys that a workspace brings."""
+"""`python -m tidegate workspaces credentials …`: provider keys that a workspace brings."""
 
 import argparse
 import sys
@@ -14,26 +14,26 @@ from tidegate.domain.record import iso_time
 from tidegate.errors import ConfigurationError
 
 
-def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
-    """`credentials list`, `credentials put`, `credentials remove`."""
-    parser = subparsers.add_parser("credentials", help="list, put and remove providers' keys of its own")
+def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+    """Add `credentials list`, `credentials put` and `credentials remove`."""
+    parser = subparsers.add_parser("credentials", help="list, store and remove a workspace's own provider keys")
     commands = parser.add_subparsers(required=True, metavar="command")
-    list_parser = commands.add_parser("list", parents=[common_options], help="list their names")
+    list_parser = commands.add_parser("list", parents=[common_options], help="list the names of the stored keys")
     put = commands.add_parser(
-        "put", parents=[common_options], help="keep a key: asked for, or read from standard input"
+        "put", parents=[common_options], help="store a key, typed at a prompt or read from standard input"
     )
     remove = commands.add_parser(
-        "remove", parents=[common_options], help="use the gateway's key again, within a minute"
+        "remove", parents=[common_options], help="remove a key: calls use the gateway's key within a minute"
     )
     for each, command in ((list_parser, list_credentials), (put, put_credential), (remove, remove_credential)):
         each.add_argument("id", help="the workspace's id")
         each.set_defaults(command=command)
     for each in (put, remove):
-        each.add_argument("name", help="the name of the key's setting, like OPENAI_API_KEY")
+        each.add_argument("name", help="the setting that names the key, e.g. OPENAI_API_KEY")
 
 
 async def list_credentials(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Names, never values. Raises `NotFound`."""
+    """List the names of the credentials, never their values. Raises `NotFound`."""
     workspace = await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.id)
     rows = [(each.name, iso_time(each.changed_at)) for each in workspace.credentials]
     text = columns(("NAME", "CHANGED"), rows) if rows else "The workspace has no credentials of its own."
@@ -41,25 +41,25 @@ async def list_credentials(options: argparse.Namespace, ports: StorePorts) -> Co
 
 
 async def put_credential(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Keep a value, which is shown nowhere. Raises `NotFound`, `InvalidRequest`, `ConfigurationError`."""
+    """Store a credential. Its value is never shown. Raises `NotFound`, `InvalidRequest`, `ConfigurationError`."""
     _check_vault(ports)
     await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.id)
     value = _read_value(options.name)
     workspace = await credentials.put_credential(ports.control, COMMAND_LINE_ACTOR, options.id, options.name, value)
-    return CommandOutput(to_json(workspace), f"Calls of {workspace.id} use its own {options.name} within a minute.")
+    return CommandOutput(to_json(workspace), f"Within a minute, calls of {workspace.id} use its own {options.name}.")
 
 
 async def remove_credential(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Raises `NotFound` and `ConfigurationError`."""
+    """Remove a credential. Raises `NotFound` and `ConfigurationError`."""
     _check_vault(ports)
     workspace = await credentials.delete_credential(ports.control, COMMAND_LINE_ACTOR, options.id, options.name)
     return CommandOutput(
-        to_json(workspace), f"Calls of {workspace.id} use the gateway's {options.name} within a minute."
+        to_json(workspace), f"Within a minute, calls of {workspace.id} use the gateway's {options.name}."
     )
 
 
 def _read_value(name: str) -> str:
-    """Never an argument: those stand in the shell's history, and in the list of processes."""
+    """Read the value from a prompt or from standard input: arguments are visible in `ps` and the shell's history."""
     if not sys.stdin.isatty():
         return sys.stdin.read().strip()
     try:
@@ -71,6 +71,6 @@ def _read_value(name: str) -> str:
 def _check_vault(ports: StorePorts) -> None:
     if ports.control.vault is None:
         raise ConfigurationError(
-            "It is not said where workspaces' keys are: set TIDEGATE_WORKSPACE_SECRETS as the stack has it. A server "
-            "on this machine keeps them in its process: use its admin API."
+            "No store of credentials is configured: set TIDEGATE_WORKSPACE_SECRETS to the value of the stack. A local "
+            "server keeps credentials in memory: use its admin API."
         )

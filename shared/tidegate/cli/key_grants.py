@@ -1,4 +1,4 @@
-"""`python -m tidegate keys create | set`: what keys open, from where, how long and how much."""
+"""`python -m tidegate keys create | set`: a key's workspaces, endpoints, networks, expiry and limits."""
 
 import argparse
 
@@ -18,48 +18,48 @@ from tidegate.domain.workspace import VirtualKey
 from tidegate.errors import AlreadyExists, InvalidRequest
 
 
-def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
-    """`create`, `set`."""
-    create = subparsers.add_parser("create", parents=[common_options], help="create a key, and show its secret once")
+def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+    """Add `create` and `set`."""
+    create = subparsers.add_parser("create", parents=[common_options], help="create a key and show its secret once")
     create.add_argument(
         "--workspace",
         dest="workspaces",
         metavar="ID",
         action="append",
         required=True,
-        help="may be given several times",
+        help="a workspace of the key; can be repeated",
     )
-    create.add_argument("--subject", help="give the workspaces to a subject of OIDC tokens instead: no secret is made")
-    create.add_argument("--issuer", metavar="URL", help="who gives out the subject's tokens, as TIDEGATE_OIDC_ISSUER")
+    create.add_argument("--subject", help="create the key of this OIDC subject: no secret is created")
+    create.add_argument("--issuer", metavar="URL", help="the issuer of its tokens, as in TIDEGATE_OIDC_ISSUER")
     create.set_defaults(command=create_key)
-    change = subparsers.add_parser("set", parents=[common_options], help="change what a key opens")
+    change = subparsers.add_parser("set", parents=[common_options], help="change a key's limits and restrictions")
     change.add_argument("id", help="the key's id, key_…")
     change.add_argument("--workspace", metavar="ID", required=True, help="a workspace of the key")
-    change.add_argument("--force", action="store_true", help="also below what is used already")
+    change.add_argument("--force", action="store_true", help="accept limits below what is used already")
     change.set_defaults(command=set_key)
     for parser in (create, change):
         _add_grant_options(parser)
 
 
 def _add_grant_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--default", metavar="ID", help="the workspace of calls that name none; none: there is none")
-    parser.add_argument("--name", help="what people call the key")
+    parser.add_argument("--default", metavar="ID", help="the workspace of calls that do not name one; none: no default")
+    parser.add_argument("--name", help="a display name")
     parser.add_argument(
         "--endpoint",
         dest="endpoints",
         metavar="PATTERN",
         action="append",
-        help="a path that it may be used for, like '/v1/chat/*'; may be given several times; default: any",
+        help="a path that the key may call, e.g. '/v1/chat/*'; can be repeated; any: all paths (default)",
     )
     parser.add_argument(
         "--network",
         dest="networks",
         metavar="CIDR",
         action="append",
-        help="where it may be used from, like 203.0.113.0/24; may be given several times; default: any",
+        help="a network that the key may be used from, e.g. 203.0.113.0/24; can be repeated; any: all (default)",
     )
     parser.add_argument(
-        "--expires", metavar="DATE", type=_parse_expiry, help="ISO 8601, UTC unless it says otherwise; or never"
+        "--expires", metavar="DATE", type=_parse_expiry, help="when the key expires: ISO 8601, UTC by default; or never"
     )
     add_limits(parser)
 
@@ -69,7 +69,7 @@ def _parse_expiry(text: str) -> float | str:
 
 
 async def create_key(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """A new key and its secret, which is nowhere else; an OIDC subject's has none.
+    """Create a key and print its secret, which is not stored. The key of an OIDC subject has no secret.
 
     Raises `InvalidRequest`, and `NotFound` for a workspace.
     """
@@ -79,37 +79,37 @@ async def create_key(options: argparse.Namespace, ports: StorePorts) -> CommandO
     created = await keys.create_key(ports.control, COMMAND_LINE_ACTOR, requested)
     text = (
         f"Created key {created.key.id} for {', '.join(requested.workspace_ids)}.\n\n    {created.secret}\n\n"
-        "It is not shown again: keep it now."
+        "Store it now: it is not shown again."
     )
     return CommandOutput({**to_json(created.key), "secret": created.secret}, text)
 
 
 def _requested_key(options: argparse.Namespace) -> VirtualKey:
-    """Faults in the words of the options; the control plane finds all others. Raises `InvalidRequest`."""
+    """Build the requested key. Checks what the options can get wrong; the control plane checks the rest."""
     if (options.subject is None) != (options.issuer is None):
-        raise InvalidRequest("A subject is one of an issuer: --subject and --issuer go together.")
+        raise InvalidRequest("--subject and --issuer must be given together.")
     if options.subject is not None and not 0 < len(options.subject) <= MAX_SUBJECT:
-        raise InvalidRequest(f"A subject has 1 to {MAX_SUBJECT} characters.")
+        raise InvalidRequest(f"--subject must have 1 to {MAX_SUBJECT} characters.")
     workspace_ids: tuple[str, ...] = tuple(dict.fromkeys(options.workspaces))
     if len(workspace_ids) > keys.MAX_WORKSPACES:
-        raise InvalidRequest(f"A key may have {keys.MAX_WORKSPACES} workspaces; these are {len(workspace_ids)}.")
+        raise InvalidRequest(f"A key may have at most {keys.MAX_WORKSPACES} workspaces, not {len(workspace_ids)}.")
     if options.default not in (None, "none", *workspace_ids):
         raise InvalidRequest(
-            f"The default workspace {options.default!r} is not among the key's: add --workspace for it."
+            f"The default workspace {options.default!r} is not one of the key's workspaces: add it with --workspace."
         )
     return _with_options(VirtualKey("", "", "", workspace_ids, None), options)
 
 
 async def set_key(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """The key with what was said. Raises `NotFound`, `InvalidRequest`, and `LimitBelowUsed` unless forced."""
+    """Change the key by the options given. Raises `NotFound`, `InvalidRequest`, and `LimitBelowUsed` unless forced."""
     before = await keys.find_key(ports.control, COMMAND_LINE_ACTOR, options.workspace, options.id)
     after = _with_options(before, options)
     key = await keys.update_key(ports.control, COMMAND_LINE_ACTOR, before, after, None, force=options.force)
-    return CommandOutput(to_json(key), f"Key {key.id} is changed. In force within a minute.")
+    return CommandOutput(to_json(key), f"Changed key {key.id}, in force within a minute.")
 
 
 def _with_options(key: VirtualKey, options: argparse.Namespace) -> VirtualKey:
-    """`key` with what was said. The words that take something away are no ids, dates, paths or networks."""
+    """Return `key` with the options given. The words "none", "never" and "any" clear a field."""
     values = (
         ("default_workspace_id", options.default, "none"),
         ("expires_at", options.expires, "never"),
@@ -134,5 +134,5 @@ async def _create_for_subject(ports: StorePorts, requested: VirtualKey, issuer: 
         key = await keys.create_key_for_subject(ports.control, COMMAND_LINE_ACTOR, requested, issuer, subject)
     except AlreadyExists:
         id = subject_key(issuer, subject, requested.workspace_ids).id
-        raise AlreadyExists(f"The subject has workspaces already: revoke {id!r} first.") from None
-    return CommandOutput(to_json(key), f"The subject opens {', '.join(key.workspace_ids)} now, as {key.id}.")
+        raise AlreadyExists(f"The subject has a key already: revoke {id!r} first.") from None
+    return CommandOutput(to_json(key), f"The subject may use {', '.join(key.workspace_ids)}, as {key.id}.")

@@ -1,4 +1,4 @@
-"""`python -m tidegate keys list | rotate | revoke`: bearer keys, as an operator manages them."""
+"""`python -m tidegate keys list | rotate | revoke`: the virtual keys of a workspace."""
 
 import argparse
 
@@ -13,23 +13,23 @@ from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey
 
 
-def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
-    """`list`, `rotate`, `revoke`."""
+def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+    """Add `list`, `rotate` and `revoke`."""
     list_parser = subparsers.add_parser("list", parents=[common_options], help="list a workspace's keys")
     list_parser.set_defaults(command=list_keys)
-    revoke = subparsers.add_parser("revoke", parents=[common_options], help="refuse a key everywhere, within a minute")
+    revoke = subparsers.add_parser("revoke", parents=[common_options], help="revoke a key in all its workspaces")
     revoke.add_argument("id", help="the key's id, key_…")
     revoke.set_defaults(command=revoke_key)
-    rotate = subparsers.add_parser("rotate", parents=[common_options], help="give a key a new secret, and show it once")
+    rotate = subparsers.add_parser("rotate", parents=[common_options], help="give a key a new secret and show it once")
     rotate.add_argument("id", help="the key's id, key_…")
-    rotate.add_argument("--overlap-hours", type=float, default=24.0, help="how long the old one opens; default: 24")
+    rotate.add_argument("--overlap-hours", type=float, default=24.0, help="how long the old one is valid; default: 24")
     rotate.set_defaults(command=rotate_key)
     for parser in (list_parser, revoke, rotate):
         parser.add_argument("--workspace", metavar="ID", required=True, help="a workspace of the key")
 
 
 async def list_keys(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """A workspace's keys, without their secrets. Raises `NotFound`."""
+    """List a workspace's keys, without their secrets. Raises `NotFound`."""
     await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.workspace)
     virtual_keys = await ports.keys.list_keys(options.workspace)
     rows = [
@@ -47,10 +47,10 @@ async def list_keys(options: argparse.Namespace, ports: StorePorts) -> CommandOu
 
 
 async def rotate_key(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """The same key with a new secret. Raises `NotFound`, `InvalidRequest`, and `Conflict` for a key that is revoked."""
+    """Give the key a new secret. Raises `NotFound`, `InvalidRequest`, and `Conflict` for a revoked key."""
     before = await keys.find_key(ports.control, COMMAND_LINE_ACTOR, options.workspace, options.id)
     created = await keys.rotate_key(ports.control, COMMAND_LINE_ACTOR, before, options.overlap_hours * 3600)
-    text = f"Key {created.key.id} has a new secret.\n\n    {created.secret}\n\nIt is not shown again: keep it now."
+    text = f"Key {created.key.id} has a new secret.\n\n    {created.secret}\n\nStore it now: it is not shown again."
     return CommandOutput({**to_json(created.key), "secret": created.secret}, text)
 
 

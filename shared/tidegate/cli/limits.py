@@ -1,4 +1,4 @@
-"""Limits as words of the command line: `usd_per_month=100`, `models=openai/*,azure/*`, `tokens_per_day=none`."""
+"""The option `--limits`: `usd_per_month=100`, `models=openai/*,azure/*`, `tokens_per_day=none`."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,34 +16,34 @@ LIMIT_NAMES = Limits.__struct_fields__
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """The option `--limits`, whose values go to `with_limits`."""
+    """Add the option `--limits`, whose values go to `with_limits`."""
     parser.add_argument(
         "--limits",
         metavar="NAME=VALUE",
         nargs="+",
         type=parse_limit,
         default=[],
-        help=f"none takes a limit away; the names: {', '.join(LIMIT_NAMES)}",
+        help=f"limits to set; NAME=none removes one. Names: {', '.join(LIMIT_NAMES)}",
     )
 
 
 def with_limits(limits: Limits, values: Sequence[tuple[str, LimitValue]]) -> Limits:
-    """`limits` with those that were asked for."""
+    """Return `limits` with the values set."""
     return replace(limits, **dict(values))
 
 
 def as_options(limits: Limits) -> str:
-    """In the words of the option `--limits`."""
+    """Write limits in the form of the option `--limits`."""
     fields = limits_to_json(limits).items()
     words = (f"{name}={','.join(map(str, value)) if isinstance(value, list) else value}" for name, value in fields)
     return " ".join(words) or "none"
 
 
 def parse_limit(text: str) -> tuple[str, LimitValue]:
-    """One of them. Raises `ArgumentTypeError`, which argparse shows."""
+    """Parse one value of `--limits`. Raises `ArgumentTypeError`."""
     name, _, value = text.partition("=")
     if name not in LIMIT_NAMES:
-        raise argparse.ArgumentTypeError(f"{name!r} is no limit; these are: {', '.join(LIMIT_NAMES)}")
+        raise argparse.ArgumentTypeError(f"{name!r} is not a valid limit; use one of: {', '.join(LIMIT_NAMES)}")
     if value == "none":
         return name, None
     if name in ("models", "providers"):
@@ -52,11 +52,11 @@ def parse_limit(text: str) -> tuple[str, LimitValue]:
         amount = Decimal(value)
         integer = int(amount)
     except (InvalidOperation, ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text!r} has no number: write {name}=100, or {name}=none") from None
+        raise argparse.ArgumentTypeError(f"{text!r} does not have a number: write {name}=100, or {name}=none") from None
     if amount < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is negative")
+        raise argparse.ArgumentTypeError(f"{text!r} must not be negative")
     if name.startswith("usd_"):
         return name, amount
     if integer != amount:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number")
     return name, integer

@@ -1,4 +1,4 @@
-"""The commands and their exit codes: 0 done, 1 not found, 2 wrong usage or configuration, or no table that answers."""
+"""The commands and their exit codes: 0 done, 1 not found, 2 invalid usage or configuration, or store unavailable."""
 
 import argparse
 import sys
@@ -10,17 +10,17 @@ from tidegate.lazy import load
 
 _COMMANDS = {
     "serve": ("tidegate.local.serve", "run the gateway on this machine"),
-    "workspaces": ("tidegate.cli.commands", "create, list, show, change, limit, suspend and resume workspaces"),
-    "plans": ("tidegate.cli.commands", "create, list, show and change plans: limits for many workspaces"),
-    "usage": ("tidegate.cli.commands", "report what a workspace used, list its calls, and who changed what"),
-    "admin-keys": ("tidegate.cli.commands", "create, list and revoke keys of the admin API"),
-    "keys": ("tidegate.cli.commands", "create, list, change, rotate and revoke keys"),
+    "workspaces": ("tidegate.cli.commands", "create, list, show, change, suspend and resume workspaces"),
+    "plans": ("tidegate.cli.commands", "create, list, show and change plans: named limits that many workspaces share"),
+    "usage": ("tidegate.cli.commands", "report the usage of a workspace, list its calls and the audit log"),
+    "admin-keys": ("tidegate.cli.commands", "create, list and revoke the keys of the admin API"),
+    "keys": ("tidegate.cli.commands", "create, list, change, rotate and revoke virtual keys"),
 }
-"""Only the chosen command's module is imported: `serve` brings a whole AWS along."""
+"""Only the chosen command's module is imported, because `serve` loads moto, an emulator of AWS."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Whatever goes wrong is one line on standard error."""
+    """Run one command and return its exit code. An error is printed as one line on standard error."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="tidegate", description="An OpenAI-compatible gateway in your AWS account.")
     parser.add_argument("--version", action="version", version=__version__)

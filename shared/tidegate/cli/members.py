@@ -1,4 +1,4 @@
-"""`python -m tidegate workspaces members …`: the people and service accounts of a workspace."""
+"""`python -m tidegate workspaces members …`: the members of a workspace."""
 
 import argparse
 
@@ -14,23 +14,23 @@ from tidegate.domain.record import iso_time
 PAGE_SIZE = 100
 
 
-def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
-    """`members list`, `members put`, `members remove`."""
-    parser = subparsers.add_parser("members", help="list, put and remove its members")
+def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+    """Add `members list`, `members put` and `members remove`."""
+    parser = subparsers.add_parser("members", help="list, add and remove a workspace's members")
     commands = parser.add_subparsers(required=True, metavar="command")
-    list_parser = commands.add_parser("list", parents=[common_options], help="list its members")
-    put = commands.add_parser("put", parents=[common_options], help="add a member, or give it another role")
+    list_parser = commands.add_parser("list", parents=[common_options], help="list all members")
+    put = commands.add_parser("put", parents=[common_options], help="add a member, or change a member's role")
     remove = commands.add_parser("remove", parents=[common_options], help="remove a member")
     for each, command in ((list_parser, list_members), (put, put_member), (remove, remove_member)):
         each.add_argument("id", help="the workspace's id")
         each.set_defaults(command=command)
     for each in (put, remove):
-        each.add_argument("subject", help="an e-mail address, or the subject of its tokens")
-    put.add_argument("--role", choices=("reader", "admin"), required=True)
+        each.add_argument("subject", help="the member's e-mail address, or the subject of its tokens")
+    put.add_argument("--role", choices=("reader", "admin"), required=True, help="the member's role")
 
 
 async def list_members(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """All of them, by subject. Raises `NotFound`."""
+    """List all members, by subject. Raises `NotFound`."""
     all_members: list[Member] = []
     while page := await members.list_members(
         ports.control, COMMAND_LINE_ACTOR, options.id, all_members[-1].subject if all_members else "", PAGE_SIZE
@@ -42,14 +42,14 @@ async def list_members(options: argparse.Namespace, ports: StorePorts) -> Comman
 
 
 async def put_member(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """The member in that role. Raises `NotFound` and `InvalidRequest`."""
+    """Add the member or change its role. Raises `NotFound` and `InvalidRequest`."""
     requested = Member(options.id, options.subject, options.role)
     member, _ = await members.put_member(ports.control, COMMAND_LINE_ACTOR, requested)
     return CommandOutput(to_json(member), f"{member.subject} is {member.role} of {member.workspace_id}.")
 
 
 async def remove_member(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Raises `NotFound`."""
+    """Remove the member. Raises `NotFound`."""
     await members.delete_member(ports.control, COMMAND_LINE_ACTOR, options.id, options.subject)
     data = {"workspace_id": options.id, "subject": options.subject, "status": "removed"}
     return CommandOutput(data, f"{options.subject} is no longer a member of {options.id}.")

@@ -1,4 +1,4 @@
-"""What a workspace has beside its limits, as options: how it counts, and what becomes of its calls."""
+"""The options of a workspace other than its limits: counting, timeout, caching, routes, guardrails and shards."""
 
 import argparse
 from collections.abc import Callable
@@ -30,35 +30,35 @@ _NAMES = (
     "shards",
 )
 _REMOVABLE = ("timeout_seconds", "cache_ttl_seconds")
-"""Options that `none` takes away."""
+"""Options that the value `none` removes."""
 
 _NONE = "none"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Options of which `with_options` takes those that are said. The control plane says what they may be."""
-    parser.add_argument("--words-method", choices=("tokens", "unicode"), help="how its words are counted")
+    """Add the options that `with_options` reads. The control plane validates their values."""
+    parser.add_argument("--words-method", choices=("tokens", "unicode"), help="how words are counted")
     parser.add_argument("--first-day", type=int, metavar="DAY", help="the day on which its months begin, 1 to 28")
-    parser.add_argument("--shards", type=int, metavar="N", help="items that share its calls; they only become more")
+    parser.add_argument("--shards", type=int, metavar="N", help="how many items share its account; can only grow")
     for name, field, help_text in (
-        ("--charge-input-words", "charge_input_words", "charge for the words of prompts, too"),
-        ("--allow-unpriced", "allows_unpriced", "take models without a price under a budget in USD, as 0"),
-        ("--lower-max-tokens", "lowers_max_tokens", "shorten calls that ask for more than is left"),
+        ("--charge-input-words", "charge_input_words", "also charge for the words of prompts"),
+        ("--allow-unpriced", "allows_unpriced", "allow models without a price under a budget in USD"),
+        ("--lower-max-tokens", "lowers_max_tokens", "lower max_tokens to what the budgets have left"),
     ):
         parser.add_argument(name, dest=field, action=argparse.BooleanOptionalAction, help=help_text)
-    timeout_help = "how long its calls may take, where that is less than the gateway gives; none: as long as that"
+    timeout_help = "how long a call may take, at most the gateway's own timeout; none: the gateway's timeout"
     parser.add_argument("--timeout", dest="timeout_seconds", type=_parse_seconds, metavar="SECONDS", help=timeout_help)
-    cache_help = "keep replies so long for equal calls; none: only where a call asks for it"
+    cache_help = "how long replies are cached for equal calls; none: only if a call asks for caching"
     parser.add_argument(
         "--cache-ttl", dest="cache_ttl_seconds", type=_parse_whole_seconds, metavar="SECONDS", help=cache_help
     )
-    list_help = "a JSON list in the place of those that it has, or @file: "
-    parser.add_argument("--routes", type=_parse_routes, metavar="JSON", help=f"{list_help}docs/ROUTES.md; [] for none")
+    list_help = "a JSON list that replaces the present one, or @FILE; see "
+    parser.add_argument("--routes", type=_parse_routes, metavar="JSON", help=f"{list_help}docs/ROUTES.md")
     parser.add_argument("--guardrails", type=_parse_guardrails, metavar="JSON", help=f"{list_help}docs/GUARDRAILS.md")
 
 
 def with_options(workspace: Workspace, options: argparse.Namespace) -> Workspace:
-    """`workspace` with those that were said."""
+    """Return `workspace` with the options given."""
     values = {name: getattr(options, name) for name in (*_NAMES, *_REMOVABLE)}
     changes = {name: value for name, value in values.items() if value is not None}
     removals = {name: None for name in _REMOVABLE if values[name] == _NONE}
@@ -69,12 +69,12 @@ def _parse_seconds(text: str) -> float | str:
     try:
         return text if text == _NONE else float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, and not {_NONE!r}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid: write a number of seconds, or {_NONE}") from None
 
 
 def _parse_whole_seconds(text: str) -> int | str:
     if text != _NONE and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number, and not {_NONE!r}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid: write a whole number of seconds, or {_NONE}")
     return text if text == _NONE else int(text)
 
 
@@ -87,12 +87,12 @@ def _parse_guardrails(text: str) -> tuple[Guardrail, ...]:
 
 
 def _parse_list(text: str, parse: Callable[[Json], _T]) -> _T:
-    """What the JSON, or the file's, stands for. Raises `ArgumentTypeError`, which argparse shows."""
+    """Parse the JSON in `text`, or in the file that it names as `@FILE`. Raises `ArgumentTypeError`."""
     try:
         return parse(decode(Path(text[1:]).read_text("utf-8") if text.startswith("@") else text))
     except OSError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} cannot be read: {error.strerror}") from None
+        raise argparse.ArgumentTypeError(f"cannot read {text!r}: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise argparse.ArgumentTypeError(f"this is no JSON: {error}") from None
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
     except InvalidRequest as error:
         raise argparse.ArgumentTypeError(f"{error.param}: {error.message}") from None

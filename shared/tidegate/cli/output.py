@@ -1,4 +1,4 @@
-"""What a command answers: a table for people, JSON for programs."""
+"""The output of a command: text for people, or JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class CommandOutput(Struct, frozen=True):
-    """The same thing twice: `data` becomes JSON, `text` is what a person reads."""
+    """The result of a command in both forms: `data` is printed with --json, `text` without."""
 
     data: object
     text: str
@@ -17,7 +17,7 @@ class CommandOutput(Struct, frozen=True):
 
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns under their heads."""
+    """Format rows as aligned columns under their heads."""
     lines = [list(heads), *(list(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
@@ -25,6 +25,6 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def pairs(values: Sequence[tuple[str, str]]) -> str:
-    """Names and values, one pair a line."""
+    """Format names and values as two columns, one pair a line."""
     width = max(len(name) for name, _ in values)
     return "\n".join(f"{name.ljust(width)}  {value}".rstrip() for name, value in values)

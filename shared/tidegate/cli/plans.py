@@ -1,4 +1,4 @@
-"""`python -m tidegate plans …`: limits under a name, for many workspaces."""
+"""`python -m tidegate plans …`: named limits that many workspaces share."""
 
 import argparse
 
@@ -17,17 +17,17 @@ from tidegate.domain.managed_resources import Plan
 PAGE_SIZE = 100
 
 
-def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
-    """`create`, `list`, `show`, `set`."""
+def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+    """Add `create`, `list`, `show` and `set`."""
     create = subparsers.add_parser("create", parents=[common_options], help="create a plan")
     subparsers.add_parser("list", parents=[common_options], help="list all plans").set_defaults(command=list_plans)
-    show = subparsers.add_parser("show", parents=[common_options], help="show a plan's limits")
+    show = subparsers.add_parser("show", parents=[common_options], help="show a plan and its limits")
     change = subparsers.add_parser(
-        "set", parents=[common_options], help="change its limits, and those of its workspaces"
+        "set", parents=[common_options], help="change a plan's limits, for all workspaces on the plan"
     )
     for parser in (create, show, change):
-        parser.add_argument("id", help="the plan's id")
-    create.add_argument("--name", help="what people call it; default: its id")
+        parser.add_argument("id", help="the plan's id, plan_…")
+    create.add_argument("--name", help="a display name; default: the id")
     for parser, command in ((create, create_plan), (change, set_plan)):
         add_limits(parser)
         parser.set_defaults(command=command)
@@ -35,16 +35,14 @@ def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -
 
 
 async def create_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """A new plan; the same again is no error. Raises `InvalidRequest`."""
+    """Create a plan. Creating an equal plan again is not an error. Raises `InvalidRequest`."""
     requested = Plan(options.id, options.name or options.id, with_limits(NO_LIMITS, options.limits))
     plan, is_new = await plans.create_plan(ports.control, COMMAND_LINE_ACTOR, requested)
-    return CommandOutput(
-        to_json(plan), f"Created plan {plan.id}." if is_new else f"The plan {plan.id} is there already."
-    )
+    return CommandOutput(to_json(plan), f"Created plan {plan.id}." if is_new else f"Plan {plan.id} exists already.")
 
 
 async def list_plans(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """All plans, by id."""
+    """List all plans, by id."""
     all_plans: list[Plan] = []
     while page := await plans.list_plans(
         ports.control, COMMAND_LINE_ACTOR, all_plans[-1].id if all_plans else "", PAGE_SIZE
@@ -56,7 +54,7 @@ async def list_plans(options: argparse.Namespace, ports: StorePorts) -> CommandO
 
 
 async def show_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Raises `NotFound`."""
+    """Show the plan. Raises `NotFound`."""
     plan = await plans.find_plan(ports.control, COMMAND_LINE_ACTOR, options.id)
     return CommandOutput(
         to_json(plan), pairs([("id", plan.id), ("name", plan.name), ("limits", as_options(plan.limits))])
@@ -64,13 +62,15 @@ async def show_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOu
 
 
 async def set_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """The plan with other limits, copied to its workspaces. Raises `NotFound` and `InvalidRequest`."""
+    """Change the plan's limits and copy them to its workspaces. Raises `NotFound` and `InvalidRequest`."""
     before = await plans.find_plan(ports.control, COMMAND_LINE_ACTOR, options.id)
     after = replace(before, limits=with_limits(before.limits, options.limits))
     plan, rollout = await plans.update_plan(ports.control, COMMAND_LINE_ACTOR, before, after, None)
-    text = f"Plan {plan.id}: {as_options(plan.limits)}. In force in {rollout.updated} workspaces"
+    text = f"Plan {plan.id}: {as_options(plan.limits)}. Updated {rollout.updated} workspaces"
     pending_text = (
-        f"; say it again later for {', '.join(rollout.pending)}, which have open calls." if rollout.pending else "."
+        f"; repeat the command later for {', '.join(rollout.pending)}, which have calls running."
+        if rollout.pending
+        else "."
     )
     return CommandOutput(
         {**to_json(plan), "updated": rollout.updated, "pending": list(rollout.pending)}, text + pending_text

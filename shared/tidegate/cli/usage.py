@@ -1,4 +1,4 @@
-"""`python -m tidegate usage …`: what workspaces used, which calls that was, and who changed what."""
+"""`python -m tidegate usage …`: usage reports, the call log and the audit log."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -18,46 +18,46 @@ _REPORT_COLUMNS = ("name", "calls", "calls_failed", "input_tokens", "output_toke
 _CALL_COLUMNS = ("time", "id", "status", "model", "input_tokens", "output_tokens", "words", "cost_usd")
 
 
-def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
-    """`report`, `calls`, `audit`."""
+def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+    """Add `report`, `calls` and `audit`."""
     report = subparsers.add_parser(
-        "report", parents=[common_options], help="what a workspace used, this month until today"
+        "report", parents=[common_options], help="report a workspace's usage, by default of this month until today"
     )
-    report.add_argument("--by", choices=("day", "model", "key", "app"), default="day")
+    report.add_argument("--by", choices=("day", "model", "key", "app"), default="day", help="group by; default: day")
     for name in ("first", "last"):
-        report.add_argument(f"--{name}", metavar="DATE", type=_parse_day, help="a day (UTC), included")
-    report.add_argument("--csv", action="store_true", help="for spreadsheets, instead of a table")
+        report.add_argument(f"--{name}", metavar="DATE", type=_parse_day, help=f"the {name} day of the report, in UTC")
+    report.add_argument("--csv", action="store_true", help="print CSV for spreadsheets instead of a table")
     report.set_defaults(command=show_report)
-    calls = subparsers.add_parser("calls", parents=[common_options], help="a workspace's calls, the newest first")
+    calls = subparsers.add_parser("calls", parents=[common_options], help="list a workspace's calls, the newest first")
     _add_filters(calls)
     calls.set_defaults(command=list_calls)
     for parser in (report, calls):
         parser.add_argument("id", help="the workspace's id")
-    audit = subparsers.add_parser("audit", parents=[common_options], help="the newest changes, and who made them")
-    audit.add_argument("--workspace", metavar="ID", help="of this one only")
+    audit = subparsers.add_parser("audit", parents=[common_options], help="list changes, the newest first")
+    audit.add_argument("--workspace", metavar="ID", help="list changes of this workspace only")
     audit.set_defaults(command=list_changes)
     for parser in (calls, audit):
-        parser.add_argument("--limit", type=int, default=20, help="how many; default: 20")
-        parser.add_argument("--cursor", help="go on where the page before ended")
+        parser.add_argument("--limit", type=int, default=20, help="the number of entries; default: 20")
+        parser.add_argument("--cursor", help="continue after the previous page")
 
 
 def _add_filters(calls: argparse.ArgumentParser) -> None:
-    calls.add_argument("--status", help="ok, failed, cancelled, cached or lost")
-    calls.add_argument("--model", help="as asked for, or as provider/model that answered")
-    calls.add_argument("--key", metavar="ID", help="called with that key")
-    calls.add_argument("--app", metavar="ID", help="called by that application, as X-App-ID says")
+    calls.add_argument("--status", help="only calls with this status: ok, failed, cancelled, cached or lost")
+    calls.add_argument("--model", help="only calls that requested this model, or that this provider/model answered")
+    calls.add_argument("--key", metavar="ID", help="only calls with this key")
+    calls.add_argument("--app", metavar="ID", help="only calls of this application (their X-App-ID header)")
     calls.add_argument(
-        "--from", dest="since", metavar="DATE", type=parse_time, help="not before, UTC unless it says otherwise"
+        "--from", dest="since", metavar="DATE", type=parse_time, help="only calls since this time, UTC by default"
     )
     calls.add_argument(
-        "--to", dest="until", metavar="DATE", type=parse_time, help="before, UTC unless it says otherwise"
+        "--to", dest="until", metavar="DATE", type=parse_time, help="only calls before this time, UTC by default"
     )
 
 
 async def show_report(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Raises `NotFound` and `InvalidRequest`."""
+    """Print a usage report. Raises `NotFound` and `InvalidRequest`."""
     if options.csv and options.json:
-        raise InvalidRequest("A report is written with --csv or with --json.")
+        raise InvalidRequest("Use either --csv or --json, not both.")
     report = await reports.report_usage(
         ports.control, COMMAND_LINE_ACTOR, options.id, options.by, options.first, options.last
     )
@@ -75,7 +75,7 @@ async def show_report(options: argparse.Namespace, ports: StorePorts) -> Command
 
 
 async def list_calls(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Raises `NotFound` and `InvalidRequest`."""
+    """List a page of calls. Raises `NotFound` and `InvalidRequest`."""
     filters = logs.CallFilters(options.status, options.model, options.key, options.app, options.since, options.until)
     page = await logs.list_calls(ports.control, COMMAND_LINE_ACTOR, options.id, filters, options.limit, options.cursor)
     data = {"data": [dict(call) for call in page.calls], "next_cursor": page.cursor}
@@ -83,7 +83,7 @@ async def list_calls(options: argparse.Namespace, ports: StorePorts) -> CommandO
 
 
 async def list_changes(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Raises `NotFound` and `InvalidRequest`."""
+    """List a page of the audit log. Raises `NotFound` and `InvalidRequest`."""
     entries = await logs.list_audit_entries(
         ports.control, COMMAND_LINE_ACTOR, options.workspace, options.cursor, options.limit
     )
@@ -94,8 +94,8 @@ async def list_changes(options: argparse.Namespace, ports: StorePorts) -> Comman
 
 
 def _next_page_hint(cursor: str | None) -> str:
-    """A page may be short, or empty, and not the last."""
-    return f"\n\nThere may be more: --cursor {cursor}" if cursor else ""
+    """Tell how to get the next page: a short or empty page need not be the last."""
+    return f"\n\nThere may be more: add --cursor {cursor}" if cursor else ""
 
 
 def _table(names: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
@@ -107,4 +107,4 @@ def _parse_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day: write 2027-01-31") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid day: write 2027-01-31") from None

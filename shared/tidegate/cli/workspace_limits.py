@@ -1,4 +1,4 @@
-"""`python -m tidegate workspaces set | set-limits | set-plan`: what a workspace may use."""
+"""`python -m tidegate workspaces set | set-limits | set-plan`: a workspace's options, limits and plan."""
 
 import argparse
 
@@ -15,45 +15,45 @@ from tidegate.control.views import to_json
 from tidegate.domain.workspace import Workspace
 
 
-def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
-    """`set`, `set-limits`, `set-plan`."""
+def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+    """Add `set`, `set-limits` and `set-plan`."""
     change = subparsers.add_parser(
-        "set", parents=[common_options], help="its name, how it counts, its routes, guardrails and shards"
+        "set", parents=[common_options], help="change its name, counting, routes, guardrails and other options"
     )
     limits = subparsers.add_parser(
-        "set-limits", parents=[common_options], help="its own limits, which win over its plan's"
+        "set-limits", parents=[common_options], help="set its own limits, which override its plan's"
     )
     plan = subparsers.add_parser(
-        "set-plan", parents=[common_options], help="its plan, whose limits hold where it has no own"
+        "set-plan", parents=[common_options], help="set its plan, for the limits that it does not set itself"
     )
     for parser in (change, limits, plan):
         parser.add_argument("id", help="the workspace's id")
-        parser.add_argument("--force", action="store_true", help="also below what is used already")
-    change.add_argument("--name", help="what people call it")
+        parser.add_argument("--force", action="store_true", help="accept limits below what is used already")
+    change.add_argument("--name", help="a display name")
     add_options(change)
     change.set_defaults(command=set_options)
     add_limits(limits)
     limits.set_defaults(command=set_limits)
-    plan.add_argument("plan", help="the plan's id, or none")
+    plan.add_argument("plan", help="the plan's id, plan_…; none: no plan")
     plan.set_defaults(command=set_plan)
 
 
 async def set_options(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Raises `NotFound`, `InvalidRequest`, and `LimitBelowUsed` unless forced: other months may hold more."""
+    """Change options. Raises `NotFound`, `InvalidRequest`, and `LimitBelowUsed` (another first day) unless forced."""
     before = await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.id, "write")
     workspace = await _update(options, ports, before, with_options(before, options))
-    return CommandOutput(to_json(workspace), f"Workspace {workspace.id} is changed. In force within a minute.")
+    return CommandOutput(to_json(workspace), f"Changed workspace {workspace.id}, in force within a minute.")
 
 
 async def set_limits(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Raises `NotFound`, `InvalidRequest`, and `LimitBelowUsed` unless forced."""
+    """Set the limits given. Raises `NotFound`, `InvalidRequest`, and `LimitBelowUsed` unless forced."""
     before = await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.id, "write")
     after = replace(before, limits=with_limits(before.limits, options.limits))
     return _output(await _update(options, ports, before, after))
 
 
 async def set_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Raises `NotFound`, `UnknownPlan`, and `LimitBelowUsed` unless forced."""
+    """Set or remove the plan. Raises `NotFound`, `UnknownPlan`, and `LimitBelowUsed` unless forced."""
     before = await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.id, "write")
     after = replace(before, plan_id=None if options.plan == "none" else options.plan)
     return _output(await _update(options, ports, before, after))
@@ -66,5 +66,5 @@ async def _update(options: argparse.Namespace, ports: StorePorts, before: Worksp
 
 
 def _output(workspace: Workspace) -> CommandOutput:
-    text = f"Workspace {workspace.id}: {as_options(workspace.effective_limits)}. In force within a minute."
+    text = f"Workspace {workspace.id}: {as_options(workspace.effective_limits)}, in force within a minute."
     return CommandOutput(to_json(workspace), text)

@@ -1,4 +1,4 @@
-"""`python -m tidegate workspaces …`: tenants, as an operator manages them."""
+"""`python -m tidegate workspaces create | list | show | suspend | resume`: the workspaces themselves."""
 
 import argparse
 import re
@@ -19,7 +19,7 @@ from tidegate.errors import AlreadyExists, InvalidRequest
 
 
 class Subparsers(Protocol):
-    """What `add_subparsers` returns; argparse keeps its class private."""
+    """The type that `add_subparsers` returns; argparse keeps its class private."""
 
     def add_parser(
         self, name: str, *, help: str, parents: Sequence[argparse.ArgumentParser] = ()
@@ -29,50 +29,50 @@ class Subparsers(Protocol):
 _ID = re.compile(r"ws_[A-Za-z0-9_-]{1,60}")
 
 
-def add_verbs(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
-    """`create`, `list`, `show`, `suspend`, `resume`."""
+def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+    """Add `create`, `list`, `show`, `suspend` and `resume`."""
     create = subparsers.add_parser("create", parents=[common_options], help="create a workspace")
-    create.add_argument("name", help="what people call it")
-    create.add_argument("--id", help="its id, ws_…; default: a random one")
-    create.add_argument("--plan", metavar="ID", help="whose limits hold where it has no own")
+    create.add_argument("name", help="a display name")
+    create.add_argument("--id", help="the id, ws_…; default: a random id")
+    create.add_argument("--plan", metavar="ID", help="the plan for limits that it does not set itself")
     add_limits(create)
     add_options(create)
     create.set_defaults(command=create_workspace)
     subparsers.add_parser("list", parents=[common_options], help="list all workspaces").set_defaults(
         command=list_workspaces
     )
-    show = subparsers.add_parser("show", parents=[common_options], help="show a workspace and what it used this month")
+    show = subparsers.add_parser("show", parents=[common_options], help="show a workspace and its usage of this month")
     show.set_defaults(command=show_workspace)
     suspend = subparsers.add_parser("suspend", parents=[common_options], help="refuse its calls, within a minute")
     suspend.set_defaults(command=set_status, status="suspended")
-    resume = subparsers.add_parser("resume", parents=[common_options], help="take its calls again")
+    resume = subparsers.add_parser("resume", parents=[common_options], help="accept its calls again")
     resume.set_defaults(command=set_status, status="active")
     for parser in (show, suspend, resume):
         parser.add_argument("id", help="the workspace's id")
 
 
 async def create_workspace(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """A new workspace. Raises `InvalidRequest` when the id is malformed or taken."""
+    """Create a workspace. Raises `InvalidRequest` if the id is malformed or taken."""
     if options.id and not _ID.fullmatch(options.id):
-        raise InvalidRequest(f"{options.id!r} is no workspace id: ws_ and up to 60 letters, digits, - or _.")
+        raise InvalidRequest(f"{options.id!r} is not a valid id: use ws_ and 1 to 60 letters, digits, - or _.")
     requested = Workspace(options.id or "", "", plan_id=options.plan, limits=with_limits(NO_LIMITS, options.limits))
     workspace = await _create_new(ports, with_options(requested, options))
     return CommandOutput(to_json(workspace), f"Created workspace {workspace.id}.")
 
 
 async def _create_new(ports: StorePorts, requested: Workspace) -> Workspace:
-    """At a terminal, also the same one again is a mistake. Raises `AlreadyExists`."""
+    """Create the workspace. Raises `AlreadyExists` also for an equal one: at a terminal, that is a mistake."""
     try:
         workspace, is_new = await workspaces.create_workspace(ports.control, COMMAND_LINE_ACTOR, requested)
     except AlreadyExists:
         is_new, workspace = False, requested
     if not is_new:
-        raise AlreadyExists(f"The workspace {requested.id!r} exists already; it stays as it was.")
+        raise AlreadyExists(f"The workspace {requested.id!r} exists already, and was not changed.")
     return workspace
 
 
 async def list_workspaces(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """All workspaces, by id."""
+    """List all workspaces, by id."""
     all_workspaces = await ports.tenants.list_workspaces()
     rows = [(each.id, each.status, iso_time(each.created_at), each.name) for each in all_workspaces]
     text = columns(("ID", "STATUS", "CREATED", "NAME"), rows) if rows else "There are no workspaces."
@@ -80,18 +80,18 @@ async def list_workspaces(options: argparse.Namespace, ports: StorePorts) -> Com
 
 
 async def show_workspace(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """One workspace with the counters of the current calendar month. Raises `NotFound`."""
+    """Show a workspace with the counters of the current calendar month. Raises `NotFound`."""
     workspace = await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.id)
     month, _ = counter_periods(ports.clock())
     counters = await ports.usages.counters(workspace.id, month, workspace.shards) or {}
     name = month.removeprefix("M#")
-    counters_text = pairs([(label, str(value)) for label, value in counters.items()]) if counters else "nothing yet"
+    counters_text = pairs([(label, str(value)) for label, value in counters.items()]) if counters else "no usage yet"
     data = {**to_json(workspace), "month": name, "counters": counters}
     return CommandOutput(data, f"{pairs(_describe(workspace))}\n\n{name}\n{counters_text}")
 
 
 async def set_status(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Suspend or resume. Raises `NotFound`."""
+    """Suspend or resume the workspace. Raises `NotFound`."""
     workspace = await workspaces.set_workspace_status(ports.control, COMMAND_LINE_ACTOR, options.id, options.status)
     return CommandOutput(
         {"id": workspace.id, "status": workspace.status}, f"Workspace {workspace.id} is {workspace.status}."
@@ -99,7 +99,7 @@ async def set_status(options: argparse.Namespace, ports: StorePorts) -> CommandO
 
 
 def _describe(workspace: Workspace) -> list[tuple[str, str]]:
-    """What a person reads; `limits` are those that hold."""
+    """Return names and values to print; `limits` are the effective limits, with those of the plan."""
     return [
         ("id", workspace.id),
         ("name", workspace.name),

@@ -1,1 +1,16 @@
-"""The control plane without its framework: what an operator may do, for the admin API and the command line alike."""
+"""The control plane without a web framework: the operator's use cases, called by the admin API and the command line.
+
+control         the ports that every use case works with, and how it records a change in the audit log
+ports           the store of managed resources, as a protocol
+authorization   admin keys: authentication, scopes, and the workspaces that a key may manage
+validation      the checks of what operators write
+views           resources as JSON, without secrets and their hashes
+workspaces      create, list, change and suspend workspaces
+plans           create, list and change plans, and copy their limits to the workspaces
+keys            create, list, change, rotate and revoke virtual keys
+admins          create, list and revoke admin keys
+members         add, list and remove the members of a workspace
+credentials     store and delete the provider keys that a workspace brings
+reports         usage of a workspace by day, model, key or application
+logs            the call log and the audit log
+"""

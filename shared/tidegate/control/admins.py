@@ -1,4 +1,4 @@
-"""Admin keys: who may manage the gateway, or some of its workspaces."""
+"""Admin keys: they manage the whole gateway, or some of its workspaces."""
 
 from collections.abc import Sequence
 
@@ -18,17 +18,19 @@ MAX_WORKSPACES = 100
 
 
 async def create_admin_key(control: Control, actor: AdminKey, admin_key: AdminKey) -> tuple[AdminKey, str]:
-    """An admin key with what `asked` says of name, scopes, workspaces and end; and its secret, which is nowhere else.
+    """Create an admin key with the name, scopes, workspaces and expiry of `admin_key`. Returns it and its secret.
+
+    Only the hash of the secret is stored, so the caller must show the secret now.
 
     Raises `InvalidRequest`, `NotFound` for a workspace, `AdminForbidden`.
     """
     check_whole_gateway(actor, "write")
     check_name(admin_key.name)
     if not admin_key.scopes:
-        raise InvalidRequest("An admin key has a scope: read, write or both.", param="scopes")
+        raise InvalidRequest("An admin key needs at least one scope: 'read', 'write' or both.", param="scopes")
     check_expiry(admin_key.expires_at, control.clock())
     if admin_key.workspace_ids is not None and not 1 <= len(admin_key.workspace_ids) <= MAX_WORKSPACES:
-        message = f"An admin key is for 1 to {MAX_WORKSPACES} workspaces; leave them out for the whole gateway."
+        message = f"Name 1 to {MAX_WORKSPACES} workspaces, or leave them out for a key of the whole gateway."
         raise InvalidRequest(message, param="workspace_ids")
     for workspace_id in admin_key.workspace_ids or ():
         if await control.resources.find(Workspace, workspace_id) is None:
@@ -40,13 +42,13 @@ async def create_admin_key(control: Control, actor: AdminKey, admin_key: AdminKe
 
 
 def with_secret(secret: str, admin_key: AdminKey) -> AdminKey:
-    """The admin key that the secret opens."""
+    """Return `admin_key` with the id, hash and display prefix that follow from `secret`."""
     key_hash = hash_secret(secret)
     return replace(admin_key, id=admin_key_id(key_hash), hash=key_hash, prefix=secret[:PREFIX_CHARACTERS])
 
 
 async def find_admin_key(control: Control, actor: AdminKey, admin_id: str) -> AdminKey:
-    """Raises `NotFound` and `AdminForbidden`."""
+    """Return the admin key. Raises `NotFound` and `AdminForbidden`."""
     check_whole_gateway(actor, "read")
     admin_key = await control.resources.find(AdminKey, admin_id)
     if admin_key is None:
@@ -55,7 +57,7 @@ async def find_admin_key(control: Control, actor: AdminKey, admin_id: str) -> Ad
 
 
 async def list_admin_keys(control: Control, actor: AdminKey, after: str, limit: int) -> Sequence[AdminKey]:
-    """Admin keys by id, revoked ones too. Raises `InvalidRequest` and `AdminForbidden`."""
+    """List admin keys by id, revoked keys included. Raises `InvalidRequest` and `AdminForbidden`."""
     check_whole_gateway(actor, "read")
     check_page(limit)
     return await control.resources.page(AdminKey, after, limit)
@@ -64,7 +66,7 @@ async def list_admin_keys(control: Control, actor: AdminKey, after: str, limit: 
 async def revoke_admin_key(
     control: Control, actor: AdminKey, admin_id: str, expected_version: int | None = None
 ) -> AdminKey:
-    """The key, which opens nothing from now on. Raises `Stale`, `NotFound`, `AdminForbidden`."""
+    """Revoke the key at once and return it. Raises `Stale`, `NotFound`, `AdminForbidden`."""
     check_whole_gateway(actor, "write")
     before = await find_admin_key(control, replace(actor, scopes=("read", "write")), admin_id)
     check_version(before, expected_version)

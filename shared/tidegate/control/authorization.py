@@ -1,4 +1,4 @@
-"""Who may do what: admin keys, their scopes, and the workspaces that they are for."""
+"""Authorization of operators: admin keys, their scopes, and the workspaces that they may manage."""
 
 import hmac
 
@@ -12,11 +12,11 @@ from tidegate.policy.auth.authenticator import bearer_token
 ADMIN_SECRET_PREFIX = "sk-tidegate-admin-"
 
 COMMAND_LINE_ACTOR = AdminKey("command-line", "", "", ("read", "write"), name="the command line")
-"""Whoever may write the table needs no key."""
+"""The actor of the command line, which needs no admin key: IAM decides who may write the table."""
 
 
 async def authenticate_admin(control: Control, authorization: str | None) -> AdminKey:
-    """The admin key of an `Authorization` header. Raises `InvalidKey`, alike for unknown, revoked and expired."""
+    """Return the admin key of an `Authorization` header. Raises `InvalidKey` if it is unknown, revoked or expired."""
     key_hash = hash_secret(bearer_token(authorization))
     admin_key = await control.resources.find(AdminKey, admin_key_id(key_hash))
     matches = hmac.compare_digest(admin_key.hash if admin_key else "", key_hash)
@@ -27,32 +27,32 @@ async def authenticate_admin(control: Control, authorization: str | None) -> Adm
 
 
 def admin_key_id(key_hash: str) -> str:
-    """An admin key's id, by which it is found."""
+    """Derive an admin key's id from its hash: authentication looks the key up by this id."""
     return f"adm_{key_hash[:16]}"
 
 
 def check_scope(actor: AdminKey, scope: AdminScope) -> None:
-    """Raises `AdminForbidden`."""
+    """Raises `AdminForbidden` if the key does not have the scope."""
     if scope not in actor.scopes:
-        raise AdminForbidden(f"This admin key has not the scope {scope!r}.")
+        raise AdminForbidden(f"This admin key does not have the scope {scope!r}.")
 
 
 def check_whole_gateway(actor: AdminKey, scope: AdminScope) -> None:
-    """Whether the key is for the whole gateway. Raises `AdminForbidden`."""
+    """Raises `AdminForbidden` if the key does not have the scope, or manages some workspaces only."""
     check_scope(actor, scope)
     if actor.workspace_ids is not None:
-        raise AdminForbidden("This admin key is for some workspaces only; this is for keys of the whole gateway.")
+        raise AdminForbidden("This needs an admin key of the whole gateway; this one manages some workspaces.")
 
 
 def check_workspace_access(actor: AdminKey, workspace_ids: tuple[str, ...]) -> None:
-    """Whether the key is for all of them. Raises `NotFound`: what is foreign might as well not exist."""
+    """Raises `NotFound` unless the key may manage all of the workspaces: it must not learn which others exist."""
     for workspace_id in workspace_ids:
         if actor.workspace_ids is not None and workspace_id not in actor.workspace_ids:
             raise workspace_not_found(workspace_id)
 
 
 async def find_workspace(control: Control, actor: AdminKey, workspace_id: str, scope: AdminScope = "read") -> Workspace:
-    """The workspace. Raises `AdminForbidden`, and `NotFound` for unknown and foreign ones alike."""
+    """Return the workspace. Raises `AdminForbidden`, and `NotFound` if it is unknown or `actor` may not manage it."""
     check_scope(actor, scope)
     check_workspace_access(actor, (workspace_id,))
     workspace = await control.resources.find(Workspace, workspace_id)

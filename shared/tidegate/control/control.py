@@ -1,4 +1,4 @@
-"""What the control plane works with, and how it changes something: with its version, and with an audit entry."""
+"""The control plane's ports, and how it changes a resource: in one transaction with an audit entry."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ _COLLECTION_NAMES: dict[type[Resource], str] = {
 
 
 class Control(Struct, frozen=True):
-    """The control plane's ports."""
+    """The ports that every use case of the control plane works with."""
 
     resources: Resources
     usages: UsageReader
@@ -53,15 +53,18 @@ class Control(Struct, frozen=True):
         relies_on: Sequence[Resource] = (),
         reopened: Sequence[Workspace] = (),
     ) -> None:
-        """One change, on record. See `Register.change` for what it raises."""
+        """Change one resource and write the audit entry. Raises what `Resources.change` raises.
+
+        The change fails if a resource of `relies_on` has changed; the accounts of `reopened` are opened anew.
+        """
         changes = [ResourceChange(before, after), *(ResourceChange(each, each) for each in relies_on)]
         await self.resources.change(changes, self.audit_entry(actor, action, before, after), reopened)
 
     def audit_entry(self, actor: AdminKey, action: str, before: Resource | None, after: Resource | None) -> AuditEntry:
-        """What is kept of the change."""
+        """Return the audit log's entry for a change."""
         now = self.clock()
         resource = after or before
-        assert resource is not None  # noqa: S101  # a change of nothing is none
+        assert resource is not None  # noqa: S101  # a change has a state before, after, or both
         return AuditEntry(
             id=ulid(now),
             at=now,
@@ -76,9 +79,9 @@ class Control(Struct, frozen=True):
     async def create_or_find(
         self, actor: AdminKey, resource: _R, is_same: Callable[[_R, _R], bool], relies_on: Sequence[Resource] = ()
     ) -> tuple[_R, bool]:
-        """The resource, and whether it is new: one that is there already, and the same, is what was asked for.
+        """Create the resource and return it with True, or return the existing one with False if `is_same` holds.
 
-        Raises `AlreadyExists` for another one.
+        Raises `AlreadyExists` if a different resource has its name.
         """
         try:
             await self.apply_change(actor, "create", None, resource, relies_on=relies_on)
@@ -88,13 +91,13 @@ class Control(Struct, frozen=True):
             )
             if existing is None or not is_same(existing, resource):
                 name = f"{_COLLECTION_NAMES[type(resource)]}/{resource_name(resource)}"
-                raise AlreadyExists(f"There is another {name} already; it stays as it was.") from None
+                raise AlreadyExists(f"A different {name} exists already, and was not changed.") from None
             return existing, False
         return resource, True
 
 
 def check_version(resource: Resource, expected_version: int | None) -> None:
-    """Raises `Stale` when it is not the version that a change was meant for; None is any."""
+    """Raises `Stale` if the resource does not have the version that the change was meant for; None means any."""
     if expected_version is not None and resource.version != expected_version:
         raise stale_version()
 

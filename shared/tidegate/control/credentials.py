@@ -1,4 +1,4 @@
-"""Credentials of providers that a workspace brings: kept in the vault, and never shown."""
+"""Provider keys that a workspace brings: stored in the vault, and never shown again."""
 
 import re
 
@@ -20,20 +20,20 @@ _CREDENTIAL_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
 async def put_credential(
     control: Control, actor: AdminKey, workspace_id: str, name: str, value: str, expected_version: int | None = None
 ) -> Workspace:
-    """The workspace, whose calls use that key of its own within a minute. The value comes first: a flag without one
-    would refuse its calls.
+    """Store a provider key and return the workspace. Its calls use the key within a minute.
 
-    Raises `InvalidRequest`, `Stale`, `Conflict` where there is no vault, `NotFound`, `AdminForbidden`.
+    The vault is written first: calls of a workspace that lists a credential without a value would fail.
+    Raises `InvalidRequest`, `Stale`, `Conflict` without a vault, `NotFound`, `AdminForbidden`.
     """
     if not _CREDENTIAL_NAME.fullmatch(name):
-        raise InvalidRequest(f"{name[:80]!r} is no provider's key: write it like OPENAI_API_KEY.", param="name")
+        raise InvalidRequest(f"{name[:80]!r} is not a valid name: write it like OPENAI_API_KEY.", param="name")
     if not 0 < len(value) <= MAX_VALUE_CHARACTERS or not value.isascii() or not value.isprintable() or " " in value:
-        raise InvalidRequest(f"A key has 1 to {MAX_VALUE_CHARACTERS} characters and no blanks.", param="value")
+        raise InvalidRequest(f"A key has 1 to {MAX_VALUE_CHARACTERS} characters, all ASCII, no spaces.", param="value")
     before = await find_workspace(control, actor, workspace_id, "write")
     check_version(before, expected_version)
     others = tuple(each for each in before.credentials if each.name != name)
     if len(others) >= MAX_CREDENTIALS:
-        raise InvalidRequest(f"A workspace has {MAX_CREDENTIALS} credentials at most.", param="name")
+        raise InvalidRequest(f"A workspace has at most {MAX_CREDENTIALS} credentials: delete one first.", param="name")
     vault = _require_vault(control)
     await vault.write(workspace_id, {**await vault.read(workspace_id), name: value})
     credentials = sorted((*others, WorkspaceCredential(name, control.clock())), key=lambda each: each.name)
@@ -45,9 +45,9 @@ async def put_credential(
 async def delete_credential(
     control: Control, actor: AdminKey, workspace_id: str, name: str, expected_version: int | None = None
 ) -> Workspace:
-    """The workspace, whose calls use the gateway's key again within a minute.
+    """Delete a provider key and return the workspace. Its calls use the gateway's key again within a minute.
 
-    Raises `Stale`, `Conflict` where there is no vault, `NotFound`, `AdminForbidden`.
+    Raises `Stale`, `Conflict` without a vault, `NotFound`, `AdminForbidden`.
     """
     before = await find_workspace(control, actor, workspace_id, "write")
     check_version(before, expected_version)
@@ -64,5 +64,5 @@ async def delete_credential(
 
 def _require_vault(control: Control) -> Vault:
     if control.vault is None:
-        raise Conflict("This gateway keeps no credentials of workspaces: set TIDEGATE_WORKSPACE_SECRETS.")
+        raise Conflict("This gateway does not store credentials of workspaces: set TIDEGATE_WORKSPACE_SECRETS.")
     return control.vault

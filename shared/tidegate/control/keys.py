@@ -1,4 +1,4 @@
-"""Virtual keys: their secrets are shown once, and are replaced with an overlap in which both open."""
+"""Virtual keys. A secret is shown once; after a rotation the old and the new secret are both valid for a while."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -27,13 +27,13 @@ from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import Conflict, InvalidRequest, KeyWithoutWorkspace, LimitBelowUsed, NotFound
 
 MAX_WORKSPACES = 30
-"""A key's change is one transaction, which takes a hundred items: two or three for each workspace."""
+"""A key is changed in one DynamoDB transaction of at most 100 items, with two or three items for each workspace."""
 
 MAX_OVERLAP_SECONDS = 30 * 86400
 
 
 class CreatedKey(NamedTuple):
-    """A key, and its secret where it is new: nobody can show that again."""
+    """A key and its secret. The secret is None for a key that existed already: only its hash is stored."""
 
     key: VirtualKey
     secret: str | None
@@ -42,7 +42,7 @@ class CreatedKey(NamedTuple):
 async def create_key(
     control: Control, actor: AdminKey, key: VirtualKey, idempotency_key: str | None = None
 ) -> CreatedKey:
-    """A key with what `asked` says of workspaces, name, end and limits. Without a secret it was there already.
+    """Create a key with the workspaces, name, expiry, limits and restrictions of `key`.
 
     Raises `KeyWithoutWorkspace`, `InvalidRequest`, `NotFound` for a workspace, `AlreadyExists`, `AdminForbidden`.
     """
@@ -65,12 +65,12 @@ async def create_key(
 async def create_key_for_subject(
     control: Control, actor: AdminKey, key: VirtualKey, issuer: str, subject: str
 ) -> VirtualKey:
-    """The same to an OIDC subject, whose access tokens are its secrets. It has one such key: revoke it for another.
+    """Create the key of an OIDC subject. It has no secret: the subject's access tokens take its place.
 
-    Raises what `create` raises.
+    A subject has one key; revoke it before you create another. Raises what `create_key` raises.
     """
     if not issuer or not 0 < len(subject) <= MAX_SUBJECT:
-        raise InvalidRequest(f"A subject has an issuer, and 1 to {MAX_SUBJECT} characters.", param="subject")
+        raise InvalidRequest(f"Give an issuer, and a subject of 1 to {MAX_SUBJECT} characters.", param="subject")
     key = await _validate_new_key(control, actor, key)
     subject_identity = subject_key(issuer, subject, key.workspace_ids)
     identified_key = replace(
@@ -81,7 +81,7 @@ async def create_key_for_subject(
 
 
 async def find_key(control: Control, actor: AdminKey, workspace_id: str, key_id: str) -> VirtualKey:
-    """The workspace's key. Raises `NotFound` and `AdminForbidden`."""
+    """Return a key of the workspace. Raises `NotFound` and `AdminForbidden`."""
     check_scope(actor, "read")
     check_workspace_access(actor, (workspace_id,))
     key = await control.resources.find(VirtualKey, key_id, workspace_id)
@@ -93,7 +93,7 @@ async def find_key(control: Control, actor: AdminKey, workspace_id: str, key_id:
 async def list_keys(
     control: Control, actor: AdminKey, workspace_id: str, after: str, limit: int
 ) -> Sequence[VirtualKey]:
-    """The workspace's keys by id, revoked ones too. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
+    """List the workspace's keys by id, revoked keys included. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
     check_page(limit)
     await find_workspace(control, actor, workspace_id)
     return await control.resources.page(VirtualKey, after, limit, workspace_id)
@@ -108,7 +108,7 @@ async def update_key(
     *,
     force: bool = False,
 ) -> VirtualKey:
-    """The key as it is then: another name, end, default workspace, limits or restrictions. In force within a minute.
+    """Change a key's name, expiry, default workspace, limits or restrictions. In force within a minute.
 
     Raises `Stale`, `InvalidRequest`, `AdminForbidden`, `NotFound`; `LimitBelowUsed` unless forced.
     """
@@ -128,20 +128,20 @@ async def update_key(
 async def rotate_key(
     control: Control, actor: AdminKey, before: VirtualKey, overlap_seconds: float, expected_version: int | None = None
 ) -> CreatedKey:
-    """The same key with a new secret: the old one opens for `overlap_seconds` more, the one before that no longer.
+    """Give the key a new secret. The old one stays valid for `overlap_seconds`; an older one ends at once.
 
-    Raises `Stale`, `Conflict` for a key that opens nothing or has no secret, `InvalidRequest`, `AdminForbidden`,
+    Raises `Stale`, `Conflict` for a key that is revoked, expired or a subject's, `InvalidRequest`, `AdminForbidden`,
     `NotFound`.
     """
     _check_write(actor, before)
     check_version(before, expected_version)
     if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
-        raise InvalidRequest(f"An overlap has 0 to {MAX_OVERLAP_SECONDS} seconds.", param="overlap_seconds")
+        raise InvalidRequest(f"The overlap must be 0 to {MAX_OVERLAP_SECONDS} seconds.", param="overlap_seconds")
     now = control.clock()
     if is_subject_key(before):
-        raise Conflict("The key is an OIDC subject's: its issuer gives out new tokens.")
+        raise Conflict("The key of an OIDC subject has no secret: its issuer gives out new tokens.")
     if not is_usable(before, now):
-        raise Conflict("The key is revoked or expired: create another one.")
+        raise Conflict("The key is revoked or expired: create a new key.")
     secret = create_secret()
     overlaps = overlap_seconds > 0
     after = replace(
@@ -160,9 +160,9 @@ async def rotate_key(
 async def revoke_key(
     control: Control, actor: AdminKey, before: VirtualKey, expected_version: int | None = None
 ) -> VirtualKey:
-    """The key, which opens nothing within a minute, in none of its workspaces, with none of its secrets.
+    """Revoke the key with all of its secrets, in all of its workspaces, within a minute.
 
-    A subject's is deleted, so that the subject may be given another.
+    The key of an OIDC subject is deleted, so that the subject can get a new one.
     Raises `Stale`, `AdminForbidden`, `NotFound`.
     """
     _check_write(actor, before)
@@ -175,7 +175,7 @@ async def revoke_key(
 
 
 async def _validate_new_key(control: Control, actor: AdminKey, key: VirtualKey) -> VirtualKey:
-    """What may be created, with its restrictions as they are kept."""
+    """Check that `actor` may create the key. Returns it with its restrictions in their stored form."""
     check_scope(actor, "write")
     check_workspace_access(actor, key.workspace_ids)
     key = _normalise_restrictions(key)
@@ -192,7 +192,7 @@ def _check_write(actor: AdminKey, key: VirtualKey) -> None:
 
 
 def _normalise_restrictions(key: VirtualKey) -> VirtualKey:
-    """With its restrictions as they are compared, once they make sense."""
+    """Return the key with its restrictions in their stored form. Raises `InvalidRequest`."""
     return replace(
         key,
         endpoints=None if key.endpoints is None else restrictions.parse_endpoints(list(key.endpoints)),
@@ -202,11 +202,11 @@ def _normalise_restrictions(key: VirtualKey) -> VirtualKey:
 
 def _check_fields(control: Control, key: VirtualKey, *, is_new: bool = True) -> None:
     if not key.workspace_ids:
-        raise KeyWithoutWorkspace("A key has at least one workspace: name it in workspace_ids.", param="workspace_ids")
+        raise KeyWithoutWorkspace("A key needs a workspace: name it in workspace_ids.", param="workspace_ids")
     if len(key.workspace_ids) > MAX_WORKSPACES or len(set(key.workspace_ids)) < len(key.workspace_ids):
-        raise InvalidRequest(f"A key has up to {MAX_WORKSPACES} workspaces, each once.", param="workspace_ids")
+        raise InvalidRequest(f"Name at most {MAX_WORKSPACES} workspaces, and each only once.", param="workspace_ids")
     if key.default_workspace_id is not None and key.default_workspace_id not in key.workspace_ids:
-        raise InvalidRequest("The default workspace is not among the key's.", param="default_workspace_id")
+        raise InvalidRequest("The default workspace must be one of the key's workspaces.", param="default_workspace_id")
     if is_new:
         check_expiry(key.expires_at, control.clock())
     check_name(key.name)
@@ -214,7 +214,7 @@ def _check_fields(control: Control, key: VirtualKey, *, is_new: bool = True) -> 
 
 
 async def _check_not_below_used(control: Control, before: VirtualKey, after: VirtualKey) -> None:
-    """Whether budgets that became smaller are not used already, as far as the key's account knows."""
+    """Raises `LimitBelowUsed` if a lowered budget is below the amount that the key's account has counted."""
     limits_before = {budget.name: budget.maximum for budget in before.limits.budgets()}
     workspace = await control.resources.find(Workspace, after.workspace_ids[0])
     account = await control.ledger.account(AccountScope("key", after.id, after.limits))
@@ -225,7 +225,7 @@ async def _check_not_below_used(control: Control, before: VirtualKey, after: Vir
             text = plain_decimal(used) if isinstance(used, Decimal) else str(used)
             raise LimitBelowUsed(
                 f"{budget.name} of {budget.maximum} is less than the {text} used in this {budget.span}; "
-                "force it, and calls are refused until that is over.",
+                "force the change to refuse calls until that period ends.",
                 param=f"limits.{budget.name}",
             )
 

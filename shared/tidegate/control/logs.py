@@ -1,4 +1,4 @@
-"""What happened: the calls of a workspace, and what operators changed."""
+"""The call log of a workspace, and the audit log of the operators' changes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from tidegate.domain.managed_resources import AdminKey, AuditEntry
 from tidegate.errors import InvalidRequest
 
 MAX_SEARCHED_RECORDS = 2_000
-"""Records looked at for one page: a filter that finds little answers with a cursor instead of waiting."""
+"""Records read for one page: with a filter that matches few calls, the page is short and has a cursor."""
 
 _CURSOR = re.compile(r"[0-9A-Z]{1,26}")
 _LAST_ID = "Z" * 26
 
 
 class CallFilters(Struct, frozen=True):
-    """Which calls: None is any. `model` is as asked for or as `provider/model` that answered; times are UTC seconds."""
+    """Filters of calls; None matches all. `model` is as requested, or `provider/model`; times are UTC seconds."""
 
     status: str | None = None
     model: str | None = None
@@ -41,7 +41,7 @@ class CallFilters(Struct, frozen=True):
 
 
 class CallPage(NamedTuple):
-    """`cursor` leads to the next page, None after the last. A page may have less than asked for, or none."""
+    """A page of calls, which may be short or empty. `cursor` leads to the next page; it is None on the last."""
 
     calls: Sequence[Mapping[str, object]]
     cursor: str | None
@@ -50,7 +50,7 @@ class CallPage(NamedTuple):
 async def list_calls(
     control: Control, actor: AdminKey, workspace_id: str, filters: CallFilters, limit: int, cursor: str | None = None
 ) -> CallPage:
-    """The newest first. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
+    """List calls, the newest first. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
     check_page(limit)
     check_cursor(cursor)
     workspace = await find_workspace(control, actor, workspace_id)
@@ -74,7 +74,7 @@ async def list_calls(
 async def list_audit_entries(
     control: Control, actor: AdminKey, workspace_id: str | None, cursor: str | None, limit: int
 ) -> Sequence[AuditEntry]:
-    """The newest changes first: of one workspace, or of all. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
+    """List changes of a workspace, or all, the newest first. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
     check_page(limit)
     check_cursor(cursor)
     if workspace_id is None:
@@ -85,11 +85,11 @@ async def list_audit_entries(
 
 
 def answering_model(record: Mapping[str, object]) -> str:
-    """The model that answered, as `provider/model`; as asked for where nobody did."""
+    """Return the model that answered as `provider/model`, or the model requested if none did."""
     provider, model = record.get("provider"), record.get("answered_model")
     return f"{provider}/{model}" if provider and model else str(record.get("model") or "")
 
 
 def check_cursor(cursor: str | None) -> None:
     if cursor is not None and not _CURSOR.fullmatch(cursor):
-        raise InvalidRequest("The cursor is none of ours: use next_cursor of the page before.", param="cursor")
+        raise InvalidRequest("The cursor is not valid: use next_cursor of the previous page.", param="cursor")

@@ -1,4 +1,4 @@
-"""Members of workspaces: people and service accounts, by e-mail address or subject."""
+"""Members of workspaces: people and service accounts, named by e-mail address or token subject."""
 
 import re
 from collections.abc import Sequence
@@ -17,18 +17,20 @@ _SUBJECT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
 async def put_member(
     control: Control, actor: AdminKey, member: Member, expected_version: int | None = None
 ) -> tuple[Member, bool]:
-    """The member in that role, and whether it is new.
+    """Add the member or change its role. Returns the member, and whether it is new.
 
-    Raises `InvalidRequest`, `Stale` (a version of one that is not there, too), `NotFound`, `AdminForbidden`.
+    Raises `InvalidRequest`, `Stale` (also if a version of a new member is expected), `NotFound`, `AdminForbidden`.
     """
     if not _SUBJECT.fullmatch(member.subject):
-        raise InvalidRequest("A subject has 1 to 200 characters and no blanks.", param="subject")
+        raise InvalidRequest("A subject has 1 to 200 characters and no spaces.", param="subject")
     await find_workspace(control, actor, member.workspace_id, "write")
     before = await control.resources.find(Member, member.subject, member.workspace_id)
     if before is None:
         created_member = replace(member, created_at=control.clock(), version=1)
         check_version(replace(created_member, version=0), expected_version)
-        return await control.create_or_find(actor, created_member, lambda there, asked: there.role == asked.role)
+        return await control.create_or_find(
+            actor, created_member, lambda existing, requested: existing.role == requested.role
+        )
     check_version(before, expected_version)
     if before.role == member.role:
         return before, False
@@ -38,7 +40,7 @@ async def put_member(
 
 
 async def find_member(control: Control, actor: AdminKey, workspace_id: str, subject: str) -> Member:
-    """Raises `NotFound` and `AdminForbidden`."""
+    """Return a member of the workspace. Raises `NotFound` and `AdminForbidden`."""
     check_scope(actor, "read")
     check_workspace_access(actor, (workspace_id,))
     member = await control.resources.find(Member, subject, workspace_id)
@@ -50,7 +52,7 @@ async def find_member(control: Control, actor: AdminKey, workspace_id: str, subj
 async def list_members(
     control: Control, actor: AdminKey, workspace_id: str, after: str, limit: int
 ) -> Sequence[Member]:
-    """By subject. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
+    """List members by subject. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
     check_page(limit)
     await find_workspace(control, actor, workspace_id)
     return await control.resources.page(Member, after, limit, workspace_id)
@@ -59,7 +61,7 @@ async def list_members(
 async def delete_member(
     control: Control, actor: AdminKey, workspace_id: str, subject: str, expected_version: int | None = None
 ) -> None:
-    """Raises `Stale`, `NotFound`, `AdminForbidden`."""
+    """Remove the member from the workspace. Raises `Stale`, `NotFound`, `AdminForbidden`."""
     check_scope(actor, "write")
     before = await find_member(control, replace(actor, scopes=("read", "write")), workspace_id, subject)
     check_version(before, expected_version)

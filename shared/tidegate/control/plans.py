@@ -1,4 +1,4 @@
-"""Plans, and the copies of their limits in the workspaces that refer to them."""
+"""Plans: named limits, of which every workspace on the plan holds a copy."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from tidegate.domain.workspace import Workspace
 from tidegate.errors import AccountBusy, NotFound, Stale
 
 BATCH_WORKSPACES = 30
-"""Workspaces of one transaction: each is two items and an entry in its log."""
+"""Workspaces updated in one transaction: each takes two items and an entry in its audit log."""
 
 MAX_TRIES = 5
-"""Of a workspace that somebody else changes at the same time."""
+"""Attempts to update a workspace that is being changed at the same time."""
 
 
 class Rollout(NamedTuple):
-    """How many workspaces got a plan's limits, and those that have still the old ones: asking again goes on there."""
+    """How many workspaces got a plan's limits, and the ids of the others: repeat the update for them."""
 
     updated: int
     pending: tuple[str, ...]
@@ -29,7 +29,7 @@ class Rollout(NamedTuple):
 async def create_plan(
     control: Control, actor: AdminKey, plan: Plan, idempotency_key: str | None = None
 ) -> tuple[Plan, bool]:
-    """The plan, and whether it is new. Raises `InvalidRequest`, `AlreadyExists`, `AdminForbidden`."""
+    """Create the plan. Returns it and whether it is new. Raises `InvalidRequest`, `AlreadyExists`, `AdminForbidden`."""
     check_whole_gateway(actor, "write")
     created_plan = replace(plan, created_at=control.clock(), version=1)
     if idempotency_key is not None and not plan.id:
@@ -39,7 +39,7 @@ async def create_plan(
 
 
 async def find_plan(control: Control, actor: AdminKey, plan_id: str) -> Plan:
-    """Raises `NotFound` and `AdminForbidden`."""
+    """Return the plan. Raises `NotFound` and `AdminForbidden`."""
     check_scope(actor, "read")
     plan = await control.resources.find(Plan, plan_id)
     if plan is None:
@@ -48,7 +48,7 @@ async def find_plan(control: Control, actor: AdminKey, plan_id: str) -> Plan:
 
 
 async def list_plans(control: Control, actor: AdminKey, after: str, limit: int) -> Sequence[Plan]:
-    """Plans by id. Raises `InvalidRequest` and `AdminForbidden`."""
+    """List plans by id. Raises `InvalidRequest` and `AdminForbidden`."""
     check_scope(actor, "read")
     check_page(limit)
     return await control.resources.page(Plan, after, limit)
@@ -57,7 +57,7 @@ async def list_plans(control: Control, actor: AdminKey, after: str, limit: int) 
 async def update_plan(
     control: Control, actor: AdminKey, before: Plan, after: Plan, expected_version: int | None
 ) -> tuple[Plan, Rollout]:
-    """The plan as it is then, and in how many workspaces. One that is as asked for already is spread again.
+    """Change the plan and copy its limits to its workspaces; without a change, only copy them again.
 
     Raises `Stale`, `InvalidRequest`, `AdminForbidden`.
     """
@@ -71,7 +71,7 @@ async def update_plan(
 
 
 async def roll_out_plan(control: Control, actor: AdminKey, plan: Plan) -> Rollout:
-    """Copy the plan's limits to where they are not yet; where a newer version of the plan is, that does so instead."""
+    """Copy the plan's limits to all workspaces that have older ones; a newer version is not overwritten."""
     updated, pending, batch = 0, list[str](), list[Workspace]()
     async for workspace in _outdated_workspaces(control, plan):
         if _starts_counting(workspace, plan):
@@ -98,7 +98,7 @@ async def _outdated_workspaces(control: Control, plan: Plan) -> AsyncIterator[Wo
 
 
 async def _update_batch(control: Control, actor: AdminKey, plan: Plan, batch: Sequence[Workspace]) -> set[str]:
-    """Those that were updated: together, or one by one where somebody else has changed one of them."""
+    """Update the workspaces together, or one by one if one of them has changed. Returns the ids of those updated."""
     changes = [ResourceChange(each, _with_plan_limits(each, plan)) for each in batch]
     entry = replace(
         control.audit_entry(actor, "apply", None, plan), workspace_ids=tuple(workspace.id for workspace in batch)
@@ -111,6 +111,7 @@ async def _update_batch(control: Control, actor: AdminKey, plan: Plan, batch: Se
 
 
 async def _update_one(control: Control, actor: AdminKey, plan: Plan, workspace: Workspace) -> bool:
+    """Update one workspace. Returns False if a call is running in it, or if it keeps changing."""
     current: Workspace | None = workspace
     for _ in range(MAX_TRIES):
         if current is None or current.plan_id != plan.id or current.plan_limits == plan.limits:

@@ -1,4 +1,4 @@
-"""What the control plane needs from the world besides: a cold start of the data plane never loads it."""
+"""The port that only the control plane uses, apart so that a cold start of the data plane does not load it."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -10,29 +10,32 @@ R = TypeVar("R", bound=Resource)
 
 
 class Resources(Protocol):
-    """All that the control plane manages, with what was done to it. All raise `StoreUnavailable`.
+    """The store of the resources that the control plane manages, and of its audit log. All raise `StoreUnavailable`.
 
-    Keys and members are those of a workspace, and are looked for `within` it.
+    Keys and members belong to workspaces: name the workspace as `workspace_id`, as in
+    `await resources.find(VirtualKey, "key_1", "ws_1")`.
     """
 
     async def change(
         self, changes: Sequence[ResourceChange], entry: AuditEntry, reopened: Sequence[Workspace] = ()
     ) -> None:
-        """All of the changes and their entry, or nothing, in one transaction of 100 items at most.
+        """Make all of the changes and write the audit entry, in one transaction of at most 100 items.
 
-        The accounts of `reopened` are closed with it: the next call opens them, with what the counters say.
-        Raises `AlreadyExists`, `Stale`, and `AccountBusy` while a call is open on one of those.
+        Also closes the accounts of `reopened`: the next call opens them with the amounts that the counters have.
+        Raises `AlreadyExists`, `Stale`, and `AccountBusy` if a call holds a reservation on one of these accounts.
         """
         ...
 
-    async def find(self, kind: type[R], name: str, within: str = "") -> R | None:
-        """The resource of that id, or a member by its subject."""
+    async def find(self, resource_type: type[R], name: str, workspace_id: str = "") -> R | None:
+        """Return the resource with this id; the name of a member is its subject."""
         ...
 
-    async def page(self, kind: type[R], after: str = "", limit: int = 100, within: str = "") -> Sequence[R]:
-        """The first of them after that name, by name."""
+    async def page(
+        self, resource_type: type[R], after: str = "", limit: int = 100, workspace_id: str = ""
+    ) -> Sequence[R]:
+        """List resources of a type in the order of their names, from the first name after `after`."""
         ...
 
     async def entries(self, workspace_id: str | None, before: str | None, limit: int) -> Sequence[AuditEntry]:
-        """The newest first, of one workspace or of all, and older than the entry of that id."""
+        """List audit entries of a workspace, or all, the newest first: those older than the entry `before`."""
         ...

@@ -1,4 +1,4 @@
-"""Usage of a workspace in a range of days: by day, model, key or application."""
+"""Usage reports of a workspace: a range of days, grouped by day, model, key or application."""
 
 import csv
 import io
@@ -24,14 +24,14 @@ _Sums: TypeAlias = dict[str, int | Decimal]
 
 MAX_DAYS = 92
 MAX_RECORDS = 100_000
-"""Read for one report by model, key or app. By day it is made of counters, and has no such end."""
+"""Records read for one report by model, key or app. A report by day reads counters, and has no such limit."""
 
 COUNT_COLUMNS = ("calls", "calls_failed", "input_tokens", "output_tokens", "words")
 _PAGE = 1000
 
 
 class UsageReport(Struct, frozen=True):
-    """`rows` have the group's name as `name`, counts, and `cost_usd` as text; `total` has all but the name."""
+    """A usage report. A row has the group's `name`, counts, and `cost_usd` as text; `total` has no name."""
 
     workspace_id: str
     by: Grouping
@@ -44,7 +44,7 @@ class UsageReport(Struct, frozen=True):
 async def report_usage(
     control: Control, actor: AdminKey, workspace_id: str, by: Grouping, first: date | None, last: date | None
 ) -> UsageReport:
-    """From the first to the last day (UTC), both included; this month until today where they are not said.
+    """Report the usage from the first to the last day (UTC), both included; by default this month until today.
 
     Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
     """
@@ -53,9 +53,9 @@ async def report_usage(
     last = last or max(today, first or today)
     first = first or last.replace(day=1)
     if last < first:
-        raise InvalidRequest(f"The range ends on {last} before it begins on {first}.", param="to")
+        raise InvalidRequest(f"The last day {last} is before the first day {first}.", param="to")
     if (last - first).days >= MAX_DAYS:
-        raise InvalidRequest(f"A report has up to {MAX_DAYS} days.", param="to")
+        raise InvalidRequest(f"A report covers at most {MAX_DAYS} days.", param="to")
     if by == "day":
         days = await control.usages.days(workspace.id, first.isoformat(), last.isoformat(), workspace.shards)
         sums = {day: _sums_of_counters(counters) for day, counters in days.items()}
@@ -68,7 +68,7 @@ async def report_usage(
 
 
 def to_csv(report: UsageReport) -> str:
-    """The rows under their heads. No cell of a caller's making is a formula to a spreadsheet."""
+    """Write the rows as CSV with a header. Names that a spreadsheet would take for a formula get a leading quote."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([report.by, *COUNT_COLUMNS, "cost_usd"])
@@ -91,7 +91,7 @@ async def _sums_of_records(
         before_id = str(records[-1]["id"])
         records_read += len(records)
         if records_read > MAX_RECORDS:
-            message = f"There are more than {MAX_RECORDS} calls in that range: ask for fewer days, or by day."
+            message = f"The range has more than {MAX_RECORDS} calls: choose fewer days, or group by day."
             raise InvalidRequest(message, param="from")
     return sums
 
@@ -137,5 +137,5 @@ def _figures(sums: _Sums) -> Figures:
 
 
 def _first_id_of_day(day: date, days: int = 0) -> str:
-    """Of the day so many days later: the last of all dates has one, too."""
+    """Return the smallest call id of the day that is `days` days after `day`, also after the last date of Python."""
     return min_ulid(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() + days * 86400)

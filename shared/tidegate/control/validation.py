@@ -1,4 +1,4 @@
-"""What an operator writes, looked at before it is kept: every fault is an `InvalidRequest` that names its field."""
+"""Validation of what operators write. Every check raises an `InvalidRequest` that names the field."""
 
 import hashlib
 import re
@@ -19,78 +19,80 @@ MAX_COUNT = 10**12
 MAX_USD = Decimal(10**9)
 MAX_PATTERNS = 100
 MAX_SHARDS = 512
-"""Enough for 5,000 calls a second of ten seconds each: docs/LIMITS.md."""
+"""Enough for 5,000 calls a second that take ten seconds each: docs/LIMITS.md."""
 
 MAX_ROUTES_BYTES = 64 * 1024
-"""Of JSON. They are read with every call, and an item of the table holds 400 KB: an audit entry has them twice."""
+"""Size as JSON. Routes are read with every call, and an audit entry (a DynamoDB item: 400 KB) holds them twice."""
 
 MAX_PAGE_ENTRIES = 200
 LATEST_EXPIRY = 253_370_764_800.0
-"""9999-01-01: Python knows no year after that."""
+"""9999-01-01: `datetime` cannot represent years after 9999."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _MIN_USD_EXPONENT = -6
 
 
 def check_id(id: str, prefix: str) -> None:
-    """Whether it is `prefix` and 1 to 60 letters, digits, - or _."""
+    """Check that the id is `prefix` and 1 to 60 letters, digits, - or _."""
     if not id.startswith(prefix) or not _ID.fullmatch(id.removeprefix(prefix)):
-        raise InvalidRequest(f"{id[:80]!r} is no id: {prefix} and up to 60 letters, digits, - or _.", param="id")
+        raise InvalidRequest(
+            f"{id[:80]!r} is not a valid id: {prefix} and 1 to 60 letters, digits, - or _.", param="id"
+        )
 
 
 def id_from_idempotency_key(prefix: str, actor_id: str, idempotency_key: str) -> str:
-    """The id of what is created with that `Idempotency-Key`: the same key makes the same thing once."""
+    """Derive a resource's id from the `Idempotency-Key`, so that repeating a request does not create it twice."""
     if not 0 < len(idempotency_key) <= MAX_NAME_CHARACTERS:
-        raise InvalidRequest(f"An Idempotency-Key has 1 to {MAX_NAME_CHARACTERS} characters.", param="idempotency-key")
+        raise InvalidRequest(f"Idempotency-Key must be 1 to {MAX_NAME_CHARACTERS} characters.", param="idempotency-key")
     return prefix + hashlib.sha256(f"{actor_id}\n{prefix}\n{idempotency_key}".encode()).hexdigest()[:32]
 
 
 def check_name(name: str) -> None:
     if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
-        raise InvalidRequest(f"A name has up to {MAX_NAME_CHARACTERS} characters, on one line.", param="name")
+        raise InvalidRequest(f"A name must be one line of at most {MAX_NAME_CHARACTERS} characters.", param="name")
 
 
 def check_expiry(expires_at: float | None, now: float) -> None:
-    """Whether a key ends later than now, and at a time that can be written."""
+    """Check that a key expires after `now`, and at a time that `datetime` can represent."""
     if expires_at is None:
         return
     if expires_at > LATEST_EXPIRY:
-        raise InvalidRequest("A key ends before the year 9999; leave it out for no end.", param="expires_at")
+        raise InvalidRequest("The expiry must be before the year 9999; leave it out for no expiry.", param="expires_at")
     if expires_at <= now:
-        expiry_text = f" at {iso_time(expires_at)}" if expires_at >= 0 else ""
-        raise InvalidRequest(f"The key would have expired{expiry_text} already.", param="expires_at")
+        expiry_text = f" ({iso_time(expires_at)})" if expires_at >= 0 else ""
+        raise InvalidRequest(f"The expiry is in the past{expiry_text}: choose a later time.", param="expires_at")
 
 
 def check_workspace(workspace: Workspace) -> None:
-    """Its own fields; whether it fits to what was there is another question."""
+    """Check a workspace's own fields. `update_workspace` checks the change from its state before."""
     check_id(workspace.id, "ws_")
     check_name(workspace.name)
     check_limits(workspace.limits)
     if not 1 <= workspace.first_day <= MAX_FIRST_DAY:
-        raise InvalidRequest(f"Months begin on a day from 1 to {MAX_FIRST_DAY}.", param="first_day")
+        raise InvalidRequest(f"The first day of the months must be 1 to {MAX_FIRST_DAY}.", param="first_day")
     if not 1 <= workspace.shards <= MAX_SHARDS:
-        raise InvalidRequest(f"A workspace has 1 to {MAX_SHARDS} shards.", param="shards")
+        raise InvalidRequest(f"A workspace must have 1 to {MAX_SHARDS} shards.", param="shards")
     _check_call_options(workspace)
 
 
 def _check_call_options(workspace: Workspace) -> None:
-    """What its calls meet: how long they may take, and replies are kept, whom names stand for, what is looked for."""
+    """Check the options of a workspace's calls: cache, timeout, routes and guardrails."""
     seconds = workspace.cache_ttl_seconds
     if seconds is not None and not 1 <= seconds <= MAX_CACHE_TTL_SECONDS:
-        message = f"Replies are kept for 1 to {MAX_CACHE_TTL_SECONDS} seconds; leave it out to keep none."
+        message = f"Replies can be cached for 1 to {MAX_CACHE_TTL_SECONDS} seconds; leave it out for no caching."
         raise InvalidRequest(message, param="cache_ttl_seconds")
     timeout = workspace.timeout_seconds
     if timeout is not None and not 0 < timeout <= MAX_SECONDS:
-        message = f"A call may take more than 0 and up to {MAX_SECONDS:.0f} seconds"
-        raise InvalidRequest(f"{message}; leave it out for the gateway's own limit.", param="timeout_seconds")
+        message = f"The timeout must be more than 0 and at most {MAX_SECONDS:.0f} seconds"
+        raise InvalidRequest(f"{message}; leave it out for the gateway's own timeout.", param="timeout_seconds")
     check_routes(workspace.routes)
     if len(encode(workspace.routes)) > MAX_ROUTES_BYTES:
-        raise InvalidRequest(f"The routes are more than {MAX_ROUTES_BYTES} bytes of JSON.", param="routes")
+        raise InvalidRequest(f"The routes must be at most {MAX_ROUTES_BYTES} bytes of JSON.", param="routes")
     parse_guardrails([definition.guardrail_to_json(guardrail) for guardrail in workspace.guardrails])
 
 
 def check_limits(limits: Limits, path: str = "limits") -> None:
-    """Whether numbers are none below zero and none beyond use, and patterns are some."""
+    """Check the range of the numbers, and the number and length of the patterns."""
     for name in limits.__struct_fields__:
         value: int | Decimal | tuple[str, ...] | None = getattr(limits, name)
         problem = _problem_with_patterns(value) if isinstance(value, tuple) else _problem_with_number(value)
@@ -100,7 +102,7 @@ def check_limits(limits: Limits, path: str = "limits") -> None:
 
 def check_page(limit: int) -> None:
     if not 1 <= limit <= MAX_PAGE_ENTRIES:
-        raise InvalidRequest(f"A page has 1 to {MAX_PAGE_ENTRIES} entries, not {limit}.", param="limit")
+        raise InvalidRequest(f"A page must have 1 to {MAX_PAGE_ENTRIES} entries, not {limit}.", param="limit")
 
 
 def _problem_with_number(value: int | Decimal | None) -> str | None:
@@ -110,22 +112,22 @@ def _problem_with_number(value: int | Decimal | None) -> str | None:
         case Decimal() if not value.is_finite():
             return "is not a number"
         case _ if value < 0:
-            return f"must not be negative, and is {value}"
+            return f"must not be negative: {value}"
         case int() if value > MAX_COUNT:
-            return f"must be {MAX_COUNT} at most; leave it out for no limit"
+            return f"must be at most {MAX_COUNT}; leave it out for no limit"
         case Decimal() if value > MAX_USD:
-            return f"must be {MAX_USD} at most; leave it out for no limit"
+            return f"must be at most {MAX_USD}; leave it out for no limit"
         case Decimal() if _exponent(value) < _MIN_USD_EXPONENT:
-            return "has more than 6 decimals"
+            return "must have at most 6 decimals"
         case _:
             return None
 
 
 def _problem_with_patterns(patterns: tuple[str, ...]) -> str | None:
     if not 1 <= len(patterns) <= MAX_PATTERNS:
-        return f"has 1 to {MAX_PATTERNS} patterns; leave it out for no limit"
+        return f"must have 1 to {MAX_PATTERNS} patterns; leave it out for no limit"
     if not all(0 < len(pattern) <= MAX_NAME_CHARACTERS and pattern.isprintable() for pattern in patterns):
-        return f"has a pattern that is not 1 to {MAX_NAME_CHARACTERS} characters on one line"
+        return f"must have patterns of 1 to {MAX_NAME_CHARACTERS} characters on one line"
     return None
 
 

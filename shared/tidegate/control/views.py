@@ -1,4 +1,4 @@
-"""Resources as people and programs may see them: JSON without secrets or their hashes."""
+"""Resources and audit entries as JSON, without secrets and their hashes."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -17,9 +17,9 @@ _TIMES = frozenset({"created_at", "expires_at", "previous_expires_at", "at"})
 
 
 def to_json(value: Resource | AuditEntry) -> JsonObject:
-    """All fields but the hashes: times in ISO 8601, money as text, of limits those that are set.
+    """Return all fields except the hashes: times in ISO 8601, money as text, only the limits that are set.
 
-    Routes and guardrails are as they were written, without what is as it would be anyway.
+    Routes and guardrails have the form in which operators write them, without fields equal to their default.
     """
     fields: dict[str, Json] = msgspec.to_builtins(value)
     content = {name: _field_to_json(name, field) for name, field in fields.items() if name not in _HIDDEN}
@@ -33,7 +33,7 @@ def to_json(value: Resource | AuditEntry) -> JsonObject:
 
 
 def to_json_for(actor: AdminKey, value: Resource | AuditEntry) -> JsonObject:
-    """The same, without the workspaces that `who` may not know of."""
+    """Return the value as JSON, without the ids of workspaces that `actor` may not manage."""
     content = to_json(value)
     if actor.workspace_ids is None:
         return content
@@ -46,7 +46,7 @@ def to_json_for(actor: AdminKey, value: Resource | AuditEntry) -> JsonObject:
 
 
 def limits_to_json(limits: Limits) -> JsonObject:
-    """Those that are set."""
+    """Return the limits that are set."""
     return _without_nulls(msgspec.to_builtins(limits))
 
 

@@ -1,4 +1,4 @@
-"""Workspaces: created, changed, suspended; and what a change of limits must look at."""
+"""Workspaces: create, list, change and suspend them."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,13 +15,11 @@ from tidegate.domain.record import plain_decimal, sum_counters
 from tidegate.domain.workspace import Workspace, WorkspaceStatus
 from tidegate.errors import InvalidRequest, LimitBelowUsed, UnknownPlan
 
-find_workspace = find_workspace
-
 
 async def create_workspace(
     control: Control, actor: AdminKey, workspace: Workspace, idempotency_key: str | None = None
 ) -> tuple[Workspace, bool]:
-    """The workspace, and whether it is new; without an id it gets one.
+    """Create the workspace, with a new id if it has none. Returns it, and whether it is new.
 
     Raises `InvalidRequest`, `UnknownPlan`, `AlreadyExists`, `AdminForbidden`.
     """
@@ -36,7 +34,7 @@ async def create_workspace(
 
 
 async def list_workspaces(control: Control, actor: AdminKey, after: str, limit: int) -> Sequence[Workspace]:
-    """Those that `who` may see, by id. Raises `InvalidRequest` and `AdminForbidden`."""
+    """List the workspaces that `actor` may manage, by id. Raises `InvalidRequest` and `AdminForbidden`."""
     check_scope(actor, "read")
     check_page(limit)
     if actor.workspace_ids is None:
@@ -55,16 +53,16 @@ async def update_workspace(
     *,
     force: bool = False,
 ) -> Workspace:
-    """The workspace as it is then. In force within a minute, as long as processes remember the one before.
+    """Change the workspace. In force within a minute, because processes cache workspaces for that long.
 
     Raises `Stale`, `InvalidRequest`, `UnknownPlan`, `AdminForbidden`; `LimitBelowUsed` unless forced; and `AccountBusy`
-    when the account must be opened anew: for the first limits, for more shards, for another first day of months.
+    if a call is running and the account must be opened anew: for first limits, more shards, or another first day.
     """
     check_whole_gateway(actor, "write")
     check_version(before, expected_version)
     check_workspace(after)
     if after.shards < before.shards:
-        raise InvalidRequest(f"There are {before.shards} shards: they can only become more.", param="shards")
+        raise InvalidRequest(f"The workspace has {before.shards} shards: the number can only grow.", param="shards")
     plans: Sequence[Plan] = ()
     if after.plan_id != before.plan_id:
         after, plans = await _with_plan_limits(control, after)
@@ -81,7 +79,7 @@ async def update_workspace(
 async def set_workspace_status(
     control: Control, actor: AdminKey, workspace_id: str, status: WorkspaceStatus, expected_version: int | None = None
 ) -> Workspace:
-    """Suspend or resume, within a minute. Raises `Stale`, `NotFound`, `AdminForbidden`."""
+    """Suspend or resume the workspace, within a minute. Raises `Stale`, `NotFound`, `AdminForbidden`."""
     check_whole_gateway(actor, "write")
     before = await find_workspace(control, actor, workspace_id, "write")
     check_version(before, expected_version)
@@ -102,7 +100,7 @@ async def _with_plan_limits(control: Control, workspace: Workspace) -> tuple[Wor
 
 
 async def _check_not_below_used(control: Control, before: Workspace, after: Workspace) -> None:
-    """Whether budgets that became smaller are not used already."""
+    """Raises `LimitBelowUsed` if a lowered budget is below the amount used in its current period."""
     limits_before = {budget.name: budget.maximum for budget in before.effective_limits.budgets()}
     lowered_budgets = [
         budget
@@ -115,8 +113,8 @@ async def _check_not_below_used(control: Control, before: Workspace, after: Work
         used_amount = await _used_amount(control, after, budget)
         if used_amount > budget.maximum:
             raise LimitBelowUsed(
-                f"{budget.name} of {budget.maximum} is less than the {_amount_text(used_amount)} used in this {budget.span}; "
-                "force it, and calls are refused until that is over.",
+                f"{budget.name} of {budget.maximum} is less than the {_amount_text(used_amount)} used in this "
+                f"{budget.span}; force the change to refuse calls until that period ends.",
                 param=f"limits.{budget.name}",
             )
 

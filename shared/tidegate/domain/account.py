@@ -1,7 +1,7 @@
-"""The account of a workspace or a key: what is used of its limits, and what its open calls may use yet.
+"""The account of a workspace or a key: how much of its limits is used, and how much its open calls hold.
 
-The rules of reserving are here, for both stores: the one in memory follows them directly, the one in DynamoDB states
-them as the condition of its write, and asks here why that did not hold.
+The rules of reservations, for both stores: the one in memory calls them directly; the one in DynamoDB expresses them as
+the condition of its write, and calls `exceeded_limit` to find out why the condition failed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,17 +16,17 @@ from tidegate.domain.limits import SPANS, UNITS, Amounts, Limits, Number, Span, 
 ScopeKind = Literal["workspace", "key"]
 
 MINUTE_SLOTS = 16
-"""Minutes for which tokens are counted: a call that ends within them gives back what it did not use of its minute."""
+"""Minutes whose tokens are counted: a call that ends within them returns the tokens that its minute did not use."""
 
 MONEY_DECIMALS = 18
-"""Of amounts of money: shares are whole numbers of the smallest one, so that none is lost and none is made."""
+"""Decimal places of money. A shard's share is a whole number of the smallest unit, so that shares add up exactly."""
 
 SETTLE_GRACE_SECONDS = 60.0
-"""After a call's deadline, for settling it. A hold that is older has lost its process."""
+"""Time after a call's deadline in which it is settled. The process of a hold that is older has died."""
 
 
 class AccountScope(Struct, frozen=True):
-    """Whose limits they are. `shard` of `shards`: a busy workspace's account is in parts, each with its share."""
+    """An account and its limits. A busy workspace's account has several shards, each with its share of every limit."""
 
     kind: ScopeKind
     id: str
@@ -35,7 +35,7 @@ class AccountScope(Struct, frozen=True):
     shards: int = 1
 
     def share(self, limit: Number) -> Number:
-        """Of a limit: an equal one for each shard, what is left over for the first ones. Together exactly `most`."""
+        """This shard's share of a limit. The first shards get the remainder, so that all shares add up to `limit`."""
         if self.shards == 1:
             return limit
         if isinstance(limit, Decimal):
@@ -47,15 +47,15 @@ class AccountScope(Struct, frozen=True):
 
     @property
     def unsharded(self) -> "AccountScope":
-        """With all shards as one."""
+        """The scope of the whole account, all shards together."""
         return replace(self, shard=0, shards=1)
 
 
 class Hold(Struct, frozen=True):
-    """What an open call may use at most. With it alone, a call whose process died can be put on record.
+    """The most that an open call may use, with all that is needed to record a call whose process died.
 
-    `input_tokens` are part of the amounts' tokens; `at` and `expires_at` are UTC seconds; `kinds` are the accounts that
-    hold it; months begin on `first_day`.
+    `input_tokens` are part of the amounts' tokens; `at` and `expires_at` are UTC seconds; `account_kinds` are the
+    accounts in which it is booked; months begin on `first_day`.
     """
 
     call_id: str
@@ -72,14 +72,18 @@ class Hold(Struct, frozen=True):
 
 
 class Reservation(Struct, frozen=True):
-    """A hold, and the accounts that must have room for it: one or two."""
+    """A hold, and the one or two accounts whose limits must allow it."""
 
     hold: Hold
     scopes: tuple[AccountScope, ...]
 
 
 class Account(Struct):
-    """`booked` is used and held together, by `booked_name`; `minute_tokens` is a ring by the minute's number."""
+    """`booked` is the sum of used and held amounts by `booking_name`.
+
+    `minute_tokens` are the tokens of the last `MINUTE_SLOTS` minutes, by the minute's number modulo `MINUTE_SLOTS`.
+    `alerted_thresholds` are the highest per cents that the operator was alerted of, by budget and period.
+    """
 
     booked: dict[str, Number] = field(default_factory=dict[str, Number])
     holds: dict[str, Hold] = field(default_factory=dict[str, Hold])
@@ -90,7 +94,7 @@ class Account(Struct):
 
 
 class ExceededLimit(NamedTuple):
-    """Why there is no room: the field of `Limits`, what it allows, what is left, and until when (UTC seconds)."""
+    """The limit that refuses a call: its field of `Limits`, its value, the rest, and when it resets (UTC seconds)."""
 
     limit: str
     maximum: Number
@@ -99,7 +103,7 @@ class ExceededLimit(NamedTuple):
 
 
 class RateStatus(NamedTuple):
-    """Of a limit for each minute: what it allows, what is left of it, and the seconds until it is whole again."""
+    """A limit per minute: its value, what remains of it in this minute, and the seconds until the next minute."""
 
     limit: int
     remaining: int
@@ -114,13 +118,13 @@ def booking_name(unit: str, period_name: str) -> str:
 
 
 def bookings(hold: Hold, amounts: Amounts) -> dict[str, Number]:
-    """What booking those amounts adds to the account, by name."""
+    """The amounts to add to `Account.booked`, by name: each unit once for the hold's day and once for its month."""
     names = {span: period_at(span, hold.at, hold.first_day).name for span in SPANS}
     return {booking_name(unit, names[span]): amounts.of(unit) for unit in UNITS for span in SPANS if amounts.of(unit)}
 
 
 def exceeded_limit(account: Account, scope: AccountScope, hold: Hold) -> ExceededLimit | None:
-    """The first limit that leaves no room for the hold."""
+    """The first limit of the account that does not allow the hold; None if all do."""
     limits, amounts = scope.limits, hold.amounts
     minute = max(account.minute, minute_of(hold.at))
     calls, tokens = minute_usage(account, minute)
@@ -143,7 +147,7 @@ def exceeded_limit(account: Account, scope: AccountScope, hold: Hold) -> Exceede
 
 
 def add_hold(account: Account, hold: Hold) -> None:
-    """Book the hold, for which there is room."""
+    """Book the hold. `exceeded_limit` must have returned None for it."""
     minute = minute_of(hold.at)
     if minute > account.minute:
         account.minute, account.minute_calls = minute, 0
@@ -155,7 +159,7 @@ def add_hold(account: Account, hold: Hold) -> None:
 
 
 def settle_hold(account: Account, hold: Hold, actual: Amounts, now: float) -> None:
-    """Book what was used in place of the hold."""
+    """Replace the hold with the amounts that the call actually used."""
     del account.holds[hold.call_id]
     _add_bookings(account, settlement_bookings(hold, actual))
     if refunds_minute_tokens(hold, now):
@@ -163,21 +167,21 @@ def settle_hold(account: Account, hold: Hold, actual: Amounts, now: float) -> No
 
 
 def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:
-    """What settling adds to the account: negative where less was used than held."""
+    """The amounts that settling adds to `Account.booked`: negative if less was used than held."""
     held, used = bookings(hold, hold.amounts), bookings(hold, actual)
     changes = {name: used.get(name, 0) - held.get(name, 0) for name in held | used}
     return {name: change for name, change in changes.items() if change}
 
 
 def refunds_minute_tokens(hold: Hold, now: float) -> bool:
-    """Whether the hold's minute is still in the ring, with one to spare for clocks that differ."""
+    """True while the hold's minute still has its slot, less one minute for clocks that differ."""
     return minute_of(now) - minute_of(hold.at) < MINUTE_SLOTS - 1
 
 
 def merge_shards(shards: Sequence[Account]) -> Account:
-    """The parts of a busy workspace's account as one. What it was warned of is with the first.
+    """The shards of a busy workspace's account as one account, with the latest minute of any shard.
 
-    Of rates, it has the latest minute that any of them knows.
+    The alerted thresholds are stored in the first shard.
     """
     merged = Account(minute=max((part.minute for part in shards), default=0))
     merged.alerted_thresholds = dict(shards[0].alerted_thresholds) if shards else {}
@@ -191,19 +195,19 @@ def merge_shards(shards: Sequence[Account]) -> Account:
 
 
 def used_amount(account: Account, unit: Unit, span: Span, at: float, first_day: int = 1) -> Number:
-    """What has been used in that period, without what open calls hold."""
+    """The amount used in the period of `at`, without what open calls hold."""
     name = period_at(span, at, first_day).name
     held = (hold for hold in account.holds.values() if period_at(span, hold.at, first_day).name == name)
     return account.booked.get(booking_name(unit, name), 0) - sum(hold.amounts.of(unit) for hold in held)
 
 
 def overdue_holds(account: Account, now: float) -> list[Hold]:
-    """The holds of calls that have lost their process, oldest first."""
+    """The holds of calls whose process has died, oldest first."""
     return sorted((hold for hold in account.holds.values() if hold.expires_at < now), key=lambda hold: hold.at)
 
 
 def rate_statuses(account: Account, scope: AccountScope, now: float) -> dict[str, RateStatus]:
-    """ "requests" and "tokens", where they are limited for each minute."""
+    """The limits per minute by unit, "requests" and "tokens"; units without a limit are absent."""
     return dict(_rate_statuses(account, scope, now))
 
 
@@ -220,7 +224,7 @@ def _rate_statuses(account: Account, scope: AccountScope, now: float) -> Iterato
 
 
 def minute_usage(account: Account, minute: int) -> tuple[int, int]:
-    """Calls and tokens of that minute, those of open calls among them."""
+    """The calls and tokens of the minute, including those that open calls hold."""
     if minute != account.minute:
         return 0, 0
     return account.minute_calls, account.minute_tokens.get(minute % MINUTE_SLOTS, 0)

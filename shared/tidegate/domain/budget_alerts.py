@@ -1,4 +1,4 @@
-"""When so much of a budget is used that somebody should know: at 50, 80 and 100 %, once each in a day or a month."""
+"""Alerts to the operator at 50, 80 and 100 % of a budget, once for each threshold in a day or month."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -11,11 +11,11 @@ from tidegate.domain.limits import Amounts, BudgetLimit, Number, is_period_forgo
 from tidegate.domain.record import iso_time, plain_decimal
 
 THRESHOLDS = (50, 80, 100)
-"""Per cent of what a budget allows."""
+"""Per cent of a budget's maximum."""
 
 
 class AccountSnapshot(Struct, frozen=True):
-    """An account as it was seen at `at` (UTC seconds). Its months begin on `first_day`."""
+    """A copy of an account at the time `at` (UTC seconds). Its months begin on `first_day`."""
 
     workspace_id: str
     scope: AccountScope
@@ -25,7 +25,7 @@ class AccountSnapshot(Struct, frozen=True):
 
 
 class BudgetAlert(NamedTuple):
-    """What operators are told: `kind` in words, `at` in UTC seconds, and figures, money among them as text."""
+    """A message to the operator: `event_type` in words, `at` in UTC seconds, and `detail`, in which money is text."""
 
     event_type: str
     at: float
@@ -33,7 +33,7 @@ class BudgetAlert(NamedTuple):
 
 
 class ThresholdCrossing(NamedTuple):
-    """A budget, what is used of it, what was warned of before and what is to be warned of now, in per cent."""
+    """A budget that has reached `thresholds` (per cent) since the last alert; `period_key` names budget and period."""
 
     budget: BudgetLimit
     used: Number
@@ -45,9 +45,9 @@ class ThresholdCrossing(NamedTuple):
 def find_crossings(
     snapshot: AccountSnapshot, hold: Hold | None = None, actual: Amounts | None = None
 ) -> list[ThresholdCrossing]:
-    """The budgets that have crossed a threshold of which the account does not say that somebody was told.
+    """The budgets that have reached thresholds without an alert so far.
 
-    `actual` is what the call of `hold` has used, where the account was seen before that was known.
+    `actual` is what the call of `hold` has used; it is added if the snapshot still contains the hold.
     """
     call_amounts = actual if hold and hold.call_id in snapshot.account.holds else None
     return [
@@ -63,7 +63,7 @@ def _find_crossing(snapshot: AccountSnapshot, budget: BudgetLimit, call_amounts:
     pending = [threshold for threshold in THRESHOLDS if threshold > account.alerted_thresholds.get(period_key, 0)]
     booked = account.booked.get(booking_name(budget.unit, current_period.name), 0)
     if not pending or not booked or booked * 100 < budget.maximum * pending[0]:
-        return None  # with what is held it would not be reached: no need to look at every hold
+        return None  # not even used and held amounts together reach it, so the holds need not be subtracted
     spent = used_amount(account, budget.unit, budget.span, snapshot.at, snapshot.first_day) + call_amounts.of(
         budget.unit
     )
@@ -72,13 +72,13 @@ def _find_crossing(snapshot: AccountSnapshot, budget: BudgetLimit, call_amounts:
 
 
 def updated_thresholds(before: Mapping[str, int], crossings: list[ThresholdCrossing], now: float) -> dict[str, int]:
-    """What the account shall say: the highest threshold reached, by budget and period; those long over are left out."""
+    """The new `Account.alerted_thresholds`: `before` and the crossings, without periods that are long over."""
     recent = {name: most for name, most in before.items() if not is_period_forgotten(name.partition("#")[2], now)}
     return {**recent, **{each.period_key: each.thresholds[-1] for each in crossings}}
 
 
 def build_alerts(snapshot: AccountSnapshot, crossings: list[ThresholdCrossing], now: float) -> Iterator[BudgetAlert]:
-    """One for each threshold."""
+    """One alert for each threshold of each crossing."""
     key_field = {"key_id": snapshot.scope.id} if snapshot.scope.kind == "key" else dict[str, str]()
     for crossing in crossings:
         for threshold in crossing.thresholds:

@@ -1,4 +1,4 @@
-"""What a model's name leads to."""
+"""Deployments and provider configurations: where a model's name leads to."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,10 +9,10 @@ from tidegate.domain.routes import Route
 
 
 class Deployment(Struct, frozen=True):
-    """One place that answers for a model: `model` is the provider's own name for it, `secret` the name of its key.
+    """A model at one provider and base URL. `model` is the provider's name for it, `secret` the setting with its key.
 
-    `region` is the cloud's, where the provider is a part of one. Of a route's deployments, `weight` is its share, and
-    `label` what callers may know of it: "fast#2" is the second target of the route "fast".
+    `region` is the region of a cloud provider. In a route, `weight` is the deployment's share of the calls, and `label`
+    its name towards callers: "fast#2" is the second target of the route "fast".
     """
 
     provider: str
@@ -30,21 +30,21 @@ class Deployment(Struct, frozen=True):
 
     @property
     def display_name(self) -> str:
-        """Its model, and of a route which target: "openai/gpt-4o(fast#2)"."""
+        """The model, with the label of a route's target: "openai/gpt-4o(fast#2)"."""
         return self.model_id if self.label is None else f"{self.model_id}({self.label})"
 
     @property
     def identity(self) -> str:
-        """What tells it from every other deployment, in whatever route."""
+        """A text that is equal for equal deployments of different routes, and different for all others."""
         parts = (self.model_id, self.base_url, self.secret, self.api_version, self.region)
         return "\n".join(part or "" for part in parts)
 
 
 class ProviderConfig(Struct, frozen=True):
-    """A provider as the operator configured it. `missing` names the settings that a call would still need.
+    """A provider as the operator configured it. `missing_settings` are the settings that a call would still need.
 
-    Of those, `without_key` are the ones that a key of its own makes up for, `without_region` those that a region does.
-    `url_in` gives the base URL in another region; None where the provider has no regions.
+    `replaced_by_key` are the missing settings that a key of the route's target replaces, `replaced_by_region` those
+    that its region replaces. `regional_url` returns the base URL of a region; None if the provider has no regions.
     """
 
     provider: str
@@ -59,9 +59,9 @@ class ProviderConfig(Struct, frozen=True):
 
 
 class Resolution(Struct, frozen=True):
-    """The deployments for one call, in the order in which they are tried. Never empty.
+    """The deployments for one call, in the order of the route; never empty.
 
-    `route` is the one that was asked for by its name, `is_own` one of the workspace's.
+    `route` is the route that the caller named, None for a model. `is_workspace_route`: the workspace owns the route.
     """
 
     deployments: tuple[Deployment, ...]

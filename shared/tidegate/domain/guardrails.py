@@ -1,6 +1,6 @@
-"""A guardrail: what a prompt or an answer must not hold, and what happens when it does."""
+"""Guardrails: checks of prompts and answers, what they find, and what happens then."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from msgspec import Struct
 
@@ -21,11 +21,8 @@ StageSelection = Literal["input", "output", "both"]
 GuardrailAction = Literal["block", "mask"]
 StreamMode = Literal["buffer", "window"]
 FailureMode = Literal["closed", "open"]
-Entity = Literal[
-    "EMAIL",
-    "PHONE",
-    "IBAN",
-    "CARD",
+PersonalEntity = Literal["EMAIL", "PHONE", "IBAN", "CARD"]
+SecretEntity = Literal[
     "OPENAI_KEY",
     "ANTHROPIC_KEY",
     "AWS_KEY",
@@ -35,33 +32,25 @@ Entity = Literal[
     "PRIVATE_KEY",
     "JWT",
 ]
+Entity = Literal[PersonalEntity, SecretEntity]
 
-PERSONAL_ENTITIES: tuple[Entity, ...] = ("EMAIL", "PHONE", "IBAN", "CARD")
-SECRET_ENTITIES: tuple[Entity, ...] = (
-    "OPENAI_KEY",
-    "ANTHROPIC_KEY",
-    "AWS_KEY",
-    "GOOGLE_KEY",
-    "GITHUB_TOKEN",
-    "SLACK_TOKEN",
-    "PRIVATE_KEY",
-    "JWT",
-)
+PERSONAL_ENTITIES: tuple[PersonalEntity, ...] = get_args(PersonalEntity)
+SECRET_ENTITIES: tuple[SecretEntity, ...] = get_args(SecretEntity)
 
 DETECTOR_KINDS: frozenset[GuardrailKind] = frozenset({"regex", "words", "secrets", "personal"})
-"""Kinds that say where they found something: only of those can a stream be checked in windows."""
+"""Kinds that report positions in the text. Only these can check a stream in windows."""
 
 REMOTE_KINDS: frozenset[GuardrailKind] = frozenset({"bedrock", "webhook"})
-"""Kinds that ask somebody else."""
+"""Kinds that call an external service."""
 
 
 class Guardrail(Struct, frozen=True):
-    """One guardrail by its name. The fields of other kinds are empty; `policy/guardrails/definition.py` checks them.
+    """A named guardrail. Fields of other kinds keep their defaults; `policy/guardrails/definition.py` validates them.
 
-    `stream` None is the kind's own mode, see `mode`. `always`: it runs on every call, also where the caller does not
-    name it. A window holds back `window_characters` of a stream: what is found must not be longer. `schema` is the
-    text of a JSON schema, None the one that the request asks its answer to have. `secret` is the name of the setting
-    with the webhook's bearer token. `fails` decides what happens when it cannot be asked, or not in time.
+    `stream` None selects the kind's default, see `stream_mode`. `always`: it runs on every call, even if the caller
+    does not name it. A window holds back `window_characters` of a stream, the longest match that it can find. `schema`
+    is the text of a JSON schema; None uses the request's `response_format`. `secret` is the setting that holds the
+    webhook's bearer token. `fails`: pass ("open") or block ("closed") when the service does not answer in time.
     """
 
     name: str
@@ -88,7 +77,7 @@ class Guardrail(Struct, frozen=True):
 
     @property
     def stream_mode(self) -> StreamMode:
-        """How a stream is checked: what needs the whole answer holds it until it is there."""
+        """How a stream is checked: "window" while it is sent, or "buffer", which sends nothing before the end."""
         return self.stream or ("window" if self.kind in DETECTOR_KINDS else "buffer")
 
     def runs_on(self, stage: Stage) -> bool:
@@ -106,11 +95,11 @@ BUILT_IN_GUARDRAILS: dict[str, Guardrail] = {
         Guardrail("json-schema", "json_schema", on="output"),
     )
 }
-"""What callers may name without any configuration."""
+"""Guardrails that callers may name without any configuration."""
 
 
 class Finding(Struct, frozen=True):
-    """Something at `start` to `end` of a text, and the word that may stand in its place ("[EMAIL]")."""
+    """A match from `start` to `end` of a text, and the label that replaces it when it is masked ("[EMAIL]")."""
 
     start: int
     end: int
@@ -118,14 +107,17 @@ class Finding(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What somebody else says of texts: whether they pass, and `texts` of equal number to be put in their place."""
+    """A service's decision: whether the texts pass, and as many `texts` to replace them; None changes nothing."""
 
     passes: bool
     texts: tuple[str, ...] | None = None
 
 
 class GuardrailQuery(Struct, frozen=True):
-    """What somebody else is asked of `texts`, within `seconds`. `is_trusted`: the operator wrote the guardrail."""
+    """Texts for an external service to check within `timeout_seconds`.
+
+    `is_trusted`: the operator defined the guardrail, not a workspace.
+    """
 
     call_id: str
     workspace_id: str
@@ -137,8 +129,11 @@ class GuardrailQuery(Struct, frozen=True):
 
 
 class GuardrailBackend(Protocol):
-    """Who is asked by guardrails that do not decide themselves."""
+    """The external services behind guardrails of `REMOTE_KINDS`.
+
+    verdict = await backend.judge(guardrail, query)
+    """
 
     async def judge(self, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
-        """Raises `GuardrailUnavailable` when there is no answer, or none in time."""
+        """The service's verdict. Raises `GuardrailUnavailable` if it does not answer in time."""
         ...

@@ -1,18 +1,18 @@
-"""The claim to be the one call that is made with an idempotency key, and what others are told."""
+"""Claims of calls to idempotency keys, and the errors that competing calls get."""
 
 from typing import NamedTuple
 
 from tidegate.errors import IdempotencyInFlight, IdempotencyKeyReused
 
 IN_FLIGHT_RETRY_SECONDS = 2
-"""After which a caller may ask again what became of a call that is still running."""
+"""Retry-After while the call with the key is still running."""
 
 
 class IdempotencyClaim(NamedTuple):
-    """A call that wants to be the only one with its idempotency key.
+    """The claim of one call, `owner`, to an idempotency key of its workspace.
 
-    `key` and `asked` are digests: of the idempotency key, and of what is asked for with it. `owner` is the call's id;
-    a claim ends by itself at `ends_at` (UTC seconds), when its process must be dead.
+    `key_digest` is the digest of the idempotency key, `request_digest` that of the request. At `ends_at` (UTC seconds)
+    the claim ends by itself, because the owner's process must have died.
     """
 
     workspace_id: str
@@ -24,7 +24,7 @@ class IdempotencyClaim(NamedTuple):
 
 def idempotency_in_flight() -> IdempotencyInFlight:
     return IdempotencyInFlight(
-        "A call with this idempotency key is still running; ask again in a moment.",
+        "A call with this idempotency key is still running; retry in a moment.",
         param="idempotency-key",
         retry_after_seconds=IN_FLIGHT_RETRY_SECONDS,
     )
@@ -32,6 +32,6 @@ def idempotency_in_flight() -> IdempotencyInFlight:
 
 def idempotency_key_reused() -> IdempotencyKeyReused:
     return IdempotencyKeyReused(
-        "This idempotency key was used with another body within the last 24 hours; choose a new one.",
+        "This idempotency key was used with another request body within the last 24 hours; choose a new key.",
         param="idempotency-key",
     )

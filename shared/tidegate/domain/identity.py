@@ -1,21 +1,21 @@
-"""Whom an OIDC issuer vouches for, and which issuer the operator trusts."""
+"""OIDC: the issuer that the operator trusts, and the identities in its access tokens."""
 
 import hashlib
 
 from msgspec import Struct
 
 MAX_SUBJECT = 255
-"""Characters, as OpenID Connect Core §2 has it."""
+"""Characters of a subject. Source: OpenID Connect Core 1.0, §2."""
 
 SUBJECT_PREFIX = "oidc:"
-"""How the ids of callers with access tokens begin: `oidc:` and 16 hexadecimal digits."""
+"""Prefix of the key ids of callers with access tokens; 16 hexadecimal digits follow."""
 
 
 class OidcIssuer(Struct, frozen=True):
-    """The issuer whose access tokens open workspaces, where they are meant for `audience`.
+    """The issuer whose access tokens are accepted if their audience is `audience`.
 
-    Its keys are at `jwks_url`, or else where its own `/.well-known/openid-configuration` says. `workspaces_claim` is
-    the claim with the workspaces of a token; without it, the operator gives them to its subject.
+    Its signing keys are at `jwks_url`, or else at the URL in its `/.well-known/openid-configuration`.
+    `workspaces_claim` is the claim that lists a token's workspaces; None if the operator assigns them to subjects.
     """
 
     url: str
@@ -25,7 +25,7 @@ class OidcIssuer(Struct, frozen=True):
 
 
 class Identity(Struct, frozen=True):
-    """What a verified token says; `workspace_ids` is None where the operator has to say. UTC seconds."""
+    """The content of a verified token. `expires_at` is UTC seconds; `workspace_ids` None: the operator sets them."""
 
     subject_hash: str
     expires_at: float
@@ -33,10 +33,10 @@ class Identity(Struct, frozen=True):
 
 
 def hash_subject(issuer: str, subject: str) -> str:
-    """By what a subject is known, in hexadecimal. No URL has a line break, so that no two pairs are alike."""
+    """The sha-256 of issuer and subject, in hexadecimal. A URL has no line break, so different pairs differ."""
     return hashlib.sha256(f"{issuer}\n{subject}".encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def subject_id(subject_hash: str) -> str:
-    """The key id of such a caller, in records and accounts."""
+    """The key id of an OIDC subject in records and accounts."""
     return SUBJECT_PREFIX + subject_hash[:16]

@@ -1,16 +1,16 @@
-"""Identifiers. Time and randomness come from outside, so that tests can say what they are."""
+"""Identifiers of calls and completions. The caller passes the time."""
 
 import secrets
 
 _CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ALPHANUMERIC = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-# What each random byte becomes: a table, because every call needs two identifiers.
+# Tables from random byte to character: every call needs two identifiers.
 _RANDOM_CROCKFORD = _CROCKFORD * 8
 _RANDOM_ALPHANUMERIC = bytes(_ALPHANUMERIC[byte % 62] for byte in range(256))
 
 
 def ulid(now: float) -> str:
-    """26 characters that sort by time: 48 bits of milliseconds, 80 random bits.
+    """A ULID: 26 characters that sort by time, from 48 bits of milliseconds and 80 random bits.
 
     Source: https://github.com/ulid/spec
     """
@@ -20,11 +20,17 @@ def ulid(now: float) -> str:
 
 
 def min_ulid(at: float) -> str:
-    """Smaller than every `ulid` of that moment or a later one, and larger than all earlier ones."""
+    """A bound for ranges: not larger than any `ulid` from `at` on, and larger than all earlier ones."""
     milliseconds = min(max(0, int(at * 1000)), (1 << 48) - 1)
     return bytes([_CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5)]).decode()
 
 
-def random_letters(length: int) -> str:
-    """Return `length` random letters and digits."""
+def completion_id(surface: str, now: float) -> str:
+    """A completion's id: `chatcmpl-…`, or `gen-<unix seconds>-<8 alphanumerics>` on the neuroflash surface."""
+    if surface == "neuroflash":
+        return f"gen-{int(now)}-{_random(8)}"
+    return f"chatcmpl-{_random(29)}"
+
+
+def _random(length: int) -> str:
     return secrets.token_bytes(length).translate(_RANDOM_ALPHANUMERIC).decode()

@@ -1,4 +1,4 @@
-"""Bearer keys, and those without a secret that OIDC subjects have: how they are made, known, and what they open."""
+"""Virtual keys: bearer keys with a secret, and keys of OIDC subjects, which have none."""
 
 import hashlib
 import secrets
@@ -14,17 +14,17 @@ PREFIX_CHARACTERS = len(SECRET_PREFIX) + 4
 
 
 def create_secret() -> str:
-    """A new bearer key with 256 random bits. It is shown once; only its hash is kept."""
+    """A new bearer key with 256 random bits. It is shown once; only its hash is stored."""
     return SECRET_PREFIX + secrets.token_urlsafe(32)
 
 
 def hash_secret(secret: str) -> str:
-    """The sha-256 of a secret, in hexadecimal. A fast hash is enough: what it hides is random, not chosen."""
+    """The sha-256 of a secret, in hexadecimal. A fast hash suffices: secrets are random, not chosen."""
     return hashlib.sha256(secret.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def display_prefix(secret: str) -> str:
-    """What a person may see of a secret, to tell one key from another."""
+    """The beginning of a secret, which people may see to tell keys apart."""
     return secret[:PREFIX_CHARACTERS]
 
 
@@ -37,24 +37,24 @@ def create_workspace_id() -> str:
 
 
 def subject_key(issuer: str, subject: str, workspace_ids: tuple[str, ...]) -> VirtualKey:
-    """What the operator gives to an OIDC subject: kept, listed, limited and revoked like a key, without a secret."""
+    """The key of an OIDC subject: stored, listed, limited and revoked like a bearer key, but without a secret."""
     subject_hash = hash_subject(issuer, subject)
     name = subject[:MAX_SUBJECT_NAME] if subject.isprintable() else ""
     return VirtualKey(subject_id(subject_hash), subject_hash, "", workspace_ids, None, name=name)
 
 
 def is_subject_key(key: VirtualKey) -> bool:
-    """Whether it is an OIDC subject's: no bearer of any secret may have it."""
+    """True for the key of an OIDC subject: a bearer secret must never lead to it."""
     return key.id.startswith(SUBJECT_PREFIX)
 
 
 def is_usable(key: VirtualKey, now: float) -> bool:
-    """Neither revoked nor expired at `now`, in UTC seconds."""
+    """True unless the key is revoked or has expired at `now` (UTC seconds)."""
     return key.status == "active" and (key.expires_at is None or now < key.expires_at)
 
 
 def previous_key(key: VirtualKey) -> VirtualKey | None:
-    """The key as its secret before the rotation opens it, None when it never was rotated."""
+    """The key with the secret from before its rotation, until that expires; None if it was never rotated."""
     if key.previous_hash is None or key.previous_expires_at is None:
         return None
     expires_at = key.previous_expires_at if key.expires_at is None else min(key.expires_at, key.previous_expires_at)
@@ -70,7 +70,7 @@ def previous_key(key: VirtualKey) -> VirtualKey | None:
 
 
 def implied_workspace(key: VirtualKey) -> str | None:
-    """The workspace of a call that names none: the key's default, or its only one."""
+    """The workspace of a call that names none: the key's default or its only workspace, None if it has several."""
     if key.default_workspace_id is not None or len(key.workspace_ids) != 1:
         return key.default_workspace_id
     return key.workspace_ids[0]

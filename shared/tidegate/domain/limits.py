@@ -1,4 +1,4 @@
-"""What a workspace or a key may use: rates, budgets, and the models."""
+"""Limits of a workspace or a key: rates, budgets and allowed models."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -16,16 +16,16 @@ Number: TypeAlias = int | Decimal
 UNITS: tuple[Unit, ...] = ("tokens", "words", "usd")
 SPANS: tuple[Span, ...] = ("day", "month")
 MAX_FIRST_DAY = 28
-"""Every month has that day."""
+"""The last day that every month has."""
 
 _RETENTION_DAYS = {"D": 2, "M": 40}
-"""What an account has booked is read and written with every call: it should be small."""
+"""Days after which a day ("D") or month ("M") is removed from an account, which every call reads and writes."""
 
 
 class Limits(Struct, frozen=True):
-    """Any subset; None is no limit. Tokens are input and output together; days and months are UTC's.
+    """Any subset of the limits; None is unlimited. Tokens are input and output together; days and months are in UTC.
 
-    `models` and `providers` are shell patterns ("anthropic/*", "openai/gpt-4o*"): where there are any, one must match.
+    `models` and `providers` are shell patterns ("anthropic/*", "openai/gpt-4o*"); unless they are None, one must match.
     """
 
     requests_per_minute: int | None = None
@@ -41,7 +41,7 @@ class Limits(Struct, frozen=True):
     providers: tuple[str, ...] | None = None
 
     def with_defaults(self, defaults: "Limits") -> "Limits":
-        """These limits, and those of `base` where these say nothing."""
+        """These limits, with those of `defaults` for each that is None."""
         if self == NO_LIMITS:
             return defaults
         if defaults == NO_LIMITS:
@@ -49,7 +49,7 @@ class Limits(Struct, frozen=True):
         return replace(defaults, **{name: value for name, value in asdict(self).items() if value is not None})
 
     def budgets(self) -> Iterator["BudgetLimit"]:
-        """The amounts that may be used in a day or a month."""
+        """The limits of amounts in a day or a month."""
         for unit in UNITS:
             for span in SPANS:
                 maximum: Number | None = getattr(self, f"{unit}_per_{span}")
@@ -58,14 +58,14 @@ class Limits(Struct, frozen=True):
 
     @property
     def need_reservation(self) -> bool:
-        """Whether a call must be counted before it is made. Patterns need no counting."""
+        """True if calls must reserve their amounts. Patterns of models and providers need no reservation."""
         if self == NO_LIMITS:
             return False
         rates = (self.requests_per_minute, self.tokens_per_minute, self.parallel_calls)
         return any(rate is not None for rate in rates) or next(self.budgets(), None) is not None
 
     def allow_model(self, model_id: str, route: str | None = None) -> bool:
-        """Whether the model, as `provider/model`, and its provider match the patterns; a `route` does by its name."""
+        """True if the patterns allow the model, given as `provider/model`. A `route` may match by its name instead."""
         if self.models is None and self.providers is None:
             return True
         provider = model_id.partition("/")[0]
@@ -77,18 +77,20 @@ NO_LIMITS = Limits()
 
 
 class BudgetLimit(NamedTuple):
+    """The maximum of one unit in a day or a month."""
+
     unit: Unit
     span: Span
     maximum: Number
 
     @property
     def name(self) -> str:
-        """As the field of `Limits`."""
+        """The field of `Limits`, such as "tokens_per_day"."""
         return f"{self.unit}_per_{self.span}"
 
 
 class Amounts(Struct, frozen=True):
-    """What a call uses, or may use at most, of every unit that a budget can be in."""
+    """What a call uses, or may use at most, in every unit of budgets."""
 
     tokens: int = 0
     words: int = 0
@@ -105,14 +107,14 @@ class Amounts(Struct, frozen=True):
 
 
 class Period(NamedTuple):
-    """A day or a month by its first day, e.g. "M#2026-11-01"; `ends` is UTC seconds."""
+    """A day or month, named by its first day ("M#2026-11-01"); `ends_at` is UTC seconds."""
 
     name: str
     ends_at: float
 
 
 def period_at(span: Span, at: float, first_day: int = 1) -> Period:
-    """The period of that kind that a moment (UTC seconds) belongs to. Months begin on `first_day`, 1 to 28."""
+    """The day or month that contains the time `at` (UTC seconds). Months begin on `first_day`, 1 to 28."""
     today = datetime.fromtimestamp(at, UTC).date()
     if span == "day":
         return Period(f"D#{today.isoformat()}", _midnight(today + timedelta(days=1)))
@@ -124,7 +126,7 @@ def period_at(span: Span, at: float, first_day: int = 1) -> Period:
 
 
 def is_period_forgotten(period_name: str, now: float) -> bool:
-    """Whether nobody books to it or asks for it any more: two days after a day, 40 after a month."""
+    """True if accounts no longer need the period: two days after the end of a day, 40 after that of a month."""
     kind, _, first = period_name.partition("#")
     if kind not in _RETENTION_DAYS:
         return False
@@ -137,7 +139,7 @@ def is_period_forgotten(period_name: str, now: float) -> bool:
 
 
 def minute_of(at: float) -> int:
-    """The number of the minute since 1970."""
+    """The number of the minute since 1970-01-01."""
     return int(at // 60)
 
 
@@ -150,11 +152,11 @@ def _matches(name: str, patterns: Iterable[str] | None) -> bool:
 
 
 def days_of_period(span: Span, at: float, first_day: int = 1) -> list[str]:
-    """The days of that period until the moment."""
+    """The dates ("2026-11-21") from the beginning of the period to the day of `at`."""
     begins = date.fromisoformat(period_at(span, at, first_day).name[2:])
     return days_between(begins, datetime.fromtimestamp(at, UTC).date())
 
 
 def days_between(first: date, last: date) -> list[str]:
-    """The days from the first to the last, both included."""
+    """The dates ("2026-11-21") from the first to the last, both included."""
     return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]

@@ -1,4 +1,4 @@
-"""What an operator manages, who may do so, and what is kept of every change."""
+"""The operator's resources: plans, admin keys, members, and the audit log of changes."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, TypeAlias
@@ -15,7 +15,7 @@ Role = Literal["reader", "admin"]
 
 
 class Plan(Struct, frozen=True):
-    """Limits under a name, which workspaces refer to. Their copies follow when it changes."""
+    """A tariff: named limits that workspaces refer to. A change is copied to all of them."""
 
     id: str
     name: str
@@ -25,7 +25,7 @@ class Plan(Struct, frozen=True):
 
 
 class AdminKey(Struct, frozen=True):
-    """A bearer key of the control plane, known by the sha-256 of its secret. `workspace_ids` None are all of them."""
+    """A bearer key of the control plane, stored as the sha-256 of its secret. `workspace_ids` None allows all."""
 
     id: str
     hash: str
@@ -40,7 +40,7 @@ class AdminKey(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """A person or a service account of a workspace: an e-mail address, or the subject of its tokens."""
+    """A person or service account of a workspace; `subject` is an e-mail address or the subject of its tokens."""
 
     workspace_id: str
     subject: str
@@ -53,10 +53,10 @@ Resource: TypeAlias = Plan | Workspace | VirtualKey | AdminKey | Member
 
 
 class ResourceChange(NamedTuple):
-    """Of one resource: made when there was none before, deleted when there is none after.
+    """A conditional change of one resource: a creation if `before` is None, a deletion if `after` is None.
 
-    It is refused where the resource is no longer of the version of `before`. With both alike it changes nothing, and
-    is refused all the same: what another change relies on.
+    It fails if the stored version is not that of `before`. If both are equal, it only checks the version: use this for
+    a resource on which another change relies.
     """
 
     before: Resource | None
@@ -64,9 +64,9 @@ class ResourceChange(NamedTuple):
 
 
 class AuditEntry(Struct, frozen=True):
-    """Who (an admin key's id) did what to which resource, e.g. "update" to "workspaces/ws_acme"; never a secret.
+    """One change, for example "update" of "workspaces/ws_acme" by an admin key (`who` is its id); never a secret.
 
-    `id` is a ULID, `at` UTC seconds, `workspace_ids` those whose own log has it too.
+    `id` is a ULID, `at` UTC seconds. The entry is also in the logs of the workspaces in `workspace_ids`.
     """
 
     id: str
@@ -80,18 +80,18 @@ class AuditEntry(Struct, frozen=True):
 
 
 def resource_name(resource: Resource) -> str:
-    """By which a resource is found, within its workspace where it belongs to one."""
+    """The id of a resource, or the subject of a member, which is unique within its workspace."""
     return resource.subject if isinstance(resource, Member) else resource.id
 
 
 def already_exists() -> AlreadyExists:
-    return AlreadyExists("The id is taken.")
+    return AlreadyExists("This id already exists: choose another one.")
 
 
 def stale_version() -> Stale:
-    return Stale("It has been changed since: read it again, and change that.")
+    return Stale("The resource has changed since you read it: read it again and repeat the change.")
 
 
 def account_busy() -> AccountBusy:
-    """Of a workspace whose account cannot be opened anew."""
-    return AccountBusy("Calls of the workspace are open: suspend it, and try again a minute after its last call.")
+    """The error for a workspace whose account cannot be reopened yet."""
+    return AccountBusy("The workspace has running calls: suspend it, and retry a minute after its last call.")

@@ -1,4 +1,4 @@
-"""What is kept of a call once it has ended: one record, and what it adds to the counters. Never any content."""
+"""The record of a finished call, and its increments of the counters. Neither contains prompts or answers."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import TypeAlias
 from tidegate.domain.call import Outcome
 
 RETENTION_SECONDS = 400 * 86400
-"""Records outlive a year and the audit after it; counters stay."""
+"""Records are kept for a year and the audit after it; counters are kept for ever."""
 
 COUNTERS = (
     "calls",
@@ -27,7 +27,7 @@ COUNTERS = (
     "words",
     "input_words",
 )
-"""The whole numbers of a period; `cost_usd`, a decimal, is the one beside them."""
+"""The integer counters of a period; a period also has `cost_usd`, a decimal."""
 
 # A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and the 28 of Python's context.
 _SCALE = Decimal("1e-18")
@@ -36,7 +36,7 @@ RecordValue: TypeAlias = str | int | float | bool | Decimal | None
 
 
 def call_record(outcome: Outcome) -> dict[str, RecordValue]:
-    """The call's record. `time` is when the call began; durations are seconds; `cost_usd` is None when unpriced."""
+    """The call's record. `time` is the start of the call, durations are seconds, `cost_usd` is None if unpriced."""
     call, deployment, bill = outcome.call, outcome.deployment, outcome.bill
     return {
         "id": call.id,
@@ -74,7 +74,7 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
 
 
 def counter_increments(outcome: Outcome) -> dict[str, int | Decimal]:
-    """What the call adds to each counter of its periods; zeros are left out."""
+    """The amounts that the call adds to the counters of its periods, without zeros."""
     tokens, words, cost = outcome.bill.tokens, outcome.bill.words, outcome.bill.cost_usd
     additions: dict[str, int | Decimal] = {
         "calls": 1,
@@ -94,42 +94,42 @@ def counter_increments(outcome: Outcome) -> dict[str, int | Decimal]:
 
 
 def readable_record(stored: Mapping[str, object]) -> dict[str, object]:
-    """A record as it was kept, whose numbers may have come back as decimals: durations as floats, money as text."""
+    """A stored record with decimals converted: durations to floats, money to text, other numbers to integers."""
     return {name: _readable(name, value) for name, value in stored.items()}
 
 
 def readable_counters(stored: Mapping[str, object]) -> dict[str, int | str]:
-    """All counters of a period, 0 where nothing was added, and `cost_usd` as text."""
+    """All counters of a period, 0 for those that are not stored, and `cost_usd` as text."""
     counters: dict[str, int | str] = {name: int(str(stored.get(name, 0))) for name in COUNTERS}
     return {**counters, "cost_usd": plain_decimal(Decimal(str(stored.get("cost_usd", 0))))}
 
 
 def sum_counters(counters: Iterable[Mapping[str, int | str]]) -> dict[str, int | str]:
-    """Counters of several periods, as those of one."""
+    """The sums of the counters of several periods."""
     listed = list(counters)
     sums: dict[str, object] = {name: sum(int(each[name]) for each in listed) for name in COUNTERS}
     return readable_counters({**sums, "cost_usd": sum((Decimal(each["cost_usd"]) for each in listed), Decimal(0))})
 
 
 def counter_periods(at: float) -> tuple[str, str]:
-    """The month and the day (UTC) that a moment belongs to: "M#2026-11" and "D#2026-11-21"."""
+    """The names of the month and the day (UTC) of a time: "M#2026-11" and "D#2026-11-21"."""
     day = datetime.fromtimestamp(at, UTC).date().isoformat()
     return f"M#{day[:7]}", f"D#{day}"
 
 
 def quantize_usd(amount: Decimal) -> Decimal:
-    """The amount with 18 decimals, the scale at which all amounts are added up."""
+    """The amount with 18 decimal places, the scale of all stored amounts."""
     return amount.quantize(_SCALE)
 
 
 def plain_decimal(amount: Decimal) -> str:
-    """The amount as people write it: no exponent, no trailing zeros."""
+    """The amount as text without exponent and trailing zeros."""
     text = f"{amount:f}"
     return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
 
 
 def iso_time(at: float) -> str:
-    """ISO 8601 in UTC, with milliseconds."""
+    """The time in ISO 8601, UTC, with milliseconds: "2026-11-21T12:00:00.000Z"."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -1,8 +1,8 @@
-"""Records that hold secrets."""
+"""Mixin for structs that hold secrets."""
 
 
 class Redacted:
-    """Before `Struct` in a record's bases: it shows none of its values in a log, or in a traceback."""
+    """Hides all values in `repr()`, and so in logs and tracebacks. Must precede `Struct` in the bases."""
 
     __slots__ = ()
 

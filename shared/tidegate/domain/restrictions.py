@@ -1,4 +1,4 @@
-"""From where a key may be used, and for which endpoints."""
+"""Restrictions of a virtual key to networks and endpoints."""
 
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -15,7 +15,7 @@ MAX_PATTERN = 200
 
 
 class RequestSource(Struct, frozen=True):
-    """The address that a request comes from, and the path that it asks for; None where that is not known."""
+    """The client's network address and the path of the request; None if unknown."""
 
     address: str | None = None
     path: str | None = None
@@ -25,7 +25,7 @@ UNKNOWN_SOURCE = RequestSource()
 
 
 def check_restrictions(key: VirtualKey, source: RequestSource) -> None:
-    """Raises `EndpointNotAllowed` and `NetworkNotAllowed`: of a restricted key also where the source is not known."""
+    """Raise `EndpointNotAllowed` or `NetworkNotAllowed` unless the key allows `source`; an unknown one never passes."""
     if key.endpoints is not None and not _matches(source.path, key.endpoints):
         raise EndpointNotAllowed("This key may not use this endpoint.")
     if key.networks is not None and not _is_within(source.address, key.networks):
@@ -33,25 +33,27 @@ def check_restrictions(key: VirtualKey, source: RequestSource) -> None:
 
 
 def parse_endpoints(patterns: list[str]) -> tuple[str, ...]:
-    """Patterns of paths as a key keeps them ("/v1/chat/*"). Raises `InvalidRequest`."""
+    """Validated patterns of paths ("/v1/chat/*") without duplicates. Raises `InvalidRequest`."""
     if not 0 < len(patterns) <= MAX_ENDPOINTS:
         raise InvalidRequest(f"A key may be limited to 1 to {MAX_ENDPOINTS} endpoints.", param="endpoints")
     for pattern in patterns:
         printable = pattern.isascii() and pattern.isprintable() and " " not in pattern
         if not pattern.startswith("/") or not printable or len(pattern) > MAX_PATTERN:
-            raise InvalidRequest(f"{pattern!r} is no endpoint: write a path like '/v1/chat/*'.", param="endpoints")
+            raise InvalidRequest(
+                f"{pattern!r} is not a valid endpoint: write a path such as '/v1/chat/*'.", param="endpoints"
+            )
     return tuple(dict.fromkeys(patterns))
 
 
 def parse_networks(ranges: list[str]) -> tuple[str, ...]:
-    """Networks as a key keeps them ("203.0.113.0/24"); an address is a network of its own. Raises `InvalidRequest`."""
+    """Networks in canonical form ("203.0.113.0/24"); an address becomes a network of one. Raises `InvalidRequest`."""
     if not 0 < len(ranges) <= MAX_NETWORKS:
         raise InvalidRequest(f"A key may be limited to 1 to {MAX_NETWORKS} networks.", param="networks")
     return tuple(dict.fromkeys(_canonical_network(each) for each in ranges))
 
 
 def parse_address(text: str | None) -> IPv4Address | IPv6Address | None:
-    """The address without its zone, and an IPv4 address also where IPv6 wraps it; None for anything else."""
+    """The address without its zone; IPv4-mapped IPv6 becomes IPv4. None if `text` is not an address."""
     try:
         address = ip_address((text or "").partition("%")[0])
     except ValueError:
@@ -70,7 +72,7 @@ def _is_within(text: str | None, ranges: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _network(text: str) -> IPv4Network | IPv6Network | None:
-    """None for what is no network: nobody is in that."""
+    """The network; None if `text` is not one, which then contains no address."""
     try:
         return ip_network(text)
     except ValueError:
@@ -81,7 +83,7 @@ def _canonical_network(text: str) -> str:
     network = _network(text.strip())
     if network is None:
         raise InvalidRequest(
-            f"{text!r} is no network: write it like '203.0.113.0/24' or '2001:db8::/32', no bit set beyond its length.",
+            f"{text!r} is not a valid network: write it as '203.0.113.0/24' or '2001:db8::/32', with no host bits set.",
             param="networks",
         )
     return str(network)

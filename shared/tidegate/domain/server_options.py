@@ -1,10 +1,10 @@
-"""How the data plane meets its clients."""
+"""Options of the data plane's HTTP server."""
 
 from msgspec import Struct
 
 
 class ServerOptions(Struct, frozen=True):
-    """`cors_origins` empty: no browser may call; "*": any may, without credentials, since keys are bearer tokens."""
+    """`cors_origins` are the allowed browser origins; "*" allows all, without credentials: keys are bearer tokens."""
 
     max_body_bytes: int = 10 * 1024 * 1024
     keep_alive_seconds: float = 15.0

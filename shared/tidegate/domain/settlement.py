@@ -1,4 +1,4 @@
-"""What is written when a call has ended: its record, what it adds to the counters, and what its hold gives way to."""
+"""Settlements: the record, the increments of the counters, and the actual amounts of a call that has ended."""
 
 from decimal import Decimal
 from zlib import crc32
@@ -13,7 +13,10 @@ from tidegate.domain.usage import Bill
 
 
 class Settlement(Struct, frozen=True):
-    """One call's end. `at` is when it began; `shard` is the part of its workspace that it is all written to."""
+    """All that is written when a call has ended. `at` is its start (UTC seconds); `shard` is where it is all written.
+
+    `actual` replaces the amounts of `hold`.
+    """
 
     workspace_id: str
     call_id: str
@@ -26,7 +29,7 @@ class Settlement(Struct, frozen=True):
 
 
 def build_settlement(outcome: Outcome) -> Settlement:
-    """Of a call that ended here, however it did."""
+    """The settlement of a call that this process ended, whatever its status."""
     call, bill, hold = outcome.call, outcome.bill, outcome.hold
     return Settlement(
         workspace_id=call.workspace.id,
@@ -41,12 +44,12 @@ def build_settlement(outcome: Outcome) -> Settlement:
 
 
 def billed_amounts(bill: Bill) -> Amounts:
-    """What a call is booked with. One without a price costs a budget nothing."""
+    """The amounts that are booked for a call. A call without a price costs 0 USD."""
     return Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, quantize_usd(bill.cost_usd or Decimal(0)))
 
 
 def lost_settlement(hold: Hold, now: float) -> Settlement:
-    """Of a call whose process died: it is taken to have used all that was held for it, for nobody knows better."""
+    """The settlement of a call whose process died. It is charged its full hold, because its usage is unknown."""
     amounts = hold.amounts
     output = amounts.tokens - hold.input_tokens
     provider, _, model = hold.model.partition("/")
@@ -86,5 +89,5 @@ def lost_settlement(hold: Hold, now: float) -> Settlement:
 
 
 def shard_of(call_id: str, shards: int) -> int:
-    """The part of the workspace for a call that no account chose one for: always the same one."""
+    """The shard of a call that has no hold, by a checksum of its id."""
     return crc32(call_id.encode()) % shards if shards > 1 else 0

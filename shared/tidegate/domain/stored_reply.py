@@ -1,4 +1,4 @@
-"""A reply that was kept to be given again."""
+"""A stored reply, which the cache or an idempotency key returns again."""
 
 import zlib
 from typing import cast
@@ -11,13 +11,14 @@ from tidegate.domain.redacted import Redacted
 from tidegate.json import decode
 
 MAX_UNPACKED_BYTES = 128 * 1024 * 1024
-"""Bytes: more than a provider's reply may have, with what the gateway adds."""
+"""More than a provider's reply and the gateway's additions can have together."""
 
 
 class StoredReply(Redacted, Struct, frozen=True):
-    """A reply as its caller got it, and who gave it. `at` is when that call began, in UTC seconds.
+    """A completion as its caller got it, and who answered. `at` is the start of the call (UTC seconds).
 
-    `ignored` are the fields that its provider could not honour; what the gateway does not know is of each call its own.
+    `ignored` are the request's fields that the provider does not support. Fields that the gateway itself ignores are
+    not among them: each call reports its own.
     """
 
     completion: Reply
@@ -28,7 +29,7 @@ class StoredReply(Redacted, Struct, frozen=True):
 
 
 def unpack_reply(packed: bytes) -> StoredReply | None:
-    """The reply again, from its compressed JSON; None for what is none, of another version, say."""
+    """The reply from its compressed JSON; None if it is invalid, for example written by another version."""
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(packed, MAX_UNPACKED_BYTES)

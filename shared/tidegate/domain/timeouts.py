@@ -1,8 +1,8 @@
-"""How long a provider may take, by provider and model: the setting TIDEGATE_TIMEOUTS, and what it says of one model.
+"""Timeouts of requests to providers, by provider and model: the setting TIDEGATE_TIMEOUTS.
 
 Its JSON is an object of objects, `{"*": {"between": 60}, "anthropic": {"first_byte": 30}, "openai/o3*": {"total": 9}}`:
-`*` is every model, a provider's name all of its models, `provider/model` one, or several where it has asterisks. What
-is more specific wins, field by field.
+`*` matches every model, a provider's name all of its models, `provider/model` one model, or several if it contains
+asterisks. The more specific pattern wins, field by field.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,10 +21,10 @@ _Seconds: TypeAlias = Mapping[str, float]
 
 
 class ProviderTimeouts(Struct, frozen=True):
-    """Seconds of one try. None: as long as the call may take.
+    """Timeouts of one attempt, in seconds. None: limited by the call's deadline alone.
 
-    `connect` is for a new connection; `first_byte` from the beginning to the first byte of the answer's body; `between`
-    from one byte to the next, a provider's own signs of life among them; `total` to the last one.
+    `connect` is the time to open a connection; `first_byte` from the beginning to the first byte of the answer's body;
+    `between` from one byte to the next, including a provider's keep-alive bytes; `total` to the last byte.
     """
 
     connect: float = 5.0
@@ -34,16 +34,16 @@ class ProviderTimeouts(Struct, frozen=True):
 
 
 DEFAULT_TIMEOUTS = ProviderTimeouts()
-"""Only silence within an answer is bounded by itself: models may think for as long as a whole call lasts."""
+"""Silence before the first byte has no limit of its own: models may reason until the call's deadline."""
 
 
 class TimeoutRules(Struct, frozen=True):
-    """What was given for each pattern, the least specific first."""
+    """Timeouts by pattern, the least specific pattern first."""
 
     rules: tuple[tuple[str, _Seconds], ...] = ()
 
     def timeouts_for(self, model_id: str) -> ProviderTimeouts:
-        """What a try at "provider/model" is given."""
+        """The timeouts of an attempt at `model_id`, given as `provider/model`."""
         timeouts = DEFAULT_TIMEOUTS
         for pattern, seconds in self.rules:
             if _matches(pattern, model_id):
@@ -52,7 +52,7 @@ class TimeoutRules(Struct, frozen=True):
 
 
 def parse_timeout_rules(listed: Json) -> TimeoutRules:
-    """The timetable that the object stands for. Raises `ConfigurationError`, which names every fault of every entry."""
+    """The rules in the decoded JSON. Raises `ConfigurationError`, which names every fault of every entry."""
     if not isinstance(listed, dict):
         raise ConfigurationError("TIDEGATE_TIMEOUTS must be a JSON object of objects.")
     faults = [f"TIDEGATE_TIMEOUTS[{pattern!r}] {fault}" for pattern in listed for fault in _faults(pattern, listed)]
@@ -72,9 +72,9 @@ def _faults(pattern: str, listed: Mapping[str, Json]) -> Iterator[str]:
         return
     for name, value in entry.items():
         if name not in _NAMES:
-            yield f"has the unknown field {name!r}; known are {', '.join(_NAMES)}"
+            yield f"has the unknown field {name!r}; known fields are {', '.join(_NAMES)}"
         elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MAX_SECONDS:
-            yield f"must have positive seconds in {name!r}"
+            yield f"must have a positive number of seconds in {name!r}"
 
 
 def _seconds(entry: Json) -> _Seconds:
@@ -83,7 +83,7 @@ def _seconds(entry: Json) -> _Seconds:
 
 
 def _specificity(pattern: str) -> tuple[bool, bool, int, bool]:
-    """Every model, a provider, models by the length of what they have in common, and one model before several."""
+    """A sort key: `*`, then providers, then models by the length of their fixed text, exact names last."""
     return pattern != "*", "/" in pattern, len(pattern.replace("*", "")), "*" not in pattern
 
 
@@ -92,7 +92,7 @@ def _matches(pattern: str, model_id: str) -> bool:
         return True
     if "/" not in pattern:
         return model_id.partition("/")[0] == pattern
-    # Of a shell's patterns the asterisk alone is meant: models have no question marks, some have brackets.
+    # Only the asterisk is special: models have no question marks, but some have brackets.
     return fnmatchcase(model_id, pattern.replace("[", "[[]").replace("?", "[?]"))
 
 

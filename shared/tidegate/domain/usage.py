@@ -1,4 +1,4 @@
-"""What a call consumed, and what that costs."""
+"""Usage of a call: token counts, word counts and the bill."""
 
 from decimal import Decimal
 from typing import Required, TypedDict
@@ -10,11 +10,11 @@ from tidegate.json import Json
 
 
 class TokenCounts(Struct, frozen=True):
-    """Token counts of one call, and the web searches that the provider made for it.
+    """Token counts of one call, and the number of web searches that the provider made for it.
 
-    `input` includes `cached`, `written`, `audio_input` and `image_input`; `audio_cached` are both cached and audio, as
-    far as that is known; `written` includes `written_1h`; `output` includes `reasoning`, `audio_output` and
-    `image_output`.
+    `input` includes `cached` (read from the prompt cache), `written` (written to it), `audio_input` and `image_input`;
+    `audio_cached` are audio tokens among the cached ones, if reported; `written` includes `written_1h` (kept for an
+    hour); `output` includes `reasoning`, `audio_output` and `image_output`.
     """
 
     input: int = 0
@@ -33,7 +33,7 @@ class TokenCounts(Struct, frozen=True):
 
 
 class WordCounts(Struct, frozen=True):
-    """Words of one call; `used` is what the workspace is charged for."""
+    """Word counts of one call; `used` is what the workspace is charged for."""
 
     used: int
     input: int
@@ -42,14 +42,14 @@ class WordCounts(Struct, frozen=True):
 
 
 class GeneratedText(Struct, frozen=True):
-    """What a model has written so far: the answer that a reader sees, and the reasoning and arguments beside it."""
+    """The text that a model has generated so far: `answer` for the reader, `hidden` is reasoning and tool arguments."""
 
     answer: str = ""
     hidden: str = ""
 
 
 class Bill(Struct, frozen=True):
-    """Everything that is metered of one call. `cost_usd` is None when the model has no price: never 0 for unknown."""
+    """All metered figures of one call. `cost_usd` is None when the model has no price: never 0 for unknown."""
 
     tokens: TokenCounts
     words: WordCounts

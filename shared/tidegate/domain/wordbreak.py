@@ -1,4 +1,4 @@
-"""What each character does to words; the kinds are explained in `words.py`.
+"""The word-break kind of each character; `words.py` explains the kinds.
 
 Source: Unicode 16.0.0, Word_Break, Alphabetic and Extended_Pictographic. Generated: `python infra/wordbreak.py`.
 """

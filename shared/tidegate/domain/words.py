@@ -1,4 +1,4 @@
-"""Counting words by Unicode word boundaries, in every script and without a tokenizer.
+"""Word counts by Unicode word boundaries, for every script and without a tokenizer.
 
 Source: UAX #29, revision 45 (Unicode 16.0), https://www.unicode.org/reports/tr29/#Word_Boundaries. A word is a segment
 between two boundaries that holds at least one letter, number, ideograph or kana. Scripts that need a dictionary, such
@@ -12,18 +12,18 @@ from functools import cache
 
 from tidegate.domain.wordbreak import RUNS
 
-# ASCII needs no table: words are runs of letters, digits and underscores, joined by a mark between two letters or two
-# digits (it's, 3.14), less the runs of underscores only.
+# ASCII needs no table: a word is a run of letters, digits and underscores. A mark between two letters or two digits
+# joins two runs (it's, 3.14); a run of underscores alone is not a word.
 _RUNS = {point: "a" if chr(point).isalnum() or chr(point) == "_" else " " for point in range(128)}
 _JOINS = re.compile(r"[:.',;](?:(?<=[A-Za-z][:.'])(?=[A-Za-z])|(?<=[0-9][.,;'])(?=[0-9]))")
 _RULES = re.compile(r"_(?<![A-Za-z0-9_]_)_*+(?![A-Za-z0-9])")
 
 _EXTENDERS = re.compile(r"[XZ]*(Z)(?=[IP])|[XZ]+")
 _BEYOND_ASCII = frozenset("HKakn")
-"""Kinds with rules that ASCII has no need of."""
+"""Kinds with rules that ASCII text does not need."""
 
 _PIECE_CHARACTERS = 1 << 16
-"""Characters; so many take a few milliseconds."""
+"""Counting this many takes a few milliseconds."""
 
 _ENDS = re.compile("[ \n。]")
 
@@ -31,11 +31,11 @@ _MAX_CACHED_CODE_POINTS = 20_000
 
 
 class _Kinds(dict[int, str]):
-    """The kind of each code point, looked up when it is first met.
+    """The kind of each code point, looked up when it is first needed.
 
-    A kind is one letter, in lower case where the character stands among letters and is none: A(Letter), H(ebrew
-    letter), N(umeric), K(atakana), O(ther letters and numbers), I: a pictograph that is a letter, P: one that is not,
-    X: extends the one before, Z: joiner, _ : . , ' " for their classes, and - for all the rest.
+    A kind is one character: A(Letter), H(ebrew letter), N(umeric), K(atakana), O(ther letters and numbers), each in
+    lower case for characters of the class that are not letters or numbers; I is a pictograph that is a letter, P one
+    that is not; X extends the character before; Z is the joiner; _ : . , ' " are their own classes; - is the rest.
     """
 
     def __missing__(self, point: int) -> str:
@@ -57,7 +57,7 @@ _kinds = _Kinds()
 
 @cache
 def _words() -> re.Pattern[str]:
-    """A word in kinds, without extenders. Compiled when needed: it takes 3 ms."""
+    """The pattern of one word as kinds, without extenders. Compiled on first use, which takes 3 ms."""
     return re.compile(
         r"""
         [AHINKO]
@@ -76,12 +76,12 @@ def _words() -> re.Pattern[str]:
 
 
 def count_words(text: str) -> int:
-    """The number of words in it, in linear time. A long text lets other threads have a turn between its pieces."""
+    """The number of words in the text, in linear time. Other threads can run between the pieces of a long text."""
     return _count_piece(text) if len(text) <= _PIECE_CHARACTERS else sum(map(_count_piece, _pieces(text)))
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The text, cut behind characters that end a word whatever comes next."""
+    """The text in pieces. Each ends with a character that ends a word, whatever follows."""
     start = 0
     while cut := _ENDS.search(text, start + _PIECE_CHARACTERS):
         yield text[start : cut.end()]
@@ -101,7 +101,7 @@ def _count_ascii(text: str) -> int:
 
 def _count_any(text: str) -> int:
     kinds = text.translate(_kinds)
-    # WB4: what extends a character changes nothing, except that a joiner holds pictographs together (WB3c).
+    # WB4: extenders do not change boundaries, except that a joiner connects pictographs (WB3c).
     if "Z" in kinds:
         return len(_words().findall(_EXTENDERS.sub(r"\1", kinds)))
     kinds = kinds.replace("X", "")

@@ -1,4 +1,4 @@
-"""Who calls, and on whose account."""
+"""Workspaces, virtual keys and principals: who calls, and who pays."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ WordsMethod = Literal["tokens", "unicode"]
 
 
 class WorkspaceCredential(Struct, frozen=True):
-    """Of a workspace's own, by the name of its setting ("OPENAI_API_KEY"). Its value is in the vault alone."""
+    """A workspace's own provider credential, by the name of its setting ("OPENAI_API_KEY"); the vault has its value."""
 
     name: str
     changed_at: float
@@ -24,13 +24,13 @@ class Workspace(Struct, frozen=True):
     """A tenant: what is metered, what it may use, and how its words are counted.
 
     `words_method` "tokens" counts `round(0.75 × completion_tokens)`, "unicode" counts the output by UAX #29.
-    `plan_limits` are those of the plan `plan_id`, kept here so that a call need not read the plan; `limits` win over
-    them. Months of budgets begin on `first_day`. `allows_unpriced`: a model without a price counts 0 against a budget
-    in USD, instead of being refused. `lowers_max_tokens`: a call that asks for more than is left is shortened, and
-    told so. A workspace of many calls a second is spread over `shards` items. `version` goes up with every change.
-    For `cache_ttl_seconds` replies are kept, for equal calls that say nothing else; None keeps none.
-    `timeout_seconds` is the longest that its calls may take, where that is less than the operator's.
-    `routes` are names of its own for models. `guardrails` may be named by its calls, or run on all of them.
+    `plan_limits` are a copy of the limits of the plan `plan_id`, so that a call need not read the plan; `limits`
+    override them. Months of budgets begin on `first_day`. `allows_unpriced`: a model without a price counts 0 against a
+    budget in USD, instead of being refused. `lowers_max_tokens`: max_tokens of a call is lowered to what a budget has
+    left. A workspace with many calls a second is spread over `shards` items. `version` increases with every change.
+    `cache_ttl_seconds` is how long replies are stored for equal calls that do not set a ttl; None stores none.
+    `timeout_seconds` limits the duration of its calls; the operator's limit applies too. `routes` are model names of
+    its own. `guardrails` run if a call names them, or on every call.
     """
 
     id: str
@@ -58,15 +58,15 @@ class Workspace(Struct, frozen=True):
         return self.limits.with_defaults(self.plan_limits)
 
     def has_credential(self, name: str) -> bool:
-        """Whether it has that credential itself, and does not use the gateway's."""
+        """True if the workspace brought this credential and does not use the gateway's."""
         return any(credential.name == name for credential in self.credentials)
 
 
 class VirtualKey(Struct, frozen=True):
-    """A bearer key, known by the sha-256 of its secret. `prefix` is what a person may see of it.
+    """A bearer key, stored as the sha-256 of its secret. `prefix` is the part of the secret that people may see.
 
-    Once it has been rotated, the secret before opens the same, until `previous_expires_at` (UTC seconds). `endpoints`
-    are shell patterns of paths and `networks` those that it may be used from; None is any, see `restrictions.py`.
+    After a rotation the previous secret stays valid until `previous_expires_at` (UTC seconds). `endpoints` are shell
+    patterns of allowed paths, `networks` the allowed client networks; None allows all, see `restrictions.py`.
     """
 
     id: str
@@ -88,7 +88,7 @@ class VirtualKey(Struct, frozen=True):
 
 
 class Principal(Struct, frozen=True):
-    """Who is calling, once it has been proved."""
+    """The authenticated caller."""
 
     key_id: str
     workspace_ids: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The identity services that only some processes need, loaded where they are: Google's tokens, and those of callers."""
+"""Creates the token services that only some processes need; their modules are imported only then."""
 
 from tidegate.domain.identity import OidcIssuer
 from tidegate.lazy import load
@@ -8,14 +8,13 @@ from tidegate.transport.sigv4 import AwsKeys
 
 
 def add_google_tokens(secrets: Secrets, transport: Transport, aws_keys: AwsKeys | None, region: str) -> Secrets:
-    """`secrets`, in which the key of Vertex AI is always a token that is good."""
-    google = "tidegate.identity.google"
-    role = load(google, "AwsRole")(aws_keys, region) if aws_keys else None
-    return load(google, "GoogleSecrets")(secrets, transport, role)
+    """Wrap `secrets`, so that the key of Vertex AI is always a valid access token."""
+    google = importlib.import_module("tidegate.identity.google")
+    return google.GoogleSecrets(secrets, transport, google.AwsRole(aws_keys, region) if aws_keys else None)
 
 
 def create_access_tokens(issuer: OidcIssuer | None, transport: Transport) -> AccessTokens | None:
-    """What verifies the issuer's access tokens; None where no issuer is configured."""
+    """The verifier of the issuer's access tokens; None if no issuer is configured."""
     if issuer is None:
         return None
     return load("tidegate.identity.oidc", "OidcAccessTokens")(issuer, transport)

@@ -1,4 +1,4 @@
-"""Access tokens for Vertex AI: from a service account's key, or for the role that this process has at AWS.
+"""Access tokens for Vertex AI, from a service account's key or from the AWS role of this process.
 
 Sources: https://developers.google.com/identity/protocols/oauth2/service-account (signed JWT),
 https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds (AWS),
@@ -26,7 +26,7 @@ from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 TOKEN_SETTING = "VERTEX_API_KEY"
 CREDENTIALS_SETTING = "GOOGLE_VERTEX_CREDENTIALS"
 RENEW_EARLY_SECONDS = 300.0
-"""A token is replaced this long before it expires, so that no call goes out with one that ends on the way."""
+"""A token is replaced this long before it expires, so that it stays valid for the whole call."""
 
 _OAUTH_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _TIMEOUTS = Timeouts(total=10.0)
@@ -43,14 +43,14 @@ class GoogleToken(Redacted, Struct, frozen=True):
 
 
 class AwsRole(Struct, frozen=True):
-    """Who this process is at AWS, for workload identity federation."""
+    """The AWS role of this process, for workload identity federation."""
 
     aws_keys: AwsKeys
     region: str
 
 
 class GoogleAccessTokens(Redacted, Struct):
-    """The tokens of one set of credentials: Google's JSON of a service account, or of an external account of AWS."""
+    """The access tokens of one set of credentials: the JSON of a service account, or of an external account on AWS."""
 
     credentials: JsonObject
     transport: Transport
@@ -60,7 +60,7 @@ class GoogleAccessTokens(Redacted, Struct):
     _refresh_lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def token(self) -> str:
-        """A token for the next minutes. Raises `NotConfigured` and `UpstreamError`; no message holds a secret."""
+        """A token valid for the next minutes. Raises `NotConfigured` and `UpstreamError`; no message holds a secret."""
         if (token := self._unexpired_token()) is None:
             async with self._refresh_lock:
                 if (token := self._unexpired_token()) is None:
@@ -78,7 +78,7 @@ class GoogleAccessTokens(Redacted, Struct):
             case {"type": "external_account", "audience": str(audience), "token_url": str(url)}:
                 return await self._federated_token(audience, url)
             case _:
-                raise _unusable_credentials("it must be the JSON of a service account or of an external account of AWS")
+                raise _unusable_credentials("it must be the JSON of a service account or of an external account on AWS")
 
     async def _service_account_token(self, email: str, pem: str) -> GoogleToken:
         url = _require_https(self.credentials.get("token_uri") or "https://oauth2.googleapis.com/token")
@@ -94,7 +94,7 @@ class GoogleAccessTokens(Redacted, Struct):
         return await self._exchange(url, {"grant_type": grant, "assertion": f"{signing_input}.{_base64url(signature)}"})
 
     async def _federated_token(self, audience: str, url: str) -> GoogleToken:
-        """The federated token, or that of the service account that the role may impersonate."""
+        """A token for the AWS role, or for the service account that the credentials tell it to impersonate."""
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
             "audience": audience,
@@ -108,14 +108,14 @@ class GoogleAccessTokens(Redacted, Struct):
         return federated if impersonate is None else await self._impersonate(_require_https(impersonate), federated)
 
     async def _signed_caller_identity(self, audience: str) -> str:
-        """A call of AWS's GetCallerIdentity, signed and not sent: Google sends it, and learns which role we have."""
+        """A signed request for AWS's GetCallerIdentity, as text: Google sends it to learn the AWS role."""
         match self.credentials.get("credential_source"):
             case {"environment_id": "aws1", "regional_cred_verification_url": str(template)}:
                 pass
             case _:
                 raise _unusable_credentials("its credential_source is not AWS")
         if self.aws is None:
-            raise _unusable_credentials("this process has no role at AWS")
+            raise _unusable_credentials("this process has no AWS credentials")
         url = _require_https(template.replace("{region}", self.aws.region))
         headers = {"x-goog-cloud-target-resource": audience}
         scope = SigningScope("sts", self.aws.region)
@@ -127,34 +127,35 @@ class GoogleAccessTokens(Redacted, Struct):
 
     async def _impersonate(self, url: str, federated: GoogleToken) -> GoogleToken:
         headers = {"content-type": "application/json", "authorization": f"Bearer {federated.value}"}
-        answer = await self._post(url, headers, encode({"scope": [_OAUTH_SCOPE], "lifetime": "3600s"}))
-        match answer:
+        response = await self._post(url, headers, encode({"scope": [_OAUTH_SCOPE], "lifetime": "3600s"}))
+        match response:
             case {"accessToken": str(value), "expireTime": str(expiry)}:
                 return GoogleToken(value, _parse_expiry(expiry))
             case _:
-                raise ProviderMalformed("Google answered without a token.")
+                raise ProviderMalformed("The response of Google has no access token.")
 
     async def _exchange(self, url: str, form: dict[str, str]) -> GoogleToken:
-        answer = await self._post(url, {"content-type": _FORM}, urlencode(form).encode())
-        match answer:
+        response = await self._post(url, {"content-type": _FORM}, urlencode(form).encode())
+        match response:
             case {"access_token": str(value), "expires_in": int() | float() as seconds}:
                 return GoogleToken(value, self.clock() + seconds)
             case _:
-                raise ProviderMalformed("Google answered without a token.")
+                raise ProviderMalformed("The response of Google has no access token.")
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Json:
         async with self.transport.open(HttpRequest("POST", url, headers, body), _TIMEOUTS) as response:
-            status, answer = response.status, await response.read(_MAX_BODY_BYTES)
-        parsed = _decode_json(answer)
+            status, content = response.status, await response.read(_MAX_BODY_BYTES)
+        parsed = _decode_json(content)
         if status >= 500:
-            raise ProviderOverloaded(f"Google gives out no tokens now (HTTP {status}).", upstream_status=status)
+            message = f"Google issues no access tokens at the moment (HTTP {status})."
+            raise ProviderOverloaded(message, upstream_status=status)
         if status != 200:
             raise ProviderAuth(f"Google refused the gateway's credentials: {_error_name(parsed)} (HTTP {status}).")
         return parsed
 
 
 class GoogleSecrets(Redacted, Struct):
-    """The port `Secrets`, in which the key of Vertex AI is always a token that is good.
+    """The port `Secrets` over `inner`, in which the key of Vertex AI is always a valid access token.
 
     `VERTEX_API_KEY` holds a token or the JSON of credentials; without it, `GOOGLE_VERTEX_CREDENTIALS` holds the JSON.
     """
@@ -167,22 +168,20 @@ class GoogleSecrets(Redacted, Struct):
     _tokens: GoogleAccessTokens | None = None
 
     async def get(self, name: str) -> str | None:
-        """See `Secrets.get`. Raises what `AccessTokens.token` raises, for the key of Vertex AI."""
+        """See `Secrets.get`. For the key of Vertex AI, also raises the errors of `GoogleAccessTokens.token`."""
         value = await self.inner.get(name)
         if name != TOKEN_SETTING:
             return value
-        text = value or await self.inner.get(CREDENTIALS_SETTING) or ""
-        return await self._tokens_for(text).token() if text.lstrip().startswith("{") else value
+        setting = value or await self.inner.get(CREDENTIALS_SETTING) or ""
+        return await self._tokens_for(setting).token() if setting.lstrip().startswith("{") else value
 
     def _tokens_for(self, credentials_json: str) -> GoogleAccessTokens:
         if self._tokens is None or credentials_json != self._credentials_json:
             parsed = _decode_json(credentials_json.encode())
             if not isinstance(parsed, dict):
                 raise _unusable_credentials("it is not JSON")
-            self._credentials_json, self._tokens = (
-                credentials_json,
-                GoogleAccessTokens(parsed, self.transport, self.aws, self.clock),
-            )
+            self._credentials_json = credentials_json
+            self._tokens = GoogleAccessTokens(parsed, self.transport, self.aws, self.clock)
         return self._tokens
 
 
@@ -200,7 +199,7 @@ def _parse_expiry(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
-        raise ProviderMalformed("Google's token has no moment of expiry.") from None
+        raise ProviderMalformed("The access token of Google has no valid expiry time.") from None
 
 
 def _decode_json(data: bytes) -> Json:
@@ -210,9 +209,9 @@ def _decode_json(data: bytes) -> Json:
         return None
 
 
-def _error_name(answer: Json) -> str:
-    """Google's own name of the fault: its description may name the account."""
-    match answer:
+def _error_name(body: Json) -> str:
+    """The name of Google's error, without its description, which may name the account."""
+    match body:
         case {"error": str(name)} | {"error": {"status": str(name)}}:
             return name[:100]
         case _:

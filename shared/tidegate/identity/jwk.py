@@ -22,19 +22,19 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 class IssuerKey(Struct, frozen=True):
-    """One key; `id` and `algorithm` are None where the set does not say."""
+    """One public key; `id` and `algorithm` are None if the key set omits them."""
 
     id: str | None
     algorithm: str | None
     public_key: _PublicKey
 
     def supports_algorithm(self, algorithm: str) -> bool:
-        """Whether signatures of that algorithm may be this key's."""
+        """True if this key can verify signatures of that algorithm."""
         is_elliptic = isinstance(self.public_key, p256.P256PublicKey)
         return is_elliptic == (algorithm == "ES256") and self.algorithm in (None, algorithm)
 
     def verify(self, algorithm: str, message: bytes, signature: bytes) -> bool:
-        """Whether it is this key's signature of `message`."""
+        """True if `signature` is this key's signature of `message`."""
         return self.supports_algorithm(algorithm) and ALGORITHMS[algorithm](self.public_key, message, signature)
 
 
@@ -57,11 +57,11 @@ ALGORITHMS: dict[str, Callable[[_PublicKey, bytes, bytes], bool]] = {
     "PS256": _ps256,
     "ES256": _es256,
 }
-"""All that are taken: none with a shared secret, whatever a token's head says."""
+"""All accepted algorithms. None uses a shared secret, so a token's header cannot select one."""
 
 
 def parse_key_set(document: Json) -> tuple[IssuerKey, ...]:
-    """The keys for signatures in a JWK set. Others are left out; raises `ValueError` where none is left."""
+    """The usable signature keys of a JWK set; other keys are skipped. Raises `ValueError` if there are none."""
     match document:
         case {"keys": [*documents]}:
             keys = tuple(
@@ -72,14 +72,14 @@ def parse_key_set(document: Json) -> tuple[IssuerKey, ...]:
         case _:
             keys = ()
     if not keys:
-        raise ValueError("There is no key in the set whose signatures could be verified.")
+        raise ValueError("The key set has no key for a supported signature algorithm.")
     return keys
 
 
 def decode_base64url(text: Json) -> bytes:
-    """What base64url without padding stands for. Raises `ValueError`."""
+    """Decode base64url without padding. Raises `ValueError`."""
     if not isinstance(text, str) or not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
-        raise ValueError("That is not base64url.")
+        raise ValueError("The text is not base64url without padding.")
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
@@ -100,14 +100,14 @@ def _parse_public_key(document: JsonObject) -> _PublicKey:
     match document:
         case {"kty": "RSA", "n": modulus, "e": exponent}:
             n, e = int.from_bytes(decode_base64url(modulus)), int.from_bytes(decode_base64url(exponent))
-            # With the exponent 1 everybody could sign.
+            # With the exponent 1, anyone could forge a signature.
             if not (MIN_RSA_BITS <= n.bit_length() <= MAX_RSA_BITS and 1 < e < MAX_EXPONENT and n & e & 1):
-                raise ValueError("The numbers are no key of RSA.")
+                raise ValueError("The numbers are not a valid RSA key.")
             return rsa.RsaPublicKey(n, e)
         case {"kty": "EC", "crv": "P-256", "x": x, "y": y}:
             coordinates = decode_base64url(x), decode_base64url(y)
-            if any(len(each) != 32 for each in coordinates):
-                raise ValueError("The numbers are no key of P-256.")
-            return p256.P256PublicKey(*(int.from_bytes(each) for each in coordinates))
+            if any(len(coordinate) != 32 for coordinate in coordinates):
+                raise ValueError("The coordinates of a P-256 key must have 32 bytes.")
+            return p256.P256PublicKey(*(int.from_bytes(coordinate) for coordinate in coordinates))
         case _:
-            raise ValueError("There is no such kind of key.")
+            raise ValueError("The type of the key is not supported.")

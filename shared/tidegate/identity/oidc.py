@@ -1,4 +1,4 @@
-"""Access tokens of an OIDC issuer, verified with the keys that it publishes. Loaded only where one is configured.
+"""Verifies the access tokens of an OIDC issuer with the keys that it publishes. Imported only if one is configured.
 
 Sources: https://openid.net/specs/openid-connect-discovery-1_0.html §4, RFC 7517 (JWK sets), RFC 9068 §4.
 """
@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Struct, field
 
 from tidegate.domain.identity import Identity, OidcIssuer
+from tidegate.domain.timed_cache import Moment, TimedCache
 from tidegate.errors import InvalidToken, IssuerUnavailable, UpstreamError
 from tidegate.identity import jwk, jwt
 from tidegate.identity.jwk import IssuerKey
@@ -19,17 +19,19 @@ from tidegate.json import Json, decode
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 
 FRESH_SECONDS = 3600.0
+"""How long fetched keys are used without a new request."""
+
 STALE_SECONDS = 86400.0
-"""How long the keys of an issuer that does not answer are still taken."""
+"""How long they are used while the issuer does not answer."""
 
 REFETCH_SECONDS = 60.0
-"""How often at most the keys are asked for because a token names another one, or because the issuer failed."""
+"""The shortest time between two requests for keys, when a token names an unknown key or the issuer failed."""
 
 RETRY_SECONDS = 5.0
-"""The same, while there are no keys at all."""
+"""The shortest time between two requests for keys while there are none."""
 
 MAX_KEYS_TRIED = 4
-"""Keys for one token: an issuer may give two the same id, or none."""
+"""Keys tried for one token: several keys of an issuer may have one id, or none."""
 
 _TIMEOUTS = Timeouts(total=5.0)
 _MAX_BODY_BYTES = 256 * 1024
@@ -37,36 +39,30 @@ _MAX_BODY_BYTES = 256 * 1024
 log = logging.getLogger(__name__)
 
 
-class _FetchedKeys(Struct, frozen=True):
-    keys: tuple[IssuerKey, ...]
-    fetched_at: float
+class OidcAccessTokens:
+    """The port `AccessTokens` for one issuer."""
 
-
-class OidcAccessTokens(Struct):
-    """The port `Tokens`, for one issuer. Only the wall clock counts: Lambda freezes the other one."""
-
-    issuer: OidcIssuer
-    transport: Transport
-    clock: Callable[[], float] = time.time
-    _fetched_keys: _FetchedKeys | None = None
-    _jwks_url: str | None = None
-    _attempted_at: float | None = None
-    _refresh_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    def __init__(self, issuer: OidcIssuer, transport: Transport, clock: Callable[[], float] = time.time) -> None:
+        self._issuer = issuer
+        self._transport = transport
+        self._clock = clock
+        self._cache = TimedCache[str, tuple[IssuerKey, ...]](1, wall=clock)
+        self._jwks_url: str | None = None
+        self._attempted_at: Moment | None = None
+        self._refresh_lock = asyncio.Lock()
 
     async def verify(self, token: str) -> Identity:
-        """See `Tokens.verify`. What a token claims is checked first, so that few strangers make the issuer be asked."""
+        """See `AccessTokens.verify`. The claims are checked before keys are fetched: strangers cause few requests."""
         unverified = jwt.parse_token(token)
-        identity = jwt.identity_from_claims(unverified.claims, self.issuer, self.clock())
+        identity = jwt.identity_from_claims(unverified.claims, self._issuer, self._clock())
         keys = await self._candidate_keys(unverified)
-        if not any(
-            key.verify(unverified.algorithm, unverified.signing_input, unverified.signature)
-            for key in keys[:MAX_KEYS_TRIED]
-        ):
+        signature = unverified.algorithm, unverified.signing_input, unverified.signature
+        if not any(key.verify(*signature) for key in keys[:MAX_KEYS_TRIED]):
             raise InvalidToken("The access token's signature is wrong.")
         return identity
 
     async def _candidate_keys(self, token: jwt.UnverifiedToken) -> list[IssuerKey]:
-        """Those that may have signed the token. Raises `IssuerUnavailable`, and `InvalidToken` where there is none."""
+        """The keys that may have signed the token. Raises `IssuerUnavailable`, and `InvalidToken` if there are none."""
         keys = _matching_keys(self._fresh_keys(), token)
         if not keys:
             async with self._refresh_lock:
@@ -76,64 +72,55 @@ class OidcAccessTokens(Struct):
         return keys
 
     def _fresh_keys(self) -> tuple[IssuerKey, ...]:
-        return (
-            self._fetched_keys.keys
-            if self._fetched_keys and self._age(self._fetched_keys.fetched_at) < FRESH_SECONDS
-            else ()
-        )
-
-    def _age(self, at: float) -> float:
-        """A clock that was set back must not keep anything for longer."""
-        return abs(self.clock() - at)
+        entry = self._cache.find(self._issuer.url, FRESH_SECONDS)
+        return () if entry is None else entry.value
 
     async def _refresh_keys(self) -> tuple[IssuerKey, ...]:
-        """The issuer's keys as they are now, or as they were in the last day where it does not answer."""
-        stale = (
-            self._fetched_keys
-            if self._fetched_keys and self._age(self._fetched_keys.fetched_at) < STALE_SECONDS
-            else None
-        )
-        pause_seconds = REFETCH_SECONDS if stale else RETRY_SECONDS
-        if self._attempted_at is None or self._age(self._attempted_at) >= pause_seconds:
-            self._attempted_at = self.clock()
+        """The issuer's current keys; if it does not answer, those that it published within `STALE_SECONDS`."""
+        stale = self._cache.find(self._issuer.url, STALE_SECONDS)
+        keys = None if stale is None else stale.value
+        pause_seconds = REFETCH_SECONDS if keys else RETRY_SECONDS
+        if self._attempted_at is None or self._cache.age_seconds(self._attempted_at) >= pause_seconds:
+            self._attempted_at = attempted_at = self._cache.now()
             try:
-                self._fetched_keys = stale = _FetchedKeys(await self._fetch_keys(), self._attempted_at)
+                keys = await self._fetch_keys()
+                self._cache.put(self._issuer.url, keys, attempted_at)
             except (UpstreamError, ValueError) as error:
                 self._jwks_url = None
-                log.warning("oidc.failed", extra={"error": type(error).__name__, "stale": stale is not None})
+                log.warning("oidc.failed", extra={"error": type(error).__name__, "stale": keys is not None})
             except asyncio.CancelledError:
-                self._attempted_at = None  # nobody knows yet whether the issuer answers
+                self._attempted_at = None  # it is unknown whether the issuer answers
                 raise
-        if stale is None:
-            message = "The issuer of access tokens does not answer; try again in a moment."
+        if keys is None:
+            message = "The issuer of the access tokens does not answer; try again in a moment."
             raise IssuerUnavailable(message, retry_after_seconds=RETRY_SECONDS)
-        return stale.keys
+        return keys
 
     async def _fetch_keys(self) -> tuple[IssuerKey, ...]:
-        self._jwks_url = self.issuer.jwks_url or self._jwks_url or await self._discover_jwks_url()
+        self._jwks_url = self._issuer.jwks_url or self._jwks_url or await self._discover_jwks_url()
         return jwk.parse_key_set(await self._fetch_json(self._jwks_url))
 
     async def _discover_jwks_url(self) -> str:
-        match await self._fetch_json(self.issuer.url.rstrip("/") + "/.well-known/openid-configuration"):
-            case {"issuer": self.issuer.url, "jwks_uri": str(url)} if _is_as_safe(url, self.issuer.url):
+        match await self._fetch_json(self._issuer.url.rstrip("/") + "/.well-known/openid-configuration"):
+            case {"issuer": self._issuer.url, "jwks_uri": str(url)} if _is_as_safe(url, self._issuer.url):
                 return url
             case _:
-                raise ValueError("The issuer's configuration is another's, or names no place of its keys.")
+                raise ValueError("The issuer's discovery document names another issuer, or no safe URL of its keys.")
 
     async def _fetch_json(self, url: str) -> Json:
         request = HttpRequest("GET", url, {"accept": "application/json"}, b"")
-        async with self.transport.open(request, _TIMEOUTS) as response:
+        async with self._transport.open(request, _TIMEOUTS) as response:
             status, body = response.status, await response.read(_MAX_BODY_BYTES)
         if status != 200:
-            raise ValueError(f"The issuer answered with {status}.")
+            raise ValueError(f"The issuer responded with HTTP {status}.")
         try:
             return decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise ValueError("The issuer's answer is not JSON.") from None
+            raise ValueError("The issuer's response is not JSON.") from None
 
 
 def _matching_keys(keys: tuple[IssuerKey, ...], token: jwt.UnverifiedToken) -> list[IssuerKey]:
-    """Those that the token may mean: of its key id, or all where it has none."""
+    """The keys with the token's key id and algorithm; a token without a key id matches all ids."""
     candidates = (key for key in keys if token.key_id in (None, key.id))
     return [key for key in candidates if key.supports_algorithm(token.algorithm)]
 

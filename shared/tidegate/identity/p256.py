@@ -1,8 +1,9 @@
-"""ECDSA signatures on the curve P-256 (ES256), verified without a C library.
+"""Verification of ECDSA signatures on the curve P-256 (ES256) in pure Python: a few milliseconds each.
 
-Only public values are computed with, so that nothing has to take the same time; it is for a token in a minute, some
-milliseconds each. Sources: FIPS 186-5 §6.4.2, SEC 1 §2.2.1 and §4.1.4, RFC 7518 §3.4; formulas of Jacobian
-coordinates: https://hyperelliptic.org/EFD/g1p/auto-shortw-jacobian-3.html. Proved against `cryptography` in its test.
+All values are public, so it need not run in constant time. A token is verified once a minute.
+
+Sources: FIPS 186-5 §6.4.2, SEC 1 §2.2.1 and §4.1.4, RFC 7518 §3.4; formulas of Jacobian
+coordinates: https://hyperelliptic.org/EFD/g1p/auto-shortw-jacobian-3.html. Tested against `cryptography`.
 """
 
 import hashlib
@@ -19,13 +20,13 @@ G = (
 )
 
 _Point: TypeAlias = tuple[int, int, int]
-"""X / Z² and Y / Z³; Z is 0 at infinity."""
+"""(X, Y, Z) stands for the point X / Z², Y / Z³; Z is 0 at infinity."""
 
 _INFINITY: _Point = (1, 1, 0)
 
 
 class P256PublicKey(Struct, frozen=True):
-    """A point of the curve. Raises `ValueError` for any other."""
+    """A point on the curve. Creating one that is not on the curve raises `ValueError`."""
 
     x: int
     y: int
@@ -36,7 +37,7 @@ class P256PublicKey(Struct, frozen=True):
             raise ValueError("The point is not on the curve P-256.")
 
     def verify(self, message: bytes, signature: bytes) -> bool:
-        """Whether it is the signature of `message` with SHA-256: r and s, 32 bytes each."""
+        """True if `signature` (r and s, 32 bytes each) is that of `message` with SHA-256."""
         r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
         if len(signature) != 64 or not (0 < r < N and 0 < s < N):
             return False
@@ -47,7 +48,7 @@ class P256PublicKey(Struct, frozen=True):
 
 
 def _multiply_and_add(u: int, v: int, q: _Point) -> _Point:
-    """u·G + v·q, both at once (Shamir's trick)."""
+    """u·G + v·q in one loop (Shamir's trick)."""
     g = (*G, 1)
     sums = (_INFINITY, g, q, _add(g, q))
     total = _INFINITY

@@ -1,9 +1,9 @@
-"""RSA signatures without a C library: Google wants one in an hour, and `cryptography` is slow to load and large.
+"""RSA signatures in pure Python: Google needs one an hour, and `cryptography` is large and slow to import.
 
-To sign takes a secret and is done with our own keys only; to verify takes none, so that its time tells nothing.
+Only our own keys sign. Verifying uses public values alone, so it need not run in constant time.
 
 Sources: RFC 8017 §8.1.2 (RSASSA-PSS), §8.2 (RSASSA-PKCS1-v1_5), §9 and §A.1.2, RFC 5208 (PKCS #8), ITU-T X.690 (DER).
-Proved against `cryptography` in its test.
+Tested against `cryptography`.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _INTEGER, _OCTETS, _SEQUENCE = 0x02, 0x04, 0x30
 
 
 class RsaPrivateKey(Redacted, Struct, frozen=True):
-    """A key of two primes; what its numbers are called is what RFC 8017 calls them."""
+    """A private key of two primes. RFC 8017 defines the names of the numbers."""
 
     n: int
     e: int
@@ -44,24 +44,24 @@ class RsaPrivateKey(Redacted, Struct, frozen=True):
         # By the Chinese remainder theorem: a quarter of the time of pow(m, d, n).
         s1, s2 = pow(m, self.d % (self.p - 1), self.p), pow(m, self.d % (self.q - 1), self.q)
         s = s2 + self.q * ((s1 - s2) * pow(self.q, -1, self.p) % self.p)
-        if pow(s, self.e, self.n) != m:  # a wrong signature would give the primes away
-            raise ValueError("The private key does not fit together.")
+        if pow(s, self.e, self.n) != m:  # a wrong signature would reveal the primes
+            raise ValueError("The numbers of the private key are inconsistent.")
         return s.to_bytes(size)
 
 
 class RsaPublicKey(Struct, frozen=True):
-    """A modulus and an exponent, for the signatures of others."""
+    """The modulus and the exponent of a public key."""
 
     n: int
     e: int
 
     def verify(self, message: bytes, signature: bytes, hash: HashName) -> bool:
-        """Whether it is the RSASSA-PKCS1-v1_5 signature of `message`: every byte of the padding is compared."""
+        """True for the RSASSA-PKCS1-v1_5 signature of `message`. Every byte of the padding is compared."""
         encoded = self._decrypt(signature)
         return encoded is not None and encoded == _pad_pkcs1(message, hash, len(encoded))
 
     def verify_pss(self, message: bytes, signature: bytes, hash: HashName) -> bool:
-        """Whether it is an RSASSA-PSS signature of `message`, its salt as long as the hash (RFC 7518 §3.5)."""
+        """True for an RSASSA-PSS signature of `message` with a salt as long as the hash (RFC 7518 §3.5)."""
         encoded = self._decrypt(signature)
         return encoded is not None and _is_pss_encoding(encoded, message, hash, self.n.bit_length() - 1)
 
@@ -73,7 +73,7 @@ class RsaPublicKey(Struct, frozen=True):
 
 
 def parse_private_key(pem: str) -> RsaPrivateKey:
-    """The key in a PEM text, of PKCS #8 or PKCS #1. Raises `ValueError`, whose message holds nothing of it."""
+    """Parse a private key in PEM, PKCS #8 or PKCS #1. Raises `ValueError`, whose message quotes nothing of the text."""
     match = _PEM.search(pem)
     if match is None:
         raise ValueError("The private key is not PEM.")
@@ -81,17 +81,17 @@ def parse_private_key(pem: str) -> RsaPrivateKey:
         der = b64decode("".join(match[2].split()), validate=True)
         return _parse_pkcs1(der if match[1] else _unwrap_pkcs8(der))
     except (Error, IndexError):
-        raise ValueError("The private key is not a key of RSA.") from None
+        raise ValueError("The private key is not an RSA key.") from None
 
 
 def _pad_pkcs1(message: bytes, hash: HashName, size: int) -> bytes:
-    """EMSA-PKCS1-v1_5."""
+    """The encoding EMSA-PKCS1-v1_5."""
     digest = _DIGEST_INFO[hash] + hashlib.new(hash, message).digest()
     return b"\x00\x01" + b"\xff" * (size - len(digest) - 3) + b"\x00" + digest
 
 
 def _is_pss_encoding(encoded: bytes, message: bytes, hash: HashName, bits: int) -> bool:
-    """EMSA-PSS-VERIFY; what its numbers are called is what RFC 8017 §9.1.2 calls them."""
+    """The operation EMSA-PSS-VERIFY. RFC 8017 §9.1.2 defines the names of the values."""
     digest = hashlib.new(hash, message).digest()
     size = (bits + 7) // 8
     if size < 2 * len(digest) + 2 or any(encoded[: len(encoded) - size]):
@@ -111,7 +111,7 @@ def _is_pss_encoding(encoded: bytes, message: bytes, hash: HashName, bits: int) 
 
 
 def _mgf1(seed: bytes, length: int, hash: HashName) -> bytes:
-    """MGF1."""
+    """The mask generation function MGF1."""
     mask = b""
     for counter in range(length):
         if len(mask) >= length:
@@ -121,7 +121,7 @@ def _mgf1(seed: bytes, length: int, hash: HashName) -> bytes:
 
 
 def _unwrap_pkcs8(der: bytes) -> bytes:
-    """What PKCS #8 wraps: version, algorithm, and the key as octets."""
+    """The PKCS #1 key in a PKCS #8 structure, which holds the version, the algorithm, and the key as octets."""
     outer = _read_der_value(der, 0, _SEQUENCE)[0]
     _, offset = _read_der_value(outer, 0, _INTEGER)
     algorithm, offset = _read_der_value(outer, offset, _SEQUENCE)
@@ -143,7 +143,7 @@ def _parse_pkcs1(der: bytes) -> RsaPrivateKey:
 
 
 def _read_der_value(der: bytes, offset: int, tag: int) -> tuple[bytes, int]:
-    """The value at that place, and where the next one begins. Raises `IndexError` where it is none of that tag."""
+    """The value at `offset`, and the offset of the next one. Raises `IndexError` if the value has another tag."""
     if der[offset] != tag:
         raise IndexError
     length, offset = der[offset + 1], offset + 2

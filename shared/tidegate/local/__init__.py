@@ -1,1 +1,13 @@
-"""The development server: the whole gateway on a laptop, with one command."""
+"""The local server, `python -m tidegate serve`: the data plane, the admin API and an embedded AWS in one process.
+
+serve                the command: options, composition and start-up
+embedded             the embedded AWS (moto), and the demo tenant
+admin                the admin API over the gateway's store
+demo                 `demo/echo`, a provider that needs no key
+banner               what the server prints when it is ready
+background_sweeper   runs the sweeper once a minute
+graceful_shutdown    finishes running calls before the process ends
+openapi              the OpenAPI document of the data plane
+openapi_headers      its headers, and the gateway's own request fields
+openapi_routes       `/openapi.json` and `/docs`
+"""

@@ -1,4 +1,4 @@
-"""The control plane beside the data plane, in one process and over one store."""
+"""The admin API beside the data plane, in one process and over one store."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -28,7 +28,7 @@ from tidegate.ports import Keys, Tenants
 
 
 class PlaneRouter(Struct, frozen=True):
-    """One ASGI application of two: `admin` for its paths, `gateway` for all others and the lifespan."""
+    """ASGI application that routes /admin/v1 to `admin`, and all other paths and the lifespan to `gateway`."""
 
     gateway: ASGIApp
     admin: ASGIApp
@@ -39,7 +39,7 @@ class PlaneRouter(Struct, frozen=True):
 
 
 class DemoSeed(Struct):
-    """Furnishes the demo tenant, and remembers in which memory."""
+    """Creates the demo tenant, and keeps the `Tenants` that it was created in for the control plane."""
 
     tenants: Tenants | None = None
 
@@ -52,7 +52,7 @@ class DemoSeed(Struct):
 async def with_control_plane(
     gateway_context: AbstractAsyncContextManager[Gateway], admin: FastAPI, demo_seed: DemoSeed, *, demo: bool
 ) -> AsyncGenerator[Gateway]:
-    """The gateway, over whose store `admin` works as long; with the demo admin key where `demo` says so."""
+    """Open the gateway, and connect `admin` to its store; with `demo`, also create the demo admin key."""
     async with gateway_context as gateway:
         control = admin.state.control = _build_control(gateway, demo_seed)
         if demo:

@@ -1,4 +1,4 @@
-"""The sweeper beside the local server: once a minute, as long as the server runs."""
+"""The sweeper of the local server: it runs once a minute while the server runs."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ async def with_sweeper(
     sweeper_context: AbstractAsyncContextManager[Sweeper],
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> AsyncGenerator[_T]:
-    """`inner`, with a sweeper at work until it is left."""
+    """Enter `context`, and run a sweeper until it is left."""
     async with context as value, sweeper_context as sweeper:
         task = asyncio.create_task(_sweep(sweeper, pause))
         try:

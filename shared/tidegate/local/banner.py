@@ -1,4 +1,4 @@
-"""What the server says when it is ready: everything that a first call needs."""
+"""The banner that the local server prints when it is ready, with everything that a first call needs."""
 
 from tidegate.gateway import Gateway
 from tidegate.local.embedded import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE
@@ -8,7 +8,7 @@ _CURL = """curl -N {base}/chat/completions -H 'Authorization: Bearer {key}' -H '
 
 
 def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gateway) -> str:
-    """The base URL, the demo tenant and DynamoDB's endpoint where there are any, the providers, and a call to try."""
+    """Format the base URL, the demo tenant and DynamoDB's endpoint if the store has them, the providers, and a curl."""
     url_host = f"[{host}]" if ":" in host else host
     base = f"http://{url_host}:{port}/v1"
     usable_providers = [
@@ -19,17 +19,17 @@ def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gate
     if store == "aws":
         lines += [
             "",
-            "  keys and workspaces   those of your table",
+            "  keys and workspaces   from your table",
             f"  providers             {', '.join(usable_providers)}",
-            f"  control plane         {admin}/docs",
+            f"  admin API             {admin}/docs",
         ]
         return "\n".join(lines) + "\n"
     lines += [
         "",
         f"  key        {DEMO_KEY}",
         f"  workspace  {DEMO_WORKSPACE}",
-        f"  admin key  {DEMO_ADMIN}   (control plane: {admin}/docs)",
-        f"  providers  {', '.join(usable_providers)}   (set OPENAI_API_KEY and the like for more)",
+        f"  admin key  {DEMO_ADMIN}   (admin API: {admin}/docs)",
+        f"  providers  {', '.join(usable_providers)}   (for more, set OPENAI_API_KEY or another provider's key)",
         *([] if store == "memory" else [f"  DynamoDB   {endpoint}"]),
         "",
         _CURL.format(base=base, key=DEMO_KEY),

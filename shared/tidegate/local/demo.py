@@ -1,6 +1,6 @@
-"""`demo/echo`: a provider inside the process that says what it hears, so that the first call needs no provider's key.
+"""`demo/echo`: a provider inside the process that repeats the prompt, so that a first call needs no provider key.
 
-It speaks OpenAI's dialect in bytes, so that a demo call walks the whole path: translation, streaming, metering.
+It answers with the bytes of OpenAI's dialect, so that a demo call is translated, streamed and metered like any other.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ DEMO_PROVIDER = "demo"
 DEMO_BASE_URL = "http://demo.invalid/v1"
 
 _HONOURED = {"model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens"}
-_REASONING = {"reasoning", "reasoning_effort", "thinking"}  # reported by the way in which it is asked for: none
+_REASONING = {"reasoning", "reasoning_effort", "thinking"}  # reported as ignored through `Quirks.reasoning`
 
 _DEMO_QUIRKS = Quirks(
     unsupported=(OPENAI_ONLY | frozenset(ChatFields.__struct_fields__) | {"audio", "modalities", "verbosity"})
@@ -37,7 +37,7 @@ _WORDS = re.compile(r"\S+\s*")
 
 
 class DemoTransport:
-    """Answers for the demo provider's URL, and passes everything else on to `inner`."""
+    """A transport that answers for the demo provider's URL, and passes all other requests on to `inner`."""
 
     def __init__(self, inner: Transport, pause_seconds: float = 0.02) -> None:
         self._inner = inner
@@ -66,24 +66,24 @@ class _DemoResponse:
         self.headers: Mapping[str, str] = {"content-type": content_type}
 
     async def read(self, limit: int) -> bytes:
-        return self._whole()
+        return self._completion()
 
-    def _whole(self) -> bytes:
+    def _completion(self) -> bytes:
         words = self._words()
         message: Json = {"role": "assistant", "content": "".join(words)}
-        choice: Json = {"index": 0, "message": message, "finish_reason": self._finish(words)}
+        choice: Json = {"index": 0, "message": message, "finish_reason": self._finish_reason(words)}
         return encode({"object": "chat.completion", "choices": [choice], "usage": self._usage(words)})
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         if not self._streams:
-            yield self._whole()
+            yield self._completion()
             return
         words = self._words()
         yield _stream_event([{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
         for word in words:
             await asyncio.sleep(self._pause)
             yield _stream_event([{"index": 0, "delta": {"content": word}, "finish_reason": None}])
-        yield _stream_event([{"index": 0, "delta": {}, "finish_reason": self._finish(words)}])
+        yield _stream_event([{"index": 0, "delta": {}, "finish_reason": self._finish_reason(words)}])
         yield _stream_event([], self._usage(words)) + b"data: [DONE]\n\n"
 
     def _words(self) -> list[str]:
@@ -94,12 +94,12 @@ class _DemoResponse:
         limit = self._request.get("max_completion_tokens") or self._request.get("max_tokens")
         return limit if isinstance(limit, int) else None
 
-    def _finish(self, words: list[str]) -> str:
+    def _finish_reason(self, words: list[str]) -> str:
         limit = self._limit()
         return "length" if limit is not None and len(words) >= limit else "stop"
 
     def _usage(self, words: list[str]) -> dict[str, Json]:
-        """The demo's tokens are words."""
+        """Return the usage; one word counts as one token."""
         prompt_tokens = len(_WORDS.findall(_last_text(self._request)))
         return {
             "prompt_tokens": prompt_tokens,

@@ -1,4 +1,4 @@
-"""The embedded AWS: moto in a thread of this process, and what a first call needs in its table.
+"""The embedded AWS: moto in a thread of this process, with a table that has a demo tenant.
 
 Source: https://docs.getmoto.org/en/latest/docs/server_mode.html
 """
@@ -40,11 +40,11 @@ REGION = "us-east-1"
 HOST = "127.0.0.1"
 
 EMBEDDED_CREDENTIALS = StaticCredentials(AwsKey("local", "local"))
-"""Of the embedded AWS. The environment's own stay for Bedrock."""
+"""Credentials of the embedded AWS. The environment's own are used for Bedrock."""
 
 
 def local_settings(env: Mapping[str, str], endpoint: str | None) -> Settings:
-    """The settings in `env`, with the table here and not in the account that `env` may lead to."""
+    """Read the settings in `env`, but use the local table instead of the AWS account that `env` may name."""
     local_env = {
         "AWS_REGION": REGION,
         **env,
@@ -57,15 +57,16 @@ def local_settings(env: Mapping[str, str], endpoint: str | None) -> Settings:
 
 
 def with_bucket(settings: Settings, endpoint: str) -> Settings:
-    """The same with the bucket of the embedded AWS, which any other DynamoDB may not have beside it."""
+    """Return the settings with the embedded AWS's bucket; another DynamoDB emulator may not offer S3."""
     return replace(settings, reply_bucket=BUCKET, aws=replace(settings.aws, s3_endpoint=endpoint))
 
 
 @contextmanager
 def embedded_aws(port: int) -> Generator[str]:
-    """The endpoint of an AWS that lives as long as the context; port 0 takes any. Raises `ConfigurationError`.
+    """Run an AWS until the context is left, and yield its endpoint. Port 0 takes any free port.
 
-    It takes one request at a time: moto's transactions copy the table and put it back, and two would lose writes.
+    It serves one request at a time: moto's transactions copy and restore the table, so two at once would lose writes.
+    Raises `ConfigurationError` if the port is taken.
     """
     setattr(Table, "__deepcopy__", _copy_without_call_records)  # noqa: B010  # moto's class has none of its own
     application = DomainDispatcherApplication(create_backend_app)
@@ -94,9 +95,11 @@ _Partitions = dict[DynamoType, dict[DynamoType, Item]]
 
 
 def _copy_without_call_records(table: Table, memo: dict[int, object]) -> Table:
-    """What moto keeps of a table for taking a transaction back, once for each of its writes: a copy of its own, but for
-    the records of calls. Those are written once and never changed, and copying 1,000 of them took 1.3 s."""
-    # What moto says of the type of `items` is partial.
+    """Copy a table for moto, which restores the copy when a transaction fails; call records are shared, not copied.
+
+    Moto copies the table for each write. Call records never change, and copying 1,000 of them took 1.3 s.
+    """
+    # Moto's annotation of `items` is partial.
     partitions = cast("_Partitions", table.items)  # pyright: ignore[reportUnknownMemberType]
     copies: _Partitions = defaultdict(dict)
     for partition, items in partitions.items():
@@ -105,7 +108,7 @@ def _copy_without_call_records(table: Table, memo: dict[int, object]) -> Table:
             for sort_key, item in items.items()
         }
     table_copy = copy.copy(table)
-    # What moto says of the type of `items` is partial, for setting it as well.
+    # Moto's annotation of `items` is partial, also for assignment.
     setattr(table_copy, "items", copies)  # noqa: B010
     return table_copy
 
@@ -116,11 +119,11 @@ def _is_call_record(sort_key: DynamoType) -> bool:
 
 class _QuietRequestHandler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:
-        """Nothing: the gateway's own lines are what a developer wants to see."""
+        """Log nothing: a developer wants to see the gateway's own lines."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections. Raises `ConfigurationError` when the address is taken or not ours."""
+    """Open a listening socket. Raises `ConfigurationError` if the address is in use or not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -135,14 +138,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def prepare_table(client: DynamoClient, table: str) -> None:
-    """The table and its demo tenant, unless they are there already. Raises `StoreUnavailable`."""
+    """Create the table and its demo tenant unless they exist. Raises `StoreUnavailable`."""
     await create_table(client, table)
     store = Store(client, table)
     await seed_demo_tenant(DynamoTenants(store), DynamoKeys(store))
 
 
 async def seed_demo_tenant(tenants: Tenants, keys: Keys) -> None:
-    """The demo workspace and its key. Never called for a table on AWS."""
+    """Create the demo workspace and its key. Never called for a table on AWS."""
     now = time.time()
     await tenants.put_workspace(Workspace(DEMO_WORKSPACE, "Demo", created_at=now))
     key = VirtualKey(

@@ -1,7 +1,7 @@
-"""The ends of calls, and of the server: what was answered is settled, however slow the embedded table is.
+"""Graceful shutdown: every answered call is settled before the process ends, however slow the embedded table is.
 
-uvicorn cancels what runs for too long and closes the application at once, and it ends the process by the signal that
-it was sent: both would lose records.
+By default uvicorn cancels slow calls, closes the application at once, and ends the process with the signal that it
+received; both would lose records.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 SETTLE_SECONDS = 10.0
 
 MAX_UNSETTLED = 32
-"""Calls that were answered and are not on record yet. The embedded table takes some 40 a second: were there more
-waiting for it, their writes would time out, and their records would be lost.
+"""Calls that may be answered but not settled. The embedded table takes about 40 writes a second: with more calls
+waiting, their writes would time out and their records would be lost.
 """
 
 
 class SettlementGuard:
-    """`app`, whose next call waits while too many are unsettled, and whose shutdown waits for the cancelled ones."""
+    """ASGI middleware: new calls wait while too many are unsettled, and the shutdown waits for running calls."""
 
     def __init__(self, app: ASGIApp, max_unsettled: int = MAX_UNSETTLED) -> None:
         self._app = app
@@ -45,7 +45,7 @@ class SettlementGuard:
 
         self._running.add(task)
         try:
-            # Nobody is left to hear of the cancellation: the server is ending.
+            # The server is ending, so nothing awaits this task's cancellation.
             with contextlib.suppress(asyncio.CancelledError):
                 while len(self._unsettled) >= self._max_unsettled:
                     self._one_settled.clear()
@@ -64,7 +64,7 @@ class SettlementGuard:
 
 
 class GracefulServer(uvicorn.Server):
-    """Ends with `run` returning, whichever signal ended it."""
+    """A uvicorn server whose `run` returns after SIGINT or SIGTERM, instead of raising the signal again."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the data plane: the request from the very types that validate it, the replies by hand.
+"""The OpenAPI document of the data plane: requests from the types that validate them, responses written by hand.
 
 Source: https://spec.openapis.org/oas/v3.1.0 and https://platform.openai.com/docs/api-reference/chat
 """
@@ -21,27 +21,27 @@ _TEXT: Schema = {"type": "string"}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
-_EVENT_STREAM: Schema = {"description": "`data:` events: chunks (chat.completion.chunk), at last `[DONE]` or an error"}
+_EVENT_STREAM: Schema = {"description": "`data:` events: chunks (chat.completion.chunk), then `[DONE]` or an error"}
 _IDEMPOTENCY_KEY: Schema = {
     "name": "idempotency-key",
     "in": "header",
-    "description": "Within 24 hours the same key and body give the same reply, which is charged once",
+    "description": "Within 24 hours, the same key and body return the same reply, which is charged once",
     "schema": {"type": "string", "pattern": r"^[!-~]([ -~]{0,253}[!-~])?$"},
 }
 _REUSE_HEADERS: Schema = {
     "x-tidegate-cache": {
-        "description": "Whether an equal call's reply was found, or not looked for; absent where caching is off",
+        "description": "Whether an equal call's reply was cached; bypass: not looked up; absent if caching is off",
         "schema": {"enum": ["hit", "miss", "bypass"]},
     },
-    "age": {"description": "Of a hit, the seconds since its call began", "schema": _COUNT},
-    "idempotent-replayed": {"description": "The reply was made before", "schema": {"const": "true"}},
+    "age": {"description": "Of a cache hit: seconds since the original call began", "schema": _COUNT},
+    "idempotent-replayed": {"description": "The reply is that of an earlier call", "schema": {"const": "true"}},
 }
-_RETRY_AFTER: Schema = {"retry-after": {"description": "Seconds until trying again may help", "schema": _COUNT}}
+_RETRY_AFTER: Schema = {"retry-after": {"description": "Seconds to wait before a retry", "schema": _COUNT}}
 _FINISH_REASON: Schema = {"enum": ["stop", "length", "tool_calls", "content_filter", "function_call"]}
 
 
 def openapi_document() -> Schema:
-    """The whole document, ready for JSON."""
+    """Build the document, ready for JSON."""
     (request,), components = msgspec.json.schema_components(
         [ChatFields], ref_template="#/components/schemas/{name}", schema_hook=_any_json_schema
     )
@@ -86,7 +86,7 @@ def _model_paths() -> dict[str, object]:
     model_id: Schema = {"name": "model_id", "in": "path", "required": True, "schema": _TEXT}
     filters = [_modality_filter("input", model_views.INPUTS), _modality_filter("output", model_views.OUTPUTS)]
     selection: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/SelectableModel"}}
-    model_list: Schema = {"description": "A bare list", "content": {"application/json": {"schema": selection}}}
+    model_list: Schema = {"description": "A JSON list", "content": {"application/json": {"schema": selection}}}
     return {
         "/v1/models": {"get": _get_operation("models", {"200": models, **errors}, [*filters, _workspace_header()])},
         "/v1/models/{model_id}": {
@@ -118,7 +118,7 @@ def _account_paths() -> dict[str, object]:
         {"name": name, "in": "query", "description": description, "schema": {"type": "string", "format": "date"}}
         for name, description in (
             ("from", "The first day, in UTC"),
-            ("to", f"The last of {account.MAX_DAYS} days at most"),
+            ("to", f"The last day, in UTC; at most {account.MAX_DAYS} days"),
         )
     ]
     page_parameters = [_number_parameter("page", account.MAX_PAGE), _number_parameter("size", account.MAX_SIZE)]
@@ -170,7 +170,7 @@ def _error_responses(*statuses: str) -> Schema:
 
 
 def _error_response(status: str) -> Schema:
-    """Some failures pass, and a few of those say when."""
+    """Describe an error; those that a retry may solve have a Retry-After header."""
     return _json_response("Error") | ({"headers": _RETRY_AFTER} if status in ("409", "429", "503") else {})
 
 
@@ -222,20 +222,20 @@ def _reply_schemas() -> dict[str, Schema]:
 
 
 def _dry_run_schema() -> Schema:
-    """What `dry_run` gives instead of an answer."""
+    """Describe the reply of a call with `dry_run`."""
     field_paths: Schema = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
-    failure: Schema = {"type": ["object", "null"], "description": "The status, and the error as a call would tell it"}
+    failure: Schema = {"type": ["object", "null"], "description": "The status and the error body that a call would get"}
     maybe_number: Schema = {"type": ["number", "null"]}
     flag: Schema = {"type": "boolean"}
     attempt = _object_schema(
         {
             **dict.fromkeys(("path", "when", "model"), _TEXT),
             **dict.fromkeys(("provider", "deployment", "cools_until"), _MAYBE_TEXT),
-            "route": {"type": ["object", "null"], "description": "Where the model is one: its name, how it orders"},
+            "route": {"type": ["object", "null"], "description": "If the model is a route: its name and order"},
             "allowed": flag,
             "error": failure,
             "request": {"type": ["object", "null"], "description": "As it would be sent, without credentials"},
-            "mapped": {**field_paths, "description": "Paths within the request, by the fields that they follow from"},
+            "mapped": {**field_paths, "description": "The caller's fields, and their paths in the request"},
             "ignored": {"type": "array", "items": _TEXT},
             "refused": {"type": "object", "additionalProperties": _TEXT},
             "max_output_tokens": _MAYBE_COUNT,
@@ -259,7 +259,7 @@ def _dry_run_schema() -> Schema:
                     "keep_seconds": {"type": "number"},
                     "namespace": _MAYBE_TEXT,
                 },
-                "description": "null where caching is off",
+                "description": "null if caching is off",
             },
             "plan": {"type": "array", "items": attempt},
             "estimate": _object_schema(
@@ -272,10 +272,8 @@ def _dry_run_schema() -> Schema:
 
 
 def _account_schemas() -> dict[str, Schema]:
-    """Amounts are whole numbers, and of money decimal numbers in strings; only Lunos's balance is a float."""
+    """Describe the account endpoints. Amounts are integers, money is a decimal string; Lunos's balance is a float."""
     amount: Schema = {"type": ["integer", "string"]}
-    maybe_number: Schema = {"type": ["number", "null"]}
-    flag: Schema = {"type": "boolean"}
     counters = dict.fromkeys((*COUNTERS, "tokens"), _COUNT) | {"cost_usd": _TEXT}
     day, period = _object_schema({"date": _TEXT, **counters}), _object_schema({"from": _TEXT, "to": _TEXT, **counters})
     quota = _object_schema(
@@ -297,13 +295,6 @@ def _account_schemas() -> dict[str, Schema]:
             "fairUseLimitReached": {"const": False},
         }
     )
-    balance: dict[str, Schema] = {
-        "balance": maybe_number,
-        "alertBalance": maybe_number,
-        "email": {"const": ""},
-        "updatedAt": _TEXT,
-    }
-    flags: dict[str, Schema] = {"enableAlert": {"enum": [0, 1]}, "isAlertEnabled": flag, "isBalanceLow": flag}
     return {
         "Usage": _object_schema(
             {
@@ -326,12 +317,24 @@ def _account_schemas() -> dict[str, Schema]:
                 "models": {"type": "array", "items": {"type": "object"}},
             }
         ),
-        "Balance": _object_schema(
-            {"success": {"const": True}, "message": _TEXT, "data": _object_schema(balance | flags)}
-        ),
+        "Balance": _object_schema({"success": {"const": True}, "message": _TEXT, "data": _balance_schema()}),
         "WorkspacePage": _page_schema(_object_schema({"id": _TEXT, "name": _TEXT, "createdAt": _TEXT})),
         "UsageTypePage": _page_schema(usage_type),
     }
+
+
+def _balance_schema() -> Schema:
+    maybe_number: Schema = {"type": ["number", "null"]}
+    flag: Schema = {"type": "boolean"}
+    return _object_schema(
+        {
+            **dict.fromkeys(("balance", "alertBalance"), maybe_number),
+            "email": {"const": ""},
+            "updatedAt": _TEXT,
+            "enableAlert": {"enum": [0, 1]},
+            **dict.fromkeys(("isAlertEnabled", "isBalanceLow"), flag),
+        }
+    )
 
 
 def _page_schema(item: Schema) -> Schema:
@@ -342,7 +345,7 @@ def _page_schema(item: Schema) -> Schema:
 
 
 def _model_schema() -> Schema:
-    """OpenAI's object with OpenRouter's fields."""
+    """Describe a model: OpenAI's object with OpenRouter's fields."""
     texts: Schema = {"type": "array", "items": _TEXT}
     architecture = _object_schema(
         {"input_modalities": texts, "output_modalities": texts, "modality": _TEXT}, tokenizer=_MAYBE_TEXT

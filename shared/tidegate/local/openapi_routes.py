@@ -1,4 +1,4 @@
-"""`/openapi.json` and a page to read it, on the local server only."""
+"""`/openapi.json` and `/docs`, a page to read it; on the local server only."""
 
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request

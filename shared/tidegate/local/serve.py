@@ -1,4 +1,4 @@
-"""`python -m tidegate serve`: the whole gateway in one process, on an embedded AWS, in memory, or on a real table."""
+"""`python -m tidegate serve`: the whole gateway in one process, with an embedded AWS, in memory, or on a real table."""
 
 import argparse
 import asyncio
@@ -46,21 +46,21 @@ from tidegate.transport.aws_credentials import SigningKeys
 from tidegate.transport.choose import create_transport
 
 SERVER_DEFAULTS = {"TIDEGATE_TRANSPORT": "aiohttp"}
-"""Settings that a server has unless the environment says otherwise: it learns that a client left, and this transport
-takes back what was sent for it. It is too slow to load for a cold start.
+"""Defaults of the local server. Its transport closes the provider's connection when a client disconnects, which a
+server can notice; it is too slow to load for a cold start.
 """
 
 GRACE_SECONDS = 3
-"""What calls that are running have left once the server is told to end."""
+"""How long running calls may continue once the server is asked to stop."""
 
 PREPARE_SECONDS = 5
-"""What another DynamoDB has until its table is ready."""
+"""How long the table may take to be ready."""
 
 OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
 
 
 class ServeOptions(Struct, frozen=True):
-    """What the command line says."""
+    """The options of the command line."""
 
     host: str
     port: int
@@ -71,16 +71,16 @@ class ServeOptions(Struct, frozen=True):
 
 def add_parser(commands: Subparsers, name: str, summary: str) -> None:
     parser = commands.add_parser(name, help=summary)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; default: 127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000, help="the port to listen on; default: 8000; 0: any free port")
     parser.add_argument(
         "--store",
         choices=("embedded", "memory", "aws"),
         default="embedded",
-        help="where keys and usage live: an AWS inside this process (the default), its memory, or your table",
+        help="where keys and usage are stored: an AWS inside this process (default), memory, or your table on AWS",
     )
-    parser.add_argument("--dynamodb-endpoint", metavar="URL", help="another local DynamoDB instead of the embedded one")
-    parser.add_argument("--embedded-port", type=int, default=8001, help="where the embedded AWS listens; 0: anywhere")
+    parser.add_argument("--dynamodb-endpoint", metavar="URL", help="a local DynamoDB instead of the embedded one")
+    parser.add_argument("--embedded-port", type=int, default=8001, help="the embedded AWS's port; 0: any free port")
     parser.set_defaults(run=run)
 
 
@@ -90,10 +90,10 @@ def run(options: argparse.Namespace) -> int:
         options.host, options.port, options.store, options.dynamodb_endpoint, options.embedded_port
     )
     if arguments.dynamodb_endpoint and arguments.store != "embedded":
-        raise ConfigurationError("--dynamodb-endpoint goes with --store embedded only.")
+        raise ConfigurationError("--dynamodb-endpoint can be used with --store embedded only.")
     with ExitStack() as stack:
         listener = stack.enter_context(listen(arguments.host, arguments.port))
-        logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, one line says it all
+        logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, errors are one printed line
         demo_seed, admin = DemoSeed(), build_admin()
         settings, open_gateway = _compose(arguments, SERVER_DEFAULTS | os.environ, stack, demo_seed)
         host, port = listener.getsockname()[:2]
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
 def _compose(
     arguments: ServeOptions, env: Mapping[str, str], stack: ExitStack, demo_seed: DemoSeed
 ) -> tuple[Settings, OpenGateway]:
-    """The settings and the composition that the command line asks for; the embedded AWS lives as long as `stack`."""
+    """Return the settings, and a function that opens the gateway. The embedded AWS runs until `stack` is closed."""
     if arguments.store == "aws":
         settings = Settings.from_env(env)
         return settings, lambda: on_aws.compose(settings)
@@ -131,7 +131,7 @@ def _compose(
 
 
 def _with_sweeper(open_gateway: OpenGateway, settings: Settings, store: str) -> OpenGateway:
-    """With a sweeper, where calls may have been lost with an earlier process."""
+    """Add a sweeper, unless the store is in memory: there, no call of an earlier process is left."""
     if store == "memory":
         return open_gateway
     credentials = EMBEDDED_CREDENTIALS if store == "embedded" else None
@@ -166,7 +166,7 @@ def _store_unavailable(cause: BaseException | None, settings: Settings) -> Store
 
 
 async def _banner_when_ready(open_gateway: OpenGateway, settings: Settings, host: str, port: int, store: str) -> str:
-    """The banner, once the store has answered. Raises `StoreUnavailable` and `ConfigurationError`."""
+    """Return the banner once the store has answered. Raises `StoreUnavailable` and `ConfigurationError`."""
     async with open_gateway() as gateway:
         try:
             await gateway.authenticator.authenticate("Bearer nobody", None)

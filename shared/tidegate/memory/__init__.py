@@ -1,1 +1,12 @@
-"""The ports in dictionaries: for tests, benchmarks, and a gateway that need not remember."""
+"""The ports over dictionaries: for tests, benchmarks, and a gateway whose data may be lost.
+
+compose      the gateway in memory
+tenants      workspaces and keys
+resources    the control plane's resources and their audit log
+ledger       the accounts of limits
+meter        call records and usage counters
+cooldowns    deployments that cool down
+reply_store  cached replies and idempotency keys
+signatures   signed reasoning of tool calls
+vault        credentials of workspaces
+"""

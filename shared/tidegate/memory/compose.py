@@ -21,7 +21,7 @@ from tidegate.policy.routing.balancer import Balancer
 from tidegate.policy.routing.provider_config import load_provider_configs
 from tidegate.policy.routing.router import Router
 from tidegate.ports import Keys, Meter, Secrets, Tenants
-from tidegate.providers import ALIASES, Registry
+from tidegate.providers import Registry
 from tidegate.providers.compatible_row import Row
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.transport.base import Transport
@@ -63,7 +63,7 @@ async def compose(
         judges = GuardrailBackends(way, secrets, fetcher or MediaFetcher(http), settings.aws.region, aws_keys)
         yield Gateway(
             authenticator=Authenticator(tenants, access_tokens=create_access_tokens(settings.oidc, way)),
-            router=Router(configured, ALIASES, models, settings.default_provider, settings.routes),
+            router=Router(configured, providers.aliases(), models, settings.default_provider, settings.routes),
             providers=providers,
             upstream=Upstream(way, secrets, aws_keys),
             meter=meter or kept,

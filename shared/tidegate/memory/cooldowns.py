@@ -1,4 +1,4 @@
-"""Deployments that cool down, where there is one process: it is told what it said itself."""
+"""Deployments that cool down, in a gateway with a single process."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class MemoryCooldowns(Struct, frozen=True):
-    """The port `Cooldowns`."""
+    """The port `Cooldowns`: what is announced goes straight to `on_cooldowns`, because there is no other process."""
 
     on_cooldowns: Callable[[str | None, Mapping[str, float]], None]
 

@@ -1,4 +1,4 @@
-"""Accounts in dictionaries: exact, for nothing is awaited between asking for room and taking it."""
+"""The accounts of limits in dictionaries: exact, because nothing is awaited between checking and booking."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -15,12 +15,12 @@ from tidegate.domain.account import (
     exceeded_limit,
     settle_hold,
 )
+from tidegate.domain.limit_error import limit_error
 from tidegate.domain.limits import Amounts
-from tidegate.policy.metering.reservation import limit_error
 
 
 class MemoryLedger(Struct):
-    """The port `Ledger`. A dictionary has no partitions: a workspace has one account, whatever its shards are."""
+    """The port `Ledger`. A workspace has a single account, whatever its number of shards."""
 
     clock: Callable[[], float] = time.time
     accounts: dict[tuple[ScopeKind, str], Account] = field(default_factory=dict[tuple[ScopeKind, str], Account])
@@ -32,9 +32,9 @@ class MemoryLedger(Struct):
         if hold.call_id in accounts[0].holds:
             return hold, accounts[0]
         for scope, account in zip(reservation.scopes, accounts, strict=True):
-            why = exceeded_limit(account, scope.unsharded, hold)
-            if why is not None:
-                raise limit_error(scope, why, hold.at)
+            exceeded = exceeded_limit(account, scope.unsharded, hold)
+            if exceeded is not None:
+                raise limit_error(scope, exceeded, hold.at)
         for account in accounts:
             add_hold(account, hold)
         return hold, accounts[0]
@@ -47,7 +47,7 @@ class MemoryLedger(Struct):
         """See `Ledger.account`."""
         return self._account(scope.kind, scope.id)
 
-    async def note(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+    async def replace_alerted(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
         """See `Ledger.note`."""
         account = self._account(scope.kind, scope.id)
         if account.alerted_thresholds != before:
@@ -56,7 +56,7 @@ class MemoryLedger(Struct):
         return True
 
     def settle_call(self, hold: Hold, actual: Amounts) -> None:
-        """Of a call that is recorded for the first time, or that holds something else."""
+        """Book the amounts used in place of the call's hold; nothing happens if it was settled before."""
         for kind in hold.account_kinds:
             account = self._account(kind, hold.workspace_id if kind == "workspace" else hold.key_id)
             if hold.call_id in account.holds:

@@ -1,4 +1,4 @@
-"""Outcomes in dictionaries, with bounded memory."""
+"""Call records and usage counters in dictionaries, with bounded memory."""
 
 import time
 from collections import deque
@@ -12,11 +12,11 @@ from tidegate.domain.settlement import build_settlement
 from tidegate.memory.ledger import MemoryLedger
 
 MAX_CALLS = 10_000
-"""Of all workspaces together: the oldest records go first, and with them the memory that they were recorded."""
+"""Limit for all workspaces together. The oldest records are dropped first, and could then be recorded again."""
 
 
 class MemoryMeter:
-    """The ports `Meter` and `Usages`. Counters are complete; of the call records, the newest `max_calls` are kept."""
+    """The ports `Meter` and `UsageReader`. Counters are complete; only the newest `max_calls` records are stored."""
 
     def __init__(
         self,
@@ -41,40 +41,40 @@ class MemoryMeter:
             _, oldest = self._calls.popleft()
             self._recorded.discard((str(oldest["workspace_id"]), str(oldest["id"])))
         self._recorded.add(call_key)
-        settled = build_settlement(outcome)
-        self._calls.append((call.started_at, settled.record))
-        if settled.hold is not None and self._ledger is not None:
-            self._ledger.settle_call(settled.hold, settled.actual)
+        settlement = build_settlement(outcome)
+        self._calls.append((call.started_at, settlement.record))
+        if settlement.hold is not None and self._ledger is not None:
+            self._ledger.settle_call(settlement.hold, settlement.actual)
         for period in counter_periods(call.started_at):
             counters = self._counters.setdefault((call.workspace.id, period), {})
-            for name, value in settled.increments.items():
+            for name, value in settlement.increments.items():
                 counters[name] = counters.get(name, 0) + value
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
-        """See `Usages.counters`; None when nothing was called in that period."""
+        """See `UsageReader.counters`; None if there were no calls in that period."""
         counters = self._counters.get((workspace_id, period))
         return None if counters is None else readable_counters(counters)
 
     async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
-        """See `Usages.calls`."""
+        """See `UsageReader.calls`."""
         oldest = self._clock() - RETENTION_SECONDS
-        kept = (call for at, call in self._calls if call["workspace_id"] == workspace_id and at > oldest)
-        newest_first = sorted(kept, key=lambda call: str(call["id"]), reverse=True)
+        records = (call for at, call in self._calls if call["workspace_id"] == workspace_id and at > oldest)
+        newest_first = sorted(records, key=lambda call: str(call["id"]), reverse=True)
         return [readable_record(call) for call in islice(newest_first, limit)]
 
     async def days(
         self, workspace_id: str, first: str, last: str, shards: int = 1
     ) -> Mapping[str, Mapping[str, int | str]]:
-        """See `Usages.days`."""
+        """See `UsageReader.days`."""
         return {
             period.removeprefix("D#"): readable_counters(counters)
-            for (owner, period), counters in sorted(self._counters.items())
-            if owner == workspace_id and f"D#{first}" <= period <= f"D#{last}"
+            for (owner_id, period), counters in sorted(self._counters.items())
+            if owner_id == workspace_id and f"D#{first}" <= period <= f"D#{last}"
         }
 
     async def records(
         self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1
     ) -> Sequence[dict[str, object]]:
-        """See `Usages.records`."""
-        kept = await self.calls(workspace_id, self._max_calls)
-        return [call for call in kept if after < str(call["id"]) < before][:limit]
+        """See `UsageReader.records`."""
+        records = await self.calls(workspace_id, self._max_calls)
+        return [call for call in records if after < str(call["id"]) < before][:limit]

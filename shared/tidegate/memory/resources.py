@@ -1,4 +1,4 @@
-"""What the control plane manages, in dictionaries."""
+"""The control plane's resources, in dictionaries."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ _R = TypeVar("_R", bound=Resource)
 
 
 class MemoryResources(Struct):
-    """The port `Register`, over the tenants by whom calls are authenticated."""
+    """The port `Resources`. Workspaces and keys are in `tenants`, which also authenticates calls."""
 
     tenants: MemoryTenants = field(default_factory=MemoryTenants)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
@@ -40,16 +40,16 @@ class MemoryResources(Struct):
     async def change(
         self, changes: Sequence[ResourceChange], entry: AuditEntry, reopened: Sequence[Workspace] = ()
     ) -> None:
-        """See `Register.change`; an account is opened again at once."""
+        """See `Resources.change`. A closed account is opened again at once."""
         accounts = {("workspace", each.id): await self._reopened_account(each) for each in reopened}
-        # From here on nothing is awaited: it is all or nothing.
-        if any(account.holds for place, account in self.ledger.accounts.items() if place in accounts):
+        # Nothing is awaited from here on: either all changes are made or none.
+        if any(account.holds for account_key, account in self.ledger.accounts.items() if account_key in accounts):
             raise account_busy()
         for change in changes:
-            there = self._stored_resource(change)
-            if change.before is None and there is not None:
+            stored = self._stored_resource(change)
+            if change.before is None and stored is not None:
                 raise already_exists()
-            if change.before is not None and (there is None or there.version != change.before.version):
+            if change.before is not None and (stored is None or stored.version != change.before.version):
                 raise stale_version()
         for before, after in changes:
             if before is not None:
@@ -60,39 +60,49 @@ class MemoryResources(Struct):
             self.ledger.accounts["workspace", id] = account
         self.audit_log.append(entry)
 
-    async def find(self, kind: type[_R], name: str, within: str = "") -> _R | None:
-        """See `Register.find`."""
-        return next((each for each in self._list_resources(kind, within) if resource_name(each) == name), None)
+    async def find(self, resource_type: type[_R], name: str, workspace_id: str = "") -> _R | None:
+        """See `Resources.find`."""
+        return next(
+            (each for each in self._list_resources(resource_type, workspace_id) if resource_name(each) == name), None
+        )
 
-    async def page(self, kind: type[_R], after: str = "", limit: int = 100, within: str = "") -> Sequence[_R]:
-        """See `Register.page`."""
-        later = (each for each in self._list_resources(kind, within) if resource_name(each) > after)
+    async def page(
+        self, resource_type: type[_R], after: str = "", limit: int = 100, workspace_id: str = ""
+    ) -> Sequence[_R]:
+        """See `Resources.page`."""
+        later = (each for each in self._list_resources(resource_type, workspace_id) if resource_name(each) > after)
         return sorted(later, key=resource_name)[:limit]
 
     async def entries(self, workspace_id: str | None, before: str | None, limit: int) -> Sequence[AuditEntry]:
-        """See `Register.entries`."""
-        own = (entry for entry in self.audit_log if workspace_id is None or workspace_id in entry.workspace_ids)
-        older = (entry for entry in own if before is None or entry.id < before)
+        """See `Resources.entries`."""
+        of_workspace = (
+            entry for entry in self.audit_log if workspace_id is None or workspace_id in entry.workspace_ids
+        )
+        older = (entry for entry in of_workspace if before is None or entry.id < before)
         return sorted(older, key=lambda entry: entry.id, reverse=True)[:limit]
 
-    def _list_resources(self, kind: type[_R], within: str) -> Sequence[_R]:
-        """Of a kind; those that belong to workspaces only within theirs."""
-        if kind is Workspace:
-            found: Sequence[Resource] = list(self.tenants.workspaces.values())
-        elif kind is VirtualKey:
-            found = [key for key in self.tenants.keys.values() if within in key.workspace_ids]
+    def _list_resources(self, resource_type: type[_R], workspace_id: str) -> Sequence[_R]:
+        """All resources of a type; keys and members are those of the workspace `workspace_id`."""
+        if resource_type is Workspace:
+            resources: Sequence[Resource] = list(self.tenants.workspaces.values())
+        elif resource_type is VirtualKey:
+            resources = [key for key in self.tenants.keys.values() if workspace_id in key.workspace_ids]
         else:
-            found = [each for (of, owner, _), each in self.resources.items() if of is kind and owner == within]
-        return cast("Sequence[_R]", found)
+            resources = [
+                each
+                for (stored_type, owner_id, _), each in self.resources.items()
+                if stored_type is resource_type and owner_id == workspace_id
+            ]
+        return cast("Sequence[_R]", resources)
 
     def _stored_resource(self, change: ResourceChange) -> Resource | None:
         match change.before or change.after:
             case Workspace(id=id):
                 return self.tenants.workspaces.get(id)
             case VirtualKey() as key:
-                same = (each for each in self.tenants.keys.values() if each.id == key.id)
-                shared = (each for each in same if set(each.workspace_ids) & set(key.workspace_ids))
-                return next(shared, self.tenants.keys.get(key.hash))
+                with_id = (each for each in self.tenants.keys.values() if each.id == key.id)
+                in_workspaces = (each for each in with_id if set(each.workspace_ids) & set(key.workspace_ids))
+                return next(in_workspaces, self.tenants.keys.get(key.hash))
             case None:
                 return None
             case other:
@@ -119,11 +129,11 @@ class MemoryResources(Struct):
     async def _reopened_account(self, workspace: Workspace) -> Account:
         now, booked = self.clock(), dict[str, Number]()
         for span in SPANS:
-            name = period_at(span, now, workspace.first_day).name
+            period_name = period_at(span, now, workspace.first_day).name
             for day in days_of_period(span, now, workspace.first_day):
                 for unit, amount in _used_amounts(await self.meter.counters(workspace.id, f"D#{day}") or {}).items():
-                    place = booking_name(unit, name)
-                    booked[place] = booked.get(place, 0) + amount
+                    name = booking_name(unit, period_name)
+                    booked[name] = booked.get(name, 0) + amount
         return Account({name: amount for name, amount in booked.items() if amount})
 
 

@@ -10,14 +10,17 @@ from tidegate.domain.workspace import VirtualKey, Workspace, WorkspaceStatus
 
 
 class MemoryTenants(Struct):
-    """The ports `Directory`, `Tenants` and `Keys`, over the same two dictionaries. `reads` counts what `find` read."""
+    """The ports `KeyLookup`, `Tenants` and `Keys` over the same two dictionaries.
+
+    `reads` counts the calls of `KeyLookup`'s methods.
+    """
 
     workspaces: dict[str, Workspace] = field(default_factory=dict[str, Workspace])
     keys: dict[str, VirtualKey] = field(default_factory=dict[str, VirtualKey])
     reads: int = 0
 
     async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
-        """See `Directory.find`; a key without a default implies its only workspace."""
+        """See `KeyLookup.find`; a key without a default implies its only workspace."""
         self.reads += 1
         key = self.keys.get(key_hash) or self._previous_key(key_hash)
         return self._with_workspace(None if key and is_subject_key(key) else key, workspace_id)
@@ -25,18 +28,18 @@ class MemoryTenants(Struct):
     async def find_subject(
         self, subject_hash: str, workspace_id: str | None
     ) -> tuple[VirtualKey | None, Workspace | None]:
-        """See `Directory.find_subject`."""
+        """See `KeyLookup.find_subject`."""
         self.reads += 1
         key = self.keys.get(subject_hash)
         return self._with_workspace(key if key and is_subject_key(key) else None, workspace_id)
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
-        """See `Directory.find_workspace`."""
+        """See `KeyLookup.find_workspace`."""
         self.reads += 1
         return self.workspaces.get(workspace_id)
 
     async def find_workspaces(self, ids: Sequence[str]) -> Sequence[Workspace]:
-        """See `Directory.find_workspaces`."""
+        """See `KeyLookup.find_workspaces`."""
         self.reads += 1
         return [self.workspaces[id] for id in dict.fromkeys(ids) if id in self.workspaces]
 
@@ -54,7 +57,7 @@ class MemoryTenants(Struct):
         return True
 
     async def get_workspace(self, workspace_id: str) -> Workspace | None:
-        """The workspace, None when there is none of that id."""
+        """The workspace with that id, None if it does not exist."""
         return self.workspaces.get(workspace_id)
 
     async def list_workspaces(self) -> Sequence[Workspace]:
@@ -70,7 +73,7 @@ class MemoryTenants(Struct):
         return True
 
     async def put_key(self, key: VirtualKey) -> bool:
-        """See `Keys.put_key`; its id is compared with those of its workspaces."""
+        """See `Keys.put_key`. The id is compared with the other keys of the same workspaces only."""
         if key.hash in self.keys or any(
             self._find_in_workspace(workspace_id, key.id) for workspace_id in key.workspace_ids
         ):

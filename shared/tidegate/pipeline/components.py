@@ -16,7 +16,7 @@ from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.guardrails.selection import GuardrailSelection
-from tidegate.policy.metering.alerts import LogEvents
+from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.policy.routing.balancer import Balancer
 from tidegate.policy.routing.retry import Retries
 from tidegate.policy.routing.router import Router
@@ -71,8 +71,8 @@ class Components(Struct, frozen=True):
     catalog: Catalog
     balancer: Balancer
     cooldowns: Cooldowns
-    reuse: Reuse
-    events: BudgetAlerts = field(default_factory=LogEvents)
+    reuse: ReuseLoader
+    events: BudgetAlerts = field(default_factory=LogBudgetAlerts)
     timeout_seconds: float = 600.0
     timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)
     clock: Callable[[], float] = time.time

@@ -1,4 +1,4 @@
-"""When a call is over: what its caller asks for, within what everybody else gives it."""
+"""The deadline of a call: the earliest of those that the caller, the workspace, the gateway and the process set."""
 
 import asyncio
 import re
@@ -12,16 +12,16 @@ from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest, Tide
 HEADER = "x-request-deadline"
 
 SLACK_SECONDS = 0.1
-"""A provider that is waited for has a timeout of its own at the deadline, and says more: it shall be the first."""
+"""How long after the deadline a block is cancelled: the transport's timeout comes first, and its error says more."""
 
 _UNIX = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 
 
 def parse_deadline(header: str | None) -> float | None:
-    """The moment, in UTC seconds, that `x-request-deadline` names; None where there is none. Raises `InvalidRequest`.
+    """Return the deadline of the `x-request-deadline` header in UTC seconds, None without the header.
 
-    Unix seconds, or a date and time of ISO 8601 with its offset from UTC. Milliseconds would be a date after 5000: they
-    are refused, instead of being a deadline that never comes.
+    Takes Unix seconds, or an ISO 8601 date and time with its offset from UTC. Raises `InvalidRequest` for anything
+    else. Milliseconds are refused too: read as seconds they are a date after the year 5000.
     """
     if header is None:
         return None
@@ -34,19 +34,19 @@ def parse_deadline(header: str | None) -> float | None:
     except (ValueError, OverflowError):
         pass
     raise InvalidRequest(
-        f"The {HEADER} header must be Unix seconds, or ISO 8601 with its offset, such as 2026-11-21T17:00:00Z.",
+        f"The {HEADER} header must be Unix seconds, or ISO 8601 with a UTC offset, such as 2026-11-21T17:00:00Z.",
         param=HEADER,
     )
 
 
 def earliest_deadline(now: float, timeouts_seconds: Iterable[float | None], deadlines: Iterable[float | None]) -> float:
-    """The first of the deadlines: `seconds` are from `now`, `moments` are UTC seconds; None says nothing."""
-    ends = [now + timeout_seconds for timeout_seconds in timeouts_seconds if timeout_seconds is not None]
-    return min([*ends, *(moment for moment in deadlines if moment is not None)])
+    """Return the earliest deadline (UTC seconds) of timeouts that start `now` and of `deadlines`; None is skipped."""
+    moments = [now + timeout_seconds for timeout_seconds in timeouts_seconds if timeout_seconds is not None]
+    return min([*moments, *(moment for moment in deadlines if moment is not None)])
 
 
 def next_deadline(now: float, deadlines: Iterable[float | None]) -> float | None:
-    """The first of the moments that has not passed, None where there is none."""
+    """Return the earliest deadline after `now`, None if there is no such deadline."""
     return min((moment for moment in deadlines if moment is not None and moment > now), default=None)
 
 
@@ -55,38 +55,39 @@ def deadline_scope(
     clock: Callable[[], float],
     on_timeout: Callable[[GatewayTimeout, float], TidegateError] = lambda error, _: error,
 ) -> AbstractAsyncContextManager[None]:
-    """Ends the block soon after the deadline, if nothing in it has noticed. None never ends it.
+    """Cancel the block `SLACK_SECONDS` after `deadline` (UTC seconds), if it has not ended by itself; None: never.
 
-    Raises `DeadlinePassed` where it has passed before, and what `late` makes of the `GatewayTimeout`, and of the time.
+    Raises `DeadlinePassed` if the deadline has passed on entry. A cancelled block raises the error that `on_timeout`
+    returns for a `GatewayTimeout` and the time.
     """
     return nullcontext() if deadline is None else _DeadlineScope(deadline, clock, on_timeout)
 
 
 class _DeadlineScope:
-    """Written out, for every call goes through it: a generator would cost twice as much."""
+    """A class instead of a generator, which costs twice as much: every call enters it."""
 
-    __slots__ = ("_clock", "_deadline", "_late", "_limit")
+    __slots__ = ("_clock", "_deadline", "_on_timeout", "_timeout")
 
     def __init__(
         self, deadline: float, clock: Callable[[], float], on_timeout: Callable[[GatewayTimeout, float], TidegateError]
     ) -> None:
         self._deadline = deadline
         self._clock = clock
-        self._late = on_timeout
+        self._on_timeout = on_timeout
 
     async def __aenter__(self) -> None:
-        left = self._deadline - self._clock()
-        if left <= 0:
-            raise DeadlinePassed("The call's deadline had passed before it began.")
-        # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
-        self._limit = asyncio.timeout(left + SLACK_SECONDS)
-        await self._limit.__aenter__()
+        seconds_left = self._deadline - self._clock()
+        if seconds_left <= 0:
+            raise DeadlinePassed("The call's deadline passed before the call began.")
+        # Not an anyio scope: pyreqwest raises its own cancellation, which an anyio scope does not recognise.
+        self._timeout = asyncio.timeout(seconds_left + SLACK_SECONDS)
+        await self._timeout.__aenter__()
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            await self._limit.__aexit__(kind, error, traceback)
+            await self._timeout.__aexit__(kind, exception, traceback)
         except TimeoutError:
-            overdue = GatewayTimeout("The call's time was over before it had an answer.")
-            raise self._late(overdue, self._clock()) from None
+            error = GatewayTimeout("The call timed out before an answer arrived.")
+            raise self._on_timeout(error, self._clock()) from None

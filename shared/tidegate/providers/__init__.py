@@ -1,5 +1,25 @@
-"""Providers: one upstream dialect each, pure. None is imported until a call needs it."""
+"""Providers: each translates one upstream dialect to and from OpenAI's, without I/O; imported when a call needs it.
 
-from tidegate.providers.registry import ALIASES, ProviderSpec, Registry
+base              the `Provider` protocol and the request for a provider
+registry          all providers by name, with the settings that each needs
+compatible        the built-in providers that speak OpenAI's dialect, one row each
+compatible_row    the type of these rows
+operator_rows     the operator's own rows, from `TIDEGATE_PROVIDERS`
+request_builder   the request being built, for dialects other than OpenAI's
+efforts           the caller's reasoning effort, and the token budgets equivalent to it
+toolnames         tool names that a provider accepts
+caller_terms      restores the caller's tool names and `function_call` in replies
+stream_loop       the loop over a stream that every dialect shares
+locations         host names that depend on a region
+openai/           OpenAI's dialect
+azure             Azure OpenAI
+anthropic/        Anthropic's Messages API
+bedrock/          Amazon Bedrock's Converse API
+cohere/           Cohere's chat API
+gemini/           Google's Gemini API
+vertex            Gemini on Vertex AI
+"""
 
-__all__ = ["ALIASES", "ProviderSpec", "Registry"]
+from tidegate.providers.registry import ProviderSpec, Registry
+
+__all__ = ["ProviderSpec", "Registry"]

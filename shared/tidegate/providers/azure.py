@@ -1,4 +1,4 @@
-"""Azure OpenAI's chat completions: OpenAI's dialect at an operator's own resource, where deployments have their names.
+"""Azure OpenAI's chat completions: OpenAI's dialect at the operator's own resource, under the operator's model names.
 
 Sources, read in 2026-11: https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference (deployments, `api-key`),
 …/openai/api-version-lifecycle (versions; the `/openai/v1/` API, which needs none), …/openai/concepts/content-filter and
@@ -22,14 +22,14 @@ from tidegate.providers.openai.capabilities import OPENAI_MODELS
 from tidegate.providers.openai.quirks import Quirks
 
 DEFAULT_VERSION = "2024-10-21"
-"""The last dated version that is generally available; what came later is in `/openai/v1/`."""
+"""The last dated version that is generally available; newer features are only in `/openai/v1/`."""
 
 MODELS_VERSION = "2024-05-01-preview"
-"""The one version of the `/models` API."""
+"""The only version of the `/models` API."""
 
 _AUTH = KeyAuth("api-key", "")
 
-# Dated versions before 2024-12-01 refuse the role "developer", and all read "system" as it on reasoning models.
+# Dated versions before 2024-12-01 refuse the role "developer"; on reasoning models, all read "system" as "developer".
 _QUIRKS = Quirks(
     unsupported=frozenset({"repetition_penalty", "safety_identifier"}),
     functions=True,
@@ -40,7 +40,7 @@ _QUIRKS = Quirks(
 
 
 class Azure(Struct, frozen=True):
-    """What a model refuses is known by the name of its deployment, as far as the name tells."""
+    """The provider for Azure OpenAI. Rules for models match the deployment's name, so it should contain the model's."""
 
     name: str = "azure"
     framing: Framing = "sse"
@@ -51,14 +51,14 @@ class Azure(Struct, frozen=True):
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
-            draft = request.build(call, deployment.model, _QUIRKS)
+            builder = request.build(call, deployment.model, _QUIRKS)
         return UpstreamRequest(
             url=chat_completions_url(deployment),
-            body=encode(draft.body),
+            body=encode(builder.body),
             auth=_AUTH,
-            ignored=tuple(dict.fromkeys(draft.ignored)),
-            caller_tool_names=draft.caller_tool_names,
-            legacy_functions=draft.legacy_functions,
+            ignored=tuple(dict.fromkeys(builder.ignored)),
+            caller_tool_names=builder.caller_tool_names,
+            legacy_functions=builder.legacy_functions,
         )
 
     def parse_completion(self, body: Json) -> Completion:
@@ -72,22 +72,23 @@ class Azure(Struct, frozen=True):
 
 
 def chat_completions_url(deployment: Deployment) -> str:
-    """Where its chat completions are. The base URL is a resource's endpoint, or goes on to one of Azure's three APIs:
+    """Return the URL of the deployment's chat completions.
 
-    `/openai` or nothing (a deployment for each model), `/openai/v1` and `/models` (the model in the body). A base URL
-    that names a deployment answers for every model. A version in its query wins over the configured one.
+    The base URL ends with the path of one of Azure's three APIs: `/openai` or no path (one deployment per model),
+    `/openai/v1` or `/models` (the model is in the body). A base URL that names a deployment is used for every model.
+    An `api-version` in its query wins over the configured one.
     """
-    parts = urlsplit(deployment.base_url)
-    path, version = _path(parts.path.rstrip("/"), deployment.model)
-    query = dict(parse_qsl(parts.query))
-    wanted = query.pop("api-version", None) or deployment.api_version or version
-    if wanted is not None:
-        query["api-version"] = wanted
-    return urlunsplit((parts.scheme, parts.netloc, f"{path}/chat/completions", urlencode(query), ""))
+    base_url = urlsplit(deployment.base_url)
+    path, default_version = _path(base_url.path.rstrip("/"), deployment.model)
+    query = dict(parse_qsl(base_url.query))
+    version = query.pop("api-version", None) or deployment.api_version or default_version
+    if version is not None:
+        query["api-version"] = version
+    return urlunsplit((base_url.scheme, base_url.netloc, f"{path}/chat/completions", urlencode(query), ""))
 
 
 def _path(base: str, model: str) -> tuple[str, str | None]:
-    """The path before `/chat/completions`, and the version where nobody names one."""
+    """Return the path before `/chat/completions`, and the API version to use if none is configured."""
     if base.endswith("/v1"):
         return base, None
     if base.endswith("/models"):

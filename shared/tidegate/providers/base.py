@@ -1,4 +1,4 @@
-"""The protocol of a provider: one upstream dialect, translated to and from OpenAI's. Pure."""
+"""The `Provider` protocol: one upstream dialect, translated to and from OpenAI's without I/O."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
@@ -14,16 +14,16 @@ from tidegate.errors import UpstreamError
 from tidegate.json import Json
 
 Headers: TypeAlias = Mapping[str, str]
-"""Names in lower case."""
+"""HTTP headers; their names are in lower case."""
 
 Framing = Literal["sse", "eventstream"]
 
 
 class StreamEvent(NamedTuple):
-    """One event of an upstream's stream: of `text/event-stream`, or one frame of an AWS event stream.
+    """One event of an upstream's stream: a server-sent event, or one frame of an AWS event stream.
 
-    `type` is the SSE `event:` field ("message" where none was sent) or the frame's `:event-type`; of a frame that is
-    a failure, `exception:` or `error:` and its kind.
+    `type` is the SSE `event:` field ("message" if none was sent) or the frame's `:event-type`; for a frame that
+    reports a failure, it is `exception:` or `error:` followed by the failure's type.
     """
 
     type: str
@@ -31,14 +31,14 @@ class StreamEvent(NamedTuple):
 
 
 class KeyAuth(Struct, frozen=True):
-    """The provider's key goes into `header`, behind `scheme` ("Bearer ")."""
+    """Send the provider's key in `header`, after the prefix `scheme` ("Bearer ")."""
 
     header: str = "authorization"
     scheme: str = "Bearer "
 
 
 class SigV4Auth(Struct, frozen=True):
-    """The request is signed with AWS credentials for `service` in `region`."""
+    """Sign the request with AWS credentials for `service` in `region`."""
 
     service: str
     region: str
@@ -48,12 +48,12 @@ Auth: TypeAlias = KeyAuth | SigV4Auth | None
 
 
 class UpstreamRequest(Struct, frozen=True):
-    """What is sent to a provider, but for its credentials, which `upstream/` adds at the moment of use.
+    """The request to a provider, without its credentials: `upstream/` adds those just before sending.
 
-    `names` are tool names that had to be spelt otherwise: the caller's, by the provider's. `answer_tool` is a tool that
-    the caller did not send: its arguments are the structured output. `legacy_functions`: the caller sent `functions`,
-    and knows `function_call` only. `restore.py` undoes all three in every reply.
-    `ignored` names the caller's fields that this provider cannot honour: none is dropped without its name.
+    `caller_tool_names` maps the tool names that had to be changed to the caller's. `answer_tool` is a tool that the
+    gateway added: its arguments are the structured output. `legacy_functions`: the caller sent `functions` and expects
+    `function_call`. `caller_terms.py` undoes all three in every reply.
+    `ignored` names the caller's fields that this provider cannot honour: no field is dropped silently.
     """
 
     url: str
@@ -119,10 +119,13 @@ class Translator(Protocol):
 
 
 class Provider(Protocol):
-    """One upstream dialect. Holds no state, does no I/O, reads no clock, never mutates what it is given.
+    """Translates one upstream dialect. Holds no state, does no I/O, reads no clock, never mutates its arguments.
 
-    Streams come and go in batches: the events of one network read in, their chunks out. That keeps a stream
-    without pauses cheap (one hop of the event loop for each read, not one for each token) and delays nothing.
+        request = provider.build_request(call, deployment)
+        completion = provider.parse_completion(body)  # the JSON body of the reply
+
+    Streams are translated in batches: the events of one network read in, their chunks out. A fast stream then costs
+    one hop of the event loop for each read, not one for each token, and no chunk is delayed.
     """
 
     @property
@@ -133,33 +136,33 @@ class Provider(Protocol):
 
     @property
     def signs_reasoning(self) -> bool:
-        """Its reasoning is signed, and must come back with the tool calls that followed from it."""
+        """True if reasoning is signed, and must be sent back with the tool calls that followed from it."""
         ...
 
-    def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
-        """The media that this provider wants as bytes: URLs by the paths of their parts.
+    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+        """Return the media that this provider needs as bytes: their URLs, by the JSON path of the content part.
 
-        The gateway fetches them, and `build_request` finds them in `call.media`.
+        The gateway fetches them; `build_request` finds them in `call.media`.
         """
         ...
 
-    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
-        """The request for that deployment. Raises `InvalidRequest` for what cannot be translated."""
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        """Translate the call for `deployment`. Raises `InvalidRequest` for a value that cannot be translated."""
         ...
 
     def parse_completion(self, body: Json) -> Completion:
-        """The reply to a call that does not stream. Raises `UpstreamError`: also for an error inside a 200."""
+        """Translate the body of a complete reply. Raises `UpstreamError`, also for an error inside a 200."""
         ...
 
     def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-        """The reply to a call that streams: one role, contents, one finish for each choice, then usage if it was sent.
+        """Translate a stream: for each choice one role, content and one finish reason; then usage, if it was sent.
 
-        Where the input is told at the beginning, usage comes twice: at first with no `completion_tokens`.
+        If the provider reports input tokens at the start, usage comes twice: first with 0 `completion_tokens`.
 
-        Raises `UpstreamError`: for an error event, and `StreamCut` where the events end before the reply does.
+        Raises `UpstreamError` for an error event, and `StreamCut` if the events end before the reply is complete.
         """
         ...
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
-        """The failure that a reply outside 2xx stands for; `body` is text where it was not JSON."""
+        """Return the error for a reply outside 2xx; `body` is text if it was not JSON."""
         ...

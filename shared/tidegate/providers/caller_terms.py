@@ -1,7 +1,7 @@
-"""Replies in the caller's terms again: tools by the caller's names, structured output as content, `function_call`.
+"""Restores the caller's terms in replies: the caller's tool names, structured output as content, `function_call`.
 
-A provider may forbid a tool's name, may have no way to force a schema but a tool, or may know nothing of `functions`.
-`build_request` then says so in `names`, `answer_tool` and `legacy_functions`; undoing it is the same for every dialect.
+A provider may forbid a tool's name, may offer no way to force a schema except a tool, or may not support `functions`.
+`build_request` then sets `caller_tool_names`, `answer_tool` or `legacy_functions`. All dialects undo it alike.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -11,98 +11,104 @@ from tidegate.providers.base import UpstreamRequest
 
 
 def needs_restoring(request: UpstreamRequest) -> bool:
-    """Whether replies to this request need any of it."""
+    """True if replies to this request have to be changed."""
     return bool(request.caller_tool_names) or request.answer_tool is not None or request.legacy_functions
 
 
 def restore_completion(request: UpstreamRequest, reply: Completion) -> Completion:
-    """The provider's reply, changed in place."""
+    """Restore the caller's terms in the provider's completion, in place."""
     if not needs_restoring(request):
         return reply
     for choice in reply["choices"]:
         message = choice["message"]
         calls = message.get("tool_calls") or []
-        answers = [call for call in calls if _name(call) == request.answer_tool]
-        _rename(request, calls)
+        answers = [call for call in calls if _tool_name(call) == request.answer_tool]
+        _restore_tool_names(request, calls)
         if request.answer_tool is not None and answers:
             message["content"] = (message["content"] or "") + "".join(_arguments(call) for call in answers)
-            if _keep_others(message, calls, answers) and choice["finish_reason"] == "tool_calls":
+            if _remove_answers(message, calls, answers) and choice["finish_reason"] == "tool_calls":
                 choice["finish_reason"] = "stop"
-        if request.legacy_functions and (left := message.pop("tool_calls", None)):
-            message["function_call"] = left[0].get("function", {})
+        if request.legacy_functions and (remaining := message.pop("tool_calls", None)):
+            message["function_call"] = remaining[0].get("function", {})
             if choice["finish_reason"] == "tool_calls":
                 choice["finish_reason"] = "function_call"
     return reply
 
 
 async def restore_stream(request: UpstreamRequest, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
-    """The provider's chunks, changed in place. The answer's tool call streams as content.
+    """Restore the caller's terms in the provider's chunks, in place; the answer tool's arguments become content.
 
-    Chunks in which nothing is left are left out.
+    Chunks that are empty afterwards are omitted.
     """
-    answering: dict[int, set[int]] = {}
-    others: dict[int, dict[int, int]] = {}
+    answer_indexes: dict[int, set[int]] = {}
+    caller_indexes: dict[int, dict[int, int]] = {}
     async for batch in batches:
         for chunk in batch:
             for choice in chunk["choices"]:
                 index = choice["index"]
-                _restore_delta(request, choice, answering.setdefault(index, set()), others.setdefault(index, {}))
-        yield [chunk for chunk in batch if not _is_emptied(chunk)]
+                _restore_delta(
+                    request, choice, answer_indexes.setdefault(index, set()), caller_indexes.setdefault(index, {})
+                )
+        yield [chunk for chunk in batch if not _is_empty(chunk)]
 
 
-def _is_emptied(chunk: Chunk) -> bool:
-    """A chunk of usage has no choices; here there are, and they say nothing."""
+def _is_empty(chunk: Chunk) -> bool:
+    """True for a chunk whose choices carry nothing; a chunk of usage has no choices and is not empty."""
     choices = chunk["choices"]
-    return bool(choices) and all(len(one) == 3 and not one["delta"] and not one["finish_reason"] for one in choices)
+    return bool(choices) and all(
+        len(choice) == 3 and not choice["delta"] and not choice["finish_reason"] for choice in choices
+    )
 
 
-def _restore_delta(request: UpstreamRequest, choice: ChunkChoice, answering: set[int], others: dict[int, int]) -> None:
-    """`answering` are the provider's indexes of the answer's calls, `others` the caller's indexes by the provider's."""
+def _restore_delta(
+    request: UpstreamRequest, choice: ChunkChoice, answer_indexes: set[int], caller_indexes: dict[int, int]
+) -> None:
+    """Restore a delta; `answer_indexes`: the answer tool's calls, `caller_indexes`: the caller's by the provider's."""
     delta = choice["delta"]
     calls = delta.get("tool_calls") or []
-    kept: list[ToolCall] = []
+    other_calls: list[ToolCall] = []
     for call in calls:
         index = call.get("index", 0)
-        if _name(call) is not None and _name(call) == request.answer_tool:
-            answering.add(index)
-        if index in answering:
-            _say(delta, _arguments(call))
+        if _tool_name(call) is not None and _tool_name(call) == request.answer_tool:
+            answer_indexes.add(index)
+        if index in answer_indexes:
+            _append_content(delta, _arguments(call))
         else:
-            call["index"] = others.setdefault(index, len(others))
-            kept.append(call)
-    _rename(request, kept)
+            call["index"] = caller_indexes.setdefault(index, len(caller_indexes))
+            other_calls.append(call)
+    _restore_tool_names(request, other_calls)
     if calls:
-        _set_calls(delta, kept)
+        _set_tool_calls(delta, other_calls)
     if request.legacy_functions:
-        _as_function_call(delta)
+        _use_function_call(delta)
     if choice["finish_reason"] == "tool_calls":
-        if answering and not others:
+        if answer_indexes and not caller_indexes:
             choice["finish_reason"] = "stop"
         elif request.legacy_functions:
             choice["finish_reason"] = "function_call"
 
 
-def _as_function_call(delta: Delta) -> None:
-    """`functions` know one call for each turn: the first."""
+def _use_function_call(delta: Delta) -> None:
+    """Replace tool calls by a `function_call`: with `functions`, a turn has one call, the first."""
     for call in delta.pop("tool_calls", None) or ():
         if call.get("index") == 0:
             delta["function_call"] = call.get("function", {})
 
 
-def _say(delta: Delta, text: str) -> None:
+def _append_content(delta: Delta, text: str) -> None:
     if text:
         delta["content"] = (delta.get("content") or "") + text
 
 
-def _set_calls(delta: Delta, calls: list[ToolCall]) -> None:
+def _set_tool_calls(delta: Delta, calls: list[ToolCall]) -> None:
     if calls:
         delta["tool_calls"] = calls
     else:
         delta.pop("tool_calls", None)
 
 
-def _keep_others(message: CompletionMessage, calls: list[ToolCall], answers: list[ToolCall]) -> bool:
-    """Whether no other call is left."""
+def _remove_answers(message: CompletionMessage, calls: list[ToolCall], answers: list[ToolCall]) -> bool:
+    """Remove the answer tool's calls from the message. Returns True if no other call remains."""
     others = [call for call in calls if call not in answers]
     if others:
         message["tool_calls"] = others
@@ -111,14 +117,14 @@ def _keep_others(message: CompletionMessage, calls: list[ToolCall], answers: lis
     return not others
 
 
-def _rename(request: UpstreamRequest, calls: list[ToolCall]) -> None:
+def _restore_tool_names(request: UpstreamRequest, calls: list[ToolCall]) -> None:
     for call in calls:
         function = call.get("function")
         if function is not None and "name" in function:
             function["name"] = request.caller_tool_names.get(function["name"], function["name"])
 
 
-def _name(call: ToolCall) -> str | None:
+def _tool_name(call: ToolCall) -> str | None:
     return call.get("function", {}).get("name")
 
 

@@ -1,6 +1,6 @@
-"""Providers that speak OpenAI's dialect: one row each, with what its documents or its recorded replies say.
+"""The built-in providers that speak OpenAI's dialect: one row each, from its documents or its recorded replies.
 
-Each row names its source; all were read in 2026-11. A row without a base URL is a server of the operator's own.
+Each row names its source; all were read in 2026-11. A row without a base URL is a server that the operator runs.
 """
 
 from tidegate.providers.compatible_row import Row
@@ -44,8 +44,8 @@ _MISTRAL = Row(
     ),
 )
 
-# https://api-docs.deepseek.com/guides/thinking_mode: thinking is on by default, weaker and stronger words are mapped by
-# the provider itself, sampling is ignored while thinking, and turns with tools want their `reasoning_content` back.
+# https://api-docs.deepseek.com/guides/thinking_mode: thinking is on by default, the provider maps other efforts to its
+# own, sampling is ignored while thinking, and turns with tools must send their `reasoning_content` back.
 _DEEPSEEK = Row(
     "deepseek",
     "https://api.deepseek.com",
@@ -85,7 +85,7 @@ _GROQ = Row(
 )
 
 # https://docs.x.ai/docs/guides/reasoning: penalties and stop are refused by reasoning models; only grok-3-mini and
-# grok-4.3 on take an effort. Live search on chat completions is gone since 2026-01: searching needs another API.
+# grok-4.3 or later take an effort. Chat completions lost live search in 2026-01: it needs another API.
 _XAI_REFUSED = frozenset({"presence_penalty", "frequency_penalty", "stop"})
 _XAI = Row(
     "xai",
@@ -108,7 +108,7 @@ _XAI = Row(
 )
 
 # https://openrouter.ai/docs/api-reference/overview, …/docs/use-cases/reasoning-tokens, …/features/prompt-caching, and
-# recorded server tools, files and marks of caching
+# recorded server tools, files and `cache_control`
 _OPENROUTER = Row(
     "openrouter",
     "https://openrouter.ai/api/v1",
@@ -160,7 +160,7 @@ _CEREBRAS = Row(
     ),
 )
 
-# https://docs.perplexity.ai/api-reference/chat-completions-post: every model searches, none calls functions
+# https://docs.perplexity.ai/api-reference/chat-completions-post: every model searches, no model calls functions
 _PERPLEXITY = Row(
     "perplexity",
     "https://api.perplexity.ai",
@@ -176,7 +176,7 @@ _PERPLEXITY = Row(
 )
 
 # https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference: usage comes in every chunk;
-# Claude is asked to think and to cache as Anthropic does, and answers with a content list.
+# Claude takes Anthropic's `thinking` and `cache_control`, and answers with a content list.
 _DATABRICKS = Row(
     "databricks",
     None,
@@ -188,8 +188,8 @@ _DATABRICKS = Row(
     ),
 )
 
-# https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk (marks of caching on parts, for Claude); replies
-# come without a finish reason (recorded)
+# https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk (`cache_control` on parts, for Claude);
+# replies come without a finish reason (recorded)
 _SNOWFLAKE = Row(
     "snowflake",
     None,
@@ -203,7 +203,7 @@ _SNOWFLAKE = Row(
     ),
 )
 
-# https://docs.z.ai/api-reference/llm/chat-completion and …/guides/tools/web-search: no names, only choice "auto"
+# https://docs.z.ai/api-reference/llm/chat-completion and …/guides/tools/web-search: no `name`s, only choice "auto"
 _ZAI = Row(
     "zai",
     "https://api.z.ai/api/paas/v4",
@@ -242,7 +242,7 @@ _MOONSHOT = Row(
 )
 
 # https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api: a budget of thinking, search by a switch;
-# …/model-studio/context-cache: marks as Anthropic's
+# …/model-studio/context-cache: Anthropic's `cache_control`
 _QWEN = Row(
     "qwen",
     "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
@@ -256,7 +256,7 @@ _QWEN = Row(
     ),
 )
 
-# https://docs.ollama.com/api/openai-compatibility: fields without a mark there are ignored
+# https://docs.ollama.com/api/openai-compatibility: fields that are not ticked there are ignored
 _OLLAMA = Row(
     "ollama",
     None,
@@ -280,12 +280,12 @@ _VLLM_QUIRKS = Quirks(
     think_tags=True,
 )
 _OPEN_MODELS = Quirks(think_tags=True)
-"""Hosts of open models without known quirks of their own."""
+"""Quirks of hosts of open models that have no other known quirks."""
 
 # https://github.com/lmstudio-ai/docs (REST API, OpenAI compatibility): the penalty has another name
 _LMSTUDIO = Row("lmstudio", None, Quirks(renames={"repetition_penalty": "repeat_penalty"}, think_tags=True), key=None)
 
-# The API that the neuroa SDK speaks: a proxy of many providers, whose own M1 models think in a way of their own.
+# The API that the neuroa SDK speaks: a proxy for many providers; its own M1 models take their own `thinking` object.
 _NEUROA = Row(
     "neuroa",
     None,
@@ -341,7 +341,7 @@ _ROWS = (
     Row(
         "vercel",
         "https://ai-gateway.vercel.sh/v1",
-        # …/docs/ai-gateway/models-and-providers/automatic-caching: marks pass through to models that need them
+        # …/docs/ai-gateway/models-and-providers/automatic-caching: `cache_control` passes through
         Quirks(caching=True, reasoning="object", replays=("reasoning_details",), needs_replay=True),
     ),
     Row(  # https://docs.litellm.ai/docs/completion/prompt_caching and …/document_understanding

@@ -7,10 +7,10 @@ from tidegate.providers.openai.quirks import Quirks
 
 
 class Row(Struct, frozen=True):
-    """`base_url` has the official SDK's meaning (`/chat/completions` is appended); None: the operator must set it.
+    """One OpenAI-compatible provider. `/chat/completions` is appended to `base_url`; None: the operator must set it.
 
-    `key` is the name of the setting that holds the key, "" for the usual one. None: the provider needs no key, and gets
-    one only where the usual setting holds one.
+    `key` is the name of the setting that holds the key, "" for the default `<NAME>_API_KEY`. None: the provider needs
+    no key, and gets one only if the default setting holds one.
     """
 
     name: str
@@ -25,5 +25,5 @@ class Row(Struct, frozen=True):
 
 
 def setting_name(name: str, suffix: str) -> str:
-    """The name of a provider's setting: "my-host" and "API_KEY" make "MY_HOST_API_KEY"."""
+    """Return the name of a provider's setting: "my-host" and "API_KEY" give "MY_HOST_API_KEY"."""
     return f"{name}_{suffix}".upper().replace("-", "_").replace(".", "_")

@@ -1,4 +1,4 @@
-"""Hosts that depend on where a provider's cloud is asked.
+"""Host names of cloud providers that depend on the region.
 
 Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/learn/locations (2026-11)
 """
@@ -7,7 +7,7 @@ _MULTI_REGIONS = frozenset({"us", "eu"})
 
 
 def vertex_host(location: str) -> str:
-    """Vertex AI's host in a region, in the multi-regions "us" and "eu", or everywhere ("global")."""
+    """Return Vertex AI's host for a region, a multi-region ("us" or "eu") or "global"."""
     if location == "global":
         return "aiplatform.googleapis.com"
     if location in _MULTI_REGIONS:

@@ -1,8 +1,8 @@
-"""Providers of the operator's own: the JSON list in `TIDEGATE_PROVIDERS` as rows.
+"""The operator's own providers: parses the JSON list in `TIDEGATE_PROVIDERS` into rows.
 
-An entry is `{name, base_url, key, quirks}`. `key` names the setting that holds the key; left out, it is
-`<NAME>_API_KEY`; null, the provider needs none. `quirks` is the name of a known provider whose quirks it shares, or an
-object of the fields of `Quirks`, with `like` for the provider to start from.
+An entry is `{name, base_url, key, quirks}`. `key` names the setting that holds the key: by default `<NAME>_API_KEY`;
+null if the provider needs no key. `quirks` is the name of a built-in provider that has the same quirks, or an object
+with fields of `Quirks`, in which `like` names the built-in provider to start from.
 """
 
 import re
@@ -19,35 +19,36 @@ from tidegate.providers.openai.quirks import Quirks
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
-_KNOWN = frozenset({"name", "base_url", "key", "quirks"})
+_FIELDS = frozenset({"name", "base_url", "key", "quirks"})
 _QUIRKS = frozenset(Quirks.__struct_fields__)
 
 
-def parse_rows(listed: Json) -> tuple[Row, ...]:
-    """The rows that the list stands for. Raises `ConfigurationError`, which names every fault of every entry."""
-    if not isinstance(listed, list):
+def parse_rows(entries: Json) -> tuple[Row, ...]:
+    """Parse the list. Raises one `ConfigurationError` that names the first fault of every entry."""
+    if not isinstance(entries, list):
         raise ConfigurationError("TIDEGATE_PROVIDERS must be a JSON list of objects.")
-    found: list[Row] = []
+    parsed: list[Row] = []
     faults: list[str] = []
-    for i, entry in enumerate(listed):
+    for i, entry in enumerate(entries):
         try:
-            found.append(parse_row(entry))
+            parsed.append(parse_row(entry))
         except ConfigurationError as error:
             faults.append(f"TIDEGATE_PROVIDERS[{i}]: {error.message}")
-    names = [one.name for one in found]
-    faults += [f"TIDEGATE_PROVIDERS: {name!r} is there twice." for name in sorted(set(names)) if names.count(name) > 1]
+    names = [row.name for row in parsed]
+    duplicates = sorted(name for name in set(names) if names.count(name) > 1)
+    faults += [f"TIDEGATE_PROVIDERS: the name {name!r} is used twice." for name in duplicates]
     if faults:
         raise ConfigurationError(" ".join(faults))
-    return tuple(found)
+    return tuple(parsed)
 
 
 def parse_row(entry: Json) -> Row:
-    """The row that one entry stands for. Raises `ConfigurationError` for its first fault."""
+    """Parse one entry. Raises `ConfigurationError` for its first fault."""
     if not isinstance(entry, dict):
         raise ConfigurationError("an entry must be an object.")
-    unknown = sorted(entry.keys() - _KNOWN)
+    unknown = sorted(entry.keys() - _FIELDS)
     if unknown:
-        raise ConfigurationError(f"unknown field {unknown[0]!r}; known are {', '.join(sorted(_KNOWN))}.")
+        raise ConfigurationError(f"unknown field {unknown[0]!r}; the fields are {', '.join(sorted(_FIELDS))}.")
     name, base_url, key = entry.get("name"), entry.get("base_url"), entry.get("key", "")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(f"name {name!r} must be lower-case letters, digits, '.', '_' and '-'.")
@@ -60,34 +61,34 @@ def parse_row(entry: Json) -> Row:
     return Row(name, base_url.rstrip("/"), _quirks(entry.get("quirks")), key)
 
 
-def _quirks(given: Json) -> Quirks:
-    match given:
+def _quirks(fields: Json) -> Quirks:
+    match fields:
         case None:
             return Quirks()
         case str(like):
-            return _like(like)
-        case {"like": str(like), **rest}:
-            return _changed(_like(like), rest)
+            return _quirks_of(like)
+        case {"like": str(like), **others}:
+            return _override(_quirks_of(like), others)
         case dict():
-            return _changed(Quirks(), given)
+            return _override(Quirks(), fields)
         case _:
-            raise ConfigurationError("quirks must be the name of a known provider or an object.")
+            raise ConfigurationError("quirks must be the name of a built-in provider or an object of quirks.")
 
 
-def _like(name: str) -> Quirks:
+def _quirks_of(name: str) -> Quirks:
     if name not in ROWS:
-        raise ConfigurationError(f"quirks like {name!r}: there is no such row; there are {', '.join(sorted(ROWS))}.")
+        raise ConfigurationError(f"quirks: {name!r} is not a built-in provider; use {', '.join(sorted(ROWS))}.")
     return ROWS[name].quirks
 
 
-def _changed(quirks: Quirks, given: JsonObject) -> Quirks:
-    unknown = sorted(given.keys() - _QUIRKS)
+def _override(quirks: Quirks, fields: JsonObject) -> Quirks:
+    unknown = sorted(fields.keys() - _QUIRKS)
     if unknown:
-        raise ConfigurationError(f"unknown quirk {unknown[0]!r}; known are like, {', '.join(sorted(_QUIRKS))}.")
+        raise ConfigurationError(f"unknown quirk {unknown[0]!r}; the quirks are like, {', '.join(sorted(_QUIRKS))}.")
     try:
-        wanted = msgspec.convert(given, Quirks)
-        for rule in wanted.models:
+        overrides = msgspec.convert(fields, Quirks)
+        for rule in overrides.models:
             re.compile(rule.pattern)
     except (msgspec.ValidationError, re.error) as error:
         raise ConfigurationError(f"quirks: {error}.") from None
-    return replace(quirks, **{name: getattr(wanted, name) for name in given})
+    return replace(quirks, **{name: getattr(overrides, name) for name in fields})

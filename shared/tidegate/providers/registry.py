@@ -1,28 +1,26 @@
-"""Every provider by its name, loaded when a call first needs it."""
+"""The registry of providers: each by its name, imported when a call first needs it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterable
+from importlib import import_module
 
 from msgspec import Struct
 
-from tidegate.chat.operation import CHAT
-from tidegate.errors import ConfigurationError, OperationNotSupported
-from tidegate.lazy import load
-from tidegate.providers.base import Provider, Translator
-from tidegate.providers.chat_translator import ChatTranslator
+from tidegate.catalog.names import PROVIDER_ALIASES
+from tidegate.errors import ConfigurationError
+from tidegate.providers.base import Provider
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row, setting_name
 from tidegate.providers.locations import vertex_host
 
 
 class ProviderSpec(Struct, frozen=True):
-    """A provider that could be configured. `base_url` None: there is no default, `base_url_setting` must be set.
+    """The settings of a provider. `base_url` None: there is no default, so `base_url_setting` must be set.
 
-    `key_setting` None: it needs no key, and gets one only where `optional_key` or else `setting(name, "API_KEY")` holds
-    one. `{region}` and `{project}` in a base URL are the first of `region_settings` and `project_settings` that is set,
-    and `{host}` is what `host_of` makes of the region. Without a key, there must be one of the `credentials` settings,
-    with which requests are signed, or one of `token_settings`, from which a key is made for a while. `version_setting`
-    may name one of the API's versions.
+    `key_setting` None: no key is needed; one is sent only if `optional_key_setting` (or else `<NAME>_API_KEY`) holds
+    one. `{region}` and `{project}` in a base URL are the first of `region_settings` and `project_settings` that is set;
+    `{host}` is `host_for_region(region)`. Without a key, requests are signed with the AWS credentials in one of
+    `credential_settings`, or use access tokens that are obtained with the credentials in one of `token_settings`.
+    `version_setting` may hold the API version to use.
     """
 
     name: str
@@ -52,7 +50,7 @@ _BEDROCK = ProviderSpec(
         "AWS_PROFILE",
     ),
 )
-"""Signed with the credentials of the process: keys (Lambda), a container's, or a profile's."""
+"""Requests are signed with the process's credentials: environment keys (as in Lambda), a container's or a profile's."""
 
 
 _AZURE = ProviderSpec(
@@ -75,8 +73,8 @@ _VERTEX = ProviderSpec(
 )
 
 _NATIVE = {
-    known.name: known
-    for known in (
+    spec.name: spec
+    for spec in (
         ProviderSpec("anthropic", "https://api.anthropic.com", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY"),
         _AZURE,
         _BEDROCK,
@@ -85,38 +83,14 @@ _NATIVE = {
         _VERTEX,
     )
 }
-"""Dialects of their own: `tidegate.providers.<name>` has `PROVIDER`."""
-
-ALIASES: Mapping[str, str] = MappingProxyType(
-    {
-        "azure_openai": "azure",
-        "aws": "bedrock",
-        "google": "gemini",
-        "vertex_ai": "vertex",
-        "google-vertex": "vertex",
-        "x-ai": "xai",
-        "grok": "xai",
-        "mistralai": "mistral",
-        "together_ai": "together",
-        "togetherai": "together",
-        "fireworks_ai": "fireworks",
-        "hf": "huggingface",
-        "z-ai": "zai",
-        "zhipu": "zai",
-        "nvidia_nim": "nvidia",
-        "dashscope": "qwen",
-        "alibaba": "qwen",
-        "moonshotai": "moonshot",
-        "kimi": "moonshot",
-        "hosted_vllm": "vllm",
-        "lm_studio": "lmstudio",
-    }
-)
-"""Usual other names of providers."""
+"""Providers with their own dialect: `tidegate.providers.<name>` has `PROVIDER`."""
 
 
 class Registry:
-    """The providers of one process: the known ones, and the operator's `extra` rows, which win over them."""
+    """The providers of one process: the built-in ones, and the operator's `extra` rows, which win over them.
+
+    Example: `Registry().load("mistral").build_request(call, deployment)`.
+    """
 
     def __init__(
         self, extra: Iterable[Row] = (), operations: Mapping[str, Callable[[str], Translator]] | None = None
@@ -127,9 +101,13 @@ class Registry:
         self._operations = operations or {}
 
     def specs(self) -> tuple[ProviderSpec, ...]:
-        """Every provider that could be configured, by name. Imports none of them."""
-        rows = {row.name: _known(row) for row in self._rows.values()}
-        return tuple(known for _, known in sorted({**_NATIVE, **rows}.items()))
+        """Return every provider that can be configured, sorted by name. Imports none of them."""
+        rows = {row.name: _spec_of_row(row) for row in self._rows.values()}
+        return tuple(spec for _, spec in sorted({**_NATIVE, **rows}.items()))
+
+    def aliases(self) -> dict[str, str]:
+        """Return the providers' names by alias. An operator's row with the name of an alias replaces the alias."""
+        return {alias: name for alias, name in PROVIDER_ALIASES.items() if alias not in self._rows}
 
     def translator(self, name: str, operation: str) -> Translator:
         """Return the operation's translator at the provider of that name or alias.
@@ -150,21 +128,21 @@ class Registry:
         return make(name)
 
     def load(self, name: str) -> Provider:
-        """The provider of that name or alias. Raises `ConfigurationError` for a name that nobody has."""
+        """Return the provider with that name or alias. Raises `ConfigurationError` if the name is unknown."""
         provider = self._loaded.get(name)
         if provider is None:
             provider = self._loaded[name] = self._import(name)
         return provider
 
     def _import(self, name: str) -> Provider:
-        name = name if name in self._rows else ALIASES.get(name, name)
+        name = self.aliases().get(name, name)
         row = self._rows.get(name)
         if row is not None:
             return load("tidegate.providers.openai.provider", "provider")(row)
         if name in _NATIVE:
-            return load(f"tidegate.providers.{name}", "PROVIDER")
-        raise ConfigurationError(f"There is no provider named {name!r}.")
+            return import_module(f"tidegate.providers.{name}").PROVIDER
+        raise ConfigurationError(f"{name!r} is not a known provider.")
 
 
-def _known(row: Row) -> ProviderSpec:
+def _spec_of_row(row: Row) -> ProviderSpec:
     return ProviderSpec(row.name, row.base_url, setting_name(row.name, "BASE_URL"), row.key_setting)

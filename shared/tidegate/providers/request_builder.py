@@ -1,4 +1,4 @@
-"""A request on its way to a provider with a dialect of its own: what is written, what is left, what was left out."""
+"""The request being built for a provider with its own dialect: its body, and the caller's fields not yet translated."""
 
 import re
 
@@ -31,13 +31,13 @@ NEUTRAL_VALUES: dict[str, Json] = {
     "functions": [],
     "response_format": {"type": "text"},
 }
-"""Values that ask for nothing: leaving them out needs no report."""
+"""Values without any effect: a field that has one is omitted without a report."""
 
 _EMAIL = re.compile(r"[^\s@]@[^\s@]")
 
 
 class RequestBuilder(Struct):
-    """`body` is the provider's; `left` holds the caller's fields until someone takes them."""
+    """`body` is the provider's; `remaining` holds the caller's fields that have not been translated yet."""
 
     call: ChatCall
     remaining: JsonObject
@@ -45,31 +45,31 @@ class RequestBuilder(Struct):
     ignored: list[str] = field(default_factory=list[str])
 
     def take(self, name: str) -> Json:
-        """Take a field of the caller's, None where it was not sent."""
+        """Remove a field from the caller's and return its value, None if it was not sent."""
         return self.remaining.pop(name, None)
 
     def leave_out(self, name: str, value: Json) -> None:
-        """Report a field that cannot be said, unless it asks for nothing."""
+        """Report a field that the provider cannot honour, unless its value has no effect."""
         if value is not None and not (name in NEUTRAL_VALUES and value == NEUTRAL_VALUES[name]):
             self.report_ignored(name)
 
     def report_ignored(self, path: str) -> None:
-        """Report what cannot be said, by the name that the caller gave it."""
-        told = legacy_functions.caller_path(self.call.request.body, path)
-        if told is not None:
-            self.ignored.append(told)
+        """Report the field at `path` as ignored, under the caller's name for it."""
+        caller_path = legacy_functions.caller_path(self.call.request.body, path)
+        if caller_path is not None:
+            self.ignored.append(caller_path)
 
     def ignored_fields(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self.ignored))
 
 
 def is_email(user: Json) -> bool:
-    """Whether an end user's id holds an e-mail address, which is no provider's to know."""
+    """True if an end user's id contains an e-mail address, which must not reach a provider."""
     return isinstance(user, str) and _EMAIL.search(user) is not None
 
 
-def provider_fields(call: ChatCall) -> JsonObject:
-    """The caller's fields that are meant for the provider. They are the caller's own below their top level."""
+def provider_fields(call: Call) -> JsonObject:
+    """Return the caller's fields that are meant for the provider. Nested values are shared with the call."""
     return {
         name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS
     }

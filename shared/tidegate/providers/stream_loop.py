@@ -1,4 +1,4 @@
-"""A provider's stream, batch by batch: the loop that is the same for every dialect, and usage that is told early."""
+"""The loop over a provider's stream, batch by batch, that every dialect shares; and the chunks of usage."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol
@@ -9,25 +9,25 @@ from tidegate.providers.base import StreamEvent
 
 
 class StreamTranslator(Protocol):
-    """One stream of one dialect. `done`: the reply is whole, whatever else may come."""
+    """Translates one stream for `translate_stream`. `done`: the reply is complete, even if more events follow."""
 
     done: bool
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
-        """Append the chunks that the event makes. Raises `UpstreamError`."""
+        """Append the chunks of this event to `out`. Raises `UpstreamError`."""
         ...
 
     def end(self) -> list[Chunk]:
-        """What is due at the end. Raises `StreamCut` where the reply is not whole."""
+        """Return the last chunks. Raises `StreamCut` if the reply is incomplete."""
         ...
 
 
 async def translate_stream(
     stream: StreamTranslator, events: AsyncIterator[Sequence[StreamEvent]]
 ) -> AsyncGenerator[list[Chunk]]:
-    """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`.
+    """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`.
 
-    What came in the same read as a failure comes before it; a role alone does not, for then nothing has begun.
+    Chunks from the same read as a failure come before it, unless they hold only a role: the call can then be retried.
     """
     async for batch in events:
         chunks: list[Chunk] = []
@@ -39,7 +39,7 @@ async def translate_stream(
             if stream.done:
                 chunks += stream.end()
         except UpstreamError:
-            if any(map(_says_more_than_a_role, chunks)):
+            if any(map(_has_more_than_role, chunks)):
                 yield chunks
             raise
         if chunks:
@@ -49,18 +49,18 @@ async def translate_stream(
     yield stream.end()
 
 
-def _says_more_than_a_role(chunk: Chunk) -> bool:
-    return any(said for choice in chunk["choices"] for name, said in choice["delta"].items() if name != "role")
+def _has_more_than_role(chunk: Chunk) -> bool:
+    return any(value for choice in chunk["choices"] for name, value in choice["delta"].items() if name != "role")
 
 
-def usage_chunk(counted: Usage) -> Chunk:
-    """The chunk of usage that ends a stream."""
-    return {"object": "chat.completion.chunk", "choices": [], "usage": counted, "system_fingerprint": None}
+def usage_chunk(usage: Usage) -> Chunk:
+    """Return the chunk of usage that ends a stream."""
+    return {"object": "chat.completion.chunk", "choices": [], "usage": usage, "system_fingerprint": None}
 
 
-def early_usage_chunk(counted: Usage) -> Chunk:
-    """What a stream's beginning tells: the input, and nothing of an output that is still to come."""
-    prompt = counted["prompt_tokens"]
-    told: Usage = {**counted, "completion_tokens": 0, "total_tokens": prompt}
-    told.pop("completion_tokens_details", None)
-    return usage_chunk(told)
+def early_usage_chunk(usage: Usage) -> Chunk:
+    """Return the chunk of usage for the start of a stream: the input tokens, and 0 output tokens."""
+    prompt = usage["prompt_tokens"]
+    early: Usage = {**usage, "completion_tokens": 0, "total_tokens": prompt}
+    early.pop("completion_tokens_details", None)
+    return usage_chunk(early)

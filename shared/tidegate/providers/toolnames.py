@@ -1,8 +1,8 @@
-"""Names of tools as a provider takes them: those that it forbids are spelt otherwise, readably and each one its own.
+"""Tool names that a provider accepts: a forbidden name is replaced by a readable and unique one.
 
-Also what else of the calls so far providers are particular about: their ids, and arguments as objects.
+Also the other details of earlier tool calls that providers are strict about: ids, and arguments as objects.
 
-`restore.py` gives replies the caller's names back, by `ToolNames.callers`.
+`caller_terms.py` restores the caller's names in replies, from `ToolNames.caller_names`.
 """
 
 import re
@@ -16,7 +16,7 @@ from tidegate.json import Json, JsonObject, decode
 
 
 class NameRules:
-    """What a provider takes for a name: `signs` and `first` (its first sign) as in a regular expression's brackets."""
+    """A provider's rules for names; `characters` and `first` (the first one) as in a regular expression's brackets."""
 
     def __init__(self, characters: str, max_length: int = 128, first: str = "") -> None:
         self.max_length = max_length
@@ -28,25 +28,25 @@ class NameRules:
         return self._allowed.fullmatch(name) is not None
 
     def sanitise(self, name: str) -> str:
-        """The name, or the nearest one that is taken."""
-        near = self._forbidden.sub("_", name)
-        return (near if self._first.match(near) else f"_{near}")[: self.max_length]
+        """Return the name, or the nearest one that the provider allows."""
+        candidate = self._forbidden.sub("_", name)
+        return (candidate if self._first.match(candidate) else f"_{candidate}")[: self.max_length]
 
 
-def valid_call_id(given: Json, alphabet: NameRules) -> str:
-    """The id of a call as a provider takes it, the same for the same one: other providers' may hold other signs."""
-    text = given if isinstance(given, str) else ""
-    return text if alphabet.allows(text) else f"call_{sha256(text.encode()).hexdigest()[:24]}"
+def valid_call_id(raw: Json, rules: NameRules) -> str:
+    """Return the id if the rules allow it, else a hash of it: another provider's id may hold other characters."""
+    text = raw if isinstance(raw, str) else ""
+    return text if rules.allows(text) else f"call_{sha256(text.encode()).hexdigest()[:24]}"
 
 
-def parse_arguments(given: Json, path: str) -> JsonObject:
-    """The arguments of a call as an object; none at all are an empty one. Raises `InvalidRequest`."""
-    value = given
-    if isinstance(given, str):
+def parse_arguments(raw: Json, path: str) -> JsonObject:
+    """Parse the arguments of a tool call; missing ones are an empty object. Raises `InvalidRequest`."""
+    value = raw
+    if isinstance(raw, str):
         try:
-            value = decode(given) if given.strip() else None
+            value = decode(raw) if raw.strip() else None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            value = given
+            value = raw
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -55,70 +55,73 @@ def parse_arguments(given: Json, path: str) -> JsonObject:
 
 
 class ToolNames:
-    """The tools' names of one request, the same for the same body.
+    """The tool names of one request: equal bodies get equal names.
 
-    `callers` are the caller's names by ours, where the two differ. `reserved` are names that the provider keeps.
+    `caller_names` maps each changed name to the caller's. `reserved` are names that the provider itself uses.
+
+        names = ToolNames(NameRules("a-z_"), body)
+        names.provider_name("get.weather")  # "get_weather"
     """
 
-    def __init__(self, alphabet: NameRules, body: JsonObject, reserved: Iterable[str] = ()) -> None:
+    def __init__(self, rules: NameRules, body: JsonObject, reserved: Iterable[str] = ()) -> None:
         self.caller_names: dict[str, str] = {}
-        self._alphabet = alphabet
-        self._spelt: dict[str, str] = {}
-        self._taken = set(reserved)
-        named = list(dict.fromkeys(_named(body)))
-        kept = [name for name in named if alphabet.allows(name) and name not in self._taken]
-        self._spelt.update(zip(kept, kept, strict=True))
-        self._taken.update(kept)
-        for name in named:
+        self._rules = rules
+        self._provider_names: dict[str, str] = {}
+        self._used = set(reserved)
+        tool_names = list(dict.fromkeys(_tool_names(body)))
+        allowed = [name for name in tool_names if rules.allows(name) and name not in self._used]
+        self._provider_names.update(zip(allowed, allowed, strict=True))
+        self._used.update(allowed)
+        for name in tool_names:
             self.provider_name(name)
 
     def provider_name(self, name: str) -> str:
-        """The name to send for one of the caller's."""
-        if name not in self._spelt:
-            spelt = self._spelt[name] = self.reserve_name(name)
-            if spelt != name:
-                self.caller_names[spelt] = name
-        return self._spelt[name]
+        """Return the name to send for one of the caller's."""
+        if name not in self._provider_names:
+            new_name = self._provider_names[name] = self.reserve_name(name)
+            if new_name != name:
+                self.caller_names[new_name] = name
+        return self._provider_names[name]
 
     def reserve_name(self, wanted: str) -> str:
-        """A name near `wanted` that no tool has. From now on it is taken."""
-        near = free = self._alphabet.sanitise(wanted)
+        """Return an unused name near `wanted`, and mark it as used."""
+        candidate = name = self._rules.sanitise(wanted)
         count = 1
-        while free in self._taken:
+        while name in self._used:
             count += 1
-            free = f"{near[: self._alphabet.max_length - len(f'_{count}')]}_{count}"
-        self._taken.add(free)
-        return free
+            name = f"{candidate[: self._rules.max_length - len(f'_{count}')]}_{count}"
+        self._used.add(name)
+        return name
 
 
-def _named(body: JsonObject) -> Iterator[str]:
-    """Every name of a tool in the request: tools first, so that theirs stay as turns follow."""
-    for holder in (*_listed(body.get("tools")), *_listed(body.get("functions"))):
-        yield from _name(holder)
-    yield from _name(body.get("tool_choice"))
-    yield from _name(body.get("function_call"))
-    for message in _listed(body.get("messages")):
+def _tool_names(body: JsonObject) -> Iterator[str]:
+    """Yield every tool name in the request: `tools` first, so that later turns do not change their new names."""
+    for value in (*_list(body.get("tools")), *_list(body.get("functions"))):
+        yield from _names_in(value)
+    yield from _names_in(body.get("tool_choice"))
+    yield from _names_in(body.get("function_call"))
+    for message in _list(body.get("messages")):
         match message:
-            case {"role": "assistant", **said}:
-                for call in (*_listed(said.get("tool_calls")), said.get("function_call")):
-                    yield from _name(call)
+            case {"role": "assistant", **fields}:
+                for call in (*_list(fields.get("tool_calls")), fields.get("function_call")):
+                    yield from _names_in(call)
             case {"role": "tool" | "function", "name": str(name)}:
                 yield name
             case _:
                 pass
 
 
-def _name(holder: Json) -> Iterator[str]:
-    match holder:
+def _names_in(value: Json) -> Iterator[str]:
+    match value:
         case {"function": {"name": str(name)}} | {"custom": {"name": str(name)}}:
             yield name
         case {"type": _}:
-            pass  # a tool of the provider's own
+            pass  # the provider's own tool
         case {"name": str(name)}:
             yield name
         case _:
             pass
 
 
-def _listed(value: Json) -> list[Json]:
+def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []

@@ -1,1 +1,14 @@
-"""The HTTP seam: one request, one response with its chunks, over three libraries; AWS's signature; media of callers."""
+"""Outgoing HTTP: one `Transport` protocol over three libraries, request signing for AWS, and media from URLs.
+
+base                the protocols `Transport` and `HttpResponse`, and the values that they take
+choose              a transport by the name of its library
+reqwest             the transport on pyreqwest: the default
+aiohttp             the transport on aiohttp: for the local server
+httpx               the transport on httpx: for tests
+stale_connections   sends again when a pooled connection turns out to be closed
+silence             time limits for the first byte, and between two bytes
+sigv4               AWS Signature Version 4, pure
+aws_service         an AWS service: signs requests and sends them
+aws_credentials     the protocol for AWS credentials, and the keys that sign requests
+media_fetcher       media that a caller names by URL, fetched from public addresses only
+"""

@@ -1,13 +1,13 @@
-"""The transport on aiohttp: the quickest, once it is loaded, which takes too long for a cold start.
+"""The transport on aiohttp: the fastest once it is loaded, but its import takes too long for a cold start.
 
-It takes a request back at any time: the connection of one that is cancelled is closed at once. That is why
-`python -m tidegate serve` uses it, to whom a client that leaves is known.
+It closes the connection of a cancelled request at once. That is why `python -m tidegate serve` uses it, which notices
+when a client disconnects.
 """
 
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from urllib.request import getproxies, proxy_bypass
@@ -17,20 +17,20 @@ import certifi
 from yarl import URL
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, read_all
+from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, StreamedResponse, Timeouts
 from tidegate.transport.stale_connections import StaleConnections, origin_of
 
 KEEPALIVE_SECONDS = 60.0
-"""What a connection is kept for."""
+"""How long an unused connection stays in the pool."""
 
 CHECK_SECONDS = 1.0
-"""How often a silent connection is looked at."""
+"""How often a response without data is checked for a closed connection."""
 
 MAX_HEADER_BYTES = 64 * 1024
 
 
 class AiohttpTransport:
-    """Made within the loop that it is used in. `root_certificate_pem` is trusted beside the usual ones."""
+    """Must be created in the event loop that uses it. `root_certificate_pem` is trusted besides certifi's."""
 
     def __init__(self, *, root_certificate_pem: bytes | None = None, clock: Callable[[], float] = time.time) -> None:
         ssl_context = ssl.create_default_context()
@@ -44,10 +44,10 @@ class AiohttpTransport:
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
-        """See `Transport.open`. A connection that has died while its origin was idle is replaced, once."""
+        """See `Transport.open`. A pooled connection that went stale is replaced, once."""
         deadline = asyncio.get_running_loop().time() + timeouts.total
         try:
-            url = URL(request.url, encoded=True)  # a signature is of the very characters
+            url = URL(request.url, encoded=True)  # the signature covers the URL as it is written
             if request.address is None:
                 send = partial(self._send, request, url, timeouts, deadline)
                 response = await self._stale_connections.send_with_reconnect(
@@ -60,7 +60,7 @@ class AiohttpTransport:
         try:
             yield _AiohttpResponse(response, request.url, deadline)
         finally:
-            response.close()  # where it was read to its end, the connection is in the pool already
+            response.close()  # after a complete read, the connection is in the pool already
 
     async def _send(
         self, request: HttpRequest, url: URL, timeouts: Timeouts, deadline: float, is_fresh: bool
@@ -89,19 +89,15 @@ class AiohttpTransport:
         await self._fresh.close()
 
 
-class _AiohttpResponse:
+class _AiohttpResponse(StreamedResponse):
     def __init__(self, response: aiohttp.ClientResponse, url: str, deadline: float) -> None:
+        super().__init__(response.status, response.headers.items())
         self._response = response
         self._url = url
         self._deadline = deadline
-        self.status: int = response.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-
-    async def read(self, limit: int) -> bytes:
-        return await read_all(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """All that has come since, as one piece. What a slow reader has not taken yet is lost with the connection."""
+        """See `HttpResponse.chunks`. Each chunk is all that has arrived. What was not read yet is lost on a failure."""
         try:
             while chunk := await self._next_chunk():
                 yield chunk
@@ -109,7 +105,10 @@ class _AiohttpResponse:
             raise _translate(error, self._url) from None
 
     async def _next_chunk(self) -> bytes:
-        """What has come; nothing at the end. A connection of malformed chunks aiohttp 3.14 closes, and tells nobody."""
+        """The bytes that have arrived; empty at the end of the body.
+
+        aiohttp 3.14 closes a connection with malformed chunks without an error, so the connection is checked as well.
+        """
         loop, content = asyncio.get_running_loop(), self._response.content
         while True:
             try:
@@ -140,7 +139,7 @@ def _is_dropped(error: aiohttp.ClientError) -> bool:
 
 
 def _translate(error: Exception, url: str) -> UpstreamError:
-    """Facts for the caller; the URL is cut to its origin, whose path might name an account."""
+    """The error for the caller. It names only the URL's origin: its path might name an account."""
     try:
         origin = origin_of(url)
     except ValueError:
@@ -152,17 +151,17 @@ def _translate(error: Exception, url: str) -> UpstreamError:
 
 
 def _reason(error: Exception) -> str:
-    # aiohttp quotes what it was given, and what it got.
+    # aiohttp's own messages quote the request and the response.
     match error:
         case aiohttp.ClientConnectorError():
             return str(error.os_error)
         case aiohttp.ServerDisconnectedError():
-            return "the server closed it"
+            return "the server closed the connection"
         case aiohttp.ClientPayloadError():
-            return "the body broke off"
+            return "the body is incomplete"
         case aiohttp.ClientResponseError():
-            return "the answer is no valid HTTP"
+            return "the response is not valid HTTP"
         case OSError():
-            return error.strerror or "it broke"
+            return error.strerror or "the connection broke"
         case _:
-            return "the request is no valid HTTP"
+            return "the request is not valid HTTP"

@@ -1,4 +1,4 @@
-"""AWS credentials, for whoever signs a request."""
+"""AWS credentials for signing requests: the protocol of their sources, and the key that signs now."""
 
 from typing import Protocol
 
@@ -10,15 +10,15 @@ from tidegate.transport.sigv4 import AwsKey
 
 
 class Credentials(Protocol):
-    """Where keys come from."""
+    """A source of AWS access keys."""
 
     async def key(self, transport: Transport) -> AwsKey | None:
-        """The key of this moment, None where there is none. Raises `StoreUnavailable`."""
+        """The current key, None if the source has none. Raises `StoreUnavailable` if it does not answer."""
         ...
 
 
 class StaticCredentials(Struct, frozen=True):
-    """A key that stays."""
+    """A source with one fixed key, or with none."""
 
     aws_key: AwsKey | None
 
@@ -28,7 +28,7 @@ class StaticCredentials(Struct, frozen=True):
 
 
 class SigningKeys(Struct, frozen=True):
-    """`AwsKeys` for our signer."""
+    """`AwsKeys` for `sigv4.sign`: the current key of `credentials`. Raises `NoCredentials` if there is none."""
 
     credentials: Credentials
     transport: Transport
@@ -36,9 +36,9 @@ class SigningKeys(Struct, frozen=True):
     async def __call__(self) -> AwsKey:
         key = await self.credentials.key(self.transport)
         if key is None:
-            raise NoCredentials("There are no AWS credentials.", retry_after_seconds=1)
+            raise NoCredentials("No AWS credentials were found.", retry_after_seconds=1)
         return key
 
 
 class NoCredentials(StoreUnavailable):
-    """Nothing that the process has leads to a key."""
+    """No source of AWS credentials has a key for this process."""

@@ -1,10 +1,10 @@
-"""The HTTP seam: everything that goes to a provider, to DynamoDB or to Secrets Manager goes through a `Transport`.
+"""The HTTP seam: every request to a provider, to DynamoDB or to Secrets Manager goes through a `Transport`.
 
-Three implementations: `transport/reqwest.py` (pyreqwest, the default: it loads fast), `transport/aiohttp.py` (what the
-server uses: it takes back what is cancelled), and `transport/httpx.py` (whose network tests replace).
+Three implementations: `transport/reqwest.py` (pyreqwest, the default: it loads fast), `transport/aiohttp.py` (for the
+local server: it aborts a cancelled request at once), and `transport/httpx.py` (tests replace its network).
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Protocol
 
@@ -16,11 +16,11 @@ DEFAULT_CONNECT_SECONDS = 5.0
 
 
 class Timeouts(Struct, frozen=True):
-    """Seconds. `total` covers everything from connecting to the last byte of the body; `connect` a new connection,
-    None for as long as usual.
+    """Limits in seconds. `total` covers everything from connecting to the last byte of the body; `connect` covers a
+    new connection, None for `DEFAULT_CONNECT_SECONDS`.
 
-    What `waiting.py` sees to, and no transport: `first_byte` ends with the first byte of the body, `between` is from
-    one byte of it to the next. None bounds nothing.
+    Transports ignore the other two, which `silence.open_with_timeouts` enforces: `first_byte` ends with the first byte
+    of the body, `between` covers the wait from one byte of it to the next. None means no limit.
     """
 
     total: float
@@ -30,7 +30,7 @@ class Timeouts(Struct, frozen=True):
 
 
 class HttpRequest(Struct, frozen=True):
-    """`address` is an IP address to connect to instead of resolving the URL's host, on a connection of its own."""
+    """A request. `address` is an IP address to connect to instead of resolving the URL's host, on a new connection."""
 
     method: str
     url: str
@@ -40,7 +40,7 @@ class HttpRequest(Struct, frozen=True):
 
 
 class HttpResponse(Protocol):
-    """An answer whose body has not been read. Names of `headers` are in lower case."""
+    """A response whose body has not been read yet. Header names are in lower case."""
 
     @property
     def status(self) -> int: ...
@@ -49,20 +49,28 @@ class HttpResponse(Protocol):
     def headers(self) -> Mapping[str, str]: ...
 
     async def read(self, limit: int) -> bytes:
-        """The whole body. Raises `ProviderMalformed` beyond `limit` bytes, and what `open` raises."""
+        """The whole body. Raises `ProviderMalformed` beyond `limit` bytes, and the errors of `Transport.open`."""
         ...
 
     def chunks(self) -> AsyncGenerator[bytes]:
-        """The body as it comes, each piece at once. Raises `ProviderUnreachable` when the connection breaks.
+        """The body as it arrives. Raises `ProviderUnreachable` when the connection breaks.
 
-        Who does not read to the end closes it: a read under way would keep `open` from being left.
+        If you stop early, `aclose()` this generator: a pending read blocks leaving `open`.
         """
         ...
 
 
 class Transport(Protocol):
+    """An HTTP client.
+
+    async with transport.open(HttpRequest("GET", url, {}, b""), Timeouts(total=10.0)) as response:
+        body = await response.read(limit=1_000_000)
+    """
+
     def open(self, request: HttpRequest, timeouts: Timeouts) -> AbstractAsyncContextManager[HttpResponse]:
-        """The answer's head. Leaving the context closes the connection if the body was not read to its end.
+        """Send the request; the context gives the response once its headers have arrived.
+
+        Leaving the context closes the connection if the body was not read to its end.
 
         Raises `ProviderTimeout` and `ProviderUnreachable`. Redirects are not followed: the base URL is the
         operator's, and a redirect would carry the key elsewhere.
@@ -72,14 +80,25 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
-async def read_all(chunks: AsyncGenerator[bytes], limit: int) -> bytes:
-    """A whole body, whose pieces are closed afterwards. Raises `ProviderMalformed` beyond `limit` bytes."""
-    collected: list[bytes] = []
-    size = 0
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > limit:
-                raise ProviderMalformed(f"The provider's answer is larger than {limit} bytes.")
-            collected.append(chunk)
-    return b"".join(collected)
+class StreamedResponse:
+    """Base of the implementations of `HttpResponse`: they define `chunks`, and get `read`."""
+
+    def __init__(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+        self.status = status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in headers}
+
+    def chunks(self) -> AsyncGenerator[bytes]:
+        """See `HttpResponse.chunks`."""
+        raise NotImplementedError
+
+    async def read(self, limit: int) -> bytes:
+        """See `HttpResponse.read`."""
+        collected: list[bytes] = []
+        size = 0
+        async with aclosing(self.chunks()) as chunks:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > limit:
+                    raise ProviderMalformed(f"The response of the provider is larger than {limit} bytes.")
+                collected.append(chunk)
+        return b"".join(collected)

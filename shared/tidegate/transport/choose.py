@@ -1,6 +1,6 @@
-"""The transports by name, each imported only where it is used.
+"""Creates a transport by the name of its library, which is imported only when it is used.
 
-httpx alone would cost 80 ms of a cold start, aiohttp 120.
+Importing httpx costs 80 ms of a cold start, aiohttp 120 ms.
 """
 
 from tidegate.errors import ConfigurationError

@@ -1,20 +1,20 @@
-"""The transport on httpx: five times slower than the others, and the one whose network a test can replace."""
+"""The transport on httpx: five times slower than the others, but tests can replace its network."""
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
 import httpx
 
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, Timeouts, read_all
+from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, StreamedResponse, Timeouts
 from tidegate.transport.stale_connections import StaleConnections, origin_of
 
 
 class HttpxTransport:
-    """`inner` replaces the network in tests: `httpx.MockTransport(handler)`."""
+    """A transport whose network `inner` replaces in tests: `HttpxTransport(httpx.MockTransport(handler))`."""
 
     def __init__(
         self, inner: httpx.AsyncBaseTransport | None = None, *, clock: Callable[[], float] = time.time
@@ -25,7 +25,7 @@ class HttpxTransport:
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
-        """See `Transport.open`. A connection that has died while its origin was idle is replaced, once."""
+        """See `Transport.open`. A pooled connection that went stale is replaced, once."""
         deadline = asyncio.get_running_loop().time() + timeouts.total
         send = partial(self._send, request, timeouts, deadline)
         try:
@@ -61,18 +61,15 @@ class HttpxTransport:
         await self._fresh.aclose()
 
 
-class _HttpxResponse:
+class _HttpxResponse(StreamedResponse):
     def __init__(self, response: httpx.Response, url: str, deadline: float) -> None:
+        super().__init__(response.status_code, response.headers.items())
         self._response = response
         self._url = url
         self._deadline = deadline
-        self.status: int = response.status_code
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-
-    async def read(self, limit: int) -> bytes:
-        return await read_all(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
+        """See `HttpResponse.chunks`."""
         body = self._response.aiter_bytes()
         try:
             while True:
@@ -90,7 +87,7 @@ def _is_dropped(error: httpx.HTTPError) -> bool:
 
 
 def _client(inner: httpx.AsyncBaseTransport | None, limits: httpx.Limits) -> httpx.AsyncClient:
-    # The deadline of each request stands in for httpx's own timeouts.
+    # `_send` and `chunks` enforce each request's deadline, so that httpx's own timeouts are off.
     return httpx.AsyncClient(transport=inner, follow_redirects=False, timeout=None, limits=limits)  # noqa: S113
 
 
@@ -99,6 +96,6 @@ def _translate(error: Exception, url: str) -> UpstreamError:
     if isinstance(error, httpx.TimeoutException | TimeoutError):
         step = "could not be reached" if isinstance(error, httpx.ConnectTimeout) else "did not answer"
         return ProviderTimeout(f"The provider at {origin} {step} in time.")
-    # What httpx refuses to send it quotes, a key with a line break among it.
-    reason = "the request is no valid HTTP" if isinstance(error, httpx.LocalProtocolError) else error
+    # httpx quotes what it refuses to send, for example a key with a line break.
+    reason = "the request is not valid HTTP" if isinstance(error, httpx.LocalProtocolError) else error
     return ProviderUnreachable(f"The connection to the provider at {origin} failed: {reason}.")

@@ -1,8 +1,7 @@
-"""The one safe fetcher: media that a caller names by URL, for providers that want the bytes.
+"""Fetches media that callers name by URL, safely, for providers that accept only bytes.
 
-What a caller names is never fetched from a private address. A host is resolved once, every address that it has is
-checked, and the connection goes to one of them, so that a second answer of the resolver changes nothing. Each redirect
-is a new URL, checked like the first.
+Nothing is fetched from a private address. A host is resolved once, all of its addresses are checked, and the
+connection goes to one of them, so that a second DNS answer changes nothing. The URL of each redirect is checked too.
 
 Source: https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
 """
@@ -24,28 +23,28 @@ from tidegate.errors import InvalidRequest, ProviderMalformed, ProviderTimeout, 
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
-"""The addresses of a host."""
+"""Gives the IP addresses of a host. Raises `OSError`."""
 
 MAX_REDIRECTS = 3
 MAX_URL_CHARACTERS = 2048
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NAT64 = IPv6Network("64:ff9b::/96")
 _UNICAST = IPv6Network("2000::/3")
-"""All that IANA gives out; the rest is local, reserved, or another notation of IPv4."""
+"""All public IPv6 addresses; the others are local, reserved, or contain an IPv4 address."""
 
-# Every parser reads these alike. Of others (backslashes, percent signs, Unicode) the HTTP client may make another host
-# than the one that was checked.
+# All URL parsers agree on these characters. With others (backslashes, percent signs, Unicode) the HTTP client might
+# connect to another host than the checked one.
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The system's answer. Raises `OSError`."""
+    """Resolve the host with the system's resolver. Raises `OSError`."""
     addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[4][0]) for address in addresses]
 
 
 def is_public(address: str) -> bool:
-    """Whether it is an address of the public internet, also behind the notations that hide an IPv4 address in IPv6."""
+    """True for an address of the public internet. An IPv4 address that an IPv6 one embeds is checked instead of it."""
     try:
         ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
     except ValueError:
@@ -62,7 +61,7 @@ def is_public(address: str) -> bool:
 
 
 class MediaFetcher(Struct, frozen=True):
-    """`max_bytes` bounds one medium, and with `max_count` all of a call; `seconds` each fetch, redirects included."""
+    """Limits: `max_bytes` of one medium, `max_count` URLs of a call, `timeout_seconds` for a URL with its redirects."""
 
     transport: Transport
     max_bytes: int = 20 * 1024 * 1024
@@ -72,9 +71,10 @@ class MediaFetcher(Struct, frozen=True):
     is_allowed: Callable[[str], bool] = is_public
 
     async def fetch(self, urls: Mapping[str, str], remaining_seconds: float) -> dict[str, Media]:
-        """The media by their URLs; `urls` are by the paths of their parts, and `seconds` is what the call has left.
+        """Fetch `urls`, given by the path of their part in the request; the media are returned by their URL.
 
-        Raises `InvalidRequest` that names the part: for an address that is not public, a failure, or too much.
+        `remaining_seconds` is the call's remaining time. Raises `InvalidRequest`, which names the part, for an address
+        that is not public, a failed fetch, and an exceeded limit.
         """
         paths = {url: path for path, url in reversed(list(urls.items()))}
         if len(paths) > self.max_count:
@@ -86,7 +86,7 @@ class MediaFetcher(Struct, frozen=True):
             async with anyio.create_task_group() as tasks:
                 for url, path in paths.items():
                     tasks.start_soon(self._fetch_in_time, url, path, timeout_seconds, media)
-        except ExceptionGroup as failures:  # the first of them has ended the other fetches
+        except ExceptionGroup as failures:  # the first failure has cancelled the other fetches
             raise failures.exceptions[0] from None
         return media
 
@@ -95,7 +95,7 @@ class MediaFetcher(Struct, frozen=True):
             async with asyncio.timeout(timeout_seconds):
                 media[url] = await self._fetch_with_redirects(url, path, timeout_seconds)
         except TimeoutError:
-            raise InvalidRequest("The URL did not answer in time.", param=path) from None
+            raise InvalidRequest("The URL did not respond in time.", param=path) from None
 
     async def _fetch_with_redirects(self, url: str, path: str, timeout_seconds: float) -> Media:
         for _ in range(MAX_REDIRECTS + 1):
@@ -107,27 +107,28 @@ class MediaFetcher(Struct, frozen=True):
                         url = urljoin(url, response.headers["location"])
                         continue
                     if response.status != 200:
-                        raise InvalidRequest(f"The URL answered with {response.status}.", param=path)
+                        raise InvalidRequest(f"The URL responded with HTTP {response.status}.", param=path)
                     return _as_media(await response.read(self.max_bytes), response.headers.get("content-type", ""))
             except ProviderMalformed:
-                raise InvalidRequest(f"The URL holds more than {self.max_bytes} bytes.", param=path) from None
-            except ProviderTimeout:  # the transport's clock and ours end at once: either may be the first
+                raise InvalidRequest(f"The URL has more than {self.max_bytes} bytes.", param=path) from None
+            except ProviderTimeout:  # it and `_fetch_in_time`'s timeout end together: either may be first
                 raise TimeoutError from None
             except UpstreamError:
                 raise InvalidRequest("The URL could not be fetched.", param=path) from None
         raise InvalidRequest(f"The URL redirects more than {MAX_REDIRECTS} times.", param=path)
 
     async def find_public_address(self, url: str, path: str) -> str:
-        """One that the URL may be fetched from. Raises `InvalidRequest` that names the `path`."""
+        """One IP address of the URL's host, all of which must be public. Raises `InvalidRequest`, naming `path`."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError:
             raise InvalidRequest("The URL is not valid.", param=path) from None
         if parts.scheme not in ("http", "https") or not host or len(url) > MAX_URL_CHARACTERS:
-            raise InvalidRequest("Only http and https URLs can be fetched.", param=path)
+            message = f"Only http and https URLs of at most {MAX_URL_CHARACTERS} characters can be fetched."
+            raise InvalidRequest(message, param=path)
         if parts.username is not None or parts.password is not None:
-            raise InvalidRequest("A URL with credentials is not fetched.", param=path)
+            raise InvalidRequest("A URL with a user name or password is not fetched: remove them.", param=path)
         if not _HOST.fullmatch(host):
             raise InvalidRequest("The URL's host must be ASCII: letters, digits, dots and hyphens.", param=path)
         try:
@@ -135,7 +136,7 @@ class MediaFetcher(Struct, frozen=True):
         except (OSError, UnicodeError):
             raise InvalidRequest("The URL's host could not be resolved.", param=path) from None
         if not addresses or not all(self.is_allowed(address) for address in addresses):
-            raise InvalidRequest("The URL does not lead to a public address.", param=path)
+            raise InvalidRequest("The URL's host does not have a public address.", param=path)
         return addresses[0]
 
 

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, pure: a request in, its headers out, signed. Proved against botocore in its test.
+"""AWS Signature Version 4, pure: a request's headers with its signature. Tested against botocore.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -18,7 +18,7 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 _UNRESERVED = "-_.~"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# Clients and proxies change or remove these on the way: signing them would break the signature. botocore's list.
+# Clients and proxies change or remove these headers, which would break the signature. The list is botocore's.
 _UNSIGNED = frozenset(
     {
         "authorization",
@@ -41,7 +41,7 @@ _UNSIGNED = frozenset(
 
 
 class AwsKey(Redacted, Struct, frozen=True):
-    """An access key of AWS; `token` comes with temporary ones."""
+    """An AWS access key; `token` is the session token of a temporary one."""
 
     id: str
     secret: str
@@ -49,11 +49,11 @@ class AwsKey(Redacted, Struct, frozen=True):
 
 
 AwsKeys: TypeAlias = Callable[[], Awaitable[AwsKey]]
-"""The key of this moment, for signing one request. Raises `StoreUnavailable`."""
+"""Gives the current key for signing one request. Raises `StoreUnavailable`."""
 
 
 class SigningScope(Struct, frozen=True):
-    """What a signature is good for: one service in one region."""
+    """The service and the region that a signature is valid for."""
 
     service: str
     region: str
@@ -62,10 +62,10 @@ class SigningScope(Struct, frozen=True):
 def sign(
     method: str, url: str, headers: Mapping[str, str], body: bytes, key: AwsKey, scope: SigningScope, *, at: float
 ) -> dict[str, str]:
-    """`headers` in lower case, with `x-amz-date`, `x-amz-security-token` for temporary keys, and `authorization`.
+    """Return `headers` in lower case, plus `x-amz-date`, `authorization`, and a temporary key's `x-amz-security-token`.
 
-    `at` is the moment of signing in UTC seconds; AWS takes a signature within five minutes of it. `url` is sent as it
-    is given: its path and query are already percent-encoded. `host` is signed and left to the HTTP client to send.
+    `at` is the time of signing in UTC seconds; AWS accepts a signature within five minutes of it. The path and query
+    of `url` must be percent-encoded already. `host` is signed, and left to the HTTP client to send.
     """
     timestamp = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
     outgoing_headers = {name.lower(): value for name, value in headers.items()}
@@ -92,7 +92,7 @@ def sign(
 def canonical_request(
     method: str, url: str, headers: Mapping[str, str], body: bytes, *, encode_twice: bool = True
 ) -> str:
-    """The text whose digest is signed. All services but S3 encode the path a second time, and resolve its dots."""
+    """The text whose digest is signed. `encode_twice` (all but S3) encodes the path again and resolves its dots."""
     parts = urlsplit(url)
     path = parts.path or "/"
     names = sorted(headers)

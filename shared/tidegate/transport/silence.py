@@ -1,28 +1,26 @@
-"""Waiting for a provider no longer than it is given: for its first byte, and from one byte to the next."""
+"""Time limits that the HTTP libraries lack: for the first byte of a response, and between two bytes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 
 from tidegate.errors import ProviderTimeout
-from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, read_all
+from tidegate.transport.base import HttpRequest, HttpResponse, StreamedResponse, Timeouts, Transport
 
 
 @asynccontextmanager
 async def open_with_timeouts(
     transport: Transport, request: HttpRequest, timeouts: Timeouts
 ) -> AsyncGenerator[HttpResponse]:
-    """As `Transport.open`, whose `connect` and `total` it leaves to the transport; `first_byte` and `between` are ours.
+    """Open the request as `Transport.open` does, and enforce `timeouts.first_byte` and `timeouts.between` as well.
 
-    Raises `ProviderTimeout` also while the body is read. A reader that is slow itself is not the provider's silence.
+    Raises `ProviderTimeout` also while the body is read. Time that the reader takes between two chunks does not count.
     """
     silence_timer = SilenceTimer(timeouts)
     context = transport.open(request, timeouts)
-    async with (
-        context
-        if silence_timer.first_byte_deadline is None
-        else _enter_before_first_byte(context, silence_timer) as response
-    ):
+    if silence_timer.first_byte_deadline is not None:
+        context = _enter_before_first_byte(context, silence_timer)
+    async with context as response:
         try:
             yield _TimedResponse(response, silence_timer)
         finally:
@@ -33,7 +31,7 @@ async def open_with_timeouts(
 async def _enter_before_first_byte(
     context: AbstractAsyncContextManager[HttpResponse], silence_timer: "SilenceTimer"
 ) -> AsyncGenerator[HttpResponse]:
-    # Not anyio's: pyreqwest raises a cancellation of its own, which anyio's scopes do not know for theirs.
+    # asyncio's timeout, not anyio's: pyreqwest raises a new CancelledError, which anyio's scopes do not recognise.
     timeout = asyncio.timeout_at(silence_timer.first_byte_deadline)
     async with AsyncExitStack() as stack:
         try:
@@ -47,10 +45,9 @@ async def _enter_before_first_byte(
 
 
 class SilenceTimer:
-    """Ends a wait that takes too long.
+    """Cancels the reading task when the provider is silent for too long.
 
-    One timer serves all waits of an answer: it looks at the clock when it rings, so that a wait that begins moves
-    nothing.
+    One timer serves all waits of a response. It checks the time when it fires, so that a new wait need not move it.
     """
 
     def __init__(self, timeouts: Timeouts) -> None:
@@ -67,7 +64,7 @@ class SilenceTimer:
         self._has_expired = False
 
     def start_waiting(self) -> None:
-        """The running task waits from now on."""
+        """Begin a wait of the running task."""
         self._waiting_since = self._time()
         self._task = task = asyncio.current_task(self._loop)
         self._other_cancellations = task.cancelling() if task is not None else 0
@@ -75,20 +72,21 @@ class SilenceTimer:
             self._schedule()
 
     def stop_waiting(self) -> None:
-        """Something came, and nobody waits until the next `begin`."""
+        """End the wait, because a chunk arrived."""
         self._waiting_since = None
         if not self._has_first_byte:
             self.cancel()
             self._has_first_byte = True
 
     def cancel(self) -> None:
+        """End the wait and stop the timer."""
         self._waiting_since = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def absorb_cancellation(self) -> bool:
-        """Whether the cancellation that came is this watch's, and nobody else's as well; then it is taken back."""
+        """True if this timer alone cancelled the task; the cancellation is then undone."""
         if not self._has_expired or self._task is None:
             return False
         self._has_expired = False
@@ -96,22 +94,20 @@ class SilenceTimer:
 
     def timeout_error(self) -> ProviderTimeout:
         if self._has_first_byte:
-            return ProviderTimeout(f"The provider fell silent for {self._between_seconds:g} seconds within its answer.")
-        return ProviderTimeout(f"The provider did not begin to answer within {self._first_byte_seconds:g} seconds.")
+            return ProviderTimeout(f"The provider stopped sending for {self._between_seconds:g} seconds.")
+        return ProviderTimeout(f"The provider did not start to respond within {self._first_byte_seconds:g} seconds.")
 
     def _schedule(self) -> None:
-        ends_at = self._deadline()
-        if ends_at is not None:
-            self._timer = self._loop.call_at(ends_at, self._on_timer)
+        deadline = self._deadline()
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._on_timer)
 
     def _deadline(self) -> float | None:
         if not self._has_first_byte:
             return self.first_byte_deadline
-        return (
-            None
-            if self._between_seconds is None or self._waiting_since is None
-            else self._waiting_since + self._between_seconds
-        )
+        if self._between_seconds is None or self._waiting_since is None:
+            return None
+        return self._waiting_since + self._between_seconds
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -125,19 +121,16 @@ class SilenceTimer:
             self._schedule()
 
 
-class _TimedResponse:
-    """A response whose reader waits under the watch."""
+class _TimedResponse(StreamedResponse):
+    """A response whose chunks the silence timer watches."""
 
     def __init__(self, response: HttpResponse, silence_timer: SilenceTimer) -> None:
+        super().__init__(response.status, response.headers.items())
         self._response = response
         self._silence_timer = silence_timer
-        self.status: int = response.status
-        self.headers: Mapping[str, str] = response.headers
-
-    async def read(self, limit: int) -> bytes:
-        return await read_all(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
+        """See `HttpResponse.chunks`. Raises `ProviderTimeout` when the provider is silent for too long."""
         silence_timer = self._silence_timer
         async with aclosing(self._response.chunks()) as chunks:
             silence_timer.start_waiting()

@@ -1,7 +1,8 @@
-"""When origins were last heard of: it tells a connection that died meanwhile from a provider that drops its callers.
+"""Sends a request again when its pooled connection turns out to have been closed while it was idle.
 
-An environment that thaws, and a process that had nothing to do, hold connections that the other side closed long ago:
-no failure of the provider's, and none to tell a caller of. Neither library says whether a connection was a used one.
+After an idle time, or after Lambda froze the process, pooled connections may have been closed by the server. That is
+no failure of the provider. No library says whether it used a pooled connection, so the last contact with each origin
+decides.
 """
 
 import time
@@ -10,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 IDLE_SECONDS = 2.0
-"""Servers keep connections open for longer than that."""
+"""An origin without contact for longer is idle. Servers keep idle connections open for longer than that."""
 
 
 _R = TypeVar("_R")
@@ -18,13 +19,13 @@ _E = TypeVar("_E", bound=Exception)
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port, and nothing that might name an account. Raises `ValueError` for what is no URL."""
+    """Scheme, host and port: no path or user, which might name an account. Raises `ValueError` for an invalid URL."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 class StaleConnections:
-    """Of one transport. The clock is the wall's: the monotonic one may stand still while an environment is frozen."""
+    """The last contacts of one transport. `clock` gives wall time: Lambda may stop the monotonic clock."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -33,8 +34,9 @@ class StaleConnections:
     async def send_with_reconnect(
         self, origin: str, send: Callable[[bool], Awaitable[_R]], failure: type[_E], is_dropped: Callable[[_E], bool]
     ) -> _R:
-        """What `send(False)` gives, and where it was a connection that died while the origin was idle, `send(True)`:
-        on a new one. Raises what they raise, of which `failure` is what is heard of the origin.
+        """Return `await send(False)`; if a pooled connection had gone stale, `await send(True)`, on a new connection.
+
+        Raises what they raise; an error of the class `failure` counts as contact with the origin.
         """
         is_idle = self.is_idle(origin)
         try:
@@ -48,7 +50,7 @@ class StaleConnections:
         return response
 
     def is_idle(self, origin: str) -> bool:
-        """Whether it has answered before, and was not heard of for a while."""
+        """True if the last contact with the origin is more than `IDLE_SECONDS` ago."""
         last_contact_at = self._last_contacts.get(origin)
         return last_contact_at is not None and self._clock() - last_contact_at > IDLE_SECONDS
 
@@ -56,6 +58,6 @@ class StaleConnections:
         self._last_contacts[origin] = self._clock()
 
     def record_failure(self, origin: str) -> None:
-        """It was heard of, if not well: what fails after this is the provider."""
+        """Renew the last contact of a known origin: the next failure is the provider's, not a stale connection."""
         if origin in self._last_contacts:
             self._last_contacts[origin] = self._clock()

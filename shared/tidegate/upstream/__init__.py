@@ -1,1 +1,7 @@
-"""HTTP to providers: the transport seam, one attempt, and the framings of streams."""
+"""HTTP to providers and to guardrail services.
+
+attempt       one request to one deployment, and its reply
+sse           the decoder for server-sent events, pure
+eventstream   the decoder for AWS event streams, pure
+guardrails    the services that judge texts
+"""

@@ -1,7 +1,7 @@
-"""Messages of an AWS event stream from bytes, without I/O. Proved against botocore's decoder in its test.
+"""Decodes AWS event streams, without I/O. Tested against botocore's decoder.
 
 Source: https://smithy.io/2.0/aws/amazon-eventstream.html (2026). A message is a prelude (its length, the length of its
-headers, their CRC-32), headers, a payload, and the CRC-32 of all that. Numbers are big-endian.
+headers, the CRC-32 of both), headers, a payload, and the CRC-32 of everything before. Numbers are big-endian.
 """
 
 from struct import Struct
@@ -15,7 +15,7 @@ from tidegate.providers.base import StreamEvent
 
 MAX_HEADERS_BYTES = 128 * 1024
 MAX_PAYLOAD_BYTES = 24 * 1024 * 1024
-"""AWS's own limits, which its SDKs hold too."""
+"""The limits of AWS and of its SDKs."""
 
 HeaderValue: TypeAlias = bool | int | bytes | str
 
@@ -28,10 +28,10 @@ _MAX_CACHED_TYPES = 64
 
 
 class EventStreamDecoder:
-    """Bytes in, at any borders; events out as soon as their last byte is there.
+    """Takes bytes, cut anywhere, and gives each event as soon as its last byte has arrived.
 
-    `Event.type` is the `:event-type`; of a message that is a failure, `exception:` and its `:exception-type`, or
-    `error:` and its `:error-code`, whose data is then {message}. `broken` says what is wrong behind the last of them.
+    `StreamEvent.type` is the `:event-type`. For an exception it is `exception:` plus the `:exception-type`; for an
+    error `error:` plus the `:error-code`, with the data {message}. `broken` is the error behind the last events.
     """
 
     broken: ProviderMalformed | None = None
@@ -44,7 +44,7 @@ class EventStreamDecoder:
     def feed(self, data: bytes) -> list[StreamEvent]:
         """The events that `data` completes.
 
-        Raises `ProviderMalformed` for bytes that are no event stream; where events came before them, it is `broken`.
+        Raises `ProviderMalformed` for invalid bytes; if events precede them, returns those and sets `broken` instead.
         """
         self._buffer += data
         events: list[StreamEvent] = []
@@ -73,7 +73,7 @@ class EventStreamDecoder:
             del buffer[:start]
 
     def end(self) -> list[StreamEvent]:
-        """Nothing is left at the end of a whole stream. Raises `StreamCut` inside a message."""
+        """End the stream; no events are left. Raises `StreamCut` inside a message."""
         if self._buffer:
             raise StreamCut("The provider's stream ended inside a message.")
         return []
@@ -84,7 +84,7 @@ class EventStreamDecoder:
         end = _PRELUDE.size + headers_bytes
         raw = message[_PRELUDE.size : end]
         payload = message[end:-4]
-        # Nearly all messages of a stream have the same headers, byte for byte.
+        # Nearly all messages of a stream have identical headers.
         cached_type = self._types_by_headers.get(raw)
         if cached_type is not None:
             return StreamEvent(cached_type, payload)
@@ -99,9 +99,9 @@ class EventStreamDecoder:
 
 
 def parse_headers(raw: bytes) -> dict[str, HeaderValue]:
-    """The headers by their names; times are milliseconds since 1970, UUIDs their 16 bytes.
+    """The headers by name. A timestamp is given in milliseconds since 1970, a UUID as its 16 bytes.
 
-    Raises `ProviderMalformed` for what is cut, repeated, or of a type that does not exist.
+    Raises `ProviderMalformed` for an incomplete header, a repeated name, and an unknown type.
     """
     headers: dict[str, HeaderValue] = {}
     offset = 0
@@ -114,12 +114,12 @@ def parse_headers(raw: bytes) -> dict[str, HeaderValue]:
                 raise ProviderMalformed(f"The provider sent a message with two headers {name!r}.")
             headers[name], offset = _read_value(raw, offset + 2 + size, value_type)
     except (IndexError, struct_error, UnicodeDecodeError):
-        raise ProviderMalformed("The provider sent a message with broken headers.") from None
+        raise ProviderMalformed("The provider sent a message with invalid headers.") from None
     return headers
 
 
 def _read_value(raw: bytes, offset: int, value_type: int) -> tuple[HeaderValue, int]:
-    """The value that begins at `place`, and the place behind it."""
+    """The value at `offset`, and the offset behind it."""
     if value_type in (0, 1):
         return value_type == 0, offset
     number = _NUMBERS.get(value_type)
@@ -128,7 +128,7 @@ def _read_value(raw: bytes, offset: int, value_type: int) -> tuple[HeaderValue, 
     if value_type == _UUID:
         return _slice(raw, offset, 16), offset + 16
     if value_type not in (_BYTES, _STRING):
-        raise ProviderMalformed(f"The provider sent a message with a header of type {value_type}.")
+        raise ProviderMalformed(f"The provider sent a message with a header of the unknown type {value_type}.")
     size = int.from_bytes(_slice(raw, offset, 2))
     value = _slice(raw, offset + 2, size)
     return (value.decode() if value_type == _STRING else value), offset + 2 + size
@@ -142,17 +142,15 @@ def _slice(raw: bytes, start: int, size: int) -> bytes:
 
 
 def _read_prelude(buffer: bytes | bytearray, start: int) -> tuple[int, int]:
-    """The lengths of the message and of its headers; checked at once, so that a wrong one is never waited for."""
+    """The lengths of the message and of its headers, checked at once: a wrong length would be waited for."""
     total_bytes, headers_bytes, checksum = _PRELUDE.unpack_from(buffer, start)
     if crc32(memoryview(buffer)[start : start + 8]) != checksum:
         raise ProviderMalformed("The provider sent a message whose prelude has a wrong checksum.")
     payload_bytes = total_bytes - headers_bytes - _OVERHEAD
     if headers_bytes > MAX_HEADERS_BYTES or payload_bytes > MAX_PAYLOAD_BYTES:
-        raise ProviderMalformed(
-            f"The provider sent a message of {total_bytes} bytes, more than an event stream allows."
-        )
+        raise ProviderMalformed(f"The provider sent a message of {total_bytes} bytes, which is over AWS's limit.")
     if payload_bytes < 0:
-        raise ProviderMalformed("The provider sent a message whose headers are longer than itself.")
+        raise ProviderMalformed("The provider sent a message whose headers are longer than the message.")
     return total_bytes, headers_bytes
 
 

@@ -1,4 +1,4 @@
-"""Server-sent events from bytes, without I/O.
+"""Decodes server-sent events, without I/O.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
@@ -7,17 +7,17 @@ from tidegate.errors import ProviderMalformed
 from tidegate.providers.base import StreamEvent
 
 MAX_EVENT_BYTES = 32 * 1024 * 1024
-"""A whole image in base64 fits; an upstream that never ends a line does not fill the memory."""
+"""Large enough for an image in base64; it bounds the memory for an upstream that never ends a line."""
 
 
 class SseDecoder:
-    """Bytes in, at any borders; events out as soon as their blank line is there.
+    """Takes bytes, cut anywhere, and gives each event as soon as its blank line has arrived.
 
-    Comments, `id` and `retry` are skipped. Text that is not UTF-8 is replaced, as the specification says.
+    Comments, `id` and `retry` are skipped. Invalid UTF-8 is replaced, as the specification says.
     """
 
     broken = None
-    """Unlike another framing, this one has no bytes that could be wrong."""
+    """As in `EventStreamDecoder`; always None, because no bytes are invalid server-sent events."""
 
     def __init__(self) -> None:
         self._partial_line: list[bytes] = []
@@ -29,14 +29,14 @@ class SseDecoder:
         self._skip_line_feed = False
 
     def feed(self, data: bytes) -> list[StreamEvent]:
-        """The events that `data` completes. Raises `ProviderMalformed` when one grows over the limit."""
+        """The events that `data` completes. Raises `ProviderMalformed` for one of more than `MAX_EVENT_BYTES`."""
         if not data:
             return []
         if self._skip_line_feed:
             data = data.removeprefix(b"\n")
             self._skip_line_feed = False
         if not self._is_at_start and b"\n" not in data and b"\r" not in data:
-            # Of a long line the pieces are put together once: an image in base64 may come in thousands.
+            # A long line is joined only once: an image in base64 may arrive in thousands of pieces.
             self._extend_partial_line(data)
             return []
         buffer = data
@@ -44,7 +44,7 @@ class SseDecoder:
             buffer = b"".join((*self._partial_line, data))
             self._partial_line, self._partial_line_bytes = [], 0
         if self._is_at_start:
-            if b"\xef\xbb\xbf".startswith(buffer):  # a byte order mark, or the beginning of one
+            if b"\xef\xbb\xbf".startswith(buffer):  # a byte order mark, or its first bytes
                 self._extend_partial_line(buffer)
                 return []
             buffer = buffer.removeprefix(b"\xef\xbb\xbf")
@@ -56,7 +56,7 @@ class SseDecoder:
         return self._parse_lines(buffer[:end].splitlines())
 
     def end(self) -> list[StreamEvent]:
-        """What is left at the end of the stream: some providers leave out the last blank line."""
+        """The events left at the end of the stream: some providers omit the last blank line."""
         last_line = b"".join(self._partial_line)
         self._partial_line, self._partial_line_bytes = [], 0
         return self._parse_lines([last_line, b""] if last_line else [b""])

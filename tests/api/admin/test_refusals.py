@@ -7,8 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.api.admin.world import Api
-from tests.ports.test_register_contract import hold
-from tests.store_worlds import outcome
+from tests.store_worlds import hold_tokens, outcome
 from tidegate.api.admin.app import build_admin
 from tidegate.domain.account import AccountScope
 from tidegate.domain.limits import Limits
@@ -171,7 +170,7 @@ async def test_a_limit_below_what_is_used_needs_force(api: Api) -> None:
 
 
 async def test_shards_of_a_busy_workspace_stay(api: Api) -> None:
-    await hold(api.world.stores, AccountScope("workspace", "ws_one", Limits(tokens_per_day=5)), 1)
+    await hold_tokens(api.world.stores, AccountScope("workspace", "ws_one", Limits(tokens_per_day=5)), 1)
     refused = await api.whole("PATCH", "/workspaces/ws_one", {"shards": 2}, if_match='"1"')
     assert refused.fault == (409, "account_busy", None)
 

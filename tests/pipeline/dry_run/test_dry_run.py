@@ -158,33 +158,31 @@ async def test_every_field_that_is_refused_is_named_and_not_only_the_first() -> 
         assert {"status": real.status, **real.json["error"]} == entry["error"] == reply["error"]
 
 
-async def test_every_model_that_may_answer_has_its_turn() -> None:
-    async with world() as client:
-        body = {**CALL, "fallbacks": [{"model": B, "max_tokens": 7}], "models": [C]}
-        reply = await rehearsed(client, body)
-        assert [(entry["path"], entry["when"], entry["model"]) for entry in reply["plan"]] == [
-            ("model", "at once", A),
-            ("fallbacks[0]", "after a failure", B),
-            ("models[0]", "after a failure", C),
-        ]
-        assert [entry["max_output_tokens"] for entry in reply["plan"]] == [32768, 7, 32768]
-        assert reply["plan"][1]["request"]["body"]["max_tokens"] == 7
-        assert reply["num_retries"] == 2
-        assert (await rehearsed(client, {**CALL, "num_retries": 0}))["num_retries"] == 0
+async def test_every_model_that_may_answer_has_its_turn(client: Client) -> None:
+    body = {**CALL, "fallbacks": [{"model": B, "max_tokens": 7}], "models": [C]}
+    reply = await rehearsed(client, body)
+    assert [(entry["path"], entry["when"], entry["model"]) for entry in reply["plan"]] == [
+        ("model", "at once", A),
+        ("fallbacks[0]", "after a failure", B),
+        ("models[0]", "after a failure", C),
+    ]
+    assert [entry["max_output_tokens"] for entry in reply["plan"]] == [32768, 7, 32768]
+    assert reply["plan"][1]["request"]["body"]["max_tokens"] == 7
+    assert reply["num_retries"] == 2
+    assert (await rehearsed(client, {**CALL, "num_retries": 0}))["num_retries"] == 0
 
 
-async def test_a_bigger_model_is_there_for_prompts_that_may_be_too_long() -> None:
-    async with world() as client:
-        reply = await rehearsed(client, {**CALL, "context_window_fallback_dict": {A: C}})
-        assert [(entry["path"], entry["when"], entry["model"]) for entry in reply["plan"]] == [
-            ("model", "at once", A),
-            (f"context_window_fallback_dict.{A}", "when the context is too long", C),
-        ]
-        small = "openai/gpt-4"
-        long = {"model": small, "messages": [{"role": "user", "content": "word " * 40_000}]}
-        reply = await rehearsed(client, {**long, "context_window_fallback_dict": {small: C}})
-        assert (only(reply)["path"], only(reply)["when"]) == (f"context_window_fallback_dict.{small}", "at once")
-        assert reply["asked_first"] == C
+async def test_a_bigger_model_is_there_for_prompts_that_may_be_too_long(client: Client) -> None:
+    reply = await rehearsed(client, {**CALL, "context_window_fallback_dict": {A: C}})
+    assert [(entry["path"], entry["when"], entry["model"]) for entry in reply["plan"]] == [
+        ("model", "at once", A),
+        (f"context_window_fallback_dict.{A}", "when the context is too long", C),
+    ]
+    small = "openai/gpt-4"
+    long = {"model": small, "messages": [{"role": "user", "content": "word " * 40_000}]}
+    reply = await rehearsed(client, {**long, "context_window_fallback_dict": {small: C}})
+    assert (only(reply)["path"], only(reply)["when"]) == (f"context_window_fallback_dict.{small}", "at once")
+    assert reply["asked_first"] == C
 
 
 async def test_deployments_of_a_route_are_told_one_by_one() -> None:
@@ -233,11 +231,10 @@ async def test_who_may_not_be_asked_is_told_as_a_real_call_would_be() -> None:
                 assert alone["error"] == {"status": real.status, **real.json["error"]}
 
 
-async def test_a_provider_without_a_key_is_no_failure_of_the_dry_run() -> None:
-    async with world() as client:
-        reply = await rehearsed(client, {"model": "cohere/command-a-03-2025", "messages": USER})
-        assert errors(reply) == ["provider_not_configured"]
-        assert reply["error"]["status"] == 503
+async def test_a_provider_without_a_key_is_no_failure_of_the_dry_run(client: Client) -> None:
+    reply = await rehearsed(client, {"model": "cohere/command-a-03-2025", "messages": USER})
+    assert errors(reply) == ["provider_not_configured"]
+    assert reply["error"]["status"] == 503
 
 
 async def test_a_target_whose_key_nobody_has_set_is_told_and_passed_over() -> None:
@@ -267,26 +264,24 @@ async def test_signatures_of_earlier_turns_are_in_the_request_as_in_a_real_call(
         assert json.loads(client.requests[0].content) == shown["body"]
 
 
-async def test_what_nobody_serves_and_what_loops_is_an_error_as_always() -> None:
-    async with world() as client:
-        with pytest.raises(ModelNotFound):
-            await rehearsed(client, {"model": "nobody", "messages": USER})
-        with pytest.raises(InvalidRequest) as caught:
-            await rehearsed(client, {**CALL, "fallbacks": [A]})
-        assert caught.value.param == "fallbacks[0]"
+async def test_what_nobody_serves_and_what_loops_is_an_error_as_always(client: Client) -> None:
+    with pytest.raises(ModelNotFound):
+        await rehearsed(client, {"model": "nobody", "messages": USER})
+    with pytest.raises(InvalidRequest) as caught:
+        await rehearsed(client, {**CALL, "fallbacks": [A]})
+    assert caught.value.param == "fallbacks[0]"
 
 
-async def test_estimate_and_largest_cost_are_what_would_be_held() -> None:
-    async with world() as client:
-        reply = await rehearsed(client, {**CALL, "max_tokens": 100})
-        estimate = reply["estimate"]
-        assert set(estimate) == {"prompt_tokens", "with_margin", "max_output_tokens", "words"}
-        assert (estimate["max_output_tokens"], estimate["words"]) == (100, 75)
-        assert estimate["with_margin"] > estimate["prompt_tokens"] > 0
-        most = estimate["with_margin"] * 0.4e-6 + 100 * 1.6e-6
-        assert only(reply)["largest_cost_usd"] == pytest.approx(most)
-        unpriced = await rehearsed(client, {"model": "openai/nobody-knows-it", "messages": USER})
-        assert (only(unpriced)["largest_cost_usd"], only(unpriced)["max_output_tokens"]) == (None, 8192)
+async def test_estimate_and_largest_cost_are_what_would_be_held(client: Client) -> None:
+    reply = await rehearsed(client, {**CALL, "max_tokens": 100})
+    estimate = reply["estimate"]
+    assert set(estimate) == {"prompt_tokens", "with_margin", "max_output_tokens", "words"}
+    assert (estimate["max_output_tokens"], estimate["words"]) == (100, 75)
+    assert estimate["with_margin"] > estimate["prompt_tokens"] > 0
+    most = estimate["with_margin"] * 0.4e-6 + 100 * 1.6e-6
+    assert only(reply)["largest_cost_usd"] == pytest.approx(most)
+    unpriced = await rehearsed(client, {"model": "openai/nobody-knows-it", "messages": USER})
+    assert (only(unpriced)["largest_cost_usd"], only(unpriced)["max_output_tokens"]) == (None, 8192)
 
 
 async def test_a_budget_without_room_is_told_before_it_is_met() -> None:
@@ -389,20 +384,18 @@ async def test_whatever_stands_behind_a_url_nobody_fetches_it(model: str) -> Non
         assert client.requests == []
 
 
-async def test_of_many_long_requests_the_first_are_shown() -> None:
-    async with world() as client:
-        names = [f"openai/nobody-knows-{i}" for i in range(15)]
-        body = {"model": A, "messages": [{"role": "user", "content": "word " * 100_000}], "fallbacks": names}
-        plan = (await rehearsed(client, body))["plan"]
-        assert [entry["omitted"] for entry in plan] == [False] * 8 + [True] * 8
-        assert [entry["request"] is None for entry in plan] == [False] * 8 + [True] * 8
-        assert all(entry["allowed"] for entry in plan)
+async def test_of_many_long_requests_the_first_are_shown(client: Client) -> None:
+    names = [f"openai/nobody-knows-{i}" for i in range(15)]
+    body = {"model": A, "messages": [{"role": "user", "content": "word " * 100_000}], "fallbacks": names}
+    plan = (await rehearsed(client, body))["plan"]
+    assert [entry["omitted"] for entry in plan] == [False] * 8 + [True] * 8
+    assert [entry["request"] is None for entry in plan] == [False] * 8 + [True] * 8
+    assert all(entry["allowed"] for entry in plan)
 
 
-async def test_a_request_of_any_length_is_shown() -> None:
-    async with world() as client:
-        body = {"model": A, "messages": [{"role": "user", "content": "word " * 1_000_000}]}
-        assert only(await rehearsed(client, body))["request"]["body"]["messages"] == body["messages"]
+async def test_a_request_of_any_length_is_shown(client: Client) -> None:
+    body = {"model": A, "messages": [{"role": "user", "content": "word " * 1_000_000}]}
+    assert only(await rehearsed(client, body))["request"]["body"]["messages"] == body["messages"]
 
 
 async def test_no_name_and_no_password_of_a_base_url_is_shown() -> None:

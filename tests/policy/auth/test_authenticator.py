@@ -98,7 +98,7 @@ async def test_a_request_without_a_key_is_told_how_to_send_one(authorization: st
     made = bench()
     with pytest.raises(InvalidKey) as caught:
         await made(authorization)
-    message = "There is no API key in this request. Send 'Authorization: Bearer <your key>'."
+    message = "This request has no API key. Send 'Authorization: Bearer <your key>'."
     assert (caught.value.message, made.asked) == (message, [])
 
 
@@ -109,7 +109,7 @@ async def test_a_malformed_header_is_told_how_to_be_sent_and_not_repeated(author
     made = bench()
     with pytest.raises(InvalidKey) as caught:
         await made(authorization)
-    message = "The Authorization header holds no bearer key. Send 'Authorization: Bearer <your key>'."
+    message = "The Authorization header does not hold a bearer key. Send 'Authorization: Bearer <your key>'."
     assert (caught.value.message, made.asked) == (message, [])
 
 
@@ -132,7 +132,7 @@ async def test_unknown_foreign_and_suspended_workspaces_are_refused_alike() -> N
     stored = key(workspace_ids=("ws_one", "ws_off", "ws_gone"))
     asked = ["ws_two", "ws_unknown", "ws_off", "ws_gone", "w" * 5000]
     refusals = {await refusal(bench(stored), BEARER, workspace_id) for workspace_id in asked}
-    message = "This key may not use this workspace: it is unknown, suspended or another's."
+    message = "This key may not use this workspace: it is unknown, suspended, or not granted."
     assert refusals == {(WorkspaceForbidden, message, 1)}
 
 
@@ -160,7 +160,7 @@ async def test_a_key_with_several_workspaces_has_to_name_one() -> None:
 
 async def test_where_a_workspace_is_required_a_default_does_not_do() -> None:
     made = bench()
-    message = "The x-workspace-id header is required here: send the id of your workspace."
+    message = "The x-workspace-id header is required here: set it to the id of your workspace."
     assert await refusal(made, BEARER, None, required=True) == (MissingWorkspace, message, 1)
     assert await made() == ADMITTED
     assert await refusal(made, BEARER, None, required=True) == (MissingWorkspace, message, 2)

@@ -188,7 +188,7 @@ async def test_an_object_is_all_that_json_object_asks_for() -> None:
             {"type": "json_schema", "json_schema": {"name": "n", "schema": {"unevaluatedItems": False}}},
             "response_format.json_schema.schema",
             "The guardrail 'json-schema' cannot check against this schema: "
-            "#/unevaluatedItems is a keyword that is not checked here.",
+            "#/unevaluatedItems is a keyword that the gateway cannot check.",
         ),
     ],
 )

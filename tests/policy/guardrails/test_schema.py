@@ -24,7 +24,7 @@ PERSON = {
 
 
 def is_valid(given_schema: Any, value: Any) -> bool:
-    return conforms(schema.check(given_schema), value)
+    return conforms(schema.check_schema(given_schema), value)
 
 
 @pytest.mark.parametrize(
@@ -120,33 +120,33 @@ def test_what_drafts_and_numbers_differ_in(given_schema: Any, value: Any, expect
 @pytest.mark.parametrize(
     ("given_schema", "said"),
     [
-        ([], "A JSON schema is an object."),
-        ({"unevaluatedProperties": False}, "#/unevaluatedProperties is a keyword that is not checked here."),
-        ({"properties": {"a": {"$anchor": "b"}}}, "#/properties/a/$anchor is a keyword that is not checked here."),
-        ({"not": {"$id": "https://elsewhere.example/"}}, "#/not/$id is a keyword that is not checked here."),
-        ({"$ref": "https://elsewhere.example/"}, "$ref 'https://elsewhere.example/' leads out of the schema."),
-        ({"$ref": "#/$defs/none"}, "$ref '#/$defs/none' leads nowhere."),
-        ({"$ref": 1}, "$ref 1 leads out of the schema."),
-        ({"type": "text"}, "#/type has a value that it may not have."),
-        ({"properties": {"a": 1}}, "#/properties/a is no schema."),
-        ({"properties": []}, "#/properties is a keyword that is not checked here."),
-        ({"required": "name"}, "#/required has a value that it may not have."),
-        ({"multipleOf": 0}, "#/multipleOf has a value that it may not have."),
-        ({"minLength": -1}, "#/minLength has a value that it may not have."),
-        ({"pattern": "("}, "'(' leaves a group open."),
+        ([], "A JSON schema must be an object or a boolean."),
+        ({"unevaluatedProperties": False}, "#/unevaluatedProperties is a keyword that the gateway cannot check."),
+        ({"properties": {"a": {"$anchor": "b"}}}, "#/properties/a/$anchor is a keyword that the gateway cannot check."),
+        ({"not": {"$id": "https://elsewhere.example/"}}, "#/not/$id is a keyword that the gateway cannot check."),
+        ({"$ref": "https://elsewhere.example/"}, "$ref 'https://elsewhere.example/' points out of the schema."),
+        ({"$ref": "#/$defs/none"}, "$ref '#/$defs/none' does not exist in the schema."),
+        ({"$ref": 1}, "$ref 1 points out of the schema."),
+        ({"type": "text"}, "#/type has an invalid value."),
+        ({"properties": {"a": 1}}, "#/properties/a is not a valid schema."),
+        ({"properties": []}, "#/properties is a keyword that the gateway cannot check."),
+        ({"required": "name"}, "#/required has an invalid value."),
+        ({"multipleOf": 0}, "#/multipleOf has an invalid value."),
+        ({"minLength": -1}, "#/minLength has an invalid value."),
+        ({"pattern": "("}, "'(' does not close a group."),
         ({"enum": [], "anyOf": [{"pattern": f"a{i}"} for i in range(51)]}, "The schema has more than 50 patterns."),
-        ({"patternProperties": {"(": True}}, "'(' leaves a group open."),
+        ({"patternProperties": {"(": True}}, "'(' does not close a group."),
     ],
 )
 def test_a_schema_that_cannot_be_checked_is_refused(given_schema: Any, said: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
-        schema.check(given_schema)
+        schema.check_schema(given_schema)
 
 
 def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
     deep = json.loads('{"not":' * 200 + "true" + "}" * 200)
     with pytest.raises(ValueError, match="too large"):
-        schema.check(deep)
+        schema.check_schema(deep)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +169,6 @@ def test_a_pattern_that_backtracks_without_end_is_given_up() -> None:
 
 
 def test_all_patterns_of_a_schema_share_the_time() -> None:
-    given_schema = schema.check({"items": {"pattern": "a"}})
+    given_schema = schema.check_schema({"items": {"pattern": "a"}})
     with pytest.raises(regexes.TooSlow):
         ConformityCheck(given_schema, seconds=0.0).conforms(given_schema, ["a"])

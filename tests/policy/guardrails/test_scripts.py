@@ -18,10 +18,10 @@ from tidegate.policy.guardrails import scripts
     ],
 )
 def test_a_text_is_of_the_scripts_of_its_letters(allowed: tuple[str, ...], text: str, expected: bool) -> None:
-    assert scripts.are_only(allowed, text) is expected
+    assert scripts.is_written_in(allowed, text) is expected
 
 
 @pytest.mark.parametrize("name", ["Klingon", "", "Latin}", "L"])
 def test_a_script_that_unicode_does_not_know_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="is no script of Unicode"):
-        scripts.check(["Latin", name])
+    with pytest.raises(ValueError, match="is not a Unicode script"):
+        scripts.check_scripts(["Latin", name])

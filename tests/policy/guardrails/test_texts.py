@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 from tidegate.policy.guardrails import texts
-from tidegate.policy.guardrails.detectors import LONG_CHARACTERS, are_long
+from tidegate.policy.guardrails.detectors import LONG_CHARACTERS, is_long
 
 BODY: dict[str, Any] = {
     "model": "m",
@@ -139,4 +139,4 @@ def test_what_cannot_be_masked_in_an_answer_is_left_out() -> None:
 
 
 def test_many_short_texts_are_long_as_well() -> None:
-    assert [are_long(["a"]), are_long(["a"] * 1_000), are_long(["a" * LONG_CHARACTERS])] == [False, True, True]
+    assert [is_long(["a"]), is_long(["a"] * 1_000), is_long(["a" * LONG_CHARACTERS])] == [False, True, True]

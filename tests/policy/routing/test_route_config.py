@@ -32,13 +32,13 @@ def test_a_list_is_read() -> None:
         ([{"name": "a", "targets": [TARGET], "by": "luck"}], "TIDEGATE_ROUTES[0].by: Invalid enum value 'luck'."),
         (
             [{"name": "a", "targets": [{"model": "openai/gpt-4o", "wieght": 1}]}],
-            "TIDEGATE_ROUTES[0].targets[0]: there is no field 'wieght'; "
-            "there are api_version, base_url, key, model, region, weight.",
+            "TIDEGATE_ROUTES[0].targets[0]: There is no field 'wieght'. "
+            "The fields are api_version, base_url, key, model, region, weight.",
         ),
         (
             [{"name": "a", "targets": [{"model": "gpt-4o"}]}],
-            "TIDEGATE_ROUTES[0].targets[0].model: A target's model is written as provider/model, "
-            "such as openai/gpt-4o: not 'gpt-4o'.",
+            "TIDEGATE_ROUTES[0].targets[0].model: A target's model must be written as provider/model, "
+            "such as openai/gpt-4o, not 'gpt-4o'.",
         ),
     ],
 )
@@ -49,7 +49,7 @@ def test_a_fault_is_named_by_its_path(listed: Json, said: str) -> None:
 
 
 def test_a_field_of_a_route_that_nobody_knows_is_a_fault() -> None:
-    with pytest.raises(ConfigurationError, match=r"TIDEGATE_ROUTES\[0\]: there is no field 'stiky'"):
+    with pytest.raises(ConfigurationError, match=r"TIDEGATE_ROUTES\[0\]: There is no field 'stiky'"):
         parse_operator_routes([{"name": "a", "targets": [TARGET], "stiky": True}])
 
 

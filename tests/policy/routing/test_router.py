@@ -58,7 +58,7 @@ def test_a_bare_name_that_nobody_knows_goes_to_the_default_provider() -> None:
 def test_the_default_provider_may_have_another_name_and_has_to_exist() -> None:
     with pytest.raises(NotConfigured, match="'mistral'"):
         router("mistralai").resolve("qwen3")
-    with pytest.raises(ConfigurationError, match="TIDEGATE_DEFAULT_PROVIDER names no known provider: 'opnai'"):
+    with pytest.raises(ConfigurationError, match="TIDEGATE_DEFAULT_PROVIDER is not a known provider: 'opnai'"):
         router("opnai")
 
 
@@ -154,7 +154,7 @@ def test_a_target_makes_up_for_what_its_provider_lacks() -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        (RouteTarget("opnai/m"), "TIDEGATE_ROUTES[0].targets[1]: 'opnai/m' names no known provider."),
+        (RouteTarget("opnai/m"), "TIDEGATE_ROUTES[0].targets[1]: The provider of 'opnai/m' is not known."),
         (RouteTarget("openai/m", region="eu"), "TIDEGATE_ROUTES[0].targets[1]: The provider 'openai' has no regions."),
     ],
 )

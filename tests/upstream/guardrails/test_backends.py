@@ -119,7 +119,7 @@ async def test_an_answer_that_is_none_is_no_verdict(answer: Callable[[Any], http
     asked, _ = judges(answer)
     with pytest.raises(GuardrailUnavailable) as caught:
         await asked.judge(HOOK, ASKED)
-    assert caught.value.message == "The guardrail 'hook' did not give its verdict."
+    assert caught.value.message == "The guardrail 'hook' did not return a verdict."
 
 
 async def test_a_webhook_that_is_not_there_gives_none() -> None:

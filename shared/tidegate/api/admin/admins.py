@@ -1,4 +1,4 @@
-"""/admin/v1/admins"""
+"""/admin/v1/admins: the keys of the admin API."""
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -13,7 +13,7 @@ router = APIRouter(prefix="/admins", tags=["admins"])
 
 @router.post("", status_code=201, response_model=CreatedAdminResponse)
 async def create_admin(context: Context, body: AdminBody) -> JSONResponse:
-    """Create an admin key, and show its secret once. Without workspaces it is for the whole gateway."""
+    """Create an admin key and show its secret once. Without workspaces, it manages the whole gateway."""
     admin_key, secret = await admins.create_admin_key(context.control, context.actor, body.to_admin_key())
     return context.resource_response(admin_key, status=201, secret=secret)
 
@@ -31,5 +31,5 @@ async def show_admin(context: Context, admin_id: str) -> JSONResponse:
 
 @router.delete("/{admin_id}", response_model=AdminResponse)
 async def revoke_admin(context: Context, admin_id: str, version: OptionalVersion) -> JSONResponse:
-    """Revoke an admin key, at once. It stays in the list."""
+    """Revoke an admin key at once. It stays in the list."""
     return context.resource_response(await admins.revoke_admin_key(context.control, context.actor, admin_id, version))

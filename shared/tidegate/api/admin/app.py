@@ -1,4 +1,4 @@
-"""The control plane as one FastAPI application: its routes, its OpenAPI document, and one envelope for all errors."""
+"""The admin API as a FastAPI application: its routes, its OpenAPI document, and its error handlers."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ OPENAPI, DOCS = f"{PREFIX}/openapi.json", f"{PREFIX}/docs"
 
 
 def build_admin(control: Control | None = None) -> FastAPI:
-    """The application. Without a control plane it has none until `state.control` is set to it."""
+    """Build the application. Without `control`, set `app.state.control` before the first request."""
     app = _AdminApp(
         title="Tidegate control plane",
         version=__version__,
@@ -48,7 +48,7 @@ def build_admin(control: Control | None = None) -> FastAPI:
 
 
 class _AdminApp(FastAPI):
-    """FastAPI without the 422 of its own, which nobody gets here."""
+    """FastAPI whose OpenAPI document omits the 422 response: validation errors are sent as 400."""
 
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
@@ -65,8 +65,8 @@ async def _tidegate_error(request: Request, error: Exception) -> Response:
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
-    """The first fault, by its field's path: "limits.usd_per_month", "routes[0].targets"."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101  # it is registered for these
+    """Report the first invalid field by its path, e.g. "limits.usd_per_month" or "routes[0].targets"."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this class only
     first_error = cast("Mapping[str, Any]", error.errors()[0])
     location, *parts = first_error["loc"]
     path = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
@@ -84,13 +84,13 @@ async def _http_exception(request: Request, error: Exception) -> Response:
             reply.headers["allow"] = _allowed_methods(request)
             return reply
         case HTTPException(status_code=404):
-            return error_response(NotFound(f"There is nothing at {request.url.path!r}."))
+            return error_response(NotFound(f"No such endpoint: {request.url.path!r}."))
         case _:
             return error_response(InvalidRequest("The body could not be read."))
 
 
 def _allowed_methods(request: Request) -> str:
-    """The methods of the path: each is a route of its own, and one of these alone knows but its own."""
+    """List the methods of the path: Starlette's own `Allow` names one, because each method is a separate route."""
     routes = cast("FastAPI", request.app).openapi()["paths"].items()
     path = request.url.path
     methods = {

@@ -1,4 +1,4 @@
-"""What every request of the control plane may say beside its body."""
+"""FastAPI dependencies and parameters that many endpoints of the admin API share."""
 
 import re
 from typing import Annotated
@@ -12,21 +12,21 @@ from tidegate.errors import PreconditionRequired
 
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,15})"')
 _NO_SUCH_VERSION = 0
-"""No resource is of that version."""
+"""Versions begin with 1, so this version never matches."""
 
 admin_key_scheme = HTTPBearer(auto_error=False, description="An admin key, sk-tidegate-admin-…")
 
 
 def _admin_context(request: Request, _: Annotated[object, Security(admin_key_scheme)]) -> AdminContext:
-    return AdminContext(request.app.state.control, request.state.who)
+    return AdminContext(request.app.state.control, request.state.actor)
 
 
 def _optional_version(
     if_match: Annotated[
-        str | None, Header(description="The ETag of what is to be changed", max_length=MAX_NAME_CHARACTERS)
+        str | None, Header(description="The ETag of the version to change, or *", max_length=MAX_NAME_CHARACTERS)
     ] = None,
 ) -> int | None:
-    """The version that a change is meant for, None for any."""
+    """Parse the version that a change is meant for; None means any version."""
     if if_match is None or if_match.strip() == "*":
         return None
     match = _ETAG.fullmatch(if_match.strip())
@@ -34,10 +34,10 @@ def _optional_version(
 
 
 def _required_version(request: Request, version: Annotated[int | None, Depends(_optional_version)]) -> int | None:
-    """The same, where it must be said. Raises `PreconditionRequired`."""
+    """Require the header If-Match, and return its version. Raises `PreconditionRequired`."""
     if "if-match" not in request.headers:
         raise PreconditionRequired(
-            "Say in If-Match which version you change: its ETag, or * for any.", param="if-match"
+            "Send the ETag of the version to change in If-Match, or * for any version.", param="if-match"
         )
     return version
 
@@ -45,11 +45,11 @@ def _required_version(request: Request, version: Annotated[int | None, Depends(_
 Context = Annotated[AdminContext, Depends(_admin_context)]
 RequiredVersion = Annotated[int | None, Depends(_required_version)]
 OptionalVersion = Annotated[int | None, Depends(_optional_version)]
-PageLimit = Annotated[int, Query(ge=1, le=MAX_PAGE_ENTRIES, description="Entries of a page")]
-PageCursor = Annotated[str, Query(max_length=256, description="next_cursor of the page before")]
-CallCursor = Annotated[str | None, Query(pattern="^[0-9A-Z]{1,26}$", description="next_cursor of the page before")]
-Force = Annotated[bool, Query(description="Take a limit that is below what is used already")]
+PageLimit = Annotated[int, Query(ge=1, le=MAX_PAGE_ENTRIES, description="The number of entries of a page")]
+PageCursor = Annotated[str, Query(max_length=256, description="next_cursor of the previous page")]
+CallCursor = Annotated[str | None, Query(pattern="^[0-9A-Z]{1,26}$", description="next_cursor of the previous page")]
+Force = Annotated[bool, Query(description="Accept a limit below what is used already")]
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=MAX_NAME_CHARACTERS, description="The same key creates the same thing once"),
+    Header(min_length=1, max_length=MAX_NAME_CHARACTERS, description="A repeated key does not create twice"),
 ]

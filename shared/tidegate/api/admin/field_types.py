@@ -1,4 +1,4 @@
-"""Kinds of fields that requests have: strict, for a number in quotes is a mistake; money alone may be text."""
+"""Pydantic field types of request bodies. Numbers must be JSON numbers; only money may be a string."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,20 +12,20 @@ from tidegate.domain.limits import MAX_FIRST_DAY
 
 
 class RequestBody(BaseModel):
-    """What is sent. A field that is not known is a mistake, not a wish to be ignored."""
+    """The base of all request bodies. Unknown fields are refused, because they are mistakes."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 def _check_number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise ValueError("must be a number, or a number as text")
+        raise ValueError("must be a number, or a number as a string")
     return value
 
 
 def _check_time_text(value: object) -> object:
     if not isinstance(value, str) or value[:5].isdigit():
-        raise ValueError("must be a time as text, e.g. 2027-01-31T12:00:00Z")
+        raise ValueError("must be an ISO 8601 time as a string, e.g. 2027-01-31T12:00:00Z")
     return value
 
 
@@ -44,4 +44,4 @@ FirstDay = Annotated[int, Field(strict=True, ge=1, le=MAX_FIRST_DAY)]
 CacheTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_CACHE_TTL_SECONDS)]
 Usd = Annotated[Decimal, BeforeValidator(_check_number), Field(ge=0, le=MAX_USD, decimal_places=6)]
 Timestamp = Annotated[datetime, BeforeValidator(_check_time_text), AfterValidator(_as_utc)]
-"""ISO 8601, UTC unless it says otherwise."""
+"""An ISO 8601 time; without an offset it is UTC."""

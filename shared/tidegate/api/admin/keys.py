@@ -1,4 +1,4 @@
-"""/admin/v1/keys, and those of a workspace."""
+"""/admin/v1/keys, /admin/v1/subjects and the keys of a workspace."""
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -25,14 +25,14 @@ router = APIRouter(tags=["keys"])
     "/keys", status_code=201, response_model=CreatedKeyResponse, responses={200: {"model": CreatedKeyResponse}}
 )
 async def create_key(context: Context, body: KeyBody, idempotency_key: IdempotencyKey = None) -> JSONResponse:
-    """Create a key, and show its secret once: the same again is answered with 200, and without it."""
-    made = await keys.create_key(context.control, context.actor, _new_key(body), idempotency_key)
-    return context.resource_response(made.key, status=201 if made.secret else 200, secret=made.secret)
+    """Create a key and show its secret once. A repeated request is answered with 200 and without the secret."""
+    created = await keys.create_key(context.control, context.actor, _new_key(body), idempotency_key)
+    return context.resource_response(created.key, status=201 if created.secret else 200, secret=created.secret)
 
 
 @router.post("/subjects", status_code=201, response_model=KeyResponse)
 async def give_subject(context: Context, body: SubjectBody) -> JSONResponse:
-    """Give workspaces to an OIDC subject, as a key `oidc:…` without a secret: change and revoke it like the others."""
+    """Create the key of an OIDC subject, `oidc:…`. It has no secret; change and revoke it like other keys."""
     key = await keys.create_key_for_subject(
         context.control, context.actor, _new_key(body.key), body.issuer, body.subject
     )
@@ -43,7 +43,7 @@ async def give_subject(context: Context, body: SubjectBody) -> JSONResponse:
 async def list_keys(
     context: Context, workspace_id: str, limit: PageLimit = 50, cursor: PageCursor = ""
 ) -> JSONResponse:
-    """A workspace's keys, revoked ones too, by id."""
+    """List a workspace's keys by id, revoked keys included."""
     page = await keys.list_keys(context.control, context.actor, workspace_id, cursor, limit)
     return context.page_response(page, [key.id for key in page], limit)
 
@@ -57,7 +57,7 @@ async def show_key(context: Context, workspace_id: str, key_id: str) -> JSONResp
 async def change_key(
     context: Context, workspace_id: str, key_id: str, body: KeyChange, version: RequiredVersion, force: Force = False
 ) -> JSONResponse:
-    """Change a key in all of its workspaces: in force within a minute."""
+    """Change a key in all of its workspaces. In force within a minute."""
     before = await keys.find_key(context.control, context.actor, workspace_id, key_id)
     after = apply_changes(body, before)
     return context.resource_response(
@@ -69,11 +69,11 @@ async def change_key(
 async def rotate_key(
     context: Context, workspace_id: str, key_id: str, version: OptionalVersion, body: Rotation | None = None
 ) -> JSONResponse:
-    """A new secret for the key, shown once. The old one opens for `overlap_seconds` more."""
+    """Give the key a new secret and show it once. The old secret stays valid for `overlap_seconds`."""
     before = await keys.find_key(context.control, context.actor, workspace_id, key_id)
     overlap = (body or Rotation()).overlap_seconds
-    made = await keys.rotate_key(context.control, context.actor, before, overlap, version)
-    return context.resource_response(made.key, secret=made.secret)
+    created = await keys.rotate_key(context.control, context.actor, before, overlap, version)
+    return context.resource_response(created.key, secret=created.secret)
 
 
 @router.delete("/workspaces/{workspace_id}/keys/{key_id}", response_model=KeyResponse)

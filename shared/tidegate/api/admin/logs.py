@@ -1,4 +1,4 @@
-"""Usage reports, the call log and the audit log."""
+"""The endpoints of usage reports, the call log and the audit log."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -33,7 +33,7 @@ async def report_usage(
     last: Annotated[date | None, Query(alias="to")] = None,
     format: Literal["json", "csv"] = "json",
 ) -> Response:
-    """Calls, tokens, words and cost of the days (UTC) from `from` to `to`, at most 92; by default of this month."""
+    """Report calls, tokens, words and cost of at most 92 days (UTC), `from` and `to` included; default: this month."""
     report = await reports.report_usage(context.control, context.actor, workspace_id, by, first, last)
     if format == "csv":
         name = f"usage-{workspace_id}-{report.first}-{report.last}.csv"
@@ -56,7 +56,7 @@ async def list_calls(
     limit: PageLimit = 50,
     cursor: CallCursor = None,
 ) -> JSONResponse:
-    """Records of calls, the newest first. A page may be short, or empty: `next_cursor` tells whether there is more."""
+    """List calls, the newest first. A page may be short or empty: if there are more, `next_cursor` is not null."""
     filters = CallFilters(status, model, key, app, _utc_seconds(since), _utc_seconds(until))
     page = await logs.list_calls(context.control, context.actor, workspace_id, filters, limit, cursor)
     return JSONResponse({"data": list(page.calls), "next_cursor": page.cursor})
@@ -66,7 +66,7 @@ async def list_calls(
 async def list_changes_of_workspace(
     context: Context, workspace_id: str, limit: PageLimit = 50, cursor: CallCursor = None
 ) -> JSONResponse:
-    """What was changed in a workspace, by whom: the newest first."""
+    """List changes to a workspace and who made them, the newest first."""
     return _entries_response(
         context, await logs.list_audit_entries(context.control, context.actor, workspace_id, cursor, limit), limit
     )
@@ -74,7 +74,7 @@ async def list_changes_of_workspace(
 
 @router.get("/audit", response_model=PageResponse[AuditEntryResponse])
 async def list_changes(context: Context, limit: PageLimit = 50, cursor: CallCursor = None) -> JSONResponse:
-    """What was changed in the gateway, by whom: the newest first."""
+    """List changes to the gateway and who made them, the newest first."""
     return _entries_response(
         context, await logs.list_audit_entries(context.control, context.actor, None, cursor, limit), limit
     )

@@ -1,4 +1,4 @@
-"""What stands before every route: who asks, and how much they send. A stranger's body is not read."""
+"""The admin API's middleware: it authenticates the request before it reads the body, and limits the body's size."""
 
 import time
 from collections import deque
@@ -18,9 +18,9 @@ MAX_BODY_BYTES = 256 * 1024
 
 
 class AdminMiddleware:
-    """An ASGI middleware: the admin key behind `request.state.who`, and an id on every reply.
+    """ASGI middleware: sets `request.state.actor` to the admin key, and adds a request id to every response.
 
-    An address from which too much was guessed waits, also with a good key: none is remembered here.
+    After too many wrong keys an address is slowed down, even with a valid key: valid keys are not cached here.
     """
 
     def __init__(self, app: ASGIApp, public: frozenset[str], throttle: GuessThrottle | None = None) -> None:
@@ -45,7 +45,7 @@ class AdminMiddleware:
         authorization = request.headers.get("authorization")
         await self._throttle.delay_or_refuse(address)
         try:
-            request.state.who = await authenticate_admin(request.app.state.control, authorization)
+            request.state.actor = await authenticate_admin(request.app.state.control, authorization)
         except InvalidKey:
             if authorization is not None:
                 self._throttle.record_failure(address)
@@ -53,7 +53,7 @@ class AdminMiddleware:
 
 
 async def _read_body(receive: Receive) -> Receive:
-    """The same messages, of which the body has been read. Raises `RequestTooLarge`."""
+    """Read the whole body, and return a `receive` that replays it. Raises `RequestTooLarge`."""
     messages: deque[Message] = deque()
     size, expects_more = 0, True
     while expects_more:
@@ -62,7 +62,7 @@ async def _read_body(receive: Receive) -> Receive:
         size += len(message.get("body", b""))
         expects_more = message["type"] == "http.request" and message.get("more_body", False)
         if size > MAX_BODY_BYTES:
-            raise RequestTooLarge(f"A request of the control plane has {MAX_BODY_BYTES} bytes at most.")
+            raise RequestTooLarge(f"A request body of the admin API may have at most {MAX_BODY_BYTES} bytes.")
 
     async def replay() -> Message:
         return messages.popleft() if messages else await receive()
@@ -71,6 +71,8 @@ async def _read_body(receive: Receive) -> Receive:
 
 
 class _SendWithHeaders:
+    """Adds a request id and `cache-control: no-store` to the response."""
+
     def __init__(self, send: Send) -> None:
         self._send = send
 
@@ -82,7 +84,7 @@ class _SendWithHeaders:
 
 
 def error_response(error: TidegateError) -> Response:
-    """The failure in our envelope."""
+    """Return the error as a response, with the error body that all endpoints use."""
     http_response = Response(errors.body(error), status_code=error.status, media_type="application/json")
     for name, value in errors.headers(error):
         http_response.headers[name.decode()] = value.decode()

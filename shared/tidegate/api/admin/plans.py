@@ -1,4 +1,4 @@
-"""/admin/v1/plans"""
+"""/admin/v1/plans: named limits that many workspaces share."""
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/plans", tags=["plans"])
 
 @router.post("", status_code=201, response_model=PlanResponse, responses={200: {"model": PlanResponse}})
 async def create_plan(context: Context, body: PlanBody, idempotency_key: IdempotencyKey = None) -> JSONResponse:
-    """Create a plan. The same again is answered with 200, and changes nothing."""
+    """Create a plan. A repeated request is answered with 200 and changes nothing."""
     plan, is_new = await plans.create_plan(
         context.control, context.actor, apply_changes(body, Plan("", "")), idempotency_key
     )
@@ -34,7 +34,7 @@ async def show_plan(context: Context, plan_id: str) -> JSONResponse:
 
 @router.patch("/{plan_id}", response_model=ChangedPlanResponse)
 async def change_plan(context: Context, plan_id: str, body: PlanChange, version: RequiredVersion) -> JSONResponse:
-    """Change a plan, and the copies of its limits in its workspaces. Where some are pending, send it again."""
+    """Change a plan and copy its limits to its workspaces. If some are pending, send the request again."""
     before = await plans.find_plan(context.control, context.actor, plan_id)
     plan, spread = await plans.update_plan(context.control, context.actor, before, apply_changes(body, before), version)
     return context.resource_response(plan, workspaces={"updated": spread.updated, "pending": list(spread.pending)})

@@ -1,11 +1,12 @@
-"""What is sent to the control plane."""
+"""The request bodies of the admin API, and how they change resources."""
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, TypeVar, cast
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar, cast, get_type_hints
 
 from msgspec.structs import replace
-from pydantic import Field
+from pydantic import Field, create_model
 
 from tidegate.api.admin.field_types import (
     CacheTtl,
@@ -31,24 +32,17 @@ from tidegate.policy.guardrails.definition import MAX_GUARDRAILS
 
 _R = TypeVar("_R", Plan, Workspace, VirtualKey)
 
+_LIMIT_TYPES: Mapping[object, Any] = {int | None: Count, Decimal | None: Usd, tuple[str, ...] | None: Patterns}
+_LIMIT_FIELDS: dict[str, Any] = {
+    name: (_LIMIT_TYPES[hint] | None, None) for name, hint in get_type_hints(Limits).items()
+}
 
-class LimitsBody(RequestBody):
-    """Any subset; null is no limit. In a change, what is left out stays as it was."""
 
-    requests_per_minute: Count | None = None
-    tokens_per_minute: Count | None = None
-    parallel_calls: Count | None = None
-    tokens_per_day: Count | None = None
-    tokens_per_month: Count | None = None
-    words_per_day: Count | None = None
-    words_per_month: Count | None = None
-    usd_per_day: Usd | None = None
-    usd_per_month: Usd | None = None
-    models: Patterns | None = None
-    providers: Patterns | None = None
+class LimitsBody(create_model("LimitsBody", __base__=RequestBody, **_LIMIT_FIELDS)):
+    """Any of the limits; null means no limit. A change keeps the limits that are left out."""
 
     def merge_into(self, limits: Limits) -> Limits:
-        """`limits` with the fields that were sent."""
+        """Return `limits` with the fields that were sent."""
         return replace(limits, **{name: _to_domain_value(getattr(self, name)) for name in self.model_fields_set})
 
 
@@ -58,7 +52,7 @@ class PlanChange(RequestBody):
 
 
 class PlanBody(PlanChange):
-    id: Id = Field("", description="plan_…; may be left out with an Idempotency-Key")
+    id: Id = Field("", description="plan_…; optional with an Idempotency-Key")
     name: Name = Field(...)
 
 
@@ -71,16 +65,18 @@ class WorkspaceChange(RequestBody):
     first_day: FirstDay = 1
     allows_unpriced: Flag = False
     lowers_max_tokens: Flag = False
-    timeout_seconds: Seconds | None = Field(None, description="Of a call; null: as long as the gateway gives")
-    cache_ttl_seconds: CacheTtl | None = Field(None, description="For calls that say nothing of caching; null: none")
-    routes: Annotated[list[RouteBody], Field(max_length=MAX_ROUTES)] = Field([], description="A change replaces all")
+    timeout_seconds: Seconds | None = Field(None, description="How long a call may take; null: the gateway's timeout")
+    cache_ttl_seconds: CacheTtl | None = Field(None, description="For calls that do not say; null: no caching")
+    routes: Annotated[list[RouteBody], Field(max_length=MAX_ROUTES)] = Field(
+        [], description="A change replaces the list"
+    )
     guardrails: Annotated[list[GuardrailBody], Field(max_length=MAX_GUARDRAILS)] = Field(
-        [], description="A change replaces all"
+        [], description="A change replaces the list"
     )
     shards: Shards = 1
 
     def routes_and_guardrails(self) -> Mapping[str, object]:
-        """What was sent of routes and guardrails, as they are kept."""
+        """Return the routes and guardrails that were sent, in their stored form. Raises `InvalidRequest`."""
         fields: dict[str, object] = {}
         if "routes" in self.model_fields_set:
             fields["routes"] = routes_from(self.routes)
@@ -90,7 +86,7 @@ class WorkspaceChange(RequestBody):
 
 
 class WorkspaceBody(WorkspaceChange):
-    id: Id = Field("", description="ws_…; default: made from the Idempotency-Key, or at random")
+    id: Id = Field("", description="ws_…; default: derived from the Idempotency-Key, or random")
     name: Name = Field(...)
 
 
@@ -99,19 +95,19 @@ class KeyChange(RequestBody):
     default_workspace_id: Id | None = None
     expires_at: Timestamp | None = None
     limits: LimitsBody = LimitsBody()
-    endpoints: Patterns | None = Field(None, description="Paths that it opens, e.g. /v1/chat/*; null is all")
-    networks: Patterns | None = Field(None, description="From where, e.g. 192.0.2.0/24; null is everywhere")
+    endpoints: Patterns | None = Field(None, description="Paths that the key may call, e.g. /v1/chat/*; null: all")
+    networks: Patterns | None = Field(None, description="Networks of its callers, e.g. 192.0.2.0/24; null: all")
 
 
 class KeyBody(KeyChange):
-    workspace_ids: list[Id] = Field(description="at least one")
+    workspace_ids: list[Id] = Field(description="At least one")
 
 
 class SubjectBody(RequestBody):
-    """`key` is what the subject's access tokens open."""
+    """An OIDC subject; `key` is what its access tokens may use."""
 
-    issuer: Annotated[str, Field(strict=True, min_length=1, max_length=2048, description="as in the tokens' iss")]
-    subject: Annotated[str, Field(strict=True, min_length=1, max_length=MAX_SUBJECT, description="the tokens' sub")]
+    issuer: Annotated[str, Field(strict=True, min_length=1, max_length=2048, description="The iss claim of the tokens")]
+    subject: Annotated[str, Field(strict=True, min_length=1, max_length=MAX_SUBJECT, description="Their sub claim")]
     key: KeyBody
 
 
@@ -143,7 +139,7 @@ ChangeBody = PlanChange | WorkspaceChange | KeyChange
 
 
 def apply_changes(body: ChangeBody, resource: _R) -> _R:
-    """The resource with the fields that were sent. Raises `InvalidRequest` for routes and guardrails."""
+    """Return the resource with the fields that were sent. Raises `InvalidRequest` for routes and guardrails."""
     fields: Mapping[str, object] = {name: getattr(body, name) for name in body.model_fields_set}
     changes = {name: _to_domain_value(value) for name, value in fields.items()}
     if "limits" in changes:

@@ -1,35 +1,32 @@
-"""What the control plane answers, as its OpenAPI document says it, and how that is sent."""
+"""The response bodies of the admin API, and how they are sent."""
 
-from collections.abc import Sequence
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from tidegate.api.admin.route_requests import GuardrailBody, RouteBody
 from tidegate.control.control import Control
 from tidegate.control.views import to_json_for
+from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import AdminKey, AdminScope, Resource, Role
 from tidegate.domain.workspace import KeyStatus, WordsMethod, WorkspaceStatus
 from tidegate.json import Json, JsonObject
 
 _T = TypeVar("_T")
 
+_LIMIT_TYPES: Mapping[object, tuple[Any, Any]] = {
+    int | None: (int, 0),
+    Decimal | None: (str, ""),
+    tuple[str, ...] | None: (list[str], []),
+}
+_LIMIT_FIELDS: dict[str, Any] = {name: _LIMIT_TYPES[hint] for name, hint in get_type_hints(Limits).items()}
 
-class LimitsResponse(BaseModel):
-    """Those that are set."""
 
-    requests_per_minute: int = 0
-    tokens_per_minute: int = 0
-    parallel_calls: int = 0
-    tokens_per_day: int = 0
-    tokens_per_month: int = 0
-    words_per_day: int = 0
-    words_per_month: int = 0
-    usd_per_day: str = ""
-    usd_per_month: str = ""
-    models: list[str] = []
-    providers: list[str] = []
+class LimitsResponse(create_model("LimitsResponse", **_LIMIT_FIELDS)):
+    """The limits that are set; a limit that is not set is left out."""
 
 
 class ResourceResponse(BaseModel):
@@ -45,7 +42,7 @@ class PlanResponse(ResourceResponse):
 
 class RolloutResponse(BaseModel):
     updated: int
-    pending: list[str] = Field(description="Workspaces with open calls: send the change again.")
+    pending: list[str] = Field(description="Workspaces with calls running: send the change again.")
 
 
 class ChangedPlanResponse(PlanResponse):
@@ -75,7 +72,7 @@ class WorkspaceResponse(ResourceResponse):
     routes: list[RouteBody]
     guardrails: list[GuardrailBody]
     shards: int
-    credentials: list[CredentialResponse] = Field(description="Of its own, by the names of their settings")
+    credentials: list[CredentialResponse] = Field(description="The workspace's own provider keys, without their values")
 
 
 class KeyResponse(ResourceResponse):
@@ -94,7 +91,7 @@ class KeyResponse(ResourceResponse):
 
 
 class CreatedKeyResponse(KeyResponse):
-    secret: str | None = Field(description="Shown once: null when this request has been answered before.")
+    secret: str | None = Field(description="Shown once; null if the key existed already.")
 
 
 class MemberResponse(ResourceResponse):
@@ -153,7 +150,7 @@ class UsageReportResponse(BaseModel):
 
 class PageResponse(BaseModel, Generic[_T]):
     data: list[_T]
-    next_cursor: str | None = Field(description="For the next page; null after the last.")
+    next_cursor: str | None = Field(description="The cursor of the next page; null on the last.")
 
 
 class ErrorDetail(BaseModel):
@@ -168,16 +165,16 @@ class ErrorResponse(BaseModel):
 
 
 _ERROR_DESCRIPTIONS = {
-    400: "Something in the request is wrong: `param` says what",
-    401: "No valid admin key",
-    403: "The admin key may not do this",
-    404: "There is no such thing, or it is another's",
-    405: "Not a method of this path",
-    409: "It does not fit what is there",
-    412: "It has been changed since",
+    400: "The request is not valid: `param` names the field",
+    401: "The admin key is missing or not valid",
+    403: "The admin key does not have the permission",
+    404: "Not found",
+    405: "The path does not allow this method",
+    409: "The change conflicts with the current state",
+    412: "The resource has changed: read it again",
     413: "The request is too large",
     428: "If-Match is missing",
-    503: "The store does not answer",
+    503: "The store does not answer: try again later",
 }
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse, "description": text} for status, text in _ERROR_DESCRIPTIONS.items()
@@ -185,18 +182,18 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 class AdminContext:
-    """Who asks, and of which control plane."""
+    """The control plane and the admin key of one request; builds its response."""
 
     def __init__(self, control: Control, actor: AdminKey) -> None:
         self.control = control
         self.actor = actor
 
     def resource_response(self, resource: Resource, *, status: int = 200, **extra_fields: Json) -> JSONResponse:
-        """One resource under its version."""
+        """Respond with one resource, and its version as the ETag."""
         content: JsonObject = {**to_json_for(self.actor, resource), **extra_fields}
         return JSONResponse(content, status, {"etag": f'"{resource.version}"'})
 
     def page_response(self, resources: Sequence[Resource], cursors: Sequence[str], limit: int) -> JSONResponse:
-        """Resources, and where the next ones begin."""
+        """Respond with a page of resources and the cursor of the next page."""
         data: list[Json] = [to_json_for(self.actor, resource) for resource in resources]
         return JSONResponse({"data": data, "next_cursor": cursors[-1] if len(cursors) >= limit and cursors else None})

@@ -1,4 +1,4 @@
-"""What is sent of a workspace's routes and guardrails: kinds of fields here, everything else where both are defined."""
+"""The request bodies of routes and guardrails. Field types are checked here, all other rules in the domain."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal, cast
@@ -19,16 +19,16 @@ _Texts = list[StrictStr]
 
 
 class TargetBody(RequestBody):
-    """A deployment of a route. Only the operator's own routes have addresses and keys."""
+    """A deployment of a route. Only the operator's own routes may set base URLs and keys."""
 
-    model: StrictStr = Field(description="provider/model, as a caller could ask for it")
+    model: StrictStr = Field(description="provider/model, as a caller would request it")
     weight: Annotated[int, Field(strict=True, ge=0, le=MAX_WEIGHT)] = 1
-    region: StrictStr | None = Field(None, description="the cloud's, where the provider is a part of one")
+    region: StrictStr | None = Field(None, description="The cloud region, if the provider belongs to a cloud")
     api_version: StrictStr | None = None
 
 
 class RouteBody(RequestBody):
-    """What callers ask for as `name`."""
+    """A route, which callers request as the model `name`."""
 
     name: StrictStr
     targets: Annotated[list[TargetBody], Field(min_length=1, max_length=MAX_TARGETS)]
@@ -42,16 +42,16 @@ class RouteBody(RequestBody):
 
 
 class GuardrailBody(RequestBody):
-    """Which fields there are depends on the kind: docs/GUARDRAILS.md."""
+    """A guardrail. Its fields depend on its kind: docs/GUARDRAILS.md."""
 
     name: StrictStr
     kind: guardrails.GuardrailKind
     on: guardrails.StageSelection = Field(
-        "both", description="where a kind can only be on one of them, that is its default"
+        "both", description="Kinds that support only one of them have it as their default"
     )
     action: guardrails.GuardrailAction = "block"
     stream: guardrails.StreamMode | None = None
-    always: Flag = Field(False, description="on every call, also where the caller does not name it")
+    always: Flag = Field(False, description="Run on every call, even if the caller does not name it")
     window_characters: _Count = 256
     patterns: _Texts = Field([])
     words: _Texts = Field([])
@@ -59,7 +59,7 @@ class GuardrailBody(RequestBody):
     scripts: _Texts = Field([])
     max_tokens: _Count | None = None
     max_characters: _Count | None = None
-    json_schema: JsonValue = Field(None, alias="schema", description="the answer's, of a guardrail of that kind")
+    json_schema: JsonValue = Field(None, alias="schema", description="The schema of the answer, for json_schema")
     guardrail_id: StrictStr | None = None
     guardrail_version: StrictStr = "DRAFT"
     region: StrictStr | None = None
@@ -79,5 +79,5 @@ def guardrails_from(bodies: Sequence[GuardrailBody]) -> tuple[Guardrail, ...]:
 
 
 def _to_json(bodies: Sequence[RequestBody]) -> Json:
-    """As they were sent."""
+    """Return the fields that were sent, with the names that were sent."""
     return cast("Json", [each.model_dump(exclude_unset=True, by_alias=True) for each in bodies])

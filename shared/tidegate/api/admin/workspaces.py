@@ -1,4 +1,4 @@
-"""/admin/v1/workspaces, and their members."""
+"""/admin/v1/workspaces, with their credentials and members."""
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/workspaces", tags=["workspaces"])
 async def create_workspace(
     context: Context, body: WorkspaceBody, idempotency_key: IdempotencyKey = None
 ) -> JSONResponse:
-    """Create a workspace. The same again is answered with 200, and changes nothing."""
+    """Create a workspace. A repeated request is answered with 200 and changes nothing."""
     requested = apply_changes(body, Workspace("", ""))
     workspace, is_new = await workspaces.create_workspace(context.control, context.actor, requested, idempotency_key)
     return context.resource_response(workspace, status=201 if is_new else 200)
@@ -33,7 +33,7 @@ async def create_workspace(
 
 @router.get("", response_model=PageResponse[WorkspaceResponse])
 async def list_workspaces(context: Context, limit: PageLimit = 50, cursor: PageCursor = "") -> JSONResponse:
-    """Those that the admin key is for, by id."""
+    """List the workspaces that the admin key may manage, by id."""
     page = await workspaces.list_workspaces(context.control, context.actor, cursor, limit)
     return context.page_response(page, [workspace.id for workspace in page], limit)
 
@@ -47,7 +47,7 @@ async def show_workspace(context: Context, workspace_id: str) -> JSONResponse:
 async def change_workspace(
     context: Context, workspace_id: str, body: WorkspaceChange, version: RequiredVersion, force: Force = False
 ) -> JSONResponse:
-    """Change a workspace: in force within a minute."""
+    """Change a workspace. In force within a minute."""
     before = await workspaces.find_workspace(context.control, context.actor, workspace_id)
     after = apply_changes(body, before)
     return context.resource_response(
@@ -57,7 +57,7 @@ async def change_workspace(
 
 @router.post("/{workspace_id}/suspend", response_model=WorkspaceResponse)
 async def suspend_workspace(context: Context, workspace_id: str, version: OptionalVersion) -> JSONResponse:
-    """Refuse its calls, within a minute."""
+    """Refuse all calls of the workspace, within a minute."""
     return context.resource_response(
         await workspaces.set_workspace_status(context.control, context.actor, workspace_id, "suspended", version)
     )
@@ -65,7 +65,7 @@ async def suspend_workspace(context: Context, workspace_id: str, version: Option
 
 @router.post("/{workspace_id}/resume", response_model=WorkspaceResponse)
 async def resume_workspace(context: Context, workspace_id: str, version: OptionalVersion) -> JSONResponse:
-    """Take its calls again, within a minute."""
+    """Accept calls of the workspace again, within a minute."""
     return context.resource_response(
         await workspaces.set_workspace_status(context.control, context.actor, workspace_id, "active", version)
     )
@@ -75,7 +75,7 @@ async def resume_workspace(context: Context, workspace_id: str, version: Optiona
 async def put_credential(
     context: Context, workspace_id: str, name: str, body: CredentialBody, version: OptionalVersion
 ) -> JSONResponse:
-    """A provider's key of the workspace's own, by its setting's name (OPENAI_API_KEY). It is never shown again."""
+    """Store a provider key of the workspace by its setting's name, e.g. OPENAI_API_KEY. It is never shown again."""
     workspace = await credentials.put_credential(
         context.control, context.actor, workspace_id, name, body.value, version
     )
@@ -84,7 +84,7 @@ async def put_credential(
 
 @router.delete("/{workspace_id}/credentials/{name}", response_model=WorkspaceResponse, tags=["credentials"])
 async def delete_credential(context: Context, workspace_id: str, name: str, version: OptionalVersion) -> JSONResponse:
-    """The workspace uses the gateway's key again, within a minute."""
+    """Delete a provider key: calls use the gateway's key within a minute."""
     return context.resource_response(
         await credentials.delete_credential(context.control, context.actor, workspace_id, name, version)
     )
@@ -112,7 +112,7 @@ async def show_member(context: Context, workspace_id: str, subject: str) -> JSON
 async def put_member(
     context: Context, workspace_id: str, subject: str, body: MemberBody, version: OptionalVersion
 ) -> JSONResponse:
-    """A member (an e-mail address, or the subject of its tokens) in that role: made, or changed."""
+    """Add a member (an e-mail address, or the subject of its tokens), or change its role."""
     requested = Member(workspace_id, subject, body.role)
     member, is_new = await members.put_member(context.control, context.actor, requested, version)
     return context.resource_response(member, status=201 if is_new else 200)

@@ -14,6 +14,7 @@ from tidegate.chat.media import media_type_of_name
 from tidegate.domain.account import Account, Reservation, exceeded_limit
 from tidegate.domain.call import Call, Media
 from tidegate.domain.deployment import Deployment
+from tidegate.domain.limit_error import limit_error
 from tidegate.errors import InvalidRequest, LimitReached, TidegateError
 from tidegate.json import Json, JsonObject
 from tidegate.pipeline.components import Components
@@ -188,7 +189,7 @@ class Simulation(Struct):
                 self.accounts[scope.kind] = await self.components.ledger.account(scope, self.call.workspace.first_day)
             refusal_reason = exceeded_limit(self.accounts[scope.kind], scope.unsharded, needed.hold)
             if refusal_reason is not None:
-                return reservation.limit_error(scope.unsharded, refusal_reason, self.call.started_at)
+                return limit_error(scope.unsharded, refusal_reason, self.call.started_at)
         return None
 
 

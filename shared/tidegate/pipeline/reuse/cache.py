@@ -13,10 +13,10 @@ from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.offload import offload, offload_call
 from tidegate.policy.caching.cache_key import CachePolicy, cache_key_of
-from tidegate.policy.caching.single_flight import SingleFlight
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.metering import reservation
 from tidegate.policy.routing import fallback
+from tidegate.policy.single_flight import SingleFlight
 from tidegate.ports import ReplyStore
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,9 @@ NO_ANSWER = b""
 class CachedCall:
     """One call's. `told` is "hit", "miss", or "bypass" for one that was not looked up; None without a wish."""
 
-    def __init__(self, replies: ReplyStore, flights: SingleFlight, call: Call, wish: CachePolicy | None) -> None:
+    def __init__(
+        self, replies: ReplyStore, flights: SingleFlight[str, bytes], call: Call, wish: CachePolicy | None
+    ) -> None:
         self._replies = replies
         self._single_flight = flights
         self._call = call

@@ -25,9 +25,9 @@ from tidegate.pipeline.reuse.cache import CachedCall
 from tidegate.pipeline.reuse.idempotency import IdempotentCall
 from tidegate.pipeline.reuse.stored_answer import as_new_reply, stored_answer
 from tidegate.policy.caching.cache_key import cache_policy
-from tidegate.policy.caching.single_flight import SingleFlight
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.metering.billing import usage_with_cost
+from tidegate.policy.single_flight import SingleFlight
 from tidegate.ports import IdempotencyClaims, ReplyStore
 
 SIGNED_REASONING_SECONDS = 43_200
@@ -40,7 +40,7 @@ class ReuseService:
     def __init__(self, replies: ReplyStore, claims: IdempotencyClaims) -> None:
         self.replies = replies
         self.claims = claims
-        self.single_flight = SingleFlight()
+        self.single_flight = SingleFlight[str, bytes]()
 
     def for_call(self, call: Call) -> "CallReuse":
         return CallReuse(self, call)

@@ -1,1 +1,6 @@
-"""Who calls, and with which workspace and credentials."""
+"""Who calls, for which workspace, and with whose provider keys.
+
+authenticator    a bearer key or an access token → the principal and the workspace, cached
+throttle         delays and refusals for addresses that guess keys
+workspace_keys   the provider keys that workspaces bring themselves, cached
+"""

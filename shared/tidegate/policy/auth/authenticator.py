@@ -1,34 +1,35 @@
-"""Who calls, and on whose account: a bearer key or an access token, and the workspace that it may use."""
+"""Authenticates callers by virtual key or access token, and finds the workspace that their call is for."""
 
 import asyncio
 import hmac
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.domain import restrictions
 from tidegate.domain.identity import subject_id
 from tidegate.domain.keys import hash_secret, implied_workspace, is_usable
 from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
+from tidegate.domain.timed_cache import TimedCache
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.errors import InvalidKey, InvalidToken, MissingWorkspace, WorkspaceForbidden
 from tidegate.policy.auth.throttle import GuessThrottle
+from tidegate.policy.single_flight import SingleFlight
 from tidegate.ports import AccessTokens, KeyLookup
 
 CACHE_SECONDS = 60.0
-"""How long a revoked key or a suspended workspace may still work in a process that knows it."""
+"""How long a revoked key or a suspended workspace may still work in a process that has it in its cache."""
 
 MAX_CACHED = 10_000
-MAX_WORKSPACE_ID = 128
+MAX_WORKSPACE_ID_CHARACTERS = 128
 
 _HOW_TO_SEND_A_KEY = "Send 'Authorization: Bearer <your key>'."
 
 KeyAndWorkspace: TypeAlias = tuple[VirtualKey, Workspace | None]
-"""Who it was proved to be, and the workspace if there is one."""
+"""The key of the caller, and the workspace of the call if it exists."""
 
 
 class _Lookup(NamedTuple):
@@ -37,28 +38,27 @@ class _Lookup(NamedTuple):
 
     @property
     def storable_workspace_id(self) -> str | None:
-        """What the store can be asked for: no real id is longer."""
-        return (self.workspace_id or "")[:MAX_WORKSPACE_ID] or None
+        """The workspace id, cut to a length that the store takes as a key; no real id is longer."""
+        return (self.workspace_id or "")[:MAX_WORKSPACE_ID_CHARACTERS] or None
 
 
-class _CachedCaller(Struct, frozen=True):
+class _Caller(NamedTuple):
     key: VirtualKey
     workspace: Workspace
-    monotonic: float
-    wall: float
 
 
 class Authenticator:
-    """Proves callers against the directory, and remembers for `CACHE_SECONDS` those who were let in.
+    """Authenticates callers against the stored keys, and caches admitted callers for `CACHE_SECONDS`.
 
-    Where there are `tokens`, a bearer of three parts between dots is an access token, and all else a key.
-    An address from which too much was guessed waits before it is heard, except for those who are remembered.
-    Both clocks count: `monotonic` stands still while Lambda has the process frozen, and `wall` may be set back.
+    With `access_tokens`, a bearer of three parts between dots is an access token; any other bearer is a key.
+    Addresses with many failures are delayed or refused, except for cached callers.
+
+        principal, workspace = await authenticator.authenticate("Bearer tg-…", workspace_id="acme")
     """
 
     def __init__(
         self,
-        directory: KeyLookup,
+        key_lookup: KeyLookup,
         *,
         access_tokens: AccessTokens | None = None,
         monotonic: Callable[[], float] = time.monotonic,
@@ -67,13 +67,11 @@ class Authenticator:
         max_cached: int = MAX_CACHED,
     ) -> None:
         self.throttle = GuessThrottle(clock, sleep=sleep)
-        self._directory = directory
+        self._key_lookup = key_lookup
         self._access_tokens = access_tokens
-        self._monotonic = monotonic
         self._clock = clock
-        self._max_cached = max_cached
-        self._cache: OrderedDict[_Lookup, _CachedCaller] = OrderedDict()
-        self._flights: dict[_Lookup, asyncio.Future[KeyAndWorkspace]] = {}
+        self._cache = TimedCache[_Lookup, _Caller](max_cached, monotonic=monotonic, wall=clock)
+        self._flights = SingleFlight[_Lookup, KeyAndWorkspace]()
 
     async def authenticate(
         self,
@@ -83,22 +81,22 @@ class Authenticator:
         required_workspace: bool = False,
         source: RequestSource = UNKNOWN_SOURCE,
     ) -> tuple[Principal, Workspace]:
-        """The caller and the workspace: the one named, or else the key's default or only one.
+        """Return the principal and the workspace: `workspace_id`, or else the key's default or only workspace.
 
         Raises `TooManyFailures`, `InvalidKey` or `InvalidToken` before anything else, then `EndpointNotAllowed`,
-        `NetworkNotAllowed`, `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and expired keys are alike,
-        in message and in work; so are unknown, foreign and suspended workspaces.
+        `NetworkNotAllowed`, `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and expired keys get one
+        message and cost the same work; so do unknown, suspended and foreign workspaces.
         """
         secret = bearer_token(authorization)
         lookup = _Lookup(hash_secret(secret), (workspace_id or "").strip() or None)
         caller = self._find_cached(lookup)
         if caller is None:
-            monotonic, wall = self._monotonic(), self._clock()
-            key, workspace = await self._prove_throttled(lookup, secret, source)
+            read_at = self._cache.now()
+            key, workspace = await self._find_caller_throttled(lookup, secret, source)
             restrictions.check_restrictions(key, source)
             workspace = _allowed_workspace(lookup, key, workspace, required_workspace)
-            caller = _CachedCaller(key, workspace, monotonic, wall)
-            self._cache_caller(lookup, caller)
+            caller = _Caller(key, workspace)
+            self._cache.put(lookup, caller, read_at)
         else:
             restrictions.check_restrictions(caller.key, source)
             if required_workspace and lookup.workspace_id is None:
@@ -108,20 +106,20 @@ class Authenticator:
     async def list_workspaces(
         self, authorization: str | None, *, source: RequestSource = UNKNOWN_SOURCE
     ) -> list[Workspace]:
-        """Those that the caller may use, by id; without the suspended ones. Raises as `authenticate` of the caller."""
+        """Return the active workspaces that the caller may use, sorted by id. Raises the errors of `authenticate`."""
         secret = bearer_token(authorization)
         lookup = _Lookup(hash_secret(secret), None)
         caller = self._find_cached(lookup)
-        key = caller.key if caller else (await self._prove_throttled(lookup, secret, source))[0]
+        key = caller.key if caller else (await self._find_caller_throttled(lookup, secret, source))[0]
         restrictions.check_restrictions(key, source)
-        found = await self._directory.find_workspaces(key.workspace_ids)
+        found = await self._key_lookup.find_workspaces(key.workspace_ids)
         return sorted((each for each in found if each.status == "active"), key=lambda each: each.id)
 
-    async def _prove_throttled(self, lookup: _Lookup, secret: str, source: RequestSource) -> KeyAndWorkspace:
-        """What `_find` finds, once the address may be heard. Who does not prove it is counted."""
+    async def _find_caller_throttled(self, lookup: _Lookup, secret: str, source: RequestSource) -> KeyAndWorkspace:
+        """Find the caller after the delay of its address, and count a failure. Raises `TooManyFailures`."""
         await self.throttle.delay_or_refuse(source.address)
         try:
-            return await self._prove_once(lookup, secret)
+            return await self._flights.run(lookup, partial(self._find_caller, lookup, secret))
         except (InvalidKey, InvalidToken):
             self.throttle.record_failure(source.address)
             raise
@@ -132,76 +130,44 @@ class Authenticator:
             raise InvalidKey(f"This API key is not valid: it is unknown, revoked or expired. {_HOW_TO_SEND_A_KEY}")
         return key
 
-    def _find_cached(self, lookup: _Lookup) -> _CachedCaller | None:
-        caller = self._cache.get(lookup)
-        if caller is None:
-            return None
-        age = max(self._monotonic() - caller.monotonic, self._clock() - caller.wall)
-        if age >= CACHE_SECONDS or not is_usable(caller.key, self._clock()):
-            del self._cache[lookup]
-            return None
-        self._cache.move_to_end(lookup)
-        return caller
+    def _find_cached(self, lookup: _Lookup) -> _Caller | None:
+        entry = self._cache.find(lookup, CACHE_SECONDS)
+        if entry is not None and is_usable(entry.value.key, self._clock()):
+            return entry.value
+        self._cache.remove(lookup)
+        return None
 
-    def _cache_caller(self, lookup: _Lookup, caller: _CachedCaller) -> None:
-        self._cache[lookup] = caller
-        self._cache.move_to_end(lookup)
-        if len(self._cache) > self._max_cached:
-            self._cache.popitem(last=False)
-
-    async def _prove(self, lookup: _Lookup, secret: str) -> KeyAndWorkspace:
+    async def _find_caller(self, lookup: _Lookup, secret: str) -> KeyAndWorkspace:
         if self._access_tokens is not None and secret.count(".") == 2:
-            return await self._prove_token(self._access_tokens, lookup, secret)
-        key, workspace = await self._directory.find(lookup.key_hash, lookup.storable_workspace_id)
+            return await self._find_token_caller(self._access_tokens, lookup, secret)
+        key, workspace = await self._key_lookup.find(lookup.key_hash, lookup.storable_workspace_id)
         return self._check_key(lookup, key), workspace
 
-    async def _prove_token(self, access_tokens: AccessTokens, lookup: _Lookup, token: str) -> KeyAndWorkspace:
-        """The caller as a key that ends with the token. Raises `WorkspaceForbidden` for one who was given none."""
+    async def _find_token_caller(self, access_tokens: AccessTokens, lookup: _Lookup, token: str) -> KeyAndWorkspace:
+        """Find the caller, as a key that expires with the token. Raises `WorkspaceForbidden` without any grant."""
         claims = await access_tokens.verify(token)
         if claims.workspace_ids is None:
-            key, workspace = await self._directory.find_subject(claims.subject_hash, lookup.storable_workspace_id)
+            key, workspace = await self._key_lookup.find_subject(claims.subject_hash, lookup.storable_workspace_id)
             if key is None or not is_usable(key, self._clock()):
-                raise WorkspaceForbidden("This token's subject may use no workspace here.")
-            ends = claims.expires_at if key.expires_at is None else min(key.expires_at, claims.expires_at)
-            return replace(key, expires_at=ends), workspace
+                raise WorkspaceForbidden("This token's subject may not use any workspace here.")
+            expires_at = claims.expires_at if key.expires_at is None else min(key.expires_at, claims.expires_at)
+            return replace(key, expires_at=expires_at), workspace
         id = subject_id(claims.subject_hash)
         key = VirtualKey(id, claims.subject_hash, "", claims.workspace_ids, None, expires_at=claims.expires_at)
         wanted_id = lookup.workspace_id or implied_workspace(key)
         if wanted_id is None or wanted_id not in key.workspace_ids:
             return key, None
-        return key, await self._directory.find_workspace(wanted_id)
-
-    async def _prove_once(self, lookup: _Lookup, secret: str) -> KeyAndWorkspace:
-        """What `_prove` finds; look-ups of the same that run at the same time share one read."""
-        while (flight := self._flights.get(lookup)) is not None:
-            await asyncio.wait({flight})
-            if not flight.cancelled():  # whoever read hung up: somebody else reads
-                return flight.result()
-        flight = self._flights[lookup] = asyncio.get_running_loop().create_future()
-        try:
-            found = await self._prove(lookup, secret)
-        except BaseException as error:
-            if isinstance(error, Exception):
-                flight.set_exception(error)
-                flight.exception()  # or asyncio complains when nobody waited
-            else:
-                flight.cancel()
-            raise
-        else:
-            flight.set_result(found)
-            return found
-        finally:
-            del self._flights[lookup]
+        return key, await self._key_lookup.find_workspace(wanted_id)
 
 
 def bearer_token(authorization: str | None) -> str:
-    """The token of an `Authorization` header. Raises `InvalidKey`, which says how to send one."""
+    """Return the token of an `Authorization` header. Raises `InvalidKey`, whose message says how to send one."""
     if not authorization or not authorization.strip():
-        raise InvalidKey(f"There is no API key in this request. {_HOW_TO_SEND_A_KEY}")
+        raise InvalidKey(f"This request has no API key. {_HOW_TO_SEND_A_KEY}")
     scheme, _, token = authorization.strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or len(token.split()) != 1:
-        raise InvalidKey(f"The Authorization header holds no bearer key. {_HOW_TO_SEND_A_KEY}")
+        raise InvalidKey(f"The Authorization header does not hold a bearer key. {_HOW_TO_SEND_A_KEY}")
     return token
 
 
@@ -211,11 +177,11 @@ def _allowed_workspace(lookup: _Lookup, key: VirtualKey, workspace: Workspace | 
     wanted_id = lookup.workspace_id or implied_workspace(key)
     if wanted_id is None and len(key.workspace_ids) > 1:
         raise MissingWorkspace("This key has several workspaces: name one in the x-workspace-id header.")
-    foreign = wanted_id not in key.workspace_ids or workspace is None or workspace.id != wanted_id
-    if workspace is None or foreign or workspace.status != "active":
-        raise WorkspaceForbidden("This key may not use this workspace: it is unknown, suspended or another's.")
+    is_foreign = wanted_id not in key.workspace_ids or workspace is None or workspace.id != wanted_id
+    if workspace is None or is_foreign or workspace.status != "active":
+        raise WorkspaceForbidden("This key may not use this workspace: it is unknown, suspended, or not granted.")
     return workspace
 
 
 def _missing_workspace() -> MissingWorkspace:
-    return MissingWorkspace("The x-workspace-id header is required here: send the id of your workspace.")
+    return MissingWorkspace("The x-workspace-id header is required here: set it to the id of your workspace.")

@@ -1,7 +1,7 @@
-"""Guesses at keys and tokens, slowed for each address that they come from.
+"""Delays and refuses addresses that guess keys or access tokens.
 
-What is counted is this process's: many processes allow as much each. The outer wall is API Gateway's throttling, and a
-web ACL where there is one.
+Failures are counted in each process alone, so n processes allow n times as many. The outer limit is API Gateway's
+throttling, and a web ACL if there is one.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from tidegate.domain.restrictions import parse_address
 from tidegate.errors import TooManyFailures
 
 FREE_FAILURES = 30
-"""Failures in a minute that cost an address nothing."""
+"""Failures of one address in a minute that have no effect."""
 
 DELAYED_FAILURES = 10
-"""Failures beyond those that are slowed; the next are refused unheard until some time has passed."""
+"""Further failures, after each of which the next request is delayed; after the last one it is refused."""
 
 FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.1, 2.0
 MAX_ADDRESSES = 10_000
@@ -28,9 +28,9 @@ _SECONDS_PER_FAILURE = 60.0 / FREE_FAILURES
 
 
 class GuessThrottle(Struct):
-    """A bucket for each address, which holds `ALLOWED` failures and loses one in two seconds.
+    """A leaky bucket of failures for each address: it loses one failure every two seconds.
 
-    Beyond `max_addresses`, the one that failed the longest ago is forgotten.
+    With more than `max_addresses`, the address that failed the longest ago is forgotten.
     """
 
     clock: Callable[[], float] = time.time
@@ -39,25 +39,25 @@ class GuessThrottle(Struct):
     _levels: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict[str, tuple[float, float]])
 
     async def delay_or_refuse(self, address: str | None) -> None:
-        """Wait as long as that address has to. Raises `TooManyFailures`."""
+        """Sleep for the delay of the address. Raises `TooManyFailures`."""
         seconds = self.delay_seconds(address)
         if seconds:
             await self.sleep(seconds)
-            self.delay_seconds(address)  # others may have failed meanwhile
+            self.delay_seconds(address)  # other requests of the address may have failed meanwhile
 
     def delay_seconds(self, address: str | None) -> float:
-        """Seconds to wait before that address is heard. Raises `TooManyFailures`, which says when to come back."""
-        over = self._level(_address_group(address)) - FREE_FAILURES
-        if over < 0:
+        """Return the delay of the address. Raises `TooManyFailures` with `retry_after_seconds`."""
+        excess = self._level(_address_group(address)) - FREE_FAILURES
+        if excess < 0:
             return 0.0
-        if over > DELAYED_FAILURES - 1:
-            seconds = (over - DELAYED_FAILURES + 1) * _SECONDS_PER_FAILURE
+        if excess > DELAYED_FAILURES - 1:
+            seconds = (excess - DELAYED_FAILURES + 1) * _SECONDS_PER_FAILURE
             message = "Too many requests from your address had no valid key; try again in a moment."
             raise TooManyFailures(message, retry_after_seconds=seconds)
-        return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**over)
+        return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**excess)
 
     def record_failure(self, address: str | None) -> None:
-        """One more has failed."""
+        """Count one failed authentication of the address."""
         group = _address_group(address)
         self._levels[group] = min(self._level(group) + 1, FREE_FAILURES + DELAYED_FAILURES), self.clock()
         self._levels.move_to_end(group)
@@ -70,7 +70,7 @@ class GuessThrottle(Struct):
 
 
 def _address_group(address: str | None) -> str:
-    """Who is taken for one: an address, or the 64 bits that a network gives to each of its hosts in IPv6."""
+    """Return the name that failures are counted under: the address, or its /64 network, which one IPv6 host owns."""
     parsed = parse_address(address)
     if isinstance(parsed, IPv6Address):
         return f"{int(parsed) >> 64:x}/64"

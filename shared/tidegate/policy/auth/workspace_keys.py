@@ -1,13 +1,11 @@
-"""Keys of providers that workspaces brought: a call with one costs no read more than once in a minute."""
+"""Provider keys that workspaces bring themselves (BYOK), read from the vault at most once a minute."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from tidegate.domain.redacted import Redacted
+from tidegate.domain.timed_cache import TimedCache
 from tidegate.domain.workspace import Workspace
 from tidegate.ports import Secrets, Vault
 
@@ -15,45 +13,37 @@ CACHE_SECONDS = 60.0
 MAX_CACHED = 1_000
 
 
-class _CachedCredentials(NamedTuple):
-    credentials: Mapping[str, str]
-    monotonic: float
-    wall: float
+class WorkspaceKeys:
+    """Reads the vault, and caches keys for `CACHE_SECONDS` by both clocks, or until the workspace changes one."""
 
-
-class WorkspaceKeys(Redacted, Struct):
-    """What the vault has, remembered for `CACHE_SECONDS` by both clocks, and no longer than until it is changed."""
-
-    vault: Vault | None = None
-    monotonic: Callable[[], float] = time.monotonic
-    clock: Callable[[], float] = time.time
-    _cache: OrderedDict[str, _CachedCredentials] = field(default_factory=OrderedDict[str, _CachedCredentials])
+    def __init__(
+        self,
+        vault: Vault | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.vault = vault
+        self._cache = TimedCache[str, Mapping[str, str]](MAX_CACHED, monotonic=monotonic, wall=clock)
 
     def secrets_for(self, workspace: Workspace, name: str | None) -> Secrets | None:
-        """Where the workspace's key of that name is, None where it uses the gateway's."""
+        """Return the source of the workspace's own key, None if the workspace uses the gateway's key of that name."""
         return _WorkspaceSecrets(self, workspace) if name is not None and workspace.has_credential(name) else None
 
     async def find_key(self, workspace: Workspace, name: str) -> str | None:
-        """The key, None when it is lost: the gateway's own is never used for it. Raises `StoreUnavailable`."""
+        """Return the key; None if it is lost: the gateway's key never replaces it. Raises `StoreUnavailable`."""
         if self.vault is None:
             return None
-        cached = self._cache.get(workspace.id)
-        if cached is None or not self._is_fresh(cached, workspace):
-            monotonic, wall = self.monotonic(), self.clock()
-            cached = _CachedCredentials(await self.vault.read(workspace.id), monotonic, wall)
-            self._cache[workspace.id] = cached
-            if len(self._cache) > MAX_CACHED:
-                self._cache.popitem(last=False)
-        return cached.credentials.get(name)
-
-    def _is_fresh(self, cached: _CachedCredentials, workspace: Workspace) -> bool:
-        changed_at = max(credential.changed_at for credential in workspace.credentials)
-        age = max(self.monotonic() - cached.monotonic, self.clock() - cached.wall)
-        return age < CACHE_SECONDS and changed_at < cached.wall
+        entry = self._cache.find(workspace.id, CACHE_SECONDS)
+        if entry is not None and max(each.changed_at for each in workspace.credentials) < entry.read_at.wall:
+            return entry.value.get(name)
+        read_at = self._cache.now()
+        credentials = await self.vault.read(workspace.id)
+        self._cache.put(workspace.id, credentials, read_at)
+        return credentials.get(name)
 
 
 class _WorkspaceSecrets(Struct, frozen=True):
-    """The port `Secrets` of one workspace."""
+    """Port `Secrets` over the keys of one workspace."""
 
     keys: WorkspaceKeys
     workspace: Workspace

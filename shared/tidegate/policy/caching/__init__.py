@@ -1,1 +1,4 @@
-"""Which calls share an answer, and who asks for it."""
+"""Which calls share an answer.
+
+cache_key   a call's caching options, and the digests by which equal calls are found
+"""

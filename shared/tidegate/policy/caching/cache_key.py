@@ -1,4 +1,4 @@
-"""Which calls want what was answered before, and which calls are equal."""
+"""A call's caching options, and the digests by which equal calls are found."""
 
 import hashlib
 
@@ -10,16 +10,26 @@ from tidegate.domain.operation import Request
 from tidegate.json import Json, encode_canonical
 
 TTL_SECONDS = 3600.0
-"""How long a reply is kept where neither the call nor its workspace says."""
+"""How long a reply is stored when neither the call nor its workspace says."""
 
 VERSION = 1
-"""Of the key: what was kept under another one is not found."""
+"""Version of the key. After a change, replies stored under the old version are not found."""
+
+FIELDS_NOT_IN_KEY = GATEWAY_FIELDS | {
+    *("model", "stream", "stream_options"),
+    *("metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store", "user"),
+    *("max_tokens", "max_completion_tokens"),
+}
+"""Fields that do not change the answer, and aliases of fields that the key has under one name."""
+
+_DEFAULTS: dict[str, Json] = {"n": 1, "logprobs": False, "logit_bias": {}, "stop": [], "tools": [], "functions": []}
+"""Values that mean the same as an absent field to every provider."""
 
 _NO_OPTIONS = CacheOptions()
 
 
 class CachePolicy(Struct, frozen=True):
-    """What a call wants of the cache: in seconds, how old a reply may be (None: any), and how long to keep its own."""
+    """How a call uses the cache. `max_age_seconds` None accepts a reply of any age; `ttl_seconds` 0 stores nothing."""
 
     reads: bool
     max_age_seconds: float | None
@@ -28,8 +38,8 @@ class CachePolicy(Struct, frozen=True):
 
 
 def cache_policy(call: Call) -> CachePolicy | None:
-    """None where caching is not on for the call: by a field of its own, or else by its workspace."""
-    fields, default = call.request.options, call.workspace.cache_ttl_seconds
+    """Return the call's cache policy, None unless the call itself or its workspace turns caching on."""
+    fields, default = call.request.fields, call.workspace.cache_ttl_seconds
     if fields.caching is False or not (fields.caching or fields.cache is not None or default is not None):
         return None
     options = fields.cache or _NO_OPTIONS
@@ -42,10 +52,10 @@ def cache_policy(call: Call) -> CachePolicy | None:
     )
 
 
-def cache_key_of(request: Request, model: str, namespace: str | None, guardrails: str | None = None) -> str:
-    """The digest that equal calls for `model` have in common, `guardrails` being the fingerprint of those that run.
+def cache_key_of(request: ChatRequest, model: str, namespace: str | None, guardrails: str | None = None) -> str:
+    """Return the digest that equal calls for `model` share. `guardrails` is the fingerprint of those that run.
 
-    A workspace is no part of it: its replies are apart.
+    The workspace is not part of it, because the store keeps the replies of each workspace apart.
     """
     fields = {**request.cache_fields(), "model": model}
     names: list[Json] = [*sorted(set(request.options.guardrails or ()))]
@@ -54,10 +64,15 @@ def cache_key_of(request: Request, model: str, namespace: str | None, guardrails
 
 
 def digest_of_idempotency_key(idempotency_key: str) -> str:
-    """What the key is known by."""
+    """Return the digest under which the key's reply is stored."""
     return hashlib.sha256(idempotency_key.encode()).hexdigest()
 
 
 def digest_of_request(call: Call) -> str:
-    """What two calls with one idempotency key must have in common: the surface, and the whole of the body."""
-    return hashlib.sha256(encode_canonical([call.surface.name, call.request.body])).hexdigest()
+    """Return the digest that two calls with one idempotency key must share: of the surface and the whole body."""
+    return hashlib.sha256(encode_canonical([call.surface, call.request.body])).hexdigest()
+
+
+def _normalise_number(value: Json) -> Json:
+    """Return 1.0 as 1: clients write either."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

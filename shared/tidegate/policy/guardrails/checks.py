@@ -1,4 +1,4 @@
-"""One guardrail over the texts of a prompt or an answer: they pass, others take their places, or it is violated."""
+"""Applies one guardrail to the texts of a prompt or an answer: they pass, are masked, or violate it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias, cast
@@ -19,11 +19,11 @@ from tidegate.policy.guardrails.masking import mask_text
 Schema: TypeAlias = dict[str, Json] | bool
 
 _INSTRUCTION_ROLES = ("system", "developer")
-"""Whose messages are the instructions: they may say that others are void."""
+"""Roles that may override instructions: the injection check skips them."""
 
 
 class ActiveGuardrail(Struct, frozen=True):
-    """A guardrail on one call. `is_trusted`: the operator's own. `path` is where the caller named it."""
+    """A guardrail on one call. `is_trusted`: the operator wrote it. `path` is the field that named it."""
 
     guardrail: Guardrail
     is_trusted: bool = False
@@ -31,7 +31,7 @@ class ActiveGuardrail(Struct, frozen=True):
 
 
 class GuardContext(Struct, frozen=True):
-    """What is known of the call that is judged, and who is asked; `left` are the seconds that it has."""
+    """The checked call, the backend of remote guardrails, and the seconds until the call's deadline."""
 
     call: Call
     backend: GuardrailBackend | None
@@ -39,7 +39,7 @@ class GuardContext(Struct, frozen=True):
 
 
 def violation_error(guardrail: Guardrail, stage: Stage, path: str | None = None) -> GuardrailViolation:
-    """It names the guardrail and the field, never the text."""
+    """Build the error that names the guardrail and the field, never the text."""
     what = "request" if stage == "input" else "answer"
     return GuardrailViolation(f"The {what} violates the guardrail {guardrail.name!r}.", param=path)
 
@@ -47,7 +47,7 @@ def violation_error(guardrail: Guardrail, stage: Stage, path: str | None = None)
 async def apply_guardrail(
     active: ActiveGuardrail, context: GuardContext, stage: Stage, texts: Sequence[Text]
 ) -> list[str]:
-    """The texts as they may pass. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
+    """Return the texts, masked where needed. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
     guardrail, plain_texts = active.guardrail, [each.text for each in texts]
     match guardrail.kind:
         case "max_input":
@@ -55,45 +55,52 @@ async def apply_guardrail(
         case "injection":
             await _check_each(guardrail, stage, texts, _is_suspicious)
         case "scripts":
-            are_only = load("tidegate.policy.guardrails.scripts", "are_only")
-            await _check_each(guardrail, stage, texts, lambda each: not are_only(guardrail.scripts, each.text))
+            is_written_in = import_module("tidegate.policy.guardrails.scripts").is_written_in
+            await _check_each(guardrail, stage, texts, lambda each: not is_written_in(guardrail.scripts, each.text))
         case "bedrock" | "webhook":
             return await _ask_backend(active, context, stage, plain_texts) if plain_texts else plain_texts
         case "json_schema":
-            pass  # of an answer as a whole: `check_conformity`
+            pass  # checks an answer as a whole: see `check_conformity`
         case _:
             return _mask_or_block(guardrail, stage, texts, await detectors.find_in_texts(guardrail, plain_texts))
     return plain_texts
 
 
 def answer_schema(active: ActiveGuardrail, call: Call) -> Schema | None:
-    """What answers to the call have to conform to; None where that is nothing.
+    """Return the schema that answers must conform to: the guardrail's, or else the one of `response_format`, or None.
 
-    Raises `InvalidRequest` where the caller's own cannot be checked, or there is none though the caller named this.
+    Raises `InvalidRequest` if the caller's schema cannot be checked, or is missing though the caller named this.
     """
-    guardrail, wanted = active.guardrail, call.request.answer_schema()
+    guardrail, response_format = active.guardrail, call.request.fields.response_format
+    schemas = import_module("tidegate.policy.guardrails.schema")
     if guardrail.schema is not None:
         try:
-            return load("tidegate.policy.guardrails.schema", "parsed")(guardrail.schema)
+            return schemas.parse_schema(guardrail.schema)
         except ValueError:
-            raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a schema that is none.") from None
-    if wanted is not None:
-        try:
-            return load("tidegate.policy.guardrails.schema", "check")(wanted.schema)
-        except ValueError as error:
-            message = f"The guardrail {guardrail.name!r} cannot check against this schema: {error}"
-            raise InvalidRequest(message, param=wanted.path) from None
-    if active.path is not None:
-        raise InvalidRequest(
-            f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema.", param=active.path
-        )
-    return None
+            raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has an invalid schema.") from None
+    match response_format:
+        case JsonObjectFormat():
+            return {"type": "object"}
+        case JsonSchemaFormat(json_schema=json_schema) if json_schema.schema is not None:
+            try:
+                return schemas.check_schema(json_schema.schema)
+            except ValueError as error:
+                raise InvalidRequest(
+                    f"The guardrail {guardrail.name!r} cannot check against this schema: {error}",
+                    param="response_format.json_schema.schema",
+                ) from None
+        case _ if active.path is not None:
+            raise InvalidRequest(
+                f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema.", param=active.path
+            )
+        case _:
+            return None
 
 
-def check_conformity(guardrail: Guardrail, schema: Schema, answers: Sequence[str]) -> None:
-    """Raises `GuardrailViolation` where a choice says what does not conform, `GuardrailUnavailable` for too much.
+def check_conformity(guardrail: Guardrail, schema: Schema, completion: Completion) -> None:
+    """Raise `GuardrailViolation` if a choice does not conform, `GuardrailUnavailable` if the check takes too long.
 
-    A choice that calls tools instead, or refuses, has nothing to conform.
+    Choices without content, because they call tools or refuse, are not checked.
     """
     module = "tidegate.policy.guardrails.conformity"
     conforms_to = load(module, "conforms")
@@ -102,7 +109,7 @@ def check_conformity(guardrail: Guardrail, schema: Schema, answers: Sequence[str
             conforms = conforms_to(schema, decode(answer))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             conforms = False
-        except load(module, "GIVEN_UP"):
+        except conformity.LIMIT_EXCEPTIONS:
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a schema that takes too long.") from None
         if not conforms:
             raise violation_error(guardrail, "output")
@@ -122,23 +129,22 @@ async def _check_length(guardrail: Guardrail, request: Request, texts: Sequence[
         max_tokens = guardrail.max_tokens
         if guardrail.max_characters is not None and sum(map(len, texts)) > guardrail.max_characters:
             return True
-        return max_tokens is not None and any(
-            variant.estimate_prompt() > max_tokens for variant in _request_variants(request)
-        )
+        variants = _request_variants(request)
+        return max_tokens is not None and any(estimate_prompt(fields) > max_tokens for fields in variants)
 
     is_large = request.size > detectors.LONG_CHARACTERS
     if await to_thread.run_sync(is_long) if is_large else is_long():
         raise violation_error(guardrail, "input", "messages")
 
 
-def _request_variants(request: Request) -> Iterator[Request]:
-    """The request's fields, and as they are for fallbacks that change them."""
-    yield request
-    for entry in request.options.fallbacks or ():
+def _request_variants(request: ChatRequest) -> Iterator[ChatFields]:
+    """Yield the request's fields, and those of each fallback that overrides some of them."""
+    yield request.fields
+    for entry in request.fields.fallbacks or ():
         if isinstance(entry, dict) and "model" in entry and len(entry) > 1:
             try:
-                changed = request.with_body({**request.body, **cast("JsonObject", entry)})
-            except InvalidRequest:  # which is told with its path, before anybody is asked
+                changed = build_chat_request({**request.body, **cast("JsonObject", entry)}, request.size)
+            except InvalidRequest:  # `fallback.candidates` raises it, with its path, before any request is sent
                 continue
             yield changed
 
@@ -151,7 +157,7 @@ async def _check_each(guardrail: Guardrail, stage: Stage, texts: Sequence[Text],
     def first() -> Text | None:
         return next(filter(fails, texts), None)
 
-    is_long = detectors.are_long([each.text for each in texts])
+    is_long = detectors.is_long([each.text for each in texts])
     found = await to_thread.run_sync(first) if is_long else first()
     if found is not None:
         raise violation_error(guardrail, stage, found.path if stage == "input" else None)
@@ -160,7 +166,7 @@ async def _check_each(guardrail: Guardrail, stage: Stage, texts: Sequence[Text],
 async def _ask_backend(active: ActiveGuardrail, context: GuardContext, stage: Stage, texts: list[str]) -> list[str]:
     guardrail, call = active.guardrail, context.call
     if context.backend is None:
-        raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has nobody to ask here.")
+        raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} needs a service that this gateway does not have.")
     query = GuardrailQuery(
         call_id=call.id,
         workspace_id=call.workspace.id,

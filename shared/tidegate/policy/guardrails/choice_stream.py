@@ -1,8 +1,7 @@
-"""One choice of a stream that is checked in windows: its texts lag behind, its tools' arguments wait for their end.
+"""One choice of a stream, checked in windows: texts are passed on with a lag, tool arguments only when complete.
 
-What was thought is passed on to its end before anything is said, and all of that before a tool is called, so that
-nothing comes out of its order. Signed reasoning is passed on after the text that it repeats, and left out where that
-was masked.
+Reasoning is passed on to its end before any content, and all text before a tool call, so that the order is kept.
+Signed reasoning details follow the reasoning text that they repeat, and are left out if that text was masked.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,13 +12,15 @@ from tidegate.json import Json
 from tidegate.policy.guardrails.window import Blocked, Scan, Window
 
 Rewrite: TypeAlias = Callable[[str], Awaitable[str]]
-"""Arguments of a tool as they may be passed on."""
+"""Returns the arguments of a tool call, masked where needed; raises on a violation."""
 
 _TEXTS = ("reasoning", "content", "refusal")
 _HELD = frozenset({*_TEXTS, "reasoning_content", "reasoning_details", "tool_calls", "function_call"})
 
 
 class GuardedChoiceStream:
+    """Feed it each `ChunkChoice` with `add`, and call `finish` if the stream ends without a finish reason."""
+
     def __init__(self, scan: Scan, lag: int, rewrite: Rewrite) -> None:
         self._scan = scan
         self._rewrite = rewrite
@@ -31,19 +32,19 @@ class GuardedChoiceStream:
         self._inputs: dict[int, list[str]] = {}
 
     async def add(self, choice: ChunkChoice) -> list[ChunkChoice]:
-        """What may be passed on of it, in as many choices as that takes. Raises `Blocked`."""
-        ended = choice["finish_reason"] is not None
+        """Return the choices that may be passed on now. Raises `Blocked`."""
+        is_last = choice["finish_reason"] is not None
         deltas = await self._add_delta(choice["delta"])
-        if ended:
+        if is_last:
             deltas += [*await self.finish(), Delta()]
         unfinished = {**choice, "finish_reason": None}
-        passed = [cast(ChunkChoice, {**unfinished, "delta": delta}) for delta in deltas]
-        if ended:
-            passed[-1]["finish_reason"] = choice["finish_reason"]
-        return passed
+        choices = [cast(ChunkChoice, {**unfinished, "delta": delta}) for delta in deltas]
+        if is_last:
+            choices[-1]["finish_reason"] = choice["finish_reason"]
+        return choices
 
     async def finish(self) -> list[Delta]:
-        """What was held back. Raises `Blocked`."""
+        """Return all deltas that were held back. Raises `Blocked`."""
         deltas = await self._flush(*_TEXTS)
         for index, pieces in self._arguments.items():
             arguments = await self._rewrite("".join(pieces))
@@ -68,15 +69,16 @@ class GuardedChoiceStream:
             text = await self._windows[name].add(piece)
             if text:
                 deltas.append(self._text_delta(name, text))
-        shells = [shell for call in delta.get("tool_calls") or () if (shell := self._hold_arguments(call)) is not None]
+        stripped = map(self._hold_arguments, delta.get("tool_calls") or ())
+        calls = [call for call in stripped if call is not None]
         function = delta.get("function_call")
         if function is not None:
             self._arguments.setdefault(None, []).append(function.get("arguments") or "")
         other_fields = cast(Delta, {name: value for name, value in delta.items() if name not in _HELD})
         if "role" in delta and not delta.get("content"):
             other_fields["content"] = delta.get("content")
-        if shells:
-            deltas += [*await self._flush(*_TEXTS), Delta(tool_calls=shells)]
+        if calls:
+            deltas += [*await self._flush(*_TEXTS), Delta(tool_calls=calls)]
         if function is not None and "name" in function:
             deltas += [*await self._flush(*_TEXTS), Delta(function_call={"name": function["name"], "arguments": ""})]
         if other_fields:
@@ -84,7 +86,7 @@ class GuardedChoiceStream:
         return deltas
 
     async def _flush(self, *names: str) -> list[Delta]:
-        """The rest of what was said under these names. Raises `Blocked`."""
+        """Return the held text of these fields. Raises `Blocked`."""
         deltas: list[Delta] = []
         for name in names:
             text = await self._windows[name].finish()
@@ -95,7 +97,7 @@ class GuardedChoiceStream:
         return deltas
 
     async def _flush_details(self) -> list[Delta]:
-        """The details of what was thought, unless they hold what is masked. Raises `Blocked`."""
+        """Return the reasoning details, unless their text had to be masked. Raises `Blocked`."""
         details, self._details = self._details, []
         masks, self._masks = self._masks, self._windows["reasoning"].masks
         if masks != self._masks or await self._is_masked("".join(_detail_texts(details))):
@@ -119,23 +121,23 @@ class GuardedChoiceStream:
                 return {"content": text}
 
     def _hold_arguments(self, call: ToolCall) -> ToolCall | None:
-        """The call without what it is called with; None where that is all that it says."""
+        """Return the call with its arguments held back; None if it has nothing else."""
         index = call.get("index", 0)
-        shell = cast(ToolCall, {name: value for name, value in call.items() if name not in ("function", "custom")})
+        short = cast(ToolCall, {name: value for name, value in call.items() if name not in ("function", "custom")})
         function, custom = call.get("function"), call.get("custom")
         if function is not None:
             self._arguments.setdefault(index, []).append(function.get("arguments") or "")
             if "name" in function:
-                shell["function"] = {**function, "arguments": ""}
+                short["function"] = {**function, "arguments": ""}
         if custom is not None:
             self._inputs.setdefault(index, []).append(str(custom.get("input") or ""))
             if "name" in custom:
-                shell["custom"] = {**custom, "input": ""}
-        return shell if len(shell) > 1 else None
+                short["custom"] = {**custom, "input": ""}
+        return short if len(short) > 1 else None
 
 
 def _text_pieces(delta: Delta) -> Iterator[tuple[str, str]]:
-    """What the delta thinks and says, in order; details of reasoning alone are a piece without a text."""
+    """Yield the delta's field names and texts in order; reasoning details alone yield an empty text."""
     reasoning = delta.get("reasoning") or delta.get("reasoning_content") or ""
     if reasoning or delta.get("reasoning_details"):
         yield "reasoning", reasoning

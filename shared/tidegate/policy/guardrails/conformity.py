@@ -1,4 +1,4 @@
-"""Whether a JSON value conforms to a JSON schema that `schema.py` has accepted: what each keyword asks of it.
+"""Checks a JSON value against a JSON schema that `schema.py` has accepted, keyword by keyword.
 
 Source: https://json-schema.org/draft/2020-12/json-schema-validation
 """
@@ -22,15 +22,15 @@ Schema: TypeAlias = JsonObject | bool
 
 
 class TooComplex(Exception):
-    """Following the schema takes more steps, or goes deeper, than it may."""
+    """The check takes more than `MAX_STEPS`, or nests deeper than `MAX_DEPTH`."""
 
 
-GIVEN_UP = (TooComplex, regexes.TooSlow)
-"""What is raised in the place of an answer."""
+LIMIT_EXCEPTIONS = (TooComplex, regexes.TooSlow)
+"""Exceptions of a check that was given up."""
 
 
 class ConformityCheck(Struct):
-    """One check of values against `root`, which `check` has accepted."""
+    """A check against the schema `root`, with the steps, depth and seconds that it has left."""
 
     root: Schema
     steps: int = 0
@@ -38,7 +38,7 @@ class ConformityCheck(Struct):
     seconds: float = regexes.LIMIT_SECONDS
 
     def conforms(self, schema: Json, value: Json) -> bool:
-        """Raises `TooComplex` and `patterns.TooSlow`."""
+        """Check the value against a part of the schema. Raises `TooComplex` and `regexes.TooSlow`."""
         if not isinstance(schema, dict):  # `true` takes everything, `false` nothing
             return bool(schema)
         self.steps += 1
@@ -53,7 +53,7 @@ class ConformityCheck(Struct):
             self.depth -= 1
 
     def matches(self, pattern: str, text: str) -> bool:
-        """All patterns of the schema have `seconds` together."""
+        """Search the pattern in the text. All patterns of the schema share `seconds`."""
         began = time.monotonic()
         try:
             return regexes.matches(pattern, text, self.seconds)
@@ -62,15 +62,15 @@ class ConformityCheck(Struct):
 
 
 def conforms(schema: Schema, value: Json) -> bool:
-    """Raises `TooComplex` and `patterns.TooSlow`. The schema is one that `check` has accepted."""
+    """Check the value against a schema that `check_schema` accepted. Raises `TooComplex` and `regexes.TooSlow`."""
     return ConformityCheck(schema).conforms(schema, value)
 
 
 def resolve_reference(root: Schema, reference: Json) -> Json:
-    """What a reference within the schema leads to. Raises `ValueError` for any other."""
+    """Return the part of the schema that a local reference points to. Raises `ValueError` for any other reference."""
     found: Json = root
     if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
-        raise ValueError(f"$ref {reference!r} leads out of the schema.")
+        raise ValueError(f"$ref {reference!r} points out of the schema.")
     for part in reference.split("/")[1:]:
         key = unquote(part).replace("~1", "/").replace("~0", "~")
         if isinstance(found, dict) and key in found:
@@ -78,12 +78,12 @@ def resolve_reference(root: Schema, reference: Json) -> Json:
         elif isinstance(found, list) and key.isdigit() and int(key) < len(found):
             found = found[int(key)]
         else:
-            raise ValueError(f"$ref {reference!r} leads nowhere.")
+            raise ValueError(f"$ref {reference!r} does not exist in the schema.")
     return found
 
 
 def json_equal(one: Json, other: Json) -> bool:
-    """Equality of JSON: `true` is not 1, and 1.0 is."""
+    """Compare JSON values: `true` does not equal 1, but 1.0 does."""
     match one, other:
         case list(), list():
             return len(one) == len(other) and all(map(json_equal, one, other))
@@ -158,18 +158,18 @@ def _properties(self: ConformityCheck, schemas: Json, value: Json, _: JsonObject
 def _pattern_properties(self: ConformityCheck, schemas: Json, value: Json, _: JsonObject) -> bool:
     if not (isinstance(value, dict) and isinstance(schemas, dict)):
         return True
-    pairs = ((each, held) for pattern, each in schemas.items() for name, held in value.items()
+    pairs = ((each, item) for pattern, each in schemas.items() for name, item in value.items()
              if self.matches(pattern, name))  # fmt: skip
-    return all(self.conforms(each, held) for each, held in pairs)
+    return all(self.conforms(each, item) for each, item in pairs)
 
 
-def _additional(self: ConformityCheck, schema: Json, value: Json, beside: JsonObject) -> bool:
+def _additional(self: ConformityCheck, schema: Json, value: Json, siblings: JsonObject) -> bool:
     if not isinstance(value, dict):
         return True
-    named, shaped = beside.get("properties"), beside.get("patternProperties")
+    named, pattern_schemas = siblings.get("properties"), siblings.get("patternProperties")
     known = named.keys() if isinstance(named, dict) else set[str]()
-    shapes = list(shaped) if isinstance(shaped, dict) else []
-    others = (name for name in value if name not in known and not any(self.matches(each, name) for each in shapes))
+    patterns = list(pattern_schemas) if isinstance(pattern_schemas, dict) else []
+    others = (name for name in value if name not in known and not any(self.matches(each, name) for each in patterns))
     return all(self.conforms(schema, value[name]) for name in others)
 
 
@@ -180,34 +180,34 @@ def _names(self: ConformityCheck, schema: Json, value: Json, _: JsonObject) -> b
 def _prefix(self: ConformityCheck, schemas: Json, value: Json, _: JsonObject) -> bool:
     if not isinstance(value, list):
         return True
-    return all(self.conforms(each, held) for each, held in zip(_listed(schemas), value, strict=False))
+    return all(self.conforms(each, item) for each, item in zip(_listed(schemas), value, strict=False))
 
 
-def _items(self: ConformityCheck, schema: Json, value: Json, beside: JsonObject) -> bool:
+def _items(self: ConformityCheck, schema: Json, value: Json, siblings: JsonObject) -> bool:
     if isinstance(schema, list):
-        return _prefix(self, schema, value, beside)
+        return _prefix(self, schema, value, siblings)
     if not isinstance(value, list):
         return True
-    return all(self.conforms(schema, held) for held in value[len(_listed(beside.get("prefixItems"))) :])
+    return all(self.conforms(schema, item) for item in value[len(_listed(siblings.get("prefixItems"))) :])
 
 
-def _additional_items(self: ConformityCheck, schema: Json, value: Json, beside: JsonObject) -> bool:
-    items = beside.get("items")
+def _additional_items(self: ConformityCheck, schema: Json, value: Json, siblings: JsonObject) -> bool:
+    items = siblings.get("items")
     if not (isinstance(value, list) and isinstance(items, list)):
         return True
-    return all(self.conforms(schema, held) for held in value[len(items) :])
+    return all(self.conforms(schema, item) for item in value[len(items) :])
 
 
-def _contains(self: ConformityCheck, schema: Json, value: Json, beside: JsonObject) -> bool:
+def _contains(self: ConformityCheck, schema: Json, value: Json, siblings: JsonObject) -> bool:
     if not isinstance(value, list):
         return True
-    count = sum(self.conforms(schema, held) for held in value)
-    least, most = beside.get("minContains", 1), beside.get("maxContains")
-    return count >= (least if isinstance(least, int) else 1) and (not isinstance(most, int) or count <= most)
+    count = sum(self.conforms(schema, item) for item in value)
+    minimum, maximum = siblings.get("minContains", 1), siblings.get("maxContains")
+    return count >= (minimum if isinstance(minimum, int) else 1) and (not isinstance(maximum, int) or count <= maximum)
 
 
-def _unique(self: ConformityCheck, wanted: Json, value: Json, _: JsonObject) -> bool:
-    if not (isinstance(value, list) and wanted):
+def _unique(self: ConformityCheck, is_required: Json, value: Json, _: JsonObject) -> bool:
+    if not (isinstance(value, list) and is_required):
         return True
     self.steps += len(value) ** 2 // 2
     if self.steps > MAX_STEPS:
@@ -215,8 +215,8 @@ def _unique(self: ConformityCheck, wanted: Json, value: Json, _: JsonObject) -> 
     return not any(json_equal(one, other) for one, other in combinations(value, 2))
 
 
-def _if(self: ConformityCheck, condition: Json, value: Json, beside: JsonObject) -> bool:
-    return self.conforms(beside.get("then" if self.conforms(condition, value) else "else", True), value)
+def _if(self: ConformityCheck, condition: Json, value: Json, siblings: JsonObject) -> bool:
+    return self.conforms(siblings.get("then" if self.conforms(condition, value) else "else", True), value)
 
 
 def _listed(value: Json) -> list[Json]:

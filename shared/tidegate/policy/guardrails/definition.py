@@ -1,6 +1,6 @@
-"""Guardrails as people write them, and the rules for that: a JSON list of objects becomes `Guardrail`s, and back.
+"""Parses guardrails from a JSON list of objects, checks the rules for their fields, and writes them back as JSON.
 
-The operator's are in TIDEGATE_GUARDRAILS, a workspace's own in the admin API. `docs/GUARDRAILS.md` has the fields.
+The operator's are in TIDEGATE_GUARDRAILS, a workspace's own in the admin API. `docs/GUARDRAILS.md` lists the fields.
 """
 
 import re
@@ -25,7 +25,7 @@ from tidegate.policy.guardrails import words
 
 MAX_GUARDRAILS = 50
 MAX_BYTES = 64 * 1024
-"""Of all that a workspace has: they are read with every call."""
+"""The limit of all guardrails of a workspace, which are read with every call."""
 
 MAX_PATTERNS = 50
 MAX_WORDS, MAX_WORD_CHARACTERS = 2000, 100
@@ -62,33 +62,32 @@ _ONLY_STAGE_OF_KIND: dict[GuardrailKind, StageSelection] = {
 
 
 def parse_guardrails(value: Json, path: str = "guardrails", *, is_operator: bool = False) -> tuple[Guardrail, ...]:
-    """The guardrails that the list stands for. Raises `InvalidRequest` that names the field, as `guardrails[0].url`."""
+    """Parse a list of guardrails. Raises `InvalidRequest` that names the field, such as `guardrails[0].url`."""
     if not isinstance(value, list):
         raise InvalidRequest(f"{path} must be a list of objects.", param=path)
     if len(value) > MAX_GUARDRAILS or len(encode(value)) > MAX_BYTES:
-        raise InvalidRequest(f"{path} holds more than {MAX_GUARDRAILS} guardrails, or {MAX_BYTES} bytes.", param=path)
+        raise InvalidRequest(f"{path} has more than {MAX_GUARDRAILS} guardrails or {MAX_BYTES} bytes.", param=path)
     guardrails: dict[str, Guardrail] = {}
     for i, entry in enumerate(value):
         guardrail = parse_guardrail(entry, f"{path}[{i}]", is_operator=is_operator)
         if guardrail.name in guardrails:
-            raise InvalidRequest(f"The guardrail {guardrail.name!r} is there twice.", param=f"{path}[{i}].name")
+            raise InvalidRequest(f"The guardrail {guardrail.name!r} is listed twice.", param=f"{path}[{i}].name")
         guardrails[guardrail.name] = guardrail
     return tuple(guardrails.values())
 
 
 def parse_guardrail(entry: Json, path: str, *, is_operator: bool = False) -> Guardrail:
-    """One of them. Raises `InvalidRequest` for its first fault."""
+    """Parse one guardrail. Raises `InvalidRequest` for its first invalid field."""
     if not isinstance(entry, dict):
         raise InvalidRequest(f"{path} must be an object.", param=path)
     kind = entry.get("kind")
     if not isinstance(kind, str) or kind not in _FIELDS_OF_KIND:
-        raise InvalidRequest(f"A guardrail's kind is one of {', '.join(_FIELDS_OF_KIND)}.", param=f"{path}.kind")
+        raise InvalidRequest(f"A guardrail's kind must be one of {', '.join(_FIELDS_OF_KIND)}.", param=f"{path}.kind")
     unknown = sorted(entry.keys() - _COMMON_FIELDS - _FIELDS_OF_KIND[kind])
     if unknown:
         known = ", ".join(sorted(_COMMON_FIELDS | _FIELDS_OF_KIND[kind]))
-        raise InvalidRequest(
-            f"A guardrail of kind {kind!r} has no field {unknown[0]!r}, only {known}.", param=f"{path}.{unknown[0]}"
-        )
+        message = f"A guardrail of kind {kind!r} has no field {unknown[0]!r}. Its fields are {known}."
+        raise InvalidRequest(message, param=f"{path}.{unknown[0]}")
     values: JsonObject = {"on": _ONLY_STAGE_OF_KIND.get(kind, "both"), **entry}
     if isinstance(values.get("schema"), dict | bool):
         values["schema"] = encode(values["schema"]).decode()
@@ -97,15 +96,14 @@ def parse_guardrail(entry: Json, path: str, *, is_operator: bool = False) -> Gua
     except msgspec.ValidationError as error:
         found = _PATH_IN_ERROR.search(str(error))
         value_path = f"{path}.{found['path']}" if found and found["path"] else path
-        raise InvalidRequest(
-            f"Invalid value for '{value_path}': {_PATH_IN_ERROR.sub('', str(error))}.", param=value_path
-        ) from None
+        message = f"Invalid value for '{value_path}': {_PATH_IN_ERROR.sub('', str(error))}."
+        raise InvalidRequest(message, param=value_path) from None
     _check(guardrail, path, is_operator)
     return guardrail
 
 
 def guardrail_to_json(guardrail: Guardrail) -> JsonObject:
-    """The guardrail as it is written: what is as it would be anyway is left out, and a schema is an object."""
+    """Write the guardrail as JSON: fields equal to their default are omitted, and a schema is an object."""
     values: JsonObject = {}
     for field in fields(Guardrail):
         value = cast(Json, getattr(guardrail, field.name))
@@ -122,18 +120,16 @@ def _check(guardrail: Guardrail, path: str, is_operator: bool) -> None:
             raise InvalidRequest(message, param=f"{path}.{field}")
 
     kind = guardrail.kind
-    require(bool(_NAME.fullmatch(guardrail.name)), "name", "A name is lower-case letters, digits, '.', '_' and '-'.")
-    require(
-        guardrail.name not in BUILT_IN_GUARDRAILS,
-        "name",
-        f"The name {guardrail.name!r} is that of a built-in guardrail.",
-    )
+    message = "A name has 1 to 63 lower-case letters, digits, '.', '_' or '-'; the first is a letter or a digit."
+    require(bool(_NAME.fullmatch(guardrail.name)), "name", message)
+    is_built_in = guardrail.name in BUILT_IN_GUARDRAILS
+    require(not is_built_in, "name", f"The name {guardrail.name!r} belongs to a built-in guardrail: choose another.")
     only = _ONLY_STAGE_OF_KIND.get(kind)
-    require(only in (None, guardrail.on), "on", f"A guardrail of kind {kind!r} can only be on {only!r}.")
+    require(only in (None, guardrail.on), "on", f"A guardrail of kind {kind!r} can only run on {only!r}.")
     can_mask = kind in DETECTOR_KINDS or kind in REMOTE_KINDS
-    require(guardrail.action == "block" or can_mask, "action", f"A guardrail of kind {kind!r} cannot mask.")
-    require(64 <= guardrail.window_characters <= 8192, "window_characters", "A window has 64 to 8192 characters.")
-    require(0.1 <= guardrail.timeout_seconds <= 30, "timeout_seconds", "A timeout is between 0.1 and 30 seconds.")
+    require(guardrail.action == "block" or can_mask, "action", f"A guardrail of kind {kind!r} cannot mask, only block.")
+    require(64 <= guardrail.window_characters <= 8192, "window_characters", "window_characters must be 64 to 8192.")
+    require(0.1 <= guardrail.timeout_seconds <= 30, "timeout_seconds", "timeout_seconds must be 0.1 to 30.")
     _CHECK_OF_KIND.get(kind, _check_nothing)(guardrail, require, is_operator)
 
 
@@ -142,57 +138,54 @@ def _check_nothing(guardrail: Guardrail, require: "_Require", is_operator: bool)
 
 
 def _check_regex(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
-    check = load("tidegate.policy.guardrails.regexes", "check")
+    regexes = import_module("tidegate.policy.guardrails.regexes")
     require(0 < len(guardrail.patterns) <= MAX_PATTERNS, "patterns", f"There must be 1 to {MAX_PATTERNS} patterns.")
     for i, pattern in enumerate(guardrail.patterns):
-        require(*_result_of(lambda pattern=pattern: check(pattern), f"patterns[{i}]"))
+        require(*_result_of(lambda pattern=pattern: regexes.check_pattern(pattern), f"patterns[{i}]"))
 
 
 def _check_words(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     require(0 < len(guardrail.words) <= MAX_WORDS, "words", f"There must be 1 to {MAX_WORDS} words.")
     for i, word in enumerate(guardrail.words):
-        require(
-            len(word) <= MAX_WORD_CHARACTERS, f"words[{i}]", f"A word has at most {MAX_WORD_CHARACTERS} characters."
-        )
-        require(words.is_searchable(word), f"words[{i}]", "A word begins and ends with a letter or a digit.")
+        is_short = len(word) <= MAX_WORD_CHARACTERS
+        require(is_short, f"words[{i}]", f"A word must not have more than {MAX_WORD_CHARACTERS} characters.")
+        require(words.is_searchable(word), f"words[{i}]", "A word must begin and end with a letter or a digit.")
 
 
 def _check_max_input(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     limits = {name: getattr(guardrail, name) for name in ("max_tokens", "max_characters")}
-    require(
-        any(limit is not None for limit in limits.values()), "max_tokens", "Say max_tokens, max_characters, or both."
-    )
+    has_limit = any(limit is not None for limit in limits.values())
+    require(has_limit, "max_tokens", "Set max_tokens, max_characters, or both.")
     for name, limit in limits.items():
         require(limit is None or limit > 0, name, f"{name} must be positive.")
 
 
 def _check_schema(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     if guardrail.schema is not None:
-        parse, text = load("tidegate.policy.guardrails.schema", "parsed"), guardrail.schema
-        require(*_result_of(lambda: parse(text), "schema"))
+        schema, text = import_module("tidegate.policy.guardrails.schema"), guardrail.schema
+        require(*_result_of(lambda: schema.parse_schema(text), "schema"))
 
 
 def _check_scripts(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     require(0 < len(guardrail.scripts) <= MAX_SCRIPTS, "scripts", f"There must be 1 to {MAX_SCRIPTS} scripts.")
-    check = load("tidegate.policy.guardrails.scripts", "check")
-    require(*_result_of(lambda: check(guardrail.scripts), "scripts"))
+    scripts = import_module("tidegate.policy.guardrails.scripts")
+    require(*_result_of(lambda: scripts.check_scripts(guardrail.scripts), "scripts"))
 
 
 def _check_bedrock(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     id, version, region = guardrail.guardrail_id or "", guardrail.guardrail_version, guardrail.region
-    require(bool(_ID.fullmatch(id)), "guardrail_id", "guardrail_id is a guardrail's id or ARN.")
-    require(bool(_VERSION.fullmatch(version)), "guardrail_version", "guardrail_version is a number or 'DRAFT'.")
-    require(region is None or bool(_REGION.fullmatch(region)), "region", "region is one of AWS's, as 'eu-central-1'.")
+    require(bool(_ID.fullmatch(id)), "guardrail_id", "guardrail_id must be the id or the ARN of a Bedrock guardrail.")
+    require(bool(_VERSION.fullmatch(version)), "guardrail_version", "guardrail_version must be a number or 'DRAFT'.")
+    require(region is None or bool(_REGION.fullmatch(region)), "region", "region must be like 'eu-central-1'.")
 
 
 def _check_webhook(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     url, secret = guardrail.url or "", guardrail.secret
-    is_url = (
-        len(url) <= MAX_URL_CHARACTERS and bool(_URL.fullmatch(url)) and (is_operator or url.startswith("https://"))
-    )
-    require(is_url, "url", "url must be an https URL, without credentials and fragment.")
-    require(secret is None or is_operator, "secret", "Only the operator's own webhooks can have a secret.")
-    require(secret is None or bool(_SETTING.fullmatch(secret)), "secret", "secret is the name of a setting.")
+    has_scheme = is_operator or url.startswith("https://")
+    is_url = has_scheme and len(url) <= MAX_URL_CHARACTERS and bool(_URL.fullmatch(url))
+    require(is_url, "url", "url must be an https URL without credentials or fragment.")
+    require(secret is None or is_operator, "secret", "Only the operator's webhooks can have a secret.")
+    require(secret is None or bool(_SETTING.fullmatch(secret)), "secret", "secret must be the name of a setting.")
 
 
 def _result_of(check: Callable[[], object], field: str) -> tuple[bool, str, str]:

@@ -1,4 +1,4 @@
-"""What a guardrail finds in a text, by its kind: the kinds that say where."""
+"""Finds positions in texts, for the kinds of guardrail that can name them: words, regex, secrets and personal data."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,23 +11,23 @@ from tidegate.lazy import load
 from tidegate.policy.guardrails import secrets, words
 
 LONG_CHARACTERS = 32 * 1024
-"""Other calls should not wait until a longer text has been read."""
+"""Longer texts are searched in a thread, so that other calls do not wait."""
 
 CHARACTERS_PER_TEXT = 50
-"""Characters that take about as long as one more text does, however short it is."""
+"""The cost of searching one more text, however short, in characters."""
 
 
-def are_long(texts: Sequence[str]) -> bool:
-    """Whether they are to be read beside the other calls."""
+def is_long(texts: Sequence[str]) -> bool:
+    """The texts are so long that a thread should search them."""
     return sum(map(len, texts)) + CHARACTERS_PER_TEXT * len(texts) > LONG_CHARACTERS
 
 
 async def find_in_texts(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
-    """What it finds in each of the texts. Raises `GuardrailUnavailable` for patterns that take too long.
+    """Return the findings in each text. Raises `GuardrailUnavailable` for regexes that take too long.
 
-    Patterns are searched in a thread, which lets go of the interpreter meanwhile.
+    Regular expressions run in a thread, and release the GIL while they search.
     """
-    if guardrail.kind == "regex" or are_long(texts):
+    if guardrail.kind == "regex" or is_long(texts):
         return await to_thread.run_sync(_search, guardrail, texts)
     return _search(guardrail, texts)
 
@@ -50,10 +50,10 @@ def _word_list(entries: tuple[str, ...]) -> words.WordList:
 
 
 def _find_patterns(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
-    module = "tidegate.policy.guardrails.regexes"
+    regexes = import_module("tidegate.policy.guardrails.regexes")
     try:
-        return load(module, "find")(guardrail.patterns, texts)
-    except load(module, "TooSlow"):
+        return regexes.find_patterns(guardrail.patterns, texts)
+    except regexes.TooSlow:
         raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a pattern that takes too long.") from None
     except ValueError:
-        raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a pattern that is none.") from None
+        raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has an invalid pattern.") from None

@@ -1,18 +1,18 @@
-"""Heuristics of prompt injection: what a text scores for the phrases with which people try to take over a model.
+"""Heuristics for prompt injection: a score of phrases that try to take over a model.
 
-They catch what is copied from lists of such prompts, in four languages, and nothing that is clever; a text about
-injection that quotes one is caught as well. Whoever needs more asks a service (`bedrock`, `webhook`). The families of
-phrases are those of OWASP's LLM01 and of https://learnprompting.org/docs/prompt_hacking/injection (November 2026).
+They catch prompts copied from public lists, in four languages, but nothing clever; a text about injection that quotes
+such a prompt is caught as well. For more, use a service (`bedrock`, `webhook`). The families of phrases are those of
+OWASP's LLM01 and of https://learnprompting.org/docs/prompt_hacking/injection (November 2026).
 """
 
 import re
 import unicodedata
 
 THRESHOLD = 3
-"""What a text may not score. One plain order to forget the instructions is enough; hints must come together."""
+"""The score from which a text is suspicious: one plain order to forget the instructions, or several hints."""
 
 MAX_CHARACTERS = 200_000
-"""Of a longer text, so many at its beginning and at its end are read."""
+"""How many characters are read at the beginning, and at the end, of a text longer than both."""
 
 _INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF])
 _BLANKS = re.compile(r"\s+")
@@ -60,7 +60,7 @@ _COMPILED = tuple((score, re.compile(phrase)) for score, phrase in _PHRASES)
 
 
 def score(text: str) -> int:
-    """The sum over the phrases that the text holds, each counted once."""
+    """Return the sum of the points of all phrases in the text, each counted once."""
     if len(text) > 2 * MAX_CHARACTERS:
         text = f"{text[:MAX_CHARACTERS]} {text[-MAX_CHARACTERS:]}"
     plain = unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).lower()

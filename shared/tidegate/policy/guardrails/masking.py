@@ -1,4 +1,4 @@
-"""A text with other words in the place of what was found in it."""
+"""Replaces findings in a text by their labels."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from tidegate.domain.guardrails import Finding
 
 
 def merge_findings(findings: Iterable[Finding]) -> list[Finding]:
-    """The same in order, those that overlap as one: under the label of the one that begins first."""
+    """Sort the findings and merge those that overlap, under the label of the one that begins first."""
     merged_findings: list[Finding] = []
     for each in sorted(findings, key=lambda finding: (finding.start, -finding.end)):
         if merged_findings and each.start < merged_findings[-1].end:
@@ -18,7 +18,7 @@ def merge_findings(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def mask_text(text: str, findings: Iterable[Finding]) -> str:
-    """The text, each finding replaced by its label."""
+    """Replace each finding by its label."""
     pieces: list[str] = []
     done = 0
     for each in merge_findings(findings):

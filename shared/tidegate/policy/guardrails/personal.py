@@ -1,6 +1,6 @@
-"""Personal data in a text: e-mail addresses, telephone numbers, IBANs and card numbers. Every search takes linear time.
+"""Finds e-mail addresses, telephone numbers, IBANs and card numbers in a text, each in linear time.
 
-Numbers are proved by their check digits, so that other numbers are left alone. Sources: RFC 5322 and 1035 for the
+IBANs and cards are verified by check digits, to leave other numbers alone. Sources: RFC 5322 and 1035 for the
 shape of addresses; ITU-T E.164; ISO 13616 with SWIFT's IBAN registry (2026) for lengths; ISO/IEC 7812 for card numbers.
 """
 
@@ -42,23 +42,23 @@ _CARD = re.compile(
 
 
 def find_emails(text: str) -> Iterator[Finding]:
-    """Addresses, also with letters beyond ASCII."""
+    """Find e-mail addresses, also with letters beyond ASCII."""
     begin = 0
     while (at := text.find("@", begin)) != -1:
         local = _LOCAL.search(text, max(begin, at - _LOCAL_LENGTH), at) if at > begin else None
         domain = _DOMAIN.match(text, at + 1) if local else None
         begin = at + 1
         if local and domain:
-            before = len(local[0]) - len(local[0].lstrip(".'`"))
+            stray = len(local[0]) - len(local[0].lstrip(".'`"))
             begin = domain.end()
-            if before < len(local[0]):
-                yield Finding(local.start() + before, begin, "[EMAIL]")
+            if stray < len(local[0]):
+                yield Finding(local.start() + stray, begin, "[EMAIL]")
 
 
 def find_phones(text: str) -> Iterator[Finding]:
-    """Numbers with their country's code, and national ones in the shapes in which people write them.
+    """Find international numbers, and national ones in the formats in which people write them.
 
-    A bare row of digits is no telephone number: too much else looks like that.
+    Digits without separators are not taken as a telephone number: too much else looks like that.
     """
     for pattern in (_INTERNATIONAL, _NATIONAL):
         for match in pattern.finditer(text):
@@ -67,7 +67,7 @@ def find_phones(text: str) -> Iterator[Finding]:
 
 
 def find_ibans(text: str) -> Iterator[Finding]:
-    """Numbers of their country's length whose check digits are right, with or without blanks."""
+    """Find IBANs of their country's length with correct check digits, with or without blanks."""
     for match in _IBAN_START.finditer(text):
         length = _IBAN_LENGTHS.get(match[0][:2].upper())
         end = None if length is None else _end_of(text, match.start(), length)
@@ -76,7 +76,7 @@ def find_ibans(text: str) -> Iterator[Finding]:
 
 
 def find_cards(text: str) -> Iterator[Finding]:
-    """Numbers of 13 to 19 digits in a card's groups, of an issuer's range, whose check digit is right."""
+    """Find card numbers: 13 to 19 digits, grouped as on a card, in an issuer's range, with a correct check digit."""
     for match in _CARD.finditer(text):
         digits = _compact(match[0])
         if 13 <= len(digits) <= 19 and _is_issued(digits) and _luhn(digits):
@@ -84,7 +84,7 @@ def find_cards(text: str) -> Iterator[Finding]:
 
 
 def _end_of(text: str, start: int, length: int) -> int | None:
-    """Where so many letters and digits end, single blanks and hyphens between them left out."""
+    """Return the position after `length` letters and digits, which single blanks or hyphens may separate."""
     count, gap = 0, False
     for i in range(start, min(len(text), start + _IBAN_SPAN)):
         character = text[i]
@@ -111,7 +111,7 @@ def _is_iban(number: str) -> bool:
 
 
 def _is_issued(digits: str) -> bool:
-    """Visa, Mastercard, American Express, Diners, JCB, Discover, Maestro, UnionPay."""
+    """The digits are in a range of Visa, Mastercard, American Express, Diners, JCB, Discover, Maestro or UnionPay."""
     return digits[0] in "456" or 2221 <= int(digits[:4]) <= 2720 or digits[:2] in ("30", "34", "35", "36", "37", "38")
 
 

@@ -1,4 +1,4 @@
-"""What the gateway asks of the guardrails of one call."""
+"""The interface of the guardrails of one call, for the gateway."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol
@@ -12,9 +12,9 @@ from tidegate.json import Json
 
 
 class GuardDryRun(Struct, frozen=True):
-    """What each guardrail says of a prompt, `{name, on, verdict}`, the call as it would be made, and what ends it.
+    """The verdict of each guardrail, `{name, on, verdict}`, the call with its masked prompt, and the error to raise.
 
-    A verdict is "pass", "mask", "block" or "unavailable"; "not_run" of one that reads answers only.
+    A verdict is "pass", "mask", "block" or "unavailable", or "not_run" for a guardrail that checks answers only.
     """
 
     verdicts: list[Json]
@@ -23,35 +23,40 @@ class GuardDryRun(Struct, frozen=True):
 
 
 class Guard(Protocol):
-    """The guardrails of one call. What it does with texts may raise `GuardrailViolation` and `GuardrailUnavailable`."""
+    """The guardrails of one call. All checks raise `GuardrailViolation` and `GuardrailUnavailable`.
+
+    Example:
+        call = await guard.check_prompt(call)
+        completion = await guard.check_completion(completion)
+    """
 
     @property
     def header(self) -> str:
-        """What the reply's headers say: "secrets;mode=window, length"."""
+        """The value of the reply's header: "secrets;mode=window, length"."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Of what runs, and how it is written: what one lets pass, another may not."""
+        """A digest of all active guardrails with their fields: only calls with equal ones may share a cached answer."""
         ...
 
     @property
     def buffers_stream(self) -> bool:
-        """Whether nothing of a streamed answer is passed on before its end."""
+        """A streamed answer is held back until it is complete."""
         ...
 
     async def check_prompt(self, call: Call) -> Call:
-        """The call as it may be made, its texts masked. Raises `InvalidRequest` for what cannot be checked."""
+        """Return the call with its prompt masked. Raises `InvalidRequest` for a request that cannot be checked."""
         ...
 
-    async def check_reply(self, reply: Reply) -> Reply:
-        """The answer as it may be passed on; the same object where nothing had to change."""
+    async def check_completion(self, completion: Completion) -> Completion:
+        """Return the answer, masked where needed; the object itself if nothing had to change."""
         ...
 
-    def check_stream(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        """The chunks as they may be passed on. The caller closes both."""
+    def check_stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+        """Yield the chunks, masked where needed. The caller closes `batches` and the returned generator."""
         ...
 
     async def dry_run(self, call: Call) -> GuardDryRun:
-        """The same as `prompt`, told instead of raised."""
+        """Check the prompt, and return violations instead of raising them."""
         ...

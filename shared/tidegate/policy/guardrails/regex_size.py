@@ -1,14 +1,14 @@
-"""How large a regular expression becomes when it is compiled: a repeat is written out as often as it must occur.
+"""Counts the size of a compiled regular expression, where a repeat is written out as often as it must occur.
 
-`regex` has no limit to that: `((a{1000}){1000}){1000}` takes all memory there is. What would make this count wrong is
-refused: comments, the verbose flag, nested sets. So are flags that slow a search down in ways that its time limit does
-not stop (full case-folding, best match, reverse). Measured on regex 2026.11.15: 270 bytes and 0.5 µs for each part.
+`regex` does not limit it: `((a{1000}){1000}){1000}` takes all memory there is. Refused is all that would make this
+count wrong: comments, the verbose flag, nested sets. So are flags that slow a search down in ways that its time limit
+does not stop (full case-folding, best match, reverse). Measured on regex 2026.11.15: 270 bytes and 0.5 µs a part.
 """
 
 import re
 
 MAX_CHARACTERS = 500
-"""Of a pattern. A text is compared with a literal without a look at the clock: 0.3 s for a million characters."""
+"""Characters of a pattern. `regex` compares a literal without checking the time: 0.3 s for a million characters."""
 
 MAX_PARTS = 10_000
 
@@ -19,20 +19,20 @@ _NAMED = re.compile(r"\\[pPNxgL](?:\{[A-Za-z^][^}]*\}|<[^>]*>)")
 
 
 def check_size(pattern: str) -> None:
-    """Raises `ValueError` for a pattern that is too long, becomes too large, or cannot be counted."""
+    """Raise `ValueError` for a pattern that is too long, becomes too large, or cannot be counted."""
     if len(pattern) > MAX_CHARACTERS:
-        raise ValueError(f"A pattern has at most {MAX_CHARACTERS} characters.")
+        raise ValueError(f"A pattern must not have more than {MAX_CHARACTERS} characters.")
     if "(?#" in pattern:
-        raise ValueError("A pattern has no comments.")
+        raise ValueError("A pattern must not contain comments.")
     for match in _FLAGS.finditer(pattern):
         if not _ALLOWED.issuperset(match["on"] + (match["off"] or "")):
-            raise ValueError(f"Of a pattern's flags only {', '.join(sorted(_ALLOWED))} may be set.")
+            raise ValueError(f"A pattern may set only the flags {', '.join(sorted(_ALLOWED))}.")
     if compiled_size(pattern) > MAX_PARTS:
-        raise ValueError(f"{pattern!r} becomes too large: its repeats multiply.")
+        raise ValueError(f"{pattern!r} is too large when compiled: nested repeats multiply.")
 
 
 def compiled_size(pattern: str) -> int:
-    """The parts of the compiled pattern, about. Raises `ValueError` where its groups do not match."""
+    """Return the approximate number of parts of the compiled pattern. Raises `ValueError` for unbalanced groups."""
     open_groups = [0]
     last, i = 0, 0
     while i < len(pattern):
@@ -51,16 +51,16 @@ def compiled_size(pattern: str) -> int:
         if character == ")":
             last = 1 + open_groups.pop()
             if not open_groups:
-                raise ValueError(f"{pattern!r} closes a group that is not open.")
+                raise ValueError(f"{pattern!r} closes a group that was not opened.")
         open_groups[-1] += last
         i = _after(pattern, i)
     if len(open_groups) > 1:
-        raise ValueError(f"{pattern!r} leaves a group open.")
+        raise ValueError(f"{pattern!r} does not close a group.")
     return open_groups[0]
 
 
 def _after(pattern: str, i: int) -> int:
-    """Where the next part begins: after an escape, a set, or a character."""
+    """Return the position of the next part: after an escape, a set, or a character."""
     if pattern[i] == "\\":
         named = _NAMED.match(pattern, i)
         return named.end() if named else i + 2
@@ -74,7 +74,7 @@ def _after_set(pattern: str, i: int) -> int:
         if pattern.startswith("[:", i) and ":]" in pattern[i:]:
             i = pattern.index(":]", i) + 2
         elif pattern[i] == "[":
-            raise ValueError(f"{pattern!r} has a set in a set: write the bracket as '\\['.")
+            raise ValueError(f"{pattern!r} has a set inside a set: escape the bracket as '\\['.")
         else:
             i = _after(pattern, i) if pattern[i] == "\\" else i + 1
         first = False

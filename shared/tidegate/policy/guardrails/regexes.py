@@ -1,7 +1,7 @@
-"""An operator's regular expressions, under a limit of time: one that backtracks without end is given up.
+"""Regular expressions of operators and callers under a time limit, which stops catastrophic backtracking.
 
-The standard library's `re` cannot be stopped. `regex` can, and lets go of the interpreter while it searches. It takes
-33 ms to import, and is loaded with the first pattern. Source: https://github.com/mrabarnett/mrab-regex (2026.11)
+The standard library's `re` cannot be stopped; `regex` can, and releases the GIL while it searches. It takes 33 ms to
+import, and is loaded with the first pattern. Source: https://github.com/mrabarnett/mrab-regex (2026.11)
 """
 
 import time
@@ -15,31 +15,31 @@ from tidegate.policy.guardrails import regex_size
 
 LABEL = "[REDACTED]"
 LIMIT_SECONDS = 0.25
-"""For all the patterns of one guardrail, and all the texts that are there to be searched."""
+"""The time for all patterns of one guardrail and all texts of a prompt or an answer together."""
 
 
 class TooSlow(Exception):
-    """A pattern took longer than it may."""
+    """The patterns took longer than their time limit."""
 
 
 @lru_cache(maxsize=512)
 def compile_pattern(pattern: str) -> "regex.Pattern[str]":
-    """Raises `ValueError` that says what is wrong with the pattern."""
+    """Compile the pattern. Raises `ValueError` that says what is wrong with it."""
     regex_size.check_size(pattern)
     try:
         return regex.compile(pattern)
     except (regex.error, OverflowError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}.") from None
+        raise ValueError(f"{pattern!r} is not a valid regular expression: {error}.") from None
 
 
-def check(pattern: str) -> None:
-    """Raises `ValueError`, also where the pattern matches an empty text."""
+def check_pattern(pattern: str) -> None:
+    """Raise `ValueError` if the pattern is invalid, or matches an empty text."""
     if matches(pattern, ""):
-        raise ValueError(f"{pattern!r} matches also where there is nothing.")
+        raise ValueError(f"{pattern!r} matches an empty text: it would match everywhere.")
 
 
 def matches(pattern: str, text: str, seconds: float = LIMIT_SECONDS) -> bool:
-    """Whether the pattern matches anywhere. Raises `TooSlow` and `ValueError`."""
+    """The pattern matches somewhere in the text. Raises `TooSlow` and `ValueError`."""
     if seconds <= 0:  # which `regex` takes for no limit
         raise TooSlow
     try:
@@ -48,18 +48,18 @@ def matches(pattern: str, text: str, seconds: float = LIMIT_SECONDS) -> bool:
         raise TooSlow from None
 
 
-def find(patterns: Sequence[str], texts: Sequence[str], seconds: float = LIMIT_SECONDS) -> list[list[Finding]]:
-    """Where the patterns match in each text, all of that within `seconds`. Raises `TooSlow` and `ValueError`."""
+def find_patterns(patterns: Sequence[str], texts: Sequence[str], seconds: float = LIMIT_SECONDS) -> list[list[Finding]]:
+    """Return the matches in each text, found within `seconds`. Raises `TooSlow` and `ValueError`."""
     until = time.monotonic() + seconds
     return [[found for pattern in patterns for found in _find(compile_pattern(pattern), text, until)] for text in texts]
 
 
 def _find(pattern: "regex.Pattern[str]", text: str, until: float) -> Iterator[Finding]:
-    left = until - time.monotonic()
-    if left <= 0:
+    seconds_left = until - time.monotonic()
+    if seconds_left <= 0:
         raise TooSlow
     try:
-        for match in pattern.finditer(text, timeout=left, concurrent=True):
+        for match in pattern.finditer(text, timeout=seconds_left, concurrent=True):
             yield Finding(match.start(), match.end(), LABEL)
     except TimeoutError:
         raise TooSlow from None

@@ -1,4 +1,4 @@
-"""The guardrails of one call, over its prompt and its answer, whole or streamed."""
+"""Runs the guardrails of one call over its prompt and its answer, streamed or not."""
 
 import hashlib
 import logging
@@ -34,13 +34,13 @@ from tidegate.policy.guardrails.window import Blocked, GuardrailFinding
 log = logging.getLogger(__name__)
 
 MAX_HELD_BYTES = 32 * 1024 * 1024
-"""Of a stream that is held until its end."""
+"""The limit of a streamed answer that is held back until it is complete."""
 
 _T = TypeVar("_T")
 
 
 class GuardRun(Struct, frozen=True):
-    """What runs on the call of `bench`, in order. See `protocol.py` for what the gateway asks of it."""
+    """Implements `protocol.Guard`: runs `guardrails` in order. `unavailable` names those that failed on this call."""
 
     guardrails: tuple[ActiveGuardrail, ...]
     context: GuardContext
@@ -49,35 +49,36 @@ class GuardRun(Struct, frozen=True):
 
     @property
     def header(self) -> str:
-        """Which guardrails run, and how they check a stream: "pii;mode=window, length"."""
+        """The names of the guardrails, with their mode for a stream: "pii;mode=window, length"."""
         return ", ".join(
-            f"{rail.guardrail.name};mode={self.mode}"
-            if self.context.call.request.stream and rail.guardrail.runs_on("output")
-            else rail.guardrail.name
-            for rail in self.guardrails
+            f"{active.guardrail.name};mode={self.mode}"
+            if self.context.call.request.stream and active.guardrail.runs_on("output")
+            else active.guardrail.name
+            for active in self.guardrails
         )
 
     @property
     def fingerprint(self) -> str:
-        """A digest of what runs, each as it is written."""
-        return hashlib.sha256(encode([rail.guardrail for rail in self.guardrails])).hexdigest()
+        """A digest of the guardrails with all their fields."""
+        return hashlib.sha256(encode([active.guardrail for active in self.guardrails])).hexdigest()
 
     @property
     def mode(self) -> StreamMode:
-        """How the stream is checked: held as a whole where one guardrail wants that, or what cannot lag behind."""
-        if not self.context.call.request.streams_plain_text:
+        """How a stream is checked: "buffer" if a guardrail needs it, or for logprobs and audio, which cannot lag."""
+        body = self.context.call.request.body
+        modalities = body.get("modalities")
+        if body.get("logprobs") or (isinstance(modalities, list) and "audio" in modalities):
             return "buffer"
-        return (
-            "buffer" if any(rail.guardrail.stream_mode == "buffer" for rail in self._active_on("output")) else "window"
-        )
+        modes = [active.guardrail.stream_mode for active in self._active_on("output")]
+        return "buffer" if "buffer" in modes else "window"
 
     @property
     def buffers_stream(self) -> bool:
-        """See `Guard.holds`."""
+        """See `Guard.buffers_stream`."""
         return bool(self._active_on("output")) and self.mode == "buffer"
 
     async def check_prompt(self, call: Call) -> Call:
-        """The call as it may be made. Raises `GuardrailViolation`, `GuardrailUnavailable` and `InvalidRequest`."""
+        """Mask the prompt of the call. Raises `GuardrailViolation`, `GuardrailUnavailable` and `InvalidRequest`."""
         for active in self._active_on("output"):
             await self._run_one(active, "output", self._schema(active))
         guardrails = self._active_on("input")
@@ -87,8 +88,8 @@ class GuardRun(Struct, frozen=True):
         changed = _replace_texts(found, await self._run_all(guardrails, "input", found))
         return await _offload_long(call, partial(_with_texts, call, found, changed))
 
-    async def check_reply(self, reply: Reply) -> Reply:
-        """The answer as it may be passed on: the same object where nothing had to change.
+    async def check_completion(self, completion: Completion) -> Completion:
+        """Return the answer, masked where needed; the object itself if nothing had to change.
 
         Raises `GuardrailViolation` and `GuardrailUnavailable`.
         """
@@ -102,8 +103,8 @@ class GuardRun(Struct, frozen=True):
             await self._run_one(active, "output", self._check_schema(active, reply))
         return reply
 
-    async def check_stream(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        """The chunks as they may be passed on, see `mode`. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
+    async def check_stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+        """Yield the chunks, masked where needed; see `mode`. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
         if not self._active_on("output"):
             async for batch in batches:
                 yield batch
@@ -119,7 +120,7 @@ class GuardRun(Struct, frozen=True):
                 raise violation_error(blocked.guardrail, "output") from None
 
     async def dry_run(self, call: Call) -> GuardDryRun:
-        """See `Guard.rehearse`. After a violation the others are still asked: of the texts as they were."""
+        """See `Guard.dry_run`. After a violation the other guardrails still run, on the unmasked texts."""
         verdicts: list[Json] = []
         first_error: TidegateError | None = None
         before = found = await _offload_long(call, partial(call.operation.request_texts, call.request))
@@ -154,7 +155,7 @@ class GuardRun(Struct, frozen=True):
         return None
 
     def _active_on(self, stage: Stage) -> list[ActiveGuardrail]:
-        return [rail for rail in self.guardrails if rail.guardrail.runs_on(stage)]
+        return [active for active in self.guardrails if active.guardrail.runs_on(stage)]
 
     async def _run_all(self, guardrails: Sequence[ActiveGuardrail], stage: Stage, found: list[Text]) -> list[str]:
         for active in guardrails:
@@ -166,7 +167,7 @@ class GuardRun(Struct, frozen=True):
         return [each.text for each in found]
 
     async def _run_one(self, active: ActiveGuardrail, stage: Stage, work: Awaitable[_T]) -> _T | None:
-        """What `work` gives; None where it cannot be done, and the guardrail fails open."""
+        """Await `work`, and log its failure. None if the guardrail is unavailable and fails open."""
         try:
             return await work
         except GuardrailViolation:
@@ -186,7 +187,7 @@ class GuardRun(Struct, frozen=True):
             await to_thread.run_sync(check_conformity, active.guardrail, schema, answers)
 
     async def _schema(self, active: ActiveGuardrail) -> Schema | None:
-        """What answers have to conform to; None where that is nothing. Read once, in a thread: it is a caller's."""
+        """Return `answer_schema`, parsed once for the call, and in a thread: a caller's schema may be large."""
         name = active.guardrail.name
         if active.guardrail.kind != "json_schema":
             return None
@@ -194,15 +195,14 @@ class GuardRun(Struct, frozen=True):
             self.schemas[name] = await to_thread.run_sync(answer_schema, active, self.context.call)
         return self.schemas[name]
 
-    async def _check_buffered(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> Sequence[ReplyChunk]:
-        """All of the stream at once, as it came, or else as another answer amounts to one."""
-        operation = self.context.call.operation
-        held: list[ReplyChunk] = []
-        assembler, size = operation.assembler(), 0
+    async def _check_buffered(self, batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
+        """Read the whole stream; return its chunks, or new chunks if the answer had to be masked."""
+        held: list[Chunk] = []
+        assembly, size = CompletionAssembler(), 0
         async for batch in batches:
             size += len(encode(batch))
             if size > MAX_HELD_BYTES:
-                raise GuardrailUnavailable(f"The answer is too long to be checked: more than {MAX_HELD_BYTES} bytes.")
+                raise GuardrailUnavailable(f"The answer has more than {MAX_HELD_BYTES} bytes: too long to be checked.")
             for chunk in batch:
                 assembler.add(chunk)
             held += batch
@@ -210,10 +210,8 @@ class GuardRun(Struct, frozen=True):
         checked = await self.check_reply(reply)
         return held if checked is reply else operation.replay(checked)
 
-    async def _check_windowed(
-        self, batches: AsyncIterator[Sequence[ReplyChunk]]
-    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        lag = max(rail.guardrail.window_characters for rail in self._active_on("output"))
+    async def _check_windowed(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+        lag = max(active.guardrail.window_characters for active in self._active_on("output"))
         streams: dict[int, GuardedChoiceStream] = {}
         last: Chunk | None = None
         async for batch in batches:
@@ -245,11 +243,8 @@ class GuardRun(Struct, frozen=True):
         operation = self.context.call.operation
         found = operation.argument_texts(arguments)
         new_texts = await self._run_all(self._active_on("output"), "output", found)
-        return (
-            arguments
-            if new_texts == [each.text for each in found]
-            else operation.with_argument_texts(arguments, new_texts)
-        )
+        is_unchanged = new_texts == [each.text for each in found]
+        return arguments if is_unchanged else texts.with_argument_texts(arguments, new_texts)
 
     def _log(self, event: str, name: str, stage: Stage) -> None:
         log.info(event, extra=self._extra(name, stage))
@@ -259,22 +254,22 @@ class GuardRun(Struct, frozen=True):
 
 
 def _with_texts(call: Call, found: list[Text], changed: list[Text]) -> Call:
-    """The call with other texts, in both views of its request."""
+    """Return the call with the changed texts, in both the parsed fields and the raw body of its request."""
     if changed == found:
         return call
-    new_texts = [each.text for each in changed]
-    return replace(call, request=call.operation.with_request_texts(call.request, new_texts))
+    body = texts.with_body_texts(call.request.body, [each.text for each in changed])
+    parsed = build_chat_request(body, call.request.size)
+    return replace(call, request=replace(call.request, fields=parsed.fields, body=parsed.body))
 
 
 async def _offload_long(call: Call, work: Callable[[], _T]) -> _T:
-    """What pure `work` gives. That of a long request is done beside the other calls."""
+    """Return `work()`; for a long request in a thread, so that other calls do not wait."""
     return await to_thread.run_sync(work) if call.request.size > detectors.LONG_CHARACTERS else work()
 
 
 def _replace_texts(found: list[Text], new_texts: Sequence[str]) -> list[Text]:
-    return [
-        each if each.text is text else replace(each, text=text) for each, text in zip(found, new_texts, strict=True)
-    ]
+    pairs = zip(found, new_texts, strict=True)
+    return [each if each.text is text else replace(each, text=text) for each, text in pairs]
 
 
 def _delta_chunk(chunk: Chunk, index: int, delta: Delta) -> Chunk:

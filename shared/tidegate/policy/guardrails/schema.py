@@ -1,9 +1,9 @@
-"""JSON schemas that answers can be checked against: those in the keywords of 2020-12 that are known here.
+"""Accepts the JSON schemas that answers can be checked against: those whose keywords are all known here.
 
-A schema with a keyword that is not known here is refused, instead of being checked in part. A library was not taken:
-schemas come from callers, and of jsonschema (157 ms to import), fastjsonschema (which runs code that it generates) and
-jsonschema-rs (15 MB, fetches references) none bounds the time of a pattern or of a recursion. The test compares this
-with jsonschema. `format` is an annotation, as 2020-12 has it.
+A schema with an unknown keyword is refused, instead of being checked in part. There is no library for this: schemas
+come from callers, and neither jsonschema (157 ms to import), nor fastjsonschema (runs code that it generates), nor
+jsonschema-rs (15 MB, fetches references) limits the time of a pattern or of a recursion. The test compares the results
+with those of jsonschema. `format` is an annotation, as in 2020-12.
 
 Source: https://json-schema.org/draft/2020-12/json-schema-validation, and draft 7's `definitions` and lists of `items`.
 """
@@ -39,27 +39,29 @@ _SCHEMAS = ("additionalProperties", "propertyNames", "contains", "not", "if", "t
 
 
 MAX_PATTERNS = 50
-"""Of one schema: each takes up to 20 ms to compile."""
+"""The limit of patterns in one schema: each takes up to 20 ms to compile."""
 
 
-def check(schema: Json) -> Schema:
-    """The schema, if it can be checked against. Raises `ValueError` that names what cannot."""
+def check_schema(schema: Json) -> Schema:
+    """Return the schema if answers can be checked against it. Raises `ValueError` that names the unsupported part."""
     if not isinstance(schema, dict | bool):
-        raise ValueError("A JSON schema is an object.")
+        raise ValueError("A JSON schema must be an object or a boolean.")
     _SchemaCheck(schema).check(schema, "#")
     return schema
 
 
 @lru_cache(maxsize=64)
-def parsed(text: str) -> Schema:
-    """The schema that a text of JSON holds. Raises `ValueError`."""
+def parse_schema(text: str) -> Schema:
+    """Parse a schema from JSON text. Raises `ValueError`."""
     try:
-        return check(decode(text))
+        return check_schema(decode(text))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise ValueError("A JSON schema is JSON.") from None
+        raise ValueError("The schema is not valid JSON.") from None
 
 
 class _SchemaCheck(Struct):
+    """One check of `root`. Each part is checked once, although references may lead to it many times."""
+
     root: Schema
     checked_ids: set[int] = field(default_factory=set[int])
     patterns: set[str] = field(default_factory=set[str])
@@ -68,7 +70,7 @@ class _SchemaCheck(Struct):
         if isinstance(schema, bool):
             return
         if not isinstance(schema, dict):
-            raise ValueError(f"{path} is no schema.")
+            raise ValueError(f"{path} is not a valid schema.")
         if id(schema) in self.checked_ids:
             return
         self.checked_ids.add(id(schema))
@@ -98,11 +100,11 @@ class _SchemaCheck(Struct):
             self.check(argument, path)
         elif name in _ARGUMENTS:
             if not _ARGUMENTS[name](argument):
-                raise ValueError(f"{path} has a value that it may not have.")
+                raise ValueError(f"{path} has an invalid value.")
             if name == "pattern":
                 self._check_pattern(str(argument))
         elif (name not in _ANNOTATIONS and not name.startswith("x-")) or (name == "$id" and parent_path != "#"):
-            raise ValueError(f"{path} is a keyword that is not checked here.")
+            raise ValueError(f"{path} is a keyword that the gateway cannot check.")
 
 
 def _is_count(value: Json) -> bool:

@@ -1,10 +1,10 @@
-"""The scripts that a text is written in: what can be said of its language without guessing.
+"""Checks the scripts that a text is written in, such as Latin or Cyrillic, instead of guessing its language.
 
-Detecting languages was looked at in November 2026 and left out. Of 27 short texts in nine languages, as people send
-them, lingua 2.2.0 was wrong about 4 ("ok", "summarize"), and py3langid 0.4.0 about 8 ("Hello world", "thanks"): a
-guardrail that refuses those is none. lingua has 96 MB, four times the whole function, and took 13 s and 0.9 GB for its
-first answer; py3langid has 78 MB with its numpy, and took 1.1 s. Unicode says of each letter which script it is of, and
-that is certain: it keeps Cyrillic from a German workspace, French it does not.
+Detecting languages was tried in November 2026 and left out. Of 27 short texts in nine languages, as people send them,
+lingua 2.2.0 was wrong about 4 ("ok", "summarize"), and py3langid 0.4.0 about 8 ("Hello world", "thanks"): a guardrail
+must not refuse those. lingua has 96 MB, four times the whole function, and took 13 s and 0.9 GB for its first answer;
+py3langid has 78 MB with its numpy, and took 1.1 s. The script of a letter is certain, because Unicode defines it: it
+keeps Cyrillic out of a German workspace, but not French.
 
 Source: https://www.unicode.org/reports/tr24/ (Unicode Script Property)
 """
@@ -15,7 +15,7 @@ from functools import lru_cache
 import regex
 
 MAX_FOREIGN_PART = 0.1
-"""The part of a text's letters that may be of other scripts: names, quotations, a symbol."""
+"""The part of a text's letters that may be of other scripts: names, quotations, symbols."""
 
 _LETTERS = regex.compile(r"[\p{L}--[\p{Script=Common}\p{Script=Inherited}]]", regex.V1)
 
@@ -26,18 +26,18 @@ def _letters_of(scripts: tuple[str, ...]) -> "regex.Pattern[str]":
     return regex.compile(rf"[\p{{L}}&&[{names}]]", regex.V1)
 
 
-def check(scripts: Iterable[str]) -> None:
-    """Raises `ValueError` for a name that Unicode does not know."""
+def check_scripts(scripts: Iterable[str]) -> None:
+    """Raise `ValueError` for a name that is not a Unicode script."""
     for name in scripts:
         try:
             if not name.replace("_", "").isalpha():
                 raise regex.error("no name")
             _letters_of((name,))
         except regex.error:
-            raise ValueError(f"{name!r} is no script of Unicode: write 'Latin', 'Cyrillic', 'Han'.") from None
+            raise ValueError(f"{name!r} is not a Unicode script. Examples are 'Latin', 'Cyrillic' and 'Han'.") from None
 
 
-def are_only(scripts: tuple[str, ...], text: str) -> bool:
-    """Whether the text is written in these scripts, but for a tenth of its letters."""
+def is_written_in(scripts: tuple[str, ...], text: str) -> bool:
+    """At least nine tenths of the text's letters are of these scripts."""
     letters = len(_LETTERS.findall(text))
     return letters - len(_letters_of(scripts).findall(text)) <= letters * MAX_FOREIGN_PART

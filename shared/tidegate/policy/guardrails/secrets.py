@@ -1,4 +1,4 @@
-"""Credentials in a text, by the shapes that their issuers gave them. Every search takes linear time.
+"""Finds credentials in a text by the formats of their issuers, each in linear time.
 
 Sources, read in November 2026: the formats that GitHub's secret scanning documents for its partners; AWS's
 "Understanding unique ID prefixes"; RFC 7468 for keys in PEM; RFC 7519 for JSON Web Tokens.
@@ -30,7 +30,7 @@ _END = re.compile(r"-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----")
 
 
 def find_private_keys(text: str) -> Iterator[Finding]:
-    """Blocks of PEM and PGP; one that has not ended goes on to the end of the text."""
+    """Find blocks of PEM and PGP; a block without an end reaches to the end of the text."""
     begin = _BEGIN.search(text)
     while begin is not None:
         last = _END.search(text, begin.end())
@@ -55,6 +55,6 @@ _SEARCHES: dict[Entity, Callable[[str], Iterator[Finding]]] = {
 
 
 def find_entities(entities: Iterable[Entity], text: str) -> Iterator[Finding]:
-    """What of these entities the text holds, in no order; what is found may overlap."""
+    """Find these entities in the text, in no particular order; findings may overlap."""
     for entity in entities:
         yield from _SEARCHES[entity](text)

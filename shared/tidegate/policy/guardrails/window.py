@@ -1,8 +1,7 @@
-"""A text of a stream that is checked in windows: what could still become part of a finding is held back.
+"""A streamed text, checked in windows: text that could still become part of a finding is held back.
 
-A piece of text is passed on once it lies `lag` characters behind what has come, so that nothing that is no longer than
-that gets through, however it is cut into chunks. What is found at the end of what has come may yet grow: to be masked,
-it is held until it has ended.
+Text is passed on once it is `lag` characters behind the newest. So findings up to that length are caught, however the
+stream cuts them into chunks. A finding at the end of the text may still grow: to be masked, it is held until it ends.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,20 +13,20 @@ from tidegate.domain.guardrails import Finding, Guardrail
 from tidegate.policy.guardrails.masking import merge_findings
 
 CONTEXT_CHARACTERS = 64
-"""Characters that were passed on and are read again: what stands before a finding decides whether it is one."""
+"""Characters already passed on that are searched again: the text before a match can decide whether it is a finding."""
 
 STEPS_PER_WINDOW = 4
-"""A window is read again when a fourth of it is new."""
+"""A window is searched again when this fraction of it, a fourth, is new."""
 
 MAX_HELD_CHARACTERS = 64 * 1024
-"""Characters of one finding that is waited for; a longer one cannot be masked in a window."""
+"""Characters of one finding that are held at most; a longer finding cannot be masked, and is blocked."""
 
 GuardrailFinding: TypeAlias = tuple[Guardrail, Finding]
 Scan: TypeAlias = Callable[[str], Awaitable[Sequence[GuardrailFinding]]]
 
 
 class Blocked(Exception):
-    """Something was found that may not be passed on, of this guardrail."""
+    """The guardrail found a text that must not be passed on."""
 
     def __init__(self, guardrail: Guardrail) -> None:
         super().__init__(guardrail.name)
@@ -35,7 +34,7 @@ class Blocked(Exception):
 
 
 class Window(Struct):
-    """One text. `masks` counts what was masked."""
+    """One text. `lag` is in characters; `masks` counts the masked findings."""
 
     scan: Scan
     lag: int
@@ -45,12 +44,12 @@ class Window(Struct):
     _ends_masked: bool = False
 
     async def add(self, piece: str) -> str:
-        """What may be passed on, now that `piece` has come. Raises `Blocked`."""
+        """Add the next piece of the stream, and return the text that may be passed on now. Raises `Blocked`."""
         self._held += piece
         return await self._release(self.lag) if len(self._held) >= self.lag + self.lag // STEPS_PER_WINDOW else ""
 
     async def finish(self) -> str:
-        """The rest. Raises `Blocked`."""
+        """Return the held text at the end of the stream. Raises `Blocked`."""
         return await self._release(0) if self._held else ""
 
     async def _release(self, lag: int) -> str:
@@ -72,7 +71,7 @@ class Window(Struct):
                 self._check_length(cut, text, found)
                 break
             pieces.append(text[done : max(begin, mask.start)])
-            if not (self._ends_masked and mask.start < begin):  # or it overlaps what was masked, and is one with it
+            if not (self._ends_masked and mask.start < begin):  # else it continues a finding that was masked before
                 pieces.append(mask.label)
                 self.masks += 1
             done = mask.end

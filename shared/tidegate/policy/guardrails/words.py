@@ -1,7 +1,7 @@
-"""Words and phrases of a list in a text, however long the list is: the text's own words are looked up in it.
+"""Finds listed words and phrases in a text. The text's words are looked up, so the length of the list costs nothing.
 
 Letter case, compatible forms of letters (full width, ligatures) and characters without width do not hide a word. In
-scripts that put no blanks between words, a listed word is found wherever its characters stand.
+scripts without blanks between words, a listed word is found wherever its characters appear.
 """
 
 import re
@@ -16,7 +16,7 @@ LABEL = "[BLOCKED]"
 
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u2060\ufeff"
 _MARKS = "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0d7f"
-"""Combining marks of Latin, Cyrillic, Hebrew, Arabic and the scripts of India, which are parts of words."""
+"""Combining marks of Latin, Cyrillic, Hebrew, Arabic and Indian scripts, which are parts of words."""
 
 _TOKEN = re.compile(rf"[\w{_MARKS}{_INVISIBLE}]+")
 _UNSPACED_SCRIPTS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
@@ -26,41 +26,37 @@ _REMOVE_INVISIBLE = dict.fromkeys(map(ord, _INVISIBLE))
 
 
 class WordList(Struct, frozen=True):
-    """`phrases` by their first words, and `solid` ones, which are looked for as they are."""
+    """`phrases` by their first words; `unspaced` words, which are searched as strings."""
 
     phrases: Mapping[str, tuple[tuple[str, ...], ...]]
     unspaced: tuple[str, ...]
 
 
 def normalised_words(text: str) -> tuple[str, ...]:
-    """The words of the text, each in the form in which it is compared."""
+    """Return the words of the text in the form in which they are compared."""
     return tuple(_normalise(match[0]) for match in _TOKEN.finditer(text))
 
 
 def is_searchable(word: str) -> bool:
-    """Whether it begins and ends as words do: the marks around them are not looked at, and "C++" would be every C."""
-    return bool(
-        word
-        and (
-            _UNSPACED_SCRIPTS.search(word)
-            or (_TOKEN.match(word) and _TOKEN.match(word[-1]) and any(normalised_words(word)))
-        )
-    )
+    """The word begins and ends with a letter or a digit. Other characters are ignored: "C++" would find every C."""
+    if not word or _UNSPACED_SCRIPTS.search(word):
+        return bool(word)
+    return bool(_TOKEN.match(word) and _TOKEN.match(word[-1]) and any(normalised_words(word)))
 
 
 def build_word_list(words: Iterable[str]) -> WordList:
     phrases: dict[str, list[tuple[str, ...]]] = {}
-    solid: list[str] = []
+    unspaced: list[str] = []
     for word in words:
         if _UNSPACED_SCRIPTS.search(word):
-            solid.append(unicodedata.normalize("NFC", word))
+            unspaced.append(unicodedata.normalize("NFC", word))
         elif phrase := normalised_words(word):
             phrases.setdefault(phrase[0], []).append(phrase)
-    return WordList({first: tuple(each) for first, each in phrases.items()}, tuple(solid))
+    return WordList({first: tuple(each) for first, each in phrases.items()}, tuple(unspaced))
 
 
 def find_words(word_list: WordList, text: str) -> Iterator[Finding]:
-    """Where the text holds a listed word or phrase."""
+    """Find every listed word and phrase in the text."""
     if word_list.phrases:
         text_words = [(_normalise(match[0]), match.start(), match.end()) for match in _TOKEN.finditer(text)]
         for i, (word, start, _) in enumerate(text_words):
@@ -68,10 +64,10 @@ def find_words(word_list: WordList, text: str) -> Iterator[Finding]:
                 if tuple(each[0] for each in text_words[i : i + len(phrase)]) == phrase:
                     yield Finding(start, text_words[i + len(phrase) - 1][2], LABEL)
     for word in word_list.unspaced:
-        start_at = text.find(word)
-        while start_at != -1:
-            yield Finding(start_at, start_at + len(word), LABEL)
-            start_at = text.find(word, start_at + len(word))
+        position = text.find(word)
+        while position != -1:
+            yield Finding(position, position + len(word), LABEL)
+            position = text.find(word, position + len(word))
 
 
 def _normalise(word: str) -> str:

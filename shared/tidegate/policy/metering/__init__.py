@@ -1,1 +1,7 @@
-"""What a call may use, what it used, and what that costs."""
+"""What a call may use, what it used, and what that costs.
+
+reservation   the worst case of a call, which its accounts must have room for
+billing       the provider's usage → tokens, words and cost
+quota         how much of each limit of a workspace or a key is used and held
+alerts        notifications that a budget runs out, sent once
+"""

@@ -1,4 +1,4 @@
-"""Telling operators that a budget runs out: once, whichever process sees it first, and at no call's expense."""
+"""Notifies operators once when a budget runs out, from the process that sees it first. A failure never fails a call."""
 
 import logging
 
@@ -11,25 +11,25 @@ from tidegate.ports import BudgetAlerts, Ledger
 log = logging.getLogger(__name__)
 
 
-class LogEvents:
-    """The port `Events` where there is nobody to tell: a line in the log."""
+class LogBudgetAlerts:
+    """Port `BudgetAlerts` without a receiver: writes a line to the log."""
 
     async def emit(self, event: BudgetAlert) -> None:
-        """See `Events.emit`."""
+        """See `BudgetAlerts.emit`."""
         log.warning(event.event_type.replace(" ", "."), extra=event.detail)
 
 
 async def send_budget_alerts(
     ledger: Ledger,
-    sink: BudgetAlerts,
+    budget_alerts: BudgetAlerts,
     snapshot: AccountSnapshot,
     now: float,
     hold: Hold | None = None,
     actual: Amounts | None = None,
 ) -> None:
-    """Note in the account what it has crossed; then, if no other process was quicker, tell of it. Never raises.
+    """Note crossed thresholds in the account; if no other process noted them first, send the alerts. Never raises.
 
-    `actual` is what the call of `hold` has used. An event that cannot be told is in the log with all its figures.
+    `actual` is what the call of `hold` used. An alert that cannot be sent is logged with all its figures.
     """
     crossed = find_crossings(snapshot, hold, actual)
     if not crossed:
@@ -43,6 +43,6 @@ async def send_budget_alerts(
         return
     for event in build_alerts(snapshot, crossed, now):
         try:
-            await sink.emit(event)
+            await budget_alerts.emit(event)
         except StoreUnavailable as error:
             log.error("event.lost", extra={"kind": event.event_type, "error": error.message, **event.detail})

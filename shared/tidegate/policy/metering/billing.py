@@ -1,4 +1,4 @@
-"""The wire's usage into a bill, and the bill back onto the wire.
+"""Turns the provider's usage into tokens, words and cost, and writes these into the reply's usage.
 
 Source: https://platform.openai.com/docs/api-reference/chat/object (usage, 2026); words and cost are Tidegate's own.
 """
@@ -27,10 +27,10 @@ def calculate_bill(
     model: CatalogModel | None,
     started_at: float | None = None,
 ) -> Bill:
-    """What the call consumed and costs.
+    """Return the tokens, words and cost of the call.
 
-    Tokens that the provider did not report are estimated from the texts. `at` is when the call began (UTC seconds),
-    for prices that change by the day or the hour.
+    Tokens that the provider did not report are estimated from the texts. `started_at` (UTC seconds) selects the price
+    where prices change by the day or the hour.
     """
     tokens = _token_counts(usage, request, generated)
     return Bill(
@@ -40,9 +40,11 @@ def calculate_bill(
     )
 
 
-def add_hedged_prompts(bill: Bill, request: Request, models: Sequence[CatalogModel | None], started_at: float) -> Bill:
-    """The bill with what models charge that were asked as well, and not waited for: the prompt, as far as one knows."""
-    prompt = TokenCounts(input=request.estimate_prompt(), estimated=True)
+def add_hedged_prompts(
+    bill: Bill, request: ChatRequest, models: Sequence[CatalogModel | None], started_at: float
+) -> Bill:
+    """Add the prompts of the hedged attempts that lost, an estimate: their models charge at least for reading them."""
+    prompt = TokenCounts(input=estimate_prompt(request.fields), estimated=True)
     total = bill.cost_usd
     for model in models:
         price = None if model is None else call_cost(model, prompt, started_at)
@@ -52,67 +54,67 @@ def add_hedged_prompts(bill: Bill, request: Request, models: Sequence[CatalogMod
 
 
 def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
-    """OpenAI's usage object with both details, words and cost; what else the provider reported is kept.
+    """Return OpenAI's usage object with both details, words and cost; other fields of the provider are kept.
 
-    Searches are under OpenRouter's name, `server_tool_use.web_search_requests`, wherever there were any. `estimated` is
-    there, and true, only when tokens were estimated. `cost` is in USD, null when there is no price.
+    Web searches are counted under OpenRouter's name, `server_tool_use.web_search_requests`. `estimated` is present, and
+    true, only when tokens were estimated. `cost` is in USD, null without a price.
     """
     tokens, word_counts = bill.tokens, bill.words
-    wire = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0) if usage is None else usage.copy()
-    total = _count(wire.get("total_tokens"))
-    wire["prompt_tokens"] = tokens.input
-    wire["completion_tokens"] = tokens.output
-    wire["total_tokens"] = total if total and not tokens.estimated else tokens.input + tokens.output
-    wire["prompt_tokens_details"] = _object(wire.get("prompt_tokens_details")) | {"cached_tokens": tokens.cached}
-    completion = _object(wire.get("completion_tokens_details"))
-    wire["completion_tokens_details"] = completion | {"reasoning_tokens": tokens.reasoning}
+    merged = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0) if usage is None else usage.copy()
+    total = _count(merged.get("total_tokens"))
+    merged["prompt_tokens"] = tokens.input
+    merged["completion_tokens"] = tokens.output
+    merged["total_tokens"] = total if total and not tokens.estimated else tokens.input + tokens.output
+    merged["prompt_tokens_details"] = _object(merged.get("prompt_tokens_details")) | {"cached_tokens": tokens.cached}
+    completion_details = _object(merged.get("completion_tokens_details"))
+    merged["completion_tokens_details"] = completion_details | {"reasoning_tokens": tokens.reasoning}
     if tokens.searches:
-        wire["server_tool_use"] = _object(wire.get("server_tool_use")) | {"web_search_requests": tokens.searches}
-    wire["words_used"] = word_counts.used
-    wire["words_details"] = {
+        merged["server_tool_use"] = _object(merged.get("server_tool_use")) | {"web_search_requests": tokens.searches}
+    merged["words_used"] = word_counts.used
+    merged["words_details"] = {
         "input_words": word_counts.input,
         "output_words": word_counts.output,
         "method": word_counts.method,
     }
-    wire["cost"] = None if bill.cost_usd is None else round(float(bill.cost_usd), 10)
+    merged["cost"] = None if bill.cost_usd is None else round(float(bill.cost_usd), 10)
     if tokens.estimated:
-        wire["estimated"] = True
-    return wire
+        merged["estimated"] = True
+    return merged
 
 
 def _token_counts(usage: Usage | None, request: Request, generated: GeneratedText) -> TokenCounts:
     if usage is None:
-        return TokenCounts(input=request.estimate_prompt(), output=_estimate_output(generated), estimated=True)
-    prompt = _object(usage.get("prompt_tokens_details"))
-    completion = _object(usage.get("completion_tokens_details"))
+        return TokenCounts(input=estimate_prompt(request.fields), output=_estimate_output(generated), estimated=True)
+    prompt_details = _object(usage.get("prompt_tokens_details"))
+    completion_details = _object(usage.get("completion_tokens_details"))
     output = _count(usage.get("completion_tokens"))
-    # A stream that was cut may have told its input at the start, and nothing of its output.
+    # A stream that was cut may have reported its input tokens at the start, but no output tokens.
     is_output_unreported = output == 0 and generated != GeneratedText()
     return TokenCounts(
         input=_count(usage.get("prompt_tokens")),
         output=_estimate_output(generated) if is_output_unreported else output,
-        cached=_count(prompt.get("cached_tokens")),
-        written=_count(prompt.get("cache_write_tokens")),
-        reasoning=_count(completion.get("reasoning_tokens")),
+        cached=_count(prompt_details.get("cached_tokens")),
+        written=_count(prompt_details.get("cache_write_tokens")),
+        reasoning=_count(completion_details.get("reasoning_tokens")),
         estimated=is_output_unreported,
-        written_1h=_count(prompt.get("cache_write_1h_tokens")),
-        audio_input=_count(prompt.get("audio_tokens")),
-        audio_output=_count(completion.get("audio_tokens")),
-        image_input=_count(prompt.get("image_tokens")),
-        image_output=_count(completion.get("image_tokens")),
+        written_1h=_count(prompt_details.get("cache_write_1h_tokens")),
+        audio_input=_count(prompt_details.get("audio_tokens")),
+        audio_output=_count(completion_details.get("audio_tokens")),
+        image_input=_count(prompt_details.get("image_tokens")),
+        image_output=_count(completion_details.get("image_tokens")),
         searches=_searches(usage),
-        audio_cached=_count(_object(prompt.get("cached_tokens_details")).get("audio_tokens")),
+        audio_cached=_count(_object(prompt_details.get("cached_tokens_details")).get("audio_tokens")),
     )
 
 
 def _searches(usage: Usage) -> int:
-    """Web searches in the words of Anthropic, of OpenRouter, and of Perplexity."""
+    """Return the number of web searches, under the names that Anthropic, OpenRouter and Perplexity use."""
     tools = _object(usage.get("server_tool_use") or usage.get("server_tool_use_details"))
     return _count(tools.get("web_search_requests")) or _count(usage.get("num_search_queries"))
 
 
 def _billable_tokens(usage: Usage | None, tokens: TokenCounts) -> TokenCounts:
-    """The tokens that the provider charges for. Cohere leaves out its own prompt, and says what is left.
+    """Return the tokens that the provider charges for. Cohere does not charge for its own prompt, and reports the rest.
 
     Source: https://docs.cohere.com/reference/chat (usage.billed_units, 2026-11).
     """
@@ -126,8 +128,8 @@ def _estimate_output(generated: GeneratedText) -> int:
     return estimate_text(generated.answer) + (estimate_text(generated.hidden) if generated.hidden else 0)
 
 
-def _word_counts(tokens: TokenCounts, request: Request, answer: str, workspace: Workspace) -> WordCounts:
-    """Halves are rounded to the even number, as Python's `round` does: 2 tokens are 2 words, and 6 tokens are 4."""
+def _word_counts(tokens: TokenCounts, request: ChatRequest, answer: str, workspace: Workspace) -> WordCounts:
+    """Count the words. Halves are rounded to the even number (Python's `round`): 2 tokens are 2 words, 6 are 4."""
     by_tokens = workspace.words_method == "tokens"
     output_words = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count_words(answer)
     input_words = sum(map(words.count_words, request.prompt_texts()))
@@ -140,12 +142,12 @@ def _word_counts(tokens: TokenCounts, request: Request, answer: str, workspace: 
 
 
 def _object(value: Json) -> dict[str, Json]:
-    """The object, or an empty one where a provider sends null or nothing."""
+    """Return the object, or an empty one where a provider sends null or nothing."""
     return value if isinstance(value, dict) else {}
 
 
 def _count(value: Json) -> int:
-    """A count as a provider reports it; what is missing, null or no count is 0."""
+    """Return a count that a provider reports; 0 for a missing value, null, or anything that is not a count."""
     match value:
         case int():
             return max(0, value)

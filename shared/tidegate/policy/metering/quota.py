@@ -1,4 +1,4 @@
-"""How the limits of a caller stand: what is used of each, what open calls hold, and what is left."""
+"""How much of each limit of a workspace or a key is used, held by open calls, and available."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,9 @@ from tidegate.ports import Ledger
 
 
 class Quota(Struct, frozen=True):
-    """One limit: what calls that have ended have `used` of it, and what open ones have `held`.
+    """One limit: ended calls have `used` part of it, open calls hold `held` of it.
 
-    `name` is the field of `Limits`; `resets_at` (UTC seconds) is None where it is no matter of time.
+    `name` is the field of `Limits`; `resets_at` is in UTC seconds, None for a limit that time does not reset.
     """
 
     kind: ScopeKind
@@ -26,12 +26,12 @@ class Quota(Struct, frozen=True):
 
     @property
     def available(self) -> Number:
-        """For the next call."""
+        """The amount that the next call may use."""
         return max(self.limit - self.used - self.held, type(self.limit)(0))
 
 
 class LimitUsage(Struct, frozen=True):
-    """A scope, all its shards as one, with its account, as it was at `at`. Its months begin on `first_day`."""
+    """The limits of a scope with all its shards merged, and its account, as of `at`. Months begin on `first_day`."""
 
     scope: AccountScope
     account: Account
@@ -39,7 +39,7 @@ class LimitUsage(Struct, frozen=True):
     first_day: int
 
     def quotas(self) -> Iterator[Quota]:
-        """Every limit that is counted."""
+        """Yield every limit that the scope has and the account counts."""
         limits, account, minute = self.scope.limits, self.account, max(self.account.minute, minute_of(self.at))
         calls, tokens = minute_usage(account, minute)
         held = sum(hold.amounts.tokens for hold in account.holds.values() if minute_of(hold.at) == minute)
@@ -61,13 +61,13 @@ class LimitUsage(Struct, frozen=True):
 
 
 async def limit_usage_of_workspace(ledger: Ledger, workspace: Workspace, now: float) -> LimitUsage:
-    """How the workspace's own limits stand; nothing is read where there are none. Raises `StoreUnavailable`."""
+    """Return the usage of the workspace's limits; without limits nothing is read. Raises `StoreUnavailable`."""
     scope = AccountScope("workspace", workspace.id, workspace.effective_limits, shards=workspace.shards)
     return await _limit_usage(ledger, scope, workspace, now)
 
 
 async def limit_usage_of_key(ledger: Ledger, key: Principal, workspace: Workspace, now: float) -> LimitUsage:
-    """The same of the key's."""
+    """Return the usage of the key's limits; without limits nothing is read. Raises `StoreUnavailable`."""
     return await _limit_usage(ledger, AccountScope("key", key.key_id, key.limits), workspace, now)
 
 

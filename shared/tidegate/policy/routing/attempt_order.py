@@ -1,4 +1,4 @@
-"""Which deployment of a plan is tried next, after one has failed."""
+"""The order of the attempts of a call: the next deployment to try after one has failed."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -17,13 +17,14 @@ from tidegate.policy.routing import fallback
 from tidegate.policy.routing.retry import is_deployment_fault, is_retryable
 
 _MODEL_ERRORS = (ContextLengthExceeded, InvalidRequest, ModelUnpriced, QuotaExhausted)
-"""What another model may do: a longer prompt, a field that this one's provider does not know, the same for less."""
+"""Errors that another model may avoid: it takes a longer prompt, knows the field, or costs less."""
 
 
 class AttemptOrder:
-    """Each deployment has one try, in their order; then it is the turn of the one that opens the soonest, `again`.
+    """Gives each deployment one attempt, in order; then retries the one whose retry-after ends first.
 
-    `deployment` is the one to try now, `is_fresh` says that it was not tried before.
+    `deployment` is the one to try now, `is_first_attempt` says that it was not tried before, and `retries` counts the
+    attempts after each deployment had its first; the caller increments it.
     """
 
     def __init__(self, deployments: Sequence[Deployment]) -> None:
@@ -34,30 +35,30 @@ class AttemptOrder:
 
     @property
     def has_untried(self) -> bool:
-        """Whether there are others that were not tried."""
+        """Another deployment was not tried yet."""
         return bool(self._untried)
 
     @property
     def next_untried(self) -> Deployment | None:
-        """The next one that was not tried."""
+        """The next deployment that was not tried, None if all were."""
         return self._untried[0] if self._untried else None
 
     def start_hedge(self) -> Deployment:
-        """The same, which is tried from now on beside the other one."""
+        """Take the next untried deployment as the hedge of the current one."""
         return self._untried.pop(0)
 
     def record_failure(self, deployment: Deployment, error: TidegateError, *, at: float) -> None:
-        """One of two that were tried at a time has failed; the other one goes on."""
+        """Note that one of two hedged deployments failed `at` UTC seconds, while the other one goes on."""
         self._failures[deployment] = error, at + (error.retry_after_seconds or 0.0)
 
     @property
     def best_error(self) -> TidegateError:
-        """What the caller hears: the failure of the first deployment, or a more hopeful one."""
+        """The error to return to the caller: the first deployment's, unless only a later one is worth a retry."""
         first, *others = (error for error, _ in self._failures.values())
         return reduce(fallback.best_error, others, first)
 
     def fail_over(self, error: TidegateError, *, at: float, may_move: bool = True) -> None:
-        """The deployment failed `at` UTC seconds. Where there is one that may do better, that is the next."""
+        """Note that the current deployment failed `at` UTC seconds, and move to the next that may succeed, if any."""
         self.record_failure(self.deployment, error, at=at)
         self._untried = [each for each in self._untried if _may_succeed(each, error, self.deployment)]
         self.is_first_attempt = may_move and self.has_untried
@@ -65,7 +66,7 @@ class AttemptOrder:
             self.deployment = self._untried.pop(0)
 
     def next_retry(self) -> TidegateError:
-        """How the deployment failed that may be asked again the soonest, which is now the one to try."""
+        """Make the deployment that is available first the current one, and return its last error."""
         self.deployment = min(self._failures, key=self._available_at)
         return self._failures[self.deployment][0]
 
@@ -75,7 +76,7 @@ class AttemptOrder:
 
 
 def _may_succeed(other: Deployment, error: TidegateError, failed: Deployment) -> bool:
-    """Whether the other one may do what this one did not."""
+    """The other deployment may succeed where this one failed with `error`."""
     if isinstance(error, _MODEL_ERRORS):
         return other.model_id != failed.model_id
     return isinstance(error, NotConfigured) or (isinstance(error, UpstreamError) and is_deployment_fault(error))

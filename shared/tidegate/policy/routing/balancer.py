@@ -1,4 +1,4 @@
-"""Routes on the path of a call. What orders and watches their deployments is loaded when a call first asks for one."""
+"""Balances calls over a route's deployments; loads `ordering` and `health` with the first route that has a choice."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ _PROVIDER_FAULTS = frozenset(
         "provider_unreachable",
     }
 )
-"""How a stream may end that is its provider's fault."""
+"""Codes of a stream's error that are the provider's fault."""
 
 
 class CircuitBreakers(Protocol):
@@ -64,7 +64,7 @@ class RouteOrdering(Protocol):
 
 
 class Balancer:
-    """One process's view of the deployments of routes. Models that are no routes leave no trace in it."""
+    """Orders the deployments of routes, and records how they fare, in this process. Ignores other models."""
 
     def __init__(self, catalog: Catalog, clock: Callable[[], float] = time.time) -> None:
         self._catalog = catalog
@@ -72,23 +72,23 @@ class Balancer:
         self._ordering: RouteOrdering | None = None
 
     def order(self, resolution: Resolution, call: Call) -> Resolution:
-        """The plan in the order in which its deployments are tried."""
+        """Sort the deployments into the order in which to try them; may start a trial, see `Ordering.order`."""
         return self._load_ordering().order(resolution, call) if _has_choice(resolution) else resolution
 
     def peek_order(self, resolution: Resolution, call: Call) -> Resolution:
-        """The same for a call that is not made: it tries nothing for others."""
+        """Sort the deployments like `order`, without starting a trial (for dry runs)."""
         return self._load_ordering().peek_order(resolution, call) if _has_choice(resolution) else resolution
 
     def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, call: Call) -> float | None:
-        """UTC seconds, None where it does not cool down."""
+        """Return the end of the deployment's cooldown in UTC seconds, None if it does not cool down."""
         return self._load_ordering().cooldown_ends_at(deployment, resolution, call) if _has_choice(resolution) else None
 
     def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
-        """Whether it may be asked beside another one: it does not cool down, and needs no trial."""
+        """The deployment may be a hedge: its circuit is neither open (in cooldown) nor half-open (it needs a trial)."""
         return self._load_ordering().is_healthy(deployment, resolution, call)
 
     def record_first_event(self, deployment: Deployment, resolution: Resolution, call: Call, seconds: float) -> None:
-        """Its first event came after so many seconds."""
+        """Record the seconds to the deployment's first event."""
         if _has_choice(resolution):
             self._load_ordering().record_first_event(deployment, resolution, call, seconds)
 
@@ -102,7 +102,7 @@ class Balancer:
         waited_seconds: float,
         call_timed_out: bool,
     ) -> None:
-        """It did not answer within `waited` seconds. `is_over`: the call gave it no more than that."""
+        """Record that the deployment did not answer. `call_timed_out`: the call's own deadline ended the wait."""
         if _has_choice(resolution):
             self._load_ordering().record_failure(
                 deployment, resolution, call, error, waited_seconds=waited_seconds, call_timed_out=call_timed_out
@@ -111,11 +111,11 @@ class Balancer:
     def record_end(
         self, deployment: Deployment, resolution: Resolution, call: Call, status: OutcomeStatus, error_code: str | None
     ) -> None:
-        """How a call ended to which it had begun to answer."""
+        """Record how a call ended whose answer the deployment had begun."""
         if not _has_choice(resolution):
             return
         if status == "failed" and error_code in _PROVIDER_FAULTS:
-            cut = StreamCut("The answer broke off.")
+            cut = StreamCut("The provider's stream ended before the answer was complete.")
             self._load_ordering().record_failure(
                 deployment, resolution, call, cut, waited_seconds=0.0, call_timed_out=False
             )
@@ -123,13 +123,13 @@ class Balancer:
             self._load_ordering().record_success(deployment, resolution, call)
 
     def merge_remote(self, workspace_id: str | None, cooldown_ends: Mapping[str, float]) -> None:
-        """What other processes said of cooldowns, by deployments' ids, in UTC seconds."""
+        """Merge cooldowns of other processes: ids and ends (UTC seconds), the gateway's if `workspace_id` is None."""
         now = self._clock()
         if any(until > now for until in cooldown_ends.values()):
             self._load_ordering().health.merge_remote(workspace_id, cooldown_ends)
 
-    def take_announcements(self) -> list[Cooldown]:
-        """The cooldowns that have begun since this was asked before."""
+    def take_announcements(self) -> "list[Cooldown]":
+        """Return the cooldowns that began since the last call of this method, to be announced to other processes."""
         if self._ordering is None or not self._ordering.health.pending_announcements:
             return []
         announcements, self._ordering.health.pending_announcements = self._ordering.health.pending_announcements, []
@@ -138,8 +138,9 @@ class Balancer:
     def _load_ordering(self) -> RouteOrdering:
         ordering = self._ordering
         if ordering is None:
-            health = load("tidegate.policy.routing.health", "Health")(self._clock)
-            ordering = self._ordering = load("tidegate.policy.routing.ordering", "Ordering")(self._catalog, health)
+            health = import_module("tidegate.policy.routing.health").Health(self._clock)
+            module = import_module("tidegate.policy.routing.ordering")
+            ordering = self._ordering = module.Ordering(self._catalog, health)
         return ordering
 
 

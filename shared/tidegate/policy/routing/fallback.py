@@ -1,7 +1,7 @@
-"""Who is asked when a model does not answer: the caller's `fallbacks`, `models` and `context_window_fallback_dict`.
+"""The models to try when one does not answer: `fallbacks`, `models` and `context_window_fallback_dict` of the request.
 
 The shapes are those that LiteLLM's and OpenRouter's clients send: a list of names, of objects `{"model": …}` with
-overrides, or of `{"a": ["b", "c"]}`, which holds for calls of model a only (and b's own list for b after it).
+overrides, or of `{"a": ["b", "c"]}`: fallbacks of model a only, each followed by the fallbacks that b or c have.
 
 Sources: https://docs.litellm.ai/docs/proxy/reliability, https://openrouter.ai/docs/features/model-routing (2026).
 """
@@ -33,20 +33,20 @@ from tidegate.json import Json
 from tidegate.policy.routing.router import Router
 
 CERTAIN_PART = 0.5
-"""A prompt is sure not to fit when that part of its estimate is too long. In the cases between, the provider tells.
+"""A model is skipped as too small when even that part of the estimated prompt is too long; else the provider decides.
 
-Ten recorded prompts of text that are estimated at more than 2,000 tokens took 0.93 to 1.33 times the estimate.
+Ten recorded text prompts with an estimate above 2,000 tokens took 0.93 to 1.33 times the estimate.
 """
 
 MAX_MODELS = 16
-"""Models that one call may name: more is a mistake."""
+"""How many models one call may name."""
 
 _FIELDS_OF_CALL = GATEWAY_FIELDS | {"model", "stream", "stream_options"}
-"""Fields that are settled once for the call, whoever answers."""
+"""Fields that hold for the whole call, whichever model answers."""
 
 
 class Candidate(Struct, frozen=True):
-    """One model that may answer. `path` is the field that named it; without a `plan`, it is routed at its turn."""
+    """A model that may answer. `path` is the field that named it; without `resolution` it is resolved when tried."""
 
     path: str
     request: Request
@@ -59,33 +59,33 @@ class _NamedFallback(NamedTuple):
     overrides: Mapping[str, object]
 
 
-def candidates(request: Request, router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
-    """The models to ask, in order; the first is the one that was asked for, or the bigger one that it maps to.
+def candidates(request: ChatRequest, router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
+    """Return the models to try, in order: the requested one, or its context window fallback, then the fallbacks.
 
-    Where the caller names none, those of the model's route. Raises `ModelNotFound` for the model itself, and
-    `InvalidRequest` for a fallback that nobody serves, that is there already, or whose overrides are not valid.
+    If the caller names no fallbacks, those of the model's route are used. Raises `ModelNotFound` for the requested
+    model, and `InvalidRequest` for a fallback that does not exist, is listed twice, or has invalid overrides.
     """
     fields = request.options
     if not (fields.fallbacks or fields.models or fields.context_window_fallback_dict):
         return _with_route_fallbacks(Candidate("model", request, router.resolve(request.model, workspace)))
     resolution = _resolve(router, request.model, "model", workspace)
-    candidates_found = [Candidate("model", request, resolution)]
+    found = [Candidate("model", request, resolution)]
     _check_context_window_fallbacks(fields, router, workspace)
     for named in _named_fallbacks(request):
-        known = {candidate.request.model for candidate in candidates_found}
+        known = {candidate.request.model for candidate in found}
         if named.model in known and not named.overrides:
-            raise InvalidRequest(f"{named.model!r} is to be tried already: fallbacks must not loop.", param=named.path)
-        if len(candidates_found) == MAX_MODELS:  # before anything is done for one more
-            raise InvalidRequest(f"A call may name {MAX_MODELS} models at most.", param="fallbacks")
-        fallback_targets = _resolve(router, named.model, named.path, workspace)
-        candidates_found.append(Candidate(named.path, _with_overrides(request, named), fallback_targets))
-    if len(candidates_found) == 1:
-        candidates_found = _with_route_fallbacks(candidates_found[0])
-    return _skip_too_small(candidates_found, router, catalog, workspace)
+            raise InvalidRequest(f"{named.model!r} is already in the list of models to try.", param=named.path)
+        if len(found) == MAX_MODELS:  # before the work for one more
+            raise InvalidRequest(f"A call may name at most {MAX_MODELS} models.", param="fallbacks")
+        fallback_resolution = _resolve(router, named.model, named.path, workspace)
+        found.append(Candidate(named.path, _with_overrides(request, named), fallback_resolution))
+    if len(found) == 1:
+        found = _with_route_fallbacks(found[0])
+    return _skip_too_small(found, router, catalog, workspace)
 
 
 def remaining_candidates(error: TidegateError, failed: Candidate, remaining: Sequence[Candidate]) -> list[Candidate]:
-    """Whom to ask after that failure; nobody where the caller is at fault, or may not ask for that model at all."""
+    """Return the models to try next; none if the store is down, or the caller is at fault with the first."""
     match error:
         case ContextLengthExceeded():
             bigger = context_window_fallback(failed.request)
@@ -99,18 +99,15 @@ def remaining_candidates(error: TidegateError, failed: Candidate, remaining: Seq
 
 
 def best_error(earlier: TidegateError | None, error: TidegateError) -> TidegateError:
-    """What the caller hears of several failures: the first, for that is of the model that was asked for.
-
-    Unless a later one is more hopeful: then trying again is worth it.
-    """
+    """Choose the error to return: the requested model's, unless only a later one is worth a retry."""
     if earlier is None:
         return error
     return error if _may_pass(error) and not _may_pass(earlier) else earlier
 
 
-def context_window_fallback(request: Request) -> Candidate | None:
-    """The model that the caller named for prompts that are too long for the request's."""
-    model = (request.options.context_window_fallback_dict or {}).get(request.model)
+def context_window_fallback(request: ChatRequest) -> Candidate | None:
+    """Return the model that the caller named for prompts too long for the requested one, None without one."""
+    model = (request.fields.context_window_fallback_dict or {}).get(request.model)
     return Candidate(f"context_window_fallback_dict.{request.model}", request.with_model(model)) if model else None
 
 
@@ -119,7 +116,7 @@ def _may_pass(error: TidegateError) -> bool:
 
 
 def _with_route_fallbacks(requested: Candidate) -> list[Candidate]:
-    """The model, and what its route names instead, unless the caller wants nothing else."""
+    """Add the fallbacks of the model's route, unless the caller sets `fallbacks`."""
     route = requested.resolution.route if requested.resolution else None
     if route is None or requested.request.options.fallbacks is not None:
         return [requested]
@@ -127,10 +124,10 @@ def _with_route_fallbacks(requested: Candidate) -> list[Candidate]:
     return [requested, *(Candidate("route", requested.request.with_model(model)) for model in others)]
 
 
-def _named_fallbacks(request: Request) -> Iterator[_NamedFallback]:
-    """Everything in `fallbacks` and `models`."""
-    fields = request.options
-    lists: dict[str, list[_NamedFallback]] = {}
+def _named_fallbacks(request: ChatRequest) -> Iterator[_NamedFallback]:
+    """Yield every fallback of `fallbacks` and `models`, in order."""
+    fields = request.fields
+    by_model: dict[str, list[_NamedFallback]] = {}
     for i, entry in enumerate(fields.fallbacks or ()):
         path = f"fallbacks[{i}]"
         match entry:
@@ -139,47 +136,47 @@ def _named_fallbacks(request: Request) -> Iterator[_NamedFallback]:
             case {"model": str(model), **overrides} if model:
                 yield _NamedFallback(path, model, overrides)
             case {"model": _}:
-                raise InvalidRequest("A fallback's model must be a name.", param=f"{path}.model")
+                raise InvalidRequest("The model of a fallback must be a name.", param=f"{path}.model")
             case _ if not entry:
-                raise InvalidRequest("A fallback is a name, or an object with a model.", param=path)
+                raise InvalidRequest("A fallback must be a model's name, or an object with a model.", param=path)
             case _:
-                lists |= _fallbacks_by_model(path, entry)
-    yield from _fallbacks_of(request.model, lists, (request.model,))
+                by_model |= _fallbacks_by_model(path, entry)
+    yield from _fallbacks_of(fields.model, by_model, (fields.model,))
     for i, model in enumerate(fields.models or ()):
         if model != request.model or i:
             yield _NamedFallback(f"models[{i}]", model, {})
 
 
 def _fallbacks_by_model(path: str, entry: Mapping[str, object]) -> dict[str, list[_NamedFallback]]:
-    """The models by the one that they stand in for."""
+    """Return the fallbacks by the model that they replace."""
     found: dict[str, list[_NamedFallback]] = {}
     for source, models in entry.items():
         names = cast("list[object]", models) if isinstance(models, list) else [None]
         for j, name in enumerate(names):
             if not isinstance(name, str) or not name:
-                raise InvalidRequest("A model's fallbacks must be a list of names.", param=f"{path}.{source}")
+                raise InvalidRequest("The fallbacks of a model must be a list of names.", param=f"{path}.{source}")
             found.setdefault(source, []).append(_NamedFallback(f"{path}.{source}[{j}]", name, {}))
     return found
 
 
 def _fallbacks_of(
-    model: str, lists: Mapping[str, list[_NamedFallback]], above: tuple[str, ...]
+    model: str, by_model: Mapping[str, list[_NamedFallback]], ancestors: tuple[str, ...]
 ) -> Iterator[_NamedFallback]:
-    for named in lists.get(model, ()):
-        if named.model in above:
-            raise InvalidRequest(f"{named.model!r} would be its own fallback in the end.", param=named.path)
+    for named in by_model.get(model, ()):
+        if named.model in ancestors:
+            raise InvalidRequest(f"{named.model!r} is its own fallback: the fallbacks form a loop.", param=named.path)
         yield named
-        yield from _fallbacks_of(named.model, lists, (*above, named.model))
+        yield from _fallbacks_of(named.model, by_model, (*ancestors, named.model))
 
 
-def _with_overrides(request: Request, named: _NamedFallback) -> Request:
-    """The request with its overrides, validated anew: a fault is named within the fallback."""
+def _with_overrides(request: ChatRequest, named: _NamedFallback) -> ChatRequest:
+    """Apply the overrides and validate the request again; errors name the field within the fallback."""
     if not named.overrides:
         return request.with_model(named.model)
-    settled = sorted(named.overrides.keys() & _FIELDS_OF_CALL)
-    if settled:
-        where = f"{named.path}.{settled[0]}"
-        raise InvalidRequest(f"{settled[0]!r} holds for the whole call: a fallback cannot change it.", param=where)
+    fixed = sorted(named.overrides.keys() & _FIELDS_OF_CALL)
+    if fixed:
+        where = f"{named.path}.{fixed[0]}"
+        raise InvalidRequest(f"A fallback cannot change {fixed[0]!r}, which holds for the whole call.", param=where)
     changed: dict[str, Json] = {**request.body, **cast("Mapping[str, Json]", named.overrides), "model": named.model}
     try:
         return request.with_body(changed)
@@ -187,22 +184,22 @@ def _with_overrides(request: Request, named: _NamedFallback) -> Request:
         raise InvalidRequest(error.message, param=f"{named.path}.{error.param or ''}".rstrip(".")) from None
 
 
-def _check_context_window_fallbacks(fields: GatewayFields, router: Router, workspace: Workspace) -> None:
-    bigger = fields.context_window_fallback_dict or {}
-    for small, big in bigger.items():
-        path, met = f"context_window_fallback_dict.{small}", [small]
-        while big is not None and big not in met:
-            met.append(big)
-            big = bigger.get(big)
-        if big is not None:
-            raise InvalidRequest(f"{big!r} would be its own fallback in the end.", param=path)
-        _resolve(router, bigger[small], path, workspace)
+def _check_context_window_fallbacks(fields: ChatFields, router: Router, workspace: Workspace) -> None:
+    fallbacks = fields.context_window_fallback_dict or {}
+    for source, model in fallbacks.items():
+        path, visited = f"context_window_fallback_dict.{source}", [source]
+        while model is not None and model not in visited:
+            visited.append(model)
+            model = fallbacks.get(model)
+        if model is not None:
+            raise InvalidRequest(f"{model!r} is its own fallback: the fallbacks form a loop.", param=path)
+        _resolve(router, fallbacks[source], path, workspace)
 
 
 def _skip_too_small(
     candidates: list[Candidate], router: Router, catalog: Catalog, workspace: Workspace
 ) -> list[Candidate]:
-    """The asked model is left out when a bigger one is named for it and the prompt is sure not to fit."""
+    """Replace the requested model by its context window fallback if the prompt certainly does not fit."""
     requested, bigger = candidates[0], context_window_fallback(candidates[0].request)
     needed = requested.request.estimate_prompt() * CERTAIN_PART if bigger else 0.0
     while bigger is not None and _is_too_small(requested.resolution, catalog, needed):
@@ -222,7 +219,7 @@ def _is_too_small(resolution: Resolution | None, catalog: Catalog, needed: float
 
 
 def _resolve(router: Router, model: str, path: str, workspace: Workspace) -> Resolution | None:
-    """The model's plan. One whose provider is not configured may be named: its turn may never come."""
+    """Resolve the model. None for a provider that is not configured, which is an error only when it is tried."""
     try:
         return router.resolve(model, workspace)
     except ModelNotFound as error:

@@ -1,8 +1,8 @@
-"""How the deployments of routes fare: which of them cool down, and how soon each begins to answer.
+"""A circuit breaker for each deployment of a route, and its latency to the first event.
 
-A deployment that fails so many times in a row cools down: others are asked before it. When that is over, one call at a
-time asks it again; if it fails once more, it cools down twice as long. What is known is this process's, and what other
-processes said of cooldowns when a key was last read.
+After `cooldown_failures` in a row a deployment cools down (its circuit is open): others are tried before it. After the
+cooldown the circuit is half-open: one call at a time tries the deployment; if it fails again, it cools down twice as
+long. The state is this process's, merged with the cooldowns that other processes announce, read together with keys.
 """
 
 import math
@@ -30,17 +30,19 @@ from tidegate.errors import (
 )
 
 LONGEST_COOLDOWN_SECONDS = 600.0
-"""Seconds. A route that says more has its own."""
+"""The limit of doubled cooldowns. A route's own `cooldown_seconds` may be longer."""
 
 LONGEST_REQUESTED_COOLDOWN_SECONDS = 3_600.0
+"""The limit of cooldowns that a provider asks for (retry-after), or that another process announces."""
+
 CONCLUSIVE_WAIT_SECONDS = 10.0
-"""A caller who waits less than that for a deployment shows nothing about it."""
+"""A call that times out sooner says nothing about the deployment, and is not counted as its failure."""
 
 TRIAL_SECONDS = 30.0
-"""How long a deployment is left to the call that tries it, should nothing more be heard of that."""
+"""How long a trial keeps other calls away from the deployment, if neither success nor failure is recorded."""
 
 LATENCY_TTL_SECONDS = 300.0
-"""After that, nobody knows how fast a deployment is."""
+"""An older latency counts as unknown."""
 
 MAX_DEPLOYMENTS = 10_000
 
@@ -52,15 +54,30 @@ _FAILURES = (
 _DECAY_SECONDS, _LEAST_WEIGHT = 60.0, 0.3
 
 
+class DeploymentKey(NamedTuple):
+    """A deployment and its credentials: those of `workspace_id`, or of the gateway (None)."""
+
+    workspace_id: str | None
+    id: str
+
+
+class Cooldown(NamedTuple):
+    """A cooldown that has begun and ends at `ends_at` UTC seconds. `name` is the deployment's display name."""
+
+    deployment_key: DeploymentKey
+    ends_at: float
+    name: str
+
+
 class Latency(NamedTuple):
-    """Seconds to the first event, the later ones counting more, as they were `at` UTC seconds."""
+    """A moving average of the seconds to the first event, updated at `at` UTC seconds."""
 
     seconds: float
     at: float
 
 
 class CircuitState(Struct):
-    """What is known of one deployment. `rounds` are the cooldowns in a row; `speeds` are by whether a call streams."""
+    """The state of one deployment; times in UTC seconds. `latencies` are apart for streamed calls (True) and others."""
 
     failures: int = 0
     cooldowns_in_a_row: int = 0
@@ -73,36 +90,36 @@ _CLOSED = CircuitState()
 
 
 class Health(Struct):
-    """What this process knows of deployments. `news` are cooldowns that no other process was told of yet."""
+    """The circuits and latencies of all deployments. Other processes were not told of `pending_announcements` yet."""
 
     clock: Callable[[], float] = time.time
     pending_announcements: list[Cooldown] = field(default_factory=list[Cooldown])
     _states: OrderedDict[DeploymentKey, CircuitState] = field(default_factory=OrderedDict[DeploymentKey, CircuitState])
 
     def cooldown_ends_at(self, deployment_key: DeploymentKey) -> float | None:
-        """UTC seconds, None where it does not cool down."""
-        until = self._state_of(deployment_key).open_until
-        return until if until > self.clock() else None
+        """Return the end of the cooldown in UTC seconds, None if the deployment does not cool down."""
+        ends_at = self._state_of(deployment_key).open_until
+        return ends_at if ends_at > self.clock() else None
 
     def is_half_open(self, deployment_key: DeploymentKey) -> bool:
-        """Whether it has cooled down, and did not answer since."""
+        """The deployment has not answered since its last cooldown began; when that is over, it needs a trial."""
         return self._state_of(deployment_key).cooldowns_in_a_row > 0
 
     def has_trial_running(self, deployment_key: DeploymentKey) -> bool:
-        """Whether a call tries it at this moment, for the others as well."""
+        """Another call is trying the deployment."""
         return self._state_of(deployment_key).trial_until > self.clock()
 
     def start_trial(self, deployment_key: DeploymentKey) -> None:
-        """Try it for the others as well."""
+        """Let one call try the deployment; others prefer the rest for `TRIAL_SECONDS`."""
         self._state_to_change(deployment_key).trial_until = self.clock() + TRIAL_SECONDS
 
     def first_event_seconds(self, deployment_key: DeploymentKey, stream: bool) -> float | None:
-        """How soon it begins to answer, None where nobody knows any more."""
+        """Return the usual seconds to the first event, None if unknown or too old."""
         latency = self._state_of(deployment_key).latencies.get(stream)
         return None if latency is None or self.clock() - latency.at > LATENCY_TTL_SECONDS else latency.seconds
 
     def record_first_event(self, deployment_key: DeploymentKey, seconds: float, stream: bool) -> None:
-        """Its first event came after so many seconds; without a stream, that is the whole answer."""
+        """Update the average seconds to the first event; for calls that do not stream, to the whole answer."""
         state, now = self._state_to_change(deployment_key), self.clock()
         previous = state.latencies.get(stream)
         if previous is not None:
@@ -111,7 +128,7 @@ class Health(Struct):
         state.latencies[stream] = Latency(seconds, now)
 
     def record_success(self, deployment_key: DeploymentKey) -> None:
-        """It has answered to the end: what was before is forgotten."""
+        """Close the circuit after a complete answer."""
         state = self._states.get(deployment_key)
         if state is not None:
             state.failures = state.cooldowns_in_a_row = 0
@@ -127,9 +144,9 @@ class Health(Struct):
         waited_seconds: float,
         call_timed_out: bool,
     ) -> None:
-        """It did not answer, or not to the end. `waited` are seconds; `is_over`: it was the call that had no more time.
+        """Count a failure, and open the circuit if that was one too many. Ignores errors that are the caller's fault.
 
-        What is the caller's fault changes nothing.
+        `call_timed_out`: the call's own time was over after `waited_seconds`, not the provider's.
         """
         state, now = self._state_to_change(deployment_key), self.clock()
         state.trial_until = 0.0
@@ -140,7 +157,7 @@ class Health(Struct):
         is_lasting = retry_after is not None or state.cooldowns_in_a_row > 0 or _is_lasting(error)
         if not is_lasting and state.failures < route.cooldown_failures:
             return
-        # Who says how long knows it: nothing is doubled then.
+        # A provider that names the delay knows it: nothing is doubled then.
         doubled = min(route.cooldown_seconds * 2 ** min(state.cooldowns_in_a_row, 10), LONGEST_COOLDOWN_SECONDS)
         wanted = doubled if retry_after is None else min(retry_after, LONGEST_REQUESTED_COOLDOWN_SECONDS)
         seconds = max(route.cooldown_seconds, wanted)
@@ -148,7 +165,7 @@ class Health(Struct):
         self.pending_announcements.append(Cooldown(deployment_key, state.open_until, name))
 
     def merge_remote(self, workspace_id: str | None, cooldown_ends: Mapping[str, float]) -> None:
-        """What other processes said: when the deployments of that home open again, by their ids."""
+        """Merge cooldowns of other processes: ids and ends (UTC seconds), the gateway's if `workspace_id` is None."""
         now = self.clock()
         for id, ends_at in cooldown_ends.items():
             if ends_at > now:
@@ -169,7 +186,7 @@ class Health(Struct):
 
 
 def deployment_key_of(deployment: Deployment, resolution: Resolution, workspace: Workspace) -> DeploymentKey:
-    """Under whose credentials it is. What a workspace chose is its own affair: its mistakes are nobody else's."""
+    """Return the key of the deployment's state. A workspace's own routes and keys have a state of their own."""
     is_workspace_owned = resolution.is_workspace_route or (
         deployment.secret is not None and workspace.has_credential(deployment.secret)
     )
@@ -182,12 +199,12 @@ def _digest(identity: str) -> str:
 
 
 def _is_deployment_fault(error: TidegateError, waited_seconds: float, call_timed_out: bool) -> bool:
-    """Whether it is the deployment that failed, and not the caller's request or the caller's patience."""
+    """The deployment failed, not the caller's request; nor did the call wait too briefly to tell."""
     if call_timed_out and isinstance(error, ProviderTimeout):
         return waited_seconds >= CONCLUSIVE_WAIT_SECONDS
     return isinstance(error, _FAILURES)
 
 
 def _is_lasting(error: TidegateError) -> bool:
-    """What does not pass by itself: one is enough. Other refusals (403, 404) may be about what a request asks for."""
+    """The error does not pass by itself: one opens the circuit. Other refusals (403, 404) may concern one request."""
     return isinstance(error, NotConfigured) or (isinstance(error, ProviderAuth) and error.upstream_status == 401)

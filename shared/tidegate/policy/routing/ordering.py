@@ -1,8 +1,8 @@
-"""In which order the deployments of a route are tried.
+"""The order in which the deployments of a route are tried, by the route's `by`.
 
-`order` is the one in which they are listed; `weight` draws them by lot; `latency` begins with the one that begins to
-answer soonest, and tries those of which nothing is known; `price` with the one at which the call would cost least.
-Whatever the order, those that cool down come last, the one that opens soonest first.
+`order` keeps the listed order; `weight` draws at random by weight; `latency` puts the fastest first event first, and
+before it deployments with unknown latency; `price` puts the lowest cost of this call first. In every order the
+deployments in cooldown come last, sorted by the end of their cooldown.
 """
 
 import math
@@ -22,20 +22,20 @@ from tidegate.errors import TidegateError
 from tidegate.policy.routing.health import Health, deployment_key_of
 
 USUAL_ANSWER_TOKENS = 500
-"""Tokens, to compare prices by where the caller sets no limit."""
+"""Tokens of answer by which prices are compared when the caller sets no limit."""
 
 
 class Ordering(Struct, frozen=True):
-    """What orders are made of. `draw` gives numbers from 0 up to 1 by chance."""
+    """Sorts deployments by prices and health. `draw` returns random numbers from 0 (included) to 1 (excluded)."""
 
     catalog: Catalog
     health: Health = field(default_factory=Health)
     draw: Callable[[], float] = random.random
 
     def order(self, resolution: Resolution, call: Call) -> Resolution:
-        """The plan with its deployments in the order in which they are tried; of a route, that is.
+        """Sort the deployments of a route. Starts a trial of the first if it is half-open or its latency is unknown.
 
-        A first one that is on trial, or of which nothing is known, is this call's to try: others leave it alone.
+        While the trial runs, other calls prefer other deployments.
         """
         route = resolution.route
         if route is None or len(resolution.deployments) < 2:
@@ -48,29 +48,25 @@ class Ordering(Struct, frozen=True):
         return resolution
 
     def peek_order(self, resolution: Resolution, call: Call) -> Resolution:
-        """The same, and nothing is this call's to try."""
-        deployment_keys = [
-            deployment_key_of(deployment, resolution, call.workspace) for deployment in resolution.deployments
-        ]
-        scores = self._scores(resolution, call, deployment_keys)
-        ranked = sorted(
-            zip(map(self._availability, deployment_keys), scores, count(), resolution.deployments, strict=False)
-        )
+        """Sort the deployments without starting a trial (for dry runs)."""
+        deployments = resolution.deployments
+        keys = [deployment_key_of(deployment, resolution, call.workspace) for deployment in deployments]
+        scores = self._scores(resolution, call, keys)
+        ranked = sorted(zip(map(self._availability, keys), scores, count(), deployments, strict=False))
         return replace(resolution, deployments=tuple(deployment for *_, deployment in ranked))
 
     def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, call: Call) -> float | None:
-        """UTC seconds, None where it does not cool down."""
+        """Return the end of the deployment's cooldown in UTC seconds, None if it does not cool down."""
         return self.health.cooldown_ends_at(deployment_key_of(deployment, resolution, call.workspace))
 
     def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
-        """Whether nothing speaks against it: it does not cool down, and has not just done so."""
+        """The deployment's circuit is closed: neither open (in cooldown) nor half-open (it needs a trial)."""
         deployment_key = deployment_key_of(deployment, resolution, call.workspace)
         return self.health.cooldown_ends_at(deployment_key) is None and not self.health.is_half_open(deployment_key)
 
     def record_first_event(self, deployment: Deployment, resolution: Resolution, call: Call, seconds: float) -> None:
-        self.health.record_first_event(
-            deployment_key_of(deployment, resolution, call.workspace), seconds, call.request.stream
-        )
+        deployment_key = deployment_key_of(deployment, resolution, call.workspace)
+        self.health.record_first_event(deployment_key, seconds, call.request.stream)
 
     def record_success(self, deployment: Deployment, resolution: Resolution, call: Call) -> None:
         self.health.record_success(deployment_key_of(deployment, resolution, call.workspace))
@@ -97,42 +93,42 @@ class Ordering(Struct, frozen=True):
             )
 
     def _scores(self, resolution: Resolution, call: Call, deployment_keys: Sequence[DeploymentKey]) -> list[float]:
-        """By the route's order, what each deployment has: the least is asked first."""
+        """Return a score for each deployment by the route's order; the lowest is tried first."""
         route, deployments = resolution.route, resolution.deployments
         match route and route.by:
             case "weight" if route is not None and route.sticky:
-                session = call.request.session_key(call.session_id)
-                chances = [_hash_fraction(call.workspace.id, session, place.id) for place in deployment_keys]
+                session = session_key(call.request, call.session_id)
+                chances = [_hash_fraction(call.workspace.id, session, key.id) for key in deployment_keys]
                 return [_weighted_draw(each.weight, chance) for each, chance in zip(deployments, chances, strict=True)]
             case "weight":
                 return [_weighted_draw(each.weight, 1.0 - self.draw()) for each in deployments]
             case "latency":
-                return [self._latency(place, call.request.stream) for place in deployment_keys]
+                return [self._latency(key, call.request.stream) for key in deployment_keys]
             case "price":
                 return self._prices(deployments, call)
             case _:
                 return [0.0] * len(deployments)
 
     def _availability(self, deployment_key: DeploymentKey) -> tuple[int, float]:
-        """0 for those that may be asked, then those that another call tries, then those that cool down."""
-        until = self.health.cooldown_ends_at(deployment_key)
-        if until is not None:
-            return 2, until
-        return (
-            1 if self.health.is_half_open(deployment_key) and self.health.has_trial_running(deployment_key) else 0
-        ), 0.0
+        """Sort key: 0 for available deployments, 1 during another call's trial, 2 in cooldown, by its end."""
+        ends_at = self.health.cooldown_ends_at(deployment_key)
+        if ends_at is not None:
+            return 2, ends_at
+        is_on_trial = self.health.is_half_open(deployment_key) and self.health.has_trial_running(deployment_key)
+        return int(is_on_trial), 0.0
 
     def _latency(self, deployment_key: DeploymentKey, stream: bool) -> float:
-        """Seconds; what is not known comes first, and last what another call finds out."""
+        """Return seconds; -1 (first) if unknown, infinity (last) if unknown and another call is finding out."""
         seconds = self.health.first_event_seconds(deployment_key, stream)
         if seconds is not None:
             return seconds
         return math.inf if self.health.has_trial_running(deployment_key) else -1.0
 
     def _prices(self, deployments: Sequence[Deployment], call: Call) -> list[float]:
-        """In USD; what has no price comes last."""
-        request = call.request
-        tokens = TokenCounts(request.estimate_prompt(), (request.output_limit or USUAL_ANSWER_TOKENS) * request.choices)
+        """Return costs in USD; infinity (last) without a price."""
+        fields = call.request.fields
+        answer = call.request.output_limit or USUAL_ANSWER_TOKENS
+        tokens = TokenCounts(estimate_prompt(fields), answer * (fields.n or 1))
         prices: list[float] = []
         for deployment in deployments:
             model = self.catalog.find_model(deployment.model_id)
@@ -142,12 +138,23 @@ class Ordering(Struct, frozen=True):
 
 
 def _weighted_draw(weight: int, chance: float) -> float:
-    """Who waits the shortest, with a chance from above 0 up to 1 for each, is each as often as its weight says.
+    """Return a score; the lowest one is each deployment's as often as its weight says. `chance` is in (0, 1].
 
     Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir (2006). With chances from a hash, it is
-    weighted rendezvous hashing: a deployment that leaves changes the first choice of its own sessions only.
+    weighted rendezvous hashing: removing a deployment changes the first choice of its own sessions only.
     """
     return -math.log(chance) / weight if weight else math.inf
+
+
+def session_key(request: ChatRequest, session_id: str | None) -> bytes:
+    """Return what the calls of a session share: `prompt_cache_key`, the session's id, `user`, or the first messages."""
+    key = request.body.get("prompt_cache_key")
+    named = (key if isinstance(key, str) else None) or session_id or request.fields.user
+    if named:
+        return b"named:" + named.encode("utf-8", "surrogatepass")
+    messages = request.fields.messages
+    first_user_message = next((i for i, each in enumerate(messages, 1) if isinstance(each, UserMessage)), len(messages))
+    return b"began:" + encode(messages[:first_user_message])
 
 
 def _hash_fraction(workspace_id: str, session: bytes, deployment_id: str) -> float:

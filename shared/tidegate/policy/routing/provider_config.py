@@ -1,4 +1,4 @@
-"""Which of the known providers the operator has configured."""
+"""Reads the operator's settings of every provider at start-up: base URL, region, API version and key name."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -10,38 +10,37 @@ from tidegate.providers.registry import setting_name
 
 
 async def load_provider_configs(specs: Iterable[ProviderSpec], settings: Secrets) -> dict[str, ProviderConfig]:
-    """Every provider by name, with what is still missing. Base URLs are looked up where the keys are."""
-    return {provider.name: await _provider_config(provider, settings) for provider in specs}
+    """Return the configuration of every provider by its name, with the settings that are missing."""
+    return {spec.name: await _provider_config(spec, settings) for spec in specs}
 
 
 async def _provider_config(spec: ProviderSpec, settings: Secrets) -> ProviderConfig:
     region = await _first_value(spec.region_settings, settings)
     chosen_url = await settings.get(spec.base_url_setting)
-    url_in, missing = await _base_urls(spec, chosen_url, settings)
-    # A URL that was chosen is the same everywhere; a signature names its region all the same.
-    has_region = (
-        region is not None or not spec.region_settings or (chosen_url is not None and not spec.credential_settings)
-    )
+    url_in_region, missing = await _base_urls(spec, chosen_url, settings)
+    # A configured base URL needs no region, unless requests are signed: a signature names the region.
+    is_fixed = chosen_url is not None and not spec.credential_settings
+    has_region = region is not None or is_fixed or not spec.region_settings
     missing_region = () if has_region else (" or ".join(spec.region_settings),)
     secret, missing_key = await _key_name(spec, settings)
     version = await _first_value((spec.version_setting,), settings) if spec.version_setting else None
     return ProviderConfig(
         spec.name,
-        url_in(region or ""),
+        url_in_region(region or ""),
         secret,
         (*missing, *missing_region, *missing_key),
         region,
         version,
         replaced_by_key=tuple(missing_key),
         replaced_by_region=missing_region,
-        regional_url=url_in if spec.region_settings else None,
+        regional_url=url_in_region if spec.region_settings else None,
     )
 
 
 async def _base_urls(
     spec: ProviderSpec, chosen_url: str | None, settings: Secrets
 ) -> tuple[Callable[[str], str], list[str]]:
-    """The base URL in each region, and what it still needs besides."""
+    """Return a function from a region to the base URL, and the settings that the URL still needs."""
     if chosen_url is not None:
         return partial(_same_url, chosen_url), []
     if spec.base_url is None:
@@ -61,7 +60,7 @@ def _regional_url(url: str, host_of: Callable[[str], str] | None, region: str) -
 
 
 async def _key_name(spec: ProviderSpec, settings: Secrets) -> tuple[str | None, list[str]]:
-    """The name of the key that is sent, None where none is, and what is missing for it."""
+    """Return the name of the setting with the key, None if no key is sent, and the settings that are missing."""
     key = spec.key_setting or spec.optional_key_setting or setting_name(spec.name, "API_KEY")
     if await _first_value((key, *spec.token_settings), settings) is not None:
         return key, []

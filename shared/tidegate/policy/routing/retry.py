@@ -1,4 +1,4 @@
-"""When a failed attempt is worth another one, and how long to wait for it.
+"""Decides whether to retry a failed attempt, and after which delay; limits the retries of each provider.
 
 Full jitter: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
 Retry budget: https://sre.google/sre-book/handling-overload/ ("deciding to retry": a budget for each client)
@@ -17,35 +17,35 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 8.0
 
 LONGEST_RETRY_AFTER_SECONDS = 60.0
-"""A provider that asks for more patience than that is left to a fallback, or its answer is the caller's."""
+"""A provider that asks for a longer delay is not retried: a fallback answers, or the caller gets its error."""
 
 LONGEST_DELAY_BEFORE_FALLBACK_SECONDS = 5.0
-"""Who has somebody else to ask waits no longer."""
+"""With another model to fall back to, a longer delay is not waited for."""
 
 RETRIES_EARNED_PER_CALL = 0.2
 MAX_BUDGET = 20.0
 
 _RETRYABLE_STATUSES = frozenset({408, 409})
-"""Beside the classes of errors that are retryable whatever their status: these two say themselves that they pass."""
+"""Statuses of temporary conflicts and timeouts, retried in addition to the error classes that are `retryable`."""
 
 _UNPAID_CODES = frozenset({"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"})
-"""Codes that come with a 429, and do not pass: nobody has paid."""
+"""Codes that come with a 429 but do not pass by themselves: the account has no credit."""
 
 
 class RetryBudget(Struct):
-    """What one provider may be asked again: a fifth of its calls, and a few at the start.
+    """Limits the retries of one provider to a fifth of its calls, and `MAX_BUDGET` at the start.
 
-    Without it, a provider in trouble would be asked three times as often as one in health.
+    Without it, a provider that fails would get three times as many requests as one that works.
     """
 
     left: float = MAX_BUDGET
 
     def earn(self) -> None:
-        """One call was sent."""
+        """Add the share of a retry that one request earns."""
         self.left = min(MAX_BUDGET, self.left + RETRIES_EARNED_PER_CALL)
 
     def spend(self) -> bool:
-        """Whether one more retry is affordable; it is then spent."""
+        """Take one retry from the budget; False if it is empty."""
         if self.left < 1:
             return False
         self.left -= 1
@@ -53,7 +53,7 @@ class RetryBudget(Struct):
 
 
 class Retries(Struct):
-    """The one owner of retries in a process. `draw` gives random numbers from 0 to 1, `sleep` takes seconds."""
+    """Decides on every retry in the process. `draw` returns random numbers from 0 to 1, `sleep` takes seconds."""
 
     draw: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -63,9 +63,9 @@ class Retries(Struct):
         return self._budgets.setdefault(provider, RetryBudget())
 
     def delay_seconds(self, error: UpstreamError, provider: str, retry: int, seconds_left: float) -> float | None:
-        """Seconds to wait before retry number `retry` (from 0) of the same request; None when none is worth it.
+        """Return the seconds to wait before retry number `retry` (from 0); None if no retry is worth it, or affordable.
 
-        The provider's own delay is kept to, never shortened; what would take `seconds_left` or longer is not begun.
+        A delay that the provider asks for is never shortened. A delay of `seconds_left` or longer is not worth it.
         """
         if not is_retryable(error):
             return None
@@ -78,7 +78,7 @@ class Retries(Struct):
 
 
 def is_retryable(error: UpstreamError) -> bool:
-    """Whether the same request may succeed a moment later. A redirect leads elsewhere for good."""
+    """The request may succeed a moment later. A redirect does not change by itself."""
     status = error.upstream_status or 0
     if error.sent_first_chunk or error.native_code in _UNPAID_CODES or 300 <= status < 400:
         return False
@@ -86,9 +86,6 @@ def is_retryable(error: UpstreamError) -> bool:
 
 
 def is_deployment_fault(error: UpstreamError) -> bool:
-    """Whether another deployment of the same model may succeed where this one failed: it is not the request's fault."""
-    return (
-        error.retryable
-        or error.upstream_status in _RETRYABLE_STATUSES
-        or isinstance(error, ProviderAuth | ProviderModelNotFound)
-    )
+    """Another deployment of the model may succeed: the error is not the request's fault."""
+    is_temporary = error.retryable or error.upstream_status in _RETRYABLE_STATUSES
+    return is_temporary or isinstance(error, ProviderAuth | ProviderModelNotFound)

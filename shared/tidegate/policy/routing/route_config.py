@@ -1,4 +1,4 @@
-"""Routes as people write them in JSON: the list in `TIDEGATE_ROUTES`, and those of a workspace."""
+"""Parses routes from JSON: the operator's in `TIDEGATE_ROUTES` at start-up, a workspace's in the admin API and CLI."""
 
 import msgspec
 
@@ -6,12 +6,12 @@ from tidegate.domain.routes import Route, RouteTarget, check_routes
 from tidegate.errors import ConfigurationError, InvalidRequest
 from tidegate.json import Json, JsonObject
 
-_ROUTE = frozenset(Route.__struct_fields__)
-_TARGET = frozenset(RouteTarget.__struct_fields__)
+_ROUTE_FIELDS = frozenset(Route.__struct_fields__)
+_TARGET_FIELDS = frozenset(RouteTarget.__struct_fields__)
 
 
 def parse_operator_routes(value: Json) -> tuple[Route, ...]:
-    """The operator's. Raises `ConfigurationError` for the first fault, with its field's path."""
+    """Parse the operator's routes. Raises `ConfigurationError` with the path of the first invalid field."""
     try:
         return parse_routes(value, "TIDEGATE_ROUTES", of_workspace=False)
     except InvalidRequest as error:
@@ -19,9 +19,9 @@ def parse_operator_routes(value: Json) -> tuple[Route, ...]:
 
 
 def parse_routes(value: Json, path: str = "routes", *, of_workspace: bool = True) -> tuple[Route, ...]:
-    """The routes that the list at that path stands for; `own` are a workspace's, see `check_routes`.
+    """Parse a list of routes. `path` is its name in errors; rules for `of_workspace` are in `check_routes`.
 
-    Raises `InvalidRequest` with the path of the first field that is wrong.
+    Raises `InvalidRequest` with the path of the first invalid field.
     """
     _check_field_names(value, path)
     try:
@@ -34,19 +34,19 @@ def parse_routes(value: Json, path: str = "routes", *, of_workspace: bool = True
 
 
 def _check_field_names(value: Json, path: str) -> None:
-    """A field that nobody knows is a misspelt one."""
+    """Raise `InvalidRequest` for an unknown field, which is most likely misspelt."""
     for i, entry in enumerate(value if isinstance(value, list) else ()):
         if not isinstance(entry, dict):
             continue
-        _check_fields(entry, _ROUTE, f"{path}[{i}]")
+        _check_fields(entry, _ROUTE_FIELDS, f"{path}[{i}]")
         targets = entry.get("targets")
         for j, target in enumerate(targets if isinstance(targets, list) else ()):
             if isinstance(target, dict):
-                _check_fields(target, _TARGET, f"{path}[{i}].targets[{j}]")
+                _check_fields(target, _TARGET_FIELDS, f"{path}[{i}].targets[{j}]")
 
 
 def _check_fields(entry: JsonObject, fields: frozenset[str], path: str) -> None:
     unknown = sorted(entry.keys() - fields)
     if unknown:
-        message = f"there is no field {unknown[0]!r}; there are {', '.join(sorted(fields))}."
+        message = f"There is no field {unknown[0]!r}. The fields are {', '.join(sorted(fields))}."
         raise InvalidRequest(message, param=path)

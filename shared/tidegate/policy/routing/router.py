@@ -1,4 +1,4 @@
-"""Which deployments answer for a model's name."""
+"""Resolves a model's name to the deployments that can answer."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,10 +13,12 @@ from tidegate.errors import ConfigurationError, ModelNotFound, NotConfigured
 
 
 class Router(Struct, frozen=True):
-    """`endpoints` are all known providers, `aliases` other names for them; `default_provider` takes bare ids.
+    """Resolves names over all known providers, their `aliases`, the operator's `routes` and the catalogue.
 
-    `routes` are the operator's; a workspace's own come first, and both before the catalogue. Raises
-    `ConfigurationError` when the default provider or a route's is none of those that are known.
+    A workspace's routes come first, then the operator's, then the catalogue; `default_provider` gets names that none of
+    them has. Raises `ConfigurationError` when the default provider or the provider of a route is unknown.
+
+        resolution = router.resolve("openai/gpt-4o", workspace)
     """
 
     provider_configs: Mapping[str, ProviderConfig]
@@ -28,7 +30,7 @@ class Router(Struct, frozen=True):
     def __post_init__(self) -> None:
         name = self.default_provider
         if name is not None and self.aliases.get(name, name) not in self.provider_configs:
-            raise ConfigurationError(f"TIDEGATE_DEFAULT_PROVIDER names no known provider: {name!r}.")
+            raise ConfigurationError(f"TIDEGATE_DEFAULT_PROVIDER is not a known provider: {name!r}.")
         for i, route in enumerate(self.routes):
             for j, target in enumerate(route.targets):
                 fault = self._target_error(target)
@@ -36,11 +38,11 @@ class Router(Struct, frozen=True):
                     raise ConfigurationError(f"TIDEGATE_ROUTES[{i}].targets[{j}]: {fault}")
 
     def resolve(self, model_id: str, workspace: Workspace | None = None) -> Resolution:
-        """The plan for a route's name, for `provider/model`, or for a bare id through the catalogue's aliases and the
-        default provider.
+        """Return the deployments for a route's name, for `provider/model`, or for a model's name alone.
 
-        A key that the workspace brings is not missing. Of a route, the targets that cannot be asked are left out.
-        Raises `ModelNotFound` with the nearest names, and `NotConfigured` naming the settings that are missing.
+        A name alone is looked up in the catalogue's aliases, then taken as a model of the default provider. A setting
+        that the workspace brings is not missing. Targets of a route that are not configured are left out, unless all
+        are. Raises `ModelNotFound` with similar names, and `NotConfigured` with the missing settings.
         """
         own_route = next((route for route in workspace.routes if route.name == model_id), None) if workspace else None
         route = own_route or next((route for route in self.routes if route.name == model_id), None)
@@ -65,7 +67,7 @@ class Router(Struct, frozen=True):
         return tuple(deployments)
 
     def _deployment(self, target: RouteTarget, workspace: Workspace | None) -> Deployment:
-        """The target's own settings, and those of its provider where it says nothing. Raises `NotConfigured`."""
+        """Build a deployment from the target, with its provider's settings as defaults. Raises `NotConfigured`."""
         fault = self._target_error(target)
         if fault is not None:
             raise NotConfigured(fault, param="model")
@@ -89,7 +91,7 @@ class Router(Struct, frozen=True):
         name = target.model.partition("/")[0]
         config = self.provider_configs.get(self.aliases.get(name, name))
         if config is None:
-            return f"{target.model!r} names no known provider."
+            return f"The provider of {target.model!r} is not known."
         if target.region is not None and config.regional_url is None:
             return f"The provider {config.provider!r} has no regions."
         return None
@@ -102,10 +104,8 @@ class Router(Struct, frozen=True):
         resolved = self.catalog.resolve_bare_name(model_id)
         if resolved is not None:
             catalog_provider, _, model = resolved.partition("/")
-            if (
-                catalog_provider in self.provider_configs
-                and not self.provider_configs[catalog_provider].missing_settings
-            ):
+            config = self.provider_configs.get(catalog_provider)
+            if config is not None and not config.missing_settings:
                 return catalog_provider, model
         if self.default_provider is not None and not slash:
             return self.aliases.get(self.default_provider, self.default_provider), model_id
@@ -121,7 +121,7 @@ class Router(Struct, frozen=True):
 
 
 def _missing_settings(config: ProviderConfig, target: RouteTarget) -> Iterator[str]:
-    """Of what is missing, what the target does not make up for. Without a key, a signature needs a region."""
+    """Yield the missing settings that the target does not replace. Without a key, a signature needs a region."""
     has_key = target.key is not None and (config.secret is not None or target.key != "")
     for name in config.missing_settings:
         if name in config.replaced_by_key:
@@ -135,7 +135,7 @@ def _missing_settings(config: ProviderConfig, target: RouteTarget) -> Iterator[s
 
 
 def _check_configured(config: ProviderConfig, missing: tuple[str, ...], workspace: Workspace | None) -> None:
-    still = [name for name in missing if not (workspace and workspace.has_credential(name.partition(" or ")[0]))]
-    if still:
-        needed = " and ".join(still)
-        raise NotConfigured(f"The provider {config.provider!r} is not configured: set {needed}.", param="model")
+    unset = [name for name in missing if not (workspace and workspace.has_credential(name.partition(" or ")[0]))]
+    if unset:
+        names = " and ".join(unset)
+        raise NotConfigured(f"The provider {config.provider!r} is not configured: set {names}.", param="model")

@@ -1,4 +1,4 @@
-"""What a Claude model can do, told from its name: the generations differ in what they refuse.
+"""Capabilities of Claude models, derived from their names: the generations differ in what they refuse.
 
 Sources, read in 2026-11: https://platform.claude.com/docs/en/models/overview, …/models/opus-5-5/migration-guide,
 …/models/sonnet-5-5/overview, …/models/opus-5/migration-guide, …/build-with-claude/thinking, …/build-with-claude/effort,
@@ -22,37 +22,38 @@ _LEVELS = ("low", "medium", "high", "xhigh", "max")
 
 
 class AnthropicCapabilities(Struct, frozen=True):
-    """`thinking` is how it is asked for: "either" takes a budget as well as adaptive thinking.
+    """The settings that one Claude model accepts.
 
-    `off` is how thinking is switched off: "omit" where it is off unless asked for, "never" where it is always on.
-    `samplers`: whether temperature and top_p are taken together, one at a time, or not at all.
+    `thinking` is how the model is asked to think: "either" accepts a token budget and adaptive thinking.
+    `thinking_off` is how thinking is switched off: "omit" if it is off by default, "never" if it is always on.
+    `samplers`: the model accepts temperature and top_p together, one of the two, or neither.
     """
 
     thinking: Literal["none", "budget", "either", "adaptive"]
     efforts: tuple[str, ...] = ()
-    off: Literal["omit", "disabled", "between_tools", "never"] = "omit"
+    thinking_off: Literal["omit", "disabled", "between_tools", "never"] = "omit"
     samplers: Literal["both", "one", "none"] = "both"
-    forced_tools: bool = True
-    structured: bool = False
+    can_force_tools: bool = True
+    structured_output: bool = False
     output_limit: int = 4096
 
 
 _HAIKU_3_5 = AnthropicCapabilities("none", output_limit=8192)
 _CLAUDE_4 = AnthropicCapabilities("budget", output_limit=32_000)
-_CLAUDE_4_5 = AnthropicCapabilities("budget", samplers="one", structured=True, output_limit=64_000)
+_CLAUDE_4_5 = AnthropicCapabilities("budget", samplers="one", structured_output=True, output_limit=64_000)
 _CLAUDE_4_6 = AnthropicCapabilities("either", ("low", "medium", "high", "max"), "omit", "one", True, True, 128_000)
 _CLAUDE_4_7 = AnthropicCapabilities("adaptive", _LEVELS, "omit", "none", True, True, 128_000)
-_CLAUDE_5 = replace(_CLAUDE_4_7, off="disabled")
-_FABLE_5 = replace(_CLAUDE_4_7, off="never")
-_OPUS_5_5 = replace(_FABLE_5, forced_tools=False)
-_SONNET_5_5 = replace(_OPUS_5_5, off="between_tools")
+_CLAUDE_5 = replace(_CLAUDE_4_7, thinking_off="disabled")
+_FABLE_5 = replace(_CLAUDE_4_7, thinking_off="never")
+_OPUS_5_5 = replace(_FABLE_5, can_force_tools=False)
+_SONNET_5_5 = replace(_OPUS_5_5, thinking_off="between_tools")
 _NOT_CLAUDE = replace(_CLAUDE_4, output_limit=8192)
-"""Not a Claude: a model of another maker behind the same API."""
+"""Models of other makers behind the same API."""
 
 
 @lru_cache(maxsize=256)
 def capabilities_of(model: str) -> AnthropicCapabilities:
-    """What that model can do, with the catalogue's output limit where it knows one."""
+    """Return the model's capabilities; the catalogue's output limit wins over the default for its generation."""
     catalog_model = load_catalog().find_model(f"anthropic/{model}")
     capabilities = _capabilities_by_name(model.lower())
     if catalog_model is not None and catalog_model.output_limit is not None:

@@ -1,4 +1,4 @@
-"""A whole reply of Anthropic's as a completion.
+"""A non-streamed reply of Anthropic's as a completion.
 
 Source: https://platform.claude.com/docs/en/api/messages (the Message object, 2026-11).
 """
@@ -10,14 +10,14 @@ from tidegate.providers.anthropic import failure, normalise, usage
 
 
 def parse(body: Json) -> Completion:
-    """The completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
+    """Return the completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
     match body:
         case {"content": list(blocks), "stop_reason": str(stop_reason)}:
             pass
         case {"type": "error"} | {"error": _}:
             raise failure.from_reply(200, {}, body)
         case _:
-            raise ProviderMalformed("anthropic answered with something that is no message.")
+            raise ProviderMalformed("anthropic returned an invalid message.")
     assembler = _MessageAssembler()
     for block in blocks:
         assembler.add_block(block)
@@ -34,14 +34,14 @@ def parse(body: Json) -> Completion:
     match body.get("usage"):
         case dict(raw_usage):
             completion["usage"] = usage.normalise(raw_usage)
-            completion.update(usage.service_tier_fields(raw_usage))  # pyright: ignore[reportCallIssue, reportArgumentType]  # as there
+            completion.update(usage.service_tier_fields(raw_usage))  # pyright: ignore[reportCallIssue, reportArgumentType]  # unknown fields pass through a TypedDict
         case _:
             pass
     return completion
 
 
 class _MessageAssembler:
-    """What the blocks say, one after the other."""
+    """Collects the content blocks of a reply into one message of OpenAI's dialect."""
 
     def __init__(self) -> None:
         self.calls: list[ToolCall] = []
@@ -52,7 +52,7 @@ class _MessageAssembler:
         self._citations: dict[str, list[Json]] = {}
 
     def add_block(self, block: Json) -> None:
-        """Blocks of server tools are skipped: what comes of them is in the text."""
+        """Add a content block. Blocks of server tools are skipped, because the text contains their results."""
         match block:
             case {"type": "text", "text": str(text)}:
                 self._add_text(text, block.get("citations"))
@@ -69,7 +69,7 @@ class _MessageAssembler:
             case {"type": str()}:
                 pass
             case _:
-                raise ProviderMalformed("anthropic sent a content block without a type.")
+                raise ProviderMalformed("anthropic returned a content block without a type.")
 
     def _add_text(self, text: str, citations: Json) -> None:
         start = self._text_length

@@ -1,4 +1,4 @@
-"""Anthropic's failures, classified as those of the other providers are, but for what only Anthropic says.
+"""Anthropic's error replies as `UpstreamError`: the common classification, and Anthropic's own error messages.
 
 Source: https://platform.claude.com/docs/en/api/errors, and bodies recorded up to 2026-08.
 """
@@ -28,16 +28,17 @@ _ACCOUNT_MESSAGE = re.compile(r"credit balance is too low|usage limits|organizat
 
 
 def from_reply(status: int, headers: Headers, body: Json | str) -> UpstreamError:
-    """The error that a reply, or an event of a stream (status 200), stands for."""
+    """Return the error for a failed reply, or for an error event of a stream (with status 200)."""
     error = failure.from_reply("anthropic", status, headers, body)
     if error.native_code == "timeout_error":
         return _as_class(ProviderTimeout, error)
     if type(error) is not ProviderBadRequest:
         return error
-    if _ACCOUNT_MESSAGE.search(error.message):  # the gateway's account, which is not the caller's to mend
+    if _ACCOUNT_MESSAGE.search(error.message):  # a problem of the gateway's account, which the caller cannot fix
         error.message = f"anthropic refused the gateway's credentials or account (HTTP {error.upstream_status})."
         return _as_class(ProviderAuth, error)
-    error_class = next((kind for words, kind in _CLASS_BY_MESSAGE if words.search(error.message)), None)
+    matches = (error_class for pattern, error_class in _CLASS_BY_MESSAGE if pattern.search(error.message))
+    error_class = next(matches, None)
     return error if error_class is None else _as_class(error_class, error)
 
 

@@ -1,4 +1,4 @@
-"""Messages as Anthropic's turns: system apart, user and assistant in turn, tool results first.
+"""Messages as Anthropic's `system` and alternating turns of user and assistant, with tool results first.
 
 Sources: https://platform.claude.com/docs/en/api/messages, …/agents-and-tools/tool-use/handle-tool-calls.
 """
@@ -10,40 +10,36 @@ from tidegate.providers.anthropic.request_builder import AnthropicRequestBuilder
 from tidegate.providers.toolnames import NameRules, parse_arguments, valid_call_id
 
 PLACEHOLDER = "(no content)"
-"""Stands where Anthropic wants a text and the caller has none."""
+"""Text of a turn without content: Anthropic refuses empty turns."""
 
 _CALL_ID_RULES = NameRules("a-zA-Z0-9_-", max_length=64)
 
 
-def write(draft: AnthropicRequestBuilder) -> None:
-    """Raises `InvalidRequest` for what cannot be said."""
-    messages = draft.take("messages")
+def write(builder: AnthropicRequestBuilder) -> None:
+    """Write `messages`, and collect the system's text blocks. Raises `InvalidRequest` for unsupported content."""
+    messages = builder.take("messages")
     turns = _AnthropicTurns()
     for i, message in enumerate(messages if isinstance(messages, list) else []):
         path = f"messages[{i}]"
         match message:
             case {"role": "system" | "developer"}:
-                draft.system.extend(_system_blocks(draft, message, path))
+                builder.system.extend(_system_blocks(builder, message, path))
             case {"role": "user"}:
-                turns.add(
-                    "user", parts.with_cache_control(parts.content_blocks(draft, message.get("content"), path), message)
-                )
+                blocks = parts.content_blocks(builder, message.get("content"), path)
+                turns.add("user", parts.with_cache_control(blocks, message))
             case {"role": "assistant"}:
-                turns.add("assistant", _assistant_blocks(draft, message, path))
+                turns.add("assistant", _assistant_blocks(builder, message, path))
             case {"role": "tool"}:
-                turns.add(
-                    "user",
-                    [_tool_result(draft, message, valid_call_id(message.get("tool_call_id"), _CALL_ID_RULES), path)],
-                )
+                turns.add("user", [_tool_result(builder, message, path)])
             case _:
-                raise InvalidRequest("A message needs a known role.", param=path)
+                raise InvalidRequest("The role must be system, developer, user, assistant or tool.", param=path)
         if isinstance(message.get("name"), str) and message.get("role") != "tool":
-            draft.ignored.append(f"{path}.name")
-    draft.body["messages"] = turns.to_json()
+            builder.ignored.append(f"{path}.name")
+    builder.body["messages"] = turns.to_json()
 
 
 class _AnthropicTurns:
-    """Turns so far: neighbours of one role are one turn."""
+    """The turns of a conversation. Consecutive messages of one role are joined into one turn."""
 
     def __init__(self) -> None:
         self._turns: list[tuple[str, list[JsonObject]]] = []
@@ -55,7 +51,7 @@ class _AnthropicTurns:
 
     def to_json(self) -> list[Json]:
         if not self._turns:
-            raise InvalidRequest("Anthropic needs a message of the user beside the system's.", param="messages")
+            raise InvalidRequest("Anthropic needs at least one message that is not a system message.", param="messages")
         if self._turns[-1][0] == "assistant" and not _strip_end(self._turns[-1][1]):
             self._turns.pop()
         if not self._turns or self._turns[0][0] == "assistant":
@@ -64,7 +60,7 @@ class _AnthropicTurns:
 
 
 def _strip_end(blocks: list[JsonObject]) -> list[JsonObject]:
-    """Of the beginning of an answer that is to be continued, no space at its end: Anthropic refuses it."""
+    """Strip white space from the end of a prefilled answer, in place: Anthropic refuses it there."""
     match blocks:
         case [*_, {"type": "text", "text": str(text)} as last]:
             last["text"] = text.rstrip()
@@ -76,51 +72,51 @@ def _strip_end(blocks: list[JsonObject]) -> list[JsonObject]:
 def _results_first(blocks: list[JsonObject]) -> list[JsonObject]:
     if not blocks:
         return [{"type": "text", "text": PLACEHOLDER}]
-    return sorted(blocks, key=lambda block: block["type"] != "tool_result")  # sorting keeps the order otherwise
+    return sorted(blocks, key=lambda block: block["type"] != "tool_result")  # a stable sort
 
 
-def _system_blocks(draft: AnthropicRequestBuilder, message: JsonObject, path: str) -> list[JsonObject]:
-    blocks = parts.content_blocks(draft, message.get("content"), path)
+def _system_blocks(builder: AnthropicRequestBuilder, message: JsonObject, path: str) -> list[JsonObject]:
+    blocks = parts.content_blocks(builder, message.get("content"), path)
     for i, block in enumerate(blocks):
         if block["type"] != "text":
-            raise InvalidRequest(f"{draft.model} takes only text in a system message.", param=f"{path}.content[{i}]")
+            text = f"{builder.model} accepts only text in a system message."
+            raise InvalidRequest(text, param=f"{path}.content[{i}]")
     return parts.with_cache_control(blocks, message)
 
 
-def _assistant_blocks(draft: AnthropicRequestBuilder, message: JsonObject, path: str) -> list[JsonObject]:
-    """Thinking, then text, then tool calls."""
-    content: list[JsonObject] = parts.content_blocks(draft, message.get("content"), path)
+def _assistant_blocks(builder: AnthropicRequestBuilder, message: JsonObject, path: str) -> list[JsonObject]:
+    """Return the blocks of an assistant's message: thinking, then text, then tool calls."""
+    content: list[JsonObject] = parts.content_blocks(builder, message.get("content"), path)
     refusal = message.get("refusal")
     if not content and isinstance(refusal, str) and refusal.strip():
         content.append({"type": "text", "text": refusal})
     calls = message.get("tool_calls")
-    tool_uses: list[JsonObject] = [
-        _tool_use(draft, call, f"{path}.tool_calls[{j}]")
-        for j, call in enumerate(calls if isinstance(calls, list) else [])
-    ]
-    thinking = reasoning_replay.thinking_blocks(message, draft.call.signatures)
+    calls = calls if isinstance(calls, list) else []
+    tool_uses = [_tool_use(builder, call, f"{path}.tool_calls[{j}]") for j, call in enumerate(calls)]
+    thinking = reasoning_replay.thinking_blocks(message, builder.call.signatures)
     return parts.with_cache_control([*thinking, *content, *tool_uses], message)
 
 
-def _tool_use(draft: AnthropicRequestBuilder, call: Json, path: str) -> JsonObject:
+def _tool_use(builder: AnthropicRequestBuilder, call: Json, path: str) -> JsonObject:
     match call:
         case {"function": {"name": str(name)} as function}:
             block: JsonObject = {
                 "type": "tool_use",
                 "id": valid_call_id(call.get("id"), _CALL_ID_RULES),
-                "name": draft.tool_names.provider_name(name),
+                "name": builder.tool_names.provider_name(name),
                 "input": parse_arguments(function.get("arguments"), f"{path}.function.arguments"),
             }
             return parts.with_cache_control([block], call)[0]
         case {"type": "custom"}:
-            raise InvalidRequest(f"{draft.model} knows no custom tools.", param=path)
+            raise InvalidRequest(f"{builder.model} does not support custom tools.", param=path)
         case _:
-            raise InvalidRequest("A tool call needs a function with a name.", param=path)
+            raise InvalidRequest("A tool call must have a function with a name.", param=path)
 
 
-def _tool_result(draft: AnthropicRequestBuilder, message: JsonObject, call_id: str, path: str) -> JsonObject:
+def _tool_result(builder: AnthropicRequestBuilder, message: JsonObject, path: str) -> JsonObject:
+    call_id = valid_call_id(message.get("tool_call_id"), _CALL_ID_RULES)
     block: JsonObject = {"type": "tool_result", "tool_use_id": call_id}
-    content = parts.content_blocks(draft, message.get("content"), path)
+    content = parts.content_blocks(builder, message.get("content"), path)
     if content:
         block["content"] = [*content]
     if message.get("is_error") is True:

@@ -1,4 +1,4 @@
-"""Pieces that a whole reply and a streamed one have in common: thinking, citations, tool calls.
+"""Pieces of a reply in OpenAI's dialect, for completions and chunks: thinking, citations, tool calls, refusals.
 
 Sources: https://platform.claude.com/docs/en/build-with-claude/citations, …/extended-thinking;
 `reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens
@@ -11,7 +11,7 @@ from tidegate.providers.anthropic.reasoning_replay import FORMAT
 
 
 def reasoning_text_detail(index: int, text: str, signature: str | None = None) -> JsonObject:
-    """A detail of thinking that can be read; with its signature it can be sent back."""
+    """Return a `reasoning_details` entry for readable thinking; with its signature it can be sent back."""
     detail: JsonObject = {"type": "reasoning.text", "text": text, "format": FORMAT, "index": index}
     if signature:
         detail["signature"] = signature
@@ -19,14 +19,15 @@ def reasoning_text_detail(index: int, text: str, signature: str | None = None) -
 
 
 def encrypted_detail(index: int, data: str) -> JsonObject:
-    """A detail of thinking that only Anthropic can read."""
+    """Return a `reasoning_details` entry for redacted thinking, which only Anthropic can read."""
     return {"type": "reasoning.encrypted", "data": data, "format": FORMAT, "index": index}
 
 
 def citation_fields(citations: Iterable[Json], start: int, end: int) -> JsonObject:
-    """The sources of the text between two places, as fields of a message: those with a URL as OpenAI's annotations.
+    """Return the message fields for citations of the text from `start` to `end`, counted in characters.
 
-    Places in documents, which OpenAI has no name for, are `citations` as Anthropic tells them.
+    Sources with a URL become OpenAI's `annotations`. Passages of documents, for which OpenAI has no field, stay in
+    Anthropic's format in `citations`.
     """
     web_citations: list[Json] = []
     document_citations: list[Json] = []
@@ -58,12 +59,12 @@ def _url_citation(url: str, citation: JsonObject, start: int, end: int) -> JsonO
 
 
 def arguments_json(tool_input: Json) -> str:
-    """The input of a tool as the text that OpenAI's dialect wants."""
+    """Return a tool's input as JSON text, "{}" if it is empty."""
     return encode(tool_input).decode() if isinstance(tool_input, dict) and tool_input else "{}"
 
 
 def refusal_text(stop_details: Json) -> str | None:
-    """Why the model refused, where Anthropic says it."""
+    """Return Anthropic's explanation of a refusal, None if there is none."""
     match stop_details:
         case {"explanation": str(explanation)} if explanation:
             return explanation

@@ -1,7 +1,7 @@
 """Anthropic's Messages API as a provider.
 
-Source: https://platform.claude.com/docs/en/api/messages, version 2023-06-01. The version of 2026-10-21 takes neither
-temperature nor top_p, which older models still honour.
+Source: https://platform.claude.com/docs/en/api/messages, version 2023-06-01. The version of 2026-10-21 refuses
+temperature and top_p, which older models still honour.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -30,18 +30,18 @@ class Anthropic(Struct, frozen=True):
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
-            draft = request.build(call, deployment.model)
+            builder = request.build(call, deployment.model)
         headers = {"content-type": "application/json", "anthropic-version": VERSION}
-        if draft.betas:
-            headers["anthropic-beta"] = ",".join(dict.fromkeys(draft.betas))
+        if builder.betas:
+            headers["anthropic-beta"] = ",".join(dict.fromkeys(builder.betas))
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/v1/messages",
-            body=encode(draft.body),
+            body=encode(builder.body),
             headers=headers,
             auth=KeyAuth("x-api-key", ""),
-            ignored=draft.ignored_fields(),
-            caller_tool_names=draft.tool_names.caller_names,
-            answer_tool=None if draft.answer_tool is None else str(draft.answer_tool["name"]),
+            ignored=builder.ignored_fields(),
+            caller_tool_names=builder.tool_names.caller_names,
+            answer_tool=None if builder.answer_tool is None else str(builder.answer_tool["name"]),
             legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
 

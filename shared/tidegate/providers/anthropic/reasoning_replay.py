@@ -1,4 +1,4 @@
-"""Thinking that a client sends back, as the blocks that Anthropic signed: first in their turn, and unmodified.
+"""Thinking that a client sends back, as the unmodified blocks that Anthropic signed. They come first in their turn.
 
 Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking#preserving-thinking-blocks;
 `reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens; `thinking_blocks` are LiteLLM's.
@@ -12,7 +12,10 @@ FORMAT = "anthropic-claude-v1"
 
 
 def thinking_blocks(message: JsonObject, signatures: Mapping[str, Json]) -> list[JsonObject]:
-    """The thinking of an assistant's message; `signatures` are kept for clients that dropped theirs."""
+    """Return the thinking of an assistant's message.
+
+    `signatures` are stored `reasoning_details` by tool call id, for clients that do not send theirs back.
+    """
     return (
         _from_details(message.get("reasoning_details"))
         or _from_thinking_blocks(message.get("thinking_blocks"))
@@ -22,9 +25,9 @@ def thinking_blocks(message: JsonObject, signatures: Mapping[str, Json]) -> list
 
 
 def _from_details(details: Json) -> list[JsonObject]:
-    """Also from the pieces of a stream, which clients collect one by one: a signature ends its block."""
+    """Read `reasoning_details`. Clients may send them in the pieces of a stream: a signature ends its block."""
     blocks: list[JsonObject] = []
-    entries = (one for one in details if isinstance(one, dict)) if isinstance(details, list) else ()
+    entries = (entry for entry in details if isinstance(entry, dict)) if isinstance(details, list) else ()
     texts: list[str] = []
     current_index: Json = None
     for detail in entries:
@@ -60,7 +63,7 @@ def _from_thinking_blocks(thinking_blocks: Json) -> list[JsonObject]:
 
 
 def _from_extra_fields(message: JsonObject) -> list[JsonObject]:
-    """LiteLLM's and any-llm's other places for the same blocks."""
+    """Read thinking blocks from the fields in which LiteLLM and any-llm keep them."""
     for name in ("provider_specific_fields", "extra_content"):
         match message.get(name):
             case {"thinking_blocks": thinking_blocks} | {"anthropic": {"thinking_blocks": thinking_blocks}}:

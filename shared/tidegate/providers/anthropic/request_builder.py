@@ -1,4 +1,4 @@
-"""A request to Anthropic on its way out."""
+"""The body of a request to Anthropic in progress."""
 
 from typing import Literal
 
@@ -11,7 +11,10 @@ from tidegate.providers.toolnames import ToolNames
 
 
 class AnthropicRequestBuilder(request_builder.RequestBuilder, kw_only=True):
-    """`answer_tool` stands for an answer in JSON; `thinking` is how the model was asked to think."""
+    """Collects the body and the beta headers of one request.
+
+    `answer_tool` is the tool whose input is the answer in JSON. `thinking` is how the model was asked to think.
+    """
 
     model: str
     capabilities: AnthropicCapabilities

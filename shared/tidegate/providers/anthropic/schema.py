@@ -1,4 +1,4 @@
-"""JSON Schema as far as Anthropic enforces it; the rest goes into descriptions, for the model to read.
+"""JSON Schema reduced to the subset that Anthropic enforces; other constraints become descriptions for the model.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations
 """
@@ -9,29 +9,24 @@ _ENFORCED_KEYWORDS = frozenset(
     {"type", "enum", "const", "required", "title", "description", "default", "properties", "items", "anyOf", "allOf"}
     | {"$ref", "$defs", "definitions", "additionalProperties"}
 )
-_ENFORCED_FORMATS = frozenset(
-    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
-)
-_SCHEMA_MAPS = frozenset({"properties", "$defs", "definitions"})
+_FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
+_DEFINITIONS = ("$defs", "definitions")
+_SCHEMA_MAPS = frozenset({"properties", *_DEFINITIONS})
 _SCHEMA_LISTS = frozenset({"anyOf", "allOf"})
-_DROPPED_KEYWORDS = frozenset({"$schema", "$id"})
+_DROPPED = frozenset({"$schema", "$id"})
 
 
 def restrict_schema(schema: JsonObject) -> JsonObject:
-    """The schema that is enforced: every object closed, every other constraint told in words."""
+    """Return the enforced subset of `schema`: all objects are closed, all other constraints are in descriptions."""
     if "$ref" in schema:
-        return {
-            "$ref": schema["$ref"],
-            **_restrict_children({n: v for n, v in schema.items() if n in ("$defs", "definitions")}),
-        }
+        definitions = {name: value for name, value in schema.items() if name in _DEFINITIONS}
+        return {"$ref": schema["$ref"], **_restrict_children(definitions)}
     types = schema.get("type")
     if isinstance(types, list):
         return _union(schema, types)
     schema = {("anyOf" if name == "oneOf" else name): value for name, value in schema.items()}
     enforced = {name: value for name, value in schema.items() if _is_enforced(name, value)}
-    described = {
-        name: value for name, value in schema.items() if name not in enforced and name not in _DROPPED_KEYWORDS
-    }
+    described = {name: value for name, value in schema.items() if name not in enforced and name not in _DROPPED}
     restricted = _restrict_children(enforced)
     if types == "object" or "properties" in schema:
         restricted["additionalProperties"] = False
@@ -39,22 +34,19 @@ def restrict_schema(schema: JsonObject) -> JsonObject:
     if described:
         constraints = "; ".join(f"{name}: {encode(value).decode()}" for name, value in described.items())
         description = restricted.get("description")
-        restricted["description"] = (
-            f"{description} ({constraints})" if isinstance(description, str) and description else constraints
-        )
+        has_description = isinstance(description, str) and description
+        restricted["description"] = f"{description} ({constraints})" if has_description else constraints
     return restricted
 
 
 def has_open_objects(schema: Json) -> bool:
-    """Whether an object may have fields that the schema does not name: structured outputs cannot enforce that."""
+    """Objects may have fields that the schema does not name. Structured outputs cannot enforce such a schema."""
     match schema:
         case dict():
             additional = schema.get("additionalProperties")
             is_open = isinstance(additional, dict) or additional is True or "patternProperties" in schema
-            has_no_properties = (
-                schema.get("type") == "object" and not schema.get("properties") and additional is not False
-            )
-            return is_open or has_no_properties or any(has_open_objects(value) for value in schema.values())
+            is_bare = schema.get("type") == "object" and not schema.get("properties") and additional is not False
+            return is_open or is_bare or any(has_open_objects(value) for value in schema.values())
         case list(items):
             return any(has_open_objects(item) for item in items)
         case _:
@@ -62,12 +54,11 @@ def has_open_objects(schema: Json) -> bool:
 
 
 def _union(schema: JsonObject, types: list[Json]) -> JsonObject:
-    """A list of types as a choice among schemas of one type each."""
+    """Return a schema with a list of types as `anyOf` schemas of one type each."""
     outer = {name: value for name, value in schema.items() if name in ("description", "title", "$defs", "definitions")}
     inner = {name: value for name, value in schema.items() if name not in outer and name != "type"}
     choices: list[Json] = [
-        {"type": "null"} if type_name == "null" else restrict_schema({**inner, "type": type_name})
-        for type_name in types
+        {"type": "null"} if name == "null" else restrict_schema({**inner, "type": name}) for name in types
     ]
     return {**_restrict_children(outer), "anyOf": choices}
 
@@ -75,7 +66,7 @@ def _union(schema: JsonObject, types: list[Json]) -> JsonObject:
 def _is_enforced(name: str, value: Json) -> bool:
     match name, value:
         case "format", str(word):
-            return word in _ENFORCED_FORMATS
+            return word in _FORMATS
         case "minItems", int(count):
             return count in (0, 1)
         case "additionalProperties", False:

@@ -1,4 +1,4 @@
-"""A streamed reply of Anthropic's as chunks: a role, contents, one finish, then usage.
+"""A streamed reply of Anthropic's as chunks: the role, content, one finish reason, then usage.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming, and streams recorded up to 2026-08.
 """
@@ -16,20 +16,24 @@ from tidegate.providers.base import StreamEvent
 
 
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """The chunks of each batch of events. Raises `UpstreamError`, and `StreamCut` where no stop reason came."""
+    """Yield the chunks of each batch of events. Raises `UpstreamError`, `StreamCut` if no stop reason came."""
     return stream_loop.translate_stream(_AnthropicStreamTranslator(), events)
 
 
 class _ContentBlock:
-    """One content block that has begun. `kind` is what its deltas become, `place` its ordinal among its kind."""
+    """A content block that has started: text, thinking or a tool call.
 
-    __slots__ = ("citations", "given", "has_input", "kind", "place", "start")
+    `ordinal` counts the blocks of its kind. `tool_input` is the input of a call that came with its start.
+    `text_start` is where its text begins in the message, in characters.
+    """
 
-    def __init__(self, kind: str, place: int = 0, given: Json = None, start: int = 0) -> None:
+    __slots__ = ("citations", "has_input", "kind", "ordinal", "text_start", "tool_input")
+
+    def __init__(self, kind: str, ordinal: int = 0, tool_input: Json = None, text_start: int = 0) -> None:
         self.kind = kind
-        self.place = place
-        self.given = given
-        self.start = start
+        self.ordinal = ordinal
+        self.tool_input = tool_input
+        self.text_start = text_start
         self.has_input = False
         self.citations: list[Json] = []
 
@@ -38,7 +42,7 @@ _SKIPPED_BLOCK = _ContentBlock("")
 
 
 class _AnthropicStreamTranslator:
-    """What has come so far. The finish and usage are kept back until the end, so that nothing follows them."""
+    """The state of one stream. The finish reason and usage are sent at the end, so that no content follows them."""
 
     def __init__(self) -> None:
         self.done = False
@@ -52,7 +56,7 @@ class _AnthropicStreamTranslator:
         self._refusal: str | None = None
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
-        """Append the chunks that the event makes, if it makes any."""
+        """Append the chunks for the event to `out`."""
         try:
             raw = decode(event.data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -60,7 +64,7 @@ class _AnthropicStreamTranslator:
         if not isinstance(raw, dict):
             if event.type in ("ping", "message") and not event.data.strip():
                 return
-            raise ProviderMalformed("anthropic sent an event that is no JSON object.")
+            raise ProviderMalformed("anthropic sent an event that is not a JSON object.")
         event_type = raw.get("type")
         if event_type == "content_block_delta":
             delta = self._translate_delta(self._blocks.get(raw.get("index"), _SKIPPED_BLOCK), raw.get("delta"))
@@ -87,7 +91,7 @@ class _AnthropicStreamTranslator:
             case "message_stop":
                 self.done = True
             case _:
-                pass  # pings, and events that are still to be invented
+                pass  # pings, and event types that are unknown yet
         return None
 
     def _read_message_start(self, message: Json) -> None:
@@ -98,7 +102,7 @@ class _AnthropicStreamTranslator:
                 pass
 
     def _read_message_delta(self, raw: JsonObject) -> None:
-        """The counts are those of the whole reply: they replace the ones of its beginning."""
+        """Read the stop reason and the counts. The counts are totals: they replace those of `message_start`."""
         match raw.get("usage"):
             case dict(raw_usage):
                 self._usage = {**self._usage, **{name: count for name, count in raw_usage.items() if count is not None}}
@@ -114,7 +118,7 @@ class _AnthropicStreamTranslator:
     def _start_block(self, index: Json, block: Json) -> JsonObject | None:
         match block:
             case {"type": "text"}:
-                self._blocks[index] = _ContentBlock("text", start=self._text_length)
+                self._blocks[index] = _ContentBlock("text", text_start=self._text_length)
                 return self._translate_delta(self._blocks[index], {**block, "type": "text_delta"})
             case {"type": "thinking"}:
                 self._blocks[index] = _ContentBlock("thinking", self._next_thinking_index())
@@ -122,18 +126,13 @@ class _AnthropicStreamTranslator:
             case {"type": "redacted_thinking", "data": str(data)}:
                 return {"reasoning_details": [normalise.encrypted_detail(self._next_thinking_index(), data)]}
             case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
-                self._blocks[index] = _ContentBlock("call", self._call_count, block.get("input"))
+                ordinal = self._call_count
                 self._call_count += 1
+                self._blocks[index] = _ContentBlock("call", ordinal, block.get("input"))
                 function: JsonObject = {"name": name, "arguments": ""}
-                call: JsonObject = {
-                    "index": self._call_count - 1,
-                    "id": call_id,
-                    "type": "function",
-                    "function": function,
-                }
-                return {"tool_calls": [call]}
+                return {"tool_calls": [{"index": ordinal, "id": call_id, "type": "function", "function": function}]}
             case _:
-                return None  # server tools are no calls of ours: what comes of them is in the text
+                return None  # server tools are not the caller's calls; the text contains their results
 
     def _next_thinking_index(self) -> int:
         self._thinking_count += 1
@@ -141,7 +140,7 @@ class _AnthropicStreamTranslator:
 
     def _translate_delta(self, block: _ContentBlock, delta: Json) -> JsonObject | None:
         if not isinstance(delta, dict):
-            raise ProviderMalformed("anthropic sent a delta that is no object.")
+            raise ProviderMalformed("anthropic sent a delta that is not an object.")
         match delta.get("type"):
             case "text_delta":
                 text = delta.get("text")
@@ -153,20 +152,16 @@ class _AnthropicStreamTranslator:
                 return {
                     "reasoning": text,
                     "reasoning_content": text,
-                    "reasoning_details": [normalise.reasoning_text_detail(block.place, text)],
+                    "reasoning_details": [normalise.reasoning_text_detail(block.ordinal, text)],
                 }
             case "input_json_delta":
-                json_fragment = delta.get("partial_json")
-                return (
-                    self._arguments_delta(block, json_fragment)
-                    if isinstance(json_fragment, str) and json_fragment
-                    else None
-                )
+                fragment = delta.get("partial_json")
+                return self._arguments_delta(block, fragment) if isinstance(fragment, str) and fragment else None
             case "signature_delta":
                 signature = delta.get("signature")
                 if not isinstance(signature, str) or block.kind != "thinking":
                     return None
-                return {"reasoning_details": [normalise.reasoning_text_detail(block.place, "", signature)]}
+                return {"reasoning_details": [normalise.reasoning_text_detail(block.ordinal, "", signature)]}
             case "citations_delta":
                 if block.kind == "text":
                     block.citations.append(delta.get("citation"))
@@ -178,18 +173,18 @@ class _AnthropicStreamTranslator:
         self._text_length += len(text)
         return {"content": text}
 
-    def _arguments_delta(self, block: _ContentBlock, json_fragment: str) -> JsonObject | None:
+    def _arguments_delta(self, block: _ContentBlock, fragment: str) -> JsonObject | None:
         if block.kind != "call":
             return None
         block.has_input = True
-        return {"tool_calls": [{"index": block.place, "function": {"arguments": json_fragment}}]}
+        return {"tool_calls": [{"index": block.ordinal, "function": {"arguments": fragment}}]}
 
     def _end_block(self, block: _ContentBlock) -> JsonObject | None:
-        """What a block still owes: the arguments of a call without any, the sources of a text."""
+        """Return the delta at a block's end: the arguments of a call that streamed none, or the citations of a text."""
         if block.citations:
-            return normalise.citation_fields(block.citations, block.start, self._text_length)
+            return normalise.citation_fields(block.citations, block.text_start, self._text_length)
         if block.kind == "call" and not block.has_input:
-            return self._arguments_delta(block, normalise.arguments_json(block.given))
+            return self._arguments_delta(block, normalise.arguments_json(block.tool_input))
         return None
 
     def _chunk(self, delta: JsonObject, finish_fields: JsonObject | None = None) -> Chunk:
@@ -202,9 +197,9 @@ class _AnthropicStreamTranslator:
         return {"object": "chat.completion.chunk", "choices": [choice], "system_fingerprint": None}  # pyright: ignore[reportReturnType]  # a TypedDict is JSON
 
     def end(self) -> list[Chunk]:
-        """What is due at the end. Raises `StreamCut` where no stop reason came."""
+        """Return the last chunks. Raises `StreamCut` if no stop reason came."""
         if self._stop_reason is None:
-            raise StreamCut("anthropic's stream ended before the reply did.")
+            raise StreamCut("anthropic's stream ended before the reply was complete.")
         chunks: list[Chunk] = []
         if self._refusal is not None:
             chunks.append(self._chunk({"refusal": self._refusal}))

@@ -1,7 +1,7 @@
-"""Anthropic's token counts in OpenAI's terms.
+"""Anthropic's token counts, service tier and stop reason in OpenAI's terms.
 
 Sources: https://platform.claude.com/docs/en/api/messages (Usage), …/build-with-claude/prompt-caching,
-…/build-with-claude/compaction (what a compaction took is not in the totals).
+…/build-with-claude/compaction (the totals exclude the tokens of a compaction).
 """
 
 from tidegate.chat.completion import FinishReason, Usage
@@ -15,7 +15,7 @@ _TIER_NAMES = {"standard": "default", "priority": "priority"}
 
 
 def normalise(raw: JsonObject) -> Usage:
-    """Cached and written tokens are part of the prompt; what has no name at OpenAI keeps its own."""
+    """Return OpenAI's usage. Cache reads and writes are prompt tokens. Fields unknown to OpenAI keep their names."""
     counts = [raw, *_compactions(raw)]
     cache_read = sum(_count(count, "cache_read_input_tokens") for count in counts)
     cache_written = sum(_count(part, "cache_creation_input_tokens") for part in counts)
@@ -39,7 +39,7 @@ def normalise(raw: JsonObject) -> Usage:
 
 
 def service_tier_fields(raw: Json) -> JsonObject:
-    """The service tier as a field of a reply: under OpenAI's name where OpenAI has such a tier."""
+    """Return the service tier as a reply's field: `service_tier` if OpenAI sells it, else `provider_service_tier`."""
     match raw:
         case {"service_tier": str(native_tier)} if native_tier:
             openai_tier = _TIER_NAMES.get(native_tier)
@@ -49,9 +49,9 @@ def service_tier_fields(raw: Json) -> JsonObject:
 
 
 def finish_reason(stop_reason: str, *, has_calls: bool) -> tuple[FinishReason, str | None]:
-    """OpenAI's finish reason, and Anthropic's own where it differs.
+    """Return OpenAI's finish reason, and Anthropic's stop reason if it differs, else None.
 
-    A turn that Anthropic paused, or that a full context ended, is not at its end: both are a length.
+    A paused turn and a full context window are "length", because the answer is not complete.
     """
     reason: FinishReason = "stop"
     match stop_reason:
@@ -73,22 +73,13 @@ def _compactions(raw: JsonObject) -> list[JsonObject]:
 
 
 def _cache_writes_by_ttl(counts: list[JsonObject]) -> JsonObject:
-    """Tokens written for five minutes and for an hour: their prices differ."""
+    """Return the tokens written to the cache for five minutes and for an hour, which have different prices."""
     field_names = (
         ("cache_write_5m_tokens", "ephemeral_5m_input_tokens"),
         ("cache_write_1h_tokens", "ephemeral_1h_input_tokens"),
     )
-    cache_creations = [
-        cache_creation for count in counts if isinstance(cache_creation := count.get("cache_creation"), dict)
-    ]
-    return (
-        {
-            openai_name: sum(_count(cache_creation, anthropic_name) for cache_creation in cache_creations)
-            for openai_name, anthropic_name in field_names
-        }
-        if cache_creations
-        else {}
-    )
+    writes = [write for count in counts if isinstance(write := count.get("cache_creation"), dict)]
+    return {ours: sum(_count(write, theirs) for write in writes) for ours, theirs in field_names} if writes else {}
 
 
 def _count(raw: JsonObject, name: str) -> int:

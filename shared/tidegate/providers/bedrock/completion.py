@@ -1,4 +1,4 @@
-"""A whole reply of Converse as a completion.
+"""A reply of Converse as a completion.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseResponse.html (2026), and
 recorded replies.
@@ -6,13 +6,15 @@ recorded replies.
 
 from msgspec import Struct, field
 
-from tidegate.chat.completion import Choice, Completion, CompletionMessage, ToolCall
+from tidegate.chat.completion import Choice, Completion, CompletionMessage, FunctionCall, ToolCall
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
 
 
 class _ReplyContent(Struct):
+    """The content of a reply, collected from its blocks."""
+
     text: list[str] = field(default_factory=list[str])
     reasoning: list[str] = field(default_factory=list[str])
     reasoning_details: list[Json] = field(default_factory=list[Json])
@@ -23,18 +25,18 @@ class _ReplyContent(Struct):
 
 
 def parse(body: Json) -> Completion:
-    """The completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
+    """Return the completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
     match body:
         case {"output": {"message": {"content": list(blocks)}}}:
             pass
         case {"output": _}:
-            raise ProviderMalformed("bedrock answered without a message.")
+            raise ProviderMalformed("bedrock returned a reply without a message.")
         case _:
             raise failure.from_reply(200, {}, body)
     content = _ReplyContent()
     for block in blocks:
         if not isinstance(block, dict):
-            raise ProviderMalformed("bedrock answered with a block that is no object.")
+            raise ProviderMalformed("bedrock returned a content block that is not an object.")
         _add_block(content, block)
     completion: Completion = {
         "object": "chat.completion",
@@ -53,23 +55,19 @@ def _add_block(content: _ReplyContent, block: JsonObject) -> None:
         case {"text": str(text)}:
             content.text.append(text)
         case {"toolUse": {"type": "server_tool_use"} as tool_use}:
-            content.searches += normalise.is_web_search(
-                tool_use
-            )  # Bedrock runs it, and says what came of it in the text
+            content.searches += normalise.is_web_search(tool_use)  # run by Bedrock; the text contains the results
         case {"toolUse": {"toolUseId": str(call_id), "name": str(name), **rest}}:
             arguments = encode(rest.get("input") or {}).decode()
-            content.calls.append(
-                {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-            )
+            function: FunctionCall = {"name": name, "arguments": arguments}
+            content.calls.append({"id": call_id, "type": "function", "function": function})
         case {"toolUse": _}:
             raise ProviderMalformed("bedrock called a tool without an id or a name.")
         case {"reasoningContent": {"reasoningText": {"text": str(text), **rest}}}:
             signature = rest.get("signature")
             content.reasoning.append(text)
             signed = signature if isinstance(signature, str) else None
-            content.reasoning_details.append(
-                reasoning_replay.reasoning_text_detail(text, signed, len(content.reasoning_details))
-            )
+            detail = reasoning_replay.reasoning_text_detail(text, signed, len(content.reasoning_details))
+            content.reasoning_details.append(detail)
         case {"reasoningContent": {"redactedContent": str(blob)}}:
             content.reasoning_details.append(reasoning_replay.encrypted_detail(blob, len(content.reasoning_details)))
         case {"citationsContent": dict(citations_content)}:
@@ -81,7 +79,7 @@ def _add_block(content: _ReplyContent, block: JsonObject) -> None:
 
 
 def _add_cited_text(content: _ReplyContent, citations_content: JsonObject) -> None:
-    """Claude's sources come with their text, Nova's behind it."""
+    """Add a cited text and its sources. Claude's citations contain their text, Nova's follow it."""
     start = sum(map(len, content.text))
     pieces, sources = citations_content.get("content"), citations_content.get("citations")
     for piece in pieces if isinstance(pieces, list) else ():

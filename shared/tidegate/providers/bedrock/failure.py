@@ -1,4 +1,4 @@
-"""Bedrock's failures, classified: from a reply outside 2xx, or from an exception inside a stream.
+"""Bedrock's errors as `UpstreamError`: from a reply outside 2xx, or from an exception inside a stream.
 
 Sources: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors,
 …/APIReference/CommonErrors.html, …/userguide/troubleshooting-api-error-codes.html (2026), and recorded refusals.
@@ -75,42 +75,33 @@ _ACCOUNT_ID = re.compile(r"arn:aws[\w-]*:[^\s'\",)]+|(?<!\d)\d{12}(?!\d)")
 
 
 def from_reply(status: int, headers: Mapping[str, str], body: Json | str) -> UpstreamError:
-    """The error that a reply outside 2xx stands for, or one inside 2xx that is no completion."""
+    """Return the error for a reply outside 2xx, or for a reply inside 2xx that is not a completion."""
     code = headers.get("x-amzn-errortype") or _first_text(body, "__type", "code", "Code")
     return _build_error(status, _short_code(code), _first_text(body, "message", "Message"), headers)
 
 
 def from_event(code: str, body: Json) -> UpstreamError:
-    """The error that a message of a stream stands for; a model's own has the status that it was behind."""
+    """Return the error for an exception inside a stream. `code` is its type; a model's error has its own status."""
     message = _first_text(body, "message", "Message")
     match body:
         case {"originalStatusCode": int(status), **rest}:
-            model_message = rest.get("originalMessage")
-            return _build_error(
-                status, code, model_message if isinstance(model_message, str) and model_message else message, {}
-            )
+            original = rest.get("originalMessage")
+            return _build_error(status, code, original if isinstance(original, str) and original else message, {})
         case _:
             return _build_error(200, code, message, {})
 
 
 def _build_error(status: int, code: str, message: str, headers: Mapping[str, str]) -> UpstreamError:
     error_class = _error_class(status, code, message)
-    if error_class is ProviderAuth:  # AWS's own words may repeat what was signed
-        text = f"bedrock refused the gateway's credentials, or their right to this model ({code or f'HTTP {status}'})."
+    if error_class is ProviderAuth:  # AWS's message may quote the signed request
+        text = f"bedrock refused the gateway's credentials or their access to this model ({code or f'HTTP {status}'})."
     else:
         text = scrub(_ACCOUNT_ID.sub("[redacted]", message)) or f"bedrock failed ({code or f'HTTP {status}'})."
-    is_limit = issubclass(error_class, ProviderRateLimited | ProviderOverloaded)
-    retry_after_seconds = (
-        retry_delay_seconds(headers, message)
-        if is_limit
-        else header_delay_seconds(headers)
-        if error_class.retryable
-        else None
-    )
+    seconds = header_delay_seconds(headers) if error_class.retryable else None
+    if issubclass(error_class, ProviderRateLimited | ProviderOverloaded):
+        seconds = retry_delay_seconds(headers, message)
     upstream_status = status if status >= 300 else None
-    return error_class(
-        text, retry_after_seconds=retry_after_seconds, upstream_status=upstream_status, native_code=code or None
-    )
+    return error_class(text, retry_after_seconds=seconds, upstream_status=upstream_status, native_code=code or None)
 
 
 def _error_class(status: int, code: str, message: str) -> type[UpstreamError]:
@@ -133,7 +124,7 @@ def _class_by_message(error_class: type[UpstreamError], message: str) -> type[Up
 
 
 def _short_code(code: str) -> str:
-    """`ValidationException` out of `ValidationException:http://…` and `com.amazon…#ValidationException`."""
+    """Return `ValidationException` for `ValidationException:http://…` and `com.amazon…#ValidationException`."""
     return code.partition(":")[0].rpartition("#")[2].strip()
 
 

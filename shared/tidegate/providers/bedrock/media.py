@@ -1,7 +1,7 @@
-"""Media as Converse takes them: bytes or a place in S3, and a format out of a short list.
+"""Media as blocks of Converse: bytes or an S3 URL, and a format out of a short list.
 
-Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (2026), and the documents'
-rules of naming in …/API_runtime_DocumentBlock.html.
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html (2026), and the rules for
+names of documents in …/API_runtime_DocumentBlock.html.
 """
 
 import re
@@ -57,14 +57,14 @@ _FORMATS_BY_KIND = {
     "audio": ("mp3", "opus", "wav", "aac", "flac", "ogg", "m4a", "mka", "pcm"),
 }
 _FORMAT_BY_EXTENSION = {"jpg": "jpeg", "htm": "html", "markdown": "md", "3gp": "three_gp", "json": "txt", "text": "txt"}
-_KIND_BY_FORMAT = {form: kind for kind, forms in _FORMATS_BY_KIND.items() for form in forms}
+_KIND_BY_FORMAT = {name: kind for kind, names in _FORMATS_BY_KIND.items() for name in names}
 _FORBIDDEN_IN_NAMES = re.compile(r"[^\w\-()\[\] ]|_", re.ASCII)
 _SPACES = re.compile(r"\s+")
 _MAX_NAME = 180
 
 
 class MediaSource(Struct, frozen=True):
-    """`kind` is the block's name: image, document, video or audio."""
+    """A media block without its name. `kind` is the block's type: image, document, video or audio."""
 
     kind: str
     format: str
@@ -72,52 +72,55 @@ class MediaSource(Struct, frozen=True):
 
 
 def read_media(
-    draft: BedrockRequestBuilder, url: str, path: str, *, declared_type: str = "", name: str = ""
+    builder: BedrockRequestBuilder, url: str, path: str, *, declared_type: str = "", name: str = ""
 ) -> MediaSource:
-    """The medium behind base64, a data URI, an `s3://` address, or a URL that was fetched. Raises `InvalidRequest`."""
+    """Return the media in `url`: base64, a data URI, an `s3://` URL, or a URL that the gateway fetched.
+
+    `declared_type` is the media type that the caller declared. Raises `InvalidRequest`.
+    """
     if url.startswith("s3://"):
         media_format = _format_of("", url) or _format_of(declared_type, name)
-        return _media_source(draft, media_format, {"s3Location": {"uri": url}}, path)
+        return _media_source(builder, media_format, {"s3Location": {"uri": url}}, path)
     if url.startswith(("https://", "http://")):
-        fetched = draft.call.media.get(url)
+        fetched = builder.call.media.get(url)
         if fetched is None:
-            raise InvalidRequest("The URL was not fetched.", param=path)
+            raise InvalidRequest("The gateway did not fetch this URL.", param=path)
         data = media.content_from_bytes(fetched.data, fetched.content_type)
-        return _inline_media(draft, data, path, name or url.partition("?")[0])
+        return _inline_media(builder, data, path, name or url.partition("?")[0])
     data = media.parse_media(url, declared_type)
     if data is None:
-        raise InvalidRequest("This is neither a URL nor base64, bare or in a data URI.", param=path)
-    return _inline_media(draft, data, path, name)
+        raise InvalidRequest("The media must be a URL, a data URI or base64.", param=path)
+    return _inline_media(builder, data, path, name)
 
 
-def _inline_media(draft: BedrockRequestBuilder, data: media.MediaContent, path: str, name: str) -> MediaSource:
+def _inline_media(builder: BedrockRequestBuilder, data: media.MediaContent, path: str, name: str) -> MediaSource:
     if not data.base64:
-        raise InvalidRequest("The medium is empty.", param=path)
+        raise InvalidRequest("The media is empty.", param=path)
     is_audio = data.media_type.startswith("audio/")
-    return _media_source(draft, _format_of(data.media_type, name), {"bytes": data.base64}, path, is_audio=is_audio)
+    return _media_source(builder, _format_of(data.media_type, name), {"bytes": data.base64}, path, is_audio=is_audio)
 
 
-def media_block(draft: BedrockRequestBuilder, media_source: MediaSource, name: str = "") -> JsonObject:
-    """The medium's block; a document's has a name that Converse accepts and no other document of the request has."""
+def media_block(builder: BedrockRequestBuilder, media_source: MediaSource, name: str = "") -> JsonObject:
+    """Return the media's block. Documents get a name that Converse accepts and that is unique in the request."""
     fields: JsonObject = {"format": media_source.format, "source": media_source.source}
     if media_source.kind == "document":
-        fields["name"] = _unique_document_name(draft, name)
+        fields["name"] = _unique_document_name(builder, name)
     return {media_source.kind: fields}
 
 
-def _unique_document_name(draft: BedrockRequestBuilder, name: str) -> str:
+def _unique_document_name(builder: BedrockRequestBuilder, name: str) -> str:
     stem = name.rpartition("/")[2].rpartition(".")[0] or name
     allowed = _SPACES.sub(" ", _FORBIDDEN_IN_NAMES.sub(" ", stem)).strip()[:_MAX_NAME] or "Document"
     unique, count = allowed, 1
-    while unique in draft.document_names:
+    while unique in builder.document_names:
         count += 1
         unique = f"{allowed} {count}"
-    draft.document_names.append(unique)
+    builder.document_names.append(unique)
     return unique
 
 
 def _format_of(media_type: str, name: str) -> str | None:
-    """The format of a media type; of a name's extension, where the type says nothing certain."""
+    """Return the format for a media type, or for the file name's extension if the type is vague or unknown."""
     media_type = media_type.partition(";")[0].strip().lower()
     if media_type in _FORMAT_BY_TYPE and media_type not in _VAGUE_TYPES:
         return _FORMAT_BY_TYPE[media_type]
@@ -127,9 +130,9 @@ def _format_of(media_type: str, name: str) -> str | None:
 
 
 def _media_source(
-    draft: BedrockRequestBuilder, media_format: str | None, source: JsonObject, path: str, *, is_audio: bool = False
+    builder: BedrockRequestBuilder, media_format: str | None, source: JsonObject, path: str, *, is_audio: bool = False
 ) -> MediaSource:
     if media_format is None:
-        supported = "; ".join(f"{kind}: {', '.join(forms)}" for kind, forms in _FORMATS_BY_KIND.items())
-        raise InvalidRequest(f"{draft.model} takes no media of this type. Bedrock knows {supported}.", param=path)
+        supported = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in _FORMATS_BY_KIND.items())
+        raise InvalidRequest(f"Bedrock does not support this media type. It supports {supported}.", param=path)
     return MediaSource("audio" if is_audio else _KIND_BY_FORMAT[media_format], media_format, source)

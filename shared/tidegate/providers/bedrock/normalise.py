@@ -1,4 +1,4 @@
-"""Pieces that a whole reply and a stream have in common: finish reasons, token counts, sources.
+"""Pieces of a reply in OpenAI's dialect, for completions and chunks: finish reasons, usage, service tiers, citations.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseResponse.html,
 …/API_runtime_TokenUsage.html, …/API_runtime_Citation.html (2026), and recorded replies.
@@ -24,19 +24,19 @@ _OPENAI_TIERS = frozenset({"default", "flex", "priority"})
 
 
 def finish_reason(stop_reason: Json, has_calls: bool) -> FinishReason:
-    """OpenAI's finish reason. Raises `ProviderMalformed` where Converse's says that the reply is broken."""
+    """Return OpenAI's finish reason. Raises `ProviderMalformed` if Converse's stop reason says the reply is broken."""
     if not isinstance(stop_reason, str):
-        raise ProviderMalformed("bedrock ended its reply without a reason.")
+        raise ProviderMalformed("bedrock returned a reply without a stop reason.")
     if stop_reason.startswith("malformed_"):
-        raise ProviderMalformed(f"The model's reply could not be read: {stop_reason}.", native_code=stop_reason)
+        raise ProviderMalformed(f"The model returned a malformed reply: {stop_reason!r}.", native_code=stop_reason)
     finish_reason = _FINISH_REASONS.get(stop_reason, "stop")
-    if finish_reason in ("stop", "tool_calls"):  # tools that Bedrock runs itself are no calls of the caller's
+    if finish_reason in ("stop", "tool_calls"):  # calls of tools that Bedrock runs itself do not count
         return "tool_calls" if has_calls else "stop"
     return finish_reason
 
 
 def normalise_usage(raw: Json, searches: int = 0) -> Usage:
-    """The counts. Converse counts what the cache gave and took beside the input, OpenAI within it."""
+    """Return OpenAI's usage. Converse counts cache reads and writes beside the input, OpenAI within the prompt."""
     if not isinstance(raw, dict):
         raise ProviderMalformed("bedrock's usage is not an object.")
     cache_read, cache_written = _count(raw, "cacheReadInputTokens"), _count(raw, "cacheWriteInputTokens")
@@ -61,12 +61,12 @@ def normalise_usage(raw: Json, searches: int = 0) -> Usage:
 
 
 def is_web_search(tool_use: JsonObject) -> bool:
-    """Whether a tool that Bedrock runs itself searches the web."""
+    """The server tool that Bedrock ran is its web search."""
     return tool_use.get("name") == SEARCH_TOOL
 
 
 def service_tier_fields(raw: Json) -> JsonObject:
-    """The service tier under OpenAI's name, or under one of its own where OpenAI does not sell it."""
+    """Return the service tier as a reply's field: `service_tier` if OpenAI sells it, else `provider_service_tier`."""
     match raw:
         case {"type": str(native_tier)}:
             return {"service_tier" if native_tier in _OPENAI_TIERS else "provider_service_tier": native_tier}
@@ -75,7 +75,7 @@ def service_tier_fields(raw: Json) -> JsonObject:
 
 
 def annotation(raw: Json, start: int, end: int) -> JsonObject | None:
-    """A source of the text between two places: a page of the web, or a document of the request."""
+    """Return the annotation for a source of the text from `start` to `end`: a web page, or the request's document."""
     match raw:
         case {"location": {"web": {"url": str(url), **web}}}:
             return _url_citation(url, str(raw.get("title") or web.get("domain") or ""), start, end)
@@ -99,7 +99,7 @@ def _url_citation(url: str, title: str, start: int, end: int) -> JsonObject:
 
 
 def image_part(raw: JsonObject) -> JsonObject | None:
-    """An image that the model made, as a data URI."""
+    """Return an image that the model generated, as a data URI."""
     match raw:
         case {"format": str(image_format), "source": {"bytes": str(data)}}:
             return {"type": "image_url", "image_url": {"url": f"data:image/{image_format};base64,{data}"}}
@@ -112,5 +112,5 @@ def _count(raw: JsonObject, name: str) -> int:
     if value is None:
         return 0
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ProviderMalformed(f"bedrock's usage has a {name} that is not a count.")
+        raise ProviderMalformed(f"bedrock's usage has an invalid {name}.")
     return value

@@ -1,4 +1,4 @@
-"""Amazon Bedrock as a provider: Converse and ConverseStream, for models of every maker.
+"""Amazon Bedrock as a provider: Converse and ConverseStream, for the models of all makers.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
 …/API_runtime_ConverseStream.html (2026).
@@ -29,15 +29,15 @@ class Bedrock(Struct, frozen=True):
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
-            draft = request.build(call, deployment.model)
+            builder = request.build(call, deployment.model)
         verb = "converse-stream" if call.request.stream else "converse"
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}",
-            body=encode(draft.body),
+            body=encode(builder.body),
             auth=KeyAuth() if deployment.secret else SigV4Auth("bedrock", deployment.region or ""),
-            ignored=draft.ignored_fields(),
-            caller_tool_names=draft.tool_names.caller_names,
-            answer_tool=draft.answer_tool,
+            ignored=builder.ignored_fields(),
+            caller_tool_names=builder.tool_names.caller_names,
+            answer_tool=builder.answer_tool,
             legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
 

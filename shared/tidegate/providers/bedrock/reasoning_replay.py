@@ -1,8 +1,8 @@
-"""Reasoning, which must come back as it was given: as Converse's blocks, and as OpenRouter's `reasoning_details`.
+"""Reasoning between Converse's blocks and OpenRouter's `reasoning_details`: models require it back unmodified.
 
 Sources: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ReasoningContentBlock.html and
-https://openrouter.ai/docs/use-cases/reasoning-tokens (2026). A blob is base64 in JSON; what Claude redacts is base64
-already, which is taken off once, so that the same details serve Anthropic's own API.
+https://openrouter.ai/docs/use-cases/reasoning-tokens (2026). A blob is base64 in JSON; Claude's redacted thinking is
+base64 already, so it is decoded once, and Anthropic's own API accepts the details too.
 """
 
 import binascii
@@ -17,11 +17,11 @@ UNSIGNED_FORMAT = "unknown"
 _REPLAYED_FORMATS = (CLAUDE_FORMAT, RAW_FORMAT, None)
 
 
-def reasoning_blocks(draft: BedrockRequestBuilder, message: JsonObject) -> list[JsonObject]:
-    """The signed reasoning of an assistant's turn: from the message, or else from what was kept for its tool calls."""
-    if not draft.capabilities.replays_reasoning:
+def reasoning_blocks(builder: BedrockRequestBuilder, message: JsonObject) -> list[JsonObject]:
+    """Return the signed reasoning of an assistant's message, or else the reasoning stored for its tool calls."""
+    if not builder.capabilities.replays_reasoning:
         return []
-    details = message.get("reasoning_details") or _thinking_blocks(message) or _stored_details(draft, message)
+    details = message.get("reasoning_details") or _thinking_blocks(message) or _stored_details(builder, message)
     return _converse_blocks(details) if isinstance(details, list) else []
 
 
@@ -33,7 +33,7 @@ def reasoning_text_detail(text: str, signature: str | None, index: int) -> JsonO
 
 
 def signature_detail(signature: str, index: int) -> JsonObject:
-    """The signature of a text that came in pieces before it."""
+    """Return the detail for the signature of a streamed text, which comes after the text."""
     return {"type": "reasoning.text", "signature": signature, "format": CLAUDE_FORMAT, "index": index}
 
 
@@ -45,19 +45,19 @@ def encrypted_detail(blob: str, index: int) -> JsonObject:
     return {"type": "reasoning.encrypted", "data": data, "format": detail_format, "index": index}
 
 
-def _stored_details(draft: BedrockRequestBuilder, message: JsonObject) -> Json:
+def _stored_details(builder: BedrockRequestBuilder, message: JsonObject) -> Json:
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         match call:
-            case {"id": str(call_id)} if call_id in draft.call.signatures:
-                return draft.call.signatures[call_id]
+            case {"id": str(call_id)} if call_id in builder.call.signatures:
+                return builder.call.signatures[call_id]
             case _:
                 pass
     return None
 
 
 def _thinking_blocks(message: JsonObject) -> list[Json]:
-    """What LiteLLM's clients send back: Anthropic's own blocks."""
+    """Read Anthropic's thinking blocks, which LiteLLM's clients send back."""
     details: list[Json] = []
     blocks = message.get("thinking_blocks")
     for block in blocks if isinstance(blocks, list) else ():
@@ -72,7 +72,7 @@ def _thinking_blocks(message: JsonObject) -> list[Json]:
 
 
 def _converse_blocks(details: list[Json]) -> list[JsonObject]:
-    """Details of one index are pieces of one block, as they came in a stream."""
+    """Return signed blocks for the details. Details with the same index are pieces of one block."""
     contents: list[JsonObject] = []
     texts: dict[Json, JsonObject] = {}
     for position, detail in enumerate(details):

@@ -1,4 +1,4 @@
-"""A request to Converse, out of the caller's.
+"""A chat request as the body of Converse.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
 …/API_runtime_ConverseStream.html (2026).
@@ -8,7 +8,8 @@ import re
 
 from tidegate.chat.request import ChatCall
 from tidegate.json import Json, JsonObject
-from tidegate.providers.bedrock import capabilities, messages, thinking, tools
+from tidegate.providers.bedrock import messages, thinking, tools
+from tidegate.providers.bedrock.capabilities import capabilities_of
 from tidegate.providers.bedrock.request_builder import TOOL_NAME_RULES, BedrockRequestBuilder
 from tidegate.providers.openai import legacy_functions
 from tidegate.providers.request_builder import is_email, provider_fields
@@ -18,7 +19,7 @@ _NATIVE_FIELDS = (
     *("guardrailConfig", "performanceConfig", "promptVariables", "additionalModelResponseFieldPaths"),
     *("requestMetadata", "serviceTier"),
 )
-"""Converse's own fields, which a caller may send beside OpenAI's."""
+"""Converse's own fields, which are passed on unchanged."""
 
 _HANDLED_ELSEWHERE = frozenset({"model", "stream", "stream_options"})
 _SERVICE_TIERS = frozenset({"default", "flex", "priority", "reserved"})
@@ -26,127 +27,118 @@ _METADATA_TEXT = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}", re.ASCII)
 _MAX_METADATA_ENTRIES = 16
 
 
-def build(call: ChatCall, model: str) -> BedrockRequestBuilder:
-    """The request as far as it can be said. Raises `InvalidRequest` for what cannot."""
+def build(call: Call, model: str) -> BedrockRequestBuilder:
+    """Translate the call for `model`. Raises `InvalidRequest` for content that Bedrock does not support."""
     remaining = provider_fields(call)
     if legacy_functions.uses_functions(remaining):
         legacy_functions.translate_to_tools(remaining)
-    draft = BedrockRequestBuilder(
-        call,
-        remaining,
-        model=model,
-        capabilities=capabilities.capabilities_of(model),
-        tool_names=ToolNames(TOOL_NAME_RULES, remaining),
-    )
-    messages.write(draft)
-    thinking.write(draft)
-    tools.write(draft)
-    _write_inference_config(draft)
-    _write_metadata(draft)
-    _write_model_fields(draft)
-    for name, value in draft.remaining.items():
+    names = ToolNames(TOOL_NAME_RULES, remaining)
+    builder = BedrockRequestBuilder(call, remaining, model=model, capabilities=capabilities_of(model), tool_names=names)
+    messages.write(builder)
+    thinking.write(builder)
+    tools.write(builder)
+    _write_inference_config(builder)
+    _write_metadata(builder)
+    _write_model_fields(builder)
+    for name, value in builder.remaining.items():
         if name not in _HANDLED_ELSEWHERE:
-            draft.leave_out(name, value)
-    return draft
+            builder.leave_out(name, value)
+    return builder
 
 
-def _write_inference_config(draft: BedrockRequestBuilder) -> None:
+def _write_inference_config(builder: BedrockRequestBuilder) -> None:
     inference: JsonObject = {}
-    limit = draft.call.request.output_limit
-    draft.take("max_tokens")
-    draft.take("max_completion_tokens")
+    limit = builder.call.request.output_limit
+    builder.take("max_tokens")
+    builder.take("max_completion_tokens")
     if limit is not None:
         inference["maxTokens"] = limit
-    temperature, top_p = draft.take("temperature"), draft.take("top_p")
-    refuses_samplers = _refuses_samplers(draft)
-    if (
-        refuses_samplers or not isinstance(temperature, int | float) or temperature > 1
-    ):  # OpenAI's goes to 2, Converse's to 1
-        draft.leave_out("temperature", temperature)
+    temperature, top_p = builder.take("temperature"), builder.take("top_p")
+    refuses_samplers = _refuses_samplers(builder)
+    # Converse's maximum is 1, OpenAI's is 2.
+    if refuses_samplers or not isinstance(temperature, int | float) or temperature > 1:
+        builder.leave_out("temperature", temperature)
     else:
         inference["temperature"] = temperature
-    if refuses_samplers or (draft.capabilities.samplers == "one" and "temperature" in inference):
-        draft.leave_out("top_p", top_p)
+    if refuses_samplers or (builder.capabilities.samplers == "one" and "temperature" in inference):
+        builder.leave_out("top_p", top_p)
     elif top_p is not None:
         inference["topP"] = top_p
-    stops = _take_stop_sequences(draft)
+    stops = _take_stop_sequences(builder)
     if stops:
         inference["stopSequences"] = stops
     if inference:
-        draft.body["inferenceConfig"] = inference
+        builder.body["inferenceConfig"] = inference
 
 
-def _refuses_samplers(draft: BedrockRequestBuilder) -> bool:
-    """Whether the model takes neither temperature nor top_p: the newest Claudes, those that think, Nova at its most."""
-    match draft.model_fields.get("reasoningConfig"):
+def _refuses_samplers(builder: BedrockRequestBuilder) -> bool:
+    """The model refuses temperature and top_p: the newest Claude models, thinking ones, and Nova at high effort."""
+    match builder.model_fields.get("reasoningConfig"):
         case {"maxReasoningEffort": "high"}:
             return True
         case _:
-            return draft.capabilities.samplers == "none" or draft.thinking_enabled
+            return builder.capabilities.samplers == "none" or builder.thinking_enabled
 
 
-def _take_stop_sequences(draft: BedrockRequestBuilder) -> list[Json]:
-    stop = draft.take("stop")
+def _take_stop_sequences(builder: BedrockRequestBuilder) -> list[Json]:
+    stop = builder.take("stop")
     requested: list[Json] = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
-    supported = [
-        sequence
-        for sequence in requested
-        if isinstance(sequence, str) and (sequence.strip() if draft.capabilities.is_claude else sequence)
-    ]
-    if len(supported) != len(requested):  # Converse refuses empty ones, and Claude blank ones
-        draft.report_ignored("stop")
+    texts = [sequence for sequence in requested if isinstance(sequence, str)]
+    supported = [text for text in texts if (text.strip() if builder.capabilities.is_claude else text)]
+    if len(supported) != len(requested):  # Converse refuses empty sequences, and Claude blank ones
+        builder.report_ignored("stop")
     return [*supported]
 
 
-def _write_metadata(draft: BedrockRequestBuilder) -> None:
-    """What the caller wants to find again in the log of invocations. Converse takes 16 short texts."""
+def _write_metadata(builder: BedrockRequestBuilder) -> None:
+    """Write `requestMetadata`, which appears in the invocation log, native fields and the service tier.
+
+    Converse accepts 16 short texts of metadata.
+    """
     request_metadata: JsonObject = {}
-    metadata = draft.take("metadata")
+    metadata = builder.take("metadata")
     pairs = list(metadata.items()) if isinstance(metadata, dict) else []
-    user = draft.take("user")
+    user = builder.take("user")
     if is_email(user):
-        draft.report_ignored("user")
+        builder.report_ignored("user")
         user = None
     for name, value in [*pairs, *([("user", user)] if user is not None else [])]:
         fits = isinstance(value, str) and _METADATA_TEXT.fullmatch(value) and _METADATA_TEXT.fullmatch(name)
         if fits and len(request_metadata) < _MAX_METADATA_ENTRIES:
             request_metadata[name] = value
         else:
-            draft.ignored.append("user" if (name, value) == ("user", user) else f"metadata.{name}")
+            builder.ignored.append("user" if (name, value) == ("user", user) else f"metadata.{name}")
     for name in _NATIVE_FIELDS:
-        value = draft.take(name)
+        value = builder.take(name)
         if value is not None:
-            draft.body[name] = value
+            builder.body[name] = value
     if request_metadata:
-        native_metadata = draft.body.get("requestMetadata")
-        draft.body["requestMetadata"] = {
-            **request_metadata,
-            **(native_metadata if isinstance(native_metadata, dict) else {}),
-        }
-    tier = draft.take("service_tier")
+        native = builder.body.get("requestMetadata")
+        builder.body["requestMetadata"] = {**request_metadata, **(native if isinstance(native, dict) else {})}
+    tier = builder.take("service_tier")
     if tier in _SERVICE_TIERS:
-        draft.body.setdefault("serviceTier", {"type": tier})
+        builder.body.setdefault("serviceTier", {"type": tier})
     elif tier != "auto":
-        draft.leave_out("service_tier", tier)
+        builder.leave_out("service_tier", tier)
 
 
-def _write_model_fields(draft: BedrockRequestBuilder) -> None:
-    """What only some models know, and what the caller knows of the model."""
-    top_k = draft.take("top_k")
-    if not draft.capabilities.top_k_path or _refuses_samplers(draft):
-        draft.leave_out("top_k", top_k)
+def _write_model_fields(builder: BedrockRequestBuilder) -> None:
+    """Write `additionalModelRequestFields`: options of single model families, and the caller's own fields."""
+    top_k = builder.take("top_k")
+    if not builder.capabilities.top_k_path or _refuses_samplers(builder):
+        builder.leave_out("top_k", top_k)
     elif top_k is not None:
-        *outer, name = draft.capabilities.top_k_path
+        *outer, name = builder.capabilities.top_k_path
         nested: JsonObject = {name: top_k}
         for step in reversed(outer):
             nested = {step: nested}
-        draft.model_fields.update(nested)
-    betas = draft.take("anthropic_beta")
-    if draft.capabilities.is_claude and isinstance(betas, str | list):
-        draft.model_fields["anthropic_beta"] = [betas] if isinstance(betas, str) else betas
+        builder.model_fields.update(nested)
+    betas = builder.take("anthropic_beta")
+    if builder.capabilities.is_claude and isinstance(betas, str | list):
+        builder.model_fields["anthropic_beta"] = [betas] if isinstance(betas, str) else betas
     else:
-        draft.leave_out("anthropic_beta", betas)
-    native_fields = draft.take("additionalModelRequestFields")
-    model_fields = {**draft.model_fields, **(native_fields if isinstance(native_fields, dict) else {})}
+        builder.leave_out("anthropic_beta", betas)
+    native_fields = builder.take("additionalModelRequestFields")
+    model_fields = {**builder.model_fields, **(native_fields if isinstance(native_fields, dict) else {})}
     if model_fields:
-        draft.body["additionalModelRequestFields"] = model_fields
+        builder.body["additionalModelRequestFields"] = model_fields

@@ -1,4 +1,4 @@
-"""A request to Converse on its way out."""
+"""The body of a request to Converse in progress."""
 
 from msgspec import field
 
@@ -12,10 +12,11 @@ CALL_ID_RULES = NameRules("a-zA-Z0-9_.:-", max_length=64)
 
 
 class BedrockRequestBuilder(request_builder.RequestBuilder, kw_only=True):
-    """`extra` are its `additionalModelRequestFields`.
+    """Collects the body of one request.
 
-    `used_tools` are the tools that the turns so far have called, `documents` the names that documents have. `thinks`:
-    the model was asked to.
+    `model_fields` are its `additionalModelRequestFields`. `called_tools` are the tools that earlier turns called,
+    `document_names` the names that documents have in this request. `answer_tool` is the tool whose input is the answer
+    in JSON. `thinking_enabled`: the model was asked to think.
     """
 
     model: str

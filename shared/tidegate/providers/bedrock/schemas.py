@@ -1,8 +1,7 @@
-"""JSON schemas as Bedrock's structured outputs take them.
+"""JSON Schema reduced to the subset that Bedrock enforces; other constraints become descriptions for the model.
 
-Source: https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html (2026): objects are closed, and
-constraints on numbers and lists are refused (those on a text's length are not: recorded). The model is told of them
-in the description instead.
+Source: https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html (2026): objects must be closed, and
+constraints on numbers and lists are refused (constraints on the length of a text are accepted: recorded).
 """
 
 from tidegate.json import Json, JsonObject, encode
@@ -21,7 +20,7 @@ _DROPPED_KEYWORDS = frozenset({"$schema", "$id", "strict"})
 
 
 def restrict_schema(schema: JsonObject) -> tuple[JsonObject, bool]:
-    """The schema that Bedrock holds a model to, and whether that is less than it asked for."""
+    """Return the enforced subset of `schema`, and True if the subset is weaker than `schema`."""
     unenforced: list[str] = []
     return _restrict(schema, unenforced), bool(unenforced)
 
@@ -48,9 +47,8 @@ def _restrict(schema: JsonObject, unenforced: list[str]) -> JsonObject:
     if constraints:
         unenforced.extend(constraints)
         description = restricted.get("description")
-        restricted["description"] = "; ".join(
-            [*([description] if isinstance(description, str) and description else []), *constraints]
-        )
+        texts = [description] if isinstance(description, str) and description else []
+        restricted["description"] = "; ".join([*texts, *constraints])
     return restricted
 
 

@@ -1,7 +1,7 @@
 """ConverseStream's events as chunks.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html (2026), and
-recorded streams: texts and reasoning begin without `contentBlockStart`, the counts come behind `messageStop`, and every
+recorded streams: texts and reasoning start without `contentBlockStart`, the counts come after `messageStop`, and every
 event is padded with a field `p`.
 """
 
@@ -18,18 +18,18 @@ from tidegate.providers.bedrock import failure, normalise, reasoning_replay
 
 
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
+    """Yield the chunks of each batch of events, then the finish reason and usage. Raises `UpstreamError`."""
     return stream_loop.translate_stream(_BedrockStreamTranslator(), events)
 
 
 class _BedrockStreamTranslator:
-    """What has come so far. The finish and the counts are kept back until the end, so that nothing follows them.
+    """The state of one stream. The finish reason and usage are sent at the end, so that no content follows them.
 
-    `_calls` are the caller's tool calls, as ordinals by the index of their block; `_silent` have no arguments yet.
+    `_call_indexes` are the positions of the caller's tool calls by the index of their block.
     """
 
     def __init__(self) -> None:
-        self.done = False  # the counts come behind the end
+        self.done = False  # the counts come after the end of the message
         self._role_sent = False
         self._stop_reason: Json = None
         self._usage: Json = None
@@ -43,7 +43,7 @@ class _BedrockStreamTranslator:
         self._native_fields: JsonObject = {}
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
-        """Append the chunk that the event makes, if it makes one. The first one says the role."""
+        """Append the chunk for the event, if any, to `out`. The first chunk has the role."""
         content = self._translate(event)
         if content is None:
             return
@@ -64,7 +64,7 @@ class _BedrockStreamTranslator:
                 self._stop_reason = raw.get("stopReason")
                 if raw.get("additionalModelResponseFields"):
                     self._native_fields["additionalModelResponseFields"] = raw["additionalModelResponseFields"]
-                normalise.finish_reason(self._stop_reason, bool(self._call_indexes))  # a broken reply fails here
+                normalise.finish_reason(self._stop_reason, bool(self._call_indexes))  # raises for a broken reply
             case "metadata":
                 self._usage = raw.get("usage")
                 self._native_fields |= normalise.service_tier_fields(raw.get("serviceTier"))
@@ -73,7 +73,7 @@ class _BedrockStreamTranslator:
             case event_type if event_type.startswith(("exception:", "error:")):
                 raise failure.from_event(event_type.partition(":")[2], raw)
             case _:
-                pass  # `messageStart`, and what Bedrock will think of next
+                pass  # `messageStart`, and event types that are unknown yet
         return None
 
     def _translate_delta(self, raw: JsonObject) -> Delta | None:
@@ -94,7 +94,7 @@ class _BedrockStreamTranslator:
             case dict():
                 return None  # the results of tools that Bedrock runs itself
             case _:
-                raise ProviderMalformed("bedrock sent a delta that is no object.")
+                raise ProviderMalformed("bedrock sent a delta that is not an object.")
 
     def _start_block(self, raw: JsonObject) -> Delta | None:
         block_index = raw.get("contentBlockIndex")
@@ -118,7 +118,7 @@ class _BedrockStreamTranslator:
             return None
         call_index = self._call_indexes.get(block_index)
         if call_index is None:
-            raise ProviderMalformed("bedrock sent arguments of a tool that it had not called.")
+            raise ProviderMalformed("bedrock sent arguments for a tool call that it did not start.")
         self._blocks_without_arguments.discard(block_index)
         return {"tool_calls": [{"index": call_index, "function": {"arguments": json_fragment}}]}
 
@@ -136,25 +136,22 @@ class _BedrockStreamTranslator:
                 return None
 
     def _end_block(self, block_index: Json) -> Delta | None:
-        """The end of a block: arguments for a call that has none, and the sources of a text whose end is known now."""
+        """Return the delta at a block's end: the arguments of a call that streamed none, or the citations of a text."""
         if block_index in self._blocks_without_arguments:
             self._blocks_without_arguments.discard(block_index)
             return {"tool_calls": [{"index": self._call_indexes[block_index], "function": {"arguments": "{}"}}]}
         if not self._citations:
             return None
         citations, self._citations = self._citations, []
-        annotations: list[Json] = [
-            annotation
-            for start, source in citations
-            if (annotation := normalise.annotation(source, start, self._text_length)) is not None
-        ]
+        notes = [normalise.annotation(source, start, self._text_length) for start, source in citations]
+        annotations: list[Json] = [note for note in notes if note is not None]
         return {"annotations": annotations} if annotations else None
 
     def end(self) -> list[Chunk]:
-        """The finish, and the counts. Raises `StreamCut` where the reply has no end."""
+        """Return the chunks with the finish reason and usage. Raises `StreamCut` if no stop reason came."""
         stop_reason = self._stop_reason
         if not isinstance(stop_reason, str):
-            raise StreamCut("bedrock's stream ended before the reply did.")
+            raise StreamCut("bedrock's stream ended before the reply was complete.")
         finish_reason = normalise.finish_reason(stop_reason, bool(self._call_indexes))
         choice: ChunkChoice = {"index": 0, "delta": {}, "finish_reason": finish_reason}
         if stop_reason != finish_reason:
@@ -179,5 +176,5 @@ def _decode_event(event: StreamEvent) -> JsonObject:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raw = None
     if not isinstance(raw, dict):
-        raise ProviderMalformed("bedrock sent an event that is no JSON object.")
+        raise ProviderMalformed("bedrock sent an event that is not a JSON object.")
     return raw

@@ -1,4 +1,4 @@
-"""Tools, the choice among them, and answers to a JSON schema.
+"""Tools, the tool choice, and answers that follow a JSON schema.
 
 Sources, read in 2026-11: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html,
 …/API_runtime_ToolChoice.html, …/userguide/structured-output.html, and for system tools
@@ -15,63 +15,63 @@ _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 _CHOICE_ANY: JsonObject = {"any": {}}
 _CHOICE_AUTO: JsonObject = {"auto": {}}
 _SYSTEM_TOOL_PREFIX = "nova_"
-"""How the names of the tools begin that Bedrock runs itself."""
+"""Prefix of the names of tools that Bedrock runs itself."""
 
 
-def write(draft: BedrockRequestBuilder) -> None:
-    """Write `toolConfig` and `outputConfig`; the turns and the thinking are there already."""
-    caller_tools, choice, parallel = draft.take("tools"), draft.take("tool_choice"), draft.take("parallel_tool_calls")
+def write(builder: BedrockRequestBuilder) -> None:
+    """Write `toolConfig` and `outputConfig`. The messages and the thinking must be written before."""
+    listed, choice, parallel = map(builder.take, ("tools", "tool_choice", "parallel_tool_calls"))
     tools: list[Json] = []
-    for i, tool in enumerate(caller_tools if isinstance(caller_tools, list) else ()):
+    for i, tool in enumerate(listed if isinstance(listed, list) else ()):
         if isinstance(tool, dict):
-            tools += _translate_tool(draft, tool, f"tools[{i}]")
-    _add_search(draft, draft.take("web_search_options"), "web_search_options", tools)
+            tools += _translate_tool(builder, tool, f"tools[{i}]")
+    _add_search(builder, builder.take("web_search_options"), "web_search_options", tools)
     if choice == "none":
         tools = []
-    tool_choice: JsonObject | None = _tool_choice(draft, choice, tools)
-    answer_tool = _write_response_format(draft, tools)
+    tool_choice: JsonObject | None = _tool_choice(builder, choice, tools)
+    answer_tool = _write_response_format(builder, tools)
     if answer_tool is not None:
-        tool_choice = _CHOICE_ANY if tools else {"tool": {"name": draft.answer_tool}}
+        tool_choice = _CHOICE_ANY if tools else {"tool": {"name": builder.answer_tool}}
         tools.append(answer_tool)
     if parallel is False and tools:
-        if draft.capabilities.is_claude:
-            draft.model_fields["tool_choice"] = {"disable_parallel_tool_use": True}
+        if builder.capabilities.is_claude:
+            builder.model_fields["tool_choice"] = {"disable_parallel_tool_use": True}
             tool_choice = tool_choice or _CHOICE_AUTO
         else:
-            draft.report_ignored("parallel_tool_calls")
-    if not tools:  # turns with calls are refused without a tool, so they get the ones that they name
-        tools = [{"toolSpec": _tool_spec(name, "", _NO_PARAMETERS)} for name in dict.fromkeys(draft.called_tools)]
+            builder.report_ignored("parallel_tool_calls")
+    if not tools:  # Converse refuses turns with calls if there are no tools
+        tools = [{"toolSpec": _tool_spec(name, "", _NO_PARAMETERS)} for name in dict.fromkeys(builder.called_tools)]
     if tools:
         config: JsonObject = {"tools": tools}
         if tool_choice:
             config["toolChoice"] = tool_choice
-        draft.body["toolConfig"] = config
+        builder.body["toolConfig"] = config
 
 
-def _translate_tool(draft: BedrockRequestBuilder, tool: JsonObject, path: str) -> list[Json]:
+def _translate_tool(builder: BedrockRequestBuilder, tool: JsonObject, path: str) -> list[Json]:
     match tool:
         case {"type": "function", "function": {"name": str(name), **function_fields}}:
             schema, description = function_fields.get("parameters"), function_fields.get("description")
             spec = _tool_spec(
-                draft.tool_names.provider_name(name),
+                builder.tool_names.provider_name(name),
                 description if isinstance(description, str) else "",
                 {"type": "object", **schema} if isinstance(schema, dict) and schema else _NO_PARAMETERS,
             )
             if function_fields.get("strict"):
-                if draft.capabilities.structured:
+                if builder.capabilities.structured_output:
                     spec["strict"] = True
                 else:
-                    draft.report_ignored(f"{path}.function.strict")
-            return [{"toolSpec": spec}, *cache_point(draft, tool, path)]
+                    builder.report_ignored(f"{path}.function.strict")
+            return [{"toolSpec": spec}, *cache_point(builder, tool, path)]
         case {"type": "web_search", **options}:
             search_tools: list[Json] = []
-            nested_options = options.get("web_search")
-            _add_search(draft, nested_options if isinstance(nested_options, dict) else options, path, search_tools)
+            nested = options.get("web_search")
+            _add_search(builder, nested if isinstance(nested, dict) else options, path, search_tools)
             return search_tools
         case {"type": str(tool_type)} if tool_type.startswith(_SYSTEM_TOOL_PREFIX):
             return [{"systemTool": {"name": tool_type}}]
         case _:
-            raise InvalidRequest(f"Bedrock has no tools of type {tool.get('type')!r}.", param=f"{path}.type")
+            raise InvalidRequest(f"Bedrock does not support tools of type {tool.get('type')!r}.", param=f"{path}.type")
 
 
 def _tool_spec(name: str, description: str, schema: JsonObject) -> JsonObject:
@@ -81,30 +81,30 @@ def _tool_spec(name: str, description: str, schema: JsonObject) -> JsonObject:
     return spec
 
 
-def _add_search(draft: BedrockRequestBuilder, options: Json, path: str, tools: list[Json]) -> None:
+def _add_search(builder: BedrockRequestBuilder, options: Json, path: str, tools: list[Json]) -> None:
     if not isinstance(options, dict):
         return
-    if draft.capabilities.search is None:
-        draft.report_ignored(path)
+    if builder.capabilities.search_tool is None:
+        builder.report_ignored(path)
         return
-    search: JsonObject = {"systemTool": {"name": draft.capabilities.search}}
+    search: JsonObject = {"systemTool": {"name": builder.capabilities.search_tool}}
     if search not in tools:
         tools.append(search)
     for name, value in options.items():
         if value is not None:
-            draft.report_ignored(f"{path}.{name}")
+            builder.report_ignored(f"{path}.{name}")
 
 
-def _tool_choice(draft: BedrockRequestBuilder, choice: Json, tools: list[Json]) -> JsonObject | None:
-    """How a call is forced, None where the model decides. What cannot be forced is reported."""
+def _tool_choice(builder: BedrockRequestBuilder, choice: Json, tools: list[Json]) -> JsonObject | None:
+    """Return Converse's `toolChoice`, None if the model decides. An unsupported choice is reported."""
     if choice in (None, "auto", "none"):
         return None
-    forced_choices = () if draft.thinking_enabled or not tools else draft.capabilities.tool_choices
+    forced_choices = () if builder.thinking_enabled or not tools else builder.capabilities.tool_choices
     match choice:
         case "required" if "any" in forced_choices:
             return _CHOICE_ANY
         case {"function": {"name": str(name)}}:
-            provider_name = draft.tool_names.provider_name(name)
+            provider_name = builder.tool_names.provider_name(name)
             chosen_tools = [tool for tool in tools if _tool_name(tool) == provider_name]
             if "tool" in forced_choices:
                 return {"tool": {"name": provider_name}}
@@ -113,7 +113,7 @@ def _tool_choice(draft: BedrockRequestBuilder, choice: Json, tools: list[Json]) 
                 return _CHOICE_ANY
         case _:
             pass
-    draft.report_ignored("tool_choice")
+    builder.report_ignored("tool_choice")
     return None
 
 
@@ -125,43 +125,42 @@ def _tool_name(tool: Json) -> Json:
             return None
 
 
-def _write_response_format(draft: BedrockRequestBuilder, tools: list[Json]) -> JsonObject | None:
-    """Ask for an answer to a schema: by `outputConfig`, or else by a tool, which is given back, whose input it is."""
-    match draft.take("response_format"), draft.take("structured_outputs"):
+def _write_response_format(builder: BedrockRequestBuilder, tools: list[Json]) -> JsonObject | None:
+    """Write `outputConfig` if the model enforces schemas; else return the answer tool, whose input is the answer."""
+    match builder.take("response_format"), builder.take("structured_outputs"):
         case None | {"type": "text"}, None | bool():
             return None
         case {"type": "json_schema", "json_schema": {"name": str(name), **schema_fields}}, _:
             path = "response_format"
         case None, {"json": dict(schema), **other_fields}:
             name, schema_fields, path = "response", {"schema": schema}, "structured_outputs"
-            draft.ignored.extend(f"structured_outputs.{field_name}" for field_name in other_fields)
+            builder.ignored.extend(f"structured_outputs.{field_name}" for field_name in other_fields)
         case None, _:
-            draft.report_ignored("structured_outputs")
+            builder.report_ignored("structured_outputs")
             return None
         case _:
-            draft.report_ignored("response_format")
+            builder.report_ignored("response_format")
             return None
     raw_schema, description = schema_fields.get("schema"), schema_fields.get("description")
     schema: JsonObject = raw_schema if isinstance(raw_schema, dict) and raw_schema else {"type": "object"}
     description = description if isinstance(description, str) else ""
-    if draft.capabilities.structured:
-        draft.body["outputConfig"] = {
-            "textFormat": _text_format(draft, TOOL_NAME_RULES.sanitise(name), description, schema, path)
-        }
+    if builder.capabilities.structured_output:
+        text_format = _text_format(builder, TOOL_NAME_RULES.sanitise(name), description, schema, path)
+        builder.body["outputConfig"] = {"textFormat": text_format}
         return None
-    if draft.thinking_enabled or ("any" if tools else "tool") not in draft.capabilities.tool_choices:
-        draft.report_ignored(path)
+    if builder.thinking_enabled or ("any" if tools else "tool") not in builder.capabilities.tool_choices:
+        builder.report_ignored(path)
         return None
-    tool_name = draft.answer_tool = draft.tool_names.reserve_name(name)
+    tool_name = builder.answer_tool = builder.tool_names.reserve_name(name)
     return {"toolSpec": _tool_spec(tool_name, description or "Give the answer.", {"type": "object", **schema})}
 
 
 def _text_format(
-    draft: BedrockRequestBuilder, name: str, description: str, schema: JsonObject, path: str
+    builder: BedrockRequestBuilder, name: str, description: str, schema: JsonObject, path: str
 ) -> JsonObject:
     restricted, is_weaker = restrict_schema(schema)
     if is_weaker:
-        draft.report_ignored(f"{path}.json_schema.schema" if path == "response_format" else f"{path}.json")
+        builder.report_ignored(f"{path}.json_schema.schema" if path == "response_format" else f"{path}.json")
     json_schema: JsonObject = {"schema": encode(restricted).decode(), "name": name}
     if description.strip():
         json_schema["description"] = description

@@ -1,4 +1,4 @@
-"""Cohere's chat API: bearer key, documents and citations, plans before tool calls.
+"""The provider for Cohere's chat API: bearer key, documents and citations, plans before tool calls.
 
 Sources, read in 2026-11: https://docs.cohere.com/reference/chat, https://docs.cohere.com/docs/streaming and
 https://docs.cohere.com/reference/errors (498 and 499 are Cohere's own).
@@ -19,7 +19,7 @@ from tidegate.providers.openai import error_body, failure, legacy_functions
 
 
 class Cohere(Struct, frozen=True):
-    """Pictures may be URLs: Cohere fetches them itself."""
+    """The provider for Cohere. Image URLs are passed on: Cohere fetches them itself."""
 
     name: str = "cohere"
     framing: Framing = "sse"
@@ -30,13 +30,13 @@ class Cohere(Struct, frozen=True):
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
-            draft = request.build(call, deployment.model)
+            builder = request.build(call, deployment.model)
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/v2/chat",
-            body=encode(draft.body),
-            ignored=draft.ignored_fields(),
-            caller_tool_names=draft.tool_names.caller_names,
-            answer_tool=draft.answer_tool,
+            body=encode(builder.body),
+            ignored=builder.ignored_fields(),
+            caller_tool_names=builder.tool_names.caller_names,
+            answer_tool=builder.answer_tool,
             legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
 
@@ -49,23 +49,23 @@ class Cohere(Struct, frozen=True):
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         if status not in (498, 499, 501):
             return failure.from_reply(self.name, status, headers, body)
-        words = error_body.parse_error_body(body)
-        kind = _own_kind(status, words.message)
-        message = error_body.scrub(words.message) or f"cohere answered with HTTP {status} and no message."
-        if kind is ProviderAuth:
+        error = error_body.parse_error_body(body)
+        error_class = _error_class(status, error.message)
+        message = error_body.scrub(error.message) or f"cohere answered with HTTP {status} and no message."
+        if error_class is ProviderAuth:
             message = f"cohere refused the gateway's credentials or account (HTTP {status})."
-        return kind(message, upstream_status=status, native_code=words.code or words.type)
+        return error_class(message, upstream_status=status, native_code=error.code or error.type)
 
 
-def _own_kind(status: int, message: str) -> type[UpstreamError]:
-    """498 is blocked input or output, and in the official SDK an invalid token; 499 is a cancelled call."""
+def _error_class(status: int, message: str) -> type[UpstreamError]:
+    """Return the error for 498 (blocked content; in the official SDK an invalid token), 499 (cancelled) or 501."""
     match status:
         case 498 if "token" in message.lower() and "block" not in message.lower():
             return ProviderAuth
         case 498:
             return ContentPolicyViolation
         case 501:
-            return ProviderBadRequest  # the model has no such feature: trying again is in vain
+            return ProviderBadRequest  # the model lacks the feature: retrying is useless
         case _:
             return ProviderFailed
 

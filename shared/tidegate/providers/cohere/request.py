@@ -1,4 +1,4 @@
-"""A chat request in Cohere's words.
+"""Builds a chat request for Cohere.
 
 Source: https://docs.cohere.com/reference/chat (2026-11), version 2 of the API.
 """
@@ -12,7 +12,7 @@ from tidegate.providers.request_builder import provider_fields
 from tidegate.providers.toolnames import NameRules, ToolNames
 
 _TOOL_NAME_RULES = NameRules("a-zA-Z0-9_", first="a-zA-Z_")
-"""Source: https://docs.cohere.com/v1/reference/chat (`tools.name`); a length is not told."""
+"""Source: https://docs.cohere.com/v1/reference/chat (`tools.name`), which gives no maximum length."""
 
 _NATIVE_FIELDS = (
     "citation_options",
@@ -24,110 +24,110 @@ _NATIVE_FIELDS = (
     "k",
     "p",
 )
-"""Fields that go through as they are: Cohere's own, and what both call the same."""
+"""Fields that are passed on unchanged: Cohere's own, and those with the same name in both dialects."""
 
 _HANDLED_ELSEWHERE = frozenset({"model", "stream", "stream_options"})
-"""Fields that are honoured elsewhere."""
+"""Fields that other parts of the request translate."""
 
-_WITHIN: tuple[tuple[str, str, float, float], ...] = (
+_RANGES: tuple[tuple[str, str, float, float], ...] = (
     ("top_p", "p", 0.01, 0.99),
     ("top_k", "k", 0, 500),
     ("frequency_penalty", "frequency_penalty", 0, 1),
     ("presence_penalty", "presence_penalty", 0, 1),
     ("seed", "seed", 0, 2**64 - 1),
 )
-"""The caller's fields, what Cohere calls them, and the least and the most that it takes."""
+"""The caller's fields, Cohere's names for them, and the minimum and maximum that Cohere accepts."""
 
 
-def build(call: ChatCall, model: str) -> CohereRequestBuilder:
-    """The request for that model. Raises `InvalidRequest` for what cannot be said."""
-    left = provider_fields(call)
-    if legacy_functions.uses_functions(left):
-        legacy_functions.translate_to_tools(left)
-    names = ToolNames(_TOOL_NAME_RULES, left)
-    draft = CohereRequestBuilder(
-        call, left, {"model": model}, supports_thinking=thinking.supports_thinking(model), tool_names=names
+def build(call: Call, model: str) -> CohereRequestBuilder:
+    """Build the request for `model`. Raises `InvalidRequest` for a value that cannot be translated."""
+    fields = provider_fields(call)
+    if legacy_functions.uses_functions(fields):
+        legacy_functions.translate_to_tools(fields)
+    names = ToolNames(_TOOL_NAME_RULES, fields)
+    builder = CohereRequestBuilder(
+        call, fields, {"model": model}, supports_thinking=thinking.supports_thinking(model), tool_names=names
     )
-    messages.write(draft)
-    tools.write(draft)
-    thinking.write(draft)
-    _write_limits(draft)
-    _write_structure(draft)
-    _write_documents(draft)
-    _write_rest(draft)
+    messages.write(builder)
+    tools.write(builder)
+    thinking.write(builder)
+    _write_limits(builder)
+    _write_structure(builder)
+    _write_documents(builder)
+    _write_other_fields(builder)
     if call.request.stream:
-        draft.body["stream"] = True
-    return draft
+        builder.body["stream"] = True
+    return builder
 
 
-def _write_limits(draft: CohereRequestBuilder) -> None:
-    draft.take("max_completion_tokens")
-    draft.take("max_tokens")
-    if draft.call.request.output_limit is not None:
-        draft.body["max_tokens"] = draft.call.request.output_limit
-    match draft.take("stop"):
-        case str(one):
-            draft.body["stop_sequences"] = [one]
-        case list(several) if several:
-            draft.body["stop_sequences"] = several
+def _write_limits(builder: CohereRequestBuilder) -> None:
+    builder.take("max_completion_tokens")
+    builder.take("max_tokens")
+    if builder.call.request.output_limit is not None:
+        builder.body["max_tokens"] = builder.call.request.output_limit
+    match builder.take("stop"):
+        case str(sequence):
+            builder.body["stop_sequences"] = [sequence]
+        case list(sequences) if sequences:
+            builder.body["stop_sequences"] = sequences
         case _:
             pass
-    for name, wire, least, most in _WITHIN:
-        match draft.take(name):
-            case int() | float() as value if least <= value <= most:
+    for name, cohere_name, minimum, maximum in _RANGES:
+        match builder.take(name):
+            case int() | float() as value if minimum <= value <= maximum:
                 if value or name in ("seed", "top_k"):
-                    draft.body[wire] = value
+                    builder.body[cohere_name] = value
             case None:
                 pass
             case _:
-                draft.report_ignored(name)  # also top_p 1: what Cohere does without it is not the same
-    if draft.take("logprobs"):
-        draft.body["logprobs"] = True
-        if not draft.remaining.get("top_logprobs"):
-            draft.take("top_logprobs")
+                builder.report_ignored(name)  # also top_p 1: it is not Cohere's default
+    if builder.take("logprobs"):
+        builder.body["logprobs"] = True
+        if not builder.remaining.get("top_logprobs"):
+            builder.take("top_logprobs")
 
 
-def _write_structure(draft: CohereRequestBuilder) -> None:
-    """A schema is always held strictly, and its name has no meaning for the model."""
-    match draft.take("response_format"), draft.take("structured_outputs"):
-        case {"type": "json_schema", "json_schema": dict(wanted)}, _:
-            about = wanted.get("description")
-            if not tools.answer_in_json(draft, wanted.get("schema"), about, "response_format.json_schema"):
-                draft.body["response_format"] = _json(wanted.get("schema"))
-                if about:
-                    draft.report_ignored("response_format.json_schema.description")
+def _write_structure(builder: CohereRequestBuilder) -> None:
+    """Translate the response format. Cohere always enforces a schema strictly; its name has no effect."""
+    match builder.take("response_format"), builder.take("structured_outputs"):
+        case {"type": "json_schema", "json_schema": dict(json_schema)}, _:
+            description = json_schema.get("description")
+            if not tools.answer_in_json(builder, json_schema.get("schema"), description, "response_format.json_schema"):
+                builder.body["response_format"] = _json_format(json_schema.get("schema"))
+                if description:
+                    builder.report_ignored("response_format.json_schema.description")
         case {"type": "json_object"}, _:
-            if not tools.answer_in_json(draft, None, None, "response_format"):
-                draft.body["response_format"] = _json(None)
+            if not tools.answer_in_json(builder, None, None, "response_format"):
+                builder.body["response_format"] = _json_format(None)
         case _, {"json": dict(schema), **rest}:
-            if not tools.answer_in_json(draft, schema, None, "structured_outputs.json"):
-                draft.body["response_format"] = _json(schema)
+            if not tools.answer_in_json(builder, schema, None, "structured_outputs.json"):
+                builder.body["response_format"] = _json_format(schema)
             for name in rest:
-                draft.report_ignored(f"structured_outputs.{name}")
+                builder.report_ignored(f"structured_outputs.{name}")
         case _, True | {}:
-            draft.report_ignored("structured_outputs")
+            builder.report_ignored("structured_outputs")
         case _:
             pass
 
 
-def _json(schema: Json) -> JsonObject:
-    asked: JsonObject = {"type": "json_object"}
+def _json_format(schema: Json) -> JsonObject:
+    response_format: JsonObject = {"type": "json_object"}
     if schema is not None:
-        asked["json_schema"] = schema
-    return asked
+        response_format["json_schema"] = schema
+    return response_format
 
 
-def _write_documents(draft: CohereRequestBuilder) -> None:
-    given = draft.take("documents")
-    if draft.documents:
-        given = [*(given if isinstance(given, list) else []), *draft.documents]
-    if given is not None:
-        draft.body["documents"] = given
+def _write_documents(builder: CohereRequestBuilder) -> None:
+    documents = builder.take("documents")
+    if builder.documents:
+        documents = [*(documents if isinstance(documents, list) else []), *builder.documents]
+    if documents is not None:
+        builder.body["documents"] = documents
 
 
-def _write_rest(draft: CohereRequestBuilder) -> None:
-    for name, value in draft.remaining.items():
+def _write_other_fields(builder: CohereRequestBuilder) -> None:
+    for name, value in builder.remaining.items():
         if name in _NATIVE_FIELDS:
-            draft.body[name] = value
+            builder.body[name] = value
         elif name not in _HANDLED_ELSEWHERE:
-            draft.leave_out(name, value)
+            builder.leave_out(name, value)

@@ -1,4 +1,4 @@
-"""A request on its way to Cohere."""
+"""The request being built for Cohere."""
 
 from msgspec import field
 
@@ -8,7 +8,7 @@ from tidegate.providers.toolnames import ToolNames
 
 
 class CohereRequestBuilder(request_builder.RequestBuilder, kw_only=True):
-    """`thinks`: the model may reason. `documents` go beside the messages; `answer_tool` is an answer in JSON."""
+    """Builds Cohere's body. `documents` are sent beside the messages; `answer_tool`'s arguments are the JSON answer."""
 
     supports_thinking: bool
     tool_names: ToolNames

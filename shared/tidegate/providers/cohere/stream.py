@@ -1,7 +1,7 @@
-"""A streamed reply of Cohere's as chunks: a role, contents, one finish, then usage.
+"""Translates a streamed reply from Cohere into chunks: a role, content, one finish reason, then usage.
 
 Source: https://docs.cohere.com/docs/streaming (2026-11) and streams recorded up to 2026-07. `message-end` ends a reply;
-`[DONE]` may follow it, and says nothing.
+a `[DONE]` after it is ignored.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -19,106 +19,106 @@ from tidegate.providers.openai.toolcalls import ToolCallStream
 
 
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """The chunks of each batch of events. Raises `UpstreamError`, and `StreamCut` where no `message-end` comes."""
+    """Yield the chunks of each batch of events. Raises `UpstreamError`; `StreamCut` if `message-end` is missing."""
     return stream_loop.translate_stream(_CohereStreamTranslator(), events)
 
 
 class _CohereStreamTranslator:
     def __init__(self) -> None:
         self.done = False
-        self._heard = False
+        self._has_started = False
         self._calls = ToolCallStream()
-        self._texts: dict[int, int] = {}  # how long each text is by now, by its place in the list of contents
+        self._text_lengths: dict[int, int] = {}  # each text's length so far, by its index in the content list
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
-        """Append the chunks that the event makes."""
-        raw = _decoded(event)
+        """Append the chunks of this event to `out`. Raises `UpstreamError`."""
+        raw = _decode(event)
         if event.type == "error":
             raise failure.from_event("cohere", raw)
         match raw:
-            case {"type": "content-start" | "content-delta", "delta": {"message": {"content": dict(said)}}, **rest}:
-                self._say(said, rest, out)
+            case {"type": "content-start" | "content-delta", "delta": {"message": {"content": dict(part)}}, **fields}:
+                self._add_content(part, fields, out)
             case {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": str(plan)}}} if plan:
                 out.append(self._chunk(normalise.reasoning_fields(plan, normalise.PLAN_FORMAT)))
-            case {"type": "tool-call-start" | "tool-call-delta", "delta": {"message": {"tool_calls": called}}, **rest}:
-                self._call(called, rest.get("index"), out)
-            case {"type": "citation-start", "delta": {"message": {"citations": cited}}}:
-                self._cite(cited, out)
+            case {"type": "tool-call-start" | "tool-call-delta", "delta": {"message": {"tool_calls": calls}}, **fields}:
+                self._add_tool_calls(calls, fields.get("index"), out)
+            case {"type": "citation-start", "delta": {"message": {"citations": raw_citations}}}:
+                self._add_citations(raw_citations, out)
             case {"type": "message-end", "delta": dict(end)}:
-                self._end(end, out)
+                self._add_end(end, out)
             case {"type": "message-start"}:
-                if not self._heard:
+                if not self._has_started:
                     out.append(self._chunk({"content": ""}))
             case {"type": "error"} | {"error": _} | {"message": str()} as failed:
                 raise failure.from_event("cohere", failed)
             case {"type": str()} | None:
                 pass
             case _:
-                raise ProviderMalformed("Cohere sent an event that is none of its own.")
+                raise ProviderMalformed("Cohere sent an unknown event.")
 
-    def _say(self, said: JsonObject, rest: JsonObject, out: list[Chunk]) -> None:
-        place = rest.get("index")
-        match said:
-            case {"thinking": str(thought)} if thought:
-                out.append(self._chunk(normalise.reasoning_fields(thought, normalise.THINKING_FORMAT)))
+    def _add_content(self, part: JsonObject, fields: JsonObject, out: list[Chunk]) -> None:
+        index = fields.get("index")
+        match part:
+            case {"thinking": str(thinking)} if thinking:
+                out.append(self._chunk(normalise.reasoning_fields(thinking, normalise.THINKING_FORMAT)))
             case {"text": str(text)} if text:
-                if isinstance(place, int):
-                    self._texts[place] = self._texts.get(place, 0) + len(text)
-                chances = normalise.parse_logprobs(rest.get("logprobs"))
-                out.append(self._chunk({"content": text}, {} if chances is None else {"logprobs": chances}))
+                if isinstance(index, int):
+                    self._text_lengths[index] = self._text_lengths.get(index, 0) + len(text)
+                logprobs = normalise.parse_logprobs(fields.get("logprobs"))
+                out.append(self._chunk({"content": text}, {} if logprobs is None else {"logprobs": logprobs}))
             case _:
                 pass
 
-    def _call(self, called: Json, index: Json, out: list[Chunk]) -> None:
-        calls: list[Json] = [
+    def _add_tool_calls(self, calls: Json, index: Json, out: list[Chunk]) -> None:
+        indexed_calls: list[Json] = [
             {**call, "index": index}
-            for call in (called if isinstance(called, list) else [called])
+            for call in (calls if isinstance(calls, list) else [calls])
             if isinstance(call, dict)
         ]
-        deltas = self._calls.deltas(calls)
+        deltas = self._calls.deltas(indexed_calls)
         if deltas:
             out.append(self._chunk({"tool_calls": deltas}))  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
 
-    def _cite(self, cited: Json, out: list[Chunk]) -> None:
-        place = cited.get("content_index") if isinstance(cited, dict) else None
-        before = sum(length for at, length in self._texts.items() if isinstance(place, int) and at < place)
-        came, notes = normalise.parse_citations(cited, before)
-        delta: JsonObject = {"citations": came, **({"annotations": notes} if notes else {})}
-        if came:
+    def _add_citations(self, raw_citations: Json, out: list[Chunk]) -> None:
+        index = raw_citations.get("content_index") if isinstance(raw_citations, dict) else None
+        offset = sum(length for i, length in self._text_lengths.items() if isinstance(index, int) and i < index)
+        citations, annotations = normalise.parse_citations(raw_citations, offset)
+        delta: JsonObject = {"citations": citations, **({"annotations": annotations} if annotations else {})}
+        if citations:
             out.append(self._chunk(delta))
 
-    def _end(self, end: JsonObject, out: list[Chunk]) -> None:
+    def _add_end(self, end: JsonObject, out: list[Chunk]) -> None:
         if end.get("error"):
             raise failure.from_event("cohere", {"message": end["error"], "code": "ERROR"})
         reason, native = normalise.finish_reason(end.get("finish_reason"), bool(self._calls))
-        owed = self._calls.pending()
-        if owed:
-            out.append(self._chunk({"tool_calls": owed}))  # pyright: ignore[reportArgumentType]  # as above
-        ending: JsonObject = {"finish_reason": reason}
+        pending_calls = self._calls.pending()
+        if pending_calls:
+            out.append(self._chunk({"tool_calls": pending_calls}))  # pyright: ignore[reportArgumentType]  # as above
+        finish_fields: JsonObject = {"finish_reason": reason}
         if native is not None:
-            ending["native_finish_reason"] = native
-        out.append(self._chunk({}, ending))
-        counted = normalise.normalise_usage(end.get("usage"))
-        if counted is not None:
-            out.append(stream_loop.usage_chunk(counted))
+            finish_fields["native_finish_reason"] = native
+        out.append(self._chunk({}, finish_fields))
+        usage = normalise.normalise_usage(end.get("usage"))
+        if usage is not None:
+            out.append(stream_loop.usage_chunk(usage))
         self.done = True
 
     def end(self) -> list[Chunk]:
-        """Everything came with `message-end`, if it came."""
+        """Return no chunks: all came with `message-end`. Raises `StreamCut` if it is missing."""
         if not self.done:
-            raise StreamCut("Cohere's stream ended before the reply did.")
+            raise StreamCut("Cohere's stream ended before the reply was complete.")
         return []
 
-    def _chunk(self, delta: JsonObject, more: JsonObject | None = None) -> Chunk:
-        if not self._heard:
+    def _chunk(self, delta: JsonObject, choice_fields: JsonObject | None = None) -> Chunk:
+        if not self._has_started:
             delta = {"role": "assistant", **delta}
-            self._heard = True
-        choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": None, **(more or {})}
+            self._has_started = True
+        choice: JsonObject = {"index": 0, "delta": delta, "finish_reason": None, **(choice_fields or {})}
         return {"object": "chat.completion.chunk", "choices": [choice]}  # pyright: ignore[reportReturnType]  # as above
 
 
-def _decoded(event: StreamEvent) -> Json:
-    """What the event says, None for nothing at all."""
+def _decode(event: StreamEvent) -> Json:
+    """Return the event's JSON, None if it has none."""
     if event.data == "[DONE]" or not event.data.strip():
         return None
     try:

@@ -1,4 +1,4 @@
-"""What a Gemini model can do, by its name.
+"""Capabilities of Gemini models, derived from their names.
 
 Sources: https://ai.google.dev/gemini-api/docs/thinking and …/docs/generate-content/latest-model,
 https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/guides/gemini-4-argon (2026-11), and recorded
@@ -12,17 +12,17 @@ from typing import Literal
 from msgspec import Struct
 
 Host = Literal["gemini", "vertex"]
-"""Who serves the model: AI Studio or Vertex AI."""
+"""Google's service: AI Studio or Vertex AI."""
 
 _GEMINI_VERSION = re.compile(r"gemini-(?:(?:flash|pro|live|lite)-)*(\d+)(?:\.(\d+))?(?!\d)")
 _LOW_TO_HIGH = ("low", "medium", "high")
 _MINIMAL_TO_HIGH = ("minimal", *_LOW_TO_HIGH)
 _NEWEST = (3, 99)
-"""For names without a number, such as gemini-flash-latest: what all models since Gemini 3.1 have in common."""
+"""The generation of names without a number, such as gemini-flash-latest: what all models since 3.1 have in common."""
 
 
 class ThinkingBudget(Struct, frozen=True):
-    """The range of `thinkingBudget`; `can_stop`: 0 switches thinking off."""
+    """The range of `thinkingBudget` in tokens. `can_switch_off`: a budget of 0 switches thinking off."""
 
     minimum: int
     maximum: int
@@ -30,10 +30,10 @@ class ThinkingBudget(Struct, frozen=True):
 
 
 class GeminiCapabilities(Struct, frozen=True):
-    """One model. It thinks by a `budget` of tokens or by `levels`, weakest first, or neither.
+    """The settings that one model accepts. It has a `thinking_budget`, or `thinking_levels`, weakest first, or neither.
 
-    `json_schema`: schemas go out as they came, not in the OpenAPI subset. `unsupported`: fields of OpenAI's dialect
-    that are an error, or have no effect.
+    `takes_json_schema`: accepts JSON Schema, not only the OpenAPI subset. `unsupported_fields` are fields of OpenAI's
+    dialect that cause an error or have no effect.
     """
 
     name: str
@@ -44,14 +44,14 @@ class GeminiCapabilities(Struct, frozen=True):
     unsupported_fields: frozenset[str]
 
     @property
-    def is_gemini_3_or_newer(self) -> bool:
-        """Calls have ids and signatures that must come back, search mixes with functions, and tools may show media."""
+    def is_gemini_3_plus(self) -> bool:
+        """Calls have ids and required signatures, search and functions can be combined, tool results can have media."""
         return self.generation >= (3, 0)
 
 
 @lru_cache(maxsize=256)
 def capabilities_of(name: str) -> GeminiCapabilities:
-    """The model of that name, with or without a path before it."""
+    """Return the capabilities of the model; `name` may have a path in front."""
     name = name.rpartition("/")[2].lower()
     generation = _generation(name)
     return GeminiCapabilities(
@@ -80,11 +80,7 @@ def _thinking_budget(name: str, generation: tuple[int, int]) -> ThinkingBudget |
         return None
     if "pro" in name:
         return ThinkingBudget(128, 32768, can_switch_off=False)
-    return (
-        ThinkingBudget(512, 24576, can_switch_off=True)
-        if "lite" in name
-        else ThinkingBudget(1, 24576, can_switch_off=True)
-    )
+    return ThinkingBudget(512 if "lite" in name else 1, 24576, can_switch_off=True)
 
 
 def _thinking_levels(name: str, generation: tuple[int, int]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""One candidate of a reply, as its parts come: in one piece, or in the events of a stream.
+"""One candidate of a reply as a choice: from one whole candidate, or from the events of a stream.
 
 Sources: https://ai.google.dev/api/generate-content#candidate, https://ai.google.dev/gemini-api/docs/thought-signatures
 (2026-11); `reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens; recorded replies.
@@ -31,7 +31,7 @@ _REASONS_BY_NUMBER = (
     "PROHIBITED_CONTENT",
     "SPII",
 )
-"""Some clients of Vertex get the numbers of the enumeration (recorded)."""
+"""Finish reasons by their number in Google's enumeration: Vertex sometimes returns numbers (recorded)."""
 
 _NATIVE_FIELD_NAMES = {
     "groundingMetadata": "grounding_metadata",
@@ -42,39 +42,39 @@ _TEXT_ONLY = {"text"}
 
 
 class GeminiChoiceStream:
-    """What one candidate has said so far."""
+    """The state of one candidate. `native_finish_reason` is Google's, None until it came."""
 
     __slots__ = (
         "_blocked",
-        "_calls",
-        "_cited",
-        "_details",
-        "_extras",
-        "_images",
-        "_spoke",
+        "_call_count",
+        "_citation_metadata",
+        "_detail_count",
+        "_has_audio",
+        "_image_count",
+        "_native_fields",
         "_texts",
-        "heard",
-        "native",
+        "native_finish_reason",
         "queries",
         "refusal",
+        "role_sent",
     )
 
     def __init__(self) -> None:
-        self.heard = False
-        self.native: str | None = None
+        self.role_sent = False
+        self.native_finish_reason: str | None = None
         self.refusal: str | None = None
         self.queries: set[str] = set()
         self._texts: list[str] = []
-        self._calls = 0
-        self._details = 0
-        self._images = 0
-        self._extras: JsonObject = {}
-        self._cited: Json = None
+        self._call_count = 0
+        self._detail_count = 0
+        self._image_count = 0
+        self._native_fields: JsonObject = {}
+        self._citation_metadata: Json = None
         self._blocked = False
-        self._spoke = False
+        self._has_audio = False
 
     def add(self, candidate: JsonObject, response_id: Json) -> JsonObject:
-        """The delta that the candidate adds, empty where it adds nothing. Raises `UpstreamError` for a broken reply."""
+        """Return the delta for an event's candidate, empty if it adds nothing. Raises `UpstreamError`."""
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, dict) else None
         if len(candidate) > 1 or content is None:
@@ -82,7 +82,7 @@ class GeminiChoiceStream:
         if not parts:
             return {}
         if not isinstance(parts, list):
-            raise ProviderMalformed("The provider's parts are not a list.")
+            raise ProviderMalformed("The provider returned parts that are not a list.")
         if len(parts) == 1 and isinstance(part := parts[0], dict) and part.keys() == _TEXT_ONLY:
             return self._text_delta(part["text"])  # nearly all of a stream
         delta: JsonObject = {}
@@ -91,66 +91,60 @@ class GeminiChoiceStream:
         return delta
 
     def finish_fields(self) -> JsonObject:
-        """The finish as fields of a choice. Raises `UpstreamError` where it says that the reply is broken."""
-        finish_reason = self.native or ""
-        openai_reason = self._openai_reason(finish_reason)
-        if (
-            openai_reason == "stop"
-            and finish_reason not in ("", "STOP")
-            and not (self._texts or self._images or self._spoke)
-        ):
-            raise ProviderMalformed(
-                f"The model ended its reply without an answer ({finish_reason}).", native_code=finish_reason
-            )
+        """Return the finish reason as fields of a choice. Raises `UpstreamError` if the reply has no content."""
+        native = self.native_finish_reason or ""
+        reason = self._openai_reason(native)
+        has_content = bool(self._texts or self._image_count or self._has_audio)
+        if reason == "stop" and native not in ("", "STOP") and not has_content:
+            raise ProviderMalformed(f"The model ended its reply without an answer ({native}).", native_code=native)
         return {
-            **self._extras,
-            "finish_reason": openai_reason,
-            **({"native_finish_reason": finish_reason} if finish_reason else {}),
+            **self._native_fields,
+            "finish_reason": reason,
+            **({"native_finish_reason": native} if native else {}),
         }
 
     def mark_blocked(self, reason: str, message: str | None) -> None:
-        """The prompt was refused: there will be no answer."""
-        self.native, self.refusal, self._blocked = reason, message, True
+        """Finish the choice without an answer, because Google blocked the prompt."""
+        self.native_finish_reason, self.refusal, self._blocked = reason, message, True
 
     def annotations(self) -> list[Json]:
-        grounding = self._extras.get("grounding_metadata")
-        if grounding is None and self._cited is None:
+        grounding = self._native_fields.get("grounding_metadata")
+        if grounding is None and self._citation_metadata is None:
             return []
-        return citations.annotations("".join(self._texts), grounding, self._cited)
+        return citations.annotations("".join(self._texts), grounding, self._citation_metadata)
 
     def _openai_reason(self, finish_reason: str) -> FinishReason:
         if finish_reason in _LENGTH_REASONS:
             return "length"
         if self._blocked or finish_reason in _FILTER_REASONS:
             return "content_filter"
-        return "tool_calls" if self._calls else "stop"
+        return "tool_calls" if self._call_count else "stop"
 
     def _read_candidate_fields(self, candidate: JsonObject) -> None:
         finish_reason = candidate.get("finishReason")
         if isinstance(finish_reason, int):
-            finish_reason = (
-                _REASONS_BY_NUMBER[finish_reason] if 0 <= finish_reason < len(_REASONS_BY_NUMBER) else "OTHER"
-            )
+            is_known = 0 <= finish_reason < len(_REASONS_BY_NUMBER)
+            finish_reason = _REASONS_BY_NUMBER[finish_reason] if is_known else "OTHER"
         message = candidate.get("finishMessage")
         if isinstance(finish_reason, str) and finish_reason not in ("", "FINISH_REASON_UNSPECIFIED"):
-            self.native = finish_reason
+            self.native_finish_reason = finish_reason
             _raise_if_broken(finish_reason, message)
             if finish_reason in _FILTER_REASONS and isinstance(message, str) and message:
                 self.refusal = message
         for name, field_name in _NATIVE_FIELD_NAMES.items():
             if candidate.get(name):
-                self._extras[field_name] = candidate[name]
+                self._native_fields[field_name] = candidate[name]
         match candidate.get("groundingMetadata"):
             case {"webSearchQueries": list(queries)}:
                 self.queries.update(query for query in queries if isinstance(query, str) and query)
             case _:
                 pass
         if candidate.get("citationMetadata"):
-            self._cited = candidate["citationMetadata"]
+            self._citation_metadata = candidate["citationMetadata"]
 
     def _text_delta(self, text: Json) -> JsonObject:
         if not isinstance(text, str):
-            raise ProviderMalformed("The provider's text is none.")
+            raise ProviderMalformed("The provider returned a text part that is not a string.")
         if not text:
             return {}
         self._texts.append(text)
@@ -158,7 +152,7 @@ class GeminiChoiceStream:
 
     def _add_part(self, delta: JsonObject, part: Json, response_id: Json) -> None:
         if not isinstance(part, dict):
-            raise ProviderMalformed("The provider's part is not an object.")
+            raise ProviderMalformed("The provider returned a part that is not an object.")
         signature = part.get("thoughtSignature")
         signed_id: str | None = None
         match part:
@@ -169,11 +163,9 @@ class GeminiChoiceStream:
                     delta["content"] = str(delta.get("content") or "") + str(text_delta["content"])
             case {"functionCall": dict(call)}:
                 signed_id = self._add_call(delta, call, (response_id, signature))
-            case {"inlineData": {"mimeType": str(media_type), "data": str(data)}} if media_type.startswith(
-                ("image/", "audio/")
-            ):
+            case {"inlineData": {"mimeType": str(mime), "data": str(data)}} if mime.startswith(("image/", "audio/")):
                 if not part.get("thought"):
-                    signed_id = self._add_media(delta, media_type, data, response_id)
+                    signed_id = self._add_media(delta, mime, data, response_id)
             case {"thoughtSignature": str()} if len(part) == 1:
                 pass
             case _:
@@ -195,12 +187,12 @@ class GeminiChoiceStream:
             details.insert(0, text_detail)
 
     def _add_signature(self, delta: JsonObject, signature: str, signed_id: str | None) -> None:
-        self._details += 1
+        self._detail_count += 1
         detail: JsonObject = {
             "type": "reasoning.encrypted",
             "data": signature,
             "format": FORMAT,
-            "index": self._details,
+            "index": self._detail_count,
         }
         if signed_id is not None:
             detail["id"] = signed_id
@@ -211,11 +203,10 @@ class GeminiChoiceStream:
         if not isinstance(name, str) or not name:
             raise ProviderMalformed("The provider called a function without a name.")
         args = encode(call.get("args") or {}).decode()
-        call_index = self._calls
-        self._calls += 1
-        call_id = (
-            native_id if isinstance(native_id, str) and native_id else _generated_id(*id_seed, call_index, name, args)
-        )
+        call_index = self._call_count
+        self._call_count += 1
+        has_id = isinstance(native_id, str) and native_id
+        call_id = str(native_id) if has_id else _generated_id(*id_seed, call_index, name, args)
         tool_call: ToolCall = {
             "index": call_index,
             "id": call_id,
@@ -227,12 +218,12 @@ class GeminiChoiceStream:
 
     def _add_media(self, delta: JsonObject, media_type: str, data: str, response_id: Json) -> str | None:
         if media_type.startswith("audio/"):
-            self._spoke = True
+            self._has_audio = True
             audio_id = _generated_id(response_id, "audio").replace("call_", "audio_")
             delta["audio"] = {"id": audio_id, "data": data, "expires_at": 0, "transcript": "", "mime_type": media_type}
             return audio_id
-        image_index = self._images
-        self._images += 1
+        image_index = self._image_count
+        self._image_count += 1
         image: JsonObject = {"url": f"data:{media_type};base64,{data}"}
         _list_field(delta, "images").append({"type": "image_url", "image_url": image, "index": image_index})
         return IMAGE_ID.format(image_index)
@@ -241,18 +232,15 @@ class GeminiChoiceStream:
 def _raise_if_broken(finish_reason: str, message: Json) -> None:
     explanation = f": {message}" if isinstance(message, str) and message else "."
     if finish_reason in _BROKEN_REASONS:
-        raise ProviderMalformed(
-            f"The model called a function in a way that is none ({finish_reason}){explanation}",
-            native_code=finish_reason,
-        )
+        text = f"The model returned an invalid function call ({finish_reason}){explanation}"
+        raise ProviderMalformed(text, native_code=finish_reason)
     if finish_reason == "MISSING_THOUGHT_SIGNATURE":
-        raise ProviderBadRequest(
-            f"A function call of an earlier turn has lost its signature{explanation}", native_code=finish_reason
-        )
+        text = f"A function call in an earlier turn has no thought signature{explanation}"
+        raise ProviderBadRequest(text, native_code=finish_reason)
 
 
 def _generated_id(*seed: Json) -> str:
-    """An id for a call that came without one: the same for the same reply, another one for every other."""
+    """Return an id for a call that has none. It depends only on `seed`, so a reply always gets the same ids."""
     return f"call_{sha256(encode(seed)).hexdigest()[:24]}"
 
 

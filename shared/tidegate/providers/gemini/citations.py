@@ -1,7 +1,7 @@
-"""Where an answer comes from: Google's grounding and citations as OpenAI's annotations.
+"""Google's grounding and citation metadata as OpenAI's annotations.
 
-Source: https://ai.google.dev/api/generate-content#GroundingMetadata (2026-11): a segment counts in bytes of UTF-8, an
-annotation in characters.
+Source: https://ai.google.dev/api/generate-content#GroundingMetadata (2026-11): segments count in bytes of UTF-8,
+annotations in characters.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,9 @@ from tidegate.json import Json, JsonObject
 
 
 def annotations(text: str, grounding: Json, citation_metadata: Json) -> list[Json]:
-    """One annotation for each place and source; a source that supports no place stands at the beginning."""
-    url_citations: list[JsonObject] = [
-        *_grounding_citations(text, grounding),
-        *_recitation_citations(text, citation_metadata),
-    ]
-    return [{"type": "url_citation", "url_citation": citation} for citation in url_citations]
+    """Return an annotation for each passage and source. A source without a passage gets the indexes 0 and 0."""
+    citations = [*_grounding_citations(text, grounding), *_recitation_citations(text, citation_metadata)]
+    return [{"type": "url_citation", "url_citation": citation} for citation in citations]
 
 
 def _grounding_citations(text: str, grounding: Json) -> Iterator[JsonObject]:
@@ -25,32 +22,25 @@ def _grounding_citations(text: str, grounding: Json) -> Iterator[JsonObject]:
     cited_sources: set[int] = set()
     for support in _as_list(grounding.get("groundingSupports")):
         match support:
-            case {"segment": dict(segment), "groundingChunkIndices": list(source_indexes)}:
+            case {"segment": dict(segment), "groundingChunkIndices": list(indexes)}:
                 start, end = _text_range(text, segment)
             case _:
                 continue
-        for source_index in source_indexes:
-            source = (
-                sources[source_index] if isinstance(source_index, int) and 0 <= source_index < len(sources) else None
-            )
-            if source is not None and isinstance(source_index, int):
-                cited_sources.add(source_index)
+        for index in indexes:
+            source = sources[index] if isinstance(index, int) and 0 <= index < len(sources) else None
+            if source is not None and isinstance(index, int):
+                cited_sources.add(index)
                 yield {**source, "start_index": start, "end_index": end}
-    for source_index, source in enumerate(sources):
-        if source is not None and source_index not in cited_sources:
+    for index, source in enumerate(sources):
+        if source is not None and index not in cited_sources:
             yield {**source, "start_index": 0, "end_index": 0}
 
 
 def _source(chunk: Json) -> JsonObject | None:
     match chunk:
-        case (
-            {"web": dict(fields)}
-            | {"maps": dict(fields)}
-            | {"retrievedContext": dict(fields)}
-            | {"image": dict(fields)}
-        ):
-            url = fields.get("uri") or fields.get("sourceUri")
-            title = fields.get("title")
+        case {"web": dict(site)} | {"maps": dict(site)} | {"retrievedContext": dict(site)} | {"image": dict(site)}:
+            url = site.get("uri") or site.get("sourceUri")
+            title = site.get("title")
             return {"url": url, "title": title if isinstance(title, str) else ""} if isinstance(url, str) else None
         case _:
             return None
@@ -78,7 +68,10 @@ def _recitation_citations(text: str, citation_metadata: Json) -> Iterator[JsonOb
 
 
 def _text_range(text: str, segment: JsonObject) -> tuple[int, int]:
-    """Where the segment stands in `text`. Its text is more reliable than its numbers, which count within one part."""
+    """Return the segment's start and end in `text`, in characters, or 0 and 0.
+
+    The segment's text is more reliable than its indexes, which count within one part.
+    """
     start, end, segment_text = segment.get("startIndex", 0), segment.get("endIndex", 0), segment.get("text")
     if not isinstance(start, int) or not isinstance(end, int):
         start, end = 0, 0

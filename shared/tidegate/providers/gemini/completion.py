@@ -1,4 +1,4 @@
-"""A whole reply of generateContent as a completion.
+"""A reply of generateContent as a completion.
 
 Source: https://ai.google.dev/api/generate-content#generatecontentresponse (2026-11).
 """
@@ -11,16 +11,16 @@ from tidegate.providers.gemini.choice_stream import GeminiChoiceStream
 
 
 def parse(provider: str, body: Json) -> Completion:
-    """The completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
+    """Return the completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
     if failure.is_error(body):
         raise failure.from_reply(provider, 200, {}, body)
     if not isinstance(body, dict):
-        raise ProviderMalformed(f"{provider} answered with something that is no reply of generateContent.")
+        raise ProviderMalformed(f"{provider} returned an invalid reply.")
     raw_candidates = body.get("candidates")
     candidates = raw_candidates if isinstance(raw_candidates, list) else []
     block_reason = parse_block_reason(body)
     if not candidates and block_reason is None:
-        raise ProviderMalformed(f"{provider} answered without a candidate.")
+        raise ProviderMalformed(f"{provider} returned a reply without candidates.")
     queries: set[str] = set()
     choices = [_choice(candidate, index, body.get("responseId"), queries) for index, candidate in enumerate(candidates)]
     completion: Completion = {
@@ -30,16 +30,15 @@ def parse(provider: str, body: Json) -> Completion:
     }
     usage_metadata = parse_usage_metadata(body)
     if usage_metadata is not None:
-        completion["usage"] = usage.normalise(
-            usage_metadata, usage.billed_searches(usage_metadata, queries, body.get("modelVersion"))
-        )
+        searches = usage.billed_searches(usage_metadata, queries, body.get("modelVersion"))
+        completion["usage"] = usage.normalise(usage_metadata, searches)
         if (tier := usage.service_tier(usage_metadata)) is not None:
             completion["service_tier"] = tier
     return completion
 
 
 def parse_usage_metadata(body: JsonObject) -> JsonObject | None:
-    """The reply's counts of tokens, None where there are none."""
+    """Return the reply's token counts, None if there are none."""
     match body.get("usageMetadata"):
         case dict(usage_metadata) if "promptTokenCount" in usage_metadata or "totalTokenCount" in usage_metadata:
             return usage_metadata
@@ -48,20 +47,18 @@ def parse_usage_metadata(body: JsonObject) -> JsonObject | None:
 
 
 def parse_block_reason(body: JsonObject) -> tuple[str, str | None] | None:
-    """Why the prompt was blocked, in Google's word and its sentence."""
+    """Return the reason for a blocked prompt, as Google's code and message; None if it was not blocked."""
     match body.get("promptFeedback"):
-        case {"blockReason": str(block_reason), **rest} if (
-            block_reason and block_reason != "BLOCKED_REASON_UNSPECIFIED"
-        ):
+        case {"blockReason": str(reason), **rest} if reason not in ("", "BLOCKED_REASON_UNSPECIFIED"):
             message = rest.get("blockReasonMessage")
-            return block_reason, message if isinstance(message, str) and message else None
+            return reason, message if isinstance(message, str) and message else None
         case _:
             return None
 
 
 def _choice(candidate: Json, position: int, response_id: Json, queries: set[str]) -> Choice:
     if not isinstance(candidate, dict):
-        raise ProviderMalformed("The provider's candidate is not an object.")
+        raise ProviderMalformed("The provider returned a candidate that is not an object.")
     choice_stream = GeminiChoiceStream()
     delta = choice_stream.add(candidate, response_id)
     queries |= choice_stream.queries

@@ -1,7 +1,7 @@
-"""Google's failures: a `google.rpc.Status`, in a list where a stream was asked for without `alt=sse`.
+"""Google's error replies as `UpstreamError`: a `google.rpc.Status`, in a list for a stream without `alt=sse`.
 
 Sources: https://cloud.google.com/apis/design/errors, https://ai.google.dev/gemini-api/docs/troubleshooting, and
-recorded bodies: a key that is not valid is a 400, and the delay stands in `details`.
+recorded bodies: an invalid key is a 400, and the retry delay is in `details`.
 """
 
 from msgspec import Struct
@@ -42,11 +42,11 @@ class _RpcStatus(Struct, frozen=True):
 
 
 def from_reply(provider: str, status: int, headers: Headers, body: Json | str) -> UpstreamError:
-    """The error that a reply outside 2xx stands for, or one inside a 200."""
+    """Return the error for a reply outside 2xx, or for an error inside a 200."""
     rpc_status = _parse_rpc_status(body)
     if 200 <= status < 300:
         status = rpc_status.code or _HTTP_STATUS_BY_RPC_STATUS.get(rpc_status.status or "", 502)
-    if status == 499:  # cancelled, by them
+    if status == 499:  # cancelled by Google
         status = 502
     error = failure.from_reply(provider, status, headers, body)
     if rpc_status.reasons & _AUTH_REASONS and not isinstance(error, ProviderAuth):
@@ -81,11 +81,9 @@ def _parse_rpc_status(body: Json | str) -> _RpcStatus:
     return _RpcStatus(
         status=status if isinstance(status, str) else None,
         code=code if isinstance(code, int) and 300 <= code < 600 else None,
-        reasons=frozenset(reason for one in details if isinstance(reason := one.get("reason"), str)),
+        reasons=frozenset(reason for detail in details if isinstance(reason := detail.get("reason"), str)),
         field=next(filter(None, map(_violated_field, details)), None),
-        delay_seconds=next(
-            (delay_seconds for one in details if (delay_seconds := _retry_delay_seconds(one)) is not None), None
-        ),
+        delay_seconds=next((delay for delay in map(_retry_delay_seconds, details) if delay is not None), None),
     )
 
 

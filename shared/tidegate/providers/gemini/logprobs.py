@@ -1,4 +1,4 @@
-"""Log probabilities, in OpenAI's terms.
+"""Google's log probabilities in OpenAI's format.
 
 Source: https://ai.google.dev/api/generate-content#LogprobsResult (2026-11).
 """
@@ -8,7 +8,7 @@ from tidegate.json import Json, JsonObject
 
 
 def parse_logprobs(raw: Json) -> Json:
-    """OpenAI's log probabilities, None where there are none."""
+    """Return the log probabilities in OpenAI's format, None if there are none."""
     match raw:
         case {"chosenCandidates": list(chosen)}:
             top_candidates = raw.get("topCandidates")
@@ -31,4 +31,4 @@ def _parse_token(raw: Json) -> JsonObject:
         case {"token": str(token)}:
             return {"token": token, "logprob": 0.0, "bytes": list(token.encode())}  # 0 is left out of Google's JSON
         case _:
-            raise ProviderMalformed("The provider's log probability is of no token.")
+            raise ProviderMalformed("The provider returned a log probability without a token.")

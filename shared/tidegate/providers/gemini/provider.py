@@ -1,4 +1,4 @@
-"""Gemini behind Google's generateContent: on AI Studio with a key, on Vertex AI with a token.
+"""Google's generateContent as a provider: Gemini on AI Studio with a key, on Vertex AI with a token.
 
 Sources: https://ai.google.dev/api/generate-content,
 https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/generateContent.
@@ -28,7 +28,7 @@ _DEFAULT_FOLDER: dict[Host, str] = {"gemini": "models/", "vertex": "publishers/g
 
 
 class Gemini(Struct, frozen=True):
-    """The dialect at one host. AI Studio's base URL has no path, Vertex's ends with the location: `vertex.base_url`."""
+    """Gemini on one host. AI Studio's base URL has no path, Vertex's ends with the location."""
 
     host: Host
     auth: Auth
@@ -43,18 +43,18 @@ class Gemini(Struct, frozen=True):
     def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return dict(media.urls_to_fetch(call.request.fields.messages))
 
-    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
-        draft = request.build(call, self.host, deployment.model)
-        # Without alt=sse a stream is one JSON array; the key never stands in the URL, where logs would keep it.
+    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+        builder = request.build(call, self.host, deployment.model)
+        # Without alt=sse a stream is one JSON array. The key is never in the URL, because URLs are logged.
         method = "streamGenerateContent?alt=sse" if call.request.stream else "generateContent"
         url = f"{deployment.base_url.rstrip('/')}{self.version}/{self._model_path(deployment.model)}:{method}"
         return UpstreamRequest(
             url=url,
-            body=encode(draft.body),
+            body=encode(builder.body),
             auth=self.auth,
-            ignored=draft.ignored_fields(),
-            caller_tool_names=draft.tool_names.caller_names,
-            answer_tool=draft.answer_tool,
+            ignored=builder.ignored_fields(),
+            caller_tool_names=builder.tool_names.caller_names,
+            answer_tool=builder.answer_tool,
             legacy_functions=legacy_functions.expects_function_call(call.request.body),
         )
 
@@ -68,7 +68,7 @@ class Gemini(Struct, frozen=True):
         return failure.from_reply(self.name, status, headers, body)
 
     def _model_path(self, model: str) -> str:
-        """The model's path, whose own slashes only count behind a known folder."""
+        """Return the model's URL path. Slashes in a model's name are kept only after a known folder."""
         if model.startswith(_MODEL_FOLDERS[self.host]) and ".." not in model:
             return quote(model, safe="/@-._~")
         return _DEFAULT_FOLDER[self.host] + quote(model, safe="@-._~")

@@ -1,4 +1,4 @@
-"""Turns of the model as they go back: text, calls with their ids and signatures, and what only Gemini understands.
+"""Assistant messages as the model's parts: native parts, text, images, and calls, with their thought signatures.
 
 Sources: https://ai.google.dev/gemini-api/docs/thought-signatures (with the value for histories of other models),
 https://ai.google.dev/gemini-api/docs/tool-combination, https://ai.google.dev/gemini-api/docs/openai (`extra_content`).
@@ -15,12 +15,12 @@ from tidegate.providers.gemini.request_builder import GeminiRequestBuilder
 from tidegate.providers.toolnames import parse_arguments
 
 FORMAT = "google-gemini-v1"
-"""The `format` of our `reasoning_details`, as OpenRouter names it."""
+"""The `format` of Gemini's `reasoning_details`, as in OpenRouter."""
 
 IMAGE_ID = "image_{}"
 
 _SKIP_VALIDATION_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
-"""In base64, "skip_thought_signature_validator": for calls that Gemini did not make, or whose signature was lost."""
+"""Base64 of "skip_thought_signature_validator": for calls of other models, or calls whose signature was lost."""
 
 
 class _ThoughtSignatures(Struct):
@@ -29,7 +29,7 @@ class _ThoughtSignatures(Struct):
 
 
 def tool_name(call: AssistantToolCall) -> str:
-    """The name of the tool that was called."""
+    """Return the name of the called tool."""
     if call.function is not None:
         return call.function.name
     custom_name = (call.custom or {}).get("name")
@@ -37,12 +37,12 @@ def tool_name(call: AssistantToolCall) -> str:
 
 
 def model_parts(
-    draft: GeminiRequestBuilder, message: AssistantMessage, text_parts: list[JsonObject], message_index: int
+    builder: GeminiRequestBuilder, message: AssistantMessage, text_parts: list[JsonObject], index: int
 ) -> list[JsonObject]:
-    """What the model said and did. Raises `InvalidRequest` for arguments that are no object."""
-    raw_message = _raw_message(draft, message_index)
+    """Return the parts of an assistant's message. Raises `InvalidRequest` for arguments that are not an object."""
+    raw_message = _raw_message(builder, index)
     calls = message.tool_calls or []
-    stored_details = draft.call.signatures.get(calls[0].id) if calls else None
+    stored_details = builder.call.signatures.get(calls[0].id) if calls else None
     signatures = _parse_signatures(raw_message.get("reasoning_details") or stored_details)
     for call in calls:
         signatures.by_id.update(_signatures_beside_calls(raw_message, call.id))
@@ -51,45 +51,34 @@ def model_parts(
     if signatures.for_text and text_parts:
         text_parts[-1]["thoughtSignature"] = signatures.for_text
         signatures.for_text = None
-    call_parts = [_call_part(draft, call, f"messages[{message_index}].tool_calls[{j}]") for j, call in enumerate(calls)]
+    call_parts = [_call_part(builder, call, f"messages[{index}].tool_calls[{j}]") for j, call in enumerate(calls)]
     if message.function_call is not None:
-        function_call = message.function_call
-        call_parts.append(
-            _function_call_part(
-                draft, function_call.name, function_call.arguments, f"messages[{message_index}].function_call"
-            )
-        )
+        legacy, path = message.function_call, f"messages[{index}].function_call"
+        call_parts.append(_function_call_part(builder, legacy.name, legacy.arguments, path))
     for call, part in zip(calls, call_parts, strict=False):
         if call.id in signatures.by_id:
             part["thoughtSignature"] = signatures.by_id[call.id]
     if call_parts and "thoughtSignature" not in call_parts[0]:
-        fallback_signature = signatures.for_text or (
-            _SKIP_VALIDATION_SIGNATURE if draft.capabilities.is_gemini_3_or_newer else None
-        )
-        if fallback_signature:
-            call_parts[0]["thoughtSignature"] = fallback_signature
+        fallback = _SKIP_VALIDATION_SIGNATURE if builder.capabilities.is_gemini_3_plus else None
+        if signatures.for_text or fallback:
+            call_parts[0]["thoughtSignature"] = signatures.for_text or fallback
     return [*native_parts, *text_parts, *images, *call_parts]
 
 
-def _call_part(draft: GeminiRequestBuilder, call: AssistantToolCall, path: str) -> JsonObject:
+def _call_part(builder: GeminiRequestBuilder, call: AssistantToolCall, path: str) -> JsonObject:
     if call.function is None:
-        part: JsonObject = {
-            "functionCall": {"name": draft.tool_names.provider_name(tool_name(call)), "args": _custom_arguments(call)}
-        }
+        name = builder.tool_names.provider_name(tool_name(call))
+        part: JsonObject = {"functionCall": {"name": name, "args": _custom_arguments(call)}}
     else:
-        part = _function_call_part(draft, call.function.name, call.function.arguments, f"{path}.function")
-    if draft.capabilities.is_gemini_3_or_newer and isinstance(function_call := part["functionCall"], dict):
+        part = _function_call_part(builder, call.function.name, call.function.arguments, f"{path}.function")
+    if builder.capabilities.is_gemini_3_plus and isinstance(function_call := part["functionCall"], dict):
         function_call["id"] = call.id
     return part
 
 
-def _function_call_part(draft: GeminiRequestBuilder, caller_name: str, arguments_text: str, path: str) -> JsonObject:
-    return {
-        "functionCall": {
-            "name": draft.tool_names.provider_name(caller_name),
-            "args": parse_arguments(arguments_text, f"{path}.arguments"),
-        }
-    }
+def _function_call_part(builder: GeminiRequestBuilder, caller_name: str, arguments_text: str, path: str) -> JsonObject:
+    arguments = parse_arguments(arguments_text, f"{path}.arguments")
+    return {"functionCall": {"name": builder.tool_names.provider_name(caller_name), "args": arguments}}
 
 
 def _custom_arguments(call: AssistantToolCall) -> JsonObject:
@@ -97,9 +86,9 @@ def _custom_arguments(call: AssistantToolCall) -> JsonObject:
     return {"input": custom_input if isinstance(custom_input, str) else ""}
 
 
-def _raw_message(draft: GeminiRequestBuilder, message_index: int) -> JsonObject:
-    """The message as it was sent, for the fields that only Gemini's turns have."""
-    match draft.call.request.body.get("messages"):
+def _raw_message(builder: GeminiRequestBuilder, message_index: int) -> JsonObject:
+    """Return the message as the caller sent it, for its fields that only Gemini uses."""
+    match builder.call.request.body.get("messages"):
         case list(messages) if isinstance(raw_message := messages[message_index], dict):
             return raw_message
         case _:
@@ -110,10 +99,8 @@ def _parse_signatures(details: Json) -> _ThoughtSignatures:
     signatures = _ThoughtSignatures()
     for detail in details if isinstance(details, list) else ():
         match detail:
-            case {"type": "reasoning.encrypted", "data": str(data), "format": str(detail_format), **rest} if (
-                detail_format == FORMAT
-            ):
-                call_id = rest.get("id")
+            case {"type": "reasoning.encrypted", "data": str(data)} if detail.get("format") == FORMAT:
+                call_id = detail.get("id")
                 if isinstance(call_id, str):
                     signatures.by_id[call_id] = data
                 else:
@@ -124,20 +111,18 @@ def _parse_signatures(details: Json) -> _ThoughtSignatures:
 
 
 def _signatures_beside_calls(raw_message: JsonObject, call_id: str) -> Iterator[tuple[str, str]]:
-    """Google's own way in its OpenAI-compatible API: the signature beside the call."""
+    """Yield the signature beside the call, as Google's OpenAI-compatible API returns it."""
     calls = raw_message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         match call:
-            case {"id": str(native_id), "extra_content": {"google": {"thought_signature": str(data)}}} if (
-                native_id == call_id
-            ):
+            case {"id": raw_id, "extra_content": {"google": {"thought_signature": str(data)}}} if raw_id == call_id:
                 yield call_id, data
             case _:
                 pass
 
 
 def _native_parts(raw_message: JsonObject) -> Iterator[JsonObject]:
-    """Parts of an earlier reply for which OpenAI's dialect has no name: they go back as they came."""
+    """Yield parts of an earlier reply that OpenAI's dialect cannot express. They are sent back unchanged."""
     provider_parts = raw_message.get("provider_parts")
     for part in provider_parts if isinstance(provider_parts, list) else ():
         if isinstance(part, dict):
@@ -145,7 +130,7 @@ def _native_parts(raw_message: JsonObject) -> Iterator[JsonObject]:
 
 
 def _image_parts(raw_message: JsonObject, signatures: _ThoughtSignatures) -> Iterator[JsonObject]:
-    """Images that the model drew, to be drawn on."""
+    """Yield images that the model generated in an earlier turn, so that it can edit them."""
     images = raw_message.get("images")
     for i, image in enumerate(images if isinstance(images, list) else ()):
         match image:

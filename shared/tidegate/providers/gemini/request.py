@@ -1,4 +1,4 @@
-"""A request in Gemini's dialect, out of a chat request.
+"""A chat request as the body of generateContent.
 
 Source: https://ai.google.dev/api/generate-content,
 https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/generateContent.
@@ -9,17 +9,17 @@ import re
 
 from tidegate.chat.request import ChatCall
 from tidegate.json import Json
-from tidegate.providers.gemini import capabilities, generation_config, messages, thinking, tools
-from tidegate.providers.gemini.capabilities import Host
+from tidegate.providers.gemini import generation_config, messages, thinking, tools
+from tidegate.providers.gemini.capabilities import Host, capabilities_of
 from tidegate.providers.gemini.request_builder import GeminiRequestBuilder
 from tidegate.providers.request_builder import provider_fields
 from tidegate.providers.toolnames import NameRules, ToolNames
 
 _TOOL_NAME_RULES = NameRules("a-zA-Z0-9_.:-", first="a-zA-Z_")
-"""Source: https://ai.google.dev/api/caching#FunctionDeclaration (2026-11): at most 128 of these."""
+"""Source: https://ai.google.dev/api/caching#FunctionDeclaration (2026-11): at most 128 characters."""
 
 _HANDLED_ELSEWHERE = frozenset({"model", "stream", "stream_options"})
-"""Fields that are honoured elsewhere."""
+"""Fields that other modules translate, so that they are not reported as ignored."""
 
 _NATIVE_FIELDS = ("safetySettings", "cachedContent")
 _VERTEX_FIELDS = ("modelArmorConfig",)
@@ -28,65 +28,60 @@ _LABEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 
 
-def build(call: ChatCall, host: Host, model: str) -> GeminiRequestBuilder:
-    """The request for that model. Raises `InvalidRequest` for what cannot be said."""
+def build(call: Call, host: Host, model: str) -> GeminiRequestBuilder:
+    """Translate the call for `model`. Raises `InvalidRequest` for content that Gemini does not support."""
     remaining = provider_fields(call)
-    draft = GeminiRequestBuilder(
-        call,
-        remaining,
-        host=host,
-        capabilities=capabilities.capabilities_of(model),
-        tool_names=ToolNames(_TOOL_NAME_RULES, remaining),
-    )
-    messages.write(draft)
-    tools.write(draft)
-    generation_config.write(draft)
-    thinking.write(draft)
-    _write_native_fields(draft)
-    _write_service_tier(draft)
+    names = ToolNames(_TOOL_NAME_RULES, remaining)
+    builder = GeminiRequestBuilder(call, remaining, host=host, capabilities=capabilities_of(model), tool_names=names)
+    messages.write(builder)
+    tools.write(builder)
+    generation_config.write(builder)
+    thinking.write(builder)
+    _write_native_fields(builder)
+    _write_service_tier(builder)
     if host == "vertex":
-        _write_labels(draft)
-    if draft.generation_config:
-        draft.body["generationConfig"] = draft.generation_config
-    for field, value in draft.remaining.items():
+        _write_labels(builder)
+    if builder.generation_config:
+        builder.body["generationConfig"] = builder.generation_config
+    for field, value in builder.remaining.items():
         if field not in _HANDLED_ELSEWHERE:
-            draft.leave_out(field, value)
-    return draft
+            builder.leave_out(field, value)
+    return builder
 
 
-def _write_native_fields(draft: GeminiRequestBuilder) -> None:
-    for name in _NATIVE_FIELDS + (_VERTEX_FIELDS if draft.host == "vertex" else ()):
+def _write_native_fields(builder: GeminiRequestBuilder) -> None:
+    for name in _NATIVE_FIELDS + (_VERTEX_FIELDS if builder.host == "vertex" else ()):
         for spelling in (name, generation_config.to_snake_case(name)):
-            value = draft.take(spelling)
+            value = builder.take(spelling)
             if value is not None:
-                draft.body[name] = value
+                builder.body[name] = value
 
 
-def _write_service_tier(draft: GeminiRequestBuilder) -> None:
-    """OpenAI's tiers under Google's names."""
-    tier = draft.take("service_tier")
+def _write_service_tier(builder: GeminiRequestBuilder) -> None:
+    """Write OpenAI's service tier under Google's name."""
+    tier = builder.take("service_tier")
     if not isinstance(tier, str) or tier not in _TIER_NAMES:
-        draft.leave_out("service_tier", tier)
+        builder.leave_out("service_tier", tier)
     elif (google_tier := _TIER_NAMES[tier]) is not None:
-        draft.body["serviceTier"] = google_tier
+        builder.body["serviceTier"] = google_tier
 
 
-def _write_labels(draft: GeminiRequestBuilder) -> None:
-    """Vertex bills by labels: what of `metadata` and `user` may be one, becomes one."""
+def _write_labels(builder: GeminiRequestBuilder) -> None:
+    """Write valid `metadata` and `user` as labels, which appear on Vertex's bill."""
     labels: dict[str, Json] = {}
-    native_labels = draft.take("labels")
-    metadata = draft.take("metadata")
+    native_labels = builder.take("labels")
+    metadata = builder.take("metadata")
     for name, value in metadata.items() if isinstance(metadata, dict) else ():
         if isinstance(value, str) and _LABEL_NAME.fullmatch(name) and _LABEL_VALUE.fullmatch(value):
             labels[name] = value
         else:
-            draft.ignored.append(f"metadata.{name}")
-    user = draft.take("user")
+            builder.ignored.append(f"metadata.{name}")
+    user = builder.take("user")
     if isinstance(user, str) and _LABEL_VALUE.fullmatch(user):
         labels["user"] = user
     elif user is not None:
-        draft.ignored.append("user")
+        builder.ignored.append("user")
     if isinstance(native_labels, dict):
         labels.update(native_labels)
     if labels:
-        draft.body["labels"] = labels
+        builder.body["labels"] = labels

@@ -1,4 +1,4 @@
-"""A request to Gemini on its way out."""
+"""The body of a request to Gemini in progress."""
 
 from msgspec import field
 
@@ -9,9 +9,10 @@ from tidegate.providers.toolnames import ToolNames
 
 
 class GeminiRequestBuilder(request_builder.RequestBuilder, kw_only=True):
-    """`config` is its `generationConfig`. `answer_tool` is a function that stands for an answer in JSON.
+    """Collects the body of one request.
 
-    `strict` are the paths where the caller asks that calls hold to their schemas.
+    `generation_config` is its `generationConfig`. `answer_tool` is the function whose arguments are the answer in JSON.
+    `strict_paths` are the paths of the caller's `strict` fields.
     """
 
     host: Host

@@ -1,7 +1,7 @@
-"""A JSON Schema as the OpenAPI subset that models before Gemini 2 take.
+"""JSON Schema as the OpenAPI subset that models before Gemini 2 accept.
 
-Source: https://ai.google.dev/api/caching#Schema (2026-11). Every keyword either has its place there or only describes;
-what would change the meaning if it were left out is a 400 that names its path.
+Source: https://ai.google.dev/api/caching#Schema (2026-11). Keywords that only describe are dropped; an unsupported
+keyword that changes the meaning causes a 400 that names its path.
 """
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ _MAX_DEPTH = 64
 
 
 def convert(schema: JsonObject, path: str) -> JsonObject:
-    """The schema in the subset, with every `$ref` put in its place. Raises `InvalidRequest` where that cannot be."""
+    """Return the schema in the subset, with every `$ref` resolved. Raises `InvalidRequest` for unsupported keywords."""
     return _SchemaConverter(schema, path).convert(schema, path, ())
 
 
@@ -31,7 +31,7 @@ class _SchemaConverter(Struct, frozen=True):
 
     def convert(self, schema: Json, path: str, open_refs: tuple[str, ...]) -> JsonObject:
         if isinstance(schema, bool):
-            raise _unsupported("a schema that is only true or false", path)
+            raise _unsupported("true or false as a schema", path)
         if not isinstance(schema, dict):
             raise InvalidRequest("A schema must be an object.", param=path)
         if isinstance(ref := schema.get("$ref"), str):
@@ -39,59 +39,59 @@ class _SchemaConverter(Struct, frozen=True):
         unsupported = sorted(_UNSUPPORTED_KEYWORDS & schema.keys())
         if unsupported:
             raise _unsupported(f"`{unsupported[0]}`", path)
-        openapi_schema: JsonObject = {
+        result: JsonObject = {
             name: value for name, value in schema.items() if name in _COPIED_KEYWORDS and value is not None
         }
-        self._write_type(openapi_schema, schema, path)
-        self._write_enum(openapi_schema, schema, path)
-        self._write_alternatives(openapi_schema, schema, path, open_refs)
-        self._write_members(openapi_schema, schema, path, open_refs)
-        return openapi_schema
+        self._write_type(result, schema, path)
+        self._write_enum(result, schema, path)
+        self._write_alternatives(result, schema, path, open_refs)
+        self._write_members(result, schema, path, open_refs)
+        return result
 
     def _convert_ref(self, schema: JsonObject, ref: str, path: str, open_refs: tuple[str, ...]) -> JsonObject:
         if ref in open_refs or len(open_refs) > _MAX_DEPTH:
-            raise _unsupported(f"a schema that holds itself ({ref})", path)
+            raise _unsupported(f"recursion ({ref})", path)
         referenced: Json = self.root
         for step in filter(None, ref.removeprefix("#").split("/")):
             step = step.replace("~1", "/").replace("~0", "~")
             referenced = referenced.get(step) if isinstance(referenced, dict) else None
         if not ref.startswith("#") or referenced is None:
-            raise InvalidRequest(f"There is no schema at {ref!r}.", param=f"{path}.$ref")
-        openapi_schema = self.convert(referenced, path, (*open_refs, ref))
-        return openapi_schema | {name: schema[name] for name in ("title", "description") if name in schema}
+            raise InvalidRequest(f"The reference {ref!r} does not lead to a schema.", param=f"{path}.$ref")
+        result = self.convert(referenced, path, (*open_refs, ref))
+        return result | {name: schema[name] for name in ("title", "description") if name in schema}
 
-    def _write_type(self, openapi_schema: JsonObject, schema: JsonObject, path: str) -> None:
+    def _write_type(self, result: JsonObject, schema: JsonObject, path: str) -> None:
         raw_type = schema.get("type")
         raw_types = raw_type if isinstance(raw_type, list) else [raw_type] if raw_type is not None else []
         type_names = [type_name.lower() for type_name in raw_types if isinstance(type_name, str)]
         if "null" in type_names:
-            openapi_schema["nullable"] = True
+            result["nullable"] = True
         nonnull_types = [kind for kind in type_names if kind != "null"]
         if len(type_names) != len(raw_types) or not set(nonnull_types) <= _TYPES or (type_names and not nonnull_types):
             raise _unsupported(f"the type {raw_type!r}", path)
         if len(nonnull_types) == 1:
-            openapi_schema["type"] = nonnull_types[0].upper()
+            result["type"] = nonnull_types[0].upper()
         elif nonnull_types:
-            openapi_schema["anyOf"] = [{"type": kind.upper()} for kind in nonnull_types]
+            result["anyOf"] = [{"type": kind.upper()} for kind in nonnull_types]
         elif "properties" in schema:
-            openapi_schema["type"] = "OBJECT"
+            result["type"] = "OBJECT"
 
-    def _write_enum(self, openapi_schema: JsonObject, schema: JsonObject, path: str) -> None:
+    def _write_enum(self, result: JsonObject, schema: JsonObject, path: str) -> None:
         values = [schema["const"]] if "const" in schema else schema.get("enum")
         if values is None:
             return
         if not isinstance(values, list) or not values:
             raise InvalidRequest("`enum` must be a list of at least one value.", param=f"{path}.enum")
         if None in values:
-            openapi_schema["nullable"] = True
+            result["nullable"] = True
         texts: list[Json] = [value for value in values if value is not None]
         if not all(isinstance(value, str) and value for value in texts):
-            raise _unsupported("an `enum` of anything but texts", path)
-        openapi_schema["type"] = "STRING"
-        openapi_schema["enum"] = texts
+            raise _unsupported("`enum` values that are not text", path)
+        result["type"] = "STRING"
+        result["enum"] = texts
 
     def _write_alternatives(
-        self, openapi_schema: JsonObject, schema: JsonObject, path: str, open_refs: tuple[str, ...]
+        self, result: JsonObject, schema: JsonObject, path: str, open_refs: tuple[str, ...]
     ) -> None:
         name = "anyOf" if "anyOf" in schema else "oneOf"
         options = schema.get(name)
@@ -99,31 +99,27 @@ class _SchemaConverter(Struct, frozen=True):
             return
         nonnull_options = [option for option in options if option != {"type": "null"}]
         if len(nonnull_options) < len(options):
-            openapi_schema["nullable"] = True
+            result["nullable"] = True
         converted = [self.convert(option, f"{path}.{name}[{i}]", open_refs) for i, option in enumerate(nonnull_options)]
         if len(converted) == 1:
-            openapi_schema.update({**converted[0], **openapi_schema})
+            result.update({**converted[0], **result})
         elif converted:
-            openapi_schema["anyOf"] = list[Json](converted)
+            result["anyOf"] = list[Json](converted)
 
-    def _write_members(
-        self, openapi_schema: JsonObject, schema: JsonObject, path: str, open_refs: tuple[str, ...]
-    ) -> None:
+    def _write_members(self, result: JsonObject, schema: JsonObject, path: str, open_refs: tuple[str, ...]) -> None:
         properties = schema.get("properties")
         if isinstance(properties, dict) and properties:
-            openapi_schema["properties"] = {
+            result["properties"] = {
                 name: self.convert(inner, f"{path}.properties.{name}", open_refs) for name, inner in properties.items()
             }
         if isinstance(schema.get("additionalProperties"), dict):
             raise _unsupported("`additionalProperties` with a schema", path)
         items = schema.get("items")
         if isinstance(items, dict):
-            openapi_schema["items"] = self.convert(items, f"{path}.items", open_refs)
-        elif openapi_schema.get("type") == "ARRAY":
-            raise InvalidRequest("An array needs `items` for this model.", param=path)
+            result["items"] = self.convert(items, f"{path}.items", open_refs)
+        elif result.get("type") == "ARRAY":
+            raise InvalidRequest("For this model an array schema must have `items`.", param=path)
 
 
 def _unsupported(feature: str, path: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"This model takes no {feature.removeprefix('a ').removeprefix('an ')} in a schema.", param=path
-    )
+    return InvalidRequest(f"This model does not support {feature} in a schema.", param=path)

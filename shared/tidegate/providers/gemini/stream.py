@@ -1,7 +1,7 @@
-"""The events of streamGenerateContent as chunks: a role, contents, one finish for each candidate, then usage.
+"""streamGenerateContent's events as chunks: the role, content, one finish reason for each candidate, then usage.
 
 Source: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent (2026-11, with `alt=sse`). Every
-event is a whole reply; its counts are those so far. There is no `[DONE]`: only a finish reason tells an end from a cut.
+event is a complete reply with the counts so far. There is no `[DONE]`: a stream without a finish reason was cut.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -19,15 +19,15 @@ from tidegate.providers.gemini.completion import parse_block_reason, parse_usage
 
 
 def parse(provider: str, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-    """The chunks of each batch of events, and what is due at the end. Raises `UpstreamError`."""
+    """Yield the chunks of each batch of events, then the finish reasons and usage. Raises `UpstreamError`."""
     return stream_loop.translate_stream(_GeminiStreamTranslator(provider), events)
 
 
 class _GeminiStreamTranslator:
-    """What has come so far. Finish reasons and counts are kept back until the end, so that nothing follows them."""
+    """The state of one stream. Finish reasons and usage are sent at the end, so that no content follows them."""
 
     def __init__(self, provider: str) -> None:
-        self.done = False  # there may always be another event
+        self.done = False  # only the connection's end ends the stream
         self._provider = provider
         self._choice_streams: dict[int, GeminiChoiceStream] = {}
         self._usage_metadata: JsonObject | None = None
@@ -35,7 +35,7 @@ class _GeminiStreamTranslator:
         self._model_version: Json = None
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
-        """Append the chunk that the event makes, if it makes one."""
+        """Append the chunks for the event, if any, to `out`."""
         raw = self._decode_event(event)
         if raw is None:
             return
@@ -50,7 +50,7 @@ class _GeminiStreamTranslator:
 
     def _translate_candidates(self, candidates: Json, response_id: Json, out: list[Chunk]) -> None:
         if not isinstance(candidates, list):
-            raise ProviderMalformed(f"{self._provider} sent candidates that are no list.")
+            raise ProviderMalformed(f"{self._provider} sent candidates that are not a list.")
         choices: list[Json] = []
         for position, candidate in enumerate(candidates):
             choice = self._choice(candidate, position, response_id)
@@ -67,30 +67,29 @@ class _GeminiStreamTranslator:
         self._usage_metadata = usage_metadata
 
     def end(self) -> list[Chunk]:
-        """What is still owed. Raises `StreamCut` where a candidate has no finish."""
+        """Return the last chunks. Raises `StreamCut` if a candidate has no finish reason."""
         if self._block_reason is not None:
             self._mark_blocked(*self._block_reason)
-        if not self._choice_streams or any(
-            choice_stream.native is None for choice_stream in self._choice_streams.values()
-        ):
-            raise StreamCut(f"{self._provider} broke off in the middle of its answer.")
+        choices = self._choice_streams.values()
+        if not choices or any(choice.native_finish_reason is None for choice in choices):
+            raise StreamCut(f"{self._provider}'s stream ended before the reply was complete.")
         service_tier = None if self._usage_metadata is None else usage.service_tier(self._usage_metadata)
         chunks: list[Chunk] = []
-        for index, voice in self._choice_streams.items():
-            last_delta: JsonObject = (
-                {} if voice.heard else {"role": "assistant", "content": None if voice.refusal else ""}
-            )
-            annotations = voice.annotations()
+        for index, choice in self._choice_streams.items():
+            delta: JsonObject = {}
+            if not choice.role_sent:
+                delta = {"role": "assistant", "content": None if choice.refusal else ""}
+            annotations = choice.annotations()
             if annotations:
-                last_delta["annotations"] = annotations
-            if voice.refusal:
-                last_delta["refusal"] = voice.refusal
-            if last_delta:
-                chunks.append(_chunk([{"index": index, "delta": last_delta, "finish_reason": None}]))
-            finish = _chunk([{"index": index, "delta": {}, **voice.finish_fields()}])
+                delta["annotations"] = annotations
+            if choice.refusal:
+                delta["refusal"] = choice.refusal
+            if delta:
+                chunks.append(_chunk([{"index": index, "delta": delta, "finish_reason": None}]))
+            finish = _chunk([{"index": index, "delta": {}, **choice.finish_fields()}])
             chunks.append(finish if service_tier is None else {**finish, "service_tier": service_tier})
         if self._usage_metadata is not None:
-            queries = {query for voice in self._choice_streams.values() for query in voice.queries}
+            queries = {query for choice in choices for query in choice.queries}
             searches = usage.billed_searches(self._usage_metadata, queries, self._model_version)
             chunks.append(stream_loop.usage_chunk(usage.normalise(self._usage_metadata, searches)))
         return chunks
@@ -107,11 +106,11 @@ class _GeminiStreamTranslator:
             return raw
         if failure.is_error(raw):
             raise failure.from_reply(self._provider, 200, {}, raw)
-        raise ProviderMalformed(f"{self._provider} sent an event that is no reply.")
+        raise ProviderMalformed(f"{self._provider} sent an invalid event.")
 
     def _choice(self, candidate: Json, position: int, response_id: Json) -> JsonObject | None:
         if not isinstance(candidate, dict):
-            raise ProviderMalformed(f"{self._provider} sent a candidate that is no object.")
+            raise ProviderMalformed(f"{self._provider} sent a candidate that is not an object.")
         index = candidate.get("index")
         index = index if isinstance(index, int) else position
         choice_stream = self._choice_streams.get(index)
@@ -120,8 +119,8 @@ class _GeminiStreamTranslator:
         delta = choice_stream.add(candidate, response_id)
         if not delta:
             return None
-        if not choice_stream.heard:
-            choice_stream.heard = True
+        if not choice_stream.role_sent:
+            choice_stream.role_sent = True
             delta = {"role": "assistant", **delta}
         choice: JsonObject = {"index": index, "delta": delta, "finish_reason": None}
         if "logprobsResult" in candidate:
@@ -129,11 +128,11 @@ class _GeminiStreamTranslator:
         return choice
 
     def _mark_blocked(self, reason: str, message: str | None) -> None:
-        """A blocked prompt has no candidates: it is an answer all the same, filtered."""
-        for choice_stream in self._choice_streams.values() or [
-            self._choice_streams.setdefault(0, GeminiChoiceStream())
-        ]:
-            if choice_stream.native is None:
+        """Finish the choices of a blocked prompt as filtered; without candidates, add one."""
+        if not self._choice_streams:
+            self._choice_streams[0] = GeminiChoiceStream()
+        for choice_stream in self._choice_streams.values():
+            if choice_stream.native_finish_reason is None:
                 choice_stream.mark_blocked(reason, message)
 
 

@@ -1,18 +1,18 @@
-"""Token counts of a reply, in OpenAI's terms.
+"""Google's token counts, billed searches and service tier in OpenAI's terms.
 
 Source: https://ai.google.dev/api/generate-content#UsageMetadata (2026-11), and 700 recorded counts: the total is the
-sum of prompt, tool use, candidates and thoughts, and the prompt includes what was cached.
+sum of prompt, tool use, candidates and thoughts, and the prompt includes cached tokens.
 """
 
 from collections.abc import Set
 
 from tidegate.chat.completion import Usage
 from tidegate.json import Json, JsonObject
-from tidegate.providers.gemini import capabilities
+from tidegate.providers.gemini.capabilities import capabilities_of
 
 
 def normalise(raw: JsonObject, searches: int = 0) -> Usage:
-    """What was counted; what is missing is 0."""
+    """Return OpenAI's usage. Missing counts are 0."""
     tool_use = _token_count(raw, "toolUsePromptTokenCount")
     prompt = _token_count(raw, "promptTokenCount") + tool_use
     thoughts = _token_count(raw, "thoughtsTokenCount")
@@ -22,18 +22,16 @@ def normalise(raw: JsonObject, searches: int = 0) -> Usage:
         **_tokens_by_modality(raw.get("promptTokensDetails")),
     }
     if cached_details := _tokens_by_modality(raw.get("cacheTokensDetails")):
-        prompt_details["cached_tokens_details"] = cached_details  # what OpenAI's realtime API calls it
+        prompt_details["cached_tokens_details"] = cached_details  # the name in OpenAI's realtime API
     if tool_use:
         prompt_details["tool_use_tokens"] = tool_use
+    completion_details = _tokens_by_modality(raw.get("candidatesTokensDetails"))
     parsed: Usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": max(_token_count(raw, "totalTokenCount"), prompt + completion),
         "prompt_tokens_details": prompt_details,
-        "completion_tokens_details": {
-            "reasoning_tokens": thoughts,
-            **_tokens_by_modality(raw.get("candidatesTokensDetails")),
-        },
+        "completion_tokens_details": {"reasoning_tokens": thoughts, **completion_details},
     }
     if searches:
         parsed["server_tool_use"] = {"web_search_requests": searches}
@@ -41,20 +39,18 @@ def normalise(raw: JsonObject, searches: int = 0) -> Usage:
 
 
 def billed_searches(raw: JsonObject, queries: Set[str], model_version: Json) -> int:
-    """The web searches that Google charges for: each query since Gemini 3, the grounded prompt before.
+    """Return the number of web searches that Google charges: each query since Gemini 3, one per prompt before.
 
-    Source: https://ai.google.dev/gemini-api/docs/google-search#pricing (2026-09): equal queries count once, and empty
-    ones not at all. `billedToolCalls`, where it is sent, is Google's own count.
+    Source: https://ai.google.dev/gemini-api/docs/google-search#pricing (2026-09): equal queries count once, empty
+    queries do not count. `billedToolCalls`, if Google sent it, is its own count.
     """
     count = _billed_tool_calls(raw.get("billedToolCalls")) or len(queries)
-    is_billed_per_prompt = (
-        isinstance(model_version, str) and not capabilities.capabilities_of(model_version).is_gemini_3_or_newer
-    )
+    is_billed_per_prompt = isinstance(model_version, str) and not capabilities_of(model_version).is_gemini_3_plus
     return min(count, 1) if is_billed_per_prompt else count
 
 
 def service_tier(raw: JsonObject) -> str | None:
-    """The service tier in OpenAI's words, None where the reply does not say, or says one that OpenAI does not sell."""
+    """Return OpenAI's name of the service tier, None if the reply has none or OpenAI does not sell it."""
     match raw.get("serviceTier"):
         case "flex" | "priority" as google_tier:
             return google_tier
@@ -86,7 +82,7 @@ def _billed_tool_calls(calls: Json) -> int:
 
 
 def _tokens_by_modality(details: Json) -> JsonObject:
-    """Tokens by what they stood for; plain text is the rest, and is not listed."""
+    """Return token counts such as `audio_tokens` by modality. Text is not listed: it is the remainder."""
     tokens: dict[str, int] = {}
     for detail in details if isinstance(details, list) else ():
         match detail:

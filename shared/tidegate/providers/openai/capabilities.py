@@ -1,4 +1,4 @@
-"""What OpenAI's own models refuse, as rules by name: shared by OpenAI's row and by Azure.
+"""Rules for OpenAI's own models, by name: which fields each one refuses. Shared by OpenAI's row and Azure.
 
 Sources, read in 2026-11: https://platform.openai.com/docs/guides/reasoning (fields that reasoning models refuse),
 https://platform.openai.com/docs/guides/latest-model (sampling is for effort "none" only), the efforts of each model in
@@ -50,7 +50,7 @@ OPENAI_MODELS = (
         unsupported=_SAMPLING | _PENALTIES | {"stop"},
         limit_field="max_completion_tokens",
     ),
-    # From gpt-5.1 on the default effort is "none", and without reasoning sampling is free.
+    # From gpt-5.1 on, the default effort is "none"; without reasoning, sampling fields are accepted.
     _since_5_1(r"\bgpt-5\.1(?!\d)", "none", "low", "medium", "high"),
     _since_5_1(r"\bgpt-5\.[2-5](?!\d)", "none", "low", "medium", "high", "xhigh"),
     _since_5_1(r"\bgpt-(5\.|[6-9])", "none", "low", "medium", "high", "xhigh", "max"),

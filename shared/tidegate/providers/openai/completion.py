@@ -1,4 +1,4 @@
-"""A whole reply of the dialect, in one shape.
+"""Translates a complete reply of the dialect into one shape.
 
 Source: https://platform.openai.com/docs/api-reference/chat/object, and replies recorded from each provider to 2026-07.
 """
@@ -22,14 +22,14 @@ _OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_c
 
 
 def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
-    """The completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
+    """Return the completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
     if not isinstance(body, dict):
-        raise ProviderMalformed(f"{provider} answered with something that is no completion.")
+        raise ProviderMalformed(f"{provider} answered with something that is not a chat completion.")
     if failure.is_error_body(body):
         raise failure.from_reply(provider, 200, {}, body)
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise ProviderMalformed(f"{provider} answered without a choice.")
+        raise ProviderMalformed(f"{provider} answered without any choices.")
     fingerprint = body.get("system_fingerprint")
     completion: JsonObject = {
         name: value for name, value in body.items() if name not in _NOISE and value not in EMPTY_VALUES
@@ -37,34 +37,34 @@ def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
     move_service_tier(completion)
     completion["object"] = "chat.completion"
     sources = url_annotations(body) if "citations" in body or "search_results" in body else []
-    completion["choices"] = [_choice(quirks, choice, place, sources) for place, choice in enumerate(choices)]  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
-    counted = body.get("usage") or _groq(body)
-    if counted:
-        completion["usage"] = usage.normalise(counted)  # pyright: ignore[reportArgumentType]  # as above
+    completion["choices"] = [_choice(quirks, choice, ordinal, sources) for ordinal, choice in enumerate(choices)]  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
+    raw_usage = body.get("usage") or _usage_of_groq(body)
+    if raw_usage:
+        completion["usage"] = usage.normalise(raw_usage)  # pyright: ignore[reportArgumentType]  # as above
     completion["system_fingerprint"] = fingerprint if isinstance(fingerprint, str) and fingerprint else None
     return completion  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
 
-def _groq(body: JsonObject) -> Json:
+def _usage_of_groq(body: JsonObject) -> Json:
     match body.get("x_groq"):
-        case {"usage": dict(counted)}:
-            return counted
+        case {"usage": dict(raw_usage)}:
+            return raw_usage
         case _:
             return None
 
 
-def _choice(quirks: Quirks, raw: Json, place: int, sources: list[Json]) -> Choice:
+def _choice(quirks: Quirks, raw: Json, ordinal: int, sources: list[Json]) -> Choice:
     match raw:
-        case {"message": dict(message)}:
-            said = _message(quirks, message, sources)
+        case {"message": dict(raw_message)}:
+            message = _message(quirks, raw_message, sources)
         case _:
             raise ProviderMalformed("The provider's choice has no message.")
     index = raw.get("index")
-    reason, native = finish_reason(raw.get("finish_reason"), bool(said.get("tool_calls")))
+    reason, native = finish_reason(raw.get("finish_reason"), bool(message.get("tool_calls")))
     native = raw.get("native_finish_reason") or native
     choice: JsonObject = {name: value for name, value in raw.items() if name not in _OF_CHOICE and value is not None}
-    choice["index"] = index if isinstance(index, int) else place
-    choice["message"] = said  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
+    choice["index"] = index if isinstance(index, int) else ordinal
+    choice["message"] = message  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
     choice["logprobs"] = clean_logprobs(raw.get("logprobs"))
     choice["finish_reason"] = reason
     if isinstance(native, str) and native != reason:
@@ -73,7 +73,7 @@ def _choice(quirks: Quirks, raw: Json, place: int, sources: list[Json]) -> Choic
 
 
 def clean_logprobs(raw: Json) -> Json:
-    """The log probabilities, None where the provider sent an empty husk of them."""
+    """Return the log probabilities, None if the provider sent an object without any."""
     return raw if isinstance(raw, dict) and any(value is not None for value in raw.values()) else None
 
 

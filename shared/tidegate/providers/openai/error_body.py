@@ -1,4 +1,4 @@
-"""What the body of a failure says, whichever of a dozen shapes it has.
+"""Parses the body of a failure, which has one of a dozen shapes.
 
 Shapes recorded: {error: {message, type, code, param}}; {error: text, code} (xAI); {detail} (Mistral, FastAPI);
 {message, type, code, param} (Cerebras, Cohere); {error_code, message} (Databricks); [{error}] (Gemini); HTML; nothing.
@@ -32,7 +32,7 @@ _TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]{0,2000}>", re.I | r
 
 
 class ErrorBody(Struct, frozen=True):
-    """`words` are the codes and types in lower case, for comparing; `metadata` is OpenRouter's."""
+    """The content of an error body. `codes` are its codes and types in lower case; `metadata` is OpenRouter's."""
 
     message: str
     code: str | None = None
@@ -44,7 +44,7 @@ class ErrorBody(Struct, frozen=True):
 
 
 def parse_error_body(body: Json | str) -> ErrorBody:
-    """What the body says. Never fails: a body of no known shape says nothing."""
+    """Parse the body of a failure. Never raises: an unknown shape gives an empty message."""
     match body:
         case str(text):
             return ErrorBody(_plain(text))
@@ -65,7 +65,7 @@ def parse_error_body(body: Json | str) -> ErrorBody:
 
 
 def scrub(message: str) -> str:
-    """`message` without anything that looks like a key, a signed URL's signature or an account's number."""
+    """Return `message` without anything that looks like a key, a signed URL's signature or an account's id."""
     message = _LINK.sub(_unsigned, message)
     return _KEYS.sub("[redacted]", _ACCOUNTS.sub("[redacted]", message))[:MAX_MESSAGE]
 
@@ -75,11 +75,11 @@ def _unsigned(url: re.Match[str]) -> str:
 
 
 def _error(error: JsonObject) -> ErrorBody:
-    code, kind, status = error.get("code"), error.get("type") or error.get("error_type"), error.get("status_code")
-    words = [code, kind, error.get("status"), error.get("error_code")]
+    code, error_type, status = error.get("code"), error.get("type") or error.get("error_type"), error.get("status_code")
+    codes = [code, error_type, error.get("status"), error.get("error_code")]
     match error.get("innererror"):  # Azure
         case {"code": inner}:
-            words.append(inner)
+            codes.append(inner)
         case _:
             pass
     number = next((n for n in (status, code) if isinstance(n, int) or (isinstance(n, str) and n.isdecimal())), None)
@@ -88,16 +88,16 @@ def _error(error: JsonObject) -> ErrorBody:
     return ErrorBody(
         message=_with_cause(_sentence(error.get("message")), metadata),
         code=_text(code) or _text(error.get("error_code")),
-        type=_text(kind) or _text(error.get("status")),
+        type=_text(error_type) or _text(error.get("status")),
         param=param if isinstance(param, str) and param else None,
         status=int(str(number)) if number is not None and len(str(number)) == 3 else None,
         metadata=metadata,
-        codes=frozenset(str(word).lower() for word in words if word is not None),
+        codes=frozenset(str(word).lower() for word in codes if word is not None),
     )
 
 
 def _with_cause(message: str, metadata: Json) -> str:
-    """OpenRouter says "Provider returned error" and keeps the provider's own words in `metadata.raw`."""
+    """Append the cause, which OpenRouter sends in `metadata.raw` with the message "Provider returned error"."""
     match metadata:
         case {"raw": str(raw)} if raw.strip():
             try:
@@ -110,7 +110,7 @@ def _with_cause(message: str, metadata: Json) -> str:
 
 
 def _sentence(value: Json) -> str:
-    """One line out of a message that is a text, an object, or FastAPI's list of {loc, msg}."""
+    """Return one line from a message that is text, an object or FastAPI's list of {loc, msg}."""
     match value:
         case str(text):
             return text
@@ -125,7 +125,7 @@ def _sentence(value: Json) -> str:
 
 
 def _path(value: Json) -> str:
-    """The field that FastAPI and Mistral refuse, out of [{loc: ["body", "stop", 0]}]."""
+    """Return the field that FastAPI or Mistral refuses, from [{loc: ["body", "stop", 0]}]."""
     match value:
         case {"detail": list(items)} | [*items] if items:
             return _path(items[0])
@@ -136,7 +136,7 @@ def _path(value: Json) -> str:
 
 
 def _plain(text: str) -> str:
-    """The words of a page: HTML error pages of proxies carry a status line and little else."""
+    """Return the start of a text without HTML: the error pages of proxies hold a status line and little else."""
     if "<" in text:
         text = _TAGS.sub(" ", text[:20_000])
     return " ".join(text.split())[:300]

@@ -1,4 +1,4 @@
-"""A provider's failure, classified once: from a reply outside 2xx, or from an error inside a 200 or a stream.
+"""Classifies a provider's failure: a reply outside 2xx, or an error inside a 200 or a stream.
 
 Sources: bodies recorded from each provider up to 2026-07; https://platform.openai.com/docs/guides/error-codes;
 https://openrouter.ai/docs/api-reference/errors; https://console.groq.com/docs/errors; https://docs.x.ai/docs/key-information/debugging
@@ -59,22 +59,22 @@ _POLICY = re.compile(
     r"|content exists risk|violates our usage|fails? safety check|inappropriate content|sensitive content",
     re.I,
 )
-_KEY = re.compile(
+_INVALID_KEY = re.compile(
     r"(incorrect|invalid|expired|revoked|missing|wrong)\b.{0,24}\bapi[ _-]?key|api[ _-]?key\b.{0,12}not valid", re.I
 )
-_MODEL = re.compile(
+_UNKNOWN_MODEL = re.compile(
     r"\b(model|deployment|engine)\b.{0,160}(not found|does not exist|not exist|unknown|no longer)", re.I | re.S
 )
 _MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "unknown_model", "invalid_model", "not_found_error"})
 _NO_ACCESS_CODES = frozenset({"insufficient_quota", "insufficient_balance", "invalid_api_key", "authentication_error"})
 _BUSY = re.compile(r"overloaded|at capacity|no capacity|temporarily unavailable|server is busy|engine.{0,20}busy", re.I)
 _BUSY_CODES = frozenset({"overloaded_error", "engine_overloaded_error", "capacity_exceeded", "service_unavailable"})
-_REFUSED_CODES = frozenset({"invalid_request_error", "badrequesterror", "bad_request"})
+_BAD_REQUEST_CODES = frozenset({"invalid_request_error", "badrequesterror", "bad_request"})
 _LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "rate_limit_reached_error", "ratelimitreached"})
 
 
 class FailedReply(Struct, frozen=True):
-    """What is known of a failure; `status` is the HTTP status, or the one that an error inside a 200 stands for."""
+    """A failed reply. `status` is the HTTP status, or the one that an error inside a 200 implies."""
 
     provider: str
     status: int
@@ -83,20 +83,20 @@ class FailedReply(Struct, frozen=True):
 
 
 def from_reply(provider: str, status: int, headers: Mapping[str, str], body: Json | str) -> UpstreamError:
-    """The error that a reply outside 2xx stands for, or one inside 2xx whose body is an error."""
-    said = parse_error_body(body)
+    """Return the error for a reply outside 2xx, or for one inside 2xx whose body is an error."""
+    error_body = parse_error_body(body)
     if 200 <= status < 300:
-        status = _status(said)
-    return _error(FailedReply(provider, status, said, headers))
+        status = _status(error_body)
+    return _error(FailedReply(provider, status, error_body, headers))
 
 
 def from_event(provider: str, body: Json) -> UpstreamError:
-    """The error that an event of a stream stands for."""
+    """Return the error for an error event of a stream."""
     return from_reply(provider, 200, {}, body)
 
 
 def is_error_body(body: JsonObject) -> bool:
-    """Whether a body that came with a 200 is a failure all the same."""
+    """True if the body of a 200 is an error."""
     if body.get("error"):
         return True
     if "choices" in body:
@@ -104,57 +104,57 @@ def is_error_body(body: JsonObject) -> bool:
     return body.get("object") == "error" or body.get("type") == "error" or "detail" in body or "error_code" in body
 
 
-def _status(said: ErrorBody) -> int:
-    if said.status is not None and 300 <= said.status < 600:
-        return said.status
-    words = said.codes
-    if words & _LIMIT_CODES:
+def _status(error_body: ErrorBody) -> int:
+    if error_body.status is not None and 300 <= error_body.status < 600:
+        return error_body.status
+    codes = error_body.codes
+    if codes & _LIMIT_CODES:
         return 429
-    if words & _BUSY_CODES:
+    if codes & _BUSY_CODES:
         return 503
-    if words & {"invalid_api_key", "authentication_error", "permission_error"}:
+    if codes & {"invalid_api_key", "authentication_error", "permission_error"}:
         return 401
-    if words & (_REFUSED_CODES | _CONTEXT_CODES | _POLICY_CODES):
+    if codes & (_BAD_REQUEST_CODES | _CONTEXT_CODES | _POLICY_CODES):
         return 400
     return 502
 
 
 def _error(failure: FailedReply) -> UpstreamError:
-    kind = _kind(failure.status, failure.body)
-    said = failure.body
-    message = _message(kind, failure)
-    return kind(
+    error_class = _error_class(failure.status, failure.body)
+    error_body = failure.body
+    message = _message(error_class, failure)
+    return error_class(
         message,
-        param=said.param if issubclass(kind, ProviderBadRequest) else None,
-        retry_after_seconds=_wait(kind, failure),
+        param=error_body.param if issubclass(error_class, ProviderBadRequest) else None,
+        retry_after_seconds=_retry_after_seconds(error_class, failure),
         upstream_status=failure.status,
-        native_code=said.code or said.type,
+        native_code=error_body.code or error_body.type,
     )
 
 
-def _wait(kind: type[UpstreamError], failure: FailedReply) -> float | None:
-    """Seconds to wait before another try. Only where limits are the reason, resets and messages tell as well."""
-    if failure.status in (429, 503, 529) or kind in (ProviderRateLimited, ProviderOverloaded):
+def _retry_after_seconds(error_class: type[UpstreamError], failure: FailedReply) -> float | None:
+    """Return the seconds until a retry. Limit resets and the message count only for a rate limit or an overload."""
+    if failure.status in (429, 503, 529) or error_class in (ProviderRateLimited, ProviderOverloaded):
         return retry_delay_seconds(failure.headers, failure.body.message, failure.body.metadata)
-    return header_delay_seconds(failure.headers) if kind.retryable or failure.status == 409 else None
+    return header_delay_seconds(failure.headers) if error_class.retryable or failure.status == 409 else None
 
 
-def _message(kind: type[UpstreamError], failure: FailedReply) -> str:
-    if kind is ProviderAuth:  # the provider's own words may hold a part of the key
+def _message(error_class: type[UpstreamError], failure: FailedReply) -> str:
+    if error_class is ProviderAuth:  # the provider's own message may contain a part of the key
         return f"{failure.provider} refused the gateway's credentials or account (HTTP {failure.status})."
     if failure.body.message:
         return scrub(failure.body.message)
     return f"{failure.provider} answered with HTTP {failure.status} and no message."
 
 
-def _kind(status: int, said: ErrorBody) -> type[UpstreamError]:
-    words, message = said.codes, said.message
+def _error_class(status: int, error_body: ErrorBody) -> type[UpstreamError]:
+    codes, message = error_body.codes, error_body.message
     if status in (400, 403, 413, 422) or status >= 500:
-        if words & _CONTEXT_CODES or (status != 403 and _CONTEXT.search(message)):
+        if codes & _CONTEXT_CODES or (status != 403 and _CONTEXT.search(message)):
             return ContextLengthExceeded
-        if words & _POLICY_CODES or (status < 500 and _POLICY.search(message)):
+        if codes & _POLICY_CODES or (status < 500 and _POLICY.search(message)):
             return ContentPolicyViolation
-    if status == 404 or (400 <= status < 500 and words & _MODEL_CODES and status != 429):
+    if status == 404 or (400 <= status < 500 and codes & _MODEL_CODES and status != 429):
         return ProviderModelNotFound
     match status:
         case 401 | 402 | 403 | 407:
@@ -166,14 +166,14 @@ def _kind(status: int, said: ErrorBody) -> type[UpstreamError]:
         case 498 | 503 | 529:
             return ProviderOverloaded
         case _ if 400 <= status < 500:
-            return _refusal(said)
+            return _client_error_class(error_body)
         case _:
-            return ProviderOverloaded if words & _BUSY_CODES or _BUSY.search(message) else ProviderFailed
+            return ProviderOverloaded if codes & _BUSY_CODES or _BUSY.search(message) else ProviderFailed
 
 
-def _refusal(said: ErrorBody) -> type[UpstreamError]:
-    if said.codes & _NO_ACCESS_CODES or _KEY.search(said.message):
+def _client_error_class(error_body: ErrorBody) -> type[UpstreamError]:
+    if error_body.codes & _NO_ACCESS_CODES or _INVALID_KEY.search(error_body.message):
         return ProviderAuth
-    if _MODEL.search(said.message) and said.param in (None, "model"):
+    if _UNKNOWN_MODEL.search(error_body.message) and error_body.param in (None, "model"):
         return ProviderModelNotFound
     return ProviderBadRequest

@@ -1,7 +1,7 @@
-"""`functions` in terms of tools, for providers that never knew them.
+"""Translates the deprecated `functions` into tools, for providers that do not support them.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create (`functions` and `function_call`, deprecated).
-The reply is turned back by `restore.py`.
+`caller_terms.py` translates the replies back.
 """
 
 import re
@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 
-_WRITTEN = {"tools": "functions", "tool_choice": "function_call", "parallel_tool_calls": None}
-"""What `translate` writes at the top level, and what the caller wrote there instead."""
+_CALLER_FIELDS = {"tools": "functions", "tool_choice": "function_call", "parallel_tool_calls": None}
+"""The top-level fields that `translate_to_tools` writes, and the caller's fields that they come from."""
 
-_TOP = re.compile(r"[.\[]")
-_CALL = re.compile(r"messages\[(\d+)\]\.tool_calls\[0\]\.function")
+_SEPARATOR = re.compile(r"[.\[]")
+_TOOL_CALL_PATH = re.compile(r"messages\[(\d+)\]\.tool_calls\[0\]\.function")
 
 
 def uses_functions(body: JsonObject) -> bool:
-    """Whether the caller speaks of functions anywhere, also in the turns so far."""
+    """True if the body uses `functions` anywhere, also in earlier messages."""
     if body.get("functions") or body.get("function_call"):
         return True
     messages = body.get("messages")
@@ -27,32 +27,32 @@ def uses_functions(body: JsonObject) -> bool:
 
 
 def expects_function_call(body: JsonObject) -> bool:
-    """Whether the caller knows calls in replies as `function_call`: who sends `tools` knows theirs."""
+    """True if replies must use `function_call`; a caller that sends `tools` expects `tool_calls`."""
     return not body.get("tools") and uses_functions(body)
 
 
 def caller_path(body: JsonObject, path: str) -> str | None:
-    """The path by the names of the caller's `body`, None for what only `translate` wrote."""
-    top = _TOP.split(path, maxsplit=1)[0]
+    """Return the path in terms of the caller's `body`, None for a field that only `translate_to_tools` wrote."""
+    top = _SEPARATOR.split(path, maxsplit=1)[0]
     if top == "messages":
-        return _CALL.sub(lambda found: _called(body, int(found[1])) or found[0], path, count=1)
-    if top in body or top not in _WRITTEN:
+        return _TOOL_CALL_PATH.sub(lambda match: _function_call_path(body, int(match[1])) or match[0], path, count=1)
+    if top in body or top not in _CALLER_FIELDS:
         return path
-    name = _WRITTEN[top]
+    name = _CALLER_FIELDS[top]
     return None if name not in body else name + path[len(top) :].replace(".function", "", 1)
 
 
-def _called(body: JsonObject, place: int) -> str | None:
+def _function_call_path(body: JsonObject, index: int) -> str | None:
     match body.get("messages"):
-        case list(messages) if _is_legacy(messages[place]):
-            return f"messages[{place}].function_call"
+        case list(messages) if _is_legacy(messages[index]):
+            return f"messages[{index}].function_call"
         case _:
             return None
 
 
 @contextmanager
 def with_caller_paths(body: JsonObject) -> Generator[None]:
-    """Errors that pass through name what they refuse by the names of the caller's `body`."""
+    """Translate the `param` of an `InvalidRequest` that passes through into a path of the caller's `body`."""
     try:
         yield
     except InvalidRequest as error:
@@ -63,7 +63,7 @@ def with_caller_paths(body: JsonObject) -> Generator[None]:
 def translate_to_tools(body: JsonObject) -> None:
     """Replace functions by tools at the top level of `body`; messages are copied where they change.
 
-    Beside tools they stay: who speaks of both means tools, and is told that functions were left out.
+    If the caller sent both, `tools` wins; `functions` stays, to be reported as ignored.
     """
     functions = body.get("functions")
     if isinstance(functions, list) and functions and not body.get("tools"):
@@ -79,7 +79,7 @@ def translate_to_tools(body: JsonObject) -> None:
         body["parallel_tool_calls"] = False  # a turn has one function call
     messages = body.get("messages")
     if isinstance(messages, list):
-        body["messages"] = _turns(messages)
+        body["messages"] = _translate_messages(messages)
 
 
 def _is_legacy(message: Json) -> bool:
@@ -90,19 +90,19 @@ def _is_legacy(message: Json) -> bool:
             return False
 
 
-def _turns(messages: list[Json]) -> list[Json]:
-    """Each call gets an id by its place, and the result that follows carries the same."""
-    turns: list[Json] = []
-    last = ""
-    for place, message in enumerate(messages):
+def _translate_messages(messages: list[Json]) -> list[Json]:
+    """Translate messages. Each call gets an id from its position, and the result that follows refers to it."""
+    translated: list[Json] = []
+    call_id = ""
+    for index, message in enumerate(messages):
         match message:
-            case {"role": "assistant", "function_call": {"name": _} as called}:
-                last = f"call_{place}"
+            case {"role": "assistant", "function_call": {"name": _} as function_call}:
+                call_id = f"call_{index}"
                 turn: JsonObject = {name: value for name, value in message.items() if name != "function_call"}
-                turn["tool_calls"] = [{"id": last, "type": "function", "function": called}]
-                turns.append(turn)
+                turn["tool_calls"] = [{"id": call_id, "type": "function", "function": function_call}]
+                translated.append(turn)
             case {"role": "function"}:
-                turns.append({"role": "tool", "tool_call_id": last, "content": message.get("content") or ""})
+                translated.append({"role": "tool", "tool_call_id": call_id, "content": message.get("content") or ""})
             case _:
-                turns.append(message)
-    return turns
+                translated.append(message)
+    return translated

@@ -1,8 +1,8 @@
-"""Messages as strict upstreams accept them: without what clients replay of earlier replies.
+"""Messages as strict providers accept them: without the extra fields that clients send back from earlier replies.
 
 Sources: what the official SDKs send back (`parsed`, `tool_calls[].index`, `function.parsed_arguments`, null `audio`),
 and the reasoning that https://api-docs.deepseek.com/guides/thinking_mode, https://openrouter.ai/docs/use-cases/reasoning-tokens
-and https://docs.mistral.ai/capabilities/reasoning want back.
+and https://docs.mistral.ai/capabilities/reasoning need back.
 """
 
 from collections.abc import Mapping
@@ -21,39 +21,41 @@ _REPLAYED = _REASONING | {"annotations"}
 _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_blocks"})
 
 
-def write(draft: OpenAIRequestBuilder) -> None:
-    match draft.body.get("messages"):
+def write(builder: OpenAIRequestBuilder) -> None:
+    match builder.body.get("messages"):
         case list(messages):
-            draft.body["messages"] = [_message(draft, message, f"messages[{i}]") for i, message in enumerate(messages)]
+            builder.body["messages"] = [
+                _message(builder, message, f"messages[{i}]") for i, message in enumerate(messages)
+            ]
         case _:
             raise InvalidRequest("`messages` must be a list.", param="messages")
 
 
-def _message(draft: OpenAIRequestBuilder, raw: Json, path: str) -> Json:
+def _message(builder: OpenAIRequestBuilder, raw: Json, path: str) -> Json:
     if not isinstance(raw, dict):
         raise InvalidRequest("A message must be an object.", param=path)
     role = raw.get("role")
     message: JsonObject = {
-        name: value for name, value in without_cache_control(draft, raw).items() if value is not None
+        name: value for name, value in without_cache_control(builder, raw).items() if value is not None
     }
     if role == "assistant":
-        _clean_assistant(message, draft)
+        _clean_assistant(message, builder)
         if "content" in raw:
             message.setdefault("content", None)
-    elif role == "developer" and not draft.quirks.developer_role:
+    elif role == "developer" and not builder.quirks.developer_role:
         message["role"] = "system"
-    if not draft.quirks.message_names and role not in ("tool", "function") and message.pop("name", None):
-        draft.ignored.append(f"{path}.name")
+    if not builder.quirks.message_names and role not in ("tool", "function") and message.pop("name", None):
+        builder.ignored.append(f"{path}.name")
     content = message.get("content")
     if isinstance(content, list):
-        message["content"] = parts.write(draft, content, path)
-    length = draft.quirks.tool_id_length
+        message["content"] = parts.write(builder, content, path)
+    length = builder.quirks.tool_id_length
     if length is not None and "tool_call_id" in message:
-        message["tool_call_id"] = _fitting(message["tool_call_id"], length)
+        message["tool_call_id"] = _valid_id(message["tool_call_id"], length)
     return message
 
 
-def _clean_assistant(message: JsonObject, draft: OpenAIRequestBuilder) -> None:
+def _clean_assistant(message: JsonObject, builder: OpenAIRequestBuilder) -> None:
     replayed: JsonObject = {name: message.pop(name) for name in _REPLAYED if name in message}
     for name in _DROPPED:
         message.pop(name, None)
@@ -64,14 +66,14 @@ def _clean_assistant(message: JsonObject, draft: OpenAIRequestBuilder) -> None:
             message.pop("audio", None)
     calls = message.pop("tool_calls", None)
     if isinstance(calls, list) and calls:
-        message["tool_calls"] = [_call(call, draft.quirks.tool_id_length) for call in calls]
+        message["tool_calls"] = [_call(call, builder.quirks.tool_id_length) for call in calls]
         if not replayed.keys() & _REASONING:
-            replayed.update(_remembered(calls, draft.signatures))
-    _replay(message, replayed, draft.quirks)
+            replayed.update(_stored_reasoning(calls, builder.signatures))
+    _replay(message, replayed, builder.quirks)
 
 
-def _remembered(calls: list[Json], signatures: Mapping[str, Json]) -> JsonObject:
-    """The reasoning before these calls, where the client did not send it back but the gateway kept it."""
+def _stored_reasoning(calls: list[Json], signatures: Mapping[str, Json]) -> JsonObject:
+    """Return the reasoning before these calls that the gateway stored, for a client that did not send it back."""
     for call in calls:
         match call:
             case {"id": str(name)} if name in signatures:
@@ -96,19 +98,19 @@ def _call(raw: Json, length: int | None) -> Json:
         case _:
             pass
     if length is not None and "id" in call:
-        call["id"] = _fitting(call["id"], length)
+        call["id"] = _valid_id(call["id"], length)
     return call
 
 
-def _fitting(given: Json, length: int) -> Json:
-    """An id that the provider accepts, the same for the same id; Mistral takes nine letters and digits."""
-    if not isinstance(given, str) or (len(given) == length and given.isascii() and given.isalnum()):
-        return given
-    return sha256(given.encode()).hexdigest()[:length]
+def _valid_id(call_id: Json, length: int) -> Json:
+    """Return the id, or a hash of it where the provider wants `length` letters and digits (Mistral: nine)."""
+    if not isinstance(call_id, str) or (len(call_id) == length and call_id.isascii() and call_id.isalnum()):
+        return call_id
+    return sha256(call_id.encode()).hexdigest()[:length]
 
 
 def _replay(message: JsonObject, replayed: JsonObject, quirks: Quirks) -> None:
-    """Give the provider its reasoning back under the names that it knows; others would refuse it, so they get none."""
+    """Send reasoning back in the fields that the provider documents, if any: undocumented ones would be refused."""
     text = (
         replayed.get("reasoning")
         or replayed.get("reasoning_content")
@@ -135,7 +137,7 @@ def _parts(content: Json) -> list[Json]:
     match content:
         case str(text) if text:
             return [{"type": "text", "text": text}]
-        case list(listed):
-            return listed
+        case list(items):
+            return items
         case _:
             return []

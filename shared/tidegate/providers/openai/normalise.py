@@ -1,4 +1,4 @@
-"""Pieces that a whole message and a delta have in common: finish reasons, reasoning, contents, citations.
+"""Pieces shared by complete messages and deltas: finish reasons, reasoning, content lists, citations.
 
 Sources: recorded bodies up to 2026-07; `reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens
 """
@@ -10,11 +10,11 @@ from tidegate.errors import ProviderFailed, ProviderMalformed, ProviderOverloade
 from tidegate.json import Json, JsonObject
 
 EMPTY_VALUES: tuple[Json, ...] = (None, "", [], {})
-"""Values that say nothing."""
+"""Values that carry no information."""
 
-_KNOWN = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+_OPENAI_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 _STOP: FinishReason = "stop"
-_NATIVE: dict[str, FinishReason] = {
+_NATIVE_REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
     "max_output_tokens": "length",
     "max_length": "length",
@@ -29,41 +29,41 @@ _NATIVE: dict[str, FinishReason] = {
     "blocklist": "content_filter",
     "prohibited_content": "content_filter",
 }
-_FAILED = frozenset({"error", "abort", "network_error", "malformed_function_call"})
-_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
-_OVERLOADED = "insufficient_system_resource"  # DeepSeek
+_FAILED_REASONS = frozenset({"error", "abort", "network_error", "malformed_function_call"})
+_OPENAI_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
+_OVERLOADED_REASON = "insufficient_system_resource"  # DeepSeek
 
 
 def finish_reason(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
-    """OpenAI's finish reason, and the provider's own where it differs; a missing one follows from the message.
+    """Return OpenAI's finish reason, and the provider's own if it differs; a missing one follows from `has_tools`.
 
-    Raises `ProviderFailed` where the reason says that the reply is broken.
+    Raises `ProviderFailed` or `ProviderOverloaded` if the reason says that the reply is broken.
     """
     if not isinstance(native, str) or not native:
         return ("tool_calls" if has_tools else _STOP), None
-    if native in _KNOWN:
+    if native in _OPENAI_REASONS:
         return cast(FinishReason, native), None
     word = native.lower()
-    if word in _FAILED:
-        raise ProviderFailed(f"The provider gave up on the reply: {native!r}.", native_code=native)
-    if word == _OVERLOADED:
+    if word in _FAILED_REASONS:
+        raise ProviderFailed(f"The provider failed to complete the reply: {native!r}.", native_code=native)
+    if word == _OVERLOADED_REASON:
         raise ProviderOverloaded("The provider ran out of resources for the reply.", native_code=native)
-    if word in _KNOWN:
+    if word in _OPENAI_REASONS:
         return cast(FinishReason, word), native
-    return _NATIVE.get(word, "tool_calls" if has_tools and word not in ("eos", "end_turn") else _STOP), native
+    return _NATIVE_REASONS.get(word, "tool_calls" if has_tools and word not in ("eos", "end_turn") else _STOP), native
 
 
 def move_service_tier(reply: JsonObject) -> None:
-    """Move a service tier that OpenAI does not sell to a name of its own, in place: strict clients refuse it."""
-    sold = reply.get("service_tier")
-    if sold is not None and sold not in _TIERS:
+    """Move a service tier that is not OpenAI's to `provider_service_tier`, in place: strict clients refuse it."""
+    tier = reply.get("service_tier")
+    if tier is not None and tier not in _OPENAI_TIERS:
         del reply["service_tier"]
-        if sold:
-            reply["provider_service_tier"] = sold
+        if tier:
+            reply["provider_service_tier"] = tier
 
 
 def normalise_reasoning(message: JsonObject) -> None:
-    """Turn a content list into text, and what a provider calls its reasoning into our three names, in place."""
+    """Turn a content list into text, and reasoning under any name into the gateway's three fields, in place."""
     content = message.get("content")
     if isinstance(content, list):
         text, thinking = _split(content)
@@ -75,21 +75,21 @@ def normalise_reasoning(message: JsonObject) -> None:
     details = message.pop("reasoning_details", None)
     if not reasoning:
         reasoning = alias
-    kept: list[Json] = details if isinstance(details, list) else []
-    if not reasoning and kept:
-        reasoning = reasoning_text(kept)
+    detail_list: list[Json] = details if isinstance(details, list) else []
+    if not reasoning and detail_list:
+        reasoning = reasoning_text(detail_list)
     if isinstance(reasoning, str) and reasoning:
         message["reasoning"] = message["reasoning_content"] = reasoning
-        kept = kept or [{"type": "reasoning.text", "text": reasoning, "format": "unknown", "index": 0}]
-    if kept:
-        message["reasoning_details"] = kept
+        detail_list = detail_list or [{"type": "reasoning.text", "text": reasoning, "format": "unknown", "index": 0}]
+    if detail_list:
+        message["reasoning_details"] = detail_list
 
 
 def reasoning_text(details: Json) -> str:
-    """What of OpenRouter's list of details a person can read."""
+    """Return the readable text in OpenRouter's list of reasoning details."""
     match details:
-        case list(each):
-            return "".join(reasoning_text(detail) for detail in each)
+        case list(items):
+            return "".join(reasoning_text(detail) for detail in items)
         case {"type": "reasoning.text", "text": str(text)} | {"type": "reasoning.summary", "summary": str(text)}:
             return text
         case _:
@@ -97,41 +97,41 @@ def reasoning_text(details: Json) -> str:
 
 
 def _split(parts: list[Json]) -> tuple[str, str]:
-    """Text and thinking of a content list; references to sources (Mistral) have no text of their own."""
+    """Split a content list into text and thinking; references to sources (Mistral) hold no text."""
     text: list[str] = []
     thinking: list[str] = []
     for part in parts:
         match part:
-            case {"type": "text" | "summary_text", "text": str(words)}:
-                text.append(words)
-            case {"type": "thinking", "thinking": str(words)}:
-                thinking.append(words)
-            case {"type": "thinking", "thinking": list(inner)} | {"type": "reasoning", "summary": list(inner)}:
-                thinking.append(_split(inner)[0])
+            case {"type": "text" | "summary_text", "text": str(piece)}:
+                text.append(piece)
+            case {"type": "thinking", "thinking": str(piece)}:
+                thinking.append(piece)
+            case {"type": "thinking", "thinking": list(items)} | {"type": "reasoning", "summary": list(items)}:
+                thinking.append(_split(items)[0])
             case {"type": str()}:
                 pass
             case _:
-                raise ProviderMalformed("The provider's content list holds something that is no part.")
+                raise ProviderMalformed("The provider's content list has an item that is not a content part.")
     return "".join(text), "".join(thinking)
 
 
 def url_annotations(reply: JsonObject) -> list[Json]:
-    """Perplexity's and xAI's lists of sources as OpenAI's annotations; they name no place in the text."""
+    """Return Perplexity's and xAI's lists of sources as OpenAI's annotations, without positions in the text."""
     sources = reply.get("search_results")
-    found: dict[str, str] = {}
+    titles: dict[str, str] = {}
     if isinstance(sources, list):
         for source in sources:
             match source:
                 case {"url": str(url), "title": str(title)}:
-                    found.setdefault(url, title)
+                    titles.setdefault(url, title)
                 case _:
                     pass
     links = reply.get("citations")
     if isinstance(links, list):
         for link in links:
             if isinstance(link, str):
-                found.setdefault(link, "")
+                titles.setdefault(link, "")
     return [
         {"type": "url_citation", "url_citation": {"url": url, "title": title, "start_index": 0, "end_index": 0}}
-        for url, title in found.items()
+        for url, title in titles.items()
     ]

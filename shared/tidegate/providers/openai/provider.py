@@ -18,7 +18,7 @@ from tidegate.providers.openai import completion, failure, legacy_functions, par
 
 
 class OpenAI(Struct, frozen=True):
-    """The provider of one row."""
+    """A provider that speaks OpenAI's dialect, defined by its row."""
 
     row: Row
     framing: Framing = "sse"
@@ -36,14 +36,14 @@ class OpenAI(Struct, frozen=True):
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
-            draft = request.build(call, deployment.model, self.row.quirks)
+            builder = request.build(call, deployment.model, self.row.quirks)
         return UpstreamRequest(
             url=f"{deployment.base_url.rstrip('/')}/chat/completions",
-            body=encode(draft.body),
+            body=encode(builder.body),
             auth=self.row.auth,
-            ignored=tuple(dict.fromkeys(draft.ignored)),
-            caller_tool_names=draft.caller_tool_names,
-            legacy_functions=draft.legacy_functions,
+            ignored=tuple(dict.fromkeys(builder.ignored)),
+            caller_tool_names=builder.caller_tool_names,
+            legacy_functions=builder.legacy_functions,
         )
 
     def parse_completion(self, body: Json) -> Completion:
@@ -57,5 +57,5 @@ class OpenAI(Struct, frozen=True):
 
 
 def provider(row: Row) -> OpenAI:
-    """The provider of that row."""
+    """Return the provider that `row` defines."""
     return OpenAI(row)

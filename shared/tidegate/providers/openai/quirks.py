@@ -1,4 +1,4 @@
-"""By what a provider's OpenAI dialect differs from OpenAI's, as data."""
+"""The differences between a provider's dialect and OpenAI's, as data."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,8 +11,8 @@ LimitField = Literal["max_tokens", "max_completion_tokens"]
 ReasoningStyle = Literal[
     "effort",  # reasoning_effort: "high"
     "object",  # reasoning: {effort | max_tokens, enabled, exclude}, OpenRouter's
-    "switch",  # reasoning: {enabled}, with reasoning_effort where an effort was asked for, Together's
-    "thinking",  # thinking: {type: enabled | disabled}, with reasoning_effort where an effort was asked for
+    "switch",  # reasoning: {enabled}, with reasoning_effort if an effort was requested, Together's
+    "thinking",  # thinking: {type: enabled | disabled}, with reasoning_effort if an effort was requested
     "budget",  # thinking: {type: enabled, budget_tokens}, Anthropic's
     "enable_thinking",  # enable_thinking: true, thinking_budget: 1024, Qwen's
     "template",  # chat_template_kwargs: {enable_thinking: true}, vLLM's and SGLang's
@@ -27,7 +27,7 @@ WebSearchStyle = Literal[
     "browser_tool",  # tools: [{type: browser_search}], Groq's
     "search_tool",  # tools: [{type: web_search, web_search: {...}}], Z.ai's
     "enable_search",  # enable_search: true, Qwen's
-    "always",  # the model searches without being asked; options pass through
+    "always",  # the model searches by itself; options pass through
     "as_sent",  # the caller's own fields pass through
     "none",
 ]
@@ -39,24 +39,24 @@ ToolChoiceKind = Literal["auto", "none", "required", "named"]
 StructuredOutputStyle = Literal["response_format", "as_sent"]
 
 FileStyle = Literal[
-    "none",  # a file part is sent as it came: the provider answers for itself
+    "none",  # file parts are sent unchanged; the provider may refuse them
     "data",  # file: {filename, file_data: "data:application/pdf;base64,…"}, OpenAI's
-    "url",  # the same, or a URL in file_data, OpenRouter's
+    "url",  # file: {filename, file_data: a data URI or a URL}, OpenRouter's
 ]
 
 _NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 
 OPENAI_ONLY = frozenset({"store", "metadata", "prediction", "safety_identifier"})
-"""What only OpenAI itself is known to honour: stored completions and predicted outputs."""
+"""Fields that only OpenAI itself is known to honour: stored completions and predicted outputs."""
 
 ALL_TOOL_CHOICES: frozenset[ToolChoiceKind] = frozenset({"auto", "none", "required", "named"})
 
 
 class ModelRule(Struct, frozen=True):
-    """What holds for the models whose names match `pattern`, a regular expression searched for in lower case.
+    """The rule for models whose lower-case names match `pattern`, a regular expression that may match anywhere.
 
-    `unsupported` adds to the provider's own, `unsupported_reasoning` only while the model reasons: when the call asks
-    for it, or, with `reasons`, unless the call switches it off. None leaves the provider's own value; `caching` adds.
+    `unsupported` adds to the provider's own. `unsupported_reasoning` does so only while the model reasons: if the call
+    requests it or, with `reasons`, unless the call switches it off. None keeps the provider's value; `caching` adds.
     """
 
     pattern: str
@@ -71,25 +71,25 @@ class ModelRule(Struct, frozen=True):
 
 
 class Quirks(Struct, frozen=True):
-    """The defaults are a careful server of the dialect: current OpenAI fields, nothing that only OpenAI sells.
+    """The quirks of one provider. The defaults fit a typical server: current OpenAI fields, no OpenAI-only features.
 
-    `unsupported`      top-level fields that are left out and reported, unless they carry their neutral value
-    `renames`          top-level fields that go out under another name
-    `model_prefix`     what the provider's own names begin with, added to a name without a slash
-    `limit_field`      the one name that the provider knows for the most tokens to generate; None: as sent
+    `unsupported`      top-level fields that are omitted and reported, unless their value has no effect
+    `renames`          top-level fields that are sent under another name
+    `model_prefix`     prefix of the provider's own model names, added to a name without a slash
+    `limit_field`      the only output limit that the provider accepts; None: the one that the caller sent
     `stream_usage`     `stream_options.include_usage` is accepted
-    `functions`        the provider still knows `functions`, which came before tools
+    `functions`        the deprecated `functions` are accepted
     `developer_role`, `message_names`, `tool_id_length`: what messages may hold
-    `tool_names`       names of tools are letters, digits, underscores and dashes, at most 64
+    `tool_names`       tool names must be at most 64 letters, digits, underscores and dashes
     `media`            content parts beyond OpenAI's own that the provider takes
     `files`            how it takes documents
-    `caching`          it documents Anthropic's `cache_control`; elsewhere the mark is left out: some refuse it
-    `tool_choices`, `tool_choice_required`: what can be chosen, and how "required" is spelt
-    `efforts`          the reasoning efforts that the provider knows, weakest first; empty: any, it answers for itself
-    `replays`          the names under which reasoning of earlier turns goes back
-    `needs_replay`     tool calls must come back with the reasoning that led to them
+    `caching`          Anthropic's `cache_control` is accepted; otherwise it is removed, as some providers refuse it
+    `tool_choices`, `tool_choice_required`: the accepted kinds of choice, and the provider's word for "required"
+    `efforts`          the accepted reasoning efforts, weakest first; empty: any is sent, and may be refused
+    `replays`          the fields in which reasoning of earlier turns is sent back
+    `needs_replay`     tool calls must be sent back with the reasoning that led to them
     `think_tags`       the content of a reply may begin with <think>…</think>
-    `done_ends`        `[DONE]` alone ends a stream: the provider's documents show no finish reason
+    `done_ends`        `[DONE]` alone ends a stream, since the provider documents no finish reason
     `routes`           the provider is a router that takes `provider.require_parameters`
     `models`           the first rule whose pattern matches wins
     """

@@ -1,4 +1,4 @@
-"""A request in the dialect of one provider, out of the caller's own body.
+"""Builds the request body for one provider from the caller's body.
 
 Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and what each provider's row cites.
 """
@@ -12,92 +12,94 @@ from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule
 from tidegate.providers.request_builder import is_email
 
 
-def build(call: ChatCall, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
-    """The body to send, and what it leaves out. Raises `InvalidRequest` for what cannot be said."""
-    sent = call.request.body
-    body: JsonObject = {name: value for name, value in sent.items() if value is not None and name not in GATEWAY_FIELDS}
+def build(call: Call, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
+    """Build the request for `model`. Raises `InvalidRequest` for a value that cannot be translated."""
+    caller_body = call.request.body
+    body: JsonObject = {
+        name: value for name, value in caller_body.items() if value is not None and name not in GATEWAY_FIELDS
+    }
     rule = rule_for(model, quirks)
     caching = quirks.caching or rule.caching
-    draft = OpenAIRequestBuilder(call.request, quirks, body, call.signatures, call.media, caching)
+    builder = OpenAIRequestBuilder(call.request, quirks, body, call.signatures, call.media, caching)
     body["model"] = model if "/" in model else quirks.model_prefix + model
     if not quirks.functions and legacy_functions.uses_functions(body):
         legacy_functions.translate_to_tools(body)
-        draft.leave_out("functions")
-        draft.leave_out("function_call")
-        draft.legacy_functions = legacy_functions.expects_function_call(sent)
-    messages.write(draft)
-    _write_limit(draft, rule)
-    _write_structure(draft)
-    tools.write(draft, rule)
+        builder.leave_out("functions")
+        builder.leave_out("function_call")
+        builder.legacy_functions = legacy_functions.expects_function_call(caller_body)
+    messages.write(builder)
+    _write_limit(builder, rule)
+    _write_structure(builder)
+    tools.write(builder, rule)
     if not caching:
-        draft.take("cache_control")
-    _leave_out(draft, rule)  # before reasoning: it reads what the caller wished
-    thinking.write(draft, rule)
-    _rename(draft)
+        builder.take("cache_control")
+    _omit_unsupported(builder, rule)  # before thinking.write: it judges the caller's fields, not the provider's
+    thinking.write(builder, rule)
+    _rename(builder)
     if quirks.tool_names:
-        draft.caller_tool_names = tool_names.rename_tools(body)
-    _write_stream(draft)
-    return draft
+        builder.caller_tool_names = tool_names.rename_tools(body)
+    _write_stream(builder)
+    return builder
 
 
-def _write_limit(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
-    name = rule.limit_field or draft.quirks.limit_field
-    newer, older = draft.take("max_completion_tokens"), draft.take("max_tokens")
+def _write_limit(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
+    name = rule.limit_field or builder.quirks.limit_field
+    newer, older = builder.take("max_completion_tokens"), builder.take("max_tokens")
     if newer is not None:
-        draft.body[name or "max_completion_tokens"] = newer
+        builder.body[name or "max_completion_tokens"] = newer
     elif older is not None:
-        draft.body[name or "max_tokens"] = older
+        builder.body[name or "max_tokens"] = older
 
 
-def _leave_out(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
-    for name in sorted(draft.quirks.unsupported):
-        draft.leave_out(name)
+def _omit_unsupported(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
+    for name in sorted(builder.quirks.unsupported):
+        builder.leave_out(name)
     for name in sorted(rule.unsupported):
-        draft.leave_out(name)
-    if is_email(draft.body.get("user")):
-        draft.leave_out("user")
-    wish = draft.request.reasoning
-    if rule.reasons if wish is None else wish.enabled:
+        builder.leave_out(name)
+    if is_email(builder.body.get("user")):
+        builder.leave_out("user")
+    reasoning = builder.request.reasoning
+    if rule.reasons if reasoning is None else reasoning.enabled:
         for name in sorted(rule.unsupported_reasoning):
-            draft.leave_out(name)
-    if draft.quirks.routes and draft.request.fields.require_parameters:
-        routing = draft.body.get("provider")
-        draft.body["provider"] = {**(routing if isinstance(routing, dict) else {}), "require_parameters": True}
+            builder.leave_out(name)
+    if builder.quirks.routes and builder.request.fields.require_parameters:
+        routing = builder.body.get("provider")
+        builder.body["provider"] = {**(routing if isinstance(routing, dict) else {}), "require_parameters": True}
 
 
-def _write_structure(draft: OpenAIRequestBuilder) -> None:
-    """`structured_outputs`: a boolean is the schema's `strict`; vLLM's object has a schema under `json`."""
-    if draft.quirks.structured_outputs == "as_sent":
+def _write_structure(builder: OpenAIRequestBuilder) -> None:
+    """Translate `structured_outputs`: a boolean sets the schema's `strict`; vLLM's object has its schema in `json`."""
+    if builder.quirks.structured_outputs == "as_sent":
         return
-    match draft.take("structured_outputs"), draft.body.get("response_format"):
+    match builder.take("structured_outputs"), builder.body.get("response_format"):
         case None, _:
             pass
-        case bool(strict), {"type": "json_schema", "json_schema": dict(schema)} as wanted:
-            draft.body["response_format"] = {**wanted, "json_schema": {**schema, "strict": strict}}
-        case {"json": dict(schema), **rest}, None:
+        case bool(strict), {"type": "json_schema", "json_schema": dict(schema)} as response_format:
+            builder.body["response_format"] = {**response_format, "json_schema": {**schema, "strict": strict}}
+        case {"json": dict(schema), **others}, None:
             named: JsonObject = {"name": "response", "schema": schema}
-            draft.body["response_format"] = {"type": "json_schema", "json_schema": named}
-            draft.ignored.extend(f"structured_outputs.{name}" for name in rest)
+            builder.body["response_format"] = {"type": "json_schema", "json_schema": named}
+            builder.ignored.extend(f"structured_outputs.{name}" for name in others)
         case True | {}, _:
-            draft.ignored.append("structured_outputs")
+            builder.ignored.append("structured_outputs")
         case _:
             pass
 
 
-def _rename(draft: OpenAIRequestBuilder) -> None:
-    for name, other in draft.quirks.renames.items():
-        value = draft.take(name)
+def _rename(builder: OpenAIRequestBuilder) -> None:
+    for name, new_name in builder.quirks.renames.items():
+        value = builder.take(name)
         if value is not None:
-            draft.body[other] = value
+            builder.body[new_name] = value
 
 
-def _write_stream(draft: OpenAIRequestBuilder) -> None:
-    """Usage is always asked for: the gateway meters it, whether the caller wants to see it or not."""
-    if not draft.request.stream:
-        draft.take("stream_options")
-        if draft.body.get("stream") is False:
-            del draft.body["stream"]
+def _write_stream(builder: OpenAIRequestBuilder) -> None:
+    """Always request usage: the gateway meters it, even if the caller does not want to see it."""
+    if not builder.request.stream:
+        builder.take("stream_options")
+        if builder.body.get("stream") is False:
+            del builder.body["stream"]
         return
-    options: Json = draft.take("stream_options")
-    if draft.quirks.stream_usage:
-        draft.body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    options: Json = builder.take("stream_options")
+    if builder.quirks.stream_usage:
+        builder.body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}

@@ -1,4 +1,4 @@
-"""A request on its way out: the body as far as it is written, and what had to be left out of it."""
+"""The request being built for a provider of OpenAI's dialect: its body, and the caller's fields that are ignored."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,7 +15,7 @@ from tidegate.providers.request_builder import NEUTRAL_VALUES
 
 
 class OpenAIRequestBuilder(Struct):
-    """`body` is ours to change at its top level only; everything below it is the caller's until it is copied."""
+    """`body` may be changed at its top level only: nested values belong to the caller until they are copied."""
 
     request: ChatRequest
     quirks: Quirks
@@ -28,23 +28,23 @@ class OpenAIRequestBuilder(Struct):
     ignored: list[str] = field(default_factory=list[str])
 
     def take(self, name: str) -> Json:
-        """Remove a field and give its value, None where it is not there."""
+        """Remove a field from the body and return its value, None if it is missing."""
         return self.body.pop(name, None)
 
     def leave_out(self, name: str) -> None:
-        """Remove a field and report it, unless it asked for nothing."""
+        """Remove a field and report it, unless its value has no effect."""
         if name in self.body and self.body.pop(name) != NEUTRAL_VALUES.get(name, self):
             self.report_ignored(name)
 
     def report_ignored(self, name: str) -> None:
-        """Report a field by the name that the caller gave it."""
-        told = legacy_functions.caller_path(self.request.body, name)
-        if told is not None:
-            self.ignored.append(told)
+        """Report a field as ignored, under the caller's name for it."""
+        caller_path = legacy_functions.caller_path(self.request.body, name)
+        if caller_path is not None:
+            self.ignored.append(caller_path)
 
 
 def rule_for(model: str, quirks: Quirks) -> ModelRule:
-    """What holds for that model: the first rule that matches, or one that changes nothing."""
+    """Return the first rule that matches the model, or one that changes nothing."""
     name = model.lower()
     return next((rule for rule in quirks.models if _compiled(rule.pattern).search(name)), _NO_RULE)
 

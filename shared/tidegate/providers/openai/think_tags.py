@@ -1,4 +1,4 @@
-"""`<think>…</think>` at the start of a content, as hosts of open models leave it there: reasoning, not answer.
+"""Separates `<think>…</think>` at the start of content, as hosts of open models leave it: reasoning, not answer.
 
 Source: https://huggingface.co/deepseek-ai/DeepSeek-R1 (the model's template), and replies recorded from Together
 and Groq.
@@ -10,67 +10,67 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 def extract_thinking(message: JsonObject) -> None:
-    """Move a leading thought of a whole message into `reasoning`, in place."""
+    """Move thinking at the start of a complete message's content into `reasoning`, in place."""
     content = message.get("content")
     if not isinstance(content, str) or message.get("reasoning") or message.get("reasoning_content"):
         return
     start = content.lstrip()
     if start.startswith(OPEN):
-        thought, _, answer = start.removeprefix(OPEN).partition(CLOSE)
+        thinking, _, answer = start.removeprefix(OPEN).partition(CLOSE)
         message["content"] = answer.lstrip()
-        message["reasoning"] = thought.strip()
+        message["reasoning"] = thinking.strip()
 
 
 class ThinkTagParser:
-    """The same for a content that comes in pieces; what may yet be a part of a tag is kept back."""
+    """Separates thinking from the answer in streamed content; text that may be a part of a tag is held back."""
 
-    __slots__ = ("_begun", "_held", "_place")
+    __slots__ = ("_has_thinking", "_held", "_state")
 
     def __init__(self) -> None:
-        self._begun = False
+        self._has_thinking = False
         self._held = ""
-        self._place = "start"
+        self._state = "start"
 
     @property
     def done(self) -> bool:
-        return self._place == "answer"
+        return self._state == "answer"
 
     def feed(self, piece: str) -> tuple[str, str]:
-        """The thought and the answer that `piece` makes certain."""
+        """Return the thinking and the answer that are certain after `piece`."""
         text = self._held + piece
         self._held = ""
-        thought = ""
-        if self._place == "start":
-            bare = text.lstrip()
-            if bare.startswith(OPEN):
-                self._place, text = "thinking", bare.removeprefix(OPEN)
-            elif OPEN.startswith(bare):
+        thinking = ""
+        if self._state == "start":
+            stripped = text.lstrip()
+            if stripped.startswith(OPEN):
+                self._state, text = "thinking", stripped.removeprefix(OPEN)
+            elif OPEN.startswith(stripped):
                 self._held = text
                 return "", ""
             else:
-                self._place = "answer"
-        if self._place == "thinking":
-            thought, text = self._think(text)
-        if self._place == "gap":
+                self._state = "answer"
+        if self._state == "thinking":
+            thinking, text = self._split_at_close_tag(text)
+        if self._state == "gap":
             text = text.lstrip()
             if text:
-                self._place = "answer"
-        return thought, text
+                self._state = "answer"
+        return thinking, text
 
-    def _think(self, text: str) -> tuple[str, str]:
-        if not self._begun:
+    def _split_at_close_tag(self, text: str) -> tuple[str, str]:
+        if not self._has_thinking:
             text = text.lstrip()
-        thought, closed, answer = text.partition(CLOSE)
-        self._begun = self._begun or bool(thought)
-        if closed:
-            self._place = "gap"
-            return thought.rstrip(), answer
-        tag = next((n for n in range(min(len(CLOSE) - 1, len(text)), 0, -1) if text.endswith(CLOSE[:n])), 0)
-        sure = text[: len(text) - tag].rstrip()
-        self._held = text[len(sure) :]
-        return sure, ""
+        thinking, close_tag, answer = text.partition(CLOSE)
+        self._has_thinking = self._has_thinking or bool(thinking)
+        if close_tag:
+            self._state = "gap"
+            return thinking.rstrip(), answer
+        tag_length = next((n for n in range(min(len(CLOSE) - 1, len(text)), 0, -1) if text.endswith(CLOSE[:n])), 0)
+        certain = text[: len(text) - tag_length].rstrip()
+        self._held = text[len(certain) :]
+        return certain, ""
 
     def end(self) -> tuple[str, str]:
-        """What was kept back, at the end of the content."""
+        """Return the thinking and the answer that were held back, at the end of the content."""
         held, self._held = self._held, ""
-        return (held.rstrip(), "") if self._place == "thinking" else ("", held)
+        return (held.rstrip(), "") if self._state == "thinking" else ("", held)

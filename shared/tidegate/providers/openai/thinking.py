@@ -1,4 +1,4 @@
-"""How each provider is asked to reason: one wish of the caller, in the provider's own words.
+"""Translates the caller's request for reasoning into the provider's own fields.
 
 Sources: https://platform.openai.com/docs/guides/reasoning, https://openrouter.ai/docs/use-cases/reasoning-tokens,
 https://api-docs.deepseek.com/guides/thinking_mode, https://docs.z.ai/guides/capabilities/thinking-mode,
@@ -12,147 +12,150 @@ from tidegate.providers.openai.quirks import ModelRule
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
 
-def write(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
-    wish = draft.request.reasoning
-    way = rule.reasoning or draft.quirks.reasoning
-    if wish is None or way == "as_sent":
+def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
+    """Write reasoning fields that the provider supports. What it cannot honour is reported as ignored."""
+    reasoning = builder.request.reasoning
+    style = rule.reasoning or builder.quirks.reasoning
+    if reasoning is None or style == "as_sent":
         return
-    sent = efforts.take_reasoning_fields(draft.body)
-    paths = _ReasoningReports(draft, sent)
-    known = draft.quirks.efforts if rule.efforts is None else rule.efforts
-    match way:
+    sent = efforts.take_reasoning_fields(builder.body)
+    reports = _ReasoningReports(builder, sent)
+    supported = builder.quirks.efforts if rule.efforts is None else rule.efforts
+    match style:
         case "effort":
-            _ask_effort(draft, wish, known, paths)
+            _write_effort(builder, reasoning, supported, reports)
         case "object":
-            draft.body["reasoning"] = _object(wish)
+            builder.body["reasoning"] = _object(reasoning)
         case "switch":
-            draft.body["reasoning"] = {"enabled": wish.enabled}
-            _ask_effort_too(draft, wish, known, paths)
+            builder.body["reasoning"] = {"enabled": reasoning.enabled}
+            _write_effort_if_sent(builder, reasoning, supported, reports)
         case "thinking":
-            draft.body["thinking"] = {"type": "enabled" if wish.enabled else "disabled"}
-            _ask_effort_too(draft, wish, known, paths)
+            builder.body["thinking"] = {"type": "enabled" if reasoning.enabled else "disabled"}
+            _write_effort_if_sent(builder, reasoning, supported, reports)
         case "neuroa":
-            _ask_neuroa(draft, wish, paths)
+            _write_neuroa(builder, reasoning, reports)
         case "budget":
-            _ask_budget(draft, wish, paths)
+            _write_budget(builder, reasoning, reports)
         case "enable_thinking":
-            _ask_tokens(draft, wish, paths)
+            _write_enable_thinking(builder, reasoning, reports)
         case "template":
-            _ask_template(draft, wish, known, paths)
+            _write_template(builder, reasoning, supported, reports)
         case _:
-            if wish.enabled:
-                draft.ignored.extend(sent)
+            if reasoning.enabled:
+                builder.ignored.extend(sent)
 
 
 class _ReasoningReports:
-    """Where the caller wrote what we cannot say exactly."""
+    """Reports the caller's reasoning fields that cannot be translated exactly."""
 
-    def __init__(self, draft: OpenAIRequestBuilder, sent: JsonObject) -> None:
-        self._draft = draft
+    def __init__(self, builder: OpenAIRequestBuilder, sent: JsonObject) -> None:
+        self._builder = builder
         self._sent = sent
 
     def report_effort(self) -> None:
-        self._draft.ignored.extend(efforts.sent_paths(self._sent, efforts.EFFORT_PATHS))
+        self._builder.ignored.extend(efforts.sent_paths(self._sent, efforts.EFFORT_PATHS))
 
     def report_budget(self) -> None:
-        self._draft.ignored.extend(efforts.sent_paths(self._sent, efforts.BUDGET_PATHS))
+        self._builder.ignored.extend(efforts.sent_paths(self._sent, efforts.BUDGET_PATHS))
 
     def report_switch(self) -> None:
-        self._draft.ignored.extend(self._sent)
+        self._builder.ignored.extend(self._sent)
 
 
-def _ask_effort(draft: OpenAIRequestBuilder, wish: Reasoning, known: tuple[str, ...], paths: _ReasoningReports) -> None:
-    """`reasoning_effort`: the word itself where the provider knows it, or else the nearest, reported."""
-    if not wish.enabled:
-        if not known or "none" in known:
-            draft.body["reasoning_effort"] = "none"
-        else:
-            paths.report_switch()
-        return
-    wanted = wish.effort or _effort_for(wish.max_tokens)
-    if wish.max_tokens:
-        paths.report_budget()
-    nearest = _nearest(wanted, known)
-    if wish.effort and nearest != wanted:
-        paths.report_effort()
-    if nearest is not None:
-        draft.body["reasoning_effort"] = nearest
-
-
-def _ask_effort_too(
-    draft: OpenAIRequestBuilder, wish: Reasoning, known: tuple[str, ...], paths: _ReasoningReports
+def _write_effort(
+    builder: OpenAIRequestBuilder, reasoning: Reasoning, supported: tuple[str, ...], reports: _ReasoningReports
 ) -> None:
-    if wish.enabled and (wish.effort or wish.max_tokens):
-        _ask_effort(draft, wish, known, paths)
+    """Write `reasoning_effort`: the requested effort if it is supported, else the nearest, which is reported."""
+    if not reasoning.enabled:
+        if not supported or "none" in supported:
+            builder.body["reasoning_effort"] = "none"
+        else:
+            reports.report_switch()
+        return
+    effort = reasoning.effort or _effort_for(reasoning.max_tokens)
+    if reasoning.max_tokens:
+        reports.report_budget()
+    sent_effort = _nearest_effort(effort, supported)
+    if reasoning.effort and sent_effort != effort:
+        reports.report_effort()
+    if sent_effort is not None:
+        builder.body["reasoning_effort"] = sent_effort
+
+
+def _write_effort_if_sent(
+    builder: OpenAIRequestBuilder, reasoning: Reasoning, supported: tuple[str, ...], reports: _ReasoningReports
+) -> None:
+    if reasoning.enabled and (reasoning.effort or reasoning.max_tokens):
+        _write_effort(builder, reasoning, supported, reports)
 
 
 def _effort_for(budget: int | None) -> str:
     if budget is None:
-        return "medium"  # switched on without saying how much: OpenAI's and OpenRouter's default
+        return "medium"  # enabled without an effort: OpenAI's and OpenRouter's default
     return efforts.effort_for_budget(budget, maximum="high")
 
 
-def _nearest(wanted: str, known: tuple[str, ...]) -> str | None:
-    return efforts.nearest_effort(wanted, [effort for effort in known if effort != "none"]) if known else wanted
+def _nearest_effort(effort: str, supported: tuple[str, ...]) -> str | None:
+    return efforts.nearest_effort(effort, [each for each in supported if each != "none"]) if supported else effort
 
 
-def _object(wish: Reasoning) -> JsonObject:
-    asked: JsonObject = {}
-    if not wish.enabled:
-        asked["effort"] = "none"
-    elif wish.max_tokens:
-        asked["max_tokens"] = wish.max_tokens
-    elif wish.effort:
-        asked["effort"] = wish.effort
+def _object(reasoning: Reasoning) -> JsonObject:
+    fields: JsonObject = {}
+    if not reasoning.enabled:
+        fields["effort"] = "none"
+    elif reasoning.max_tokens:
+        fields["max_tokens"] = reasoning.max_tokens
+    elif reasoning.effort:
+        fields["effort"] = reasoning.effort
     else:
-        asked["enabled"] = True
-    if wish.exclude:
-        asked["exclude"] = True
-    return asked
+        fields["enabled"] = True
+    if reasoning.exclude:
+        fields["exclude"] = True
+    return fields
 
 
-def _ask_tokens(draft: OpenAIRequestBuilder, wish: Reasoning, paths: _ReasoningReports) -> None:
-    draft.body["enable_thinking"] = wish.enabled
-    if wish.max_tokens:
-        draft.body["thinking_budget"] = wish.max_tokens
-    elif wish.effort:
-        draft.body["thinking_budget"] = efforts.EFFORT_TOKENS[wish.effort]
-        paths.report_effort()
+def _write_enable_thinking(builder: OpenAIRequestBuilder, reasoning: Reasoning, reports: _ReasoningReports) -> None:
+    builder.body["enable_thinking"] = reasoning.enabled
+    if reasoning.max_tokens:
+        builder.body["thinking_budget"] = reasoning.max_tokens
+    elif reasoning.effort:
+        builder.body["thinking_budget"] = efforts.EFFORT_TOKENS[reasoning.effort]
+        reports.report_effort()
 
 
-def _ask_budget(draft: OpenAIRequestBuilder, wish: Reasoning, paths: _ReasoningReports) -> None:
-    if not wish.enabled:
-        draft.body["thinking"] = {"type": "disabled"}
+def _write_budget(builder: OpenAIRequestBuilder, reasoning: Reasoning, reports: _ReasoningReports) -> None:
+    if not reasoning.enabled:
+        builder.body["thinking"] = {"type": "disabled"}
         return
-    budget = max(1024, wish.max_tokens or efforts.EFFORT_TOKENS[wish.effort or "medium"])
-    if wish.effort and not wish.max_tokens:
-        paths.report_effort()
-    elif wish.max_tokens and budget != wish.max_tokens:
-        paths.report_budget()
-    draft.body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+    budget = max(1024, reasoning.max_tokens or efforts.EFFORT_TOKENS[reasoning.effort or "medium"])
+    if reasoning.effort and not reasoning.max_tokens:
+        reports.report_effort()
+    elif reasoning.max_tokens and budget != reasoning.max_tokens:
+        reports.report_budget()
+    builder.body["thinking"] = {"type": "enabled", "budget_tokens": budget}
 
 
-def _ask_neuroa(draft: OpenAIRequestBuilder, wish: Reasoning, paths: _ReasoningReports) -> None:
-    """Both fields are required, even where the caller sent only one."""
-    wanted = wish.effort or _effort_for(wish.max_tokens)
-    nearest = _nearest(wanted, ("low", "medium", "high"))
-    if wish.max_tokens:
-        paths.report_budget()
-    elif wish.effort and nearest != wanted:
-        paths.report_effort()
-    draft.body["thinking"] = {"thinking": wish.enabled, "effort": nearest}
+def _write_neuroa(builder: OpenAIRequestBuilder, reasoning: Reasoning, reports: _ReasoningReports) -> None:
+    """Write both fields: the API requires them even if the caller sent only one."""
+    effort = reasoning.effort or _effort_for(reasoning.max_tokens)
+    sent_effort = _nearest_effort(effort, ("low", "medium", "high"))
+    if reasoning.max_tokens:
+        reports.report_budget()
+    elif reasoning.effort and sent_effort != effort:
+        reports.report_effort()
+    builder.body["thinking"] = {"thinking": reasoning.enabled, "effort": sent_effort}
 
 
-def _ask_template(
-    draft: OpenAIRequestBuilder, wish: Reasoning, known: tuple[str, ...], paths: _ReasoningReports
+def _write_template(
+    builder: OpenAIRequestBuilder, reasoning: Reasoning, supported: tuple[str, ...], reports: _ReasoningReports
 ) -> None:
-    """Servers of open models: the chat template switches thinking; models of the gpt-oss kind read the effort."""
-    given = draft.body.get("chat_template_kwargs")
-    draft.body["chat_template_kwargs"] = {
-        "enable_thinking": wish.enabled,
-        **(given if isinstance(given, dict) else {}),
+    """Write the chat template's switch, for servers of open models; models such as gpt-oss also read the effort."""
+    template_options = builder.body.get("chat_template_kwargs")
+    builder.body["chat_template_kwargs"] = {
+        "enable_thinking": reasoning.enabled,
+        **(template_options if isinstance(template_options, dict) else {}),
     }
-    if wish.enabled and wish.effort:
-        _ask_effort(draft, wish, known, paths)
-    elif wish.max_tokens:
-        paths.report_budget()
+    if reasoning.enabled and reasoning.effort:
+        _write_effort(builder, reasoning, supported, reports)
+    elif reasoning.max_tokens:
+        reports.report_budget()

@@ -1,7 +1,7 @@
-"""Names of tools as strict providers of the dialect take them; `restore.py` gives replies the caller's names back.
+"""Renames tools for providers that are strict about names; `caller_terms.py` restores the names in replies.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create (2026): letters, digits, underscores and dashes, at
-most 64; https://docs.mistral.ai/capabilities/function_calling says the same.
+most 64; https://docs.mistral.ai/capabilities/function_calling has the same rule.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _TOOL_NAME_RULES = NameRules("a-zA-Z0-9_-", max_length=64)
 
 
 def rename_tools(body: JsonObject) -> Mapping[str, str]:
-    """Spell the names of the functions in `body` so that they are taken; gives the caller's names by ours."""
+    """Rename the tools in `body` so that the provider accepts them. Returns the caller's names by the new ones."""
     messages = body.get("messages")
     if not body.get("tools") and not (isinstance(messages, list) and any(map(_names_a_tool, messages))):
         return {}
@@ -22,7 +22,7 @@ def rename_tools(body: JsonObject) -> Mapping[str, str]:
         return {}
     for field in ("tools", "tool_choice"):
         if field in body:
-            body[field] = _spelt(names, body[field])
+            body[field] = _rename(names, body[field])
     if isinstance(messages, list):
         body["messages"] = [_message(names, message) for message in messages]
     return names.caller_names
@@ -35,21 +35,21 @@ def _names_a_tool(message: Json) -> bool:
 def _message(names: ToolNames, message: Json) -> Json:
     match message:
         case {"role": "assistant", "tool_calls": calls}:
-            return {**message, "tool_calls": _spelt(names, calls)}
+            return {**message, "tool_calls": _rename(names, calls)}
         case {"role": "tool", "name": str(name)}:
             return {**message, "name": names.provider_name(name)}
         case _:
             return message
 
 
-def _spelt(names: ToolNames, value: Json) -> Json:
-    """A tool, a call, a choice, or a list of them."""
+def _rename(names: ToolNames, value: Json) -> Json:
+    """Rename in a tool, a tool call, a tool choice, or a list of them."""
     match value:
-        case list(several):
-            return [_spelt(names, one) for one in several]
+        case list(items):
+            return [_rename(names, item) for item in items]
         case {"function": {"name": str(name)} as function}:
             return {**value, "function": {**function, "name": names.provider_name(name)}}
         case {"allowed_tools": {"tools": list(tools)} as allowed}:
-            return {**value, "allowed_tools": {**allowed, "tools": _spelt(names, tools)}}
+            return {**value, "allowed_tools": {**allowed, "tools": _rename(names, tools)}}
         case _:
             return value

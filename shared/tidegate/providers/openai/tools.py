@@ -1,4 +1,4 @@
-"""Tools, the choice among them, and the provider's own web search.
+"""Tools, the tool choice, and the provider's own web search.
 
 Sources: https://platform.openai.com/docs/guides/tools-web-search?api-mode=chat,
 https://openrouter.ai/docs/guides/features/server-tools/web-search, https://console.groq.com/docs/browser-search,
@@ -11,93 +11,96 @@ from tidegate.providers.openai.quirks import ModelRule
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
 
-def write(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
-    match draft.body.get("tools"):
+def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
+    """Translate tools, the tool choice and web search in the body. What cannot be honoured is reported as ignored."""
+    match builder.body.get("tools"):
         case []:
-            draft.take("tools")
-        case list(listed):
-            draft.body["tools"] = [
-                without_cache_control(draft, tool) if isinstance(tool, dict) else tool for tool in listed
+            builder.take("tools")
+        case list(tool_list):
+            builder.body["tools"] = [
+                without_cache_control(builder, tool) if isinstance(tool, dict) else tool for tool in tool_list
             ]
         case _:
             pass
-    _write_search(draft, rule)
-    if not draft.body.get("tools"):
-        draft.take("parallel_tool_calls")  # asks for nothing, and OpenAI refuses it
-    choice = draft.body.get("tool_choice")
+    _write_search(builder, rule)
+    if not builder.body.get("tools"):
+        builder.take("parallel_tool_calls")  # no effect without tools, and OpenAI refuses it
+    choice = builder.body.get("tool_choice")
     if choice is None:
         return
     kind = choice if isinstance(choice, str) else "named"
-    if not draft.body.get("tools"):
-        del draft.body["tool_choice"]
+    if not builder.body.get("tools"):
+        del builder.body["tool_choice"]
         if kind not in ("none", "auto"):
-            draft.report_ignored("tool_choice")
-    elif kind not in draft.quirks.tool_choices:
-        del draft.body["tool_choice"]
+            builder.report_ignored("tool_choice")
+    elif kind not in builder.quirks.tool_choices:
+        del builder.body["tool_choice"]
         if kind == "none":
-            draft.take("tools")  # no tools, no calls: what "none" asks for
+            builder.take("tools")  # without tools there are no calls, as "none" requests
         elif kind != "auto":
-            draft.report_ignored("tool_choice")
+            builder.report_ignored("tool_choice")
     elif kind == "required":
-        draft.body["tool_choice"] = draft.quirks.tool_choice_required
+        builder.body["tool_choice"] = builder.quirks.tool_choice_required
 
 
-def _write_search(draft: OpenAIRequestBuilder, rule: ModelRule) -> None:
-    """One wish to search, whether it came as `web_search_options` or as a tool, in the provider's own words."""
-    way = rule.web_search or draft.quirks.web_search
-    if way == "as_sent":
+def _write_search(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
+    """Translate a request for web search, from `web_search_options` or from a tool, into the provider's own form."""
+    style = rule.web_search or builder.quirks.web_search
+    if style == "as_sent":
         return
-    tools = draft.body.get("tools")
-    listed = tools if isinstance(tools, list) else []
-    found = [(i, tool) for i, tool in enumerate(listed) if isinstance(tool, dict) and tool.get("type") == "web_search"]
-    options = draft.body.get("web_search_options")
-    wished = [*(["web_search_options"] if options is not None else []), *(f"tools[{i}]" for i, _ in found)]
-    if not wished:
+    tools = builder.body.get("tools")
+    tool_list = tools if isinstance(tools, list) else []
+    search_tools = [
+        (i, tool) for i, tool in enumerate(tool_list) if isinstance(tool, dict) and tool.get("type") == "web_search"
+    ]
+    options = builder.body.get("web_search_options")
+    sent_paths = [*(["web_search_options"] if options is not None else []), *(f"tools[{i}]" for i, _ in search_tools)]
+    if not sent_paths:
         return
-    if found:
-        rest = [tool for tool in listed if not (isinstance(tool, dict) and tool.get("type") == "web_search")]
-        _set_tools(draft, rest)
+    if search_tools:
+        other_tools = [tool for tool in tool_list if not (isinstance(tool, dict) and tool.get("type") == "web_search")]
+        _set_tools(builder, other_tools)
     if not isinstance(options, dict):
-        options = _options(found[0][1]) if found else {}
-    if way in ("options", "always"):
-        if options or way == "options":
-            draft.body["web_search_options"] = options
+        options = _options(search_tools[0][1]) if search_tools else {}
+    if style in ("options", "always"):
+        if options or style == "options":
+            builder.body["web_search_options"] = options
         return
-    draft.take("web_search_options")
-    match way:
+    builder.take("web_search_options")
+    match style:
         case "server_tool":
             tool: JsonObject = {"type": "openrouter:web_search"}
             if options:
                 tool["parameters"] = options
-            _add_tool(draft, tool)
+            _add_tool(builder, tool)
         case "browser_tool":
-            _add_tool(draft, {"type": "browser_search"})
-            draft.ignored.extend(f"{wished[0]}.{name}" for name in options)
+            _add_tool(builder, {"type": "browser_search"})
+            builder.ignored.extend(f"{sent_paths[0]}.{name}" for name in options)
         case "search_tool":
-            _add_tool(draft, {"type": "web_search", "web_search": {"enable": True, "search_result": True}})
-            draft.ignored.extend(f"{wished[0]}.{name}" for name in options)
+            _add_tool(builder, {"type": "web_search", "web_search": {"enable": True, "search_result": True}})
+            builder.ignored.extend(f"{sent_paths[0]}.{name}" for name in options)
         case "enable_search":
-            draft.body["enable_search"] = True
-            draft.ignored.extend(f"{wished[0]}.{name}" for name in options)
+            builder.body["enable_search"] = True
+            builder.ignored.extend(f"{sent_paths[0]}.{name}" for name in options)
         case _:
-            draft.ignored.extend(wished)
+            builder.ignored.extend(sent_paths)
 
 
 def _options(tool: JsonObject) -> JsonObject:
-    """The options of a `web_search` tool: its other fields, or those under its own name."""
-    inner = tool.get("web_search")
-    if isinstance(inner, dict):
-        return inner
+    """Return the options of a `web_search` tool: its other fields, or those in its `web_search` object."""
+    nested = tool.get("web_search")
+    if isinstance(nested, dict):
+        return nested
     return {name: value for name, value in tool.items() if name != "type" and value is not None}
 
 
-def _add_tool(draft: OpenAIRequestBuilder, tool: JsonObject) -> None:
-    tools = draft.body.get("tools")
-    _set_tools(draft, [*(tools if isinstance(tools, list) else []), tool])
+def _add_tool(builder: OpenAIRequestBuilder, tool: JsonObject) -> None:
+    tools = builder.body.get("tools")
+    _set_tools(builder, [*(tools if isinstance(tools, list) else []), tool])
 
 
-def _set_tools(draft: OpenAIRequestBuilder, tools: list[Json]) -> None:
+def _set_tools(builder: OpenAIRequestBuilder, tools: list[Json]) -> None:
     if tools:
-        draft.body["tools"] = tools
+        builder.body["tools"] = tools
     else:
-        draft.take("tools")
+        builder.take("tools")

@@ -1,4 +1,4 @@
-"""Token counts of a reply, in OpenAI's terms.
+"""Translates the token counts of a reply into OpenAI's `usage`.
 
 Source: bodies recorded from each provider up to 2026-07, and https://platform.openai.com/docs/api-reference/chat/object.
 """
@@ -7,50 +7,50 @@ from tidegate.chat.completion import Usage
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 
-_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
-_OURS = frozenset({"words_used", "words_details", "estimated"})
-_TOKENS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens"})
+_CACHED_FIELDS = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
+_GATEWAY_FIELDS = frozenset({"words_used", "words_details", "estimated"})
+_COUNT_FIELDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens"})
 
 
 def normalise(raw: Json) -> Usage:
-    """What the provider counted; its own prices stay under `provider_…`, since `cost` is the gateway's.
+    """Return the provider's counts; its prices are moved to `provider_…`, since `cost` is the gateway's.
 
-    Raises `ProviderMalformed` for counts that are no numbers.
+    Raises `ProviderMalformed` for a count that is not a whole number.
     """
     if not isinstance(raw, dict):
         raise ProviderMalformed("The provider's usage is not an object.")
     prompt = _count(raw, "prompt_tokens", "input_tokens")
     completion = _count(raw, "completion_tokens", "output_tokens")
     total = _count(raw, "total_tokens")
-    read = _details(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
-    written = _details(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
-    reasoning = written.get("reasoning_tokens")
+    prompt_details = _details(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
+    completion_details = _details(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
+    reasoning = completion_details.get("reasoning_tokens")
     # xAI and Gemini count reasoning beside the completion; OpenAI counts it inside.
     if isinstance(reasoning, int) and reasoning > 0 and total == prompt + completion + reasoning:
         completion += reasoning
-    if not read.get("cached_tokens"):
-        cached = next((value for name in _CACHED if isinstance(value := raw.get(name), int) and value > 0), None)
+    if not prompt_details.get("cached_tokens"):
+        cached = next((value for name in _CACHED_FIELDS if isinstance(value := raw.get(name), int) and value > 0), None)
         if cached is not None:
-            read["cached_tokens"] = cached
+            prompt_details["cached_tokens"] = cached
     usage: Usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": max(total, prompt + completion),
     }
-    if read:
-        usage["prompt_tokens_details"] = read
-    if written:
-        usage["completion_tokens_details"] = written
-    return _with_rest(usage, raw)
+    if prompt_details:
+        usage["prompt_tokens_details"] = prompt_details
+    if completion_details:
+        usage["completion_tokens_details"] = completion_details
+    return _with_other_fields(usage, raw)
 
 
-def _with_rest(usage: Usage, raw: JsonObject) -> Usage:
-    rest: JsonObject = {}
+def _with_other_fields(usage: Usage, raw: JsonObject) -> Usage:
+    other_fields: JsonObject = {}
     for name, value in raw.items():
-        if value is None or name in _TOKENS or name.endswith("_tokens_details"):
+        if value is None or name in _COUNT_FIELDS or name.endswith("_tokens_details"):
             continue
-        rest[f"provider_{name}" if "cost" in name or name in _OURS else name] = value
-    return {**usage, **rest}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
+        other_fields[f"provider_{name}" if "cost" in name or name in _GATEWAY_FIELDS else name] = value
+    return {**usage, **other_fields}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
 
 def _count(raw: JsonObject, *names: str) -> int:

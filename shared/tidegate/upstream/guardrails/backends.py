@@ -1,4 +1,4 @@
-"""Who guardrails ask that do not decide themselves: a webhook, or Amazon Bedrock. Each is loaded when first asked."""
+"""Asks the service of a guardrail, a webhook or Amazon Bedrock. Each is loaded with its first query."""
 
 import asyncio
 import time
@@ -27,8 +27,9 @@ _MODULES = {"webhook": "tidegate.upstream.guardrails.webhook", "bedrock": "tideg
 
 
 class GuardrailBackends(Struct, frozen=True):
-    """The port `Judge`. `fetcher` tells which addresses a workspace's webhook may have. Bedrock is where the provider's
-    settings say, or else in `region`.
+    """Port `GuardrailBackend`. `fetcher` resolves a workspace's webhook, and refuses addresses that are not public.
+
+    Bedrock's region and endpoint are those in the settings of the provider `bedrock`, or else `region`.
     """
 
     transport: Transport
@@ -39,21 +40,21 @@ class GuardrailBackends(Struct, frozen=True):
     clock: Callable[[], float] = time.time
 
     async def judge(self, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
-        """See `Judge.judge`. What goes wrong is said without the text, and without the secret."""
-        judge = load(_MODULES[guardrail.kind], "judge")
+        """See `GuardrailBackend.judge`. The error contains neither the texts nor the secret."""
+        module = import_module(_MODULES[guardrail.kind])
         try:
             async with asyncio.timeout(query.timeout_seconds):
                 return await judge(self, guardrail, query)
         except (TimeoutError, UpstreamError, InvalidRequest, NotConfigured, StoreUnavailable):
-            raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} did not give its verdict.") from None
+            raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} did not return a verdict.") from None
 
     async def fetch_json(self, request: HttpRequest, seconds: float, max_bytes: int) -> Json:
-        """The JSON of an answer of 200. Raises `UpstreamError`."""
+        """Send the request and parse the JSON of its answer. Raises `UpstreamError` unless the status is 200."""
         async with self.transport.open(request, Timeouts(total=seconds)) as response:
             body = await response.read(max_bytes)
             if response.status != 200:
-                raise ProviderMalformed(f"An answer of {response.status}.")
+                raise ProviderMalformed(f"The guardrail service answered with status {response.status}.")
         try:
             return decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise ProviderMalformed("An answer that is no JSON.") from None
+            raise ProviderMalformed("The guardrail service did not answer with valid JSON.") from None

@@ -1,4 +1,4 @@
-"""Amazon Bedrock's guardrails on any model's texts.
+"""Checks texts with Amazon Bedrock's guardrails, whichever model they are for.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ApplyGuardrail.html and
 https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-use-independent-api.html (November 2026)
@@ -10,22 +10,22 @@ from urllib.parse import quote
 from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
 from tidegate.errors import NotConfigured, ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
+from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import HttpRequest
-from tidegate.transport.sigv4 import SigningScope, sign
 from tidegate.upstream.guardrails.backends import GuardrailBackends
 
 MAX_CHARACTERS = 20_000
-"""Of one request. AWS takes 25 units of 1,000 characters."""
+"""The characters of one request. AWS takes 25 units of 1,000 characters."""
 
 ENDPOINT_SETTING = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
 REGION_SETTINGS = ("BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
-"""The settings of the provider of that name."""
+"""The settings of the provider `bedrock`, in order of precedence."""
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
 async def judge(backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
-    """The texts in as many requests as they take, one after the other. Raises `UpstreamError` and `NotConfigured`."""
+    """Check the texts, in several requests if they are long. Raises `UpstreamError` and `NotConfigured`."""
     pieces = [(i, piece) for i, text in enumerate(query.texts) for piece in _pieces(text)]
     new_texts = [""] * len(query.texts)
     for group in _groups(pieces):
@@ -40,23 +40,22 @@ async def judge(backends: GuardrailBackends, guardrail: Guardrail, query: Guardr
 async def _apply(
     backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery, texts: list[str]
 ) -> list[str] | None:
-    """The texts as they may pass, None where one may not."""
-    match await backends.fetch_json(
-        await _request(backends, guardrail, query, texts), query.timeout_seconds, MAX_ANSWER_BYTES
-    ):
+    """Return the texts, masked where needed; None if one is blocked."""
+    request = await _request(backends, guardrail, query, texts)
+    match await backends.fetch_json(request, query.timeout_seconds, MAX_ANSWER_BYTES):
         case {"action": "NONE"}:
             return texts
-        case {"action": "GUARDRAIL_INTERVENED", **rest}:
-            if set(_actions(rest.get("assessments"))) != {"ANONYMIZED"}:
+        case {"action": "GUARDRAIL_INTERVENED", **fields}:
+            if set(_actions(fields.get("assessments"))) != {"ANONYMIZED"}:
                 return None
-            masked = _outputs(rest.get("outputs"))
+            masked = _outputs(fields.get("outputs"))
             if len(masked) == len(texts):
                 return masked
-            if len(texts) > 1:  # which text the outputs are of is not said: each is asked for alone
+            if len(texts) > 1:  # the outputs do not say which texts they replace: check each text alone
                 return await _one_by_one(backends, guardrail, query, texts)
         case _:
             pass
-    raise ProviderMalformed("Bedrock's guardrail answered with something else.")
+    raise ProviderMalformed("Bedrock's guardrail returned an invalid answer.")
 
 
 async def _one_by_one(
@@ -75,16 +74,15 @@ async def _request(
     backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery, texts: Sequence[str]
 ) -> HttpRequest:
     if backends.aws_keys is None:
-        raise NotConfigured("Bedrock's guardrails need AWS credentials, and there are none.")
+        raise NotConfigured("Bedrock's guardrails need AWS credentials: none are configured.")
     region = guardrail.region or await _setting(backends, *REGION_SETTINGS) or backends.region
     host = (await _setting(backends, ENDPOINT_SETTING) or f"https://bedrock-runtime.{region}.amazonaws.com").rstrip("/")
     path = f"/guardrail/{quote(guardrail.guardrail_id or '', safe='')}/version/{guardrail.guardrail_version}/apply"
     content: list[Json] = [{"text": {"text": text}} for text in texts]
     body = encode({"source": "INPUT" if query.stage == "input" else "OUTPUT", "content": content})
     headers = {"content-type": "application/json", "accept": "application/json"}
-    keys = await backends.aws_keys()
-    signed = sign("POST", host + path, headers, body, keys, SigningScope("bedrock", region), at=backends.clock())
-    return HttpRequest("POST", host + path, signed, body)
+    service = AwsService(backends.transport, backends.aws_keys, region, "bedrock", host, backends.clock)
+    return await service.sign_request(HttpRequest("POST", host + path, headers, body))
 
 
 async def _setting(backends: GuardrailBackends, *names: str) -> str | None:
@@ -96,7 +94,7 @@ async def _setting(backends: GuardrailBackends, *names: str) -> str | None:
 
 
 def _actions(assessments: Json) -> Iterator[str]:
-    """What was done about each thing that was found."""
+    """Yield the action that Bedrock took on each finding."""
     match assessments:
         case list():
             for each in assessments:

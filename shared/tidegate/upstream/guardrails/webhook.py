@@ -1,7 +1,7 @@
-"""A guardrail's webhook: one POST with the texts, whose answer says what becomes of them.
+"""Checks texts with a webhook: one POST with the texts, answered with a verdict.
 
-The protocol is ours: `docs/GUARDRAILS.md`. A workspace's webhook must be at a public address, which is looked up once
-and connected to; the operator's own may be anywhere, and gets a bearer token.
+The protocol is Tidegate's own: `docs/GUARDRAILS.md`. A workspace's webhook must have a public address, which is
+resolved once and then connected to; the operator's may have any address, and gets a bearer token.
 """
 
 from typing import cast
@@ -16,13 +16,13 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
 async def judge(backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
-    """Raises `UpstreamError`, `InvalidRequest` for an address that may not be asked, `NotConfigured`."""
+    """Send the texts. Raises `UpstreamError`, `InvalidRequest` for an address that is not public, `NotConfigured`."""
     url = guardrail.url or ""
     headers = {"content-type": "application/json", "accept": "application/json"}
     if guardrail.secret is not None and query.is_trusted:
         token = await backends.secrets.get(guardrail.secret)
         if not token:
-            raise NotConfigured(f"Set {guardrail.secret}.")
+            raise NotConfigured(f"The guardrail {guardrail.name!r} needs the setting {guardrail.secret}.")
         headers["authorization"] = f"Bearer {token}"
     address = None if query.is_trusted else await backends.fetcher.find_public_address(url, "url")
     body = {
@@ -48,4 +48,4 @@ def _parse_verdict(answer: Json, count: int) -> Verdict:
                 return Verdict(True, tuple(cast("list[str]", texts)))
         case _:
             pass
-    raise ProviderMalformed("A verdict that is none.")
+    raise ProviderMalformed("The guardrail webhook returned an invalid verdict.")
