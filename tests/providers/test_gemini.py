@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from tests.providers.calls import BASE_URL, CASES, asking, call, sent
-from tidegate.chat.parse import build_chat_request
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.call import Media
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import InvalidRequest

@@ -4,12 +4,12 @@ Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import cast
 
 from msgspec import Struct
 
 from tidegate.domain.redacted import Redacted
-from tidegate.lazy import load
 from tidegate.transport.aws_credentials import Credentials, StaticCredentials
 from tidegate.transport.base import Transport
 from tidegate.transport.sigv4 import AwsKey

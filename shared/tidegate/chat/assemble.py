@@ -27,9 +27,10 @@ class CompletionAssembler:
         self._choices: dict[int, _ChoiceAssembler] = {}
         self._usage: Usage | None = None
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: ReplyChunk) -> None:
         """Merge the next chunk; call it in the order of the stream."""
-        self._usage = chunk.get("usage") or self._usage
+        chat_chunk = cast(Chunk, chunk)
+        self._usage = chat_chunk.get("usage") or self._usage
         for name, value in cast(JsonObject, chunk).items():
             if name not in _NON_REPLY_FIELDS and (value is not None or name not in self._reply):
                 self._reply[name] = value
@@ -41,7 +42,7 @@ class CompletionAssembler:
         """True once every choice has a finish reason."""
         return bool(self._choices) and all(choice.has_ended for choice in self._choices.values())
 
-    def completion(self) -> Completion:
+    def reply(self) -> Completion:
         """The completion so far. A choice that has not ended has the finish reason null."""
         choices: list[Json] = [choice.completion_choice(index) for index, choice in sorted(self._choices.items())]
         completion: JsonObject = {

@@ -64,7 +64,7 @@ class ToolChoice(Struct, frozen=True):
 
 
 class ChatFields(GatewayFields, frozen=True):
-    """What the gateway knows of a request, each field of its type and within its range; null means absent."""
+    """The fields that the gateway validates, each by type and range; null means absent."""
 
     model: Name
     messages: Annotated[list[Message], Meta(min_length=1)]

@@ -14,15 +14,6 @@ from tidegate.chat.completion import Completion
 from tidegate.domain.operation import Text
 from tidegate.json import Json, JsonObject, decode, encode
 
-
-class Text(Struct, frozen=True):
-    """A text, its `path` for errors ("messages[0].content"), and the `role` of its message."""
-
-    text: str
-    path: str = ""
-    role: str = ""
-
-
 Visitor: TypeAlias = Callable[[str, str, str], str]
 """Takes a text, its path and its role; returns the text to put there."""
 

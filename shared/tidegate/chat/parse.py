@@ -1,4 +1,4 @@
-"""Validation of chat requests: the body becomes a `ChatRequest`, or an error that names the field's path."""
+"""Bytes become the fields of a chat request, or an error that names the field's path."""
 
 import re
 from collections.abc import Iterable
@@ -22,8 +22,8 @@ _VALUE_TYPES = {"logit_bias": Bias, "context_window_fallback_dict": Name}
 """Types of the values of dictionaries, for error messages that name the key."""
 
 
-def parse_chat_request(body: bytes) -> ChatRequest:
-    """The request in the JSON `body`. Raises `InvalidRequest`, with the field's path in `param`."""
+def decode_body(body: bytes) -> JsonObject:
+    """Return the JSON object in `body`. Raises `InvalidRequest`."""
     try:
         raw = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -35,11 +35,8 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     return raw
 
 
-def build_chat_request(raw: dict[str, Json], size: int = 0) -> ChatRequest:
-    """The request in a decoded body of `size` bytes.
-
-    Raises `InvalidRequest`, with the field's path in `param`.
-    """
+def convert(raw: JsonObject) -> ChatFields:
+    """Return the fields of a chat request. Raises `InvalidRequest`, with the field's path in `param`."""
     try:
         fields = msgspec.convert(raw, ChatFields)
     except msgspec.ValidationError as error:

@@ -28,17 +28,10 @@ def ids_to_look_up(messages: Sequence[Message]) -> list[str]:
     return [tool_call_id for tool_call_id in found if 0 < len(tool_call_id) <= MAX_ID_CHARACTERS][-MAX_TURNS:]
 
 
-def reasoning_to_store(completion: Completion) -> tuple[str, list[Json]] | None:
-    """Return the tool call id and the reasoning details to store, None if no reasoning led to a tool call."""
-    message = completion["choices"][0]["message"] if completion["choices"] else None
-    if message is None:
-        return None
-    calls = message.get("tool_calls")
-    return _entry_to_store(calls[0].get("id") if calls else None, message.get("reasoning_details") or [])
+class ChatReasoningCollector:
+    """Collects the reasoning details of one reply, whole or streamed, and the id of its first tool call."""
 
-
-class ReasoningCollector:
-    """Collects the reasoning details of a stream, which come in pieces, and the id of its first tool call."""
+    __slots__ = ("_details", "_first_id", "_reply_details")
 
     def __init__(self) -> None:
         self._first_id: str | None = None
@@ -72,17 +65,9 @@ class ReasoningCollector:
             if isinstance(piece, dict):
                 self._merge(piece)
 
-    def to_store(self) -> tuple[str, list[Json]] | None:
-        """Return what `reasoning_to_store` returns for a completion that is not streamed."""
-        return _entry_to_store(self._first_id, list(self._details.values()))
-
     def _merge(self, piece: JsonObject) -> None:
         detail = self._details.setdefault((str(piece.get("type")), str(piece.get("index"))), {})
         for name, value in piece.items():
             earlier = detail.get(name)
             is_text = name in _TEXTS and isinstance(value, str) and isinstance(earlier, str)
             detail[name] = f"{earlier}{value}" if is_text else value
-
-
-def _entry_to_store(tool_call_id: str | None, details: list[Json]) -> tuple[str, list[Json]] | None:
-    return (tool_call_id, details) if tool_call_id and details else None

@@ -1,4 +1,4 @@
-"""A chat request: its validated fields, and its raw body for providers that speak OpenAI's dialect.
+"""A chat request: validated once, and kept as it was sent for providers that speak OpenAI's dialect.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create (2026).
 """
@@ -22,169 +22,27 @@ from tidegate.domain.operation import AnswerSchema, ModelLimits
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import Json, JsonObject, encode
 
-Penalty = Annotated[float, Meta(ge=-2, le=2)]
-TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Bias = Annotated[float, Meta(ge=-100, le=100)]
-Name = Annotated[str, Meta(min_length=1, max_length=256)]
-ShortList = Meta(max_length=64)
-"""Longer than any list that people write. Longer ones would only delay the gateway's other calls."""
+FIELDS_NOT_IN_KEY = GATEWAY_FIELDS | {
+    *("model", "stream", "stream_options"),
+    *("metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store", "user"),
+    *("max_tokens", "max_completion_tokens"),
+}
+"""Fields that do not change the answer, and aliases of fields that the key has under one name."""
 
 _DEFAULTS: dict[str, Json] = {"n": 1, "logprobs": False, "logit_bias": {}, "stop": [], "tools": [], "functions": []}
-"""Values that every provider takes for none."""
+"""Values that mean the same as an absent field to every provider."""
 
-class StreamOptions(Struct, frozen=True):
-    include_usage: bool | None = None
-
-
-MAX_CACHE_TTL_SECONDS = 30 * 86_400
-"""The longest time that a reply is stored. The lifecycle rule of the S3 bucket must agree with it."""
-
-
-class CacheOptions(
-    Struct, frozen=True, rename={"s_maxage": "s-maxage", "no_cache": "no-cache", "no_store": "no-store"}
-):
-    """LiteLLM's cache object: `ttl` seconds to store the reply, and `s-maxage`, the oldest reply to return, in seconds.
-
-    Source: https://docs.litellm.ai/docs/proxy/caching_controls (2026-10). As in its code, `no-cache` skips the lookup
-    and `no-store` does not store the reply.
-    """
-
-    ttl: Annotated[float, Meta(ge=0, le=MAX_CACHE_TTL_SECONDS)] | None = None
-    s_maxage: Annotated[float, Meta(ge=0)] | None = None
-    no_cache: bool | None = None
-    no_store: bool | None = None
-    namespace: Name | None = None
-
-
-CACHE_OPTIONS = frozenset(CacheOptions.__struct_encode_fields__)
-
-
-class TextFormat(Struct, frozen=True, tag_field="type", tag="text"):
-    pass
-
-
-class JsonObjectFormat(Struct, frozen=True, tag_field="type", tag="json_object"):
-    pass
-
-
-class JsonSchema(Struct, frozen=True):
-    name: Name
-    schema: dict[str, object] | None = None
-    strict: bool | None = None
-    description: str | None = None
-
-
-class JsonSchemaFormat(Struct, frozen=True, tag_field="type", tag="json_schema"):
-    json_schema: JsonSchema
-
-
-class FunctionDefinition(Struct, frozen=True):
-    name: Name
-    description: str | None = None
-    parameters: dict[str, object] | None = None
-    strict: bool | None = None
-
-
-class Tool(Struct, frozen=True):
-    """A function, `web_search`, or a type of tool that only the provider knows."""
-
-    type: Name
-    function: FunctionDefinition | None = None
-
-
-class FunctionName(Struct, frozen=True):
-    name: Name
-
-
-class ToolChoice(Struct, frozen=True):
-    type: Name
-    function: FunctionName | None = None
-
-
-class GatewayFields(Struct, frozen=True, kw_only=True):
-    """Fields for the gateway alone, which never reach a provider; null means absent.
-
-    `local/openapi_headers.py` publishes the docstring of each field.
-    """
-
-    observability: bool | None = None
-    """Accepted, but has no effect"""
-    guardrails: Annotated[list[Name], ShortList] | None = None
-    """Names of guardrails to run in addition to those that always run: docs/GUARDRAILS.md"""
-    caching: bool | None = None
-    """Return a cached reply of an equal call, or cache this one; false: never: docs/CACHE.md"""
-    cache: CacheOptions | None = None
-    """How to cache; times in seconds: docs/CACHE.md"""
-    num_retries: Annotated[int, Meta(ge=0, le=5)] | None = None
-    """How often one model is retried, 2 by default: docs/RELIABILITY.md"""
-    fallbacks: Annotated[list[Name | dict[str, object]], ShortList] | None = None
-    """Models to fall back to: names, objects with a model and other fields, or lists by the failed model"""
-    models: Annotated[list[Name], Meta(max_length=16)] | None = None
-    """Models to try in this order; the form of OpenRouter's clients"""
-    context_window_fallback_dict: Annotated[dict[str, Name], ShortList] | None = None
-    """By model: the model to use if the prompt exceeds its context window"""
-    require_parameters: bool | None = None
-    """Refuse unsupported fields instead of naming them in x-tidegate-ignored-params"""
-    timeout: Annotated[float, Meta(gt=0)] | None = None
-    """Seconds that the call may take, all attempts included: docs/DEADLINES.md"""
-    dry_run: bool | None = None
-    """Report what the call would do, without calling a provider: docs/RELIABILITY.md"""
-
-
-GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
-
-IGNORED_GATEWAY_FIELDS = frozenset({"observability"})
-"""Gateway fields that are validated and reported as ignored."""
-
-
-class ChatFields(GatewayFields, frozen=True):
-    """The fields that the gateway validates, each by type and range; null means absent."""
-
-    model: Name
-    messages: Annotated[list[Message], Meta(min_length=1)]
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    n: Annotated[int, Meta(ge=1, le=128)] | None = None
-    max_tokens: TokenLimit | None = None
-    max_completion_tokens: TokenLimit | None = None
-    stop: str | list[str] | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
-    repetition_penalty: Annotated[float, Meta(gt=0, le=2)] | None = None
-    logit_bias: dict[str, Bias] | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
-    structured_outputs: bool | dict[str, object] | None = None
-    tools: list[Tool] | None = None
-    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
-    parallel_tool_calls: bool | None = None
-    functions: list[FunctionDefinition] | None = None
-    function_call: Literal["none", "auto"] | FunctionName | None = None
-    reasoning: ReasoningOptions | None = None
-    reasoning_effort: Effort | None = None
-    thinking: ThinkingOptions | None = None
-    web_search_options: dict[str, object] | None = None
-    metadata: dict[str, object] | None = None
-    user: str | None = None
+_FIELD_NAMES = frozenset(ChatFields.__struct_fields__)
 
 
 class ChatRequest(Struct, frozen=True):
-    """A request of `size` bytes: the validated `fields`, and the `body` as the client sent it; never change that."""
+    """`fields` is the validated view, `body` the object as it was sent in `size` bytes: read it, never change it."""
 
     fields: ChatFields
     body: JsonObject
     reasoning: Reasoning | None
     ignored: tuple[str, ...] = ()
     size: int = 0
-
-    def with_model(self, model: str) -> "ChatRequest":
-        """The request for another model."""
-        fields = structs.replace(self.fields, model=model)
-        return replace(self, fields=fields, body={**self.body, "model": model})
 
     @property
     def model(self) -> str:
@@ -211,7 +69,7 @@ class ChatRequest(Struct, frozen=True):
 
     @property
     def output_limit(self) -> int | None:
-        """The maximum of tokens to generate; `max_completion_tokens` overrides `max_tokens`."""
+        """The most tokens to generate; `max_completion_tokens` wins where both were sent."""
         return self.fields.max_completion_tokens or self.fields.max_tokens
 
     @property
@@ -220,8 +78,104 @@ class ChatRequest(Struct, frozen=True):
         modalities = self.body.get("modalities")
         return not (self.body.get("logprobs") or (isinstance(modalities, list) and "audio" in modalities))
 
-def with_output_limit(request: ChatRequest, limit: int) -> ChatRequest:
-    """The request with `limit` as its output limit, in the fields that the client used for it."""
-    sent = [name for name in ("max_tokens", "max_completion_tokens") if getattr(request.fields, name) is not None]
-    limits = dict.fromkeys(sent or ["max_completion_tokens"], limit)
-    return replace(request, fields=structs.replace(request.fields, **limits), body={**request.body, **limits})
+    def answer_schema(self) -> AnswerSchema | None:
+        """See `Request.answer_schema`."""
+        match self.fields.response_format:
+            case JsonObjectFormat():
+                return AnswerSchema({"type": "object"}, "response_format")
+            case JsonSchemaFormat(json_schema=wanted) if wanted.schema is not None:
+                return AnswerSchema(cast("Json", wanted.schema), "response_format.json_schema.schema")
+            case _:
+                return None
+
+    def with_model(self, model: str) -> "ChatRequest":
+        """See `Request.with_model`."""
+        return replace(self, fields=structs.replace(self.fields, model=model), body={**self.body, "model": model})
+
+    def with_output_limit(self, limit: int) -> "ChatRequest":
+        """See `Request.with_output_limit`. The limit stands under the names that the caller used."""
+        sent = [name for name in ("max_tokens", "max_completion_tokens") if getattr(self.fields, name) is not None]
+        limits = dict.fromkeys(sent or ["max_completion_tokens"], limit)
+        return replace(self, fields=structs.replace(self.fields, **limits), body={**self.body, **limits})
+
+    def with_body(self, body: JsonObject) -> "ChatRequest":
+        """See `Request.with_body`."""
+        return build_chat_request(body, self.size)
+
+    def without_fields(self, names: Iterable[str]) -> "ChatRequest":
+        """See `Request.without_fields`."""
+        removed = frozenset(names)
+        fields = structs.replace(self.fields, **dict.fromkeys(removed & _FIELD_NAMES))
+        return replace(
+            self,
+            fields=fields,
+            body={name: value for name, value in self.body.items() if name not in removed},
+            reasoning=unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
+        )
+
+    def estimate_prompt(self) -> int:
+        """See `Request.estimate_prompt`."""
+        return estimate_prompt(self.fields)
+
+    def worst_case(self, model: ModelLimits | None) -> TokenCounts:
+        """See `Request.worst_case`."""
+        return worst_case_tokens(self.fields, self.body, self.output_limit, model)
+
+    def prompt_texts(self) -> Iterator[str]:
+        """See `Request.prompt_texts`."""
+        return iter(message_texts(self.fields.messages))
+
+    def reasoning_turns(self) -> list[str]:
+        """See `Request.reasoning_turns`."""
+        return ids_to_look_up(self.fields.messages)
+
+    def cache_fields(self) -> JsonObject:
+        """See `Request.cache_fields`."""
+        fields: JsonObject = {
+            name: _normalise_number(value)
+            for name, value in self.body.items()
+            if value is not None
+            and name not in FIELDS_NOT_IN_KEY
+            and not (name in _DEFAULTS and value == _DEFAULTS[name])
+        }
+        fields["output_limit"] = self.output_limit
+        return fields
+
+    def session_key(self, session_id: str | None) -> bytes:
+        """See `Request.session_key`: `prompt_cache_key`, the session's id, `user`, or how the conversation began."""
+        cache_key = self.body.get("prompt_cache_key")
+        name = (cache_key if isinstance(cache_key, str) else None) or session_id or self.fields.user
+        if name:
+            return b"named:" + name.encode("utf-8", "surrogatepass")
+        messages = self.fields.messages
+        begin = next((i for i, each in enumerate(messages, 1) if isinstance(each, UserMessage)), len(messages))
+        return b"began:" + encode(messages[:begin])
+
+
+ChatCall: TypeAlias = CallOf[ChatRequest]
+"""A call that asks for a chat completion."""
+
+
+def parse_chat_request(body: bytes) -> ChatRequest:
+    """Return the request in `body`. Raises `InvalidRequest`, with the field's path in `param`."""
+    return build_chat_request(decode_body(body), len(body))
+
+
+def build_chat_request(raw: JsonObject, size: int = 0) -> ChatRequest:
+    """Return the request that the object stands for, which came in `size` bytes.
+
+    Raises `InvalidRequest`, with the field's path in `param`.
+    """
+    fields = convert(raw)
+    return ChatRequest(
+        fields=fields,
+        body=raw,
+        reasoning=unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
+        ignored=ignored_paths(raw),
+        size=size,
+    )
+
+
+def _normalise_number(value: Json) -> Json:
+    """Return 1.0 as 1: clients write either."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

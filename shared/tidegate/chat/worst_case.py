@@ -10,35 +10,35 @@ from tidegate.domain.usage import TokenCounts
 from tidegate.json import JsonObject, encode
 
 PROMPT_FACTOR, TEMPLATE_TOKENS, TOOLS_TOKENS, MEDIA_TOKENS = 1.75, 100, 400, 700
-"""An estimated prompt is held so many times, and so many tokens more: for the words that a provider puts around it,
-for those around tools, and for each image, document, recording or film, of which nobody knows how much it is.
+"""The factor on the estimated prompt; tokens added for the chat template, for tool definitions, and for each image,
+document, recording or film, whose size in tokens is unknown.
 
 Measured on 21 November 2026 on 1,395 recorded calls in OpenAI's dialect, Anthropic's and Converse's: 99.7 % took no
 more input than was held (99.3 % of 534 with text alone, all 688 with tools, all 173 with media). Half of them took less
-than 29 % of it, for most are so short that the added tokens are most of it; of 51 that estimate more than a thousand
-tokens without media, half took more than 58 %. Not held high enough: a model that another one answers for, a template
-of 500 tokens (Snowflake), and, beyond what was recorded, long documents and films.
+than 29 % of it, because most are so short that the added tokens outweigh the rest; of 51 with an estimate above a
+thousand tokens and without media, half took more than 58 %. Too low for: a router that calls several models, a template
+of 500 tokens (Snowflake), and, in theory, long documents and films.
 """
 
 SEARCH_RESULT_TOKENS = 32_000
-"""Tokens held for what a provider reads by itself, where it has tools of its own: to search, to fetch, to run code.
+"""Tokens held for what a provider's own tools read: search results, fetched pages, the output of code.
 
-Enough for 57 of 64 such recorded calls. The others took 400,000 twice, or have nothing in the request that tells: three
-of Groq's compound models, two with servers of MCP.
+Enough for 57 of 64 recorded calls with such tools. Two of the others took 400,000; nothing in the request reveals the
+tools of the remaining five: three of Groq's compound models, two with MCP servers.
 """
 
 UNKNOWN_OUTPUT_TOKENS = 8192
-"""Tokens held for the answer where neither the caller nor the catalogue says how long it may be.
+"""Tokens held for the answer when neither the caller nor the catalogue limits its length.
 
-None of 600 such recorded answers was longer. Where a limit was sent, none of 351 answers (Anthropic's 326, OpenAI's 10,
-OpenRouter's and Bedrock's 7 each, one other) was longer than that, with its reasoning.
+None of 600 recorded answers without a limit was longer. With a limit, none of 351 answers (Anthropic's 326, OpenAI's
+10, OpenRouter's and Bedrock's 7 each, one other) was longer than the limit, reasoning included.
 """
 
 WEB_SEARCHES = 5
-"""Held for a call that may search the web."""
+"""Searches held for a call that may search the web."""
 
 _CALLER_TOOLS = ("function", "custom")
-"""Tools that the caller runs."""
+"""Types of the tools that the caller runs; the provider runs all others."""
 
 
 def worst_case_tokens(
@@ -63,7 +63,7 @@ def worst_case_tokens(
 
 
 def _prompt_tokens(fields: ChatFields) -> int:
-    """Tokens held for what is sent, and for what the provider reads besides."""
+    """Return the tokens to hold for the prompt, and for what the provider's own tools read."""
     extra = TEMPLATE_TOKENS + MEDIA_TOKENS * count_media(fields.messages)
     if fields.tools or fields.functions:
         extra += TOOLS_TOKENS

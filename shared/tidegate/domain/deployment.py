@@ -70,14 +70,14 @@ class Resolution(Struct, frozen=True):
 
 
 class DeploymentKey(NamedTuple):
-    """A deployment under some credentials: `home` is the workspace whose they are, None for the gateway's."""
+    """A deployment and its credentials: those of `workspace_id`, or of the gateway (None)."""
 
     workspace_id: str | None
     id: str
 
 
 class Cooldown(NamedTuple):
-    """A deployment that has begun to cool down, `until` UTC seconds, under the `name` that people know it by."""
+    """A cooldown that has begun and ends at `ends_at` UTC seconds. `name` is the deployment's display name."""
 
     deployment_key: DeploymentKey
     ends_at: float

@@ -35,23 +35,36 @@ CACHE_OPTIONS = frozenset(CacheOptions.__struct_encode_fields__)
 
 
 class GatewayFields(Struct, frozen=True, kw_only=True):
-    """The base of every operation's fields. Null means absent."""
+    """Fields for the gateway alone, which never reach a provider; null means absent.
+
+    `local/openapi_headers.py` publishes the docstring of each field.
+    """
 
     observability: bool | None = None
+    """Accepted, but has no effect"""
     guardrails: Annotated[list[Name], ShortList] | None = None
+    """Names of guardrails to run in addition to those that always run: docs/GUARDRAILS.md"""
     caching: bool | None = None
+    """Return a cached reply of an equal call, or cache this one; false: never: docs/CACHE.md"""
     cache: CacheOptions | None = None
+    """How to cache; times in seconds: docs/CACHE.md"""
     num_retries: Annotated[int, Meta(ge=0, le=5)] | None = None
+    """How often one model is retried, 2 by default: docs/RELIABILITY.md"""
     fallbacks: Annotated[list[Name | dict[str, object]], ShortList] | None = None
+    """Models to fall back to: names, objects with a model and other fields, or lists by the failed model"""
     models: Annotated[list[Name], Meta(max_length=16)] | None = None
+    """Models to try in this order; the form of OpenRouter's clients"""
     context_window_fallback_dict: Annotated[dict[str, Name], ShortList] | None = None
+    """By model: the model to use if the prompt exceeds its context window"""
     require_parameters: bool | None = None
+    """Refuse unsupported fields instead of naming them in x-tidegate-ignored-params"""
     timeout: Annotated[float, Meta(gt=0)] | None = None
+    """Seconds that the call may take, all attempts included: docs/DEADLINES.md"""
     dry_run: bool | None = None
+    """Report what the call would do, without calling a provider: docs/RELIABILITY.md"""
 
 
 GATEWAY_FIELDS = frozenset(GatewayFields.__struct_fields__)
-"""Fields that never reach a provider."""
 
 IGNORED_GATEWAY_FIELDS = frozenset({"observability"})
 """Gateway fields that are validated and reported as ignored."""

@@ -25,12 +25,6 @@ def min_ulid(at: float) -> str:
     return bytes([_CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5)]).decode()
 
 
-def completion_id(surface: str, now: float) -> str:
-    """A completion's id: `chatcmpl-…`, or `gen-<unix seconds>-<8 alphanumerics>` on the neuroflash surface."""
-    if surface == "neuroflash":
-        return f"gen-{int(now)}-{_random(8)}"
-    return f"chatcmpl-{_random(29)}"
-
-
-def _random(length: int) -> str:
+def random_letters(length: int) -> str:
+    """Return `length` random letters and digits."""
     return secrets.token_bytes(length).translate(_RANDOM_ALPHANUMERIC).decode()

@@ -146,7 +146,7 @@ class Stamp(Struct, frozen=True):
 
 
 class Text(Struct, frozen=True):
-    """`path` is the one that errors name ("messages[0].content"), `role` that of its message."""
+    """A text, its `path` for errors ("messages[0].content"), and the `role` of its message."""
 
     text: str
     path: str = ""

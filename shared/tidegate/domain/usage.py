@@ -57,7 +57,7 @@ class Bill(Struct, frozen=True):
 
 
 class Usage(TypedDict, total=False):
-    """Tokens of one call, in OpenAI's terms: `prompt_tokens` includes cached ones, `completion_tokens` the reasoning.
+    """Tokens of one call as OpenAI counts them: `prompt_tokens` include cached ones, `completion_tokens` the reasoning.
 
     A provider fills the token fields; `policy/metering/billing.py` adds words and cost.
     """
@@ -68,10 +68,10 @@ class Usage(TypedDict, total=False):
     prompt_tokens_details: dict[str, Json]  # cached_tokens, cache_write_tokens, audio_tokens, …
     completion_tokens_details: dict[str, Json]  # reasoning_tokens, audio_tokens, …
     server_tool_use: dict[str, Json]  # web_search_requests
-    server_tool_use_details: dict[str, Json]  # the same at OpenRouter
-    num_search_queries: int  # the same at Perplexity
+    server_tool_use_details: dict[str, Json]  # OpenRouter's server_tool_use
+    num_search_queries: int  # Perplexity's web_search_requests
     billed_units: dict[str, Json]  # input_tokens, output_tokens that Cohere charges for
     words_used: int
     words_details: dict[str, Json]  # input_words, output_words, method
     cost: float | None  # USD; null when the model has no price
-    estimated: bool  # present and true when the provider reported none
+    estimated: bool  # true if the provider reported no usage, else absent

@@ -9,8 +9,9 @@ from tidegate.transport.sigv4 import AwsKeys
 
 def add_google_tokens(secrets: Secrets, transport: Transport, aws_keys: AwsKeys | None, region: str) -> Secrets:
     """Wrap `secrets`, so that the key of Vertex AI is always a valid access token."""
-    google = importlib.import_module("tidegate.identity.google")
-    return google.GoogleSecrets(secrets, transport, google.AwsRole(aws_keys, region) if aws_keys else None)
+    google = "tidegate.identity.google"
+    role = load(google, "AwsRole")(aws_keys, region) if aws_keys else None
+    return load(google, "GoogleSecrets")(secrets, transport, role)
 
 
 def create_access_tokens(issuer: OidcIssuer | None, transport: Transport) -> AccessTokens | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TypeAlias, cast
 
-from tidegate.chat.request import GatewayFields
+from tidegate.domain.gateway_fields import GatewayFields
 
 Schema: TypeAlias = dict[str, object]
 

@@ -71,7 +71,7 @@ class Components(Struct, frozen=True):
     catalog: Catalog
     balancer: Balancer
     cooldowns: Cooldowns
-    reuse: ReuseLoader
+    reuse: Reuse
     events: BudgetAlerts = field(default_factory=LogBudgetAlerts)
     timeout_seconds: float = 600.0
     timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)

@@ -69,9 +69,9 @@ class UpstreamRequest(Struct, frozen=True):
 class Translator(Protocol):
     """One operation at one provider, as the pipeline sees it. Stateless and pure; `Registry.translator` finds it.
 
-    request = translator.build_request(call, deployment)
-    reply = translator.parse_reply(request, body)         # or, streamed:
-    async for chunks in translator.parse_stream(request, events): ...
+        request = translator.build_request(call, deployment)
+        reply = translator.parse_reply(request, body)         # or, streamed:
+        async for chunks in translator.parse_stream(request, events): ...
     """
 
     @property
@@ -139,14 +139,14 @@ class Provider(Protocol):
         """True if reasoning is signed, and must be sent back with the tool calls that followed from it."""
         ...
 
-    def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
+    def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         """Return the media that this provider needs as bytes: their URLs, by the JSON path of the content part.
 
         The gateway fetches them; `build_request` finds them in `call.media`.
         """
         ...
 
-    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         """Translate the call for `deployment`. Raises `InvalidRequest` for a value that cannot be translated."""
         ...
 

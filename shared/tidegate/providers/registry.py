@@ -1,13 +1,15 @@
 """The registry of providers: each by its name, imported when a call first needs it."""
 
-from collections.abc import Callable, Iterable
-from importlib import import_module
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
 from tidegate.catalog.names import PROVIDER_ALIASES
-from tidegate.errors import ConfigurationError
-from tidegate.providers.base import Provider
+from tidegate.chat.operation import CHAT
+from tidegate.errors import ConfigurationError, OperationNotSupported
+from tidegate.lazy import load
+from tidegate.providers.base import Provider, Translator
+from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row, setting_name
 from tidegate.providers.locations import vertex_host
@@ -140,7 +142,7 @@ class Registry:
         if row is not None:
             return load("tidegate.providers.openai.provider", "provider")(row)
         if name in _NATIVE:
-            return import_module(f"tidegate.providers.{name}").PROVIDER
+            return load(f"tidegate.providers.{name}", "PROVIDER")
         raise ConfigurationError(f"{name!r} is not a known provider.")
 
 

@@ -68,7 +68,7 @@ def is_email(user: Json) -> bool:
     return isinstance(user, str) and _EMAIL.search(user) is not None
 
 
-def provider_fields(call: Call) -> JsonObject:
+def provider_fields(call: ChatCall) -> JsonObject:
     """Return the caller's fields that are meant for the provider. Nested values are shared with the call."""
     return {
         name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS

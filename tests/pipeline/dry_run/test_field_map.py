@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.providers.calls import BASE_URL, CASES, asking, call
-from tidegate.chat.parse import build_chat_request
-from tidegate.chat.request import GATEWAY_FIELDS
+from tidegate.chat.request import build_chat_request
+from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.errors import InvalidRequest

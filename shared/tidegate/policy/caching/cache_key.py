@@ -15,16 +15,6 @@ TTL_SECONDS = 3600.0
 VERSION = 1
 """Version of the key. After a change, replies stored under the old version are not found."""
 
-FIELDS_NOT_IN_KEY = GATEWAY_FIELDS | {
-    *("model", "stream", "stream_options"),
-    *("metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store", "user"),
-    *("max_tokens", "max_completion_tokens"),
-}
-"""Fields that do not change the answer, and aliases of fields that the key has under one name."""
-
-_DEFAULTS: dict[str, Json] = {"n": 1, "logprobs": False, "logit_bias": {}, "stop": [], "tools": [], "functions": []}
-"""Values that mean the same as an absent field to every provider."""
-
 _NO_OPTIONS = CacheOptions()
 
 
@@ -39,7 +29,7 @@ class CachePolicy(Struct, frozen=True):
 
 def cache_policy(call: Call) -> CachePolicy | None:
     """Return the call's cache policy, None unless the call itself or its workspace turns caching on."""
-    fields, default = call.request.fields, call.workspace.cache_ttl_seconds
+    fields, default = call.request.options, call.workspace.cache_ttl_seconds
     if fields.caching is False or not (fields.caching or fields.cache is not None or default is not None):
         return None
     options = fields.cache or _NO_OPTIONS
@@ -52,7 +42,7 @@ def cache_policy(call: Call) -> CachePolicy | None:
     )
 
 
-def cache_key_of(request: ChatRequest, model: str, namespace: str | None, guardrails: str | None = None) -> str:
+def cache_key_of(request: Request, model: str, namespace: str | None, guardrails: str | None = None) -> str:
     """Return the digest that equal calls for `model` share. `guardrails` is the fingerprint of those that run.
 
     The workspace is not part of it, because the store keeps the replies of each workspace apart.
@@ -70,9 +60,4 @@ def digest_of_idempotency_key(idempotency_key: str) -> str:
 
 def digest_of_request(call: Call) -> str:
     """Return the digest that two calls with one idempotency key must share: of the surface and the whole body."""
-    return hashlib.sha256(encode_canonical([call.surface, call.request.body])).hexdigest()
-
-
-def _normalise_number(value: Json) -> Json:
-    """Return 1.0 as 1: clients write either."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return hashlib.sha256(encode_canonical([call.surface.name, call.request.body])).hexdigest()

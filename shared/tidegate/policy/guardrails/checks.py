@@ -55,7 +55,7 @@ async def apply_guardrail(
         case "injection":
             await _check_each(guardrail, stage, texts, _is_suspicious)
         case "scripts":
-            is_written_in = import_module("tidegate.policy.guardrails.scripts").is_written_in
+            is_written_in = load("tidegate.policy.guardrails.scripts", "is_written_in")
             await _check_each(guardrail, stage, texts, lambda each: not is_written_in(guardrail.scripts, each.text))
         case "bedrock" | "webhook":
             return await _ask_backend(active, context, stage, plain_texts) if plain_texts else plain_texts
@@ -71,33 +71,26 @@ def answer_schema(active: ActiveGuardrail, call: Call) -> Schema | None:
 
     Raises `InvalidRequest` if the caller's schema cannot be checked, or is missing though the caller named this.
     """
-    guardrail, response_format = active.guardrail, call.request.fields.response_format
-    schemas = import_module("tidegate.policy.guardrails.schema")
+    guardrail, wanted = active.guardrail, call.request.answer_schema()
+    module = "tidegate.policy.guardrails.schema"
     if guardrail.schema is not None:
         try:
-            return schemas.parse_schema(guardrail.schema)
+            return load(module, "parse_schema")(guardrail.schema)
         except ValueError:
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has an invalid schema.") from None
-    match response_format:
-        case JsonObjectFormat():
-            return {"type": "object"}
-        case JsonSchemaFormat(json_schema=json_schema) if json_schema.schema is not None:
-            try:
-                return schemas.check_schema(json_schema.schema)
-            except ValueError as error:
-                raise InvalidRequest(
-                    f"The guardrail {guardrail.name!r} cannot check against this schema: {error}",
-                    param="response_format.json_schema.schema",
-                ) from None
-        case _ if active.path is not None:
-            raise InvalidRequest(
-                f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema.", param=active.path
-            )
-        case _:
-            return None
+    if wanted is not None:
+        try:
+            return load(module, "check_schema")(wanted.schema)
+        except ValueError as error:
+            message = f"The guardrail {guardrail.name!r} cannot check against this schema: {error}"
+            raise InvalidRequest(message, param=wanted.path) from None
+    if active.path is not None:
+        message = f"The guardrail {guardrail.name!r} needs a response_format with a JSON schema."
+        raise InvalidRequest(message, param=active.path)
+    return None
 
 
-def check_conformity(guardrail: Guardrail, schema: Schema, completion: Completion) -> None:
+def check_conformity(guardrail: Guardrail, schema: Schema, answers: Sequence[str]) -> None:
     """Raise `GuardrailViolation` if a choice does not conform, `GuardrailUnavailable` if the check takes too long.
 
     Choices without content, because they call tools or refuse, are not checked.
@@ -109,7 +102,7 @@ def check_conformity(guardrail: Guardrail, schema: Schema, completion: Completio
             conforms = conforms_to(schema, decode(answer))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             conforms = False
-        except conformity.LIMIT_EXCEPTIONS:
+        except load(module, "LIMIT_EXCEPTIONS"):
             raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a schema that takes too long.") from None
         if not conforms:
             raise violation_error(guardrail, "output")
@@ -130,20 +123,20 @@ async def _check_length(guardrail: Guardrail, request: Request, texts: Sequence[
         if guardrail.max_characters is not None and sum(map(len, texts)) > guardrail.max_characters:
             return True
         variants = _request_variants(request)
-        return max_tokens is not None and any(estimate_prompt(fields) > max_tokens for fields in variants)
+        return max_tokens is not None and any(variant.estimate_prompt() > max_tokens for variant in variants)
 
     is_large = request.size > detectors.LONG_CHARACTERS
     if await to_thread.run_sync(is_long) if is_large else is_long():
         raise violation_error(guardrail, "input", "messages")
 
 
-def _request_variants(request: ChatRequest) -> Iterator[ChatFields]:
-    """Yield the request's fields, and those of each fallback that overrides some of them."""
-    yield request.fields
-    for entry in request.fields.fallbacks or ():
+def _request_variants(request: Request) -> Iterator[Request]:
+    """Yield the request, and the request of each fallback that overrides some of its fields."""
+    yield request
+    for entry in request.options.fallbacks or ():
         if isinstance(entry, dict) and "model" in entry and len(entry) > 1:
             try:
-                changed = build_chat_request({**request.body, **cast("JsonObject", entry)}, request.size)
+                changed = request.with_body({**request.body, **cast("JsonObject", entry)})
             except InvalidRequest:  # `fallback.candidates` raises it, with its path, before any request is sent
                 continue
             yield changed

@@ -138,10 +138,10 @@ def _check_nothing(guardrail: Guardrail, require: "_Require", is_operator: bool)
 
 
 def _check_regex(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
-    regexes = import_module("tidegate.policy.guardrails.regexes")
+    check_pattern = load("tidegate.policy.guardrails.regexes", "check_pattern")
     require(0 < len(guardrail.patterns) <= MAX_PATTERNS, "patterns", f"There must be 1 to {MAX_PATTERNS} patterns.")
     for i, pattern in enumerate(guardrail.patterns):
-        require(*_result_of(lambda pattern=pattern: regexes.check_pattern(pattern), f"patterns[{i}]"))
+        require(*_result_of(lambda pattern=pattern: check_pattern(pattern), f"patterns[{i}]"))
 
 
 def _check_words(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
@@ -162,14 +162,14 @@ def _check_max_input(guardrail: Guardrail, require: "_Require", is_operator: boo
 
 def _check_schema(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     if guardrail.schema is not None:
-        schema, text = import_module("tidegate.policy.guardrails.schema"), guardrail.schema
-        require(*_result_of(lambda: schema.parse_schema(text), "schema"))
+        parse_schema, text = load("tidegate.policy.guardrails.schema", "parse_schema"), guardrail.schema
+        require(*_result_of(lambda: parse_schema(text), "schema"))
 
 
 def _check_scripts(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     require(0 < len(guardrail.scripts) <= MAX_SCRIPTS, "scripts", f"There must be 1 to {MAX_SCRIPTS} scripts.")
-    scripts = import_module("tidegate.policy.guardrails.scripts")
-    require(*_result_of(lambda: scripts.check_scripts(guardrail.scripts), "scripts"))
+    check_scripts = load("tidegate.policy.guardrails.scripts", "check_scripts")
+    require(*_result_of(lambda: check_scripts(guardrail.scripts), "scripts"))
 
 
 def _check_bedrock(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:

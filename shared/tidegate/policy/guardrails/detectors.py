@@ -50,10 +50,10 @@ def _word_list(entries: tuple[str, ...]) -> words.WordList:
 
 
 def _find_patterns(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
-    regexes = import_module("tidegate.policy.guardrails.regexes")
+    module = "tidegate.policy.guardrails.regexes"
     try:
-        return regexes.find_patterns(guardrail.patterns, texts)
-    except regexes.TooSlow:
+        return load(module, "find_patterns")(guardrail.patterns, texts)
+    except load(module, "TooSlow"):
         raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has a pattern that takes too long.") from None
     except ValueError:
         raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} has an invalid pattern.") from None

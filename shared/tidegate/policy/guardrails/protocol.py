@@ -49,11 +49,11 @@ class Guard(Protocol):
         """Return the call with its prompt masked. Raises `InvalidRequest` for a request that cannot be checked."""
         ...
 
-    async def check_completion(self, completion: Completion) -> Completion:
+    async def check_reply(self, reply: Reply) -> Reply:
         """Return the answer, masked where needed; the object itself if nothing had to change."""
         ...
 
-    def check_stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    def check_stream(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> AsyncGenerator[Sequence[ReplyChunk]]:
         """Yield the chunks, masked where needed. The caller closes `batches` and the returned generator."""
         ...
 

@@ -65,9 +65,7 @@ class GuardRun(Struct, frozen=True):
     @property
     def mode(self) -> StreamMode:
         """How a stream is checked: "buffer" if a guardrail needs it, or for logprobs and audio, which cannot lag."""
-        body = self.context.call.request.body
-        modalities = body.get("modalities")
-        if body.get("logprobs") or (isinstance(modalities, list) and "audio" in modalities):
+        if not self.context.call.request.streams_plain_text:
             return "buffer"
         modes = [active.guardrail.stream_mode for active in self._active_on("output")]
         return "buffer" if "buffer" in modes else "window"
@@ -88,7 +86,7 @@ class GuardRun(Struct, frozen=True):
         changed = _replace_texts(found, await self._run_all(guardrails, "input", found))
         return await _offload_long(call, partial(_with_texts, call, found, changed))
 
-    async def check_completion(self, completion: Completion) -> Completion:
+    async def check_reply(self, reply: Reply) -> Reply:
         """Return the answer, masked where needed; the object itself if nothing had to change.
 
         Raises `GuardrailViolation` and `GuardrailUnavailable`.
@@ -103,7 +101,9 @@ class GuardRun(Struct, frozen=True):
             await self._run_one(active, "output", self._check_schema(active, reply))
         return reply
 
-    async def check_stream(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    async def check_stream(
+        self, batches: AsyncIterator[Sequence[ReplyChunk]]
+    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         """Yield the chunks, masked where needed; see `mode`. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
         if not self._active_on("output"):
             async for batch in batches:
@@ -195,10 +195,11 @@ class GuardRun(Struct, frozen=True):
             self.schemas[name] = await to_thread.run_sync(answer_schema, active, self.context.call)
         return self.schemas[name]
 
-    async def _check_buffered(self, batches: AsyncIterator[list[Chunk]]) -> list[Chunk]:
+    async def _check_buffered(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> Sequence[ReplyChunk]:
         """Read the whole stream; return its chunks, or new chunks if the answer had to be masked."""
-        held: list[Chunk] = []
-        assembly, size = CompletionAssembler(), 0
+        operation = self.context.call.operation
+        held: list[ReplyChunk] = []
+        assembler, size = operation.assembler(), 0
         async for batch in batches:
             size += len(encode(batch))
             if size > MAX_HELD_BYTES:
@@ -210,7 +211,9 @@ class GuardRun(Struct, frozen=True):
         checked = await self.check_reply(reply)
         return held if checked is reply else operation.replay(checked)
 
-    async def _check_windowed(self, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    async def _check_windowed(
+        self, batches: AsyncIterator[Sequence[ReplyChunk]]
+    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         lag = max(active.guardrail.window_characters for active in self._active_on("output"))
         streams: dict[int, GuardedChoiceStream] = {}
         last: Chunk | None = None
@@ -244,7 +247,7 @@ class GuardRun(Struct, frozen=True):
         found = operation.argument_texts(arguments)
         new_texts = await self._run_all(self._active_on("output"), "output", found)
         is_unchanged = new_texts == [each.text for each in found]
-        return arguments if is_unchanged else texts.with_argument_texts(arguments, new_texts)
+        return arguments if is_unchanged else operation.with_argument_texts(arguments, new_texts)
 
     def _log(self, event: str, name: str, stage: Stage) -> None:
         log.info(event, extra=self._extra(name, stage))
@@ -254,12 +257,11 @@ class GuardRun(Struct, frozen=True):
 
 
 def _with_texts(call: Call, found: list[Text], changed: list[Text]) -> Call:
-    """Return the call with the changed texts, in both the parsed fields and the raw body of its request."""
+    """Return the call with the changed texts in its request."""
     if changed == found:
         return call
-    body = texts.with_body_texts(call.request.body, [each.text for each in changed])
-    parsed = build_chat_request(body, call.request.size)
-    return replace(call, request=replace(call.request, fields=parsed.fields, body=parsed.body))
+    new_texts = [each.text for each in changed]
+    return replace(call, request=call.operation.with_request_texts(call.request, new_texts))
 
 
 async def _offload_long(call: Call, work: Callable[[], _T]) -> _T:

@@ -22,25 +22,24 @@ class GuardrailSelection(Struct, frozen=True):
 
     def for_call(self, call: Call) -> Guard | None:
         """Return the guard of the call, None if no guardrail runs. Raises `InvalidRequest` for an unknown name."""
-        named, workspace_guardrails = call.request.fields.guardrails, call.workspace.guardrails
+        named, workspace_guardrails = call.request.options.guardrails, call.workspace.guardrails
         if not (named or workspace_guardrails or self.operator_guardrails):
             return None
         selected = _select(self.operator_guardrails, workspace_guardrails, named or ())
         if not selected:
             return None
-        checks = import_module("tidegate.policy.guardrails.checks")
-        runner = import_module("tidegate.policy.guardrails.runner")
-        active = tuple(checks.ActiveGuardrail(*each) for each in selected.values())
-        return runner.GuardRun(active, checks.GuardContext(call, self.backend, lambda: call.deadline - self.clock()))
+        checks = "tidegate.policy.guardrails.checks"
+        make_active, make_context = load(checks, "ActiveGuardrail"), load(checks, "GuardContext")
+        active = tuple(make_active(*each) for each in selected.values())
+        return load("tidegate.policy.guardrails.runner", "GuardRun")(
+            active, make_context(call, self.backend, lambda: call.deadline - self.clock()))
 
 
 def parse_operator_guardrails(value: Json) -> tuple[Guardrail, ...]:
     """Parse the value of TIDEGATE_GUARDRAILS. Raises `ConfigurationError`."""
-    definition = import_module("tidegate.policy.guardrails.definition")
     try:
         return load("tidegate.policy.guardrails.definition", "parse_guardrails")(
-            value, "TIDEGATE_GUARDRAILS", is_operator=True
-        )
+            value, "TIDEGATE_GUARDRAILS", is_operator=True)
     except InvalidRequest as error:
         raise ConfigurationError(f"{error.param}: {error.message}") from None
 

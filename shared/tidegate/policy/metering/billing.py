@@ -41,10 +41,10 @@ def calculate_bill(
 
 
 def add_hedged_prompts(
-    bill: Bill, request: ChatRequest, models: Sequence[CatalogModel | None], started_at: float
+    bill: Bill, request: Request, models: Sequence[CatalogModel | None], started_at: float
 ) -> Bill:
     """Add the prompts of the hedged attempts that lost, an estimate: their models charge at least for reading them."""
-    prompt = TokenCounts(input=estimate_prompt(request.fields), estimated=True)
+    prompt = TokenCounts(input=request.estimate_prompt(), estimated=True)
     total = bill.cost_usd
     for model in models:
         price = None if model is None else call_cost(model, prompt, started_at)
@@ -84,7 +84,7 @@ def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
 
 def _token_counts(usage: Usage | None, request: Request, generated: GeneratedText) -> TokenCounts:
     if usage is None:
-        return TokenCounts(input=estimate_prompt(request.fields), output=_estimate_output(generated), estimated=True)
+        return TokenCounts(input=request.estimate_prompt(), output=_estimate_output(generated), estimated=True)
     prompt_details = _object(usage.get("prompt_tokens_details"))
     completion_details = _object(usage.get("completion_tokens_details"))
     output = _count(usage.get("completion_tokens"))
@@ -128,7 +128,7 @@ def _estimate_output(generated: GeneratedText) -> int:
     return estimate_text(generated.answer) + (estimate_text(generated.hidden) if generated.hidden else 0)
 
 
-def _word_counts(tokens: TokenCounts, request: ChatRequest, answer: str, workspace: Workspace) -> WordCounts:
+def _word_counts(tokens: TokenCounts, request: Request, answer: str, workspace: Workspace) -> WordCounts:
     """Count the words. Halves are rounded to the even number (Python's `round`): 2 tokens are 2 words, 6 are 4."""
     by_tokens = workspace.words_method == "tokens"
     output_words = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count_words(answer)

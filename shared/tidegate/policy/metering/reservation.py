@@ -16,43 +16,10 @@ from tidegate.domain.record import quantize_usd
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import LimitReached, ModelNotAllowed, ModelUnpriced
-from tidegate.json import encode
 from tidegate.policy.metering.billing import WORDS_PER_TOKEN
-
-PROMPT_FACTOR, TEMPLATE_TOKENS, TOOLS_TOKENS, MEDIA_TOKENS = 1.75, 100, 400, 700
-"""The factor on the estimated prompt; tokens added for the chat template, for tool definitions, and for each image,
-document, recording or film, whose size in tokens is unknown.
-
-Measured on 21 November 2026 on 1,395 recorded calls in OpenAI's dialect, Anthropic's and Converse's: 99.7 % took no
-more input than was held (99.3 % of 534 with text alone, all 688 with tools, all 173 with media). Half of them took less
-than 29 % of it, because most are so short that the added tokens outweigh the rest; of 51 with an estimate above a
-thousand tokens and without media, half took more than 58 %. Too low for: a router that calls several models, a template
-of 500 tokens (Snowflake), and, in theory, long documents and films.
-"""
-
-SEARCH_RESULT_TOKENS = 32_000
-"""Tokens held for what a provider's own tools read: search results, fetched pages, the output of code.
-
-Enough for 57 of 64 recorded calls with such tools. Two of the others took 400,000; nothing in the request reveals the
-tools of the remaining five: three of Groq's compound models, two with MCP servers.
-"""
-
-UNKNOWN_OUTPUT_TOKENS = 8192
-"""Tokens held for the answer when neither the caller nor the catalogue limits its length.
-
-None of 600 recorded answers without a limit was longer. With a limit, none of 351 answers (Anthropic's 326, OpenAI's
-10, OpenRouter's and Bedrock's 7 each, one other) was longer than the limit, reasoning included.
-"""
 
 SHORTEST_ANSWER_TOKENS = 16
 """A call is refused, instead of shortened further, when there is no room for that many tokens of answer."""
-
-WEB_SEARCHES = 5
-"""Searches held for a call that may search the web."""
-
-_CALLER_TOOLS = ("function", "custom")
-"""Types of the tools that the caller runs; the provider runs all others."""
-
 
 class Headroom(Struct, frozen=True):
     """The rates left after the call, under "requests" and "tokens"; `max_tokens` is set if the answer was shortened."""
@@ -147,20 +114,8 @@ def worst_case_with_hedge(
 
 
 def worst_case_tokens(call: Call, model: CatalogModel | None) -> TokenCounts:
-    """Return the most tokens and searches to expect of the call, which may also write its prompt to a cache."""
-    fields = call.request.fields
-    prompt = _prompt_tokens(fields)
-    answer = call.request.output_limit or (model and model.output_limit) or UNKNOWN_OUTPUT_TOKENS
-    has_search_tool = any("web_search" in tool.type for tool in fields.tools or ())
-    writes_cache = _writes_cache(call)
-    return TokenCounts(
-        input=prompt,
-        output=answer * (fields.n or 1),
-        written=prompt if writes_cache else 0,
-        written_1h=prompt if writes_cache else 0,
-        searches=WEB_SEARCHES if has_search_tool or fields.web_search_options is not None else 0,
-        estimated=True,
-    )
+    """Return the most tokens and searches to expect of the call. See `Request.worst_case`."""
+    return call.request.worst_case(model)
 
 
 def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitReached) -> int | None:
@@ -211,19 +166,4 @@ def worst_case_words(call: Call, tokens: TokenCounts) -> int:
     output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else tokens.output
     if not call.workspace.charge_input_words:
         return output
-    return output + sum(map(words.count_words, message_texts(call.request.fields.messages)))
-
-
-def _prompt_tokens(fields: ChatFields) -> int:
-    """Return the tokens to hold for the prompt, and for what the provider's own tools read."""
-    extra = TEMPLATE_TOKENS + MEDIA_TOKENS * count_media(fields.messages)
-    if fields.tools or fields.functions:
-        extra += TOOLS_TOKENS
-    if fields.web_search_options is not None or any(tool.type not in _CALLER_TOOLS for tool in fields.tools or ()):
-        extra += SEARCH_RESULT_TOKENS
-    return math.ceil(estimate_prompt(fields) * PROMPT_FACTOR) + extra
-
-
-def _writes_cache(call: Call) -> bool:
-    """The call asks for prompt caching; some providers charge for writing the cache."""
-    return b'"cache_control"' in encode(call.request.body)
+    return output + sum(map(words.count_words, call.request.prompt_texts()))

@@ -128,7 +128,7 @@ class Balancer:
         if any(until > now for until in cooldown_ends.values()):
             self._load_ordering().health.merge_remote(workspace_id, cooldown_ends)
 
-    def take_announcements(self) -> "list[Cooldown]":
+    def take_announcements(self) -> list[Cooldown]:
         """Return the cooldowns that began since the last call of this method, to be announced to other processes."""
         if self._ordering is None or not self._ordering.health.pending_announcements:
             return []
@@ -138,9 +138,8 @@ class Balancer:
     def _load_ordering(self) -> RouteOrdering:
         ordering = self._ordering
         if ordering is None:
-            health = import_module("tidegate.policy.routing.health").Health(self._clock)
-            module = import_module("tidegate.policy.routing.ordering")
-            ordering = self._ordering = module.Ordering(self._catalog, health)
+            health = load("tidegate.policy.routing.health", "Health")(self._clock)
+            ordering = self._ordering = load("tidegate.policy.routing.ordering", "Ordering")(self._catalog, health)
         return ordering
 
 

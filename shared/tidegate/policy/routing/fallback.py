@@ -59,7 +59,7 @@ class _NamedFallback(NamedTuple):
     overrides: Mapping[str, object]
 
 
-def candidates(request: ChatRequest, router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
+def candidates(request: Request, router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
     """Return the models to try, in order: the requested one, or its context window fallback, then the fallbacks.
 
     If the caller names no fallbacks, those of the model's route are used. Raises `ModelNotFound` for the requested
@@ -105,9 +105,9 @@ def best_error(earlier: TidegateError | None, error: TidegateError) -> TidegateE
     return error if _may_pass(error) and not _may_pass(earlier) else earlier
 
 
-def context_window_fallback(request: ChatRequest) -> Candidate | None:
+def context_window_fallback(request: Request) -> Candidate | None:
     """Return the model that the caller named for prompts too long for the requested one, None without one."""
-    model = (request.fields.context_window_fallback_dict or {}).get(request.model)
+    model = (request.options.context_window_fallback_dict or {}).get(request.model)
     return Candidate(f"context_window_fallback_dict.{request.model}", request.with_model(model)) if model else None
 
 
@@ -124,9 +124,9 @@ def _with_route_fallbacks(requested: Candidate) -> list[Candidate]:
     return [requested, *(Candidate("route", requested.request.with_model(model)) for model in others)]
 
 
-def _named_fallbacks(request: ChatRequest) -> Iterator[_NamedFallback]:
+def _named_fallbacks(request: Request) -> Iterator[_NamedFallback]:
     """Yield every fallback of `fallbacks` and `models`, in order."""
-    fields = request.fields
+    fields = request.options
     by_model: dict[str, list[_NamedFallback]] = {}
     for i, entry in enumerate(fields.fallbacks or ()):
         path = f"fallbacks[{i}]"
@@ -141,7 +141,7 @@ def _named_fallbacks(request: ChatRequest) -> Iterator[_NamedFallback]:
                 raise InvalidRequest("A fallback must be a model's name, or an object with a model.", param=path)
             case _:
                 by_model |= _fallbacks_by_model(path, entry)
-    yield from _fallbacks_of(fields.model, by_model, (fields.model,))
+    yield from _fallbacks_of(request.model, by_model, (request.model,))
     for i, model in enumerate(fields.models or ()):
         if model != request.model or i:
             yield _NamedFallback(f"models[{i}]", model, {})
@@ -169,7 +169,7 @@ def _fallbacks_of(
         yield from _fallbacks_of(named.model, by_model, (*ancestors, named.model))
 
 
-def _with_overrides(request: ChatRequest, named: _NamedFallback) -> ChatRequest:
+def _with_overrides(request: Request, named: _NamedFallback) -> Request:
     """Apply the overrides and validate the request again; errors name the field within the fallback."""
     if not named.overrides:
         return request.with_model(named.model)
@@ -184,7 +184,7 @@ def _with_overrides(request: ChatRequest, named: _NamedFallback) -> ChatRequest:
         raise InvalidRequest(error.message, param=f"{named.path}.{error.param or ''}".rstrip(".")) from None
 
 
-def _check_context_window_fallbacks(fields: ChatFields, router: Router, workspace: Workspace) -> None:
+def _check_context_window_fallbacks(fields: GatewayFields, router: Router, workspace: Workspace) -> None:
     fallbacks = fields.context_window_fallback_dict or {}
     for source, model in fallbacks.items():
         path, visited = f"context_window_fallback_dict.{source}", [source]

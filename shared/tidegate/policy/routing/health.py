@@ -54,21 +54,6 @@ _FAILURES = (
 _DECAY_SECONDS, _LEAST_WEIGHT = 60.0, 0.3
 
 
-class DeploymentKey(NamedTuple):
-    """A deployment and its credentials: those of `workspace_id`, or of the gateway (None)."""
-
-    workspace_id: str | None
-    id: str
-
-
-class Cooldown(NamedTuple):
-    """A cooldown that has begun and ends at `ends_at` UTC seconds. `name` is the deployment's display name."""
-
-    deployment_key: DeploymentKey
-    ends_at: float
-    name: str
-
-
 class Latency(NamedTuple):
     """A moving average of the seconds to the first event, updated at `at` UTC seconds."""
 

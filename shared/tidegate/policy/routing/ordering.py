@@ -97,7 +97,7 @@ class Ordering(Struct, frozen=True):
         route, deployments = resolution.route, resolution.deployments
         match route and route.by:
             case "weight" if route is not None and route.sticky:
-                session = session_key(call.request, call.session_id)
+                session = call.request.session_key(call.session_id)
                 chances = [_hash_fraction(call.workspace.id, session, key.id) for key in deployment_keys]
                 return [_weighted_draw(each.weight, chance) for each, chance in zip(deployments, chances, strict=True)]
             case "weight":
@@ -126,9 +126,9 @@ class Ordering(Struct, frozen=True):
 
     def _prices(self, deployments: Sequence[Deployment], call: Call) -> list[float]:
         """Return costs in USD; infinity (last) without a price."""
-        fields = call.request.fields
-        answer = call.request.output_limit or USUAL_ANSWER_TOKENS
-        tokens = TokenCounts(estimate_prompt(fields), answer * (fields.n or 1))
+        request = call.request
+        answer = request.output_limit or USUAL_ANSWER_TOKENS
+        tokens = TokenCounts(request.estimate_prompt(), answer * request.choices)
         prices: list[float] = []
         for deployment in deployments:
             model = self.catalog.find_model(deployment.model_id)
@@ -144,17 +144,6 @@ def _weighted_draw(weight: int, chance: float) -> float:
     weighted rendezvous hashing: removing a deployment changes the first choice of its own sessions only.
     """
     return -math.log(chance) / weight if weight else math.inf
-
-
-def session_key(request: ChatRequest, session_id: str | None) -> bytes:
-    """Return what the calls of a session share: `prompt_cache_key`, the session's id, `user`, or the first messages."""
-    key = request.body.get("prompt_cache_key")
-    named = (key if isinstance(key, str) else None) or session_id or request.fields.user
-    if named:
-        return b"named:" + named.encode("utf-8", "surrogatepass")
-    messages = request.fields.messages
-    first_user_message = next((i for i, each in enumerate(messages, 1) if isinstance(each, UserMessage)), len(messages))
-    return b"began:" + encode(messages[:first_user_message])
 
 
 def _hash_fraction(workspace_id: str, session: bytes, deployment_id: str) -> float:

@@ -36,7 +36,7 @@ def with_cache_control(blocks: list[JsonObject], holder: JsonObject) -> list[Jso
     return [*blocks[:-1], {**blocks[-1], "cache_control": cache_control}]
 
 
-def http_image_urls(call: Call) -> Mapping[str, str]:
+def http_image_urls(call: ChatCall) -> Mapping[str, str]:
     """Return the `http:` URLs of images by their paths. The gateway fetches them: Anthropic fetches only `https:`."""
     return {path: url for path, url in _image_urls(call.request.body.get("messages")) if url.startswith("http:")}
 

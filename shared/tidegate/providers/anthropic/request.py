@@ -38,7 +38,7 @@ _MAX_USER_ID = 256
 _BETA_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def build(call: Call, model: str) -> AnthropicRequestBuilder:
+def build(call: ChatCall, model: str) -> AnthropicRequestBuilder:
     """Translate the call for `model`. Raises `InvalidRequest` for content that Anthropic does not support."""
     remaining = provider_fields(call)
     if legacy_functions.uses_functions(remaining):

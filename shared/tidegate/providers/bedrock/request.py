@@ -27,7 +27,7 @@ _METADATA_TEXT = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{1,256}", re.ASCII)
 _MAX_METADATA_ENTRIES = 16
 
 
-def build(call: Call, model: str) -> BedrockRequestBuilder:
+def build(call: ChatCall, model: str) -> BedrockRequestBuilder:
     """Translate the call for `model`. Raises `InvalidRequest` for content that Bedrock does not support."""
     remaining = provider_fields(call)
     if legacy_functions.uses_functions(remaining):

@@ -39,7 +39,7 @@ _RANGES: tuple[tuple[str, str, float, float], ...] = (
 """The caller's fields, Cohere's names for them, and the minimum and maximum that Cohere accepts."""
 
 
-def build(call: Call, model: str) -> CohereRequestBuilder:
+def build(call: ChatCall, model: str) -> CohereRequestBuilder:
     """Build the request for `model`. Raises `InvalidRequest` for a value that cannot be translated."""
     fields = provider_fields(call)
     if legacy_functions.uses_functions(fields):

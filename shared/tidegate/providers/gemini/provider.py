@@ -43,7 +43,7 @@ class Gemini(Struct, frozen=True):
     def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return dict(media.urls_to_fetch(call.request.fields.messages))
 
-    def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
+    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         builder = request.build(call, self.host, deployment.model)
         # Without alt=sse a stream is one JSON array. The key is never in the URL, because URLs are logged.
         method = "streamGenerateContent?alt=sse" if call.request.stream else "generateContent"

@@ -28,7 +28,7 @@ _LABEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 
 
-def build(call: Call, host: Host, model: str) -> GeminiRequestBuilder:
+def build(call: ChatCall, host: Host, model: str) -> GeminiRequestBuilder:
     """Translate the call for `model`. Raises `InvalidRequest` for content that Gemini does not support."""
     remaining = provider_fields(call)
     names = ToolNames(_TOOL_NAME_RULES, remaining)

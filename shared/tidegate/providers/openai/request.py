@@ -12,7 +12,7 @@ from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule
 from tidegate.providers.request_builder import is_email
 
 
-def build(call: Call, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
+def build(call: ChatCall, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
     """Build the request for `model`. Raises `InvalidRequest` for a value that cannot be translated."""
     caller_body = call.request.body
     body: JsonObject = {

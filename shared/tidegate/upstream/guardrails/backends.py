@@ -41,7 +41,7 @@ class GuardrailBackends(Struct, frozen=True):
 
     async def judge(self, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
         """See `GuardrailBackend.judge`. The error contains neither the texts nor the secret."""
-        module = import_module(_MODULES[guardrail.kind])
+        judge = load(_MODULES[guardrail.kind], "judge")
         try:
             async with asyncio.timeout(query.timeout_seconds):
                 return await judge(self, guardrail, query)
