@@ -1,7 +1,7 @@
 """Sends a request again when its pooled connection turns out to have been closed while it was idle.
 
 After an idle time, or after Lambda froze the process, pooled connections may have been closed by the server. That is
-no failure of the provider. No library says whether it used a pooled connection, so the last contact with each origin
+not the fault of the provider. No library says whether it used a pooled connection, so the last contact with each origin
 decides.
 """
 
