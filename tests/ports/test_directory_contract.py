@@ -1,4 +1,4 @@
-"""What a `Directory` promises, in every room."""
+"""The contract of `KeyLookup`, for every implementation."""
 
 import pytest
 from msgspec.structs import replace
