@@ -1,17 +1,20 @@
 """Tidegate: an OpenAI-compatible gateway to every large-model provider, inside your own AWS account.
 
-The rooms, from the door inwards (imports point down only; `lint-imports` holds it):
+The rooms, from top to bottom. Imports point down only (`lint-imports` checks it); lines are layers:
 
-    functions, local, cli     what starts a process: one composition root per world
-    api, runtime              what clients and Lambda speak to
-    aws, memory               the ports, in DynamoDB and in dictionaries
-    gateway                   the path of one call, as one straight line
-    path                      its steps: asking, replying, settling
-    policy, upstream          the rules of those steps; HTTP to providers
-    providers, catalog        one upstream dialect each, pure; models and prices as data
-    ports                     what the core needs from the world
-    domain                    frozen values
-    chat, errors              the wire dialect, and the error tree
+functions                      the Lambda functions: wiring only (outside this package)
+local                          the development server, on an embedded AWS
+cli                            the command line
+api, runtime, aws, memory      what clients speak to; Lambda's Runtime API; the ports in AWS, and in dictionaries
+gateway, settings, control     the path of one call; the only reader of the environment; the operator's use cases
+pipeline                       the steps of a call, over the ports
+policy, upstream, identity     decisions; HTTP to providers and guardrail services; access tokens
+transport                      outgoing HTTP: one protocol over three libraries, and signatures for AWS
+providers, surfaces, ports     providers' dialects and clients' dialects, both pure; what the core needs from the world
+chat                           the inner dialect, OpenAI's, and the operation chat
+catalog                        models and prices as data
+domain                         frozen values and the rules about them, the protocols of operations and surfaces
+errors, json, lazy             the error tree; the JSON codec; the loader of modules that only some calls need
 """
 
 __version__ = "0.1.0"

@@ -19,10 +19,10 @@ from tidegate.json import Json
 class KeyLookup(Protocol):
     """Virtual keys and workspaces, read once for each call.
 
-    key, workspace = await lookup.find(hash_secret(secret), None)
+    Example: `key, workspace = await lookup.find_key(hash_secret(secret), None)`.
     """
 
-    async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
+    async def find_key(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         """The key with this hash, and the named workspace or else the key's default one; None for what does not exist.
 
         Takes one consistent read; two if no workspace is named and the key's default is not cached yet.
@@ -32,7 +32,7 @@ class KeyLookup(Protocol):
     async def find_subject(
         self, subject_hash: str, workspace_id: str | None
     ) -> tuple[VirtualKey | None, Workspace | None]:
-        """The key of an OIDC subject, and the workspace, chosen as in `find`. `find` never returns such a key."""
+        """The key of an OIDC subject, and the workspace, chosen as in `find_key`, which never returns such a key."""
         ...
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
@@ -58,7 +58,7 @@ class AccessTokens(Protocol):
 class Ledger(Protocol):
     """Accounts of limits. A call reserves its worst case before a provider is called; `Meter.record` settles it.
 
-    hold, account = await ledger.reserve(reservation)
+    Example: `hold, account = await ledger.reserve(reservation)`, and after the call `await meter.record(outcome)`.
     """
 
     async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
@@ -80,7 +80,7 @@ class Ledger(Protocol):
         """The current account, all its shards merged; empty if nothing was ever booked. Months begin on `first_day`."""
         ...
 
-    async def note(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
+    async def replace_alerted(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
         """Replace the account's alerted thresholds; False if they are no longer `before`."""
         ...
 
@@ -88,7 +88,7 @@ class Ledger(Protocol):
 class BudgetAlerts(Protocol):
     """Sends budget alerts to the operator."""
 
-    async def emit(self, event: BudgetAlert) -> None:
+    async def emit(self, alert: BudgetAlert) -> None:
         """Send one alert once."""
         ...
 
@@ -147,10 +147,10 @@ class IdempotencyClaims(Protocol):
 class Cooldowns(Protocol):
     """Announces failing deployments to other processes, which get them with a key look-up, without an extra read."""
 
-    async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+    async def tell(self, workspace_id: str | None, deployment_id: str, until: float) -> None:
         """Announce that a deployment cools down until then (UTC seconds). A later end that is already stored stays.
 
-        `home` is the workspace that owns the deployment, None for the gateway's.
+        `workspace_id` is the owner of the deployment, None for the gateway.
         """
         ...
 

@@ -22,7 +22,7 @@ async def test_they_are_read_with_key_and_workspace_where_the_operator_has_route
         transport = ScriptedTransport([NOTHING])
         store = scripted_store(transport)
         cooldowns = DynamoCooldowns(store, learning({}), has_routes=has_routes)
-        await DynamoKeyLookup(store, cooldowns).find("abc", "ws_one")
+        await DynamoKeyLookup(store, cooldowns).find_key("abc", "ws_one")
         keys = [{"pk": {"S": "KEY#abc"}, "sk": {"S": "KEY"}}, {"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
         assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys + more, "ConsistentRead": True}}}]
 
@@ -51,7 +51,7 @@ async def test_an_implied_workspaces_are_heard_as_well(world: World) -> None:
     await world.tenants.put_workspace(workspace())
     await world.keys.put_key(key())
     await process(world, {}).tell("ws_one", "here", NOON + 30)
-    for find in (world.directory.find(key().hash, None), world.directory.find_workspace("ws_one")):
+    for find in (world.directory.find_key(key().hash, None), world.directory.find_workspace("ws_one")):
         world.heard.clear()
         await find
         assert world.heard == {"ws_one": {"here": NOON + 30}}
@@ -64,7 +64,7 @@ async def test_what_is_long_over_goes_with_the_next_write(world: World) -> None:
     for id in ("old", "again", "young"):
         await cooldowns.tell(None, id, world.clock.now + (3_000 if id == "young" else 30))
     world.clock.now += 3_700
-    await DynamoKeyLookup(world.store, cooldowns).find(key().hash, "ws_one")
+    await DynamoKeyLookup(world.store, cooldowns).find_key(key().hash, "ws_one")
     await cooldowns.tell(None, "again", world.clock.now + 30)
     item = (await world.store.read(COOLDOWNS_ITEM_KEY))[COOLDOWNS_ITEM_KEY]
     assert item.keys() - {"pk", "sk"} == {"cool#again", "cool#young"}

@@ -35,7 +35,7 @@ class CountingDirectory(DynamoKeyLookup):
         store, transport = self.store, Counting(self.store.client.service.transport)
         service = replace(store.client.service, transport=transport)
         self.store = replace(store, client=replace(store.client, service=service))
-        await self.find(key_hash, workspace_id)
+        await self.find_key(key_hash, workspace_id)
         self.store = store
         return transport.count
 
@@ -82,7 +82,7 @@ async def test_reads_do_not_tell_unknown_revoked_and_expired_keys_apart(
 
 async def test_nor_once_a_key_that_was_known_is_revoked(world: World, directory: CountingDirectory) -> None:
     await world.keys.put_key(key())
-    await directory.find(key().hash, None)
+    await directory.find_key(key().hash, None)
     await world.keys.revoke_key("ws_one", key().id)
     assert [await directory.reads(key().hash, None) for _ in range(2)] == [2, 2]
 
@@ -90,25 +90,25 @@ async def test_nor_once_a_key_that_was_known_is_revoked(world: World, directory:
 async def test_a_default_that_has_moved_is_followed(world: World, directory: CountingDirectory) -> None:
     stored = key(workspace_ids=("ws_one", "ws_two"), default_workspace_id="ws_one")
     await world.keys.put_key(stored)
-    await directory.find(stored.hash, None)
+    await directory.find_key(stored.hash, None)
     moved = replace(stored, default_workspace_id="ws_two")
     await overwrite(world, moved)
-    assert await directory.find(stored.hash, None) == (moved, workspace("ws_two"))
+    assert await directory.find_key(stored.hash, None) == (moved, workspace("ws_two"))
     assert await directory.reads(stored.hash, None) == 1
 
 
 async def test_expired_items_are_nobodys(world: World, directory: CountingDirectory) -> None:
     await overwrite(world, key(), ttl=int(NOON) - 1)
-    assert await directory.find(key().hash, "ws_one") == (None, workspace())
+    assert await directory.find_key(key().hash, "ws_one") == (None, workspace())
 
 
 async def test_an_item_that_is_no_key_is_an_unavailable_store(world: World, directory: CountingDirectory) -> None:
     await overwrite(world, key(), status="odd")
     with pytest.raises(StoreUnavailable):
-        await directory.find(key().hash, "ws_one")
+        await directory.find_key(key().hash, "ws_one")
 
 
-@pytest.mark.parametrize(("find", "kind"), [("find", "KEY"), ("find_subject", "OIDC")])
+@pytest.mark.parametrize(("find", "kind"), [("find_key", "KEY"), ("find_subject", "OIDC")])
 async def test_reads_are_consistent_and_of_exactly_two_items(find: str, kind: str) -> None:
     transport = ScriptedTransport([(200, {"Responses": {}, "UnprocessedKeys": {}})])
     await getattr(DynamoKeyLookup(scripted_store(transport)), find)("abc", "ws_one")
@@ -127,7 +127,7 @@ async def test_fields_of_a_newer_version_are_left_alone(world: World, directory:
     assert world.store is not None
     item = {**to_item(workspace_item_key("ws_new"), workspace("ws_new")), "budget_usd": 5}
     await world.store.write([Put(world.store.table, item)])
-    assert await directory.find("0" * 64, "ws_new") == (None, workspace("ws_new"))
+    assert await directory.find_key("0" * 64, "ws_new") == (None, workspace("ws_new"))
 
 
 async def overwrite(world: World, stored: VirtualKey, **fields: object) -> None:
@@ -139,5 +139,5 @@ async def test_an_item_from_before_there_were_all_of_its_fields_is_a_workspace(w
     assert world.store is not None
     item = {**workspace_item_key("ws_old")._asdict(), "id": "ws_old", "name": "Old"}
     await world.store.write([Put(world.store.table, item)])
-    _, found = await world.directory.find("0" * 64, "ws_old")
+    _, found = await world.directory.find_key("0" * 64, "ws_old")
     assert found == Workspace("ws_old", "Old")

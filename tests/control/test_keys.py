@@ -36,7 +36,7 @@ async def tenants(world: Managed) -> Managed:
 
 
 async def opened_by(world: Managed, secret: str) -> VirtualKey | None:
-    found, _ = await world.stores.directory.find(hash_secret(secret), "ws_one")
+    found, _ = await world.stores.directory.find_key(hash_secret(secret), "ws_one")
     return found if found and is_usable(found, world.stores.clock()) else None
 
 

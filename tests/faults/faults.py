@@ -63,7 +63,7 @@ def _statuses() -> Iterator[Fault]:
     yield both("529 of Anthropic", stage, failing(529), dialect=ANTHROPIC)
     yield both("503 of Gemini", stage, failing(503), dialect=GEMINI)
     yield both("502 with an HTML page", stage, replying(502, PAGE, HTML))
-    yield both("307 to another place", stage, replying(307, b"", location="http://127.0.0.1:9/"))
+    yield both("307 to another address", stage, replying(307, b"", location="http://127.0.0.1:9/"))
 
 
 def _before_the_head() -> Iterator[Fault]:
@@ -86,7 +86,7 @@ def _before_the_first_word() -> Iterator[Fault]:
     yield both("silence", stage, begun(plays.silence), is_slow=True)
     yield Fault("an empty body", stage, replying(200, b""), replying(200, b"", SSE))
     yield Fault("an HTML page with 200", stage, replying(200, PAGE, HTML), replying(200, PAGE, HTML))
-    yield Fault("JSON that is no answer", stage, replying(200, {}), replying(200, {}))
+    yield Fault("JSON that is not an answer", stage, replying(200, {}), replying(200, {}))
     yield Fault("an error with 200", stage, replying(200, OPENAI.error), replying(200, OPENAI.error))
     yield Fault("a whole answer as JSON", stage, None, replying(200, OPENAI.completion))
     yield Fault("a stream", stage, replying(200, b"".join(OPENAI.events), SSE), None)
@@ -95,7 +95,7 @@ def _before_the_first_word() -> Iterator[Fault]:
     yield Fault("the wrong content type", stage, replying(200, OPENAI.completion, text), replying(200, events, text))
     garbage = b"\x1f\x8b\x08\x00tide"
     yield Fault(
-        "gzip that is none",
+        "invalid gzip",
         stage,
         replying(200, garbage, content_encoding="gzip"),
         replying(200, garbage, SSE, content_encoding="gzip"),

@@ -13,19 +13,29 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "FAULTS.md"
 _INTRODUCTION = """\
 # Faults
 
-Written by `python -m tests.faults --write`; a test fails when it is not current. Each row was found by a call over HTTP
-to a gateway with the usual settings, whose provider is a real server that does what the row says: to every request, or
-to the first one only. Where the row is of silence, `TIDEGATE_TIMEOUTS` says one second instead of what is usual.
+This page shows what a client gets, and what is billed, for every fault of a provider. `RELIABILITY.md` describes the
+rules behind it. To play the faults again, and to write this page:
 
-- **the client sees**: the status, and the error's `code`; of a stream that has begun, the error event that ends it.
-  Such a stream has no finish reason and no `[DONE]`; every other one has both.
-- **asked**: how often the provider was asked, and the longest that each pause before that may have been. Pauses are
-  drawn between nothing and that (full jitter), but never shorter than what the provider asked for. After the first word
-  nothing is asked again. Only a connection that has died while nobody called its provider for two seconds is replaced
-  at once, and that is no attempt.
-- **metered**: the call's record: its status, the tokens of the prompt and of the answer (`~`: estimated, since the
-  provider did not say), and their price.
-- **when it passes**: what the client sees when only the first request meets the fault.
+```sh
+python -m tests.faults            # print what each fault becomes
+python -m tests.faults --write    # write docs/FAULTS.md; a test fails if it is not current
+```
+
+## How to read it
+
+- **the client sees**: the status and the `code` of the error. In a stream that has begun, it is the error event that
+  ends the stream. Such a stream has no finish reason and no `[DONE]`; every other stream has both.
+- **asked**: how many attempts there were, and in parentheses the longest possible pause before each retry. A pause is
+  random, between zero and that time (full jitter), but never shorter than the provider demanded. After the first word
+  there is no retry. Only a connection that died in two seconds without a call to its provider is replaced at once; this
+  does not count as an attempt.
+- **metered**: the status of the call's record, the tokens of the prompt and of the answer (`~`: estimated, because the
+  provider did not report them), and their price.
+- **when it passes**: what the client sees if only the first request meets the fault.
+
+Each row comes from a call over HTTP to a gateway with its default settings. The provider is a real server that does
+what the row says: for every request, or only for the first one. For faults of silence, `TIDEGATE_TIMEOUTS` is one
+second.
 """
 
 _STAGES = {

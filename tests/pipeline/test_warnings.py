@@ -54,7 +54,7 @@ async def test_the_caller_has_the_answer_before_anybody_is_told() -> None:
     async with limited(tokens_per_day=290) as client:
         heard, gate = asyncio.Event(), asyncio.Event()
         ledger = client.recorder.ledger
-        note = ledger.note
+        note = ledger.replace_alerted
 
         async def slow(*arguments: Any) -> bool:
             heard.set()
@@ -94,4 +94,4 @@ class _Slow:
     """The ledger, with another way to note."""
 
     def __init__(self, ledger: Any, note: Callable[..., Awaitable[bool]]) -> None:
-        self.reserve, self.account, self.note = ledger.reserve, ledger.account, note
+        self.reserve, self.account, self.replace_alerted = ledger.reserve, ledger.account, note

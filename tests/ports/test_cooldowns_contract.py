@@ -4,7 +4,7 @@ from tests.store_worlds import NOON, World, key, workspace
 
 
 async def hear(world: World, workspace_id: str = "ws_one") -> dict[str | None, dict[str, float]]:
-    await world.directory.find(key().hash, workspace_id)
+    await world.directory.find_key(key().hash, workspace_id)
     return world.heard
 
 
@@ -47,5 +47,5 @@ async def test_the_longest_stays(world: World) -> None:
 async def test_a_workspace_is_the_same_as_before(world: World) -> None:
     await furnish(world)
     await tell(world, "ws_one", "here", NOON + 30)
-    assert await world.directory.find(key().hash, "ws_one") == (key(), workspace())
+    assert await world.directory.find_key(key().hash, "ws_one") == (key(), workspace())
     assert await world.tenants.get_workspace("ws_one") == workspace()

@@ -1,4 +1,4 @@
-"""What a `Directory` promises, in every room."""
+"""The contract of `KeyLookup`, for every implementation."""
 
 import pytest
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ async def test_the_named_workspace_is_found_with_the_key(world: World) -> None:
     await furnish(world, "ws_one", "ws_two")
     stored = key(workspace_ids=("ws_one", "ws_two"), default_workspace_id="ws_one")
     assert await world.keys.put_key(stored)
-    assert await world.directory.find(stored.hash, "ws_two") == (stored, workspace("ws_two"))
+    assert await world.directory.find_key(stored.hash, "ws_two") == (stored, workspace("ws_two"))
 
 
 async def test_a_workspace_is_found_with_its_routes(world: World) -> None:
@@ -27,7 +27,7 @@ async def test_a_workspace_is_found_with_its_routes(world: World) -> None:
     stored = replace(workspace(), routes=routes)
     assert await world.tenants.put_workspace(stored)
     assert await world.keys.put_key(key())
-    assert await world.directory.find(key().hash, "ws_one") == (key(), stored)
+    assert await world.directory.find_key(key().hash, "ws_one") == (key(), stored)
 
 
 async def test_a_workspace_is_found_with_its_guardrails(world: World) -> None:
@@ -39,7 +39,7 @@ async def test_a_workspace_is_found_with_its_guardrails(world: World) -> None:
     stored = replace(workspace(), guardrails=guardrails)
     assert await world.tenants.put_workspace(stored)
     assert await world.keys.put_key(key())
-    assert await world.directory.find(key().hash, "ws_one") == (key(), stored)
+    assert await world.directory.find_key(key().hash, "ws_one") == (key(), stored)
 
 
 async def test_a_subject_is_found_like_a_key_and_not_as_one(world: World) -> None:
@@ -48,7 +48,7 @@ async def test_a_subject_is_found_like_a_key_and_not_as_one(world: World) -> Non
     assert await world.keys.put_key(given)
     assert await world.directory.find_subject(given.hash, "ws_two") == (given, workspace("ws_two"))
     assert await world.directory.find_subject(given.hash, None) == (given, None)
-    assert await world.directory.find(given.hash, "ws_two") == (None, workspace("ws_two"))
+    assert await world.directory.find_key(given.hash, "ws_two") == (None, workspace("ws_two"))
     assert await world.keys.put_key(key())
     assert await world.directory.find_subject(key().hash, None) == (None, None)
     assert await world.keys.list_keys("ws_two") == [given]
@@ -76,47 +76,47 @@ async def test_restrictions_are_found_with_the_key(world: World) -> None:
     await furnish(world, "ws_one")
     stored = key(endpoints=("/v1/*",), networks=("203.0.113.0/24", "2001:db8::/32"))
     assert await world.keys.put_key(stored)
-    assert await world.directory.find(stored.hash, "ws_one") == (stored, workspace("ws_one"))
+    assert await world.directory.find_key(stored.hash, "ws_one") == (stored, workspace("ws_one"))
 
 
 async def test_a_foreign_workspace_is_found_too_and_the_caller_decides(world: World) -> None:
     await furnish(world, "ws_one", "ws_two")
     assert await world.keys.put_key(key())
-    assert await world.directory.find(key().hash, "ws_two") == (key(), workspace("ws_two"))
+    assert await world.directory.find_key(key().hash, "ws_two") == (key(), workspace("ws_two"))
 
 
 async def test_without_a_name_it_is_the_keys_default(world: World) -> None:
     await furnish(world, "ws_one", "ws_two")
     stored = key(workspace_ids=("ws_one", "ws_two"), default_workspace_id="ws_two")
     assert await world.keys.put_key(stored)
-    assert await world.directory.find(stored.hash, None) == (stored, workspace("ws_two"))
-    assert await world.directory.find(stored.hash, None) == (stored, workspace("ws_two"))
+    assert await world.directory.find_key(stored.hash, None) == (stored, workspace("ws_two"))
+    assert await world.directory.find_key(stored.hash, None) == (stored, workspace("ws_two"))
 
 
 async def test_without_a_default_it_is_the_keys_only_one(world: World) -> None:
     await furnish(world, "ws_one")
     assert await world.keys.put_key(key())
-    assert await world.directory.find(key().hash, None) == (key(), workspace())
+    assert await world.directory.find_key(key().hash, None) == (key(), workspace())
 
 
 async def test_a_key_with_several_workspaces_and_no_default_implies_none(world: World) -> None:
     await furnish(world, "ws_one", "ws_two")
     stored = key(workspace_ids=("ws_one", "ws_two"))
     assert await world.keys.put_key(stored)
-    assert await world.directory.find(stored.hash, None) == (stored, None)
+    assert await world.directory.find_key(stored.hash, None) == (stored, None)
 
 
 @pytest.mark.parametrize("workspace_id", [None, "ws_one", "ws_unknown"])
 async def test_an_unknown_key_is_none(world: World, workspace_id: str | None) -> None:
     await furnish(world, "ws_one")
     found = workspace() if workspace_id == "ws_one" else None
-    assert await world.directory.find("0" * 64, workspace_id) == (None, found)
+    assert await world.directory.find_key("0" * 64, workspace_id) == (None, found)
 
 
 async def test_an_unknown_workspace_is_none(world: World) -> None:
     assert await world.keys.put_key(key())
-    assert await world.directory.find(key().hash, "ws_unknown") == (key(), None)
-    assert await world.directory.find(key().hash, None) == (key(), None)
+    assert await world.directory.find_key(key().hash, "ws_unknown") == (key(), None)
+    assert await world.directory.find_key(key().hash, None) == (key(), None)
 
 
 async def test_revoked_expired_and_suspended_come_back_as_they_are_stored(world: World) -> None:
@@ -124,13 +124,13 @@ async def test_revoked_expired_and_suspended_come_back_as_they_are_stored(world:
     expired = key("sk-tidegate-old", expires_at=NOON - 1)
     assert await world.keys.put_key(key())
     assert await world.keys.put_key(expired)
-    before = await world.directory.find(key().hash, None)
+    before = await world.directory.find_key(key().hash, None)
     assert await world.keys.revoke_key("ws_one", key().id)
     assert await world.tenants.set_workspace_status("ws_one", "suspended")
     suspended = replace(workspace(), status="suspended", version=2)
     assert before == (key(), workspace())
-    assert await world.directory.find(key().hash, None) == (replace(key(), status="revoked", version=2), suspended)
-    assert await world.directory.find(expired.hash, None) == (expired, suspended)
+    assert await world.directory.find_key(key().hash, None) == (replace(key(), status="revoked", version=2), suspended)
+    assert await world.directory.find_key(expired.hash, None) == (expired, suspended)
 
 
 async def test_several_workspaces_are_found_at_once(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What a `Meter` promises, and `Usages` after it, in every room."""
+"""The contracts of `Meter` and `UsageReader`, for every implementation."""
 
 import asyncio
 import json

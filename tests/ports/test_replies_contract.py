@@ -1,4 +1,4 @@
-"""What `Replies` and `Claims` promise, in every room."""
+"""The contracts of `ReplyStore` and `IdempotencyClaims`, for every implementation."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What `Signatures` promises, in every room."""
+"""The contract of `ReasoningSignatures`, for every implementation."""
 
 from tests.store_worlds import World
 from tidegate.json import Json

@@ -72,7 +72,7 @@ async def test_a_key_is_revoked_everywhere(world: World) -> None:
     revoked = replace(shared, status="revoked", version=2)
     assert await world.keys.list_keys("ws_one") == [revoked]
     assert await world.keys.list_keys("ws_two") == [revoked]
-    assert (await world.directory.find(shared.hash, "ws_two"))[0] == revoked
+    assert (await world.directory.find_key(shared.hash, "ws_two"))[0] == revoked
     assert await world.keys.revoke_key("ws_two", shared.id)
 
 

@@ -121,22 +121,35 @@ def render() -> str:
 _INTRODUCTION = (
     "# Providers",
     "",
-    "Written by `python -m tests.providers.feature_table --write`; a test fails when it is not current.",
+    "This page lists the built-in providers, the features that each supports, and its settings. To use a provider, set",
+    'its key (see "Settings"), and ask for the model `provider/model`:',
+    "",
+    "```sh",
+    "OPENAI_API_KEY=… python -m tidegate serve",
+    "curl http://127.0.0.1:8000/v1/chat/completions -H 'Authorization: Bearer sk-tidegate-demo' \\",
+    "  -H 'Content-Type: application/json' \\",
+    '  -d \'{"model": "openai/gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}]}\'',
+    "```",
+    "",
+    "If the provider cannot honour a field, the reply names it in `x-tidegate-ignored-params`. With",
+    '`"require_parameters": true` in the request, that is a 400 instead.',
+    "",
+    "`python -m tests.providers.feature_table --write` writes this page; a test fails if it is not current.",
     "",
     "## Features",
     "",
-    "Each cell was found by building a small request with the feature and one without it.",
+    "Each cell was found by building two small requests: one with the feature and one without it.",
     "",
     "| mark | the feature is |",
     "|---|---|",
-    "| ● | sent, and a case in `tests/providers/cases` holds it |",
+    "| ● | sent, and a case in `tests/providers/cases` proves it |",
     "| ○ | sent |",
     "| △ | left out or only nearly honoured, and named in `x-tidegate-ignored-params` |",
     "| ✕ | refused with a 400 that names the field or the part |",
-    "| · | left out unsaid, as nothing is lost: marks where caching is implicit, reasoning that is not taken back |",
+    "| · | left out without a report, as nothing is lost: the provider caches by itself, or takes no reasoning back |",
     "",
-    "`*`: it depends on the model; the best of those in the catalogue is shown. What is sent may still be refused by a",
-    "model that has no such ability: the provider's own message then comes through.",
+    "`*`: it depends on the model; the table shows the best model in the catalogue. A provider can still refuse what",
+    "was sent, if the model does not have the feature: the caller then gets the provider's own message.",
 )
 
 
@@ -149,7 +162,7 @@ def _features(providers: list[tuple[ProviderSpec, Provider]]) -> Iterator[str]:
 
 
 def _settings(providers: list[tuple[ProviderSpec, Provider]]) -> Iterator[str]:
-    yield from ("## Settings", "", "A provider is configured once all that it needs is set.", "")
+    yield from ("## Settings", "", "A provider can be used when all settings that it needs are set.", "")
     yield _row("provider", "also called", "key", "base URL", "default base URL", "more")
     yield "|---|---|---|---|---|---|"
     for one, _ in providers:

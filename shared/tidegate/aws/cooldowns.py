@@ -51,12 +51,12 @@ class DynamoCooldowns:
                 before = self._store.clock() - FORGET_AFTER_SECONDS
                 self._remember_expired(item_key, [id for id, end in ends.items() if end < before])
 
-    async def tell(self, home: str | None, deployment_id: str, until: float) -> None:
+    async def tell(self, workspace_id: str | None, deployment_id: str, until: float) -> None:
         """See `Cooldowns.tell`: one conditional write."""
-        item_key = COOLDOWNS_ITEM_KEY if home is None else workspace_item_key(home)
+        item_key = COOLDOWNS_ITEM_KEY if workspace_id is None else workspace_item_key(workspace_id)
         name = _PREFIX + deployment_id
         condition: Condition = Attr(name).does_not_exist() | Attr(name).lt(until)
-        if home is not None:
+        if workspace_id is not None:
             condition = Attr("pk").exists() & condition
         update = Attr(name).set(until)
         for expired_id in self._expired_ids.pop(item_key, []):

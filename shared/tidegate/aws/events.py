@@ -30,13 +30,13 @@ class EventBridgeBudgetAlerts(Struct, frozen=True):
     service: AwsService
     bus: str
 
-    async def emit(self, event: BudgetAlert) -> None:
+    async def emit(self, alert: BudgetAlert) -> None:
         """See `BudgetAlerts.emit`. The event's detail type is the alert's type, e.g. "budget threshold"."""
         entry: Json = {
-            "Time": int(event.at),
+            "Time": int(alert.at),
             "Source": SOURCE,
-            "DetailType": event.event_type,
-            "Detail": encode(event.detail).decode(),
+            "DetailType": alert.event_type,
+            "Detail": encode(alert.detail).decode(),
             "EventBusName": self.bus,
         }
         body = encode({"Entries": [entry]})

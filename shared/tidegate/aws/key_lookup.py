@@ -33,8 +33,8 @@ class DynamoKeyLookup(Struct):
     cooldowns: DynamoCooldowns | None = None
     _default_workspaces: dict[ItemKey, str] = field(default_factory=dict[ItemKey, str])
 
-    async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
-        """See `KeyLookup.find`; a key without a default implies its only workspace."""
+    async def find_key(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
+        """See `KeyLookup.find_key`; a key without a default implies its only workspace."""
         return await self._find_key_and_workspace(virtual_key_item_key(key_hash), workspace_id)
 
     async def find_subject(

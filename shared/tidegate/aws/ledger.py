@@ -115,7 +115,7 @@ class DynamoLedger(Struct, frozen=True):
         yield from full[:FULL_SHARDS_TRIED]
 
     async def replace_alerted(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
-        """See `Ledger.note`: one conditional write, which does not open a closed account."""
+        """See `Ledger.replace_alerted`: one conditional write, which does not open a closed account."""
         warned = Attr("warned")
         is_unchanged = warned.equals(dict(before)) if before else warned.does_not_exist() | warned.equals({})
         update = Update(

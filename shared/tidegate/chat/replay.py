@@ -52,9 +52,9 @@ def _deltas(message: JsonObject, logprobs: Json) -> Iterator[tuple[JsonObject, J
         if isinstance(call, dict):
             tool_calls: list[Json] = [{"index": index, **call}]
             parts.append({"tool_calls": tool_calls})
-    known = {"role", "tool_calls", *_REASONING_FIELDS, *_CONTENT_FIELDS}
+    listed = {"role", "tool_calls", *_REASONING_FIELDS, *_CONTENT_FIELDS}
     other_fields: JsonObject = {
-        name: value for name, value in message.items() if name not in known and value is not None
+        name: value for name, value in message.items() if name not in listed and value is not None
     }
     if other_fields:
         parts.append(other_fields)

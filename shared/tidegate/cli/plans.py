@@ -66,7 +66,7 @@ async def set_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOut
     before = await plans.find_plan(ports.control, COMMAND_LINE_ACTOR, options.id)
     after = replace(before, limits=with_limits(before.limits, options.limits))
     plan, rollout = await plans.update_plan(ports.control, COMMAND_LINE_ACTOR, before, after, None)
-    text = f"Plan {plan.id}: {as_options(plan.limits)}. Updated {rollout.updated} workspaces"
+    text = f"Plan {plan.id}: {as_options(plan.limits)}. Workspaces updated: {rollout.updated}"
     pending_text = (
         f"; repeat the command later for {', '.join(rollout.pending)}, which have calls running."
         if rollout.pending

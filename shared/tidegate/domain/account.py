@@ -183,14 +183,14 @@ def merge_shards(shards: Sequence[Account]) -> Account:
 
     The alerted thresholds are stored in the first shard.
     """
-    merged = Account(minute=max((part.minute for part in shards), default=0))
+    merged = Account(minute=max((shard.minute for shard in shards), default=0))
     merged.alerted_thresholds = dict(shards[0].alerted_thresholds) if shards else {}
-    for part in shards:
-        merged.holds.update(part.holds)
-        _add_bookings(merged, part.booked)
-        if part.minute == merged.minute:
-            merged.minute_calls += part.minute_calls
-            _add_minute_tokens(merged, merged.minute, part.minute_tokens.get(merged.minute % MINUTE_SLOTS, 0))
+    for shard in shards:
+        merged.holds.update(shard.holds)
+        _add_bookings(merged, shard.booked)
+        if shard.minute == merged.minute:
+            merged.minute_calls += shard.minute_calls
+            _add_minute_tokens(merged, merged.minute, shard.minute_tokens.get(merged.minute % MINUTE_SLOTS, 0))
     return merged
 
 

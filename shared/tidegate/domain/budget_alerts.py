@@ -64,17 +64,18 @@ def _find_crossing(snapshot: AccountSnapshot, budget: BudgetLimit, call_amounts:
     booked = account.booked.get(booking_name(budget.unit, current_period.name), 0)
     if not pending or not booked or booked * 100 < budget.maximum * pending[0]:
         return None  # not even used and held amounts together reach it, so the holds need not be subtracted
-    spent = used_amount(account, budget.unit, budget.span, snapshot.at, snapshot.first_day) + call_amounts.of(
-        budget.unit
-    )
+    spent = used_amount(account, budget.unit, budget.span, snapshot.at, snapshot.first_day)
+    spent += call_amounts.of(budget.unit)
     reached = tuple(threshold for threshold in pending if spent * 100 >= budget.maximum * threshold)
     return ThresholdCrossing(budget, spent, current_period.ends_at, period_key, reached) if reached and spent else None
 
 
 def updated_thresholds(before: Mapping[str, int], crossings: list[ThresholdCrossing], now: float) -> dict[str, int]:
     """The new `Account.alerted_thresholds`: `before` and the crossings, without periods that are long over."""
-    recent = {name: most for name, most in before.items() if not is_period_forgotten(name.partition("#")[2], now)}
-    return {**recent, **{each.period_key: each.thresholds[-1] for each in crossings}}
+    recent = {
+        key: threshold for key, threshold in before.items() if not is_period_forgotten(key.partition("#")[2], now)
+    }
+    return {**recent, **{crossing.period_key: crossing.thresholds[-1] for crossing in crossings}}
 
 
 def build_alerts(snapshot: AccountSnapshot, crossings: list[ThresholdCrossing], now: float) -> Iterator[BudgetAlert]:

@@ -131,7 +131,7 @@ class GuardrailQuery(Struct, frozen=True):
 class GuardrailBackend(Protocol):
     """The external services behind guardrails of `REMOTE_KINDS`.
 
-    verdict = await backend.judge(guardrail, query)
+    Example: `verdict = await backend.judge(guardrail, query)`.
     """
 
     async def judge(self, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:

@@ -153,8 +153,8 @@ def _matches(name: str, patterns: Iterable[str] | None) -> bool:
 
 def days_of_period(span: Span, at: float, first_day: int = 1) -> list[str]:
     """The dates ("2026-11-21") from the beginning of the period to the day of `at`."""
-    begins = date.fromisoformat(period_at(span, at, first_day).name[2:])
-    return days_between(begins, datetime.fromtimestamp(at, UTC).date())
+    first = date.fromisoformat(period_at(span, at, first_day).name[2:])
+    return days_between(first, datetime.fromtimestamp(at, UTC).date())
 
 
 def days_between(first: date, last: date) -> list[str]:

@@ -48,7 +48,7 @@ class MemoryLedger(Struct):
         return self._account(scope.kind, scope.id)
 
     async def replace_alerted(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
-        """See `Ledger.note`."""
+        """See `Ledger.replace_alerted`."""
         account = self._account(scope.kind, scope.id)
         if account.alerted_thresholds != before:
             return False

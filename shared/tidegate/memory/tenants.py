@@ -19,8 +19,8 @@ class MemoryTenants(Struct):
     keys: dict[str, VirtualKey] = field(default_factory=dict[str, VirtualKey])
     reads: int = 0
 
-    async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
-        """See `KeyLookup.find`; a key without a default implies its only workspace."""
+    async def find_key(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
+        """See `KeyLookup.find_key`; a key without a default implies its only workspace."""
         self.reads += 1
         key = self.keys.get(key_hash) or self._previous_key(key_hash)
         return self._with_workspace(None if key and is_subject_key(key) else key, workspace_id)

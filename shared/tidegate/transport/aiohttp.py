@@ -38,7 +38,7 @@ class AiohttpTransport:
         if root_certificate_pem:
             ssl_context.load_verify_locations(cadata=root_certificate_pem.decode())
         self._pooled = _session(aiohttp.TCPConnector(limit=0, ssl=ssl_context, keepalive_timeout=KEEPALIVE_SECONDS))
-        self._fresh = _session(aiohttp.TCPConnector(limit=0, ssl=ssl_context, force_close=True))
+        self._unpooled = _session(aiohttp.TCPConnector(limit=0, ssl=ssl_context, force_close=True))
         self._proxies = getproxies()
         self._stale_connections = StaleConnections(clock)
 
@@ -63,9 +63,9 @@ class AiohttpTransport:
             response.close()  # after a complete read, the connection is in the pool already
 
     async def _send(
-        self, request: HttpRequest, url: URL, timeouts: Timeouts, deadline: float, is_fresh: bool
+        self, request: HttpRequest, url: URL, timeouts: Timeouts, deadline: float, on_new_connection: bool
     ) -> aiohttp.ClientResponse:
-        session = self._fresh if is_fresh else self._pooled
+        session = self._unpooled if on_new_connection else self._pooled
         headers, host, proxy = dict(request.headers), None, None
         if request.address is not None:
             headers["host"], host = url.raw_authority, url.host
@@ -86,7 +86,7 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         await self._pooled.close()
-        await self._fresh.close()
+        await self._unpooled.close()
 
 
 class _AiohttpResponse(StreamedResponse):

@@ -63,8 +63,9 @@ class HttpResponse(Protocol):
 class Transport(Protocol):
     """An HTTP client.
 
-    async with transport.open(HttpRequest("GET", url, {}, b""), Timeouts(total=10.0)) as response:
-        body = await response.read(limit=1_000_000)
+    Example:
+        async with transport.open(HttpRequest("GET", url, {}, b""), Timeouts(total=10.0)) as response:
+            body = await response.read(limit=1_000_000)
     """
 
     def open(self, request: HttpRequest, timeouts: Timeouts) -> AbstractAsyncContextManager[HttpResponse]:

@@ -20,7 +20,7 @@ class HttpxTransport:
         self, inner: httpx.AsyncBaseTransport | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._pooled = _client(inner, httpx.Limits(max_keepalive_connections=100, max_connections=1000))
-        self._fresh = _client(inner, httpx.Limits(max_keepalive_connections=0))
+        self._unpooled = _client(inner, httpx.Limits(max_keepalive_connections=0))
         self._stale_connections = StaleConnections(clock)
 
     @asynccontextmanager
@@ -42,8 +42,10 @@ class HttpxTransport:
         finally:
             await response.aclose()
 
-    async def _send(self, request: HttpRequest, timeouts: Timeouts, deadline: float, is_fresh: bool) -> httpx.Response:
-        client = self._fresh if is_fresh else self._pooled
+    async def _send(
+        self, request: HttpRequest, timeouts: Timeouts, deadline: float, on_new_connection: bool
+    ) -> httpx.Response:
+        client = self._unpooled if on_new_connection else self._pooled
         connect = httpx.Timeout(None, connect=timeouts.connect or DEFAULT_CONNECT_SECONDS)
         url, headers, extensions = httpx.URL(request.url), dict(request.headers), dict[str, object]()
         if request.address is not None:
@@ -58,7 +60,7 @@ class HttpxTransport:
 
     async def close(self) -> None:
         await self._pooled.aclose()
-        await self._fresh.aclose()
+        await self._unpooled.aclose()
 
 
 class _HttpxResponse(StreamedResponse):

@@ -86,9 +86,9 @@ class ReqwestTransport:
             await stream.__aexit__(None, None, None)
 
     async def _send(
-        self, request: HttpRequest, connect: float, deadline: float, is_fresh: bool
+        self, request: HttpRequest, connect_seconds: float, deadline: float, on_new_connection: bool
     ) -> tuple[StreamRequest, Response]:
-        client = self._unpooled_client(connect) if is_fresh else self._pooled_client(connect)
+        client = self._unpooled_client(connect_seconds) if on_new_connection else self._pooled_client(connect_seconds)
         stream = self._build_stream(client, request, deadline - asyncio.get_running_loop().time())
         return stream, await enter_stream(stream)
 
@@ -117,16 +117,18 @@ class ReqwestTransport:
             return self._default_connect_seconds
         return timeouts.connect
 
-    def _pooled_client(self, connect: float) -> Client:
-        client = self._pooled_clients.get(connect)
+    def _pooled_client(self, connect_seconds: float) -> Client:
+        client = self._pooled_clients.get(connect_seconds)
         if client is None:
-            client = self._pooled_clients[connect] = self._client_builder(connect).build()
+            client = self._pooled_clients[connect_seconds] = self._client_builder(connect_seconds).build()
         return client
 
-    def _unpooled_client(self, connect: float) -> Client:
-        client = self._unpooled_clients.get(connect)
+    def _unpooled_client(self, connect_seconds: float) -> Client:
+        client = self._unpooled_clients.get(connect_seconds)
         if client is None:
-            client = self._unpooled_clients[connect] = self._client_builder(connect).pool_max_idle_per_host(0).build()
+            client = self._unpooled_clients[connect_seconds] = (
+                self._client_builder(connect_seconds).pool_max_idle_per_host(0).build()
+            )
         return client
 
     def _build_stream(self, client: Client, request: HttpRequest, seconds: float) -> StreamRequest:

@@ -73,16 +73,14 @@ def sign(
     outgoing_headers["x-amz-date"] = timestamp
     if key.token:
         outgoing_headers["x-amz-security-token"] = key.token
-    signed_headers = {name: value for name, value in outgoing_headers.items() if name not in _UNSIGNED} | {
-        "host": _host(url)
-    }
+    signed_headers = {name: value for name, value in outgoing_headers.items() if name not in _UNSIGNED}
+    signed_headers["host"] = _host(url)
     names = ";".join(sorted(signed_headers))
     request = canonical_request(method, url, signed_headers, body, encode_twice=scope.service != "s3")
     credential_scope = f"{timestamp[:8]}/{scope.region}/{scope.service}/aws4_request"
     string_to_sign = "\n".join((_ALGORITHM, timestamp, credential_scope, hashlib.sha256(request.encode()).hexdigest()))
-    signature = hmac.new(
-        _signing_key(key.secret, credential_scope), string_to_sign.encode(), hashlib.sha256
-    ).hexdigest()
+    signing_key = _signing_key(key.secret, credential_scope)
+    signature = hmac.new(signing_key, string_to_sign.encode(), hashlib.sha256).hexdigest()
     outgoing_headers["authorization"] = (
         f"{_ALGORITHM} Credential={key.id}/{credential_scope}, SignedHeaders={names}, Signature={signature}"
     )

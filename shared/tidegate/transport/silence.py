@@ -86,7 +86,7 @@ class SilenceTimer:
             self._timer = None
 
     def absorb_cancellation(self) -> bool:
-        """True if this timer alone cancelled the task; the cancellation is then undone."""
+        """Undo this timer's cancellation of the task. True if nothing else has cancelled the task as well."""
         if not self._has_expired or self._task is None:
             return False
         self._has_expired = False

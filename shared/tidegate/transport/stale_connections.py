@@ -1,7 +1,7 @@
 """Sends a request again when its pooled connection turns out to have been closed while it was idle.
 
 After an idle time, or after Lambda froze the process, pooled connections may have been closed by the server. That is
-no failure of the provider. No library says whether it used a pooled connection, so the last contact with each origin
+not the fault of the provider. No library says whether it used a pooled connection, so the last contact with each origin
 decides.
 """
 
@@ -14,8 +14,8 @@ IDLE_SECONDS = 2.0
 """An origin without contact for longer is idle. Servers keep idle connections open for longer than that."""
 
 
-_R = TypeVar("_R")
-_E = TypeVar("_E", bound=Exception)
+_Response = TypeVar("_Response")
+_Error = TypeVar("_Error", bound=Exception)
 
 
 def origin_of(url: str) -> str:
@@ -32,8 +32,12 @@ class StaleConnections:
         self._last_contacts: dict[str, float] = {}
 
     async def send_with_reconnect(
-        self, origin: str, send: Callable[[bool], Awaitable[_R]], failure: type[_E], is_dropped: Callable[[_E], bool]
-    ) -> _R:
+        self,
+        origin: str,
+        send: Callable[[bool], Awaitable[_Response]],
+        failure: type[_Error],
+        is_dropped: Callable[[_Error], bool],
+    ) -> _Response:
         """Return `await send(False)`; if a pooled connection had gone stale, `await send(True)`, on a new connection.
 
         Raises what they raise; an error of the class `failure` counts as contact with the origin.

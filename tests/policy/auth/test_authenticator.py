@@ -43,12 +43,12 @@ class Bench:
         self.pauses.append(seconds)
         self.meanwhile()
 
-    async def find(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
+    async def find_key(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         self.asked.append(workspace_id)
         await self.pause.wait()
         if self.failure is not None:
             raise self.failure
-        return await self.tenants.find(key_hash, workspace_id)
+        return await self.tenants.find_key(key_hash, workspace_id)
 
     async def __call__(
         self, authorization: str | None = BEARER, workspace_id: str | None = None, *, required: bool = False

@@ -140,7 +140,7 @@ class Authenticator:
     async def _find_caller(self, lookup: _Lookup, secret: str) -> KeyAndWorkspace:
         if self._access_tokens is not None and secret.count(".") == 2:
             return await self._find_token_caller(self._access_tokens, lookup, secret)
-        key, workspace = await self._key_lookup.find(lookup.key_hash, lookup.storable_workspace_id)
+        key, workspace = await self._key_lookup.find_key(lookup.key_hash, lookup.storable_workspace_id)
         return self._check_key(lookup, key), workspace
 
     async def _find_token_caller(self, access_tokens: AccessTokens, lookup: _Lookup, token: str) -> KeyAndWorkspace:

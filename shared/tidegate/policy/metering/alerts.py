@@ -14,9 +14,9 @@ log = logging.getLogger(__name__)
 class LogBudgetAlerts:
     """Port `BudgetAlerts` without a receiver: writes a line to the log."""
 
-    async def emit(self, event: BudgetAlert) -> None:
+    async def emit(self, alert: BudgetAlert) -> None:
         """See `BudgetAlerts.emit`."""
-        log.warning(event.event_type.replace(" ", "."), extra=event.detail)
+        log.warning(alert.event_type.replace(" ", "."), extra=alert.detail)
 
 
 async def send_budget_alerts(
@@ -36,7 +36,7 @@ async def send_budget_alerts(
         return
     before = snapshot.account.alerted_thresholds
     try:
-        if not await ledger.note(snapshot.scope, before, updated_thresholds(before, crossed, now)):
+        if not await ledger.replace_alerted(snapshot.scope, before, updated_thresholds(before, crossed, now)):
             return
     except StoreUnavailable as error:
         log.warning("threshold.unnoted", extra={"workspace_id": snapshot.workspace_id, "error": error.message})
