@@ -69,9 +69,9 @@ class UpstreamRequest(Struct, frozen=True):
 class Translator(Protocol):
     """One operation at one provider, as the pipeline sees it. Stateless and pure; `Registry.translator` finds it.
 
-        request = translator.build_request(call, deployment)
-        reply = translator.parse_reply(request, body)         # or, streamed:
-        async for chunks in translator.parse_stream(request, events): ...
+    request = translator.build_request(call, deployment)
+    reply = translator.parse_reply(request, body)         # or, streamed:
+    async for chunks in translator.parse_stream(request, events): ...
     """
 
     @property

@@ -101,9 +101,7 @@ class GuardRun(Struct, frozen=True):
             await self._run_one(active, "output", self._check_schema(active, reply))
         return reply
 
-    async def check_stream(
-        self, batches: AsyncIterator[Sequence[ReplyChunk]]
-    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
+    async def check_stream(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> AsyncGenerator[Sequence[ReplyChunk]]:
         """Yield the chunks, masked where needed; see `mode`. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
         if not self._active_on("output"):
             async for batch in batches:

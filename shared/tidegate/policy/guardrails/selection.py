@@ -32,14 +32,16 @@ class GuardrailSelection(Struct, frozen=True):
         make_active, make_context = load(checks, "ActiveGuardrail"), load(checks, "GuardContext")
         active = tuple(make_active(*each) for each in selected.values())
         return load("tidegate.policy.guardrails.runner", "GuardRun")(
-            active, make_context(call, self.backend, lambda: call.deadline - self.clock()))
+            active, make_context(call, self.backend, lambda: call.deadline - self.clock())
+        )
 
 
 def parse_operator_guardrails(value: Json) -> tuple[Guardrail, ...]:
     """Parse the value of TIDEGATE_GUARDRAILS. Raises `ConfigurationError`."""
     try:
         return load("tidegate.policy.guardrails.definition", "parse_guardrails")(
-            value, "TIDEGATE_GUARDRAILS", is_operator=True)
+            value, "TIDEGATE_GUARDRAILS", is_operator=True
+        )
     except InvalidRequest as error:
         raise ConfigurationError(f"{error.param}: {error.message}") from None
 

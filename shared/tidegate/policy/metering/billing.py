@@ -40,9 +40,7 @@ def calculate_bill(
     )
 
 
-def add_hedged_prompts(
-    bill: Bill, request: Request, models: Sequence[CatalogModel | None], started_at: float
-) -> Bill:
+def add_hedged_prompts(bill: Bill, request: Request, models: Sequence[CatalogModel | None], started_at: float) -> Bill:
     """Add the prompts of the hedged attempts that lost, an estimate: their models charge at least for reading them."""
     prompt = TokenCounts(input=request.estimate_prompt(), estimated=True)
     total = bill.cost_usd

@@ -21,6 +21,7 @@ from tidegate.policy.metering.billing import WORDS_PER_TOKEN
 SHORTEST_ANSWER_TOKENS = 16
 """A call is refused, instead of shortened further, when there is no room for that many tokens of answer."""
 
+
 class Headroom(Struct, frozen=True):
     """The rates left after the call, under "requests" and "tokens"; `max_tokens` is set if the answer was shortened."""
 
