@@ -19,6 +19,7 @@ from tidegate.aws.signatures import DynamoReasoningSignatures
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsageReader
+from tidegate.chat.operation import CHAT
 from tidegate.chat.request import parse_chat_request
 from tidegate.control.ports import Resources
 from tidegate.domain.account import AccountScope, Hold, Reservation
@@ -36,6 +37,7 @@ from tidegate.memory.resources import MemoryResources
 from tidegate.memory.signatures import MemoryReasoningSignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.ports import Cooldowns, KeyLookup, Keys, Ledger, Meter, ReasoningSignatures, Tenants, UsageReader
+from tidegate.surfaces.openai import OPENAI
 from tidegate.transport.aws_credentials import StaticCredentials
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
@@ -157,7 +159,8 @@ def outcome(
     body = b'{"model": "demo/echo", "messages": [{"role": "user", "content": "a secret prompt"}], "stream": true}'
     call = Call(
         id=id or ulid(at),
-        surface="openai",
+        surface=OPENAI,
+        operation=CHAT,
         request=parse_chat_request(body),
         principal=Principal("key_one", (workspace_id,)),
         workspace=workspace(workspace_id),

@@ -11,7 +11,8 @@ import httpx
 from msgspec.structs import replace
 
 from tidegate.api.app import build_app
-from tidegate.domain.call import Outcome
+from tidegate.chat.operation import CHAT
+from tidegate.domain.call import Call, Outcome
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.limits import Limits
 from tidegate.domain.server_options import ServerOptions
@@ -23,6 +24,7 @@ from tidegate.memory.meter import MemoryMeter
 from tidegate.policy.routing.retry import Retries
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
+from tidegate.surfaces.openai import OPENAI
 from tidegate.transport.base import Transport
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.media_fetcher import MediaFetcher
@@ -329,3 +331,9 @@ def event_stream(body: bytes | httpx.AsyncByteStream) -> httpx.Response:
     if isinstance(body, bytes):
         return httpx.Response(200, headers=headers, content=body)
     return httpx.Response(200, headers=headers, stream=body)
+
+
+async def new_call(gateway: Any, body: Any, secret: str = SECRET) -> Call:
+    """A chat call of the key with that secret, as the endpoint would make it."""
+    principal, workspace = await gateway.authenticate(OPENAI, f"Bearer {secret}", None)
+    return gateway.new_call(principal, workspace, OPENAI, CHAT, CHAT.parse(json.dumps(body).encode()))

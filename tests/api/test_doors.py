@@ -12,7 +12,7 @@ CALL = {"model": "openai/gpt-4.1-mini", "messages": USER}
 NEUROFLASH = "/api/ds-prototypes/chat/completions"
 
 
-@pytest.mark.parametrize("path", CHAT_PATHS)
+@pytest.mark.parametrize("path", ENDPOINTS)
 async def test_every_path_answers(client: Client, path: str) -> None:
     assert (await client.post(CALL, path, {"x-workspace-id": "ws_test"})).status == 200
 

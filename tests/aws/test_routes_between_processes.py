@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.pipeline.routed import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hosts
 from tests.store_worlds import CREDENTIALS, REGION, World
-from tests.world import KEY, SECRET, WORKSPACE
+from tests.world import KEY, SECRET, WORKSPACE, new_call
 from tidegate.aws.compose import compose
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.settings import Settings
@@ -32,9 +32,9 @@ async def process(world: World, endpoint: str, hosts: Hosts, **env: str) -> Asyn
 
 
 async def post(gateway: Any, body: Any = CALL) -> None:
-    call = await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(body).encode())
+    call = await new_call(gateway, body, SECRET)
     async with gateway.answer(call) as answer:
-        assert answer.completion is not None
+        assert answer.reply is not None
 
 
 async def furnish(world: World, *routes: Route) -> None:

@@ -19,7 +19,7 @@ def assembled(chunks: Any) -> Any:
     assembly = CompletionAssembler()
     for chunk in chunks:
         assembly.add(chunk)
-    return assembly.completion()
+    return assembly.reply()
 
 
 def chunk(*choices: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def test_choices_are_kept_apart_and_whole_once_all_have_ended() -> None:
     assert not assembly.is_complete
     assembly.add(chunk(said(0, "length")))
     assert assembly.is_complete
-    choices = assembly.completion()["choices"]
+    choices = assembly.reply()["choices"]
     assert [(one["index"], one["message"]["content"], one["finish_reason"]) for one in choices] == [
         (0, "a", "length"),
         (1, "b", "stop"),

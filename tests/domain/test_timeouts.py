@@ -54,12 +54,16 @@ def test_brackets_are_only_brackets() -> None:
         ),
         (
             {"*": {"conect": 1, "total": 0}, "openai": {"between": "60"}},
-            "TIDEGATE_TIMEOUTS['*'] has the unknown field 'conect'; known fields are connect, first_byte, between, total; "
+            "TIDEGATE_TIMEOUTS['*'] has the unknown field 'conect'; "
+            "known fields are connect, first_byte, between, total; "
             "TIDEGATE_TIMEOUTS['*'] must have a positive number of seconds in 'total'; "
             "TIDEGATE_TIMEOUTS['openai'] must have a positive number of seconds in 'between'.",
         ),
         ({"*": {"total": True}}, "TIDEGATE_TIMEOUTS['*'] must have a positive number of seconds in 'total'."),
-        (json.loads('{"*": {"total": 1e999}}'), "TIDEGATE_TIMEOUTS['*'] must have a positive number of seconds in 'total'."),
+        (
+            json.loads('{"*": {"total": 1e999}}'),
+            "TIDEGATE_TIMEOUTS['*'] must have a positive number of seconds in 'total'.",
+        ),
         ({"*": {"total": None}}, "TIDEGATE_TIMEOUTS['*'] must have a positive number of seconds in 'total'."),
     ],
 )

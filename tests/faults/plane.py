@@ -58,8 +58,8 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
-    async def admit(self, *given: Any, **named: Any) -> Call:
-        call = await self.inner.admit(*given, **named)
+    def new_call(self, *given: Any, **named: Any) -> Call:
+        call = self.inner.new_call(*given, **named)
         self.file.write(f"admitted {call.id}\n")
         return call
 

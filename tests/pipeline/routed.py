@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
+from tests.world import KEY, STREAM, USER, WORKSPACE, Client, completion, event_stream, new_call, sse, world
 from tidegate.domain.workspace import VirtualKey, Workspace
 
 MODEL, OTHER = "openai/gpt-4.1-mini", "mistral/mistral-small-latest"
@@ -48,4 +48,4 @@ def routed(
 
 
 async def admit(gateway: Any, body: Any) -> Any:
-    return await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(body).encode())
+    return await new_call(gateway, body)

@@ -1,7 +1,6 @@
 """The cache, from the door to the record: what is asked for twice is answered twice and paid for once."""
 
 import asyncio
-import json
 import time
 from decimal import Decimal
 from typing import Any
@@ -12,7 +11,6 @@ from msgspec.structs import replace
 
 from tests.world import (
     KEY,
-    SECRET,
     STREAM,
     USER,
     WORKSPACE,
@@ -23,6 +21,7 @@ from tests.world import (
     completion,
     delta,
     event_stream,
+    new_call,
     sse,
     world,
 )
@@ -278,7 +277,7 @@ async def test_what_a_fallback_says_is_no_answer_to_an_equal_call() -> None:
 
 async def test_a_key_gets_nothing_from_a_model_that_it_may_not_use(client: Client) -> None:
     gateway: Gateway = client.app.lifespan_state["gateway"]
-    call = await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(CALL).encode())
+    call = await new_call(gateway, CALL)
     async with gateway.answer(call) as answer:
         assert answer.headers == (("x-tidegate-cache", "miss"),)
     limited = replace(call.principal, limits=Limits(models=("mistral/*",)))

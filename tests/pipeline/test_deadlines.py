@@ -249,7 +249,7 @@ class Pondering:
     async def check_prompt(self, call: Any) -> Any:
         return await asyncio.Future() if self._over == "prompt" else call
 
-    async def check_completion(self, completion: Any) -> Any:
+    async def check_reply(self, reply: Any) -> Any:
         return await asyncio.Future()
 
 

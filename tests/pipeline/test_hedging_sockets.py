@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, completion, sse
+from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, completion, new_call, sse
 from tidegate.memory.compose import compose
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
@@ -75,8 +75,7 @@ async def test_nothing_is_left_of_the_slower_call(transport: str, stream: bool) 
     async with Host(silent=True).listening() as slow, Host().listening() as fast:
         async with gateway(slow, fast, transport=transport) as here:
             before = asyncio.all_tasks()
-            body = json.dumps({"model": "fast", "messages": USER, "stream": stream}).encode()
-            call = await here.admit("openai", f"Bearer {SECRET}", None, body)
+            call = await new_call(here, {"model": "fast", "messages": USER, "stream": stream}, SECRET)
             async with here.answer(call) as answer:
                 assert (answer.attempts, answer.deployment.label) == (2, "fast#2")
                 if transport != "pyreqwest":

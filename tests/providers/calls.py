@@ -4,21 +4,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tidegate.chat.request import build_chat_request
-from tidegate.domain.call import Call
+from tidegate.chat.operation import CHAT
+from tidegate.chat.request import ChatCall, build_chat_request
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.providers.base import Provider, UpstreamRequest
+from tidegate.surfaces.openai import OPENAI
 
 BASE_URL = "https://host.invalid/v1"
 
 
-def call(body: dict[str, Any]) -> Call:
+def call(body: dict[str, Any]) -> ChatCall:
     """An admitted call with that body."""
     workspace = Workspace("ws_1", "One")
-    return Call(
-        "01J", "openai", build_chat_request(body), Principal("key_1", ("ws_1",)), workspace, started_at=0, deadline=60
-    )
+    principal = Principal("key_1", ("ws_1",))
+    return ChatCall("01J", OPENAI, CHAT, build_chat_request(body), principal, workspace, started_at=0, deadline=60)
 
 
 def sent(provider: Provider, body: dict[str, Any], model: str = "m") -> tuple[Any, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from msgspec import structs
 from msgspec.structs import replace
 
 from tests.native_providers import ANTHROPIC, BEDROCK, GEMINI, NATIVES, Native
-from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, Client, completion, event_stream, sse, world
+from tests.world import KEY, STREAM, USER, WORKSPACE, Client, completion, event_stream, new_call, sse, world
 from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, RouteTarget
@@ -39,7 +39,7 @@ ROUTED = replace(WORKSPACE, routes=(Route("fast", (RouteTarget(A), RouteTarget(B
 
 async def rehearsed(client: Client, body: Any) -> Any:
     gateway = client.app.lifespan_state["gateway"]
-    call = await gateway.admit("openai", f"Bearer {SECRET}", None, json.dumps(body).encode())
+    call = await new_call(gateway, body)
     return json.loads(json.dumps(await gateway.dry_run(call)))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.operation import CHAT
 from tidegate.chat.request import build_chat_request
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
@@ -12,6 +13,7 @@ from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import GuardrailUnavailable
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.guardrails.selection import GuardrailSelection
+from tidegate.surfaces.openai import OPENAI
 
 NOW = 1_700_000_000.0
 
@@ -21,7 +23,7 @@ def call(content: Any = "Hello.", *own: Guardrail, **fields: Any) -> Call:
     messages = content if isinstance(content, list) and "role" in content[0] else [{"role": "user", "content": content}]
     request = build_chat_request({"model": "openai/m", "messages": messages, **fields})
     workspace = Workspace("ws_test", "Test", guardrails=own)
-    return Call("01CALL", "openai", request, Principal("key", ("ws_test",)), workspace, NOW, NOW + 60)
+    return Call("01CALL", OPENAI, CHAT, request, Principal("key", ("ws_test",)), workspace, NOW, NOW + 60)
 
 
 def guard(given: Call, *configured: Guardrail, judge: "Judge | None" = None) -> Guard:

@@ -112,25 +112,25 @@ async def test_a_long_prompt_is_read_to_its_end() -> None:
 async def test_an_answer_is_masked_wherever_it_speaks() -> None:
     given = call(guardrails=["personal-data-mask"])
     answer = completion({"content": MAIL, "reasoning": MAIL}, calling(json.dumps({"to": MAIL})))
-    made: Any = await guard(given).check_completion(answer)
+    made: Any = await guard(given).check_reply(answer)
     assert [made["choices"][0]["message"][name] for name in ("content", "reasoning")] == ["[EMAIL]", "[EMAIL]"]
     assert made["choices"][1]["message"]["tool_calls"][0]["function"]["arguments"] == '{"to":"[EMAIL]"}'
 
 
 async def test_an_answer_without_anything_is_the_same_object() -> None:
     answer = completion({"content": "Hello."})
-    assert await guard(call(guardrails=["secrets", "personal-data-mask"])).check_completion(answer) is answer
+    assert await guard(call(guardrails=["secrets", "personal-data-mask"])).check_reply(answer) is answer
 
 
 async def test_a_guardrail_on_prompts_alone_does_not_read_answers() -> None:
     rail = Guardrail("g", "words", on="input", words=("acme",))
     answer = completion({"content": "acme"})
-    assert await guard(call(guardrails=["g"]), rail).check_completion(answer) is answer
+    assert await guard(call(guardrails=["g"]), rail).check_reply(answer) is answer
     other = Guardrail("g", "words", on="output", words=("acme",))
     given = call("acme", guardrails=["g"])
     assert await guard(given, other).check_prompt(given) is given
     with pytest.raises(GuardrailViolation, match="The answer violates the guardrail 'g'"):
-        await guard(given, other).check_completion(answer)
+        await guard(given, other).check_reply(answer)
 
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -141,9 +141,9 @@ WANTED = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA}}
 async def test_an_answer_must_conform_to_the_schema_that_was_asked_for(content: str | None) -> None:
     given = guard(call(guardrails=["json-schema"], response_format=WANTED))
     right = completion({"content": '{"n": 1}'})
-    assert await given.check_completion(right) is right
+    assert await given.check_reply(right) is right
     with pytest.raises(GuardrailViolation):
-        await given.check_completion(completion({"content": '{"n": 1}'}, {"content": content}))
+        await given.check_reply(completion({"content": '{"n": 1}'}, {"content": content}))
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ async def test_an_answer_must_conform_to_the_schema_that_was_asked_for(content: 
 )
 async def test_a_refusal_and_a_call_of_a_tool_have_nothing_to_conform(message: dict[str, Any]) -> None:
     answer = completion(message)
-    assert await guard(call(guardrails=["json-schema"], response_format=WANTED)).check_completion(answer) is answer
+    assert await guard(call(guardrails=["json-schema"], response_format=WANTED)).check_reply(answer) is answer
 
 
 async def test_a_guardrail_may_bring_its_own_schema() -> None:
     rail = Guardrail("g", "json_schema", on="output", schema=json.dumps(SCHEMA))
     with pytest.raises(GuardrailViolation):
-        await guard(call(guardrails=["g"]), rail).check_completion(completion({"content": "{}"}))
+        await guard(call(guardrails=["g"]), rail).check_reply(completion({"content": "{}"}))
 
 
 async def test_one_that_is_none_any_more_is_unavailable() -> None:
@@ -171,13 +171,13 @@ async def test_one_that_is_none_any_more_is_unavailable() -> None:
         await guard(given, rail).check_prompt(given)
     answer = completion({"content": "{}"})
     opened = guard(given, replace(rail, fails="open"))
-    assert (await opened.check_prompt(given), await opened.check_completion(answer)) == (given, answer)
+    assert (await opened.check_prompt(given), await opened.check_reply(answer)) == (given, answer)
 
 
 async def test_an_object_is_all_that_json_object_asks_for() -> None:
     given = guard(call(guardrails=["json-schema"], response_format={"type": "json_object"}))
     with pytest.raises(GuardrailViolation):
-        await given.check_completion(completion({"content": "[]"}))
+        await given.check_reply(completion({"content": "[]"}))
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ async def test_one_that_always_runs_has_nothing_to_do_without_a_schema() -> None
     given = call("Hello.", Guardrail("g", "json_schema", on="output", always=True))
     answer = completion({"content": "no JSON"})
     assert await guard(given).check_prompt(given) is given
-    assert await guard(given).check_completion(answer) is answer
+    assert await guard(given).check_reply(answer) is answer
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ async def test_no_log_line_holds_a_text(caplog: pytest.LogCaptureFixture) -> Non
     given = call(MAIL, guardrails=["personal-data-mask", "personal-data"])
     await guard(given).check_prompt(given)
     with pytest.raises(GuardrailViolation):
-        await guard(call(guardrails=["personal-data"])).check_completion(completion({"content": MAIL}))
+        await guard(call(guardrails=["personal-data"])).check_reply(completion({"content": MAIL}))
     lines = [(record.msg, vars(record)["guardrail"], vars(record)["stage"]) for record in caplog.records]
     assert lines == [
         ("guardrail.masked", "personal-data-mask", "input"),

@@ -29,7 +29,7 @@ def whole(chunks: list[Chunk]) -> Any:
     assembly = CompletionAssembler()
     for each in chunks:
         assembly.add(each)
-    return assembly.completion()["choices"]
+    return assembly.reply()["choices"]
 
 
 async def until_violation(given: Guard, *chunks: Chunk) -> list[Chunk]:

@@ -57,7 +57,7 @@ def whole(chunks: list[Chunk]) -> Completion:
     assembly = CompletionAssembler()
     for each in chunks:
         assembly.add(each)
-    return assembly.completion()
+    return assembly.reply()
 
 
 def mixed(first: list[Chunk], second: list[Chunk]) -> list[Chunk]:
@@ -73,7 +73,7 @@ def mixed(first: list[Chunk], second: list[Chunk]) -> list[Chunk]:
 def test_the_stream_amounts_to_the_masked_answer(rail: Guardrail, first: list[Chunk], second: list[Chunk]) -> None:
     sent = mixed(first, second)
     given_guard = guard(call(stream=True, guardrails=["g"]), rail)
-    expected = asyncio.run(given_guard.check_completion(whole(sent)))
+    expected = asyncio.run(given_guard.check_reply(whole(sent)))
     passed = whole(asyncio.run(streamed(given_guard, *sent)))
     assert passed["choices"] == expected["choices"]
     assert MAIL not in str(passed)

@@ -14,8 +14,9 @@ from tests.store_worlds import outcome
 from tidegate.catalog import load_catalog
 from tidegate.catalog.names import canonical_model_id
 from tidegate.chat.request import build_chat_request
+from tidegate.chat.worst_case import SEARCH_RESULT_TOKENS
 from tidegate.domain.usage import TokenCounts
-from tidegate.policy.metering.reservation import SEARCH_RESULT_TOKENS, worst_case_tokens
+from tidegate.policy.metering.reservation import worst_case_tokens
 
 
 @cache

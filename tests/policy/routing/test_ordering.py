@@ -15,7 +15,7 @@ from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.routes import Route, RouteOrder, RouteTarget
 from tidegate.errors import ProviderAuth, ProviderFailed
 from tidegate.policy.routing.health import DeploymentKey, Health, deployment_key_of
-from tidegate.policy.routing.ordering import Ordering, session_key
+from tidegate.policy.routing.ordering import Ordering
 
 MODELS = ("openai/gpt-4o", "openai/gpt-4o-mini", "vllm/nobody-knows")
 
@@ -171,17 +171,17 @@ def test_another_workspaces_session_is_another_one() -> None:
     ],
 )
 def test_a_session_is_known_by_its_name(fields: dict[str, Any], session_id: str | None, session: bytes) -> None:
-    assert session_key(call(**fields).request, session_id) == session
+    assert call(**fields).request.session_key(session_id) == session
 
 
 def test_or_else_by_how_it_began() -> None:
     system, ask = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}
     turns = [system, ask, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Bye"}]
     first, later, other = (
-        session_key(call(messages=messages).request, None) for messages in (turns[:2], turns, [system, turns[3]])
+        call(messages=messages).request.session_key(None) for messages in (turns[:2], turns, [system, turns[3]])
     )
     assert (first == later, first == other) == (True, False)
-    assert session_key(call(messages=[system]).request, None).startswith(b"began:")
+    assert call(messages=[system]).request.session_key(None).startswith(b"began:")
 
 
 def test_a_failure_that_is_none_of_a_routes_changes_no_order() -> None:

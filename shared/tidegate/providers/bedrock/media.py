@@ -134,5 +134,5 @@ def _media_source(
 ) -> MediaSource:
     if media_format is None:
         supported = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in _FORMATS_BY_KIND.items())
-        raise InvalidRequest(f"Bedrock does not support this media type. It supports {supported}.", param=path)
+        raise InvalidRequest(f"{builder.model} on Bedrock does not support this media type. Supported: {supported}.", param=path)
     return MediaSource("audio" if is_audio else _KIND_BY_FORMAT[media_format], media_format, source)

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from tidegate.policy.guardrails import texts
+from tidegate.chat import guardrail_texts as texts
 from tidegate.policy.guardrails.detectors import LONG_CHARACTERS, is_long
 
 BODY: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tidegate.chat.reasoning_signatures import ReasoningCollector, ids_to_look_up, reasoning_to_store
+from tidegate.chat.reasoning_signatures import ChatReasoningCollector, ids_to_look_up
 from tidegate.chat.request import build_chat_request
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -11,6 +11,12 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments
 def completion(**message: Any) -> Any:
     choice = {"index": 0, "message": {"role": "assistant", "content": None, **message}, "finish_reason": "tool_calls"}
     return {"object": "chat.completion", "choices": [choice]}
+
+
+def reasoning_to_store(reply: Any) -> Any:
+    collector = ChatReasoningCollector()
+    collector.add_reply(reply)
+    return collector.signed_reasoning()
 
 
 def test_reasoning_is_kept_under_the_first_tool_call_that_followed() -> None:
@@ -26,7 +32,7 @@ def test_reasoning_without_tool_calls_and_tool_calls_without_reasoning_are_not_k
 
 
 def test_the_pieces_of_a_stream_become_whole() -> None:
-    collector = ReasoningCollector()
+    collector = ChatReasoningCollector()
     pieces: list[Any] = [
         {"reasoning_details": [{"type": "reasoning.text", "text": "h", "index": 0, "format": "x"}]},
         {"reasoning_details": [{"type": "reasoning.text", "text": "m", "index": 0}]},
@@ -36,8 +42,8 @@ def test_the_pieces_of_a_stream_become_whole() -> None:
         {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]},
     ]
     for piece in pieces:
-        collector.add(piece)
-    assert collector.to_store() == (
+        collector.add_chunk({"choices": [{"index": 0, "delta": piece}]})
+    assert collector.signed_reasoning() == (
         "call_1",
         [
             {"type": "reasoning.text", "text": "hm", "index": 0, "format": "x", "signature": "s"},
