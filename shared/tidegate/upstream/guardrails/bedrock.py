@@ -12,7 +12,7 @@ from tidegate.errors import NotConfigured, ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import HttpRequest
-from tidegate.upstream.guardrails.backends import GuardrailBackends
+from tidegate.upstream.guardrails.client import GuardrailClient
 
 MAX_CHARACTERS = 20_000
 """The characters of one request. AWS takes 25 units of 1,000 characters."""
@@ -24,12 +24,12 @@ REGION_SETTINGS = ("BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 
-async def judge(backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
+async def judge(client: GuardrailClient, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
     """Check the texts, in several requests if they are long. Raises `UpstreamError` and `NotConfigured`."""
     pieces = [(i, piece) for i, text in enumerate(query.texts) for piece in _pieces(text)]
     new_texts = [""] * len(query.texts)
     for group in _groups(pieces):
-        new_pieces = await _apply(backends, guardrail, query, [piece for _, piece in group])
+        new_pieces = await _apply(client, guardrail, query, [piece for _, piece in group])
         if new_pieces is None:
             return Verdict(False)
         for (i, _), piece in zip(group, new_pieces, strict=True):
@@ -38,11 +38,11 @@ async def judge(backends: GuardrailBackends, guardrail: Guardrail, query: Guardr
 
 
 async def _apply(
-    backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery, texts: list[str]
+    client: GuardrailClient, guardrail: Guardrail, query: GuardrailQuery, texts: list[str]
 ) -> list[str] | None:
     """Return the texts, masked where needed; None if one is blocked."""
-    request = await _request(backends, guardrail, query, texts)
-    match await backends.fetch_json(request, query.timeout_seconds, MAX_ANSWER_BYTES):
+    request = await _request(client, guardrail, query, texts)
+    match await client.fetch_json(request, query.timeout_seconds, MAX_ANSWER_BYTES):
         case {"action": "NONE"}:
             return texts
         case {"action": "GUARDRAIL_INTERVENED", **fields}:
@@ -52,18 +52,18 @@ async def _apply(
             if len(masked) == len(texts):
                 return masked
             if len(texts) > 1:  # the outputs do not say which texts they replace: check each text alone
-                return await _one_by_one(backends, guardrail, query, texts)
+                return await _one_by_one(client, guardrail, query, texts)
         case _:
             pass
     raise ProviderMalformed("Bedrock's guardrail returned an invalid answer.")
 
 
 async def _one_by_one(
-    backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery, texts: list[str]
+    client: GuardrailClient, guardrail: Guardrail, query: GuardrailQuery, texts: list[str]
 ) -> list[str] | None:
     new_texts: list[str] = []
     for text in texts:
-        new_text = await _apply(backends, guardrail, query, [text])
+        new_text = await _apply(client, guardrail, query, [text])
         if new_text is None:
             return None
         new_texts += new_text
@@ -71,23 +71,23 @@ async def _one_by_one(
 
 
 async def _request(
-    backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery, texts: Sequence[str]
+    client: GuardrailClient, guardrail: Guardrail, query: GuardrailQuery, texts: Sequence[str]
 ) -> HttpRequest:
-    if backends.aws_keys is None:
+    if client.aws_keys is None:
         raise NotConfigured("Bedrock's guardrails need AWS credentials: none are configured.")
-    region = guardrail.region or await _setting(backends, *REGION_SETTINGS) or backends.region
-    host = (await _setting(backends, ENDPOINT_SETTING) or f"https://bedrock-runtime.{region}.amazonaws.com").rstrip("/")
+    region = guardrail.region or await _setting(client, *REGION_SETTINGS) or client.region
+    host = (await _setting(client, ENDPOINT_SETTING) or f"https://bedrock-runtime.{region}.amazonaws.com").rstrip("/")
     path = f"/guardrail/{quote(guardrail.guardrail_id or '', safe='')}/version/{guardrail.guardrail_version}/apply"
     content: list[Json] = [{"text": {"text": text}} for text in texts]
     body = encode({"source": "INPUT" if query.stage == "input" else "OUTPUT", "content": content})
     headers = {"content-type": "application/json", "accept": "application/json"}
-    service = AwsService(backends.transport, backends.aws_keys, region, "bedrock", host, backends.clock)
+    service = AwsService(client.transport, client.aws_keys, region, "bedrock", host, client.clock)
     return await service.sign_request(HttpRequest("POST", host + path, headers, body))
 
 
-async def _setting(backends: GuardrailBackends, *names: str) -> str | None:
+async def _setting(client: GuardrailClient, *names: str) -> str | None:
     for name in names:
-        value = await backends.secrets.get(name)
+        value = await client.secrets.get(name)
         if value:
             return value
     return None

@@ -10,21 +10,21 @@ from tidegate.domain.guardrails import Guardrail, GuardrailQuery, Verdict
 from tidegate.errors import NotConfigured, ProviderMalformed
 from tidegate.json import Json, encode
 from tidegate.transport.base import HttpRequest
-from tidegate.upstream.guardrails.backends import GuardrailBackends
+from tidegate.upstream.guardrails.client import GuardrailClient
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 
-async def judge(backends: GuardrailBackends, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
+async def judge(client: GuardrailClient, guardrail: Guardrail, query: GuardrailQuery) -> Verdict:
     """Send the texts. Raises `UpstreamError`, `InvalidRequest` for an address that is not public, `NotConfigured`."""
     url = guardrail.url or ""
     headers = {"content-type": "application/json", "accept": "application/json"}
     if guardrail.secret is not None and query.is_trusted:
-        token = await backends.secrets.get(guardrail.secret)
+        token = await client.secrets.get(guardrail.secret)
         if not token:
             raise NotConfigured(f"The guardrail {guardrail.name!r} needs the setting {guardrail.secret}.")
         headers["authorization"] = f"Bearer {token}"
-    address = None if query.is_trusted else await backends.fetcher.find_public_address(url, "url")
+    address = None if query.is_trusted else await client.fetcher.find_public_address(url, "url")
     body = {
         "guardrail": guardrail.name,
         "stage": query.stage,
@@ -34,7 +34,7 @@ async def judge(backends: GuardrailBackends, guardrail: Guardrail, query: Guardr
         "texts": query.texts,
     }
     request = HttpRequest("POST", url, headers, encode(body), address)
-    return _parse_verdict(await backends.fetch_json(request, query.timeout_seconds, MAX_ANSWER_BYTES), len(query.texts))
+    return _parse_verdict(await client.fetch_json(request, query.timeout_seconds, MAX_ANSWER_BYTES), len(query.texts))
 
 
 def _parse_verdict(answer: Json, count: int) -> Verdict:
