@@ -3,13 +3,12 @@
 Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
 
-from collections.abc import Mapping
-from importlib import import_module
-from typing import cast
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
 from tidegate.domain.redacted import Redacted
+from tidegate.lazy import load
 from tidegate.transport.aws_credentials import Credentials, StaticCredentials
 from tidegate.transport.base import Transport
 from tidegate.transport.sigv4 import AwsKey
@@ -28,8 +27,10 @@ class LazyCredentialChain(Redacted, Struct):
         """See `Credentials.key`."""
         credentials = self._credentials
         if credentials is None:
-            module = import_module("tidegate.aws.credential_chain")
-            credentials = self._credentials = cast(Credentials, module.credential_chain(self.env))
+            search: Callable[[Mapping[str, str]], Credentials] = load(
+                "tidegate.aws.credential_chain", "credential_chain"
+            )
+            credentials = self._credentials = search(self.env)
         return await credentials.key(transport)
 
 
