@@ -1,10 +1,16 @@
 """The imports between tidegate's modules, read from the sources: those at the top of a file, and those of `load`."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
+
+from tidegate.providers.registry import _NATIVE
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+Scopes: TypeAlias = tuple[Function, ...]
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,7 +58,8 @@ def graph() -> dict[str, set[str]]:
 
 def lazy_imports() -> list[LazyImport]:
     """Every pair of names that some `load` may be given. Raises `Unreadable`."""
-    return [found for module in modules().values() for found in _lazy_imports(module)]
+    found = {lazy for module in modules().values() for lazy in _lazy_imports(module)}
+    return sorted(found, key=lambda lazy: (lazy.importer, lazy.line, lazy.module, lazy.name))
 
 
 def cycles() -> list[list[str]]:
@@ -95,62 +102,64 @@ def _imports(module: Module) -> Iterator[str]:
 def _lazy_imports(module: Module) -> Iterator[LazyImport]:
     if not any(isinstance(node, ast.ImportFrom) and node.module == "tidegate.lazy" for node in module.tree.body):
         return
-    for function, call in _calls(module.tree):
+    for scopes, call in _calls(module.tree):
         if isinstance(call.func, ast.Name) and call.func.id == "load":
-            left, right = (_strings(argument, function, module.tree) for argument in call.args)
+            left, right = (_strings(argument, scopes, module.tree) for argument in call.args)
             together = len(left) == len(right) and len(left) > 1
             pairs = zip(left, right, strict=True) if together else ((one, other) for one in left for other in right)
             for target, name in pairs:
                 yield LazyImport(module.name, call.lineno, target, name)
 
 
-def _calls(node: ast.AST, function: ast.AST | None = None) -> Iterator[tuple[ast.AST | None, ast.Call]]:
-    """Every call, with the function around it."""
+def _calls(node: ast.AST, scopes: Scopes = ()) -> Iterator[tuple[Scopes, ast.Call]]:
+    """Every call, with the functions around it, the innermost first."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Call):
-            yield function, child
-        inside = child if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
-        yield from _calls(child, inside)
+            yield scopes, child
+        yield from _calls(child, (child, *scopes) if isinstance(child, Function) else scopes)
 
 
-def _strings(value: ast.expr, function: ast.AST | None, tree: ast.Module) -> list[str]:
+def _strings(value: ast.expr, scopes: Scopes, tree: ast.Module) -> list[str]:
     """The strings that an argument may be: a literal, a variable, a place in a table, or a parameter's arguments."""
     match value:
         case ast.Constant(value=str(text)):
             return [text]
-        case ast.JoinedStr(values=[ast.Constant(value=str(prefix)), ast.FormattedValue()]):
-            parent = modules()[prefix.removesuffix(".")]
-            return [f"{prefix}{name}" for name in _native_providers() if prefix.endswith("providers.") and parent]
+        case ast.JoinedStr(values=[ast.Constant(value="tidegate.providers."), ast.FormattedValue()]):
+            return [f"tidegate.providers.{name}" for name in _NATIVE]
         case ast.Subscript(value=ast.Name(id=table)):
-            return [text for entry in _table(table, tree) for text in _strings(entry, None, tree)]
+            return [text for entry in _table(table, tree) for text in _strings(entry, (), tree)]
         case ast.Name(id=name):
-            found = [text for one in _bound(name, function, tree) for text in _strings(one, function, tree)]
-            if found:
-                return found
+            for place, scope in enumerate(scopes):
+                found = [*_assigned(name, ast.walk(scope), tree), *_given(name, scope, tree)]
+                if found:
+                    return [text for one in found for text in _strings(one, scopes[place:], tree)]
+            return [text for one in _assigned(name, tree.body, tree) for text in _strings(one, (), tree)]
     raise Unreadable(ast.unparse(value))
 
 
-def _bound(name: str, function: ast.AST | None, tree: ast.Module) -> Iterator[ast.expr]:
-    """The expressions that a variable, or a parameter of a module's own function, may stand for."""
-    for scope in (function, tree):
-        for node in ast.walk(scope) if scope else ():
-            match node:
-                case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
-                    yield value
-                case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Subscript(value=ast.Name(id=table))):
-                    yield from _column(name, names, table, tree)
-                case ast.For(
-                    target=ast.Tuple(elts=[_, ast.Tuple(elts=names)]),
-                    iter=ast.Call(func=ast.Attribute(value=ast.Name(id=table))),
-                ):
-                    yield from _column(name, names, table, tree)
-                case _:
-                    pass
-    if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-        places = [place for place, argument in enumerate(function.args.args) if argument.arg == name]
-        for _, call in _calls(tree):
-            if places and isinstance(call.func, ast.Name) and call.func.id == function.name:
-                yield call.args[places[0]]
+def _assigned(name: str, nodes: Iterable[ast.AST], tree: ast.Module) -> Iterator[ast.expr]:
+    """What a variable is bound to: a value, or a column of a table that is unpacked or looped over."""
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+                yield value
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Subscript(value=ast.Name(id=table))):
+                yield from _column(name, names, table, tree)
+            case ast.For(
+                target=ast.Tuple(elts=[_, ast.Tuple(elts=names)]),
+                iter=ast.Call(func=ast.Attribute(value=ast.Name(id=table), attr="items")),
+            ):
+                yield from _column(name, names, table, tree)
+            case _:
+                pass
+
+
+def _given(name: str, function: Function, tree: ast.Module) -> Iterator[ast.expr]:
+    """What a function of the module is given as that parameter, wherever the module calls it."""
+    places = [place for place, argument in enumerate(function.args.args) if argument.arg == name]
+    for _, call in _calls(tree):
+        if places and isinstance(call.func, ast.Name) and call.func.id == function.name:
+            yield call.args[places[0]]
 
 
 def _column(name: str, names: list[ast.expr], table: str, tree: ast.Module) -> Iterator[ast.expr]:
@@ -170,10 +179,3 @@ def _table(name: str, tree: ast.Module) -> list[ast.expr]:
             case _:
                 pass
     raise Unreadable(name)
-
-
-def _native_providers() -> list[str]:
-    """The keys of the registry's table of providers with a dialect of their own."""
-    from tidegate.providers import registry
-
-    return sorted(registry._NATIVE)

@@ -11,6 +11,9 @@ from tests.import_graph import ROOT, LazyImport, cycles, lazy_imports, modules
 IMPORT_MODULE = {"tidegate.lazy"}
 """Where `import_module` may be given a module of ours."""
 
+UPWARD = {("tidegate.cli.main", "tidegate.local.serve")}
+"""The entry point is above all rooms, wherever its file lies: the local server is one of its commands."""
+
 
 def layers() -> list[list[str]]:
     """The layers of import-linter's contract, from top to bottom."""
@@ -29,7 +32,7 @@ def depth(name: str) -> int:
 
 
 lazily = pytest.mark.parametrize(
-    "lazy", sorted(lazy_imports(), key=str), ids=lambda lazy: f"{lazy.importer}:{lazy.line}-{lazy.module}.{lazy.name}"
+    "lazy", lazy_imports(), ids=lambda lazy: f"{lazy.importer}:{lazy.line}-{lazy.module}.{lazy.name}"
 )
 
 
@@ -40,14 +43,14 @@ def test_a_lazy_import_leads_to_something(lazy: LazyImport) -> None:
 
 @lazily
 def test_a_lazy_import_points_down_or_stays_in_its_layer(lazy: LazyImport) -> None:
-    assert depth(lazy.importer) <= depth(lazy.module)
+    assert depth(lazy.importer) <= depth(lazy.module) or (lazy.importer, lazy.module) in UPWARD
 
 
 def test_lazy_imports_are_found_in_every_form() -> None:
     pairs = {(lazy.importer, lazy.module, lazy.name) for lazy in lazy_imports()}
     assert pairs >= {
         ("tidegate.chat.operation", "tidegate.chat.assemble", "CompletionAssembler"),  # literals
-        ("tidegate.chat.operation", "tidegate.chat.guardrail_texts", "masked_request"),  # a function's parameter
+        ("tidegate.chat.operation", "tidegate.chat.guardrail_texts", "body_texts"),  # a function's parameter
         ("tidegate.identity.choose", "tidegate.identity.google", "AwsRole"),  # a local variable
         ("tidegate.upstream.guardrails.backends", "tidegate.upstream.guardrails.webhook", "judge"),  # a table
         ("tidegate.transport.choose", "tidegate.transport.aiohttp", "AiohttpTransport"),  # a table of pairs
