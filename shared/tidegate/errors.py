@@ -3,6 +3,7 @@
 TidegateError
 ├── InvalidRequest 400            the caller's request is wrong; `param` is the path of the field
 │   ├── MissingWorkspace 400      the x-workspace-id header is required here
+│   ├── OperationNotSupported 400 the model's provider does not offer what the endpoint is for
 │   ├── UnsupportedParameter 400  require_parameters is set, and the provider does not support a field
 │   ├── UnsupportedMediaType 415  the body is not application/json
 │   ├── RequestTooLarge 413       the body is larger than TIDEGATE_MAX_BODY_BYTES
@@ -22,12 +23,13 @@ TidegateError
 │   └── ExpiredToken 401
 ├── TooManyFailures 429           too many failed authentications from one network address
 ├── IssuerUnavailable 503         the issuer's signing keys cannot be fetched: an unverified token never passes
-├── EndpointNotAllowed 403        the key may not use this path
-├── NetworkNotAllowed 403         the key may not be used from this network address
-├── WorkspaceForbidden 403        unknown, foreign and suspended workspaces alike
-├── AdminForbidden 403            the admin key lacks the scope, or is limited to some workspaces
-├── ModelNotAllowed 403           the workspace or the key may not use this model
-├── ModelUnpriced 403             the model has no price, and the workspace or the key has a budget in USD
+├── PermissionDenied 403          the credential is valid, and may not do this
+│   ├── EndpointNotAllowed 403    the key may not use this path
+│   ├── NetworkNotAllowed 403     the key may not be used from this network address
+│   ├── WorkspaceForbidden 403    unknown, foreign and suspended workspaces alike
+│   ├── AdminForbidden 403        the admin key lacks the scope, or is limited to some workspaces
+│   ├── ModelNotAllowed 403       the workspace or the key may not use this model
+│   └── ModelUnpriced 403         the model has no price, and the workspace or the key has a budget in USD
 ├── LimitReached 429              a limit of the workspace or the key
 │   ├── RateLimited 429           requests or tokens per minute, or parallel calls: retry soon
 │   └── QuotaExhausted 429        a budget: a retry fails until the budget resets
@@ -97,8 +99,6 @@ class MissingWorkspace(InvalidRequest):
 
 
 class OperationNotSupported(InvalidRequest):
-    """The model's provider cannot do what the endpoint is for."""
-
     code = "operation_not_supported"
 
 
@@ -191,39 +191,32 @@ class IssuerUnavailable(TidegateError):
     code = "issuer_unavailable"
 
 
-class EndpointNotAllowed(TidegateError):
+class PermissionDenied(TidegateError):
     status = 403
     type = "permission_error"
+
+
+class EndpointNotAllowed(PermissionDenied):
     code = "endpoint_not_allowed"
 
 
-class NetworkNotAllowed(TidegateError):
-    status = 403
-    type = "permission_error"
+class NetworkNotAllowed(PermissionDenied):
     code = "network_not_allowed"
 
 
-class WorkspaceForbidden(TidegateError):
-    status = 403
-    type = "permission_error"
+class WorkspaceForbidden(PermissionDenied):
     code = "workspace_forbidden"
 
 
-class AdminForbidden(TidegateError):
-    status = 403
-    type = "permission_error"
+class AdminForbidden(PermissionDenied):
     code = "admin_forbidden"
 
 
-class ModelNotAllowed(TidegateError):
-    status = 403
-    type = "permission_error"
+class ModelNotAllowed(PermissionDenied):
     code = "model_not_allowed"
 
 
-class ModelUnpriced(TidegateError):
-    status = 403
-    type = "permission_error"
+class ModelUnpriced(PermissionDenied):
     code = "model_unpriced"
 
 
