@@ -1,0 +1,4 @@
+"""The data plane on Lambda.
+
+app   the API on AWS's stores, served by `tidegate.runtime` (see bootstrap.sh)
+"""

@@ -1,13 +1,18 @@
-"""OpenAI's chat dialect: the chat request, the completion and its chunks, and server-sent events.
+"""OpenAI's chat dialect: the chat request, the completion and its chunks, and the operation over them.
 
-assemble    the chunks of a stream → one completion
-completion  a completion and its chunks, as on the wire
-estimate    token counts without a tokenizer
-media       media types, and the content of data URIs
-messages    the messages of a request
-parse       the body of a request → a validated `ChatRequest`, or a 400
-reasoning   the fields that ask for reasoning → one `Reasoning`
-replay      one completion → the chunks of a stream
-request     a chat request: its validated fields and its raw body
-sse         server-sent events to clients
+operation             chat completions as an `Operation`
+request               a chat request: its validated fields and its raw body
+fields                the types and ranges of a chat request's fields
+parse                 the body of a request → a validated `ChatRequest`, or a 400
+messages              the messages of a request
+media                 media types, and the content of data URIs
+reasoning             the fields that ask for reasoning → one `Reasoning`
+estimate              token counts without a tokenizer
+worst_case            the tokens and searches that a budget must have room for
+completion            a completion and its chunks, as on the wire
+assemble              the chunks of a stream → one completion
+replay                one completion → the chunks of a stream
+guardrail_texts       finds and replaces the texts in requests and completions
+reasoning_signatures  signed reasoning that clients do not send back
+sse                   server-sent events to clients
 """

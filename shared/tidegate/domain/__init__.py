@@ -4,6 +4,7 @@ account            the account of a workspace or key: used and held amounts, and
 budget_alerts      alerts at 50, 80 and 100 % of a budget
 call               one call before the provider, and its outcome
 deployment         a model at one provider; the configuration of a provider
+gateway_fields     the fields of a request that are the gateway's own and never reach a provider
 guardrails         guardrails, their findings and verdicts
 idempotency        claims to idempotency keys
 identity           the OIDC issuer, and the identity in an access token
@@ -12,6 +13,7 @@ keys               secrets of virtual keys, and keys of OIDC subjects
 limit_error        the error for a call that exceeds a limit
 limits             rates, budgets and allowed models; days and months
 managed_resources  plans, admin keys, members and the audit log
+operation          operations, such as chat: their requests, and what the gateway reads in replies
 record             the record of a call, and the counters of a period
 redacted           the mixin that hides secrets in `repr()`
 restrictions       networks and endpoints that a key is limited to
@@ -19,6 +21,7 @@ routes             routes, their targets and their validation
 server_options     options of the data plane's HTTP server
 settlement         all that is written when a call has ended
 stored_reply       a reply for the cache or an idempotency key
+surface            a client's dialect, as a protocol
 timed_cache        a bounded cache whose entries age by two clocks
 timeouts           timeouts of providers, by model
 usage              token counts, word counts and the bill

@@ -6,7 +6,6 @@ guardrails             what prompts and answers must not contain
 metering               what a call may use, what it used, and what that costs
 routing                which deployments answer a call, in what order, and how often each is tried
 deadline               when a call has to be over
-reasoning_signatures   signed reasoning that clients do not send back
 single_flight          one piece of work for equal callers at the same time
 
 Some modules are here for their subject, although they are not decisions. Steps over a port: `auth.authenticator` and

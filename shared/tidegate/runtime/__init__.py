@@ -3,12 +3,13 @@
 environment   the variables that Lambda and `sam local` set
 event         an invocation's event → an ASGI scope and body, pure
 response      an ASGI response → what API Gateway wants to read, pure
-failure       what may be told and logged about something that went wrong
+failure       failures of invocations, in words that may be told and logged
 connection    as much of an HTTP/1.1 client as the Runtime API needs
 endpoint      the calls of the Runtime API
 delivery      how a response travels: streamed, or whole under `sam local`
 exchange      one invocation as the application's `receive` and `send`
 invocation    one invocation from event to last byte, with its deadline
 lifespan      the application's start-up and shutdown
+asgi          the types of ASGI 3, without a framework
 loop          the polls, one per concurrent invocation, and SIGTERM
 """

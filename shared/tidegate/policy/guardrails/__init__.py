@@ -5,7 +5,6 @@ protocol        `Guard`: what the gateway asks of the guardrails of one call
 runner          `GuardRun`: all guardrails of one call, over the prompt and the answer, streamed or not
 checks          one guardrail over a list of texts
 definition      JSON → `Guardrail`, with all rules for its fields
-texts           finds and replaces the texts in requests and completions
 detectors       kind of guardrail → positions in a text
 words           a list of words and phrases
 regexes         regular expressions under a time limit
