@@ -90,7 +90,7 @@ class BudgetLimit(NamedTuple):
 
 
 class Amounts(Struct, frozen=True):
-    """What a call uses, or may use at most, in every unit of budgets."""
+    """The amounts that a call uses, or may use at most, in every unit of budgets."""
 
     tokens: int = 0
     words: int = 0

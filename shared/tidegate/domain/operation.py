@@ -1,4 +1,4 @@
-"""What a call asks for, as the gateway sees it: an operation, its request, and what it reads in replies. Pure.
+"""Operations, such as chat completions: a call's request, and what the gateway reads in its replies. Pure.
 
 Chat is the first operation (`tidegate.chat.operation`). The pipeline, the ledger, records, routes, retries and the cache
 know these protocols, and no field of any operation. An operation is a folder that has one value of `Operation`; where a
@@ -64,12 +64,12 @@ class Request(Protocol):
 
     @property
     def includes_usage(self) -> bool:
-        """Whether the caller wants the usage at the end of a stream."""
+        """True if the caller wants the usage at the end of a stream."""
         ...
 
     @property
     def choices(self) -> int:
-        """How many answers are asked for."""
+        """The number of answers that the caller wants."""
         ...
 
     @property
@@ -79,7 +79,7 @@ class Request(Protocol):
 
     @property
     def streams_plain_text(self) -> bool:
-        """Whether a stream of the reply is text alone, of which a part can be checked before the rest has come."""
+        """True if a stream of the reply is text alone, of which a part can be checked before the rest has come."""
         ...
 
     def answer_schema(self) -> "AnswerSchema | None":
@@ -128,7 +128,7 @@ class Request(Protocol):
 
 
 class ReplyLog(Struct):
-    """What the replies of one call said so far, as far as billing and records need it."""
+    """The usage, finish reason and texts of one call's replies so far, for billing and records."""
 
     usage: Usage | None = None
     finish_reason: str | None = None
@@ -138,7 +138,7 @@ class ReplyLog(Struct):
 
 
 class Stamp(Struct, frozen=True):
-    """What the gateway, and not the provider, says of a reply. `created` is in Unix seconds."""
+    """The fields of a reply that the gateway sets itself. `created` is in Unix seconds."""
 
     id: str
     created: int
@@ -233,7 +233,7 @@ class Operation(Protocol):
         ...
 
     def is_usage_chunk(self, chunk: ReplyChunk) -> bool:
-        """Whether the chunk has the usage alone, and nothing of an answer."""
+        """Return True if the chunk has the usage alone, and nothing of an answer."""
         ...
 
     def renew(self, reply: Reply, stamp: Stamp) -> Reply:
@@ -241,7 +241,7 @@ class Operation(Protocol):
         ...
 
     def is_storable(self, reply: Reply) -> bool:
-        """Whether the reply may be given to equal calls: nothing of it was filtered out."""
+        """Return True if the reply may be given to equal calls: nothing of it was filtered out."""
         ...
 
     def request_texts(self, request: Request) -> list[Text]:

@@ -44,12 +44,12 @@ class Surface(Protocol):
 
     @property
     def requires_workspace(self) -> bool:
-        """Whether a request without `x-workspace-id` is refused."""
+        """True if a request without `x-workspace-id` is refused."""
         ...
 
     @property
     def always_includes_usage(self) -> bool:
-        """Whether a stream ends with its usage although the caller did not ask for it."""
+        """True if a stream ends with its usage although the caller did not ask for it."""
         ...
 
     def credential(self, headers: Mapping[bytes, bytes]) -> str | None:

@@ -84,7 +84,7 @@ class Translator(Protocol):
 
     @property
     def signs_reasoning(self) -> bool:
-        """Whether its reasoning is signed and must come back with the tool calls that followed from it."""
+        """True if its reasoning is signed and must come back with the tool calls that followed from it."""
         ...
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
@@ -106,11 +106,11 @@ class Translator(Protocol):
         ...
 
     def is_reply(self, body: Json) -> bool:
-        """Whether a JSON body may be a reply, and not an error object."""
+        """Return True if a JSON body may be a reply, and not an error object."""
         ...
 
     def has_content(self, chunk: ReplyChunk) -> bool:
-        """Whether the answer has begun with this chunk: usage alone is not content."""
+        """Return True if the answer has begun with this chunk: usage alone is not content."""
         ...
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:

@@ -20,7 +20,7 @@ class Environment(Struct, frozen=True):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Environment":
-        """What Lambda said. Raises `KeyError` outside Lambda, where there is no Runtime API."""
+        """Read the variables that Lambda sets. Raises `KeyError` outside Lambda, where no Runtime API exists."""
         concurrency = env.get("AWS_LAMBDA_MAX_CONCURRENCY", "")
         return cls(
             api=env["AWS_LAMBDA_RUNTIME_API"],

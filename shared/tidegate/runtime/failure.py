@@ -1,4 +1,4 @@
-"""What went wrong in an invocation, in words that may be told: the error's type and place, never its message.
+"""Failures of invocations, in words that may be told: the error's type and place, never its message.
 
 An exception's message can quote the prompt or a key, so it is neither logged nor sent. The one exception to this is
 start-up, where nobody has called yet and the message names the missing setting.
@@ -57,7 +57,7 @@ class Failure(Struct, frozen=True):
 
     @property
     def trailers(self) -> list[tuple[str, str]]:
-        """What ends a response that has started already."""
+        """The trailers that end a response that has started already."""
         return [
             (ERROR_TYPE_HEADER, self.error_type),
             (ERROR_BODY_HEADER, base64.b64encode(self.report).decode("ascii")),
@@ -81,14 +81,14 @@ def malformed_event(reason: str) -> Failure:
 
 
 def crash(error: BaseException) -> Failure:
-    """What may be told about an exception that the application let through."""
+    """The failure to report when the application raised; it never contains the exception's message."""
     return Failure(
         f"Function.{_type_name(_innermost(error))}", "Internal server error.", stack=_frames(_innermost(error))
     )
 
 
 def startup_crash(error: BaseException) -> Failure:
-    """What is told about an exception before the first invocation, message included."""
+    """The failure to report for an exception before the first invocation, message included."""
     cause = _innermost(error)
     return Failure(f"Runtime.{_type_name(cause)}", str(cause)[:_MAX_STARTUP_MESSAGE], stack=_frames(cause))
 

@@ -39,7 +39,7 @@ class Service(Struct, frozen=True):
     app: App
     endpoint: Endpoint
     state: dict[str, object]
-    """What the application's start-up left; every call gets a shallow copy."""
+    """The state that the application's start-up left; every call gets a shallow copy."""
     streams: bool
 
 

@@ -1,4 +1,4 @@
-"""What a call may use, what it used, and what that costs.
+"""The worst case of a call, its use of limits, and its cost.
 
 reservation   the worst case of a call, which its accounts must have room for
 billing       the provider's usage → tokens, words and cost
