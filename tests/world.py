@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 import httpx
 from msgspec.structs import replace
 
-from tidegate.api.app import build_app
+from tidegate.api.app import ENDPOINTS, build_app
 from tidegate.chat.operation import CHAT
 from tidegate.domain.call import Call, Outcome
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.limits import Limits
+from tidegate.domain.operation import Operation
 from tidegate.domain.server_options import ServerOptions
+from tidegate.domain.surface import Surface
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.memory.compose import compose
@@ -221,6 +223,7 @@ async def world(
     workspace: Workspace = WORKSPACE,
     limits: Limits | None = None,
     key: VirtualKey = KEY,
+    endpoints: Mapping[str, tuple[Surface, Operation]] = ENDPOINTS,
     **env: str,
 ) -> AsyncIterator[Client]:
     """A gateway with the workspace ws_test; `provider` answers for every provider, openai and mistral have keys.
@@ -246,6 +249,7 @@ async def world(
     app = build_app(
         lambda: compose(settings, (), lambda _: fake, _seed(workspace, key), recorder, made, identity),
         options or ServerOptions(),
+        endpoints=endpoints,
     )
     async with app.router.lifespan_context(app) as state:
         client = Client(app, recorder, requests)

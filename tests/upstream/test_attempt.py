@@ -22,6 +22,7 @@ from tidegate.errors import (
     StreamCut,
 )
 from tidegate.providers.bedrock import PROVIDER
+from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.settings import EnvironmentSecrets
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.sigv4 import AwsKey
@@ -77,9 +78,9 @@ async def ask(
     deployment = Deployment("bedrock", MODEL, HOST, secret, region="eu-central-1")
     body = {"model": "bedrock/m", "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
     request = PROVIDER.build_request(call(body), deployment)
-    async with upstream.open(PROVIDER, request, secret=secret, stream=stream, seconds=seconds) as reply:
-        if reply.completion is not None:
-            return reply.completion["choices"][0]["message"]["content"] or "", sent
+    async with upstream.open(ChatTranslator(PROVIDER), request, secret=secret, stream=stream, seconds=seconds) as reply:
+        if reply.reply is not None:
+            return reply.reply["choices"][0]["message"]["content"] or "", sent
         assert reply.batches is not None
         async for batch in reply.batches:
             pieces.extend(one["delta"].get("content") or "" for chunk in batch for one in chunk["choices"])

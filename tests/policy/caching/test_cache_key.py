@@ -17,6 +17,7 @@ from tidegate.policy.caching.cache_key import (
     digest_of_idempotency_key,
     digest_of_request,
 )
+from tidegate.surfaces.neuroflash import NEUROFLASH
 
 USER = {"role": "user", "content": "hi"}
 LONGEST = 30 * 86_400
@@ -144,7 +145,7 @@ def test_a_null_within_a_schema_counts() -> None:
 def test_one_idempotency_key_is_for_one_body_of_one_surface() -> None:
     one = call(temperature=1, user="u")
     assert digest_of_request(one) == digest_of_request(call(user="u", temperature=1))
-    others = (call(temperature=1), call(user="u", temperature=1, stream=True), replace(one, surface="neuroflash"))
+    others = (call(temperature=1), call(user="u", temperature=1, stream=True), replace(one, surface=NEUROFLASH))
     assert len({digest_of_request(other) for other in (one, *others)}) == 4
     assert digest_of_idempotency_key("a") != digest_of_idempotency_key("b")
 
