@@ -1,1 +1,18 @@
-"""The steps of a call's path, which `gateway.py` puts in a line: asking, replying, settling."""
+"""The steps of a call over the ports; `gateway.py` puts them in order.
+
+components     everything that a call needs, composed once per process
+answer         what a call returns to its endpoint
+dispatch       tries candidates and their deployments until one begins to answer
+prepare        translates a call for one deployment and reserves its worst case
+attempt        opens one attempt, and records its failure
+hedging        the race between a slow deployment and its hedge
+respond        a provider's reply → the caller's: stamped and billed
+check_output   guardrails on the answer
+settle         the bill, the record and the budget alerts
+observation    the state of a call in progress, which becomes its outcome
+shield         work that no cancellation interrupts
+offload        long work in a thread
+lazy_reuse     loads `reuse` with the first call that needs it
+reuse          replies given again: the cache and idempotency keys
+dry_run        reports what a call would do, without making it
+"""

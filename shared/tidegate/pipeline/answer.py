@@ -1,4 +1,4 @@
-"""What the caller gets."""
+"""The answer of a call, as its endpoint gets it."""
 
 from collections.abc import AsyncGenerator, Sequence
 
@@ -11,9 +11,10 @@ from tidegate.policy.metering.reservation import UNLIMITED_HEADROOM, Headroom
 
 
 class Answer(Struct, frozen=True):
-    """What the caller gets: a whole `reply`, or `batches` of chunks.
+    """The answer of a call: a whole `reply`, or `batches` of chunks.
 
-    `upstream_seconds` were spent waiting for providers; `headers` say where the answer comes from.
+    `upstream_seconds` is the time spent waiting for providers. `headers` tell what the cache, the idempotency key and
+    guardrails did.
     """
 
     reply: Reply | None

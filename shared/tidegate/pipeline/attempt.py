@@ -1,4 +1,4 @@
-"""One attempt of one deployment."""
+"""One attempt: one request to one deployment."""
 
 from contextlib import AbstractAsyncContextManager
 
@@ -14,14 +14,18 @@ from tidegate.upstream.attempt import ProviderReply
 
 
 class Hedge(Struct, frozen=True):
-    """The next deployment, which is asked as well after so many seconds without an answer."""
+    """The deployment that gets a second request if the first has not answered after `after_seconds`."""
 
     deployment: Deployment
     after_seconds: float
 
 
 class AttemptTimedOut(ProviderTimeout):
-    """It was the call that gave a deployment no more time, and not the deployment that had had enough."""
+    """The deployment did not answer within the share of the call's time that this attempt had."""
+
+
+def attempt_timed_out(deployment: Deployment) -> AttemptTimedOut:
+    return AttemptTimedOut(f"{deployment.provider} did not answer within its share of the call's time.")
 
 
 def record_failure(
@@ -32,21 +36,26 @@ def record_failure(
     error: TidegateError,
     seconds: float,
 ) -> None:
-    """What failed is on record, and counts against the deployment where it is the deployment that failed."""
+    """Record the failed attempt; if the deployment was at fault, count it in its health."""
     if isinstance(error, UpstreamError | NotConfigured):
         observation.upstream_seconds += seconds
         observation.failed_attempts.append(FailedAttempt(deployment.display_name, error.code or error.type, seconds))
     if observation.resolution is not None:
-        is_over = isinstance(error, AttemptTimedOut) or components.clock() >= call.deadline
+        call_timed_out = isinstance(error, AttemptTimedOut) or components.clock() >= call.deadline
         components.balancer.record_failure(
-            deployment, observation.resolution, observation.call, error, waited_seconds=seconds, call_timed_out=is_over
+            deployment,
+            observation.resolution,
+            observation.call,
+            error,
+            waited_seconds=seconds,
+            call_timed_out=call_timed_out,
         )
 
 
 def open_attempt(
     components: Components, prepared: PreparedCall, seconds: float
 ) -> AbstractAsyncContextManager[ProviderReply]:
-    """The deployment's reply within that time, for whoever enters it, and leaves it in the same task."""
+    """Return a context with the deployment's reply, which must end within `seconds`. Enter and leave it in one task."""
     return components.upstream.open(
         prepared.translator,
         prepared.request,

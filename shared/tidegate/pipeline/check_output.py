@@ -1,4 +1,4 @@
-"""Guardrails over the answer of a call: what does not pass has been produced all the same, and is billed."""
+"""Guardrails on the answer. A blocked answer was still generated, so it is billed."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -18,19 +18,17 @@ HEADER = "x-tidegate-guardrails"
 
 
 async def check_answer(components: Components, guard_run: Guard, answer: Answer, observation: Observation) -> Answer:
-    """The answer as it may be passed on, and in its headers what ran.
+    """Return the answer that the caller may have, with a header that names the guardrails.
 
     Raises `GuardrailViolation` and `GuardrailUnavailable`, also from the batches.
     """
     headers = (*answer.headers, (HEADER, guard_run.header))
     if answer.reply is not None:
         return replace(answer, reply=await guard_run.check_reply(answer.reply), headers=headers)
-    # An answer is one or the other.
+    # An answer has either a reply or batches.
     assert answer.batches is not None  # noqa: S101
     batches = _check_stream(components, guard_run, answer.batches, observation)
-    if (
-        guard_run.buffers_stream
-    ):  # then what does not pass is refused by the reply's status, like an answer that does not stream
+    if guard_run.buffers_stream:  # checked before the reply begins, so that a violation is the reply's status
         batches = _chain(await anext(batches, None), batches)
     return replace(answer, batches=batches, headers=headers)
 
@@ -40,8 +38,8 @@ async def _check_stream(
 ) -> AsyncGenerator[Sequence[ReplyChunk]]:
     with observation.recording_failures():
         try:
-            async with aclosing(batches), aclosing(guard_run.check_stream(batches)) as passed:
-                async for batch in passed:
+            async with aclosing(batches), aclosing(guard_run.check_stream(batches)) as checked:
+                async for batch in checked:
                     yield batch
         except TidegateError as error:
             if error.usage is None and observation.is_charged:
@@ -50,10 +48,10 @@ async def _check_stream(
 
 
 async def _chain(
-    first: Sequence[ReplyChunk] | None, rest: AsyncGenerator[Sequence[ReplyChunk]]
+    first: Sequence[ReplyChunk] | None, remaining: AsyncGenerator[Sequence[ReplyChunk]]
 ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-    async with aclosing(rest):
+    async with aclosing(remaining):
         if first is not None:
             yield first
-        async for batch in rest:
+        async for batch in remaining:
             yield batch

@@ -1,6 +1,6 @@
-"""Asking providers: who may answer, and how often each is asked.
+"""Dispatch: candidates and their deployments are tried until one begins to answer.
 
-Before its first event a failure is invisible to the caller; after it, nothing is tried again.
+A failure before the first event is retried, invisibly to the caller; after it, nothing is.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.operation import Request
 from tidegate.errors import TidegateError, UpstreamError
 from tidegate.lazy import load
-from tidegate.pipeline.attempt import AttemptTimedOut, Hedge, open_attempt, record_failure
+from tidegate.pipeline.attempt import Hedge, attempt_timed_out, open_attempt, record_failure
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.offload import offload_call
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Dispatched(Struct, frozen=True):
-    """A provider that began to answer `request`. `ignored` are the fields that it cannot honour."""
+    """A provider that has begun to answer `request`. `ignored` names the fields that it cannot honour."""
 
     translator: Translator
     deployment: Deployment
@@ -45,12 +45,12 @@ class Dispatched(Struct, frozen=True):
 
 
 async def dispatch(components: Components, call: Call, observation: Observation, stack: AsyncExitStack) -> Dispatched:
-    """The first answer of those who may answer, whose connection is `stack`'s to close.
+    """Return the first answer; leaving `stack` closes its connection.
 
-    Raises the failure of the model that was asked for, or a more hopeful one of its fallbacks.
+    If all candidates fail, raises the requested model's error, unless only a fallback's is retryable.
     """
     find_candidates = partial(fallback.candidates, call.request, components.router, components.catalog, call.workspace)
-    candidates = await offload_call(call, find_candidates)  # each with fields of its own is validated anew
+    candidates = await offload_call(call, find_candidates)  # validates each that overrides fields
     best_error: TidegateError | None = None
     while True:
         candidate, *candidates = candidates
@@ -73,9 +73,9 @@ async def _try_deployments(
     stack: AsyncExitStack,
     alternatives: int,
 ) -> Dispatched:
-    """One model's answer: of each of its deployments once, and then again after failures that pass.
+    """Return the answer of one candidate: tries each of its deployments once, then retries temporary failures.
 
-    `others` may be asked instead.
+    `alternatives` counts the candidates after this one.
     """
     resolution = reservation.allowed_deployments(call, resolution)
     route = resolution.route
@@ -105,17 +105,14 @@ async def _try_deployments(
             record_failure(components, call, observation, order.deployment, error, components.clock() - started_at)
             remaining_seconds = call.deadline - components.clock()
             order.fail_over(error, at=components.clock(), may_move=remaining_seconds > 0)
-            delay = (
-                0.0
-                if order.is_first_attempt
-                else _retry_delay(components, call, order, remaining_seconds, alternatives)
-            )
+            delay: float | None = 0.0
+            if not order.is_first_attempt:
+                delay = _retry_delay(components, call, order, remaining_seconds, alternatives)
             if delay is None:
                 raise order.best_error from None
             if observation.failed_attempts:
-                log.warning(
-                    "attempt.failed", extra={"call_id": call.id, "attempt": str(observation.failed_attempts[-1])}
-                )
+                failed = str(observation.failed_attempts[-1])
+                log.warning("attempt.failed", extra={"call_id": call.id, "attempt": failed})
             if delay:
                 await components.retries.sleep(delay)
                 observation.upstream_seconds += delay
@@ -124,7 +121,7 @@ async def _try_deployments(
 def _retry_delay(
     components: Components, call: Call, order: AttemptOrder, remaining_seconds: float, alternatives: int
 ) -> float | None:
-    """Seconds until the next try, of the deployment that comes to itself the soonest. None: there is no use in it."""
+    """Return the seconds to wait before retrying the deployment that is available first; None if no retry helps."""
     retries, error = call.request.options.num_retries, order.next_retry()
     if not isinstance(error, UpstreamError) or order.retries == (DEFAULT_RETRIES if retries is None else retries):
         return None
@@ -135,7 +132,7 @@ def _retry_delay(
 
 
 def _hedge(components: Components, call: Call, resolution: Resolution, order: AttemptOrder) -> Hedge | None:
-    """Who is asked as well, if anybody: the next one that was not tried, unless something speaks against it."""
+    """Return the hedge: the next untried deployment, if the route hedges and that deployment is healthy."""
     after_seconds = resolution.route.hedge_after_seconds if resolution.route else None
     next_deployment = order.next_untried if order.is_first_attempt else None
     if (
@@ -150,20 +147,20 @@ def _hedge(components: Components, call: Call, resolution: Resolution, order: At
 async def _run_attempt(
     components: Components, prepared: PreparedCall, observation: Observation, stack: AsyncExitStack, alternatives: int
 ) -> Dispatched:
-    """One try. While there are others to ask, it has no more than its share of the time that is left."""
+    """Run one attempt. If there are alternatives, it gets only its share of the remaining time."""
     call, deployment = prepared.call, prepared.deployment
     observation.attempt_started_at = started_at = components.clock()
     observation.attempts += 1
     components.retries.budget_of(deployment.provider).earn()
     share, seconds = _time_share(call, started_at, alternatives), call.deadline - started_at
     if share is not None and not call.request.stream:
-        # pyreqwest 0.15 leaves no connection before its head has come, but at the end of its own time.
+        # pyreqwest 0.15 cannot be cancelled before the response's head arrives: only its own timeout ends it.
         seconds = min(seconds, share + SLACK_SECONDS)
     try:
         async with nullcontext() if share is None else asyncio.timeout(share):
             reply = await stack.enter_async_context(open_attempt(components, prepared, seconds))
     except TimeoutError:
-        raise AttemptTimedOut(f"{deployment.provider} did not answer while there was time to ask others.") from None
+        raise attempt_timed_out(deployment) from None
     observation.first_event_at = components.clock()
     observation.upstream_seconds += observation.first_event_at - started_at
     if observation.resolution is not None:
@@ -180,5 +177,5 @@ def _dispatched(prepared: PreparedCall, reply: ProviderReply) -> Dispatched:
 
 
 def _time_share(call: Call, now: float, alternatives: int) -> float | None:
-    """Seconds of those that are left for one try, where others are to have their turn as well."""
+    """Return one attempt's share of the remaining seconds; None without alternatives: it may use them all."""
     return max(0.0, (call.deadline - now) / (alternatives + 1)) if alternatives else None

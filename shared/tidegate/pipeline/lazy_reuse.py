@@ -1,4 +1,4 @@
-"""The cache and idempotency keys, loaded with the first call that asks for either."""
+"""Loads the cache and idempotency keys with the first call that uses either."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What becomes of a call: the one place where its outcome is decided, and the settling that nothing may interrupt."""
+"""The state of a call in progress; the one place where its outcome is decided."""
 
 import logging
 from collections.abc import Generator
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 class Observation(ReplyLog, kw_only=True):
     """What is known of a call so far. It counts as cancelled until it is known to have ended otherwise.
 
-    `asked_at` (UTC seconds) is when a provider was last asked. `hedges` were asked beside the `deployment`, and are not
-    known to have failed: they charge for the prompt.
+    `attempt_started_at` (UTC seconds) belongs to the last attempt. `hedges` are the deployments that got the request
+    besides `deployment` and have not failed: they charge for the prompt.
     """
 
     call: Call
@@ -42,7 +42,7 @@ class Observation(ReplyLog, kw_only=True):
 
     @contextmanager
     def recording_failures(self) -> Generator[None]:
-        """Notes the failure that passes through."""
+        """Record the failure that leaves the block."""
         try:
             yield
         except TidegateError as error:
@@ -56,7 +56,7 @@ class Observation(ReplyLog, kw_only=True):
             raise
 
     def as_provider_timeout(self, error: GatewayTimeout, now: float) -> TidegateError:
-        """The end of the call's time, as what it was: while a provider was asked, that one did not answer."""
+        """Return the call's timeout as a provider's, if a provider had been asked and had not answered."""
         if not self._is_asking or self.deployment is None:
             return error
         timeout = ProviderTimeout(f"{self.deployment.provider} did not answer in time.")
@@ -80,9 +80,9 @@ class Observation(ReplyLog, kw_only=True):
 
     @property
     def is_charged(self) -> bool:
-        """Whether the provider is taken to charge: it began to answer, or was asked by a client that did not wait.
+        """True if the provider is assumed to charge: it began to answer, or the client left while it was asked.
 
-        What it refused, or was never asked, costs nothing.
+        A request that was refused or never sent costs nothing.
         """
         return self.first_event_at is not None or (self.status == "cancelled" and self._is_asking)
 
@@ -92,7 +92,7 @@ class Observation(ReplyLog, kw_only=True):
 
     @property
     def model_id(self) -> str:
-        """Of the model that answers, or of the one that was asked for."""
+        """The id of the model that answers; before that, of the requested one."""
         return self.deployment.model_id if self.deployment else self.call.request.model
 
     def generated_text(self) -> GeneratedText:
@@ -118,7 +118,7 @@ class Observation(ReplyLog, kw_only=True):
 
 
 def log_fields(outcome: Outcome) -> dict[str, object]:
-    """What one log line says of a call: enough to bill it from the log, and nothing of its content."""
+    """Return a call's fields for its log line: enough to bill it from the log, without any of its content."""
     tokens, words = outcome.bill.tokens, outcome.bill.words
     return {
         "call_id": outcome.call.id,

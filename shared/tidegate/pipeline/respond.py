@@ -1,4 +1,4 @@
-"""From a provider's reply to the caller's: under our name, billed, without what the caller did not want to see."""
+"""Turns a provider's reply into the caller's: stamped, billed, without the reasoning that the caller excluded."""
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -23,12 +23,12 @@ async def respond(components: Components, dispatched: Dispatched, observation: O
     reply: Reply | None = None
     batches: AsyncGenerator[Sequence[ReplyChunk]] | None = None
     if provider_reply.reply is not None:
-        if collector is not None:  # before the caller's wishes hide anything of it
+        if collector is not None:  # before the stamper strips reasoning
             collector.add_reply(provider_reply.reply)
         reply = await _stamp_reply(components, provider_reply.reply, observation)
         await store_reasoning(components, call, collector)
     else:
-        # A reply is one or the other.
+        # A reply is either whole or in batches.
         assert provider_reply.batches is not None  # noqa: S101
         batches = _stamp_stream(components, provider_reply.batches, observation, collector)
     return Answer(
@@ -56,7 +56,7 @@ async def _stamp_stream(
     observation: Observation,
     collector: ReasoningCollector | None,
 ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-    """Yield the provider's chunks under our name; usage is held back for the one chunk that ends the stream."""
+    """Yield the provider's chunks, stamped; usage is held back for the chunk that ends the stream."""
     call = observation.call
     stamper = call.operation.stamper(call.request, stamp_of(observation))
     with observation.recording_failures():
@@ -67,9 +67,9 @@ async def _stamp_stream(
                     observation.add_chunk(chunk)
                     if collector is not None:
                         collector.add_chunk(chunk)
-                    passed = stamper.chunk(chunk)
-                    if passed is not None:
-                        stamped.append(passed)
+                    stamped_chunk = stamper.chunk(chunk)
+                    if stamped_chunk is not None:
+                        stamped.append(stamped_chunk)
                 if stamped:
                     yield stamped
             await store_reasoning(components, call, collector)
@@ -94,11 +94,11 @@ async def store_reasoning(components: Components, call: Call, collector: Reasoni
 
 
 def stamp_of(observation: Observation) -> Stamp:
-    """Return what the gateway says of the call's reply; all chunks of a stream have the same stamp."""
+    """Return the stamp of the call's reply, which is also that of all its chunks."""
     call = observation.call
     return Stamp(call.surface.reply_id(call.started_at), int(call.started_at), observation.model_id)
 
 
 def wants_usage(call: Call) -> bool:
-    """Whether a stream is to end with a chunk of its usage."""
+    """True if a stream must end with a usage chunk."""
     return call.surface.always_includes_usage or call.request.includes_usage

@@ -6,13 +6,13 @@ from collections.abc import Coroutine
 import anyio
 
 SETTLE_SECONDS = 35.0
-"""A settling that takes longer is given up, and its figures are logged: the store itself has failed before."""
+"""Time limit of the work: settling that takes longer is cancelled, and its values are in the log."""
 
 
 async def run_shielded(work: Coroutine[object, object, None]) -> None:
-    """Await `work` however often the caller is cancelled meanwhile; the cancellation is raised afterwards.
+    """Await `work` even if the caller is cancelled meanwhile; the cancellation is raised afterwards.
 
-    Both kinds are held off: anyio's scopes (a client that hangs up) and asyncio's own (a server that shuts down).
+    Both kinds are deferred: anyio's scopes (a client that hangs up) and asyncio's own (a server that shuts down).
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

@@ -1,6 +1,6 @@
-"""A dry run: what would become of a call. No provider is asked, nothing is held, kept or recorded.
+"""A dry run: a report of what a call would do. No provider is asked; nothing is held, stored or recorded.
 
-Media that the gateway would fetch are not fetched either: words in angle brackets stand in their place.
+Media are not fetched either: placeholders in angle brackets stand in their place.
 """
 
 from functools import partial
@@ -11,7 +11,7 @@ from tidegate.errors import ModelNotAllowed, NotConfigured, TidegateError
 from tidegate.json import JsonObject
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dry_run.report import Step, error_json, step_json
-from tidegate.pipeline.dry_run.simulation import Simulation, briefly
+from tidegate.pipeline.dry_run.simulation import Simulation, offload_dry_run
 from tidegate.policy.caching.cache_key import cache_policy
 from tidegate.policy.metering import reservation
 from tidegate.policy.routing import fallback
@@ -21,14 +21,14 @@ from tidegate.policy.routing.retry import DEFAULT_RETRIES
 
 
 async def dry_run(components: Components, call: Call) -> JsonObject:
-    """What would become of the call, as JSON.
+    """Return the report of the call as JSON.
 
-    Raises what no candidate can change: `InvalidRequest` for those that are named, and `ModelNotFound`.
+    Raises errors that no candidate can change: `InvalidRequest` for an invalid fallback, and `ModelNotFound`.
     """
     guard_run = components.guardrails.for_call(call)
     guard_report = await guard_run.dry_run(call) if guard_run else None
     call = guard_report.call if guard_report else call
-    candidates = await briefly(call, partial(_candidates, components, call))
+    candidates = await offload_dry_run(call, partial(_candidates, components, call))
     steps = [step async for step in Simulation(components, call).steps(candidates)]
     first, error = _outcome(candidates, steps)
     guard_error = guard_report and guard_report.error
@@ -43,14 +43,14 @@ async def dry_run(components: Components, call: Call) -> JsonObject:
         "guardrails": guard_report.verdicts if guard_report else [],
         "cache": _cache_json(call),
         "plan": [step_json(step) for step in steps],
-        "estimate": await briefly(call, partial(_estimate, components, call, first)),
+        "estimate": await offload_dry_run(call, partial(_estimate, components, call, first)),
         "num_retries": DEFAULT_RETRIES if retries is None else retries,
         "deadline_seconds": round(call.deadline - components.clock(), 3),
     }
 
 
 def _cache_json(call: Call) -> JsonObject | None:
-    """Whether an equal call's reply would be looked for, and how long this one's kept; None where caching is off."""
+    """Return whether the cache would be read, and how long the reply would be stored; None if caching is off."""
     policy = cache_policy(call)
     if policy is None:
         return None
@@ -65,12 +65,12 @@ def _cache_json(call: Call) -> JsonObject | None:
 def _candidates(components: Components, call: Call) -> list[Candidate]:
     try:
         return fallback.candidates(call.request, components.router, components.catalog, call.workspace)
-    except NotConfigured:  # which its own turn will tell
+    except NotConfigured:  # its step reports this error
         return [Candidate("model", call.request)]
 
 
 def _outcome(candidates: list[Candidate], steps: list[Step]) -> tuple[Deployment | None, TidegateError | None]:
-    """Who would be asked first, or else what the caller would be told."""
+    """Return the deployment that would be asked first, or else the error that the caller would get."""
     best_error: TidegateError | None = None
     remaining = candidates
     while remaining:
@@ -84,9 +84,9 @@ def _outcome(candidates: list[Candidate], steps: list[Step]) -> tuple[Deployment
 
 
 def _first_allowed(steps: list[Step]) -> tuple[Deployment | None, TidegateError | None]:
-    """The same of one candidate's deployments."""
+    """Return the first deployment of one candidate that the call could reach, or else the error."""
     errors = {step.deployment: step.error for step in steps if step.deployment}
-    allowed = [each for each, error in errors.items() if not isinstance(error, ModelNotAllowed)]
+    allowed = [deployment for deployment, error in errors.items() if not isinstance(error, ModelNotAllowed)]
     if not allowed:
         return None, steps[0].error
     order = AttemptOrder(allowed)
@@ -98,7 +98,7 @@ def _first_allowed(steps: list[Step]) -> tuple[Deployment | None, TidegateError 
 
 
 def _estimate(components: Components, call: Call, first: Deployment | None) -> JsonObject:
-    """Of the call as it was sent: what it is, and what would be held for it."""
+    """Return the estimated size of the call as it was sent, and its worst case."""
     tokens = reservation.worst_case_tokens(call, components.catalog.find_model(first.model_id) if first else None)
     return {
         "prompt_tokens": call.request.estimate_prompt(),

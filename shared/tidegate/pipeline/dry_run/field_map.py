@@ -1,6 +1,6 @@
-"""What becomes of a caller's fields at one deployment: which of them lead where, and which are refused.
+"""Finds where each of the caller's fields goes in the request to a deployment, and which fields it rejects.
 
-Translation is pure, so that is found by translating with and without a field, and comparing.
+Translation is pure, so this is found by comparing the translations with and without a field.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,16 +17,16 @@ from tidegate.json import Json, JsonObject, decode
 from tidegate.providers.base import Translator, UpstreamRequest
 
 MAX_FIELDS = 64
-"""Fields whose ways are told: each costs a translation. A request has fewer, but for those that nobody knows."""
+"""The number of fields that are examined: each costs a translation. Only a request with unknown fields has more."""
 
 
 def fields_sent_as(
     translator: Translator, call: Call, deployment: Deployment, request: UpstreamRequest
 ) -> dict[str, list[str]]:
-    """By the caller's fields, the paths within the upstream `request` ("body.top_p", "url") that follow from them.
+    """Map each of the caller's fields to the paths in the upstream `request` that it sets ("body.top_p", "url").
 
-    No path: the field asks for what would happen without it. Left out are the gateway's own fields, and what the
-    provider cannot be sent without.
+    A field without paths asks for the default. The gateway's own fields, and fields without which the request cannot
+    be translated, are omitted.
     """
     sent, paths_by_field = _request_as_json(request), dict[str, list[str]]()
     for name, value in list(call.request.body.items())[:MAX_FIELDS]:
@@ -44,7 +44,7 @@ def fields_sent_as(
 
 
 def rejected_fields(translator: Translator, call: Call, deployment: Deployment) -> dict[str, str]:
-    """What the provider is not to be asked for, by the paths of its fields, with the reasons."""
+    """Map the path of each field that the provider cannot be sent to the reason."""
     reasons: dict[str, str] = {}
     while len(reasons) < MAX_FIELDS:
         try:
@@ -62,15 +62,15 @@ def rejected_fields(translator: Translator, call: Call, deployment: Deployment) 
 
 
 def differing_paths(one: Json, other: Json, path: str = "") -> Iterator[str]:
-    """The paths at which two values differ; lists of another length differ as a whole."""
+    """Yield the paths at which two values differ; lists of different lengths differ as a whole."""
     match one, other:
         case dict(), dict():
             for name in dict.fromkeys((*one, *other)):
-                below = f"{path}.{name}" if path else name
+                field_path = f"{path}.{name}" if path else name
                 if name in one and name in other:
-                    yield from differing_paths(one[name], other[name], below)
+                    yield from differing_paths(one[name], other[name], field_path)
                 else:
-                    yield from _leaf_paths(one[name] if name in one else other[name], below)
+                    yield from _leaf_paths(one[name] if name in one else other[name], field_path)
         case list(), list() if len(one) == len(other):
             for i, (left, right) in enumerate(zip(one, other, strict=True)):
                 yield from differing_paths(left, right, f"{path}[{i}]")
@@ -81,14 +81,14 @@ def differing_paths(one: Json, other: Json, path: str = "") -> Iterator[str]:
 
 def _leaf_paths(value: Json, path: str) -> Iterator[str]:
     if isinstance(value, dict) and value:
-        for name, below in value.items():
-            yield from _leaf_paths(below, f"{path}.{name}")
+        for name, field_value in value.items():
+            yield from _leaf_paths(field_value, f"{path}.{name}")
     else:
         yield path
 
 
 def _translate_without(translator: Translator, call: Call, deployment: Deployment, name: str) -> UpstreamRequest | None:
-    """The request without that field, or with another conversation; None where the provider does not take it so."""
+    """Translate without that field, or with another prompt; None if that cannot be translated."""
     try:
         if name == call.operation.prompt_field:
             request = call.operation.with_other_prompt(call.request, call.id)
@@ -96,8 +96,8 @@ def _translate_without(translator: Translator, call: Call, deployment: Deploymen
         try:
             return translator.build_request(replace(call, request=call.request.without_fields((name,))), deployment)
         except InvalidRequest:
-            together = (name, *call.operation.dependent_fields(name))
-            return translator.build_request(replace(call, request=call.request.without_fields(together)), deployment)
+            names = (name, *call.operation.dependent_fields(name))
+            return translator.build_request(replace(call, request=call.request.without_fields(names)), deployment)
     except InvalidRequest:
         return None
 
@@ -108,7 +108,7 @@ def _request_as_json(request: UpstreamRequest) -> JsonObject:
 
 
 def _paths_of_model(model: str, sent: JsonObject) -> Iterator[str]:
-    """Where the model's name stands."""
+    """Yield the paths that hold the model's name."""
     url, body = sent["url"], sent["body"]
     if isinstance(url, str) and (quote(model, safe="/@-._~") in url or quote(model, safe="@-._~") in url):
         yield "url"
@@ -117,5 +117,5 @@ def _paths_of_model(model: str, sent: JsonObject) -> Iterator[str]:
 
 
 def _body_fields(paths: Iterable[str]) -> list[str]:
-    """The fields of the body, and no further: every path below follows from the messages."""
+    """Shorten paths to the top fields of the body: all paths below them follow from the prompt."""
     return list(dict.fromkeys(".".join(path.split(".")[:2]).partition("[")[0] for path in paths))

@@ -1,4 +1,4 @@
-"""What the reply to a dry run shows: each turn that there may be, and the request that would be sent."""
+"""The parts of a dry run's report as JSON: each deployment's turn, and the request that would be sent."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -15,9 +15,9 @@ from tidegate.providers.base import KeyAuth, SigV4Auth, UpstreamRequest
 
 
 class Step(Struct):
-    """One deployment's turn: how far the call would come there, and the `error` that would end it.
+    """One deployment's turn: how far the call would get there, and the `error` that would end it.
 
-    Of those of a `route`, `cools_until` (UTC seconds) is when it may be asked as usual again.
+    For a deployment of a `route`, `cools_until` (UTC seconds) is the end of its cooldown.
     """
 
     candidate: Candidate
@@ -30,7 +30,7 @@ class Step(Struct):
 
 
 def step_json(step: Step) -> JsonObject:
-    """The turn as JSON, with the same fields whatever becomes of it."""
+    """Return the turn as JSON; every turn has all fields."""
     deployment = step.deployment
     return {
         "path": step.candidate.path,
@@ -49,13 +49,13 @@ def step_json(step: Step) -> JsonObject:
 
 
 def _route_json(route: Route) -> JsonObject:
-    """What of it every turn has to do with."""
+    """Return the settings of the route that concern every turn."""
     names = ("name", "by", "timeout_seconds", "hedge_after_seconds")
     return {name: getattr(route, name) for name in names}
 
 
 def error_json(error: TidegateError | None) -> JsonObject | None:
-    """The failure as its reply would tell it, with its status."""
+    """Return the error as its reply would have it, with its status."""
     if error is None:
         return None
     body: JsonObject = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
@@ -63,10 +63,10 @@ def error_json(error: TidegateError | None) -> JsonObject | None:
 
 
 def request_json(request: UpstreamRequest, deployment: Deployment, stand_ins: Mapping[bytes, bytes]) -> JsonObject:
-    """The request but for its credentials, whose names stand in their place."""
+    """Return the request, with names in place of its credentials and labels in place of its `stand_ins`."""
     body = request.body
-    for stand_in, words in stand_ins.items():
-        body = body.replace(stand_in, words)
+    for stand_in, label in stand_ins.items():
+        body = body.replace(stand_in, label)
     headers: dict[str, Json] = {**request.headers, **_credentials(request, deployment)}
     return {"method": "POST", "url": _without_userinfo(request.url), "headers": headers, "body": decode(body)}
 
@@ -82,6 +82,6 @@ def _credentials(request: UpstreamRequest, deployment: Deployment) -> dict[str, 
 
 
 def _without_userinfo(url: str) -> str:
-    """The URL without a name and password, which an operator may have put into it."""
+    """Remove the user name and password that an operator may have put into the URL."""
     host = urlsplit(url).netloc
     return url.replace(host, host.rpartition("@")[2], 1)

@@ -1,4 +1,4 @@
-"""The turns of a dry run: how far a call would come at each deployment that it may be put to."""
+"""The turns of a dry run: how far a call would get at each deployment that may be asked."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -29,10 +29,10 @@ from tidegate.upstream.attempt import missing_key
 
 MAX_SHOWN_REQUESTS = 16
 MAX_SHOWN_BYTES = 4 * 1024 * 1024
-"""What is shown of the requests that would be sent, those of fallbacks among them: beyond, they are left out."""
+"""Limits on the requests in a report, fallbacks included; further requests are omitted."""
 
 OFFLOAD_BYTES = 16 * 1024
-"""A longer request is translated in a thread: that is done once for each of its fields."""
+"""The size from which on a request is translated in a thread: a dry run translates it once for each field."""
 
 _MEDIA_TYPES = {
     "image_url": "image/png",
@@ -40,15 +40,15 @@ _MEDIA_TYPES = {
     "file": "application/pdf",
     "source": "application/pdf",
 }
-"""What a medium is taken to be whose URL does not tell, by the part that names it."""
+"""By content part, the media type that is assumed when the URL does not tell."""
 
 _T = TypeVar("_T")
 
 
 class Simulation(Struct):
-    """`accounts` are those that were read, by the kind of their scope, and so are `signatures`.
+    """One dry run. `requests` and `size` (bytes) count the upstream requests so far.
 
-    Of `requests` and their `size`, so much was to be shown.
+    `accounts`, by the kind of their scope, and `signatures` are read once and kept.
     """
 
     components: Components
@@ -59,7 +59,7 @@ class Simulation(Struct):
     size: int = 0
 
     async def steps(self, candidates: list[Candidate]) -> AsyncIterator[Step]:
-        """Every turn there may be, in order; bigger models after those that they stand in for."""
+        """Yield every possible turn in order; a context-window fallback follows the model that it replaces."""
         for candidate in candidates:
             when = "at once" if candidate is candidates[0] else "after a failure"
             async for step in self._steps_of(candidate, when):
@@ -89,15 +89,14 @@ class Simulation(Struct):
             yield step
 
     async def _simulate(self, step: Step, call: Call, deployment: Deployment) -> None:
-        """As far as to the request that would be sent. Raises what would end the call there."""
+        """Fill in `step`, up to the request that would be sent. Raises the error that would end the call there."""
         translator = self.components.providers.translator(deployment.provider, call.operation.name)
         call, stand_ins = await self._with_placeholders(call, translator, deployment)
         try:
-            request = await briefly(call, partial(translator.build_request, call, deployment))
+            request = await offload_dry_run(call, partial(translator.build_request, call, deployment))
         except InvalidRequest:
-            step.fields["refused"] = dict[str, Json](
-                await briefly(call, partial(rejected_fields, translator, call, deployment))
-            )
+            reasons = await offload_dry_run(call, partial(rejected_fields, translator, call, deployment))
+            step.fields["refused"] = dict[str, Json](reasons)
             raise
         ignored = call.request.ignored + request.ignored
         step.fields["ignored"] = list[Json](ignored)
@@ -109,12 +108,11 @@ class Simulation(Struct):
         try:
             call = await self._fit_limits(call, deployment.model_id, model)
             if call is not unshortened:
-                request = await briefly(call, partial(translator.build_request, call, deployment))
+                request = await offload_dry_run(call, partial(translator.build_request, call, deployment))
         finally:
-            step.fields |= await briefly(call, partial(_worst_case_json, call, model))
-            step.fields |= await briefly(
-                call, partial(self._request_fields, translator, call, deployment, request, stand_ins)
-            )
+            step.fields |= await offload_dry_run(call, partial(_worst_case_json, call, model))
+            make_fields = partial(self._request_fields, translator, call, deployment, request, stand_ins)
+            step.fields |= await offload_dry_run(call, make_fields)
         await self._check_key(request, deployment)
 
     def _request_fields(
@@ -125,19 +123,17 @@ class Simulation(Struct):
         request: UpstreamRequest,
         stand_ins: Mapping[bytes, bytes],
     ) -> JsonObject:
-        """The request that would be sent, and what of it follows from which of the caller's fields."""
+        """Return the request that would be sent, and the caller's fields that set its parts."""
         self.requests, self.size = self.requests + 1, self.size + len(request.body)
         if self.requests > 1 and (self.requests > MAX_SHOWN_REQUESTS or self.size > MAX_SHOWN_BYTES):
             return {"omitted": True}
-        paths_by_field, ignored = (
-            fields_sent_as(translator, call, deployment, request),
-            call.request.ignored + request.ignored,
-        )
+        paths_by_field = fields_sent_as(translator, call, deployment, request)
+        ignored = call.request.ignored + request.ignored
         mapped = {name: list[Json](paths) for name, paths in paths_by_field.items() if paths or name not in ignored}
         return {"request": request_json(request, deployment, stand_ins), "mapped": dict[str, Json](mapped)}
 
     async def _check_key(self, request: UpstreamRequest, deployment: Deployment) -> None:
-        """Raises `NotConfigured` where a route's own key, or a workspace's, is not there. Others were found before."""
+        """Raise `NotConfigured` if the key of a route or a workspace is missing. Start-up checks the other keys."""
         components, secret = self.components, deployment.secret
         if secret is None or not isinstance(request.auth, KeyAuth):
             return
@@ -151,7 +147,7 @@ class Simulation(Struct):
     async def _with_placeholders(
         self, call: Call, translator: Translator, deployment: Deployment
     ) -> tuple[Call, Mapping[bytes, bytes]]:
-        """The call as asking would equip it, and by what stands in for media, the words that are shown for it."""
+        """Return the call with its signatures and stand-ins for media, and the label to show for each stand-in."""
         tool_call_ids = call.request.reasoning_turns() if translator.signs_reasoning else []
         if tool_call_ids:
             if self.signatures is None:
@@ -166,8 +162,8 @@ class Simulation(Struct):
         return replace(call, media=media), labels
 
     async def _fit_limits(self, call: Call, model_id: str, model: CatalogModel | None) -> Call:
-        """The call as there would be room for it now. Raises `NoRoom` and `ModelUnpriced`."""
-        needed = await briefly(call, partial(reservation.worst_case_reservation, call, model_id, model))
+        """Return the call, shortened if needed to what its limits leave. Raises `LimitReached` and `ModelUnpriced`."""
+        needed = await offload_dry_run(call, partial(reservation.worst_case_reservation, call, model_id, model))
         limit_error = await self._limit_error(needed) if needed else None
         if limit_error is None:
             return call
@@ -187,14 +183,14 @@ class Simulation(Struct):
         for scope in needed.scopes:
             if scope.kind not in self.accounts:
                 self.accounts[scope.kind] = await self.components.ledger.account(scope, self.call.workspace.first_day)
-            refusal_reason = exceeded_limit(self.accounts[scope.kind], scope.unsharded, needed.hold)
-            if refusal_reason is not None:
-                return limit_error(scope.unsharded, refusal_reason, self.call.started_at)
+            exceeded = exceeded_limit(self.accounts[scope.kind], scope.unsharded, needed.hold)
+            if exceeded is not None:
+                return limit_error(scope.unsharded, exceeded, self.call.started_at)
         return None
 
 
-async def briefly(call: Call, work: Callable[[], _T]) -> _T:
-    """What pure `work` gives, which may be done for each of the call's fields: that of a long request in a thread."""
+async def offload_dry_run(call: Call, work: Callable[[], _T]) -> _T:
+    """Return `work()`; in a thread if the request is longer than `OFFLOAD_BYTES`."""
     return await to_thread.run_sync(work) if call.request.size > OFFLOAD_BYTES else work()
 
 
@@ -205,5 +201,5 @@ def _worst_case_json(call: Call, model: CatalogModel | None) -> JsonObject:
 
 
 def _part_of(path: str) -> str:
-    """ "image_url" of "messages[0].content[1].image_url.url"."""
+    """Return the name of the content part: "image_url" for "messages[0].content[1].image_url.url"."""
     return path.rpartition("].")[2].partition(".")[0]

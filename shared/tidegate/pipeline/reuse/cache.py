@@ -1,4 +1,4 @@
-"""A call's place in the cache: what is found there, or comes of an equal call under way, and what is kept there."""
+"""One call and the cache: looks up a stored reply, joins an equal call in progress, and stores the reply."""
 
 import asyncio
 import logging
@@ -22,33 +22,33 @@ from tidegate.ports import ReplyStore
 log = logging.getLogger(__name__)
 
 LOOKUP_SECONDS = 2.0
-"""A store that takes longer saves no time: the call is made."""
+"""Time limit of a lookup: beyond it the cache saves no time, and the call is made."""
 
 NO_ANSWER = b""
-"""What comes of a flight that is no answer to those who wait."""
+"""Tells the waiting calls that the leader's reply is not an answer to them."""
 
 
 class CachedCall:
-    """One call's. `told` is "hit", "miss", or "bypass" for one that was not looked up; None without a wish."""
+    """The cache for one call. `status` is "hit", "miss", or "bypass" without a lookup; None if caching is off."""
 
     def __init__(
-        self, replies: ReplyStore, flights: SingleFlight[str, bytes], call: Call, wish: CachePolicy | None
+        self, replies: ReplyStore, single_flight: SingleFlight[str, bytes], call: Call, policy: CachePolicy | None
     ) -> None:
         self._replies = replies
-        self._single_flight = flights
+        self._single_flight = single_flight
         self._call = call
-        self._policy = wish
+        self._policy = policy
         self._key: str | None = None
         self._cacheable_request: Request | None = None
         self._is_leader = False
-        self.status = None if wish is None else "bypass"
+        self.status = None if policy is None else "bypass"
 
     async def lookup(
         self, components: Components, call: Call, observation: Observation, guard_run: Guard | None
     ) -> StoredReply | None:
-        """An equal call's reply, of before or of one that is under way; None where this call has to be made.
+        """Return the reply to an equal call, stored or in progress; None if this call has to be made.
 
-        Raises `GatewayTimeout` when the one under way does not end in this one's time, and what naming a model raises.
+        Raises `GatewayTimeout` if the equal call in progress does not end in time, and the errors of resolving a model.
         """
         policy = self._policy
         if policy is None or not (policy.reads or policy.ttl_seconds):
@@ -73,18 +73,18 @@ class CachedCall:
         return stored
 
     async def _join_flight(self, components: Components, call: Call, observation: Observation) -> StoredReply | None:
-        """What an equal call comes to that is under way; None where there is none, and this one leads."""
+        """Return the reply to an equal call in progress; None if it is no answer, or if this call is the leader."""
         started_at = components.clock()
         try:
             packed = await self._single_flight.join(self._flight_key, call.deadline - started_at)
         except TimeoutError:
-            raise GatewayTimeout("An equal call that was under way did not end in this one's time.") from None
+            raise GatewayTimeout("The call timed out while it waited for an equal call in progress.") from None
         self._is_leader = packed is None
         observation.upstream_seconds += components.clock() - started_at
         return None if packed is None else self._if_fresh(unpack_reply(packed), components.clock())
 
     async def _find_stored(self, key: str, now: float) -> StoredReply | None:
-        """What an equal call came to before. A store that is down, or slow, is a cache that is empty."""
+        """Return the stored reply to an equal call. A store that is down or slow counts as a miss."""
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 packed = await self._replies.find(self._call.workspace.id, key)
@@ -104,9 +104,9 @@ class CachedCall:
         return None if stored is None or (max_age_seconds is not None and now - stored.at > max_age_seconds) else stored
 
     async def store(self, answered_request: Request | None, reply: Reply, packed: bytes) -> None:
-        """Keep what was said to `answered`. Before it is written, those who wait have it.
+        """Give the reply to the waiting calls, then store it.
 
-        What a fallback says, or a shortened call, or what a filter has left, is no answer to an equal call.
+        The reply of a fallback, of a shortened call, or one that was filtered does not answer an equal call.
         """
         if self._key is None or self._policy is None:
             return
@@ -123,7 +123,7 @@ class CachedCall:
             log.warning("cache.unavailable", extra=log_fields)
 
     def leave(self) -> None:
-        """Let the next of those who wait make the call, where there is nothing for them."""
+        """If nothing was resolved, let the next waiting call take the lead."""
         if self._is_leader:
             self._is_leader = False
             self._single_flight.leave(self._flight_key)
@@ -134,13 +134,13 @@ class CachedCall:
 
 
 def _model_key(resolution: Resolution) -> str:
-    """What a call's model stands for: a model, or a route and what it may lead to now."""
+    """Return the model part of the cache key: the model, or the route with the models that it leads to now."""
     ids = sorted({deployment.model_id for deployment in resolution.deployments})
     return ",".join(ids) if resolution.route is None else f"{resolution.route.name}={','.join(ids)}"
 
 
 def _is_allowed(call: Call, resolution: Resolution, stored: StoredReply) -> bool:
-    """Whether the call may have what that model said. One that may not is refused when it is made."""
+    """True if the call may use the model that gave the stored reply. If not, making the call raises the error."""
     try:
         deployments = reservation.allowed_deployments(call, resolution).deployments
     except ModelNotAllowed:

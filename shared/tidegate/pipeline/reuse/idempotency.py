@@ -1,4 +1,4 @@
-"""A call's idempotency key: claimed before anything is asked, and at the end made to lead to the answer, or let go."""
+"""A call's idempotency key: claimed before the call is made; at the end it leads to the reply, or is released."""
 
 import logging
 from functools import partial
@@ -15,11 +15,11 @@ from tidegate.ports import IdempotencyClaims
 log = logging.getLogger(__name__)
 
 REPLAY_SECONDS = 86_400.0
-"""For which an idempotency key leads to the reply of its call."""
+"""How long a stored reply is replayed for its idempotency key."""
 
 
 class IdempotentCall:
-    """One call's key, if it has one."""
+    """The claim of one call to its idempotency key, if it has one."""
 
     def __init__(self, claims: IdempotencyClaims, call: Call) -> None:
         self._claims = claims
@@ -27,17 +27,17 @@ class IdempotentCall:
         self._claim: IdempotencyClaim | None = None
 
     async def replay(self) -> StoredReply | None:
-        """What was answered to the key before; None where it is the call's own from now on, or there is none.
+        """Return the reply stored for the key; None if there is no key, or if this call has claimed it now.
 
-        Raises `IdempotencyInFlight`, `IdempotencyKeyReused`, and `StoreUnavailable`: a call is never made twice
-        because nobody knew.
+        Raises `IdempotencyInFlight`, `IdempotencyKeyReused`, and `StoreUnavailable`: if the store is down, the call is
+        refused, not made a second time.
         """
         call = self._call
         if call.idempotency_key is None:
             return None
         request_digest = await offload_call(call, partial(digest_of_request, call))
         key, ends_at = digest_of_idempotency_key(call.idempotency_key), call.deadline + SETTLE_GRACE_SECONDS
-        # Noted before it is there: a client that leaves meanwhile leaves no claim behind.
+        # Set before the claim is written: if the client leaves meanwhile, the claim is released.
         self._claim = IdempotencyClaim(call.workspace.id, key, request_digest, call.id, ends_at)
         try:
             packed = await self._claims.claim(self._claim)
@@ -49,11 +49,11 @@ class IdempotentCall:
         self._claim = None
         stored = await offload(len(packed), partial(unpack_reply, packed))
         if stored is None:
-            raise StoreUnavailable("The reply of this idempotency key cannot be read.")
+            raise StoreUnavailable("The stored reply of this idempotency key cannot be read.")
         return stored
 
     async def settle(self, packed: bytes | None) -> None:
-        """Let the key lead to the reply; where there is none, or no place for it, let others have the key."""
+        """Store the reply for the key; if there is none, or it is too large, release the key."""
         claim = self._claim
         if claim is None:
             return
@@ -64,5 +64,5 @@ class IdempotentCall:
                     return
                 log.warning("idempotency.not_kept", extra=log_fields)
             await self._claims.release(claim)
-        except StoreUnavailable:  # then the claim ends by itself
+        except StoreUnavailable:  # the claim expires by itself
             log.warning("idempotency.unavailable", extra=log_fields)

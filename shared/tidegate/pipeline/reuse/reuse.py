@@ -1,7 +1,7 @@
-"""The cache and idempotency keys: a call gets what was answered before, or its own answer is kept.
+"""The cache and idempotency keys: a call gets a stored answer, or its own answer is stored.
 
-A cached reply is another one: it has a new id, costs nothing, and may be that of any equal call. What an idempotency
-key gives again is the same reply: the call had been made, and only its answer had not arrived.
+A reply from the cache is a new reply: it has a new id and costs nothing. An idempotency key replays the original reply
+unchanged, with its id and cost: the call had been made, and only its answer had not arrived.
 """
 
 import zlib
@@ -31,11 +31,11 @@ from tidegate.policy.single_flight import SingleFlight
 from tidegate.ports import IdempotencyClaims, ReplyStore
 
 SIGNED_REASONING_SECONDS = 43_200
-"""The age from which on a hit keeps the reasoning that it holds anew."""
+"""The age of a stored reply from which on a hit stores its signed reasoning again."""
 
 
 class ReuseService:
-    """Where the calls of one process ask. `flights` are the equal ones that are under way."""
+    """The cache and the idempotency keys of one process. `single_flight` has the equal calls in progress."""
 
     def __init__(self, replies: ReplyStore, claims: IdempotencyClaims) -> None:
         self.replies = replies
@@ -47,19 +47,19 @@ class ReuseService:
 
 
 class CallReuse:
-    """One call, from its idempotency key to what is kept of its answer."""
+    """One call, from its idempotency key to the stored answer."""
 
-    def __init__(self, desk: ReuseService, call: Call) -> None:
+    def __init__(self, service: ReuseService, call: Call) -> None:
         self._call = call
-        self._idempotent_call = IdempotentCall(desk.claims, call)
-        self._cached_call = CachedCall(desk.replies, desk.single_flight, call, cache_policy(call))
+        self._idempotent_call = IdempotentCall(service.claims, call)
+        self._cached_call = CachedCall(service.replies, service.single_flight, call, cache_policy(call))
         self._answered_request: Request | None = None
         self._ignored: tuple[str, ...] = ()
         self._reply: Reply | None = None
         self._assembler: Assembler | None = None
 
     async def replay(self, observation: Observation) -> Answer | None:
-        """What was answered to the call's idempotency key. See `Claiming.replay`."""
+        """Return the answer stored for the idempotency key. See `IdempotentCall.replay`."""
         stored = await self._idempotent_call.replay()
         if stored is None:
             return None
@@ -68,32 +68,25 @@ class CallReuse:
     async def lookup(
         self, components: Components, call: Call, observation: Observation, guard_run: Guard | None
     ) -> Answer | None:
-        """What was answered to an equal call. See `Caching.look`."""
+        """Return the answer to an equal call. See `CachedCall.lookup`."""
         stored = await self._cached_call.lookup(components, call, observation, guard_run)
         if stored is None:
             return None
         self._reply, self._ignored = as_new_reply(call, stored), stored.ignored
         age = max(0, int(components.clock() - stored.at))
-        if (
-            age > SIGNED_REASONING_SECONDS
-        ):  # what the next turn needs was kept for a day, and the reply is kept for longer
+        if age > SIGNED_REASONING_SECONDS:  # signed reasoning is stored for a day, replies for longer
             collector = call.operation.reasoning_collector()
             collector.add_reply(stored.completion)
             await store_reasoning(components, call, collector)
-        guard_headers = (
-            ((HEADER, guard_run.header),) if guard_run else ()
-        )  # what is kept has passed the same guardrails
-        return stored_answer(
-            call, observation, stored, self._reply, (*self._headers, ("age", str(age)), *guard_headers)
-        )
+        # The stored reply has passed these guardrails: their fingerprint is part of the cache key.
+        guard_headers = ((HEADER, guard_run.header),) if guard_run else ()
+        headers = (*self._headers, ("age", str(age)), *guard_headers)
+        return stored_answer(call, observation, stored, self._reply, headers)
 
     def record_answer(self, request: Request, answer: Answer) -> Answer:
-        """The answer of a call that was made: what the caller gets of it is kept."""
-        own = request.ignored
-        self._answered_request, self._ignored = (
-            request,
-            tuple(name for name in answer.ignored if name not in own),
-        )
+        """Return the answer to `request`, recording what the caller reads of it."""
+        self._answered_request = request
+        self._ignored = tuple(name for name in answer.ignored if name not in request.ignored)
         headers = (*answer.headers, *self._headers)
         if answer.batches is None:
             self._reply = answer.reply
@@ -111,7 +104,7 @@ class CallReuse:
                 yield batch
 
     async def store(self, observation: Observation) -> None:
-        """Keep what there is to keep; where there is nothing, let others have the key, and the call."""
+        """Store a complete reply; release the idempotency key and the single flight if there is none."""
         packed: bytes | None = None
         try:
             stored = self._stored_reply(observation)
@@ -125,7 +118,7 @@ class CallReuse:
             await self._idempotent_call.settle(packed)
 
     def _stored_reply(self, observation: Observation) -> StoredReply | None:
-        """The reply as the caller got it, with its usage also where that was not asked for; None for a part or none."""
+        """Return the reply as the caller got it, always with its usage; None if it is incomplete."""
         reply, deployment = self._reply, observation.deployment
         if reply is None and self._assembler is not None and self._assembler.is_complete:
             reply = self._assembler.reply()

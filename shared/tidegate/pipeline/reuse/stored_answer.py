@@ -1,4 +1,4 @@
-"""A kept reply as the answer to a call, in JSON or as a stream, whichever is asked for."""
+"""Turns a stored reply into the answer to a call: whole, or as a stream if the call asks for one."""
 
 from collections.abc import AsyncGenerator, Sequence
 
@@ -18,7 +18,7 @@ def stored_answer(
     reply: Reply,
     headers: tuple[tuple[str, str], ...],
 ) -> Answer:
-    """The answer, and the call as one that no provider was asked for."""
+    """Return the stored reply as an `Answer`, and mark the call as cached: no provider was asked."""
     observation.status = "cached"
     observation.deployment = deployment = Deployment(stored.provider, stored.model, "")
     log = ReplyLog()
@@ -30,7 +30,7 @@ def stored_answer(
 
 
 def as_new_reply(call: Call, stored: StoredReply) -> Reply:
-    """Return the stored reply under an id of the call's own, and with nothing to pay."""
+    """Return the stored reply with a new id and at no cost."""
     stamp = Stamp(call.surface.reply_id(call.started_at), int(call.started_at), stored.model)
     return call.operation.renew(stored.completion, stamp)
 
