@@ -120,7 +120,7 @@ def invocation_of(reply: Reply, now: float) -> Invocation:
 
 
 def _deadline(milliseconds: str, now: float) -> float:
-    """Emulators send 0, or a duration instead of a date: a deadline in the past is no deadline."""
+    """Emulators send 0, or a duration instead of a date: a deadline in the past is ignored."""
     seconds = int(milliseconds) / 1000 if milliseconds.isdecimal() else 0.0
     return seconds if seconds > now else math.inf
 
