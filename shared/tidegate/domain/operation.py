@@ -1,8 +1,8 @@
 """Operations, such as chat completions: a call's request, and what the gateway reads in its replies. Pure.
 
-Chat is the first operation (`tidegate.chat.operation`). The pipeline, the ledger, records, routes, retries and the cache
-know these protocols, and no field of any operation. An operation is a folder that has one value of `Operation`; where a
-provider can do it, `Registry.translator` finds the provider's translation.
+Chat is the first operation (`tidegate.chat.operation`). The pipeline, the ledger, records, routes, retries and the
+cache know these protocols, and no field of any operation. An operation is a folder that has one value of `Operation`;
+where a provider can do it, `Registry.translator` finds the provider's translation.
 
     request = operation.parse(b'{"model": "openai/gpt-4o", ...}')
     request.worst_case(model).output      # tokens that the budget must have room for
