@@ -1,6 +1,6 @@
-"""The endpoint of an operation: from bytes to a call, and from its answer to one reply or a stream.
+"""The endpoint of an operation: a request → a call, and its answer → one reply or a stream.
 
-Every endpoint that answers calls is one of these: a surface and an operation, at a path (see `api/app.py`).
+`ENDPOINTS` in `api/app.py` lists them: a surface and an operation for each path.
 """
 
 import logging
@@ -28,11 +28,11 @@ from tidegate.json import encode
 log = logging.getLogger(__name__)
 
 LAMBDA_MARGIN_SECONDS = 3.0
-"""Kept of an invocation's time: for the error event, and for metering the call before the process is killed."""
+"""The time of a Lambda invocation that is kept for the error event and for settling the call."""
 
 
 class ReplyProgress:
-    """How far a reply has come: whether it `began`, and whether it `ended`."""
+    """Sends one reply, and tracks if it has begun and ended."""
 
     def __init__(self, surface: Surface, send: Send) -> None:
         self._surface = surface
@@ -46,7 +46,7 @@ class ReplyProgress:
         self.began = True
 
     async def fail(self, error: TidegateError, call: Call | None) -> bool:
-        """Tell the client: by a reply if none has begun, else by the last event of a stream. False if neither can be."""
+        """Send the error as the reply, or as the last event of a stream. Return False if the reply is past both."""
         if not self.began:
             await self._refuse(error, call)
         elif call is not None and call.request.stream and not self.ended:
@@ -61,7 +61,7 @@ class ReplyProgress:
         await send_json(self._send, error.status, self._surface.error(error), headers)
 
 
-class Endpoint(Struct, frozen=True):
+class OperationEndpoint(Struct, frozen=True):
     """One operation for the clients of one surface, as an ASGI application."""
 
     surface: Surface
@@ -90,7 +90,7 @@ class Endpoint(Struct, frozen=True):
                 raise
 
     async def _read_call(self, gateway: Gateway, scope: Scope, receive: Receive) -> Call:
-        """Return the call that the request asks for. A stranger's body is not parsed: the key is checked first."""
+        """Return the request's call. The key is checked before the body is parsed."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await read_json_body(receive, headers, self.options.max_body_bytes)
         started_at, call_headers = gateway.clock(), _call_headers(scope, headers)
@@ -109,7 +109,7 @@ class Endpoint(Struct, frozen=True):
     async def _reply(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
         async with cancel_on_disconnect(receive) as client, gateway.answer(call) as answer:
             client.stop_watching()
-            # A whole reply was asked for: an answer that is not one has failed.
+            # The call does not stream, so its answer is a whole reply.
             assert answer.reply is not None  # noqa: S101
             headers = early_headers(call) + answer_headers(answer, started)
             await send_json(client.cancelling(send), 200, self.surface.reply(answer.reply), headers)
@@ -119,13 +119,13 @@ class Endpoint(Struct, frozen=True):
             self.surface.open_stream(), receive, send, early_headers(call), self.options.keep_alive_seconds
         )
         async with stream.keep_alive(), gateway.answer(call) as answer:
-            # A stream was asked for: an answer that is not one has failed.
+            # The call streams, so its answer has batches.
             assert answer.batches is not None  # noqa: S101
             await stream.run(answer_headers(answer, started), answer.batches)
 
 
 async def _dry_run(gateway: Gateway, call: Call, send: Send) -> None:
-    """Report what would become of the call: as JSON, also where a stream is asked for."""
+    """Send the dry run's report as JSON, even if the request asks for a stream."""
     report = await gateway.dry_run(call)
     await send_json(send, 200, encode(report), early_headers(call))
 

@@ -163,7 +163,7 @@ def add_all(numbers: Mapping[str, object]) -> UpdateExpression:
     )
 
 
-class Operation:
+class TransactWrite:
     """One write: as an entry of a transaction under the name `verb`, or with `payload` as a request of its own."""
 
     __slots__ = ("_condition", "_fields", "_update", "verb")
@@ -185,7 +185,7 @@ class Operation:
         return payload | placeholders.payload()
 
 
-class Put(Operation):
+class Put(TransactWrite):
     """Write a whole item; an existing one is replaced."""
 
     __slots__ = ()
@@ -194,7 +194,7 @@ class Put(Operation):
         super().__init__("Put", {"TableName": table, "Item": to_attributes(item)}, condition)
 
 
-class _SingleItemOperation(Operation):
+class _SingleItemOperation(TransactWrite):
     __slots__ = ()
 
     def __init__(

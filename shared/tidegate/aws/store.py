@@ -10,14 +10,14 @@ from typing import NamedTuple, TypeAlias, cast
 from msgspec import Struct
 
 from tidegate.aws.dynamo import REQUEST_FAILURES, Backoff, DynamoClient, DynamoError
-from tidegate.aws.expressions import Attr, Condition, Operation, Payload, Placeholders, Put
+from tidegate.aws.expressions import Attr, Condition, TransactWrite, Payload, Placeholders, Put
 from tidegate.aws.values import AttributeValue, from_attributes, to_attributes
 from tidegate.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 Item: TypeAlias = Mapping[str, object]
-Write: TypeAlias = Operation
+Write: TypeAlias = TransactWrite
 CONFLICT_BACKOFF = Backoff(tries=64, longest_seconds=2.0)
 """Enough tries for the whole timeout: the calls of a busy workspace take turns to write to its counters."""
 
@@ -116,13 +116,13 @@ class Store(Struct, frozen=True):
         """Write one item, at half the price of a transaction. Raises `ConditionFailed`."""
         await self._write("put", "PutItem", put.payload())
 
-    async def update(self, update: Operation) -> Item:
+    async def update(self, update: TransactWrite) -> Item:
         """Make one conditional update; the item as it is afterwards. Raises `ConditionFailed`."""
         answer = await self._write("update", "UpdateItem", {**update.payload(), "ReturnValues": "ALL_NEW"})
         return from_attributes(cast("dict[str, AttributeValue]", answer.get("Attributes") or {}))
 
     async def write(
-        self, writes: Sequence[Operation], token: str | None = None, timeout_seconds: float | None = None
+        self, writes: Sequence[TransactWrite], token: str | None = None, timeout_seconds: float | None = None
     ) -> None:
         """Make all writes or none, in one transaction. Conflicts with other transactions are retried, with jitter.
 

@@ -32,6 +32,6 @@ class ReuseLoader:
             return None
         service = self._service
         if service is None:
-            make: Callable[..., ReuseService] = load("tidegate.pipeline.reuse.reuse", "ReuseService")
+            make: Callable[..., ReuseService] = load("tidegate.pipeline.reuse.reuse", "StoreReuseService")
             service = self._service = make(*self._open_stores())
         return service.for_call(call)

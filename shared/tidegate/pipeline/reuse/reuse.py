@@ -34,7 +34,7 @@ SIGNED_REASONING_SECONDS = 43_200
 """The age of a stored reply from which on a hit stores its signed reasoning again."""
 
 
-class ReuseService:
+class StoreReuseService:
     """The cache and the idempotency keys of one process. `single_flight` has the equal calls in progress."""
 
     def __init__(self, replies: ReplyStore, claims: IdempotencyClaims) -> None:
@@ -42,14 +42,14 @@ class ReuseService:
         self.claims = claims
         self.single_flight = SingleFlight[str, bytes]()
 
-    def for_call(self, call: Call) -> "CallReuse":
-        return CallReuse(self, call)
+    def for_call(self, call: Call) -> "StoreCallReuse":
+        return StoreCallReuse(self, call)
 
 
-class CallReuse:
+class StoreCallReuse:
     """One call, from its idempotency key to the stored answer."""
 
-    def __init__(self, service: ReuseService, call: Call) -> None:
+    def __init__(self, service: StoreReuseService, call: Call) -> None:
         self._call = call
         self._idempotent_call = IdempotentCall(service.claims, call)
         self._cached_call = CachedCall(service.replies, service.single_flight, call, cache_policy(call))

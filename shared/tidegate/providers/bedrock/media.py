@@ -63,7 +63,7 @@ _SPACES = re.compile(r"\s+")
 _MAX_NAME = 180
 
 
-class MediaSource(Struct, frozen=True):
+class BedrockMediaSource(Struct, frozen=True):
     """A media block without its name. `kind` is the block's type: image, document, video or audio."""
 
     kind: str
@@ -73,7 +73,7 @@ class MediaSource(Struct, frozen=True):
 
 def read_media(
     builder: BedrockRequestBuilder, url: str, path: str, *, declared_type: str = "", name: str = ""
-) -> MediaSource:
+) -> BedrockMediaSource:
     """Return the media in `url`: base64, a data URI, an `s3://` URL, or a URL that the gateway fetched.
 
     `declared_type` is the media type that the caller declared. Raises `InvalidRequest`.
@@ -93,14 +93,14 @@ def read_media(
     return _inline_media(builder, data, path, name)
 
 
-def _inline_media(builder: BedrockRequestBuilder, data: media.MediaContent, path: str, name: str) -> MediaSource:
+def _inline_media(builder: BedrockRequestBuilder, data: media.MediaContent, path: str, name: str) -> BedrockMediaSource:
     if not data.base64:
         raise InvalidRequest("The media is empty.", param=path)
     is_audio = data.media_type.startswith("audio/")
     return _media_source(builder, _format_of(data.media_type, name), {"bytes": data.base64}, path, is_audio=is_audio)
 
 
-def media_block(builder: BedrockRequestBuilder, media_source: MediaSource, name: str = "") -> JsonObject:
+def media_block(builder: BedrockRequestBuilder, media_source: BedrockMediaSource, name: str = "") -> JsonObject:
     """Return the media's block. Documents get a name that Converse accepts and that is unique in the request."""
     fields: JsonObject = {"format": media_source.format, "source": media_source.source}
     if media_source.kind == "document":
@@ -131,8 +131,8 @@ def _format_of(media_type: str, name: str) -> str | None:
 
 def _media_source(
     builder: BedrockRequestBuilder, media_format: str | None, source: JsonObject, path: str, *, is_audio: bool = False
-) -> MediaSource:
+) -> BedrockMediaSource:
     if media_format is None:
         supported = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in _FORMATS_BY_KIND.items())
         raise InvalidRequest(f"{builder.model} on Bedrock does not support this media type. Supported: {supported}.", param=path)
-    return MediaSource("audio" if is_audio else _KIND_BY_FORMAT[media_format], media_format, source)
+    return BedrockMediaSource("audio" if is_audio else _KIND_BY_FORMAT[media_format], media_format, source)

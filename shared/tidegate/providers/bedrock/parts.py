@@ -109,10 +109,10 @@ def _document_block(builder: BedrockRequestBuilder, part: JsonObject, source: Js
     title = title if isinstance(title, str) else ""
     match source:
         case {"type": "text", "data": str(text)}:
-            media_source = media.MediaSource("document", "txt", {"text": text})
+            media_source = media.BedrockMediaSource("document", "txt", {"text": text})
         case {"type": "content", "content": list(inner)}:
             texts: list[Json] = [{"text": item["text"]} for item in inner if isinstance(item, dict) and "text" in item]
-            media_source = media.MediaSource("document", "txt", {"content": texts})
+            media_source = media.BedrockMediaSource("document", "txt", {"content": texts})
         case {"type": "base64", "data": str(data), "media_type": str(declared_type)}:
             media_source = media.read_media(builder, data, path, declared_type=declared_type, name=title)
         case {"type": "url", "url": str(url)}:
