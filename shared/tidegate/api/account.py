@@ -1,4 +1,4 @@
-"""What callers can ask of their own workspace: usage, quotas, balance; and which workspaces they have.
+"""Endpoints for callers about their own workspaces: usage, quotas, balance, and the list of workspaces.
 
 | path | workspace |
 |---|---|
@@ -6,7 +6,7 @@
 | `/api/workspace-service/v1/workspaces` | all of the key's |
 | `/api/usage-service/v1/workspaces/{id}/quotas` | the one in the path |
 
-`x-workspace-id` is optional with all of them, and checked when it is sent.
+`x-workspace-id` is optional everywhere, and checked if it is sent.
 """
 
 import re
@@ -53,10 +53,10 @@ async def _usage(request: Request) -> Response:
     _, workspace = await _authenticate(request)
     now = gateway.clock()
     today = datetime.fromtimestamp(now, UTC).date()
-    begins = date.fromisoformat(period_at("month", now, workspace.first_day).name.removeprefix("M#"))
-    first, last = _requested_days(request, begins, today)
-    month = await _days(gateway, workspace, begins, today)
-    requested = month if (first, last) == (begins, today) else await _days(gateway, workspace, first, last)
+    month_begin = date.fromisoformat(period_at("month", now, workspace.first_day).name.removeprefix("M#"))
+    first, last = _requested_days(request, month_begin, today)
+    month = await _days(gateway, workspace, month_begin, today)
+    requested = month if (first, last) == (month_begin, today) else await _days(gateway, workspace, first, last)
     return _json(usage_views.usage(workspace, today.isoformat(), month, requested))
 
 
@@ -77,11 +77,11 @@ async def _balance(request: Request) -> Response:
 
 async def _workspaces(request: Request) -> Response:
     gateway = _gateway(request)
-    found = await gateway.authenticator.list_workspaces(
+    visible = await gateway.authenticator.list_workspaces(
         request.headers.get("authorization"), source=source_of(request.scope)
     )
     await _check_header(request)
-    return _json(usage_views.workspaces(found, _page(request)))
+    return _json(usage_views.workspaces(visible, _page(request)))
 
 
 async def _usage_types(request: Request) -> Response:
@@ -116,16 +116,16 @@ async def _days(gateway: Gateway, workspace: Workspace, first: date, last: date)
     return DailyCounters(*names, await gateway.usages.days(workspace.id, *names, workspace.shards))
 
 
-def _requested_days(request: Request, begins: date, today: date) -> tuple[date, date]:
-    """`from` and `to`; the current month where neither is given. Raises `InvalidRequest`."""
+def _requested_days(request: Request, month_begin: date, today: date) -> tuple[date, date]:
+    """Return `from` and `to`; if both are absent, the current month. Raises `InvalidRequest`."""
     first, last = (_date(request, name) for name in ("from", "to"))
     if first is None and last is not None:
-        raise InvalidRequest("There is a last day and no first one: say 'from', too.", param="from")
-    first, last = first or begins, last or today
+        raise InvalidRequest("'to' is set without 'from': send both, or neither.", param="from")
+    first, last = first or month_begin, last or today
     if first > last:
-        raise InvalidRequest(f"The first day, {first}, is after the last one, {last}.", param="from")
+        raise InvalidRequest(f"The first day ({first}) is after the last day ({last}).", param="from")
     if last - first >= timedelta(days=MAX_DAYS):
-        raise InvalidRequest(f"These are {(last - first).days + 1} days; ask for {MAX_DAYS} at most.", param="from")
+        raise InvalidRequest(f"{(last - first).days + 1} days are too many: the limit is {MAX_DAYS}.", param="from")
     return first, last
 
 
@@ -138,11 +138,10 @@ def _date(request: Request, name: str) -> date | None:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise InvalidRequest(f"{text[:40]!r} is no day: write it like 2026-11-21.", param=name)
+    raise InvalidRequest(f"{text[:40]!r} is not a valid day: write it like 2026-11-21.", param=name)
 
 
 def _page(request: Request) -> PageRequest:
-    """Raises `InvalidRequest`."""
     return PageRequest(_number(request, "page", 1, MAX_PAGE), _number(request, "size", PAGE_SIZE, MAX_SIZE))
 
 
@@ -151,7 +150,7 @@ def _number(request: Request, name: str, default: int, maximum: int) -> int:
     if text is None:
         return default
     if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= maximum:
-        raise InvalidRequest(f"{name} is {text[:40]!r}: it must be a whole number from 1 to {maximum}.", param=name)
+        raise InvalidRequest(f"{name} must be a whole number from 1 to {maximum}, not {text[:40]!r}.", param=name)
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""The data plane as one ASGI application: its routes, CORS, and the error envelope for everything else."""
+"""The data plane as one ASGI application: its routes, CORS, and errors in one format."""
 
 import logging
 import time
@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api import account, errors, models
-from tidegate.api.endpoint import Endpoint
+from tidegate.api.endpoint import OperationEndpoint
 from tidegate.chat.operation import CHAT
 from tidegate.domain.ids import ulid
 from tidegate.domain.operation import Operation
@@ -36,13 +36,13 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }
-"""The endpoints that answer calls, by their paths: whose dialect they speak, and what is asked of them."""
+"""The surface and the operation of each endpoint that answers calls, by path."""
 
 EXPOSED_HEADERS = (
     "age",
     "idempotent-replayed",
     "retry-after",
-    *(f"x-ratelimit-{what}-{unit}" for what in ("limit", "remaining", "reset") for unit in ("requests", "tokens")),
+    *(f"x-ratelimit-{name}-{unit}" for name in ("limit", "remaining", "reset") for unit in ("requests", "tokens")),
     "x-request-id",
     "x-should-retry",
     "x-tidegate-attempts",
@@ -64,7 +64,7 @@ def build_app(
     extra_routes: Sequence[BaseRoute] = (),
     endpoints: Mapping[str, tuple[Surface, Operation]] = ENDPOINTS,
 ) -> Starlette:
-    """The application. `open_gateway` is entered at start-up and left at shutdown; `extra_routes` come last."""
+    """Return the application, which has `open_gateway` open while it runs; `extra_routes` come last."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[dict[str, Gateway]]:
@@ -77,14 +77,14 @@ def build_app(
         exception_handlers={HTTPException: _http_exception, TidegateError: _tidegate_error, Exception: _internal_error},
         lifespan=lifespan,
     )
-    app.router.redirect_slashes = False  # a redirect is no envelope, and few clients send their body after one
+    app.router.redirect_slashes = False  # a redirect has no error body, and few clients send their request again
     return app
 
 
 class _DataPlane(Starlette):
-    """Calls of programs go to their endpoint at once: all that stands before it is for browsers, and for other paths.
+    """Sends calls directly to their endpoint; only browsers and other paths need the middleware and the router.
 
-    The middlewares and the search for the route would be a tenth of a plain call.
+    These would take a tenth of the time of a plain call.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,17 +100,17 @@ class _DataPlane(Starlette):
         return {
             route.path: route.app
             for route in self.routes
-            if isinstance(route, Route) and isinstance(route.app, Endpoint)
+            if isinstance(route, Route) and isinstance(route.app, OperationEndpoint)
         }
 
 
 def routes(options: ServerOptions, endpoints: Mapping[str, tuple[Surface, Operation]]) -> list[BaseRoute]:
-    """Return the endpoints that answer calls, and those about models, health and usage."""
-    calls: list[BaseRoute] = [
-        Route(path, Endpoint(surface, operation, options), methods=["POST"])
+    """Return the routes of calls, models, health and usage."""
+    call_routes: list[BaseRoute] = [
+        Route(path, OperationEndpoint(surface, operation, options), methods=["POST"])
         for path, (surface, operation) in endpoints.items()
     ]
-    return [*calls, *models.routes(), *account.routes()]
+    return [*call_routes, *models.routes(), *account.routes()]
 
 
 def _cors(options: ServerOptions) -> list[Middleware]:
@@ -133,7 +133,7 @@ async def _http_exception(request: Request, raised: Exception) -> Response:
         reply = _response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path!r}."))
         reply.headers.update(raised.headers or {})
         return reply
-    return _response(NotFound(f"There is nothing at {request.url.path!r}."))
+    return _response(NotFound(f"No such endpoint: {request.url.path!r}."))
 
 
 async def _tidegate_error(request: Request, raised: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Whether the client is still there: while its call waits for the provider's first word, and when it is answered."""
+"""Cancels a call when its client leaves: while the call waits for the provider, and while its reply is sent."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -10,34 +10,34 @@ from starlette.types import Message, Receive, Send
 
 
 class Disconnect(Struct, frozen=True):
-    """`unwatch` ends the watching: the reply begins, and whoever sends it sees for itself whether the client leaves."""
+    """Watches one client. Call `stop_watching` when the reply begins: sending it tells if the client has left."""
 
     stop_watching: Callable[[], object]
     _block: anyio.CancelScope
 
     def cancelling(self, send: Send) -> Send:
-        """`send`, which cancels the block where the server says, by `OSError`, that the client has gone."""
+        """Return `send`, which cancels the block when the server raises `OSError` because the client has left."""
 
-        async def sent(message: Message) -> None:
+        async def send_or_cancel(message: Message) -> None:
             try:
                 await send(message)
             except OSError:
                 self._block.cancel()
                 await anyio.sleep_forever()
 
-        return sent
+        return send_or_cancel
 
 
 @asynccontextmanager
 async def cancel_on_disconnect(receive: Receive) -> AsyncGenerator[Disconnect]:
-    """Cancel the block when the client leaves, until `unwatch` is called. The request has been read before.
+    """Cancel the block when the client leaves, until `stop_watching` is called. Read the request's body before.
 
-    The block ends quietly then: there is nobody to answer.
+    A cancelled block ends without an error.
     """
-    with anyio.CancelScope() as scope:
-        watching = asyncio.ensure_future(_watch(receive, scope))
+    with anyio.CancelScope() as block:
+        watching = asyncio.ensure_future(_watch(receive, block))
         try:
-            yield Disconnect(watching.cancel, scope)
+            yield Disconnect(watching.cancel, block)
         finally:
             watching.cancel()
 

@@ -1,4 +1,4 @@
-"""Failures as replies: the only place where the error tree meets HTTP.
+"""Errors as replies: the only place where the error tree meets HTTP.
 
 Source: https://platform.openai.com/docs/guides/error-codes
 """
@@ -13,7 +13,7 @@ from tidegate.surfaces.openai import OPENAI
 
 
 def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
-    """The headers that belong to the failure itself."""
+    """Return the headers of the reply that depend on the error."""
     headers_: list[tuple[bytes, bytes]] = []
     if error.retry_after_seconds is not None:
         headers_.append((b"retry-after", b"%d" % math.ceil(error.retry_after_seconds)))
@@ -29,14 +29,14 @@ def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
 
 
 def attempt_headers(count: int, failed: Iterable[object]) -> list[tuple[bytes, bytes]]:
-    """How often providers were asked, and what became of the tries that failed: who, why, and how long each took."""
+    """Return the headers with the number of attempts, and each failed one: deployment, error code and seconds."""
     headers = [(b"x-tidegate-attempts", b"%d" % count)] if count else []
     failures = ", ".join(map(str, failed))
     return [*headers, (b"x-tidegate-failed-attempts", latin1(failures))] if failures else headers
 
 
 def rate_limit_headers(unit: str, rate: RateStatus) -> list[tuple[bytes, bytes]]:
-    """OpenAI's headers of a rate, of "requests" or "tokens".
+    """Return OpenAI's headers of a rate limit; `unit` is "requests" or "tokens".
 
     Source: https://platform.openai.com/docs/guides/rate-limits (rate limits in headers).
     """
@@ -49,12 +49,12 @@ def rate_limit_headers(unit: str, rate: RateStatus) -> list[tuple[bytes, bytes]]
 
 
 def internal_error() -> TidegateError:
-    """What a caller learns of our own bugs: nothing but that it is one."""
-    error = TidegateError("The gateway failed. The request id leads to the log.")
+    """Return the error that callers get for a bug of the gateway, without details."""
+    error = TidegateError("The gateway has an internal error. Find it in the log by the x-request-id of this reply.")
     error.code = "internal_error"
     return error
 
 
 def body(error: TidegateError) -> bytes:
-    """Return the body of an error for clients that no surface is known of: OpenAI's."""
+    """Return the body of an error on a path without a surface: in OpenAI's format."""
     return OPENAI.error(error)

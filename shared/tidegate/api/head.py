@@ -1,4 +1,4 @@
-"""The head of a reply, which all endpoints share: what it says of every call, and of an answer."""
+"""The headers of replies to calls."""
 
 import time
 
@@ -10,12 +10,12 @@ from tidegate.policy.metering.reservation import Headroom
 
 
 def early_headers(call: Call) -> RawHeaders:
-    """Return what the head says of every call, however early it is sent."""
+    """Return the headers that are known before there is an answer."""
     return [(b"x-request-id", call.id.encode())]
 
 
 def answer_headers(answer: Answer, started: float) -> RawHeaders:
-    """Return what the head says once there is an answer; `started` is when the request came, by `time.perf_counter`."""
+    """Return the headers of an answer; `started` is when the request came, by `time.perf_counter`."""
     overhead = time.perf_counter() - started - answer.upstream_seconds
     headers: RawHeaders = [
         (b"x-tidegate-provider", answer.deployment.provider.encode()),
@@ -32,7 +32,7 @@ def answer_headers(answer: Answer, started: float) -> RawHeaders:
 
 
 def _limit_headers(headroom: Headroom) -> RawHeaders:
-    """Return what is left of the rates, and the limit of an answer that had to be shortened."""
+    """Return the headers of the rate limits, and of `max_tokens` if it was lowered."""
     headers = [pair for unit, rate in headroom.rates.items() for pair in errors.rate_limit_headers(unit, rate)]
     if headroom.max_tokens is not None:
         headers.append((b"x-tidegate-max-tokens", b"%d" % headroom.max_tokens))

@@ -1,4 +1,4 @@
-"""Models on the wire: OpenAI's object with the fields that OpenRouter's clients read, and neuroflash's.
+"""JSON of models: OpenAI's object with the fields that OpenRouter's clients read, and neuroflash's.
 
 Source: https://platform.openai.com/docs/api-reference/models/object and
 https://openrouter.ai/docs/api-reference/models/get-models (2026-11).
@@ -21,11 +21,11 @@ INPUTS = ("text", "image", "audio", "video", "file")
 OUTPUTS = ("text", "image", "audio")
 
 _UNKNOWN_PRICE = "-1"
-"""OpenRouter's word for a price that cannot be told beforehand; its clients want a number in a string."""
+"""OpenRouter's value for an unknown price; its clients expect a number in a string."""
 
 
 class ModelFilter(Struct, frozen=True):
-    """Models that take all of `inputs` and give all of `outputs`."""
+    """Accepts models that read all of `inputs` and generate all of `outputs`."""
 
     inputs: frozenset[str] = frozenset()
     outputs: frozenset[str] = frozenset()
@@ -35,20 +35,20 @@ class ModelFilter(Struct, frozen=True):
 
 
 def modalities(lists: Iterable[str], allowed: tuple[str, ...], param: str) -> frozenset[str]:
-    """The names in comma-separated lists. Raises `InvalidRequest` for one that no model has."""
-    named = [name for listed in lists for name in listed.split(",")]
-    for name in named:
+    """Parse comma-separated lists of modalities. Raises `InvalidRequest` for an unknown one."""
+    names = [name for text in lists for name in text.split(",")]
+    for name in names:
         if name not in allowed:
-            raise InvalidRequest(f"No model has the modality {name!r}: choose from {', '.join(allowed)}.", param=param)
-    return frozenset(named)
+            raise InvalidRequest(f"{name!r} is not a valid modality: choose from {', '.join(allowed)}.", param=param)
+    return frozenset(names)
 
 
 def openrouter_list(
     catalog: Catalog, configured: frozenset[str], model_filter: ModelFilter, first: bytes = b"[]"
 ) -> bytes:
-    """The list of those providers' models that the filter accepts, as JSON, behind the entries of the list `first`.
+    """Return, as JSON, the entries of the list `first`, then the configured providers' models that the filter accepts.
 
-    The whole list is rendered only once.
+    The unfiltered list is encoded only once.
     """
     if model_filter == ModelFilter():
         models = _all_models(catalog, configured)
@@ -63,17 +63,17 @@ def _all_models(catalog: Catalog, configured: frozenset[str]) -> bytes:
 
 
 def neuroflash_list(catalog: Catalog, configured: frozenset[str], first: bytes = b"[]") -> bytes:
-    """neuroflash's bare list, as JSON, behind the entries of the list `first`."""
+    """Return neuroflash's list as JSON: the entries of the list `first`, then all models."""
     return _concatenate(first, _all_selected(catalog, configured))
 
 
 @lru_cache(maxsize=1)
-def _all_selected(catalog: Catalog, ready: frozenset[str]) -> bytes:
-    return encode([selected_model_json(model) for model in _models_of(catalog, ready)])
+def _all_selected(catalog: Catalog, configured: frozenset[str]) -> bytes:
+    return encode([selected_model_json(model) for model in _models_of(catalog, configured)])
 
 
 def _concatenate(first: bytes, second: bytes) -> bytes:
-    """Two lists in JSON as one."""
+    """Concatenate two lists that are encoded as JSON."""
     if first == b"[]":
         return second
     return first if second == b"[]" else first[:-1] + b"," + second[1:]
@@ -84,7 +84,7 @@ def _models_of(catalog: Catalog, configured: frozenset[str]) -> Iterator[Catalog
 
 
 def model_json(model: CatalogModel) -> dict[str, object]:
-    """One model. Prices are in USD for one token, one request or one search."""
+    """Return one entry of `/v1/models`. Prices are in USD for one token, one request or one search."""
     inputs, outputs = _modalities(model.inputs), _modalities(model.outputs)
     return {
         "id": model.id,
@@ -114,7 +114,7 @@ def model_json(model: CatalogModel) -> dict[str, object]:
 
 
 def describe(model: CatalogModel) -> str:
-    """A sentence for people who choose."""
+    """Describe the model in one line, for people who choose one."""
     phrases = [
         "" if model.context_window is None else f"{model.context_window:,} tokens of context",
         "" if not model.inputs else f"reads {_enumerate(model.inputs)}",
@@ -138,13 +138,13 @@ def selected_model_json(model: CatalogModel) -> dict[str, object]:
 
 
 def _modalities(modalities_: tuple[str, ...]) -> tuple[str, ...]:
-    """All models of the catalogue chat: where no more is known, they read and write text."""
+    """Return the modalities; unknown ones are text, because all models of the catalogue chat."""
     return modalities_ or ("text",)
 
 
 def _pricing(price: Price) -> dict[str, str]:
-    """Of the default tier on the day of the check. Caching is priced only where it has a price of its own."""
-    found = {
+    """Return prices of the default tier on the day of the check; caching and audio only with prices of their own."""
+    prices = {
         "prompt": _price_text(price.input, 1_000_000, _UNKNOWN_PRICE),
         "completion": _price_text(price.output, 1_000_000, _UNKNOWN_PRICE),
         "request": _price_text(price.request, 1_000),
@@ -152,8 +152,8 @@ def _pricing(price: Price) -> dict[str, str]:
         "web_search": _price_text(price.search, 1_000),
         "internal_reasoning": _price_text(price.reasoning, 1_000_000),
     }
-    own = (("input_cache_read", price.cached), ("input_cache_write", price.written), ("audio", price.audio_input))
-    return found | {name: _price_text(rate, 1_000_000) for name, rate in own if rate is not None}
+    optional = (("input_cache_read", price.cached), ("input_cache_write", price.written), ("audio", price.audio_input))
+    return prices | {name: _price_text(rate, 1_000_000) for name, rate in optional if rate is not None}
 
 
 def _unpriced() -> dict[str, str]:

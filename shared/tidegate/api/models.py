@@ -1,6 +1,6 @@
 """The lists of models, and the health endpoints.
 
-`?input=text,image&output=text` keeps the models that take and give all of these.
+`?input=text,image&output=text` keeps the models that read and generate all of these.
 """
 
 import time
@@ -46,7 +46,7 @@ async def _one(request: Request) -> Response:
         return _json(encode(route_models.route_json(resolution.route, gateway.catalog)))
     model = gateway.catalog.find_model(resolution.deployments[0].model_id)
     if model is None:
-        raise ModelNotFound(f"The catalogue does not know {model_id!r}; a call may pass all the same.", param="model")
+        raise ModelNotFound(f"The catalogue does not have {model_id!r}; calls to it may still work.", param="model")
     return _json(encode(model_views.model_json(model)))
 
 
@@ -77,15 +77,15 @@ async def _authenticate(request: Request, surface: Surface) -> tuple[Gateway, Wo
 
 
 def _models(request: Request, gateway: Gateway, workspace: Workspace | None = None) -> Response:
-    """Routes are the callers' alone: who has no key is not told of them."""
+    """Return the list of models, with the routes of `workspace`. The public list has no routes."""
     query = request.query_params
     model_filter = model_views.ModelFilter(
         model_views.modalities(query.getlist("input"), model_views.INPUTS, "input"),
         model_views.modalities(query.getlist("output"), model_views.OUTPUTS, "output"),
     )
     catalog = gateway.catalog
-    routes_ = route_models.usable_routes(gateway.router, workspace) if workspace else []
-    routes = [route for route in routes_ if model_filter.accepts(route_models.model_of_route(route, catalog))]
+    usable_routes = route_models.usable_routes(gateway.router, workspace) if workspace else []
+    routes = [route for route in usable_routes if model_filter.accepts(route_models.model_of_route(route, catalog))]
     route_entries = [route_models.route_json(route, catalog) for route in routes]
     return _json(
         model_views.openrouter_list(catalog, _configured_providers(gateway), model_filter, encode(route_entries))
@@ -93,10 +93,7 @@ def _models(request: Request, gateway: Gateway, workspace: Workspace | None = No
 
 
 def _configured_providers(gateway: Gateway) -> frozenset[str]:
-    """The providers that are configured."""
-    return frozenset(
-        name for name, endpoint in gateway.router.provider_configs.items() if not endpoint.missing_settings
-    )
+    return frozenset(name for name, config in gateway.router.provider_configs.items() if not config.missing_settings)
 
 
 def _json(body: bytes) -> Response:

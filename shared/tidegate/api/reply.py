@@ -1,4 +1,4 @@
-"""Replies as ASGI messages, without a framework's response object: the path of a call pays for what it uses."""
+"""Replies as ASGI messages, without the cost of a framework's response object."""
 
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -11,18 +11,18 @@ _PRINTABLE = bytes(byte if 32 <= byte <= 126 else ord("?") for byte in range(256
 
 
 async def send_json(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    """One whole reply."""
+    """Send one whole reply."""
     start: RawHeaders = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": body})
 
 
 def latin1(text: str) -> bytes:
-    """A header's value: what is not printable Latin-1 is replaced, so that no value can break the head."""
+    """Encode a header's value; characters outside printable ASCII are replaced, so that no value breaks the head."""
     return text.encode("ascii", "replace").translate(_PRINTABLE)
 
 
 def header(headers: dict[bytes, bytes], name: bytes) -> str | None:
-    """A request header's value, None when it is absent or blank."""
+    """Return the value of a request's header; None if it is absent or blank."""
     value = headers.get(name)
     return None if value is None else value.decode("latin-1").strip() or None

@@ -8,7 +8,7 @@ from tidegate.errors import RequestTooLarge, TidegateError, UnsupportedMediaType
 
 
 class ClientGone(TidegateError):
-    """The client left before its request was complete. The reply is written all the same; the server discards it."""
+    """The client left before its request was complete. The server discards the reply to it."""
 
     status = 400
     code = "client_disconnected"
@@ -17,7 +17,7 @@ class ClientGone(TidegateError):
 async def read_json_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
     """Return the body of a JSON request of at most `limit` bytes.
 
-    Raises `UnsupportedMediaType`, `RequestTooLarge` (before reading, where a header tells the size) and `ClientGone`.
+    Raises `UnsupportedMediaType`, `RequestTooLarge` (before reading, if `content-length` is sent) and `ClientGone`.
     """
     media_type = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     if media_type != b"application/json":
@@ -43,7 +43,7 @@ async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone("The client left before its request was complete.")
+            raise ClientGone("The client disconnected before its request was complete.")
         yield message.get("body", b"")
         if not message.get("more_body", False):
             return

@@ -1,4 +1,4 @@
-"""Routes in the lists of models: each as a model that can what all of its targets can."""
+"""Routes in the lists of models: each as a model with the abilities that all of its targets share."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -17,14 +17,14 @@ _HOW = {"order": "in this order", "weight": "by weight", "latency": "by latency"
 
 
 def usable_routes(router: Router, workspace: Workspace) -> list[Route]:
-    """The routes that the workspace may ask for by their names, its own before the operator's."""
-    own = {route.name for route in workspace.routes}
-    listed = [*workspace.routes, *(route for route in router.routes if route.name not in own)]
-    return [route for route in listed if _has_target(router, route, workspace)]
+    """Return the routes that the workspace may use, its own before the operator's."""
+    own_names = {route.name for route in workspace.routes}
+    routes = [*workspace.routes, *(route for route in router.routes if route.name not in own_names)]
+    return [route for route in routes if _has_target(router, route, workspace)]
 
 
 def model_of_route(route: Route, catalog: Catalog) -> CatalogModel:
-    """What is known of all of its targets: the smallest window, what all of them read, a price that is the same."""
+    """Return the route as a model: the smallest window, the common modalities, and the price if all have the same."""
     targets = [catalog.find_model(target.model) for target in route.targets]
     models = [model for model in targets if model is not None]
     if len(models) < len(targets):
@@ -47,12 +47,12 @@ def model_of_route(route: Route, catalog: Catalog) -> CatalogModel:
 
 
 def route_json(route: Route, catalog: Catalog) -> dict[str, object]:
-    """The route as one of `/v1/models`."""
+    """Return the route as an entry of `/v1/models`."""
     return {**model_json(model_of_route(route, catalog)), "owned_by": OWNER, "description": _describe(route)}
 
 
 def selected_route_json(route: Route, catalog: Catalog) -> dict[str, object]:
-    """The route in neuroflash's list."""
+    """Return the route as an entry of neuroflash's list."""
     model = model_of_route(route, catalog)
     return {
         "id": route.name,
@@ -78,10 +78,10 @@ def _has_target(router: Router, route: Route, workspace: Workspace) -> bool:
 
 
 def _minimum(numbers: Iterable[int | None]) -> int | None:
-    known = list(numbers)
-    return None if None in known else min(number for number in known if number is not None)
+    values = list(numbers)
+    return None if None in values else min(number for number in values if number is not None)
 
 
 def _common(lists: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """In the order of the first."""
-    return tuple(each for each in lists[0] if all(each in other for other in lists[1:]))
+    """Return the items that all lists have, in the order of the first list."""
+    return tuple(item for item in lists[0] if all(item in other for other in lists[1:]))

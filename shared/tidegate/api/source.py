@@ -1,4 +1,4 @@
-"""Where a request comes from, and what it asks for."""
+"""The source of a request: the client's address, and the path."""
 
 from starlette.types import Scope
 
@@ -6,9 +6,9 @@ from tidegate.domain.restrictions import RequestSource
 
 
 def source_of(scope: Scope) -> RequestSource:
-    """The peer's address as the server tells it: on Lambda `requestContext`'s, elsewhere the connection's.
+    """Return the peer's address as the server reports it: on Lambda from `requestContext`, else the connection's.
 
-    No header is read here: a server behind a proxy of the operator's decides itself which of them it trusts.
+    Headers are not read: a server behind the operator's proxy decides itself which of them it trusts.
     """
     client: tuple[str, int] | None = scope.get("client")
     return RequestSource(client[0] if client else None, scope["path"])

@@ -1,4 +1,4 @@
-"""A stream towards a client: events as they come, comments while nothing comes, and the end when the client leaves."""
+"""A streamed reply: events as they come, keep-alive comments in between, and the end when the client leaves."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -25,10 +25,9 @@ def error_end(stream: SurfaceStream, error: TidegateError) -> Message:
 
 
 class EventStream:
-    """One streamed reply. `keep_alive_seconds` without an event are followed by a comment line.
+    """One streamed reply. After `keep_alive_seconds` without an event, it sends a keep-alive comment.
 
-    Where that happens before the answer begins, the reply begins with the comment, and its head has no more than
-    `headers`, which are known of every call.
+    If that happens before the answer begins, the comment begins the reply, and its head has only `headers`.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class EventStream:
 
     @asynccontextmanager
     async def keep_alive(self) -> AsyncGenerator[None]:
-        """Comments while the block waits; a client that leaves ends it, quietly: there is nobody to answer."""
+        """Send comments while the block waits. If the client leaves, the block is cancelled, without an error."""
         watching = asyncio.ensure_future(self._watch())
         with self._block:
             try:
@@ -65,9 +64,9 @@ class EventStream:
             watching.result()
 
     async def run(self, headers: RawHeaders, batches: AsyncGenerator[Sequence[ReplyChunk]]) -> None:
-        """Send everything, then the end, or a failure's error event instead. A client that leaves ends it early.
+        """Send all batches and the end of the stream, or an error event. Stops if the client leaves.
 
-        The head has `headers` as well, unless it has been sent before.
+        The head gets `headers` too, unless it has been sent already.
         """
         with anyio.CancelScope() as self._block:
             try:
@@ -82,13 +81,13 @@ class EventStream:
 
     async def _watch(self) -> None:
         while True:
-            silent = self._clock() - self._last_sent
-            with anyio.move_on_after(max(0.0, self._keep_alive - silent)):
+            silent_seconds = self._clock() - self._last_sent
+            with anyio.move_on_after(max(0.0, self._keep_alive - silent_seconds)):
                 message = await self._receive()
                 if message["type"] == "http.disconnect":
                     self._block.cancel()
                     return
-            if self._write_lock.locked():  # a slow client has not taken yet what was sent last
+            if self._write_lock.locked():  # a slow client has not yet taken the last message
                 self._last_sent = self._clock()
             elif self._clock() - self._last_sent >= self._keep_alive:
                 await self._begin(self._headers)
@@ -113,6 +112,6 @@ class EventStream:
     async def _send_or_cancel(self, message: Message) -> None:
         try:
             await self._send(message)
-        except OSError:  # so a server says that the client has gone
+        except OSError:  # the server's sign that the client has left
             self._block.cancel()
             await anyio.sleep_forever()

@@ -1,4 +1,4 @@
-"""What a workspace has used and has left, on the wire: in our words, in Lunos's and in neuroflash's.
+"""JSON of a workspace's usage and limits: in the gateway's own format, in Lunos's and in neuroflash's.
 
 Sources: https://lunos.tech/docs/api/balance, https://neuro-flash.github.io/api-docs/usage/quotas and …/pagination
 (2026-11).
@@ -22,14 +22,14 @@ Counters = Mapping[str, int | str]
 
 
 class PageRequest(NamedTuple):
-    """The `number` is the first page's 1."""
+    """One page; `number` begins at 1."""
 
     number: int
     size: int
 
 
 class DailyCounters(NamedTuple):
-    """From the first day to the last, both included, and the counters of those that have some, as "2026-11-21"."""
+    """The counters of the days from `first` to `last`, both included; days like "2026-11-21", unused ones absent."""
 
     first: str
     last: str
@@ -37,7 +37,7 @@ class DailyCounters(NamedTuple):
 
 
 def usage(workspace: Workspace, today: str, month: DailyCounters, requested: DailyCounters) -> dict[str, object]:
-    """Today, the budgets' current month, and the days that were asked for. Money is a decimal number in a string."""
+    """Return the usage of today, of the budgets' current month and of the requested days. Money is a decimal string."""
     return {
         "object": "usage",
         "workspace_id": workspace.id,
@@ -57,32 +57,32 @@ def usage(workspace: Workspace, today: str, month: DailyCounters, requested: Dai
 
 
 def quotas(workspace: Workspace, key: Principal, limit_usages: Sequence[LimitUsage]) -> dict[str, object]:
-    """Every limit of the workspace and of the key, and the patterns of models, null where all are allowed."""
+    """Return every limit of the workspace and of the key, and the allowed models; null if all are allowed."""
     return {
         "object": "quotas",
         "workspace_id": workspace.id,
         "key_id": key.key_id,
-        "data": [_quota(quota) for standing in limit_usages for quota in standing.quotas()],
+        "data": [_quota(quota) for limit_usage in limit_usages for quota in limit_usage.quotas()],
         "models": [
-            {"scope": each.scope.kind, "models": each.scope.limits.models, "providers": each.scope.limits.providers}
-            for each in limit_usages
+            {"scope": scope.kind, "models": scope.limits.models, "providers": scope.limits.providers}
+            for scope in (limit_usage.scope for limit_usage in limit_usages)
         ],
     }
 
 
 def balance(limit_usage: LimitUsage) -> dict[str, object]:
-    """Lunos's document of what is left of the month's budget in USD, or else of the day's; null without a budget.
+    """Return Lunos's balance: what is left of the USD budget of the month, else of the day; null without a budget.
 
-    It is low, and an alert is sent, where the last threshold before the end is crossed. `email` is always empty: a
-    workspace has no address, alerts go to the operator. `updatedAt` is now: nothing is older than the question.
+    The balance is low, and an alert is sent, when the last threshold before 100 % is crossed. `email` is always empty:
+    a workspace has no address, alerts go to the operator. `updatedAt` is now.
     """
-    found = {quota.name: quota for quota in limit_usage.quotas()}
-    quota = found.get("usd_per_month") or found.get("usd_per_day")
+    by_name = {quota.name: quota for quota in limit_usage.quotas()}
+    quota = by_name.get("usd_per_month") or by_name.get("usd_per_day")
     left = alert = None
-    message = "This workspace has no budget in USD: nothing limits what it spends."
+    message = "This workspace has no budget in USD: its spending is not limited."
     if quota is not None and quota.resets_at is not None:
         left, alert = quota.available, quota.limit * (100 - _ALERT_PERCENT) / 100
-        message = f"What {quota.name} leaves, until it resets at {iso_time(quota.resets_at)}."
+        message = f"The remainder of {quota.name}, which resets at {iso_time(quota.resets_at)}."
     return {
         "success": True,
         "message": message,
@@ -99,30 +99,30 @@ def balance(limit_usage: LimitUsage) -> dict[str, object]:
 
 
 def workspaces(visible: Sequence[Workspace], page: PageRequest) -> dict[str, object]:
-    """neuroflash's page of workspaces, with those of its fields that there are."""
-    return _page([{"id": each.id, "name": each.name, "createdAt": iso_time(each.created_at)} for each in visible], page)
+    """Return neuroflash's page of workspaces, with the fields that the gateway has."""
+    items = [{"id": item.id, "name": item.name, "createdAt": iso_time(item.created_at)} for item in visible]
+    return _page(items, page)
 
 
 def usage_types(
     workspace: Workspace, limit_usage: LimitUsage, usage_type: str | None, page: PageRequest
 ) -> dict[str, object]:
-    """neuroflash's page of quotas: tokens and words, where a day or a month of them is limited.
+    """Return neuroflash's page of quotas: the limits on tokens and words of a day or a month.
 
-    Amounts are whole numbers there, which money is not. `bonusAmount`, `spilloverAmount` and `fairUseLimitReached` are
-    always 0 and false: nothing is given beside the limit, carried over, or slowed before it.
+    Amounts are whole numbers there, so budgets in USD are absent. `bonusAmount` and `spilloverAmount` are always 0,
+    `fairUseLimitReached` is always false: the gateway has nothing like them.
     """
-    found = {quota.name: quota for quota in limit_usage.quotas()}
+    by_name = {quota.name: quota for quota in limit_usage.quotas()}
     units: tuple[Unit, ...] = ("tokens", "words")
-    limited: list[Unit] = [unit for unit in units if {f"{unit}_per_month", f"{unit}_per_day"} & found.keys()]
-    return _page(
-        [_usage_type(workspace, limit_usage, each, found) for each in limited if usage_type in (None, each)], page
-    )
+    limited: list[Unit] = [unit for unit in units if {f"{unit}_per_month", f"{unit}_per_day"} & by_name.keys()]
+    wanted = [unit for unit in limited if usage_type in (None, unit)]
+    return _page([_usage_type(workspace, limit_usage, unit, by_name) for unit in wanted], page)
 
 
 def _usage_type(
-    workspace: Workspace, limit_usage: LimitUsage, unit: Unit, found: Mapping[str, Quota]
+    workspace: Workspace, limit_usage: LimitUsage, unit: Unit, by_name: Mapping[str, Quota]
 ) -> dict[str, object]:
-    month, day = found.get(f"{unit}_per_month"), found.get(f"{unit}_per_day")
+    month, day = by_name.get(f"{unit}_per_month"), by_name.get(f"{unit}_per_day")
     tightest = month or day
     used_by_span = {
         span: used_amount(limit_usage.account, unit, span, limit_usage.at, limit_usage.first_day)
@@ -171,7 +171,7 @@ def _quota(quota: Quota) -> dict[str, object]:
 
 
 def _amount(amount: Number, like: Number = 0) -> int | str:
-    """Money as a decimal number in a string."""
+    """Return money as a decimal string, other amounts as they are."""
     return plain_decimal(Decimal(amount)) if isinstance(amount, Decimal) or isinstance(like, Decimal) else amount
 
 
