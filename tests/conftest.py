@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.jumping import JumpingLoop
+from tests.providers.recorded import MISSING
 from tests.world import Client, world
 
 # A machine that is busy with other things is no fault of a test.
@@ -22,6 +23,16 @@ FAKE_AWS = {
     "AWS_REGION": "eu-central-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests had no recordings to read, and what a green run leaves uncovered without them."""
+    count = sum(MISSING in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ()))
+    if count:
+        terminalreporter.write_line(
+            f"{MISSING}: {count} tests were skipped, which need providers without a sample, or pin counts and costs "
+            "over all recordings. The others read the sample in tests/providers/sample."
+        )
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from genai_prices.types import Provider as Priced
 
 from tests.policy.heard import events, streamed
 from tests.providers.reading_bedrock import frames
-from tests.providers.recorded import Exchange, exchanges, needed
+from tests.providers.recorded import COMPLETE, Exchange, all_needed, exchanges
 from tidegate.catalog import load_catalog
 from tidegate.catalog.names import canonical_model_id
 from tidegate.chat.request import build_chat_request
@@ -25,8 +25,6 @@ from tidegate.errors import UpstreamError
 from tidegate.policy.metering.billing import calculate_bill
 from tidegate.providers import Registry
 from tidegate.upstream.eventstream import EventStreamDecoder
-
-pytestmark = needed
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 REQUEST = build_chat_request({"model": "any/m", "messages": [{"role": "user", "content": "Hi"}]})
@@ -147,9 +145,11 @@ EXPECTED = {
 
 @pytest.mark.parametrize("provider", EXPECTED)
 def test_a_recorded_reply_costs_what_the_source_calculates_from_its_raw_body(provider: str) -> None:
-    assert Counter(verdict(provider, one) for one in answered(provider)) == EXPECTED[provider]
+    found = Counter(verdict(provider, one) for one in answered(provider))
+    assert found == EXPECTED[provider] if COMPLETE else set(found) <= {"equal", "unpriced", "no reply"}
 
 
+@all_needed
 def test_the_differences_are_those_that_are_known() -> None:
     different = {
         provider: [raw(one) for one in answered(provider) if verdict(provider, one) == "differs"]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.providers.recorded import PROVIDERS, Exchange, dialect, exchanges, needed
+from tests.providers.recorded import PROVIDERS, Exchange, all_needed, dialect, exchanges
 from tidegate.errors import (
     ContextLengthExceeded,
     ProviderAuth,
@@ -13,8 +13,6 @@ from tidegate.errors import (
     ProviderRateLimited,
     UpstreamError,
 )
-
-pytestmark = needed
 
 _TOO_LONG = ("maximum context length", "context window", "prompt too long", "messages is too long", "is too long:")
 
@@ -53,5 +51,6 @@ def test_the_recorded_rate_limit_with_a_delay_keeps_it() -> None:
     assert dialect("azure").parse_error(429, limited.headers, limited.body).retry_after_seconds == 1.0
 
 
+@all_needed
 def test_the_recorded_refusals_are_all_there() -> None:
     assert sum(len(_refusals(name)) for name in [*PROVIDERS, "xai"]) == 51

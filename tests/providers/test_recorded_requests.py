@@ -6,11 +6,9 @@ from typing import Any
 import pytest
 
 from tests.providers.calls import sent
-from tests.providers.recorded import PROVIDERS, Exchange, chats, dialect, needed
+from tests.providers.recorded import PROVIDERS, Exchange, chats, dialect
 from tidegate.chat.request import build_chat_request
 from tidegate.errors import InvalidRequest
-
-pytestmark = needed
 
 # What providers accept beyond OpenAI's dialect, in requests that were written for them alone. Clients of the gateway
 # write OpenAI's dialect, so the door refuses these.

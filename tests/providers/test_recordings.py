@@ -7,12 +7,10 @@ import pytest
 
 from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.reading import plain, streamed
-from tests.providers.recorded import PROVIDERS, chats, dialect, needed
+from tests.providers.recorded import PROVIDERS, all_needed, chats, dialect
 from tidegate.errors import StreamCut, UpstreamError
 from tidegate.providers.base import StreamEvent
 from tidegate.upstream.sse import SseDecoder
-
-pytestmark = needed
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -103,6 +101,7 @@ def _cuts(count: int) -> list[int]:
     )
 
 
+@all_needed
 def test_the_recordings_are_all_there() -> None:
     counts = {streams: sum(len(chats(name, streams=streams)) for name in PROVIDERS) for streams in (False, True)}
     assert counts == {False: 753, True: 139}

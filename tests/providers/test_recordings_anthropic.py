@@ -11,7 +11,7 @@ from tests.providers.asking_anthropic import asked, comparable, is_translatable
 from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.calls import sent
 from tests.providers.reading_anthropic import links, plain, signed, whole
-from tests.providers.recorded import Exchange, exchanges, needed
+from tests.providers.recorded import COMPLETE, Exchange, all_needed, exchanges
 from tidegate.errors import (
     ContextLengthExceeded,
     ProviderAuth,
@@ -23,8 +23,6 @@ from tidegate.errors import (
 from tidegate.providers.anthropic import PROVIDER
 from tidegate.providers.anthropic.reasoning_replay import thinking_blocks
 from tidegate.upstream.sse import SseDecoder
-
-pytestmark = needed
 
 _OF_BETAS = {".output_config.task_budget"}
 """What callers pass on to Anthropic themselves, and the SDK's stable types do not have."""
@@ -42,6 +40,7 @@ def _chunks(batches: Any) -> list[Any]:
     return [chunk for batch in run(PROVIDER, batches) for chunk in batch]
 
 
+@all_needed
 def test_the_recordings_are_all_there() -> None:
     assert (len(_chats(streams=False)), len(_chats(streams=True))) == (355, 55)
 
@@ -105,7 +104,7 @@ def test_a_recorded_refusal_is_classified() -> None:
         assert type(error) is expected, one.id
         assert (error.message == said) is (expected is not ProviderAuth), one.id
         assert error.native_code == one.body["error"]["type"]
-    assert len(failed) == 5
+    assert len(failed) == (5 if COMPLETE else 4)
 
 
 def _accepted() -> list[Exchange]:
@@ -122,7 +121,7 @@ def test_a_recorded_request_goes_out_as_it_was_recorded() -> None:
         assert comparable(body) == comparable(one.request), one.id
         assert ignored == (), one.id
         compared += 1
-    assert compared == 326
+    assert compared == (326 if COMPLETE else 8)
 
 
 def test_a_recorded_request_keeps_to_the_types_of_anthropics_sdk() -> None:

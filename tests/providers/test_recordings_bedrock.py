@@ -11,14 +11,12 @@ from tests.providers.assembling import read_chunks, read_completion, run
 from tests.providers.calls import built
 from tests.providers.converse import as_openai, faults
 from tests.providers.reading_bedrock import frames, plain, streamed
-from tests.providers.recorded import Exchange, exchanges, needed
+from tests.providers.recorded import COMPLETE, Exchange, all_needed, exchanges
 from tidegate.errors import ContextLengthExceeded, ProviderAuth, ProviderModelNotFound, UpstreamError
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.bedrock import PROVIDER
 from tidegate.providers.bedrock.messages import PLACEHOLDER
 from tidegate.upstream.eventstream import EventStreamDecoder
-
-pytestmark = needed
 
 
 def replies() -> list[Exchange]:
@@ -34,6 +32,7 @@ def requests() -> list[Exchange]:
     return [one for one in exchanges("bedrock") if one.endpoint in ("converse", "converse-stream") and one.request]
 
 
+@all_needed
 def test_the_recordings_are_all_there() -> None:
     assert (len(replies()), len(streams()), len(requests())) == (286, 35, 333)
 
@@ -84,7 +83,7 @@ def test_a_recorded_stream_with_one_wrong_byte_fails() -> None:
 
 def test_every_recorded_refusal_is_classified() -> None:
     refused = [one for one in requests() if one.status != 200]
-    assert len(refused) == 14
+    assert len(refused) == (14 if COMPLETE else 4)
     for one in refused:
         error = PROVIDER.parse_error(one.status, one.headers, one.body)
         text = one.body["message"]
@@ -109,7 +108,7 @@ def test_what_a_client_would_send_for_a_recorded_request_becomes_a_valid_one(str
         said += 1
         sent = _sent(one, {**body, "stream": stream})
         assert faults(sent, stream=stream) == "", one.id
-    assert said >= 325
+    assert said >= (325 if COMPLETE else 10)
 
 
 def test_what_a_client_would_send_for_an_accepted_request_becomes_that_request() -> None:
@@ -120,7 +119,7 @@ def test_what_a_client_would_send_for_an_accepted_request_becomes_that_request()
             continue
         compared += 1
         assert _normal(_sent(one, body)) == _normal(one.request), one.id
-    assert compared >= 310
+    assert compared >= (310 if COMPLETE else 6)
 
 
 def _sent(one: Exchange, body: dict[str, Any]) -> Any:

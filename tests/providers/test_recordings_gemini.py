@@ -8,7 +8,7 @@ import pytest
 
 from tests.providers.assembling import read_chunks, read_completion, reads, run
 from tests.providers.reading_gemini import events, is_broken, read
-from tests.providers.recorded import Exchange, exchanges, needed
+from tests.providers.recorded import Exchange, all_needed, exchanges
 from tidegate.errors import (
     ContextLengthExceeded,
     ProviderAuth,
@@ -21,8 +21,6 @@ from tidegate.errors import (
 from tidegate.providers import Registry
 from tidegate.providers.base import StreamEvent
 from tidegate.upstream.sse import SseDecoder
-
-pytestmark = needed
 
 HOSTS = ("gemini", "vertex")
 _registry = Registry()
@@ -140,6 +138,7 @@ def test_the_recorded_quota_keeps_the_delay_of_its_details() -> None:
     assert error.retry_after_seconds == float(delay.removesuffix("s"))
 
 
+@all_needed
 def test_the_recordings_are_all_there() -> None:
     counts = {
         host: (len(_whole(host)), len(_arrays(host)), len(_answers(host, "sse")), len(_refusals(host)))

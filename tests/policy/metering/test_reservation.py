@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.policy.heard import Heard, heard
-from tests.providers.recorded import needed
+from tests.providers.recorded import all_needed
 from tests.store_worlds import outcome
 from tidegate.catalog import load_catalog
 from tidegate.catalog.names import canonical_model_id
@@ -29,7 +29,7 @@ def held(one: Heard) -> TokenCounts:
     return worst_case_tokens(replace(outcome().call, request=one.request), model)
 
 
-@needed
+@all_needed
 @pytest.mark.parametrize(
     ("kind", "count", "enough"), [("text", 534, 0.99), ("tools", 688, 1), ("media", 173, 1), ("search", 64, 57 / 64)]
 )
@@ -39,7 +39,7 @@ def test_recorded_calls_took_no_more_input_than_is_held(kind: str, count: int, e
     assert sum(one.input <= held(one).input for one in mine) >= enough * count
 
 
-@needed
+@all_needed
 def test_what_is_held_for_input_is_not_absurd() -> None:
     known = [one for one in calls() if one.kind != "search"]
     assert median(held(one).input - one.input for one in known) < 700
@@ -47,7 +47,7 @@ def test_what_is_held_for_input_is_not_absurd() -> None:
     assert median(held(one).input / one.input for one in long) < 2.5
 
 
-@needed
+@all_needed
 def test_recorded_answers_were_no_longer_than_is_held() -> None:
     over = Counter(bool(one.request.output_limit) for one in calls() if one.output > held(one).output)
     assert over == {}
