@@ -6,19 +6,13 @@ Sources, read in 2026-11: https://learn.microsoft.com/en-us/azure/ai-foundry/ope
 (`/models`), and replies recorded from all three up to 2026-07.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from msgspec import Struct
-
-from tidegate.chat.completion import Chunk, Completion
-from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
-from tidegate.errors import UpstreamError
-from tidegate.json import Json, encode
-from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
-from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
+from tidegate.providers.base import KeyAuth
+from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.capabilities import OPENAI_MODELS
+from tidegate.providers.openai.provider import OpenAI
 from tidegate.providers.openai.quirks import Quirks
 
 DEFAULT_VERSION = "2024-10-21"
@@ -26,8 +20,6 @@ DEFAULT_VERSION = "2024-10-21"
 
 MODELS_VERSION = "2024-05-01-preview"
 """The only version of the `/models` API."""
-
-_AUTH = KeyAuth("api-key", "")
 
 # Dated versions before 2024-12-01 refuse the role "developer"; on reasoning models, all read "system" as "developer".
 _QUIRKS = Quirks(
@@ -39,36 +31,11 @@ _QUIRKS = Quirks(
 )
 
 
-class Azure(Struct, frozen=True):
+class Azure(OpenAI, frozen=True):
     """The provider for Azure OpenAI. Rules for models match the deployment's name, so it should contain the model's."""
 
-    name: str = "azure"
-    framing: Framing = "sse"
-    signs_reasoning: bool = False
-
-    def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
-        return dict(parts.urls_to_fetch(_QUIRKS.files, call.request.fields.messages))
-
-    def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
-        with legacy_functions.with_caller_paths(call.request.body):
-            builder = request.build(call, deployment.model, _QUIRKS)
-        return UpstreamRequest(
-            url=chat_completions_url(deployment),
-            body=encode(builder.body),
-            auth=_AUTH,
-            ignored=tuple(dict.fromkeys(builder.ignored)),
-            caller_tool_names=builder.caller_tool_names,
-            legacy_functions=builder.legacy_functions,
-        )
-
-    def parse_completion(self, body: Json) -> Completion:
-        return completion.parse(self.name, _QUIRKS, body)
-
-    def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-        return stream.parse(self.name, _QUIRKS, events)
-
-    def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
-        return failure.from_reply(self.name, status, headers, body)
+    def url(self, deployment: Deployment) -> str:
+        return chat_completions_url(deployment)
 
 
 def chat_completions_url(deployment: Deployment) -> str:
@@ -99,4 +66,4 @@ def _path(base: str, model: str) -> tuple[str, str | None]:
     return f"{root}/deployments/{quote(model, safe='')}", DEFAULT_VERSION
 
 
-PROVIDER = Azure()
+PROVIDER = Azure(Row("azure", None, _QUIRKS, auth=KeyAuth("api-key", "")))

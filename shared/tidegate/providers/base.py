@@ -1,4 +1,4 @@
-"""The `Provider` protocol: one upstream dialect, translated to and from OpenAI's without I/O."""
+"""The protocols of a provider: `Provider`, its chat dialect, and `Translator`, any operation. Both are without I/O."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
@@ -67,11 +67,13 @@ class UpstreamRequest(Struct, frozen=True):
 
 
 class Translator(Protocol):
-    """One operation at one provider, as the pipeline sees it. Stateless and pure; `Registry.translator` finds it.
+    """Translates one operation for one provider. Stateless and pure.
 
-    request = translator.build_request(call, deployment)
-    reply = translator.parse_reply(request, body)         # or, streamed:
-    async for chunks in translator.parse_stream(request, events): ...
+        request = translator.build_request(call, deployment)
+        reply = translator.parse_reply(request, body)  # or, streamed:
+        async for chunks in translator.parse_stream(request, events): ...
+
+    `Registry.translator` finds it.
     """
 
     @property
@@ -84,37 +86,37 @@ class Translator(Protocol):
 
     @property
     def signs_reasoning(self) -> bool:
-        """True if its reasoning is signed and must come back with the tool calls that followed from it."""
+        """True if reasoning is signed, and must be sent back with the tool calls that followed from it."""
         ...
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
-        """Return the URLs that the gateway must fetch for `build_request`, by the paths of their parts."""
+        """Return the URLs that the gateway must fetch for `build_request`, by the paths of their content parts."""
         ...
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        """Return the request for that deployment. Raises `InvalidRequest` for what cannot be translated."""
+        """Translate the call for `deployment`. Raises `InvalidRequest` for a value that cannot be translated."""
         ...
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
-        """Return the reply to `request`. Raises `UpstreamError`, also for an error inside a 200."""
+        """Translate the body of a whole reply. Raises `UpstreamError`, also for an error inside a 200."""
         ...
 
     def parse_stream(
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        """Yield the chunks of the reply to `request`. Raises `UpstreamError`."""
+        """Translate a streamed reply, batch by batch. Raises `UpstreamError`."""
         ...
 
     def is_reply(self, body: Json) -> bool:
-        """Return True if a JSON body may be a reply, and not an error object."""
+        """Return True if the JSON body is a reply, False if it is an error."""
         ...
 
     def has_content(self, chunk: ReplyChunk) -> bool:
-        """Return True if the answer has begun with this chunk: usage alone is not content."""
+        """Return True if the chunk has a part of the answer, and not only usage."""
         ...
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
-        """Return the failure that a reply outside 2xx stands for; `body` is text where it was not JSON."""
+        """Return the error for a reply outside 2xx; `body` is text if it was not JSON."""
         ...
 
 

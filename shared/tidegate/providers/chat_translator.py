@@ -1,4 +1,4 @@
-"""Chat completions at one provider: its dialect, with what the caller's own terms need restored in every reply."""
+"""The `Translator` of chat completions at one provider; restores the caller's own terms in every reply."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
@@ -18,7 +18,7 @@ from tidegate.providers.base import Framing, Headers, Provider, StreamEvent, Ups
 
 
 class ChatTranslator(Struct, frozen=True):
-    """The `Translator` of chat completions over `provider`."""
+    """Translates chat completions with `provider`. See `Translator`."""
 
     provider: Provider
 
@@ -32,38 +32,30 @@ class ChatTranslator(Struct, frozen=True):
 
     @property
     def signs_reasoning(self) -> bool:
-        """See `Translator.signs_reasoning`."""
         return self.provider.signs_reasoning
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
-        """See `Translator.media_urls`."""
         return self.provider.media_urls(_chat(call), deployment)
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        """See `Translator.build_request`."""
         return self.provider.build_request(_chat(call), deployment)
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
-        """See `Translator.parse_reply`."""
         return caller_terms.restore_completion(request, self.provider.parse_completion(body))
 
     def parse_stream(
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        """See `Translator.parse_stream`."""
         chunks = self.provider.parse_stream(events)
         return _restore(request, chunks) if caller_terms.needs_restoring(request) else chunks
 
     def is_reply(self, body: Json) -> bool:
-        """See `Translator.is_reply`."""
         return not isinstance(body, dict) or "choices" in body
 
     def has_content(self, chunk: ReplyChunk) -> bool:
-        """See `Translator.has_content`."""
         return bool(cast(Chunk, chunk)["choices"])
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
-        """See `Translator.parse_error`."""
         return self.provider.parse_error(status, headers, body)
 
 
@@ -79,5 +71,5 @@ def _is_chat(call: Call) -> TypeGuard[ChatCall]:
 
 def _chat(call: Call) -> ChatCall:
     if not _is_chat(call):
-        raise TypeError("A chat provider was given the call of another operation.")
+        raise TypeError("A chat provider got a call of another operation.")
     return call

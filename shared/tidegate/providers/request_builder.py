@@ -1,13 +1,16 @@
 """The request being built for a provider with its own dialect: its body, and the caller's fields not yet translated."""
 
 import re
+from collections.abc import Mapping
 
 from msgspec import Struct, field
 
 from tidegate.chat.request import ChatCall
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
-from tidegate.json import Json, JsonObject
+from tidegate.json import Json, JsonObject, encode
+from tidegate.providers.base import Auth, UpstreamRequest
 from tidegate.providers.openai import legacy_functions
+from tidegate.providers.toolnames import ToolNames
 
 NEUTRAL_VALUES: dict[str, Json] = {
     "temperature": 1,
@@ -37,11 +40,16 @@ _EMAIL = re.compile(r"[^\s@]@[^\s@]")
 
 
 class RequestBuilder(Struct):
-    """`body` is the provider's; `remaining` holds the caller's fields that have not been translated yet."""
+    """`body` is the provider's; `remaining` holds the caller's fields that have not been translated yet.
+
+    `answer_tool` is the name of the tool that was added so that its arguments are the answer in JSON.
+    """
 
     call: ChatCall
     remaining: JsonObject
+    tool_names: ToolNames
     body: JsonObject = field(default_factory=dict[str, Json])
+    answer_tool: str | None = None
     ignored: list[str] = field(default_factory=list[str])
 
     def take(self, name: str) -> Json:
@@ -59,8 +67,18 @@ class RequestBuilder(Struct):
         if caller_path is not None:
             self.ignored.append(caller_path)
 
-    def ignored_fields(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self.ignored))
+    def upstream_request(self, url: str, auth: Auth, headers: Mapping[str, str] | None = None) -> UpstreamRequest:
+        """Return the request to send, once `body` is complete; `headers` are added to the content type."""
+        return UpstreamRequest(
+            url,
+            encode(self.body),
+            headers={"content-type": "application/json", **(headers or {})},
+            auth=auth,
+            ignored=tuple(dict.fromkeys(self.ignored)),
+            caller_tool_names=self.tool_names.caller_names,
+            answer_tool=self.answer_tool,
+            legacy_functions=legacy_functions.expects_function_call(self.call.request.body),
+        )
 
 
 def is_email(user: Json) -> bool:
@@ -70,6 +88,5 @@ def is_email(user: Json) -> bool:
 
 def provider_fields(call: ChatCall) -> JsonObject:
     """Return the caller's fields that are meant for the provider. Nested values are shared with the call."""
-    return {
-        name: value for name, value in call.request.body.items() if value is not None and name not in GATEWAY_FIELDS
-    }
+    body = call.request.body
+    return {name: value for name, value in body.items() if value is not None and name not in GATEWAY_FIELDS}

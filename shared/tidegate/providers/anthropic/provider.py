@@ -12,7 +12,7 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
-from tidegate.json import Json, encode
+from tidegate.json import Json
 from tidegate.providers.anthropic import completion, failure, parts, request, stream
 from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
 from tidegate.providers.openai import legacy_functions
@@ -31,19 +31,11 @@ class Anthropic(Struct, frozen=True):
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
             builder = request.build(call, deployment.model)
-        headers = {"content-type": "application/json", "anthropic-version": VERSION}
+        headers = {"anthropic-version": VERSION}
         if builder.betas:
             headers["anthropic-beta"] = ",".join(dict.fromkeys(builder.betas))
-        return UpstreamRequest(
-            url=f"{deployment.base_url.rstrip('/')}/v1/messages",
-            body=encode(builder.body),
-            headers=headers,
-            auth=KeyAuth("x-api-key", ""),
-            ignored=builder.ignored_fields(),
-            caller_tool_names=builder.tool_names.caller_names,
-            answer_tool=None if builder.answer_tool is None else str(builder.answer_tool["name"]),
-            legacy_functions=legacy_functions.expects_function_call(call.request.body),
-        )
+        url = f"{deployment.base_url.rstrip('/')}/v1/messages"
+        return builder.upstream_request(url, KeyAuth("x-api-key", ""), headers)
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)

@@ -44,9 +44,8 @@ def build(call: ChatCall, model: str) -> AnthropicRequestBuilder:
     if legacy_functions.uses_functions(remaining):
         legacy_functions.translate_to_tools(remaining)
     names = ToolNames(_TOOL_NAME_RULES, remaining, tools.reserved_names(remaining))
-    builder = AnthropicRequestBuilder(
-        call, remaining, {"model": model}, model=model, capabilities=capabilities_of(model), tool_names=names
-    )
+    builder = AnthropicRequestBuilder(call, remaining, names, model=model, capabilities=capabilities_of(model))
+    builder.body["model"] = model
     _write_max_tokens(builder)
     messages.write(builder)
     structure.write(builder)

@@ -7,19 +7,17 @@ from msgspec import field
 from tidegate.json import Json, JsonObject
 from tidegate.providers import request_builder
 from tidegate.providers.anthropic.capabilities import AnthropicCapabilities
-from tidegate.providers.toolnames import ToolNames
 
 
 class AnthropicRequestBuilder(request_builder.RequestBuilder, kw_only=True):
     """Collects the body and the beta headers of one request.
 
-    `answer_tool` is the tool whose input is the answer in JSON. `thinking` is how the model was asked to think.
+    `answer_definition` defines the `answer_tool`. `thinking` is how the model was asked to think.
     """
 
     model: str
     capabilities: AnthropicCapabilities
-    tool_names: ToolNames
-    answer_tool: JsonObject | None = None
+    answer_definition: JsonObject | None = None
     thinking: Literal["budget", "adaptive"] | None = None
     system: list[Json] = field(default_factory=list[Json])
     betas: list[str] = field(default_factory=list[str])

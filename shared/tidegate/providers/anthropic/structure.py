@@ -62,8 +62,9 @@ def _write_schema(builder: AnthropicRequestBuilder, schema: JsonObject, descript
         described: JsonObject = schema if text is None else {**schema, "description": schema.get("description", text)}
         builder.set_output_config(format={"type": "json_schema", "schema": restrict_schema(described)})
         return
-    builder.answer_tool = {
-        "name": builder.tool_names.reserve_name(ANSWER_TOOL),
+    builder.answer_tool = builder.tool_names.reserve_name(ANSWER_TOOL)
+    builder.answer_definition = {
+        "name": builder.answer_tool,
         "description": text or "Give the final answer by calling this tool: its arguments are the answer.",
         "input_schema": schema if schema.get("type") else {"type": "object", **schema},
     }

@@ -53,13 +53,13 @@ def write(builder: AnthropicRequestBuilder) -> None:
         case _:
             pass
     choice = _tool_choice(builder, bool(tools))
-    if builder.answer_tool is not None and choice.get("type") not in _FORCED_CHOICES:
+    if builder.answer_definition is not None and choice.get("type") not in _FORCED_CHOICES:
         # With tools of the caller's, the model calls one of them or the answer tool.
         forced: JsonObject = {"type": "any"}
         if not tools or choice.get("type") == "none":
-            forced = {"type": "tool", "name": builder.answer_tool["name"], "disable_parallel_tool_use": True}
+            forced = {"type": "tool", "name": builder.answer_tool, "disable_parallel_tool_use": True}
         choice = {**choice, **forced}
-        tools.append(builder.answer_tool)
+        tools.append(builder.answer_definition)
     if tools:
         builder.body["tools"] = tools
         if choice:

@@ -134,5 +134,7 @@ def _media_source(
 ) -> BedrockMediaSource:
     if media_format is None:
         supported = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in _FORMATS_BY_KIND.items())
-        raise InvalidRequest(f"{builder.model} on Bedrock does not support this media type. Supported: {supported}.", param=path)
+        raise InvalidRequest(
+            f"{builder.model} on Bedrock does not support this media type. Supported: {supported}.", param=path
+        )
     return BedrockMediaSource("audio" if is_audio else _KIND_BY_FORMAT[media_format], media_format, source)

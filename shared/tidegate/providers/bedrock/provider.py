@@ -13,7 +13,7 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
-from tidegate.json import Json, encode
+from tidegate.json import Json
 from tidegate.providers.base import Framing, Headers, KeyAuth, SigV4Auth, StreamEvent, UpstreamRequest
 from tidegate.providers.bedrock import completion, failure, parts, request, stream
 from tidegate.providers.openai import legacy_functions
@@ -31,15 +31,9 @@ class Bedrock(Struct, frozen=True):
         with legacy_functions.with_caller_paths(call.request.body):
             builder = request.build(call, deployment.model)
         verb = "converse-stream" if call.request.stream else "converse"
-        return UpstreamRequest(
-            url=f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}",
-            body=encode(builder.body),
-            auth=KeyAuth() if deployment.secret else SigV4Auth("bedrock", deployment.region or ""),
-            ignored=builder.ignored_fields(),
-            caller_tool_names=builder.tool_names.caller_names,
-            answer_tool=builder.answer_tool,
-            legacy_functions=legacy_functions.expects_function_call(call.request.body),
-        )
+        url = f"{deployment.base_url.rstrip('/')}/model/{quote(deployment.model, safe='')}/{verb}"
+        auth = KeyAuth() if deployment.secret else SigV4Auth("bedrock", deployment.region or "")
+        return builder.upstream_request(url, auth)
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)

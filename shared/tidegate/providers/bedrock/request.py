@@ -33,7 +33,7 @@ def build(call: ChatCall, model: str) -> BedrockRequestBuilder:
     if legacy_functions.uses_functions(remaining):
         legacy_functions.translate_to_tools(remaining)
     names = ToolNames(TOOL_NAME_RULES, remaining)
-    builder = BedrockRequestBuilder(call, remaining, model=model, capabilities=capabilities_of(model), tool_names=names)
+    builder = BedrockRequestBuilder(call, remaining, names, model=model, capabilities=capabilities_of(model))
     messages.write(builder)
     thinking.write(builder)
     tools.write(builder)

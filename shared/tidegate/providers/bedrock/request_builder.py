@@ -5,7 +5,7 @@ from msgspec import field
 from tidegate.json import Json, JsonObject
 from tidegate.providers import request_builder
 from tidegate.providers.bedrock.capabilities import BedrockCapabilities
-from tidegate.providers.toolnames import NameRules, ToolNames
+from tidegate.providers.toolnames import NameRules
 
 TOOL_NAME_RULES = NameRules("a-zA-Z0-9_-", max_length=64)
 CALL_ID_RULES = NameRules("a-zA-Z0-9_.:-", max_length=64)
@@ -15,15 +15,12 @@ class BedrockRequestBuilder(request_builder.RequestBuilder, kw_only=True):
     """Collects the body of one request.
 
     `model_fields` are its `additionalModelRequestFields`. `called_tools` are the tools that earlier turns called,
-    `document_names` the names that documents have in this request. `answer_tool` is the tool whose input is the answer
-    in JSON. `thinking_enabled`: the model was asked to think.
+    `document_names` the names that documents have in this request. `thinking_enabled`: the model was asked to think.
     """
 
     model: str
     capabilities: BedrockCapabilities
-    tool_names: ToolNames
     model_fields: JsonObject = field(default_factory=dict[str, Json])
     called_tools: list[str] = field(default_factory=list[str])
     document_names: list[str] = field(default_factory=list[str])
-    answer_tool: str | None = None
     thinking_enabled: bool = False

@@ -12,8 +12,8 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ContentPolicyViolation, ProviderAuth, ProviderBadRequest, ProviderFailed, UpstreamError
-from tidegate.json import Json, encode
-from tidegate.providers.base import Framing, Headers, StreamEvent, UpstreamRequest
+from tidegate.json import Json
+from tidegate.providers.base import Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
 from tidegate.providers.cohere import completion, request, stream
 from tidegate.providers.openai import error_body, failure, legacy_functions
 
@@ -31,14 +31,7 @@ class Cohere(Struct, frozen=True):
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
             builder = request.build(call, deployment.model)
-        return UpstreamRequest(
-            url=f"{deployment.base_url.rstrip('/')}/v2/chat",
-            body=encode(builder.body),
-            ignored=builder.ignored_fields(),
-            caller_tool_names=builder.tool_names.caller_names,
-            answer_tool=builder.answer_tool,
-            legacy_functions=legacy_functions.expects_function_call(call.request.body),
-        )
+        return builder.upstream_request(f"{deployment.base_url.rstrip('/')}/v2/chat", KeyAuth())
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(body)

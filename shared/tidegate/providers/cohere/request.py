@@ -45,9 +45,8 @@ def build(call: ChatCall, model: str) -> CohereRequestBuilder:
     if legacy_functions.uses_functions(fields):
         legacy_functions.translate_to_tools(fields)
     names = ToolNames(_TOOL_NAME_RULES, fields)
-    builder = CohereRequestBuilder(
-        call, fields, {"model": model}, supports_thinking=thinking.supports_thinking(model), tool_names=names
-    )
+    builder = CohereRequestBuilder(call, fields, names, supports_thinking=thinking.supports_thinking(model))
+    builder.body["model"] = model
     messages.write(builder)
     tools.write(builder)
     thinking.write(builder)

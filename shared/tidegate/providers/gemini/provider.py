@@ -14,11 +14,10 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
-from tidegate.json import Json, encode
+from tidegate.json import Json
 from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, StreamEvent, UpstreamRequest
 from tidegate.providers.gemini import completion, failure, media, request, stream
 from tidegate.providers.gemini.capabilities import Host
-from tidegate.providers.openai import legacy_functions
 
 _MODEL_FOLDERS: dict[Host, tuple[str, ...]] = {
     "gemini": ("models/", "tunedModels/"),
@@ -48,15 +47,7 @@ class Gemini(Struct, frozen=True):
         # Without alt=sse a stream is one JSON array. The key is never in the URL, because URLs are logged.
         method = "streamGenerateContent?alt=sse" if call.request.stream else "generateContent"
         url = f"{deployment.base_url.rstrip('/')}{self.version}/{self._model_path(deployment.model)}:{method}"
-        return UpstreamRequest(
-            url=url,
-            body=encode(builder.body),
-            auth=self.auth,
-            ignored=builder.ignored_fields(),
-            caller_tool_names=builder.tool_names.caller_names,
-            answer_tool=builder.answer_tool,
-            legacy_functions=legacy_functions.expects_function_call(call.request.body),
-        )
+        return builder.upstream_request(url, self.auth)
 
     def parse_completion(self, body: Json) -> Completion:
         return completion.parse(self.name, body)

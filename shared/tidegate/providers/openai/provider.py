@@ -31,6 +31,9 @@ class OpenAI(Struct, frozen=True):
     def signs_reasoning(self) -> bool:
         return self.row.quirks.needs_replay
 
+    def url(self, deployment: Deployment) -> str:
+        return f"{deployment.base_url.rstrip('/')}/chat/completions"
+
     def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return dict(parts.urls_to_fetch(self.row.quirks.files, call.request.fields.messages))
 
@@ -38,7 +41,7 @@ class OpenAI(Struct, frozen=True):
         with legacy_functions.with_caller_paths(call.request.body):
             builder = request.build(call, deployment.model, self.row.quirks)
         return UpstreamRequest(
-            url=f"{deployment.base_url.rstrip('/')}/chat/completions",
+            url=self.url(deployment),
             body=encode(builder.body),
             auth=self.row.auth,
             ignored=tuple(dict.fromkeys(builder.ignored)),
