@@ -22,14 +22,14 @@ _TEXTS = ("text", "summary", "data", "signature")
 
 
 def ids_to_look_up(messages: Sequence[Message]) -> list[str]:
-    """Return the tool call ids under which reasoning may be stored, for the turns that came without theirs."""
+    """Return the tool call ids under which reasoning may be stored, for turns that were sent without it."""
     turns = (message for message in messages if isinstance(message, AssistantMessage) and message.tool_calls)
     found = [turn.tool_calls[0].id for turn in turns if turn.tool_calls and not turn.reasoning_details]
     return [tool_call_id for tool_call_id in found if 0 < len(tool_call_id) <= MAX_ID_CHARACTERS][-MAX_TURNS:]
 
 
 class ChatReasoningCollector:
-    """Collects the reasoning details of one reply, whole or streamed, and the id of its first tool call."""
+    """Chat's `ReasoningCollector`: the details of one reply, whole or streamed, by the id of its first tool call."""
 
     __slots__ = ("_details", "_first_id", "_reply_details")
 
@@ -39,21 +39,18 @@ class ChatReasoningCollector:
         self._reply_details: list[Json] | None = None
 
     def add_reply(self, reply: Reply) -> None:
-        """See `ReasoningCollector.add_reply`."""
         choices = cast(Completion, reply)["choices"]
         message = choices[0]["message"] if choices else None
-        calls = message.get("tool_calls") if message else None
-        self._first_id = calls[0].get("id") if calls else None
+        tool_calls = message.get("tool_calls") if message else None
+        self._first_id = tool_calls[0].get("id") if tool_calls else None
         self._reply_details = (message.get("reasoning_details") if message else None) or []
 
     def add_chunk(self, chunk: ReplyChunk) -> None:
-        """See `ReasoningCollector.add_chunk`."""
         for choice in cast(Chunk, chunk)["choices"]:
             if choice["index"] == 0:
                 self._add_delta(choice["delta"])
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
-        """See `ReasoningCollector.signed_reasoning`."""
         details: list[Json] = list(self._details.values()) if self._reply_details is None else self._reply_details
         return (self._first_id, details) if self._first_id and details else None
 

@@ -36,7 +36,7 @@ _FIELD_NAMES = frozenset(ChatFields.__struct_fields__)
 
 
 class ChatRequest(Struct, frozen=True):
-    """`fields` is the validated view, `body` the object as it was sent in `size` bytes: read it, never change it."""
+    """A chat request: its validated `fields`, and the `body` as sent, in `size` bytes. Never change `body`."""
 
     fields: ChatFields
     body: JsonObject
@@ -54,56 +54,49 @@ class ChatRequest(Struct, frozen=True):
 
     @property
     def options(self) -> GatewayFields:
-        """See `Request.options`."""
         return self.fields
 
     @property
     def includes_usage(self) -> bool:
-        """See `Request.includes_usage`."""
         return bool(self.fields.stream_options and self.fields.stream_options.include_usage)
 
     @property
     def choices(self) -> int:
-        """See `Request.choices`."""
         return self.fields.n or 1
 
     @property
     def output_limit(self) -> int | None:
-        """The most tokens to generate; `max_completion_tokens` wins where both were sent."""
+        """See `Request.output_limit`. `max_completion_tokens` overrides `max_tokens`."""
         return self.fields.max_completion_tokens or self.fields.max_tokens
 
     @property
     def streams_plain_text(self) -> bool:
-        """See `Request.streams_plain_text`. Log probabilities and speech repeat the text."""
+        """Log probabilities and speech repeat the text."""
         modalities = self.body.get("modalities")
         return not (self.body.get("logprobs") or (isinstance(modalities, list) and "audio" in modalities))
 
     def answer_schema(self) -> AnswerSchema | None:
-        """See `Request.answer_schema`."""
         match self.fields.response_format:
             case JsonObjectFormat():
                 return AnswerSchema({"type": "object"}, "response_format")
-            case JsonSchemaFormat(json_schema=wanted) if wanted.schema is not None:
-                return AnswerSchema(cast("Json", wanted.schema), "response_format.json_schema.schema")
+            case JsonSchemaFormat(json_schema=json_schema) if json_schema.schema is not None:
+                return AnswerSchema(cast("Json", json_schema.schema), "response_format.json_schema.schema")
             case _:
                 return None
 
     def with_model(self, model: str) -> "ChatRequest":
-        """See `Request.with_model`."""
         return replace(self, fields=structs.replace(self.fields, model=model), body={**self.body, "model": model})
 
     def with_output_limit(self, limit: int) -> "ChatRequest":
-        """See `Request.with_output_limit`. The limit stands under the names that the caller used."""
-        sent = [name for name in ("max_tokens", "max_completion_tokens") if getattr(self.fields, name) is not None]
-        limits = dict.fromkeys(sent or ["max_completion_tokens"], limit)
+        """See `Request.with_output_limit`. Sets the fields that the caller used."""
+        names = [name for name in ("max_tokens", "max_completion_tokens") if getattr(self.fields, name) is not None]
+        limits = dict.fromkeys(names or ["max_completion_tokens"], limit)
         return replace(self, fields=structs.replace(self.fields, **limits), body={**self.body, **limits})
 
     def with_body(self, body: JsonObject) -> "ChatRequest":
-        """See `Request.with_body`."""
         return build_chat_request(body, self.size)
 
     def without_fields(self, names: Iterable[str]) -> "ChatRequest":
-        """See `Request.without_fields`."""
         removed = frozenset(names)
         fields = structs.replace(self.fields, **dict.fromkeys(removed & _FIELD_NAMES))
         return replace(
@@ -114,23 +107,18 @@ class ChatRequest(Struct, frozen=True):
         )
 
     def estimate_prompt(self) -> int:
-        """See `Request.estimate_prompt`."""
         return estimate_prompt(self.fields)
 
     def worst_case(self, model: ModelLimits | None) -> TokenCounts:
-        """See `Request.worst_case`."""
         return worst_case_tokens(self.fields, self.body, self.output_limit, model)
 
     def prompt_texts(self) -> Iterator[str]:
-        """See `Request.prompt_texts`."""
         return iter(message_texts(self.fields.messages))
 
     def reasoning_turns(self) -> list[str]:
-        """See `Request.reasoning_turns`."""
         return ids_to_look_up(self.fields.messages)
 
     def cache_fields(self) -> JsonObject:
-        """See `Request.cache_fields`."""
         fields: JsonObject = {
             name: _normalise_number(value)
             for name, value in self.body.items()
@@ -142,13 +130,13 @@ class ChatRequest(Struct, frozen=True):
         return fields
 
     def session_key(self, session_id: str | None) -> bytes:
-        """See `Request.session_key`: `prompt_cache_key`, the session's id, `user`, or how the conversation began."""
+        """`prompt_cache_key`, the session's id, `user`, or how the conversation began."""
         cache_key = self.body.get("prompt_cache_key")
         name = (cache_key if isinstance(cache_key, str) else None) or session_id or self.fields.user
         if name:
             return b"named:" + name.encode("utf-8", "surrogatepass")
         messages = self.fields.messages
-        begin = next((i for i, each in enumerate(messages, 1) if isinstance(each, UserMessage)), len(messages))
+        begin = next((i for i, message in enumerate(messages, 1) if isinstance(message, UserMessage)), len(messages))
         return b"began:" + encode(messages[:begin])
 
 
@@ -162,7 +150,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
 
 
 def build_chat_request(raw: JsonObject, size: int = 0) -> ChatRequest:
-    """Return the request that the object stands for, which came in `size` bytes.
+    """Validate the object `raw`, which was sent in `size` bytes.
 
     Raises `InvalidRequest`, with the field's path in `param`.
     """
@@ -177,5 +165,5 @@ def build_chat_request(raw: JsonObject, size: int = 0) -> ChatRequest:
 
 
 def _normalise_number(value: Json) -> Json:
-    """Return 1.0 as 1: clients write either."""
+    """Return 1.0 as 1: clients send either."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
