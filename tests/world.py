@@ -11,7 +11,9 @@ import httpx
 from msgspec.structs import replace
 
 from tidegate.api.app import ENDPOINTS, build_app
+from tidegate.aws.credentials import find_credentials
 from tidegate.chat.operation import CHAT
+from tidegate.compose import Overrides
 from tidegate.domain.call import Call, Outcome
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.limits import Limits
@@ -20,9 +22,9 @@ from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.surface import Surface
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
-from tidegate.memory.compose import compose
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.world import open_memory_gateway
 from tidegate.policy.routing.retry import Retries
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
@@ -30,7 +32,6 @@ from tidegate.surfaces.openai import OPENAI
 from tidegate.transport.base import Transport
 from tidegate.transport.httpx import HttpxTransport
 from tidegate.transport.media_fetcher import MediaFetcher
-from tidegate.transport.sigv4 import AwsKey, AwsKeys
 
 SECRET = "sk-tidegate-test"
 USER = [{"role": "user", "content": "Write a tagline for an AI content platform."}]
@@ -78,9 +79,6 @@ class Client:
         exchange = Exchange(self.app, body, path, headers, extensions, method, address)
         await exchange.run()
         return exchange.reply()
-
-    async def sleep(self, seconds: float) -> None:
-        self.delays.append(seconds)
 
     async def get(self, path: str, **headers: str) -> "Reply":
         return await self.post(b"", path, dict(headers), method="GET")
@@ -203,17 +201,6 @@ def _seed(workspace: Workspace, key: VirtualKey) -> Callable[[Tenants, Keys], Aw
     return seed
 
 
-def _identity(env: dict[str, str]) -> Callable[[Transport], AwsKeys] | None:
-    if "AWS_ACCESS_KEY_ID" not in env:
-        return None
-    key = AwsKey(env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"], env.get("AWS_SESSION_TOKEN"))
-
-    async def keys() -> AwsKey:
-        return key
-
-    return lambda _: keys
-
-
 @asynccontextmanager
 async def world(
     provider: Handler | dict[str, Any] | None = None,
@@ -245,16 +232,27 @@ async def world(
     settings = Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", **keys, **env})
     recorder = Recorder()
     fake = HttpxTransport(httpx.MockTransport(answer))
-    made, identity = fetcher(fake) if fetcher else None, _identity(env)
+    delays: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        delays.append(seconds)
+
+    overrides = Overrides(
+        wrap=lambda _: fake,
+        fetcher=fetcher(fake) if fetcher else None,
+        meter=recorder,
+        retries=Retries(lambda: 1.0, sleep),
+    )
+    credentials = find_credentials(env) if "AWS_ACCESS_KEY_ID" in env else None
+    seed = _seed(workspace, key)
     app = build_app(
-        lambda: compose(settings, (), lambda _: fake, _seed(workspace, key), recorder, made, identity),
+        lambda: open_memory_gateway(settings, overrides, seed=seed, credentials=credentials),
         options or ServerOptions(),
         endpoints=endpoints,
     )
     async with app.router.lifespan_context(app) as state:
-        client = Client(app, recorder, requests)
-        gateway = replace(state["gateway"], retries=Retries(lambda: 1.0, client.sleep))
-        app.lifespan_state = {**state, "gateway": gateway}
+        client, gateway = Client(app, recorder, requests, delays), state["gateway"]
+        app.lifespan_state = state
         recorder.ledger, recorder.kept = gateway.ledger, gateway.usages
         yield client
 

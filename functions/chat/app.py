@@ -2,9 +2,9 @@
 
 from tidegate.api.app import build_app
 from tidegate.aws import logs
-from tidegate.aws.compose import compose
+from tidegate.aws.gateway import open_aws_gateway
 from tidegate.settings import Settings
 
 settings = Settings.from_env()
 logs.configure(settings.log_level)
-app = build_app(lambda: compose(settings), settings.server_options())
+app = build_app(lambda: open_aws_gateway(settings), settings.server_options())

@@ -5,7 +5,8 @@ import asyncio
 from msgspec.structs import asdict
 
 from tidegate.aws import logs
-from tidegate.aws.sweeper import SweepResult, open_sweeper
+from tidegate.aws.sweeper import SweepResult, create_sweeper
+from tidegate.aws.world import AwsWorld
 from tidegate.errors import StoreUnavailable
 from tidegate.settings import Settings
 
@@ -22,5 +23,5 @@ def handler(event: object, context: object) -> dict[str, object]:
 
 
 async def _sweep() -> SweepResult:
-    async with open_sweeper(settings) as sweeper:
-        return await sweeper.run()
+    async with AwsWorld(settings) as world:
+        return await create_sweeper(world).run()

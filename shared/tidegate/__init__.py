@@ -6,6 +6,7 @@ functions                      the Lambda functions: wiring only (outside this p
 local                          the development server, on an embedded AWS
 cli                            the command line
 api, runtime, aws, memory      what clients speak to; Lambda's Runtime API; the ports in AWS, and in dictionaries
+compose                        composes a gateway of settings, connections and stores
 gateway, settings, control     the path of one call; the only reader of the environment; the operator's use cases
 pipeline                       the steps of a call, over the ports
 policy, upstream, identity     decisions; HTTP to providers and guardrail services; access tokens

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from tidegate.domain.account import Account, AccountScope, Hold, Reservation
 from tidegate.domain.budget_alerts import BudgetAlert
-from tidegate.domain.call import Outcome
+from tidegate.domain.call import Media, Outcome
 from tidegate.domain.idempotency import IdempotencyClaim
 from tidegate.domain.identity import Identity
 from tidegate.domain.workspace import VirtualKey, Workspace, WorkspaceStatus
@@ -172,6 +172,17 @@ class Vault(Protocol):
 
     async def write(self, workspace_id: str, credentials: Mapping[str, str]) -> None:
         """Replace all credentials of the workspace."""
+        ...
+
+
+class UrlFetcher(Protocol):
+    """Fetches media that callers name by URL. `transport.media_fetcher` implements it."""
+
+    async def fetch(self, urls: Mapping[str, str], remaining_seconds: float) -> dict[str, Media]:
+        """Fetch `urls`, given by the path of their part in the request; the media are returned by their URL.
+
+        Raises `InvalidRequest`, which names the part.
+        """
         ...
 
 

@@ -19,7 +19,7 @@ from tests.emulators.requests import rest_event
 from tests.emulators.wire import Head, read_body, read_head
 from tests.world import KEY, SECRET, USER, WORKSPACE, delta, sse
 from tidegate.api.app import build_app
-from tidegate.memory.compose import compose
+from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.runtime.environment import Environment
 from tidegate.runtime.loop import run, start
@@ -85,7 +85,7 @@ async def flooded(transport: str) -> AsyncIterator[tuple[Any, Flood]]:
                 "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1",
             }
         )
-        yield build_app(lambda: compose(settings, seed=seed), settings.server_options()), flood
+        yield build_app(lambda: open_memory_gateway(settings, seed=seed), settings.server_options()), flood
 
 
 def narrow(port: int) -> socket.socket:

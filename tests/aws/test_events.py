@@ -4,7 +4,8 @@ import pytest
 
 from tests.aws.script import ScriptedTransport, fault
 from tests.store_worlds import NOON, REGION
-from tidegate.aws.events import EventBridgeBudgetAlerts, configured_budget_alerts
+from tidegate.aws.events import EventBridgeBudgetAlerts
+from tidegate.aws.world import AwsWorld
 from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
 from tidegate.policy.metering.alerts import LogBudgetAlerts
@@ -82,7 +83,7 @@ async def test_a_real_endpoint_takes_it(aws_endpoint: str) -> None:
 def test_the_settings_say_who_is_told() -> None:
     env = {"TIDEGATE_TABLE": "t", "AWS_REGION": REGION, "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://events"}
     transport = ScriptedTransport([TAKEN])
-    assert isinstance(configured_budget_alerts(Settings.from_env(env), transport, aws_key), LogBudgetAlerts)
-    on_a_bus = configured_budget_alerts(Settings.from_env({**env, "TIDEGATE_EVENT_BUS": "tides"}), transport, aws_key)
-    service = AwsService(transport, aws_key, REGION, "events", "http://events")
-    assert on_a_bus == EventBridgeBudgetAlerts(service, "tides")
+    assert isinstance(AwsWorld(Settings.from_env(env), http=transport).budget_alerts(), LogBudgetAlerts)
+    world = AwsWorld(Settings.from_env({**env, "TIDEGATE_EVENT_BUS": "tides"}), http=transport)
+    service = AwsService(transport, world.signing_keys, REGION, "events", "http://events")
+    assert world.budget_alerts() == EventBridgeBudgetAlerts(service, "tides")

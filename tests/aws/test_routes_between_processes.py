@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from tests.pipeline.routed import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hosts
 from tests.store_worlds import CREDENTIALS, REGION, World
 from tests.world import KEY, SECRET, WORKSPACE, new_call
-from tidegate.aws.compose import compose
+from tidegate.aws.gateway import open_aws_gateway
+from tidegate.compose import Overrides
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
@@ -27,7 +28,8 @@ async def process(world: World, endpoint: str, hosts: Hosts, **env: str) -> Asyn
     keys = {"OPENAI_API_KEY": "provider-secret", "MISTRAL_API_KEY": "provider-secret"}
     settings = Settings.from_env({**names, **keys, **env})
     provider = HttpxTransport(httpx.MockTransport(hosts))
-    async with compose(settings, wrap=lambda _: provider, table_credentials=CREDENTIALS) as gateway:
+    overrides = Overrides(wrap=lambda _: provider)
+    async with open_aws_gateway(settings, overrides, table_credentials=CREDENTIALS) as gateway:
         yield gateway
 
 

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from tests.bench.plane import KEY, WORKSPACE
 from tidegate.api.app import build_app
-from tidegate.aws.compose import compose as compose_on_aws
 from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.gateway import open_aws_gateway
 from tidegate.aws.store import Store
 from tidegate.aws.table import create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants
@@ -29,7 +29,7 @@ from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.gateway import Gateway
 from tidegate.local.embedded import EMBEDDED_CREDENTIALS, embedded_aws, local_settings
-from tidegate.memory.compose import compose
+from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 from tidegate.transport.choose import create_transport
@@ -91,7 +91,7 @@ def on_embedded(endpoint: str) -> tuple[Settings, AbstractAsyncContextManager[Ga
             await http.close()
 
     asyncio.run(fill())
-    return settings, compose_on_aws(settings, table_credentials=EMBEDDED_CREDENTIALS)
+    return settings, open_aws_gateway(settings, table_credentials=EMBEDDED_CREDENTIALS)
 
 
 def main() -> None:
@@ -102,7 +102,7 @@ def main() -> None:
             settings, gateway = on_embedded(stack.enter_context(embedded_aws(0)))
         else:
             settings = Settings.from_env({**os.environ, "TIDEGATE_TABLE": "none", "AWS_REGION": "none"})
-            gateway = compose(settings, seed=seed)
+            gateway = open_memory_gateway(settings, seed=seed)
         app = build_app(lambda: gateway, settings.server_options())
         door = socket.create_server(("127.0.0.1", 0))
         print(door.getsockname()[1], flush=True)

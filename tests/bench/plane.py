@@ -11,7 +11,7 @@ import uvicorn
 from tidegate.api.app import build_app
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import VirtualKey, Workspace
-from tidegate.memory.compose import compose
+from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 
@@ -28,7 +28,7 @@ async def seed(tenants: Tenants, keys: Keys) -> None:
 
 def main() -> None:
     settings = Settings.from_env({**os.environ, "TIDEGATE_TABLE": "none", "AWS_REGION": "none"})
-    app = build_app(lambda: compose(settings, seed=seed), settings.server_options())
+    app = build_app(lambda: open_memory_gateway(settings, seed=seed), settings.server_options())
     door = socket.create_server(("127.0.0.1", 0))
     print(door.getsockname()[1], flush=True)
     uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")).run(sockets=[door])

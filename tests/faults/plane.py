@@ -21,6 +21,7 @@ from typing import Any
 import uvicorn
 
 from tidegate.api.app import build_app
+from tidegate.compose import Overrides
 from tidegate.domain.call import Call, Outcome
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.keys import hash_secret
@@ -29,8 +30,8 @@ from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.settlement import build_settlement
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.gateway import Gateway
-from tidegate.memory.compose import compose
 from tidegate.memory.ledger import MemoryLedger
+from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 
@@ -112,7 +113,7 @@ def main(path: str) -> None:
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[Any]:
-            async with compose(settings, seed=seed, meter=recorder) as gateway:
+            async with open_memory_gateway(settings, Overrides(meter=recorder), seed=seed) as gateway:
                 assert isinstance(gateway.ledger, MemoryLedger)
                 recorder.ledger = gateway.ledger
                 yield Watched(gateway, file)

@@ -12,12 +12,13 @@ import httpx
 import uvicorn
 
 from tidegate.api.app import build_app
+from tidegate.compose import Overrides
 from tidegate.domain.call import Outcome
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.record import call_record
 from tidegate.domain.workspace import VirtualKey, Workspace
-from tidegate.gateway import Gateway
-from tidegate.memory.compose import compose
+from tidegate.memory.world import open_memory_gateway
+from tidegate.policy.routing.retry import Retries
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 from tidegate.transport.base import Transport
@@ -129,13 +130,8 @@ async def harbour(
         waits.append(round(seconds, 3))
         await sleep(seconds)
 
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Gateway]:
-        async with compose(settings, (), wrap, _seed, recorder) as gateway:
-            gateway.retries.draw, gateway.retries.sleep = lambda: draw, wait
-            yield gateway
-
-    app = build_app(opened, settings.server_options())
+    overrides = Overrides(wrap=wrap, meter=recorder, retries=Retries(lambda: draw, wait))
+    app = build_app(lambda: open_memory_gateway(settings, overrides, seed=_seed), settings.server_options())
     try:
         async with serving(app) as url, httpx.AsyncClient(timeout=60, verify=False) as client:
             yield Harbour(url, recorder, client, waits)

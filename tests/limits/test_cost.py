@@ -14,12 +14,13 @@ from tests.limits.units import Charge, Counting, counting
 from tests.store_worlds import CREDENTIALS, REGION, Clock, World, aws_world
 from tests.world import KEY, USER, WORKSPACE, Exchange, completion
 from tidegate.api.app import build_app
-from tidegate.aws.compose import compose
 from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.gateway import open_aws_gateway
 from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
+from tidegate.compose import Overrides
 from tidegate.domain.account import AccountScope, Hold, Reservation
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts, Limits
@@ -82,7 +83,8 @@ async def place(endpoint: str, limits: Limits, key_limits: Limits) -> AsyncItera
         )
         env = {"TIDEGATE_TABLE": store.table, "AWS_REGION": REGION, "OPENAI_API_KEY": "provider-secret"}
         provider = httpx.MockTransport(lambda _: httpx.Response(200, json=completion()))
-        async with compose(Settings.from_env(env), wrap=lambda _: HttpxTransport(provider)) as gateway:
+        overrides = Overrides(wrap=lambda _: HttpxTransport(provider))
+        async with open_aws_gateway(Settings.from_env(env), overrides) as gateway:
             yield replace(
                 gateway,
                 authenticator=Authenticator(DynamoKeyLookup(store), monotonic=clock, clock=clock),

@@ -21,11 +21,12 @@ from tests.aws.script import Response, cancelled, fault
 from tests.limits.crowd import Job
 from tests.world import Exchange, Trickle, completion, delta, event_stream, sse
 from tidegate.api.app import build_app
-from tidegate.aws.compose import compose
 from tidegate.aws.dynamo import DynamoClient, create_dynamo_client
+from tidegate.aws.gateway import open_aws_gateway
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
+from tidegate.compose import Overrides
 from tidegate.domain.server_options import ServerOptions
 from tidegate.errors import ProviderTimeout
 from tidegate.gateway import Gateway
@@ -121,7 +122,8 @@ async def composed(job: Job) -> AsyncIterator[Gateway]:
         return job.at
 
     table = Troubled(ReqwestTransport(), job.troubles)
-    async with compose(Settings.from_env(env), wrap=lambda _: HttpxTransport(provider(job))) as gateway:
+    overrides = Overrides(wrap=lambda _: HttpxTransport(provider(job)))
+    async with open_aws_gateway(Settings.from_env(env), overrides) as gateway:
         client: DynamoClient = create_dynamo_client(
             table, StaticCredentials(AwsKey("testing", "testing")), REGION, job.endpoint
         )

@@ -7,21 +7,15 @@ import pytest
 
 from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
-from tidegate.local.admin import DemoSeed, PlaneRouter, with_control_plane
-from tidegate.local.demo import DEMO_ROW, DemoTransport
+from tidegate.local.admin import PlaneRouter
 from tidegate.local.embedded import DEMO_ADMIN, DEMO_KEY, local_settings
-from tidegate.memory.compose import compose
+from tidegate.local.serve import open_gateway, open_in_memory
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    settings, seeded, admin = local_settings({}, None), DemoSeed(), build_admin()
-
-    def opened() -> object:
-        opening = compose(settings, (DEMO_ROW,), DemoTransport, seeded)
-        return with_control_plane(opening, admin, seeded, demo=True)
-
-    gateway = build_app(opened, settings.server_options())
+    settings, admin = local_settings({}, None), build_admin()
+    gateway = build_app(lambda: open_gateway(open_in_memory(settings), admin), settings.server_options())
     async with gateway.router.lifespan_context(gateway) as state:
 
         async def running(scope: dict, receive: object, send: object) -> None:

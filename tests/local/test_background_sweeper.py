@@ -1,14 +1,12 @@
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
 
 from tidegate.aws.sweeper import Sweeper, SweepResult
 from tidegate.errors import StoreUnavailable
-from tidegate.local.background_sweeper import with_sweeper
+from tidegate.local.background_sweeper import sweep_in_background
 
 
 class Broom:
@@ -16,7 +14,6 @@ class Broom:
 
     def __init__(self) -> None:
         self.runs = 0
-        self.open = False
         self.swept = asyncio.Event()
 
     async def run(self) -> SweepResult:
@@ -28,17 +25,6 @@ class Broom:
             await asyncio.Event().wait()
         return SweepResult()
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Sweeper]:
-        self.open = True
-        yield cast(Sweeper, self)
-        self.open = False
-
-
-@asynccontextmanager
-async def inside() -> AsyncIterator[str]:
-    yield "the gateway"
-
 
 async def test_the_server_sweeps_until_it_ends_whatever_happens(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
@@ -48,8 +34,8 @@ async def test_the_server_sweeps_until_it_ends_whatever_happens(caplog: pytest.L
             pauses.append(seconds)
             await asyncio.sleep(0)
 
-        async with with_sweeper(inside(), broom.opened(), pause) as value:
-            assert (value, broom.open) == ("the gateway", True)
+        async with sweep_in_background(cast(Sweeper, broom), pause):
             await broom.swept.wait()
-        assert (broom.runs, broom.open, pauses) == (3, False, [60, 60, 60])
+        assert (broom.runs, pauses) == (3, [60, 60, 60])
+        assert not [task for task in asyncio.all_tasks() if "_sweep" in repr(task)]
     assert [record.message for record in caplog.records] == ["sweeper.failed"]

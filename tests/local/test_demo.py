@@ -6,10 +6,11 @@ import pytest
 
 from tests.world import Client, Exchange, Recorder
 from tidegate.api.app import build_app
+from tidegate.compose import Overrides
 from tidegate.domain.server_options import ServerOptions
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.embedded import DEMO_KEY, local_settings, seed_demo_tenant
-from tidegate.memory.compose import compose
+from tidegate.memory.world import open_memory_gateway
 from tidegate.transport.base import Transport
 
 
@@ -19,7 +20,8 @@ async def call(**fields: Any) -> Any:
 
     settings = local_settings({}, None)
     recorder = Recorder()
-    app: Any = build_app(lambda: compose(settings, (DEMO_ROW,), quick, seed_demo_tenant, recorder), ServerOptions())
+    overrides = Overrides(rows=(DEMO_ROW,), wrap=quick, meter=recorder)
+    app: Any = build_app(lambda: open_memory_gateway(settings, overrides, seed=seed_demo_tenant), ServerOptions())
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
         headers = {"authorization": f"Bearer {DEMO_KEY}"}

@@ -10,9 +10,10 @@ import pytest
 
 from tests.world import Client, Recorder, Reply
 from tidegate.api.app import build_app
-from tidegate.aws.compose import compose
 from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.gateway import open_aws_gateway
 from tidegate.aws.reply_store import MAX_ITEM_BYTES, configured_bucket
+from tidegate.compose import Overrides
 from tidegate.domain.server_options import ServerOptions
 from tidegate.local.demo import DEMO_BASE_URL, DEMO_ROW, DemoTransport
 from tidegate.local.embedded import (
@@ -23,7 +24,6 @@ from tidegate.local.embedded import (
     prepare_table,
     with_bucket,
 )
-from tidegate.memory.vault import MemoryVault
 from tidegate.settings import Settings
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 from tidegate.transport.choose import create_transport
@@ -44,8 +44,9 @@ async def process(settings: Settings, demo: type[DemoTransport] = DemoTransport)
     def quick(inner: Transport) -> Transport:
         return demo(inner, pause_seconds=0)
 
+    overrides = Overrides(rows=(DEMO_ROW,), wrap=quick)
     app: Any = build_app(
-        lambda: compose(settings, (DEMO_ROW,), quick, EMBEDDED_CREDENTIALS, MemoryVault()), ServerOptions()
+        lambda: open_aws_gateway(settings, overrides, table_credentials=EMBEDDED_CREDENTIALS), ServerOptions()
     )
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state

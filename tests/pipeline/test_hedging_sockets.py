@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, completion, new_call, sse
-from tidegate.memory.compose import compose
+from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings
 
@@ -65,7 +65,7 @@ async def gateway(*hosts: Host, transport: str) -> AsyncIterator[Any]:
     routes = json.dumps([{"name": "fast", "targets": targets, "hedge_after_seconds": 0.01}])
     env = {"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", "OPENAI_API_KEY": "provider-secret"}
     settings = Settings.from_env({**env, "TIDEGATE_ROUTES": routes, "TIDEGATE_TRANSPORT": transport})
-    async with compose(settings, seed=seed) as made:
+    async with open_memory_gateway(settings, seed=seed) as made:
         yield made
 
 

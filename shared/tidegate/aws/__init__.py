@@ -1,6 +1,8 @@
 """The ports over AWS: DynamoDB, S3, Secrets Manager and EventBridge.
 
-compose           the gateway on AWS
+world             what a process opens once: transport, credentials, table, vault
+gateway           the gateway of a world
+control           the control plane of a world
 credentials       AWS credentials from the environment, or from whatever the process has
 credential_chain  AWS credentials of a container or of a developer's machine, loaded at first use
 values            DynamoDB attribute values ↔ Python values
@@ -14,7 +16,7 @@ resources         the control plane's resources and their audit log
 ledger            the accounts of limits
 full_shards       which shards of a workspace had no headroom a moment ago
 meter             call records and usage counters
-sweeper           settles lost calls, sends missing budget alerts, prunes accounts
+sweeper           the sweeper of a world: settles lost calls, sends missing budget alerts, prunes accounts
 cooldowns         deployments that cool down, shared between processes
 reply_store       cached replies and idempotency keys
 bucket            objects in one S3 bucket

@@ -9,9 +9,7 @@ from msgspec import Struct
 from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import Json, decode, encode
-from tidegate.policy.metering.alerts import LogBudgetAlerts
-from tidegate.ports import BudgetAlerts
-from tidegate.settings import Settings
+from tidegate.settings import AwsSettings
 from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys
@@ -48,12 +46,9 @@ class EventBridgeBudgetAlerts(Struct, frozen=True):
             raise StoreUnavailable(f"EventBridge rejected an event (status {status}).")
 
 
-def configured_budget_alerts(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> BudgetAlerts:
-    """The bus that the settings name, or else the log."""
-    if settings.event_bus is None:
-        return LogBudgetAlerts()
-    service = AwsService(transport, aws_keys, settings.aws.region, "events", settings.aws.events_endpoint)
-    return EventBridgeBudgetAlerts(service, settings.event_bus)
+def create_event_bus(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, bus: str) -> EventBridgeBudgetAlerts:
+    """Create the alerts on the bus of that name. Opens nothing; the caller owns `transport`."""
+    return EventBridgeBudgetAlerts(AwsService(transport, aws_keys, aws.region, "events", aws.events_endpoint), bus)
 
 
 def _is_accepted(answer: bytes) -> bool:

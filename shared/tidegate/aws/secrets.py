@@ -15,6 +15,7 @@ from msgspec import Struct
 from tidegate.domain.timed_cache import TimedCache
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import Json, JsonObject, decode, encode
+from tidegate.settings import AwsSettings
 from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys
@@ -128,6 +129,13 @@ class CachedSecrets:
             values, self._max_age_seconds = old, RETRY_SECONDS
         self._cache.put(self._source.secret_id, values)
         return values
+
+
+def create_provider_secrets(
+    transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, secret_id: str, fallback: Mapping[str, str]
+) -> CachedSecrets:
+    """Create the `Secrets` of that secret, and of `fallback`. Opens nothing; the caller owns `transport`."""
+    return CachedSecrets(provider_secret(transport, aws_keys, secret_id, aws.region, aws.secrets_endpoint), fallback)
 
 
 def secret_values(answer: bytes) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias, cast
 from msgspec import Struct
 
 from tidegate.aws.dynamo import REQUEST_FAILURES, Backoff, DynamoClient, DynamoError
-from tidegate.aws.expressions import Attr, Condition, TransactWrite, Payload, Placeholders, Put
+from tidegate.aws.expressions import Attr, Condition, Payload, Placeholders, Put, TransactWrite
 from tidegate.aws.values import AttributeValue, from_attributes, to_attributes
 from tidegate.errors import StoreUnavailable
 

@@ -8,17 +8,13 @@ and so is a process that settles late: the second write is refused.
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 import msgspec
 from msgspec import Struct, field
 from msgspec.structs import asdict, replace
 
-from tidegate.aws.credentials import find_credentials
-from tidegate.aws.dynamo import create_dynamo_client
-from tidegate.aws.events import configured_budget_alerts
 from tidegate.aws.expressions import Attr, Put, Update, UpdateExpression
 from tidegate.aws.ledger import DynamoLedger, account_from_item, settlement_writes
 from tidegate.aws.meter import write_settlement
@@ -32,6 +28,7 @@ from tidegate.aws.table import (
     workspace_from_item,
     workspace_item_key,
 )
+from tidegate.aws.world import AwsWorld
 from tidegate.domain.account import Account, AccountScope, Hold, merge_shards, overdue_holds
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.limits import Amounts, is_period_forgotten
@@ -41,9 +38,6 @@ from tidegate.domain.workspace import Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.policy.metering.alerts import LogBudgetAlerts, send_budget_alerts
 from tidegate.ports import BudgetAlerts
-from tidegate.settings import Settings
-from tidegate.transport.aws_credentials import Credentials, SigningKeys
-from tidegate.transport.choose import create_transport
 
 log = logging.getLogger(__name__)
 
@@ -203,18 +197,9 @@ class Sweeper(Struct, frozen=True):
         return True
 
 
-@asynccontextmanager
-async def open_sweeper(settings: Settings, table_credentials: Credentials | None = None) -> AsyncGenerator[Sweeper]:
-    """A sweeper of the settings' table, usable inside the context."""
-    http = create_transport(settings.transport)
-    try:
-        credentials = find_credentials(settings.environment)
-        aws = settings.aws
-        client = create_dynamo_client(http, table_credentials or credentials, aws.region, aws.dynamodb_endpoint)
-        alerts = configured_budget_alerts(settings, http, SigningKeys(credentials, http))
-        yield Sweeper(Store(client, settings.table), events=alerts)
-    finally:
-        await http.close()
+def create_sweeper(world: AwsWorld) -> Sweeper:
+    """Create the sweeper of a world's table. The world must stay open."""
+    return Sweeper(world.store, events=world.budget_alerts())
 
 
 def _remove_all(names: Iterable[str]) -> UpdateExpression:

@@ -15,19 +15,9 @@ from tidegate.aws.secrets import (
     secret_values,
 )
 from tidegate.json import Json, encode
-from tidegate.ports import Vault
-from tidegate.settings import Settings
+from tidegate.settings import AwsSettings
 from tidegate.transport.base import Transport
 from tidegate.transport.sigv4 import AwsKeys
-
-
-def configured_vault(settings: Settings, transport: Transport, aws_keys: AwsKeys) -> Vault | None:
-    """The vault that the settings name, None if they name none."""
-    if settings.workspace_secrets is None:
-        return None
-    aws = settings.aws
-    client = create_secrets_manager_client(transport, aws_keys, aws.region, aws.secrets_endpoint)
-    return SecretsManagerVault(client, settings.workspace_secrets)
 
 
 class SecretsManagerVault(Struct, frozen=True):
@@ -72,3 +62,9 @@ class SecretsManagerVault(Struct, frozen=True):
 
     def _secret_id(self, workspace_id: str) -> str:
         return f"{self.prefix}/{workspace_id}"
+
+
+def create_vault(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, prefix: str) -> SecretsManagerVault:
+    """Create the vault whose secrets begin with `prefix`. Opens nothing; the caller owns `transport`."""
+    client = create_secrets_manager_client(transport, aws_keys, aws.region, aws.secrets_endpoint)
+    return SecretsManagerVault(client, prefix)

@@ -14,11 +14,9 @@ from tidegate.domain.managed_resources import AdminKey
 PAGE_SIZE = 100
 
 
-def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `create`, `list` and `revoke`."""
-    create = subparsers.add_parser(
-        "create", parents=[common_options], help="create an admin key and show its secret once"
-    )
+    create = commands.add_parser("create", parents=[common], help="create an admin key and show its secret once")
     create.add_argument("--name", default="", help="a display name")
     create.add_argument("--read-only", action="store_true", help="the key may read, but not change anything")
     create.add_argument(
@@ -26,8 +24,8 @@ def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentPar
     )
     create.add_argument("--expires", metavar="DATE", type=parse_time, help="the expiry: ISO 8601, UTC by default")
     create.set_defaults(command=create_admin)
-    subparsers.add_parser("list", parents=[common_options], help="list admin keys").set_defaults(command=list_admins)
-    revoke = subparsers.add_parser("revoke", parents=[common_options], help="revoke an admin key at once")
+    commands.add_parser("list", parents=[common], help="list admin keys").set_defaults(command=list_admins)
+    revoke = commands.add_parser("revoke", parents=[common], help="revoke an admin key at once")
     revoke.add_argument("id", help="the key's id, adm_…")
     revoke.set_defaults(command=revoke_admin)
 
@@ -56,20 +54,12 @@ async def list_admins(options: argparse.Namespace, ports: StorePorts) -> Command
     ):
         admin_keys += page
     rows = [
-        (
-            each.id,
-            f"{each.prefix}…",
-            each.status,
-            ",".join(each.scopes),
-            ",".join(each.workspace_ids or ("all",)),
-            each.name,
-        )
-        for each in admin_keys
+        (key.id, f"{key.prefix}…", key.status, ",".join(key.scopes), ",".join(key.workspace_ids or ("all",)), key.name)
+        for key in admin_keys
     ]
     heads = ("ID", "KEY", "STATUS", "SCOPES", "WORKSPACES", "NAME")
-    return CommandOutput(
-        [to_json(each) for each in admin_keys], columns(heads, rows) if rows else "There are no admin keys."
-    )
+    text = columns(heads, rows) if rows else "There are no admin keys."
+    return CommandOutput([to_json(key) for key in admin_keys], text)
 
 
 async def revoke_admin(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:

@@ -46,13 +46,13 @@ _MODULES = {
 
 def add_parser(commands: Subparsers, name: str, summary: str) -> None:
     """Add a command of `_MODULES` with its subcommands. `main` calls `run` with the parsed options."""
-    common_options = argparse.ArgumentParser(add_help=False)
-    common_options.add_argument("--json", action="store_true", help="print JSON")
-    add_store_options(common_options)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print JSON")
+    add_store_options(common)
     parser = commands.add_parser(name, help=summary)
     subparsers = parser.add_subparsers(required=True, metavar="command")
     for module in _MODULES[name]:
-        module.add_subcommands(subparsers, common_options)
+        module.add_subcommands(subparsers, common)
     parser.set_defaults(run=run)
 
 

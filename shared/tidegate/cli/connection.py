@@ -7,19 +7,15 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from tidegate.aws.credentials import find_credentials
-from tidegate.aws.dynamo import DynamoError, create_dynamo_client
-from tidegate.aws.ledger import DynamoLedger
-from tidegate.aws.resources import DynamoResources
-from tidegate.aws.secrets import create_secrets_manager_client
-from tidegate.aws.store import Store
-from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsageReader
-from tidegate.aws.vault import SecretsManagerVault
+from tidegate.aws.control import create_aws_control
+from tidegate.aws.dynamo import DynamoError
+from tidegate.aws.tenants import DynamoKeys, DynamoTenants
+from tidegate.aws.world import AwsWorld
 from tidegate.control.control import Control
 from tidegate.errors import ConfigurationError
-from tidegate.ports import Keys, Tenants, UsageReader, Vault
-from tidegate.transport.aws_credentials import Credentials, NoCredentials, SigningKeys, StaticCredentials
-from tidegate.transport.base import Transport
+from tidegate.ports import Keys, Tenants, UsageReader
+from tidegate.settings import AwsSettings, Settings
+from tidegate.transport.aws_credentials import Credentials, NoCredentials, StaticCredentials
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
 
@@ -38,15 +34,10 @@ _ACCESS_ERRORS = (
 
 
 class StoreLocation(Struct, frozen=True):
-    """A DynamoDB table, and how to reach it."""
+    """The table of `settings`. `embedded_credentials` open the embedded AWS; with None, it is a table on AWS."""
 
-    table: str
-    region: str
-    endpoint: str | None
-    credentials: Credentials
-    embedded: bool
-    workspace_secrets: str | None = None
-    secrets_endpoint: str | None = None
+    settings: Settings
+    embedded_credentials: Credentials | None = None
 
 
 class StorePorts(Struct, frozen=True):
@@ -83,12 +74,9 @@ def find_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreLoca
     endpoint = _first_set(options.dynamodb_endpoint, env.get("AWS_ENDPOINT_URL_DYNAMODB"), env.get("AWS_ENDPOINT_URL"))
     region = _first_set(options.region, env.get("AWS_REGION"), env.get("AWS_DEFAULT_REGION"))
     if (options.store or ("aws" if table or endpoint else "embedded")) == "embedded":
+        aws = AwsSettings(options.region or EMBEDDED_REGION, options.dynamodb_endpoint or EMBEDDED_ENDPOINT)
         return StoreLocation(
-            table=options.table or EMBEDDED_TABLE,
-            region=options.region or EMBEDDED_REGION,
-            endpoint=options.dynamodb_endpoint or EMBEDDED_ENDPOINT,
-            credentials=StaticCredentials(AwsKey("local", "local")),
-            embedded=True,
+            Settings(options.table or EMBEDDED_TABLE, aws), StaticCredentials(AwsKey("local", "local"))
         )
     missing = [
         name
@@ -97,55 +85,41 @@ def find_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreLoca
     ]
     if table is None or region is None:
         raise ConfigurationError(f"Missing settings: {'; '.join(missing)}.")
+    secrets_endpoint = _first_set(env.get("AWS_ENDPOINT_URL_SECRETS_MANAGER"), env.get("AWS_ENDPOINT_URL"))
     return StoreLocation(
-        table,
-        region,
-        endpoint,
-        find_credentials(env),
-        embedded=False,
-        workspace_secrets=_first_set(env.get("TIDEGATE_WORKSPACE_SECRETS")),
-        secrets_endpoint=_first_set(env.get("AWS_ENDPOINT_URL_SECRETS_MANAGER"), env.get("AWS_ENDPOINT_URL")),
+        Settings(
+            table,
+            AwsSettings(region, endpoint, secrets_endpoint),
+            workspace_secrets=_first_set(env.get("TIDEGATE_WORKSPACE_SECRETS")),
+            environment=env,
+        )
     )
 
 
 @asynccontextmanager
 async def open_ports(location: StoreLocation, clock: Callable[[], float] = time.time) -> AsyncGenerator[StorePorts]:
     """Open the ports over the table; leaving the context closes the connection."""
-    transport = ReqwestTransport(connect_seconds=2.0)
-    try:
-        client = create_dynamo_client(transport, location.credentials, location.region, location.endpoint)
-        store = Store(client, location.table, clock)
-        usages = DynamoUsageReader(store)
-        control = Control(DynamoResources(store), usages, DynamoLedger(store), clock, _vault(location, transport))
-        yield StorePorts(DynamoTenants(store), DynamoKeys(store), usages, control, clock)
-    finally:
-        await transport.close()
-
-
-def _vault(location: StoreLocation, transport: Transport) -> Vault | None:
-    if location.workspace_secrets is None:
-        return None
-    identity = SigningKeys(location.credentials, transport)
-    return SecretsManagerVault(
-        create_secrets_manager_client(transport, identity, location.region, location.secrets_endpoint),
-        location.workspace_secrets,
-    )
+    http, credentials = ReqwestTransport(connect_seconds=2.0), location.embedded_credentials
+    async with AwsWorld(location.settings, http=http, table_credentials=credentials, clock=clock) as world:
+        control = create_aws_control(world)
+        yield StorePorts(DynamoTenants(world.store), DynamoKeys(world.store), control.usages, control, clock)
 
 
 def explain_store_error(cause: BaseException | None, location: StoreLocation) -> str:
     """Explain in one line why the table does not answer, and what the operator can do."""
+    table, aws = location.settings.table, location.settings.aws
     match cause:
         case DynamoError(code="ResourceNotFoundException"):
-            return f"The table {location.table!r} does not exist in {location.region}."
+            return f"The table {table!r} does not exist in {aws.region}."
         case DynamoError(code=kind) if kind in _ACCESS_ERRORS:
-            return f"These AWS credentials may not use the table {location.table!r}."
+            return f"These AWS credentials may not use the table {table!r}."
         case NoCredentials():
             return "No AWS credentials were found: sign in, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        case _ if location.embedded:
+        case _ if location.embedded_credentials:
             hint = "start `python -m tidegate serve`, or name a table with --table"
-            return f"Nothing answers at {location.endpoint}: {hint}."
+            return f"Nothing answers at {aws.dynamodb_endpoint}: {hint}."
         case _:
-            address = f"at {location.endpoint}" if location.endpoint else f"in {location.region}"
+            address = f"at {aws.dynamodb_endpoint}" if aws.dynamodb_endpoint else f"in {aws.region}"
             return f"DynamoDB does not answer {address}."
 
 

@@ -14,17 +14,14 @@ from tidegate.domain.record import iso_time
 from tidegate.errors import ConfigurationError
 
 
-def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `credentials list`, `credentials put` and `credentials remove`."""
-    parser = subparsers.add_parser("credentials", help="list, store and remove a workspace's own provider keys")
-    commands = parser.add_subparsers(required=True, metavar="command")
-    list_parser = commands.add_parser("list", parents=[common_options], help="list the names of the stored keys")
-    put = commands.add_parser(
-        "put", parents=[common_options], help="store a key, typed at a prompt or read from standard input"
-    )
-    remove = commands.add_parser(
-        "remove", parents=[common_options], help="remove a key: calls use the gateway's key within a minute"
-    )
+    parser = commands.add_parser("credentials", help="list, store and remove a workspace's own provider keys")
+    actions = parser.add_subparsers(required=True, metavar="command")
+    list_parser = actions.add_parser("list", parents=[common], help="list the names of the stored keys")
+    put = actions.add_parser("put", parents=[common], help="store a key, typed at a prompt or read from standard input")
+    remove_help = "remove a key: calls use the gateway's key within a minute"
+    remove = actions.add_parser("remove", parents=[common], help=remove_help)
     for each, command in ((list_parser, list_credentials), (put, put_credential), (remove, remove_credential)):
         each.add_argument("id", help="the workspace's id")
         each.set_defaults(command=command)
@@ -53,9 +50,8 @@ async def remove_credential(options: argparse.Namespace, ports: StorePorts) -> C
     """Remove a credential. Raises `NotFound` and `ConfigurationError`."""
     _check_vault(ports)
     workspace = await credentials.delete_credential(ports.control, COMMAND_LINE_ACTOR, options.id, options.name)
-    return CommandOutput(
-        to_json(workspace), f"Within a minute, calls of {workspace.id} use the gateway's {options.name}."
-    )
+    text = f"Within a minute, calls of {workspace.id} use the gateway's {options.name}."
+    return CommandOutput(to_json(workspace), text)
 
 
 def _read_value(name: str) -> str:

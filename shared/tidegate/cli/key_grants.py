@@ -18,21 +18,17 @@ from tidegate.domain.workspace import VirtualKey
 from tidegate.errors import AlreadyExists, InvalidRequest
 
 
-def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `create` and `set`."""
-    create = subparsers.add_parser("create", parents=[common_options], help="create a key and show its secret once")
+    create = commands.add_parser("create", parents=[common], help="create a key and show its secret once")
+    workspace_help = "a workspace of the key; can be repeated"
     create.add_argument(
-        "--workspace",
-        dest="workspaces",
-        metavar="ID",
-        action="append",
-        required=True,
-        help="a workspace of the key; can be repeated",
+        "--workspace", dest="workspaces", metavar="ID", action="append", required=True, help=workspace_help
     )
     create.add_argument("--subject", help="create the key of this OIDC subject: no secret is created")
     create.add_argument("--issuer", metavar="URL", help="the issuer of its tokens, as in TIDEGATE_OIDC_ISSUER")
     create.set_defaults(command=create_key)
-    change = subparsers.add_parser("set", parents=[common_options], help="change a key's limits and restrictions")
+    change = commands.add_parser("set", parents=[common], help="change a key's limits and restrictions")
     change.add_argument("id", help="the key's id, key_…")
     change.add_argument("--workspace", metavar="ID", required=True, help="a workspace of the key")
     change.add_argument("--force", action="store_true", help="accept limits below what is used already")
@@ -44,23 +40,12 @@ def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentPar
 def _add_grant_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--default", metavar="ID", help="the workspace of calls that do not name one; none: no default")
     parser.add_argument("--name", help="a display name")
-    parser.add_argument(
-        "--endpoint",
-        dest="endpoints",
-        metavar="PATTERN",
-        action="append",
-        help="a path that the key may call, e.g. '/v1/chat/*'; can be repeated; any: all paths (default)",
-    )
-    parser.add_argument(
-        "--network",
-        dest="networks",
-        metavar="CIDR",
-        action="append",
-        help="a network that the key may be used from, e.g. 203.0.113.0/24; can be repeated; any: all (default)",
-    )
-    parser.add_argument(
-        "--expires", metavar="DATE", type=_parse_expiry, help="when the key expires: ISO 8601, UTC by default; or never"
-    )
+    endpoint_help = "a path that the key may call, e.g. '/v1/chat/*'; can be repeated; any: all paths (default)"
+    parser.add_argument("--endpoint", dest="endpoints", metavar="PATTERN", action="append", help=endpoint_help)
+    network_help = "a network that the key may be used from, e.g. 203.0.113.0/24; can be repeated; any: all (default)"
+    parser.add_argument("--network", dest="networks", metavar="CIDR", action="append", help=network_help)
+    expiry_help = "when the key expires: ISO 8601, UTC by default; or never"
+    parser.add_argument("--expires", metavar="DATE", type=_parse_expiry, help=expiry_help)
     add_limits(parser)
 
 
@@ -69,18 +54,13 @@ def _parse_expiry(text: str) -> float | str:
 
 
 async def create_key(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
-    """Create a key and print its secret, which is not stored. The key of an OIDC subject has no secret.
-
-    Raises `InvalidRequest`, and `NotFound` for a workspace.
-    """
+    """Create a key and print its secret; a subject's key has none. Raises `InvalidRequest`, `NotFound`."""
     requested = _requested_key(options)
     if options.subject is not None:
         return await _create_for_subject(ports, requested, options.issuer, options.subject)
     created = await keys.create_key(ports.control, COMMAND_LINE_ACTOR, requested)
-    text = (
-        f"Created key {created.key.id} for {', '.join(requested.workspace_ids)}.\n\n    {created.secret}\n\n"
-        "Store it now: it is not shown again."
-    )
+    names = ", ".join(requested.workspace_ids)
+    text = f"Created key {created.key.id} for {names}.\n\n    {created.secret}\n\nStore it now: it is not shown again."
     return CommandOutput({**to_json(created.key), "secret": created.secret}, text)
 
 
@@ -94,9 +74,8 @@ def _requested_key(options: argparse.Namespace) -> VirtualKey:
     if len(workspace_ids) > keys.MAX_WORKSPACES:
         raise InvalidRequest(f"A key may have at most {keys.MAX_WORKSPACES} workspaces, not {len(workspace_ids)}.")
     if options.default not in (None, "none", *workspace_ids):
-        raise InvalidRequest(
-            f"The default workspace {options.default!r} is not one of the key's workspaces: add it with --workspace."
-        )
+        message = f"The default workspace {options.default!r} is not one of the key's workspaces"
+        raise InvalidRequest(f"{message}: add it with --workspace.")
     return _with_options(VirtualKey("", "", "", workspace_ids, None), options)
 
 
@@ -116,11 +95,8 @@ def _with_options(key: VirtualKey, options: argparse.Namespace) -> VirtualKey:
         ("endpoints", options.endpoints, ["any"]),
         ("networks", options.networks, ["any"]),
     )
-    changes = {
-        name: None if value == clearing_value else _to_tuple(value)
-        for name, value, clearing_value in values
-        if value is not None
-    }
+    given = ((name, value, clearing_value) for name, value, clearing_value in values if value is not None)
+    changes = {name: None if value == clearing_value else _to_tuple(value) for name, value, clearing_value in given}
     name = key.name if options.name is None else options.name
     return replace(key, name=name, limits=with_limits(key.limits, options.limits), **changes)
 

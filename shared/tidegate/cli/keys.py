@@ -13,14 +13,14 @@ from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import VirtualKey
 
 
-def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `list`, `rotate` and `revoke`."""
-    list_parser = subparsers.add_parser("list", parents=[common_options], help="list a workspace's keys")
+    list_parser = commands.add_parser("list", parents=[common], help="list a workspace's keys")
     list_parser.set_defaults(command=list_keys)
-    revoke = subparsers.add_parser("revoke", parents=[common_options], help="revoke a key in all its workspaces")
+    revoke = commands.add_parser("revoke", parents=[common], help="revoke a key in all its workspaces")
     revoke.add_argument("id", help="the key's id, key_…")
     revoke.set_defaults(command=revoke_key)
-    rotate = subparsers.add_parser("rotate", parents=[common_options], help="give a key a new secret and show it once")
+    rotate = commands.add_parser("rotate", parents=[common], help="give a key a new secret and show it once")
     rotate.add_argument("id", help="the key's id, key_…")
     rotate.add_argument("--overlap-hours", type=float, default=24.0, help="how long the old one is valid; default: 24")
     rotate.set_defaults(command=rotate_key)
@@ -31,15 +31,9 @@ def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentPar
 async def list_keys(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """List a workspace's keys, without their secrets. Raises `NotFound`."""
     await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.workspace)
-    virtual_keys = await ports.keys.list_keys(options.workspace)
+    virtual_keys, now = await ports.keys.list_keys(options.workspace), ports.clock()
     rows = [
-        (
-            key.id,
-            f"{key.prefix}…" if key.prefix else "OIDC",
-            _status(key, ports.clock()),
-            _time_text(key.expires_at) or "never",
-            key.name,
-        )
+        (key.id, f"{key.prefix}…" if key.prefix else "OIDC", _status(key, now), _expiry_text(key), key.name)
         for key in virtual_keys
     ]
     text = columns(("ID", "KEY", "STATUS", "EXPIRES", "NAME"), rows) if rows else "The workspace has no keys."
@@ -65,5 +59,5 @@ def _status(key: VirtualKey, now: float) -> str:
     return "expired" if key.status == "active" and not is_usable(key, now) else key.status
 
 
-def _time_text(time: float | None) -> str | None:
-    return None if time is None else iso_time(time)
+def _expiry_text(key: VirtualKey) -> str:
+    return "never" if key.expires_at is None else iso_time(key.expires_at)

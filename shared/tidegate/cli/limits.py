@@ -17,14 +17,8 @@ LIMIT_NAMES = Limits.__struct_fields__
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """Add the option `--limits`, whose values go to `with_limits`."""
-    parser.add_argument(
-        "--limits",
-        metavar="NAME=VALUE",
-        nargs="+",
-        type=parse_limit,
-        default=[],
-        help=f"limits to set; NAME=none removes one. Names: {', '.join(LIMIT_NAMES)}",
-    )
+    help_text = f"limits to set; NAME=none removes one. Names: {', '.join(LIMIT_NAMES)}"
+    parser.add_argument("--limits", metavar="NAME=VALUE", nargs="+", type=parse_limit, default=[], help=help_text)
 
 
 def with_limits(limits: Limits, values: Sequence[tuple[str, LimitValue]]) -> Limits:

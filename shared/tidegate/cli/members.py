@@ -14,13 +14,13 @@ from tidegate.domain.record import iso_time
 PAGE_SIZE = 100
 
 
-def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `members list`, `members put` and `members remove`."""
-    parser = subparsers.add_parser("members", help="list, add and remove a workspace's members")
-    commands = parser.add_subparsers(required=True, metavar="command")
-    list_parser = commands.add_parser("list", parents=[common_options], help="list all members")
-    put = commands.add_parser("put", parents=[common_options], help="add a member, or change a member's role")
-    remove = commands.add_parser("remove", parents=[common_options], help="remove a member")
+    parser = commands.add_parser("members", help="list, add and remove a workspace's members")
+    actions = parser.add_subparsers(required=True, metavar="command")
+    list_parser = actions.add_parser("list", parents=[common], help="list all members")
+    put = actions.add_parser("put", parents=[common], help="add a member, or change a member's role")
+    remove = actions.add_parser("remove", parents=[common], help="remove a member")
     for each, command in ((list_parser, list_members), (put, put_member), (remove, remove_member)):
         each.add_argument("id", help="the workspace's id")
         each.set_defaults(command=command)

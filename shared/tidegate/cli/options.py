@@ -19,15 +19,8 @@ from tidegate.policy.routing.route_config import parse_routes
 _T = TypeVar("_T")
 
 _NAMES = (
-    "name",
-    "words_method",
-    "charge_input_words",
-    "first_day",
-    "allows_unpriced",
-    "lowers_max_tokens",
-    "routes",
-    "guardrails",
-    "shards",
+    *("name", "words_method", "charge_input_words", "first_day"),
+    *("allows_unpriced", "lowers_max_tokens", "routes", "guardrails", "shards"),
 )
 _REMOVABLE = ("timeout_seconds", "cache_ttl_seconds")
 """Options that the value `none` removes."""
@@ -48,10 +41,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, dest=field, action=argparse.BooleanOptionalAction, help=help_text)
     timeout_help = "how long a call may take, at most the gateway's own timeout; none: the gateway's timeout"
     parser.add_argument("--timeout", dest="timeout_seconds", type=_parse_seconds, metavar="SECONDS", help=timeout_help)
-    cache_help = "how long replies are cached for equal calls; none: only if a call asks for caching"
-    parser.add_argument(
-        "--cache-ttl", dest="cache_ttl_seconds", type=_parse_whole_seconds, metavar="SECONDS", help=cache_help
-    )
+    ttl_help = "how long replies are cached for equal calls; none: only if a call asks for caching"
+    parser.add_argument("--cache-ttl", dest="cache_ttl_seconds", type=_parse_integer, metavar="SECONDS", help=ttl_help)
     list_help = "a JSON list that replaces the present one, or @FILE; see "
     parser.add_argument("--routes", type=_parse_routes, metavar="JSON", help=f"{list_help}docs/ROUTES.md")
     parser.add_argument("--guardrails", type=_parse_guardrails, metavar="JSON", help=f"{list_help}docs/GUARDRAILS.md")
@@ -72,7 +63,7 @@ def _parse_seconds(text: str) -> float | str:
         raise argparse.ArgumentTypeError(f"{text!r} is not valid: write a number of seconds, or {_NONE}") from None
 
 
-def _parse_whole_seconds(text: str) -> int | str:
+def _parse_integer(text: str) -> int | str:
     if text != _NONE and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not valid: write a whole number of seconds, or {_NONE}")
     return text if text == _NONE else int(text)

@@ -17,14 +17,12 @@ from tidegate.domain.managed_resources import Plan
 PAGE_SIZE = 100
 
 
-def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `create`, `list`, `show` and `set`."""
-    create = subparsers.add_parser("create", parents=[common_options], help="create a plan")
-    subparsers.add_parser("list", parents=[common_options], help="list all plans").set_defaults(command=list_plans)
-    show = subparsers.add_parser("show", parents=[common_options], help="show a plan and its limits")
-    change = subparsers.add_parser(
-        "set", parents=[common_options], help="change a plan's limits, for all workspaces on the plan"
-    )
+    create = commands.add_parser("create", parents=[common], help="create a plan")
+    commands.add_parser("list", parents=[common], help="list all plans").set_defaults(command=list_plans)
+    show = commands.add_parser("show", parents=[common], help="show a plan and its limits")
+    change = commands.add_parser("set", parents=[common], help="change a plan's limits, for all workspaces on the plan")
     for parser in (create, show, change):
         parser.add_argument("id", help="the plan's id, plan_…")
     create.add_argument("--name", help="a display name; default: the id")
@@ -56,9 +54,8 @@ async def list_plans(options: argparse.Namespace, ports: StorePorts) -> CommandO
 async def show_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """Show the plan. Raises `NotFound`."""
     plan = await plans.find_plan(ports.control, COMMAND_LINE_ACTOR, options.id)
-    return CommandOutput(
-        to_json(plan), pairs([("id", plan.id), ("name", plan.name), ("limits", as_options(plan.limits))])
-    )
+    text = pairs([("id", plan.id), ("name", plan.name), ("limits", as_options(plan.limits))])
+    return CommandOutput(to_json(plan), text)
 
 
 async def set_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
@@ -66,12 +63,8 @@ async def set_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOut
     before = await plans.find_plan(ports.control, COMMAND_LINE_ACTOR, options.id)
     after = replace(before, limits=with_limits(before.limits, options.limits))
     plan, rollout = await plans.update_plan(ports.control, COMMAND_LINE_ACTOR, before, after, None)
+    data = {**to_json(plan), "updated": rollout.updated, "pending": list(rollout.pending)}
     text = f"Plan {plan.id}: {as_options(plan.limits)}. Workspaces updated: {rollout.updated}"
-    pending_text = (
-        f"; repeat the command later for {', '.join(rollout.pending)}, which have calls running."
-        if rollout.pending
-        else "."
-    )
-    return CommandOutput(
-        {**to_json(plan), "updated": rollout.updated, "pending": list(rollout.pending)}, text + pending_text
-    )
+    if rollout.pending:
+        text += f"; repeat the command later for {', '.join(rollout.pending)}, which have calls running"
+    return CommandOutput(data, f"{text}.")

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from msgspec.structs import asdict
+
 from tidegate.cli.connection import StorePorts
 from tidegate.cli.dates import parse_time
 from tidegate.cli.output import CommandOutput, columns
@@ -18,22 +20,21 @@ _REPORT_COLUMNS = ("name", "calls", "calls_failed", "input_tokens", "output_toke
 _CALL_COLUMNS = ("time", "id", "status", "model", "input_tokens", "output_tokens", "words", "cost_usd")
 
 
-def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `report`, `calls` and `audit`."""
-    report = subparsers.add_parser(
-        "report", parents=[common_options], help="report a workspace's usage, by default of this month until today"
-    )
+    report_help = "report a workspace's usage, by default of this month until today"
+    report = commands.add_parser("report", parents=[common], help=report_help)
     report.add_argument("--by", choices=("day", "model", "key", "app"), default="day", help="group by; default: day")
     for name in ("first", "last"):
         report.add_argument(f"--{name}", metavar="DATE", type=_parse_day, help=f"the {name} day of the report, in UTC")
     report.add_argument("--csv", action="store_true", help="print CSV for spreadsheets instead of a table")
     report.set_defaults(command=show_report)
-    calls = subparsers.add_parser("calls", parents=[common_options], help="list a workspace's calls, the newest first")
+    calls = commands.add_parser("calls", parents=[common], help="list a workspace's calls, the newest first")
     _add_filters(calls)
     calls.set_defaults(command=list_calls)
     for parser in (report, calls):
         parser.add_argument("id", help="the workspace's id")
-    audit = subparsers.add_parser("audit", parents=[common_options], help="list changes, the newest first")
+    audit = commands.add_parser("audit", parents=[common], help="list changes, the newest first")
     audit.add_argument("--workspace", metavar="ID", help="list changes of this workspace only")
     audit.set_defaults(command=list_changes)
     for parser in (calls, audit):
@@ -46,29 +47,19 @@ def _add_filters(calls: argparse.ArgumentParser) -> None:
     calls.add_argument("--model", help="only calls that requested this model, or that this provider/model answered")
     calls.add_argument("--key", metavar="ID", help="only calls with this key")
     calls.add_argument("--app", metavar="ID", help="only calls of this application (their X-App-ID header)")
-    calls.add_argument(
-        "--from", dest="since", metavar="DATE", type=parse_time, help="only calls since this time, UTC by default"
-    )
-    calls.add_argument(
-        "--to", dest="until", metavar="DATE", type=parse_time, help="only calls before this time, UTC by default"
-    )
+    for option, field, preposition in (("--from", "since", "since"), ("--to", "until", "before")):
+        help_text = f"only calls {preposition} this time, UTC by default"
+        calls.add_argument(option, dest=field, metavar="DATE", type=parse_time, help=help_text)
 
 
 async def show_report(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """Print a usage report. Raises `NotFound` and `InvalidRequest`."""
     if options.csv and options.json:
         raise InvalidRequest("Use either --csv or --json, not both.")
-    report = await reports.report_usage(
-        ports.control, COMMAND_LINE_ACTOR, options.id, options.by, options.first, options.last
-    )
-    data = {
-        "workspace_id": report.workspace_id,
-        "by": report.by,
-        "first": report.first.isoformat(),
-        "last": report.last.isoformat(),
-        "rows": list(report.rows),
-        "total": report.total,
-    }
+    first, last = options.first, options.last
+    report = await reports.report_usage(ports.control, COMMAND_LINE_ACTOR, options.id, options.by, first, last)
+    dates = {"first": report.first.isoformat(), "last": report.last.isoformat()}
+    data = {**asdict(report), **dates, "rows": list(report.rows)}
     if options.csv:
         return CommandOutput(data, reports.to_csv(report).replace("\r\n", "\n").removesuffix("\n"))
     return CommandOutput(data, _table(_REPORT_COLUMNS, [*report.rows, {"name": "total", **report.total}]))

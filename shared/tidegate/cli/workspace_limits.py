@@ -15,17 +15,13 @@ from tidegate.control.views import to_json
 from tidegate.domain.workspace import Workspace
 
 
-def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `set`, `set-limits` and `set-plan`."""
-    change = subparsers.add_parser(
-        "set", parents=[common_options], help="change its name, counting, routes, guardrails and other options"
-    )
-    limits = subparsers.add_parser(
-        "set-limits", parents=[common_options], help="set its own limits, which override its plan's"
-    )
-    plan = subparsers.add_parser(
-        "set-plan", parents=[common_options], help="set its plan, for the limits that it does not set itself"
-    )
+    change_help = "change its name, counting, routes, guardrails and other options"
+    change = commands.add_parser("set", parents=[common], help=change_help)
+    limits = commands.add_parser("set-limits", parents=[common], help="set its own limits, which override its plan's")
+    plan_help = "set its plan, for the limits that it does not set itself"
+    plan = commands.add_parser("set-plan", parents=[common], help=plan_help)
     for parser in (change, limits, plan):
         parser.add_argument("id", help="the workspace's id")
         parser.add_argument("--force", action="store_true", help="accept limits below what is used already")

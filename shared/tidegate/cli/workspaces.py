@@ -29,23 +29,21 @@ class Subparsers(Protocol):
 _ID = re.compile(r"ws_[A-Za-z0-9_-]{1,60}")
 
 
-def add_subcommands(subparsers: Subparsers, common_options: argparse.ArgumentParser) -> None:
+def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `create`, `list`, `show`, `suspend` and `resume`."""
-    create = subparsers.add_parser("create", parents=[common_options], help="create a workspace")
+    create = commands.add_parser("create", parents=[common], help="create a workspace")
     create.add_argument("name", help="a display name")
     create.add_argument("--id", help="the id, ws_…; default: a random id")
     create.add_argument("--plan", metavar="ID", help="the plan for limits that it does not set itself")
     add_limits(create)
     add_options(create)
     create.set_defaults(command=create_workspace)
-    subparsers.add_parser("list", parents=[common_options], help="list all workspaces").set_defaults(
-        command=list_workspaces
-    )
-    show = subparsers.add_parser("show", parents=[common_options], help="show a workspace and its usage of this month")
+    commands.add_parser("list", parents=[common], help="list all workspaces").set_defaults(command=list_workspaces)
+    show = commands.add_parser("show", parents=[common], help="show a workspace and its usage of this month")
     show.set_defaults(command=show_workspace)
-    suspend = subparsers.add_parser("suspend", parents=[common_options], help="refuse its calls, within a minute")
+    suspend = commands.add_parser("suspend", parents=[common], help="refuse its calls, within a minute")
     suspend.set_defaults(command=set_status, status="suspended")
-    resume = subparsers.add_parser("resume", parents=[common_options], help="accept its calls again")
+    resume = commands.add_parser("resume", parents=[common], help="accept its calls again")
     resume.set_defaults(command=set_status, status="active")
     for parser in (show, suspend, resume):
         parser.add_argument("id", help="the workspace's id")
@@ -93,9 +91,8 @@ async def show_workspace(options: argparse.Namespace, ports: StorePorts) -> Comm
 async def set_status(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """Suspend or resume the workspace. Raises `NotFound`."""
     workspace = await workspaces.set_workspace_status(ports.control, COMMAND_LINE_ACTOR, options.id, options.status)
-    return CommandOutput(
-        {"id": workspace.id, "status": workspace.status}, f"Workspace {workspace.id} is {workspace.status}."
-    )
+    data = {"id": workspace.id, "status": workspace.status}
+    return CommandOutput(data, f"Workspace {workspace.id} is {workspace.status}.")
 
 
 def _describe(workspace: Workspace) -> list[tuple[str, str]]:

@@ -1,8 +1,8 @@
 """The local server, `python -m tidegate serve`: the data plane, the admin API and an embedded AWS in one process.
 
-serve                the command: options, composition and start-up
+serve                the command: options, both planes over one store, and start-up
 embedded             the embedded AWS (moto), and the demo tenant
-admin                the admin API over the gateway's store
+admin                routes /admin/v1 to the admin API; the demo admin key
 demo                 `demo/echo`, a provider that needs no key
 banner               what the server prints when it is ready
 background_sweeper   runs the sweeper once a minute

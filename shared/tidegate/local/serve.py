@@ -5,28 +5,34 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from functools import partial
 from typing import TypeAlias
 
 import uvicorn
+from fastapi import FastAPI
 from msgspec import Struct
 from starlette.types import ASGIApp
 
 from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
-from tidegate.aws import compose as on_aws
 from tidegate.aws import logs
+from tidegate.aws.control import create_aws_control
 from tidegate.aws.credentials import find_credentials
-from tidegate.aws.dynamo import REQUEST_FAILURES, create_dynamo_client
+from tidegate.aws.dynamo import REQUEST_FAILURES
+from tidegate.aws.gateway import create_aws_gateway
 from tidegate.aws.reply_store import configured_bucket
-from tidegate.aws.sweeper import open_sweeper
+from tidegate.aws.sweeper import create_sweeper
+from tidegate.aws.world import AwsWorld
 from tidegate.cli.connection import StoreLocation, explain_store_error
 from tidegate.cli.workspaces import Subparsers
+from tidegate.compose import Overrides
+from tidegate.control.control import Control
 from tidegate.errors import ConfigurationError, InvalidKey, StoreUnavailable
 from tidegate.gateway import Gateway
-from tidegate.local.admin import DemoSeed, PlaneRouter, with_control_plane
-from tidegate.local.background_sweeper import with_sweeper
+from tidegate.local.admin import PlaneRouter, create_demo_admin
+from tidegate.local.background_sweeper import sweep_in_background
 from tidegate.local.banner import banner
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.embedded import (
@@ -35,15 +41,14 @@ from tidegate.local.embedded import (
     listen,
     local_settings,
     prepare_table,
+    seed_demo_tenant,
     with_bucket,
 )
 from tidegate.local.graceful_shutdown import GracefulServer, SettlementGuard
 from tidegate.local.openapi_routes import document_routes
-from tidegate.memory import compose as in_memory
 from tidegate.memory.vault import MemoryVault
+from tidegate.memory.world import MemoryWorld, create_memory_control, create_memory_gateway
 from tidegate.settings import Settings
-from tidegate.transport.aws_credentials import SigningKeys
-from tidegate.transport.choose import create_transport
 
 SERVER_DEFAULTS = {"TIDEGATE_TRANSPORT": "aiohttp"}
 """Defaults of the local server. Its transport closes the provider's connection when a client disconnects, which a
@@ -56,7 +61,18 @@ GRACE_SECONDS = 3
 PREPARE_SECONDS = 5
 """How long the table may take to be ready."""
 
-OpenGateway: TypeAlias = Callable[[], AbstractAsyncContextManager[Gateway]]
+DEMO_OVERRIDES = Overrides(rows=(DEMO_ROW,), wrap=DemoTransport)
+"""Adds the provider `demo`."""
+
+
+class Planes(Struct, frozen=True):
+    """The data plane and the control plane, over one store."""
+
+    gateway: Gateway
+    control: Control
+
+
+OpenPlanes: TypeAlias = Callable[[], AbstractAsyncContextManager[Planes]]
 
 
 class ServeOptions(Struct, frozen=True):
@@ -94,80 +110,91 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         listener = stack.enter_context(listen(arguments.host, arguments.port))
         logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, errors are one printed line
-        demo_seed, admin = DemoSeed(), build_admin()
-        settings, open_gateway = _compose(arguments, SERVER_DEFAULTS | os.environ, stack, demo_seed)
+        admin = build_admin()
+        settings, open_planes = _open_store(arguments, SERVER_DEFAULTS | os.environ, stack)
         host, port = listener.getsockname()[:2]
-        print(asyncio.run(_banner_when_ready(open_gateway, settings, host, port, arguments.store)), flush=True)
+        print(asyncio.run(_banner_when_ready(open_planes, settings, host, port, arguments.store)), flush=True)
         logs.configure(settings.log_level)
-        open_with_sweeper, demo = _with_sweeper(open_gateway, settings, arguments.store), arguments.store != "aws"
-        gateway = build_app(
-            lambda: with_control_plane(open_with_sweeper(), admin, demo_seed, demo=demo),
-            settings.server_options(),
-            document_routes(),
-        )
+        gateway = build_app(lambda: open_gateway(open_planes(), admin), settings.server_options(), document_routes())
         _serve(PlaneRouter(gateway, admin), listener)
     return 0
 
 
-def _compose(
-    arguments: ServeOptions, env: Mapping[str, str], stack: ExitStack, demo_seed: DemoSeed
-) -> tuple[Settings, OpenGateway]:
-    """Return the settings, and a function that opens the gateway. The embedded AWS runs until `stack` is closed."""
+def _open_store(arguments: ServeOptions, env: Mapping[str, str], stack: ExitStack) -> tuple[Settings, OpenPlanes]:
+    """Return the settings, and a function that opens both planes. The embedded AWS runs until `stack` is closed."""
     if arguments.store == "aws":
         settings = Settings.from_env(env)
-        return settings, lambda: on_aws.compose(settings)
+        return settings, partial(_open_aws, settings)
     if arguments.store == "memory":
         settings = local_settings(env, None)
-        credentials = find_credentials(env)
-        return settings, lambda: in_memory.compose(
-            settings, (DEMO_ROW,), DemoTransport, demo_seed, identity=lambda http: SigningKeys(credentials, http)
-        )
+        return settings, partial(open_in_memory, settings)
     endpoint = arguments.dynamodb_endpoint or stack.enter_context(embedded_aws(arguments.embedded_port))
     settings = local_settings(env, endpoint)
     if arguments.dynamodb_endpoint is None:
         settings = with_bucket(settings, endpoint)
     asyncio.run(_prepare(settings))
-    return settings, lambda: on_aws.compose(settings, (DEMO_ROW,), DemoTransport, EMBEDDED_CREDENTIALS, MemoryVault())
+    return settings, partial(_open_embedded, settings)
 
 
-def _with_sweeper(open_gateway: OpenGateway, settings: Settings, store: str) -> OpenGateway:
-    """Add a sweeper, unless the store is in memory: there, no call of an earlier process is left."""
-    if store == "memory":
-        return open_gateway
-    credentials = EMBEDDED_CREDENTIALS if store == "embedded" else None
-    return lambda: with_sweeper(open_gateway(), open_sweeper(settings, credentials))
+@asynccontextmanager
+async def open_gateway(planes_context: AbstractAsyncContextManager[Planes], admin: FastAPI) -> AsyncGenerator[Gateway]:
+    """Open both planes, and connect `admin` to the control plane."""
+    async with planes_context as planes:
+        admin.state.control = planes.control
+        yield planes.gateway
+
+
+@asynccontextmanager
+async def _open_aws(settings: Settings) -> AsyncGenerator[Planes]:
+    async with AwsWorld(settings) as world, sweep_in_background(create_sweeper(world)):
+        yield Planes(await create_aws_gateway(world), create_aws_control(world))
+
+
+@asynccontextmanager
+async def _open_embedded(settings: Settings) -> AsyncGenerator[Planes]:
+    async with (
+        AwsWorld(settings, table_credentials=EMBEDDED_CREDENTIALS, vault=MemoryVault()) as world,
+        sweep_in_background(create_sweeper(world)),
+    ):
+        planes = Planes(await create_aws_gateway(world, DEMO_OVERRIDES), create_aws_control(world))
+        await create_demo_admin(planes.control)
+        yield planes
+
+
+@asynccontextmanager
+async def open_in_memory(settings: Settings) -> AsyncGenerator[Planes]:
+    """Open both planes in memory, with the demo tenant. No sweeper runs: an earlier process has left no call."""
+    async with MemoryWorld(settings, find_credentials(settings.environment)) as world:
+        await seed_demo_tenant(world.tenants, world.tenants)
+        planes = Planes(await create_memory_gateway(world, DEMO_OVERRIDES), create_memory_control(world))
+        await create_demo_admin(planes.control)
+        yield planes
 
 
 async def _prepare(settings: Settings) -> None:
-    http = create_transport(settings.transport)
     try:
-        client = create_dynamo_client(http, EMBEDDED_CREDENTIALS, settings.aws.region, settings.aws.dynamodb_endpoint)
-        async with asyncio.timeout(PREPARE_SECONDS):
-            await prepare_table(client, settings.table)
-            bucket = configured_bucket(settings, client)
+        async with (
+            asyncio.timeout(PREPARE_SECONDS),
+            AwsWorld(settings, table_credentials=EMBEDDED_CREDENTIALS) as world,
+        ):
+            await prepare_table(world.store.client, settings.table)
+            bucket = configured_bucket(settings, world.store.client)
             if bucket is not None:
                 await bucket.create()
     except REQUEST_FAILURES as error:
         raise _store_unavailable(error, settings) from error
     except StoreUnavailable as error:
         raise _store_unavailable(error.__cause__, settings) from error
-    finally:
-        await http.close()
 
 
 def _store_unavailable(cause: BaseException | None, settings: Settings) -> StoreUnavailable:
-    aws = settings.aws
-    return StoreUnavailable(
-        explain_store_error(
-            cause,
-            StoreLocation(settings.table, aws.region, aws.dynamodb_endpoint, EMBEDDED_CREDENTIALS, embedded=False),
-        )
-    )
+    return StoreUnavailable(explain_store_error(cause, StoreLocation(settings)))
 
 
-async def _banner_when_ready(open_gateway: OpenGateway, settings: Settings, host: str, port: int, store: str) -> str:
+async def _banner_when_ready(open_planes: OpenPlanes, settings: Settings, host: str, port: int, store: str) -> str:
     """Return the banner once the store has answered. Raises `StoreUnavailable` and `ConfigurationError`."""
-    async with open_gateway() as gateway:
+    async with open_planes() as planes:
+        gateway = planes.gateway
         try:
             await gateway.authenticator.authenticate("Bearer nobody", None)
         except InvalidKey:

@@ -1,6 +1,6 @@
 """The ports over dictionaries: for tests, benchmarks, and a gateway whose data may be lost.
 
-compose      the gateway in memory
+world        the gateway and the control plane in memory
 tenants      workspaces and keys
 resources    the control plane's resources and their audit log
 ledger       the accounts of limits

@@ -1,4 +1,4 @@
-"""What a call's path is made of, composed once per process."""
+"""Everything that a call needs, composed once per process."""
 
 import time
 from collections.abc import Callable
@@ -20,31 +20,30 @@ from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.policy.routing.balancer import Balancer
 from tidegate.policy.routing.retry import Retries
 from tidegate.policy.routing.router import Router
-from tidegate.ports import BudgetAlerts, Cooldowns, Ledger, Meter, ReasoningSignatures, UsageReader
+from tidegate.ports import BudgetAlerts, Cooldowns, Ledger, Meter, ReasoningSignatures, UrlFetcher, UsageReader
 from tidegate.providers import Registry
-from tidegate.transport.media_fetcher import MediaFetcher
 from tidegate.upstream.attempt import Upstream
 
 
 class CallReuse(Protocol):
-    """What one call may be given again, and what is stored of its answer. `pipeline.reuse.reuse` implements it."""
+    """The cache and the idempotency key of one call. `pipeline.reuse.reuse` implements it."""
 
     async def replay(self, observation: Observation) -> Answer | None:
-        """Return what the call's idempotency key led to before."""
+        """Return the answer that is stored for the call's idempotency key; None if the call must be made."""
         ...
 
     async def lookup(
         self, components: "Components", call: Call, observation: Observation, guard_run: Guard | None
     ) -> Answer | None:
-        """Return the answer to an equal call, which the cache has or which is under way."""
+        """Return the answer to an equal call, from the cache or from a call in progress; None if there is none."""
         ...
 
     def record_answer(self, request: Request, answer: Answer) -> Answer:
-        """Return the answer of a call that was made with `request`; what the caller gets of it is recorded."""
+        """Return the answer to `request`, recording what the caller reads of it."""
         ...
 
     async def store(self, observation: Observation) -> None:
-        """Store what was recorded; where there is nothing, release the idempotency key and the single flight."""
+        """Store what was recorded; if nothing was, release the idempotency key and the single flight."""
         ...
 
 
@@ -52,12 +51,12 @@ class Reuse(Protocol):
     """The cache and the idempotency keys of one process."""
 
     def for_call(self, call: Call) -> CallReuse | None:
-        """Return what the call may reuse; None where it wants neither the cache nor an idempotency key."""
+        """Return the reuse of that call; None if it uses neither the cache nor an idempotency key."""
         ...
 
 
 class Components(Struct, frozen=True):
-    """Everything that a call needs."""
+    """The ports, policies and settings of one process."""
 
     authenticator: Authenticator
     router: Router
@@ -67,12 +66,12 @@ class Components(Struct, frozen=True):
     ledger: Ledger
     usages: UsageReader
     signatures: ReasoningSignatures
-    fetcher: MediaFetcher
+    open_fetcher: Callable[[], UrlFetcher]
     catalog: Catalog
     balancer: Balancer
     cooldowns: Cooldowns
     reuse: Reuse
-    events: BudgetAlerts = field(default_factory=LogBudgetAlerts)
+    budget_alerts: BudgetAlerts = field(default_factory=LogBudgetAlerts)
     timeout_seconds: float = 600.0
     timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)
     clock: Callable[[], float] = time.time

@@ -70,12 +70,12 @@ class Observation(ReplyLog, kw_only=True):
         self.error_code = code
 
     def add_reply(self, reply: Reply) -> None:
-        """Note what a whole reply says."""
+        """Record a whole reply. The call has then succeeded."""
         self.call.operation.read_reply(reply, self)
         self.status = "ok"
 
     def add_chunk(self, chunk: ReplyChunk) -> None:
-        """Note what one chunk of a streamed reply says."""
+        """Record one chunk of a streamed reply."""
         self.call.operation.read_chunk(chunk, self)
 
     @property

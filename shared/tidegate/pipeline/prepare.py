@@ -1,4 +1,4 @@
-"""What a deployment needs before it can be asked: the call in its words, what that needs beside, and room for it."""
+"""Prepares a call for one deployment: translates it, with its media and signatures, and reserves its worst case."""
 
 from contextlib import suppress
 from functools import partial
@@ -21,10 +21,7 @@ from tidegate.providers.base import Translator, UpstreamRequest
 
 
 class PreparedCall(Struct, frozen=True):
-    """A call that one deployment can be asked for: translated, and with room reserved.
-
-    `covers_both`: there is room for the deployment as well that may be asked beside it.
-    """
+    """A call that is translated for one deployment. `covers_hedge`: the reservation covers its hedge as well."""
 
     call: Call
     translator: Translator
@@ -42,18 +39,21 @@ async def prepare(
     observation: Observation,
     hedge_deployment: Deployment | None = None,
 ) -> PreparedCall:
-    """Raises what makes this deployment none that the call may go to, or can. `also` may be asked beside it."""
+    """Translate the call for `deployment` and reserve its worst case; if possible, that of the hedge as well.
+
+    Raises the error that rules this deployment out.
+    """
     observation.deployment = deployment
     prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM)
-    call, room, covers_both = await _reserve(components, prepared.call, deployment, observation, hedge_deployment)
+    call, headroom, covers_hedge = await _reserve(components, prepared.call, deployment, observation, hedge_deployment)
     request = prepared.request
-    if room.max_tokens is not None:
+    if headroom.max_tokens is not None:
         request = await offload_call(call, partial(prepared.translator.build_request, call, deployment))
-    return replace(prepared, call=call, request=request, headroom=room, covers_hedge=covers_both)
+    return replace(prepared, call=call, request=request, headroom=headroom, covers_hedge=covers_hedge)
 
 
 async def translate(components: Components, call: Call, deployment: Deployment, headroom: Headroom) -> PreparedCall:
-    """The call in the words of that deployment. Raises what cannot be said there."""
+    """Translate the call for `deployment`. Raises `InvalidRequest` for what cannot be translated."""
     translator = components.providers.translator(deployment.provider, call.operation.name)
     call = await _with_media_and_signatures(components, call, translator, deployment)
     request = await offload_call(call, partial(translator.build_request, call, deployment))
@@ -66,10 +66,10 @@ async def translate(components: Components, call: Call, deployment: Deployment, 
 async def _with_media_and_signatures(
     components: Components, call: Call, translator: Translator, deployment: Deployment
 ) -> Call:
-    """The call with what its provider needs beside the request: fetched media, and signatures of earlier turns."""
+    """Return the call with the media and the reasoning signatures that its provider needs."""
     urls = translator.media_urls(call, deployment)
     if urls:
-        call = replace(call, media=await components.fetcher.fetch(urls, call.deadline - components.clock()))
+        call = replace(call, media=await components.open_fetcher().fetch(urls, call.deadline - components.clock()))
     tool_call_ids = call.request.reasoning_turns() if translator.signs_reasoning else []
     if tool_call_ids:
         call = replace(call, signatures=await components.signatures.find(call.workspace.id, tool_call_ids))
@@ -83,14 +83,14 @@ async def _reserve(
     observation: Observation,
     hedge_deployment: Deployment | None,
 ) -> tuple[Call, Headroom, bool]:
-    """The call, once there is room for it: shortened to what there is, where its workspace wants that.
+    """Return the call once its worst case is reserved, the headroom that is left, and whether the hedge is covered.
 
-    And whether there is room for the other deployment as well.
+    If a limit is reached and the workspace allows it, the call's `max_tokens` is lowered to what fits.
     """
     model_id = deployment.model_id
     model = components.catalog.find_model(model_id)
-    if observation.hold is not None:  # of another deployment, which did not answer
-        # Forgotten first: a call that is cancelled now would settle a hold that may be gone, and have no record.
+    if observation.hold is not None:  # for a deployment that did not answer
+        # Cleared first: if the call is cancelled now, settling a released hold would lose its record.
         hold, observation.hold = observation.hold, None
         await components.ledger.release(hold)
     needed = await offload_call(call, partial(reservation.worst_case_reservation, call, model_id, model))
@@ -122,7 +122,7 @@ async def _reserve(
 async def _reservation_for_both(
     components: Components, call: Call, needed: Reservation, model: CatalogModel | None, hedge_deployment: Deployment
 ) -> Reservation | None:
-    """Room for both, None where that cannot be said."""
+    """Return the reservation for the deployment and its hedge; None if it cannot be calculated."""
     hedge_model = components.catalog.find_model(hedge_deployment.model_id)
     return await offload_call(
         call, partial(reservation.worst_case_with_hedge, call, needed, model, hedge_deployment.model_id, hedge_model)
@@ -132,7 +132,7 @@ async def _reservation_for_both(
 async def _reserve_both_or_one(
     components: Components, both: Reservation | None, needed: Reservation
 ) -> tuple[Hold, Account | None]:
-    """Room for both, or else for the one alone."""
+    """Reserve for the deployment and its hedge; if that exceeds a limit, for the deployment alone."""
     if both is not None:
         with suppress(LimitReached):
             return await components.ledger.reserve(both)
@@ -140,6 +140,6 @@ async def _reserve_both_or_one(
 
 
 def unsupported(deployment: Deployment, ignored: tuple[str, ...]) -> UnsupportedParameter:
-    """What a caller is told who wants every field honoured."""
+    """Return the error for a call with `require_parameters` whose deployment would ignore fields."""
     names = ", ".join(ignored)
-    return UnsupportedParameter(f"{deployment.model_id} cannot honour: {names}.", param=ignored[0])
+    return UnsupportedParameter(f"{deployment.model_id} does not support these fields: {names}.", param=ignored[0])

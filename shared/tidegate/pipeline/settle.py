@@ -1,4 +1,4 @@
-"""The end of a call: what it costs, its one record, and the warnings that follow from it."""
+"""The end of a call: its bill, its one record, budget alerts, and cooldowns announced to other processes."""
 
 import logging
 from contextlib import suppress
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 async def update_bill(components: Components, observation: Observation) -> Bill:
-    """What the call has used so far, and from now on its bill."""
+    """Calculate the bill of what the call has used so far; `observation.bill` is set to it."""
     call, generated = observation.call, observation.generated_text()
     model = components.catalog.find_model(observation.model_id)
     make_bill = partial(
@@ -26,15 +26,15 @@ async def update_bill(components: Components, observation: Observation) -> Bill:
     )
     observation.bill = await offload_call(call, make_bill)
     if observation.hedges:
-        others = [components.catalog.find_model(each.model_id) for each in observation.hedges]
+        hedged_models = [components.catalog.find_model(hedge.model_id) for hedge in observation.hedges]
         observation.bill = await offload_call(
-            call, partial(add_hedged_prompts, observation.bill, call.request, others, call.started_at)
+            call, partial(add_hedged_prompts, observation.bill, call.request, hedged_models, call.started_at)
         )
     return observation.bill
 
 
 async def settle(components: Components, observation: Observation) -> None:
-    """One outcome, one record, whatever happened; what cannot be recorded is in the log."""
+    """Record the call's one outcome, whatever happened. If the store is down, the log has it."""
     if observation.bill is None and observation.is_charged:
         await update_bill(components, observation)
     outcome = observation.outcome(components.clock())
@@ -43,28 +43,21 @@ async def settle(components: Components, observation: Observation) -> None:
         with suppress(StoreUnavailable):
             await components.meter.record(outcome)
             level, event = logging.INFO, "call.settled"
-    finally:  # also when it was given up, or has a bug: what is not in the table is in the log
+    finally:  # also after a timeout or a bug: what is not in the table must be in the log
         log.log(level, event, extra=log_fields(outcome))
-    # A busy workspace's account is in parts, and two accounts are not read for it: those are the sweeper's.
-    if (
-        event == "call.settled"
-        and observation.account_snapshot is not None
-        and observation.account_snapshot.scope.shards == 1
-    ):
-        actual = billed_amounts(outcome.bill)
-        await send_budget_alerts(
-            components.ledger, components.events, observation.account_snapshot, components.clock(), outcome.hold, actual
-        )
+    is_recorded, snapshot = event == "call.settled", observation.account_snapshot
+    # The sweeper checks sharded accounts: one shard does not tell how much of the budget is used.
+    if is_recorded and snapshot is not None and snapshot.scope.shards == 1:
+        actual, now = billed_amounts(outcome.bill), components.clock()
+        await send_budget_alerts(components.ledger, components.budget_alerts, snapshot, now, outcome.hold, actual)
     if observation.resolution is not None:
-        await _announce_cooldowns(
-            components, observation, observation.resolution, store_answers=event == "call.settled"
-        )
+        await _announce_cooldowns(components, observation, observation.resolution, store_answers=is_recorded)
 
 
 async def _announce_cooldowns(
     components: Components, observation: Observation, resolution: Resolution, *, store_answers: bool
 ) -> None:
-    """Other processes of deployments that cool down, where the store `answers`; one that is dead changes nothing."""
+    """Announce new cooldowns to other processes; skipped when the store is down."""
     if observation.deployment is not None and observation.first_event_at is not None:
         components.balancer.record_end(
             observation.deployment, resolution, observation.call, observation.status, observation.error_code

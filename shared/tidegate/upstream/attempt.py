@@ -1,8 +1,9 @@
-"""One try at one deployment: credentials, the request, and the reply with its first events in hand."""
+"""One request to one deployment, with its credentials, and the reply."""
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -18,18 +19,32 @@ from tidegate.errors import (
     UpstreamError,
 )
 from tidegate.json import Json, decode
+from tidegate.lazy import load
 from tidegate.ports import Secrets
 from tidegate.providers.base import KeyAuth, SigV4Auth, StreamEvent, Translator, UpstreamRequest
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import open_with_timeouts
-from tidegate.upstream.eventstream import EventStreamDecoder
 from tidegate.upstream.sse import SseDecoder
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
 MAX_STREAM_BYTES = 256 * 1024 * 1024
-"""A million tokens, each in an event of its own: what is longer has no end."""
+"""Enough for a million tokens with one event each: a longer stream would never end."""
+
+
+_EVENT_STREAM = "tidegate.upstream.eventstream"
+
+
+class StreamDecoder(Protocol):
+    """Decodes a stream's bytes into events. `SseDecoder` and `EventStreamDecoder` implement it."""
+
+    @property
+    def broken(self) -> ProviderMalformed | None: ...
+
+    def feed(self, data: bytes) -> list[StreamEvent]: ...
+
+    def end(self) -> list[StreamEvent]: ...
 
 
 class ProviderReply(Struct, frozen=True):
@@ -40,7 +55,13 @@ class ProviderReply(Struct, frozen=True):
 
 
 class Upstream(Struct, frozen=True):
-    """The way to providers. `aws_keys` sign the requests of those that are a part of AWS."""
+    """Sends requests to providers.
+
+        async with upstream.open(translator, request, secret="OPENAI_API_KEY", stream=False, seconds=60) as reply:
+            print(reply.reply)
+
+    `aws_keys` sign requests to AWS.
+    """
 
     transport: Transport
     secrets: Secrets
@@ -59,13 +80,14 @@ class Upstream(Struct, frozen=True):
         workspace_keys: Secrets | None = None,
         timeouts: ProviderTimeouts = DEFAULT_TIMEOUTS,
     ) -> AsyncGenerator[ProviderReply]:
-        """The provider's reply within `seconds` and its `patience`, once its first events have been understood.
+        """Send the request; yield the provider's reply once its first content has arrived and been parsed.
 
-        The secret is the caller's `own`, where it brought one. Leaving the context closes the connection. Raises
-        `UpstreamError`, `NotConfigured`, and `GatewayTimeout` where there is no time left to ask in.
+        The key is read from `workspace_keys` if the workspace brought its own. The reply must end within `seconds` and
+        `timeouts`. Leaving the context closes the connection. Raises `UpstreamError`, `NotConfigured`, and
+        `GatewayTimeout` if no time is left.
         """
         if seconds <= 0:
-            raise GatewayTimeout("The call's time was over before its provider could be asked.")
+            raise GatewayTimeout("The call timed out before its provider could be asked.")
         key = await self._find_key(request, secret, workspace_keys or self.secrets)
         http_request = HttpRequest("POST", request.url, await self._headers(request, key), request.body)
         with _redacting_key(key):
@@ -99,7 +121,7 @@ class Upstream(Struct, frozen=True):
                 return {**request.headers, header: scheme + key}
             case SigV4Auth(service, region):
                 if self.aws_keys is None:
-                    raise NotConfigured("The provider needs AWS credentials, and there are none.", param="model")
+                    raise NotConfigured("The provider needs AWS credentials, and none were found.", param="model")
                 scope = SigningScope(service, region)
                 aws_key = await self.aws_keys()
                 return sign("POST", request.url, request.headers, request.body, aws_key, scope, at=self.clock())
@@ -108,7 +130,7 @@ class Upstream(Struct, frozen=True):
 
 
 def missing_key(secret: str) -> NotConfigured:
-    """What a caller is told where there is nothing under that name."""
+    """The error for a call whose provider key, the setting `secret`, is missing."""
     return NotConfigured(f"The provider has no key: set {secret}.", param="model")
 
 
@@ -119,7 +141,7 @@ def _http_timeouts(seconds: float, timeouts: ProviderTimeouts) -> Timeouts:
 
 @contextmanager
 def _redacting_key(key: str | None) -> Generator[None]:
-    """Some providers repeat the key that they refuse: no caller shall read it."""
+    """Replace the key in error messages: some providers repeat a key that they refuse."""
     try:
         yield
     except UpstreamError as error:
@@ -129,18 +151,22 @@ def _redacting_key(key: str | None) -> Generator[None]:
 
 
 async def _check_framing(translator: Translator, response: HttpResponse) -> None:
-    """A stream was asked for: a JSON body instead is an error in disguise, or a provider that ignored the wish."""
+    """Raise if a stream was requested and the body is JSON: an error with status 200, or a whole reply."""
     content_type = response.headers.get("content-type", "")
     if not content_type.startswith("application/json"):
         return
     body = _decode_body(await response.read(MAX_REPLY_BYTES))
     if isinstance(body, dict) and not translator.is_reply(body):
         raise translator.parse_error(response.status, response.headers, body)
-    raise ProviderMalformed(f"{translator.name} answered a call for a stream with a body that is none.")
+    raise ProviderMalformed(f"{translator.name} answered a request for a stream with a JSON body.")
+
+
+def _create_decoder(translator: Translator) -> StreamDecoder:
+    return SseDecoder() if translator.framing == "sse" else load(_EVENT_STREAM, "EventStreamDecoder")()
 
 
 async def _decode_events(translator: Translator, response: HttpResponse) -> AsyncGenerator[Sequence[StreamEvent]]:
-    decoder = SseDecoder() if translator.framing == "sse" else EventStreamDecoder()
+    decoder = _create_decoder(translator)
     size = 0
     try:
         async with aclosing(response.chunks()) as pieces:
@@ -163,13 +189,13 @@ async def _decode_events(translator: Translator, response: HttpResponse) -> Asyn
 async def _first_content_batch(
     translator: Translator, batches: AsyncIterator[Sequence[ReplyChunk]]
 ) -> list[ReplyChunk]:
-    """What came until the answer began: usage alone, which some tell early, is none of it."""
+    """Read chunks until one has content; some providers send the usage before it."""
     first: list[ReplyChunk] = []
     async for batch in batches:
         first += batch
         if any(map(translator.has_content, batch)):
             return first
-    raise StreamCut("The provider's stream ended before it began.")
+    raise StreamCut("The provider's stream ended before its first content.")
 
 
 async def _with_first_batch(

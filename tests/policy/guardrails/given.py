@@ -27,7 +27,7 @@ def call(content: Any = "Hello.", *own: Guardrail, **fields: Any) -> Call:
 
 
 def guard(given: Call, *configured: Guardrail, judge: "Judge | None" = None) -> Guard:
-    found = GuardrailSelection(configured, judge, lambda: NOW).for_call(given)
+    found = GuardrailSelection(configured, (lambda: judge) if judge else None, lambda: NOW).for_call(given)
     assert found is not None
     return found
 

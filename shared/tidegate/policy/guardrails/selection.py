@@ -14,10 +14,10 @@ from tidegate.policy.guardrails.protocol import Guard
 
 
 class GuardrailSelection(Struct, frozen=True):
-    """The operator's guardrails, and the backend of those that ask a service."""
+    """The operator's guardrails, and `open_backend` for those that ask a service."""
 
     operator_guardrails: tuple[Guardrail, ...] = ()
-    backend: GuardrailBackend | None = None
+    open_backend: Callable[[], GuardrailBackend] | None = None
     clock: Callable[[], float] = time.time
 
     def for_call(self, call: Call) -> Guard | None:
@@ -31,8 +31,9 @@ class GuardrailSelection(Struct, frozen=True):
         checks = "tidegate.policy.guardrails.checks"
         make_active, make_context = load(checks, "ActiveGuardrail"), load(checks, "GuardContext")
         active = tuple(make_active(*each) for each in selected.values())
+        backend = self.open_backend() if self.open_backend else None
         return load("tidegate.policy.guardrails.runner", "GuardRun")(
-            active, make_context(call, self.backend, lambda: call.deadline - self.clock())
+            active, make_context(call, backend, lambda: call.deadline - self.clock())
         )
 
 

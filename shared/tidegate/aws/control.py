@@ -1,0 +1,13 @@
+"""The control plane on AWS: the operator's use cases over the table and the vault."""
+
+from tidegate.aws.ledger import DynamoLedger
+from tidegate.aws.resources import DynamoResources
+from tidegate.aws.tenants import DynamoUsageReader
+from tidegate.aws.world import AwsWorld
+from tidegate.control.control import Control
+
+
+def create_aws_control(world: AwsWorld) -> Control:
+    """Compose the control plane of a world, which must stay open."""
+    store = world.store
+    return Control(DynamoResources(store), DynamoUsageReader(store), DynamoLedger(store), store.clock, world.vault)

@@ -1,0 +1,61 @@
+"""The gateway on AWS: DynamoDB, Secrets Manager, and the providers that the environment and the secret configure."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from tidegate.aws.cooldowns import DynamoCooldowns
+from tidegate.aws.key_lookup import DynamoKeyLookup
+from tidegate.aws.ledger import DynamoLedger
+from tidegate.aws.meter import DynamoMeter
+from tidegate.aws.signatures import DynamoReasoningSignatures
+from tidegate.aws.tenants import DynamoUsageReader
+from tidegate.aws.world import AwsWorld
+from tidegate.compose import NO_OVERRIDES, Connections, OnCooldowns, Overrides, Stores, compose_gateway
+from tidegate.gateway import Gateway
+from tidegate.lazy import load
+from tidegate.ports import Secrets
+from tidegate.settings import EnvironmentSecrets, Settings
+from tidegate.transport.aws_credentials import Credentials
+
+
+async def create_aws_gateway(world: AwsWorld, overrides: Overrides = NO_OVERRIDES) -> Gateway:
+    """Compose the gateway of a world, which must stay open.
+
+    Raises `StoreUnavailable` when the provider secret cannot be read, and `ConfigurationError`.
+    """
+    settings, store = world.settings, world.store
+
+    def create_stores(on_cooldowns: OnCooldowns) -> Stores:
+        cooldowns = DynamoCooldowns(store, on_cooldowns, has_routes=bool(settings.routes))
+        ledger = DynamoLedger(store)
+        return Stores(
+            key_lookup=DynamoKeyLookup(store, cooldowns),
+            ledger=ledger,
+            meter=DynamoMeter(store, ledger.full_shards),
+            usages=DynamoUsageReader(store),
+            signatures=DynamoReasoningSignatures(store),
+            cooldowns=cooldowns,
+            budget_alerts=world.budget_alerts(),
+            open_reply_stores=lambda: load("tidegate.aws.reply_store", "configured_reply_stores")(settings, store),
+            vault=world.vault,
+        )
+
+    connections = Connections(world.http, _provider_secrets(world), world.signing_keys)
+    return await compose_gateway(settings, connections, create_stores, overrides)
+
+
+@asynccontextmanager
+async def open_aws_gateway(
+    settings: Settings, overrides: Overrides = NO_OVERRIDES, *, table_credentials: Credentials | None = None
+) -> AsyncGenerator[Gateway]:
+    """Open a world of its own for a gateway; leaving the context closes it. Raises like `create_aws_gateway`."""
+    async with AwsWorld(settings, table_credentials=table_credentials) as world:
+        yield await create_aws_gateway(world, overrides)
+
+
+def _provider_secrets(world: AwsWorld) -> Secrets:
+    settings = world.settings
+    if settings.provider_secret is None:
+        return EnvironmentSecrets(settings.environment)
+    create = load("tidegate.aws.secrets", "create_provider_secrets")
+    return create(world.http, world.signing_keys, settings.aws, settings.provider_secret, settings.environment)

@@ -1,0 +1,141 @@
+"""Composes a gateway of the settings, connections, and stores: what is equal on AWS and in memory.
+
+`aws.gateway` and `memory.world` supply the stores.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from tidegate import catalog
+from tidegate.domain.guardrails import GuardrailBackend
+from tidegate.gateway import Gateway
+from tidegate.identity.choose import add_google_tokens, create_access_tokens
+from tidegate.lazy import load
+from tidegate.pipeline.lazy_reuse import ReuseLoader
+from tidegate.policy.auth.authenticator import Authenticator
+from tidegate.policy.auth.workspace_keys import WorkspaceKeys
+from tidegate.policy.guardrails.selection import GuardrailSelection
+from tidegate.policy.routing.balancer import Balancer
+from tidegate.policy.routing.provider_config import load_provider_configs
+from tidegate.policy.routing.retry import Retries
+from tidegate.policy.routing.router import Router
+from tidegate.ports import (
+    BudgetAlerts,
+    Cooldowns,
+    IdempotencyClaims,
+    KeyLookup,
+    Ledger,
+    Meter,
+    ReasoningSignatures,
+    ReplyStore,
+    Secrets,
+    UrlFetcher,
+    UsageReader,
+    Vault,
+)
+from tidegate.providers import Registry
+from tidegate.providers.compatible_row import Row
+from tidegate.settings import Settings
+from tidegate.transport.base import Transport
+from tidegate.transport.sigv4 import AwsKeys
+from tidegate.upstream.attempt import Upstream
+
+OnCooldowns: TypeAlias = Callable[[str | None, Mapping[str, float]], None]
+"""Takes cooldowns of other processes, like `Balancer.merge_remote`."""
+
+
+class Stores(Struct, frozen=True):
+    """The ports over the stores of one world. `open_reply_stores` is called by the first call that needs them."""
+
+    key_lookup: KeyLookup
+    ledger: Ledger
+    meter: Meter
+    usages: UsageReader
+    signatures: ReasoningSignatures
+    cooldowns: Cooldowns
+    budget_alerts: BudgetAlerts
+    open_reply_stores: Callable[[], tuple[ReplyStore, IdempotencyClaims]]
+    vault: Vault | None = None
+
+
+class Connections(Struct, frozen=True):
+    """What reaches providers: the transport, the operator's secrets, and the keys that sign requests to AWS.
+
+    Without `aws_keys`, Bedrock is not available, and Vertex AI needs a key of its own. The caller closes `http`.
+    """
+
+    http: Transport
+    secrets: Secrets
+    aws_keys: AwsKeys | None = None
+
+
+def _unwrapped(transport: Transport) -> Transport:
+    return transport
+
+
+class Overrides(Struct, frozen=True):
+    """What the local server and tests change of a gateway.
+
+    `rows` are additional providers, `wrap` replaces the transport to providers, guardrail services and the OIDC
+    issuer. The other fields replace the component of their name.
+    """
+
+    rows: Sequence[Row] = ()
+    wrap: Callable[[Transport], Transport] = _unwrapped
+    fetcher: UrlFetcher | None = None
+    meter: Meter | None = None
+    retries: Retries | None = None
+
+
+NO_OVERRIDES = Overrides()
+
+
+async def compose_gateway(
+    settings: Settings,
+    connections: Connections,
+    create_stores: Callable[[OnCooldowns], Stores],
+    overrides: Overrides = NO_OVERRIDES,
+) -> Gateway:
+    """Compose the gateway. Its stores are created with the function that takes their cooldowns.
+
+    Raises `StoreUnavailable` if the settings of providers cannot be read, and `ConfigurationError`.
+    """
+    providers = Registry([*settings.providers, *overrides.rows])
+    models = catalog.load_catalog()
+    balancer = Balancer(models)
+    stores = create_stores(balancer.merge_remote)
+    configs = await load_provider_configs(providers.specs(), connections.secrets)
+    transport, aws_keys, secrets = overrides.wrap(connections.http), connections.aws_keys, connections.secrets
+    if not configs["vertex"].missing_settings:
+        secrets = add_google_tokens(secrets, transport, aws_keys, settings.aws.region)
+
+    def open_fetcher() -> UrlFetcher:
+        return overrides.fetcher or load("tidegate.transport.media_fetcher", "MediaFetcher")(connections.http)
+
+    def open_guardrail_backend() -> GuardrailBackend:
+        create = load("tidegate.upstream.guardrails.backends", "GuardrailBackends")
+        return create(transport, secrets, open_fetcher(), settings.aws.region, aws_keys)
+
+    return Gateway(
+        authenticator=Authenticator(stores.key_lookup, access_tokens=create_access_tokens(settings.oidc, transport)),
+        router=Router(configs, providers.aliases(), models, settings.default_provider, settings.routes),
+        providers=providers,
+        upstream=Upstream(transport, secrets, aws_keys),
+        meter=overrides.meter or stores.meter,
+        ledger=stores.ledger,
+        usages=stores.usages,
+        budget_alerts=stores.budget_alerts,
+        signatures=stores.signatures,
+        open_fetcher=open_fetcher,
+        catalog=models,
+        balancer=balancer,
+        cooldowns=stores.cooldowns,
+        guardrails=GuardrailSelection(settings.guardrails, open_guardrail_backend),
+        timeout_seconds=settings.timeout_seconds,
+        timeout_rules=settings.timeout_rules,
+        workspace_keys=WorkspaceKeys(stores.vault),
+        reuse=ReuseLoader(stores.open_reply_stores),
+        retries=overrides.retries or Retries(),
+    )
