@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Observation(ReplyLog, kw_only=True):
-    """What is known of a call so far. It counts as cancelled until it is known to have ended otherwise.
+    """The facts of a call so far, for its outcome. It counts as cancelled until it is known to have ended otherwise.
 
     `attempt_started_at` (UTC seconds) belongs to the last attempt. `hedges` are the deployments that got the request
     besides `deployment` and have not failed: they charge for the prompt.

@@ -73,7 +73,7 @@ class CachedCall:
         return stored
 
     async def _join_flight(self, components: Components, call: Call, observation: Observation) -> StoredReply | None:
-        """Return the reply to an equal call in progress; None if it is no answer, or if this call is the leader."""
+        """Return the reply to an equal call in progress; None if that reply cannot be used, or if this call is the leader."""
         started_at = components.clock()
         try:
             packed = await self._single_flight.join(self._flight_key, call.deadline - started_at)
