@@ -1,12 +1,12 @@
-"""The path of one call, as one straight line. If a rule is not visible here, it does not exist.
+"""The steps of one call, in order. If a rule is not visible here, it does not exist.
 
-authenticate:   1. who calls, for which workspace
-new_call:       2. what is asked, and until when
-answer:         3. claim the idempotency key   4. guardrails on the prompt   5. look into the cache   6. resolve the model
-                7. reserve the worst case   8. attempt: ask the provider, with its first event in hand   9. stamp and bill
+authenticate:   1. find the principal and the workspace
+new_call:       2. build the call, with its deadline
+answer:         3. claim the idempotency key   4. guardrails on the prompt   5. look up the cache   6. resolve the model
+                7. reserve the worst case   8. ask deployments until one sends its first event   9. stamp and bill
                 10. guardrails on the answer   11. store the reply, for cache and key   12. settle, whatever happened
                 13. budget alerts
-dry_run:        report what all of that would come to, without asking, holding or storing anything
+dry_run:        report what these steps would do, without asking, holding or storing anything
 """
 
 from collections.abc import AsyncGenerator
@@ -36,7 +36,7 @@ __all__ = ["Answer", "CallHeaders", "Gateway"]
 
 
 class CallHeaders(Struct, frozen=True):
-    """What the headers of a request say of its call, each as it was sent. `deadline` (UTC seconds) is the process's own."""
+    """The headers of a request that concern its call, as sent. `deadline` (UTC seconds) is the process's own."""
 
     app_id: str | None = None
     session_id: str | None = None
@@ -53,7 +53,7 @@ NO_HEADERS = CallHeaders()
 
 
 class Gateway(Components, frozen=True):
-    """The path, over the components that this process is composed of."""
+    """Answers calls with the components of this process."""
 
     async def authenticate(
         self,
@@ -64,9 +64,9 @@ class Gateway(Components, frozen=True):
         source: RequestSource = UNKNOWN_SOURCE,
         headers: CallHeaders = NO_HEADERS,
     ) -> tuple[Principal, Workspace]:
-        """Return who calls, and for which workspace. A worker that knows both does without.
+        """Return the principal and the workspace. A worker that knows both can skip this step.
 
-        Raises `TidegateError`. A deadline that has passed is not raised here: `answer` does it, on record.
+        Raises `TidegateError`, but not for a deadline that has passed: `answer` raises that error and records it.
         """
         async with deadline_scope(next_deadline(self.clock(), headers.deadlines()), self.clock):
             return await self.authenticator.authenticate(
@@ -84,9 +84,9 @@ class Gateway(Components, frozen=True):
         started_at: float | None = None,
         headers: CallHeaders = NO_HEADERS,
     ) -> Call:
-        """Return the call of that workspace which asks for `request`.
+        """Return a new call with its id and deadline.
 
-        A caller and a workspace may shorten the call's time, not extend it. Raises `InvalidRequest`.
+        A caller and a workspace can shorten the call's time, but not extend it. Raises `InvalidRequest`.
         """
         now = self.clock() if started_at is None else started_at
         timeouts_seconds = (self.timeout_seconds, request.options.timeout, workspace.timeout_seconds)
@@ -108,7 +108,7 @@ class Gateway(Components, frozen=True):
     async def answer(self, call: Call) -> AsyncGenerator[Answer]:
         """Answer a call. Leaving the context settles it: one outcome, one record, whatever happened.
 
-        Raises `TidegateError`, also from the batches once the stream has begun.
+        Raises `TidegateError`; once a stream has begun, its batches raise it.
         """
         observation = Observation(call=call)
         call_reuse = self.reuse.for_call(call)
@@ -140,7 +140,7 @@ class Gateway(Components, frozen=True):
         return call_reuse.record_answer(dispatched.request, answer) if call_reuse else answer
 
     async def dry_run(self, call: Call) -> JsonObject:
-        """Return what would become of a call, as JSON. No provider is asked; nothing is held, stored or recorded."""
+        """Report what a call would do, as JSON. No provider is asked; nothing is held, stored or recorded."""
         return await load("tidegate.pipeline.dry_run.dry_run", "dry_run")(self, call)
 
 

@@ -1,7 +1,7 @@
-"""Modules that only some calls need: each is imported by the first call that does.
+"""Imports modules that only some calls need, when the first such call comes.
 
-A light module has a `Protocol` for what it needs, and gets it with `load`. A test resolves every pair of names, and
-checks the import against the layers.
+A light module has a `Protocol` for the attribute, and gets it with `load`. A test resolves every such pair of names,
+and checks the import against the layers.
 
     make: Callable[[Catalog], Ordering] = load("tidegate.policy.routing.ordering", "Ordering")
 """
@@ -10,6 +10,6 @@ from importlib import import_module
 from typing import Any
 
 
-def load(module: str, name: str) -> Any:  # each caller gives the value its type
-    """Return the attribute `name` of `module`, which is imported if it was not yet."""
+def load(module: str, name: str) -> Any:  # each caller annotates the value
+    """Return the attribute `name` of `module`; imports the module if needed."""
     return getattr(import_module(module), name)

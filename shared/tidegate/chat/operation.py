@@ -1,6 +1,6 @@
-"""Chat completions as an operation: what the gateway reads in their replies, and how they are stamped and replayed.
+"""Chat completions as an `Operation`: reads, stamps, checks and replays their replies.
 
-The protocols of an operation erase its types; this module alone gives chat's replies and chunks theirs again.
+The protocols of an operation have general types; only this module casts them to chat's completions and chunks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,17 +25,15 @@ _REASONING_FIELDS = ("reasoning", "reasoning_content", "reasoning_details")
 
 
 class ChatOperation(Struct, frozen=True):
-    """The operation of `POST …/chat/completions`."""
+    """The `Operation` of `POST …/chat/completions`."""
 
     name: str = "chat"
     prompt_field: str = "messages"
 
     def parse(self, body: bytes) -> ChatRequest:
-        """See `Operation.parse`."""
         return parse_chat_request(body)
 
     def read_reply(self, reply: Reply, log: ReplyLog) -> None:
-        """See `Operation.read_reply`."""
         completion = cast(Completion, reply)
         log.usage = completion.get("usage")
         for choice in completion["choices"]:
@@ -43,7 +41,6 @@ class ChatOperation(Struct, frozen=True):
             _read_text(choice["message"], log)
 
     def read_chunk(self, chunk: ReplyChunk, log: ReplyLog) -> None:
-        """See `Operation.read_chunk`."""
         chat_chunk = cast(Chunk, chunk)
         usage = chat_chunk.get("usage")
         if usage:
@@ -54,61 +51,48 @@ class ChatOperation(Struct, frozen=True):
                 _read_finish(choice, log)
 
     def stamper(self, request: Request, stamp: Stamp) -> "ChatStamper":
-        """See `Operation.stamper`."""
         reasoning = _chat(request).reasoning
         return ChatStamper(stamp, hides_reasoning=reasoning is not None and reasoning.exclude)
 
     def reasoning_collector(self) -> ChatReasoningCollector:
-        """See `Operation.reasoning_collector`."""
         return ChatReasoningCollector()
 
     def assembler(self) -> Assembler:
-        """See `Operation.assembler`."""
         return load("tidegate.chat.assemble", "CompletionAssembler")()
 
     def replay(self, reply: Reply) -> Sequence[ReplyChunk]:
-        """See `Operation.replay`."""
         return list(load("tidegate.chat.replay", "completion_chunks")(reply))
 
     def is_usage_chunk(self, chunk: ReplyChunk) -> bool:
-        """See `Operation.is_usage_chunk`."""
         return not cast(Chunk, chunk)["choices"]
 
     def renew(self, reply: Reply, stamp: Stamp) -> Reply:
-        """See `Operation.renew`."""
         usage = {**(cast(Completion, reply).get("usage") or {}), "words_used": 0, "cost": 0}
         return {**reply, "id": stamp.id, "created": stamp.created, "usage": usage}
 
     def is_storable(self, reply: Reply) -> bool:
-        """See `Operation.is_storable`."""
         return all(choice["finish_reason"] != "content_filter" for choice in cast(Completion, reply)["choices"])
 
     def request_texts(self, request: Request) -> list[Text]:
-        """See `Operation.request_texts`."""
         return _texts("body_texts")(request.body)
 
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
-        """See `Operation.with_request_texts`."""
         return request.with_body(_texts("with_body_texts")(request.body, texts))
 
     def reply_texts(self, reply: Reply) -> list[Text]:
-        """See `Operation.reply_texts`."""
         return _texts("completion_texts")(reply)
 
     def with_reply_texts(self, reply: Reply, texts: Sequence[str]) -> Reply:
-        """See `Operation.with_reply_texts`."""
         return _texts("with_completion_texts")(reply, texts)
 
     def argument_texts(self, arguments: str) -> list[Text]:
-        """See `Operation.argument_texts`."""
         return _texts("argument_texts")(arguments)
 
     def with_argument_texts(self, arguments: str, texts: Sequence[str]) -> str:
-        """See `Operation.with_argument_texts`."""
         return _texts("with_argument_texts")(arguments, texts)
 
     def checkable_answers(self, reply: Reply) -> list[str]:
-        """See `Operation.checkable_answers`. A choice that calls tools instead, or refuses, is left out."""
+        """A choice that calls tools instead, or refuses, is left out."""
         return [
             message["content"] or ""
             for message in (choice["message"] for choice in cast(Completion, reply)["choices"])
@@ -117,12 +101,10 @@ class ChatOperation(Struct, frozen=True):
         ]
 
     def with_other_prompt(self, request: Request, text: str) -> ChatRequest:
-        """See `Operation.with_other_prompt`."""
         message: JsonObject = {"role": "user", "content": text}
         return build_chat_request({**request.body, "messages": [message]}, request.size)
 
     def dependent_fields(self, name: str) -> tuple[str, ...]:
-        """See `Operation.dependent_fields`."""
         return _DEPENDENT_FIELDS.get(name, ())
 
 
@@ -130,7 +112,7 @@ CHAT = ChatOperation()
 
 
 class ChatStamper:
-    """See `Stamper`. The fields that are the same in all chunks of a stream are put together once."""
+    """The `Stamper` of chat. The fields that all chunks of a stream share are built once."""
 
     __slots__ = ("_chunk_stamp", "_envelope", "_fingerprint", "_hides_reasoning", "_stamp")
 
@@ -138,20 +120,19 @@ class ChatStamper:
         common: dict[str, object] = {"created": stamp.created, "model": stamp.model}
         self._stamp = {"id": stamp.id, "object": "chat.completion", **common}
         self._chunk_stamp = {"id": stamp.id, "object": "chat.completion.chunk", **common}
-        # Strict clients want the key, and few providers have a value for it.
+        # Strict clients require this key, and few providers send it.
         self._envelope = {**self._chunk_stamp, "system_fingerprint": None}
         self._hides_reasoning = hides_reasoning
         self._fingerprint: object = None
 
     def reply(self, reply: Reply, usage: Mapping[str, object]) -> Reply:
-        """See `Stamper.reply`."""
         if self._hides_reasoning:
             for choice in cast(Completion, reply)["choices"]:
                 _strip_reasoning(choice["message"])
         return {**self._stamp, **reply, "usage": usage, **self._stamp}
 
     def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
-        """See `Stamper.chunk`. Usage is held back for the chunk that ends the stream."""
+        """Usage is held back for the chunk that ends the stream."""
         self._fingerprint = chunk.get("system_fingerprint") or self._fingerprint
         if not chunk["choices"]:
             return None
@@ -161,17 +142,16 @@ class ChatStamper:
         return {**self._envelope, **chunk, **self._chunk_stamp}
 
     def usage_chunk(self, usage: Mapping[str, object]) -> ReplyChunk:
-        """See `Stamper.usage_chunk`."""
         return {**self._chunk_stamp, "choices": [], "usage": usage, "system_fingerprint": self._fingerprint}
 
 
-def _texts(name: str) -> Any:  # the functions of `guardrail_texts`, each with a type of its own
+def _texts(name: str) -> Any:  # functions of `guardrail_texts` with different types
     return load("tidegate.chat.guardrail_texts", name)
 
 
 def _chat(request: Request) -> ChatRequest:
     if not isinstance(request, ChatRequest):
-        raise TypeError("The chat operation was given the request of another operation.")
+        raise TypeError("The chat operation got a request of another operation.")
     return request
 
 

@@ -1,4 +1,4 @@
-"""One call, before the upstream and after it."""
+"""A call, before the provider is asked, and its outcome."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _APP_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
 
 
 class Media(Struct, frozen=True):
-    """Bytes that were fetched for a provider, with the type that they were found to be ("image/png")."""
+    """Bytes that were fetched for a provider, and their media type ("image/png")."""
 
     content_type: str
     data: bytes
@@ -35,10 +35,10 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     """One validated request of one workspace. Times are UTC seconds; nothing may wait beyond `deadline`.
 
     `id` is a ULID: unique, sortable by time, the `x-request-id` of the reply and the key of the call's record.
-    `idempotency_key` is what makes it one call with others of its workspace, which came with the same key.
-    `media` are fetched bytes by their URLs; `signatures` the `reasoning_details` of earlier turns by the ids of the
-    tool calls that followed, for clients that do not send them back. `app_id` is the caller's word, see `app_of`, and
-    so is `session_id`, which names the conversation that the call belongs to.
+    Calls of one workspace with the same `idempotency_key` are one call, which is made and charged once.
+    `media` maps URLs to fetched bytes. `signatures` maps ids of tool calls to the `reasoning_details` of their turns,
+    for clients that do not send them back. The caller names its application (`app_id`) and the conversation that the
+    call belongs to (`session_id`).
     """
 
     id: str
@@ -61,23 +61,22 @@ Call: TypeAlias = CallOf[Request]
 
 
 class FailedAttempt(Struct, frozen=True):
-    """One try that gave no answer: who was asked, why it failed, and the seconds that it took."""
+    """One attempt that failed: its deployment, the error code, and how long it took."""
 
     deployment: str
     error_code: str
     seconds: float
 
     def __str__(self) -> str:
-        """In one word: "openai/gpt-4o:provider_overloaded:0.512s"."""
+        """Return "openai/gpt-4o:provider_overloaded:0.512s"."""
         return f"{self.deployment}:{self.error_code}:{self.seconds:.3f}s"
 
 
 class Outcome(Struct, frozen=True):
-    """How a call ended: exactly one for each call, whatever happened. Durations are seconds.
+    """The result of a call: exactly one for each call, whatever happened. Durations are seconds.
 
-    `native_finish_reason` is the provider's own word where it is another one, also one that nobody knows yet.
-    `hold` is what was reserved for it, which gives way to what the bill says. `attempts` counts all tries, those in
-    `failed_attempts` among them.
+    `native_finish_reason` is the provider's own finish reason, if it differs from `finish_reason`. Settling replaces
+    `hold`, the amount that was reserved, by the bill. `attempts` counts all attempts, failed ones included.
     """
 
     call: Call
@@ -95,10 +94,10 @@ class Outcome(Struct, frozen=True):
 
 
 def parse_idempotency_key(header: str | None) -> str | None:
-    """The key that makes calls one call, None where there is none. Raises `InvalidRequest`.
+    """Return the idempotency key; None if the header is absent. Raises `InvalidRequest`.
 
-    Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ (06, 2025-02), but for its
-    quotes: whether or not they are sent, the key is what the header holds.
+    Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/ (06, 2025-02), except
+    for its quotes: they are optional here, and part of the key if they are sent.
     """
     if header is not None and not _IDEMPOTENCY_KEY.fullmatch(header):
         message = "The idempotency-key header must have 1 to 255 printable ASCII characters."
@@ -107,10 +106,10 @@ def parse_idempotency_key(header: str | None) -> str | None:
 
 
 def parse_app_id(header: str | None) -> str | None:
-    """The application that a call is put down to, None where it names none. Raises `InvalidRequest`."""
+    """Return the application that the call is attributed to; None if the header is absent. Raises `InvalidRequest`."""
     if header is not None and not _APP_ID.fullmatch(header):
         raise InvalidRequest(
-            f"The x-app-id header must have 1 to {MAX_APP_ID} letters, digits, blanks or any of ._:/@+-, "
+            f"The x-app-id header must have 1 to {MAX_APP_ID} letters, digits, spaces or any of ._:/@+-, "
             "and begin with a letter or a digit.",
             param="x-app-id",
         )

@@ -1,8 +1,8 @@
 """Operations, such as chat completions: a call's request, and what the gateway reads in its replies. Pure.
 
 Chat is the first operation (`tidegate.chat.operation`). The pipeline, the ledger, records, routes, retries and the
-cache know these protocols, and no field of any operation. An operation is a folder that has one value of `Operation`;
-where a provider can do it, `Registry.translator` finds the provider's translation.
+cache use these protocols, and never a field of one operation. To add an operation, write a package with one value of
+`Operation`, and a `Translator` for each provider that supports it, which `Registry.translator` finds.
 
     request = operation.parse(b'{"model": "openai/gpt-4o", ...}')
     request.worst_case(model).output      # tokens that the budget must have room for
@@ -29,12 +29,12 @@ class ModelLimits(Protocol):
 
     @property
     def output_limit(self) -> int | None:
-        """The most tokens of one answer; None where it is unknown."""
+        """The maximum tokens of one answer; None if it is unknown."""
         ...
 
 
 class Request(Protocol):
-    """One validated request of an operation. Frozen: its methods return other requests."""
+    """One validated request of an operation. Frozen: its methods return changed copies."""
 
     @property
     def model(self) -> str: ...
@@ -44,17 +44,17 @@ class Request(Protocol):
 
     @property
     def body(self) -> JsonObject:
-        """The object that the caller sent: read it, never change it."""
+        """The JSON object that the caller sent. Never change it."""
         ...
 
     @property
     def size(self) -> int:
-        """Bytes of the body as it was sent."""
+        """The size of the body in bytes, as sent."""
         ...
 
     @property
     def ignored(self) -> tuple[str, ...]:
-        """The paths of fields that the gateway itself does not honour."""
+        """The paths of fields that the gateway ignores for every provider."""
         ...
 
     @property
@@ -74,20 +74,20 @@ class Request(Protocol):
 
     @property
     def output_limit(self) -> int | None:
-        """The most tokens of one answer that the caller wants; None where it set no limit."""
+        """The maximum tokens of one answer, as the caller set it; None without a limit."""
         ...
 
     @property
     def streams_plain_text(self) -> bool:
-        """True if a stream of the reply is text alone, of which a part can be checked before the rest has come."""
+        """True if guardrails can check a streamed reply in parts: no field of it but the text repeats the text."""
         ...
 
     def answer_schema(self) -> "AnswerSchema | None":
-        """Return the schema that the caller set for answers."""
+        """Return the schema that the caller set for answers; None without one."""
         ...
 
     def with_model(self, model: str) -> "Request":
-        """Return this request for another model."""
+        """Return this request with another model."""
         ...
 
     def with_output_limit(self, limit: int) -> "Request":
@@ -95,11 +95,11 @@ class Request(Protocol):
         ...
 
     def with_body(self, body: JsonObject) -> "Request":
-        """Return the request that `body` stands for, validated anew. Raises `InvalidRequest`."""
+        """Return a request with another body, which is validated. Raises `InvalidRequest`."""
         ...
 
     def without_fields(self, names: Iterable[str]) -> "Request":
-        """Return this request as if it had come without those fields, which it can do without."""
+        """Return this request without those fields, which must be optional."""
         ...
 
     def estimate_prompt(self) -> int:
@@ -107,23 +107,23 @@ class Request(Protocol):
         ...
 
     def worst_case(self, model: ModelLimits | None) -> TokenCounts:
-        """Return the most tokens and searches that the request is taken to use with that model."""
+        """Return the maximum tokens and searches to reserve for the request with that model."""
         ...
 
     def prompt_texts(self) -> Iterator[str]:
-        """Yield the texts whose words are counted as input."""
+        """Yield the texts whose words count as input."""
         ...
 
     def cache_fields(self) -> JsonObject:
-        """Return the fields that equal requests have in common, but for the model."""
+        """Return the fields that must be equal in requests that share a cached reply, without the model."""
         ...
 
     def session_key(self, session_id: str | None) -> bytes:
-        """Return what the requests of one conversation have in common."""
+        """Return a key that all requests of one conversation share."""
         ...
 
     def reasoning_turns(self) -> list[str]:
-        """List the ids under which the signed reasoning of earlier turns may be stored."""
+        """List the tool call ids under which signed reasoning of earlier turns may be stored."""
         ...
 
 
@@ -146,7 +146,7 @@ class Stamp(Struct, frozen=True):
 
 
 class Text(Struct, frozen=True):
-    """A text, its `path` for errors ("messages[0].content"), and the `role` of its message."""
+    """A text for guardrails, its `path` for errors ("messages[0].content"), and the `role` of its message."""
 
     text: str
     path: str = ""
@@ -154,28 +154,28 @@ class Text(Struct, frozen=True):
 
 
 class AnswerSchema(Struct, frozen=True):
-    """The JSON schema that the caller wants answers to conform to; `path` is the field that has it."""
+    """The JSON schema that answers must conform to; `path` is the field of the request that has it."""
 
     schema: Json
     path: str
 
 
 class Stamper(Protocol):
-    """Puts one call's replies under the gateway's name, without what the caller did not want to see."""
+    """Sets the gateway's own fields in one call's replies, and removes the parts that the caller excluded."""
 
     def reply(self, reply: Reply, usage: Mapping[str, object]) -> Reply: ...
 
     def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
-        """Return the chunk to pass on; None where nothing of it is for the caller."""
+        """Return the chunk to send to the caller; None if there is nothing to send."""
         ...
 
     def usage_chunk(self, usage: Mapping[str, object]) -> ReplyChunk:
-        """Return the chunk that ends a stream with the call's usage."""
+        """Return the last chunk of a stream, with the call's usage."""
         ...
 
 
 class Assembler(Protocol):
-    """Collects the chunks of a stream into the reply that they amount to."""
+    """Assembles the chunks of a stream into one reply."""
 
     def add(self, chunk: ReplyChunk) -> None: ...
 
@@ -193,33 +193,33 @@ class ReasoningCollector(Protocol):
     def add_chunk(self, chunk: ReplyChunk) -> None: ...
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
-        """Return the tool call's id and the details to store; None where there is nothing to store."""
+        """Return the tool call's id and the details to store; None if there are none."""
         ...
 
 
 class Operation(Protocol):
-    """One thing that clients ask a gateway for. Stateless."""
+    """One kind of request that the gateway serves, such as chat completions. Stateless."""
 
     @property
     def name(self) -> str:
-        """The operation's name, as `Registry.translator` knows it: "chat"."""
+        """The operation's name for `Registry.translator`: "chat"."""
         ...
 
     @property
     def prompt_field(self) -> str:
-        """The field without which no provider can be asked: a dry run replaces it instead of leaving it out."""
+        """The field that every request needs: a dry run replaces it instead of omitting it."""
         ...
 
     def parse(self, body: bytes) -> Request:
-        """Return the validated request. Raises `InvalidRequest`, with the field's path in `param`."""
+        """Parse and validate a request. Raises `InvalidRequest`, with the field's path in `param`."""
         ...
 
     def read_reply(self, reply: Reply, log: ReplyLog) -> None:
-        """Note in `log` what a whole reply says."""
+        """Record a whole reply in `log`."""
         ...
 
     def read_chunk(self, chunk: ReplyChunk, log: ReplyLog) -> None:
-        """Note in `log` what one chunk of a streamed reply says."""
+        """Record one chunk of a streamed reply in `log`."""
         ...
 
     def stamper(self, request: Request, stamp: Stamp) -> Stamper: ...
@@ -229,23 +229,23 @@ class Operation(Protocol):
     def assembler(self) -> Assembler: ...
 
     def replay(self, reply: Reply) -> Sequence[ReplyChunk]:
-        """Return a stored reply as the chunks of a stream; the last one has the usage, if there is any."""
+        """Turn a stored reply into the chunks of a stream; the last one has the usage, if the reply has any."""
         ...
 
     def is_usage_chunk(self, chunk: ReplyChunk) -> bool:
-        """Return True if the chunk has the usage alone, and nothing of an answer."""
+        """Return True if the chunk has only the usage."""
         ...
 
     def renew(self, reply: Reply, stamp: Stamp) -> Reply:
-        """Return a stored reply as the reply to another call, which costs nothing."""
+        """Turn a stored reply into the reply to another call, at no cost."""
         ...
 
     def is_storable(self, reply: Reply) -> bool:
-        """Return True if the reply may be given to equal calls: nothing of it was filtered out."""
+        """Return True if equal calls may get the reply: no part of it was filtered."""
         ...
 
     def request_texts(self, request: Request) -> list[Text]:
-        """List every text that a model will read, for guardrails."""
+        """List every text that the model reads, for guardrails."""
         ...
 
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
@@ -261,11 +261,11 @@ class Operation(Protocol):
         ...
 
     def argument_texts(self, arguments: str) -> list[Text]:
-        """List the texts in a tool's arguments."""
+        """List the texts in the arguments of a tool call, for guardrails."""
         ...
 
     def with_argument_texts(self, arguments: str, texts: Sequence[str]) -> str:
-        """Return a tool's arguments with other texts, in the order of `argument_texts`."""
+        """Return the arguments with other texts, in the order of `argument_texts`."""
         ...
 
     def checkable_answers(self, reply: Reply) -> list[str]:
@@ -273,7 +273,7 @@ class Operation(Protocol):
         ...
 
     def with_other_prompt(self, request: Request, text: str) -> Request:
-        """Return the request with `text` as its prompt, to find out which upstream fields the prompt leads to."""
+        """Return the request with `text` as its prompt. A dry run finds by it which upstream fields the prompt sets."""
         ...
 
     def dependent_fields(self, name: str) -> tuple[str, ...]:

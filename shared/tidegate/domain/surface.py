@@ -1,6 +1,6 @@
-"""A client's dialect: how its requests are read, and how replies, streams and errors are written for it. Pure.
+"""A surface is a dialect that clients speak: it parses requests, and encodes replies, streams and errors. Pure.
 
-A surface is one module in `tidegate.surfaces`; nothing outside of it knows how its bytes look.
+Each surface is one module in `tidegate.surfaces`; no other module knows its format.
 
     request = surface.parse(operation, body)
     surface.reply(reply)                              # the bytes of a whole reply
@@ -16,30 +16,30 @@ from tidegate.errors import TidegateError
 
 
 class SurfaceStream(Protocol):
-    """Writes one streamed reply. Keeps what one event must know of those before it."""
+    """Encodes one streamed reply. May keep state from one event to the next."""
 
     @property
     def keep_alive(self) -> bytes:
-        """The bytes that say nothing, while a provider thinks."""
+        """The bytes that keep the connection open while a provider thinks."""
         ...
 
     def events(self, chunks: Sequence[ReplyChunk]) -> bytes: ...
 
     def end(self) -> bytes:
-        """Return what ends a stream that is complete."""
+        """Return the end of a complete stream."""
         ...
 
     def error(self, error: TidegateError) -> bytes:
-        """Return what ends a stream that has failed."""
+        """Return the end of a failed stream."""
         ...
 
 
 class Surface(Protocol):
-    """One client's dialect."""
+    """One dialect that clients speak. Stateless."""
 
     @property
     def name(self) -> str:
-        """The surface's name, as call records have it: "openai"."""
+        """The surface's name in call records: "openai"."""
         ...
 
     @property
@@ -53,7 +53,7 @@ class Surface(Protocol):
         ...
 
     def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Return the caller's credential as a value of `authorization`; header names are in lower case."""
+        """Return the credential as an `authorization` header would have it. Names of `headers` are in lower case."""
         ...
 
     def reply_id(self, now: float) -> str:
@@ -69,5 +69,5 @@ class Surface(Protocol):
     def open_stream(self) -> SurfaceStream: ...
 
     def error(self, error: TidegateError) -> bytes:
-        """Return the body of a reply that is an error."""
+        """Return the body of an error reply."""
         ...

@@ -1,4 +1,4 @@
-"""neuroflash's dialect towards clients: OpenAI's, with ids of its own, a required workspace, and usage in every stream.
+"""neuroflash's dialect for clients: OpenAI's, with ids of its own, a required workspace, and usage in every stream.
 
 Source: https://neuro-flash.github.io/api-docs (2026-11).
 """
@@ -8,7 +8,7 @@ from tidegate.surfaces.openai import OpenAISurface
 
 
 class NeuroflashSurface(OpenAISurface, frozen=True):
-    """neuroflash's dialect."""
+    """OpenAI's dialect with neuroflash's ids."""
 
     def reply_id(self, now: float) -> str:
         """Return `gen-<unix seconds>-<8 alphanumerics>`."""

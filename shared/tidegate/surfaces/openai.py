@@ -1,4 +1,4 @@
-"""OpenAI's dialect towards clients: the inner dialect as it is, server-sent events, and OpenAI's error object.
+"""OpenAI's dialect for clients: the inner dialect unchanged, server-sent events, and OpenAI's error object.
 
 Sources: https://platform.openai.com/docs/api-reference/chat-streaming, https://platform.openai.com/docs/guides/error-codes
 (2026).
@@ -16,7 +16,7 @@ from tidegate.json import encode
 
 
 class OpenAIStream:
-    """A stream of `data:` events; every event stands alone."""
+    """A stream of `data:` events. It has no state."""
 
     keep_alive = KEEP_ALIVE
 
@@ -29,7 +29,7 @@ class OpenAIStream:
         return DONE
 
     def error(self, error: TidegateError) -> bytes:
-        """Return the error event, without `[DONE]`. SDKs pass on nothing but `error`, so the usage is inside it."""
+        """Return the error event, without `[DONE]`. SDKs pass on only `error`, so the usage is inside it."""
         body = error_object(error)
         if error.usage is not None:
             body = {"error": {**body["error"], "usage": error.usage}}
@@ -40,7 +40,7 @@ _STREAM = OpenAIStream()
 
 
 class OpenAISurface(Struct, frozen=True):
-    """OpenAI's dialect, and the settings in which its relatives differ."""
+    """OpenAI's dialect, with settings for dialects that are close to it."""
 
     name: str = "openai"
     requires_workspace: bool = False
@@ -52,7 +52,7 @@ class OpenAISurface(Struct, frozen=True):
         return None if value is None else value.decode("latin-1").strip() or None
 
     def reply_id(self, now: float) -> str:
-        """Return `chatcmpl-…`."""
+        """Return `chatcmpl-` and 29 random letters."""
         return f"chatcmpl-{random_letters(29)}"
 
     def parse(self, operation: Operation, body: bytes) -> Request:
@@ -64,7 +64,7 @@ class OpenAISurface(Struct, frozen=True):
         return encode(reply)
 
     def open_stream(self) -> OpenAIStream:
-        """See `Surface.open_stream`. The stream has no state: all calls share one."""
+        """See `Surface.open_stream`. All calls share one stream, because it has no state."""
         return _STREAM
 
     def error(self, error: TidegateError) -> bytes:
