@@ -115,7 +115,7 @@ def usage_types(
     by_name = {quota.name: quota for quota in limit_usage.quotas()}
     units: tuple[Unit, ...] = ("tokens", "words")
     limited: list[Unit] = [unit for unit in units if {f"{unit}_per_month", f"{unit}_per_day"} & by_name.keys()]
-    wanted = [unit for unit in limited if usage_type in (None, unit)]
+    wanted: list[Unit] = [unit for unit in limited if usage_type in (None, unit)]
     return _page([_usage_type(workspace, limit_usage, unit, by_name) for unit in wanted], page)
 
 
