@@ -20,9 +20,7 @@ MAX_WORKSPACES = 100
 async def create_admin_key(control: Control, actor: AdminKey, admin_key: AdminKey) -> tuple[AdminKey, str]:
     """Create an admin key with the name, scopes, workspaces and expiry of `admin_key`. Returns it and its secret.
 
-    Only the hash of the secret is stored, so the caller must show the secret now.
-
-    Raises `InvalidRequest`, `NotFound` for a workspace, `AdminForbidden`.
+    Only the secret's hash is stored. Raises `InvalidRequest`, `NotFound` for a workspace, `AdminForbidden`.
     """
     check_whole_gateway(actor, "write")
     check_name(admin_key.name)
@@ -63,13 +61,11 @@ async def list_admin_keys(control: Control, actor: AdminKey, after: str, limit: 
     return await control.resources.page(AdminKey, after, limit)
 
 
-async def revoke_admin_key(
-    control: Control, actor: AdminKey, admin_id: str, expected_version: int | None = None
-) -> AdminKey:
+async def revoke_admin_key(control: Control, actor: AdminKey, admin_id: str, version: int | None = None) -> AdminKey:
     """Revoke the key at once and return it. Raises `Stale`, `NotFound`, `AdminForbidden`."""
     check_whole_gateway(actor, "write")
     before = await find_admin_key(control, replace(actor, scopes=("read", "write")), admin_id)
-    check_version(before, expected_version)
+    check_version(before, version)
     if before.status == "revoked":
         return before
     after = replace(before, status="revoked", version=before.version + 1)

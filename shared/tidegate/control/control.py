@@ -86,9 +86,8 @@ class Control(Struct, frozen=True):
         try:
             await self.apply_change(actor, "create", None, resource, relies_on=relies_on)
         except AlreadyExists:
-            existing = await self.resources.find(
-                type(resource), resource_name(resource), next(iter(_workspace_ids_of(resource)), "")
-            )
+            workspace_id = next(iter(_workspace_ids_of(resource)), "")
+            existing = await self.resources.find(type(resource), resource_name(resource), workspace_id)
             if existing is None or not is_same(existing, resource):
                 name = f"{_COLLECTION_NAMES[type(resource)]}/{resource_name(resource)}"
                 raise AlreadyExists(f"A different {name} exists already, and was not changed.") from None
@@ -96,9 +95,9 @@ class Control(Struct, frozen=True):
         return resource, True
 
 
-def check_version(resource: Resource, expected_version: int | None) -> None:
+def check_version(resource: Resource, version: int | None) -> None:
     """Raises `Stale` if the resource does not have the version that the change was meant for; None means any."""
-    if expected_version is not None and resource.version != expected_version:
+    if version is not None and resource.version != version:
         raise stale_version()
 
 

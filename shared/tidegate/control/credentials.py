@@ -18,7 +18,7 @@ _CREDENTIAL_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
 
 
 async def put_credential(
-    control: Control, actor: AdminKey, workspace_id: str, name: str, value: str, expected_version: int | None = None
+    control: Control, actor: AdminKey, workspace_id: str, name: str, value: str, version: int | None = None
 ) -> Workspace:
     """Store a provider key and return the workspace. Its calls use the key within a minute.
 
@@ -30,7 +30,7 @@ async def put_credential(
     if not 0 < len(value) <= MAX_VALUE_CHARACTERS or not value.isascii() or not value.isprintable() or " " in value:
         raise InvalidRequest(f"A key has 1 to {MAX_VALUE_CHARACTERS} characters, all ASCII, no spaces.", param="value")
     before = await find_workspace(control, actor, workspace_id, "write")
-    check_version(before, expected_version)
+    check_version(before, version)
     others = tuple(each for each in before.credentials if each.name != name)
     if len(others) >= MAX_CREDENTIALS:
         raise InvalidRequest(f"A workspace has at most {MAX_CREDENTIALS} credentials: delete one first.", param="name")
@@ -43,14 +43,14 @@ async def put_credential(
 
 
 async def delete_credential(
-    control: Control, actor: AdminKey, workspace_id: str, name: str, expected_version: int | None = None
+    control: Control, actor: AdminKey, workspace_id: str, name: str, version: int | None = None
 ) -> Workspace:
     """Delete a provider key and return the workspace. Its calls use the gateway's key again within a minute.
 
     Raises `Stale`, `Conflict` without a vault, `NotFound`, `AdminForbidden`.
     """
     before = await find_workspace(control, actor, workspace_id, "write")
-    check_version(before, expected_version)
+    check_version(before, version)
     if not before.has_credential(name):
         raise NotFound(f"The workspace has no credential {name[:80]!r}.", param="name")
     vault = _require_vault(control)

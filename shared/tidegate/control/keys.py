@@ -48,16 +48,9 @@ async def create_key(
     """
     key = await _validate_new_key(control, actor, key)
     secret = create_secret()
-    created_key = replace(
-        key,
-        id=id_from_idempotency_key("key_", actor.id, idempotency_key)
-        if idempotency_key is not None
-        else create_key_id(),
-        hash=hash_secret(secret),
-        prefix=display_prefix(secret),
-        created_at=control.clock(),
-        version=1,
-    )
+    id = create_key_id() if idempotency_key is None else id_from_idempotency_key("key_", actor.id, idempotency_key)
+    key_hash, prefix = hash_secret(secret), display_prefix(secret)
+    created_key = replace(key, id=id, hash=key_hash, prefix=prefix, created_at=control.clock(), version=1)
     stored_key, is_new = await control.create_or_find(actor, created_key, _is_same_key)
     return CreatedKey(stored_key, secret if is_new else None)
 
@@ -72,10 +65,8 @@ async def create_key_for_subject(
     if not issuer or not 0 < len(subject) <= MAX_SUBJECT:
         raise InvalidRequest(f"Give an issuer, and a subject of 1 to {MAX_SUBJECT} characters.", param="subject")
     key = await _validate_new_key(control, actor, key)
-    subject_identity = subject_key(issuer, subject, key.workspace_ids)
-    identified_key = replace(
-        key, id=subject_identity.id, hash=subject_identity.hash, prefix="", name=key.name or subject_identity.name
-    )
+    identity = subject_key(issuer, subject, key.workspace_ids)
+    identified_key = replace(key, id=identity.id, hash=identity.hash, prefix="", name=key.name or identity.name)
     created_key = replace(identified_key, created_at=control.clock(), version=1)
     return (await control.create_or_find(actor, created_key, _is_same_key))[0]
 
@@ -104,7 +95,7 @@ async def update_key(
     actor: AdminKey,
     before: VirtualKey,
     after: VirtualKey,
-    expected_version: int | None,
+    version: int | None,
     *,
     force: bool = False,
 ) -> VirtualKey:
@@ -113,7 +104,7 @@ async def update_key(
     Raises `Stale`, `InvalidRequest`, `AdminForbidden`, `NotFound`; `LimitBelowUsed` unless forced.
     """
     _check_write(actor, before)
-    check_version(before, expected_version)
+    check_version(before, version)
     after = _normalise_restrictions(after)
     if after == before:
         return before
@@ -126,15 +117,14 @@ async def update_key(
 
 
 async def rotate_key(
-    control: Control, actor: AdminKey, before: VirtualKey, overlap_seconds: float, expected_version: int | None = None
+    control: Control, actor: AdminKey, before: VirtualKey, overlap_seconds: float, version: int | None = None
 ) -> CreatedKey:
     """Give the key a new secret. The old one stays valid for `overlap_seconds`; an older one ends at once.
 
-    Raises `Stale`, `Conflict` for a key that is revoked, expired or a subject's, `InvalidRequest`, `AdminForbidden`,
-    `NotFound`.
+    Raises `Stale`, `InvalidRequest`, `Conflict` (revoked, expired or a subject's), `AdminForbidden`, `NotFound`.
     """
     _check_write(actor, before)
-    check_version(before, expected_version)
+    check_version(before, version)
     if not 0 <= overlap_seconds <= MAX_OVERLAP_SECONDS:
         raise InvalidRequest(f"The overlap must be 0 to {MAX_OVERLAP_SECONDS} seconds.", param="overlap_seconds")
     now = control.clock()
@@ -157,16 +147,13 @@ async def rotate_key(
     return CreatedKey(after, secret)
 
 
-async def revoke_key(
-    control: Control, actor: AdminKey, before: VirtualKey, expected_version: int | None = None
-) -> VirtualKey:
+async def revoke_key(control: Control, actor: AdminKey, before: VirtualKey, version: int | None = None) -> VirtualKey:
     """Revoke the key with all of its secrets, in all of its workspaces, within a minute.
 
-    The key of an OIDC subject is deleted, so that the subject can get a new one.
-    Raises `Stale`, `AdminForbidden`, `NotFound`.
+    A subject's key is deleted, so that the subject can get a new one. Raises `Stale`, `AdminForbidden`, `NotFound`.
     """
     _check_write(actor, before)
-    check_version(before, expected_version)
+    check_version(before, version)
     if before.status == "revoked":
         return before
     after = replace(before, status="revoked", version=before.version + 1)

@@ -15,7 +15,7 @@ _SUBJECT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
 
 
 async def put_member(
-    control: Control, actor: AdminKey, member: Member, expected_version: int | None = None
+    control: Control, actor: AdminKey, member: Member, version: int | None = None
 ) -> tuple[Member, bool]:
     """Add the member or change its role. Returns the member, and whether it is new.
 
@@ -26,12 +26,10 @@ async def put_member(
     await find_workspace(control, actor, member.workspace_id, "write")
     before = await control.resources.find(Member, member.subject, member.workspace_id)
     if before is None:
-        created_member = replace(member, created_at=control.clock(), version=1)
-        check_version(replace(created_member, version=0), expected_version)
-        return await control.create_or_find(
-            actor, created_member, lambda existing, requested: existing.role == requested.role
-        )
-    check_version(before, expected_version)
+        created = replace(member, created_at=control.clock(), version=1)
+        check_version(replace(created, version=0), version)
+        return await control.create_or_find(actor, created, lambda existing, requested: existing.role == requested.role)
+    check_version(before, version)
     if before.role == member.role:
         return before, False
     after = replace(before, role=member.role, version=before.version + 1)
@@ -59,10 +57,10 @@ async def list_members(
 
 
 async def delete_member(
-    control: Control, actor: AdminKey, workspace_id: str, subject: str, expected_version: int | None = None
+    control: Control, actor: AdminKey, workspace_id: str, subject: str, version: int | None = None
 ) -> None:
     """Remove the member from the workspace. Raises `Stale`, `NotFound`, `AdminForbidden`."""
     check_scope(actor, "write")
     before = await find_member(control, replace(actor, scopes=("read", "write")), workspace_id, subject)
-    check_version(before, expected_version)
+    check_version(before, version)
     await control.apply_change(actor, "delete", before, None)

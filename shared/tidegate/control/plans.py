@@ -55,14 +55,11 @@ async def list_plans(control: Control, actor: AdminKey, after: str, limit: int) 
 
 
 async def update_plan(
-    control: Control, actor: AdminKey, before: Plan, after: Plan, expected_version: int | None
+    control: Control, actor: AdminKey, before: Plan, after: Plan, version: int | None
 ) -> tuple[Plan, Rollout]:
-    """Change the plan and copy its limits to its workspaces; without a change, only copy them again.
-
-    Raises `Stale`, `InvalidRequest`, `AdminForbidden`.
-    """
+    """Change the plan and copy its limits to its workspaces. Raises `Stale`, `InvalidRequest`, `AdminForbidden`."""
     check_whole_gateway(actor, "write")
-    check_version(before, expected_version)
+    check_version(before, version)
     _check_fields(after)
     if after != before:
         after = replace(after, version=before.version + 1)
@@ -100,9 +97,8 @@ async def _outdated_workspaces(control: Control, plan: Plan) -> AsyncIterator[Wo
 async def _update_batch(control: Control, actor: AdminKey, plan: Plan, batch: Sequence[Workspace]) -> set[str]:
     """Update the workspaces together, or one by one if one of them has changed. Returns the ids of those updated."""
     changes = [ResourceChange(each, _with_plan_limits(each, plan)) for each in batch]
-    entry = replace(
-        control.audit_entry(actor, "apply", None, plan), workspace_ids=tuple(workspace.id for workspace in batch)
-    )
+    workspace_ids = tuple(workspace.id for workspace in batch)
+    entry = replace(control.audit_entry(actor, "apply", None, plan), workspace_ids=workspace_ids)
     try:
         await control.resources.change([ResourceChange(plan, plan), *changes], entry)
     except Stale:
@@ -117,10 +113,9 @@ async def _update_one(control: Control, actor: AdminKey, plan: Plan, workspace: 
         if current is None or current.plan_id != plan.id or current.plan_limits == plan.limits:
             return True
         reopened = [current] if _starts_counting(current, plan) else []
+        after = _with_plan_limits(current, plan)
         try:
-            await control.apply_change(
-                actor, "apply", current, _with_plan_limits(current, plan), relies_on=[plan], reopened=reopened
-            )
+            await control.apply_change(actor, "apply", current, after, relies_on=[plan], reopened=reopened)
         except AccountBusy:
             return False
         except Stale:

@@ -35,9 +35,8 @@ _MIN_USD_EXPONENT = -6
 def check_id(id: str, prefix: str) -> None:
     """Check that the id is `prefix` and 1 to 60 letters, digits, - or _."""
     if not id.startswith(prefix) or not _ID.fullmatch(id.removeprefix(prefix)):
-        raise InvalidRequest(
-            f"{id[:80]!r} is not a valid id: {prefix} and 1 to 60 letters, digits, - or _.", param="id"
-        )
+        message = f"{id[:80]!r} is not a valid id: {prefix} and 1 to 60 letters, digits, - or _."
+        raise InvalidRequest(message, param="id")
 
 
 def id_from_idempotency_key(prefix: str, actor_id: str, idempotency_key: str) -> str:

@@ -26,9 +26,8 @@ def to_json(value: Resource | AuditEntry) -> JsonObject:
     if isinstance(value, Workspace):
         content["guardrails"] = [definition.guardrail_to_json(each) for each in value.guardrails]
         content["effective_limits"] = limits_to_json(value.effective_limits)
-        content["credentials"] = [
-            {"name": each.name, "changed_at": iso_time(each.changed_at)} for each in value.credentials
-        ]
+        credentials = value.credentials
+        content["credentials"] = [{"name": each.name, "changed_at": iso_time(each.changed_at)} for each in credentials]
     return content
 
 

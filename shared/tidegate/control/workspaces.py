@@ -45,13 +45,7 @@ async def list_workspaces(control: Control, actor: AdminKey, after: str, limit: 
 
 
 async def update_workspace(
-    control: Control,
-    actor: AdminKey,
-    before: Workspace,
-    after: Workspace,
-    expected_version: int | None,
-    *,
-    force: bool = False,
+    control: Control, actor: AdminKey, before: Workspace, after: Workspace, version: int | None, *, force: bool = False
 ) -> Workspace:
     """Change the workspace. In force within a minute, because processes cache workspaces for that long.
 
@@ -59,7 +53,7 @@ async def update_workspace(
     if a call is running and the account must be opened anew: for first limits, more shards, or another first day.
     """
     check_whole_gateway(actor, "write")
-    check_version(before, expected_version)
+    check_version(before, version)
     check_workspace(after)
     if after.shards < before.shards:
         raise InvalidRequest(f"The workspace has {before.shards} shards: the number can only grow.", param="shards")
@@ -77,12 +71,12 @@ async def update_workspace(
 
 
 async def set_workspace_status(
-    control: Control, actor: AdminKey, workspace_id: str, status: WorkspaceStatus, expected_version: int | None = None
+    control: Control, actor: AdminKey, workspace_id: str, status: WorkspaceStatus, version: int | None = None
 ) -> Workspace:
     """Suspend or resume the workspace, within a minute. Raises `Stale`, `NotFound`, `AdminForbidden`."""
     check_whole_gateway(actor, "write")
     before = await find_workspace(control, actor, workspace_id, "write")
-    check_version(before, expected_version)
+    check_version(before, version)
     if before.status == status:
         return before
     after = replace(before, status=status, version=before.version + 1)
@@ -102,14 +96,10 @@ async def _with_plan_limits(control: Control, workspace: Workspace) -> tuple[Wor
 async def _check_not_below_used(control: Control, before: Workspace, after: Workspace) -> None:
     """Raises `LimitBelowUsed` if a lowered budget is below the amount used in its current period."""
     limits_before = {budget.name: budget.maximum for budget in before.effective_limits.budgets()}
-    lowered_budgets = [
-        budget
-        for budget in after.effective_limits.budgets()
-        if budget.name not in limits_before
-        or budget.maximum < limits_before[budget.name]
-        or before.first_day != after.first_day
-    ]
-    for budget in lowered_budgets:
+    for budget in after.effective_limits.budgets():
+        is_lowered = budget.maximum < limits_before.get(budget.name, budget.maximum + 1)
+        if not is_lowered and before.first_day == after.first_day:
+            continue
         used_amount = await _used_amount(control, after, budget)
         if used_amount > budget.maximum:
             raise LimitBelowUsed(

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from tidegate.api.admin.dependencies import Context, OptionalVersion, PageCursor, PageLimit
+from tidegate.api.admin.dependencies import Context, Cursor, Limit, OptionalVersion
 from tidegate.api.admin.requests import AdminBody
 from tidegate.api.admin.responses import AdminResponse, CreatedAdminResponse, PageResponse
 from tidegate.control import admins
@@ -19,7 +19,7 @@ async def create_admin(context: Context, body: AdminBody) -> JSONResponse:
 
 
 @router.get("", response_model=PageResponse[AdminResponse])
-async def list_admins(context: Context, limit: PageLimit = 50, cursor: PageCursor = "") -> JSONResponse:
+async def list_admins(context: Context, limit: Limit = 50, cursor: Cursor = "") -> JSONResponse:
     admin_keys = await admins.list_admin_keys(context.control, context.actor, cursor, limit)
     return context.page_response(admin_keys, [admin_key.id for admin_key in admin_keys], limit)
 

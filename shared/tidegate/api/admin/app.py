@@ -92,11 +92,8 @@ async def _http_exception(request: Request, error: Exception) -> Response:
 def _allowed_methods(request: Request) -> str:
     """List the methods of the path: Starlette's own `Allow` names one, because each method is a separate route."""
     routes = cast("FastAPI", request.app).openapi()["paths"].items()
-    path = request.url.path
-    methods = {
-        method.upper() for pattern, operations in routes if _matches_path(pattern, path) for method in operations
-    }
-    return ", ".join(sorted(methods)) or "GET"
+    matching = (operations for pattern, operations in routes if _matches_path(pattern, request.url.path))
+    return ", ".join(sorted({method.upper() for operations in matching for method in operations})) or "GET"
 
 
 def _matches_path(pattern: str, path: str) -> bool:

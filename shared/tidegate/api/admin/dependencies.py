@@ -21,11 +21,10 @@ def _admin_context(request: Request, _: Annotated[object, Security(admin_key_sch
     return AdminContext(request.app.state.control, request.state.actor)
 
 
-def _optional_version(
-    if_match: Annotated[
-        str | None, Header(description="The ETag of the version to change, or *", max_length=MAX_NAME_CHARACTERS)
-    ] = None,
-) -> int | None:
+_ETAG_HEADER = Header(description="The ETag of the version to change, or *", max_length=MAX_NAME_CHARACTERS)
+
+
+def _optional_version(if_match: Annotated[str | None, _ETAG_HEADER] = None) -> int | None:
     """Parse the version that a change is meant for; None means any version."""
     if if_match is None or if_match.strip() == "*":
         return None
@@ -36,20 +35,17 @@ def _optional_version(
 def _required_version(request: Request, version: Annotated[int | None, Depends(_optional_version)]) -> int | None:
     """Require the header If-Match, and return its version. Raises `PreconditionRequired`."""
     if "if-match" not in request.headers:
-        raise PreconditionRequired(
-            "Send the ETag of the version to change in If-Match, or * for any version.", param="if-match"
-        )
+        message = "Send the ETag of the version to change in If-Match, or * for any version."
+        raise PreconditionRequired(message, param="if-match")
     return version
 
 
 Context = Annotated[AdminContext, Depends(_admin_context)]
-RequiredVersion = Annotated[int | None, Depends(_required_version)]
+IfMatch = Annotated[int | None, Depends(_required_version)]
 OptionalVersion = Annotated[int | None, Depends(_optional_version)]
-PageLimit = Annotated[int, Query(ge=1, le=MAX_PAGE_ENTRIES, description="The number of entries of a page")]
-PageCursor = Annotated[str, Query(max_length=256, description="next_cursor of the previous page")]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_ENTRIES, description="The number of entries of a page")]
+Cursor = Annotated[str, Query(max_length=256, description="next_cursor of the previous page")]
 CallCursor = Annotated[str | None, Query(pattern="^[0-9A-Z]{1,26}$", description="next_cursor of the previous page")]
 Force = Annotated[bool, Query(description="Accept a limit below what is used already")]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(min_length=1, max_length=MAX_NAME_CHARACTERS, description="A repeated key does not create twice"),
-]
+_IDEMPOTENCY = Header(min_length=1, max_length=MAX_NAME_CHARACTERS, description="A repeated key does not create twice")
+IdempotencyKey = Annotated[str | None, _IDEMPOTENCY]

@@ -4,15 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from msgspec.structs import replace
 
-from tidegate.api.admin.dependencies import (
-    Context,
-    Force,
-    IdempotencyKey,
-    OptionalVersion,
-    PageCursor,
-    PageLimit,
-    RequiredVersion,
-)
+from tidegate.api.admin.dependencies import Context, Cursor, Force, IdempotencyKey, IfMatch, Limit, OptionalVersion
 from tidegate.api.admin.requests import KeyBody, KeyChange, Rotation, SubjectBody, apply_changes
 from tidegate.api.admin.responses import CreatedKeyResponse, KeyResponse, PageResponse
 from tidegate.control import keys
@@ -33,16 +25,13 @@ async def create_key(context: Context, body: KeyBody, idempotency_key: Idempoten
 @router.post("/subjects", status_code=201, response_model=KeyResponse)
 async def give_subject(context: Context, body: SubjectBody) -> JSONResponse:
     """Create the key of an OIDC subject, `oidc:…`. It has no secret; change and revoke it like other keys."""
-    key = await keys.create_key_for_subject(
-        context.control, context.actor, _new_key(body.key), body.issuer, body.subject
-    )
+    key = _new_key(body.key)
+    key = await keys.create_key_for_subject(context.control, context.actor, key, body.issuer, body.subject)
     return context.resource_response(key, status=201)
 
 
 @router.get("/workspaces/{workspace_id}/keys", response_model=PageResponse[KeyResponse])
-async def list_keys(
-    context: Context, workspace_id: str, limit: PageLimit = 50, cursor: PageCursor = ""
-) -> JSONResponse:
+async def list_keys(context: Context, workspace_id: str, limit: Limit = 50, cursor: Cursor = "") -> JSONResponse:
     """List a workspace's keys by id, revoked keys included."""
     page = await keys.list_keys(context.control, context.actor, workspace_id, cursor, limit)
     return context.page_response(page, [key.id for key in page], limit)
@@ -55,14 +44,13 @@ async def show_key(context: Context, workspace_id: str, key_id: str) -> JSONResp
 
 @router.patch("/workspaces/{workspace_id}/keys/{key_id}", response_model=KeyResponse)
 async def change_key(
-    context: Context, workspace_id: str, key_id: str, body: KeyChange, version: RequiredVersion, force: Force = False
+    context: Context, workspace_id: str, key_id: str, body: KeyChange, version: IfMatch, force: Force = False
 ) -> JSONResponse:
     """Change a key in all of its workspaces. In force within a minute."""
     before = await keys.find_key(context.control, context.actor, workspace_id, key_id)
     after = apply_changes(body, before)
-    return context.resource_response(
-        await keys.update_key(context.control, context.actor, before, after, version, force=force)
-    )
+    key = await keys.update_key(context.control, context.actor, before, after, version, force=force)
+    return context.resource_response(key)
 
 
 @router.post("/workspaces/{workspace_id}/keys/{key_id}/rotate", response_model=CreatedKeyResponse)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 from msgspec.structs import asdict
 
-from tidegate.api.admin.dependencies import CallCursor, Context, PageLimit
+from tidegate.api.admin.dependencies import CallCursor, Context, Limit
 from tidegate.api.admin.responses import AdminContext, AuditEntryResponse, PageResponse, UsageReportResponse
 from tidegate.control import logs, reports
 from tidegate.control.logs import CallFilters
@@ -53,7 +53,7 @@ async def list_calls(
     app: Filter = None,
     since: Annotated[datetime | None, Query(alias="from")] = None,
     until: Annotated[datetime | None, Query(alias="to")] = None,
-    limit: PageLimit = 50,
+    limit: Limit = 50,
     cursor: CallCursor = None,
 ) -> JSONResponse:
     """List calls, the newest first. A page may be short or empty: if there are more, `next_cursor` is not null."""
@@ -64,20 +64,18 @@ async def list_calls(
 
 @router.get("/workspaces/{workspace_id}/audit", response_model=PageResponse[AuditEntryResponse])
 async def list_changes_of_workspace(
-    context: Context, workspace_id: str, limit: PageLimit = 50, cursor: CallCursor = None
+    context: Context, workspace_id: str, limit: Limit = 50, cursor: CallCursor = None
 ) -> JSONResponse:
     """List changes to a workspace and who made them, the newest first."""
-    return _entries_response(
-        context, await logs.list_audit_entries(context.control, context.actor, workspace_id, cursor, limit), limit
-    )
+    entries = await logs.list_audit_entries(context.control, context.actor, workspace_id, cursor, limit)
+    return _entries_response(context, entries, limit)
 
 
 @router.get("/audit", response_model=PageResponse[AuditEntryResponse])
-async def list_changes(context: Context, limit: PageLimit = 50, cursor: CallCursor = None) -> JSONResponse:
+async def list_changes(context: Context, limit: Limit = 50, cursor: CallCursor = None) -> JSONResponse:
     """List changes to the gateway and who made them, the newest first."""
-    return _entries_response(
-        context, await logs.list_audit_entries(context.control, context.actor, None, cursor, limit), limit
-    )
+    entries = await logs.list_audit_entries(context.control, context.actor, None, cursor, limit)
+    return _entries_response(context, entries, limit)
 
 
 def _entries_response(context: AdminContext, entries: Sequence[AuditEntry], limit: int) -> JSONResponse:

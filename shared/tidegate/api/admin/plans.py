@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from tidegate.api.admin.dependencies import Context, IdempotencyKey, PageCursor, PageLimit, RequiredVersion
+from tidegate.api.admin.dependencies import Context, Cursor, IdempotencyKey, IfMatch, Limit
 from tidegate.api.admin.requests import PlanBody, PlanChange, apply_changes
 from tidegate.api.admin.responses import ChangedPlanResponse, PageResponse, PlanResponse
 from tidegate.control import plans
@@ -15,14 +15,13 @@ router = APIRouter(prefix="/plans", tags=["plans"])
 @router.post("", status_code=201, response_model=PlanResponse, responses={200: {"model": PlanResponse}})
 async def create_plan(context: Context, body: PlanBody, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """Create a plan. A repeated request is answered with 200 and changes nothing."""
-    plan, is_new = await plans.create_plan(
-        context.control, context.actor, apply_changes(body, Plan("", "")), idempotency_key
-    )
+    requested = apply_changes(body, Plan("", ""))
+    plan, is_new = await plans.create_plan(context.control, context.actor, requested, idempotency_key)
     return context.resource_response(plan, status=201 if is_new else 200)
 
 
 @router.get("", response_model=PageResponse[PlanResponse])
-async def list_plans(context: Context, limit: PageLimit = 50, cursor: PageCursor = "") -> JSONResponse:
+async def list_plans(context: Context, limit: Limit = 50, cursor: Cursor = "") -> JSONResponse:
     found = await plans.list_plans(context.control, context.actor, cursor, limit)
     return context.page_response(found, [plan.id for plan in found], limit)
 
@@ -33,7 +32,7 @@ async def show_plan(context: Context, plan_id: str) -> JSONResponse:
 
 
 @router.patch("/{plan_id}", response_model=ChangedPlanResponse)
-async def change_plan(context: Context, plan_id: str, body: PlanChange, version: RequiredVersion) -> JSONResponse:
+async def change_plan(context: Context, plan_id: str, body: PlanChange, version: IfMatch) -> JSONResponse:
     """Change a plan and copy its limits to its workspaces. If some are pending, send the request again."""
     before = await plans.find_plan(context.control, context.actor, plan_id)
     plan, spread = await plans.update_plan(context.control, context.actor, before, apply_changes(body, before), version)

@@ -33,7 +33,7 @@ from tidegate.policy.guardrails.definition import MAX_GUARDRAILS
 _R = TypeVar("_R", Plan, Workspace, VirtualKey)
 
 _LIMIT_TYPES: Mapping[object, Any] = {int | None: Count, Decimal | None: Usd, tuple[str, ...] | None: Patterns}
-_LIMIT_FIELDS: dict[str, Any] = {
+_LIMIT_FIELDS: Mapping[str, Any] = {
     name: (_LIMIT_TYPES[hint] | None, None) for name, hint in get_type_hints(Limits).items()
 }
 
@@ -67,12 +67,8 @@ class WorkspaceChange(RequestBody):
     lowers_max_tokens: Flag = False
     timeout_seconds: Seconds | None = Field(None, description="How long a call may take; null: the gateway's timeout")
     cache_ttl_seconds: CacheTtl | None = Field(None, description="For calls that do not say; null: no caching")
-    routes: Annotated[list[RouteBody], Field(max_length=MAX_ROUTES)] = Field(
-        [], description="A change replaces the list"
-    )
-    guardrails: Annotated[list[GuardrailBody], Field(max_length=MAX_GUARDRAILS)] = Field(
-        [], description="A change replaces the list"
-    )
+    routes: list[RouteBody] = Field([], max_length=MAX_ROUTES, description="A change replaces the list")
+    guardrails: list[GuardrailBody] = Field([], max_length=MAX_GUARDRAILS, description="A change replaces the list")
     shards: Shards = 1
 
     def routes_and_guardrails(self) -> Mapping[str, object]:

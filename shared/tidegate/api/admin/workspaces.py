@@ -3,15 +3,7 @@
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from tidegate.api.admin.dependencies import (
-    Context,
-    Force,
-    IdempotencyKey,
-    OptionalVersion,
-    PageCursor,
-    PageLimit,
-    RequiredVersion,
-)
+from tidegate.api.admin.dependencies import Context, Cursor, Force, IdempotencyKey, IfMatch, Limit, OptionalVersion
 from tidegate.api.admin.requests import CredentialBody, MemberBody, WorkspaceBody, WorkspaceChange, apply_changes
 from tidegate.api.admin.responses import MemberResponse, PageResponse, WorkspaceResponse
 from tidegate.control import credentials, members, workspaces
@@ -32,7 +24,7 @@ async def create_workspace(
 
 
 @router.get("", response_model=PageResponse[WorkspaceResponse])
-async def list_workspaces(context: Context, limit: PageLimit = 50, cursor: PageCursor = "") -> JSONResponse:
+async def list_workspaces(context: Context, limit: Limit = 50, cursor: Cursor = "") -> JSONResponse:
     """List the workspaces that the admin key may manage, by id."""
     page = await workspaces.list_workspaces(context.control, context.actor, cursor, limit)
     return context.page_response(page, [workspace.id for workspace in page], limit)
@@ -45,30 +37,27 @@ async def show_workspace(context: Context, workspace_id: str) -> JSONResponse:
 
 @router.patch("/{workspace_id}", response_model=WorkspaceResponse)
 async def change_workspace(
-    context: Context, workspace_id: str, body: WorkspaceChange, version: RequiredVersion, force: Force = False
+    context: Context, workspace_id: str, body: WorkspaceChange, version: IfMatch, force: Force = False
 ) -> JSONResponse:
     """Change a workspace. In force within a minute."""
     before = await workspaces.find_workspace(context.control, context.actor, workspace_id)
     after = apply_changes(body, before)
-    return context.resource_response(
-        await workspaces.update_workspace(context.control, context.actor, before, after, version, force=force)
-    )
+    workspace = await workspaces.update_workspace(context.control, context.actor, before, after, version, force=force)
+    return context.resource_response(workspace)
 
 
 @router.post("/{workspace_id}/suspend", response_model=WorkspaceResponse)
 async def suspend_workspace(context: Context, workspace_id: str, version: OptionalVersion) -> JSONResponse:
     """Refuse all calls of the workspace, within a minute."""
-    return context.resource_response(
-        await workspaces.set_workspace_status(context.control, context.actor, workspace_id, "suspended", version)
-    )
+    changed = await workspaces.set_workspace_status(context.control, context.actor, workspace_id, "suspended", version)
+    return context.resource_response(changed)
 
 
 @router.post("/{workspace_id}/resume", response_model=WorkspaceResponse)
 async def resume_workspace(context: Context, workspace_id: str, version: OptionalVersion) -> JSONResponse:
     """Accept calls of the workspace again, within a minute."""
-    return context.resource_response(
-        await workspaces.set_workspace_status(context.control, context.actor, workspace_id, "active", version)
-    )
+    changed = await workspaces.set_workspace_status(context.control, context.actor, workspace_id, "active", version)
+    return context.resource_response(changed)
 
 
 @router.put("/{workspace_id}/credentials/{name}", response_model=WorkspaceResponse, tags=["credentials"])
@@ -76,24 +65,20 @@ async def put_credential(
     context: Context, workspace_id: str, name: str, body: CredentialBody, version: OptionalVersion
 ) -> JSONResponse:
     """Store a provider key of the workspace by its setting's name, e.g. OPENAI_API_KEY. It is never shown again."""
-    workspace = await credentials.put_credential(
-        context.control, context.actor, workspace_id, name, body.value, version
-    )
+    value = body.value
+    workspace = await credentials.put_credential(context.control, context.actor, workspace_id, name, value, version)
     return context.resource_response(workspace)
 
 
 @router.delete("/{workspace_id}/credentials/{name}", response_model=WorkspaceResponse, tags=["credentials"])
 async def delete_credential(context: Context, workspace_id: str, name: str, version: OptionalVersion) -> JSONResponse:
     """Delete a provider key: calls use the gateway's key within a minute."""
-    return context.resource_response(
-        await credentials.delete_credential(context.control, context.actor, workspace_id, name, version)
-    )
+    workspace = await credentials.delete_credential(context.control, context.actor, workspace_id, name, version)
+    return context.resource_response(workspace)
 
 
 @router.get("/{workspace_id}/members", response_model=PageResponse[MemberResponse], tags=["members"])
-async def list_members(
-    context: Context, workspace_id: str, limit: PageLimit = 50, cursor: PageCursor = ""
-) -> JSONResponse:
+async def list_members(context: Context, workspace_id: str, limit: Limit = 50, cursor: Cursor = "") -> JSONResponse:
     page = await members.list_members(context.control, context.actor, workspace_id, cursor, limit)
     return context.page_response(page, [member.subject for member in page], limit)
 
