@@ -1,4 +1,4 @@
-"""The connections that a process on AWS opens once: the transport, credentials, the table, and the vault of workspaces' credentials.
+"""Connections of a process on AWS, opened once: the transport, credentials, the table, and workspaces' credentials.
 
 `aws.gateway`, `aws.control` and `aws.sweeper` each compose a part of the product over it: a Lambda function loads only
 the part that it needs.
