@@ -80,13 +80,12 @@ class ContainerCredentials(Redacted, Struct):
 
 
 class Boto3Credentials:
-    """Credentials that boto3 finds (profiles, single sign-on, roles, instance metadata), searched in a thread."""
+    """`Credentials` that boto3 finds (profiles, single sign-on, roles, instance metadata), searched in a thread."""
 
     def __init__(self) -> None:
         self._credentials: Any = None
 
     async def key(self, transport: Transport) -> AwsKey | None:
-        """See `Credentials.key`."""
         try:
             return await to_thread.run_sync(self._read_key)
         except ModuleNotFoundError as error:

@@ -25,11 +25,8 @@ REQUEST_TIMEOUTS = Timeouts(total=2.0)
 
 _RETRYABLE_CODES = frozenset(
     {
-        "InternalServerError",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ServiceUnavailable",
-        "ThrottlingException",
+        *("InternalServerError", "ProvisionedThroughputExceededException", "RequestLimitExceeded"),
+        *("ServiceUnavailable", "ThrottlingException"),
     }
 )
 
@@ -46,14 +43,7 @@ class DynamoError(Exception):
         self.cancellation_codes = cancellation_codes
 
 
-REQUEST_FAILURES: tuple[type[Exception], ...] = (
-    DynamoError,
-    StoreUnavailable,
-    TimeoutError,
-    UpstreamError,
-    ValueError,
-    KeyError,
-)
+REQUEST_FAILURES = (DynamoError, StoreUnavailable, TimeoutError, UpstreamError, ValueError, KeyError)
 """Errors raised when AWS or the credentials' endpoint fails; the last two come from answers in an unknown format."""
 
 

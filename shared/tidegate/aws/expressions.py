@@ -149,18 +149,14 @@ class UpdateExpression:
 
     def render(self, placeholders: Placeholders) -> str:
         clauses = (("SET", self.sets), ("REMOVE", self.removes), ("ADD", self.adds))
-        return " ".join(
-            f"{verb} {', '.join(render(placeholders) for render in renderers)}"
-            for verb, renderers in clauses
-            if renderers
-        )
+        rendered = ((verb, ", ".join(render(placeholders) for render in renderers)) for verb, renderers in clauses)
+        return " ".join(f"{verb} {changes}" for verb, changes in rendered if changes)
 
 
 def add_all(numbers: Mapping[str, object]) -> UpdateExpression:
     """Add each number to the attribute of its name."""
-    return UpdateExpression(
-        adds=tuple(render for name, number in numbers.items() for render in Attr(name).add(number).adds)
-    )
+    adds = tuple(render for name, number in numbers.items() for render in Attr(name).add(number).adds)
+    return UpdateExpression(adds=adds)
 
 
 class TransactWrite:

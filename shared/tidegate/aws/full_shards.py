@@ -30,26 +30,24 @@ class _FullShard(NamedTuple):
 class FullShards(Struct, frozen=True):
     """The full shards that this process knows of; the oldest is forgotten first. Times are UTC seconds."""
 
-    _full_shards: OrderedDict[tuple[str, int], _FullShard] = field(
-        default_factory=OrderedDict[tuple[str, int], _FullShard]
-    )
+    _shards: OrderedDict[tuple[str, int], _FullShard] = field(default_factory=OrderedDict[tuple[str, int], _FullShard])
 
     def remember(self, scope: AccountScope, exceeded: ExceededLimit, at: float) -> None:
         """Note that a shard has only `exceeded.remaining` left, for a second, or until its minute of requests ends."""
         until = exceeded.resets_at
         if exceeded.limit != "requests_per_minute":
             until = min(until, at + TRUST_SECONDS)
-        self._full_shards[scope.id, scope.shard] = _FullShard(scope, exceeded, at, until)
-        if len(self._full_shards) > MAX_REMEMBERED:
-            self._full_shards.popitem(last=False)
+        self._shards[scope.id, scope.shard] = _FullShard(scope, exceeded, at, until)
+        if len(self._shards) > MAX_REMEMBERED:
+            self._shards.popitem(last=False)
 
     def forget(self, workspace_id: str, shard: int) -> None:
         """Note that a shard has headroom again."""
-        self._full_shards.pop((workspace_id, shard), None)
+        self._shards.pop((workspace_id, shard), None)
 
     def is_full(self, scope: AccountScope, hold: Hold) -> bool:
         """True if the shard is known to have no headroom for the hold under the same limits."""
-        full_shard = self._full_shards.get((scope.id, scope.shard))
+        full_shard = self._shards.get((scope.id, scope.shard))
         if full_shard is None or full_shard.scope != scope or not full_shard.since <= hold.at < full_shard.until:
             return False
         return _needed_amount(hold, full_shard.exceeded.limit) > full_shard.exceeded.remaining

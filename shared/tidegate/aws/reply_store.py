@@ -63,9 +63,8 @@ class DynamoReplyStore(Struct, frozen=True):
         reply_attributes = await self._store_reply(item_key, reply)
         if reply_attributes is None:
             return False
-        await self.store.put(
-            Put(self.store.table, {**item_key._asdict(), **reply_attributes, "ttl": self._ttl(seconds)})
-        )
+        item = {**item_key._asdict(), **reply_attributes, "ttl": self._ttl(seconds)}
+        await self.store.put(Put(self.store.table, item))
         return True
 
     async def claim(self, claim: IdempotencyClaim) -> bytes | None:

@@ -50,13 +50,10 @@ class DynamoResources(Struct, frozen=True):
     async def change(
         self, changes: Sequence[ResourceChange], entry: AuditEntry, reopened: Sequence[Workspace] = ()
     ) -> None:
-        """See `Resources.change`."""
         accounts = [account_item_key("workspace", each.id, shard) for each in reopened for shard in range(each.shards)]
         await self._check_idle(accounts)
-        writes = [
-            *(write for change in changes for write in self._change_writes(change)),
-            *(Put(self.store.table, item) for item in _audit_items(entry)),
-        ]
+        writes = [write for change in changes for write in self._change_writes(change)]
+        writes += [Put(self.store.table, item) for item in _audit_items(entry)]
         free_items = max(0, MAX_TRANSACTION_ITEMS - len(writes))
         # The remaining accounts are closed before the change. If it fails, the next call opens them again.
         for begin in range(free_items, len(accounts), MAX_TRANSACTION_ITEMS):
@@ -70,7 +67,6 @@ class DynamoResources(Struct, frozen=True):
             raise stale_version() from None
 
     async def find(self, resource_type: type[_R], name: str, workspace_id: str = "") -> _R | None:
-        """See `Resources.find`."""
         if not 0 < len(name) <= MAX_NAME or len(workspace_id) > MAX_NAME:
             return None
         pk, prefix = _partition_and_prefix(resource_type, workspace_id)
@@ -80,7 +76,6 @@ class DynamoResources(Struct, frozen=True):
     async def page(
         self, resource_type: type[_R], after: str = "", limit: int = 100, workspace_id: str = ""
     ) -> Sequence[_R]:
-        """See `Resources.page`."""
         pk, prefix = _partition_and_prefix(resource_type, workspace_id)
         # No name contains a space, which sorts before every character that may follow in a longer name.
         low = f"{prefix}{after[:MAX_NAME]} " if after else prefix
@@ -88,11 +83,9 @@ class DynamoResources(Struct, frozen=True):
         return [value_from_item(item, resource_type) for item in items]
 
     async def entries(self, workspace_id: str | None, before: str | None, limit: int) -> Sequence[AuditEntry]:
-        """See `Resources.entries`."""
         high = _AUDIT_PREFIX + (_LAST_CHARACTER if before is None else before[:MAX_NAME])
-        items = await self.store.query_range(
-            _audit_partition(workspace_id), _AUDIT_PREFIX, high, limit=limit + 1, newest_first=True
-        )
+        partition = _audit_partition(workspace_id)
+        items = await self.store.query_range(partition, _AUDIT_PREFIX, high, limit=limit + 1, newest_first=True)
         return [entry for entry in map(_audit_entry_from_item, items) if entry.id != before][:limit]
 
     def _change_writes(self, change: ResourceChange) -> Iterator[Write]:
@@ -109,9 +102,8 @@ class DynamoResources(Struct, frozen=True):
                 condition = _has_version(change.before.version)
             yield Put(table, to_item(item_key, value), condition)
         for item_key in before.keys() - after.keys():
-            yield Delete(
-                table, dict(item_key._asdict()), _has_version(change.before.version) if change.before else None
-            )
+            condition = _has_version(change.before.version) if change.before else None
+            yield Delete(table, dict(item_key._asdict()), condition)
 
     def _close_account(self, item_key: ItemKey) -> Write:
         idle: Condition = Attr("pk").does_not_exist() | Attr("holds").size().equals(0)
@@ -129,9 +121,8 @@ class DynamoResources(Struct, frozen=True):
                 raise account_busy()
 
     async def _check_ids_free(self, changes: Sequence[ResourceChange]) -> None:
-        new_item_keys = [
-            item_key for change in changes if change.before is None for item_key in _resource_items(change.after)
-        ]
+        created = [change.after for change in changes if change.before is None]
+        new_item_keys = [item_key for resource in created for item_key in _resource_items(resource)]
         if new_item_keys and await self.store.read(*new_item_keys):
             raise already_exists()
 
@@ -146,9 +137,8 @@ def _resource_items(resource: Resource | None) -> dict[ItemKey, object]:
         case VirtualKey():
             return cast("dict[ItemKey, object]", key_items(resource))
         case Plan(id=name) | AdminKey(id=name) | Member(subject=name):
-            pk, prefix = _partition_and_prefix(
-                type(resource), resource.workspace_id if isinstance(resource, Member) else ""
-            )
+            workspace_id = resource.workspace_id if isinstance(resource, Member) else ""
+            pk, prefix = _partition_and_prefix(type(resource), workspace_id)
             return {ItemKey(pk, prefix + name): resource}
 
 
@@ -174,13 +164,10 @@ def _audit_partition(workspace_id: str | None) -> str:
 
 
 def _audit_items(entry: AuditEntry) -> Iterator[dict[str, object]]:
+    states = {"before": encode(entry.before).decode(), "after": encode(entry.after).decode()}
     for owner in (None, *entry.workspace_ids):
         item_key = ItemKey(_audit_partition(owner), _AUDIT_PREFIX + entry.id)
-        yield {
-            **to_item(item_key, entry),
-            "before": encode(entry.before).decode(),
-            "after": encode(entry.after).decode(),
-        }
+        yield {**to_item(item_key, entry), **states}
 
 
 def _audit_entry_from_item(item: Item) -> AuditEntry:

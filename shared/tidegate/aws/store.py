@@ -79,11 +79,9 @@ class Store(Struct, frozen=True):
             items |= await self.read(*item_keys[begin : begin + MAX_BATCH_ITEMS])
         return items
 
-    async def query(
-        self, pk: str, sk_prefix: str, *, limit: int | None = None, newest_first: bool = False
-    ) -> list[Item]:
-        """The items of a partition whose sort key begins with `sk_prefix`, in its order; at most `limit` of them."""
-        condition = Attr("pk").equals(pk) & Attr("sk").begins_with(sk_prefix)
+    async def query(self, pk: str, prefix: str, *, limit: int | None = None, newest_first: bool = False) -> list[Item]:
+        """The items of a partition whose sort key begins with `prefix`, in its order; at most `limit` of them."""
+        condition = Attr("pk").equals(pk) & Attr("sk").begins_with(prefix)
         return await self._query(condition, limit, newest_first)
 
     async def query_range(
@@ -134,10 +132,8 @@ class Store(Struct, frozen=True):
             request["ClientRequestToken"] = token
         await self._write("write", "TransactWriteItems", request, timeout_seconds)
 
-    async def _write(
-        self, operation: str, action: str, request: Payload, limit_seconds: float | None = None
-    ) -> Payload:
-        async with self._store_errors(operation, limit_seconds):
+    async def _write(self, operation: str, action: str, request: Payload, max_seconds: float | None = None) -> Payload:
+        async with self._store_errors(operation, max_seconds):
             for delay in self.conflict_backoff.delays():
                 try:
                     return await self.client.call(action, request)
@@ -158,10 +154,10 @@ class Store(Struct, frozen=True):
                 return float(str(ttl)) > self.clock()
 
     @asynccontextmanager
-    async def _store_errors(self, operation: str, limit_seconds: float | None = None) -> AsyncGenerator[None]:
+    async def _store_errors(self, operation: str, max_seconds: float | None = None) -> AsyncGenerator[None]:
         try:
             # Not an anyio scope: pyreqwest raises its own cancellation, which anyio does not recognise as its own.
-            async with asyncio.timeout(limit_seconds or self.timeout_seconds):
+            async with asyncio.timeout(max_seconds or self.timeout_seconds):
                 yield
         except REQUEST_FAILURES as error:
             log.warning("store.failed", extra={"operation": operation, "error": type(error).__name__})
@@ -175,9 +171,8 @@ def _is_failed_condition(error: DynamoError) -> bool:
 
 
 def _is_conflict(error: DynamoError) -> bool:
-    return error.code in _CONFLICT_CODES or (
-        error.code == _TRANSACTION_CANCELLED and bool(_CONFLICT_REASONS & {*error.cancellation_codes})
-    )
+    is_cancelled = error.code == _TRANSACTION_CANCELLED and bool(_CONFLICT_REASONS & {*error.cancellation_codes})
+    return is_cancelled or error.code in _CONFLICT_CODES
 
 
 def _items(items: object) -> list[Item]:

@@ -34,7 +34,6 @@ class DynamoTenants(Struct, frozen=True):
     store: Store
 
     async def put_workspace(self, workspace: Workspace) -> bool:
-        """See `Tenants.put_workspace`."""
         item_keys = (workspace_item_key(workspace.id), listed_workspace_item_key(workspace.id))
         return await _write_all(self.store, [_create(self.store, item_key, workspace) for item_key in item_keys])
 
@@ -44,11 +43,9 @@ class DynamoTenants(Struct, frozen=True):
         return next(map(workspace_from_item, items.values()), None)
 
     async def list_workspaces(self) -> Sequence[Workspace]:
-        """See `Tenants.list_workspaces`."""
         return [workspace_from_item(item) for item in await self.store.query(WORKSPACES_PARTITION, "WS#")]
 
     async def set_workspace_status(self, workspace_id: str, status: WorkspaceStatus) -> bool:
-        """See `Tenants.set_workspace_status`."""
         item_keys = (workspace_item_key(workspace_id), listed_workspace_item_key(workspace_id))
         return await _write_all(self.store, [_set_status(self.store, item_key, status) for item_key in item_keys])
 
@@ -60,17 +57,14 @@ class DynamoKeys(Struct, frozen=True):
 
     async def put_key(self, key: VirtualKey) -> bool:
         """See `Keys.put_key`. The id is compared with the other keys of the same workspaces only."""
-        return await _write_all(
-            self.store, [_create(self.store, item_key, stored_key) for item_key, stored_key in key_items(key).items()]
-        )
+        writes = [_create(self.store, item_key, stored_key) for item_key, stored_key in key_items(key).items()]
+        return await _write_all(self.store, writes)
 
     async def list_keys(self, workspace_id: str) -> Sequence[VirtualKey]:
-        """See `Keys.list_keys`."""
         items = await self.store.query(workspace_item_key(workspace_id).pk, KEYS_PREFIX)
         return [key_from_item(item) for item in items]
 
     async def revoke_key(self, workspace_id: str, key_id: str) -> bool:
-        """See `Keys.revoke_key`."""
         items = await self.store.read(listed_key_item_key(workspace_id, key_id))
         for key in map(key_from_item, items.values()):
             return await _write_all(self.store, [_revoke(self.store, item_key, key) for item_key in key_items(key)])
@@ -89,7 +83,6 @@ class DynamoUsageReader(Struct, frozen=True):
         return sum_counters(counters) if counters else None
 
     async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
-        """See `UsageReader.calls`."""
         items: list[Item] = []
         for pk in workspace_partitions(workspace_id, shards):
             items += await self.store.query(pk, CALLS_PREFIX, limit=limit, newest_first=True)
@@ -99,7 +92,6 @@ class DynamoUsageReader(Struct, frozen=True):
     async def days(
         self, workspace_id: str, first: str, last: str, shards: int = 1
     ) -> Mapping[str, Mapping[str, int | str]]:
-        """See `UsageReader.days`."""
         by_day: dict[str, list[Mapping[str, int | str]]] = {}
         for pk in workspace_partitions(workspace_id, shards):
             for item in await self.store.query_range(pk, f"{_DAY_PREFIX}{first}", f"{_DAY_PREFIX}{last}"):
@@ -109,7 +101,6 @@ class DynamoUsageReader(Struct, frozen=True):
     async def records(
         self, workspace_id: str, after: str, before: str, limit: int, shards: int = 1
     ) -> Sequence[dict[str, object]]:
-        """See `UsageReader.records`."""
         low, high = f"{CALLS_PREFIX}{after}", f"{CALLS_PREFIX}{before}"
         records: list[Item] = []
         for pk in workspace_partitions(workspace_id, shards):

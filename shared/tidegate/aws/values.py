@@ -55,9 +55,8 @@ def from_attribute(attribute: Mapping[str, object]) -> object:
         case {"B": str() as text}:
             return b64decode(text)
         case _:
-            raise ValueError(
-                f"DynamoDB returned an attribute of an unsupported type: {', '.join(map(str, attribute))}."
-            )
+            types = ", ".join(map(str, attribute))
+            raise ValueError(f"DynamoDB returned an attribute of an unsupported type: {types}.")
 
 
 def from_attributes(item: Mapping[str, AttributeValue]) -> dict[str, object]:

@@ -21,10 +21,8 @@ from tidegate.errors import AlreadyExists, InvalidRequest
 def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `create` and `set`."""
     create = commands.add_parser("create", parents=[common], help="create a key and show its secret once")
-    workspace_help = "a workspace of the key; can be repeated"
-    create.add_argument(
-        "--workspace", dest="workspaces", metavar="ID", action="append", required=True, help=workspace_help
-    )
+    help_text = "a workspace of the key; can be repeated"
+    create.add_argument("--workspace", dest="workspaces", metavar="ID", action="append", required=True, help=help_text)
     create.add_argument("--subject", help="create the key of this OIDC subject: no secret is created")
     create.add_argument("--issuer", metavar="URL", help="the issuer of its tokens, as in TIDEGATE_OIDC_ISSUER")
     create.set_defaults(command=create_key)

@@ -75,11 +75,10 @@ async def list_calls(options: argparse.Namespace, ports: StorePorts) -> CommandO
 
 async def list_changes(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
     """List a page of the audit log. Raises `NotFound` and `InvalidRequest`."""
-    entries = await logs.list_audit_entries(
-        ports.control, COMMAND_LINE_ACTOR, options.workspace, options.cursor, options.limit
-    )
+    workspace_id, limit = options.workspace, options.limit
+    entries = await logs.list_audit_entries(ports.control, COMMAND_LINE_ACTOR, workspace_id, options.cursor, limit)
     rows = [(iso_time(each.at), each.who, each.action, each.target) for each in entries]
-    cursor = entries[-1].id if len(entries) == options.limit else None
+    cursor = entries[-1].id if len(entries) == limit else None
     data = {"data": [to_json(each) for each in entries], "next_cursor": cursor}
     return CommandOutput(data, columns(("TIME", "WHO", "ACTION", "TARGET"), rows) + _next_page_hint(cursor))
 

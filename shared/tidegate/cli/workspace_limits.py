@@ -56,9 +56,8 @@ async def set_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOut
 
 
 async def _update(options: argparse.Namespace, ports: StorePorts, before: Workspace, after: Workspace) -> Workspace:
-    return await workspaces.update_workspace(
-        ports.control, COMMAND_LINE_ACTOR, before, after, None, force=options.force
-    )
+    force: bool = options.force
+    return await workspaces.update_workspace(ports.control, COMMAND_LINE_ACTOR, before, after, None, force=force)
 
 
 def _output(workspace: Workspace) -> CommandOutput:

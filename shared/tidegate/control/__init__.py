@@ -1,5 +1,7 @@
 """The control plane without a web framework: the operator's use cases, called by the admin API and the command line.
 
+All raise `AdminForbidden`, `InvalidRequest`, and `NotFound` for a resource that is unknown or hidden from the key.
+
 control         the ports that every use case works with, and how it records a change in the audit log
 ports           the store of managed resources, as a protocol
 authorization   admin keys: authentication, scopes, and the workspaces that a key may manage

@@ -18,10 +18,7 @@ MAX_WORKSPACES = 100
 
 
 async def create_admin_key(control: Control, actor: AdminKey, admin_key: AdminKey) -> tuple[AdminKey, str]:
-    """Create an admin key with the name, scopes, workspaces and expiry of `admin_key`. Returns it and its secret.
-
-    Only the secret's hash is stored. Raises `InvalidRequest`, `NotFound` for a workspace, `AdminForbidden`.
-    """
+    """Create an admin key like `admin_key`. Returns it and its secret, of which only the hash is stored."""
     check_whole_gateway(actor, "write")
     check_name(admin_key.name)
     if not admin_key.scopes:

@@ -79,10 +79,7 @@ class Control(Struct, frozen=True):
     async def create_or_find(
         self, actor: AdminKey, resource: _R, is_same: Callable[[_R, _R], bool], relies_on: Sequence[Resource] = ()
     ) -> tuple[_R, bool]:
-        """Create the resource and return it with True, or return the existing one with False if `is_same` holds.
-
-        Raises `AlreadyExists` if a different resource has its name.
-        """
+        """Create the resource (True), or find the same one (False). Raises `AlreadyExists` for a different one."""
         try:
             await self.apply_change(actor, "create", None, resource, relies_on=relies_on)
         except AlreadyExists:

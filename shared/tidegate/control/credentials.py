@@ -23,7 +23,7 @@ async def put_credential(
     """Store a provider key and return the workspace. Its calls use the key within a minute.
 
     The vault is written first: calls of a workspace that lists a credential without a value would fail.
-    Raises `InvalidRequest`, `Stale`, `Conflict` without a vault, `NotFound`, `AdminForbidden`.
+    Raises `Stale`, and `Conflict` without a vault.
     """
     if not _CREDENTIAL_NAME.fullmatch(name):
         raise InvalidRequest(f"{name[:80]!r} is not a valid name: write it like OPENAI_API_KEY.", param="name")
@@ -45,10 +45,7 @@ async def put_credential(
 async def delete_credential(
     control: Control, actor: AdminKey, workspace_id: str, name: str, version: int | None = None
 ) -> Workspace:
-    """Delete a provider key and return the workspace. Its calls use the gateway's key again within a minute.
-
-    Raises `Stale`, `Conflict` without a vault, `NotFound`, `AdminForbidden`.
-    """
+    """Delete a provider key: calls use the gateway's within a minute. Raises `Stale`, `Conflict` without a vault."""
     before = await find_workspace(control, actor, workspace_id, "write")
     check_version(before, version)
     if not before.has_credential(name):

@@ -42,10 +42,7 @@ class CreatedKey(NamedTuple):
 async def create_key(
     control: Control, actor: AdminKey, key: VirtualKey, idempotency_key: str | None = None
 ) -> CreatedKey:
-    """Create a key with the workspaces, name, expiry, limits and restrictions of `key`.
-
-    Raises `KeyWithoutWorkspace`, `InvalidRequest`, `NotFound` for a workspace, `AlreadyExists`, `AdminForbidden`.
-    """
+    """Create a key like `key`, with a new secret. Raises `KeyWithoutWorkspace`, and `AlreadyExists` if it differs."""
     key = await _validate_new_key(control, actor, key)
     secret = create_secret()
     id = create_key_id() if idempotency_key is None else id_from_idempotency_key("key_", actor.id, idempotency_key)
@@ -58,10 +55,7 @@ async def create_key(
 async def create_key_for_subject(
     control: Control, actor: AdminKey, key: VirtualKey, issuer: str, subject: str
 ) -> VirtualKey:
-    """Create the key of an OIDC subject. It has no secret: the subject's access tokens take its place.
-
-    A subject has one key; revoke it before you create another. Raises what `create_key` raises.
-    """
+    """Create the one key of an OIDC subject, without a secret: access tokens take its place. Raises as `create_key`."""
     if not issuer or not 0 < len(subject) <= MAX_SUBJECT:
         raise InvalidRequest(f"Give an issuer, and a subject of 1 to {MAX_SUBJECT} characters.", param="subject")
     key = await _validate_new_key(control, actor, key)
@@ -99,10 +93,7 @@ async def update_key(
     *,
     force: bool = False,
 ) -> VirtualKey:
-    """Change a key's name, expiry, default workspace, limits or restrictions. In force within a minute.
-
-    Raises `Stale`, `InvalidRequest`, `AdminForbidden`, `NotFound`; `LimitBelowUsed` unless forced.
-    """
+    """Change the key in all of its workspaces, within a minute. Raises `Stale`; `LimitBelowUsed` unless forced."""
     _check_write(actor, before)
     check_version(before, version)
     after = _normalise_restrictions(after)
@@ -121,7 +112,7 @@ async def rotate_key(
 ) -> CreatedKey:
     """Give the key a new secret. The old one stays valid for `overlap_seconds`; an older one ends at once.
 
-    Raises `Stale`, `InvalidRequest`, `Conflict` (revoked, expired or a subject's), `AdminForbidden`, `NotFound`.
+    Raises `Stale`, and `Conflict` for a key that is revoked, expired or a subject's.
     """
     _check_write(actor, before)
     check_version(before, version)
@@ -150,7 +141,7 @@ async def rotate_key(
 async def revoke_key(control: Control, actor: AdminKey, before: VirtualKey, version: int | None = None) -> VirtualKey:
     """Revoke the key with all of its secrets, in all of its workspaces, within a minute.
 
-    A subject's key is deleted, so that the subject can get a new one. Raises `Stale`, `AdminForbidden`, `NotFound`.
+    A subject's key is deleted, so that the subject can get a new one. Raises `Stale`.
     """
     _check_write(actor, before)
     check_version(before, version)

@@ -17,10 +17,7 @@ _SUBJECT = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,200}")
 async def put_member(
     control: Control, actor: AdminKey, member: Member, version: int | None = None
 ) -> tuple[Member, bool]:
-    """Add the member or change its role. Returns the member, and whether it is new.
-
-    Raises `InvalidRequest`, `Stale` (also if a version of a new member is expected), `NotFound`, `AdminForbidden`.
-    """
+    """Add the member or change its role; True if it is new. Raises `Stale`, also if a new member has a `version`."""
     if not _SUBJECT.fullmatch(member.subject):
         raise InvalidRequest("A subject has 1 to 200 characters and no spaces.", param="subject")
     await find_workspace(control, actor, member.workspace_id, "write")

@@ -44,10 +44,7 @@ class UsageReport(Struct, frozen=True):
 async def report_usage(
     control: Control, actor: AdminKey, workspace_id: str, by: Grouping, first: date | None, last: date | None
 ) -> UsageReport:
-    """Report the usage from the first to the last day (UTC), both included; by default this month until today.
-
-    Raises `InvalidRequest`, `NotFound`, `AdminForbidden`.
-    """
+    """Report the usage from the first to the last day (UTC), both included; by default this month until today."""
     workspace = await find_workspace(control, actor, workspace_id)
     today = datetime.fromtimestamp(control.clock(), UTC).date()
     last = last or max(today, first or today)

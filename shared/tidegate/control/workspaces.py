@@ -19,10 +19,7 @@ from tidegate.errors import InvalidRequest, LimitBelowUsed, UnknownPlan
 async def create_workspace(
     control: Control, actor: AdminKey, workspace: Workspace, idempotency_key: str | None = None
 ) -> tuple[Workspace, bool]:
-    """Create the workspace, with a new id if it has none. Returns it, and whether it is new.
-
-    Raises `InvalidRequest`, `UnknownPlan`, `AlreadyExists`, `AdminForbidden`.
-    """
+    """Create the workspace, with a new id if it has none; True if it is new. Raises `UnknownPlan`, `AlreadyExists`."""
     check_whole_gateway(actor, "write")
     id = workspace.id or (
         id_from_idempotency_key("ws_", actor.id, idempotency_key) if idempotency_key else create_workspace_id()
@@ -49,8 +46,8 @@ async def update_workspace(
 ) -> Workspace:
     """Change the workspace. In force within a minute, because processes cache workspaces for that long.
 
-    Raises `Stale`, `InvalidRequest`, `UnknownPlan`, `AdminForbidden`; `LimitBelowUsed` unless forced; and `AccountBusy`
-    if a call is running and the account must be opened anew: for first limits, more shards, or another first day.
+    Raises `Stale`, `UnknownPlan`, `LimitBelowUsed` unless forced, and `AccountBusy` if a call is running and the
+    account must be opened anew: for first limits, more shards, or another first day.
     """
     check_whole_gateway(actor, "write")
     check_version(before, version)

@@ -120,9 +120,8 @@ class GoogleAccessTokens(Redacted, Struct):
         headers = {"x-goog-cloud-target-resource": audience}
         scope = SigningScope("sts", self.aws.region)
         signed = sign("POST", url, headers, b"", await self.aws.aws_keys(), scope, at=self.clock())
-        header_list = [
-            {"key": name, "value": value} for name, value in (signed | {"host": urlsplit(url).netloc}).items()
-        ]
+        signed["host"] = urlsplit(url).netloc
+        header_list = [{"key": name, "value": value} for name, value in signed.items()]
         return quote(encode({"url": url, "method": "POST", "headers": header_list}), safe="")
 
     async def _impersonate(self, url: str, federated: GoogleToken) -> GoogleToken:

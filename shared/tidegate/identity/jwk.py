@@ -64,11 +64,8 @@ def parse_key_set(document: Json) -> tuple[IssuerKey, ...]:
     """The usable signature keys of a JWK set; other keys are skipped. Raises `ValueError` if there are none."""
     match document:
         case {"keys": [*documents]}:
-            keys = tuple(
-                key
-                for key_document in documents[:MAX_KEYS]
-                if isinstance(key_document, dict) and (key := _parse_key(key_document))
-            )
+            objects = [each for each in documents[:MAX_KEYS] if isinstance(each, dict)]
+            keys = tuple(key for each in objects if (key := _parse_key(each)))
         case _:
             keys = ()
     if not keys:

@@ -100,12 +100,8 @@ class _DemoResponse:
 
     def _usage(self, words: list[str]) -> dict[str, Json]:
         """Return the usage; one word counts as one token."""
-        prompt_tokens = len(_WORDS.findall(_last_text(self._request)))
-        return {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": len(words),
-            "total_tokens": prompt_tokens + len(words),
-        }
+        prompt, answer = len(_WORDS.findall(_last_text(self._request))), len(words)
+        return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
 
 
 def _last_text(request: JsonObject) -> str:

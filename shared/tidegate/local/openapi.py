@@ -45,9 +45,8 @@ def openapi_document() -> Schema:
     (request,), components = msgspec.json.schema_components(
         [ChatFields], ref_template="#/components/schemas/{name}", schema_hook=_any_json_schema
     )
-    paths: dict[str, object] = {
-        path: {"post": _chat_operation(path, surface, request)} for path, (surface, _) in ENDPOINTS.items()
-    }
+    surfaces = ENDPOINTS.items()
+    paths: Schema = {path: {"post": _chat_operation(path, surface, request)} for path, (surface, _) in surfaces}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},
@@ -72,48 +71,40 @@ def _chat_operation(path: str, surface: Surface, request: Schema) -> Schema:
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
-            "200": {
-                **_json_response("Reply", streamed),
-                "headers": {**openapi_headers.RESPONSE_HEADERS, **_REUSE_HEADERS},
-            },
-            **_error_responses("400", "404", "409", "413", "415", "422", "502", "503", "504"),
+            "200": {**_response("Reply", streamed), "headers": {**openapi_headers.RESPONSE_HEADERS, **_REUSE_HEADERS}},
+            **_errors("400", "404", "409", "413", "415", "422", "502", "503", "504"),
         },
     }
 
 
 def _model_paths() -> dict[str, object]:
-    models, errors = _json_response("ModelList"), _error_responses("400")
+    models, errors = _response("ModelList"), _errors("400")
     model_id: Schema = {"name": "model_id", "in": "path", "required": True, "schema": _TEXT}
     filters = [_modality_filter("input", model_views.INPUTS), _modality_filter("output", model_views.OUTPUTS)]
     selection: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/SelectableModel"}}
     model_list: Schema = {"description": "A JSON list", "content": {"application/json": {"schema": selection}}}
     return {
-        "/v1/models": {"get": _get_operation("models", {"200": models, **errors}, [*filters, _workspace_header()])},
+        "/v1/models": {"get": _get("models", {"200": models, **errors}, [*filters, _workspace_header()])},
         "/v1/models/{model_id}": {
-            "get": _get_operation(
-                "model",
-                {"200": _json_response("Model"), **errors, **_error_responses("404", "503")},
-                [model_id, _workspace_header()],
+            "get": _get(
+                "model", {"200": _response("Model"), **errors, **_errors("404", "503")}, [model_id, _workspace_header()]
             )
         },
         "/public/models": {
-            "get": {
-                **_get_operation("public_models", {"200": models, "400": _json_response("Error")}, filters),
-                "security": [],
-            }
+            "get": {**_get("public_models", {"200": models, "400": _response("Error")}, filters), "security": []}
         },
         "/api/ds-prototypes/model_selection/models": {
-            "get": _get_operation("model_selection", {"200": model_list, **errors}, [_workspace_header(required=True)])
+            "get": _get("model_selection", {"200": model_list, **errors}, [_workspace_header(required=True)])
         },
-        "/health": {"get": {**_get_operation("health", {"200": _json_response("Health")}), "security": []}},
+        "/health": {"get": {**_get("health", {"200": _response("Health")}), "security": []}},
         "/api/ds-prototypes/health": {
-            "get": {**_get_operation("neuroflash_health", {"200": _json_response("Health")}), "security": []}
+            "get": {**_get("neuroflash_health", {"200": _response("Health")}), "security": []}
         },
     }
 
 
 def _account_paths() -> dict[str, object]:
-    header, errors = _workspace_header(), _error_responses("400", "503")
+    header, errors = _workspace_header(), _errors("400", "503")
     days: list[Schema] = [
         {"name": name, "in": "query", "description": description, "schema": {"type": "string", "format": "date"}}
         for name, description in (
@@ -124,19 +115,17 @@ def _account_paths() -> dict[str, object]:
     page_parameters = [_number_parameter("page", account.MAX_PAGE), _number_parameter("size", account.MAX_SIZE)]
     workspace_id: Schema = {"name": "workspace_id", "in": "path", "required": True, "schema": _TEXT}
     kind: Schema = {"name": "usageTypeKey", "in": "query", "schema": _TEXT}
-    usage_types = {"200": _json_response("UsageTypePage"), **errors}
+    usage_types = {"200": _response("UsageTypePage"), **errors}
     return {
-        "/v1/usage": {"get": _get_operation("usage", {"200": _json_response("Usage"), **errors}, [*days, header])},
-        "/v1/quotas": {"get": _get_operation("quotas", {"200": _json_response("Quotas"), **errors}, [header])},
-        "/v1/balance": {"get": _get_operation("balance", {"200": _json_response("Balance"), **errors}, [header])},
-        "/balance": {"get": _get_operation("plain_balance", {"200": _json_response("Balance"), **errors}, [header])},
+        "/v1/usage": {"get": _get("usage", {"200": _response("Usage"), **errors}, [*days, header])},
+        "/v1/quotas": {"get": _get("quotas", {"200": _response("Quotas"), **errors}, [header])},
+        "/v1/balance": {"get": _get("balance", {"200": _response("Balance"), **errors}, [header])},
+        "/balance": {"get": _get("plain_balance", {"200": _response("Balance"), **errors}, [header])},
         "/api/workspace-service/v1/workspaces": {
-            "get": _get_operation(
-                "workspaces", {"200": _json_response("WorkspacePage"), **errors}, [*page_parameters, header]
-            )
+            "get": _get("workspaces", {"200": _response("WorkspacePage"), **errors}, [*page_parameters, header])
         },
         "/api/usage-service/v1/workspaces/{workspace_id}/quotas": {
-            "get": _get_operation("usage_types", usage_types, [workspace_id, kind, *page_parameters, header])
+            "get": _get("usage_types", usage_types, [workspace_id, kind, *page_parameters, header])
         },
     }
 
@@ -145,7 +134,7 @@ def _number_parameter(name: str, maximum: int) -> Schema:
     return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": maximum}}
 
 
-def _get_operation(operation: str, responses: Schema, parameters: list[Schema] | None = None) -> Schema:
+def _get(operation: str, responses: Schema, parameters: list[Schema] | None = None) -> Schema:
     return {"operationId": operation, "parameters": parameters or [], "responses": responses}
 
 
@@ -160,37 +149,37 @@ def _workspace_header(*, required: bool = False) -> Schema:
     return {"name": "x-workspace-id", "in": "header", "required": required, "schema": _TEXT}
 
 
-def _json_response(schema: str, extra_content: Schema | None = None) -> Schema:
+def _response(schema: str, extra_content: Schema | None = None) -> Schema:
     content: Schema = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     return {"description": schema, "content": content | (extra_content or {})}
 
 
-def _error_responses(*statuses: str) -> Schema:
-    return {status: _error_response(status) for status in ("401", "403", "405", "429", "500", *statuses)}
+def _errors(*statuses: str) -> Schema:
+    return {status: _error(status) for status in ("401", "403", "405", "429", "500", *statuses)}
 
 
-def _error_response(status: str) -> Schema:
+def _error(status: str) -> Schema:
     """Describe an error; those that a retry may solve have a Retry-After header."""
-    return _json_response("Error") | ({"headers": _RETRY_AFTER} if status in ("409", "429", "503") else {})
+    return _response("Error") | ({"headers": _RETRY_AFTER} if status in ("409", "429", "503") else {})
 
 
-def _object_schema(required: dict[str, Schema], **optional: Schema) -> Schema:
+def _object(required: dict[str, Schema], **optional: Schema) -> Schema:
     return {"type": "object", "required": list(required), "properties": {**required, **optional}}
 
 
 def _reply_schemas() -> dict[str, Schema]:
-    usage = _object_schema(
+    usage = _object(
         {"prompt_tokens": _COUNT, "completion_tokens": _COUNT, "total_tokens": _COUNT},
         words_used=_COUNT,
         cost={"type": ["number", "null"]},
         estimated={"type": "boolean"},
     )
-    message = _object_schema({"role": {"const": "assistant"}, "content": _MAYBE_TEXT, "refusal": _MAYBE_TEXT})
-    choice = _object_schema({"index": _COUNT, "message": message, "finish_reason": _FINISH_REASON, "logprobs": {}})
+    message = _object({"role": {"const": "assistant"}, "content": _MAYBE_TEXT, "refusal": _MAYBE_TEXT})
+    choice = _object({"index": _COUNT, "message": message, "finish_reason": _FINISH_REASON, "logprobs": {}})
     model = _model_schema()
-    error = _object_schema({"message": _TEXT, "type": _TEXT, "param": _MAYBE_TEXT, "code": _MAYBE_TEXT})
+    error = _object({"message": _TEXT, "type": _TEXT, "param": _MAYBE_TEXT, "code": _MAYBE_TEXT})
     return {
-        "Completion": _object_schema(
+        "Completion": _object(
             {
                 "id": _TEXT,
                 "object": {"const": "chat.completion"},
@@ -203,8 +192,8 @@ def _reply_schemas() -> dict[str, Schema]:
         "Reply": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Completion", "DryRun")]},
         "DryRun": _dry_run_schema(),
         "Model": model,
-        "ModelList": _object_schema({"object": {"const": "list"}, "data": {"type": "array", "items": model}}),
-        "SelectableModel": _object_schema(
+        "ModelList": _object({"object": {"const": "list"}, "data": {"type": "array", "items": model}}),
+        "SelectableModel": _object(
             {
                 "id": _TEXT,
                 "name": _TEXT,
@@ -216,8 +205,8 @@ def _reply_schemas() -> dict[str, Schema]:
             }
         ),
         **_account_schemas(),
-        "Health": _object_schema({"status": {"const": "ok"}, "version": _TEXT}),
-        "Error": _object_schema({"error": error}),
+        "Health": _object({"status": {"const": "ok"}, "version": _TEXT}),
+        "Error": _object({"error": error}),
     }
 
 
@@ -227,7 +216,7 @@ def _dry_run_schema() -> Schema:
     failure: Schema = {"type": ["object", "null"], "description": "The status and the error body that a call would get"}
     maybe_number: Schema = {"type": ["number", "null"]}
     flag: Schema = {"type": "boolean"}
-    attempt = _object_schema(
+    attempt = _object(
         {
             **dict.fromkeys(("path", "when", "model"), _TEXT),
             **dict.fromkeys(("provider", "deployment", "cools_until"), _MAYBE_TEXT),
@@ -243,14 +232,14 @@ def _dry_run_schema() -> Schema:
             "omitted": flag,
         }
     )
-    return _object_schema(
+    return _object(
         {
             "object": {"const": "tidegate.dry_run"},
             "id": _TEXT,
             "model": _TEXT,
             "asked_first": _MAYBE_TEXT,
             "error": failure,
-            "guardrails": {"type": "array", "items": _object_schema(dict.fromkeys(("name", "on", "verdict"), _TEXT))},
+            "guardrails": {"type": "array", "items": _object(dict.fromkeys(("name", "on", "verdict"), _TEXT))},
             "cache": {
                 "type": ["object", "null"],
                 "properties": {
@@ -262,9 +251,7 @@ def _dry_run_schema() -> Schema:
                 "description": "null if caching is off",
             },
             "plan": {"type": "array", "items": attempt},
-            "estimate": _object_schema(
-                dict.fromkeys(("prompt_tokens", "with_margin", "max_output_tokens", "words"), _COUNT)
-            ),
+            "estimate": _object(dict.fromkeys(("prompt_tokens", "with_margin", "max_output_tokens", "words"), _COUNT)),
             "num_retries": _COUNT,
             "deadline_seconds": {"type": "number"},
         }
@@ -275,8 +262,8 @@ def _account_schemas() -> dict[str, Schema]:
     """Describe the account endpoints. Amounts are integers, money is a decimal string; Lunos's balance is a float."""
     amount: Schema = {"type": ["integer", "string"]}
     counters = dict.fromkeys((*COUNTERS, "tokens"), _COUNT) | {"cost_usd": _TEXT}
-    day, period = _object_schema({"date": _TEXT, **counters}), _object_schema({"from": _TEXT, "to": _TEXT, **counters})
-    quota = _object_schema(
+    day, period = _object({"date": _TEXT, **counters}), _object({"from": _TEXT, "to": _TEXT, **counters})
+    quota = _object(
         {
             "scope": {"enum": ["workspace", "key"]},
             "id": _TEXT,
@@ -285,7 +272,7 @@ def _account_schemas() -> dict[str, Schema]:
             "resets_at": _MAYBE_TEXT,
         }
     )
-    usage_type = _object_schema(
+    usage_type = _object(
         {
             **dict.fromkeys(("id", "workspaceId", "usageTypeKey", "dailyRefreshed"), _TEXT),
             **dict.fromkeys(("usedAmount", "usedAmountDaily", "availableAmount"), _COUNT),
@@ -296,7 +283,7 @@ def _account_schemas() -> dict[str, Schema]:
         }
     )
     return {
-        "Usage": _object_schema(
+        "Usage": _object(
             {
                 "object": {"const": "usage"},
                 "workspace_id": _TEXT,
@@ -304,11 +291,11 @@ def _account_schemas() -> dict[str, Schema]:
                 "month": period,
                 "from": _TEXT,
                 "to": _TEXT,
-                "total": _object_schema(counters),
+                "total": _object(counters),
                 "days": {"type": "array", "items": day},
             }
         ),
-        "Quotas": _object_schema(
+        "Quotas": _object(
             {
                 "object": {"const": "quotas"},
                 "workspace_id": _TEXT,
@@ -317,8 +304,8 @@ def _account_schemas() -> dict[str, Schema]:
                 "models": {"type": "array", "items": {"type": "object"}},
             }
         ),
-        "Balance": _object_schema({"success": {"const": True}, "message": _TEXT, "data": _balance_schema()}),
-        "WorkspacePage": _page_schema(_object_schema({"id": _TEXT, "name": _TEXT, "createdAt": _TEXT})),
+        "Balance": _object({"success": {"const": True}, "message": _TEXT, "data": _balance_schema()}),
+        "WorkspacePage": _page_schema(_object({"id": _TEXT, "name": _TEXT, "createdAt": _TEXT})),
         "UsageTypePage": _page_schema(usage_type),
     }
 
@@ -326,7 +313,7 @@ def _account_schemas() -> dict[str, Schema]:
 def _balance_schema() -> Schema:
     maybe_number: Schema = {"type": ["number", "null"]}
     flag: Schema = {"type": "boolean"}
-    return _object_schema(
+    return _object(
         {
             **dict.fromkeys(("balance", "alertBalance"), maybe_number),
             "email": {"const": ""},
@@ -339,15 +326,13 @@ def _balance_schema() -> Schema:
 
 def _page_schema(item: Schema) -> Schema:
     names = ("size", "totalElements", "totalPages", "currentPage")
-    return _object_schema(
-        {"data": {"type": "array", "items": item}, "page": _object_schema(dict.fromkeys(names, _COUNT))}
-    )
+    return _object({"data": {"type": "array", "items": item}, "page": _object(dict.fromkeys(names, _COUNT))})
 
 
 def _model_schema() -> Schema:
     """Describe a model: OpenAI's object with OpenRouter's fields."""
     texts: Schema = {"type": "array", "items": _TEXT}
-    architecture = _object_schema(
+    architecture = _object(
         {"input_modalities": texts, "output_modalities": texts, "modality": _TEXT}, tokenizer=_MAYBE_TEXT
     )
     pricing: Schema = {
@@ -368,11 +353,11 @@ def _model_schema() -> Schema:
         "context_length": _MAYBE_COUNT,
         "architecture": architecture,
         "pricing": pricing,
-        "top_provider": _object_schema(limits, is_moderated=moderated),
+        "top_provider": _object(limits, is_moderated=moderated),
         "supported_parameters": texts,
         "deprecated": {"type": "boolean"},
     }
-    return _object_schema(fields)
+    return _object(fields)
 
 
 def _any_json_schema(_: type) -> Schema:

@@ -33,10 +33,8 @@ def parse_deadline(header: str | None) -> float | None:
             return moment.timestamp()
     except (ValueError, OverflowError):
         pass
-    raise InvalidRequest(
-        f"The {HEADER} header must be Unix seconds, or ISO 8601 with a UTC offset, such as 2026-11-21T17:00:00Z.",
-        param=HEADER,
-    )
+    message = f"The {HEADER} header must be Unix seconds, or ISO 8601 with a UTC offset, such as 2026-11-21T17:00:00Z."
+    raise InvalidRequest(message, param=HEADER)
 
 
 def earliest_deadline(now: float, timeouts_seconds: Iterable[float | None], deadlines: Iterable[float | None]) -> float:

@@ -133,9 +133,8 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
 
 
 def _is_dropped(error: aiohttp.ClientError) -> bool:
-    return isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError) and not isinstance(
-        error, aiohttp.ClientConnectorError
-    )
+    is_lost = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+    return is_lost and not isinstance(error, aiohttp.ClientConnectorError)
 
 
 def _translate(error: Exception, url: str) -> UpstreamError:

@@ -18,12 +18,11 @@ class Credentials(Protocol):
 
 
 class StaticCredentials(Struct, frozen=True):
-    """A source with one fixed key, or with none."""
+    """`Credentials` with one fixed key, or with none."""
 
     aws_key: AwsKey | None
 
     async def key(self, transport: Transport) -> AwsKey | None:
-        """See `Credentials.key`."""
         return self.aws_key
 
 

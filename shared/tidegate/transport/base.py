@@ -71,10 +71,8 @@ class Transport(Protocol):
     def open(self, request: HttpRequest, timeouts: Timeouts) -> AbstractAsyncContextManager[HttpResponse]:
         """Send the request; the context gives the response once its headers have arrived.
 
-        Leaving the context closes the connection if the body was not read to its end.
-
-        Raises `ProviderTimeout` and `ProviderUnreachable`. Redirects are not followed: the base URL is the
-        operator's, and a redirect would carry the key elsewhere.
+        Leaving the context closes the connection if the body was not read to its end. Redirects are not followed: the
+        URL is the operator's, and they would carry the key elsewhere. Raises `ProviderTimeout`, `ProviderUnreachable`.
         """
         ...
 
@@ -89,11 +87,9 @@ class StreamedResponse:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in headers}
 
     def chunks(self) -> AsyncGenerator[bytes]:
-        """See `HttpResponse.chunks`."""
         raise NotImplementedError
 
     async def read(self, limit: int) -> bytes:
-        """See `HttpResponse.read`."""
         collected: list[bytes] = []
         size = 0
         async with aclosing(self.chunks()) as chunks:

@@ -71,7 +71,6 @@ class _HttpxResponse(StreamedResponse):
         self._deadline = deadline
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """See `HttpResponse.chunks`."""
         body = self._response.aiter_bytes()
         try:
             while True:

@@ -15,12 +15,7 @@ from urllib.parse import urlsplit
 import anyio
 from pyreqwest.bytes import Bytes
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import (
-    ConnectTimeoutError,
-    DetailedPyreqwestError,
-    PyreqwestError,
-    RequestTimeoutError,
-)
+from pyreqwest.exceptions import ConnectTimeoutError, DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
@@ -63,10 +58,7 @@ class ReqwestTransport:
 
     @asynccontextmanager
     async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
-        """See `Transport.open`. A pooled connection that went stale is replaced, once.
-
-        Callers retry all other failures: `routing/retry.py` for providers, `Backoff` for DynamoDB.
-        """
+        """See `Transport.open`. A stale pooled connection is replaced, once; callers retry all other failures."""
         origin = "/".join(request.url.split("/", 3)[:3])
         if request.address is not None:
             async with self._open_pinned(request, timeouts) as response:
@@ -126,9 +118,8 @@ class ReqwestTransport:
     def _unpooled_client(self, connect_seconds: float) -> Client:
         client = self._unpooled_clients.get(connect_seconds)
         if client is None:
-            client = self._unpooled_clients[connect_seconds] = (
-                self._client_builder(connect_seconds).pool_max_idle_per_host(0).build()
-            )
+            builder = self._client_builder(connect_seconds).pool_max_idle_per_host(0)
+            client = self._unpooled_clients[connect_seconds] = builder.build()
         return client
 
     def _build_stream(self, client: Client, request: HttpRequest, seconds: float) -> StreamRequest:
@@ -249,9 +240,8 @@ def _causes(error: PyreqwestError) -> list[str]:
 
 def _is_dropped(error: PyreqwestError) -> bool:
     causes = _causes(error)
-    return any("SendRequest" in cause for cause in causes) and any(
-        word in cause for cause in causes for word in _DROPPED
-    )
+    is_sending = any("SendRequest" in cause for cause in causes)
+    return is_sending and any(word in cause for cause in causes for word in _DROPPED)
 
 
 def _translate(error: PyreqwestError, url: str) -> UpstreamError:

@@ -21,21 +21,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 # Clients and proxies change or remove these headers, which would break the signature. The list is botocore's.
 _UNSIGNED = frozenset(
     {
-        "authorization",
-        "baggage",
-        "connection",
-        "expect",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "traceparent",
-        "tracestate",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-        "x-amzn-trace-id",
+        *("authorization", "baggage", "connection", "expect", "keep-alive", "proxy-authenticate"),
+        *("proxy-authorization", "te", "traceparent", "tracestate", "trailer", "transfer-encoding"),
+        *("upgrade", "user-agent", "x-amzn-trace-id"),
     }
 )
 

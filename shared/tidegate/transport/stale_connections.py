@@ -1,8 +1,7 @@
 """Sends a request again when its pooled connection turns out to have been closed while it was idle.
 
 After an idle time, or after Lambda froze the process, pooled connections may have been closed by the server. That is
-not the fault of the provider. No library says whether it used a pooled connection, so the last contact with each origin
-decides.
+not the provider's fault. No library says whether it used a pooled connection: the last contact with an origin decides.
 """
 
 import time

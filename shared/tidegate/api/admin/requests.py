@@ -33,9 +33,8 @@ from tidegate.policy.guardrails.definition import MAX_GUARDRAILS
 _R = TypeVar("_R", Plan, Workspace, VirtualKey)
 
 _LIMIT_TYPES: Mapping[object, Any] = {int | None: Count, Decimal | None: Usd, tuple[str, ...] | None: Patterns}
-_LIMIT_FIELDS: Mapping[str, Any] = {
-    name: (_LIMIT_TYPES[hint] | None, None) for name, hint in get_type_hints(Limits).items()
-}
+_LIMIT_HINTS = get_type_hints(Limits).items()
+_LIMIT_FIELDS: dict[str, Any] = {name: (_LIMIT_TYPES[hint] | None, None) for name, hint in _LIMIT_HINTS}
 
 
 class LimitsBody(create_model("LimitsBody", __base__=RequestBody, **_LIMIT_FIELDS)):

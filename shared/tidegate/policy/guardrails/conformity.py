@@ -46,9 +46,8 @@ class ConformityCheck(Struct):
             raise TooComplex
         self.depth += 1
         try:
-            return all(
-                _KEYWORDS[name](self, argument, value, schema) for name, argument in schema.items() if name in _KEYWORDS
-            )
+            checks = ((_KEYWORDS[name], argument) for name, argument in schema.items() if name in _KEYWORDS)
+            return all(holds(self, argument, value, schema) for holds, argument in checks)
         finally:
             self.depth -= 1
 

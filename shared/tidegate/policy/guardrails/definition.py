@@ -54,11 +54,7 @@ _FIELDS_OF_KIND: dict[GuardrailKind, frozenset[str]] = {
     "bedrock": frozenset({"guardrail_id", "guardrail_version", "region", "timeout_seconds"}),
     "webhook": frozenset({"url", "secret", "timeout_seconds"}),
 }
-_ONLY_STAGE_OF_KIND: dict[GuardrailKind, StageSelection] = {
-    "injection": "input",
-    "max_input": "input",
-    "json_schema": "output",
-}
+_ONLY_STAGE: dict[GuardrailKind, StageSelection] = {"injection": "input", "max_input": "input", "json_schema": "output"}
 
 
 def parse_guardrails(value: Json, path: str = "guardrails", *, is_operator: bool = False) -> tuple[Guardrail, ...]:
@@ -88,7 +84,7 @@ def parse_guardrail(entry: Json, path: str, *, is_operator: bool = False) -> Gua
         known = ", ".join(sorted(_COMMON_FIELDS | _FIELDS_OF_KIND[kind]))
         message = f"A guardrail of kind {kind!r} has no field {unknown[0]!r}. Its fields are {known}."
         raise InvalidRequest(message, param=f"{path}.{unknown[0]}")
-    values: JsonObject = {"on": _ONLY_STAGE_OF_KIND.get(kind, "both"), **entry}
+    values: JsonObject = {"on": _ONLY_STAGE.get(kind, "both"), **entry}
     if isinstance(values.get("schema"), dict | bool):
         values["schema"] = encode(values["schema"]).decode()
     try:
@@ -124,7 +120,7 @@ def _check(guardrail: Guardrail, path: str, is_operator: bool) -> None:
     require(bool(_NAME.fullmatch(guardrail.name)), "name", message)
     is_built_in = guardrail.name in BUILT_IN_GUARDRAILS
     require(not is_built_in, "name", f"The name {guardrail.name!r} belongs to a built-in guardrail: choose another.")
-    only = _ONLY_STAGE_OF_KIND.get(kind)
+    only = _ONLY_STAGE.get(kind)
     require(only in (None, guardrail.on), "on", f"A guardrail of kind {kind!r} can only run on {only!r}.")
     can_mask = kind in DETECTOR_KINDS or kind in REMOTE_KINDS
     require(guardrail.action == "block" or can_mask, "action", f"A guardrail of kind {kind!r} cannot mask, only block.")

@@ -15,7 +15,6 @@ class LogBudgetAlerts:
     """Port `BudgetAlerts` without a receiver: writes a line to the log."""
 
     async def emit(self, alert: BudgetAlert) -> None:
-        """See `BudgetAlerts.emit`."""
         log.warning(alert.event_type.replace(" ", "."), extra=alert.detail)
 
 

@@ -57,7 +57,7 @@ def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
     Web searches are counted under OpenRouter's name, `server_tool_use.web_search_requests`. `estimated` is present, and
     true, only when tokens were estimated. `cost` is in USD, null without a price.
     """
-    tokens, word_counts = bill.tokens, bill.words
+    tokens, counts = bill.tokens, bill.words
     merged = Usage(prompt_tokens=0, completion_tokens=0, total_tokens=0) if usage is None else usage.copy()
     total = _count(merged.get("total_tokens"))
     merged["prompt_tokens"] = tokens.input
@@ -68,12 +68,8 @@ def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
     merged["completion_tokens_details"] = completion_details | {"reasoning_tokens": tokens.reasoning}
     if tokens.searches:
         merged["server_tool_use"] = _object(merged.get("server_tool_use")) | {"web_search_requests": tokens.searches}
-    merged["words_used"] = word_counts.used
-    merged["words_details"] = {
-        "input_words": word_counts.input,
-        "output_words": word_counts.output,
-        "method": word_counts.method,
-    }
+    merged["words_used"] = counts.used
+    merged["words_details"] = {"input_words": counts.input, "output_words": counts.output, "method": counts.method}
     merged["cost"] = None if bill.cost_usd is None else round(float(bill.cost_usd), 10)
     if tokens.estimated:
         merged["estimated"] = True
@@ -129,14 +125,10 @@ def _estimate_output(generated: GeneratedText) -> int:
 def _word_counts(tokens: TokenCounts, request: Request, answer: str, workspace: Workspace) -> WordCounts:
     """Count the words. Halves are rounded to the even number (Python's `round`): 2 tokens are 2 words, 6 are 4."""
     by_tokens = workspace.words_method == "tokens"
-    output_words = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count_words(answer)
-    input_words = sum(map(words.count_words, request.prompt_texts()))
-    return WordCounts(
-        used=output_words + input_words if workspace.charge_input_words else output_words,
-        input=input_words,
-        output=output_words,
-        method=workspace.words_method,
-    )
+    output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else words.count_words(answer)
+    input = sum(map(words.count_words, request.prompt_texts()))
+    used = output + input if workspace.charge_input_words else output
+    return WordCounts(used=used, input=input, output=output, method=workspace.words_method)
 
 
 def _object(value: Json) -> dict[str, Json]:

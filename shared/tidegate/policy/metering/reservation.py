@@ -93,8 +93,7 @@ def worst_case_with_hedge(
 ) -> Reservation | None:
     """Return a reservation for two hedged models: one answers, and the other at least reads the prompt.
 
-    It holds the greater answer and the greater prompt, since either may win. None if the hedge needs a price and has
-    none.
+    It holds the greater answer and prompt, since either may win. None if the hedge needs a price and has none.
     """
     try:
         hedge = worst_case_reservation(call, other_id, other)
@@ -144,10 +143,8 @@ def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitRe
 
 def _check_allowed(call: Call, model_id: str, workspace_route: str | None, key_route: str | None) -> None:
     """Raise `ModelNotAllowed` unless each owner's patterns match the model or the given name of its route."""
-    for whose, limits, route in (
-        ("workspace", call.workspace.effective_limits, workspace_route),
-        ("key", call.principal.limits, key_route),
-    ):
+    workspace, key = call.workspace.effective_limits, call.principal.limits
+    for whose, limits, route in (("workspace", workspace, workspace_route), ("key", key, key_route)):
         if not limits.allow_model(model_id, route):
             raise ModelNotAllowed(f"This {whose} may not use the model {model_id!r}.", param="model")
 

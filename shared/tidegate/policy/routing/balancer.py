@@ -12,12 +12,8 @@ from tidegate.lazy import load
 
 _PROVIDER_FAULTS = frozenset(
     {
-        "provider_error",
-        "provider_malformed_response",
-        "provider_overloaded",
-        "provider_stream_cut",
-        "provider_timeout",
-        "provider_unreachable",
+        *("provider_error", "provider_malformed_response", "provider_overloaded"),
+        *("provider_stream_cut", "provider_timeout", "provider_unreachable"),
     }
 )
 """Codes of a stream's error that are the provider's fault."""
@@ -114,13 +110,12 @@ class Balancer:
         """Record how a call ended whose answer the deployment had begun."""
         if not _has_choice(resolution):
             return
+        ordering = self._load_ordering()
         if status == "failed" and error_code in _PROVIDER_FAULTS:
             cut = StreamCut("The provider's stream ended before the answer was complete.")
-            self._load_ordering().record_failure(
-                deployment, resolution, call, cut, waited_seconds=0.0, call_timed_out=False
-            )
+            ordering.record_failure(deployment, resolution, call, cut, waited_seconds=0.0, call_timed_out=False)
         else:
-            self._load_ordering().record_success(deployment, resolution, call)
+            ordering.record_success(deployment, resolution, call)
 
     def merge_remote(self, workspace_id: str | None, cooldown_ends: Mapping[str, float]) -> None:
         """Merge cooldowns of other processes: ids and ends (UTC seconds), the gateway's if `workspace_id` is None."""

@@ -196,21 +196,17 @@ def _check_context_window_fallbacks(fields: GatewayFields, router: Router, works
         _resolve(router, fallbacks[source], path, workspace)
 
 
-def _skip_too_small(
-    candidates: list[Candidate], router: Router, catalog: Catalog, workspace: Workspace
-) -> list[Candidate]:
+def _skip_too_small(found: list[Candidate], router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
     """Replace the requested model by its context window fallback if the prompt certainly does not fit."""
-    requested, bigger = candidates[0], context_window_fallback(candidates[0].request)
+    requested, bigger = found[0], context_window_fallback(found[0].request)
     needed = requested.request.estimate_prompt() * CERTAIN_PART if bigger else 0.0
     while bigger is not None and _is_too_small(requested.resolution, catalog, needed):
         requested = replace(bigger, resolution=_resolve(router, bigger.request.model, bigger.path, workspace))
         bigger = context_window_fallback(requested.request)
-    if requested is candidates[0]:
-        return candidates
-    return [
-        requested,
-        *(candidate for candidate in candidates[1:] if candidate.request.model != requested.request.model),
-    ]
+    if requested is found[0]:
+        return found
+    model = requested.request.model
+    return [requested, *(candidate for candidate in found[1:] if candidate.request.model != model)]
 
 
 def _is_too_small(resolution: Resolution | None, catalog: Catalog, needed: float) -> bool:

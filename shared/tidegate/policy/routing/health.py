@@ -172,10 +172,9 @@ class Health(Struct):
 
 def deployment_key_of(deployment: Deployment, resolution: Resolution, workspace: Workspace) -> DeploymentKey:
     """Return the key of the deployment's state. A workspace's own routes and keys have a state of their own."""
-    is_workspace_owned = resolution.is_workspace_route or (
-        deployment.secret is not None and workspace.has_credential(deployment.secret)
-    )
-    return DeploymentKey(workspace.id if is_workspace_owned else None, _digest(deployment.identity))
+    has_own_key = deployment.secret is not None and workspace.has_credential(deployment.secret)
+    workspace_id = workspace.id if resolution.is_workspace_route or has_own_key else None
+    return DeploymentKey(workspace_id, _digest(deployment.identity))
 
 
 @lru_cache(maxsize=4096)

@@ -33,10 +33,7 @@ class Ordering(Struct, frozen=True):
     draw: Callable[[], float] = random.random
 
     def order(self, resolution: Resolution, call: Call) -> Resolution:
-        """Sort the deployments of a route. Starts a trial of the first if it is half-open or its latency is unknown.
-
-        While the trial runs, other calls prefer other deployments.
-        """
+        """Sort a route's deployments. Starts a trial of the first if it is half-open or its latency is unknown."""
         route = resolution.route
         if route is None or len(resolution.deployments) < 2:
             return resolution
@@ -81,15 +78,11 @@ class Ordering(Struct, frozen=True):
         waited_seconds: float,
         call_timed_out: bool,
     ) -> None:
-        if resolution.route is not None:
-            deployment_key = deployment_key_of(deployment, resolution, call.workspace)
+        route, name = resolution.route, deployment.display_name
+        if route is not None:
+            key = deployment_key_of(deployment, resolution, call.workspace)
             self.health.record_failure(
-                deployment_key,
-                error,
-                resolution.route,
-                deployment.display_name,
-                waited_seconds=waited_seconds,
-                call_timed_out=call_timed_out,
+                key, error, route, name, waited_seconds=waited_seconds, call_timed_out=call_timed_out
             )
 
     def _scores(self, resolution: Resolution, call: Call, deployment_keys: Sequence[DeploymentKey]) -> list[float]:
