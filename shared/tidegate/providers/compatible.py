@@ -1,6 +1,7 @@
-"""The built-in providers that speak OpenAI's dialect: one row each, from its documents or its recorded replies.
+"""The built-in providers that speak OpenAI's dialect: their quirks, then one row each.
 
-Each row names its source; all were read in 2026-11. A row without a base URL is a server that the operator runs.
+Quirks name their source, documents or recorded replies; all were read in 2026-11. A row without a base URL is a server
+that the operator runs.
 """
 
 from tidegate.providers.compatible_row import Row
@@ -12,324 +13,255 @@ _LOW_TO_HIGH = ("low", "medium", "high")
 _NONE_TO_HIGH = ("none", *_LOW_TO_HIGH)
 _VIDEO = frozenset({"video_url"})
 
-_OPENAI = Row(
-    "openai",
-    "https://api.openai.com/v1",
-    Quirks(
-        unsupported=frozenset({"repetition_penalty"}),
-        functions=True,
-        developer_role=True,
-        tool_names=True,
-        files="data",
-        models=OPENAI_MODELS,
-    ),
+_OPENAI = Quirks(
+    unsupported=frozenset({"repetition_penalty"}),
+    functions=True,
+    developer_role=True,
+    tool_names=True,
+    files="data",
+    models=OPENAI_MODELS,
 )
 
 # https://docs.mistral.ai/api/ and …/capabilities/reasoning: unknown fields are a 422, tool ids have nine letters or
 # digits, an effort is "none" or "high", and usage comes without being asked for.
-_MISTRAL = Row(
-    "mistral",
-    "https://api.mistral.ai/v1",
-    Quirks(
-        unsupported=(_PENALTY - {"metadata"}) | {"logit_bias", "logprobs", "top_logprobs", "user", "service_tier"},
-        renames={"seed": "random_seed"},
-        limit_field="max_tokens",
-        stream_usage=False,
-        message_names=False,
-        tool_id_length=9,
-        tool_names=True,
-        tool_choice_required="any",
-        efforts=("none", "high"),
-        replays=("thinking_parts",),
-    ),
+_MISTRAL = Quirks(
+    unsupported=(_PENALTY - {"metadata"}) | {"logit_bias", "logprobs", "top_logprobs", "user", "service_tier"},
+    renames={"seed": "random_seed"},
+    limit_field="max_tokens",
+    stream_usage=False,
+    message_names=False,
+    tool_id_length=9,
+    tool_names=True,
+    tool_choice_required="any",
+    efforts=("none", "high"),
+    replays=("thinking_parts",),
 )
 
 # https://api-docs.deepseek.com/guides/thinking_mode: thinking is on by default, the provider maps other efforts to its
 # own, sampling is ignored while thinking, and turns with tools must send their `reasoning_content` back.
-_DEEPSEEK = Row(
-    "deepseek",
-    "https://api.deepseek.com",
-    Quirks(
-        unsupported=_PENALTY | {"n", "seed", "logit_bias", "parallel_tool_calls"},
-        limit_field="max_tokens",
-        reasoning="thinking",
-        replays=("reasoning_content",),
-        needs_replay=True,
-        models=(
-            ModelRule(r"deepseek-chat"),
-            ModelRule(
-                r"",
-                unsupported_reasoning=frozenset({"temperature", "presence_penalty", "frequency_penalty"}),
-                reasons=True,
-            ),
-        ),
+_DEEPSEEK_IGNORED = frozenset({"temperature", "presence_penalty", "frequency_penalty"})
+_DEEPSEEK = Quirks(
+    unsupported=_PENALTY | {"n", "seed", "logit_bias", "parallel_tool_calls"},
+    limit_field="max_tokens",
+    reasoning="thinking",
+    replays=("reasoning_content",),
+    needs_replay=True,
+    models=(
+        ModelRule(r"deepseek-chat"),
+        ModelRule(r"", unsupported_reasoning=_DEEPSEEK_IGNORED, reasons=True),
     ),
 )
 
 # https://console.groq.com/docs/openai (fields that are a 400), …/docs/reasoning (efforts), …/docs/browser-search
-_GROQ = Row(
-    "groq",
-    "https://api.groq.com/openai/v1",
-    Quirks(
-        unsupported=_PENALTY | {"logprobs", "top_logprobs", "logit_bias", "n"},
-        message_names=False,
-        reasoning="none",
-        replays=("reasoning",),
-        think_tags=True,
-        models=(
-            ModelRule(r"gpt-oss", reasoning="effort", efforts=_LOW_TO_HIGH, web_search="browser_tool"),
-            ModelRule(r"qwen3", reasoning="effort", efforts=("none", "default")),
-            ModelRule(r"compound", web_search="always"),
-        ),
+_GROQ = Quirks(
+    unsupported=_PENALTY | {"logprobs", "top_logprobs", "logit_bias", "n"},
+    message_names=False,
+    reasoning="none",
+    replays=("reasoning",),
+    think_tags=True,
+    models=(
+        ModelRule(r"gpt-oss", reasoning="effort", efforts=_LOW_TO_HIGH, web_search="browser_tool"),
+        ModelRule(r"qwen3", reasoning="effort", efforts=("none", "default")),
+        ModelRule(r"compound", web_search="always"),
     ),
 )
 
 # https://docs.x.ai/docs/guides/reasoning: penalties and stop are refused by reasoning models; only grok-3-mini and
 # grok-4.3 or later take an effort. Chat completions lost live search in 2026-01: it needs another API.
 _XAI_REFUSED = frozenset({"presence_penalty", "frequency_penalty", "stop"})
-_XAI = Row(
-    "xai",
-    "https://api.x.ai/v1",
-    Quirks(
-        unsupported=_PENALTY | {"logit_bias"},
-        reasoning="none",
-        models=(
-            ModelRule(r"non-reasoning"),
-            ModelRule(r"grok-3-mini", unsupported=_XAI_REFUSED, reasoning="effort", efforts=("low", "high")),
-            ModelRule(
-                r"grok-4\.([3-9]|[1-9]\d)(?!\d)|grok-[5-9]|grok-latest",
-                unsupported=_XAI_REFUSED,
-                reasoning="effort",
-                efforts=_NONE_TO_HIGH,
-            ),
-            ModelRule(r"grok-4|grok-code|grok-build", unsupported=_XAI_REFUSED),
+_XAI = Quirks(
+    unsupported=_PENALTY | {"logit_bias"},
+    reasoning="none",
+    models=(
+        ModelRule(r"non-reasoning"),
+        ModelRule(r"grok-3-mini", unsupported=_XAI_REFUSED, reasoning="effort", efforts=("low", "high")),
+        ModelRule(
+            r"grok-4\.([3-9]|[1-9]\d)(?!\d)|grok-[5-9]|grok-latest",
+            unsupported=_XAI_REFUSED,
+            reasoning="effort",
+            efforts=_NONE_TO_HIGH,
         ),
+        ModelRule(r"grok-4|grok-code|grok-build", unsupported=_XAI_REFUSED),
     ),
 )
 
 # https://openrouter.ai/docs/api-reference/overview, …/docs/use-cases/reasoning-tokens, …/features/prompt-caching, and
 # recorded server tools, files and `cache_control`
-_OPENROUTER = Row(
-    "openrouter",
-    "https://openrouter.ai/api/v1",
-    Quirks(
-        unsupported=OPENAI_ONLY - {"metadata"},
-        model_prefix="openrouter/",
-        developer_role=True,
-        media=_VIDEO,
-        files="url",
-        caching=True,
-        reasoning="object",
-        replays=("reasoning_details", "annotations"),
-        needs_replay=True,
-        web_search="server_tool",
-        routes=True,
-    ),
+_OPENROUTER = Quirks(
+    unsupported=OPENAI_ONLY - {"metadata"},
+    model_prefix="openrouter/",
+    developer_role=True,
+    media=_VIDEO,
+    files="url",
+    caching=True,
+    reasoning="object",
+    replays=("reasoning_details", "annotations"),
+    needs_replay=True,
+    web_search="server_tool",
+    routes=True,
 )
 
 # https://docs.together.ai/docs/openai-api-compatibility and …/docs/reasoning-overview
-_TOGETHER = Row(
-    "together",
-    "https://api.together.xyz/v1",
-    Quirks(
-        limit_field="max_tokens",
-        media=_VIDEO,
-        reasoning="switch",
-        think_tags=True,
-        models=(ModelRule(r"gpt-oss", reasoning="effort", efforts=_LOW_TO_HIGH),),
-    ),
+_TOGETHER = Quirks(
+    limit_field="max_tokens",
+    media=_VIDEO,
+    reasoning="switch",
+    think_tags=True,
+    models=(ModelRule(r"gpt-oss", reasoning="effort", efforts=_LOW_TO_HIGH),),
 )
 
 # https://docs.fireworks.ai/guides/reasoning: the efforts differ between models, and `reasoning_content` may go back
-_FIREWORKS = Row(
-    "fireworks",
-    "https://api.fireworks.ai/inference/v1",
-    Quirks(replays=("reasoning_content",), think_tags=True),
-)
+_FIREWORKS = Quirks(replays=("reasoning_content",), think_tags=True)
 
 # https://inference-docs.cerebras.ai/resources/openai (fields that are a 400) and …/capabilities/reasoning
-_CEREBRAS = Row(
-    "cerebras",
-    "https://api.cerebras.ai/v1",
-    Quirks(
-        unsupported=_PENALTY | {"frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls"},
-        limit_field="max_completion_tokens",
-        efforts=_NONE_TO_HIGH,
-        replays=("reasoning",),
-        think_tags=True,
-    ),
+_CEREBRAS = Quirks(
+    unsupported=_PENALTY | {"frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls"},
+    limit_field="max_completion_tokens",
+    efforts=_NONE_TO_HIGH,
+    replays=("reasoning",),
+    think_tags=True,
 )
 
 # https://docs.perplexity.ai/api-reference/chat-completions-post: every model searches, no model calls functions
-_PERPLEXITY = Row(
-    "perplexity",
-    "https://api.perplexity.ai",
-    Quirks(
-        unsupported=_PENALTY
-        | {"tools", "tool_choice", "parallel_tool_calls", "stop", "seed", "n", "user", "service_tier"}
-        | {"logit_bias", "logprobs", "top_logprobs"},
-        limit_field="max_tokens",
-        efforts=("minimal", *_LOW_TO_HIGH),
-        web_search="always",
-        think_tags=True,
-    ),
+_PERPLEXITY = Quirks(
+    unsupported=_PENALTY
+    | {"tools", "tool_choice", "parallel_tool_calls", "stop", "seed", "n", "user", "service_tier"}
+    | {"logit_bias", "logprobs", "top_logprobs"},
+    limit_field="max_tokens",
+    efforts=("minimal", *_LOW_TO_HIGH),
+    web_search="always",
+    think_tags=True,
 )
 
 # https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference: usage comes in every chunk;
 # Claude takes Anthropic's `thinking` and `cache_control`, and answers with a content list.
-_DATABRICKS = Row(
-    "databricks",
-    None,
-    Quirks(
-        unsupported=_PENALTY | {"seed", "user", "logit_bias", "service_tier"},
-        limit_field="max_tokens",
-        stream_usage=False,
-        models=(ModelRule(r"claude", reasoning="budget", caching=True),),
-    ),
+_DATABRICKS = Quirks(
+    unsupported=_PENALTY | {"seed", "user", "logit_bias", "service_tier"},
+    limit_field="max_tokens",
+    stream_usage=False,
+    models=(ModelRule(r"claude", reasoning="budget", caching=True),),
 )
 
 # https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk (`cache_control` on parts, for Claude);
 # replies come without a finish reason (recorded)
-_SNOWFLAKE = Row(
-    "snowflake",
-    None,
-    Quirks(
-        unsupported=_PENALTY,
-        limit_field="max_completion_tokens",
-        caching=True,
-        reasoning="object",
-        replays=("reasoning_details",),
-        needs_replay=True,
-    ),
+_SNOWFLAKE = Quirks(
+    unsupported=_PENALTY,
+    limit_field="max_completion_tokens",
+    caching=True,
+    reasoning="object",
+    replays=("reasoning_details",),
+    needs_replay=True,
 )
 
 # https://docs.z.ai/api-reference/llm/chat-completion and …/guides/tools/web-search: no `name`s, only choice "auto"
-_ZAI = Row(
-    "zai",
-    "https://api.z.ai/api/paas/v4",
-    Quirks(
-        unsupported=_PENALTY
-        | {"n", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs"}
-        | {"parallel_tool_calls"},
-        renames={"user": "user_id"},
-        limit_field="max_tokens",
-        message_names=False,
-        media=_VIDEO,
-        tool_choices=frozenset({"auto"}),
-        reasoning="thinking",
-        replays=("reasoning_content",),
-        web_search="search_tool",
-    ),
+_ZAI = Quirks(
+    unsupported=_PENALTY
+    | {"n", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs"}
+    | {"parallel_tool_calls"},
+    renames={"user": "user_id"},
+    limit_field="max_tokens",
+    message_names=False,
+    media=_VIDEO,
+    tool_choices=frozenset({"auto"}),
+    reasoning="thinking",
+    replays=("reasoning_content",),
+    web_search="search_tool",
 )
 
 # https://platform.kimi.ai/docs: sampling is fixed on kimi models; K3 takes an effort, K2.5 and K2.6 a switch
 _KIMI_FIXED = frozenset({"temperature", "top_p", "n", "presence_penalty", "frequency_penalty"})
-_MOONSHOT = Row(
-    "moonshot",
-    "https://api.moonshot.ai/v1",
-    Quirks(
-        unsupported=_PENALTY | {"seed", "logit_bias", "logprobs", "top_logprobs", "parallel_tool_calls"},
-        limit_field="max_completion_tokens",
-        media=_VIDEO,
-        reasoning="none",
-        replays=("reasoning_content",),
-        needs_replay=True,
-        models=(
-            ModelRule(r"kimi-k3", unsupported=_KIMI_FIXED, reasoning="effort", efforts=("low", "high", "max")),
-            ModelRule(r"kimi-", unsupported=_KIMI_FIXED, reasoning="thinking", efforts=("low", "high", "max")),
-        ),
+_MOONSHOT = Quirks(
+    unsupported=_PENALTY | {"seed", "logit_bias", "logprobs", "top_logprobs", "parallel_tool_calls"},
+    limit_field="max_completion_tokens",
+    media=_VIDEO,
+    reasoning="none",
+    replays=("reasoning_content",),
+    needs_replay=True,
+    models=(
+        ModelRule(r"kimi-k3", unsupported=_KIMI_FIXED, reasoning="effort", efforts=("low", "high", "max")),
+        ModelRule(r"kimi-", unsupported=_KIMI_FIXED, reasoning="thinking", efforts=("low", "high", "max")),
     ),
 )
 
 # https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api: a budget of thinking, search by a switch;
 # …/model-studio/context-cache: Anthropic's `cache_control`
-_QWEN = Row(
-    "qwen",
-    "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-    Quirks(
-        unsupported=OPENAI_ONLY | {"logit_bias", "user"},
-        limit_field="max_tokens",
-        media=_VIDEO,
-        caching=True,
-        reasoning="enable_thinking",
-        web_search="enable_search",
-    ),
+_QWEN = Quirks(
+    unsupported=OPENAI_ONLY | {"logit_bias", "user"},
+    limit_field="max_tokens",
+    media=_VIDEO,
+    caching=True,
+    reasoning="enable_thinking",
+    web_search="enable_search",
 )
 
 # https://docs.ollama.com/api/openai-compatibility: fields that are not ticked there are ignored
-_OLLAMA = Row(
-    "ollama",
-    None,
-    Quirks(
-        unsupported=_PENALTY | {"logit_bias", "user", "n"},
-        limit_field="max_tokens",
-        tool_choices=frozenset({"auto"}),
-        efforts=_NONE_TO_HIGH,
-        replays=("reasoning",),
-        think_tags=True,
-    ),
-    key=None,
+_OLLAMA = Quirks(
+    unsupported=_PENALTY | {"logit_bias", "user", "n"},
+    limit_field="max_tokens",
+    tool_choices=frozenset({"auto"}),
+    efforts=_NONE_TO_HIGH,
+    replays=("reasoning",),
+    think_tags=True,
 )
 
 # https://docs.vllm.ai/en/latest/serving/openai_compatible_server/ and …/features/reasoning_outputs
-_VLLM_QUIRKS = Quirks(
-    media=_VIDEO,
-    reasoning="template",
-    replays=("reasoning",),
-    structured_outputs="as_sent",
-    think_tags=True,
+_VLLM = Quirks(
+    media=_VIDEO, reasoning="template", replays=("reasoning",), structured_outputs="as_sent", think_tags=True
 )
 _OPEN_MODELS = Quirks(think_tags=True)
 """Quirks of hosts of open models that have no other known quirks."""
 
 # https://github.com/lmstudio-ai/docs (REST API, OpenAI compatibility): the penalty has another name
-_LMSTUDIO = Row("lmstudio", None, Quirks(renames={"repetition_penalty": "repeat_penalty"}, think_tags=True), key=None)
+_LMSTUDIO = Quirks(renames={"repetition_penalty": "repeat_penalty"}, think_tags=True)
 
 # The API that the neuroa SDK speaks: a proxy for many providers; its own M1 models take their own `thinking` object.
-_NEUROA = Row(
-    "neuroa",
-    None,
-    Quirks(
-        unsupported=frozenset(),
-        functions=True,
-        model_prefix="neuroa/",
-        developer_role=True,
-        media=_VIDEO | {"document"},
-        caching=True,
-        reasoning="none",
-        web_search="as_sent",
-        structured_outputs="as_sent",
-        done_ends=True,
-        models=(ModelRule(r"(^|/)m1\b", reasoning="neuroa"),),
-    ),
+_NEUROA = Quirks(
+    unsupported=frozenset(),
+    functions=True,
+    model_prefix="neuroa/",
+    developer_role=True,
+    media=_VIDEO | {"document"},
+    caching=True,
+    reasoning="none",
+    web_search="as_sent",
+    structured_outputs="as_sent",
+    done_ends=True,
+    models=(ModelRule(r"(^|/)m1\b", reasoning="neuroa"),),
+)
+
+# https://vercel.com/docs/ai-gateway/models-and-providers/automatic-caching: `cache_control` passes through
+_VERCEL = Quirks(caching=True, reasoning="object", replays=("reasoning_details",), needs_replay=True)
+
+# https://docs.litellm.ai/docs/completion/prompt_caching and …/document_understanding
+_LITELLM = Quirks(
+    unsupported=frozenset(), functions=True, media=_VIDEO, files="data", caching=True, web_search="options"
 )
 
 _ROWS = (
-    _OPENAI,
-    _MISTRAL,
-    _DEEPSEEK,
-    _GROQ,
-    _XAI,
-    _OPENROUTER,
-    _TOGETHER,
-    _FIREWORKS,
-    _CEREBRAS,
-    _PERPLEXITY,
-    _DATABRICKS,
-    _SNOWFLAKE,
-    _ZAI,
-    _MOONSHOT,
-    _QWEN,
-    _OLLAMA,
-    _LMSTUDIO,
-    _NEUROA,
-    Row("vllm", None, _VLLM_QUIRKS, key=None),
+    Row("openai", "https://api.openai.com/v1", _OPENAI),
+    Row("mistral", "https://api.mistral.ai/v1", _MISTRAL),
+    Row("deepseek", "https://api.deepseek.com", _DEEPSEEK),
+    Row("groq", "https://api.groq.com/openai/v1", _GROQ),
+    Row("xai", "https://api.x.ai/v1", _XAI),
+    Row("openrouter", "https://openrouter.ai/api/v1", _OPENROUTER),
+    Row("together", "https://api.together.xyz/v1", _TOGETHER),
+    Row("fireworks", "https://api.fireworks.ai/inference/v1", _FIREWORKS),
+    Row("cerebras", "https://api.cerebras.ai/v1", _CEREBRAS),
+    Row("perplexity", "https://api.perplexity.ai", _PERPLEXITY),
+    Row("databricks", None, _DATABRICKS),
+    Row("snowflake", None, _SNOWFLAKE),
+    Row("zai", "https://api.z.ai/api/paas/v4", _ZAI),
+    Row("moonshot", "https://api.moonshot.ai/v1", _MOONSHOT),
+    Row("qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", _QWEN),
+    Row("ollama", None, _OLLAMA, key=None),
+    Row("lmstudio", None, _LMSTUDIO, key=None),
+    Row("neuroa", None, _NEUROA),
+    Row("vllm", None, _VLLM, key=None),
     Row("sglang", None, Quirks(reasoning="template", think_tags=True), key=None),
     Row("llamacpp", None, Quirks(reasoning="template", think_tags=True), key=None),
     Row("gpustack", None, Quirks(replays=("reasoning", "reasoning_content"), think_tags=True)),  # recorded
-    Row(
-        "crusoe", "https://api.inference.crusoecloud.com/v1", Quirks(replays=("reasoning",), think_tags=True)
-    ),  # recorded
+    # crusoe's quirks: recorded
+    Row("crusoe", "https://api.inference.crusoecloud.com/v1", Quirks(replays=("reasoning",), think_tags=True)),
     Row("huggingface", "https://router.huggingface.co/v1", Quirks(unsupported=_PENALTY, think_tags=True)),
     Row("nebius", "https://api.tokenfactory.nebius.com/v1", _OPEN_MODELS),
     Row("deepinfra", "https://api.deepinfra.com/v1/openai", _OPEN_MODELS),
@@ -338,18 +270,8 @@ _ROWS = (
     Row("novita", "https://api.novita.ai/openai/v1", _OPEN_MODELS),
     Row("siliconflow", "https://api.siliconflow.com/v1", Quirks(reasoning="enable_thinking", think_tags=True)),
     Row("scaleway", "https://api.scaleway.ai/v1", Quirks(unsupported=_PENALTY, think_tags=True)),
-    Row(
-        "vercel",
-        "https://ai-gateway.vercel.sh/v1",
-        # …/docs/ai-gateway/models-and-providers/automatic-caching: `cache_control` passes through
-        Quirks(caching=True, reasoning="object", replays=("reasoning_details",), needs_replay=True),
-    ),
-    Row(  # https://docs.litellm.ai/docs/completion/prompt_caching and …/document_understanding
-        "litellm",
-        None,
-        Quirks(unsupported=frozenset(), functions=True, media=_VIDEO, files="data", caching=True, web_search="options"),
-        key=None,
-    ),
+    Row("vercel", "https://ai-gateway.vercel.sh/v1", _VERCEL),
+    Row("litellm", None, _LITELLM, key=None),
 )
 
 ROWS: dict[str, Row] = {row.name: row for row in _ROWS}

@@ -22,34 +22,21 @@ def _since_5_1(pattern: str, *efforts: str) -> ModelRule:
     )
 
 
+def _without_sampling(pattern: str, unsupported: set[str], *efforts: str) -> ModelRule:
+    """Return the rule for models that always reason, and refuse sampling and penalties."""
+    refused = _SAMPLING | _PENALTIES | unsupported
+    return ModelRule(pattern, unsupported=refused, limit_field="max_completion_tokens", efforts=efforts or None)
+
+
 OPENAI_MODELS = (
     ModelRule(
         r"-search-(preview|api)", unsupported=_SAMPLING | _PENALTIES | {"n"}, reasoning="none", web_search="options"
     ),
     ModelRule(r"\b(gpt-5[.\d]*-chat|chatgpt|gpt-4|gpt-3)", reasoning="none"),
-    ModelRule(
-        r"\b(o1|o3-mini)\b",
-        unsupported=_SAMPLING | _PENALTIES | {"parallel_tool_calls"},
-        limit_field="max_completion_tokens",
-        efforts=("low", "medium", "high"),
-    ),
-    ModelRule(
-        r"\b(o3|o4-mini)\b",
-        unsupported=_SAMPLING | _PENALTIES | {"parallel_tool_calls", "stop"},
-        limit_field="max_completion_tokens",
-        efforts=("low", "medium", "high"),
-    ),
-    ModelRule(
-        r"\bgpt-5(-mini|-nano)?(-\d{4}-\d\d-\d\d)?$",
-        unsupported=_SAMPLING | _PENALTIES | {"stop"},
-        limit_field="max_completion_tokens",
-        efforts=("minimal", "low", "medium", "high"),
-    ),
-    ModelRule(
-        r"\bgpt-(5|[6-9])[.\d]*-(pro|codex)",
-        unsupported=_SAMPLING | _PENALTIES | {"stop"},
-        limit_field="max_completion_tokens",
-    ),
+    _without_sampling(r"\b(o1|o3-mini)\b", {"parallel_tool_calls"}, "low", "medium", "high"),
+    _without_sampling(r"\b(o3|o4-mini)\b", {"parallel_tool_calls", "stop"}, "low", "medium", "high"),
+    _without_sampling(r"\bgpt-5(-mini|-nano)?(-\d{4}-\d\d-\d\d)?$", {"stop"}, "minimal", "low", "medium", "high"),
+    _without_sampling(r"\bgpt-(5|[6-9])[.\d]*-(pro|codex)", {"stop"}),
     # From gpt-5.1 on, the default effort is "none"; without reasoning, sampling fields are accepted.
     _since_5_1(r"\bgpt-5\.1(?!\d)", "none", "low", "medium", "high"),
     _since_5_1(r"\bgpt-5\.[2-5](?!\d)", "none", "low", "medium", "high", "xhigh"),
