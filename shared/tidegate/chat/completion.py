@@ -8,7 +8,7 @@ without usage have no `usage` field. Unknown fields of a provider pass through.
 from typing import Literal, Required, TypedDict
 
 from tidegate.domain.usage import Usage
-from tidegate.json import Json
+from tidegate.json import Json, JsonObject
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
@@ -94,3 +94,9 @@ class Chunk(TypedDict, total=False):
     usage: Usage
     system_fingerprint: str | None
     service_tier: str
+
+
+def url_citation(url: str, title: Json, start: int = 0, end: int = 0) -> JsonObject:
+    """Return an annotation: the text from `start` to `end` (in characters; 0 and 0: unknown) cites a web page."""
+    citation: JsonObject = {"url": url, "title": title if isinstance(title, str) else ""}
+    return {"type": "url_citation", "url_citation": {**citation, "start_index": start, "end_index": end}}

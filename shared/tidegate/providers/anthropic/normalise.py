@@ -6,6 +6,7 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/citations, …/ex
 
 from collections.abc import Iterable
 
+from tidegate.chat.completion import url_citation
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.anthropic.reasoning_replay import FORMAT
 
@@ -34,7 +35,7 @@ def citation_fields(citations: Iterable[Json], start: int, end: int) -> JsonObje
     for citation in citations:
         match citation:
             case {"url": str(url)} | {"type": "search_result_location", "source": str(url)}:
-                web_citations.append(_url_citation(url, citation, start, end))
+                web_citations.append(_web_annotation(url, citation, start, end))
             case _:
                 document_citations.append(citation)
     fields: JsonObject = {}
@@ -45,17 +46,11 @@ def citation_fields(citations: Iterable[Json], start: int, end: int) -> JsonObje
     return fields
 
 
-def _url_citation(url: str, citation: JsonObject, start: int, end: int) -> JsonObject:
-    title = citation.get("title")
-    url_citation: JsonObject = {
-        "url": url,
-        "title": title if isinstance(title, str) else "",
-        "start_index": start,
-        "end_index": end,
-    }
-    if isinstance(citation.get("cited_text"), str):
-        url_citation["content"] = citation["cited_text"]
-    return {"type": "url_citation", "url_citation": url_citation}
+def _web_annotation(url: str, citation: JsonObject, start: int, end: int) -> JsonObject:
+    annotation = url_citation(url, citation.get("title"), start, end)
+    if isinstance(citation.get("cited_text"), str) and isinstance(details := annotation["url_citation"], dict):
+        details["content"] = citation["cited_text"]
+    return annotation
 
 
 def arguments_json(tool_input: Json) -> str:

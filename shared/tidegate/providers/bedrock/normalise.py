@@ -4,7 +4,7 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 …/API_runtime_TokenUsage.html, …/API_runtime_Citation.html (2026), and recorded replies.
 """
 
-from tidegate.chat.completion import FinishReason, Usage
+from tidegate.chat.completion import FinishReason, Usage, url_citation
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock.capabilities import SEARCH_TOOL
@@ -78,9 +78,9 @@ def annotation(raw: Json, start: int, end: int) -> JsonObject | None:
     """Return the annotation for a source of the text from `start` to `end`: a web page, or the request's document."""
     match raw:
         case {"location": {"web": {"url": str(url), **web}}}:
-            return _url_citation(url, str(raw.get("title") or web.get("domain") or ""), start, end)
+            return url_citation(url, str(raw.get("title") or web.get("domain") or ""), start, end)
         case {"source": str(url)} if url.startswith(("https://", "http://")):
-            return _url_citation(url, str(raw.get("title") or ""), start, end)
+            return url_citation(url, str(raw.get("title") or ""), start, end)
         case {"location": dict(location)}:
             source_content = raw.get("sourceContent")
             texts: list[Json] = [
@@ -91,11 +91,6 @@ def annotation(raw: Json, start: int, end: int) -> JsonObject | None:
             return {"type": "file", "file": {"name": raw.get("title"), "content": texts, "location": location}}
         case _:
             return None
-
-
-def _url_citation(url: str, title: str, start: int, end: int) -> JsonObject:
-    url_citation: JsonObject = {"url": url, "title": title, "start_index": start, "end_index": end}
-    return {"type": "url_citation", "url_citation": url_citation}
 
 
 def image_part(raw: JsonObject) -> JsonObject | None:

@@ -3,7 +3,7 @@
 Source: https://docs.cohere.com/reference/chat (2026-11) and replies recorded up to 2026-07.
 """
 
-from tidegate.chat.completion import FinishReason, Usage
+from tidegate.chat.completion import FinishReason, Usage, url_citation
 from tidegate.errors import ProviderMalformed, ProviderTimeout
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import normalise
@@ -92,10 +92,7 @@ def parse_citations(raw: Json, offset: int = 0) -> tuple[list[Json], list[Json]]
 def _annotation(source: Json, start: int, end: int) -> Json:
     match source:
         case {"tool_output": {"url": str(url), **rest}} | {"document": {"url": str(url), **rest}} if url:
-            title = rest.get("title")
-            position: JsonObject = {"start_index": start, "end_index": end}
-            citation: JsonObject = {"url": url, "title": title if isinstance(title, str) else ""}
-            return {"type": "url_citation", "url_citation": {**citation, **position}}
+            return url_citation(url, rest.get("title"), start, end)
         case _:
             return None
 

@@ -6,13 +6,13 @@ annotations in characters.
 
 from collections.abc import Iterator
 
+from tidegate.chat.completion import url_citation
 from tidegate.json import Json, JsonObject
 
 
 def annotations(text: str, grounding: Json, citation_metadata: Json) -> list[Json]:
     """Return an annotation for each passage and source. A source without a passage gets the indexes 0 and 0."""
-    citations = [*_grounding_citations(text, grounding), *_recitation_citations(text, citation_metadata)]
-    return [{"type": "url_citation", "url_citation": citation} for citation in citations]
+    return [*_grounding_citations(text, grounding), *_recitation_citations(text, citation_metadata)]
 
 
 def _grounding_citations(text: str, grounding: Json) -> Iterator[JsonObject]:
@@ -30,18 +30,18 @@ def _grounding_citations(text: str, grounding: Json) -> Iterator[JsonObject]:
             source = sources[index] if isinstance(index, int) and 0 <= index < len(sources) else None
             if source is not None and isinstance(index, int):
                 cited_sources.add(index)
-                yield {**source, "start_index": start, "end_index": end}
+                yield url_citation(*source, start, end)
     for index, source in enumerate(sources):
         if source is not None and index not in cited_sources:
-            yield {**source, "start_index": 0, "end_index": 0}
+            yield url_citation(*source)
 
 
-def _source(chunk: Json) -> JsonObject | None:
+def _source(chunk: Json) -> tuple[str, Json] | None:
+    """Return the URL and the title of a source."""
     match chunk:
         case {"web": dict(site)} | {"maps": dict(site)} | {"retrievedContext": dict(site)} | {"image": dict(site)}:
             url = site.get("uri") or site.get("sourceUri")
-            title = site.get("title")
-            return {"url": url, "title": title if isinstance(title, str) else ""} if isinstance(url, str) else None
+            return (url, site.get("title")) if isinstance(url, str) else None
         case _:
             return None
 
@@ -56,13 +56,7 @@ def _recitation_citations(text: str, citation_metadata: Json) -> Iterator[JsonOb
         match citation:
             case {"uri": str(url)}:
                 start, end = _text_range(text, citation) if "endIndex" in citation else (0, 0)
-                title = citation.get("title")
-                yield {
-                    "url": url,
-                    "title": title if isinstance(title, str) else "",
-                    "start_index": start,
-                    "end_index": end,
-                }
+                yield url_citation(url, citation.get("title"), start, end)
             case _:
                 pass
 

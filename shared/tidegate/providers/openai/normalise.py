@@ -5,7 +5,7 @@ Sources: recorded bodies up to 2026-07; `reasoning_details` as in https://openro
 
 from typing import cast
 
-from tidegate.chat.completion import FinishReason
+from tidegate.chat.completion import FinishReason, url_citation
 from tidegate.errors import ProviderFailed, ProviderMalformed, ProviderOverloaded
 from tidegate.json import Json, JsonObject
 
@@ -15,19 +15,11 @@ EMPTY_VALUES: tuple[Json, ...] = (None, "", [], {})
 _OPENAI_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 _STOP: FinishReason = "stop"
 _NATIVE_REASONS: dict[str, FinishReason] = {
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "max_length": "length",
-    "model_length": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "tool_call": "tool_calls",
-    "safety": "content_filter",
-    "refusal": "content_filter",
-    "sensitive": "content_filter",
-    "recitation": "content_filter",
-    "blocklist": "content_filter",
-    "prohibited_content": "content_filter",
+    **{"max_tokens": "length", "max_output_tokens": "length", "max_length": "length"},
+    **{"model_length": "length", "model_context_window_exceeded": "length"},
+    **{"tool_use": "tool_calls", "tool_call": "tool_calls"},
+    **{"safety": "content_filter", "refusal": "content_filter", "sensitive": "content_filter"},
+    **{"recitation": "content_filter", "blocklist": "content_filter", "prohibited_content": "content_filter"},
 }
 _FAILED_REASONS = frozenset({"error", "abort", "network_error", "malformed_function_call"})
 _OPENAI_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
@@ -131,7 +123,4 @@ def url_annotations(reply: JsonObject) -> list[Json]:
         for link in links:
             if isinstance(link, str):
                 titles.setdefault(link, "")
-    return [
-        {"type": "url_citation", "url_citation": {"url": url, "title": title, "start_index": 0, "end_index": 0}}
-        for url, title in titles.items()
-    ]
+    return [url_citation(url, title) for url, title in titles.items()]
