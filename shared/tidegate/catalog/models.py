@@ -16,16 +16,7 @@ from tidegate.catalog.names import canonical_model_id, matches_clause, most_simi
 from tidegate.catalog.row import CatalogModel
 
 MODEL_MAKERS = (
-    "openai",
-    "anthropic",
-    "gemini",
-    "mistral",
-    "deepseek",
-    "xai",
-    "cohere",
-    "moonshot",
-    "zai",
-    "perplexity",
+    *("openai", "anthropic", "gemini", "mistral", "deepseek", "xai", "cohere", "moonshot", "zai", "perplexity"),
 )
 """Providers of their own models, in the order in which a name without a provider is searched."""
 

@@ -7,28 +7,15 @@ from types import MappingProxyType
 
 PROVIDER_ALIASES: Mapping[str, str] = MappingProxyType(
     {
-        "alibaba": "qwen",
-        "aws": "bedrock",
-        "azure_ai": "azure",
-        "azure_openai": "azure",
-        "dashscope": "qwen",
-        "fireworks_ai": "fireworks",
-        "google": "gemini",
-        "google-vertex": "vertex",
-        "grok": "xai",
-        "hf": "huggingface",
-        "hosted_vllm": "vllm",
-        "kimi": "moonshot",
-        "lm_studio": "lmstudio",
-        "mistralai": "mistral",
-        "moonshotai": "moonshot",
-        "nvidia_nim": "nvidia",
-        "together_ai": "together",
-        "togetherai": "together",
-        "vertex_ai": "vertex",
-        "x-ai": "xai",
-        "z-ai": "zai",
-        "zhipu": "zai",
+        **dict.fromkeys(("alibaba", "dashscope"), "qwen"),
+        **dict.fromkeys(("azure_ai", "azure_openai"), "azure"),
+        **dict.fromkeys(("google-vertex", "vertex_ai"), "vertex"),
+        **dict.fromkeys(("grok", "x-ai"), "xai"),
+        **dict.fromkeys(("kimi", "moonshotai"), "moonshot"),
+        **dict.fromkeys(("together_ai", "togetherai"), "together"),
+        **dict.fromkeys(("z-ai", "zhipu"), "zai"),
+        **{"aws": "bedrock", "fireworks_ai": "fireworks", "google": "gemini", "hf": "huggingface"},
+        **{"hosted_vllm": "vllm", "lm_studio": "lmstudio", "mistralai": "mistral", "nvidia_nim": "nvidia"},
     }
 )
 """Names of providers in other gateways, and common short names."""

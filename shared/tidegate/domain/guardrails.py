@@ -5,16 +5,7 @@ from typing import Literal, Protocol, get_args
 from msgspec import Struct
 
 GuardrailKind = Literal[
-    "regex",
-    "words",
-    "secrets",
-    "personal",
-    "injection",
-    "max_input",
-    "json_schema",
-    "scripts",
-    "bedrock",
-    "webhook",
+    "regex", "words", "secrets", "personal", "injection", "max_input", "json_schema", "scripts", "bedrock", "webhook"
 ]
 Stage = Literal["input", "output"]
 StageSelection = Literal["input", "output", "both"]
@@ -23,14 +14,7 @@ StreamMode = Literal["buffer", "window"]
 FailureMode = Literal["closed", "open"]
 PersonalEntity = Literal["EMAIL", "PHONE", "IBAN", "CARD"]
 SecretEntity = Literal[
-    "OPENAI_KEY",
-    "ANTHROPIC_KEY",
-    "AWS_KEY",
-    "GOOGLE_KEY",
-    "GITHUB_TOKEN",
-    "SLACK_TOKEN",
-    "PRIVATE_KEY",
-    "JWT",
+    "OPENAI_KEY", "ANTHROPIC_KEY", "AWS_KEY", "GOOGLE_KEY", "GITHUB_TOKEN", "SLACK_TOKEN", "PRIVATE_KEY", "JWT"
 ]
 Entity = Literal[PersonalEntity, SecretEntity]
 

@@ -11,21 +11,9 @@ RETENTION_SECONDS = 400 * 86400
 """Records are kept for a year and the audit after it; counters are kept for ever."""
 
 COUNTERS = (
-    "calls",
-    "calls_ok",
-    "calls_cancelled",
-    "calls_failed",
-    "calls_cached",
-    "calls_lost",
-    "calls_unpriced",
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "written_tokens",
-    "reasoning_tokens",
-    "searches",
-    "words",
-    "input_words",
+    *("calls", "calls_ok", "calls_cancelled", "calls_failed", "calls_cached", "calls_lost", "calls_unpriced"),
+    *("input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches"),
+    *("words", "input_words"),
 )
 """The integer counters of a period; a period also has `cost_usd`, a decimal."""
 

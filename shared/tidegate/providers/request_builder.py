@@ -13,26 +13,12 @@ from tidegate.providers.openai import legacy_functions
 from tidegate.providers.toolnames import ToolNames
 
 NEUTRAL_VALUES: dict[str, Json] = {
-    "temperature": 1,
-    "top_p": 1,
-    "n": 1,
-    "presence_penalty": 0,
-    "frequency_penalty": 0,
-    "repetition_penalty": 1,
-    "logprobs": False,
-    "parallel_tool_calls": True,
-    "store": False,
-    "logit_bias": {},
-    "stop": [],
-    "modalities": ["text"],
-    "service_tier": "auto",
-    "top_logprobs": 0,
-    "verbosity": "medium",
-    "metadata": {},
-    "tool_choice": "auto",
-    "function_call": "auto",
-    "functions": [],
-    "response_format": {"type": "text"},
+    **{"temperature": 1, "top_p": 1, "n": 1, "repetition_penalty": 1},
+    **{"presence_penalty": 0, "frequency_penalty": 0, "top_logprobs": 0},
+    **{"logprobs": False, "parallel_tool_calls": True, "store": False},
+    **{"service_tier": "auto", "tool_choice": "auto", "function_call": "auto", "verbosity": "medium"},
+    **{"logit_bias": {}, "metadata": {}, "stop": [], "functions": []},
+    **{"modalities": ["text"], "response_format": {"type": "text"}},
 }
 """Values without any effect: a field that has one is omitted without a report."""
 

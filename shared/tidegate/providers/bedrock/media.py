@@ -15,11 +15,8 @@ from tidegate.providers.bedrock.request_builder import BedrockRequestBuilder
 
 _OFFICE_PREFIX = "application/vnd.openxmlformats-officedocument."
 _FORMAT_BY_TYPE = {
-    "image/png": "png",
-    "image/jpeg": "jpeg",
+    **{f"image/{name}": name for name in ("png", "jpeg", "gif", "webp")},
     "image/jpg": "jpeg",
-    "image/gif": "gif",
-    "image/webp": "webp",
     "application/pdf": "pdf",
     "text/csv": "csv",
     "application/msword": "doc",
@@ -30,24 +27,11 @@ _FORMAT_BY_TYPE = {
     "text/plain": "txt",
     "application/json": "txt",
     "text/markdown": "md",
-    "video/x-matroska": "mkv",
-    "video/quicktime": "mov",
-    "video/mp4": "mp4",
-    "video/webm": "webm",
-    "video/x-flv": "flv",
-    "video/mpeg": "mpeg",
-    "video/x-ms-wmv": "wmv",
+    **{f"video/{name}": name for name in ("mp4", "webm", "mpeg")},
+    **{"video/x-matroska": "mkv", "video/quicktime": "mov", "video/x-flv": "flv", "video/x-ms-wmv": "wmv"},
     "video/3gpp": "three_gp",
-    "audio/mpeg": "mp3",
-    "audio/mp3": "mp3",
-    "audio/wav": "wav",
-    "audio/x-wav": "wav",
-    "audio/opus": "opus",
-    "audio/aac": "aac",
-    "audio/flac": "flac",
-    "audio/ogg": "ogg",
-    "audio/mp4": "m4a",
-    "audio/webm": "webm",
+    **{f"audio/{name}": name for name in ("mp3", "wav", "opus", "aac", "flac", "ogg", "webm")},
+    **{"audio/mpeg": "mp3", "audio/x-wav": "wav", "audio/mp4": "m4a"},
 }
 _VAGUE_TYPES = frozenset({"text/plain"})
 _FORMATS_BY_KIND = {
@@ -134,7 +118,6 @@ def _media_source(
 ) -> BedrockMediaSource:
     if media_format is None:
         supported = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in _FORMATS_BY_KIND.items())
-        raise InvalidRequest(
-            f"{builder.model} on Bedrock does not support this media type. Supported: {supported}.", param=path
-        )
+        text = f"{builder.model} on Bedrock does not support this media type. Supported: {supported}."
+        raise InvalidRequest(text, param=path)
     return BedrockMediaSource("audio" if is_audio else _KIND_BY_FORMAT[media_format], media_format, source)

@@ -1,7 +1,4 @@
-"""Builds a chat request for Cohere.
-
-Source: https://docs.cohere.com/reference/chat (2026-11), version 2 of the API.
-"""
+"""Builds a chat request for Cohere. Source: https://docs.cohere.com/reference/chat (2026-11), version 2 of the API."""
 
 from tidegate.chat.request import ChatCall
 from tidegate.json import Json, JsonObject
@@ -15,14 +12,7 @@ _TOOL_NAME_RULES = NameRules("a-zA-Z0-9_", first="a-zA-Z_")
 """Source: https://docs.cohere.com/v1/reference/chat (`tools.name`), which gives no maximum length."""
 
 _NATIVE_FIELDS = (
-    "citation_options",
-    "safety_mode",
-    "strict_tools",
-    "priority",
-    "stop_sequences",
-    "temperature",
-    "k",
-    "p",
+    *("citation_options", "safety_mode", "strict_tools", "priority", "stop_sequences", "temperature", "k", "p"),
 )
 """Fields that are passed on unchanged: Cohere's own, and those with the same name in both dialects."""
 

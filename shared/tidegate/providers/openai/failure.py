@@ -9,31 +9,14 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from tidegate.errors import (
-    ContentPolicyViolation,
-    ContextLengthExceeded,
-    ProviderAuth,
-    ProviderBadRequest,
-    ProviderFailed,
-    ProviderModelNotFound,
-    ProviderOverloaded,
-    ProviderRateLimited,
-    ProviderTimeout,
-    UpstreamError,
-)
+from tidegate import errors
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai.error_body import ErrorBody, parse_error_body, scrub
 from tidegate.providers.openai.retry_after import header_delay_seconds, retry_delay_seconds
 
 _CONTEXT_CODES = frozenset(
-    {
-        "context_length_exceeded",
-        "too_many_prompt_tokens",
-        "too_many_tokens",
-        "exceed_context_size_error",
-        "string_above_max_length",
-        "1261",  # Z.ai: prompt exceeds max length
-    }
+    {"context_length_exceeded", "too_many_prompt_tokens", "too_many_tokens", "exceed_context_size_error"}
+    | {"string_above_max_length", "1261"}  # 1261 is Z.ai's: prompt exceeds max length
 )
 _CONTEXT = re.compile(
     r"maximum context length|context window|context length|max(imum)? prompt length|prompt is too long|prompt too long"
@@ -44,15 +27,8 @@ _CONTEXT = re.compile(
     re.I,
 )
 _POLICY_CODES = frozenset(
-    {
-        "content_filter",
-        "content_policy_violation",
-        "moderation_blocked",
-        "responsibleaipolicyviolation",
-        "data_inspection_failed",
-        "datainspectionfailed",
-        "1301",  # Z.ai: unsafe or sensitive content
-    }
+    {"content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation"}
+    | {"data_inspection_failed", "datainspectionfailed", "1301"}  # 1301 is Z.ai's: unsafe or sensitive content
 )
 _POLICY = re.compile(
     r"content management policy|content policy|flagged as potentially violating|requires moderation|input was flagged"
@@ -82,7 +58,7 @@ class FailedReply(Struct, frozen=True):
     headers: Mapping[str, str]
 
 
-def from_reply(provider: str, status: int, headers: Mapping[str, str], body: Json | str) -> UpstreamError:
+def from_reply(provider: str, status: int, headers: Mapping[str, str], body: Json | str) -> errors.UpstreamError:
     """Return the error for a reply outside 2xx, or for one inside 2xx whose body is an error."""
     error_body = parse_error_body(body)
     if 200 <= status < 300:
@@ -90,7 +66,7 @@ def from_reply(provider: str, status: int, headers: Mapping[str, str], body: Jso
     return _error(FailedReply(provider, status, error_body, headers))
 
 
-def from_event(provider: str, body: Json) -> UpstreamError:
+def from_event(provider: str, body: Json) -> errors.UpstreamError:
     """Return the error for an error event of a stream."""
     return from_reply(provider, 200, {}, body)
 
@@ -119,61 +95,61 @@ def _status(error_body: ErrorBody) -> int:
     return 502
 
 
-def _error(failure: FailedReply) -> UpstreamError:
+def _error(failure: FailedReply) -> errors.UpstreamError:
     error_class = _error_class(failure.status, failure.body)
     error_body = failure.body
     message = _message(error_class, failure)
     return error_class(
         message,
-        param=error_body.param if issubclass(error_class, ProviderBadRequest) else None,
+        param=error_body.param if issubclass(error_class, errors.ProviderBadRequest) else None,
         retry_after_seconds=_retry_after_seconds(error_class, failure),
         upstream_status=failure.status,
         native_code=error_body.code or error_body.type,
     )
 
 
-def _retry_after_seconds(error_class: type[UpstreamError], failure: FailedReply) -> float | None:
+def _retry_after_seconds(error_class: type[errors.UpstreamError], failure: FailedReply) -> float | None:
     """Return the seconds until a retry. Limit resets and the message count only for a rate limit or an overload."""
-    if failure.status in (429, 503, 529) or error_class in (ProviderRateLimited, ProviderOverloaded):
+    if failure.status in (429, 503, 529) or error_class in (errors.ProviderRateLimited, errors.ProviderOverloaded):
         return retry_delay_seconds(failure.headers, failure.body.message, failure.body.metadata)
     return header_delay_seconds(failure.headers) if error_class.retryable or failure.status == 409 else None
 
 
-def _message(error_class: type[UpstreamError], failure: FailedReply) -> str:
-    if error_class is ProviderAuth:  # the provider's own message may contain a part of the key
+def _message(error_class: type[errors.UpstreamError], failure: FailedReply) -> str:
+    if error_class is errors.ProviderAuth:  # the provider's own message may contain a part of the key
         return f"{failure.provider} refused the gateway's credentials or account (HTTP {failure.status})."
     if failure.body.message:
         return scrub(failure.body.message)
     return f"{failure.provider} answered with HTTP {failure.status} and no message."
 
 
-def _error_class(status: int, error_body: ErrorBody) -> type[UpstreamError]:
+def _error_class(status: int, error_body: ErrorBody) -> type[errors.UpstreamError]:
     codes, message = error_body.codes, error_body.message
     if status in (400, 403, 413, 422) or status >= 500:
         if codes & _CONTEXT_CODES or (status != 403 and _CONTEXT.search(message)):
-            return ContextLengthExceeded
+            return errors.ContextLengthExceeded
         if codes & _POLICY_CODES or (status < 500 and _POLICY.search(message)):
-            return ContentPolicyViolation
+            return errors.ContentPolicyViolation
     if status == 404 or (400 <= status < 500 and codes & _MODEL_CODES and status != 429):
-        return ProviderModelNotFound
+        return errors.ProviderModelNotFound
     match status:
         case 401 | 402 | 403 | 407:
-            return ProviderAuth
+            return errors.ProviderAuth
         case 408 | 504 | 524:
-            return ProviderTimeout
+            return errors.ProviderTimeout
         case 429:
-            return ProviderRateLimited
+            return errors.ProviderRateLimited
         case 498 | 503 | 529:
-            return ProviderOverloaded
+            return errors.ProviderOverloaded
         case _ if 400 <= status < 500:
             return _client_error_class(error_body)
         case _:
-            return ProviderOverloaded if codes & _BUSY_CODES or _BUSY.search(message) else ProviderFailed
+            return errors.ProviderOverloaded if codes & _BUSY_CODES or _BUSY.search(message) else errors.ProviderFailed
 
 
-def _client_error_class(error_body: ErrorBody) -> type[UpstreamError]:
+def _client_error_class(error_body: ErrorBody) -> type[errors.UpstreamError]:
     if error_body.codes & _NO_ACCESS_CODES or _INVALID_KEY.search(error_body.message):
-        return ProviderAuth
+        return errors.ProviderAuth
     if _UNKNOWN_MODEL.search(error_body.message) and error_body.param in (None, "model"):
-        return ProviderModelNotFound
-    return ProviderBadRequest
+        return errors.ProviderModelNotFound
+    return errors.ProviderBadRequest
