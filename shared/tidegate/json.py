@@ -17,6 +17,14 @@ def decode(data: bytes | str) -> Json:
     return _decoder.decode(data)
 
 
+def decode_or_none(data: bytes | str) -> Json:
+    """The value in `data`; None if it is not JSON."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def encode(value: object) -> bytes:
     """`value` as compact JSON in UTF-8. A `Decimal` becomes a string with all its digits: round money first."""
     return _encoder.encode(value)

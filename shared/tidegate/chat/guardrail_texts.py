@@ -8,11 +8,9 @@ removed if their text has to change. Not read: media, files, names and ids.
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias, cast
 
-import msgspec
-
 from tidegate.chat.completion import Completion
 from tidegate.domain.operation import Text
-from tidegate.json import Json, JsonObject, decode, encode
+from tidegate.json import Json, JsonObject, decode_or_none, encode
 
 Visitor: TypeAlias = Callable[[str, str, str], str]
 """Takes a text, its path and its role; returns the text to put there."""
@@ -135,10 +133,7 @@ def _walk_field(name: str, value: Json, siblings: JsonObject, path: str, role: s
 
 def _walk_json_text(text: str, path: str, role: str, visit: Visitor) -> str:
     """Walk the JSON in the text; if it is not an object or a list, visit the text itself."""
-    try:
-        parsed = decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        parsed = None
+    parsed = decode_or_none(text)
     if not isinstance(parsed, dict | list):
         return visit(text, path, role)
     changed = _walk_values(parsed, path, role, visit)

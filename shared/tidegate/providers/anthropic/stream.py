@@ -5,11 +5,9 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, and str
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-import msgspec
-
 from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.anthropic import failure, normalise, usage
 from tidegate.providers.base import StreamEvent
@@ -57,10 +55,7 @@ class _AnthropicStreamTranslator:
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunks for the event to `out`."""
-        try:
-            raw = decode(event.data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raw = None
+        raw = decode_or_none(event.data)
         if not isinstance(raw, dict):
             if event.type in ("ping", "message") and not event.data.strip():
                 return
@@ -149,11 +144,8 @@ class _AnthropicStreamTranslator:
                 text = delta.get("thinking")
                 if not isinstance(text, str) or not text or block.kind != "thinking":
                     return None
-                return {
-                    "reasoning": text,
-                    "reasoning_content": text,
-                    "reasoning_details": [normalise.reasoning_text_detail(block.ordinal, text)],
-                }
+                details: list[Json] = [normalise.reasoning_text_detail(block.ordinal, text)]
+                return {"reasoning": text, "reasoning_content": text, "reasoning_details": details}
             case "input_json_delta":
                 fragment = delta.get("partial_json")
                 return self._arguments_delta(block, fragment) if isinstance(fragment, str) and fragment else None

@@ -7,11 +7,9 @@ event is padded with a field `p`.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-import msgspec
-
 from tidegate.chat.completion import Chunk, ChunkChoice, Delta
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
@@ -171,10 +169,7 @@ def _chunk(choice: ChunkChoice, native_fields: JsonObject | None = None) -> Chun
 
 
 def _decode_event(event: StreamEvent) -> JsonObject:
-    try:
-        raw = decode(event.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raw = None
+    raw = decode_or_none(event.data)
     if not isinstance(raw, dict):
         raise ProviderMalformed("bedrock sent an event that is not a JSON object.")
     return raw

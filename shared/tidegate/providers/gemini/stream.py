@@ -6,11 +6,9 @@ event is a complete reply with the counts so far. There is no `[DONE]`: a stream
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-import msgspec
-
 from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.gemini import failure, logprobs, usage
@@ -98,10 +96,7 @@ class _GeminiStreamTranslator:
         data = event.data
         if not data.strip():
             return None
-        try:
-            raw = decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raw = None
+        raw = decode_or_none(data)
         if isinstance(raw, dict) and "error" not in raw:
             return raw
         if failure.is_error(raw):

@@ -86,9 +86,7 @@ class _OpenAIStreamTranslator:
             return None
         if not isinstance(choices, list):
             raise ProviderMalformed(f"{self._provider} sent `choices` that are not a list.")
-        clean_choices: list[Json] = [
-            choice for raw_choice in choices if (choice := self._choice(raw_choice)) is not None
-        ]
+        clean_choices: list[Json] = [clean for choice in choices if (clean := self._choice(choice)) is not None]
         if not clean_choices or not self._envelope or "citations" in raw:
             self._store_fields(raw)
         if not clean_choices:
@@ -133,11 +131,10 @@ class _OpenAIStreamTranslator:
                 index = 0
             case {"index": int(index), "delta": None}:
                 delta = {}
-            case {"index": int(index), "finish_reason": str()} | {
-                "index": int(index),
-                "content_filter_results": dict(),
-            }:
-                delta = {}  # the latter: a late result of Azure's content filter
+            case {"index": int(index), "finish_reason": str()}:
+                delta = {}
+            case {"index": int(index), "content_filter_results": dict()}:
+                delta = {}  # a late result of Azure's content filter
             case _:
                 raise ProviderMalformed(f"{self._provider} sent an invalid choice.")
         stream = self._streams.get(index)
@@ -146,11 +143,8 @@ class _OpenAIStreamTranslator:
         clean_delta = stream.add(delta)
         extras: JsonObject = {}
         if len(raw) > 3:
-            extras = {
-                name: value
-                for name, value in raw.items()
-                if name not in _OF_CHOICE and value not in normalise.EMPTY_VALUES
-            }
+            others = {name: value for name, value in raw.items() if name not in _OF_CHOICE}
+            extras = {name: value for name, value in others.items() if value not in normalise.EMPTY_VALUES}
         if raw.get("finish_reason"):
             stream.set_finish(raw["finish_reason"], raw.get("native_finish_reason"), extras)
         choice_logprobs = clean_logprobs(raw.get("logprobs"))
@@ -174,10 +168,8 @@ class _OpenAIStreamTranslator:
         chunks: list[Chunk] = []
         for index, stream in sorted(self._streams.items()):
             sources = normalise.url_annotations(self._sources) if self._sources and not stream.has_annotations else []
-            chunks += [
-                self._last_chunk({"index": index, "delta": delta, "finish_reason": None})
-                for delta in stream.pending(sources)
-            ]
+            deltas = stream.pending(sources)
+            chunks += [self._last_chunk({"index": index, "delta": each, "finish_reason": None}) for each in deltas]
         for index, stream in sorted(self._streams.items()):
             chunks.append(self._last_chunk({"index": index, "delta": {}, **stream.finish_fields()}, self._other_fields))
             self._other_fields = {}
@@ -186,12 +178,8 @@ class _OpenAIStreamTranslator:
         return chunks
 
     def _last_chunk(self, choice: JsonObject | None, other_fields: JsonObject = _NO_FIELDS) -> Chunk:
-        envelope: JsonObject = {
-            "object": "chat.completion.chunk",
-            "system_fingerprint": None,
-            **self._envelope,
-            **other_fields,
-        }
+        envelope: JsonObject = {"object": "chat.completion.chunk", "system_fingerprint": None}
+        envelope |= {**self._envelope, **other_fields}
         normalise.move_service_tier(envelope)
         envelope["choices"] = [] if choice is None else [choice]
         return envelope  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
