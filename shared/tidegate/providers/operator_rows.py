@@ -53,9 +53,8 @@ def parse_row(entry: Json) -> Row:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(f"name {name!r} must be lower-case letters, digits, '.', '_' and '-'.")
     if not isinstance(base_url, str) or not _URL.fullmatch(base_url):
-        raise ConfigurationError(
-            f"base_url {base_url!r} must be an http(s) URL without a query, such as https://host/v1."
-        )
+        text = f"base_url {base_url!r} must be an http(s) URL without a query, such as https://host/v1."
+        raise ConfigurationError(text)
     if key is not None and (not isinstance(key, str) or not (key == "" or _SETTING.fullmatch(key))):
         raise ConfigurationError("key must be the name of the setting that holds the key, never the key itself.")
     return Row(name, base_url.rstrip("/"), _quirks(entry.get("quirks")), key)

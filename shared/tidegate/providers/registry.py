@@ -56,11 +56,7 @@ _BEDROCK = ProviderSpec(
 
 
 _AZURE = ProviderSpec(
-    "azure",
-    None,
-    "AZURE_OPENAI_BASE_URL",
-    "AZURE_OPENAI_API_KEY",
-    version_setting="AZURE_OPENAI_API_VERSION",
+    "azure", None, "AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY", version_setting="AZURE_OPENAI_API_VERSION"
 )
 
 _VERTEX = ProviderSpec(
@@ -95,12 +91,12 @@ class Registry:
     """
 
     def __init__(
-        self, extra: Iterable[Row] = (), operations: Mapping[str, Callable[[str], Translator]] | None = None
+        self, extra: Iterable[Row] = (), translators: Mapping[str, Callable[[str], Translator]] | None = None
     ) -> None:
         self._rows = {**ROWS, **{row.name: row for row in extra}}
         self._loaded: dict[str, Provider] = {}
         self._translators: dict[tuple[str, str], Translator] = {}
-        self._operations = operations or {}
+        self._make_by_operation = translators or {}
 
     def specs(self) -> tuple[ProviderSpec, ...]:
         """Return every provider that can be configured, sorted by name. Imports none of them."""
@@ -112,7 +108,7 @@ class Registry:
         return {alias: name for alias, name in PROVIDER_ALIASES.items() if alias not in self._rows}
 
     def translator(self, name: str, operation: str) -> Translator:
-        """Return the operation's translator at the provider of that name or alias.
+        """Return the operation's translator for a provider's name or alias.
 
         Raises `ConfigurationError` for an unknown name, and `OperationNotSupported` where the provider cannot do it.
         """
@@ -124,7 +120,10 @@ class Registry:
     def _make_translator(self, name: str, operation: str) -> Translator:
         if operation == CHAT.name:
             return ChatTranslator(self.load(name))
-        make = self._operations.get(operation)
+        name = self.aliases().get(name, name)
+        if name not in self._rows and name not in _NATIVE:
+            raise _unknown_provider(name)
+        make = self._make_by_operation.get(operation)
         if make is None:
             raise OperationNotSupported(f"The provider {name!r} does not support {operation!r}.", param="model")
         return make(name)
@@ -143,8 +142,12 @@ class Registry:
             return load("tidegate.providers.openai.provider", "provider")(row)
         if name in _NATIVE:
             return load(f"tidegate.providers.{name}", "PROVIDER")
-        raise ConfigurationError(f"{name!r} is not a known provider.")
+        raise _unknown_provider(name)
 
 
 def _spec_of_row(row: Row) -> ProviderSpec:
     return ProviderSpec(row.name, row.base_url, setting_name(row.name, "BASE_URL"), row.key_setting)
+
+
+def _unknown_provider(name: str) -> ConfigurationError:
+    return ConfigurationError(f"{name!r} is not a known provider.")

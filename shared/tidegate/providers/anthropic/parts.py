@@ -107,9 +107,8 @@ def _inline_block(builder: AnthropicRequestBuilder, data: MediaContent, path: st
             raise InvalidRequest("The text file is not valid UTF-8 in base64.", param=path) from None
         return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": text}}
     kind = data.media_type or "an unknown type"
-    raise InvalidRequest(
-        f"{builder.model} accepts JPEG, PNG, GIF and WebP images, PDF and text documents, not {kind}.", param=path
-    )
+    text = f"{builder.model} accepts JPEG, PNG, GIF and WebP images, PDF and text documents, not {kind}."
+    raise InvalidRequest(text, param=path)
 
 
 def _file_block(builder: AnthropicRequestBuilder, file: JsonObject, path: str) -> JsonObject:

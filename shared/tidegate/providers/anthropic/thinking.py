@@ -55,10 +55,9 @@ def _write_budget(builder: AnthropicRequestBuilder, reasoning: Reasoning, reason
             return
     elif max(budget, _MIN_BUDGET) >= limit:
         path = next(iter(efforts.sent_paths(reasoning_fields, efforts.BUDGET_PATHS)), "reasoning")
-        raise InvalidRequest(
-            f"The reasoning budget of {max(budget, _MIN_BUDGET)} tokens must be below the output limit of {limit}.",
-            param=path,
-        )
+        tokens = max(budget, _MIN_BUDGET)
+        text = f"The reasoning budget of {tokens} tokens must be below the output limit of {limit}."
+        raise InvalidRequest(text, param=path)
     elif budget < _MIN_BUDGET:
         builder.ignored.extend(efforts.sent_paths(reasoning_fields, efforts.BUDGET_PATHS))
         budget = _MIN_BUDGET

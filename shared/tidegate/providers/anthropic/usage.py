@@ -74,12 +74,9 @@ def _compactions(raw: JsonObject) -> list[JsonObject]:
 
 def _cache_writes_by_ttl(counts: list[JsonObject]) -> JsonObject:
     """Return the tokens written to the cache for five minutes and for an hour, which have different prices."""
-    field_names = (
-        ("cache_write_5m_tokens", "ephemeral_5m_input_tokens"),
-        ("cache_write_1h_tokens", "ephemeral_1h_input_tokens"),
-    )
     writes = [write for count in counts if isinstance(write := count.get("cache_creation"), dict)]
-    return {ours: sum(_count(write, theirs) for write in writes) for ours, theirs in field_names} if writes else {}
+    sums = {ttl: sum(_count(write, f"ephemeral_{ttl}_input_tokens") for write in writes) for ttl in ("5m", "1h")}
+    return {f"cache_write_{ttl}_tokens": tokens for ttl, tokens in sums.items()} if writes else {}
 
 
 def _count(raw: JsonObject, name: str) -> int:

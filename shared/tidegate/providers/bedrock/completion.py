@@ -38,11 +38,8 @@ def parse(body: Json) -> Completion:
         if not isinstance(block, dict):
             raise ProviderMalformed("bedrock returned a content block that is not an object.")
         _add_block(content, block)
-    completion: Completion = {
-        "object": "chat.completion",
-        "choices": [_choice(content, body.get("stopReason"))],
-        "system_fingerprint": None,
-    }
+    choice = _choice(content, body.get("stopReason"))
+    completion: Completion = {"object": "chat.completion", "choices": [choice], "system_fingerprint": None}
     if "usage" in body:
         completion["usage"] = normalise.normalise_usage(body["usage"], content.searches)
     native_fields: JsonObject = normalise.service_tier_fields(body.get("serviceTier"))
@@ -96,12 +93,8 @@ def _add_cited_text(content: _ReplyContent, citations_content: JsonObject) -> No
 
 
 def _choice(content: _ReplyContent, stop_reason: Json) -> Choice:
-    text = "".join(content.text)
-    message: CompletionMessage = {
-        "role": "assistant",
-        "content": text or (None if content.calls else ""),
-        "refusal": None,
-    }
+    text = "".join(content.text) or (None if content.calls else "")
+    message: CompletionMessage = {"role": "assistant", "content": text, "refusal": None}
     if content.reasoning:
         message["reasoning"] = message["reasoning_content"] = "".join(content.reasoning)
     if content.reasoning_details:

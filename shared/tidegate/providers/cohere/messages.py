@@ -22,9 +22,7 @@ def write(builder: CohereRequestBuilder) -> None:
     """Translate the messages. Raises `InvalidRequest` for a content part that Cohere does not support."""
     match builder.take("messages"):
         case list(messages):
-            builder.body["messages"] = [
-                _message(builder, message, f"messages[{i}]") for i, message in enumerate(messages)
-            ]
+            builder.body["messages"] = [_message(builder, each, f"messages[{i}]") for i, each in enumerate(messages)]
         case _:
             raise InvalidRequest("`messages` must be a list.", param="messages")
 
@@ -68,9 +66,8 @@ def _content(
 def _part(builder: CohereRequestBuilder, raw: Json, path: str, allowed: tuple[str, ...]) -> JsonObject:
     part_type = raw.get("type") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or part_type not in allowed:
-        raise InvalidRequest(
-            f"{builder.body['model']} does not accept content parts of type {part_type!r} here.", param=path
-        )
+        text = f"{builder.body['model']} does not accept content parts of type {part_type!r} here."
+        raise InvalidRequest(text, param=path)
     for name in raw:
         if name != "type" and name not in _READ_FIELDS[str(part_type)] and raw[name] is not None:
             builder.report_ignored(f"{path}.{name}")
@@ -153,10 +150,8 @@ def _plan_and_thinking(raw: JsonObject) -> tuple[str, str]:
 def _call(builder: CohereRequestBuilder, raw: Json, path: str) -> Json:
     match raw:
         case {"id": str(call_id), "function": {"name": str(name), **rest}}:
-            function: JsonObject = {
-                "name": builder.tool_names.provider_name(name),
-                "arguments": rest.get("arguments") or "{}",
-            }
+            arguments = rest.get("arguments") or "{}"
+            function: JsonObject = {"name": builder.tool_names.provider_name(name), "arguments": arguments}
             return {"id": call_id, "type": "function", "function": function}
         case _:
             raise InvalidRequest("Cohere accepts only tool calls of functions.", param=path)

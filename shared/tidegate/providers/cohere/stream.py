@@ -70,11 +70,8 @@ class _CohereStreamTranslator:
                 pass
 
     def _add_tool_calls(self, calls: Json, index: Json, out: list[Chunk]) -> None:
-        indexed_calls: list[Json] = [
-            {**call, "index": index}
-            for call in (calls if isinstance(calls, list) else [calls])
-            if isinstance(call, dict)
-        ]
+        call_list = calls if isinstance(calls, list) else [calls]
+        indexed_calls: list[Json] = [{**call, "index": index} for call in call_list if isinstance(call, dict)]
         deltas = self._calls.deltas(indexed_calls)
         if deltas:
             out.append(self._chunk({"tool_calls": deltas}))  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON

@@ -6,7 +6,7 @@ Sources: https://ai.google.dev/api/generate-content#candidate, https://ai.google
 
 from hashlib import sha256
 
-from tidegate.chat.completion import FinishReason, ToolCall
+from tidegate.chat.completion import FinishReason, FunctionCall, ToolCall
 from tidegate.errors import ProviderBadRequest, ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.gemini import citations
@@ -17,19 +17,9 @@ _FILTER_REASONS = frozenset(
     | {"IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "JAILBREAK"}
 )
 _LENGTH_REASONS = frozenset({"MAX_TOKENS", "CONTINUATION"})
-_BROKEN_REASONS = frozenset(
-    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"}
-)
+_BROKEN_REASONS = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE")
 _REASONS_BY_NUMBER = (
-    "",
-    "STOP",
-    "MAX_TOKENS",
-    "SAFETY",
-    "RECITATION",
-    "OTHER",
-    "BLOCKLIST",
-    "PROHIBITED_CONTENT",
-    "SPII",
+    *("", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"),
 )
 """Finish reasons by their number in Google's enumeration: Vertex sometimes returns numbers (recorded)."""
 
@@ -43,21 +33,6 @@ _TEXT_ONLY = {"text"}
 
 class GeminiChoiceStream:
     """The state of one candidate. `native_finish_reason` is Google's, None until it came."""
-
-    __slots__ = (
-        "_blocked",
-        "_call_count",
-        "_citation_metadata",
-        "_detail_count",
-        "_has_audio",
-        "_image_count",
-        "_native_fields",
-        "_texts",
-        "native_finish_reason",
-        "queries",
-        "refusal",
-        "role_sent",
-    )
 
     def __init__(self) -> None:
         self.role_sent = False
@@ -97,11 +72,8 @@ class GeminiChoiceStream:
         has_content = bool(self._texts or self._image_count or self._has_audio)
         if reason == "stop" and native not in ("", "STOP") and not has_content:
             raise ProviderMalformed(f"The model ended its reply without an answer ({native}).", native_code=native)
-        return {
-            **self._native_fields,
-            "finish_reason": reason,
-            **({"native_finish_reason": native} if native else {}),
-        }
+        native_field = {"native_finish_reason": native} if native else {}
+        return {**self._native_fields, "finish_reason": reason, **native_field}
 
     def mark_blocked(self, reason: str, message: str | None) -> None:
         """Finish the choice without an answer, because Google blocked the prompt."""
@@ -188,12 +160,8 @@ class GeminiChoiceStream:
 
     def _add_signature(self, delta: JsonObject, signature: str, signed_id: str | None) -> None:
         self._detail_count += 1
-        detail: JsonObject = {
-            "type": "reasoning.encrypted",
-            "data": signature,
-            "format": FORMAT,
-            "index": self._detail_count,
-        }
+        index = self._detail_count
+        detail: JsonObject = {"type": "reasoning.encrypted", "data": signature, "format": FORMAT, "index": index}
         if signed_id is not None:
             detail["id"] = signed_id
         _list_field(delta, "reasoning_details").append(detail)
@@ -207,12 +175,8 @@ class GeminiChoiceStream:
         self._call_count += 1
         has_id = isinstance(native_id, str) and native_id
         call_id = str(native_id) if has_id else _generated_id(*id_seed, call_index, name, args)
-        tool_call: ToolCall = {
-            "index": call_index,
-            "id": call_id,
-            "type": "function",
-            "function": {"name": name, "arguments": args},
-        }
+        function: FunctionCall = {"name": name, "arguments": args}
+        tool_call: ToolCall = {"index": call_index, "id": call_id, "type": "function", "function": function}
         _list_field(delta, "tool_calls").append(tool_call)  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
         return call_id
 

@@ -19,10 +19,7 @@ from tidegate.providers.base import Auth, Framing, Headers, KeyAuth, StreamEvent
 from tidegate.providers.gemini import completion, failure, media, request, stream
 from tidegate.providers.gemini.capabilities import Host
 
-_MODEL_FOLDERS: dict[Host, tuple[str, ...]] = {
-    "gemini": ("models/", "tunedModels/"),
-    "vertex": ("publishers/", "endpoints/"),
-}
+_MODEL_FOLDERS = {"gemini": ("models/", "tunedModels/"), "vertex": ("publishers/", "endpoints/")}
 _DEFAULT_FOLDER: dict[Host, str] = {"gemini": "models/", "vertex": "publishers/google/models/"}
 
 

@@ -39,9 +39,8 @@ class _SchemaConverter(Struct, frozen=True):
         unsupported = sorted(_UNSUPPORTED_KEYWORDS & schema.keys())
         if unsupported:
             raise _unsupported(f"`{unsupported[0]}`", path)
-        result: JsonObject = {
-            name: value for name, value in schema.items() if name in _COPIED_KEYWORDS and value is not None
-        }
+        copied = {name: value for name, value in schema.items() if name in _COPIED_KEYWORDS}
+        result: JsonObject = {name: value for name, value in copied.items() if value is not None}
         self._write_type(result, schema, path)
         self._write_enum(result, schema, path)
         self._write_alternatives(result, schema, path, open_refs)
@@ -90,9 +89,7 @@ class _SchemaConverter(Struct, frozen=True):
         result["type"] = "STRING"
         result["enum"] = texts
 
-    def _write_alternatives(
-        self, result: JsonObject, schema: JsonObject, path: str, open_refs: tuple[str, ...]
-    ) -> None:
+    def _write_alternatives(self, result: JsonObject, schema: JsonObject, path: str, refs: tuple[str, ...]) -> None:
         name = "anyOf" if "anyOf" in schema else "oneOf"
         options = schema.get(name)
         if not isinstance(options, list):
@@ -100,7 +97,7 @@ class _SchemaConverter(Struct, frozen=True):
         nonnull_options = [option for option in options if option != {"type": "null"}]
         if len(nonnull_options) < len(options):
             result["nullable"] = True
-        converted = [self.convert(option, f"{path}.{name}[{i}]", open_refs) for i, option in enumerate(nonnull_options)]
+        converted = [self.convert(option, f"{path}.{name}[{i}]", refs) for i, option in enumerate(nonnull_options)]
         if len(converted) == 1:
             result.update({**converted[0], **result})
         elif converted:

@@ -131,11 +131,9 @@ def _declaration(
     return declaration
 
 
-def _add_search(
-    builder: GeminiRequestBuilder, google_tools: dict[str, JsonObject], path: str, options: JsonObject
-) -> None:
+def _add_search(builder: GeminiRequestBuilder, tools: dict[str, JsonObject], path: str, options: JsonObject) -> None:
     """Add Google's search with its own options. Other options are reported."""
-    search = google_tools.setdefault("googleSearch", {})
+    search = tools.setdefault("googleSearch", {})
     for name, value in options.items():
         if name in _SEARCH_OPTIONS:
             search[name] = value
@@ -186,10 +184,8 @@ def _write_tool_choice(builder: GeminiRequestBuilder, functions: list[Json]) -> 
             calling_config = {"mode": "ANY", "allowedFunctionNames": [builder.tool_names.provider_name(caller_name)]}
         case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}:
             # VALIDATED: text, or a call of an allowed function
-            calling_config = {
-                "mode": "ANY" if mode == "required" else "VALIDATED",
-                "allowedFunctionNames": _allowed_names(builder, tools),
-            }
+            mode = "ANY" if mode == "required" else "VALIDATED"
+            calling_config = {"mode": mode, "allowedFunctionNames": _allowed_names(builder, tools)}
         case _:
             builder.ignored.append(field_name)
             return

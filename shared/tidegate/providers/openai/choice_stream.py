@@ -34,9 +34,8 @@ class OpenAIChoiceStream:
         return {"role": "assistant", **delta} if delta else {"role": "assistant", "content": ""}
 
     def _clean(self, raw_delta: JsonObject) -> JsonObject:
-        delta: JsonObject = {
-            name: value for name, value in raw_delta.items() if name != "role" and value not in normalise.EMPTY_VALUES
-        }
+        empty = normalise.EMPTY_VALUES
+        delta = {name: value for name, value in raw_delta.items() if name != "role" and value not in empty}
         if "reasoning" in delta or "reasoning_content" in delta or "reasoning_details" in delta:
             normalise.normalise_reasoning(delta)
         content = delta.get("content")

@@ -6,14 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/object, and replies 
 from tidegate.chat.completion import Choice, Completion, CompletionMessage
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
-from tidegate.providers.openai import failure, think_tags, toolcalls, usage
-from tidegate.providers.openai.normalise import (
-    EMPTY_VALUES,
-    finish_reason,
-    move_service_tier,
-    normalise_reasoning,
-    url_annotations,
-)
+from tidegate.providers.openai import failure, normalise, think_tags, toolcalls, usage
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
@@ -31,12 +24,11 @@ def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
     if not isinstance(choices, list) or not choices:
         raise ProviderMalformed(f"{provider} answered without any choices.")
     fingerprint = body.get("system_fingerprint")
-    completion: JsonObject = {
-        name: value for name, value in body.items() if name not in _NOISE and value not in EMPTY_VALUES
-    }
-    move_service_tier(completion)
+    empty = normalise.EMPTY_VALUES
+    completion = {name: value for name, value in body.items() if name not in _NOISE and value not in empty}
+    normalise.move_service_tier(completion)
     completion["object"] = "chat.completion"
-    sources = url_annotations(body) if "citations" in body or "search_results" in body else []
+    sources = normalise.url_annotations(body) if "citations" in body or "search_results" in body else []
     completion["choices"] = [_choice(quirks, choice, ordinal, sources) for ordinal, choice in enumerate(choices)]  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
     raw_usage = body.get("usage") or _usage_of_groq(body)
     if raw_usage:
@@ -60,7 +52,7 @@ def _choice(quirks: Quirks, raw: Json, ordinal: int, sources: list[Json]) -> Cho
         case _:
             raise ProviderMalformed("The provider's choice has no message.")
     index = raw.get("index")
-    reason, native = finish_reason(raw.get("finish_reason"), bool(message.get("tool_calls")))
+    reason, native = normalise.finish_reason(raw.get("finish_reason"), bool(message.get("tool_calls")))
     native = raw.get("native_finish_reason") or native
     choice: JsonObject = {name: value for name, value in raw.items() if name not in _OF_CHOICE and value is not None}
     choice["index"] = index if isinstance(index, int) else ordinal
@@ -82,7 +74,7 @@ def _message(quirks: Quirks, raw: JsonObject, sources: list[Json]) -> Completion
     message.update({name: value for name, value in raw.items() if name not in _OF_MESSAGE and value is not None})
     if quirks.think_tags:
         think_tags.extract_thinking(message)
-    normalise_reasoning(message)
+    normalise.normalise_reasoning(message)
     content = message["content"]
     if not isinstance(content, str | None):
         raise ProviderMalformed("The provider's content is neither text nor a list.")

@@ -24,9 +24,7 @@ _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_
 def write(builder: OpenAIRequestBuilder) -> None:
     match builder.body.get("messages"):
         case list(messages):
-            builder.body["messages"] = [
-                _message(builder, message, f"messages[{i}]") for i, message in enumerate(messages)
-            ]
+            builder.body["messages"] = [_message(builder, each, f"messages[{i}]") for i, each in enumerate(messages)]
         case _:
             raise InvalidRequest("`messages` must be a list.", param="messages")
 
@@ -35,9 +33,8 @@ def _message(builder: OpenAIRequestBuilder, raw: Json, path: str) -> Json:
     if not isinstance(raw, dict):
         raise InvalidRequest("A message must be an object.", param=path)
     role = raw.get("role")
-    message: JsonObject = {
-        name: value for name, value in without_cache_control(builder, raw).items() if value is not None
-    }
+    fields = without_cache_control(builder, raw)
+    message: JsonObject = {name: value for name, value in fields.items() if value is not None}
     if role == "assistant":
         _clean_assistant(message, builder)
         if "content" in raw:
@@ -111,11 +108,8 @@ def _valid_id(call_id: Json, length: int) -> Json:
 
 def _replay(message: JsonObject, replayed: JsonObject, quirks: Quirks) -> None:
     """Send reasoning back in the fields that the provider documents, if any: undocumented ones would be refused."""
-    text = (
-        replayed.get("reasoning")
-        or replayed.get("reasoning_content")
-        or reasoning_text(replayed.get("reasoning_details"))
-    )
+    text = replayed.get("reasoning") or replayed.get("reasoning_content")
+    text = text or reasoning_text(replayed.get("reasoning_details"))
     for name in quirks.replays:
         match name:
             case "reasoning" | "reasoning_content":

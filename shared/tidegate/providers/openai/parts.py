@@ -114,9 +114,8 @@ def _with_cache_control(part: JsonObject, translated: JsonObject) -> JsonObject:
 
 
 def _report_unread(builder: OpenAIRequestBuilder, part: JsonObject, path: str, also_read: set[str]) -> None:
-    builder.ignored.extend(
-        f"{path}.{name}" for name, value in part.items() if value and name not in _READ_FIELDS | also_read
-    )
+    read = _READ_FIELDS | also_read
+    builder.ignored.extend(f"{path}.{name}" for name, value in part.items() if value and name not in read)
 
 
 def _fetched_data(builder: OpenAIRequestBuilder, url: str) -> MediaContent:
@@ -129,6 +128,5 @@ def _data_uri(data: MediaContent) -> str:
 
 
 def _unsupported(builder: OpenAIRequestBuilder, part_type: str, path: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"{builder.body.get('model')} does not accept content parts of type {part_type!r}.", param=path
-    )
+    model = builder.body.get("model")
+    return InvalidRequest(f"{model} does not accept content parts of type {part_type!r}.", param=path)

@@ -4,20 +4,17 @@ Sources: https://platform.openai.com/docs/api-reference/chat/create (2026), and 
 """
 
 from tidegate.chat.request import ChatCall
-from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import legacy_functions, messages, thinking, tool_names, tools
 from tidegate.providers.openai.quirks import ModelRule, Quirks
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule_for
-from tidegate.providers.request_builder import is_email
+from tidegate.providers.request_builder import is_email, provider_fields
 
 
 def build(call: ChatCall, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
     """Build the request for `model`. Raises `InvalidRequest` for a value that cannot be translated."""
     caller_body = call.request.body
-    body: JsonObject = {
-        name: value for name, value in caller_body.items() if value is not None and name not in GATEWAY_FIELDS
-    }
+    body = provider_fields(call)
     rule = rule_for(model, quirks)
     caching = quirks.caching or rule.caching
     builder = OpenAIRequestBuilder(call.request, quirks, body, call.signatures, call.media, caching)

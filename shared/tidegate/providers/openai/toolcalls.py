@@ -115,12 +115,10 @@ class ToolCallStream:
         if not name:
             raise ProviderMalformed("The provider called a tool without a name.")
         ordinal = self._register_call(raw.get("index"), call_id or generated_id(len(self._ids), name), bool(text))
-        other_fields = {
-            key: value for key, value in raw.items() if value is not None and key not in ("custom", "index")
-        }
+        fields = {key: value for key, value in raw.items() if value is not None and key not in ("custom", "index")}
         return {  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
             "index": ordinal,
-            **other_fields,
+            **fields,
             "id": self._ids[ordinal],
             "type": "function",
             "function": {"name": name, "arguments": text},

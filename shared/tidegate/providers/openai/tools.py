@@ -50,9 +50,8 @@ def _write_search(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
         return
     tools = builder.body.get("tools")
     tool_list = tools if isinstance(tools, list) else []
-    search_tools = [
-        (i, tool) for i, tool in enumerate(tool_list) if isinstance(tool, dict) and tool.get("type") == "web_search"
-    ]
+    indexed = [(i, tool) for i, tool in enumerate(tool_list) if isinstance(tool, dict)]
+    search_tools = [(i, tool) for i, tool in indexed if tool.get("type") == "web_search"]
     options = builder.body.get("web_search_options")
     sent_paths = [*(["web_search_options"] if options is not None else []), *(f"tools[{i}]" for i, _ in search_tools)]
     if not sent_paths:

@@ -32,11 +32,8 @@ def normalise(raw: Json) -> Usage:
         cached = next((value for name in _CACHED_FIELDS if isinstance(value := raw.get(name), int) and value > 0), None)
         if cached is not None:
             prompt_details["cached_tokens"] = cached
-    usage: Usage = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": max(total, prompt + completion),
-    }
+    total = max(total, prompt + completion)
+    usage: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
     if prompt_details:
         usage["prompt_tokens_details"] = prompt_details
     if completion_details:
