@@ -75,9 +75,8 @@ def _input_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
         total += audio * rates.audio_input
         # Audio tokens beyond the uncached input are cached ones, which were counted at the cached rate above.
         audio_in_cache = min(tokens.audio_input - audio, tokens.cached)
-        total += audio_in_cache * (
-            _rate_or(rates.audio_cached, _rate_or(rates.cached, rates.audio_input)) - _rate_or(rates.cached, rate)
-        )
+        audio_rate = _rate_or(rates.audio_cached, _rate_or(rates.cached, rates.audio_input))
+        total += audio_in_cache * (audio_rate - _rate_or(rates.cached, rate))
     if tokens.image_input and rates.image_input is not None:
         images = min(tokens.image_input, fresh)
         fresh -= images
@@ -87,12 +86,8 @@ def _input_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
 
 def _output_cost(rates: Rates, rate: Decimal, tokens: TokenCounts) -> Decimal:
     plain_tokens, total = tokens.output, Decimal(0)
-    kinds = (
-        (tokens.reasoning, rates.reasoning),
-        (tokens.audio_output, rates.audio_output),
-        (tokens.image_output, rates.image_output),
-    )
-    for count, specific_rate in kinds:
+    counts = (tokens.reasoning, tokens.audio_output, tokens.image_output)
+    for count, specific_rate in zip(counts, (rates.reasoning, rates.audio_output, rates.image_output), strict=True):
         if count and specific_rate is not None:
             plain_tokens -= count
             total += count * specific_rate

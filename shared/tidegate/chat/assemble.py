@@ -45,12 +45,8 @@ class CompletionAssembler:
     def reply(self) -> Completion:
         """The completion so far. A choice that has not ended has the finish reason null."""
         choices: list[Json] = [choice.completion_choice(index) for index, choice in sorted(self._choices.items())]
-        completion: JsonObject = {
-            "system_fingerprint": None,
-            **self._reply,
-            "object": "chat.completion",
-            "choices": choices,
-        }
+        completion: JsonObject = {"system_fingerprint": None, **self._reply}
+        completion |= {"object": "chat.completion", "choices": choices}
         if self._usage is not None:
             completion["usage"] = cast(JsonObject, self._usage)
         return cast(Completion, completion)

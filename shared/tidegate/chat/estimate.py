@@ -23,14 +23,8 @@ from tidegate.chat.messages import (
 )
 from tidegate.json import encode
 
-TOKENS_PER_WORD, TOKENS_PER_LETTER, TOKENS_PER_DIGIT, TOKENS_PER_MARK, TOKENS_PER_SPACE, TOKENS_PER_BYTE = (
-    0.66,
-    0.04,
-    0.45,
-    0.87,
-    0.2,
-    0.3,
-)
+TOKENS_PER_WORD, TOKENS_PER_LETTER, TOKENS_PER_DIGIT = 0.66, 0.04, 0.45
+TOKENS_PER_MARK, TOKENS_PER_SPACE, TOKENS_PER_BYTE = 0.87, 0.2, 0.3
 """Tokens for each element of ASCII text, and for each UTF-8 byte of other characters; fitted to recorded replies."""
 
 JSON_FACTOR = 0.75
@@ -79,9 +73,8 @@ def estimate_prompt(fields: ChatFields) -> int:
 
 
 def _function_tokens(function: FunctionDefinition) -> int:
-    return (
-        TOOL_TOKENS + estimate_text(f"{function.name} {function.description or ''}") + _json_tokens(function.parameters)
-    )
+    text = f"{function.name} {function.description or ''}"
+    return TOOL_TOKENS + estimate_text(text) + _json_tokens(function.parameters)
 
 
 def _json_tokens(value: object) -> int:

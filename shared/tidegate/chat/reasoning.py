@@ -80,7 +80,6 @@ def _present(*settings: tuple[str, _T | None]) -> dict[str, _T]:
 def _single_value(settings: dict[str, _T]) -> _T | None:
     if len(set(settings.values())) > 1:
         conflict = ", ".join(f"{path} = {value!r}" for path, value in settings.items())
-        raise InvalidRequest(
-            f"These fields contradict each other: {conflict}. Send one of them.", param=next(iter(settings))
-        )
+        message = f"These fields contradict each other: {conflict}. Send one of them."
+        raise InvalidRequest(message, param=next(iter(settings)))
     return next(iter(settings.values()), None)

@@ -53,11 +53,9 @@ def _deltas(message: JsonObject, logprobs: Json) -> Iterator[tuple[JsonObject, J
             tool_calls: list[Json] = [{"index": index, **call}]
             parts.append({"tool_calls": tool_calls})
     listed = {"role", "tool_calls", *_REASONING_FIELDS, *_CONTENT_FIELDS}
-    other_fields: JsonObject = {
-        name: value for name, value in message.items() if name not in listed and value is not None
-    }
-    if other_fields:
-        parts.append(other_fields)
+    others: JsonObject = {name: value for name, value in message.items() if name not in listed and value is not None}
+    if others:
+        parts.append(others)
     first: JsonObject = {"role": "assistant", **(parts[0] if parts else {"content": None})}
     logprobs_index = parts.index(contents[0]) if contents else 0  # log probabilities belong to the content
     for index_of_part, part in enumerate([first, *parts[1:]]):

@@ -215,10 +215,9 @@ def _rate_statuses(account: Account, scope: AccountScope, now: float) -> Iterato
     minute = max(account.minute, minute_of(now))
     calls, tokens = minute_usage(account, minute)
     reset = max(0.0, (minute + 1) * 60.0 - now)
-    for name, limit, spent in (
-        ("requests", scope.limits.requests_per_minute, calls),
-        ("tokens", scope.limits.tokens_per_minute, tokens),
-    ):
+    limits = scope.limits
+    rates = (("requests", limits.requests_per_minute, calls), ("tokens", limits.tokens_per_minute, tokens))
+    for name, limit, spent in rates:
         if limit is not None:
             yield name, RateStatus(limit, max(0, int(scope.share(limit)) - spent), reset)
 

@@ -72,9 +72,8 @@ def _find_crossing(snapshot: AccountSnapshot, budget: BudgetLimit, call_amounts:
 
 def updated_thresholds(before: Mapping[str, int], crossings: list[ThresholdCrossing], now: float) -> dict[str, int]:
     """The new `Account.alerted_thresholds`: `before` and the crossings, without periods that are long over."""
-    recent = {
-        key: threshold for key, threshold in before.items() if not is_period_forgotten(key.partition("#")[2], now)
-    }
+    forgotten = {key for key in before if is_period_forgotten(key.partition("#")[2], now)}
+    recent = {key: threshold for key, threshold in before.items() if key not in forgotten}
     return {**recent, **{crossing.period_key: crossing.thresholds[-1] for crossing in crossings}}
 
 

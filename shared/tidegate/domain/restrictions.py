@@ -39,9 +39,8 @@ def parse_endpoints(patterns: list[str]) -> tuple[str, ...]:
     for pattern in patterns:
         printable = pattern.isascii() and pattern.isprintable() and " " not in pattern
         if not pattern.startswith("/") or not printable or len(pattern) > MAX_PATTERN:
-            raise InvalidRequest(
-                f"{pattern!r} is not a valid endpoint: write a path such as '/v1/chat/*'.", param="endpoints"
-            )
+            message = f"{pattern!r} is not a valid endpoint: write a path such as '/v1/chat/*'."
+            raise InvalidRequest(message, param="endpoints")
     return tuple(dict.fromkeys(patterns))
 
 

@@ -95,11 +95,8 @@ def check_route(route: Route, path: str, *, of_workspace: bool = True) -> None:
     for name in ("timeout_seconds", "hedge_after_seconds", "cooldown_seconds"):
         _check_seconds(getattr(route, name), f"{path}.{name}")
     can_hedge = route.hedge_after_seconds is None or len(route.targets) > 1
-    _require(
-        can_hedge,
-        "A route with one target cannot hedge: remove hedge_after_seconds or add a target.",
-        f"{path}.hedge_after_seconds",
-    )
+    message = "A route with one target cannot hedge: remove hedge_after_seconds or add a target."
+    _require(can_hedge, message, f"{path}.hedge_after_seconds")
     failures = f"A target must cool down after 1 to {MAX_FAILURES} failures, not {route.cooldown_failures}."
     _require(1 <= route.cooldown_failures <= MAX_FAILURES, failures, f"{path}.cooldown_failures")
 
@@ -111,11 +108,8 @@ def _check_target(target: RouteTarget, path: str, *, of_workspace: bool) -> None
     _require(0 <= target.weight <= MAX_WEIGHT, weight, f"{path}.weight")
     for name, pattern in (("region", _REGION), ("api_version", _VERSION), ("base_url", _URL)):
         value: str | None = getattr(target, name)
-        _require(
-            value is None or re.fullmatch(pattern, value),
-            f"{str(value)[:80]!r} is not a valid {name}.",
-            f"{path}.{name}",
-        )
+        is_valid = value is None or re.fullmatch(pattern, value)
+        _require(is_valid, f"{str(value)[:80]!r} is not a valid {name}.", f"{path}.{name}")
     _require(not (of_workspace and target.base_url is not None), _operator_only("base_url"), f"{path}.base_url")
     _require(not (of_workspace and target.key != ""), _operator_only("key"), f"{path}.key")
     setting = "key must be the name of the setting that holds the key, never the key itself."
@@ -123,17 +117,11 @@ def _check_target(target: RouteTarget, path: str, *, of_workspace: bool) -> None
 
 
 def _check_fallbacks(route: Route, path: str) -> None:
-    _require(
-        len(route.fallbacks) <= MAX_FALLBACKS,
-        f"At most {MAX_FALLBACKS} fallbacks are allowed, not {len(route.fallbacks)}.",
-        path,
-    )
+    count = len(route.fallbacks)
+    _require(count <= MAX_FALLBACKS, f"At most {MAX_FALLBACKS} fallbacks are allowed, not {count}.", path)
     for i, name in enumerate(route.fallbacks):
-        _require(
-            0 < len(name) <= 256 and name.isprintable(),
-            "A fallback must be the name of a model or route, of at most 256 printable characters.",
-            f"{path}[{i}]",
-        )
+        message = "A fallback must be the name of a model or route, of at most 256 printable characters."
+        _require(0 < len(name) <= 256 and name.isprintable(), message, f"{path}[{i}]")
         _require(name != route.name, f"The route {name!r} falls back to itself.", f"{path}[{i}]")
         _require(name not in route.fallbacks[:i], f"The fallback {name!r} is listed twice.", f"{path}[{i}]")
 
