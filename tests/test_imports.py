@@ -74,8 +74,30 @@ def test_routes_cost_nothing_until_a_call_asks_for_one() -> None:
 
 
 def test_dry_runs_cost_nothing_until_there_is_one() -> None:
-    parts = {f"tidegate.pipeline.{name}" for name in ("rehearsing", "turns", "showing", "mapping")}
-    assert loaded_modules() & parts == set()
+    assert not [name for name in loaded_modules() if name.startswith("tidegate.pipeline.dry_run")]
+
+
+def test_lists_of_models_usage_and_health_cost_nothing_until_one_is_asked_for() -> None:
+    names = ("api.models", "api.model_views", "api.route_models", "api.account", "api.usage_views", "aws.tenants")
+    assert loaded_modules() & {f"tidegate.{name}" for name in (*names, "policy.metering.quota")} == set()
+
+
+def test_what_few_calls_need_costs_nothing_until_one_does() -> None:
+    names = (
+        *("api.stream", "upstream.sse", "upstream.eventstream", "upstream.guardrails.backends"),
+        *("transport.media_fetcher", "aws.signatures", "chat.reasoning_signatures", "providers.caller_terms"),
+        *("policy.metering.alerts", "policy.auth.throttle", "domain.limit_error", "pipeline.check_output"),
+    )
+    assert loaded_modules() & {f"tidegate.{name}" for name in names} == set()
+
+
+def test_what_the_operator_did_not_configure_costs_nothing() -> None:
+    names = ("aws.secrets", "aws.vault", "aws.events", "providers.operator_rows", "policy.routing.route_config")
+    assert loaded_modules() & {f"tidegate.{name}" for name in names} == set()
+
+
+def test_a_cold_start_loads_no_more_modules_than_it_did() -> None:
+    assert len([name for name in loaded_modules() if name.partition(".")[0] == "tidegate"]) <= 126
 
 
 def test_the_list_is_really_taken() -> None:

@@ -253,7 +253,7 @@ async def world(
     async with app.router.lifespan_context(app) as state:
         client, gateway = Client(app, recorder, requests, delays), state["gateway"]
         app.lifespan_state = state
-        recorder.ledger, recorder.kept = gateway.ledger, gateway.usages
+        recorder.ledger, recorder.kept = gateway.ledger, gateway.open_usages()
         yield client
 
 

@@ -11,7 +11,6 @@ from msgspec import Struct
 from tidegate import catalog
 from tidegate.domain.guardrails import GuardrailBackend
 from tidegate.gateway import Gateway
-from tidegate.identity.choose import add_google_tokens, create_access_tokens
 from tidegate.lazy import load
 from tidegate.pipeline.lazy_reuse import ReuseLoader
 from tidegate.policy.auth.authenticator import Authenticator
@@ -22,6 +21,7 @@ from tidegate.policy.routing.provider_config import load_provider_configs
 from tidegate.policy.routing.retry import Retries
 from tidegate.policy.routing.router import Router
 from tidegate.ports import (
+    AccessTokens,
     BudgetAlerts,
     Cooldowns,
     IdempotencyClaims,
@@ -47,15 +47,15 @@ OnCooldowns: TypeAlias = Callable[[str | None, Mapping[str, float]], None]
 
 
 class Stores(Struct, frozen=True):
-    """The ports over the stores of one world. `open_reply_stores` is called by the first call that needs them."""
+    """The ports over the stores of one world. `open_…` gives ports that few calls need, and loads their modules."""
 
     key_lookup: KeyLookup
     ledger: Ledger
     meter: Meter
-    usages: UsageReader
-    signatures: ReasoningSignatures
     cooldowns: Cooldowns
-    budget_alerts: BudgetAlerts
+    open_budget_alerts: Callable[[], BudgetAlerts]
+    open_usages: Callable[[], UsageReader]
+    open_signatures: Callable[[], ReasoningSignatures]
     open_reply_stores: Callable[[], tuple[ReplyStore, IdempotencyClaims]]
     vault: Vault | None = None
 
@@ -109,7 +109,9 @@ async def compose_gateway(
     configs = await load_provider_configs(providers.specs(), connections.secrets)
     transport, aws_keys, secrets = overrides.wrap(connections.http), connections.aws_keys, connections.secrets
     if not configs["vertex"].missing_settings:
-        secrets = add_google_tokens(secrets, transport, aws_keys, settings.aws.region)
+        secrets = load("tidegate.identity.choose", "add_google_tokens")(
+            secrets, transport, aws_keys, settings.aws.region
+        )
 
     def open_fetcher() -> UrlFetcher:
         return overrides.fetcher or load("tidegate.transport.media_fetcher", "MediaFetcher")(connections.http)
@@ -119,15 +121,15 @@ async def compose_gateway(
         return create(transport, secrets, open_fetcher(), settings.aws.region, aws_keys)
 
     return Gateway(
-        authenticator=Authenticator(stores.key_lookup, access_tokens=create_access_tokens(settings.oidc, transport)),
+        authenticator=Authenticator(stores.key_lookup, access_tokens=_access_tokens(settings, transport)),
         router=Router(configs, providers.aliases(), models, settings.default_provider, settings.routes),
         providers=providers,
         upstream=Upstream(transport, secrets, aws_keys),
         meter=overrides.meter or stores.meter,
         ledger=stores.ledger,
-        usages=stores.usages,
-        budget_alerts=stores.budget_alerts,
-        signatures=stores.signatures,
+        open_usages=stores.open_usages,
+        open_budget_alerts=stores.open_budget_alerts,
+        open_signatures=stores.open_signatures,
         open_fetcher=open_fetcher,
         catalog=models,
         balancer=balancer,
@@ -139,3 +141,9 @@ async def compose_gateway(
         reuse=ReuseLoader(stores.open_reply_stores),
         retries=overrides.retries or Retries(),
     )
+
+
+def _access_tokens(settings: Settings, transport: Transport) -> AccessTokens | None:
+    if settings.oidc is None:
+        return None
+    return load("tidegate.identity.choose", "create_access_tokens")(settings.oidc, transport)

@@ -23,7 +23,6 @@ from tidegate.domain.workspace import Principal, Workspace
 from tidegate.json import JsonObject
 from tidegate.lazy import load
 from tidegate.pipeline.answer import Answer
-from tidegate.pipeline.check_output import check_answer
 from tidegate.pipeline.components import CallReuse, Components
 from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
@@ -136,6 +135,7 @@ class Gateway(Components, frozen=True):
         dispatched = await dispatch(self, call, observation, stack)
         answer = await respond(self, dispatched, observation)
         if guard_run:
+            check_answer = load("tidegate.pipeline.check_output", "check_answer")
             answer = await check_answer(self, guard_run, answer, observation)
         return call_reuse.record_answer(dispatched.request, answer) if call_reuse else answer
 

@@ -42,15 +42,22 @@ from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.timeouts import TimeoutRules, parse_timeout_rules
 from tidegate.errors import ConfigurationError
 from tidegate.json import Json, decode
+from tidegate.lazy import load
 from tidegate.policy.guardrails.selection import parse_operator_guardrails
-from tidegate.policy.routing.route_config import parse_operator_routes
 from tidegate.providers.compatible_row import Row
-from tidegate.providers.operator_rows import parse_rows
 
 _HTTPS_OR_LOOPBACK = re.compile(r"https://[^/\s]|http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
 
 _Number = TypeVar("_Number", int, float)
 _Parsed = TypeVar("_Parsed")
+
+
+def _parse_rows(value: Json) -> tuple[Row, ...]:
+    return load("tidegate.providers.operator_rows", "parse_rows")(value)
+
+
+def _parse_routes(value: Json) -> tuple[Route, ...]:
+    return load("tidegate.policy.routing.route_config", "parse_operator_routes")(value)
 
 
 class EnvironmentSecrets(Redacted, Struct, frozen=True):
@@ -97,10 +104,7 @@ class Settings(Redacted, Struct, frozen=True):
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ, *, table: str | None = None) -> "Settings":
-        """Read the settings from `env`; `table` is the default of TIDEGATE_TABLE.
-
-        Raises `ConfigurationError`, which names every fault.
-        """
+        """Read the settings; TIDEGATE_TABLE defaults to `table`. Raises `ConfigurationError`, naming every fault."""
         reader = _EnvironmentReader(env)
         endpoint = reader.text("AWS_ENDPOINT_URL")
         settings = cls(
@@ -114,8 +118,8 @@ class Settings(Redacted, Struct, frozen=True):
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
             workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
-            providers=reader.json("TIDEGATE_PROVIDERS", parse_rows, ()),
-            routes=reader.json("TIDEGATE_ROUTES", parse_operator_routes, ()),
+            providers=reader.json("TIDEGATE_PROVIDERS", _parse_rows, ()),
+            routes=reader.json("TIDEGATE_ROUTES", _parse_routes, ()),
             guardrails=reader.json("TIDEGATE_GUARDRAILS", parse_operator_guardrails, ()),
             default_provider=reader.text("TIDEGATE_DEFAULT_PROVIDER"),
             timeout_seconds=reader.number("TIDEGATE_TIMEOUT_SECONDS", float, 600.0),
@@ -188,12 +192,8 @@ class _EnvironmentReader:
         jwks_url, claim = self.https_url("TIDEGATE_OIDC_JWKS_URL"), self.text("TIDEGATE_OIDC_WORKSPACES_CLAIM")
         if not any((url, audience, jwks_url, claim)):
             return None
-        return OidcIssuer(
-            url or self.missing("TIDEGATE_OIDC_ISSUER"),
-            audience or self.missing("TIDEGATE_OIDC_AUDIENCE"),
-            jwks_url,
-            claim,
-        )
+        url, audience = url or self.missing("TIDEGATE_OIDC_ISSUER"), audience or self.missing("TIDEGATE_OIDC_AUDIENCE")
+        return OidcIssuer(url, audience, jwks_url, claim)
 
     def https_url(self, name: str) -> str | None:
         """A URL that cannot be answered by an impostor: https, or plain http on the loopback interface."""

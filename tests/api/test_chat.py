@@ -502,7 +502,7 @@ async def test_a_client_that_leaves_while_reasoning_is_kept_pays_what_the_provid
 
     async with world(answers(thought), DEEPSEEK_API_KEY="k") as client:
         state = client.app.lifespan_state
-        client.app.lifespan_state = {"gateway": replace(state["gateway"], signatures=Slow())}
+        client.app.lifespan_state = {"gateway": replace(state["gateway"], open_signatures=Slow)}
         exchange = Exchange(client.app, {**CALL, "model": "deepseek/deepseek-reasoner"}, "/v1/chat/completions")
         call = asyncio.create_task(exchange.run())
         await asyncio.wait_for(Slow.begun.wait(), 5)

@@ -359,12 +359,12 @@ async def test_an_old_hit_keeps_signed_reasoning_anew_for_the_next_turn() -> Non
         gateway: Gateway = state["gateway"]
         await client.post(CALL)
         await client.post(CALL)
-        assert await gateway.signatures.find("ws_test", ["call_1"]) == {}
+        assert await gateway.open_signatures().find("ws_test", ["call_1"]) == {}
         later = replace(gateway, clock=lambda: time.time() + 50_000)
         client.app.lifespan_state = {**state, "gateway": later}
         reply = await client.post(CALL)
     assert (reply.headers["x-tidegate-cache"], reply.headers["age"][:2]) == ("hit", "50")
-    found = await gateway.signatures.find("ws_test", ["call_1"])
+    found = await gateway.open_signatures().find("ws_test", ["call_1"])
     assert found["call_1"][0]["signature"] == "s=="
 
 

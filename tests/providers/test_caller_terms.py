@@ -5,6 +5,7 @@ from typing import Any
 
 from tidegate.providers import caller_terms
 from tidegate.providers.base import UpstreamRequest
+from tidegate.providers.chat_translator import needs_restoring
 
 RENAMED = UpstreamRequest("u", b"", caller_tool_names={"get_weather_1": "get.weather"})
 ANSWERED = UpstreamRequest("u", b"", answer_tool="answer")
@@ -93,4 +94,4 @@ async def test_callers_of_functions_get_a_function_call() -> None:
 
 
 def test_a_request_without_any_of_it_needs_nothing() -> None:
-    assert not caller_terms.needs_restoring(UpstreamRequest("u", b""))
+    assert not needs_restoring(UpstreamRequest("u", b""))

@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from tidegate.api import usage_views
 from tidegate.api.source import source_of
@@ -37,18 +36,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
-def routes() -> list[BaseRoute]:
-    return [
-        Route("/v1/usage", _usage, methods=["GET"]),
-        Route("/v1/quotas", _quotas, methods=["GET"]),
-        Route("/v1/balance", _balance, methods=["GET"]),
-        Route("/balance", _balance, methods=["GET"]),
-        Route("/api/workspace-service/v1/workspaces", _workspaces, methods=["GET"]),
-        Route("/api/usage-service/v1/workspaces/{workspace_id}/quotas", _usage_types, methods=["GET"]),
-    ]
-
-
-async def _usage(request: Request) -> Response:
+async def show_usage(request: Request) -> Response:
     gateway = _gateway(request)
     _, workspace = await _authenticate(request)
     now = gateway.clock()
@@ -60,7 +48,7 @@ async def _usage(request: Request) -> Response:
     return _json(usage_views.usage(workspace, today.isoformat(), month, requested))
 
 
-async def _quotas(request: Request) -> Response:
+async def show_quotas(request: Request) -> Response:
     gateway = _gateway(request)
     key, workspace = await _authenticate(request)
     now = gateway.clock()
@@ -69,13 +57,13 @@ async def _quotas(request: Request) -> Response:
     return _json(usage_views.quotas(workspace, key, (workspace_usage, key_usage)))
 
 
-async def _balance(request: Request) -> Response:
+async def show_balance(request: Request) -> Response:
     gateway = _gateway(request)
     _, workspace = await _authenticate(request)
     return _json(usage_views.balance(await quota.limit_usage_of_workspace(gateway.ledger, workspace, gateway.clock())))
 
 
-async def _workspaces(request: Request) -> Response:
+async def list_workspaces(request: Request) -> Response:
     gateway = _gateway(request)
     visible = await gateway.authenticator.list_workspaces(
         request.headers.get("authorization"), source=source_of(request.scope)
@@ -84,7 +72,7 @@ async def _workspaces(request: Request) -> Response:
     return _json(usage_views.workspaces(visible, _page(request)))
 
 
-async def _usage_types(request: Request) -> Response:
+async def list_usage_types(request: Request) -> Response:
     gateway = _gateway(request)
     _, workspace = await _authenticate(request, request.path_params["workspace_id"])
     await _check_header(request)
@@ -113,7 +101,7 @@ async def _check_header(request: Request) -> None:
 
 async def _days(gateway: Gateway, workspace: Workspace, first: date, last: date) -> DailyCounters:
     names = first.isoformat(), last.isoformat()
-    return DailyCounters(*names, await gateway.usages.days(workspace.id, *names, workspace.shards))
+    return DailyCounters(*names, await gateway.open_usages().days(workspace.id, *names, workspace.shards))
 
 
 def _requested_days(request: Request, month_begin: date, today: date) -> tuple[date, date]:

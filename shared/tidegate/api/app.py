@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tidegate.api import account, errors, models
+from tidegate.api import errors
 from tidegate.api.endpoint import OperationEndpoint
 from tidegate.chat.operation import CHAT
 from tidegate.domain.ids import ulid
@@ -24,6 +24,7 @@ from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.surface import Surface
 from tidegate.errors import MethodNotAllowed, NotFound, TidegateError
 from tidegate.gateway import Gateway
+from tidegate.lazy import load
 from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
 
@@ -37,6 +38,22 @@ ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }
 """The surface and the operation of each endpoint that answers calls, by path."""
+
+READS: dict[str, tuple[str, str]] = {
+    "/v1/models": ("tidegate.api.models", "list_models"),
+    "/v1/models/{model_id:path}": ("tidegate.api.models", "show_model"),
+    "/public/models": ("tidegate.api.models", "list_public_models"),
+    "/api/ds-prototypes/model_selection/models": ("tidegate.api.models", "list_selectable_models"),
+    "/health": ("tidegate.api.models", "show_health"),
+    "/api/ds-prototypes/health": ("tidegate.api.models", "show_health"),
+    "/v1/usage": ("tidegate.api.account", "show_usage"),
+    "/v1/quotas": ("tidegate.api.account", "show_quotas"),
+    "/v1/balance": ("tidegate.api.account", "show_balance"),
+    "/balance": ("tidegate.api.account", "show_balance"),
+    "/api/workspace-service/v1/workspaces": ("tidegate.api.account", "list_workspaces"),
+    "/api/usage-service/v1/workspaces/{workspace_id}/quotas": ("tidegate.api.account", "list_usage_types"),
+}
+"""The GET endpoints: by their paths, the module and the name of what answers."""
 
 EXPOSED_HEADERS = (
     "age",
@@ -110,7 +127,19 @@ def routes(options: ServerOptions, endpoints: Mapping[str, tuple[Surface, Operat
         Route(path, OperationEndpoint(surface, operation, options), methods=["POST"])
         for path, (surface, operation) in endpoints.items()
     ]
-    return [*call_routes, *models.routes(), *account.routes()]
+    return [*call_routes, *_read_routes()]
+
+
+def _read_routes() -> list[BaseRoute]:
+    """Return the routes of `READS`. Each loads its module with the first request."""
+    routes: list[BaseRoute] = []
+    for path, (module, name) in READS.items():
+
+        async def answer(request: Request, module: str = module, name: str = name) -> Response:
+            return await load(module, name)(request)
+
+        routes.append(Route(path, answer, methods=["GET"]))
+    return routes
 
 
 def _cors(options: ServerOptions) -> list[Middleware]:

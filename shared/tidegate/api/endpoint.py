@@ -15,7 +15,6 @@ from tidegate.api.head import answer_headers, early_headers
 from tidegate.api.reply import header, send_json
 from tidegate.api.request_body import read_json_body
 from tidegate.api.source import source_of
-from tidegate.api.stream import EventStream, error_end
 from tidegate.domain.call import Call
 from tidegate.domain.ids import ulid
 from tidegate.domain.operation import Operation
@@ -24,8 +23,11 @@ from tidegate.domain.surface import Surface
 from tidegate.errors import TidegateError
 from tidegate.gateway import CallHeaders, Gateway
 from tidegate.json import encode
+from tidegate.lazy import load
 
 log = logging.getLogger(__name__)
+
+_STREAM = "tidegate.api.stream"
 
 LAMBDA_MARGIN_SECONDS = 3.0
 """The time of a Lambda invocation that is kept for the error event and for settling the call."""
@@ -50,7 +52,7 @@ class ReplyProgress:
         if not self.began:
             await self._refuse(error, call)
         elif call is not None and call.request.stream and not self.ended:
-            await self.send(error_end(self._surface.open_stream(), error))
+            await self.send(load(_STREAM, "error_end")(self._surface.open_stream(), error))
         else:
             return False
         return True
@@ -115,7 +117,7 @@ class OperationEndpoint(Struct, frozen=True):
             await send_json(client.cancelling(send), 200, self.surface.reply(answer.reply), headers)
 
     async def _stream(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
-        stream = EventStream(
+        stream = load(_STREAM, "EventStream")(
             self.surface.open_stream(), receive, send, early_headers(call), self.options.keep_alive_seconds
         )
         async with stream.keep_alive(), gateway.answer(call) as answer:

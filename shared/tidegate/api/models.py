@@ -7,7 +7,6 @@ import time
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from tidegate import __version__
 from tidegate.api import model_views, route_models
@@ -22,23 +21,12 @@ from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
 
 
-def routes() -> list[BaseRoute]:
-    return [
-        Route("/v1/models", _list, methods=["GET"]),
-        Route("/v1/models/{model_id:path}", _one, methods=["GET"]),
-        Route("/public/models", _public, methods=["GET"]),
-        Route("/api/ds-prototypes/model_selection/models", _selection, methods=["GET"]),
-        Route("/health", _health, methods=["GET"]),
-        Route("/api/ds-prototypes/health", _health, methods=["GET"]),
-    ]
-
-
-async def _list(request: Request) -> Response:
+async def list_models(request: Request) -> Response:
     gateway, workspace = await _authenticate(request, OPENAI)
     return _models(request, gateway, workspace)
 
 
-async def _one(request: Request) -> Response:
+async def show_model(request: Request) -> Response:
     gateway, workspace = await _authenticate(request, OPENAI)
     model_id: str = request.path_params["model_id"]
     resolution = gateway.router.resolve(model_id, workspace)
@@ -50,18 +38,18 @@ async def _one(request: Request) -> Response:
     return _json(encode(model_views.model_json(model)))
 
 
-async def _public(request: Request) -> Response:
+async def list_public_models(request: Request) -> Response:
     return _models(request, request.state.gateway)
 
 
-async def _selection(request: Request) -> Response:
+async def list_selectable_models(request: Request) -> Response:
     gateway, workspace = await _authenticate(request, NEUROFLASH)
     routes = route_models.usable_routes(gateway.router, workspace)
     first = [route_models.selected_route_json(route, gateway.catalog) for route in routes]
     return _json(model_views.neuroflash_list(gateway.catalog, _configured_providers(gateway), encode(first)))
 
 
-async def _health(request: Request) -> Response:
+async def show_health(request: Request) -> Response:
     return _json(encode({"status": "ok", "version": __version__}))
 
 

@@ -7,8 +7,6 @@ from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
-from tidegate.aws.signatures import DynamoReasoningSignatures
-from tidegate.aws.tenants import DynamoUsageReader
 from tidegate.aws.world import AwsWorld
 from tidegate.compose import NO_OVERRIDES, Connections, OnCooldowns, Overrides, Stores, compose_gateway
 from tidegate.gateway import Gateway
@@ -32,10 +30,10 @@ async def create_aws_gateway(world: AwsWorld, overrides: Overrides = NO_OVERRIDE
             key_lookup=DynamoKeyLookup(store, cooldowns),
             ledger=ledger,
             meter=DynamoMeter(store, ledger.full_shards),
-            usages=DynamoUsageReader(store),
-            signatures=DynamoReasoningSignatures(store),
             cooldowns=cooldowns,
-            budget_alerts=world.budget_alerts(),
+            open_budget_alerts=world.budget_alerts,
+            open_usages=lambda: load("tidegate.aws.tenants", "DynamoUsageReader")(store),
+            open_signatures=lambda: load("tidegate.aws.signatures", "DynamoReasoningSignatures")(store),
             open_reply_stores=lambda: load("tidegate.aws.reply_store", "configured_reply_stores")(settings, store),
             vault=world.vault,
         )

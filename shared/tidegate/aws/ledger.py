@@ -40,10 +40,10 @@ from tidegate.domain.account import (
     refunds_minute_tokens,
     settlement_bookings,
 )
-from tidegate.domain.limit_error import limit_error
 from tidegate.domain.limits import UNITS, Amounts, Number, minute_of, period_at
 from tidegate.domain.record import plain_decimal
-from tidegate.errors import StoreUnavailable
+from tidegate.errors import LimitReached, StoreUnavailable
+from tidegate.lazy import load
 
 MAX_TRANSACTION_ITEMS = 100
 """DynamoDB's limit for one transaction."""
@@ -77,10 +77,10 @@ class DynamoLedger(Struct, frozen=True):
             except _AccountRefused as refusal:
                 # A key's account has no shards, so that trying another shard cannot help.
                 if refusal.scope.kind != first.kind or first.shards == 1:
-                    raise limit_error(refusal.scope, refusal.exceeded, at) from None
+                    raise _limit_error(refusal.scope, refusal.exceeded, at) from None
                 self.full_shards.remember(refusal.scope, refusal.exceeded, at)
                 exceeded_limits.append(refusal.exceeded)
-        raise limit_error(first, choose_exceeded_limit(exceeded_limits), at)
+        raise _limit_error(first, choose_exceeded_limit(exceeded_limits), at)
 
     async def release(self, hold: Hold) -> None:
         """See `Ledger.release`: one transaction."""
@@ -118,12 +118,8 @@ class DynamoLedger(Struct, frozen=True):
         """See `Ledger.replace_alerted`: one conditional write, which does not open a closed account."""
         warned = Attr("warned")
         is_unchanged = warned.equals(dict(before)) if before else warned.does_not_exist() | warned.equals({})
-        update = Update(
-            self.store.table,
-            dict(_account_item_key(scope)._asdict()),
-            warned.set(dict(after)),
-            Attr("holds").exists() & is_unchanged,
-        )
+        condition = Attr("holds").exists() & is_unchanged
+        update = Update(self.store.table, dict(_account_item_key(scope)._asdict()), warned.set(dict(after)), condition)
         try:
             await self.store.update(update)
         except ConditionFailed:
@@ -230,10 +226,8 @@ def settlement_writes(store: Store, hold: Hold, actual: Amounts, now: float) -> 
         booked = {**booked, _ring_name(minute_of(hold.at)): unused}
     update &= add_all(booked)
     condition = Attr("holds", hold.call_id).exists()
-    item_keys = [
-        account_item_key(kind, hold.workspace_id if kind == "workspace" else hold.key_id, hold.shard)
-        for kind in hold.account_kinds
-    ]
+    ids: Mapping[ScopeKind, str] = {"workspace": hold.workspace_id, "key": hold.key_id}
+    item_keys = [account_item_key(kind, ids[kind], hold.shard) for kind in hold.account_kinds]
     return [Update(store.table, dict(item_key._asdict()), update, condition) for item_key in item_keys]
 
 
@@ -264,25 +258,14 @@ _PackedHold: TypeAlias = tuple[str, str, str, int, int, Decimal, int, float, flo
 def _pack_hold(hold: Hold) -> str:
     """The hold as a JSON list, to keep accounts small: DynamoDB limits their size, and bills it with each write."""
     amounts = hold.amounts
-    numbers = (amounts.tokens, amounts.words, plain_decimal(amounts.usd), hold.input_tokens)
-    times = (hold.at, hold.expires_at)
-    values = (
-        hold.workspace_id,
-        hold.key_id,
-        hold.model,
-        *numbers,
-        *times,
-        hold.account_kinds,
-        hold.first_day,
-        hold.shard,
-    )
-    return msgspec.json.encode(values).decode()
+    names = (hold.workspace_id, hold.key_id, hold.model)
+    numbers = (amounts.tokens, amounts.words, plain_decimal(amounts.usd), hold.input_tokens, hold.at, hold.expires_at)
+    return msgspec.json.encode((*names, *numbers, hold.account_kinds, hold.first_day, hold.shard)).decode()
 
 
 def _unpack_hold(call_id: str, text: str) -> Hold:
-    (workspace_id, key_id, model, tokens, words, usd, input_tokens, at, expires_at, kinds, first_day, shard) = (
-        msgspec.json.decode(text, type=_PackedHold)
-    )
+    packed = msgspec.json.decode(text, type=_PackedHold)
+    workspace_id, key_id, model, tokens, words, usd, input_tokens, at, expires_at, kinds, first_day, shard = packed
     amounts = Amounts(tokens, words, usd)
     return Hold(call_id, workspace_id, key_id, model, amounts, input_tokens, at, expires_at, kinds, first_day, shard)
 
@@ -300,6 +283,10 @@ def _check_limits(account: Account, scope: AccountScope, hold: Hold) -> None:
     exceeded = exceeded_limit(account, scope, hold)
     if exceeded is not None:
         raise _AccountRefused(scope, exceeded)
+
+
+def _limit_error(scope: AccountScope, exceeded: ExceededLimit, at: float) -> LimitReached:
+    return load("tidegate.domain.limit_error", "limit_error")(scope, exceeded, at)
 
 
 def _on_shard(reservation: Reservation, shard: int) -> Reservation:

@@ -13,7 +13,6 @@ from tidegate.aws.credentials import find_credentials
 from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.store import Store
 from tidegate.lazy import load
-from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.ports import BudgetAlerts, Vault
 from tidegate.settings import Settings
 from tidegate.transport.aws_credentials import Credentials, SigningKeys
@@ -59,7 +58,7 @@ class AwsWorld:
     def budget_alerts(self) -> BudgetAlerts:
         """Return the bus that the settings name, or else the log."""
         if self.settings.event_bus is None:
-            return LogBudgetAlerts()
+            return load("tidegate.policy.metering.alerts", "LogBudgetAlerts")()
         create = load("tidegate.aws.events", "create_event_bus")
         return create(self.http, self.signing_keys, self.settings.aws, self.settings.event_bus)
 

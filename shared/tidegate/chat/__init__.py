@@ -14,5 +14,4 @@ assemble              the chunks of a stream → one completion
 replay                one completion → the chunks of a stream
 guardrail_texts       finds and replaces the texts in requests and completions
 reasoning_signatures  signed reasoning that clients do not send back
-sse                   server-sent events to clients
 """

@@ -9,9 +9,8 @@ from typing import Any, cast
 from msgspec import Struct
 
 from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, CompletionMessage, Delta
-from tidegate.chat.reasoning_signatures import ChatReasoningCollector
 from tidegate.chat.request import ChatRequest, build_chat_request, parse_chat_request
-from tidegate.domain.operation import Assembler, Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
+from tidegate.domain.operation import Assembler, ReasoningCollector, Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
 from tidegate.json import JsonObject
 from tidegate.lazy import load
 
@@ -54,8 +53,8 @@ class ChatOperation(Struct, frozen=True):
         reasoning = _chat(request).reasoning
         return ChatStamper(stamp, hides_reasoning=reasoning is not None and reasoning.exclude)
 
-    def reasoning_collector(self) -> ChatReasoningCollector:
-        return ChatReasoningCollector()
+    def reasoning_collector(self) -> ReasoningCollector:
+        return load("tidegate.chat.reasoning_signatures", "ChatReasoningCollector")()
 
     def assembler(self) -> Assembler:
         return load("tidegate.chat.assemble", "CompletionAssembler")()

@@ -14,13 +14,13 @@ from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat
 from tidegate.chat.messages import UserMessage, message_texts
 from tidegate.chat.parse import convert, decode_body, ignored_paths
 from tidegate.chat.reasoning import Reasoning, unify_reasoning
-from tidegate.chat.reasoning_signatures import ids_to_look_up
 from tidegate.chat.worst_case import worst_case_tokens
 from tidegate.domain.call import CallOf
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS, GatewayFields
 from tidegate.domain.operation import AnswerSchema, ModelLimits
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import Json, JsonObject, encode
+from tidegate.lazy import load
 
 FIELDS_NOT_IN_KEY = GATEWAY_FIELDS | {
     *("model", "stream", "stream_options"),
@@ -116,7 +116,7 @@ class ChatRequest(Struct, frozen=True):
         return iter(message_texts(self.fields.messages))
 
     def reasoning_turns(self) -> list[str]:
-        return ids_to_look_up(self.fields.messages)
+        return load("tidegate.chat.reasoning_signatures", "ids_to_look_up")(self.fields.messages)
 
     def cache_fields(self) -> JsonObject:
         fields: JsonObject = {

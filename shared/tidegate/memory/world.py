@@ -55,15 +55,15 @@ async def create_memory_gateway(world: MemoryWorld, overrides: Overrides = NO_OV
     """Compose the gateway of a world, which must stay open. Raises `ConfigurationError`."""
 
     def create_stores(on_cooldowns: OnCooldowns) -> Stores:
-        replies = MemoryReplyStore()
+        replies, signatures = MemoryReplyStore(), MemoryReasoningSignatures()
         return Stores(
             key_lookup=world.tenants,
             ledger=world.ledger,
             meter=world.meter,
-            usages=world.meter,
-            signatures=MemoryReasoningSignatures(),
             cooldowns=MemoryCooldowns(on_cooldowns),
-            budget_alerts=LogBudgetAlerts(),
+            open_budget_alerts=LogBudgetAlerts,
+            open_usages=lambda: world.meter,
+            open_signatures=lambda: signatures,
             open_reply_stores=lambda: (replies, replies),
             vault=world.vault,
         )

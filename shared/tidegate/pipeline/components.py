@@ -16,7 +16,6 @@ from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.auth.workspace_keys import WorkspaceKeys
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.guardrails.selection import GuardrailSelection
-from tidegate.policy.metering.alerts import LogBudgetAlerts
 from tidegate.policy.routing.balancer import Balancer
 from tidegate.policy.routing.retry import Retries
 from tidegate.policy.routing.router import Router
@@ -56,7 +55,7 @@ class Reuse(Protocol):
 
 
 class Components(Struct, frozen=True):
-    """The ports, policies and settings of one process."""
+    """The ports, policies and settings of one process. `open_…` gives a port that few calls need, and loads it."""
 
     authenticator: Authenticator
     router: Router
@@ -64,14 +63,14 @@ class Components(Struct, frozen=True):
     upstream: Upstream
     meter: Meter
     ledger: Ledger
-    usages: UsageReader
-    signatures: ReasoningSignatures
+    open_usages: Callable[[], UsageReader]
+    open_signatures: Callable[[], ReasoningSignatures]
     open_fetcher: Callable[[], UrlFetcher]
     catalog: Catalog
     balancer: Balancer
     cooldowns: Cooldowns
     reuse: Reuse
-    budget_alerts: BudgetAlerts = field(default_factory=LogBudgetAlerts)
+    open_budget_alerts: Callable[[], BudgetAlerts]
     timeout_seconds: float = 600.0
     timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)
     clock: Callable[[], float] = time.time

@@ -72,7 +72,7 @@ async def _with_media_and_signatures(
         call = replace(call, media=await components.open_fetcher().fetch(urls, call.deadline - components.clock()))
     tool_call_ids = call.request.reasoning_turns() if translator.signs_reasoning else []
     if tool_call_ids:
-        call = replace(call, signatures=await components.signatures.find(call.workspace.id, tool_call_ids))
+        call = replace(call, signatures=await components.open_signatures().find(call.workspace.id, tool_call_ids))
     return call
 
 

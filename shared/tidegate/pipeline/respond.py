@@ -88,7 +88,7 @@ async def store_reasoning(components: Components, call: Call, collector: Reasoni
     if signed is None:
         return
     try:
-        await components.signatures.keep(call.workspace.id, *signed)
+        await components.open_signatures().keep(call.workspace.id, *signed)
     except StoreUnavailable:
         log.warning("signatures.lost", extra={"call_id": call.id})
 

@@ -8,10 +8,10 @@ from tidegate.domain.deployment import Resolution
 from tidegate.domain.settlement import billed_amounts
 from tidegate.domain.usage import Bill
 from tidegate.errors import StoreUnavailable
+from tidegate.lazy import load
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation, log_fields
 from tidegate.pipeline.offload import offload_call
-from tidegate.policy.metering.alerts import send_budget_alerts
 from tidegate.policy.metering.billing import add_hedged_prompts, calculate_bill
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,9 @@ async def settle(components: Components, observation: Observation) -> None:
     # The sweeper checks sharded accounts: one shard does not tell how much of the budget is used.
     if is_recorded and snapshot is not None and snapshot.scope.shards == 1:
         actual, now = billed_amounts(outcome.bill), components.clock()
-        await send_budget_alerts(components.ledger, components.budget_alerts, snapshot, now, outcome.hold, actual)
+        send_budget_alerts = load("tidegate.policy.metering.alerts", "send_budget_alerts")
+        alerts = components.open_budget_alerts()
+        await send_budget_alerts(components.ledger, alerts, snapshot, now, outcome.hold, actual)
     if observation.resolution is not None:
         await _announce_cooldowns(components, observation, observation.resolution, store_answers=is_recorded)
 

@@ -10,15 +10,8 @@ from tidegate.chat.completion import Chunk, ChunkChoice, Completion, CompletionM
 from tidegate.providers.base import UpstreamRequest
 
 
-def needs_restoring(request: UpstreamRequest) -> bool:
-    """True if replies to this request have to be changed."""
-    return bool(request.caller_tool_names) or request.answer_tool is not None or request.legacy_functions
-
-
 def restore_completion(request: UpstreamRequest, reply: Completion) -> Completion:
     """Restore the caller's terms in the provider's completion, in place."""
-    if not needs_restoring(request):
-        return reply
     for choice in reply["choices"]:
         message = choice["message"]
         calls = message.get("tool_calls") or []
@@ -36,28 +29,22 @@ def restore_completion(request: UpstreamRequest, reply: Completion) -> Completio
 
 
 async def restore_stream(request: UpstreamRequest, batches: AsyncIterator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
-    """Restore the caller's terms in the provider's chunks, in place; the answer tool's arguments become content.
-
-    Chunks that are empty afterwards are omitted.
-    """
+    """Restore the caller's terms in the provider's chunks, in place. Chunks that are empty afterwards are omitted."""
     answer_indexes: dict[int, set[int]] = {}
     caller_indexes: dict[int, dict[int, int]] = {}
     async for batch in batches:
         for chunk in batch:
             for choice in chunk["choices"]:
-                index = choice["index"]
-                _restore_delta(
-                    request, choice, answer_indexes.setdefault(index, set()), caller_indexes.setdefault(index, {})
-                )
+                answers = answer_indexes.setdefault(choice["index"], set())
+                _restore_delta(request, choice, answers, caller_indexes.setdefault(choice["index"], {}))
         yield [chunk for chunk in batch if not _is_empty(chunk)]
 
 
 def _is_empty(chunk: Chunk) -> bool:
     """True for a chunk whose choices carry nothing; a chunk of usage has no choices and is not empty."""
     choices = chunk["choices"]
-    return bool(choices) and all(
-        len(choice) == 3 and not choice["delta"] and not choice["finish_reason"] for choice in choices
-    )
+    has_content = any(len(choice) != 3 or choice["delta"] or choice["finish_reason"] for choice in choices)
+    return bool(choices) and not has_content
 
 
 def _restore_delta(

@@ -13,7 +13,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.domain.operation import Reply, ReplyChunk
 from tidegate.errors import UpstreamError
 from tidegate.json import Json
-from tidegate.providers import caller_terms
+from tidegate.lazy import load
 from tidegate.providers.base import Framing, Headers, Provider, StreamEvent, UpstreamRequest
 
 
@@ -41,13 +41,16 @@ class ChatTranslator(Struct, frozen=True):
         return self.provider.build_request(_chat(call), deployment)
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
-        return caller_terms.restore_completion(request, self.provider.parse_completion(body))
+        completion = self.provider.parse_completion(body)
+        if not needs_restoring(request):
+            return completion
+        return load("tidegate.providers.caller_terms", "restore_completion")(request, completion)
 
     def parse_stream(
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         chunks = self.provider.parse_stream(events)
-        return _restore(request, chunks) if caller_terms.needs_restoring(request) else chunks
+        return _restore(request, chunks) if needs_restoring(request) else chunks
 
     def is_reply(self, body: Json) -> bool:
         return not isinstance(body, dict) or "choices" in body
@@ -59,9 +62,15 @@ class ChatTranslator(Struct, frozen=True):
         return self.provider.parse_error(status, headers, body)
 
 
+def needs_restoring(request: UpstreamRequest) -> bool:
+    """True if replies to the request are not in the caller's terms."""
+    return bool(request.caller_tool_names) or request.answer_tool is not None or request.legacy_functions
+
+
 async def _restore(request: UpstreamRequest, chunks: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:
+    restore_stream = load("tidegate.providers.caller_terms", "restore_stream")
     async with aclosing(chunks):
-        async for batch in caller_terms.restore_stream(request, chunks):
+        async for batch in restore_stream(request, chunks):
             yield batch
 
 

@@ -4,39 +4,45 @@ Sources: https://platform.openai.com/docs/api-reference/chat-streaming, https://
 (2026).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from tidegate.chat.sse import DONE, KEEP_ALIVE, encode_events
 from tidegate.domain.ids import random_letters
 from tidegate.domain.operation import Operation, Reply, ReplyChunk, Request
 from tidegate.errors import TidegateError
 from tidegate.json import encode
 
+_DONE = b"data: [DONE]\n\n"
+
 
 class OpenAIStream:
     """A stream of `data:` events. It has no state."""
 
-    keep_alive = KEEP_ALIVE
+    keep_alive = b": keep-alive\n\n"
 
     def events(self, chunks: Sequence[ReplyChunk]) -> bytes:
         """See `SurfaceStream.events`."""
-        return encode_events(chunks)
+        return _encode_events(chunks)
 
     def end(self) -> bytes:
         """See `SurfaceStream.end`."""
-        return DONE
+        return _DONE
 
     def error(self, error: TidegateError) -> bytes:
         """Return the error event, without `[DONE]`. SDKs pass on only `error`, so the usage is inside it."""
         body = error_object(error)
         if error.usage is not None:
             body = {"error": {**body["error"], "usage": error.usage}}
-        return encode_events([body])
+        return _encode_events([body])
 
 
 _STREAM = OpenAIStream()
+
+
+def _encode_events(values: Iterable[object]) -> bytes:
+    """Return each value as one `data:` event, concatenated."""
+    return b"".join([b"data: %b\n\n" % encode(value) for value in values])
 
 
 class OpenAISurface(Struct, frozen=True):

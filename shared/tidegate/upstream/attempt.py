@@ -21,11 +21,10 @@ from tidegate.errors import (
 from tidegate.json import Json, decode
 from tidegate.lazy import load
 from tidegate.ports import Secrets
-from tidegate.providers.base import KeyAuth, SigV4Auth, StreamEvent, Translator, UpstreamRequest
+from tidegate.providers.base import Framing, KeyAuth, SigV4Auth, StreamEvent, Translator, UpstreamRequest
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import open_with_timeouts
-from tidegate.upstream.sse import SseDecoder
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
@@ -33,7 +32,10 @@ MAX_STREAM_BYTES = 256 * 1024 * 1024
 """Enough for a million tokens with one event each: a longer stream would never end."""
 
 
-_EVENT_STREAM = "tidegate.upstream.eventstream"
+_DECODERS: dict[Framing, tuple[str, str]] = {
+    "sse": ("tidegate.upstream.sse", "SseDecoder"),
+    "eventstream": ("tidegate.upstream.eventstream", "EventStreamDecoder"),
+}
 
 
 class StreamDecoder(Protocol):
@@ -162,7 +164,8 @@ async def _check_framing(translator: Translator, response: HttpResponse) -> None
 
 
 def _create_decoder(translator: Translator) -> StreamDecoder:
-    return SseDecoder() if translator.framing == "sse" else load(_EVENT_STREAM, "EventStreamDecoder")()
+    module, name = _DECODERS[translator.framing]
+    return load(module, name)()
 
 
 async def _decode_events(translator: Translator, response: HttpResponse) -> AsyncGenerator[Sequence[StreamEvent]]:

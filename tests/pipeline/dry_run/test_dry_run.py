@@ -251,7 +251,7 @@ async def test_signatures_of_earlier_turns_are_in_the_request_as_in_a_real_call(
         call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
         details = [{"type": "reasoning.text", "text": "Hm.", "signature": "c2lnbmVk", "index": 0}]
         gateway = client.app.lifespan_state["gateway"]
-        await gateway.signatures.keep("ws_test", "call_1", details)
+        await gateway.open_signatures().keep("ws_test", "call_1", details)
         turns = [
             *USER,
             {"role": "assistant", "tool_calls": [call]},

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from anyio import to_thread
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -17,6 +16,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.domain.limit_error import limit_error
 from tidegate.errors import InvalidRequest, LimitReached, TidegateError
 from tidegate.json import Json, JsonObject
+from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dry_run.field_map import fields_sent_as, rejected_fields
 from tidegate.pipeline.dry_run.report import Step, request_json
@@ -151,7 +151,7 @@ class Simulation(Struct):
         tool_call_ids = call.request.reasoning_turns() if translator.signs_reasoning else []
         if tool_call_ids:
             if self.signatures is None:
-                self.signatures = await self.components.signatures.find(call.workspace.id, tool_call_ids)
+                self.signatures = await self.components.open_signatures().find(call.workspace.id, tool_call_ids)
             call = replace(call, signatures=self.signatures)
         media: dict[str, Media] = {}
         labels: dict[bytes, bytes] = {}
@@ -191,7 +191,7 @@ class Simulation(Struct):
 
 async def offload_dry_run(call: Call, work: Callable[[], _T]) -> _T:
     """Return `work()`; in a thread if the request is longer than `OFFLOAD_BYTES`."""
-    return await to_thread.run_sync(work) if call.request.size > OFFLOAD_BYTES else work()
+    return await offload(call.request.size, work, OFFLOAD_BYTES)
 
 
 def _worst_case_json(call: Call, model: CatalogModel | None) -> JsonObject:

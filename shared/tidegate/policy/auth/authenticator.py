@@ -5,7 +5,7 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
@@ -16,7 +16,7 @@ from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.domain.timed_cache import TimedCache
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
 from tidegate.errors import InvalidKey, InvalidToken, MissingWorkspace, WorkspaceForbidden
-from tidegate.policy.auth.throttle import GuessThrottle
+from tidegate.lazy import load
 from tidegate.policy.single_flight import SingleFlight
 from tidegate.ports import AccessTokens, KeyLookup
 
@@ -47,6 +47,14 @@ class _Caller(NamedTuple):
     workspace: Workspace
 
 
+class Throttle(Protocol):
+    """Delays and refuses addresses that guess keys. `policy.auth.throttle` implements it."""
+
+    async def delay_or_refuse(self, address: str | None) -> None: ...
+
+    def record_failure(self, address: str | None) -> None: ...
+
+
 class Authenticator:
     """Authenticates callers against the stored keys, and caches admitted callers for `CACHE_SECONDS`.
 
@@ -66,7 +74,8 @@ class Authenticator:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_cached: int = MAX_CACHED,
     ) -> None:
-        self.throttle = GuessThrottle(clock, sleep=sleep)
+        self._throttle: Throttle | None = None
+        self._sleep = sleep
         self._key_lookup = key_lookup
         self._access_tokens = access_tokens
         self._clock = clock
@@ -117,12 +126,22 @@ class Authenticator:
 
     async def _find_caller_throttled(self, lookup: _Lookup, secret: str, source: RequestSource) -> KeyAndWorkspace:
         """Find the caller after the delay of its address, and count a failure. Raises `TooManyFailures`."""
-        await self.throttle.delay_or_refuse(source.address)
+        if self._throttle is not None:
+            await self._throttle.delay_or_refuse(source.address)
         try:
             return await self._flights.run(lookup, partial(self._find_caller, lookup, secret))
         except (InvalidKey, InvalidToken):
             self.throttle.record_failure(source.address)
             raise
+
+    @property
+    def throttle(self) -> Throttle:
+        """The failures of addresses; loaded with the first failure."""
+        throttle = self._throttle
+        if throttle is None:
+            create: Callable[..., Throttle] = load("tidegate.policy.auth.throttle", "GuessThrottle")
+            throttle = self._throttle = create(self._clock, sleep=self._sleep)
+        return throttle
 
     def _check_key(self, lookup: _Lookup, key: VirtualKey | None) -> VirtualKey:
         matches = hmac.compare_digest(key.hash if key else "", lookup.key_hash)
