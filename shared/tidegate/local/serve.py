@@ -182,9 +182,8 @@ async def _prepare(settings: Settings) -> None:
             if bucket is not None:
                 await bucket.create()
     except REQUEST_FAILURES as error:
-        raise _store_unavailable(error, settings) from error
-    except StoreUnavailable as error:
-        raise _store_unavailable(error.__cause__, settings) from error
+        is_wrapper = isinstance(error, StoreUnavailable) and error.__cause__ is not None
+        raise _store_unavailable(error.__cause__ if is_wrapper else error, settings) from error
 
 
 def _store_unavailable(cause: BaseException | None, settings: Settings) -> StoreUnavailable:
