@@ -15,7 +15,7 @@ providers, surfaces, ports     providers' dialects and clients' dialects, both p
 chat                           the inner dialect, OpenAI's, and the operation chat
 catalog                        models and prices as data
 domain                         frozen values and the rules about them, the protocols of operations and surfaces
-errors, json, lazy             the error tree; the JSON codec; the loader of modules that only some calls need
+errors, json, lazy, offload    the error tree; the JSON codec; the loader of modules that only some calls need; threads
 """
 
 __version__ = "0.1.0"

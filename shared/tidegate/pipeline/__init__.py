@@ -11,7 +11,6 @@ check_output   guardrails on the answer
 settle         the bill, the record and the budget alerts
 observation    the state of a call in progress, which becomes its outcome
 shield         work that no cancellation interrupts
-offload        long work in a thread
 lazy_reuse     loads `reuse` with the first call that needs it
 reuse          replies given again: the cache and idempotency keys
 dry_run        reports what a call would do, without making it

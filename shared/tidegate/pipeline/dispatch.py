@@ -16,10 +16,10 @@ from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.operation import Request
 from tidegate.errors import TidegateError, UpstreamError
 from tidegate.lazy import load
+from tidegate.offload import offload
 from tidegate.pipeline.attempt import Hedge, attempt_timed_out, open_attempt, record_failure
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.offload import offload_call
 from tidegate.pipeline.prepare import PreparedCall, prepare
 from tidegate.policy.deadline import SLACK_SECONDS
 from tidegate.policy.metering import reservation
@@ -50,7 +50,7 @@ async def dispatch(components: Components, call: Call, observation: Observation,
     If all candidates fail, raises the requested model's error, unless only a fallback's is retryable.
     """
     find_candidates = partial(fallback.candidates, call.request, components.router, components.catalog, call.workspace)
-    candidates = await offload_call(call, find_candidates)  # validates each that overrides fields
+    candidates = await offload(call.request.size, find_candidates)  # validates each that overrides fields
     best_error: TidegateError | None = None
     while True:
         candidate, *candidates = candidates
@@ -80,7 +80,7 @@ async def _try_deployments(
     resolution = reservation.allowed_deployments(call, resolution)
     route = resolution.route
     if route is not None:
-        resolution = await offload_call(call, partial(components.balancer.order, resolution, call))
+        resolution = await offload(call.request.size, partial(components.balancer.order, resolution, call))
         if route.timeout_seconds is not None:
             call = replace(call, deadline=min(call.deadline, call.started_at + route.timeout_seconds))
     observation.resolution = resolution

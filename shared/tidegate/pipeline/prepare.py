@@ -12,9 +12,9 @@ from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import LimitReached, UnsupportedParameter
+from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.offload import offload_call
 from tidegate.policy.metering import reservation
 from tidegate.policy.metering.reservation import UNLIMITED_HEADROOM, Headroom
 from tidegate.providers.base import Translator, UpstreamRequest
@@ -48,7 +48,7 @@ async def prepare(
     call, headroom, covers_hedge = await _reserve(components, prepared.call, deployment, observation, hedge_deployment)
     request = prepared.request
     if headroom.max_tokens is not None:
-        request = await offload_call(call, partial(prepared.translator.build_request, call, deployment))
+        request = await offload(call.request.size, partial(prepared.translator.build_request, call, deployment))
     return replace(prepared, call=call, request=request, headroom=headroom, covers_hedge=covers_hedge)
 
 
@@ -56,7 +56,7 @@ async def translate(components: Components, call: Call, deployment: Deployment, 
     """Translate the call for `deployment`. Raises `InvalidRequest` for what cannot be translated."""
     translator = components.providers.translator(deployment.provider, call.operation.name)
     call = await _with_media_and_signatures(components, call, translator, deployment)
-    request = await offload_call(call, partial(translator.build_request, call, deployment))
+    request = await offload(call.request.size, partial(translator.build_request, call, deployment))
     ignored = call.request.ignored + request.ignored
     if ignored and call.request.options.require_parameters:
         raise unsupported(deployment, ignored)
@@ -93,7 +93,7 @@ async def _reserve(
         # Cleared first: if the call is cancelled now, settling a released hold would lose its record.
         hold, observation.hold = observation.hold, None
         await components.ledger.release(hold)
-    needed = await offload_call(call, partial(reservation.worst_case_reservation, call, model_id, model))
+    needed = await offload(call.request.size, partial(reservation.worst_case_reservation, call, model_id, model))
     if needed is None:
         return call, UNLIMITED_HEADROOM, True
     max_tokens: int | None = None
@@ -124,8 +124,9 @@ async def _reservation_for_both(
 ) -> Reservation | None:
     """Return the reservation for the deployment and its hedge; None if it cannot be calculated."""
     hedge_model = components.catalog.find_model(hedge_deployment.model_id)
-    return await offload_call(
-        call, partial(reservation.worst_case_with_hedge, call, needed, model, hedge_deployment.model_id, hedge_model)
+    return await offload(
+        call.request.size,
+        partial(reservation.worst_case_with_hedge, call, needed, model, hedge_deployment.model_id, hedge_model),
     )
 
 

@@ -9,9 +9,9 @@ from tidegate.domain.settlement import billed_amounts
 from tidegate.domain.usage import Bill
 from tidegate.errors import StoreUnavailable
 from tidegate.lazy import load
+from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation, log_fields
-from tidegate.pipeline.offload import offload_call
 from tidegate.policy.metering.billing import add_hedged_prompts, calculate_bill
 
 log = logging.getLogger(__name__)
@@ -24,11 +24,12 @@ async def update_bill(components: Components, observation: Observation) -> Bill:
     make_bill = partial(
         calculate_bill, observation.usage, call.request, generated, call.workspace, model, started_at=call.started_at
     )
-    observation.bill = await offload_call(call, make_bill)
+    observation.bill = await offload(call.request.size, make_bill)
     if observation.hedges:
         hedged_models = [components.catalog.find_model(hedge.model_id) for hedge in observation.hedges]
-        observation.bill = await offload_call(
-            call, partial(add_hedged_prompts, observation.bill, call.request, hedged_models, call.started_at)
+        observation.bill = await offload(
+            call.request.size,
+            partial(add_hedged_prompts, observation.bill, call.request, hedged_models, call.started_at),
         )
     return observation.bill
 

@@ -9,9 +9,9 @@ from tidegate.domain.deployment import Resolution
 from tidegate.domain.operation import Reply, Request
 from tidegate.domain.stored_reply import StoredReply, unpack_reply
 from tidegate.errors import GatewayTimeout, ModelNotAllowed, StoreUnavailable
+from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.offload import offload, offload_call
 from tidegate.policy.caching.cache_key import CachePolicy, cache_key_of
 from tidegate.policy.guardrails.protocol import Guard
 from tidegate.policy.metering import reservation
@@ -56,13 +56,13 @@ class CachedCall:
         find_candidates = partial(
             fallback.candidates, call.request, components.router, components.catalog, call.workspace
         )
-        first = (await offload_call(call, find_candidates))[0]
+        first = (await offload(call.request.size, find_candidates))[0]
         if first.resolution is None:
             return None
         self._cacheable_request = first.request
         guardrails = guard_run.fingerprint if guard_run else None
         make_key = partial(cache_key_of, first.request, _model_key(first.resolution), policy.namespace, guardrails)
-        self._key = key = await offload_call(call, make_key)
+        self._key = key = await offload(call.request.size, make_key)
         if not policy.reads:
             return None
         stored = await self._join_flight(components, call, observation) if policy.ttl_seconds else None
@@ -73,7 +73,7 @@ class CachedCall:
         return stored
 
     async def _join_flight(self, components: Components, call: Call, observation: Observation) -> StoredReply | None:
-        """Return the reply to an equal call in progress; None if that reply cannot be used, or if this call is the leader."""
+        """Return the reply to an equal call in progress; None if it cannot be used, or if this call is the leader."""
         started_at = components.clock()
         try:
             packed = await self._single_flight.join(self._flight_key, call.deadline - started_at)

@@ -8,7 +8,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.idempotency import IdempotencyClaim
 from tidegate.domain.stored_reply import StoredReply, unpack_reply
 from tidegate.errors import StoreUnavailable, TidegateError
-from tidegate.pipeline.offload import offload, offload_call
+from tidegate.offload import offload
 from tidegate.policy.caching.cache_key import digest_of_idempotency_key, digest_of_request
 from tidegate.ports import IdempotencyClaims
 
@@ -35,7 +35,7 @@ class IdempotentCall:
         call = self._call
         if call.idempotency_key is None:
             return None
-        request_digest = await offload_call(call, partial(digest_of_request, call))
+        request_digest = await offload(call.request.size, partial(digest_of_request, call))
         key, ends_at = digest_of_idempotency_key(call.idempotency_key), call.deadline + SETTLE_GRACE_SECONDS
         # Set before the claim is written: if the client leaves meanwhile, the claim is released.
         self._claim = IdempotencyClaim(call.workspace.id, key, request_digest, call.id, ends_at)

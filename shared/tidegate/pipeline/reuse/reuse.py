@@ -15,11 +15,11 @@ from tidegate.domain.call import Call
 from tidegate.domain.operation import Assembler, Reply, ReplyChunk, Request
 from tidegate.domain.stored_reply import StoredReply
 from tidegate.json import encode
+from tidegate.offload import offload
 from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.check_output import HEADER
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
-from tidegate.pipeline.offload import offload
 from tidegate.pipeline.respond import store_reasoning
 from tidegate.pipeline.reuse.cache import CachedCall
 from tidegate.pipeline.reuse.idempotency import IdempotentCall

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias, cast
 
 import msgspec
-from anyio import to_thread
 from msgspec import Struct
 
 from tidegate.domain.call import Call
@@ -13,6 +12,7 @@ from tidegate.domain.operation import Request, Text
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest
 from tidegate.json import Json, JsonObject, decode
 from tidegate.lazy import load
+from tidegate.offload import offload
 from tidegate.policy.guardrails import detectors, injection
 from tidegate.policy.guardrails.masking import mask_text
 
@@ -125,8 +125,7 @@ async def _check_length(guardrail: Guardrail, request: Request, texts: Sequence[
         variants = _request_variants(request)
         return max_tokens is not None and any(variant.estimate_prompt() > max_tokens for variant in variants)
 
-    is_large = request.size > detectors.LONG_CHARACTERS
-    if await to_thread.run_sync(is_long) if is_large else is_long():
+    if await offload(request.size, is_long, detectors.LONG_CHARACTERS):
         raise violation_error(guardrail, "input", "messages")
 
 
@@ -150,8 +149,7 @@ async def _check_each(guardrail: Guardrail, stage: Stage, texts: Sequence[Text],
     def first() -> Text | None:
         return next(filter(fails, texts), None)
 
-    is_long = detectors.is_long([each.text for each in texts])
-    found = await to_thread.run_sync(first) if is_long else first()
+    found = await offload(detectors.search_size([each.text for each in texts]), first, detectors.LONG_CHARACTERS)
     if found is not None:
         raise violation_error(guardrail, stage, found.path if stage == "input" else None)
 

@@ -1,13 +1,12 @@
 """Finds positions in texts, for the kinds of guardrail that can name them: words, regex, secrets and personal data."""
 
 from collections.abc import Sequence
-from functools import lru_cache
-
-from anyio import to_thread
+from functools import lru_cache, partial
 
 from tidegate.domain.guardrails import PERSONAL_ENTITIES, SECRET_ENTITIES, Finding, Guardrail
 from tidegate.errors import GuardrailUnavailable
 from tidegate.lazy import load
+from tidegate.offload import offload
 from tidegate.policy.guardrails import secrets, words
 
 LONG_CHARACTERS = 32 * 1024
@@ -17,19 +16,15 @@ CHARACTERS_PER_TEXT = 50
 """The cost of searching one more text, however short, in characters."""
 
 
-def is_long(texts: Sequence[str]) -> bool:
-    """The texts are so long that a thread should search them."""
-    return sum(map(len, texts)) + CHARACTERS_PER_TEXT * len(texts) > LONG_CHARACTERS
+def search_size(texts: Sequence[str]) -> int:
+    """Return the cost of searching the texts, in characters."""
+    return sum(map(len, texts)) + CHARACTERS_PER_TEXT * len(texts)
 
 
 async def find_in_texts(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
-    """Return the findings in each text. Raises `GuardrailUnavailable` for regexes that take too long.
-
-    Regular expressions run in a thread, and release the GIL while they search.
-    """
-    if guardrail.kind == "regex" or is_long(texts):
-        return await to_thread.run_sync(_search, guardrail, texts)
-    return _search(guardrail, texts)
+    """Return each text's findings; regexes run in a thread. Raises `GuardrailUnavailable` if they take too long."""
+    threshold = 0 if guardrail.kind == "regex" else LONG_CHARACTERS
+    return await offload(search_size(texts), partial(_search, guardrail, texts), threshold)
 
 
 def _search(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:

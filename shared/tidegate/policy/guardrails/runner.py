@@ -17,6 +17,7 @@ from tidegate.domain.guardrails import Stage, StreamMode
 from tidegate.domain.operation import Reply, ReplyChunk, Text
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest, TidegateError
 from tidegate.json import Json, encode
+from tidegate.offload import offload
 from tidegate.policy.guardrails import detectors
 from tidegate.policy.guardrails.checks import (
     ActiveGuardrail,
@@ -72,7 +73,6 @@ class GuardRun(Struct, frozen=True):
 
     @property
     def buffers_stream(self) -> bool:
-        """See `Guard.buffers_stream`."""
         return bool(self._active_on("output")) and self.mode == "buffer"
 
     async def check_prompt(self, call: Call) -> Call:
@@ -82,15 +82,12 @@ class GuardRun(Struct, frozen=True):
         guardrails = self._active_on("input")
         if not guardrails:
             return call
-        found = await _offload_long(call, partial(call.operation.request_texts, call.request))
+        found = await _offload(call, partial(call.operation.request_texts, call.request))
         changed = _replace_texts(found, await self._run_all(guardrails, "input", found))
-        return await _offload_long(call, partial(_with_texts, call, found, changed))
+        return await _offload(call, partial(_with_texts, call, found, changed))
 
     async def check_reply(self, reply: Reply) -> Reply:
-        """Return the answer, masked where needed; the object itself if nothing had to change.
-
-        Raises `GuardrailViolation` and `GuardrailUnavailable`.
-        """
+        """Return the answer, masked where needed; the object itself if nothing had to change."""
         guardrails = self._active_on("output")
         operation = self.context.call.operation
         found = operation.reply_texts(reply)
@@ -110,7 +107,7 @@ class GuardRun(Struct, frozen=True):
             yield await self._check_buffered(batches)
         else:
             try:
-                async with aclosing(self._check_windowed(batches)) as windowed:
+                async with aclosing(self._scan_windows(batches)) as windowed:
                     async for batch in windowed:
                         yield batch
             except Blocked as blocked:
@@ -121,11 +118,11 @@ class GuardRun(Struct, frozen=True):
         """See `Guard.dry_run`. After a violation the other guardrails still run, on the unmasked texts."""
         verdicts: list[Json] = []
         first_error: TidegateError | None = None
-        before = found = await _offload_long(call, partial(call.operation.request_texts, call.request))
+        before = found = await _offload(call, partial(call.operation.request_texts, call.request))
         for active in self.guardrails:
             verdict, error = "not_run", None
             if active.guardrail.runs_on("input"):
-                verdict, found, error = await self._verdict(active, found)
+                verdict, found, error = await self._judge(active, found)
             elif active.guardrail.runs_on("output"):
                 error = await self._schema_error(active)
                 verdict = "not_run" if error is None else "block"
@@ -133,9 +130,7 @@ class GuardRun(Struct, frozen=True):
             first_error = first_error or error
         return GuardDryRun(verdicts, _with_texts(call, before, found), first_error)
 
-    async def _verdict(
-        self, active: ActiveGuardrail, found: list[Text]
-    ) -> tuple[str, list[Text], TidegateError | None]:
+    async def _judge(self, active: ActiveGuardrail, found: list[Text]) -> tuple[str, list[Text], TidegateError | None]:
         try:
             new_texts = await apply_guardrail(active, self.context, "input", found)
         except GuardrailViolation as error:
@@ -209,9 +204,7 @@ class GuardRun(Struct, frozen=True):
         checked = await self.check_reply(reply)
         return held if checked is reply else operation.replay(checked)
 
-    async def _check_windowed(
-        self, batches: AsyncIterator[Sequence[ReplyChunk]]
-    ) -> AsyncGenerator[Sequence[ReplyChunk]]:
+    async def _scan_windows(self, batches: AsyncIterator[Sequence[ReplyChunk]]) -> AsyncGenerator[Sequence[ReplyChunk]]:
         lag = max(active.guardrail.window_characters for active in self._active_on("output"))
         streams: dict[int, GuardedChoiceStream] = {}
         last: Chunk | None = None
@@ -262,9 +255,8 @@ def _with_texts(call: Call, found: list[Text], changed: list[Text]) -> Call:
     return replace(call, request=call.operation.with_request_texts(call.request, new_texts))
 
 
-async def _offload_long(call: Call, work: Callable[[], _T]) -> _T:
-    """Return `work()`; for a long request in a thread, so that other calls do not wait."""
-    return await to_thread.run_sync(work) if call.request.size > detectors.LONG_CHARACTERS else work()
+async def _offload(call: Call, work: Callable[[], _T]) -> _T:
+    return await offload(call.request.size, work, detectors.LONG_CHARACTERS)
 
 
 def _replace_texts(found: list[Text], new_texts: Sequence[str]) -> list[Text]:

@@ -121,6 +121,8 @@ def worst_case_tokens(call: Call, model: CatalogModel | None) -> TokenCounts:
 def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitReached) -> int | None:
     """Return the longest answer in tokens that fits into the limit of `error`; None if it is too short to be of use."""
     worst_case = worst_case_tokens(call, model)
+    if not worst_case.output:  # an operation without an answer in tokens
+        return None
     prompt_only = replace(worst_case, output=0)
     match error.limit.partition("_per_")[0]:
         case "tokens":
