@@ -33,7 +33,7 @@ def answer(request: httpx.Request) -> httpx.Response:
 async def toy_world(workspace: Workspace = WORKSPACE, **env: str) -> AsyncIterator[Client]:
     async with world(answer, workspace=workspace, endpoints={**ENDPOINTS, PATH: (OPENAI, TOY)}, **env) as client:
         gateway = client.app.lifespan_state["gateway"]
-        providers = Registry(operations={TOY.name: ToyTranslator})
+        providers = Registry(translators={TOY.name: ToyTranslator})
         client.app.lifespan_state["gateway"] = replace(gateway, providers=providers)
         yield client
 
@@ -64,6 +64,13 @@ async def test_its_worst_case_must_fit_the_budget() -> None:
         refused = await client.post({**BODY, "input": "tide gate " * 30}, PATH)
     assert (refused.status, refused.json["error"]["code"]) == (429, "insufficient_quota")
     assert len(client.requests) == 1
+
+
+async def test_a_call_without_an_answer_in_tokens_is_refused_and_not_shortened() -> None:
+    limited = replace(WORKSPACE, limits=Limits(words_per_day=1), lowers_max_tokens=True, charge_input_words=True)
+    async with toy_world(limited) as client:
+        refused = await client.post(BODY, PATH)
+    assert (refused.status, refused.json["error"]["code"]) == (429, "insufficient_quota")
 
 
 async def test_it_falls_back_retries_and_is_cached_like_any_other() -> None:
