@@ -70,10 +70,7 @@ class Ledger(Protocol):
         ...
 
     async def release(self, hold: Hold) -> None:
-        """Cancel a hold of which nothing was used, so that the call can reserve something else.
-
-        The call has still counted as a request of its minute.
-        """
+        """Cancel a hold of which nothing was used. The call has still counted as a request of its minute."""
         ...
 
     async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
@@ -179,10 +176,7 @@ class UrlFetcher(Protocol):
     """Fetches media that callers name by URL. `transport.media_fetcher` implements it."""
 
     async def fetch(self, urls: Mapping[str, str], remaining_seconds: float) -> dict[str, Media]:
-        """Fetch `urls`, given by the path of their part in the request; the media are returned by their URL.
-
-        Raises `InvalidRequest`, which names the part.
-        """
+        """Return the media by their URL; `urls` are given by the path of their part. Raises `InvalidRequest`."""
         ...
 
 

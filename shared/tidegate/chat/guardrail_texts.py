@@ -47,10 +47,7 @@ def completion_texts(completion: Completion) -> list[Text]:
 
 
 def with_completion_texts(completion: Completion, texts: Sequence[str]) -> Completion:
-    """Return the completion with these texts, in the order of `completion_texts`.
-
-    A choice whose texts change loses its log probabilities, which contain the texts as well.
-    """
+    """Return the completion with these texts, in order. A choice that changes loses its log probabilities."""
     return _walk_completion(completion, _replacing(texts))
 
 

@@ -44,10 +44,7 @@ _CALLER_TOOLS = ("function", "custom")
 def worst_case_tokens(
     fields: ChatFields, body: JsonObject, output_limit: int | None, model: ModelLimits | None
 ) -> TokenCounts:
-    """Return the most tokens and searches that the request is taken to use.
-
-    A prompt may be written to the provider's cache, for which some providers charge.
-    """
+    """Return the most tokens and searches that the request is taken to use, writes to the provider's cache included."""
     prompt = _prompt_tokens(fields)
     answer = output_limit or (model.output_limit if model is not None else None) or UNKNOWN_OUTPUT_TOKENS
     searches = any("web_search" in tool.type for tool in fields.tools or ())

@@ -179,10 +179,7 @@ def refunds_minute_tokens(hold: Hold, now: float) -> bool:
 
 
 def merge_shards(shards: Sequence[Account]) -> Account:
-    """The shards of a busy workspace's account as one account, with the latest minute of any shard.
-
-    The alerted thresholds are stored in the first shard.
-    """
+    """The shards of a workspace's account as one, with the latest minute of any; the first has the thresholds."""
     merged = Account(minute=max((shard.minute for shard in shards), default=0))
     merged.alerted_thresholds = dict(shards[0].alerted_thresholds) if shards else {}
     for shard in shards:

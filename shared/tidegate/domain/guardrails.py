@@ -98,10 +98,7 @@ class Verdict(Struct, frozen=True):
 
 
 class GuardrailQuery(Struct, frozen=True):
-    """Texts for an external service to check within `timeout_seconds`.
-
-    `is_trusted`: the operator defined the guardrail, not a workspace.
-    """
+    """Texts for a service to check within `timeout_seconds`. `is_trusted`: the operator defined the guardrail."""
 
     call_id: str
     workspace_id: str

@@ -13,10 +13,7 @@ from tidegate.domain.usage import Bill
 
 
 class Settlement(Struct, frozen=True):
-    """All that is written when a call has ended. `at` is its start (UTC seconds); `shard` is where it is all written.
-
-    `actual` replaces the amounts of `hold`.
-    """
+    """All that is written in `shard` when a call ends; `actual` replaces `hold`. `at` is its start (UTC seconds)."""
 
     workspace_id: str
     call_id: str

@@ -142,10 +142,7 @@ class Provider(Protocol):
         ...
 
     def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
-        """Return the media that this provider needs as bytes: their URLs, by the JSON path of the content part.
-
-        The gateway fetches them; `build_request` finds them in `call.media`.
-        """
+        """Return the URLs that the gateway must fetch into `call.media`, by the JSON path of their content part."""
         ...
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:

@@ -12,10 +12,7 @@ FORMAT = "anthropic-claude-v1"
 
 
 def thinking_blocks(message: JsonObject, signatures: Mapping[str, Json]) -> list[JsonObject]:
-    """Return the thinking of an assistant's message.
-
-    `signatures` are stored `reasoning_details` by tool call id, for clients that do not send theirs back.
-    """
+    """Return the thinking of an assistant's message, or else its stored `signatures`, by the id of a tool call."""
     return (
         _from_details(message.get("reasoning_details"))
         or _from_thinking_blocks(message.get("thinking_blocks"))

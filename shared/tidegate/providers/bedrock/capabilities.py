@@ -2,8 +2,8 @@
 
 Sources, read in 2026-11: https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html,
 …/conversation-inference-supported-models-features.html, …/prompt-caching.html,
-…/claude-messages-adaptive-thinking.html,
-…/claude-messages-extended-thinking.html, …/APIReference/API_runtime_ToolChoice.html,
+…/claude-messages-adaptive-thinking.html, …/claude-messages-extended-thinking.html,
+…/APIReference/API_runtime_ToolChoice.html,
 https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html,
 https://platform.claude.com/docs/en/about-claude/models/overview; and recorded calls.
 """

@@ -91,10 +91,7 @@ def _take_stop_sequences(builder: BedrockRequestBuilder) -> list[Json]:
 
 
 def _write_metadata(builder: BedrockRequestBuilder) -> None:
-    """Write `requestMetadata`, which appears in the invocation log, native fields and the service tier.
-
-    Converse accepts 16 short texts of metadata.
-    """
+    """Write `requestMetadata` (16 short texts for the invocation log), native fields and the service tier."""
     request_metadata: JsonObject = {}
     metadata = builder.take("metadata")
     pairs = list(metadata.items()) if isinstance(metadata, dict) else []

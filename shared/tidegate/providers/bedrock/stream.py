@@ -21,17 +21,14 @@ def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[C
 
 
 class _BedrockStreamTranslator:
-    """The state of one stream. The finish reason and usage are sent at the end, so that no content follows them.
-
-    `_call_indexes` are the positions of the caller's tool calls by the index of their block.
-    """
+    """The state of one stream. The finish reason and usage are sent at the end, so that no content follows them."""
 
     def __init__(self) -> None:
         self.done = False  # the counts come after the end of the message
         self._role_sent = False
         self._stop_reason: Json = None
         self._usage: Json = None
-        self._call_indexes: dict[Json, int] = {}
+        self._call_indexes: dict[Json, int] = {}  # positions of the caller's tool calls, by the index of their block
         self._blocks_without_arguments: set[Json] = set()
         self._server_tool_blocks: set[Json] = set()
         self._reasoning_indexes: dict[Json, int] = {}

@@ -1,8 +1,7 @@
 """Google's generateContent as a provider: Gemini on AI Studio with a key, on Vertex AI with a token.
 
-Sources: https://ai.google.dev/api/generate-content,
-https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/generateContent.
-Both as of 2026-11.
+Sources: https://ai.google.dev/api/generate-content (2026-11, like the next),
+https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/generateContent
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence

@@ -1,8 +1,7 @@
 """A chat request as the body of generateContent.
 
-Source: https://ai.google.dev/api/generate-content,
-https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/generateContent.
-Both as of 2026-11.
+Source: https://ai.google.dev/api/generate-content (2026-11, like the next),
+https://docs.cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.publishers.models/generateContent
 """
 
 import re

@@ -1,7 +1,6 @@
 """The caller's `reasoning` as a token budget (Gemini 2.5) or a thinking level (since Gemini 3).
 
-Sources: https://ai.google.dev/gemini-api/docs/generate-content/thinking and …/docs/openai#thinking (the budgets of
-efforts), 2026-11.
+Sources (2026-11): https://ai.google.dev/gemini-api/docs/generate-content/thinking, …/docs/openai#thinking (budgets).
 """
 
 from tidegate.chat.reasoning import Effort, Reasoning

@@ -1,7 +1,6 @@
 """Separates `<think>…</think>` at the start of content, as hosts of open models leave it: reasoning, not answer.
 
-Source: https://huggingface.co/deepseek-ai/DeepSeek-R1 (the model's template), and replies recorded from Together
-and Groq.
+Source: https://huggingface.co/deepseek-ai/DeepSeek-R1 (the model's template), recorded replies of Together and Groq.
 """
 
 from tidegate.json import JsonObject
