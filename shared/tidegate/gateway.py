@@ -1,12 +1,12 @@
-"""The steps of one call, in order. If a rule is not visible here, it does not exist.
+"""The steps of one call, in order. `dispatch` repeats steps 6 to 8 until a deployment begins to answer.
 
-authenticate:   1. find the principal and the workspace
-new_call:       2. build the call, with its deadline
-answer:         3. claim the idempotency key   4. guardrails on the prompt   5. look up the cache   6. resolve the model
-                7. reserve the worst case   8. ask deployments until one sends its first event   9. stamp and bill
-                10. guardrails on the answer   11. store the reply, for cache and key   12. settle, whatever happened
-                13. budget alerts
-dry_run:        report what these steps would do, without asking, holding or storing anything
+authenticate, new_call:   1. find the principal and the workspace   2. build the call, with its deadline
+answer:     3. claim the idempotency key   4. guardrails on the prompt   5. look up the cache
+dispatch:   6. resolve the model, then each fallback: its deployments, without those that the key may not use
+            7. translate for one deployment and reserve the worst case, with lower `max_tokens` if a limit requires it
+            8. ask that deployment: a slow one is hedged, a temporary failure retried
+answer:     9. stamp and bill   10. guardrails on the answer   11. store the reply   12. settle   13. budget alerts
+dry_run:    report what these steps would do, without asking, holding or storing anything
 """
 
 from collections.abc import AsyncGenerator
@@ -35,7 +35,7 @@ __all__ = ["Answer", "CallHeaders", "Gateway"]
 
 
 class CallHeaders(Struct, frozen=True):
-    """The headers of a request that concern its call, as sent. `deadline` (UTC seconds) is the process's own."""
+    """The headers of a request that concern its call, as sent; and `deadline`, Lambda's, in UTC seconds: no header."""
 
     app_id: str | None = None
     session_id: str | None = None
@@ -44,7 +44,7 @@ class CallHeaders(Struct, frozen=True):
     deadline: float | None = None
 
     def deadlines(self) -> tuple[float | None, float | None]:
-        """Return the process's deadline and the caller's, in UTC seconds. Raises `InvalidRequest`."""
+        """Return Lambda's deadline and the caller's, in UTC seconds. Raises `InvalidRequest`."""
         return self.deadline, parse_deadline(self.request_deadline)
 
 
@@ -105,7 +105,7 @@ class Gateway(Components, frozen=True):
 
     @asynccontextmanager
     async def answer(self, call: Call) -> AsyncGenerator[Answer]:
-        """Answer a call. Leaving the context settles it: one outcome, one record, whatever happened.
+        """Answer a call. Leaving the context settles it: a call has one outcome and one record, also if it failed.
 
         Raises `TidegateError`; once a stream has begun, its batches raise it.
         """
