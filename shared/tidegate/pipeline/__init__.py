@@ -2,7 +2,7 @@
 
 components     everything that a call needs, composed once per process
 answer         what a call returns to its endpoint
-dispatch       tries candidates and their deployments until one begins to answer
+dispatch       tries candidates and their deployments until one begins to answer: fallback, retry
 prepare        translates a call for one deployment and reserves its worst case
 attempt        opens one attempt, and records its failure
 hedging        the race between a slow deployment and its hedge

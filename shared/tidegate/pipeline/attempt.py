@@ -36,7 +36,7 @@ def record_failure(
     error: TidegateError,
     seconds: float,
 ) -> None:
-    """Record the failed attempt; if the deployment was at fault, count it in its health."""
+    """Record the failed attempt, in the observation and, if the deployment was at fault, in its health."""
     if isinstance(error, UpstreamError | NotConfigured):
         observation.upstream_seconds += seconds
         observation.failed_attempts.append(FailedAttempt(deployment.display_name, error.code or error.type, seconds))

@@ -28,7 +28,7 @@ async def check_answer(components: Components, guard_run: Guard, answer: Answer,
     # An answer has either a reply or batches.
     assert answer.batches is not None  # noqa: S101
     batches = _check_stream(components, guard_run, answer.batches, observation)
-    if guard_run.buffers_stream:  # checked before the reply begins, so that a violation is the reply's status
+    if guard_run.buffers_stream:  # check it before the reply begins: a violation can then still set the status
         batches = _chain(await anext(batches, None), batches)
     return replace(answer, batches=batches, headers=headers)
 

@@ -38,11 +38,11 @@ class CallReuse(Protocol):
         ...
 
     def record_answer(self, request: Request, answer: Answer) -> Answer:
-        """Return the answer to `request`, recording what the caller reads of it."""
+        """Return `answer`, the answer to `request`; record it for `store` as the caller reads it."""
         ...
 
     async def store(self, observation: Observation) -> None:
-        """Store what was recorded; if nothing was, release the idempotency key and the single flight."""
+        """Store the recorded reply; without one, release the idempotency key and the equal calls that wait."""
         ...
 
 
@@ -50,12 +50,12 @@ class Reuse(Protocol):
     """The cache and the idempotency keys of one process."""
 
     def for_call(self, call: Call) -> CallReuse | None:
-        """Return the reuse of that call; None if it uses neither the cache nor an idempotency key."""
+        """Return the call's `CallReuse`; None if it uses neither the cache nor an idempotency key."""
         ...
 
 
 class Components(Struct, frozen=True):
-    """The ports, policies and settings of one process. `open_…` gives a port that few calls need, and loads it."""
+    """The ports, policies and settings of one process. `open_…` loads a port that few calls need."""
 
     authenticator: Authenticator
     router: Router

@@ -1,6 +1,6 @@
 """Dispatch: candidates and their deployments are tried until one begins to answer.
 
-A failure before the first event is retried, invisibly to the caller; after it, nothing is.
+A failure before the first event leads to a retry or a fallback, unseen by the caller; a later one ends the call.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class Dispatched(Struct, frozen=True):
 async def dispatch(components: Components, call: Call, observation: Observation, stack: AsyncExitStack) -> Dispatched:
     """Return the first answer; leaving `stack` closes its connection.
 
-    If all candidates fail, raises the requested model's error, unless only a fallback's is retryable.
+    If all candidates fail, raises the first error that a retry may avoid, or else the requested model's error.
     """
     find_candidates = partial(fallback.candidates, call.request, components.router, components.catalog, call.workspace)
     candidates = await offload(call.request.size, find_candidates)  # validates each that overrides fields

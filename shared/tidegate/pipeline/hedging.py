@@ -91,7 +91,7 @@ class HedgeRace(Struct, frozen=True):
     async def run(
         self, prepared: PreparedCall, hedge: Hedge, seconds: float | None
     ) -> tuple[PreparedCall, ProviderReply]:
-        """Return the first answer within `seconds`. Raises the last failure, which is that of `order.deployment`."""
+        """Return the first answer within `seconds`. If all fail, raises the error of `order.deployment`, the last one."""
         attempts = [self._start(prepared)]
         try:
             async with asyncio.timeout(seconds):
@@ -140,7 +140,7 @@ class HedgeRace(Struct, frozen=True):
                 self.order.record_failure(attempt.prepared.deployment, error, at=self.components.clock())
 
     def _drop(self, deployment: Deployment, remaining: list[Attempt]) -> None:
-        """Note that `deployment` failed, and so charges nothing; only the remaining attempt can be charged."""
+        """Record that `deployment` failed and charges nothing; only the remaining attempt, if any, can still charge."""
         self.order.deployment = deployment
         self.observation.hedges.clear()
         if remaining:
@@ -166,7 +166,7 @@ class HedgeRace(Struct, frozen=True):
         return winner.prepared, winner.reply.result()
 
     def _time_out(self, attempts: list[Attempt]) -> AttemptTimedOut:
-        """Return the last attempt's timeout, which the caller of `run` records; the earlier one's is recorded here."""
+        """Return the last attempt's timeout, for the caller of `run` to record; record the earlier attempt's."""
         for attempt in attempts[:-1]:
             error = attempt_timed_out(attempt.prepared.deployment)
             self._record_failure(attempt, error)

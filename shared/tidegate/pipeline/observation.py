@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 class Observation(ReplyLog, kw_only=True):
-    """The facts of a call so far, for its outcome. It counts as cancelled until it is known to have ended otherwise.
+    """The facts of a call so far, from which its outcome is made. Its `status` is "cancelled" until it ends otherwise.
 
-    `attempt_started_at` (UTC seconds) belongs to the last attempt. `hedges` are the deployments that got the request
-    besides `deployment` and have not failed: they charge for the prompt.
+    `attempt_started_at` is the start of the last attempt, in UTC seconds. `hedges`: the other deployments that have the
+    request. They have not failed, so each is taken to charge for the prompt.
     """
 
     call: Call
@@ -56,7 +56,7 @@ class Observation(ReplyLog, kw_only=True):
             raise
 
     def as_provider_timeout(self, error: GatewayTimeout, now: float) -> TidegateError:
-        """Return the call's timeout as a provider's, if a provider had been asked and had not answered."""
+        """Return `ProviderTimeout` if the call was waiting for a provider; otherwise `error`, the call's timeout."""
         if not self._is_asking or self.deployment is None:
             return error
         timeout = ProviderTimeout(f"{self.deployment.provider} did not answer in time.")
@@ -92,7 +92,7 @@ class Observation(ReplyLog, kw_only=True):
 
     @property
     def model_id(self) -> str:
-        """The id of the model that answers; before that, of the requested one."""
+        """The id of the model that was asked last; before the first attempt, the id of the requested model."""
         return self.deployment.model_id if self.deployment else self.call.request.model
 
     def generated_text(self) -> GeneratedText:

@@ -41,7 +41,7 @@ async def prepare(
 ) -> PreparedCall:
     """Translate the call for `deployment` and reserve its worst case; if possible, that of the hedge as well.
 
-    Raises the error that rules this deployment out.
+    Raises `TidegateError` if this deployment cannot take the call; another one perhaps can.
     """
     observation.deployment = deployment
     prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM)
@@ -53,7 +53,7 @@ async def prepare(
 
 
 async def translate(components: Components, call: Call, deployment: Deployment, headroom: Headroom) -> PreparedCall:
-    """Translate the call for `deployment`. Raises `InvalidRequest` for what cannot be translated."""
+    """Translate the call for `deployment`. Raises `InvalidRequest` for a value that cannot be translated."""
     translator = components.providers.translator(deployment.provider, call.operation.name)
     call = await _with_media_and_signatures(components, call, translator, deployment)
     request = await offload(call.request.size, partial(translator.build_request, call, deployment))
@@ -89,8 +89,8 @@ async def _reserve(
     """
     model_id = deployment.model_id
     model = components.catalog.find_model(model_id)
-    if observation.hold is not None:  # for a deployment that did not answer
-        # Cleared first: if the call is cancelled now, settling a released hold would lose its record.
+    if observation.hold is not None:  # of the previous deployment, which did not answer
+        # Cleared first: the release may be cancelled, and a call whose hold is gone could not be recorded with it.
         hold, observation.hold = observation.hold, None
         await components.ledger.release(hold)
     needed = await offload(call.request.size, partial(reservation.worst_case_reservation, call, model_id, model))
@@ -133,7 +133,7 @@ async def _reservation_for_both(
 async def _reserve_both_or_one(
     components: Components, both: Reservation | None, needed: Reservation
 ) -> tuple[Hold, Account | None]:
-    """Reserve for the deployment and its hedge; if that exceeds a limit, for the deployment alone."""
+    """Reserve `both`, for the deployment and its hedge; if that is None or exceeds a limit, reserve `needed`."""
     if both is not None:
         with suppress(LimitReached):
             return await components.ledger.reserve(both)

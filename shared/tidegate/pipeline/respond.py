@@ -94,7 +94,7 @@ async def store_reasoning(components: Components, call: Call, collector: Reasoni
 
 
 def stamp_of(observation: Observation) -> Stamp:
-    """Return the stamp of the call's reply, which is also that of all its chunks."""
+    """Return the id, time and model that the call's reply, or each of its chunks, is stamped with."""
     call = observation.call
     return Stamp(call.surface.reply_id(call.started_at), int(call.started_at), observation.model_id)
 

@@ -35,7 +35,7 @@ async def update_bill(components: Components, observation: Observation) -> Bill:
 
 
 async def settle(components: Components, observation: Observation) -> None:
-    """Record the call's one outcome, whatever happened. If the store is down, the log has it."""
+    """Record the outcome of the call. If the store is down, only the log line has it."""
     if observation.bill is None and observation.is_charged:
         await update_bill(components, observation)
     outcome = observation.outcome(components.clock())
@@ -44,7 +44,7 @@ async def settle(components: Components, observation: Observation) -> None:
         with suppress(StoreUnavailable):
             await components.meter.record(outcome)
             level, event = logging.INFO, "call.settled"
-    finally:  # also after a timeout or a bug: what is not in the table must be in the log
+    finally:  # also after a timeout or a bug: a call without a record must have a log line
         log.log(level, event, extra=log_fields(outcome))
     is_recorded, snapshot = event == "call.settled", observation.account_snapshot
     # The sweeper checks sharded accounts: one shard does not tell how much of the budget is used.

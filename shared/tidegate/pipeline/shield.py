@@ -6,13 +6,13 @@ from collections.abc import Coroutine
 import anyio
 
 SETTLE_SECONDS = 35.0
-"""Time limit of the work: settling that takes longer is cancelled, and its values are in the log."""
+"""The time limit of the work. Settling that takes longer is cancelled; the log line then has the call's outcome."""
 
 
 async def run_shielded(work: Coroutine[object, object, None]) -> None:
-    """Await `work` even if the caller is cancelled meanwhile; the cancellation is raised afterwards.
+    """Await `work` even if the caller is cancelled meanwhile; raise the cancellation afterwards.
 
-    Both kinds are deferred: anyio's scopes (a client that hangs up) and asyncio's own (a server that shuts down).
+    Defers the cancellation of an anyio scope (the client hung up) and of the asyncio task (the server shuts down).
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None

@@ -31,11 +31,11 @@ from tidegate.policy.single_flight import SingleFlight
 from tidegate.ports import IdempotencyClaims, ReplyStore
 
 SIGNED_REASONING_SECONDS = 43_200
-"""The age of a stored reply from which on a hit stores its signed reasoning again."""
+"""If a stored reply is older than this, a hit stores its signed reasoning again."""
 
 
 class StoreReuseService:
-    """The cache and the idempotency keys of one process. `single_flight` has the equal calls in progress."""
+    """The cache and the idempotency keys of one process. `single_flight`: equal calls share one reply."""
 
     def __init__(self, replies: ReplyStore, claims: IdempotencyClaims) -> None:
         self.replies = replies
@@ -84,7 +84,7 @@ class StoreCallReuse:
         return stored_answer(call, observation, stored, self._reply, headers)
 
     def record_answer(self, request: Request, answer: Answer) -> Answer:
-        """Return the answer to `request`, recording what the caller reads of it."""
+        """Return `answer`, the answer to `request`; record it for `store` as the caller reads it."""
         self._answered_request = request
         self._ignored = tuple(name for name in answer.ignored if name not in request.ignored)
         headers = (*answer.headers, *self._headers)
@@ -104,7 +104,7 @@ class StoreCallReuse:
                 yield batch
 
     async def store(self, observation: Observation) -> None:
-        """Store a complete reply; release the idempotency key and the single flight if there is none."""
+        """Store a complete reply; without one, release the idempotency key and the equal calls that wait."""
         packed: bytes | None = None
         try:
             stored = self._stored_reply(observation)
