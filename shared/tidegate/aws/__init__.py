@@ -14,7 +14,7 @@ key_lookup        keys and workspaces, as calls read them
 tenants           workspaces, keys and usage, as an operator reads and changes them
 resources         the control plane's resources and their audit log
 ledger            the accounts of limits
-full_shards       which shards of a workspace had no headroom a moment ago
+full_shards       a process's memory of shards without headroom
 meter             call records and usage counters
 sweeper           the sweeper of a world: settles lost calls, sends missing budget alerts, prunes accounts
 cooldowns         deployments that cool down, shared between processes

@@ -33,7 +33,7 @@ class FullShards(Struct, frozen=True):
     _shards: OrderedDict[tuple[str, int], _FullShard] = field(default_factory=OrderedDict[tuple[str, int], _FullShard])
 
     def remember(self, scope: AccountScope, exceeded: ExceededLimit, at: float) -> None:
-        """Note that a shard has only `exceeded.remaining` left, for a second, or until its minute of requests ends."""
+        """Record that a shard has only `exceeded.remaining` left: for a second, or until a limit of requests resets."""
         until = exceeded.resets_at
         if exceeded.limit != "requests_per_minute":
             until = min(until, at + TRUST_SECONDS)
@@ -42,7 +42,7 @@ class FullShards(Struct, frozen=True):
             self._shards.popitem(last=False)
 
     def forget(self, workspace_id: str, shard: int) -> None:
-        """Note that a shard has headroom again."""
+        """Record that a shard may have headroom again."""
         self._shards.pop((workspace_id, shard), None)
 
     def is_full(self, scope: AccountScope, hold: Hold) -> bool:

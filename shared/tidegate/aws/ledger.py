@@ -57,10 +57,10 @@ MAX_REMEMBERED = 10_000
 
 
 class DynamoLedger(Struct, frozen=True):
-    """The port `Ledger`. Remembers for each account the minute of this process's last booking.
+    """The port `Ledger`. Remembers for each account the minute in which this process last booked a call.
 
-    If that was more than a minute ago, the ledger assumes that its next booking starts a new minute: correct while
-    calls are rare, and tried again if wrong. While calls are frequent, another process has probably started the minute.
+    If that was before the previous minute, the first try starts a new minute in the account: right while calls are
+    rare. Otherwise it assumes that another process has started the minute. A wrong guess costs one more try.
     """
 
     store: Store
@@ -89,7 +89,7 @@ class DynamoLedger(Struct, frozen=True):
         self.full_shards.forget(hold.workspace_id, hold.shard)
 
     async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
-        """See `Ledger.account`. An account that no call has opened yet is shown as it will be opened."""
+        """See `Ledger.account`. An account that does not exist yet is returned as the first call will create it."""
         item_keys = [_account_item_key(replace(scope, shard=shard)) for shard in range(scope.shards)]
         items = await self.store.read_all(item_keys)
         missing = sum(item_key not in items for item_key in item_keys)
@@ -100,7 +100,7 @@ class DynamoLedger(Struct, frozen=True):
         return merge_shards(accounts)
 
     def _shard_candidates(self, reservation: Reservation) -> Iterator[Reservation]:
-        """The reservation on each shard: first on its own, then on the others, last on some that seem full."""
+        """Yield the reservation for each shard: its own, then the others in random order, then some that seem full."""
         first, own_shard = reservation.scopes[0], reservation.hold.shard
         if first.shards == 1:
             yield reservation
@@ -115,7 +115,7 @@ class DynamoLedger(Struct, frozen=True):
         yield from full[:FULL_SHARDS_TRIED]
 
     async def replace_alerted(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
-        """See `Ledger.replace_alerted`: one conditional write, which does not open a closed account."""
+        """See `Ledger.replace_alerted`: one conditional write, which does not create a missing account."""
         warned = Attr("warned")
         is_unchanged = warned.equals(dict(before)) if before else warned.does_not_exist() | warned.equals({})
         condition = Attr("holds").exists() & is_unchanged
@@ -168,7 +168,7 @@ class DynamoLedger(Struct, frozen=True):
         return None
 
     def _hold_update(self, scope: AccountScope, hold: Hold, account: Account | None) -> Update:
-        """The write that books the hold. If the account is not known, its minute is taken to be the call's."""
+        """Return the write that books the hold. `account` None: it is assumed to be in the call's minute already."""
         item_key = _account_item_key(scope)
         minute = max(minute_of(hold.at), account.minute if account else 0)
         starts_minute = account is not None and account.minute < minute
@@ -185,10 +185,10 @@ class DynamoLedger(Struct, frozen=True):
         return Update(self.store.table, dict(item_key._asdict()), update, condition)
 
     async def _open_accounts(self, scope: AccountScope, hold: Hold) -> None:
-        """Create the workspace's accounts with the usage from before it had limits, which is divided among all shards.
+        """Create the workspace's accounts, with the usage from before it had limits divided equally among all shards.
 
-        If some shards exist already, because the workspace had fewer of them, only this one is created: its usage is
-        then too high rather than too low.
+        If some shards exist, because the workspace had fewer before, creates only `scope`'s: their usage also counts
+        that part, so that the total is too high rather than too low.
         """
         booked = await self._usage_before_limits(scope, hold.at, hold.first_day) if scope.kind == "workspace" else {}
         attributes: dict[str, object] = {"holds": {}, "minute": 0, "minute_calls": 0, **booked}
@@ -203,7 +203,7 @@ class DynamoLedger(Struct, frozen=True):
                     await self.store.write([puts[scope.shard]])
 
     async def _usage_before_limits(self, scope: AccountScope, at: float, first_day: int) -> dict[str, Number]:
-        """The usage of the current day and month from the counters, divided equally among the shards."""
+        """Return one shard's equal part of the usage of the current day and month, from the counters."""
         month, today = period_at("month", at, first_day), period_at("day", at)
         first_day_name = f"D#{month.name.removeprefix('M#')}"
         booked: dict[str, Number] = {}
@@ -218,7 +218,7 @@ class DynamoLedger(Struct, frozen=True):
 
 
 def settlement_writes(store: Store, hold: Hold, actual: Amounts, now: float) -> list[Update]:
-    """The writes that replace the hold by the amounts used; their condition fails if it has been settled already."""
+    """Return the writes that replace the hold by the amounts used; they fail if the hold is already settled."""
     update = Attr("holds", hold.call_id).remove()
     booked: Mapping[str, Number] = settlement_bookings(hold, actual)
     unused = actual.tokens - hold.amounts.tokens
@@ -232,7 +232,7 @@ def settlement_writes(store: Store, hold: Hold, actual: Amounts, now: float) -> 
 
 
 def account_from_item(item: Item | None) -> Account:
-    """The account that an item holds, an empty one for None."""
+    """Return the account that the item holds; an empty account for None."""
     if item is None:
         return Account()
     attributes = cast("dict[str, object]", decimals_to_int(item))

@@ -148,16 +148,16 @@ class Sweeper(Struct, frozen=True):
         await send_budget_alerts(DynamoLedger(self.store), self.events, snapshot, now)
 
     async def _settle_lost(self, hold: Hold) -> bool:
-        """Record a lost call with its whole hold as its usage. False if it has been recorded already."""
+        """Record a lost call with its whole hold as its usage. Return False if it had a record already."""
         if await write_settlement(self.store, lost_settlement(hold, self.store.clock())):
             log.warning("call.lost", extra=_log_fields(hold))
             return True
         return await self._release_stale(hold)
 
     async def _release_stale(self, hold: Hold) -> bool:
-        """Remove a hold that remained although its call is recorded; True if the call had to be recorded here.
+        """Settle a hold that only some of its accounts still have. Return True if its call had no record until now.
 
-        That happens if the write of a reservation was not confirmed, or if an account was opened again meanwhile.
+        Such a hold remains if the write of a reservation was not confirmed, or if an account was created again.
         """
         record_key = call_item_key(hold.workspace_id, hold.call_id, hold.shard)
         kinds_by_key = {
