@@ -1,6 +1,6 @@
 """Chat completions as an `Operation`: reads, stamps, checks and replays their replies.
 
-The protocols of an operation have general types; only this module casts them to chat's completions and chunks.
+The protocols of an operation have general types; `cast` narrows them here to chat's completions and chunks.
 """
 
 from collections.abc import Mapping, Sequence

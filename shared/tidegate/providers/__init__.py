@@ -1,6 +1,6 @@
 """Providers: each translates one upstream dialect to and from OpenAI's, without I/O; imported when a call needs it.
 
-base              the `Provider` protocol and the request for a provider
+base              the protocols `Provider` and `Translator`, the request for a provider, its authentication
 registry          all providers by name, with the settings that each needs
 compatible        the built-in providers that speak OpenAI's dialect, one row each
 compatible_row    the type of these rows

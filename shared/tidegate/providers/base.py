@@ -1,4 +1,4 @@
-"""The protocols of a provider: `Provider`, its chat dialect, and `Translator`, any operation. Both are without I/O."""
+"""Two protocols without I/O: `Provider` translates a provider's chat dialect, `Translator` any one operation."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
@@ -50,9 +50,9 @@ Auth: TypeAlias = KeyAuth | SigV4Auth | None
 class UpstreamRequest(Struct, frozen=True):
     """The request to a provider, without its credentials: `upstream/` adds those just before sending.
 
-    `caller_tool_names` maps the tool names that had to be changed to the caller's. `answer_tool` is a tool that the
-    gateway added: its arguments are the structured output. `legacy_functions`: the caller sent `functions` and expects
-    `function_call`. `caller_terms.py` undoes all three in every reply.
+    `caller_tool_names`: the caller's tool names by those sent, where they differ. `answer_tool`: the tool that the
+    gateway added; its arguments are the structured output. `legacy_functions`: the caller sent `functions` and expects
+    `function_call`. `caller_terms.py` restores all three in replies.
     `ignored` names the caller's fields that this provider cannot honour: no field is dropped silently.
     """
 
@@ -154,9 +154,9 @@ class Provider(Protocol):
         ...
 
     def parse_stream(self, events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
-        """Translate a stream: for each choice one role, content and one finish reason; then usage, if it was sent.
+        """Yield, for each choice, its role, its content and its finish reason; after all choices, usage if it was sent.
 
-        If the provider reports input tokens at the start, usage comes twice: first with 0 `completion_tokens`.
+        If the provider reports input tokens at the start, a first chunk of usage has them, and 0 `completion_tokens`.
 
         Raises `UpstreamError` for an error event, and `StreamCut` if the events end before the reply is complete.
         """

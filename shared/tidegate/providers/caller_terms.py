@@ -1,7 +1,7 @@
 """Restores the caller's terms in replies: the caller's tool names, structured output as content, `function_call`.
 
 A provider may forbid a tool's name, may offer no way to force a schema except a tool, or may not support `functions`.
-`build_request` then sets `caller_tool_names`, `answer_tool` or `legacy_functions`. All dialects undo it alike.
+`build_request` then sets `caller_tool_names`, `answer_tool` or `legacy_functions`; this module undoes each change.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator

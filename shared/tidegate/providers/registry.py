@@ -16,13 +16,13 @@ from tidegate.providers.locations import vertex_host
 
 
 class ProviderSpec(Struct, frozen=True):
-    """The settings of a provider. `base_url` None: there is no default, so `base_url_setting` must be set.
+    """The settings of a provider. `base_url` None: it has no default, so `base_url_setting` must be set.
 
-    `key_setting` None: no key is needed; one is sent only if `optional_key_setting` (or else `<NAME>_API_KEY`) holds
-    one. `{region}` and `{project}` in a base URL are the first of `region_settings` and `project_settings` that is set;
-    `{host}` is `host_for_region(region)`. Without a key, requests are signed with the AWS credentials in one of
-    `credential_settings`, or use access tokens that are obtained with the credentials in one of `token_settings`.
-    `version_setting` may hold the API version to use.
+    `key_setting` names the setting with the required key. If it is None, `optional_key_setting`, by default
+    `<NAME>_API_KEY`, may have a key; without one, requests are signed with AWS credentials (`credential_settings`), or
+    sent with an access token obtained with the credentials in `token_settings`, or sent without either. In a base URL,
+    `{region}` and `{project}` are the first of `region_settings` and of `project_settings` that is set, and `{host}` is
+    `host_for_region(region)`. `version_setting` may hold the API version.
     """
 
     name: str

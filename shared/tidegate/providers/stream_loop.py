@@ -27,7 +27,7 @@ async def translate_stream(
 ) -> AsyncGenerator[list[Chunk]]:
     """Yield the chunks of each batch of events, then the last chunks. Raises `UpstreamError`.
 
-    Chunks from the same read as a failure come before it, unless they hold only a role: the call can then be retried.
+    If a batch fails midway, first yields its chunks so far; but not mere roles, so that the call can be retried.
     """
     async for batch in events:
         chunks: list[Chunk] = []
