@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Send
 
 
 class Disconnect(Struct, frozen=True):
-    """Watches one client. Call `stop_watching` when the reply begins: sending it tells if the client has left."""
+    """Watches one client. When the reply begins, call `stop_watching`, and send with `cancelling(send)`."""
 
     stop_watching: Callable[[], object]
     _block: anyio.CancelScope

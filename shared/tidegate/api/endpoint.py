@@ -34,7 +34,7 @@ LAMBDA_MARGIN_SECONDS = 3.0
 
 
 class ReplyProgress:
-    """Sends one reply, and tracks if it has begun and ended."""
+    """Sends one reply, and records whether it has begun and ended."""
 
     def __init__(self, surface: Surface, send: Send) -> None:
         self._surface = surface
@@ -48,7 +48,7 @@ class ReplyProgress:
         self.began = True
 
     async def fail(self, error: TidegateError, call: Call | None) -> bool:
-        """Send the error as the reply, or as the last event of a stream. Return False if the reply is past both."""
+        """Send the error as the reply, or as the last event of a stream. Return False if it is too late for either."""
         if not self.began:
             await self._refuse(error, call)
         elif call is not None and call.request.stream and not self.ended:

@@ -13,7 +13,7 @@ from tidegate.surfaces.openai import OPENAI
 
 
 def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
-    """Return the headers of the reply that depend on the error."""
+    """Return the headers that an error adds to its reply: when to retry, the failed attempts, the rate limit."""
     headers_: list[tuple[bytes, bytes]] = []
     if error.retry_after_seconds is not None:
         headers_.append((b"retry-after", b"%d" % math.ceil(error.retry_after_seconds)))

@@ -27,7 +27,7 @@ def error_end(stream: SurfaceStream, error: TidegateError) -> Message:
 class EventStream:
     """One streamed reply. After `keep_alive_seconds` without an event, it sends a keep-alive comment.
 
-    If that happens before the answer begins, the comment begins the reply, and its head has only `headers`.
+    A comment before the first event begins the reply with `headers` alone: those of the answer are not known yet.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class EventStream:
     async def run(self, headers: RawHeaders, batches: AsyncGenerator[Sequence[ReplyChunk]]) -> None:
         """Send all batches and the end of the stream, or an error event. Stops if the client leaves.
 
-        The head gets `headers` too, unless it has been sent already.
+        The reply's head gets `headers` too, unless a keep-alive comment has begun the reply.
         """
         with anyio.CancelScope() as self._block:
             try:

@@ -50,7 +50,7 @@ class StreamDecoder(Protocol):
 
 
 class ProviderReply(Struct, frozen=True):
-    """A provider's answer: a whole `reply`, or `batches` of chunks whose first is already here."""
+    """A provider's answer: a whole `reply`, or `batches` of chunks of which the first has arrived."""
 
     reply: Reply | None
     batches: AsyncIterator[Sequence[ReplyChunk]] | None
@@ -132,7 +132,7 @@ class Upstream(Struct, frozen=True):
 
 
 def missing_key(secret: str) -> NotConfigured:
-    """The error for a call whose provider key, the setting `secret`, is missing."""
+    """Return the error for a missing provider key; `secret` is the name of its setting."""
     return NotConfigured(f"The provider has no key: set {secret}.", param="model")
 
 
