@@ -91,7 +91,7 @@ class HedgeRace(Struct, frozen=True):
     async def run(
         self, prepared: PreparedCall, hedge: Hedge, seconds: float | None
     ) -> tuple[PreparedCall, ProviderReply]:
-        """Return the first answer within `seconds`. If all fail, raises the error of `order.deployment`, the last one."""
+        """Return the first answer within `seconds`. If all fail, raises the last error, `order.deployment`'s."""
         attempts = [self._start(prepared)]
         try:
             async with asyncio.timeout(seconds):
