@@ -10,10 +10,10 @@ from tidegate.errors import LimitReached, QuotaExhausted, RateLimited
 def limit_error(scope: AccountScope, exceeded: ExceededLimit, now: float) -> LimitReached:
     """Return the error that names the exceeded limit, its owner, and when it resets."""
     limit = plain_decimal(exceeded.maximum) if isinstance(exceeded.maximum, Decimal) else str(exceeded.maximum)
-    whose = f"This {scope.kind}'s limit {exceeded.limit} of {limit}"
+    description = f"This {scope.kind}'s limit {exceeded.limit} of {limit}"
     if exceeded.limit == "parallel_calls" or exceeded.limit.endswith("_per_minute"):
         seconds = max(1.0, exceeded.resets_at - now)
-        message = f"{whose} is reached."
+        message = f"{description} is reached."
         return RateLimited(
             message,
             limit=exceeded.limit,
@@ -21,5 +21,5 @@ def limit_error(scope: AccountScope, exceeded: ExceededLimit, now: float) -> Lim
             remaining=exceeded.remaining,
             retry_after_seconds=seconds,
         )
-    message = f"{whose} leaves no room for this call. It resets at {iso_time(exceeded.resets_at)}."
+    message = f"{description} does not allow this call. It resets at {iso_time(exceeded.resets_at)}."
     return QuotaExhausted(message, limit=exceeded.limit, maximum=exceeded.maximum, remaining=exceeded.remaining)

@@ -19,7 +19,7 @@ from tidegate.errors import LimitReached, ModelNotAllowed, ModelUnpriced
 from tidegate.policy.metering.billing import WORDS_PER_TOKEN
 
 SHORTEST_ANSWER_TOKENS = 16
-"""A call is refused, instead of shortened further, when there is no room for that many tokens of answer."""
+"""The shortest answer that a call is shortened to. If the limits allow less, the call is refused."""
 
 
 class Headroom(Struct, frozen=True):
@@ -38,10 +38,10 @@ def check_model_allowed(call: Call, model_id: str) -> None:
 
 
 def allowed_deployments(call: Call, resolution: Resolution) -> Resolution:
-    """Leave out the deployments that the workspace or the key may not use.
+    """Return the resolution without deployments that the workspace or the key may not use.
 
-    A pattern matches the model or the route's name; but for the workspace's patterns, the name of its own route does
-    not count, since it chose the name itself. Raises `ModelNotAllowed` when no deployment is left.
+    A pattern matches the model or the route's name. A workspace's patterns do not match the name of its own route: it
+    could choose an allowed name. Raises `ModelNotAllowed` when no deployment is left.
     """
     route_name = resolution.route.name if resolution.route else None
     allowed: list[Deployment] = []
@@ -71,7 +71,7 @@ def worst_case_reservation(call: Call, model_id: str, model: CatalogModel | None
     usd = None if model is None else call_cost(model, tokens, call.started_at)
     has_budget = any(budget.unit == "usd" for scope in scopes for budget in scope.limits.budgets())
     if usd is None and has_budget and not call.workspace.allows_unpriced:
-        raise ModelUnpriced(f"The model {model_id!r} has no price, which a budget in USD needs.", param="model")
+        raise ModelUnpriced(f"The model {model_id!r} has no price, but a budget in USD applies.", param="model")
     hold = Hold(
         call_id=call.id,
         workspace_id=call.workspace.id,
@@ -91,9 +91,9 @@ def worst_case_reservation(call: Call, model_id: str, model: CatalogModel | None
 def worst_case_with_hedge(
     call: Call, reservation: Reservation, model: CatalogModel | None, other_id: str, other: CatalogModel | None
 ) -> Reservation | None:
-    """Return a reservation for two hedged models: one answers, and the other at least reads the prompt.
+    """Return a reservation for two hedged models: one answers, and the other one charges for the prompt.
 
-    It holds the greater answer and prompt, since either may win. None if the hedge needs a price and has none.
+    It holds the greater worst case, and one more prompt at the greater price. None if the hedge lacks a needed price.
     """
     try:
         hedge = worst_case_reservation(call, other_id, other)
@@ -146,9 +146,9 @@ def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitRe
 def _check_allowed(call: Call, model_id: str, workspace_route: str | None, key_route: str | None) -> None:
     """Raise `ModelNotAllowed` unless each owner's patterns match the model or the given name of its route."""
     workspace, key = call.workspace.effective_limits, call.principal.limits
-    for whose, limits, route in (("workspace", workspace, workspace_route), ("key", key, key_route)):
+    for kind, limits, route in (("workspace", workspace, workspace_route), ("key", key, key_route)):
         if not limits.allow_model(model_id, route):
-            raise ModelNotAllowed(f"This {whose} may not use the model {model_id!r}.", param="model")
+            raise ModelNotAllowed(f"This {kind} may not use the model {model_id!r}.", param="model")
 
 
 def _scopes(call: Call) -> Iterator[AccountScope]:
@@ -161,7 +161,7 @@ def _scopes(call: Call) -> Iterator[AccountScope]:
 
 
 def worst_case_words(call: Call, tokens: TokenCounts) -> int:
-    """Return the most words that so many tokens are charged as."""
+    """Return the most words that a call with these tokens can be charged."""
     by_tokens = call.workspace.words_method == "tokens"
     output = round(WORDS_PER_TOKEN * tokens.output) if by_tokens else tokens.output
     if not call.workspace.charge_input_words:
