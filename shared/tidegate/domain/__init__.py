@@ -8,7 +8,7 @@ gateway_fields     the fields of a request that are the gateway's own and never 
 guardrails         guardrails, their findings and verdicts
 idempotency        claims to idempotency keys
 identity           the OIDC issuer, and the identity in an access token
-ids                ULIDs and ids of completions
+ids                ULIDs, which sort by time; random letters and digits
 keys               secrets of virtual keys, and keys of OIDC subjects
 limit_error        the error for a call that exceeds a limit
 limits             rates, budgets and allowed models; days and months

@@ -16,17 +16,17 @@ from tidegate.domain.limits import SPANS, UNITS, Amounts, Limits, Number, Span, 
 ScopeKind = Literal["workspace", "key"]
 
 MINUTE_SLOTS = 16
-"""Minutes whose tokens are counted: a call that ends within them returns the tokens that its minute did not use."""
+"""Minutes whose tokens an account counts. A call that ends within them gives unused tokens back to its first minute."""
 
 MONEY_DECIMALS = 18
 """Decimal places of money. A shard's share is a whole number of the smallest unit, so that shares add up exactly."""
 
 SETTLE_GRACE_SECONDS = 60.0
-"""Time after a call's deadline in which it is settled. The process of a hold that is older has died."""
+"""Time that a process has to settle a call after its deadline. If a hold is still open then, its process has died."""
 
 
 class AccountScope(Struct, frozen=True):
-    """An account and its limits. A busy workspace's account has several shards, each with its share of every limit."""
+    """Names one shard of an account, with the limits of the whole account. Most accounts have one shard."""
 
     kind: ScopeKind
     id: str
@@ -52,9 +52,9 @@ class AccountScope(Struct, frozen=True):
 
 
 class Hold(Struct, frozen=True):
-    """The most that an open call may use, with all that is needed to record a call whose process died.
+    """The most that an open call may use, with all that is needed to record the call if its process dies.
 
-    `input_tokens` are part of the amounts' tokens; `at` and `expires_at` are UTC seconds; `account_kinds` are the
+    `amounts.tokens` include `input_tokens`; `at` and `expires_at` are UTC seconds; `account_kinds` are the
     accounts in which it is booked; months begin on `first_day`.
     """
 
@@ -79,7 +79,7 @@ class Reservation(Struct, frozen=True):
 
 
 class Account(Struct):
-    """`booked` is the sum of used and held amounts by `booking_name`.
+    """The usage of a workspace or a key. `booked` is the sum of used and held amounts by `booking_name`.
 
     `minute_tokens` are the tokens of the last `MINUTE_SLOTS` minutes, by the minute's number modulo `MINUTE_SLOTS`.
     `alerted_thresholds` are the highest per cents that the operator was alerted of, by budget and period.
@@ -94,7 +94,7 @@ class Account(Struct):
 
 
 class ExceededLimit(NamedTuple):
-    """The limit that refuses a call: its field of `Limits`, its value, the rest, and when it resets (UTC seconds)."""
+    """The limit that refuses a call: its field of `Limits`, its value, what remains, and its reset (UTC seconds)."""
 
     limit: str
     maximum: Number
@@ -174,12 +174,12 @@ def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:
 
 
 def refunds_minute_tokens(hold: Hold, now: float) -> bool:
-    """True while the hold's minute still has its slot, less one minute for clocks that differ."""
+    """True while the account still counts the hold's minute. One slot is spare, for clocks that differ."""
     return minute_of(now) - minute_of(hold.at) < MINUTE_SLOTS - 1
 
 
 def merge_shards(shards: Sequence[Account]) -> Account:
-    """The shards of a workspace's account as one, with the latest minute of any; the first has the thresholds."""
+    """One account of all shards: amounts are added, the minute is the latest, thresholds are the first shard's."""
     merged = Account(minute=max((shard.minute for shard in shards), default=0))
     merged.alerted_thresholds = dict(shards[0].alerted_thresholds) if shards else {}
     for shard in shards:

@@ -63,7 +63,7 @@ def _find_crossing(snapshot: AccountSnapshot, budget: BudgetLimit, call_amounts:
     pending = [threshold for threshold in THRESHOLDS if threshold > account.alerted_thresholds.get(period_key, 0)]
     booked = account.booked.get(booking_name(budget.unit, current_period.name), 0)
     if not pending or not booked or booked * 100 < budget.maximum * pending[0]:
-        return None  # not even used and held amounts together reach it, so the holds need not be subtracted
+        return None  # used and held amounts together do not reach a threshold: no need to subtract the holds
     spent = used_amount(account, budget.unit, budget.span, snapshot.at, snapshot.first_day)
     spent += call_amounts.of(budget.unit)
     reached = tuple(threshold for threshold in pending if spent * 100 >= budget.maximum * threshold)

@@ -35,16 +35,16 @@ class Deployment(Struct, frozen=True):
 
     @property
     def identity(self) -> str:
-        """A text that is equal for equal deployments of different routes, and different for all others."""
+        """A text that identifies the deployment, whichever route it is in: all fields but weight and label."""
         parts = (self.model_id, self.base_url, self.secret, self.api_version, self.region)
         return "\n".join(part or "" for part in parts)
 
 
 class ProviderConfig(Struct, frozen=True):
-    """A provider as the operator configured it. `missing_settings` are the settings that a call would still need.
+    """A provider as the operator configured it. `missing_settings` are required settings that are not set.
 
-    `replaced_by_key` are the missing settings that a key of the route's target replaces, `replaced_by_region` those
-    that its region replaces. `regional_url` returns the base URL of a region; None if the provider has no regions.
+    A route's target with a key needs none of `replaced_by_key`, one with a region none of `replaced_by_region`.
+    `regional_url` returns the base URL of a region; None if the provider has no regions.
     """
 
     provider: str
@@ -70,7 +70,7 @@ class Resolution(Struct, frozen=True):
 
 
 class DeploymentKey(NamedTuple):
-    """A deployment and its credentials: those of `workspace_id`, or of the gateway (None)."""
+    """A deployment's id, and the workspace whose credentials it is used with; None for the gateway's."""
 
     workspace_id: str | None
     id: str

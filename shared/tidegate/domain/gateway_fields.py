@@ -9,19 +9,19 @@ from msgspec import Meta, Struct
 
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 ShortList = Meta(max_length=64)
-"""More than anybody writes by hand. What is longer would only keep the gateway from its other calls."""
+"""More entries than people write by hand. To check longer lists would delay the other calls of the process."""
 
 MAX_CACHE_TTL_SECONDS = 30 * 86_400
-"""The longest that a reply is kept. The bucket's lifecycle rule follows it."""
+"""The longest time that a reply is stored. The lifecycle rule of the reply bucket must not be shorter."""
 
 
 class CacheOptions(
     Struct, frozen=True, rename={"s_maxage": "s-maxage", "no_cache": "no-cache", "no_store": "no-store"}
 ):
-    """LiteLLM's object, in seconds: how long to keep the reply, and how old one may be that is taken for it.
+    """LiteLLM's object: `ttl`, how long to store the reply, and `s-maxage`, how old a stored reply may be; in seconds.
 
-    Source: https://docs.litellm.ai/docs/proxy/caching_controls (2026-10); `no-cache` and `no-store` as its code has
-    them: do not look one up, do not keep it.
+    Source: https://docs.litellm.ai/docs/proxy/caching_controls (2026-10). `no-cache` (do not read a stored
+    reply) and `no-store` (do not store this one) mean what LiteLLM's code does.
     """
 
     ttl: Annotated[float, Meta(ge=0, le=MAX_CACHE_TTL_SECONDS)] | None = None
@@ -45,7 +45,7 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
     guardrails: Annotated[list[Name], ShortList] | None = None
     """Names of guardrails to run in addition to those that always run: docs/GUARDRAILS.md"""
     caching: bool | None = None
-    """Return a cached reply of an equal call, or cache this one; false: never: docs/CACHE.md"""
+    """true returns the stored reply of an equal call, or stores this one; false does neither: docs/CACHE.md"""
     cache: CacheOptions | None = None
     """How to cache; times in seconds: docs/CACHE.md"""
     num_retries: Annotated[int, Meta(ge=0, le=5)] | None = None

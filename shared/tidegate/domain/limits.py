@@ -16,10 +16,10 @@ Number: TypeAlias = int | Decimal
 UNITS: tuple[Unit, ...] = ("tokens", "words", "usd")
 SPANS: tuple[Span, ...] = ("day", "month")
 MAX_FIRST_DAY = 28
-"""The last day that every month has."""
+"""Every month has this day."""
 
 _RETENTION_DAYS = {"D": 2, "M": 40}
-"""Days after which a day ("D") or month ("M") is removed from an account, which every call reads and writes."""
+"""Days after its end when a day ("D") or month ("M") leaves the account: every call reads and writes the item."""
 
 
 class Limits(Struct, frozen=True):
@@ -41,7 +41,7 @@ class Limits(Struct, frozen=True):
     providers: tuple[str, ...] | None = None
 
     def with_defaults(self, defaults: "Limits") -> "Limits":
-        """These limits, with those of `defaults` for each that is None."""
+        """These limits; each that is None is taken from `defaults`."""
         if self == NO_LIMITS:
             return defaults
         if defaults == NO_LIMITS:
@@ -49,7 +49,7 @@ class Limits(Struct, frozen=True):
         return replace(defaults, **{name: value for name, value in asdict(self).items() if value is not None})
 
     def budgets(self) -> Iterator["BudgetLimit"]:
-        """The limits of amounts in a day or a month."""
+        """The limits of tokens, words and USD in a day or a month."""
         for unit in UNITS:
             for span in SPANS:
                 maximum: Number | None = getattr(self, f"{unit}_per_{span}")
@@ -126,7 +126,7 @@ def period_at(span: Span, at: float, first_day: int = 1) -> Period:
 
 
 def is_period_forgotten(period_name: str, now: float) -> bool:
-    """True if accounts no longer need the period: two days after the end of a day, 40 after that of a month."""
+    """True if accounts no longer need the period: 2 days after a day has ended, 40 days after a month has."""
     kind, _, first = period_name.partition("#")
     if kind not in _RETENTION_DAYS:
         return False

@@ -2,10 +2,10 @@
 
 Chat is the first operation (`tidegate.chat.operation`). The pipeline, the ledger, records, routes, retries and the
 cache use these protocols, and never a field of one operation. To add an operation, write a package with one value of
-`Operation`, and a `Translator` for each provider that supports it, which `Registry.translator` finds.
+`Operation`, and pass a maker of its `Translator`s to `Registry` in `compose.py`; `tests/pipeline/toy` is an example.
 
     request = operation.parse(b'{"model": "openai/gpt-4o", ...}')
-    request.worst_case(model).output      # tokens that the budget must have room for
+    request.worst_case(model).output      # the longest answer, which is reserved
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ class Request(Protocol):
 
     @property
     def streams_plain_text(self) -> bool:
-        """True if guardrails can check a streamed reply in parts: no field of it but the text repeats the text."""
+        """True if guardrails can check a streamed reply in parts: the text is in one field, without copies of it."""
         ...
 
     def answer_schema(self) -> "AnswerSchema | None":
@@ -273,7 +273,7 @@ class Operation(Protocol):
         ...
 
     def with_other_prompt(self, request: Request, text: str) -> Request:
-        """Return the request with `text` as its prompt. A dry run finds by it which upstream fields the prompt sets."""
+        """Return the request with `text` as its prompt. A dry run compares the two to find the prompt's fields."""
         ...
 
     def dependent_fields(self, name: str) -> tuple[str, ...]:

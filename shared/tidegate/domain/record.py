@@ -8,7 +8,7 @@ from typing import TypeAlias
 from tidegate.domain.call import Outcome
 
 RETENTION_SECONDS = 400 * 86400
-"""Records are kept for a year and the audit after it; counters are kept for ever."""
+"""Records are kept for 400 days: a year, and time for its audit. Counters are kept for ever."""
 
 COUNTERS = (
     *("calls", "calls_ok", "calls_cancelled", "calls_failed", "calls_cached", "calls_lost", "calls_unpriced"),

@@ -13,7 +13,7 @@ from tidegate.domain.usage import Bill
 
 
 class Settlement(Struct, frozen=True):
-    """All that is written in `shard` when a call ends; `actual` replaces `hold`. `at` is its start (UTC seconds)."""
+    """All that is written when a call ends. `actual` replaces `hold`; `at` is the call's start in UTC seconds."""
 
     workspace_id: str
     call_id: str
@@ -86,5 +86,5 @@ def lost_settlement(hold: Hold, now: float) -> Settlement:
 
 
 def shard_of(call_id: str, shards: int) -> int:
-    """The shard of a call that has no hold, by a checksum of its id."""
+    """The shard of the workspace's account that a call uses, by a checksum of the call's id."""
     return crc32(call_id.encode()) % shards if shards > 1 else 0

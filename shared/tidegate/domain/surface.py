@@ -1,6 +1,6 @@
 """A surface is a dialect that clients speak: it parses requests, and encodes replies, streams and errors. Pure.
 
-Each surface is one module in `tidegate.surfaces`; no other module knows its format.
+Each surface is one module in `tidegate.surfaces`. `api/` sends the bytes that it makes; streams are server-sent events.
 
     request = surface.parse(operation, body)
     surface.reply(reply)                              # the bytes of a whole reply
@@ -49,11 +49,11 @@ class Surface(Protocol):
 
     @property
     def always_includes_usage(self) -> bool:
-        """True if a stream ends with its usage although the caller did not ask for it."""
+        """True if every stream ends with its usage; False if only those whose caller asks for it."""
         ...
 
     def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Return the credential as an `authorization` header would have it. Names of `headers` are in lower case."""
+        """Return the credential as `Bearer …`, whichever header has it. Names of `headers` are in lower case."""
         ...
 
     def reply_id(self, now: float) -> str:

@@ -21,7 +21,7 @@ class WorkspaceCredential(Struct, frozen=True):
 
 
 class Workspace(Struct, frozen=True):
-    """A tenant: what is metered, what it may use, and how its words are counted.
+    """A tenant: it owns limits and usage, and says how its words are counted.
 
     `words_method` "tokens" counts `round(0.75 × completion_tokens)`, "unicode" counts the output by UAX #29.
     `plan_limits` are a copy of the limits of the plan `plan_id`, so that a call need not read the plan; `limits`
