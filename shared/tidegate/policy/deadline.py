@@ -1,4 +1,4 @@
-"""The deadline of a call: the earliest of those that the caller, the workspace, the gateway and the process set."""
+"""The deadline of a call: the earliest one that the caller, the workspace, the gateway or the process sets."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from tidegate.errors import DeadlinePassed, GatewayTimeout, InvalidRequest, Tide
 HEADER = "x-request-deadline"
 
 SLACK_SECONDS = 0.1
-"""How long after the deadline a block is cancelled: the transport's timeout comes first, and its error says more."""
+"""Cancel a block this long after its deadline: until then, the transport's own timeout can raise a clearer error."""
 
 _UNIX = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 
@@ -21,7 +21,7 @@ def parse_deadline(header: str | None) -> float | None:
     """Return the deadline of the `x-request-deadline` header in UTC seconds, None without the header.
 
     Takes Unix seconds, or an ISO 8601 date and time with its offset from UTC. Raises `InvalidRequest` for anything
-    else. Milliseconds are refused too: read as seconds they are a date after the year 5000.
+    else, also for milliseconds: they have more digits than seconds.
     """
     if header is None:
         return None
@@ -53,7 +53,7 @@ def deadline_scope(
     clock: Callable[[], float],
     on_timeout: Callable[[GatewayTimeout, float], TidegateError] = lambda error, _: error,
 ) -> AbstractAsyncContextManager[None]:
-    """Cancel the block `SLACK_SECONDS` after `deadline` (UTC seconds), if it has not ended by itself; None: never.
+    """Cancel the block if it still runs `SLACK_SECONDS` after `deadline` (UTC seconds); never if that is None.
 
     Raises `DeadlinePassed` if the deadline has passed on entry. A cancelled block raises the error that `on_timeout`
     returns for a `GatewayTimeout` and the time.
@@ -62,7 +62,7 @@ def deadline_scope(
 
 
 class _DeadlineScope:
-    """A class instead of a generator, which costs twice as much: every call enters it."""
+    """The context of `deadline_scope`. A generator would cost twice as much, and every call enters one."""
 
     __slots__ = ("_clock", "_deadline", "_on_timeout", "_timeout")
 

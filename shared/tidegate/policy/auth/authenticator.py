@@ -58,7 +58,7 @@ class Throttle(Protocol):
 class Authenticator:
     """Authenticates callers against the stored keys, and caches admitted callers for `CACHE_SECONDS`.
 
-    With `access_tokens`, a bearer of three parts between dots is an access token; any other bearer is a key.
+    With `access_tokens`, a credential of the form `a.b.c` is an access token (a JWT); any other is a virtual key.
     Addresses with many failures are delayed or refused, except for cached callers.
 
         principal, workspace = await authenticator.authenticate("Bearer tg-…", workspace_id="acme")

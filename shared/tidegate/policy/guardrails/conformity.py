@@ -38,7 +38,7 @@ class ConformityCheck(Struct):
     seconds: float = regexes.LIMIT_SECONDS
 
     def conforms(self, schema: Json, value: Json) -> bool:
-        """Check the value against a part of the schema. Raises `TooComplex` and `regexes.TooSlow`."""
+        """True if the value conforms to a part of the schema. Raises `TooComplex` and `regexes.TooSlow`."""
         if not isinstance(schema, dict):  # `true` takes everything, `false` nothing
             return bool(schema)
         self.steps += 1
@@ -52,7 +52,7 @@ class ConformityCheck(Struct):
             self.depth -= 1
 
     def matches(self, pattern: str, text: str) -> bool:
-        """Search the pattern in the text. All patterns of the schema share `seconds`."""
+        """True if the pattern matches in the text. All patterns of the schema share `seconds`."""
         began = time.monotonic()
         try:
             return regexes.matches(pattern, text, self.seconds)
@@ -61,7 +61,7 @@ class ConformityCheck(Struct):
 
 
 def conforms(schema: Schema, value: Json) -> bool:
-    """Check the value against a schema that `check_schema` accepted. Raises `TooComplex` and `regexes.TooSlow`."""
+    """True if the value conforms to a schema that `check_schema` accepted. Raises `TooComplex`, `regexes.TooSlow`."""
     return ConformityCheck(schema).conforms(schema, value)
 
 
@@ -82,7 +82,7 @@ def resolve_reference(root: Schema, reference: Json) -> Json:
 
 
 def json_equal(one: Json, other: Json) -> bool:
-    """Compare JSON values: `true` does not equal 1, but 1.0 does."""
+    """True for equal JSON values: `true` does not equal 1, but 1.0 does."""
     match one, other:
         case list(), list():
             return len(one) == len(other) and all(map(json_equal, one, other))

@@ -111,7 +111,7 @@ def _is_iban(number: str) -> bool:
 
 
 def _is_issued(digits: str) -> bool:
-    """The digits are in a range of Visa, Mastercard, American Express, Diners, JCB, Discover, Maestro or UnionPay."""
+    """True for a range of Visa, Mastercard, American Express, Diners, JCB, Discover, Maestro or UnionPay."""
     return digits[0] in "456" or 2221 <= int(digits[:4]) <= 2720 or digits[:2] in ("30", "34", "35", "36", "37", "38")
 
 

@@ -27,7 +27,7 @@ class Guard(Protocol):
 
     Example:
         call = await guard.check_prompt(call)
-        completion = await guard.check_completion(completion)
+        reply = await guard.check_reply(reply)
     """
 
     @property
@@ -42,7 +42,7 @@ class Guard(Protocol):
 
     @property
     def buffers_stream(self) -> bool:
-        """A streamed answer is held back until it is complete."""
+        """True if a streamed answer is held back until it is complete."""
         ...
 
     async def check_prompt(self, call: Call) -> Call:

@@ -39,7 +39,7 @@ def check_pattern(pattern: str) -> None:
 
 
 def matches(pattern: str, text: str, seconds: float = LIMIT_SECONDS) -> bool:
-    """The pattern matches somewhere in the text. Raises `TooSlow` and `ValueError`."""
+    """True if the pattern matches somewhere in the text. Raises `TooSlow` and `ValueError`."""
     if seconds <= 0:  # which `regex` takes for no limit
         raise TooSlow
     try:

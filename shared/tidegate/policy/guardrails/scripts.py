@@ -38,6 +38,6 @@ def check_scripts(scripts: Iterable[str]) -> None:
 
 
 def is_written_in(scripts: tuple[str, ...], text: str) -> bool:
-    """At least nine tenths of the text's letters are of these scripts."""
+    """True if at least nine tenths of the text's letters are of these scripts."""
     letters = len(_LETTERS.findall(text))
     return letters - len(_letters_of(scripts).findall(text)) <= letters * MAX_FOREIGN_PART

@@ -38,7 +38,7 @@ def normalised_words(text: str) -> tuple[str, ...]:
 
 
 def is_searchable(word: str) -> bool:
-    """The word begins and ends with a letter or a digit. Other characters are ignored: "C++" would find every C."""
+    """True if the word begins and ends with a letter or digit. Others are ignored: "C++" would find every C."""
     if not word or _UNSPACED_SCRIPTS.search(word):
         return bool(word)
     return bool(_TOKEN.match(word) and _TOKEN.match(word[-1]) and any(normalised_words(word)))

@@ -1,4 +1,4 @@
-"""Notifies operators once when a budget runs out, from the process that sees it first. A failure never fails a call."""
+"""Notifies operators at 50, 80 and 100 % of a budget, once each, from the process that sees it first. Never raises."""
 
 import logging
 
@@ -26,7 +26,7 @@ async def send_budget_alerts(
     hold: Hold | None = None,
     actual: Amounts | None = None,
 ) -> None:
-    """Note crossed thresholds in the account; if no other process noted them first, send the alerts. Never raises.
+    """Store crossed thresholds in the account, and send the alerts unless another process stored them. Never raises.
 
     `actual` is what the call of `hold` used. An alert that cannot be sent is logged with all its figures.
     """

@@ -108,7 +108,7 @@ def _searches(usage: Usage) -> int:
 
 
 def _billable_tokens(usage: Usage | None, tokens: TokenCounts) -> TokenCounts:
-    """Return the tokens that the provider charges for. Cohere does not charge for its own prompt, and reports the rest.
+    """Return the tokens that the provider charges for. Cohere adds a prompt of its own, without charge.
 
     Source: https://docs.cohere.com/reference/chat (usage.billed_units, 2026-11).
     """

@@ -17,14 +17,13 @@ from tidegate.policy.routing import fallback
 from tidegate.policy.routing.retry import is_deployment_fault, is_retryable
 
 _MODEL_ERRORS = (ContextLengthExceeded, InvalidRequest, ModelUnpriced, QuotaExhausted)
-"""Errors that another model may avoid: it takes a longer prompt, knows the field, or costs less."""
+"""Errors of the model: another model may take a longer prompt, know the field, or cost less."""
 
 
 class AttemptOrder:
-    """Gives each deployment one attempt, in order; then retries the one whose retry-after ends first.
+    """Gives each deployment one attempt, in order; then retries the deployment that is available first.
 
-    `deployment` is the one to try now, `is_first_attempt` says that it was not tried before, and `retries` counts the
-    attempts after each deployment had its first; the caller increments it.
+    `deployment` is the current one; `is_first_attempt` is True until it has failed. The caller increments `retries`.
     """
 
     def __init__(self, deployments: Sequence[Deployment]) -> None:
@@ -35,7 +34,7 @@ class AttemptOrder:
 
     @property
     def has_untried(self) -> bool:
-        """Another deployment was not tried yet."""
+        """True if a deployment has not been tried yet."""
         return bool(self._untried)
 
     @property
@@ -53,7 +52,7 @@ class AttemptOrder:
 
     @property
     def best_error(self) -> TidegateError:
-        """The error to return to the caller: the first deployment's, unless only a later one is worth a retry."""
+        """The error for the caller: the first deployment's, unless a retry may help with a later one only."""
         first, *others = (error for error, _ in self._failures.values())
         return reduce(fallback.best_error, others, first)
 
@@ -76,7 +75,7 @@ class AttemptOrder:
 
 
 def _may_succeed(other: Deployment, error: TidegateError, failed: Deployment) -> bool:
-    """The other deployment may succeed where this one failed with `error`."""
+    """True if `other` may succeed although `failed` failed with `error`."""
     if isinstance(error, _MODEL_ERRORS):
         return other.model_id != failed.model_id
     return isinstance(error, NotConfigured) or (isinstance(error, UpstreamError) and is_deployment_fault(error))

@@ -68,7 +68,7 @@ class Balancer:
         self._ordering: RouteOrdering | None = None
 
     def order(self, resolution: Resolution, call: Call) -> Resolution:
-        """Sort the deployments into the order in which to try them; may start a trial, see `Ordering.order`."""
+        """Sort the deployments into the order of attempts. May start a trial, see `Ordering.order`."""
         return self._load_ordering().order(resolution, call) if _has_choice(resolution) else resolution
 
     def peek_order(self, resolution: Resolution, call: Call) -> Resolution:
@@ -80,7 +80,7 @@ class Balancer:
         return self._load_ordering().cooldown_ends_at(deployment, resolution, call) if _has_choice(resolution) else None
 
     def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
-        """The deployment may be a hedge: its circuit is neither open (in cooldown) nor half-open (it needs a trial)."""
+        """True if the deployment may be a hedge: its circuit is closed, neither in cooldown nor in need of a trial."""
         return self._load_ordering().is_healthy(deployment, resolution, call)
 
     def record_first_event(self, deployment: Deployment, resolution: Resolution, call: Call, seconds: float) -> None:
@@ -98,7 +98,7 @@ class Balancer:
         waited_seconds: float,
         call_timed_out: bool,
     ) -> None:
-        """Record that the deployment did not answer. `call_timed_out`: the call's own deadline ended the wait."""
+        """Record that it did not answer. `call_timed_out`: the time of the call or the attempt was over."""
         if _has_choice(resolution):
             self._load_ordering().record_failure(
                 deployment, resolution, call, error, waited_seconds=waited_seconds, call_timed_out=call_timed_out
@@ -107,7 +107,7 @@ class Balancer:
     def record_end(
         self, deployment: Deployment, resolution: Resolution, call: Call, status: OutcomeStatus, error_code: str | None
     ) -> None:
-        """Record how a call ended whose answer the deployment had begun."""
+        """Record the end of a call for which the deployment had begun to answer."""
         if not _has_choice(resolution):
             return
         ordering = self._load_ordering()
@@ -118,7 +118,7 @@ class Balancer:
             ordering.record_success(deployment, resolution, call)
 
     def merge_remote(self, workspace_id: str | None, cooldown_ends: Mapping[str, float]) -> None:
-        """Merge cooldowns of other processes: ids and ends (UTC seconds), the gateway's if `workspace_id` is None."""
+        """Merge cooldowns of other processes: their ends (UTC seconds) by deployment id."""
         now = self._clock()
         if any(until > now for until in cooldown_ends.values()):
             self._load_ordering().health.merge_remote(workspace_id, cooldown_ends)

@@ -1,7 +1,7 @@
 """The models to try when one does not answer: `fallbacks`, `models` and `context_window_fallback_dict` of the request.
 
-The shapes are those that LiteLLM's and OpenRouter's clients send: a list of names, of objects `{"model": …}` with
-overrides, or of `{"a": ["b", "c"]}`: fallbacks of model a only, each followed by the fallbacks that b or c have.
+LiteLLM's and OpenRouter's clients send these forms: a list of names, of objects `{"model": …}` with overrides, or of
+`{"a": ["b", "c"]}`, which holds if model a is requested. If b has an entry of its own, its fallbacks come before c.
 
 Sources: https://docs.litellm.ai/docs/proxy/reliability, https://openrouter.ai/docs/features/model-routing (2026).
 """
@@ -33,7 +33,7 @@ from tidegate.json import Json
 from tidegate.policy.routing.router import Router
 
 CERTAIN_PART = 0.5
-"""A model is skipped as too small when even that part of the estimated prompt is too long; else the provider decides.
+"""A model is skipped if this part of the estimated prompt exceeds its context window; else the provider decides.
 
 Ten recorded text prompts with an estimate above 2,000 tokens took 0.93 to 1.33 times the estimate.
 """
@@ -85,7 +85,7 @@ def candidates(request: Request, router: Router, catalog: Catalog, workspace: Wo
 
 
 def remaining_candidates(error: TidegateError, failed: Candidate, remaining: Sequence[Candidate]) -> list[Candidate]:
-    """Return the models to try next; none if the store is down, or the caller is at fault with the first."""
+    """Return the models to try next: none if the store is down, or the requested model failed by the caller's fault."""
     match error:
         case ContextLengthExceeded():
             bigger = context_window_fallback(failed.request)
@@ -99,14 +99,14 @@ def remaining_candidates(error: TidegateError, failed: Candidate, remaining: Seq
 
 
 def best_error(earlier: TidegateError | None, error: TidegateError) -> TidegateError:
-    """Choose the error to return: the requested model's, unless only a later one is worth a retry."""
+    """Choose the error for the caller: the earlier one, unless a retry may help with `error` but not with it."""
     if earlier is None:
         return error
     return error if _may_pass(error) and not _may_pass(earlier) else earlier
 
 
 def context_window_fallback(request: Request) -> Candidate | None:
-    """Return the model that the caller named for prompts too long for the requested one, None without one."""
+    """Return the model that the caller named for prompts that are too long for this one; None without one."""
     model = (request.options.context_window_fallback_dict or {}).get(request.model)
     return Candidate(f"context_window_fallback_dict.{request.model}", request.with_model(model)) if model else None
 

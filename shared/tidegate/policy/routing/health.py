@@ -87,11 +87,11 @@ class Health(Struct):
         return ends_at if ends_at > self.clock() else None
 
     def is_half_open(self, deployment_key: DeploymentKey) -> bool:
-        """The deployment has not answered since its last cooldown began; when that is over, it needs a trial."""
+        """True if the deployment has not answered since its last cooldown began, and so needs a trial after it."""
         return self._state_of(deployment_key).cooldowns_in_a_row > 0
 
     def has_trial_running(self, deployment_key: DeploymentKey) -> bool:
-        """Another call is trying the deployment."""
+        """True if another call is trying the deployment."""
         return self._state_of(deployment_key).trial_until > self.clock()
 
     def start_trial(self, deployment_key: DeploymentKey) -> None:
@@ -183,12 +183,12 @@ def _digest(identity: str) -> str:
 
 
 def _is_deployment_fault(error: TidegateError, waited_seconds: float, call_timed_out: bool) -> bool:
-    """The deployment failed, not the caller's request; nor did the call wait too briefly to tell."""
+    """True if the deployment is at fault: not the caller's request, nor a wait too brief to tell."""
     if call_timed_out and isinstance(error, ProviderTimeout):
         return waited_seconds >= CONCLUSIVE_WAIT_SECONDS
     return isinstance(error, _FAILURES)
 
 
 def _is_lasting(error: TidegateError) -> bool:
-    """The error does not pass by itself: one opens the circuit. Other refusals (403, 404) may concern one request."""
+    """True if one such error opens the circuit: it does not pass. Other refusals (403, 404) may concern one request."""
     return isinstance(error, NotConfigured) or (isinstance(error, ProviderAuth) and error.upstream_status == 401)

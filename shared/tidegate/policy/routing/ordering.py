@@ -57,7 +57,7 @@ class Ordering(Struct, frozen=True):
         return self.health.cooldown_ends_at(deployment_key_of(deployment, resolution, call.workspace))
 
     def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
-        """The deployment's circuit is closed: neither open (in cooldown) nor half-open (it needs a trial)."""
+        """True if the deployment's circuit is closed: neither open (in cooldown) nor half-open (it needs a trial)."""
         deployment_key = deployment_key_of(deployment, resolution, call.workspace)
         return self.health.cooldown_ends_at(deployment_key) is None and not self.health.is_half_open(deployment_key)
 

@@ -20,7 +20,7 @@ LONGEST_RETRY_AFTER_SECONDS = 60.0
 """A provider that asks for a longer delay is not retried: a fallback answers, or the caller gets its error."""
 
 LONGEST_DELAY_BEFORE_FALLBACK_SECONDS = 5.0
-"""With another model to fall back to, a longer delay is not waited for."""
+"""The longest delay before a retry if there is another model to fall back to."""
 
 RETRIES_EARNED_PER_CALL = 0.2
 MAX_BUDGET = 20.0
@@ -29,11 +29,11 @@ _RETRYABLE_STATUSES = frozenset({408, 409})
 """Statuses of temporary conflicts and timeouts, retried in addition to the error classes that are `retryable`."""
 
 _UNPAID_CODES = frozenset({"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"})
-"""Codes that come with a 429 but do not pass by themselves: the account has no credit."""
+"""Codes of a 429 for an account without credit, which a retry does not help."""
 
 
 class RetryBudget(Struct):
-    """Limits the retries of one provider to a fifth of its calls, and `MAX_BUDGET` at the start.
+    """Limits the retries of one provider to a fifth of its calls, and `MAX_BUDGET` more to begin with.
 
     Without it, a provider that fails would get three times as many requests as one that works.
     """
@@ -53,7 +53,7 @@ class RetryBudget(Struct):
 
 
 class Retries(Struct):
-    """Decides on every retry in the process. `draw` returns random numbers from 0 to 1, `sleep` takes seconds."""
+    """Decides on the retries of one process. `draw` returns random numbers from 0 to 1, `sleep` takes seconds."""
 
     draw: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -63,9 +63,10 @@ class Retries(Struct):
         return self._budgets.setdefault(provider, RetryBudget())
 
     def delay_seconds(self, error: UpstreamError, provider: str, retry: int, seconds_left: float) -> float | None:
-        """Return the seconds to wait before retry number `retry` (from 0); None if no retry is worth it, or affordable.
+        """Return the seconds to wait before retry number `retry` (from 0), or None not to retry: the error does not
+        pass, the delay is too long for `seconds_left` or the caller, or the provider's retry budget is empty.
 
-        A delay that the provider asks for is never shortened. A delay of `seconds_left` or longer is not worth it.
+        A delay that the provider asks for is never shortened.
         """
         if not is_retryable(error):
             return None
@@ -78,7 +79,7 @@ class Retries(Struct):
 
 
 def is_retryable(error: UpstreamError) -> bool:
-    """The request may succeed a moment later. A redirect does not change by itself."""
+    """True if the request may succeed a moment later. A redirect does not change by itself."""
     status = error.upstream_status or 0
     if error.sent_first_chunk or error.native_code in _UNPAID_CODES or 300 <= status < 400:
         return False
@@ -86,6 +87,6 @@ def is_retryable(error: UpstreamError) -> bool:
 
 
 def is_deployment_fault(error: UpstreamError) -> bool:
-    """Another deployment of the model may succeed: the error is not the request's fault."""
+    """True if another deployment of the model may succeed: the error is not the request's fault."""
     is_temporary = error.retryable or error.upstream_status in _RETRYABLE_STATUSES
     return is_temporary or isinstance(error, ProviderAuth | ProviderModelNotFound)

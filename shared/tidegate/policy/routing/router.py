@@ -15,8 +15,8 @@ from tidegate.errors import ConfigurationError, ModelNotFound, NotConfigured
 class Router(Struct, frozen=True):
     """Resolves names over all known providers, their `aliases`, the operator's `routes` and the catalogue.
 
-    A workspace's routes come first, then the operator's, then the catalogue; `default_provider` gets names that none of
-    them has. Raises `ConfigurationError` when the default provider or the provider of a route is unknown.
+    A workspace's routes come first, then the operator's, then the catalogue; `default_provider` gets all other
+    names. Raises `ConfigurationError` when the default provider or the provider of a route is unknown.
 
         resolution = router.resolve("openai/gpt-4o", workspace)
     """
@@ -40,9 +40,9 @@ class Router(Struct, frozen=True):
     def resolve(self, model_id: str, workspace: Workspace | None = None) -> Resolution:
         """Return the deployments for a route's name, for `provider/model`, or for a model's name alone.
 
-        A name alone is looked up in the catalogue's aliases, then taken as a model of the default provider. A setting
-        that the workspace brings is not missing. Targets of a route that are not configured are left out, unless all
-        are. Raises `ModelNotFound` with similar names, and `NotConfigured` with the missing settings.
+        A name alone is looked up in the catalogue's aliases; if it is unknown, it is a model of the default provider.
+        Credentials of the workspace count as settings. A route leaves out targets that are not configured, if others
+        remain. Raises `ModelNotFound` with similar names, and `NotConfigured` with the missing settings.
         """
         own_route = next((route for route in workspace.routes if route.name == model_id), None) if workspace else None
         route = own_route or next((route for route in self.routes if route.name == model_id), None)
@@ -121,7 +121,7 @@ class Router(Struct, frozen=True):
 
 
 def _missing_settings(config: ProviderConfig, target: RouteTarget) -> Iterator[str]:
-    """Yield the missing settings that the target does not replace. Without a key, a signature needs a region."""
+    """Yield the missing settings that the target does not replace. A target without a key is signed, for a region."""
     has_key = target.key is not None and (config.secret is not None or target.key != "")
     for name in config.missing_settings:
         if name in config.replaced_by_key:
