@@ -6,12 +6,12 @@ functions                      the Lambda functions: wiring only (outside this p
 local                          the development server, on an embedded AWS
 cli                            the command line
 api, runtime, aws, memory      what clients speak to; Lambda's Runtime API; the ports in AWS, and in dictionaries
-compose                        composes a gateway of settings, connections and stores
+compose                        composes a gateway from settings, connections and stores
 gateway, settings, control     the path of one call; the only reader of the environment; the operator's use cases
 pipeline                       the steps of a call, over the ports
 policy, upstream, identity     decisions; HTTP to providers and guardrail services; access tokens
 transport                      outgoing HTTP: one protocol over three libraries, and signatures for AWS
-providers, surfaces, ports     providers' dialects and clients' dialects, both pure; what the core needs from the world
+providers, surfaces, ports     providers' and clients' dialects, both pure; protocols of stores and outside services
 chat                           the inner dialect, OpenAI's, and the operation chat
 catalog                        models and prices as data
 domain                         frozen values and the rules about them, the protocols of operations and surfaces

@@ -1,6 +1,6 @@
-"""Composes a gateway of the settings, connections, and stores: what is equal on AWS and in memory.
+"""Composes a gateway from settings, connections and stores.
 
-`aws.gateway` and `memory.world` supply the stores.
+`aws.gateway` supplies the stores in AWS, `memory.world` those in memory; everything else is equal, and is made here.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -3,7 +3,7 @@
 TidegateError
 ├── InvalidRequest 400            the caller's request is wrong; `param` is the path of the field
 │   ├── MissingWorkspace 400      the x-workspace-id header is required here
-│   ├── OperationNotSupported 400 the model's provider does not offer what the endpoint is for
+│   ├── OperationNotSupported 400 the model's provider does not support the endpoint's operation
 │   ├── UnsupportedParameter 400  require_parameters is set, and the provider does not support a field
 │   ├── UnsupportedMediaType 415  the body is not application/json
 │   ├── RequestTooLarge 413       the body is larger than TIDEGATE_MAX_BODY_BYTES
@@ -12,13 +12,13 @@ TidegateError
 │   ├── UnknownPlan 400           the plan of the workspace does not exist
 │   ├── Conflict 409              the request contradicts what is stored
 │   │   ├── AlreadyExists 409     another resource has this id
-│   │   ├── AccountBusy 409       the account must be reopened, and calls are still running on it
+│   │   ├── AccountBusy 409       the change needs a new account, but calls are still running
 │   │   ├── LimitBelowUsed 409    the new limit is less than what was used in this period
 │   │   └── IdempotencyInFlight 409  a call with this idempotency key is still running
 │   ├── IdempotencyKeyReused 422  the idempotency key was used with another body
 │   ├── Stale 412                 the resource has changed since the caller read it
 │   └── PreconditionRequired 428  the change needs an If-Match header with the version that it changes
-├── InvalidKey 401                missing, unknown, revoked or expired: indistinguishable on purpose
+├── InvalidKey 401                missing, unknown, revoked or expired: the same message for all
 ├── InvalidToken 401              the access token is malformed, forged, or issued for another audience
 │   └── ExpiredToken 401
 ├── TooManyFailures 429           too many failed authentications from one network address
@@ -26,7 +26,7 @@ TidegateError
 ├── PermissionDenied 403          the credential is valid, and may not do this
 │   ├── EndpointNotAllowed 403    the key may not use this path
 │   ├── NetworkNotAllowed 403     the key may not be used from this network address
-│   ├── WorkspaceForbidden 403    unknown, foreign and suspended workspaces alike
+│   ├── WorkspaceForbidden 403    the workspace is unknown, suspended, or not the key's
 │   ├── AdminForbidden 403        the admin key lacks the scope, or is limited to some workspaces
 │   ├── ModelNotAllowed 403       the workspace or the key may not use this model
 │   └── ModelUnpriced 403         the model has no price, and the workspace or the key has a budget in USD
@@ -76,7 +76,7 @@ class TidegateError(Exception):
     """True for failures of a provider that may pass without a change to the request."""
 
     should_retry: ClassVar[bool | None] = None
-    """Value of the `x-should-retry` header, which overrides what OpenAI's clients decide by status; None sends none."""
+    """Value of the header `x-should-retry`, which OpenAI's clients obey before the status; None omits the header."""
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
@@ -221,7 +221,7 @@ class ModelUnpriced(PermissionDenied):
 
 
 class LimitReached(TidegateError):
-    """`limit` names a field of `Limits`, `maximum` is its value, `remaining` what a smaller call could still use."""
+    """`limit` names a field of `Limits`, `maximum` is its value, `remaining` what a call may still use."""
 
     status = 429
 

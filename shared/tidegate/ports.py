@@ -23,7 +23,7 @@ class KeyLookup(Protocol):
     """
 
     async def find_key(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
-        """The key with this hash, and the named workspace or else the key's default one; None for what does not exist.
+        """The key with this hash, and the named workspace, or the key's default one; None for each that does not exist.
 
         Takes one consistent read; two if no workspace is named and the key's default is not cached yet.
         """
@@ -32,7 +32,7 @@ class KeyLookup(Protocol):
     async def find_subject(
         self, subject_hash: str, workspace_id: str | None
     ) -> tuple[VirtualKey | None, Workspace | None]:
-        """The key of an OIDC subject, and the workspace, chosen as in `find_key`, which never returns such a key."""
+        """The key of an OIDC subject, and a workspace chosen as in `find_key`. `find_key` returns no subject's key."""
         ...
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
@@ -62,19 +62,19 @@ class Ledger(Protocol):
     """
 
     async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
-        """Book the hold in all of the reservation's accounts or in none, in one conditional write.
+        """Book the hold in all of the reservation's accounts or in none: one conditional write or transaction.
 
-        Returns the hold as booked, and the first account after the write if the store returned it. Idempotent.
+        Returns the hold as booked, and the state of the first account after the write, or None. Idempotent.
         Raises `RateLimited` and `QuotaExhausted`.
         """
         ...
 
     async def release(self, hold: Hold) -> None:
-        """Cancel a hold of which nothing was used. The call has still counted as a request of its minute."""
+        """Cancel the hold of a call that used nothing. The call still counts in `requests_per_minute`."""
         ...
 
     async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
-        """The current account, all its shards merged; empty if nothing was ever booked. Months begin on `first_day`."""
+        """The account now, all its shards merged; empty before its first booking. Months begin on `first_day`."""
         ...
 
     async def replace_alerted(self, scope: AccountScope, before: Mapping[str, int], after: Mapping[str, int]) -> bool:
@@ -145,7 +145,7 @@ class Cooldowns(Protocol):
     """Announces failing deployments to other processes, which get them with a key look-up, without an extra read."""
 
     async def tell(self, workspace_id: str | None, deployment_id: str, until: float) -> None:
-        """Announce that a deployment cools down until then (UTC seconds). A later end that is already stored stays.
+        """Announce that a deployment cools down `until` a time in UTC seconds. A later stored end is not shortened.
 
         `workspace_id` is the owner of the deployment, None for the gateway.
         """
