@@ -1,10 +1,12 @@
-"""A kept reply: there and back, and nothing that is none."""
+"""A stored reply, packed and unpacked, and what is not a reply."""
 
 import zlib
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from tidegate.chat.operation import CHAT
 from tidegate.domain.stored_reply import StoredReply, unpack_reply
 from tidegate.json import encode
 
@@ -25,11 +27,12 @@ COMPLETION: Any = {
     "system_fingerprint": None,
 }
 KEPT = StoredReply(COMPLETION, "openai", "m", 1795262400.25, ("seed",))
+OTHER_REPLIES: list[Any] = [{}, {**COMPLETION, "choices": []}, {**COMPLETION, "object": "vector"}]
 PACKED = zlib.compress(encode(KEPT))
 
 
 def test_a_reply_comes_back_to_the_letter() -> None:
-    assert unpack_reply(PACKED) == KEPT
+    assert unpack_reply(PACKED, CHAT.is_reply) == KEPT
 
 
 @pytest.mark.parametrize(
@@ -41,8 +44,8 @@ def test_a_reply_comes_back_to_the_letter() -> None:
         zlib.compress(b"{"),
         zlib.compress(b"[]"),
         zlib.compress(b'{"completion": {}}'),
-        zlib.compress(encode({"completion": {**COMPLETION, "choices": []}, "provider": "p", "model": "m", "at": 1})),
+        *(zlib.compress(encode(replace(KEPT, completion=each))) for each in OTHER_REPLIES),
     ],
 )
 def test_what_is_no_reply_is_none(packed: bytes) -> None:
-    assert unpack_reply(packed) is None
+    assert unpack_reply(packed, CHAT.is_reply) is None

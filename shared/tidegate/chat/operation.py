@@ -69,6 +69,9 @@ class ChatOperation(Struct, frozen=True):
         usage = {**(cast(Completion, reply).get("usage") or {}), "words_used": 0, "cost": 0}
         return {**reply, "id": stamp.id, "created": stamp.created, "usage": usage}
 
+    def is_reply(self, reply: Reply) -> bool:
+        return reply.get("object") == "chat.completion" and bool(reply.get("choices"))
+
     def is_storable(self, reply: Reply) -> bool:
         return all(choice["finish_reason"] != "content_filter" for choice in cast(Completion, reply)["choices"])
 

@@ -240,6 +240,10 @@ class Operation(Protocol):
         """Turn a stored reply into the reply to another call, at no cost."""
         ...
 
+    def is_reply(self, reply: Reply) -> bool:
+        """Return True if JSON that was read from a store is a reply of this operation."""
+        ...
+
     def is_storable(self, reply: Reply) -> bool:
         """Return True if equal calls may get the reply: no part of it was filtered."""
         ...

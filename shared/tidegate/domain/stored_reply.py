@@ -1,7 +1,7 @@
 """A stored reply, which the cache or an idempotency key returns again."""
 
 import zlib
-from typing import cast
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
@@ -28,8 +28,8 @@ class StoredReply(Redacted, Struct, frozen=True):
     ignored: tuple[str, ...] = ()
 
 
-def unpack_reply(packed: bytes) -> StoredReply | None:
-    """The reply from its compressed JSON; None if it is invalid, for example written by another version."""
+def unpack_reply(packed: bytes, is_reply: Callable[[Reply], bool]) -> StoredReply | None:
+    """The reply from its compressed JSON; None if it is invalid: written by another version, or not `is_reply`."""
     try:
         unpacker = zlib.decompressobj()
         text = unpacker.decompress(packed, MAX_UNPACKED_BYTES)
@@ -38,12 +38,12 @@ def unpack_reply(packed: bytes) -> StoredReply | None:
         return None
     match raw:
         case {
-            "completion": {"object": str()} as completion,
+            "completion": dict(completion),
             "provider": str(provider),
             "model": str(model),
             "at": int() | float() as at,
             "ignored": list(ignored),
-        }:
-            return StoredReply(cast(Reply, completion), provider, model, at, tuple(map(str, ignored)))
+        } if is_reply(completion):
+            return StoredReply(completion, provider, model, at, tuple(map(str, ignored)))
         case _:
             return None

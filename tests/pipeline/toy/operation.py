@@ -142,6 +142,9 @@ class ToyOperation(Struct, frozen=True):
         usage: Any = reply["usage"]
         return {**reply, "id": stamp.id, "usage": {**usage, "words_used": 0, "cost": 0}}
 
+    def is_reply(self, reply: Reply) -> bool:
+        return reply.get("object") == "vector"
+
     def is_storable(self, reply: Reply) -> bool:
         return True
 

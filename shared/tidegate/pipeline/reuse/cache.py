@@ -81,7 +81,7 @@ class CachedCall:
             raise GatewayTimeout("The call timed out while it waited for an equal call in progress.") from None
         self._is_leader = packed is None
         observation.upstream_seconds += components.clock() - started_at
-        return None if packed is None else self._if_fresh(unpack_reply(packed), components.clock())
+        return None if packed is None else self._if_fresh(self._unpack(packed), components.clock())
 
     async def _find_stored(self, key: str, now: float) -> StoredReply | None:
         """Return the stored reply to an equal call. A store that is down or slow counts as a miss."""
@@ -94,10 +94,13 @@ class CachedCall:
         self.status = "miss"
         if packed is None:
             return None
-        stored = self._if_fresh(await offload(len(packed), partial(unpack_reply, packed)), now)
+        stored = self._if_fresh(await offload(len(packed), partial(self._unpack, packed)), now)
         if self._is_leader and stored is not None:
             self._single_flight.resolve(self._flight_key, packed)
         return stored
+
+    def _unpack(self, packed: bytes) -> StoredReply | None:
+        return unpack_reply(packed, self._call.operation.is_reply)
 
     def _if_fresh(self, stored: StoredReply | None, now: float) -> StoredReply | None:
         max_age_seconds = self._policy.max_age_seconds if self._policy else None

@@ -47,7 +47,7 @@ class IdempotentCall:
         if packed is None:
             return None
         self._claim = None
-        stored = await offload(len(packed), partial(unpack_reply, packed))
+        stored = await offload(len(packed), partial(unpack_reply, packed, self._call.operation.is_reply))
         if stored is None:
             raise StoreUnavailable("The stored reply of this idempotency key cannot be read.")
         return stored
