@@ -21,7 +21,7 @@ TidegateError
 ├── InvalidKey 401                missing, unknown, revoked or expired: the same message for all
 ├── InvalidToken 401              the access token is malformed, forged, or issued for another audience
 │   └── ExpiredToken 401
-├── TooManyFailures 429           too many failed authentications from one network address
+├── TooManyFailures 429           a wrong key or token, after many others from one network address
 ├── IssuerUnavailable 503         the issuer's signing keys cannot be fetched: an unverified token never passes
 ├── PermissionDenied 403          the credential is valid, and may not do this
 │   ├── EndpointNotAllowed 403    the key may not use this path
@@ -184,6 +184,7 @@ class TooManyFailures(TidegateError):
     status = 429
     type = "rate_limit_error"
     code = "too_many_failures"
+    should_retry = False
 
 
 class IssuerUnavailable(TidegateError):

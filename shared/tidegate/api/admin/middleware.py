@@ -11,6 +11,7 @@ from tidegate.api import errors
 from tidegate.api.source import source_of
 from tidegate.control.authorization import authenticate_admin
 from tidegate.domain.ids import ulid
+from tidegate.domain.keys import hash_secret
 from tidegate.errors import InvalidKey, RequestTooLarge, TidegateError
 from tidegate.policy.auth.throttle import GuessThrottle
 
@@ -20,7 +21,7 @@ MAX_BODY_BYTES = 256 * 1024
 class AdminMiddleware:
     """ASGI middleware: sets `request.state.actor` to the admin key, and adds a request id to every response.
 
-    After too many wrong keys an address is slowed down, even with a valid key: valid keys are not cached here.
+    After many wrong keys of an address, further wrong ones get `TooManyFailures`; a valid key always passes.
     """
 
     def __init__(self, app: ASGIApp, public: frozenset[str], throttle: GuessThrottle | None = None) -> None:
@@ -41,15 +42,15 @@ class AdminMiddleware:
             await error_response(error)(scope, receive, send_with_headers)
 
     async def _admit(self, request: Request) -> None:
-        address = source_of(request.scope).address
         authorization = request.headers.get("authorization")
-        await self._throttle.delay_or_refuse(address)
+        header_hash = hash_secret(authorization or "")
         try:
+            self._throttle.check_known_wrong(header_hash)
             request.state.actor = await authenticate_admin(request.app.state.control, authorization)
-        except InvalidKey:
-            if authorization is not None:
-                self._throttle.record_failure(address)
-            raise
+        except InvalidKey as error:
+            if authorization is None:
+                raise
+            raise self._throttle.refusal(source_of(request.scope).address, header_hash, error) from None
 
 
 async def _read_body(receive: Receive) -> Receive:

@@ -1,9 +1,8 @@
 """Authenticates callers by virtual key or access token, and finds the workspace that their call is for."""
 
-import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -15,7 +14,7 @@ from tidegate.domain.keys import hash_secret, implied_workspace, is_usable
 from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.domain.timed_cache import TimedCache
 from tidegate.domain.workspace import Principal, VirtualKey, Workspace
-from tidegate.errors import InvalidKey, InvalidToken, MissingWorkspace, WorkspaceForbidden
+from tidegate.errors import InvalidKey, InvalidToken, MissingWorkspace, TidegateError, WorkspaceForbidden
 from tidegate.lazy import load
 from tidegate.policy.single_flight import SingleFlight
 from tidegate.ports import AccessTokens, KeyLookup
@@ -48,18 +47,18 @@ class _Caller(NamedTuple):
 
 
 class Throttle(Protocol):
-    """Delays and refuses addresses that guess keys. `policy.auth.throttle` implements it."""
+    """Refuses wrong credentials. `policy.auth.throttle` implements it."""
 
-    async def delay_or_refuse(self, address: str | None) -> None: ...
+    def check_known_wrong(self, key_hash: str) -> None: ...
 
-    def record_failure(self, address: str | None) -> None: ...
+    def refusal(self, address: str | None, key_hash: str, error: TidegateError) -> TidegateError: ...
 
 
 class Authenticator:
     """Authenticates callers against the stored keys, and caches admitted callers for `CACHE_SECONDS`.
 
     With `access_tokens`, a credential of the form `a.b.c` is an access token (a JWT); any other is a virtual key.
-    Addresses with many failures are delayed or refused, except for cached callers.
+    A credential that is not cached is looked up, whatever else its address has sent: nobody locks valid callers out.
 
         principal, workspace = await authenticator.authenticate("Bearer tg-…", workspace_id="acme")
     """
@@ -71,11 +70,9 @@ class Authenticator:
         access_tokens: AccessTokens | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         max_cached: int = MAX_CACHED,
     ) -> None:
         self._throttle: Throttle | None = None
-        self._sleep = sleep
         self._key_lookup = key_lookup
         self._access_tokens = access_tokens
         self._clock = clock
@@ -92,16 +89,16 @@ class Authenticator:
     ) -> tuple[Principal, Workspace]:
         """Return the principal and the workspace: `workspace_id`, or else the key's default or only workspace.
 
-        Raises `TooManyFailures`, `InvalidKey` or `InvalidToken` before anything else, then `EndpointNotAllowed`,
-        `NetworkNotAllowed`, `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and expired keys get one
-        message and cost the same work; so do unknown, suspended and foreign workspaces.
+        Raises `InvalidKey`, `InvalidToken` or, in their place after many, `TooManyFailures` before anything else, then
+        `EndpointNotAllowed`, `NetworkNotAllowed`, `MissingWorkspace` and `WorkspaceForbidden`. Unknown, revoked and
+        expired keys get one message and cost the same work; so do unknown, suspended and foreign workspaces.
         """
         secret = bearer_token(authorization)
         lookup = _Lookup(hash_secret(secret), (workspace_id or "").strip() or None)
         caller = self._find_cached(lookup)
         if caller is None:
             read_at = self._cache.now()
-            key, workspace = await self._find_caller_throttled(lookup, secret, source)
+            key, workspace = await self._find_caller_or_refuse(lookup, secret, source)
             restrictions.check_restrictions(key, source)
             workspace = _allowed_workspace(lookup, key, workspace, required_workspace)
             caller = _Caller(key, workspace)
@@ -119,28 +116,27 @@ class Authenticator:
         secret = bearer_token(authorization)
         lookup = _Lookup(hash_secret(secret), None)
         caller = self._find_cached(lookup)
-        key = caller.key if caller else (await self._find_caller_throttled(lookup, secret, source))[0]
+        key = caller.key if caller else (await self._find_caller_or_refuse(lookup, secret, source))[0]
         restrictions.check_restrictions(key, source)
         found = await self._key_lookup.find_workspaces(key.workspace_ids)
         return sorted((each for each in found if each.status == "active"), key=lambda each: each.id)
 
-    async def _find_caller_throttled(self, lookup: _Lookup, secret: str, source: RequestSource) -> KeyAndWorkspace:
-        """Find the caller after the delay of its address, and count a failure. Raises `TooManyFailures`."""
-        if self._throttle is not None:
-            await self._throttle.delay_or_refuse(source.address)
+    async def _find_caller_or_refuse(self, lookup: _Lookup, secret: str, source: RequestSource) -> KeyAndWorkspace:
+        """Find the caller. Raises `InvalidKey`, `InvalidToken` or `TooManyFailures` for a wrong credential."""
         try:
+            if self._throttle is not None:
+                self._throttle.check_known_wrong(lookup.key_hash)
             return await self._flights.run(lookup, partial(self._find_caller, lookup, secret))
-        except (InvalidKey, InvalidToken):
-            self.throttle.record_failure(source.address)
-            raise
+        except (InvalidKey, InvalidToken) as error:
+            raise self.throttle.refusal(source.address, lookup.key_hash, error) from None
 
     @property
     def throttle(self) -> Throttle:
-        """The failures of addresses; loaded with the first failure."""
+        """The refusals of this process; loaded with the first one."""
         throttle = self._throttle
         if throttle is None:
             create: Callable[..., Throttle] = load("tidegate.policy.auth.throttle", "GuessThrottle")
-            throttle = self._throttle = create(self._clock, sleep=self._sleep)
+            throttle = self._throttle = create(self._clock)
         return throttle
 
     def _check_key(self, lookup: _Lookup, key: VirtualKey | None) -> VirtualKey:

@@ -1,68 +1,84 @@
-"""Delays and refuses addresses that guess keys or access tokens.
+"""Refusals of wrong keys and access tokens: they are logged, remembered, and counted for each address.
 
-Failures are counted in each process alone, so n processes allow n times as many. The outer limit is API Gateway's
-throttling, and a web ACL if there is one.
+A valid key is never slowed or refused: keys are looked up first, and only wrong ones come here. So an address that
+many callers share, such as an office's or a proxy's, locks nobody out. Nothing sleeps here: on Lambda, a request that
+waits occupies a whole environment, so delays would help whoever sends many.
+
+Each process counts alone. The outer limit is API Gateway's throttling, and a web ACL if there is one.
 """
 
-import asyncio
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from ipaddress import IPv6Address
 
 from msgspec import Struct, field
 
 from tidegate.domain.restrictions import parse_address
-from tidegate.errors import TooManyFailures
+from tidegate.domain.timed_cache import TimedCache
+from tidegate.errors import ExpiredToken, InvalidKey, TidegateError, TooManyFailures
 
 FREE_FAILURES = 30
-"""Failures of one address in a minute that have no effect."""
+"""Failures of one address in a minute that are answered with their own error."""
 
-DELAYED_FAILURES = 10
-"""Further failures, after each of which the next request is delayed; after the last one it is refused."""
+WRONG_KEY_SECONDS = 10.0
+"""How long a wrong key is refused without a read. A key that becomes valid again, such as one whose expiry was moved,
+works after that time at the latest.
+"""
 
-FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS = 0.1, 2.0
 MAX_ADDRESSES = 10_000
+MAX_WRONG_KEYS = 10_000
 
 _SECONDS_PER_FAILURE = 60.0 / FREE_FAILURES
 
+log = logging.getLogger(__name__)
+
 
 class GuessThrottle(Struct):
-    """A leaky bucket of failures for each address: it loses one failure every two seconds.
+    """A leaky bucket of failures for each address, which loses one failure every two seconds; and recent wrong keys.
 
     With more than `max_addresses`, the address that failed the longest ago is forgotten.
     """
 
     clock: Callable[[], float] = time.time
     max_addresses: int = MAX_ADDRESSES
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     _levels: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict[str, tuple[float, float]])
+    _wrong_keys: TimedCache[str, str] | None = None
 
-    async def delay_or_refuse(self, address: str | None) -> None:
-        """Sleep for the delay of the address. Raises `TooManyFailures`."""
-        seconds = self.delay_seconds(address)
-        if seconds:
-            await self.sleep(seconds)
-            self.delay_seconds(address)  # other requests of the address may have failed meanwhile
+    def check_known_wrong(self, key_hash: str) -> None:
+        """Raise the `InvalidKey` that the key got within `WRONG_KEY_SECONDS`, so that it costs no read."""
+        entry = self._wrong_keys.find(key_hash, WRONG_KEY_SECONDS) if self._wrong_keys else None
+        if entry is not None:
+            raise InvalidKey(entry.value)
 
-    def delay_seconds(self, address: str | None) -> float:
-        """Return the delay of the address. Raises `TooManyFailures` with `retry_after_seconds`."""
-        excess = self._level(_address_group(address)) - FREE_FAILURES
-        if excess < 0:
-            return 0.0
-        if excess > DELAYED_FAILURES - 1:
-            seconds = (excess - DELAYED_FAILURES + 1) * _SECONDS_PER_FAILURE
-            message = "Too many requests from your address had no valid key; try again in a moment."
-            raise TooManyFailures(message, retry_after_seconds=seconds)
-        return min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**excess)
+    def refusal(self, address: str | None, key_hash: str, error: TidegateError) -> TidegateError:
+        """Log and count a wrong credential. Returns the error to raise: `error`, or `TooManyFailures` after many.
 
-    def record_failure(self, address: str | None) -> None:
-        """Count one failed authentication of the address."""
+        An expired token stays `ExpiredToken`, which tells its client to fetch a new one, and is not counted.
+        """
+        log.warning("auth.refused", extra={"address": address, "error": error.code})
+        if isinstance(error, InvalidKey):
+            self._remember(key_hash, error.message)
+        return error if isinstance(error, ExpiredToken) else self._count(address) or error
+
+    def _remember(self, key_hash: str, message: str) -> None:
+        if self._wrong_keys is None:
+            self._wrong_keys = TimedCache(MAX_WRONG_KEYS, monotonic=self.clock, wall=self.clock)
+        if self._wrong_keys.find(key_hash, WRONG_KEY_SECONDS) is None:
+            self._wrong_keys.put(key_hash, message)
+
+    def _count(self, address: str | None) -> TooManyFailures | None:
         group = _address_group(address)
-        self._levels[group] = min(self._level(group) + 1, FREE_FAILURES + DELAYED_FAILURES), self.clock()
+        level = self._level(group) + 1
+        self._levels[group] = min(level, FREE_FAILURES), self.clock()
         self._levels.move_to_end(group)
         if len(self._levels) > self.max_addresses:
             self._levels.popitem(last=False)
+        if level <= FREE_FAILURES:
+            return None
+        message = "This key is not valid, and neither were many others from your address; try again in a moment."
+        return TooManyFailures(message, retry_after_seconds=(level - FREE_FAILURES) * _SECONDS_PER_FAILURE)
 
     def _level(self, group: str) -> float:
         level, updated_at = self._levels.get(group, (0.0, 0.0))
