@@ -1,7 +1,6 @@
 """What the whole suite shares: the event loop of its tests, and an AWS of its own, in this process."""
 
 import os
-import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -51,31 +50,13 @@ async def client() -> AsyncIterator[Client]:
 
 @pytest.fixture(scope="session")
 def aws_endpoint() -> Iterator[str]:
-    """The URL of a moto server on a free port of 127.0.0.1; the environment holds credentials that open nothing."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import WSGIRequestHandler, make_server
-
-    class Quiet(WSGIRequestHandler):
-        def log(self, type: str, message: str, *args: object) -> None:
-            pass
-
-    application = DomainDispatcherApplication(create_backend_app)
-    one_at_a_time = threading.Lock()
-
-    def serve(environ: dict[str, object], start_response: object) -> list[bytes]:
-        # moto's transactions copy the table and put it back: two at once would lose writes.
-        with one_at_a_time:
-            return list(application(environ, start_response))
+    """The URL of an embedded AWS on a free port; the environment holds credentials that open nothing."""
+    from tidegate.local.embedded import embedded_aws
 
     before = {name: os.environ.get(name) for name in FAKE_AWS}
     os.environ.update(FAKE_AWS)
-    server = make_server("127.0.0.1", 0, serve, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with embedded_aws(0) as endpoint:
+        yield endpoint
     for name, value in before.items():
         os.environ.pop(name)
         if value is not None:

@@ -6,13 +6,49 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from tidegate.aws.expressions import Attr, ConditionCheck, Delete, Placeholders, Put, Update, UpdateExpression, add_all
 from tidegate.aws.values import from_attribute, to_attribute
 
-VALUES = ["", "tide", 0, -3, 10**30, Decimal("1e-18"), True, False, None, [], [1, ["a"]], {}, {"a": {"b": [None]}}]
+VALUES = ["", "tide", 0, -3, 10**30, Decimal("0.5"), True, False, None, [], [1, ["a"]], {}, {"a": {"b": [None]}}]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_values_are_written_as_boto3_writes_them_and_come_back(value: object) -> None:
     assert to_attribute(value) == TypeSerializer().serialize(value)
     assert from_attribute(to_attribute(value)) == value == TypeDeserializer().deserialize(to_attribute(value))
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (Decimal("0E-18"), "0"),
+        (Decimal("-0.00"), "0"),
+        (-0.0, "0"),
+        (Decimal("1E-18"), "0.000000000000000001"),
+        (Decimal("-1E+3"), "-1000"),
+        (1e-06, "0.000001"),
+        (-1.5e22, "-15000000000000000000000"),
+        (10**38 - 1, "9" * 38),
+        (Decimal("-" + "9" * 20 + "." + "9" * 18), "-" + "9" * 20 + "." + "9" * 18),
+        (Decimal("1E+125"), "1" + "0" * 125),
+        (Decimal("0.00" + "9" * 38), "0.00" + "9" * 38),
+    ],
+)
+def test_numbers_are_written_without_an_exponent(number: object, text: str) -> None:
+    assert to_attribute(number) == {"N": text}
+    assert from_attribute({"N": text}) == Decimal(str(number))
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *(float("nan"), float("inf"), float("-inf"), Decimal("NaN"), Decimal("sNaN"), Decimal("-Infinity")),
+        *(1e308, 1e-320, Decimal("1E+126"), Decimal("1E-131")),
+        *(10**38 + 1, Decimal("1" * 39), Decimal("0." + "1" * 39), Decimal("1" * 20 + "." + "1" * 19)),
+    ],
+)
+def test_a_number_that_dynamodb_refuses_is_refused_before(number: object) -> None:
+    with pytest.raises(ValueError, match="table"):
+        to_attribute(number)
+    with pytest.raises(ValueError, match="table"):
+        Attr("a").add(number).render(Placeholders())
 
 
 def test_what_comes_in_other_kinds() -> None:
@@ -22,7 +58,7 @@ def test_what_comes_in_other_kinds() -> None:
     assert from_attribute({"B": "AP8="}) == b"\x00\xff"
     with pytest.raises(TypeError, match="set"):
         to_attribute({"a"})
-    for odd in ({"SS": ["a"]}, {"N": 1}, {}):
+    for odd in ({"SS": ["a"]}, {"N": 1}, {"N": "many"}, {}):
         with pytest.raises(ValueError, match="DynamoDB returned"):
             from_attribute(odd)
     with pytest.raises(ValueError, match="base64"):

@@ -1,27 +1,29 @@
-"""What the table says after many calls: records, counters and accounts must tell the same."""
+"""What a store says after many calls: records, counters and accounts must tell the same."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeAlias
 
 from tests.store_worlds import World
-from tidegate.aws.store import Item
-from tidegate.aws.table import call_item_key, counters_item_key
 from tidegate.domain.account import Account, AccountScope, booking_name
 from tidegate.domain.limits import SPANS, UNITS, Amounts, period_at
 from tidegate.domain.record import counter_periods
 
+_Row: TypeAlias = Mapping[str, object]
+
+MAX_RECORDS = 10_000
+
 
 async def balanced(world: World, *scopes: AccountScope) -> Counter[str]:
     """How many calls ended how, once it is sure that everything adds up: nothing is lost, nothing is there twice."""
-    assert world.store is not None
     workspace_id = scopes[0].id
-    records = await world.store.query(call_item_key(workspace_id, "").pk, call_item_key(workspace_id, "").sk)
-    assert len({record["id"] for record in records}) == len(records)
+    records = await world.usages.records(workspace_id, "", "Z", MAX_RECORDS)
+    assert len({record["id"] for record in records}) == len(records) < MAX_RECORDS
     for name in {name for record in records for name in counter_periods(_at(record))}:
-        there = counters_item_key(workspace_id, name)
-        counters = (await world.store.read(there))[there]
+        counters = await world.usages.counters(workspace_id, name)
+        assert counters is not None
         mine = [record for record in records if name in counter_periods(_at(record))]
         assert counters["calls"] == len(mine)
         assert _used(counters) == _sum(map(_used, mine)), name
@@ -31,7 +33,7 @@ async def balanced(world: World, *scopes: AccountScope) -> Counter[str]:
     return Counter(str(record["status"]) for record in records)
 
 
-def _booked(records: list[Item], account: Account) -> Mapping[str, object]:
+def _booked(records: Sequence[_Row], account: Account) -> Mapping[str, object]:
     """What the account must have booked: what its records say, and what it holds yet."""
     found: Counter[str] = Counter()
     held = [(hold.at, hold.amounts) for hold in account.holds.values()]
@@ -42,11 +44,11 @@ def _booked(records: list[Item], account: Account) -> Mapping[str, object]:
     return {name: value for name, value in found.items() if value}
 
 
-def _at(record: Item) -> float:
+def _at(record: _Row) -> float:
     return datetime.fromisoformat(str(record["time"])).timestamp()
 
 
-def _used(item: Item) -> Amounts:
+def _used(item: _Row) -> Amounts:
     tokens = sum(int(str(item.get(name, 0))) for name in ("input_tokens", "output_tokens"))
     return Amounts(tokens, int(str(item.get("words", 0))), Decimal(str(item.get("cost_usd") or 0)))
 

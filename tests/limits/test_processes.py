@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.clients.mocks import ministack
 from tests.limits.books import balanced
 from tests.limits.conflicts import conflicting
 from tests.limits.crowd import Job, Worker, begun, crowd, together
@@ -86,12 +85,6 @@ async def table(endpoint: str, limits: Limits, key_limits: Limits | None = None)
         if key_limits:
             scopes.append(AccountScope("key", KEY.id, key_limits))
         yield Table(endpoint, world, tuple(scopes))
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[str]:
-    with ministack("dynamodb") as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

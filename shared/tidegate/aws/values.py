@@ -5,15 +5,28 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Attri
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TypeAlias, cast
 
 AttributeValue: TypeAlias = dict[str, object]
 """A type and its value, e.g. {"S": "text"}."""
 
 
+MAX_NUMBER_DIGITS, MAX_NUMBER_EXPONENT, MIN_NUMBER_EXPONENT = 38, 125, -130
+"""DynamoDB's limits for a number: its significant digits, and the exponent of the first one.
+
+Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html (2026-11).
+"""
+
+_INTEGERS = range(1 - 10**MAX_NUMBER_DIGITS, 10**MAX_NUMBER_DIGITS)
+
+
 def to_attribute(value: object) -> AttributeValue:
-    """The attribute value. Raises `TypeError` for a type that the table never has."""
+    """The attribute value. Raises `TypeError` for a type that the table never has.
+
+    Raises `ValueError` for a number that DynamoDB does not store: NaN, infinity, one with more than 38 significant
+    digits, and one that is too large or too small.
+    """
     match value:
         case None:
             return {"NULL": True}
@@ -24,7 +37,7 @@ def to_attribute(value: object) -> AttributeValue:
         case bytes():
             return {"B": b64encode(value).decode()}
         case int() | float() | Decimal():
-            return {"N": str(value)}
+            return {"N": _number_text(value)}
         case dict():
             return {"M": to_attributes(cast("dict[str, object]", value))}
         case list() | tuple():
@@ -43,7 +56,7 @@ def from_attribute(attribute: Mapping[str, object]) -> object:
         case {"S": str() as text}:
             return text
         case {"N": str() as number}:
-            return Decimal(number)
+            return _parse_number(number)
         case {"M": dict()}:
             return from_attributes(cast("dict[str, AttributeValue]", attribute["M"]))
         case {"L": list()}:
@@ -61,3 +74,27 @@ def from_attribute(attribute: Mapping[str, object]) -> object:
 
 def from_attributes(item: Mapping[str, AttributeValue]) -> dict[str, object]:
     return {name: from_attribute(attribute) for name, attribute in item.items()}
+
+
+def _number_text(value: float | Decimal) -> str:
+    """The number without an exponent, and zero as "0": emulators of DynamoDB do not calculate with others."""
+    if isinstance(value, int) and value in _INTEGERS:
+        return str(value)
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if number.is_zero():
+        return "0"
+    if not number.is_finite():
+        raise ValueError(f"{value} cannot be stored in the table: it is not a finite number.")
+    if not MIN_NUMBER_EXPONENT <= number.adjusted() <= MAX_NUMBER_EXPONENT:
+        raise ValueError("A number is too large or too small for the table.")
+    text = f"{number:f}"
+    if len(text) > MAX_NUMBER_DIGITS and len(text.strip("-0.").replace(".", "").strip("0")) > MAX_NUMBER_DIGITS:
+        raise ValueError(f"A number has more than {MAX_NUMBER_DIGITS} digits, too many for the table.")
+    return text
+
+
+def _parse_number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("DynamoDB returned a number in an unknown format.") from None

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
+from decimal import Context, Decimal
 from typing import cast
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -69,6 +70,7 @@ def embedded_aws(port: int) -> Generator[str]:
     Raises `ConfigurationError` if the port is taken.
     """
     setattr(Table, "__deepcopy__", _copy_without_call_records)  # noqa: B010  # moto's class has none of its own
+    setattr(DynamoType, "__add__", _add_numbers)  # noqa: B010  # moto's own writes sums that it cannot read again
     application = DomainDispatcherApplication(create_backend_app)
     one_at_a_time = threading.Lock()
 
@@ -115,6 +117,15 @@ def _copy_without_call_records(table: Table, memo: dict[int, object]) -> Table:
 
 def _is_call_record(sort_key: DynamoType) -> bool:
     return str(cast("object", sort_key.value)).startswith(CALLS_PREFIX)
+
+
+def _add_numbers(number: DynamoType, other: DynamoType) -> DynamoType:
+    """Add two numbers as DynamoDB does, with 38 digits and without an exponent.
+
+    Moto's own writes 0.00000012 - 0.00000012 as "0E-8", takes that for an integer, and fails at the next sum.
+    """
+    total = Context(prec=38).add(Decimal(str(number.cast_value)), Decimal(str(other.cast_value)))
+    return DynamoType({"N": f"{total:f}" if total else "0"})
 
 
 class _QuietRequestHandler(WSGIRequestHandler):

@@ -1,0 +1,91 @@
+"""The whole gateway over the ports of either world: the provider is played, and the clock stands still."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from msgspec.structs import replace
+
+from tests.store_worlds import World, aws_world, memory_world
+from tests.world import KEY, WORKSPACE, Exchange, Handler, Reply
+from tidegate.api.app import build_app
+from tidegate.compose import Overrides
+from tidegate.domain.account import AccountScope
+from tidegate.domain.limits import Limits
+from tidegate.domain.server_options import ServerOptions
+from tidegate.gateway import Gateway
+from tidegate.memory.world import open_memory_gateway
+from tidegate.policy.auth.authenticator import Authenticator
+from tidegate.policy.routing.retry import Retries
+from tidegate.ports import Meter
+from tidegate.settings import Settings
+from tidegate.transport.httpx import HttpxTransport
+
+
+@dataclass(frozen=True)
+class Place:
+    """A gateway, and the ports that it writes to. `scopes` are the accounts of its workspace and its key."""
+
+    world: World
+    app: Any
+    scopes: tuple[AccountScope, ...]
+
+    def exchange(self, body: Any) -> Exchange:
+        return Exchange(self.app, body, "/v1/chat/completions")
+
+    async def post(self, body: Any) -> Reply:
+        exchange = self.exchange(body)
+        await exchange.run()
+        return exchange.reply()
+
+
+@asynccontextmanager
+async def opened(endpoint: str | None) -> AsyncIterator[World]:
+    """The ports in memory, or over a new table in the DynamoDB at `endpoint`."""
+    if endpoint is None:
+        yield memory_world()
+        return
+    async with aws_world(endpoint) as world:
+        yield world
+
+
+@asynccontextmanager
+async def place(
+    endpoint: str | None, provider: Handler, limits: Limits, key_limits: Limits | None = None, meter: Any = None
+) -> AsyncIterator[Place]:
+    """A gateway whose workspace has `limits`; `provider` answers for all. `meter` wraps the world's meter."""
+    keys = {"OPENAI_API_KEY": "provider-secret-1", "MISTRAL_API_KEY": "provider-secret-2"}
+    settings = Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", **keys})
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        response = provider(request)
+        return response if isinstance(response, httpx.Response) else await response
+
+    async def sleep(seconds: float) -> None:
+        pass
+
+    @asynccontextmanager
+    async def composed() -> AsyncIterator[Gateway]:
+        fake, retries = HttpxTransport(httpx.MockTransport(answer)), Retries(lambda: 1.0, sleep)
+        async with open_memory_gateway(settings, Overrides(wrap=lambda _: fake, retries=retries)) as gateway:
+            used: Meter = world.meter if meter is None else meter(world.meter)
+            yield replace(
+                gateway,
+                authenticator=Authenticator(world.directory, monotonic=world.clock, clock=world.clock),
+                meter=used,
+                ledger=world.ledger,
+                clock=world.clock,
+            )
+
+    async with opened(endpoint) as world:
+        await world.tenants.put_workspace(replace(WORKSPACE, limits=limits))
+        await world.keys.put_key(replace(KEY, limits=key_limits or Limits()))
+        scopes = [AccountScope("workspace", WORKSPACE.id, limits)]
+        if key_limits:
+            scopes.append(AccountScope("key", KEY.id, key_limits))
+        app = build_app(composed, ServerOptions())
+        async with app.router.lifespan_context(app) as state:
+            app.lifespan_state = state
+            yield Place(world, app, tuple(scopes))
