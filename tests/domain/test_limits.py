@@ -109,3 +109,43 @@ def test_the_shares_of_all_shards_are_the_limit(most: int | Decimal, shards: int
     shares = [AccountScope("workspace", "ws_one", Limits(), shard, shards).share(most) for shard in range(shards)]
     assert sum(shares) == most
     assert max(shares) - min(shares) <= 1
+
+
+SPELLINGS = (
+    *("gemini/models/gemini-2.5-pro", "gemini/gemini/gemini-2.5-pro", "gemini/models/models/gemini-2.5-pro"),
+    *("gemini/GEMINI-2.5-Pro", "gemini/gemini-2.5-pro/", "gemini//gemini-2.5-pro", "gemini/gemini-2.5-pro "),
+    *("gemini/models%2Fgemini-2.5-pro", "gemini/models%252fgemini-2.5-pro", "gemini/gemini\u20112.5\u2011pro"),
+    *("gemini/\uff47emini-2.5-pro", "gemini/gemini-\u200b2.5-pro", "gemini/gemini/models/gemini-2.5-pro"),
+)
+
+
+@pytest.mark.parametrize("model_id", SPELLINGS)
+def test_a_model_is_allowed_or_not_in_every_spelling(model_id: str) -> None:
+    assert Limits(models=("gemini/gemini-2.5-pro",)).allow_model(model_id)
+    assert not Limits(models=("gemini/gemini-2.5-flash", "gemini/*flash*")).allow_model(model_id)
+    assert not Limits(models=("gemini/[mｇ%]*", "gemini/gemini/f*", "gemini/GEMINI-3*")).allow_model(model_id)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "model_id", "allowed"),
+    [
+        ("gemini/models/gemini-2.5-*", "gemini/models/gemini-2.5-pro", True),
+        ("fireworks/accounts/fireworks/models/*", "fireworks/accounts/fireworks/models/kimi-k2p5", True),
+        ("fireworks/accounts/fireworks/models/*", "fireworks/accounts/other/models/kimi-k2p5", False),
+        ("fireworks/kimi-k2p5", "fireworks/accounts/fireworks/models/kimi-k2p5", True),
+        ("fireworks/kimi-k2p6", "fireworks/accounts/fireworks/routers/kimi-k2p6-turbo", False),
+        ("vertex/publishers/google/models/*", "vertex/publishers/anthropic/models/claude-sonnet-5", False),
+        ("vertex/gemini-2.5-pro", "vertex/projects/p/locations/l/publishers/google/models/gemini-2.5-pro", True),
+        ("vertex/*", "vertex/endpoints/123", True),
+        ("groq/groq/compound", "groq/groq/compound", True),
+        ("groq/compound", "groq/groq/compound", True),
+        ("openrouter/openai/gpt-4o", "openrouter/openai/gpt-4o:online", False),
+        ("openrouter/openai/gpt-4o*", "openrouter/openai/gpt-4o:online", True),
+        ("openrouter/openai/gpt-4o*", "openrouter/openai/gpt-4o@preset/mine", False),
+        ("openrouter/*", "openrouter/@preset/mine", False),
+        ("openrouter/*", "openrouter/%40preset%2Fmine", False),
+        ("openrouter/@preset/*", "openrouter/@preset/mine", True),
+    ],
+)
+def test_a_pattern_of_models_matches_the_plain_name(pattern: str, model_id: str, allowed: bool) -> None:
+    assert Limits(models=(pattern,)).allow_model(model_id) is allowed

@@ -1,5 +1,6 @@
 """Limits of a workspace or a key: rates, budgets and allowed models."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from tidegate.lazy import load
+
 Unit = Literal["tokens", "words", "usd"]
 Span = Literal["day", "month"]
 Number: TypeAlias = int | Decimal
@@ -17,6 +20,12 @@ UNITS: tuple[Unit, ...] = ("tokens", "words", "usd")
 SPANS: tuple[Span, ...] = ("day", "month")
 MAX_FIRST_DAY = 28
 """Every month has this day."""
+
+_PLAIN_MODEL_ID = re.compile(r"[\w.-]+/[\w.:-]+", re.ASCII)
+"""Names with one slash and no unusual character have no other spelling but that in upper case."""
+
+_PRESET = "@preset/"
+"""OpenRouter's presets can replace the model: https://openrouter.ai/docs/features/presets (2026-11)."""
 
 _RETENTION_DAYS = {"D": 2, "M": 40}
 """Days after its end when a day ("D") or month ("M") leaves the account: every call reads and writes the item."""
@@ -65,12 +74,15 @@ class Limits(Struct, frozen=True):
         return any(rate is not None for rate in rates) or next(self.budgets(), None) is not None
 
     def allow_model(self, model_id: str, route: str | None = None) -> bool:
-        """True if the patterns allow the model, given as `provider/model`. A `route` may match by its name instead."""
+        """True if the patterns allow the model, given as `provider/model`. A `route` may match by its name instead.
+
+        Every spelling of a name is compared as its plain one: `gemini/models/x` is `gemini/x`.
+        """
         if self.models is None and self.providers is None:
             return True
         provider = model_id.partition("/")[0]
         named = route is not None and _matches(route, self.models)
-        return (named or _matches(model_id, self.models)) and _matches(provider, self.providers)
+        return (named or _matches_model(model_id, self.models)) and _matches(provider, self.providers)
 
 
 NO_LIMITS = Limits()
@@ -149,6 +161,22 @@ def _midnight(day: date) -> float:
 
 def _matches(name: str, patterns: Iterable[str] | None) -> bool:
     return patterns is None or any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _matches_model(model_id: str, patterns: tuple[str, ...] | None) -> bool:
+    """True if a pattern matches the model's plain name, or the name as sent and begins with the folder in it."""
+    if patterns is None or _PLAIN_MODEL_ID.fullmatch(model_id):
+        return _matches(model_id, patterns)
+    name = model_id.lower()
+    plain: str = load("tidegate.domain.model_names", "plain_model_id")(name)
+    folder, model = "", plain.partition("/")[2]
+    if plain != name and name.endswith(model):
+        folder = name.removesuffix(model)
+    return any(
+        (fnmatchcase(plain, pattern) or (folder and pattern.startswith(folder) and fnmatchcase(name, pattern)))
+        and (_PRESET not in plain or _PRESET in pattern)
+        for pattern in map(str.lower, patterns)
+    )
 
 
 def days_of_period(span: Span, at: float, first_day: int = 1) -> list[str]:
