@@ -56,7 +56,7 @@ def test_the_file_is_what_the_generator_writes() -> None:
         ("vertex/claude-sonnet-4-5@20250929", "vertex/claude-sonnet-4-5"),
         ("gemini/claude-sonnet-4-5", None),
         ("huggingface/Qwen/Qwen3-32B:groq", "huggingface/Qwen/Qwen3-32B:groq"),
-        ("huggingface/Qwen/Qwen3-32B", None),
+        ("huggingface/Qwen/Qwen3-32B", "huggingface/Qwen/Qwen3-32B:sambanova"),
         ("demo/echo", "demo/echo"),
         ("demo/other", None),
         ("nobody/gpt-4o", None),

@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 
 from tidegate.catalog.names import canonical_model_id, matches_clause, most_similar, with_dashed_dates
 from tidegate.catalog.row import CatalogModel
+from tidegate.lazy import load
 
 MODEL_MAKERS = (
     *("openai", "anthropic", "gemini", "mistral", "deepseek", "xai", "cohere", "moonshot", "zai", "perplexity"),
@@ -62,9 +63,10 @@ class Catalog:
         return tuple(self._rows)
 
     def find_model(self, model_id: str) -> CatalogModel | None:
-        """The row of `provider/model`, by its name or else by the rules of its provider; None if unknown.
+        """The row of `provider/model`, by its name, the rules of its provider or another spelling; None if unknown.
 
-        `openai/gpt-4o-2024-08-06` finds the row `openai/gpt-4o`, and `google/…` finds `gemini/…`.
+        `openai/gpt-4o-2024-08-06` finds the row `openai/gpt-4o`, `google/…` finds `gemini/…`, and `gemini/models/…`
+        finds `gemini/…`. For OpenRouter's `…:online` the row has the price of its search.
         """
         return self._find_cached(canonical_model_id(model_id))
 
@@ -87,6 +89,13 @@ class Catalog:
         return [self._ids[found] for found in most_similar(canonical_model_id(model_id), self._ids, limit)]
 
     def _look_up(self, model_id: str) -> CatalogModel | None:
+        found = self._look_up_exactly(model_id)
+        if found is None:
+            find_by_other_name = load("tidegate.catalog.other_names", "find_by_other_name")
+            return find_by_other_name(model_id, self._look_up_exactly, self._ids)
+        return found
+
+    def _look_up_exactly(self, model_id: str) -> CatalogModel | None:
         provider, _, name = model_id.partition("/")
         row = self._row_id(provider, name)
         return None if row is None else self._decode_model(row)
