@@ -91,8 +91,11 @@ RATES = {
     "web_searches_kcount": "search",
 }
 
-FAMILY_FIELDS = ("context_window", "output_limit", "inputs", "outputs", "reasoning")
+FAMILY_FIELDS = ("context_window", "output_limit", "inputs", "outputs", "reasoning", "factors")
 """The fields that `families.json` sets, besides `parameters`."""
+
+PRICE_OPTIONS = ("service_tier", "speed")
+"""The fields of a request whose prices genai-prices has as variants. It has prices of batches as well, and of hosts."""
 
 ANY_MODEL = re.compile("")
 
@@ -223,6 +226,20 @@ def price_list(model: ModelInfo, checked: date) -> list[Row]:
     return rows
 
 
+def variants(model: ModelInfo, checked: date) -> dict[str, Row]:
+    """The prices on the day `checked` for values of `PRICE_OPTIONS`, such as "service_tier=flex"."""
+    rows: dict[str, Row] = {}
+    noon = datetime.combine(checked, time(12), UTC)
+    usual_price = price(model.get_prices(noon))
+    for variant in model.price_variants or ():
+        (option, *others) = [(name, value) for name, value in variant.when.items()]
+        if option[0] in PRICE_OPTIONS and not others:
+            row = price(model.get_prices(noon, dict(variant.when)))
+            if row != usual_price:
+                rows["=".join(option)] = row
+    return rows
+
+
 def has_begun(conditional_price: ConditionalPrice, checked: date) -> bool:
     match conditional_price.constraint:
         case None:
@@ -243,6 +260,7 @@ def model_row(model: ModelInfo, checked: date) -> Row:
         "outputs": ["text", *(kind for kind in ("image", "audio") if f"{kind}_output" in keys)],
         "deprecated": model.deprecated,
         "prices": prices,
+        "variants": variants(model, checked),
     }
     if fields["inputs"] == ["text"] == fields["outputs"]:
         del fields["inputs"], fields["outputs"]  # genai-prices does not tell whether the model is text only

@@ -4,13 +4,14 @@
 12 ms.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from tidegate.catalog.names import canonical_model_id, matches_clause, most_similar, with_dashed_dates
 from tidegate.catalog.row import CatalogModel
@@ -62,13 +63,15 @@ class Catalog:
         """The ids of all models, sorted, without decoding rows."""
         return tuple(self._rows)
 
-    def find_model(self, model_id: str) -> CatalogModel | None:
+    def find_model(self, model_id: str, options: Sequence[str] = ()) -> CatalogModel | None:
         """The row of `provider/model`, by its name, the rules of its provider or another spelling; None if unknown.
 
         `openai/gpt-4o-2024-08-06` finds the row `openai/gpt-4o`, `google/…` finds `gemini/…`, and `gemini/models/…`
-        finds `gemini/…`. For OpenRouter's `…:online` the row has the price of its search.
+        finds `gemini/…`. For OpenRouter's `…:online` the row has the price of its search. `options` are
+        `price_options` of a call: the row has the prices for them.
         """
-        return self._find_cached(canonical_model_id(model_id))
+        found = self._find_cached(canonical_model_id(model_id))
+        return load("tidegate.catalog.options", "with_options")(found, options) if found and options else found
 
     def resolve_bare_name(self, bare_id: str) -> str | None:
         """`provider/model` for a name without a provider: at the model's maker, or else at its only host.
@@ -97,8 +100,12 @@ class Catalog:
 
     def _look_up_exactly(self, model_id: str) -> CatalogModel | None:
         provider, _, name = model_id.partition("/")
-        row = self._row_id(provider, name)
-        return None if row is None else self._decode_model(row)
+        row_id = self._row_id(provider, name)
+        if row_id is None:
+            return None
+        row = self._decode_model(row_id)
+        # The prices of options are only those of the provider that has the row.
+        return row if row.provider == provider else replace(row, variants={}, factors={})
 
     def _row_id(self, provider: str, name: str) -> str | None:
         if provider not in self._providers:

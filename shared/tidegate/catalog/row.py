@@ -1,7 +1,9 @@
 """One row of the catalogue: a model, its limits and its prices."""
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
@@ -10,6 +12,17 @@ ReasoningMode = Literal["none", "switch", "effort", "budget", "adaptive", "alway
 """How a request controls a model's reasoning: not possible, on or off, by a level, by a token budget, by a level that
 the model adapts to the task, or not needed because the model always reasons.
 """
+
+PRICE_OPTIONS = ("service_tier", "speed", "inference_geo")
+"""The fields of a request, and of its reply, whose values have prices of their own in the catalogue."""
+
+_USUAL_VALUES = frozenset({"auto", "default", "standard", "standard_only", "on_demand", "global", "not_available"})
+"""Values of these fields at the usual price. The operator's settings at the provider decide what "auto" is."""
+
+_CHEAP_VALUES = frozenset({"flex"})
+"""Values at a lower price, which counts only if the provider says in its reply that it has used it."""
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class Rates(Struct, frozen=True):
@@ -49,6 +62,9 @@ class CatalogModel(Struct, frozen=True):
 
     `source` is the source of names, windows and prices; the sources of all other fields are in `families.json`. The
     first of `prices` was in force on the day `checked`; the last one that applies to a call is charged.
+
+    `variants` are the prices for options of a request, by "service_tier=priority" and the like. `factors` multiply the
+    price of all tokens: {"inference_geo=us": 1.1}. An option that is in neither has no known price.
     """
 
     id: str
@@ -63,6 +79,8 @@ class CatalogModel(Struct, frozen=True):
     parameters: tuple[str, ...] = ()
     deprecated: bool = False
     prices: tuple[Price, ...] = ()
+    variants: dict[str, Price] = {}
+    factors: dict[str, Decimal] = {}
 
     @property
     def can_reason(self) -> bool:
@@ -72,3 +90,17 @@ class CatalogModel(Struct, frozen=True):
     @property
     def provider(self) -> str:
         return self.id.partition("/")[0]
+
+
+def price_options(requested: Mapping[str, object], reported: Mapping[str, object] = _NOTHING) -> tuple[str, ...]:
+    """List what is charged at a price of its own, such as "service_tier=priority".
+
+    A value that the provider `reported` in its reply counts, and without one the value that the caller `requested`.
+    """
+    return tuple(
+        f"{name}={value}"
+        for name in PRICE_OPTIONS
+        if isinstance(value := reported.get(name) or requested.get(name), str)
+        and value not in _USUAL_VALUES
+        and (value not in _CHEAP_VALUES or value == reported.get(name))
+    )
