@@ -108,11 +108,16 @@ async def test_an_item_that_is_no_key_is_an_unavailable_store(world: World, dire
         await directory.find_key(key().hash, "ws_one")
 
 
-@pytest.mark.parametrize(("find", "kind"), [("find_key", "KEY"), ("find_subject", "OIDC")])
-async def test_reads_are_consistent_and_of_exactly_two_items(find: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("find", "credentials"),
+    [("find_key", [("KEY#abc", "KEY")]), ("find_subject", [("OIDC#abc", "WS#ws_one"), ("OIDC#abc", "OIDC")])],
+)
+async def test_reads_are_consistent_and_of_no_more_items_than_needed(
+    find: str, credentials: list[tuple[str, str]]
+) -> None:
     transport = ScriptedTransport([(200, {"Responses": {}, "UnprocessedKeys": {}})])
     await getattr(DynamoKeyLookup(scripted_store(transport)), find)("abc", "ws_one")
-    keys = [{"pk": {"S": f"{kind}#abc"}, "sk": {"S": kind}}, {"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
+    keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in [*credentials, ("WS#ws_one", "WS")]]
     assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys, "ConsistentRead": True}}}]
 
 

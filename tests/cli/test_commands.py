@@ -14,7 +14,7 @@ from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
 from tidegate.aws.tenants import DynamoTenants
 from tidegate.cli import commands
-from tidegate.domain.identity import hash_subject, subject_id
+from tidegate.domain.identity import grant_id, hash_subject
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import Workspace
 from tidegate.transport.reqwest import ReqwestTransport
@@ -197,7 +197,7 @@ def test_a_subject_is_given_workspaces_until_it_is_revoked(tidegate: Terminal) -
     for id in ("ws_a", "ws_b"):
         tidegate("workspaces", "create", id, "--id", id)
     who = ("--subject", "service-1", "--issuer", "https://issuer.example")
-    key_id = subject_id(hash_subject("https://issuer.example", "service-1"))
+    key_id = grant_id(hash_subject("https://issuer.example", "service-1"), "ws_a")
     given = tidegate("keys", "create", "--workspace", "ws_a", *who, "--json").json
     assert isinstance(given, dict)
     assert (given["id"], given["name"], given["workspace_ids"], "secret" in given) == (
@@ -206,16 +206,14 @@ def test_a_subject_is_given_workspaces_until_it_is_revoked(tidegate: Terminal) -
         ["ws_a"],
         False,
     )
-    again = tidegate("keys", "create", "--workspace", "ws_b", *who)
-    assert (again.code, again.err) == (
-        2,
-        f"tidegate: The subject has a key already: revoke {key_id!r} first.\n",
-    )
+    again = tidegate("keys", "create", "--workspace", "ws_b", "--workspace", "ws_a", *who)
+    message = "The subject has another grant for one of these workspaces, which was not changed: revoke it first."
+    assert (again.code, again.err) == (2, f"tidegate: {message}\n")
     _, row = tidegate("keys", "list", "--workspace", "ws_a").out.splitlines()
     assert row.split() == [key_id, "OIDC", "active", "never", "service-1"]
     assert tidegate("keys", "revoke", key_id, "--workspace", "ws_a").code == 0
-    said = tidegate("keys", "create", "--workspace", "ws_b", "--name", "Service", *who).out
-    assert said == f"The subject may use ws_b, as {key_id}.\n"
+    said = tidegate("keys", "create", "--workspace", "ws_a", "--workspace", "ws_b", "--name", "Service", *who).out
+    assert said == f"The subject may use ws_a, ws_b, as {key_id}.\n"
 
 
 NOT_FOUND = [

@@ -7,7 +7,7 @@ from tests.control.world import OF_ONE, READER, WHOLE, Managed
 from tests.store_worlds import NOON, outcome
 from tidegate.control import keys, workspaces
 from tidegate.domain.account import AccountScope, Hold, Reservation
-from tidegate.domain.identity import hash_subject
+from tidegate.domain.identity import hash_subject, subject_id
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import hash_secret, is_usable
 from tidegate.domain.limits import Amounts, Limits
@@ -161,11 +161,16 @@ async def test_an_admin_of_one_workspace_has_the_keys_of_that_one_alone(tenants:
         keys.create_key(tenants.control, OF_ONE, asked("ws_one", "ws_two")),
         keys.list_keys(tenants.control, OF_ONE, "ws_two", "", 10),
         keys.find_key(tenants.control, OF_ONE, "ws_two", shared.id),
-        keys.revoke_key(tenants.control, OF_ONE, shared),
-        keys.rotate_key(tenants.control, OF_ONE, shared, 0),
     ):
         with pytest.raises(NotFound):
             await attempt
+    for attempt in (
+        keys.revoke_key(tenants.control, OF_ONE, shared),
+        keys.rotate_key(tenants.control, OF_ONE, shared, 0),
+    ):
+        with pytest.raises(AdminForbidden) as caught:
+            await attempt
+        assert "ws_two" not in caught.value.message
     with pytest.raises(AdminForbidden):
         await keys.create_key(tenants.control, READER, asked())
 
@@ -179,10 +184,10 @@ async def given_to(world: Managed, subject: str) -> VirtualKey | None:
 
 async def test_a_subject_is_given_workspaces_and_no_secret(tenants: Managed) -> None:
     wanted = asked("ws_one", "ws_two", limits=Limits(tokens_per_day=5), networks=(" 192.0.2.1",))
-    key = await keys.create_key_for_subject(tenants.control, WHOLE, wanted, ISSUER, "service-1")
-    assert await given_to(tenants, "service-1") == key
+    key, is_new = await keys.create_key_for_subject(tenants.control, WHOLE, wanted, ISSUER, "service-1")
+    assert (await given_to(tenants, "service-1"), is_new) == (key, True)
     assert (key.id[:5], key.prefix, key.networks, key.limits) == ("oidc:", "", ("192.0.2.1/32",), wanted.limits)
-    assert await keys.create_key_for_subject(tenants.control, WHOLE, wanted, ISSUER, "service-1") == key
+    assert await keys.create_key_for_subject(tenants.control, WHOLE, wanted, ISSUER, "service-1") == (key, False)
     with pytest.raises(AlreadyExists):
         await keys.create_key_for_subject(tenants.control, WHOLE, asked(name="other"), ISSUER, "service-1")
     with pytest.raises(Conflict):
@@ -192,10 +197,10 @@ async def test_a_subject_is_given_workspaces_and_no_secret(tenants: Managed) -> 
 
 
 async def test_a_subject_that_was_revoked_may_be_given_something_else(tenants: Managed) -> None:
-    key = await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_one"), ISSUER, "service-1")
+    key, _ = await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_one"), ISSUER, "service-1")
     revoked = await keys.revoke_key(tenants.control, WHOLE, key, key.version)
     assert (revoked.status, await given_to(tenants, "service-1")) == ("revoked", None)
-    other = await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_two"), ISSUER, "service-1")
+    other, _ = await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_one"), ISSUER, "service-1")
     assert await given_to(tenants, "service-1") == other
     log = [action for action, target in await tenants.log() if target == f"keys/{key.id}"]
     assert log == ["create", "create", "revoke"]
@@ -211,6 +216,66 @@ async def test_a_subject_is_given_what_a_key_may_be_and_by_who_may(tenants: Mana
         await keys.create_key_for_subject(tenants.control, READER, asked("ws_two"), ISSUER, "x")
     with pytest.raises(NotFound):
         await keys.create_key_for_subject(tenants.control, OF_ONE, asked("ws_two"), ISSUER, "x")
-    long = await keys.create_key_for_subject(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "x" * 255)
-    odd = await keys.create_key_for_subject(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "a\nb")
+    long, _ = await keys.create_key_for_subject(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "x" * 255)
+    odd, _ = await keys.create_key_for_subject(tenants.control, WHOLE, replace(asked(), name=""), ISSUER, "a\nb")
     assert (long.name, odd.name) == ("x" * 200, "")
+
+
+@pytest.mark.parametrize("owners", [("ws_one", "ws_two"), ("ws_two", "ws_one")])
+async def test_two_workspaces_grant_one_person_and_neither_touches_the_others_grant(
+    tenants: Managed, owners: tuple[str, str]
+) -> None:
+    first, second = (replace(OF_ONE, workspace_ids=(owner,)) for owner in owners)
+    limits = Limits(tokens_per_day=5)
+    theirs, _ = await keys.create_key_for_subject(
+        tenants.control, first, asked(owners[0], limits=limits), ISSUER, "ceo"
+    )
+    ours, is_new = await keys.create_key_for_subject(tenants.control, second, asked(owners[1]), ISSUER, "ceo")
+    assert is_new
+    assert ours.id != theirs.id  # so that records and accounts differ, too
+    for actor, workspace_id, grant in ((first, owners[0], theirs), (second, owners[1], ours)):
+        assert await keys.list_keys(tenants.control, actor, workspace_id, "", 10) == [grant]
+        for foreign in {ours, theirs} - {grant}:
+            with pytest.raises(NotFound):
+                await keys.find_key(tenants.control, actor, workspace_id, foreign.id)
+            with pytest.raises(AdminForbidden):
+                await keys.revoke_key(tenants.control, actor, foreign)
+    await keys.revoke_key(tenants.control, second, ours)
+    assert await keys.list_keys(tenants.control, first, owners[0], "", 10) == [theirs]
+
+
+async def test_a_grant_of_several_workspaces_collides_with_one_of_any_of_them(tenants: Managed) -> None:
+    await keys.create_key_for_subject(tenants.control, OF_ONE, asked("ws_one"), ISSUER, "ceo")
+    for workspace_ids in (("ws_one", "ws_two"), ("ws_two", "ws_one")):
+        with pytest.raises(AlreadyExists) as caught:
+            await keys.create_key_for_subject(tenants.control, WHOLE, asked(*workspace_ids), ISSUER, "ceo")
+        assert caught.value.param == "subject"
+    key, _ = await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_two"), ISSUER, "ceo")
+    with pytest.raises(AlreadyExists):
+        await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_two", name="other"), ISSUER, "ceo")
+    assert await keys.find_key(tenants.control, WHOLE, "ws_two", key.id) == key
+
+
+async def test_a_grant_from_when_a_subject_had_one_is_found_changed_and_revoked(tenants: Managed) -> None:
+    subject_hash = hash_subject(ISSUER, "ceo")
+    old = VirtualKey(subject_id(subject_hash), subject_hash, "", ("ws_one",), None, name="ceo", created_at=NOON)
+    assert await tenants.stores.keys.put_key(old)
+    repeated = await keys.create_key_for_subject(tenants.control, OF_ONE, replace(asked(), name="ceo"), ISSUER, "ceo")
+    assert repeated == (old, False)
+    with pytest.raises(AlreadyExists):
+        await keys.create_key_for_subject(tenants.control, OF_ONE, asked(name="other"), ISSUER, "ceo")
+    _, is_new = await keys.create_key_for_subject(tenants.control, WHOLE, asked("ws_two"), ISSUER, "ceo")
+    assert is_new
+    changed = await keys.update_key(tenants.control, OF_ONE, old, replace(old, name="Ada"), 1)
+    assert await given_to(tenants, "ceo") == changed
+    await keys.revoke_key(tenants.control, OF_ONE, changed)
+    assert await given_to(tenants, "ceo") is None
+    assert (await keys.create_key_for_subject(tenants.control, OF_ONE, asked(), ISSUER, "ceo"))[1]
+
+
+async def test_a_grant_is_for_the_issuer_whose_tokens_are_accepted(tenants: Managed) -> None:
+    control = replace(tenants.control, issuer=ISSUER)
+    with pytest.raises(InvalidRequest) as caught:
+        await keys.create_key_for_subject(control, WHOLE, asked(), f"{ISSUER}/", "ceo")
+    assert caught.value.param == "issuer"
+    assert (await keys.create_key_for_subject(control, WHOLE, asked(), ISSUER, "ceo"))[1]

@@ -20,7 +20,7 @@ from tidegate.errors import (
     TidegateError,
     WorkspaceForbidden,
 )
-from tidegate.memory.tenants import MemoryTenants
+from tidegate.memory.tenants import MemoryTenants, storage_name
 from tidegate.policy.auth.authenticator import Authenticator
 
 ISSUER = "https://issuer.example"
@@ -28,6 +28,7 @@ HASH = hash_subject(ISSUER, "service-1")
 ID = f"oidc:{HASH[:16]}"
 TOKEN = "head.claims.signature"
 GIVEN = subject_key(ISSUER, "service-1", ("ws_one",))
+GRANT_ID = GIVEN.id
 
 
 class Verifier:
@@ -49,9 +50,10 @@ class Verifier:
 class Bench:
     def __init__(self, *stored: VirtualKey, claimed: tuple[str, ...] | None = None, verifies: bool = True) -> None:
         spaces = (workspace("ws_one"), workspace("ws_two"), replace(workspace("ws_off"), status="suspended"))
-        self.tenants = MemoryTenants({each.id: each for each in spaces}, {each.hash: each for each in stored})
+        self.tenants = MemoryTenants({each.id: each for each in spaces}, {storage_name(each): each for each in stored})
         self.verifier = Verifier(claimed)
         self.clock = Clock()
+        self.tenants.clock = self.clock
         tokens = self.verifier if verifies else None
         self.authenticator = Authenticator(self.tenants, access_tokens=tokens, monotonic=self.clock, clock=self.clock)
 
@@ -68,7 +70,7 @@ class Bench:
 
 async def test_a_subject_opens_what_it_was_given() -> None:
     made = Bench(GIVEN)
-    assert await made() == (Principal(ID, ("ws_one",)), workspace("ws_one"))
+    assert await made() == (Principal(GRANT_ID, ("ws_one",)), workspace("ws_one"))
     assert (made.verifier.asked, made.work) == ([TOKEN], (1, 1))
 
 
@@ -116,7 +118,7 @@ async def test_a_subject_has_limits_and_restrictions_like_a_key() -> None:
     limits = Limits(requests_per_minute=5)
     made = Bench(replace(GIVEN, limits=limits, networks=("203.0.113.0/24",)))
     principal, _ = await made(source=RequestSource("203.0.113.7", "/v1/models"))
-    assert principal == Principal(ID, ("ws_one",), limits)
+    assert principal == Principal(GRANT_ID, ("ws_one",), limits)
     with pytest.raises(NetworkNotAllowed):
         await made()
 
@@ -156,7 +158,7 @@ async def test_what_a_subject_was_given_may_end_before_its_token() -> None:
 async def test_a_revoked_subject_is_refused_within_sixty_seconds() -> None:
     made = Bench(GIVEN)
     await made()
-    await made.tenants.revoke_key("ws_one", ID)
+    await made.tenants.revoke_key("ws_one", GRANT_ID)
     made.clock.now += 60
     with pytest.raises(WorkspaceForbidden):
         await made()
@@ -195,3 +197,39 @@ async def test_no_secret_opens_what_a_subject_was_given() -> None:
     for secret in (HASH, ID, TOKEN, "service-1"):
         with pytest.raises(InvalidKey):
             await made(secret)
+
+
+OTHER = replace(subject_key(ISSUER, "service-1", ("ws_two",)), default_workspace_id="ws_two", limits=Limits(5))
+OLD = replace(GIVEN, id=ID, limits=Limits(7))
+
+
+@pytest.mark.parametrize("first", [GIVEN, OLD], ids=["grant", "only grant"])
+async def test_with_two_grants_the_header_decides_and_each_has_its_own_limits(first: VirtualKey) -> None:
+    bench = Bench(first, OTHER)
+    for grant, workspace_id in ((first, "ws_one"), (OTHER, "ws_two")):
+        expected = Principal(grant.id, (workspace_id,), grant.limits), workspace(workspace_id)
+        assert await bench(TOKEN, workspace_id) == expected
+    with pytest.raises(MissingWorkspace):  # whatever default one of them has
+        await bench()
+    allowed = await bench.authenticator.list_workspaces(f"Bearer {TOKEN}")
+    assert [each.id for each in allowed] == ["ws_one", "ws_two"]
+    with pytest.raises(WorkspaceForbidden) as caught:
+        await bench(TOKEN, "ws_off")
+    assert caught.value.message.startswith("This key may not use this workspace")
+
+
+@pytest.mark.parametrize("ended", [replace(OTHER, expires_at=NOON), replace(OTHER, status="revoked")])
+async def test_a_grant_that_has_ended_does_not_make_the_other_ambiguous(ended: VirtualKey) -> None:
+    bench = Bench(GIVEN, ended)
+    assert (await bench())[1] == workspace("ws_one")
+    with pytest.raises(WorkspaceForbidden):
+        await bench(TOKEN, "ws_two")
+
+
+async def test_the_list_of_workspaces_obeys_the_grants_networks() -> None:
+    inner, outer = RequestSource("203.0.113.7", "/v1/models"), RequestSource("192.0.2.1", "/v1/models")
+    grants = replace(GIVEN, networks=("203.0.113.0/24",)), replace(OTHER, networks=("203.0.113.7/32",))
+    bench = Bench(*grants)
+    assert len(await bench.authenticator.list_workspaces(f"Bearer {TOKEN}", source=inner)) == 2
+    with pytest.raises(NetworkNotAllowed):
+        await bench.authenticator.list_workspaces(f"Bearer {TOKEN}", source=outer)

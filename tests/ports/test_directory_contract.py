@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from tests.store_worlds import NOON, World, key, workspace
 from tidegate.domain.guardrails import Guardrail
+from tidegate.domain.identity import subject_id
 from tidegate.domain.keys import subject_key
 from tidegate.domain.routes import Route, RouteTarget
 
@@ -139,3 +140,23 @@ async def test_several_workspaces_are_found_at_once(world: World) -> None:
     found = await world.directory.find_workspaces(("ws_two", "ws_gone", "ws_one", "ws_two"))
     assert sorted(found, key=lambda each: each.id) == [workspace("ws_one"), workspace("ws_two")]
     assert await world.directory.find_workspaces(()) == []
+
+
+async def test_each_of_a_subjects_grants_is_found_by_its_workspace(world: World) -> None:
+    await furnish(world, "ws_one", "ws_two", "ws_three")
+    subject = "https://issuer.example", "service-1"
+    first, second = subject_key(*subject, ("ws_one", "ws_three")), subject_key(*subject, ("ws_two",))
+    old = replace(first, id=subject_id(first.hash), workspace_ids=("ws_four",))
+    assert [await world.keys.put_key(each) for each in (first, second, old)] == [True] * 3
+    assert not await world.keys.put_key(subject_key(*subject, ("ws_three", "ws_one")))
+    for grant, workspace_id in ((first, "ws_three"), (second, "ws_two")):
+        found = await world.directory.find_subject(grant.hash, workspace_id)
+        assert found == (grant, workspace(workspace_id))
+        assert await world.keys.list_keys(workspace_id) == [grant]
+    assert await world.directory.find_subject(old.hash, "ws_four") == (old, None)
+    key, implied = await world.directory.find_subject(first.hash, None)
+    assert key is not None
+    assert (key.id, sorted(key.workspace_ids), implied) == (old.id, ["ws_four", "ws_one", "ws_three", "ws_two"], None)
+    assert await world.keys.revoke_key("ws_three", first.id)
+    assert await world.keys.revoke_key("ws_four", old.id)
+    assert await world.directory.find_subject(first.hash, None) == (second, workspace("ws_two"))

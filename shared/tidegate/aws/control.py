@@ -9,5 +9,12 @@ from tidegate.control.control import Control
 
 def create_aws_control(world: AwsWorld) -> Control:
     """Compose the control plane of a world, which must stay open."""
-    store = world.store
-    return Control(DynamoResources(store), DynamoUsageReader(store), DynamoLedger(store), store.clock, world.vault)
+    store, oidc = world.store, world.settings.oidc
+    return Control(
+        DynamoResources(store),
+        DynamoUsageReader(store),
+        DynamoLedger(store),
+        store.clock,
+        world.vault,
+        issuer=oidc.url if oidc else None,
+    )

@@ -7,19 +7,23 @@ from msgspec import Struct, field
 from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.store import Item, ItemKey, Store
 from tidegate.aws.table import (
+    grant_item_key,
     key_from_item,
-    subject_item_key,
+    only_grant_item_key,
+    subject_partition,
     virtual_key_item_key,
     workspace_from_item,
     workspace_item_key,
 )
-from tidegate.domain.keys import implied_workspace, is_usable
+from tidegate.domain.keys import implied_workspace, is_usable, key_of_grants
 from tidegate.domain.workspace import VirtualKey, Workspace
 
 MAX_REMEMBERED = 10_000
 
 # No workspace has this id. Reading its item costs as much as reading a workspace.
 _MISSING_ID = "-"
+
+_SORT_KEYS_OF_GRANTS = "OIDC", "WS#\U0010ffff"
 
 
 class DynamoKeyLookup(Struct):
@@ -41,7 +45,20 @@ class DynamoKeyLookup(Struct):
         self, subject_hash: str, workspace_id: str | None
     ) -> tuple[VirtualKey | None, Workspace | None]:
         """See `KeyLookup.find_subject`."""
-        return await self._find_key_and_workspace(subject_item_key(subject_hash), workspace_id)
+        if workspace_id is not None:
+            return await self._find_grant(subject_hash, workspace_id)
+        items = await self.store.query_range(subject_partition(subject_hash), *_SORT_KEYS_OF_GRANTS)
+        key = key_of_grants(map(key_from_item, items), self.store.clock())
+        implied_id = implied_workspace(key) if key else None
+        return key, await self.find_workspace(implied_id) if implied_id else None
+
+    async def _find_grant(self, subject_hash: str, workspace_id: str) -> tuple[VirtualKey | None, Workspace | None]:
+        workspace_key = workspace_item_key(workspace_id)
+        grant_keys = grant_item_key(subject_hash, workspace_id), only_grant_item_key(subject_hash)
+        items = await self._read_items(workspace_id, *grant_keys, workspace_key)
+        grant = next((items[grant_key] for grant_key in grant_keys if grant_key in items), None)
+        workspace = items.get(workspace_key)
+        return key_from_item(grant) if grant else None, workspace_from_item(workspace) if workspace else None
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
         """See `KeyLookup.find_workspace`."""

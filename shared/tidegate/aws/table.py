@@ -3,7 +3,7 @@
 | item | pk | sk |
 |---|---|---|
 | a virtual key | `KEY#<sha-256 of the secret>` | `KEY` |
-| an OIDC subject's key | `OIDC#<sha-256 of issuer and subject>` | `OIDC` |
+| an OIDC subject's grant | `OIDC#<sha-256 of issuer and subject>` | `WS#<id>` for each workspace, or `OIDC` |
 | a workspace | `WS#<id>` | `WS` |
 | a workspace, for listing | `WORKSPACES` | `WS#<id>` |
 | a workspace's key, for listing | `WS#<id>` | `KEY#<key id>` |
@@ -18,6 +18,7 @@
 | an admin key | `ADMINS` | `ADMIN#<id>` |
 | a workspace's member | `WS#<id>` | `MEMBER#<subject>` |
 | an audit entry, in the global log and its workspaces' | `AUDIT`, `WS#<id>` | `AUDIT#<ulid>` |
+A grant with the sort key `OIDC` is from the time when a subject had one grant in the whole gateway.
 A rotated key has a second `KEY#…` item with the hash of its previous secret, until that secret expires.
 A busy workspace has shards: its calls, counters and account are in `WS#<id>`, `WS#<id>#1`, `WS#<id>#2`, …
 """
@@ -31,7 +32,7 @@ from tidegate.aws.dynamo import Backoff, DynamoClient, DynamoError
 from tidegate.aws.expressions import Payload
 from tidegate.aws.store import Item, ItemKey
 from tidegate.domain.account import ScopeKind
-from tidegate.domain.keys import is_subject_key, previous_key
+from tidegate.domain.keys import is_only_grant, is_subject_key, previous_key
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 
@@ -47,8 +48,16 @@ def virtual_key_item_key(key_hash: str) -> ItemKey:
     return ItemKey(f"KEY#{key_hash}", "KEY")
 
 
-def subject_item_key(subject_hash: str) -> ItemKey:
-    return ItemKey(f"OIDC#{subject_hash}", "OIDC")
+def only_grant_item_key(subject_hash: str) -> ItemKey:
+    return ItemKey(subject_partition(subject_hash), "OIDC")
+
+
+def grant_item_key(subject_hash: str, workspace_id: str) -> ItemKey:
+    return ItemKey(subject_partition(subject_hash), f"WS#{workspace_id}")
+
+
+def subject_partition(subject_hash: str) -> str:
+    return f"OIDC#{subject_hash}"
 
 
 def workspace_item_key(workspace_id: str) -> ItemKey:
@@ -97,12 +106,23 @@ def claim_item_key(workspace_id: str, key: str) -> ItemKey:
 
 
 def key_items(key: VirtualKey) -> dict[ItemKey, VirtualKey]:
-    """The items of a key: one for each of its secrets, and one in the list of each of its workspaces."""
-    items = {(subject_item_key if is_subject_key(key) else virtual_key_item_key)(key.hash): key}
+    """The items of a key: one for each of its secrets, and one in the list of each of its workspaces.
+
+    A subject's grant has one for each workspace instead of a secret's: a second grant for the workspace collides.
+    """
+    items = dict.fromkeys(_credential_item_keys(key), key)
     previous = previous_key(key)
     if previous is not None:
         items[virtual_key_item_key(previous.hash)] = previous
     return items | {listed_key_item_key(workspace_id, key.id): key for workspace_id in key.workspace_ids}
+
+
+def _credential_item_keys(key: VirtualKey) -> list[ItemKey]:
+    if not is_subject_key(key):
+        return [virtual_key_item_key(key.hash)]
+    if is_only_grant(key):
+        return [only_grant_item_key(key.hash)]
+    return [grant_item_key(key.hash, workspace_id) for workspace_id in key.workspace_ids]
 
 
 def to_item(item_key: ItemKey, value: object) -> dict[str, object]:

@@ -13,9 +13,8 @@ from tidegate.control import keys
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.views import to_json
 from tidegate.domain.identity import MAX_SUBJECT
-from tidegate.domain.keys import subject_key
 from tidegate.domain.workspace import VirtualKey
-from tidegate.errors import AlreadyExists, InvalidRequest
+from tidegate.errors import InvalidRequest
 
 
 def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -104,9 +103,5 @@ def _to_tuple(value: str | float | list[str]) -> str | float | tuple[str, ...]:
 
 
 async def _create_for_subject(ports: StorePorts, requested: VirtualKey, issuer: str, subject: str) -> CommandOutput:
-    try:
-        key = await keys.create_key_for_subject(ports.control, COMMAND_LINE_ACTOR, requested, issuer, subject)
-    except AlreadyExists:
-        id = subject_key(issuer, subject, requested.workspace_ids).id
-        raise AlreadyExists(f"The subject has a key already: revoke {id!r} first.") from None
+    key, _ = await keys.create_key_for_subject(ports.control, COMMAND_LINE_ACTOR, requested, issuer, subject)
     return CommandOutput(to_json(key), f"The subject may use {', '.join(key.workspace_ids)}, as {key.id}.")

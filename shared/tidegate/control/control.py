@@ -35,13 +35,17 @@ _COLLECTION_NAMES: dict[type[Resource], str] = {
 
 
 class Control(Struct, frozen=True):
-    """The ports that every use case of the control plane works with."""
+    """The ports that every use case of the control plane works with.
+
+    `issuer` is the OIDC issuer whose subjects may get grants; None does not check it.
+    """
 
     resources: Resources
     usages: UsageReader
     ledger: Ledger
     clock: Callable[[], float] = time.time
     vault: Vault | None = None
+    issuer: str | None = None
 
     async def apply_change(
         self,

@@ -11,7 +11,7 @@ from tidegate.control.control import Control, check_version
 from tidegate.control.validation import check_expiry, check_limits, check_name, check_page, id_from_idempotency_key
 from tidegate.domain import restrictions
 from tidegate.domain.account import AccountScope, used_amount
-from tidegate.domain.identity import MAX_SUBJECT
+from tidegate.domain.identity import MAX_SUBJECT, subject_id
 from tidegate.domain.keys import (
     create_key_id,
     create_secret,
@@ -24,7 +24,15 @@ from tidegate.domain.keys import (
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.record import plain_decimal
 from tidegate.domain.workspace import VirtualKey, Workspace
-from tidegate.errors import Conflict, InvalidRequest, KeyWithoutWorkspace, LimitBelowUsed, NotFound
+from tidegate.errors import (
+    AdminForbidden,
+    AlreadyExists,
+    Conflict,
+    InvalidRequest,
+    KeyWithoutWorkspace,
+    LimitBelowUsed,
+    NotFound,
+)
 
 MAX_WORKSPACES = 30
 """A key is changed in one DynamoDB transaction of at most 100 items, with two or three items for each workspace."""
@@ -54,15 +62,41 @@ async def create_key(
 
 async def create_key_for_subject(
     control: Control, actor: AdminKey, key: VirtualKey, issuer: str, subject: str
-) -> VirtualKey:
-    """Create the one key of an OIDC subject, without a secret: access tokens take its place. Raises as `create_key`."""
+) -> tuple[VirtualKey, bool]:
+    """Grant workspaces to an OIDC subject, by a key without a secret; True if it is new.
+
+    A subject has at most one grant for a workspace, whatever it has for others. Raises the errors of `create_key`.
+    """
     if not issuer or not 0 < len(subject) <= MAX_SUBJECT:
         raise InvalidRequest(f"Give an issuer, and a subject of 1 to {MAX_SUBJECT} characters.", param="subject")
+    if control.issuer not in (None, issuer):
+        message = (
+            f"Access tokens of this issuer are not accepted here: it must be {control.issuer!r}, as in the tokens."
+        )
+        raise InvalidRequest(message, param="issuer")
     key = await _validate_new_key(control, actor, key)
     identity = subject_key(issuer, subject, key.workspace_ids)
     identified_key = replace(key, id=identity.id, hash=identity.hash, prefix="", name=key.name or identity.name)
     created_key = replace(identified_key, created_at=control.clock(), version=1)
-    return (await control.create_or_find(actor, created_key, _is_same_key))[0]
+    for workspace_id in key.workspace_ids:
+        grant = await control.resources.find(VirtualKey, subject_id(identity.hash), workspace_id)
+        if grant is not None:  # from the time when a subject had one grant in the whole gateway
+            return _same_or_conflict(grant, replace(created_key, id=grant.id)), False
+    try:
+        return await control.create_or_find(actor, created_key, _is_same_key)
+    except AlreadyExists:
+        raise _other_grant() from None
+
+
+def _same_or_conflict(existing: VirtualKey, requested: VirtualKey) -> VirtualKey:
+    if not _is_same_key(existing, requested):
+        raise _other_grant()
+    return existing
+
+
+def _other_grant() -> AlreadyExists:
+    message = "The subject has another grant for one of these workspaces, which was not changed: revoke it first."
+    return AlreadyExists(message, param="subject")
 
 
 async def find_key(control: Control, actor: AdminKey, workspace_id: str, key_id: str) -> VirtualKey:
@@ -165,8 +199,10 @@ async def _validate_new_key(control: Control, actor: AdminKey, key: VirtualKey) 
 
 
 def _check_write(actor: AdminKey, key: VirtualKey) -> None:
+    """Raises `AdminForbidden` for a key that also has workspaces of others; the message must not name them."""
     check_scope(actor, "write")
-    check_workspace_access(actor, key.workspace_ids)
+    if actor.workspace_ids is not None and not set(key.workspace_ids) <= set(actor.workspace_ids):
+        raise AdminForbidden("The key is shared with other workspaces: only an admin key of all of them may change it.")
 
 
 def _normalise_restrictions(key: VirtualKey) -> VirtualKey:

@@ -8,7 +8,7 @@ MAX_SUBJECT = 255
 """Characters of a subject. Source: OpenID Connect Core 1.0, §2."""
 
 SUBJECT_PREFIX = "oidc:"
-"""Prefix of the key ids of callers with access tokens; 16 hexadecimal digits follow."""
+"""Prefix of the key ids of callers with access tokens; 16 or 32 hexadecimal digits follow."""
 
 
 class OidcIssuer(Struct, frozen=True):
@@ -38,5 +38,10 @@ def hash_subject(issuer: str, subject: str) -> str:
 
 
 def subject_id(subject_hash: str) -> str:
-    """The key id of an OIDC subject in records and accounts."""
+    """The key id of an OIDC subject whose workspaces no grant limits: those of a claim, or of several grants."""
     return SUBJECT_PREFIX + subject_hash[:16]
+
+
+def grant_id(subject_hash: str, workspace_id: str) -> str:
+    """The key id of a subject's grant whose first workspace this is: grants of other workspaces share no account."""
+    return SUBJECT_PREFIX + hashlib.sha256(f"{subject_hash}\n{workspace_id}".encode()).hexdigest()[:32]

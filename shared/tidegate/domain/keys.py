@@ -1,11 +1,12 @@
-"""Virtual keys: bearer keys with a secret, and keys of OIDC subjects, which have none."""
+"""Virtual keys: bearer keys with a secret, and grants of OIDC subjects, which are keys without one."""
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from tidegate.domain.identity import SUBJECT_PREFIX, hash_subject, subject_id
+from tidegate.domain.identity import SUBJECT_PREFIX, grant_id, hash_subject, subject_id
 from tidegate.domain.workspace import VirtualKey
 
 SECRET_PREFIX = "sk-tidegate-"
@@ -37,15 +38,47 @@ def create_workspace_id() -> str:
 
 
 def subject_key(issuer: str, subject: str, workspace_ids: tuple[str, ...]) -> VirtualKey:
-    """The key of an OIDC subject: stored, listed, limited and revoked like a bearer key, but without a secret."""
+    """The grant of an OIDC subject: stored, listed, limited and revoked like a bearer key, but without a secret.
+
+    A subject has at most one grant for a workspace; a grant has one workspace or several.
+    """
     subject_hash = hash_subject(issuer, subject)
     name = subject[:MAX_SUBJECT_NAME] if subject.isprintable() else ""
-    return VirtualKey(subject_id(subject_hash), subject_hash, "", workspace_ids, None, name=name)
+    return VirtualKey(grant_id(subject_hash, workspace_ids[0]), subject_hash, "", workspace_ids, None, name=name)
 
 
 def is_subject_key(key: VirtualKey) -> bool:
-    """True for the key of an OIDC subject: a bearer secret must never lead to it."""
+    """True for the grant of an OIDC subject: a bearer secret must never lead to it."""
     return key.id.startswith(SUBJECT_PREFIX)
+
+
+def is_only_grant(key: VirtualKey) -> bool:
+    """True for a subject's grant from the time when a subject had one grant in the whole gateway."""
+    return key.id == subject_id(key.hash)
+
+
+def key_of_grants(grants: Iterable[VirtualKey], now: float) -> VirtualKey | None:
+    """The key of a subject whose call names no workspace: its only usable grant, or None if it has none.
+
+    Several grants make a key with all of their workspaces and no default: no grant decides for the others' workspaces.
+    """
+    usable = list({grant.id: grant for grant in grants if is_usable(grant, now)}.values())
+    if len(usable) <= 1:
+        return usable[0] if usable else None
+    workspace_ids = tuple(sorted({id for grant in usable for id in grant.workspace_ids}))
+    key = VirtualKey(subject_id(usable[0].hash), usable[0].hash, "", workspace_ids, None)
+    endpoints, networks = [grant.endpoints for grant in usable], [grant.networks for grant in usable]
+    return replace(key, endpoints=_any_of(endpoints), networks=_any_of(networks))
+
+
+def _any_of(restrictions: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """The restriction that allows what one of `restrictions` allows; None allows all."""
+    patterns: list[str] = []
+    for restriction in restrictions:
+        if restriction is None:
+            return None
+        patterns += restriction
+    return tuple(patterns)
 
 
 def is_usable(key: VirtualKey, now: float) -> bool:

@@ -22,7 +22,7 @@ from tidegate.domain.managed_resources import (
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
-from tidegate.memory.tenants import MemoryTenants
+from tidegate.memory.tenants import MemoryTenants, storage_name
 
 _R = TypeVar("_R", bound=Resource)
 
@@ -100,9 +100,7 @@ class MemoryResources(Struct):
             case Workspace(id=id):
                 return self.tenants.workspaces.get(id)
             case VirtualKey() as key:
-                with_id = (each for each in self.tenants.keys.values() if each.id == key.id)
-                in_workspaces = (each for each in with_id if set(each.workspace_ids) & set(key.workspace_ids))
-                return next(in_workspaces, self.tenants.keys.get(key.hash))
+                return self.tenants.find_stored(key)
             case None:
                 return None
             case other:
@@ -112,8 +110,8 @@ class MemoryResources(Struct):
         match resource:
             case Workspace(id=id):
                 self.tenants.workspaces[id] = resource
-            case VirtualKey(hash=key_hash):
-                self.tenants.keys[key_hash] = resource
+            case VirtualKey() as key:
+                self.tenants.keys[storage_name(key)] = key
             case _:
                 self.resources[_resource_key(resource)] = resource
 
@@ -121,8 +119,8 @@ class MemoryResources(Struct):
         match resource:
             case Workspace(id=id):
                 del self.tenants.workspaces[id]
-            case VirtualKey(hash=key_hash):
-                del self.tenants.keys[key_hash]
+            case VirtualKey() as key:
+                del self.tenants.keys[storage_name(key)]
             case _:
                 del self.resources[_resource_key(resource)]
 

@@ -1,23 +1,26 @@
 """Workspaces and keys in dictionaries."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tidegate.domain.keys import implied_workspace, is_subject_key, previous_key
+from tidegate.domain.keys import implied_workspace, is_only_grant, is_subject_key, key_of_grants, previous_key
 from tidegate.domain.workspace import VirtualKey, Workspace, WorkspaceStatus
 
 
 class MemoryTenants(Struct):
     """The ports `KeyLookup`, `Tenants` and `Keys` over the same two dictionaries.
 
-    `reads` counts the calls of `KeyLookup`'s methods.
+    `keys` has virtual keys by their hash, and grants of OIDC subjects by their id. `reads` counts the calls of
+    `KeyLookup`'s methods.
     """
 
     workspaces: dict[str, Workspace] = field(default_factory=dict[str, Workspace])
     keys: dict[str, VirtualKey] = field(default_factory=dict[str, VirtualKey])
     reads: int = 0
+    clock: Callable[[], float] = time.time
 
     async def find_key(self, key_hash: str, workspace_id: str | None) -> tuple[VirtualKey | None, Workspace | None]:
         """See `KeyLookup.find_key`; a key without a default implies its only workspace."""
@@ -30,8 +33,12 @@ class MemoryTenants(Struct):
     ) -> tuple[VirtualKey | None, Workspace | None]:
         """See `KeyLookup.find_subject`."""
         self.reads += 1
-        key = self.keys.get(subject_hash)
-        return self._with_workspace(key if key and is_subject_key(key) else None, workspace_id)
+        grants = [key for key in self.keys.values() if key.hash == subject_hash and is_subject_key(key)]
+        if workspace_id is None:
+            return self._with_workspace(key_of_grants(grants, self.clock()), None)
+        of_workspace = [grant for grant in grants if workspace_id in grant.workspace_ids]
+        grant = next(iter((*of_workspace, *filter(is_only_grant, grants))), None)
+        return self._with_workspace(grant, workspace_id)
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
         """See `KeyLookup.find_workspace`."""
@@ -74,12 +81,17 @@ class MemoryTenants(Struct):
 
     async def put_key(self, key: VirtualKey) -> bool:
         """See `Keys.put_key`. The id is compared with the other keys of the same workspaces only."""
-        if key.hash in self.keys or any(
-            self._find_in_workspace(workspace_id, key.id) for workspace_id in key.workspace_ids
-        ):
+        if self.find_stored(key) is not None:
             return False
-        self.keys[key.hash] = key
+        self.keys[storage_name(key)] = key
         return True
+
+    def find_stored(self, key: VirtualKey) -> VirtualKey | None:
+        """The key that is stored with this secret, or in one of the workspaces with this id or for this subject."""
+        if not is_subject_key(key) and key.hash in self.keys:
+            return self.keys[key.hash]
+        in_workspaces = (each for each in self.keys.values() if set(each.workspace_ids) & set(key.workspace_ids))
+        return next((each for each in in_workspaces if key.id == each.id or key.hash == each.hash), None)
 
     async def list_keys(self, workspace_id: str) -> Sequence[VirtualKey]:
         """See `Keys.list_keys`."""
@@ -92,7 +104,7 @@ class MemoryTenants(Struct):
         if key is None:
             return False
         if is_subject_key(key):
-            del self.keys[key.hash]
+            del self.keys[key.id]
         else:
             self.keys[key.hash] = replace(key, status="revoked", version=key.version + 1)
         return True
@@ -104,3 +116,8 @@ class MemoryTenants(Struct):
     def _find_in_workspace(self, workspace_id: str, key_id: str) -> VirtualKey | None:
         keys = self.keys.values()
         return next((key for key in keys if key.id == key_id and workspace_id in key.workspace_ids), None)
+
+
+def storage_name(key: VirtualKey) -> str:
+    """The name under which `MemoryTenants.keys` has a key."""
+    return key.id if is_subject_key(key) else key.hash

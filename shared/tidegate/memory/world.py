@@ -75,7 +75,8 @@ async def create_memory_gateway(world: MemoryWorld, overrides: Overrides = NO_OV
 def create_memory_control(world: MemoryWorld) -> Control:
     """Compose the control plane over the stores of a world."""
     resources = MemoryResources(world.tenants, world.ledger, world.meter)
-    return Control(resources, world.meter, world.ledger, vault=world.vault)
+    oidc = world.settings.oidc
+    return Control(resources, world.meter, world.ledger, vault=world.vault, issuer=oidc.url if oidc else None)
 
 
 @asynccontextmanager

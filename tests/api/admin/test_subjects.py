@@ -3,10 +3,10 @@
 from typing import Any
 
 from tests.api.admin.world import Api
-from tidegate.domain.identity import hash_subject, subject_id
+from tidegate.domain.identity import grant_id, hash_subject
 
 ISSUER = "https://issuer.example"
-ID = subject_id(hash_subject(ISSUER, "service-1"))
+ID = grant_id(hash_subject(ISSUER, "service-1"), "ws_one")
 
 
 def body(*workspace_ids: str, subject: Any = "service-1", **key: Any) -> dict[str, Any]:
@@ -41,3 +41,13 @@ async def test_what_is_wrong_with_it_is_said(api: Api) -> None:
         assert (await api.one("POST", "/subjects", sent)).fault == fault
     assert (await api.reader("POST", "/subjects", body("ws_one"))).status == 403
     assert (await api.stranger("POST", "/subjects", body("ws_one"))).status == 401
+
+
+async def test_a_repeated_grant_is_answered_with_200_and_a_different_one_with_409(api: Api) -> None:
+    created, repeated = [await api.one("POST", "/subjects", body("ws_one")) for _ in range(2)]
+    assert (created.status, repeated.status, repeated.json) == (201, 200, created.json)
+    assert (await api.one("POST", "/subjects", body("ws_one", name="x"))).fault == (409, "already_exists", "subject")
+    several = await api.whole("POST", "/subjects", body("ws_two"))
+    assert (several.status, several.json["id"] != ID) == (201, True)
+    both = await api.whole("POST", "/subjects", body("ws_one", "ws_two", subject="service-2"))
+    assert (both.status, both.json["workspace_ids"]) == (201, ["ws_one", "ws_two"])

@@ -22,12 +22,15 @@ async def create_key(context: Context, body: KeyBody, idempotency_key: Idempoten
     return context.resource_response(created.key, status=201 if created.secret else 200, secret=created.secret)
 
 
-@router.post("/subjects", status_code=201, response_model=KeyResponse)
+@router.post("/subjects", status_code=201, response_model=KeyResponse, responses={200: {"model": KeyResponse}})
 async def give_subject(context: Context, body: SubjectBody) -> JSONResponse:
-    """Create the key of an OIDC subject, `oidc:…`. It has no secret; change and revoke it like other keys."""
+    """Grant workspaces to an OIDC subject, by a key `oidc:…` without a secret; change and revoke it like other keys.
+
+    A repeated request is answered with 200 and changes nothing. Grants for other workspaces are independent.
+    """
     key = _new_key(body.key)
-    key = await keys.create_key_for_subject(context.control, context.actor, key, body.issuer, body.subject)
-    return context.resource_response(key, status=201)
+    grant, is_new = await keys.create_key_for_subject(context.control, context.actor, key, body.issuer, body.subject)
+    return context.resource_response(grant, status=201 if is_new else 200)
 
 
 @router.get("/workspaces/{workspace_id}/keys", response_model=PageResponse[KeyResponse])

@@ -25,6 +25,7 @@ CACHE_SECONDS = 60.0
 MAX_CACHED = 10_000
 MAX_WORKSPACE_ID_CHARACTERS = 128
 
+_NOTHING_GRANTED = "This token's subject may not use any workspace here."
 _HOW_TO_SEND_A_KEY = "Send 'Authorization: Bearer <your key>'."
 
 KeyAndWorkspace: TypeAlias = tuple[VirtualKey, Workspace | None]
@@ -164,7 +165,7 @@ class Authenticator:
         if claims.workspace_ids is None:
             key, workspace = await self._key_lookup.find_subject(claims.subject_hash, lookup.storable_workspace_id)
             if key is None or not is_usable(key, self._clock()):
-                raise WorkspaceForbidden("This token's subject may not use any workspace here.")
+                raise _forbidden() if lookup.workspace_id else WorkspaceForbidden(_NOTHING_GRANTED)
             expires_at = claims.expires_at if key.expires_at is None else min(key.expires_at, claims.expires_at)
             return replace(key, expires_at=expires_at), workspace
         id = subject_id(claims.subject_hash)
@@ -194,8 +195,12 @@ def _allowed_workspace(lookup: _Lookup, key: VirtualKey, workspace: Workspace | 
         raise MissingWorkspace("This key has several workspaces: name one in the x-workspace-id header.")
     is_foreign = wanted_id not in key.workspace_ids or workspace is None or workspace.id != wanted_id
     if workspace is None or is_foreign or workspace.status != "active":
-        raise WorkspaceForbidden("This key may not use this workspace: it is unknown, suspended, or not granted.")
+        raise _forbidden()
     return workspace
+
+
+def _forbidden() -> WorkspaceForbidden:
+    return WorkspaceForbidden("This key may not use this workspace: it is unknown, suspended, or not granted.")
 
 
 def _missing_workspace() -> MissingWorkspace:
