@@ -50,7 +50,7 @@ def test_the_data_plane_loads_no_tool_and_no_other_plane() -> None:
 
 
 def test_tokens_cost_nothing_where_no_issuer_is_configured() -> None:
-    parts = {f"tidegate.identity.{name}" for name in ("oidc", "jwt", "jwk", "p256", "rsa", "google")}
+    parts = {f"tidegate.identity.{name}" for name in ("choose", "oidc", "access_token", "key_set", "google")}
     assert loaded_modules() & parts == set()
 
 

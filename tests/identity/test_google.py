@@ -193,7 +193,7 @@ async def test_a_refusal_says_why_and_nothing_secret(answer: Any, kind: type[Tid
     [
         ({}, "the JSON of a service account"),
         ({"type": "authorized_user"}, "the JSON of a service account"),
-        (ACCOUNT | {"private_key": "-----BEGIN"}, "the private key is not PEM"),
+        (ACCOUNT | {"private_key": "-----BEGIN"}, "the private key is not a valid PEM key"),
         (ACCOUNT | {"token_uri": "http://oauth.invalid"}, "https://"),
         (ROLE | {"credential_source": {"file": "/token"}}, "not AWS"),
     ],

@@ -32,7 +32,7 @@ from tests.identity.issuing import (
 from tests.store_worlds import NOON, Clock
 from tidegate.domain.identity import Identity, OidcIssuer, hash_subject
 from tidegate.errors import ExpiredToken, InvalidToken, IssuerUnavailable, TidegateError
-from tidegate.identity import jwk
+from tidegate.identity.key_set import parse_key_set
 from tidegate.identity.oidc import OidcAccessTokens
 from tidegate.transport.httpx import HttpxTransport
 
@@ -430,12 +430,12 @@ def test_keys_that_are_weak_odd_or_for_something_else_are_left_out() -> None:
     ]
     for each in bad:
         with pytest.raises(ValueError, match="no key for a supported signature algorithm"):
-            jwk.parse_key_set({"keys": [each]})
-    good = jwk.parse_key_set({"keys": [*bad, public_rsa(kid=7, alg="PS256"), public_ec(key_ops=["verify"])]})
+            parse_key_set({"keys": [each]})
+    good = parse_key_set({"keys": [*bad, public_rsa(kid=7, alg="PS256"), public_ec(key_ops=["verify"])]})
     assert [(key.id, key.algorithm) for key in good] == [(None, "PS256"), ("ec", None)]
 
 
 def test_a_modulus_may_begin_with_zeros() -> None:
     n = RSA_KEY.public_key().public_numbers().n
-    padded = jwk.parse_key_set({"keys": [public_rsa(n=base64(b"\x00" + n.to_bytes(256)))]})
-    assert padded == jwk.parse_key_set({"keys": [public_rsa()]})
+    padded = parse_key_set({"keys": [public_rsa(n=base64(b"\x00" + n.to_bytes(256)))]})
+    assert padded == parse_key_set({"keys": [public_rsa()]})

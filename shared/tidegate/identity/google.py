@@ -6,9 +6,9 @@ https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token, https://
 """
 
 import time
-from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 import anyio
@@ -17,8 +17,8 @@ from msgspec import Struct, field
 
 from tidegate.domain.redacted import Redacted
 from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, ProviderOverloaded
-from tidegate.identity import rsa
 from tidegate.json import Json, JsonObject, decode, encode
+from tidegate.lazy import load
 from tidegate.ports import Secrets
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
@@ -33,6 +33,12 @@ _TIMEOUTS = Timeouts(total=10.0)
 _MAX_BODY_BYTES = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
 _TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
+
+
+class CreateAssertion(Protocol):
+    """See `service_account.create_assertion`. Its module is loaded late, because it imports `cryptography`."""
+
+    def __call__(self, claims: Mapping[str, Json], private_key_pem: str, key_id: Json) -> str: ...
 
 
 class GoogleToken(Redacted, Struct, frozen=True):
@@ -83,15 +89,14 @@ class GoogleAccessTokens(Redacted, Struct):
     async def _service_account_token(self, email: str, pem: str) -> GoogleToken:
         url = _require_https(self.credentials.get("token_uri") or "https://oauth2.googleapis.com/token")
         now = int(self.clock())
-        header = {"alg": "RS256", "typ": "JWT", "kid": self.credentials.get("private_key_id")}
         claims = {"iss": email, "scope": _OAUTH_SCOPE, "aud": url, "iat": now, "exp": now + 3600}
-        signing_input = f"{_base64url(encode(header))}.{_base64url(encode(claims))}"
+        create_assertion: CreateAssertion = load("tidegate.identity.service_account", "create_assertion")
         try:
-            signature = rsa.parse_private_key(pem).sign(signing_input.encode())
+            assertion = create_assertion(claims, pem, self.credentials.get("private_key_id"))
         except ValueError as error:
             raise _unusable_credentials(str(error)) from None
         grant = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-        return await self._exchange(url, {"grant_type": grant, "assertion": f"{signing_input}.{_base64url(signature)}"})
+        return await self._exchange(url, {"grant_type": grant, "assertion": assertion})
 
     async def _federated_token(self, audience: str, url: str) -> GoogleToken:
         """A token for the AWS role, or for the service account that the credentials tell it to impersonate."""
@@ -188,10 +193,6 @@ def _require_https(url: Json) -> str:
     if not isinstance(url, str) or not url.startswith("https://"):
         raise _unusable_credentials("its URLs must begin with https://")
     return url
-
-
-def _base64url(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _parse_expiry(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Verifies the access tokens of an OIDC issuer with the keys that it publishes. Imported only if one is configured.
+"""Verifies the access tokens of an OIDC issuer with the keys that it publishes. Imported with the first token.
 
 Sources: https://openid.net/specs/openid-connect-discovery-1_0.html §4, RFC 7517 (JWK sets), RFC 9068 §4.
 """
@@ -13,8 +13,9 @@ import msgspec
 from tidegate.domain.identity import Identity, OidcIssuer
 from tidegate.domain.timed_cache import Moment, TimedCache
 from tidegate.errors import InvalidToken, IssuerUnavailable, UpstreamError
-from tidegate.identity import jwk, jwt
-from tidegate.identity.jwk import IssuerKey
+from tidegate.identity.access_token import UnverifiedToken, parse_token
+from tidegate.identity.claims import identity_from_claims
+from tidegate.identity.key_set import IssuerKey, parse_key_set
 from tidegate.json import Json, decode
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 
@@ -53,15 +54,14 @@ class OidcAccessTokens:
 
     async def verify(self, token: str) -> Identity:
         """See `AccessTokens.verify`. The claims are checked before keys are fetched: strangers cause few requests."""
-        unverified = jwt.parse_token(token)
-        identity = jwt.identity_from_claims(unverified.claims, self._issuer, self._clock())
+        unverified = parse_token(token)
+        identity = identity_from_claims(unverified.claims, self._issuer, self._clock())
         keys = await self._candidate_keys(unverified)
-        signature = unverified.algorithm, unverified.signing_input, unverified.signature
-        if not any(key.verify(*signature) for key in keys[:MAX_KEYS_TRIED]):
+        if not any(unverified.is_signed_by(key.public_key) for key in keys[:MAX_KEYS_TRIED]):
             raise InvalidToken("The access token's signature is wrong.")
         return identity
 
-    async def _candidate_keys(self, token: jwt.UnverifiedToken) -> list[IssuerKey]:
+    async def _candidate_keys(self, token: UnverifiedToken) -> list[IssuerKey]:
         """The keys that may have signed the token. Raises `IssuerUnavailable`, and `InvalidToken` if there are none."""
         keys = _matching_keys(self._fresh_keys(), token)
         if not keys:
@@ -98,7 +98,7 @@ class OidcAccessTokens:
 
     async def _fetch_keys(self) -> tuple[IssuerKey, ...]:
         self._jwks_url = self._issuer.jwks_url or self._jwks_url or await self._discover_jwks_url()
-        return jwk.parse_key_set(await self._fetch_json(self._jwks_url))
+        return parse_key_set(await self._fetch_json(self._jwks_url))
 
     async def _discover_jwks_url(self) -> str:
         match await self._fetch_json(self._issuer.url.rstrip("/") + "/.well-known/openid-configuration"):
@@ -119,7 +119,7 @@ class OidcAccessTokens:
             raise ValueError("The issuer's response is not JSON.") from None
 
 
-def _matching_keys(keys: tuple[IssuerKey, ...], token: jwt.UnverifiedToken) -> list[IssuerKey]:
+def _matching_keys(keys: tuple[IssuerKey, ...], token: UnverifiedToken) -> list[IssuerKey]:
     """The keys with the token's key id and algorithm; a token without a key id matches all ids."""
     candidates = (key for key in keys if token.key_id in (None, key.id))
     return [key for key in candidates if key.supports_algorithm(token.algorithm)]
