@@ -1,14 +1,21 @@
 """Cooldowns in the table: what only DynamoDB does."""
 
+from decimal import Decimal
+
 import pytest
+from msgspec.structs import replace
 
 from tests.aws.script import ScriptedTransport, fault, scripted_store
 from tests.store_worlds import NOON, World, key, learning, workspace
 from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.key_lookup import DynamoKeyLookup
-from tidegate.aws.table import COOLDOWNS_ITEM_KEY, workspace_item_key
+from tidegate.aws.table import COOLDOWNS_ITEM_KEY, to_item, workspace_cooldowns_item_key, workspace_item_key
+from tidegate.aws.values import to_attributes
+from tidegate.domain.routes import Route, RouteTarget
+from tidegate.domain.workspace import WorkspaceCredential
 from tidegate.errors import StoreUnavailable
 
+OWN_KEY = WorkspaceCredential("OPENAI_API_KEY", NOON)
 NOTHING = (200, {"Responses": {}, "UnprocessedKeys": {}})
 
 
@@ -17,14 +24,36 @@ def process(world: World, heard: dict[str | None, dict[str, float]], has_routes:
     return DynamoCooldowns(world.store, learning(heard), has_routes=has_routes)
 
 
-async def test_they_are_read_with_key_and_workspace_where_the_operator_has_routes() -> None:
-    for has_routes, more in ((True, [{"pk": {"S": "HEALTH"}, "sk": {"S": "HEALTH"}}]), (False, [])):
-        transport = ScriptedTransport([NOTHING])
-        store = scripted_store(transport)
-        cooldowns = DynamoCooldowns(store, learning({}), has_routes=has_routes)
-        await DynamoKeyLookup(store, cooldowns).find_key("abc", "ws_one")
-        keys = [{"pk": {"S": "KEY#abc"}, "sk": {"S": "KEY"}}, {"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
-        assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys + more, "ConsistentRead": True}}}]
+def keys_read(transport: ScriptedTransport) -> list[list[tuple[str, str]]]:
+    """The keys of each read: partition and sort key."""
+    requests = [body["RequestItems"]["t"]["Keys"] for body in transport.bodies]  # type: ignore[index]
+    return [[(asked["pk"]["S"], asked["sk"]["S"]) for asked in keys] for keys in requests]
+
+
+KEY, WORKSPACE = ("KEY#abc", "KEY"), ("WORKSPACE#ws_one", "WS")
+GATEWAYS, WORKSPACES = ("HEALTH", "HEALTH"), ("WS#ws_one", "HEALTH")
+
+
+@pytest.mark.parametrize(
+    ("has_routes", "fields", "first", "later"),
+    [
+        (False, {}, [WORKSPACES], []),
+        (True, {}, [GATEWAYS, WORKSPACES], [GATEWAYS]),
+        (False, {"credentials": (OWN_KEY,)}, [WORKSPACES], []),
+        (True, {"credentials": (OWN_KEY,)}, *[[GATEWAYS, WORKSPACES]] * 2),
+        (False, {"routes": (Route("fast", (RouteTarget("demo/echo"),)),)}, *[[WORKSPACES]] * 2),
+    ],
+)
+async def test_they_are_read_with_key_and_workspace_where_there_may_be_some(
+    has_routes: bool, fields: dict[str, object], first: object, later: object
+) -> None:
+    item = to_attributes(to_item(workspace_item_key("ws_one"), replace(workspace(), **fields)))
+    transport = ScriptedTransport([(200, {"Responses": {"t": [item]}, "UnprocessedKeys": {}})])
+    store = scripted_store(transport)
+    directory = DynamoKeyLookup(store, DynamoCooldowns(store, learning({}), has_routes=has_routes))
+    for _ in range(2):
+        await directory.find_key("abc", "ws_one")
+    assert keys_read(transport) == [[KEY, WORKSPACE, *first], [KEY, WORKSPACE, *later]]  # type: ignore[misc]
 
 
 async def test_one_write_tells_it() -> None:
@@ -41,14 +70,17 @@ async def test_a_store_that_is_down_says_so_and_one_that_knew_already_does_not()
         await dead.tell(None, "here", NOON)
 
 
-async def test_a_workspace_that_is_gone_is_not_made_by_it(world: World) -> None:
+async def test_a_workspaces_own_expire_and_are_not_in_the_item_that_only_operators_write(world: World) -> None:
     await process(world, {}).tell("ws_one", "here", NOON + 30)
     assert world.store is not None
-    assert await world.store.read(workspace_item_key("ws_one")) == {}
+    here, there = workspace_cooldowns_item_key("ws_one"), workspace_item_key("ws_one")
+    assert here.pk != there.pk
+    items = await world.store.read(here, there)
+    assert items == {here: {**here._asdict(), "cool#here": Decimal(NOON + 30), "ttl": Decimal(NOON + 30 + 86_400)}}
 
 
 async def test_an_implied_workspaces_are_heard_as_well(world: World) -> None:
-    await world.tenants.put_workspace(workspace())
+    await world.tenants.put_workspace(replace(workspace(), credentials=(OWN_KEY,)))
     await world.keys.put_key(key())
     await process(world, {}).tell("ws_one", "here", NOON + 30)
     for find in (world.directory.find_key(key().hash, None), world.directory.find_workspace("ws_one")):

@@ -117,14 +117,14 @@ async def test_reads_are_consistent_and_of_no_more_items_than_needed(
 ) -> None:
     transport = ScriptedTransport([(200, {"Responses": {}, "UnprocessedKeys": {}})])
     await getattr(DynamoKeyLookup(scripted_store(transport)), find)("abc", "ws_one")
-    keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in [*credentials, ("WS#ws_one", "WS")]]
+    keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in [*credentials, ("WORKSPACE#ws_one", "WS")]]
     assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys, "ConsistentRead": True}}}]
 
 
 async def test_a_workspace_alone_is_one_consistent_read() -> None:
     transport = ScriptedTransport([(200, {"Responses": {}, "UnprocessedKeys": {}})])
     await DynamoKeyLookup(scripted_store(transport)).find_workspace("ws_one")
-    keys = [{"pk": {"S": "WS#ws_one"}, "sk": {"S": "WS"}}]
+    keys = [{"pk": {"S": "WORKSPACE#ws_one"}, "sk": {"S": "WS"}}]
     assert transport.bodies == [{"RequestItems": {"t": {"Keys": keys, "ConsistentRead": True}}}]
 
 

@@ -68,5 +68,5 @@ async def test_without_routes_nothing_is_read_or_told(world: World, aws_endpoint
     hosts = Hosts(first=OK)
     async with process(world, aws_endpoint, hosts) as gateway:
         await post(gateway, {**CALL, "model": MODEL})
-        assert gateway.cooldowns.item_keys == ()
+        assert gateway.cooldowns.item_keys(WORKSPACE.id) == []
         assert gateway.balancer.take_announcements() == []

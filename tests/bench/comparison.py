@@ -49,7 +49,10 @@ async def chat(
     request: Request, asked: ChatRequest, authorization: str = Header(), x_workspace_id: str = Header()
 ) -> StreamingResponse:
     key = hashlib.sha256(authorization.removeprefix("Bearer ").encode()).hexdigest()
-    keys = [{"pk": {"S": f"KEY#{key}"}, "sk": {"S": "KEY"}}, {"pk": {"S": f"WS#{x_workspace_id}"}, "sk": {"S": "WS"}}]
+    keys = [
+        {"pk": {"S": f"KEY#{key}"}, "sk": {"S": "KEY"}},
+        {"pk": {"S": f"WORKSPACE#{x_workspace_id}"}, "sk": {"S": "WS"}},
+    ]
 
     def look_up() -> Any:
         return request.app.state.table.batch_get_item(RequestItems={TABLE: {"Keys": keys, "ConsistentRead": True}})

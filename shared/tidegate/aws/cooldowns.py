@@ -1,8 +1,8 @@
-"""Deployments that cool down, shared between processes as attributes of items that calls read anyway.
+"""Deployments that cool down, shared between processes as attributes of items that are read with key and workspace.
 
-The gateway's own deployments are in one item, which is read with key and workspace if the operator has routes. The
-deployments of a workspace are in the workspace's item, so that no workspace can fill another's. The attribute
-`cool#<deployment>` holds the end of the cooldown in UTC seconds; long after that, the next write removes it.
+The gateway's own deployments are in one item, which is read if the operator has routes. A workspace with routes or
+provider keys of its own has another item, so that no workspace can fill another's. The attribute `cool#<deployment>`
+holds the end of the cooldown in UTC seconds; long after that, the next write removes it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from tidegate.aws.expressions import Attr, Condition, Update
 from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
-from tidegate.aws.table import COOLDOWNS_ITEM_KEY, workspace_item_key
+from tidegate.aws.table import COOLDOWNS_ITEM_KEY, workspace_cooldowns_item_key, workspace_item_key
 
 FORGET_AFTER_SECONDS = 3_600.0
 """Time after the end of a cooldown until its attribute may be removed."""
@@ -19,14 +19,18 @@ FORGET_AFTER_SECONDS = 3_600.0
 MAX_REMOVED = 50
 """Attributes removed by one write."""
 
+EXPIRE_AFTER_SECONDS = 86_400
+"""Time after the end of a cooldown until a workspace's item expires, unless another one begins."""
+
 MAX_REMEMBERED = 1_000
 
 _PREFIX = "cool#"
 
 
 class DynamoCooldowns:
-    """The port `Cooldowns`. `item_keys` are the items to read together with key and workspace.
+    """The port `Cooldowns`, and the items to read together with key and workspace.
 
+    Remembers the workspaces that have nothing of their own that could cool down: for these, one item less is read.
     `on_cooldowns` gets the cooldowns that were read: a workspace's id, None for the gateway's own deployments, and the
     ends of cooldowns by deployment.
     """
@@ -34,16 +38,25 @@ class DynamoCooldowns:
     def __init__(
         self, store: Store, on_cooldowns: Callable[[str | None, Mapping[str, float]], None], *, has_routes: bool = False
     ) -> None:
-        self.item_keys: tuple[ItemKey, ...] = (COOLDOWNS_ITEM_KEY,) if has_routes else ()
         self._store = store
         self._on_cooldowns = on_cooldowns
+        self._has_routes = has_routes
+        self._plain_workspaces: set[str] = set()
         self._expired_ids: dict[ItemKey, list[str]] = {}
+
+    def item_keys(self, workspace_id: str | None) -> list[ItemKey]:
+        """Return the items with the cooldowns that a call of this workspace needs; None for an unknown workspace."""
+        item_keys = [COOLDOWNS_ITEM_KEY] if self._has_routes else []
+        if workspace_id is not None and workspace_id not in self._plain_workspaces:
+            item_keys.append(workspace_cooldowns_item_key(workspace_id))
+        return item_keys
 
     def report_cooldowns(self, items: Mapping[ItemKey, Item], workspace_id: str | None) -> None:
         """Report the cooldowns in `items` to `on_cooldowns`: the gateway's own, and the workspace's."""
         owners: list[tuple[ItemKey, str | None]] = [(COOLDOWNS_ITEM_KEY, None)]
         if workspace_id is not None:
-            owners.append((workspace_item_key(workspace_id), workspace_id))
+            self._remember_workspace(workspace_id, items.get(workspace_item_key(workspace_id), {}))
+            owners.append((workspace_cooldowns_item_key(workspace_id), workspace_id))
         for item_key, owner_id in owners:
             ends = dict(_cooldown_ends(items.get(item_key, {})))
             if ends:
@@ -53,17 +66,25 @@ class DynamoCooldowns:
 
     async def tell(self, workspace_id: str | None, deployment_id: str, until: float) -> None:
         """See `Cooldowns.tell`: one conditional write."""
-        item_key = COOLDOWNS_ITEM_KEY if workspace_id is None else workspace_item_key(workspace_id)
+        item_key = COOLDOWNS_ITEM_KEY if workspace_id is None else workspace_cooldowns_item_key(workspace_id)
         name = _PREFIX + deployment_id
         condition: Condition = Attr(name).does_not_exist() | Attr(name).lt(until)
-        if workspace_id is not None:
-            condition = Attr("pk").exists() & condition
         update = Attr(name).set(until)
+        if workspace_id is not None:
+            update &= Attr("ttl").set(int(until + EXPIRE_AFTER_SECONDS))
         for expired_id in self._expired_ids.pop(item_key, []):
             if expired_id != deployment_id:
                 update &= Attr(_PREFIX + expired_id).remove()
-        with suppress(ConditionFailed):  # another process has announced it, or the workspace was deleted
+        with suppress(ConditionFailed):  # another process has announced it
             await self._store.update(Update(self._store.table, item_key._asdict(), update, condition))
+
+    def _remember_workspace(self, workspace_id: str, item: Item) -> None:
+        if item.get("routes") or (self._has_routes and item.get("credentials")):
+            self._plain_workspaces.discard(workspace_id)
+            return
+        if len(self._plain_workspaces) >= MAX_REMEMBERED:
+            self._plain_workspaces.clear()
+        self._plain_workspaces.add(workspace_id)
 
     def _remember_expired(self, item_key: ItemKey, deployment_ids: Iterable[str]) -> None:
         names = list(deployment_ids)[:MAX_REMOVED]

@@ -85,15 +85,10 @@ class DynamoKeyLookup(Struct):
         self._default_workspaces.pop(credential_key, None)
         if usable and implied_id is None:
             return key, None
-        workspace_key = workspace_item_key(implied_id or _MISSING_ID)
-        item = (await self.store.read(workspace_key)).get(workspace_key)
+        workspace = await self.find_workspace(implied_id or _MISSING_ID)
         if usable and implied_id is not None:
             self._remember_default(credential_key, implied_id)
-        if item is None:
-            return key, None
-        if self.cooldowns is not None:
-            self.cooldowns.report_cooldowns({workspace_key: item}, implied_id)
-        return key, workspace_from_item(item)
+        return key, workspace
 
     async def _read(
         self, credential_key: ItemKey, workspace_id: str | None
@@ -109,7 +104,7 @@ class DynamoKeyLookup(Struct):
         """The items that exist. The same read updates the cooldowns."""
         if self.cooldowns is None:
             return await self.store.read(*item_keys)
-        items = await self.store.read(*item_keys, *self.cooldowns.item_keys)
+        items = await self.store.read(*item_keys, *self.cooldowns.item_keys(workspace_id))
         self.cooldowns.report_cooldowns(items, workspace_id)
         return items
 

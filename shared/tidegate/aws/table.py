@@ -4,23 +4,26 @@
 |---|---|---|
 | a virtual key | `KEY#<sha-256 of the secret>` | `KEY` |
 | an OIDC subject's grant | `OIDC#<sha-256 of issuer and subject>` | `WS#<id>` for each workspace, or `OIDC` |
-| a workspace | `WS#<id>` | `WS` |
+| a workspace | `WORKSPACE#<id>` | `WS` |
 | a workspace, for listing | `WORKSPACES` | `WS#<id>` |
-| a workspace's key, for listing | `WS#<id>` | `KEY#<key id>` |
+| a workspace's key, for listing | `WORKSPACE#<id>` | `KEY#<key id>` |
 | usage counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
 | a call record | `WS#<id>` | `CALL#<ulid>` |
 | an account of limits | `WS#<id>`, `ACCOUNT#<key id>` | `ACCOUNT` |
 | signed reasoning before a tool call | `WS#<id>` | `SIG#<tool call id>` |
 | a stored reply | `WS#<id>` | `CACHE#<sha-256 of the request>` |
 | an idempotency key | `WS#<id>` | `IDEM#<sha-256 of the key>` |
-| deployments that cool down | `HEALTH`; a workspace's own in its `WS` item | `HEALTH` |
+| deployments that cool down | `HEALTH`, `WS#<id>` | `HEALTH` |
 | a plan | `PLANS` | `PLAN#<id>` |
 | an admin key | `ADMINS` | `ADMIN#<id>` |
-| a workspace's member | `WS#<id>` | `MEMBER#<subject>` |
-| an audit entry, in the global log and its workspaces' | `AUDIT`, `WS#<id>` | `AUDIT#<ulid>` |
+| a workspace's member | `WORKSPACE#<id>` | `MEMBER#<subject>` |
+| an audit entry, in the global log and its workspaces' | `AUDIT`, `WORKSPACE#<id>` | `AUDIT#<ulid>` |
+| the progress of the sweeper | `SWEEPER` | `SWEEPER` |
 A grant with the sort key `OIDC` is from the time when a subject had one grant in the whole gateway.
 A rotated key has a second `KEY#…` item with the hash of its previous secret, until that secret expires.
 A busy workspace has shards: its calls, counters and account are in `WS#<id>`, `WS#<id>#1`, `WS#<id>#2`, …
+IAM tells items apart by their partition keys alone, so no partition has both items that calls write and items that only
+the control plane may write: template.yaml lists the partitions that each function may read and write.
 """
 
 from decimal import Decimal
@@ -61,7 +64,11 @@ def subject_partition(subject_hash: str) -> str:
 
 
 def workspace_item_key(workspace_id: str) -> ItemKey:
-    return ItemKey(f"WS#{workspace_id}", "WS")
+    return ItemKey(f"WORKSPACE#{workspace_id}", "WS")
+
+
+def workspace_cooldowns_item_key(workspace_id: str) -> ItemKey:
+    return ItemKey(workspace_partition(workspace_id), "HEALTH")
 
 
 def listed_workspace_item_key(workspace_id: str) -> ItemKey:
@@ -69,7 +76,7 @@ def listed_workspace_item_key(workspace_id: str) -> ItemKey:
 
 
 def listed_key_item_key(workspace_id: str, key_id: str) -> ItemKey:
-    return ItemKey(f"WS#{workspace_id}", f"{KEYS_PREFIX}{key_id}")
+    return ItemKey(workspace_item_key(workspace_id).pk, f"{KEYS_PREFIX}{key_id}")
 
 
 def counters_item_key(workspace_id: str, period: str, shard: int = 0) -> ItemKey:
@@ -85,7 +92,7 @@ def account_item_key(kind: ScopeKind, id: str, shard: int = 0) -> ItemKey:
 
 
 def workspace_partition(workspace_id: str, shard: int = 0) -> str:
-    """Where a workspace's calls, counters and account are: the first shard is the workspace's own partition."""
+    """The partition of a workspace's calls, counters and account."""
     return f"WS#{workspace_id}#{shard}" if shard else f"WS#{workspace_id}"
 
 
