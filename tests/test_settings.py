@@ -120,3 +120,10 @@ def test_timeouts_are_a_timetable_or_faults_among_the_others() -> None:
         with pytest.raises(ConfigurationError) as caught:
             Settings.from_env({"TIDEGATE_TIMEOUTS": text})
         assert caught.value.message.startswith("TIDEGATE_TABLE is not set; AWS_REGION is not set; " + fault)
+
+
+def test_fields_that_change_the_price_are_allowed_by_their_names() -> None:
+    allowed = {**NEEDED, "TIDEGATE_ALLOWED_PRICE_FIELDS": "service_tier, speed"}
+    assert Settings.from_env(allowed).allowed_price_fields == {"service_tier", "speed"}
+    with pytest.raises(ConfigurationError, match="TIDEGATE_ALLOWED_PRICE_FIELDS: 'tier' is not a field"):
+        Settings.from_env({**NEEDED, "TIDEGATE_ALLOWED_PRICE_FIELDS": "tier"})

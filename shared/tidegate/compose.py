@@ -102,7 +102,7 @@ async def compose_gateway(
 
     Raises `StoreUnavailable` if the settings of providers cannot be read, and `ConfigurationError`.
     """
-    providers = Registry([*settings.providers, *overrides.rows])
+    providers = Registry([*settings.providers, *overrides.rows], allowed_price_fields=settings.allowed_price_fields)
     models = catalog.load_catalog()
     balancer = Balancer(models)
     stores = create_stores(balancer.merge_remote)

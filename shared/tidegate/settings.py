@@ -8,6 +8,7 @@
 | TIDEGATE_PROVIDERS | additional OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
 | TIDEGATE_ROUTES | model names that stand for several deployments, a JSON list: docs/ROUTES.md | none |
 | TIDEGATE_GUARDRAILS | guardrails in addition to the built-in ones, a JSON list: docs/GUARDRAILS.md | none |
+| TIDEGATE_ALLOWED_PRICE_FIELDS | fields that are sent although their price is unknown: docs/LIMITS.md | none |
 | TIDEGATE_DEFAULT_PROVIDER | the provider of model names without a provider that the catalogue does not know | none |
 | TIDEGATE_TIMEOUT_SECONDS | the longest duration of a call | 600 |
 | TIDEGATE_TIMEOUTS | timeouts by provider and model, a JSON object: docs/DEADLINES.md | see docs/DEADLINES.md |
@@ -60,6 +61,10 @@ def _parse_routes(value: Json) -> tuple[Route, ...]:
     return load("tidegate.policy.routing.route_config", "parse_operator_routes")(value)
 
 
+def _parse_allowed_price_fields(text: str) -> frozenset[str]:
+    return load("tidegate.providers.price_fields", "parse_allowed")(text)
+
+
 class EnvironmentSecrets(Redacted, Struct, frozen=True):
     """Implements `Secrets` with environment variables. An empty variable counts as not set."""
 
@@ -89,6 +94,7 @@ class Settings(Redacted, Struct, frozen=True):
     providers: tuple[Row, ...] = ()
     routes: tuple[Route, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
+    allowed_price_fields: frozenset[str] = frozenset()
     default_provider: str | None = None
     timeout_seconds: float = 600.0
     timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)
@@ -121,6 +127,9 @@ class Settings(Redacted, Struct, frozen=True):
             providers=reader.json("TIDEGATE_PROVIDERS", _parse_rows, ()),
             routes=reader.json("TIDEGATE_ROUTES", _parse_routes, ()),
             guardrails=reader.json("TIDEGATE_GUARDRAILS", parse_operator_guardrails, ()),
+            allowed_price_fields=reader.parsed(
+                "TIDEGATE_ALLOWED_PRICE_FIELDS", _parse_allowed_price_fields, frozenset()
+            ),
             default_provider=reader.text("TIDEGATE_DEFAULT_PROVIDER"),
             timeout_seconds=reader.number("TIDEGATE_TIMEOUT_SECONDS", float, 600.0),
             timeout_rules=reader.json("TIDEGATE_TIMEOUTS", parse_timeout_rules, TimeoutRules()),
@@ -176,11 +185,15 @@ class _EnvironmentReader:
 
     def json(self, name: str, parse: Callable[[Json], _Parsed], default: _Parsed) -> _Parsed:
         """The setting's JSON, decoded and passed to `parse`."""
+        return self.parsed(name, lambda text: parse(decode(text)), default)
+
+    def parsed(self, name: str, parse: Callable[[str], _Parsed], default: _Parsed) -> _Parsed:
+        """The setting, passed to `parse`, which may raise `ConfigurationError`."""
         text = self.text(name)
         if text is None:
             return default
         try:
-            return parse(decode(text))
+            return parse(text)
         except msgspec.DecodeError as error:
             self._faults.append(f"{name} is not valid JSON: {error}")
         except ConfigurationError as error:

@@ -15,7 +15,7 @@ from tidegate.catalog.row import CatalogModel
 from tidegate.domain.model_names import plain_model_id
 
 _USD_PER_THOUSAND_BY_SUFFIX = {"online": Decimal(20)}
-"""What OpenRouter adds to the price of a thousand requests for a suffix."""
+"""OpenRouter's fees for a suffix, for a thousand requests."""
 
 Lookup = Callable[[str], CatalogModel | None]
 

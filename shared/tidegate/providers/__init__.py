@@ -9,6 +9,7 @@ request_builder   the request being built, for dialects other than OpenAI's
 efforts           the caller's reasoning effort, and the token budgets equivalent to it
 toolnames         tool names that a provider accepts
 chat_translator   chat completions at one provider: its dialect, and the caller's terms
+price_fields      fields that change the price, or the model that answers
 caller_terms      restores the caller's tool names and `function_call` in replies
 stream_loop       the loop over a stream that every dialect shares
 locations         host names that depend on a region

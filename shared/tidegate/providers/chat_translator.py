@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import TypeGuard, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.chat.completion import Chunk
 from tidegate.chat.request import ChatCall, ChatRequest
@@ -16,11 +17,27 @@ from tidegate.json import Json
 from tidegate.lazy import load
 from tidegate.providers.base import Framing, Headers, Provider, StreamEvent, UpstreamRequest
 
+_PRICE_CHANGING_FIELDS = frozenset(
+    {"service_tier", "serviceTier", "performanceConfig", "additionalModelRequestFields", "speed", "inference_geo"}
+    | {"providerOptions", "search_type", "web_search_options", "search_parameters", "generationConfig"}
+    | {"generation_config", "best_of", "extra_body", "extra_headers", "extra_query", "route", "preset", "plugins"}
+    | {"context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "fallback_models", "model_list"}
+    | {"router_settings_override", "user_config", "custom_llm_provider", "api_base", "base_url", "routingConfig"}
+    | {"routing_config", "modelSelectionConfig", "model_selection_config"}
+)
+"""The top-level fields of `price_fields.py`, which is loaded for requests that have one."""
+
+_CALLER_TOOLS = ("function", "custom")
+
 
 class ChatTranslator(Struct, frozen=True):
-    """Translates chat completions with `provider`. See `Translator`."""
+    """Translates chat completions with `provider`. See `Translator`.
+
+    `allowed_price_fields` are the paths of fields that are sent although their price is not known.
+    """
 
     provider: Provider
+    allowed_price_fields: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -38,7 +55,12 @@ class ChatTranslator(Struct, frozen=True):
         return self.provider.media_urls(_chat(call), deployment)
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        return self.provider.build_request(_chat(call), deployment)
+        chat_call, ignored = _chat(call), ()
+        if may_change_price(chat_call):
+            without_unpriced = load("tidegate.providers.price_fields", "without_unpriced")
+            chat_call, ignored = without_unpriced(chat_call, deployment, self.allowed_price_fields)
+        request = self.provider.build_request(chat_call, deployment)
+        return replace(request, ignored=tuple(dict.fromkeys((*ignored, *request.ignored)))) if ignored else request
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
         completion = self.provider.parse_completion(body)
@@ -60,6 +82,13 @@ class ChatTranslator(Struct, frozen=True):
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return self.provider.parse_error(status, headers, body)
+
+
+def may_change_price(call: ChatCall) -> bool:
+    """True if the request has a field or a tool that may change its price, or the model that answers."""
+    if not _PRICE_CHANGING_FIELDS.isdisjoint(call.request.body):
+        return True
+    return any(tool.type not in _CALLER_TOOLS for tool in call.request.fields.tools or ())
 
 
 def needs_restoring(request: UpstreamRequest) -> bool:

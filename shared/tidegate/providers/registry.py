@@ -87,16 +87,22 @@ _NATIVE = {
 class Registry:
     """The providers of one process: the built-in ones, and the operator's `extra` rows, which win over them.
 
+    `allowed_price_fields` are paths of `price_fields.py` that the operator allows.
+
     Example: `Registry().load("mistral").build_request(call, deployment)`.
     """
 
     def __init__(
-        self, extra: Iterable[Row] = (), translators: Mapping[str, Callable[[str], Translator]] | None = None
+        self,
+        extra: Iterable[Row] = (),
+        translators: Mapping[str, Callable[[str], Translator]] | None = None,
+        allowed_price_fields: frozenset[str] = frozenset(),
     ) -> None:
         self._rows = {**ROWS, **{row.name: row for row in extra}}
         self._loaded: dict[str, Provider] = {}
         self._translators: dict[tuple[str, str], Translator] = {}
         self._make_by_operation = translators or {}
+        self._allowed_price_fields = allowed_price_fields
 
     def specs(self) -> tuple[ProviderSpec, ...]:
         """Return every provider that can be configured, sorted by name. Imports none of them."""
@@ -119,7 +125,7 @@ class Registry:
 
     def _make_translator(self, name: str, operation: str) -> Translator:
         if operation == CHAT.name:
-            return ChatTranslator(self.load(name))
+            return ChatTranslator(self.load(name), self._allowed_price_fields)
         name = self.aliases().get(name, name)
         if name not in self._rows and name not in _NATIVE:
             raise _unknown_provider(name)
