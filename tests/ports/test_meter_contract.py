@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from tests.store_worlds import NOON, World, outcome, workspace
+from tests.store_worlds import NOON, TOKENS, World, outcome, workspace
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.domain.usage import TokenCounts
@@ -34,6 +34,7 @@ RECORD = {
     "reasoning_tokens": 2,
     "searches": 1,
     "estimated": False,
+    "usage_fault": None,
     "words": 9,
     "input_words": 8,
     "output_words": 9,
@@ -100,6 +101,11 @@ async def test_a_call_that_got_nowhere_has_gaps_in_its_record(world: World) -> N
         "cost_usd": "0",
     }
     assert await world.usages.calls("ws_one", 10) == [{**RECORD, **gaps}]
+
+
+async def test_a_record_says_what_is_wrong_with_its_usage(world: World) -> None:
+    await world.meter.record(outcome(id=RECORD["id"], tokens=replace(TOKENS, usage_fault="clamped")))
+    assert await world.usages.calls("ws_one", 10) == [{**RECORD, "usage_fault": "clamped"}]
 
 
 async def test_a_record_names_which_target_of_a_route_answered(world: World) -> None:

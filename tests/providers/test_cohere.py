@@ -9,6 +9,7 @@ import pytest
 from tests.providers import cohere_schema
 from tests.providers.assembling import read_chunks, read_completion, run
 from tests.providers.calls import asking, built, sent
+from tidegate.domain.usage import INVALID_COUNT
 from tidegate.errors import (
     ContentPolicyViolation,
     InvalidRequest,
@@ -153,9 +154,10 @@ def test_a_reply_of_no_known_shape_is_malformed(body: Any) -> None:
         PROVIDER.parse_completion(body)
 
 
-def test_a_count_that_is_none_is_malformed() -> None:
-    with pytest.raises(ProviderMalformed):
-        PROVIDER.parse_completion({"message": {}, "usage": {"tokens": {"input_tokens": 1.5}}})
+def test_a_fraction_is_rounded_up_and_a_count_that_is_none_is_told_from_0() -> None:
+    odd = {"input_tokens": 1.5, "output_tokens": "12"}
+    reply = PROVIDER.parse_completion({"message": {}, "finish_reason": "COMPLETE", "usage": {"tokens": odd}})
+    assert reply["usage"] == {"prompt_tokens": 2, "completion_tokens": INVALID_COUNT, "total_tokens": INVALID_COUNT}
 
 
 @pytest.mark.parametrize("data", ["{", "1", '"text"', "{}"])

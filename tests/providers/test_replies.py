@@ -129,9 +129,7 @@ def test_a_minted_id_is_the_same_in_every_reading() -> None:
     [None, "text", [], {}, {"choices": []}, {"choices": [1]}, {"choices": [{"message": None}]}, {"choices": {}}]
     + [{"choices": [{"message": {"content": 1}}]}, {"choices": [{"message": {"content": [1]}}]}]
     + [{"choices": [{"message": {"tool_calls": calls}}]} for calls in ({"a": 1}, [1], [{"function": {}}])]
-    + [
-        {"choices": [{"message": {}}], "usage": usage} for usage in (1, {"prompt_tokens": "x"}, {"prompt_tokens": True})
-    ],
+    + [{"choices": [{"message": {}}], "usage": 1}],
 )
 def test_a_body_that_is_no_completion_is_malformed(body: Any) -> None:
     with pytest.raises(ProviderMalformed):

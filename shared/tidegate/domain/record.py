@@ -48,6 +48,7 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
         "reasoning_tokens": bill.tokens.reasoning,
         "searches": bill.tokens.searches,
         "estimated": bill.tokens.estimated,
+        "usage_fault": bill.tokens.usage_fault,
         "words": bill.words.used,
         "input_words": bill.words.input,
         "output_words": bill.words.output,

@@ -1,12 +1,28 @@
 """Usage of a call: token counts, word counts and the bill."""
 
+import math
 from decimal import Decimal
-from typing import Required, TypedDict
+from typing import Literal, Required, TypedDict, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tidegate.domain.workspace import WordsMethod
 from tidegate.json import Json
+
+UsageFault = Literal["clamped", "refused", "failed"]
+"""What is wrong with the usage of a call, as its record says.
+
+"clamped": a part, such as the cached tokens, was greater than the whole or not a count, and was limited. "refused": a
+total was not a count, or beyond what a model can read or write: our own estimate is billed. "failed": the bill could
+not be calculated: what the call held is billed.
+"""
+
+MAX_SEARCHES_BELIEVED = 1_000
+"""The most web searches that are billed for one call. Of 2,313 recorded calls, none took more than ten."""
+
+INVALID_COUNT = -1
+"""Stands for a count that a provider has reported, and that is not a count."""
 
 
 class TokenCounts(Struct, frozen=True):
@@ -30,6 +46,7 @@ class TokenCounts(Struct, frozen=True):
     image_output: int = 0
     searches: int = 0
     audio_cached: int = 0
+    usage_fault: UsageFault | None = None
 
 
 class WordCounts(Struct, frozen=True):
@@ -46,6 +63,13 @@ class GeneratedText(Struct, frozen=True):
 
     answer: str = ""
     hidden: str = ""
+
+
+class ArrivedReply(Struct, frozen=True):
+    """What has arrived of a reply: its texts, and whether it `is_complete`, although its usage was not reported."""
+
+    generated: GeneratedText = GeneratedText()
+    is_complete: bool = False
 
 
 class Bill(Struct, frozen=True):
@@ -75,3 +99,84 @@ class Usage(TypedDict, total=False):
     words_details: dict[str, Json]  # input_words, output_words, method
     cost: float | None  # USD; null when the model has no price
     estimated: bool  # true if the provider reported no usage, else absent
+
+
+def parse_count(value: Json) -> int:
+    """Return a count that a provider reports: 0 for null, `INVALID_COUNT` for what is not a count.
+
+    Fractions are rounded up.
+    """
+    if value is None:
+        return 0
+    if type(value) is int and value >= 0:  # True is not a count
+        return value
+    if isinstance(value, float) and 0 <= value < math.inf:
+        return math.ceil(value)
+    return INVALID_COUNT
+
+
+def add_counts(*counts: int) -> int:
+    """Return the sum; `INVALID_COUNT` if one of them is."""
+    return INVALID_COUNT if min(counts, default=0) < 0 else sum(counts)
+
+
+def reported_counts(usage: Usage, max_input: int, max_output: int) -> TokenCounts | None:
+    """Return the counts that a provider reports; None if a total is not a count, or beyond its maximum.
+
+    Each part, such as the cached tokens, is limited to the whole. Their sum is not: OpenRouter reports tokens that were
+    read from and written to a cache in one call twice, and charges for both (recorded in 2026).
+    """
+    output = parse_count(usage.get("completion_tokens"))
+    input = _reported_input(usage, output)
+    if not (0 <= input <= max_input and 0 <= output <= max_output):
+        return None
+    prompt, completion = _object(usage.get("prompt_tokens_details")), _object(usage.get("completion_tokens_details"))
+    is_clamped = False
+
+    def part(value: Json, whole: int) -> int:
+        nonlocal is_clamped
+        if value is None:
+            return 0
+        count = parse_count(value)
+        is_clamped |= not 0 <= count <= whole
+        return min(max(0, count), whole)
+
+    cached, written = (part(prompt.get(name), input) for name in ("cached_tokens", "cache_write_tokens"))
+    audio = part(prompt.get("audio_tokens"), input)
+    counts = TokenCounts(
+        input=input,
+        output=output,
+        cached=cached,
+        written=written,
+        reasoning=part(completion.get("reasoning_tokens"), output),
+        written_1h=part(prompt.get("cache_write_1h_tokens"), written),
+        audio_input=audio,
+        audio_output=part(completion.get("audio_tokens"), output),
+        image_input=part(prompt.get("image_tokens"), input),
+        image_output=part(completion.get("image_tokens"), output),
+        searches=part(_searches(usage), MAX_SEARCHES_BELIEVED),
+        audio_cached=part(_object(prompt.get("cached_tokens_details")).get("audio_tokens"), min(audio, cached)),
+    )
+    return replace(counts, usage_fault="clamped") if is_clamped else counts
+
+
+def _reported_input(usage: Usage, output: int) -> int:
+    """Return the prompt tokens, with audio that the provider counts beside them.
+
+    Mistral reports 9 prompt tokens, 375 audio tokens, 201 completion tokens, and a total of 585 (recorded in 2026).
+    """
+    prompt, total = parse_count(usage.get("prompt_tokens")), parse_count(usage.get("total_tokens"))
+    audio = parse_count(_object(usage.get("prompt_tokens_details")).get("audio_tokens"))
+    is_beside = 0 <= prompt < audio and total == add_counts(prompt, audio, output)
+    return prompt + audio if is_beside else prompt
+
+
+def _searches(usage: Usage) -> Json:
+    """Return the number of web searches, under the names that Anthropic, OpenRouter and Perplexity use."""
+    tools = _object(usage.get("server_tool_use") or usage.get("server_tool_use_details"))
+    return tools.get("web_search_requests") or usage.get("num_search_queries")
+
+
+def _object(value: object) -> dict[str, Json]:
+    """Return the object, or an empty one where a provider sends null or nothing."""
+    return cast("dict[str, Json]", value) if isinstance(value, dict) else {}

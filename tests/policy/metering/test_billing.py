@@ -167,6 +167,68 @@ def test_an_answer_without_text_or_tokens_is_not_estimated() -> None:
     assert calculate_bill(usage(15, 0), asked(PROMPT), GeneratedText(), WORKSPACE, None).tokens == TokenCounts(input=15)
 
 
+ABSURD: list[Json] = [10**18, 10**15, 1e300, -1, "12", True, float("nan"), float("inf")]
+
+
+@pytest.mark.parametrize("odd", ABSURD, ids=repr)
+def test_a_usage_that_is_not_believed_is_replaced_by_our_estimate(odd: Json) -> None:
+    request = asked(PROMPT)
+    estimate = TokenCounts(
+        input=request.estimate_prompt(), output=estimate_text(ANSWER), estimated=True, usage_fault="refused"
+    )
+    for reported in (usage(15, 12, prompt_tokens=odd), usage(15, 12, completion_tokens=odd)):
+        made = calculate_bill(reported, request, GeneratedText(ANSWER), WORKSPACE, PRICED)
+        assert made.tokens == estimate
+        assert made.cost_usd == (Decimal("2.5") * estimate.input + 10 * estimate.output) / 1_000_000
+        wire = usage_with_cost(reported, made)
+        assert (wire["prompt_tokens"], wire["completion_tokens"]) == (estimate.input, estimate.output)
+        assert (wire["total_tokens"], wire["estimated"]) == (estimate.input + estimate.output, True)
+
+
+def test_the_estimate_in_place_of_a_refused_usage_is_at_most_what_was_held() -> None:
+    request = build_chat_request({"model": "a/b", "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 20})
+    made = calculate_bill(usage(10**18, 10**18), request, GeneratedText("many words " * 1000), WORKSPACE, PRICED)
+    assert (made.tokens.output, made.tokens.usage_fault) == (20, "refused")
+
+
+def test_counts_are_believed_up_to_ten_times_what_the_model_can_read_and_write() -> None:
+    model = replace(PRICED, context_window=200_000, output_limit=150_000)
+    request = build_chat_request({"model": "a/b", "messages": [{"role": "user", "content": PROMPT}], "n": 2})
+    made = calculate_bill(usage(2_000_000, 3_000_000), request, GeneratedText(ANSWER), WORKSPACE, model)
+    assert made.tokens == TokenCounts(input=2_000_000, output=3_000_000)
+    for prompt, completion in ((2_000_001, 1), (1, 3_000_001)):
+        refused = calculate_bill(usage(prompt, completion), request, GeneratedText(ANSWER), WORKSPACE, model)
+        assert refused.tokens.usage_fault == "refused"
+
+
+def test_a_million_is_believed_whatever_the_catalogue_says() -> None:
+    small = replace(PRICED, context_window=512, output_limit=512)
+    made = calculate_bill(usage(1_000_000, 1_000_000), asked(PROMPT), GeneratedText(), WORKSPACE, small)
+    assert made.tokens == TokenCounts(input=1_000_000, output=1_000_000)
+
+
+def test_a_part_greater_than_the_whole_is_not_billed() -> None:
+    reported = usage(10, 12, prompt_tokens_details={"cached_tokens": 10**9})
+    made = calculate_bill(reported, asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, PRICED)
+    assert made.tokens == TokenCounts(input=10, output=12, cached=10, usage_fault="clamped")
+    assert made.cost_usd == (Decimal("1.25") * 10 + 10 * 12) / 1_000_000
+    details = usage_with_cost(reported, made)["prompt_tokens_details"]
+    assert details["cached_tokens"] == 10
+
+
+def test_a_prompt_of_no_tokens_is_estimated() -> None:
+    for prompt in (0, None):
+        made = calculate_bill(usage(15, 12, prompt_tokens=prompt), asked(PROMPT), GeneratedText(), WORKSPACE, None)
+        assert made.tokens == TokenCounts(input=asked(PROMPT).estimate_prompt(), output=12, estimated=True)
+
+
+@pytest.mark.parametrize("odd", ABSURD, ids=repr)
+def test_billed_units_that_are_not_believed_are_replaced_by_the_tokens(odd: Json) -> None:
+    reported = usage(1_000_000, 0, billed_units={"input_tokens": odd, "output_tokens": 0})
+    made = calculate_bill(reported, asked(PROMPT), GeneratedText(), WORKSPACE, PRICED)
+    assert made.cost_usd == Decimal("2.5")
+
+
 def test_a_price_may_depend_on_the_time_of_the_call() -> None:
     later = Price(input=Decimal(9), output=Decimal(9), since=date(2027, 1, 1))
     model = CatalogModel(
@@ -242,7 +304,7 @@ counts: st.SearchStrategy[Json] = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(-(2**63), 2**63 - 1),
-    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(),
     st.text(max_size=3),
 )
 names = (
@@ -268,6 +330,7 @@ def test_whatever_a_provider_reports_becomes_a_bill_and_valid_json(reported: dic
     made = calculate_bill(cast(Usage, reported), asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, PRICED)
     wire = usage_with_cost(cast(Usage, reported), made)
     assert made.cost_usd is not None and made.cost_usd >= 0
+    assert made.cost_usd < 1_000
     assert min(made.tokens.input, made.tokens.output, made.tokens.cached, made.tokens.reasoning) >= 0
     assert decode(encode(wire)) == wire
 

@@ -5,6 +5,7 @@ Sources: https://platform.claude.com/docs/en/api/messages (Usage), …/build-wit
 """
 
 from tidegate.chat.completion import FinishReason, Usage
+from tidegate.domain.usage import add_counts, parse_count
 from tidegate.json import Json, JsonObject
 
 _TRANSLATED_FIELDS = frozenset(
@@ -17,21 +18,21 @@ _TIER_NAMES = {"standard": "default", "priority": "priority"}
 def normalise(raw: JsonObject) -> Usage:
     """Return OpenAI's usage. Cache reads and writes are prompt tokens. Fields unknown to OpenAI keep their names."""
     counts = [raw, *_compactions(raw)]
-    cache_read = sum(_count(count, "cache_read_input_tokens") for count in counts)
-    cache_written = sum(_count(part, "cache_creation_input_tokens") for part in counts)
-    prompt = sum(_count(part, "input_tokens") for part in counts) + cache_read + cache_written
-    completion = sum(_count(part, "output_tokens") for part in counts)
+    cache_read = _sum(counts, "cache_read_input_tokens")
+    cache_written = _sum(counts, "cache_creation_input_tokens")
+    prompt = add_counts(_sum(counts, "input_tokens"), cache_read, cache_written)
+    completion = _sum(counts, "output_tokens")
     usage: Usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "total_tokens": prompt + completion,
+        "total_tokens": add_counts(prompt, completion),
         "prompt_tokens_details": {"cached_tokens": cache_read, "cache_write_tokens": cache_written},
     }
     if cache_written:
         usage["prompt_tokens_details"] |= _cache_writes_by_ttl(counts)
     match raw.get("output_tokens_details"):
-        case {"thinking_tokens": int(thinking_tokens)}:
-            usage["completion_tokens_details"] = {"reasoning_tokens": thinking_tokens}
+        case {"thinking_tokens": thinking_tokens}:
+            usage["completion_tokens_details"] = {"reasoning_tokens": parse_count(thinking_tokens)}
         case _:
             pass
     native_fields = {name: value for name, value in raw.items() if name not in _TRANSLATED_FIELDS and value is not None}
@@ -75,10 +76,9 @@ def _compactions(raw: JsonObject) -> list[JsonObject]:
 def _cache_writes_by_ttl(counts: list[JsonObject]) -> JsonObject:
     """Return the tokens written to the cache for five minutes and for an hour, which have different prices."""
     writes = [write for count in counts if isinstance(write := count.get("cache_creation"), dict)]
-    sums = {ttl: sum(_count(write, f"ephemeral_{ttl}_input_tokens") for write in writes) for ttl in ("5m", "1h")}
+    sums = {ttl: _sum(writes, f"ephemeral_{ttl}_input_tokens") for ttl in ("5m", "1h")}
     return {f"cache_write_{ttl}_tokens": tokens for ttl, tokens in sums.items()} if writes else {}
 
 
-def _count(raw: JsonObject, name: str) -> int:
-    value = raw.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+def _sum(counts: list[JsonObject], name: str) -> int:
+    return add_counts(*(parse_count(count.get(name)) for count in counts))

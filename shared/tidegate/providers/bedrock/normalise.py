@@ -5,6 +5,7 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 """
 
 from tidegate.chat.completion import FinishReason, Usage, url_citation
+from tidegate.domain.usage import add_counts, parse_count
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock.capabilities import SEARCH_TOOL
@@ -40,16 +41,17 @@ def normalise_usage(raw: Json, searches: int = 0) -> Usage:
     if not isinstance(raw, dict):
         raise ProviderMalformed("bedrock's usage is not an object.")
     cache_read, cache_written = _count(raw, "cacheReadInputTokens"), _count(raw, "cacheWriteInputTokens")
-    prompt, completion = _count(raw, "inputTokens") + cache_read + cache_written, _count(raw, "outputTokens")
-    parsed: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    prompt, completion = add_counts(_count(raw, "inputTokens"), cache_read, cache_written), _count(raw, "outputTokens")
+    total = add_counts(prompt, completion)
+    parsed: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
     details: dict[str, Json] = {}
     if "cacheReadInputTokens" in raw or "cacheWriteInputTokens" in raw:
         details = {"cached_tokens": cache_read, "cache_write_tokens": cache_written}
     cache_details = raw.get("cacheDetails")
     for entry in cache_details if isinstance(cache_details, list) else ():
         match entry:
-            case {"ttl": "1h", "inputTokens": int(count)}:
-                details["cache_write_1h_tokens"] = count
+            case {"ttl": "1h", "inputTokens": count}:
+                details["cache_write_1h_tokens"] = parse_count(count)
             case _:
                 pass
     if details:
@@ -103,9 +105,4 @@ def image_part(raw: JsonObject) -> JsonObject | None:
 
 
 def _count(raw: JsonObject, name: str) -> int:
-    value = raw.get(name)
-    if value is None:
-        return 0
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ProviderMalformed(f"bedrock's usage has an invalid {name}.")
-    return value
+    return parse_count(raw.get(name))

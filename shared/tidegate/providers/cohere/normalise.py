@@ -4,7 +4,8 @@ Source: https://docs.cohere.com/reference/chat (2026-11) and replies recorded up
 """
 
 from tidegate.chat.completion import FinishReason, Usage, url_citation
-from tidegate.errors import ProviderMalformed, ProviderTimeout
+from tidegate.domain.usage import add_counts, parse_count
+from tidegate.errors import ProviderTimeout
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import normalise
 
@@ -46,8 +47,9 @@ def normalise_usage(raw: Json) -> Usage | None:
         case _:
             return None
     image_tokens = _count(tokens, "image_tokens")
-    prompt, completion = _count(tokens, "input_tokens") + image_tokens, _count(tokens, "output_tokens")
-    usage: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    prompt, completion = add_counts(_count(tokens, "input_tokens"), image_tokens), _count(tokens, "output_tokens")
+    total = add_counts(prompt, completion)
+    usage: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
     prompt_details: JsonObject = {}
     if "cached_tokens" in raw:
         prompt_details["cached_tokens"] = _count(raw, "cached_tokens")
@@ -62,13 +64,7 @@ def normalise_usage(raw: Json) -> Usage | None:
 
 
 def _count(raw: JsonObject, name: str) -> int:
-    match raw.get(name):
-        case None:
-            return 0
-        case int() | float() as count if not isinstance(count, bool) and count == int(count):
-            return int(count)
-        case _:
-            raise ProviderMalformed(f"Cohere's usage has a {name} that is not a count.")
+    return parse_count(raw.get(name))
 
 
 def parse_citations(raw: Json, offset: int = 0) -> tuple[list[Json], list[Json]]:

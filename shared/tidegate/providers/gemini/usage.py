@@ -7,6 +7,7 @@ sum of prompt, tool use, candidates and thoughts, and the prompt includes cached
 from collections.abc import Set
 
 from tidegate.chat.completion import Usage
+from tidegate.domain.usage import add_counts, parse_count
 from tidegate.json import Json, JsonObject
 from tidegate.providers.gemini.capabilities import capabilities_of
 
@@ -14,9 +15,9 @@ from tidegate.providers.gemini.capabilities import capabilities_of
 def normalise(raw: JsonObject, searches: int = 0) -> Usage:
     """Return OpenAI's usage. Missing counts are 0."""
     tool_use = _token_count(raw, "toolUsePromptTokenCount")
-    prompt = _token_count(raw, "promptTokenCount") + tool_use
+    prompt = add_counts(_token_count(raw, "promptTokenCount"), tool_use)
     thoughts = _token_count(raw, "thoughtsTokenCount")
-    completion = _token_count(raw, "candidatesTokenCount") + thoughts
+    completion = add_counts(_token_count(raw, "candidatesTokenCount"), thoughts)
     prompt_details: JsonObject = {
         "cached_tokens": _token_count(raw, "cachedContentTokenCount"),
         **_tokens_by_modality(raw.get("promptTokensDetails")),
@@ -29,7 +30,7 @@ def normalise(raw: JsonObject, searches: int = 0) -> Usage:
     parsed: Usage = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "total_tokens": max(_token_count(raw, "totalTokenCount"), prompt + completion),
+        "total_tokens": max(_token_count(raw, "totalTokenCount"), add_counts(prompt, completion)),
         "prompt_tokens_details": prompt_details,
         "completion_tokens_details": {"reasoning_tokens": thoughts, **completion_details},
     }
@@ -61,21 +62,15 @@ def service_tier(raw: JsonObject) -> str | None:
 
 
 def _token_count(raw: JsonObject, name: str) -> int:
-    match raw.get(name):
-        case bool():
-            return 0
-        case int(count) if count > 0:
-            return count
-        case _:
-            return 0
+    return parse_count(raw.get(name))
 
 
 def _billed_tool_calls(calls: Json) -> int:
     total = 0
     for call in calls if isinstance(calls, list) else ():
         match call:
-            case {"tool": str(tool), "successfulToolCallCount": int(count)} if tool.upper().startswith("GOOGLE_SEARCH"):
-                total += count
+            case {"tool": str(tool), "successfulToolCallCount": count} if tool.upper().startswith("GOOGLE_SEARCH"):
+                total += max(0, parse_count(count))
             case _:
                 pass
     return total
@@ -86,9 +81,9 @@ def _tokens_by_modality(details: Json) -> JsonObject:
     tokens: dict[str, int] = {}
     for detail in details if isinstance(details, list) else ():
         match detail:
-            case {"modality": str(modality), "tokenCount": int(count)} if modality != "TEXT":
+            case {"modality": str(modality), "tokenCount": count} if modality != "TEXT":
                 name = f"{modality.lower()}_tokens"
-                tokens[name] = tokens.get(name, 0) + count
+                tokens[name] = add_counts(tokens.get(name, 0), parse_count(count))
             case _:
                 pass
     return dict(tokens)

@@ -4,6 +4,7 @@ Source: bodies recorded from each provider up to 2026-07, and https://platform.o
 """
 
 from tidegate.chat.completion import Usage
+from tidegate.domain.usage import add_counts, parse_count
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 
@@ -15,7 +16,7 @@ _COUNT_FIELDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens",
 def normalise(raw: Json) -> Usage:
     """Return the provider's counts; its prices are moved to `provider_…`, since `cost` is the gateway's.
 
-    Raises `ProviderMalformed` for a count that is not a whole number.
+    A count that is not one is returned as `INVALID_COUNT`. Raises `ProviderMalformed` if `raw` is not an object.
     """
     if not isinstance(raw, dict):
         raise ProviderMalformed("The provider's usage is not an object.")
@@ -24,15 +25,15 @@ def normalise(raw: Json) -> Usage:
     total = _count(raw, "total_tokens")
     prompt_details = _details(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
     completion_details = _details(raw.get("completion_tokens_details") or raw.get("output_tokens_details"))
-    reasoning = completion_details.get("reasoning_tokens")
+    reasoning = parse_count(completion_details.get("reasoning_tokens"))
     # xAI and Gemini count reasoning beside the completion; OpenAI counts it inside.
-    if isinstance(reasoning, int) and reasoning > 0 and total == prompt + completion + reasoning:
+    if reasoning > 0 and total == add_counts(prompt, completion, reasoning):
         completion += reasoning
     if not prompt_details.get("cached_tokens"):
-        cached = next((value for name in _CACHED_FIELDS if isinstance(value := raw.get(name), int) and value > 0), None)
+        cached = next((count for name in _CACHED_FIELDS if (count := parse_count(raw.get(name))) > 0), None)
         if cached is not None:
             prompt_details["cached_tokens"] = cached
-    total = max(total, prompt + completion)
+    total = max(total, add_counts(prompt, completion))
     usage: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
     if prompt_details:
         usage["prompt_tokens_details"] = prompt_details
@@ -51,21 +52,7 @@ def _with_other_fields(usage: Usage, raw: JsonObject) -> Usage:
 
 
 def _count(raw: JsonObject, *names: str) -> int:
-    for name in names:
-        match raw.get(name):
-            case bool():
-                break
-            case int(count):
-                return count
-            case float(count) if count.is_integer():
-                return int(count)
-            case None:
-                continue
-            case _:
-                break
-    else:
-        return 0
-    raise ProviderMalformed(f"The provider's usage has a {names[0]} that is not a count.")
+    return parse_count(next((raw[name] for name in names if raw.get(name) is not None), None))
 
 
 def _details(raw: Json) -> JsonObject:
