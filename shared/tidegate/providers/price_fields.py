@@ -141,9 +141,8 @@ def parse_allowed(text: str) -> frozenset[str]:
     known = sorted(field.path for field in PRICE_FIELDS)
     unknown = sorted(paths.difference(known))
     if unknown:
-        raise ConfigurationError(
-            f"{unknown[0]!r} is not a field that changes the price; these are: {', '.join(known)}."
-        )
+        message = f"{unknown[0]!r} is not a field that changes the price; these are {', '.join(known)}."
+        raise ConfigurationError(f"TIDEGATE_ALLOWED_PRICE_FIELDS: {message}")
     return paths
 
 
