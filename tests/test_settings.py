@@ -64,6 +64,13 @@ def test_a_number_without_an_end_is_a_fault(text: str, fault: str) -> None:
     assert caught.value.message == f"TIDEGATE_TIMEOUT_SECONDS must be {fault}: {text!r}."
 
 
+@pytest.mark.parametrize("text", ["1.5", "1e6", "10 MB", "nan", "inf"])
+def test_a_number_of_bytes_is_a_whole_number(text: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.from_env({**NEEDED, "TIDEGATE_MAX_BODY_BYTES": text})
+    assert caught.value.message == f"TIDEGATE_MAX_BODY_BYTES is not a whole number: {text!r}."
+
+
 def test_providers_of_the_operators_own_are_rows_or_faults() -> None:
     own = '[{"name": "mine", "base_url": "https://mine.test/v1"}]'
     assert [row.name for row in Settings.from_env({**NEEDED, "TIDEGATE_PROVIDERS": own}).providers] == ["mine"]

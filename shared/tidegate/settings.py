@@ -8,7 +8,7 @@
 | TIDEGATE_PROVIDERS | additional OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
 | TIDEGATE_ROUTES | model names that stand for several deployments, a JSON list: docs/ROUTES.md | none |
 | TIDEGATE_GUARDRAILS | guardrails in addition to the built-in ones, a JSON list: docs/GUARDRAILS.md | none |
-| TIDEGATE_ALLOWED_PRICE_FIELDS | fields that are sent although their price is unknown: docs/LIMITS.md | none |
+| TIDEGATE_ALLOWED_PRICE_FIELDS | fields that are sent although their price is unknown: docs/PROVIDERS.md | none |
 | TIDEGATE_DEFAULT_PROVIDER | the provider of model names without a provider that the catalogue does not know | none |
 | TIDEGATE_TIMEOUT_SECONDS | the longest duration of a call | 600 |
 | TIDEGATE_TIMEOUTS | timeouts by provider and model, a JSON object: docs/DEADLINES.md | see docs/DEADLINES.md |
@@ -171,7 +171,7 @@ class _EnvironmentReader:
         try:
             value = convert(text)
         except ValueError:
-            self._faults.append(f"{name} is not a number: {text!r}")
+            self._faults.append(f"{name} is not a {'whole ' if convert is int else ''}number: {text!r}")
             return default
         if not 0 < value < math.inf:
             self._faults.append(f"{name} must be {'finite' if value > 0 else 'positive'}: {text!r}")

@@ -1,4 +1,5 @@
-from tests.store_worlds import NOON, outcome
+from tests.store_worlds import NOON, Clock, outcome
+from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.memory.meter import MemoryMeter
 
 
@@ -11,3 +12,18 @@ async def test_only_the_newest_records_are_kept_and_the_counters_are_complete() 
     counters = await meter.counters("ws_one", "M#2026-11")
     assert counters is not None
     assert counters["calls"] == 5
+
+
+async def test_expired_records_are_dropped_and_their_counters_stay() -> None:
+    clock = Clock()
+    meter = MemoryMeter(clock=clock)
+    for n in range(3):
+        await meter.record(outcome(at=NOON + n))
+    clock.now = NOON + 1 + RETENTION_SECONDS
+    newest = outcome(at=clock.now)
+    await meter.record(newest)
+    assert [record["id"] for _, record in meter._calls][1:] == [newest.call.id]
+    assert len(meter._recorded) == 2
+    counters = await meter.counters("ws_one", "M#2026-11")
+    assert counters is not None
+    assert counters["calls"] == 3

@@ -12,7 +12,10 @@ from tidegate.domain.settlement import build_settlement
 from tidegate.memory.ledger import MemoryLedger
 
 MAX_CALLS = 10_000
-"""Limit for all workspaces together. The oldest records are dropped first, and could then be recorded again."""
+"""Limit for all workspaces together. The oldest records are dropped first, and could then be recorded again.
+
+Expired records are dropped when the next call is recorded.
+"""
 
 
 class MemoryMeter:
@@ -37,11 +40,11 @@ class MemoryMeter:
         call_key = (call.workspace.id, call.id)
         if call_key in self._recorded:
             return
-        if len(self._calls) >= self._max_calls:
+        settlement = build_settlement(outcome)
+        while self._calls and (len(self._calls) >= self._max_calls or self._is_expired(self._calls[0][0])):
             _, oldest = self._calls.popleft()
             self._recorded.discard((str(oldest["workspace_id"]), str(oldest["id"])))
         self._recorded.add(call_key)
-        settlement = build_settlement(outcome)
         self._calls.append((call.started_at, settlement.record))
         if settlement.hold is not None and self._ledger is not None:
             self._ledger.settle_call(settlement.hold, settlement.actual)
@@ -57,8 +60,9 @@ class MemoryMeter:
 
     async def calls(self, workspace_id: str, limit: int, shards: int = 1) -> Sequence[dict[str, object]]:
         """See `UsageReader.calls`."""
-        oldest = self._clock() - RETENTION_SECONDS
-        records = (call for at, call in self._calls if call["workspace_id"] == workspace_id and at > oldest)
+        records = (
+            call for at, call in self._calls if call["workspace_id"] == workspace_id and not self._is_expired(at)
+        )
         newest_first = sorted(records, key=lambda call: str(call["id"]), reverse=True)
         return [readable_record(call) for call in islice(newest_first, limit)]
 
@@ -78,3 +82,6 @@ class MemoryMeter:
         """See `UsageReader.records`."""
         records = await self.calls(workspace_id, self._max_calls)
         return [call for call in records if after < str(call["id"]) < before][:limit]
+
+    def _is_expired(self, started_at: float) -> bool:
+        return started_at <= self._clock() - RETENTION_SECONDS
