@@ -24,6 +24,12 @@ async def test_every_path_answers(client: Client, path: str) -> None:
         ({"authorization": "Basic eDp5"}, "/v1/chat/completions", 401, "invalid_api_key"),
         ({"authorization": "Bearer nobody"}, "/v1/chat/completions", 401, "invalid_api_key"),
         ({"authorization": "Bearer nobody"}, NEUROFLASH, 401, "invalid_api_key"),
+        (
+            {"authorization": "Bearer nobody", "content-type": "text/plain"},
+            "/v1/chat/completions",
+            401,
+            "invalid_api_key",
+        ),
         ({}, NEUROFLASH, 400, "missing_workspace_id"),
         ({"x-workspace-id": "ws_other"}, "/v1/chat/completions", 403, "workspace_forbidden"),
         ({"x-workspace-id": "ws_unknown"}, "/v1/chat/completions", 403, "workspace_forbidden"),

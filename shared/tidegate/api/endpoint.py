@@ -92,9 +92,8 @@ class OperationEndpoint(Struct, frozen=True):
                 raise
 
     async def _read_call(self, gateway: Gateway, scope: Scope, receive: Receive) -> Call:
-        """Return the request's call. The key is checked before the body is parsed."""
+        """Return the request's call. The key is checked before the body is read: a stranger's body costs nothing."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await read_json_body(receive, headers, self.options.max_body_bytes)
         started_at, call_headers = gateway.clock(), _call_headers(scope, headers)
         principal, workspace = await gateway.authenticate(
             self.surface,
@@ -103,6 +102,7 @@ class OperationEndpoint(Struct, frozen=True):
             source=source_of(scope),
             headers=call_headers,
         )
+        body = await read_json_body(receive, headers, self.options.max_body_bytes)
         request = self.surface.parse(self.operation, body)
         return gateway.new_call(
             principal, workspace, self.surface, self.operation, request, started_at=started_at, headers=call_headers

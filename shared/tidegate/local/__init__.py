@@ -6,6 +6,7 @@ admin                routes /admin/v1 to the admin API; the demo admin key
 demo                 `demo/echo`, a provider that needs no key
 banner               what the server prints when it is ready
 background_sweeper   runs the sweeper once a minute
+connection_guard     limits of time and memory for connections of strangers
 graceful_shutdown    finishes running calls before the process ends
 openapi              the OpenAPI document of the data plane
 openapi_headers      its headers, and the gateway's own request fields

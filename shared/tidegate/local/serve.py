@@ -34,6 +34,7 @@ from tidegate.gateway import Gateway
 from tidegate.local.admin import PlaneRouter, create_demo_admin
 from tidegate.local.background_sweeper import sweep_in_background
 from tidegate.local.banner import banner
+from tidegate.local.connection_guard import ConnectionGuard
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.embedded import (
     EMBEDDED_CREDENTIALS,
@@ -206,6 +207,8 @@ async def _banner_when_ready(open_planes: OpenPlanes, settings: Settings, host: 
 def _serve(app: ASGIApp, listener: socket.socket) -> None:
     config = uvicorn.Config(
         SettlementGuard(app),
+        http=ConnectionGuard,
+        ws="none",
         log_level="warning",
         access_log=False,
         lifespan="on",
