@@ -47,7 +47,7 @@ def endpoints() -> Iterator[Endpoint]:
 
 
 def example(name: str, schema: Mapping[str, Any]) -> Any:
-    """A value that the schema allows, with its required properties, a name, and the workspaces that a request may name."""
+    """A value that the schema allows, with a name, its required properties, and the workspaces it may name."""
     if "$ref" in schema:
         schema = DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     if "anyOf" in schema:
