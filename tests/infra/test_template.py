@@ -81,6 +81,7 @@ def test_the_control_planes_paths_go_to_a_function_that_answers_at_once(stack: S
         "TIDEGATE_TABLE": {"Ref": "Table"},
         "TIDEGATE_WORKSPACE_SECRETS": {"Fn::Sub": "${AWS::StackName}/workspaces"},
         "TIDEGATE_LOG_LEVEL": "INFO",
+        "TIDEGATE_TRANSPORT": "pyreqwest",
     }
 
 
@@ -184,6 +185,7 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_REPLY_BUCKET": {"Ref": "ReplyBucket"},
         "TIDEGATE_WORKSPACE_SECRETS": {"Fn::Sub": "${AWS::StackName}/workspaces"},
         "TIDEGATE_LOG_LEVEL": "INFO",
+        "TIDEGATE_TRANSPORT": "pyreqwest",
     }
 
 
@@ -206,10 +208,19 @@ def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure
         "TIDEGATE_TABLE": {"Ref": "Table"},
         "TIDEGATE_EVENT_BUS": "default",
         "TIDEGATE_LOG_LEVEL": "INFO",
+        "TIDEGATE_TRANSPORT": "pyreqwest",
     }
     (retries,) = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     assert retries["MaximumRetryAttempts"] == 0
     assert RUN_SECONDS + 60 <= function["Timeout"] < 300
+
+
+def test_one_parameter_replaces_the_http_client_of_all_functions(deploy: Deploy) -> None:
+    stack = deploy(Transport="httpx")
+    variables = [
+        stack.properties(f"{name}Function")["Environment"]["Variables"] for name in ("Chat", "Admin", "Keeper")
+    ]
+    assert [each["TIDEGATE_TRANSPORT"] for each in variables] == ["httpx"] * 3
 
 
 @pytest.mark.parametrize(("architecture", "layer"), [("arm64", "Arm64"), ("x86_64", "X86")])
