@@ -18,6 +18,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import ConfigurationError, InvalidRequest
 from tidegate.providers import ProviderSpec, Registry
 from tidegate.providers.base import Provider
+from tidegate.providers.price_fields import MODEL_FIELDS, PRICE_FIELDS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "PROVIDERS.md"
 CASES = Path(__file__).parent / "cases"
@@ -115,7 +116,7 @@ def _cases(provider: str) -> list[tuple[dict[str, Any], set[str], Any]]:
 def render() -> str:
     """The document."""
     providers = list(known())
-    return "\n".join([*_INTRODUCTION, "", *_features(providers), "", *_settings(providers), ""])
+    return "\n".join([*_INTRODUCTION, "", *_features(providers), "", *_settings(providers), "", *_prices(), ""])
 
 
 _INTRODUCTION = (
@@ -170,6 +171,79 @@ def _settings(providers: list[tuple[ProviderSpec, Provider]]) -> Iterator[str]:
         base_url = f"`{one.base_url}`" if one.base_url else "must be set"
         more = _listed(*one.region_settings, *([one.version_setting] if one.version_setting else []))
         yield _row(one.name, others, _key(one), f"`{one.base_url_setting}`", base_url, more)
+
+
+_PRICES = (
+    "## What changes the price",
+    "",
+    "These fields change the price. A value in the second column has the usual price or a lower one, and is sent. Any",
+    "other value is sent if the catalogue has its price for the model, which is then the price of the call. Else the",
+    "field is left out and named in `x-tidegate-ignored-params`, or refused with a 400 where the third column says",
+    "so.",
+    "",
+    "- **Tiers.** The catalogue has the prices of OpenAI's `flex`, `priority` and `fast`, of Anthropic's fast mode,",
+    "  and of Anthropic's inference in the US. A budget holds the price of the requested tier, but never the lower",
+    "  one of `flex`. The bill follows the tier that the provider names in its reply. A cheap tier whose price is not",
+    "  known is billed at the usual price.",
+    "- **`auto`** is what the provider does without the field: OpenAI takes the setting of your project, and",
+    "  Anthropic takes capacity that you have committed to. The gateway does not change that. The bill follows the",
+    "  tier in the reply.",
+    "- **`TIDEGATE_ALLOWED_PRICE_FIELDS`**, such as `service_tier,speed`, lists fields of this table that are sent",
+    "  with any value. A value without a known price is then billed at the usual one.",
+    "- **Caches.** Tokens that are written to a cache for an hour (`ttl: 1h`) and long contexts have their own prices",
+    "  in the catalogue. `prompt_cache_retention` is free. The storage of Gemini's `cachedContent` is not in the",
+    "  bill.",
+    "",
+)
+
+_OTHER_MODELS = (
+    "",
+    "### Fields that lead to another model",
+    "",
+    "With a provider's own fallbacks, routers and presets, another model can answer, at another price. If `models` or",
+    "`providers` of the workspace or the key are limited, or a budget in USD applies, these fields are left out and",
+    "named in `x-tidegate-ignored-params`. Without such limits they are sent, and the call is billed at the price of",
+    "the requested model. Use the gateway's own `fallbacks` or routes instead.",
+    "",
+)
+
+_NAMES = (
+    "",
+    "Tools that ask another model are left out in these cases as well: Anthropic's `advisor_…`, and OpenRouter's",
+    "server tools other than `openrouter:web_search`, `openrouter:web_fetch` and `openrouter:datetime`.",
+    "",
+    "### Names of models",
+    "",
+    "Prices are looked up, and allowed models are compared, by the plain name of a model:",
+    "",
+    "| sent name | price | matched by `models` |",
+    "|---|---|---|",
+    "| `gemini/models/x`, `vertex/publishers/google/models/x` | of `x` | `gemini/x`, `vertex/x` |",
+    "| `fireworks/accounts/fireworks/models/x` | of `x` | `fireworks/x`, and the long name |",
+    "| `openai/openai/x`, `openai/x/`, `openai/X`, `openai/%78`, full-width letters | of `x` | `openai/x` |",
+    "| `openrouter/a/x:nitro`, `:floor` and other suffixes | of `a/x`, unless listed | only with the suffix |",
+    "| `openrouter/a/x:online` | of `a/x`, and USD 0.02 for the search | only with the suffix |",
+    "| `openrouter/…@preset/…` | unknown | only by a pattern that contains `@preset/` |",
+    "| `huggingface/a/x`, `huggingface/a/x:fastest` | of the dearest host in the catalogue | only as sent |",
+    "| `openrouter/auto`, an unknown name, an Azure deployment with a name of its own | unknown | only as sent |",
+    "",
+    "A model without a known price is refused where a budget in USD applies, unless the workspace allows it.",
+)
+
+
+def _prices() -> Iterator[str]:
+    yield from _PRICES
+    yield _row("field", "sent with", "other values", "source")
+    yield "|---|---|---|---|"
+    for field in PRICE_FIELDS:
+        usual = _listed(*(value if isinstance(value, str) else json.dumps(value) for value in field.usual))
+        yield _row(f"`{field.path}`", usual or "–", "refused" if field.is_refused else "left out", field.source)
+    yield from _OTHER_MODELS
+    yield _row("field", "source")
+    yield "|---|---|"
+    for source in dict.fromkeys(field.source for field in MODEL_FIELDS):
+        yield _row(_listed(*(field.path for field in MODEL_FIELDS if field.source == source)), source)
+    yield from _NAMES
 
 
 def _key(one: ProviderSpec) -> str:
