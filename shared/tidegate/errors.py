@@ -302,8 +302,8 @@ class ConfigurationError(TidegateError):
 class UpstreamError(TidegateError):
     """A provider's failure. Facts only: `policy/routing/retry.py` decides whether to retry.
 
-    `upstream_status` is the provider's HTTP status, None if it sent no response; `native_code` is the provider's own
-    error code or type; `sent_first_chunk` is True once the caller has received part of the answer.
+    `upstream_status` is the provider's HTTP status, None without a response; `native_code` its own error code or type.
+    `sent_first_chunk`: the caller has part of the answer. `was_sent` is False if no connection was made.
     """
 
     status = 502
@@ -322,7 +322,7 @@ class UpstreamError(TidegateError):
         super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
         self.upstream_status = upstream_status
         self.native_code = native_code
-        self.sent_first_chunk = False
+        self.sent_first_chunk, self.was_sent = False, True
 
 
 class ProviderBadRequest(UpstreamError):

@@ -6,7 +6,7 @@ dispatch:   6. resolve the model, then each fallback: its deployments, without t
             7. translate for one deployment and reserve the worst case, with lower `max_tokens` if a limit requires it
             8. ask that deployment: a slow one is hedged, a temporary failure retried
 answer:     9. stamp and bill   10. guardrails on the answer   11. store the reply   12. settle   13. budget alerts
-dry_run:    report what these steps would do, without asking, holding or storing anything
+dry_run:    count the call, report what these steps would do without asking or storing anything, and record it
 """
 
 from collections.abc import AsyncGenerator
@@ -20,12 +20,14 @@ from tidegate.domain.operation import Operation, Request
 from tidegate.domain.restrictions import UNKNOWN_SOURCE, RequestSource
 from tidegate.domain.surface import Surface
 from tidegate.domain.workspace import Principal, Workspace
+from tidegate.errors import LimitReached, TidegateError
 from tidegate.json import JsonObject
 from tidegate.lazy import load
 from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.components import CallReuse, Components
 from tidegate.pipeline.dispatch import dispatch
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.prepare import count_call
 from tidegate.pipeline.respond import respond
 from tidegate.pipeline.settle import settle
 from tidegate.pipeline.shield import run_shielded
@@ -128,11 +130,17 @@ class Gateway(Components, frozen=True):
         if stored_answer is not None:
             return stored_answer
         if guard_run:
+            await count_call(self, observation)
             call = observation.call = await guard_run.check_prompt(call)
         stored_answer = await call_reuse.lookup(self, call, observation, guard_run) if call_reuse else None
         if stored_answer is not None:
             return stored_answer
-        dispatched = await dispatch(self, call, observation, stack)
+        try:
+            dispatched = await dispatch(self, call, observation, stack)
+        except TidegateError as error:
+            if not isinstance(error, LimitReached):  # a call that no provider got is work as well
+                await count_call(self, observation)
+            raise
         answer = await respond(self, dispatched, observation)
         if guard_run:
             check_answer = load("tidegate.pipeline.check_output", "check_answer")
@@ -140,8 +148,16 @@ class Gateway(Components, frozen=True):
         return call_reuse.record_answer(dispatched.request, answer) if call_reuse else answer
 
     async def dry_run(self, call: Call) -> JsonObject:
-        """Report what a call would do, as JSON. No provider is asked; nothing is held, stored or recorded."""
-        return await load("tidegate.pipeline.dry_run.dry_run", "dry_run")(self, call)
+        """Report what a call would do, as JSON. No provider is asked. The dry run counts as a call and is recorded."""
+        observation = Observation(call=call)
+        try:
+            with observation.recording_failures():
+                await count_call(self, observation)
+                report = await load("tidegate.pipeline.dry_run.dry_run", "dry_run")(self, call)
+                observation.status = "dry_run"
+                return report
+        finally:
+            await run_shielded(settle(self, observation))
 
 
 async def _finish(components: Components, observation: Observation, call_reuse: CallReuse | None) -> None:

@@ -61,16 +61,13 @@ class Ledger(Protocol):
     Example: `hold, account = await ledger.reserve(reservation)`, and after the call `await meter.record(outcome)`.
     """
 
-    async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
+    async def reserve(self, reservation: Reservation, replacing: Hold | None = None) -> tuple[Hold, Account | None]:
         """Book the hold in all of the reservation's accounts or in none: one conditional write or transaction.
 
-        Returns the hold as booked, and the state of the first account after the write, or None. Idempotent.
-        Raises `RateLimited` and `QuotaExhausted`.
+        `replacing` is the open hold of the same call, whose place the new one takes: the call is not counted again. If
+        it is refused, the old hold remains. Returns the hold as booked, and the state of the first account after the
+        write, or None. Idempotent. Raises `RateLimited` and `QuotaExhausted`.
         """
-        ...
-
-    async def release(self, hold: Hold) -> None:
-        """Cancel the hold of a call that used nothing. The call still counts in `requests_per_minute`."""
         ...
 
     async def account(self, scope: AccountScope, first_day: int = 1) -> Account:

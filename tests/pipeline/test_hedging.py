@@ -165,9 +165,8 @@ async def test_what_is_held_covers_both() -> None:
         for body in ({**CALL, "max_tokens": 100}, {**CALL, "model": MODEL, "max_tokens": 100}):
             assert (await client.post(body)).status == 200
         both, one = held
-        prompt = one.tokens - 100
-        assert (both.tokens, both.words) == (one.tokens + prompt, one.words)
-        assert both.usd == one.usd + prompt * Decimal("0.0000004")
+        assert (both.tokens, both.words) == (2 * one.tokens, one.words)
+        assert both.usd == 2 * one.usd
 
 
 async def test_a_client_that_leaves_ends_both_and_pays_for_both() -> None:
@@ -220,7 +219,8 @@ async def test_the_time_is_shared_with_those_who_come_after() -> None:
         assert (reply.status, reply.headers["x-tidegate-model"]) == (200, OTHER)
         [outcome] = client.recorder.outcomes
         assert [each.error_code for each in outcome.failed_attempts] == ["provider_timeout"] * 2
-        assert (outcome.bill.tokens.input, outcome.bill.tokens.estimated) == (14, False)
+        prompt = outcome.call.request.estimate_prompt()
+        assert (outcome.bill.tokens.input, outcome.bill.tokens.estimated) == (14 + 2 * prompt, True)
     assert hosts.asked == ["first", "second", "mistral"]
 
 

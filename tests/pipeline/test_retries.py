@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.world import STREAM, USER, WORKSPACE, Exchange, Handler, completion, event_stream, sse, world
-from tidegate.domain.account import Hold
+from tidegate.domain.account import Hold, Reservation
 from tidegate.domain.limits import Limits
 from tidegate.policy.routing import fallback
 
@@ -260,28 +260,33 @@ async def test_a_fallback_must_be_affordable_and_holds_what_it_costs() -> None:
         assert hold.model == B
 
 
-async def test_a_client_that_leaves_while_room_is_given_back_is_on_record_without_it() -> None:
+async def test_a_client_that_leaves_while_a_fallback_is_reserved_is_settled_with_the_new_hold() -> None:
     workspace = replace(WORKSPACE, limits=Limits(usd_per_day=Decimal(1)))
     async with world(plays(BUSY), workspace=workspace) as client:
-        releasing = asyncio.Event()
+        booked, go_on = asyncio.Event(), asyncio.Event()
         ledger = client.recorder.ledger
 
         class Slow:
-            reserve = ledger.reserve
-
-            async def release(self, hold: Hold) -> None:
-                await ledger.release(hold)
-                releasing.set()
-                await asyncio.Event().wait()
+            async def reserve(self, reservation: Reservation, replacing: Hold | None = None) -> Any:
+                reserved = await ledger.reserve(reservation, replacing)
+                if replacing is not None:
+                    booked.set()
+                    await go_on.wait()
+                return reserved
 
         state = client.app.lifespan_state
         state["gateway"] = replace(state["gateway"], ledger=Slow())
         exchange = Exchange(client.app, {**CALL, "num_retries": 0, "fallbacks": [B]}, "/v1/chat/completions")
         call = asyncio.create_task(exchange.run())
-        await asyncio.wait_for(releasing.wait(), 5)
+        await asyncio.wait_for(booked.wait(), 5)
         exchange.hang_up()
+        await asyncio.sleep(0.05)  # the cancellation must wait for the write
+        go_on.set()
         await asyncio.wait_for(call, 5)
-        assert [(seen.status, seen.hold) for seen in client.recorder.outcomes] == [("cancelled", None)]
+        [seen] = client.recorder.outcomes
+        assert seen.hold is not None and seen.hold.model == B
+        [account] = ledger.accounts.values()
+        assert (account.holds, {name: value for name, value in account.booked.items() if value}) == ({}, {})
 
 
 async def test_a_cheaper_fallback_answers_where_the_model_is_too_dear() -> None:

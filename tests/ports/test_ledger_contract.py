@@ -5,12 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.store_worlds import NOON, USED, World, hold, outcome
 from tidegate.domain.account import AccountScope, Hold, Reservation, rate_statuses, used_amount
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.usage import TokenCounts
-from tidegate.errors import QuotaExhausted, RateLimited
+from tidegate.errors import LimitReached, QuotaExhausted, RateLimited
 
 
 def scope(**limits: Any) -> AccountScope:
@@ -60,25 +61,69 @@ async def test_what_was_not_used_is_given_back(world: World) -> None:
     assert used_amount(account, "words", "month", NOON) == USED.words
 
 
-async def test_what_is_released_is_free_for_the_same_call_and_for_others(world: World) -> None:
-    limits = scope(tokens_per_day=100, parallel_calls=1, requests_per_minute=2)
-    first = await reserve(world, limits)
-    await world.ledger.release(first)
-    assert used_amount(await world.ledger.account(limits), "tokens", "day", NOON) == 0
-    again = await reserve(world, limits, id=first.call_id, amounts=Amounts(tokens=100))
-    with pytest.raises(RateLimited, match="requests_per_minute"):  # it was a request, and so is the next
-        await reserve(world, limits)
-    await settle(world, again)
-    assert used_amount(await world.ledger.account(limits), "tokens", "day", NOON) == USED.tokens
+BOTH = (
+    scope(tokens_per_day=150, parallel_calls=1, requests_per_minute=1, tokens_per_minute=200),
+    AccountScope("key", "key_one", Limits(tokens_per_day=500, requests_per_minute=1)),
+)
 
 
-async def test_what_two_accounts_hold_is_released_once(world: World) -> None:
-    both = scope(tokens_per_day=150), AccountScope("key", "key_one", Limits(tokens_per_day=150))
-    taken = await reserve(world, *both)
-    await world.ledger.release(taken)
-    await world.ledger.release(taken)
-    for account in [await world.ledger.account(each) for each in both]:
-        assert (account.holds, used_amount(account, "tokens", "day", NOON)) == ({}, 0)
+async def replace_by(world: World, first: Hold, amounts: Amounts, *scopes: AccountScope) -> Hold:
+    second = structs.replace(first, amounts=amounts, model="demo/echo-2")
+    await world.ledger.reserve(Reservation(second, scopes), first)
+    return second
+
+
+@pytest.mark.parametrize("scopes", [BOTH, BOTH[:1], BOTH[1:]])
+async def test_a_hold_that_replaces_another_one_counts_no_second_call(
+    world: World, scopes: tuple[AccountScope, ...]
+) -> None:
+    first = await reserve(world, *scopes)
+    second = await replace_by(world, first, Amounts(tokens=140), *scopes)
+    third = await replace_by(world, second, Amounts(tokens=20, usd=Decimal("0.1")), *scopes)
+    for each in scopes:
+        account = await world.ledger.account(each)
+        assert account.holds == {first.call_id: third}
+        assert account.booked["tokens#D#2026-11-21"] == 20
+        assert account.booked["usd#D#2026-11-21"] == Decimal("0.1")
+        assert (account.minute_calls, account.booked.get("words#D#2026-11-21", 0)) == (1, 0)
+    await settle(world, third)
+    for each in scopes:
+        assert used_amount(await world.ledger.account(each), "tokens", "day", NOON) == USED.tokens
+
+
+@pytest.mark.parametrize(
+    ("limits", "tokens"), [({"tokens_per_day": 150}, 150), ({"tokens_per_minute": 150}, 150), ({"usd_per_day": 1}, 0)]
+)
+async def test_a_replacement_without_room_leaves_the_hold_as_it_was(
+    world: World, limits: dict[str, Any], tokens: int
+) -> None:
+    limited = scope(**limits)
+    first = await reserve(world, limited)
+    second = await replace_by(world, first, Amounts(tokens=tokens, usd=Decimal(1)), limited)
+    with pytest.raises(LimitReached) as refused:
+        await replace_by(world, second, Amounts(tokens=tokens + 1, usd=Decimal("1.1")), limited)
+    assert refused.value.remaining == next(iter(limits.values()))  # what the call holds counts as available to it
+    account = await world.ledger.account(limited)
+    assert account.holds == {first.call_id: second}
+    assert account.booked.get("tokens#D#2026-11-21", 0) == tokens
+
+
+async def test_a_replacement_of_a_hold_that_was_swept_books_a_new_one(world: World) -> None:
+    limited = scope(tokens_per_day=150, requests_per_minute=2)
+    first = await reserve(world, limited)
+    await settle(world, first)
+    second = await replace_by(world, first, Amounts(tokens=100), limited)
+    account = await world.ledger.account(limited)
+    assert (account.holds, account.minute_calls) == ({first.call_id: second}, 2)
+
+
+async def test_a_hold_that_was_replaced_is_not_settled_in_place_of_the_new_one(world: World) -> None:
+    limited = scope(tokens_per_day=500)
+    first = await reserve(world, limited)
+    second = await replace_by(world, first, Amounts(tokens=140), limited)
+    await settle(world, first)
+    account = await world.ledger.account(limited)
+    assert (account.holds, account.booked["tokens#D#2026-11-21"]) == ({first.call_id: second}, 140)
 
 
 async def test_calls_that_are_cheap_enough_use_a_budget_up_to_its_end(world: World) -> None:

@@ -121,8 +121,22 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(hold=calls)
     def reserve_again(self, hold: Hold) -> None:
         """An answer that was lost: the same reservation comes again, while its call is open."""
-        if hold.call_id in self.model.open:
+        if self.model.open.get(hold.call_id, (None,))[0] == hold:
             self.run(self.world.ledger.reserve(Reservation(hold, self.model.open[hold.call_id][1])))
+
+    @rule(target=calls, hold=calls, amounts=AMOUNTS)
+    def replace(self, hold: Hold, amounts: Amounts) -> Any:
+        """A fallback, or a retry after an attempt that is charged: the call holds other amounts."""
+        if hold.call_id not in self.model.open or self.model.open[hold.call_id][0] != hold:
+            return multiple()
+        scopes = self.model.open[hold.call_id][1]
+        new = replace(hold, amounts=amounts)
+        try:
+            self.run(self.world.ledger.reserve(Reservation(new, scopes), hold))
+        except LimitReached:
+            return multiple()
+        self.model.open[hold.call_id] = (new, scopes)
+        return new
 
     @rule(hold=calls, share=st.sampled_from([0, 1, 2]))
     def settle(self, hold: Hold, share: int) -> None:
@@ -130,8 +144,9 @@ class LedgerMachine(RuleBasedStateMachine):
         amounts = hold.amounts
         used = Amounts(amounts.tokens * share // 2, amounts.words * share // 2, amounts.usd * share / 2)
         bill = Bill(TokenCounts(input=used.tokens), WordCounts(used.words, 0, 0, "tokens"), used.usd)
-        self.run(self.world.meter.record(outcome(id=hold.call_id, at=hold.at, hold=hold, bill=bill)))
-        self.ended(hold, used)
+        if self.model.open.get(hold.call_id, (hold,))[0] == hold:
+            self.run(self.world.meter.record(outcome(id=hold.call_id, at=hold.at, hold=hold, bill=bill)))
+            self.ended(hold, used)
 
     @rule()
     def sweep(self) -> None:

@@ -54,6 +54,7 @@ COUNTERS = {
     "calls_failed": 0,
     "calls_cached": 0,
     "calls_lost": 0,
+    "calls_dry_run": 0,
     "calls_unpriced": 0,
     "input_tokens": 11,
     "output_tokens": 12,

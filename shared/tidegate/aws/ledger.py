@@ -67,9 +67,18 @@ class DynamoLedger(Struct, frozen=True):
     full_shards: FullShards = field(default_factory=FullShards)
     _last_minutes: dict[ItemKey, int] = field(default_factory=dict[ItemKey, int])
 
-    async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
-        """See `Ledger.reserve`. A workspace with shards books the call on the first shard with headroom."""
+    async def reserve(self, reservation: Reservation, replacing: Hold | None = None) -> tuple[Hold, Account | None]:
+        """See `Ledger.reserve`. A workspace with shards books the call on the first shard with headroom.
+
+        A hold is replaced on its own shard, even if another one has more headroom.
+        """
         first, at = reservation.scopes[0], reservation.hold.at
+        if replacing is not None:
+            candidate = _on_shard(reservation, replacing.shard)
+            try:
+                return candidate.hold, await self._reserve(candidate, replacing)
+            except _AccountRefused as refusal:
+                raise _limit_error(refusal.scope, refusal.exceeded, at) from None
         exceeded_limits: list[ExceededLimit] = []
         for candidate in self._shard_candidates(reservation):
             try:
@@ -81,12 +90,6 @@ class DynamoLedger(Struct, frozen=True):
                 self.full_shards.remember(refusal.scope, refusal.exceeded, at)
                 exceeded_limits.append(refusal.exceeded)
         raise _limit_error(first, choose_exceeded_limit(exceeded_limits), at)
-
-    async def release(self, hold: Hold) -> None:
-        """See `Ledger.release`: one transaction."""
-        with suppress(ConditionFailed):  # the sweeper has settled it
-            await self.store.write(settlement_writes(self.store, hold, Amounts(), self.store.clock()))
-        self.full_shards.forget(hold.workspace_id, hold.shard)
 
     async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
         """See `Ledger.account`. An account that does not exist yet is returned as the first call will create it."""
@@ -126,10 +129,10 @@ class DynamoLedger(Struct, frozen=True):
             return False
         return True
 
-    async def _reserve(self, reservation: Reservation) -> Account | None:
+    async def _reserve(self, reservation: Reservation, replaced: Hold | None = None) -> Account | None:
         hold, scopes = reservation.hold, reservation.scopes
         for scope in scopes:
-            _check_limits(Account(), scope, hold)
+            _check_limits(Account(), scope, hold, replaced)
         scopes_by_key = {_account_item_key(scope): scope for scope in scopes}
         minute = minute_of(hold.at)
         accounts = {
@@ -138,7 +141,12 @@ class DynamoLedger(Struct, frozen=True):
             if self._last_minutes.get(item_key, math.inf) < minute - 1
         }
         for _ in range(RESERVE_TRIES):
-            writes = [self._hold_update(scope, hold, accounts.get(scope)) for scope in scopes]
+            writes = [
+                self._hold_update(scope, hold, accounts.get(scope))
+                if replaced is None
+                else _replacement(self.store, scope, hold, replaced)
+                for scope in scopes
+            ]
             try:
                 account = await self._write(writes)
                 self._remember(scopes_by_key, minute)
@@ -150,9 +158,11 @@ class DynamoLedger(Struct, frozen=True):
                         await self._open_accounts(scope, hold)
                         continue
                     account = accounts[scope] = account_from_item(items[item_key])
-                    if hold.call_id in account.holds:
+                    booked = account.holds.get(hold.call_id)
+                    replaced = replaced if booked == replaced else None  # the sweeper may have settled it
+                    if booked is not None and replaced is None:
                         return account
-                    _check_limits(account, scope, hold)
+                    _check_limits(account, scope, hold, replaced)
         message = "Too many calls are being booked at the same time; try again in a moment."
         raise StoreUnavailable(message, retry_after_seconds=1)
 
@@ -217,18 +227,45 @@ class DynamoLedger(Struct, frozen=True):
         return {name: _part_of_shard(amount, scope.shards) for name, amount in booked.items() if amount}
 
 
-def settlement_writes(store: Store, hold: Hold, actual: Amounts, now: float) -> list[Update]:
-    """Return the writes that replace the hold by the amounts used; they fail if the hold is already settled."""
-    update = Attr("holds", hold.call_id).remove()
-    booked: Mapping[str, Number] = settlement_bookings(hold, actual)
+def settlement_writes(
+    store: Store, hold: Hold, actual: Amounts, now: float, kinds: Sequence[ScopeKind] | None = None
+) -> list[Update]:
+    """Return the writes that replace the hold by the amounts used, in all of its accounts or those of `kinds`.
+
+    They fail if the hold is already settled, or replaced by another one.
+    """
+    update = Attr("holds", hold.call_id).remove() & add_all(_changes(hold, actual, now))
+    condition = Attr("holds", hold.call_id).equals(_pack_hold(hold))
+    ids: Mapping[ScopeKind, str] = {"workspace": hold.workspace_id, "key": hold.key_id}
+    item_keys = [account_item_key(kind, ids[kind], hold.shard) for kind in kinds or hold.account_kinds]
+    return [Update(store.table, dict(item_key._asdict()), update, condition) for item_key in item_keys]
+
+
+def _replacement(store: Store, scope: AccountScope, hold: Hold, replaced: Hold) -> Update:
+    """Return the write that books `hold` in place of `replaced`. What grows must fit; the call is not counted again."""
+    update = Attr("holds", hold.call_id).set(_pack_hold(hold))
+    update &= add_all(_changes(replaced, hold.amounts, store.clock()))
+    condition = Attr("holds", hold.call_id).equals(_pack_hold(replaced))
+    for budget in scope.limits.budgets():
+        growth = hold.amounts.of(budget.unit) - replaced.amounts.of(budget.unit)
+        if growth > 0:
+            name = booking_name(budget.unit, period_at(budget.span, hold.at, hold.first_day).name)
+            maximum = scope.share(budget.maximum) - growth
+            condition &= Attr(name).does_not_exist() | Attr(name).lte(maximum)
+    growth = hold.amounts.tokens - replaced.amounts.tokens
+    if scope.limits.tokens_per_minute is not None and growth > 0:
+        minute, maximum = minute_of(hold.at), scope.share(scope.limits.tokens_per_minute) - growth
+        condition &= Attr("minute").not_equals(minute) | Attr(_ring_name(minute)).lte(maximum)
+    return Update(store.table, dict(_account_item_key(scope)._asdict()), update, condition)
+
+
+def _changes(hold: Hold, actual: Amounts, now: float) -> dict[str, Number]:
+    """What the accounts' attributes change by if `actual` takes the place of the hold's amounts."""
+    booked = settlement_bookings(hold, actual)
     unused = actual.tokens - hold.amounts.tokens
     if unused and refunds_minute_tokens(hold, now):
-        booked = {**booked, _ring_name(minute_of(hold.at)): unused}
-    update &= add_all(booked)
-    condition = Attr("holds", hold.call_id).exists()
-    ids: Mapping[ScopeKind, str] = {"workspace": hold.workspace_id, "key": hold.key_id}
-    item_keys = [account_item_key(kind, ids[kind], hold.shard) for kind in hold.account_kinds]
-    return [Update(store.table, dict(item_key._asdict()), update, condition) for item_key in item_keys]
+        booked[_ring_name(minute_of(hold.at))] = unused
+    return booked
 
 
 def account_from_item(item: Item | None) -> Account:
@@ -279,8 +316,8 @@ class _AccountRefused(Exception):
         self.exceeded = exceeded
 
 
-def _check_limits(account: Account, scope: AccountScope, hold: Hold) -> None:
-    exceeded = exceeded_limit(account, scope, hold)
+def _check_limits(account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None = None) -> None:
+    exceeded = exceeded_limit(account, scope, hold, replaced)
     if exceeded is not None:
         raise _AccountRefused(scope, exceeded)
 

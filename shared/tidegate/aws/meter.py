@@ -1,5 +1,7 @@
 """Call records and usage counters in DynamoDB, written in one transaction."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct, field
 
 from tidegate.aws.expressions import Attr, Put, Update, add_all
@@ -7,6 +9,7 @@ from tidegate.aws.full_shards import FullShards
 from tidegate.aws.ledger import settlement_writes
 from tidegate.aws.store import ConditionFailed, Store
 from tidegate.aws.table import call_item_key, counters_item_key
+from tidegate.domain.account import ScopeKind
 from tidegate.domain.call import Outcome
 from tidegate.domain.record import RETENTION_SECONDS, counter_periods
 from tidegate.domain.settlement import Settlement, build_settlement
@@ -34,11 +37,14 @@ class DynamoMeter(Struct, frozen=True):
         self.full_shards.forget(settlement.workspace_id, settlement.shard)
 
 
-async def write_settlement(store: Store, settlement: Settlement) -> bool:
-    """Write record and counters and settle the hold, in one transaction. False if the call was settled already."""
+async def write_settlement(store: Store, settlement: Settlement, kinds: Sequence[ScopeKind] | None = None) -> bool:
+    """Write record and counters and settle the hold, in one transaction. False if the call was settled already.
+
+    `kinds` are the accounts that still have the hold; None is all of its accounts.
+    """
     record_key = call_item_key(settlement.workspace_id, settlement.call_id, settlement.shard)
     item = {**record_key._asdict(), **settlement.record, "ttl": int(settlement.at + RETENTION_SECONDS)}
-    increments = add_all(settlement.increments)
+    increments, hold = add_all(settlement.increments), settlement.hold
     counter_keys = (
         counters_item_key(settlement.workspace_id, period, settlement.shard)
         for period in counter_periods(settlement.at)
@@ -46,7 +52,7 @@ async def write_settlement(store: Store, settlement: Settlement) -> bool:
     writes = [
         Put(store.table, item, condition=Attr("pk").does_not_exist()),
         *(Update(store.table, dict(item_key._asdict()), increments) for item_key in counter_keys),
-        *(settlement_writes(store, settlement.hold, settlement.actual, store.clock()) if settlement.hold else ()),
+        *(settlement_writes(store, hold, settlement.actual, store.clock(), kinds) if hold else ()),
     ]
     try:
         await store.write(

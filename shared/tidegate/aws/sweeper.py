@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
 from tidegate.aws.expressions import Attr, Put, Update, UpdateExpression
 from tidegate.aws.ledger import DynamoLedger, account_from_item, settlement_writes
@@ -29,7 +29,7 @@ from tidegate.aws.table import (
     workspace_item_key,
 )
 from tidegate.aws.world import AwsWorld
-from tidegate.domain.account import Account, AccountScope, Hold, merge_shards, overdue_holds
+from tidegate.domain.account import Account, AccountScope, Hold, ScopeKind, merge_shards, overdue_holds
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.limits import Amounts, is_period_forgotten
 from tidegate.domain.record import plain_decimal
@@ -160,23 +160,22 @@ class Sweeper(Struct, frozen=True):
         Such a hold remains if the write of a reservation was not confirmed, or if an account was created again.
         """
         record_key = call_item_key(hold.workspace_id, hold.call_id, hold.shard)
-        kinds_by_key = {
+        kinds_by_key: dict[ItemKey, ScopeKind] = {
             account_item_key(kind, _account_id(hold, kind), hold.shard): kind for kind in hold.account_kinds
         }
         items = await self.store.read(record_key, *kinds_by_key)
         record = items.get(record_key)
-        kinds = tuple(
+        kinds: tuple[ScopeKind, ...] = tuple(
             kind
             for item_key, kind in kinds_by_key.items()
             if hold.call_id in account_from_item(items.get(item_key)).holds
         )
         if not kinds:
             return False
-        stale_hold = replace(hold, account_kinds=kinds)
         if record is None:
-            return await write_settlement(self.store, lost_settlement(stale_hold, self.store.clock()))
+            return await write_settlement(self.store, lost_settlement(hold, self.store.clock()), kinds)
         try:
-            writes = settlement_writes(self.store, stale_hold, _recorded_amounts(record), self.store.clock())
+            writes = settlement_writes(self.store, hold, _recorded_amounts(record), self.store.clock(), kinds)
             await self.store.write(writes)
         except ConditionFailed:  # settled since it was read
             return False
@@ -209,7 +208,7 @@ def _remove_all(names: Iterable[str]) -> UpdateExpression:
     return update
 
 
-def _account_id(hold: Hold, kind: str) -> str:
+def _account_id(hold: Hold, kind: ScopeKind) -> str:
     return hold.workspace_id if kind == "workspace" else hold.key_id
 
 

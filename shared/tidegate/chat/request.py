@@ -109,7 +109,13 @@ class ChatRequest(Struct, frozen=True):
     def estimate_prompt(self) -> int:
         return estimate_prompt(self.fields)
 
-    def worst_case(self, model: ModelLimits | None) -> TokenCounts:
+    def prompt_tokens(self, sent: bytes) -> TokenCounts:
+        return TokenCounts(input=self.estimate_prompt(), estimated=True)
+
+    def hidden_reasoning(self, model: ModelLimits | None, arrived: int) -> int:
+        return arrived
+
+    def worst_case(self, model: ModelLimits | None, sent: bytes | None = None) -> TokenCounts:
         return worst_case_tokens(self.fields, self.body, self.output_limit, model)
 
     def prompt_texts(self) -> Iterator[str]:

@@ -123,27 +123,56 @@ def bookings(hold: Hold, amounts: Amounts) -> dict[str, Number]:
     return {booking_name(unit, names[span]): amounts.of(unit) for unit in UNITS for span in SPANS if amounts.of(unit)}
 
 
-def exceeded_limit(account: Account, scope: AccountScope, hold: Hold) -> ExceededLimit | None:
-    """The first limit of the account that does not allow the hold; None if all do."""
+def exceeded_limit(
+    account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None = None
+) -> ExceededLimit | None:
+    """The first limit of the account that does not allow the hold; None if all do.
+
+    `replaced` is the open hold of the same call that the new one replaces: the call is counted already, and what that
+    hold has booked is available to the new one.
+    """
     limits, amounts = scope.limits, hold.amounts
-    minute = max(account.minute, minute_of(hold.at))
-    calls, tokens = minute_usage(account, minute)
-    next_minute = (minute + 1) * 60.0
-    for name, limit, used, requested in (
-        ("requests_per_minute", limits.requests_per_minute, calls, 1),
-        ("tokens_per_minute", limits.tokens_per_minute, tokens, amounts.tokens),
-    ):
-        if limit is not None and used + requested > scope.share(limit):
-            return ExceededLimit(name, limit, max(0, scope.share(limit) - used), next_minute)
-    if limits.parallel_calls is not None and len(account.holds) >= scope.share(limits.parallel_calls):
-        return ExceededLimit("parallel_calls", limits.parallel_calls, 0, hold.at + 1)
+    if replaced is None:
+        exceeded = _exceeded_rate(account, scope, hold)
+        if exceeded is not None:
+            return exceeded
+    elif limits.tokens_per_minute is not None and account.minute == minute_of(hold.at):
+        used = minute_usage(account, account.minute)[1] - replaced.amounts.tokens
+        share = scope.share(limits.tokens_per_minute)
+        if used + amounts.tokens > share and amounts.tokens > replaced.amounts.tokens:
+            next_minute = (account.minute + 1) * 60.0
+            return ExceededLimit("tokens_per_minute", limits.tokens_per_minute, max(0, share - used), next_minute)
     for budget in limits.budgets():
+        own = replaced.amounts.of(budget.unit) if replaced else 0
         current_period = period_at(budget.span, hold.at, hold.first_day)
-        booked = account.booked.get(booking_name(budget.unit, current_period.name), 0)
+        booked = account.booked.get(booking_name(budget.unit, current_period.name), 0) - own
         remaining = scope.share(budget.maximum) - booked
+        if replaced and amounts.of(budget.unit) <= own:
+            continue
         if amounts.of(budget.unit) > remaining:
             return ExceededLimit(budget.name, budget.maximum, max(0, remaining), current_period.ends_at)
     return None
+
+
+def _exceeded_rate(account: Account, scope: AccountScope, hold: Hold) -> ExceededLimit | None:
+    """The first limit per minute, or of parallel calls, that does not allow a call which is not counted yet."""
+    limits, minute = scope.limits, max(account.minute, minute_of(hold.at))
+    calls, tokens = minute_usage(account, minute)
+    for name, limit, used, requested in (
+        ("requests_per_minute", limits.requests_per_minute, calls, 1),
+        ("tokens_per_minute", limits.tokens_per_minute, tokens, hold.amounts.tokens),
+    ):
+        if limit is not None and used + requested > scope.share(limit):
+            return ExceededLimit(name, limit, max(0, scope.share(limit) - used), (minute + 1) * 60.0)
+    if limits.parallel_calls is not None and len(account.holds) >= scope.share(limits.parallel_calls):
+        return ExceededLimit("parallel_calls", limits.parallel_calls, 0, hold.at + 1)
+    return None
+
+
+def replace_hold(account: Account, replaced: Hold, hold: Hold, now: float) -> None:
+    """Book `hold` in place of `replaced`. `exceeded_limit` must have returned None for both."""
+    settle_hold(account, replaced, hold.amounts, now)
+    account.holds[hold.call_id] = hold
 
 
 def add_hold(account: Account, hold: Hold) -> None:

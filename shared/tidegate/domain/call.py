@@ -16,7 +16,7 @@ from tidegate.errors import InvalidRequest
 from tidegate.json import Json
 
 RequestT_co = TypeVar("RequestT_co", bound=Request, covariant=True)
-OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost"]
+OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost", "dry_run"]
 
 
 MAX_APP_ID = 128
@@ -70,6 +70,18 @@ class FailedAttempt(Struct, frozen=True):
     def __str__(self) -> str:
         """Return "openai/gpt-4o:provider_overloaded:0.512s"."""
         return f"{self.deployment}:{self.error_code}:{self.seconds:.3f}s"
+
+
+class SentAttempt(Struct):
+    """A request that a deployment got and did not refuse: its provider may have worked on it, and may charge for it.
+
+    `body` is the request as it was sent. Times are UTC seconds; `ended_at` is None while the provider may still work.
+    """
+
+    deployment: Deployment
+    body: bytes
+    started_at: float
+    ended_at: float | None = None
 
 
 class Outcome(Struct, frozen=True):

@@ -65,6 +65,10 @@ class Limits(Struct, frozen=True):
                 if maximum is not None:
                     yield BudgetLimit(unit, span, maximum)
 
+    def rates(self) -> "Limits":
+        """These limits without budgets and models: requests and tokens per minute, and parallel calls."""
+        return Limits(self.requests_per_minute, self.tokens_per_minute, self.parallel_calls)
+
     @property
     def need_reservation(self) -> bool:
         """True if calls must reserve their amounts. Patterns of models and providers need no reservation."""

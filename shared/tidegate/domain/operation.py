@@ -32,6 +32,11 @@ class ModelLimits(Protocol):
         """The maximum tokens of one answer; None if it is unknown."""
         ...
 
+    @property
+    def can_reason(self) -> bool:
+        """True if the model is known to reason, always or on request."""
+        ...
+
 
 class Request(Protocol):
     """One validated request of an operation. Frozen: its methods return changed copies."""
@@ -106,8 +111,19 @@ class Request(Protocol):
         """Estimate the tokens of the prompt."""
         ...
 
-    def worst_case(self, model: ModelLimits | None) -> TokenCounts:
-        """Return the maximum tokens and searches to reserve for the request with that model."""
+    def prompt_tokens(self, sent: bytes) -> TokenCounts:
+        """Estimate the tokens of the prompt, by kind and never too few, from the body that was sent to a provider."""
+        ...
+
+    def hidden_reasoning(self, model: ModelLimits | None, arrived: int) -> int:
+        """Estimate the reasoning tokens that the provider does not show, for a reply of `arrived` tokens."""
+        ...
+
+    def worst_case(self, model: ModelLimits | None, sent: bytes | None = None) -> TokenCounts:
+        """Return the maximum tokens and searches to reserve for the request with that model.
+
+        `sent` is the body for its provider; the input is at least `prompt_tokens` of it.
+        """
         ...
 
     def prompt_texts(self) -> Iterator[str]:

@@ -11,7 +11,8 @@ RETENTION_SECONDS = 400 * 86400
 """Records are kept for 400 days: a year, and time for its audit. Counters are kept for ever."""
 
 COUNTERS = (
-    *("calls", "calls_ok", "calls_cancelled", "calls_failed", "calls_cached", "calls_lost", "calls_unpriced"),
+    *("calls", "calls_ok", "calls_cancelled", "calls_failed", "calls_cached", "calls_lost", "calls_dry_run"),
+    "calls_unpriced",
     *("input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches"),
     *("words", "input_words"),
 )

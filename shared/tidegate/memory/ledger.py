@@ -13,6 +13,7 @@ from tidegate.domain.account import (
     ScopeKind,
     add_hold,
     exceeded_limit,
+    replace_hold,
     settle_hold,
 )
 from tidegate.domain.limit_error import limit_error
@@ -25,23 +26,24 @@ class MemoryLedger(Struct):
     clock: Callable[[], float] = time.time
     accounts: dict[tuple[ScopeKind, str], Account] = field(default_factory=dict[tuple[ScopeKind, str], Account])
 
-    async def reserve(self, reservation: Reservation) -> tuple[Hold, Account | None]:
+    async def reserve(self, reservation: Reservation, replacing: Hold | None = None) -> tuple[Hold, Account | None]:
         """See `Ledger.reserve`."""
         hold = reservation.hold
         accounts = [self._account(scope.kind, scope.id) for scope in reservation.scopes]
-        if hold.call_id in accounts[0].holds:
+        booked = accounts[0].holds.get(hold.call_id)
+        replaced = replacing if booked == replacing else None
+        if booked is not None and replaced is None:
             return hold, accounts[0]
         for scope, account in zip(reservation.scopes, accounts, strict=True):
-            exceeded = exceeded_limit(account, scope.unsharded, hold)
+            exceeded = exceeded_limit(account, scope.unsharded, hold, replaced)
             if exceeded is not None:
                 raise limit_error(scope, exceeded, hold.at)
         for account in accounts:
-            add_hold(account, hold)
+            if replaced is None:
+                add_hold(account, hold)
+            else:
+                replace_hold(account, replaced, hold, self.clock())
         return hold, accounts[0]
-
-    async def release(self, hold: Hold) -> None:
-        """See `Ledger.release`."""
-        self.settle_call(hold, Amounts())
 
     async def account(self, scope: AccountScope, first_day: int = 1) -> Account:
         """See `Ledger.account`."""
@@ -59,7 +61,7 @@ class MemoryLedger(Struct):
         """Book the amounts used in place of the call's hold; nothing happens if it was settled before."""
         for kind in hold.account_kinds:
             account = self._account(kind, hold.workspace_id if kind == "workspace" else hold.key_id)
-            if hold.call_id in account.holds:
+            if account.holds.get(hold.call_id) == hold:
                 settle_hold(account, hold, actual, self.clock())
 
     def _account(self, kind: ScopeKind, id: str) -> Account:

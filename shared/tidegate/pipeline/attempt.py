@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct
 
-from tidegate.domain.call import Call, FailedAttempt
+from tidegate.domain.call import Call, FailedAttempt, SentAttempt
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import NotConfigured, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.pipeline.components import Components
@@ -50,6 +50,12 @@ def record_failure(
             waited_seconds=seconds,
             call_timed_out=call_timed_out,
         )
+
+
+def start_attempt(components: Components, prepared: PreparedCall, observation: Observation) -> SentAttempt:
+    """Record that the request is being sent."""
+    components.retries.budget_of(prepared.deployment.provider).earn()
+    return observation.start_attempt(prepared.deployment, prepared.request.body, components.clock())
 
 
 def open_attempt(

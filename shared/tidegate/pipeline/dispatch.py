@@ -17,7 +17,7 @@ from tidegate.domain.operation import Request
 from tidegate.errors import TidegateError, UpstreamError
 from tidegate.lazy import load
 from tidegate.offload import offload
-from tidegate.pipeline.attempt import Hedge, attempt_timed_out, open_attempt, record_failure
+from tidegate.pipeline.attempt import Hedge, attempt_timed_out, open_attempt, record_failure, start_attempt
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import PreparedCall, prepare
@@ -90,7 +90,7 @@ async def _try_deployments(
         started_at = components.clock()
         try:
             hedge = _hedge(components, call, resolution, order)
-            if prepared is None or prepared.deployment is not order.deployment:
+            if prepared is None or prepared.deployment is not order.deployment or observation.sent:
                 prepared = await prepare(components, call, order.deployment, observation, hedge and hedge.deployment)
                 started_at = components.clock()
             if hedge is None or not prepared.covers_hedge:
@@ -149,9 +149,8 @@ async def _run_attempt(
 ) -> Dispatched:
     """Run one attempt. If there are alternatives, it gets only its share of the remaining time."""
     call, deployment = prepared.call, prepared.deployment
-    observation.attempt_started_at = started_at = components.clock()
-    observation.attempts += 1
-    components.retries.budget_of(deployment.provider).earn()
+    attempt = start_attempt(components, prepared, observation)
+    started_at = attempt.started_at
     share, seconds = _time_share(call, started_at, alternatives), call.deadline - started_at
     if share is not None and not call.request.stream:
         # pyreqwest 0.15 cannot be cancelled before the response's head arrives: only its own timeout ends it.
@@ -160,7 +159,12 @@ async def _run_attempt(
         async with nullcontext() if share is None else asyncio.timeout(share):
             reply = await stack.enter_async_context(open_attempt(components, prepared, seconds))
     except TimeoutError:
-        raise attempt_timed_out(deployment) from None
+        observation.fail_attempt(attempt, timeout := attempt_timed_out(deployment), components.clock())
+        raise timeout from None
+    except TidegateError as error:
+        observation.fail_attempt(attempt, error, components.clock())
+        raise
+    observation.answering = attempt
     observation.first_event_at = components.clock()
     observation.upstream_seconds += observation.first_event_at - started_at
     if observation.resolution is not None:

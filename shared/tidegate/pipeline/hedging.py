@@ -10,11 +10,18 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from msgspec import Struct
 
-from tidegate.domain.call import Call, FailedAttempt
+from tidegate.domain.call import Call, FailedAttempt, SentAttempt
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.operation import ReplyChunk
 from tidegate.errors import TidegateError
-from tidegate.pipeline.attempt import AttemptTimedOut, Hedge, attempt_timed_out, open_attempt, record_failure
+from tidegate.pipeline.attempt import (
+    AttemptTimedOut,
+    Hedge,
+    attempt_timed_out,
+    open_attempt,
+    record_failure,
+    start_attempt,
+)
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.prepare import PreparedCall, translate
@@ -30,10 +37,10 @@ class Attempt:
     """One attempt in a task of its own. `reply` resolves to the provider's reply, or to the failure."""
 
     def __init__(
-        self, prepared: PreparedCall, connection: AbstractAsyncContextManager[ProviderReply], started_at: float
+        self, prepared: PreparedCall, connection: AbstractAsyncContextManager[ProviderReply], sent: SentAttempt
     ) -> None:
         self.prepared = prepared
-        self.started_at = started_at
+        self.sent = sent
         loop = asyncio.get_running_loop()
         self.reply: asyncio.Future[ProviderReply] = loop.create_future()
         self._batches: asyncio.Queue[Sequence[ReplyChunk] | None] = asyncio.Queue()
@@ -100,7 +107,6 @@ class HedgeRace(Struct, frozen=True):
                 prepared_hedge = None if answered else await self._translate_for(prepared, hedge.deployment)
                 if prepared_hedge is not None and not attempts[0].reply.done():
                     self.order.start_hedge()
-                    self.observation.hedges.append(prepared_hedge.deployment)
                     attempts.append(self._start(prepared_hedge))
                 return self._finish(await self._first(attempts), attempts)
         except TimeoutError:
@@ -111,10 +117,9 @@ class HedgeRace(Struct, frozen=True):
                     attempt.cancel()
 
     def _start(self, prepared: PreparedCall) -> Attempt:
-        self.observation.attempt_started_at = now = self.components.clock()
-        self.observation.attempts += 1
-        self.components.retries.budget_of(prepared.deployment.provider).earn()
-        attempt = Attempt(prepared, open_attempt(self.components, prepared, self.call.deadline - now), now)
+        sent = start_attempt(self.components, prepared, self.observation)
+        connection = open_attempt(self.components, prepared, self.call.deadline - sent.started_at)
+        attempt = Attempt(prepared, connection, sent)
         self.stack.push_async_callback(attempt.stop)
         return attempt
 
@@ -133,16 +138,16 @@ class HedgeRace(Struct, frozen=True):
                 if error is None:
                     return attempt
                 attempts.remove(attempt)
-                self._drop(attempt.prepared.deployment, attempts)
+                self._drop(attempt, error, attempts)
                 if not attempts or not isinstance(error, TidegateError):
                     raise error
                 self._record_failure(attempt, error)
                 self.order.record_failure(attempt.prepared.deployment, error, at=self.components.clock())
 
-    def _drop(self, deployment: Deployment, remaining: list[Attempt]) -> None:
-        """Record that `deployment` failed and charges nothing; only the remaining attempt, if any, can still charge."""
-        self.order.deployment = deployment
-        self.observation.hedges.clear()
+    def _drop(self, failed: Attempt, error: BaseException, remaining: list[Attempt]) -> None:
+        """Record that the attempt failed."""
+        self.order.deployment = failed.prepared.deployment
+        self.observation.fail_attempt(failed.sent, error, self.components.clock())
         if remaining:
             self.observation.deployment = remaining[0].prepared.deployment
 
@@ -150,31 +155,34 @@ class HedgeRace(Struct, frozen=True):
         observation, now, deployment = self.observation, self.components.clock(), winner.prepared.deployment
         losers = [attempt for attempt in attempts if attempt is not winner]
         observation.deployment, observation.first_event_at = deployment, now
-        observation.hedges[:] = [loser.prepared.deployment for loser in losers]
+        observation.answering = winner.sent
         for loser in losers:
             loser.cancel()
-            seconds = now - loser.started_at
+            loser.sent.ended_at = now
+            seconds = now - loser.sent.started_at
             observation.failed_attempts.append(
                 FailedAttempt(loser.prepared.deployment.display_name, HEDGED_CODE, seconds)
             )
-            if loser.started_at < winner.started_at:  # it is at least this slow
+            if loser.sent.started_at < winner.sent.started_at:  # it is at least this slow
                 self.components.balancer.record_first_event(
                     loser.prepared.deployment, self.resolution, self.call, seconds
                 )
-        observation.upstream_seconds += now - min(attempt.started_at for attempt in attempts)
-        self.components.balancer.record_first_event(deployment, self.resolution, self.call, now - winner.started_at)
+        observation.upstream_seconds += now - min(attempt.sent.started_at for attempt in attempts)
+        waited = now - winner.sent.started_at
+        self.components.balancer.record_first_event(deployment, self.resolution, self.call, waited)
         return winner.prepared, winner.reply.result()
 
     def _time_out(self, attempts: list[Attempt]) -> AttemptTimedOut:
         """Return the last attempt's timeout, for the caller of `run` to record; record the earlier attempt's."""
+        for attempt in attempts:
+            attempt.sent.ended_at = self.components.clock()
         for attempt in attempts[:-1]:
             error = attempt_timed_out(attempt.prepared.deployment)
             self._record_failure(attempt, error)
             self.order.record_failure(attempt.prepared.deployment, error, at=self.components.clock())
-        self.observation.hedges.clear()
         self.order.deployment = self.observation.deployment = attempts[-1].prepared.deployment
         return attempt_timed_out(self.order.deployment)
 
     def _record_failure(self, attempt: Attempt, error: TidegateError) -> None:
-        seconds = self.components.clock() - attempt.started_at
+        seconds = self.components.clock() - attempt.sent.started_at
         record_failure(self.components, self.call, self.observation, attempt.prepared.deployment, error, seconds)

@@ -9,11 +9,12 @@ from msgspec import field
 
 from tidegate.domain.account import Hold
 from tidegate.domain.budget_alerts import AccountSnapshot
-from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus
+from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus, SentAttempt
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog
 from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
+from tidegate.lazy import load
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 class Observation(ReplyLog, kw_only=True):
     """The facts of a call so far, from which its outcome is made. Its `status` is "cancelled" until it ends otherwise.
 
-    `attempt_started_at` is the start of the last attempt, in UTC seconds. `hedges`: the other deployments that have the
-    request. They have not failed, so each is taken to charge for the prompt.
+    `sent` are the attempts that are charged: a provider has the request and has not refused it. The one that answers is
+    `answering`. `attempt_started_at` is the start of the last attempt, in UTC seconds.
     """
 
     call: Call
@@ -38,7 +39,8 @@ class Observation(ReplyLog, kw_only=True):
     bill: Bill | None = None
     hold: Hold | None = None
     account_snapshot: AccountSnapshot | None = None
-    hedges: list[Deployment] = field(default_factory=list[Deployment])
+    sent: list[SentAttempt] = field(default_factory=list[SentAttempt])
+    answering: SentAttempt | None = None
 
     @contextmanager
     def recording_failures(self) -> Generator[None]:
@@ -78,13 +80,24 @@ class Observation(ReplyLog, kw_only=True):
         """Record one chunk of a streamed reply."""
         self.call.operation.read_chunk(chunk, self)
 
+    def start_attempt(self, deployment: Deployment, body: bytes, now: float) -> SentAttempt:
+        """Record a request that is being sent. It is charged unless `fail_attempt` takes it back."""
+        attempt = SentAttempt(deployment, body, now)
+        self.attempt_started_at = now
+        self.attempts += 1
+        self.sent.append(attempt)
+        return attempt
+
+    def fail_attempt(self, attempt: SentAttempt, error: BaseException, now: float) -> None:
+        """End the attempt. It is not charged if the provider refused the request, or cannot have it."""
+        attempt.ended_at = now
+        if load("tidegate.policy.metering.unreported", "is_refusal")(error):
+            self.sent.remove(attempt)
+
     @property
     def is_charged(self) -> bool:
-        """True if the provider is assumed to charge: it began to answer, or the client left while it was asked.
-
-        A request that was refused or never sent costs nothing.
-        """
-        return self.first_event_at is not None or (self.status == "cancelled" and self._is_asking)
+        """True if a provider may charge for the call."""
+        return bool(self.sent)
 
     @property
     def _is_asking(self) -> bool:

@@ -6,16 +6,20 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.catalog import CatalogModel
-from tidegate.domain.account import Account, Hold, Reservation, rate_statuses
+from tidegate.domain.account import Account, Reservation, rate_statuses
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
+from tidegate.domain.limits import Amounts
+from tidegate.domain.settlement import billed_amounts
 from tidegate.errors import LimitReached, UnsupportedParameter
 from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.settle import unreported_attempts
+from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.metering import reservation
+from tidegate.policy.metering.billing import add_attempts, empty_bill
 from tidegate.policy.metering.reservation import UNLIMITED_HEADROOM, Headroom
 from tidegate.providers.base import Translator, UpstreamRequest
 
@@ -45,11 +49,12 @@ async def prepare(
     """
     observation.deployment = deployment
     prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM)
-    call, headroom, covers_hedge = await _reserve(components, prepared.call, deployment, observation, hedge_deployment)
-    request = prepared.request
-    if headroom.max_tokens is not None:
-        request = await offload(call.request.size, partial(prepared.translator.build_request, call, deployment))
-    return replace(prepared, call=call, request=request, headroom=headroom, covers_hedge=covers_hedge)
+    prepared = await _reserve(components, prepared, observation, hedge_deployment)
+    if prepared.headroom.max_tokens is None:
+        return prepared
+    shortened = prepared.call
+    build_request = partial(prepared.translator.build_request, shortened, deployment)
+    return replace(prepared, request=await offload(shortened.request.size, build_request))
 
 
 async def translate(components: Components, call: Call, deployment: Deployment, headroom: Headroom) -> PreparedCall:
@@ -76,68 +81,97 @@ async def _with_media_and_signatures(
     return call
 
 
+async def count_call(components: Components, observation: Observation) -> None:
+    """Count the call in its rates before work that no reservation covers. Raises `RateLimited`."""
+    needed = None if observation.hold else reservation.count_reservation(observation.call)
+    if needed is not None:
+        await _replace_hold(components, observation, needed)
+
+
 async def _reserve(
-    components: Components,
-    call: Call,
-    deployment: Deployment,
-    observation: Observation,
-    hedge_deployment: Deployment | None,
-) -> tuple[Call, Headroom, bool]:
-    """Return the call once its worst case is reserved, the headroom that is left, and whether the hedge is covered.
+    components: Components, prepared: PreparedCall, observation: Observation, hedge_deployment: Deployment | None
+) -> PreparedCall:
+    """Return the call once its worst case is reserved, with the headroom that is left.
 
     If a limit is reached and the workspace allows it, the call's `max_tokens` is lowered to what fits.
     """
+    call, deployment, sent = prepared.call, prepared.deployment, prepared.request.body
     model_id = deployment.model_id
     model = components.catalog.find_model(model_id)
-    if observation.hold is not None:  # of the previous deployment, which did not answer
-        # Cleared first: the release may be cancelled, and a call whose hold is gone could not be recorded with it.
-        hold, observation.hold = observation.hold, None
-        await components.ledger.release(hold)
-    needed = await offload(call.request.size, partial(reservation.worst_case_reservation, call, model_id, model))
+    spent = await _spent(components, call, observation)
+    worst_case = partial(reservation.worst_case_reservation, model_id=model_id, model=model, sent=sent, spent=spent)
+    needed = await offload(call.request.size, partial(worst_case, call))
     if needed is None:
-        return call, UNLIMITED_HEADROOM, True
+        return replace(prepared, covers_hedge=True)
     max_tokens: int | None = None
+    both: Reservation | None = None
     try:
-        both = (
-            await _reservation_for_both(components, call, needed, model, hedge_deployment) if hedge_deployment else None
-        )
-        observation.hold, account = await _reserve_both_or_one(components, both, needed)
+        if hedge_deployment is not None:
+            both = await _reservation_for_both(components, prepared, needed, hedge_deployment)
+        account = await _reserve_both_or_one(components, observation, both, needed)
     except LimitReached as error:
-        both = None
-        max_tokens = reservation.affordable_max_tokens(call, model, error) if call.workspace.lowers_max_tokens else None
+        if call.workspace.lowers_max_tokens:
+            max_tokens = reservation.affordable_max_tokens(call, model, error, sent, spent)
         if max_tokens is None:
             raise
         call = replace(call, request=call.request.with_output_limit(max_tokens))
-        needed = reservation.worst_case_reservation(call, model_id, model) or needed
-        observation.hold, account = await components.ledger.reserve(needed)
-    covers_hedge = both is not None and observation.hold.amounts == both.hold.amounts
-    if account is None:
-        return call, Headroom({}, max_tokens), covers_hedge
-    observation.account_snapshot = AccountSnapshot(
-        call.workspace.id, needed.scopes[0], account, call.started_at, call.workspace.first_day
-    )
-    return call, Headroom(rate_statuses(account, needed.scopes[0], call.started_at), max_tokens), covers_hedge
+        needed = worst_case(call) or needed
+        account = await _replace_hold(components, observation, needed)
+    covers_hedge = both is not None and observation.hold is not None and observation.hold.amounts == both.hold.amounts
+    headroom = Headroom({}, max_tokens)
+    if account is not None:
+        scope = needed.scopes[0]
+        observation.account_snapshot = AccountSnapshot(
+            call.workspace.id, scope, account, call.started_at, call.workspace.first_day
+        )
+        headroom = Headroom(rate_statuses(account, scope, call.started_at), max_tokens)
+    return replace(prepared, call=call, headroom=headroom, covers_hedge=covers_hedge)
+
+
+async def _spent(components: Components, call: Call, observation: Observation) -> Amounts:
+    """Return what the call's earlier attempts are charged; the next one is held in addition."""
+    if not observation.sent:
+        return Amounts()
+    attempts = await offload(call.request.size, partial(unreported_attempts, components, call, tuple(observation.sent)))
+    bill = add_attempts(empty_bill(call.request, call.workspace), attempts, call.started_at)
+    return replace(billed_amounts(bill), words=0)
 
 
 async def _reservation_for_both(
-    components: Components, call: Call, needed: Reservation, model: CatalogModel | None, hedge_deployment: Deployment
+    components: Components, prepared: PreparedCall, needed: Reservation, hedge_deployment: Deployment
 ) -> Reservation | None:
     """Return the reservation for the deployment and its hedge; None if it cannot be calculated."""
-    hedge_model = components.catalog.find_model(hedge_deployment.model_id)
+    call, hedge_id = prepared.call, hedge_deployment.model_id
+    hedge_model = components.catalog.find_model(hedge_id)
     return await offload(
         call.request.size,
-        partial(reservation.worst_case_with_hedge, call, needed, model, hedge_deployment.model_id, hedge_model),
+        partial(reservation.worst_case_with_hedge, call, needed, hedge_id, hedge_model, prepared.request.body),
     )
 
 
 async def _reserve_both_or_one(
-    components: Components, both: Reservation | None, needed: Reservation
-) -> tuple[Hold, Account | None]:
+    components: Components, observation: Observation, both: Reservation | None, needed: Reservation
+) -> Account | None:
     """Reserve `both`, for the deployment and its hedge; if that is None or exceeds a limit, reserve `needed`."""
     if both is not None:
         with suppress(LimitReached):
-            return await components.ledger.reserve(both)
-    return await components.ledger.reserve(needed)
+            return await _replace_hold(components, observation, both)
+    return await _replace_hold(components, observation, needed)
+
+
+async def _replace_hold(components: Components, observation: Observation, needed: Reservation) -> Account | None:
+    """Reserve in place of the call's hold, if it has one. Return the account after the write, if it is known."""
+    account: Account | None = None
+
+    async def reserve() -> None:
+        nonlocal account
+        observation.hold, account = await components.ledger.reserve(needed, observation.hold)
+
+    if observation.hold is None:
+        await reserve()
+    else:  # a cancellation in the middle would leave it unknown which of the two holds is booked
+        await run_shielded(reserve())
+    return account
 
 
 def unsupported(deployment: Deployment, ignored: tuple[str, ...]) -> UnsupportedParameter:

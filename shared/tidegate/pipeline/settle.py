@@ -1,37 +1,60 @@
 """The end of a call: its bill, its one record, budget alerts, and cooldowns announced to other processes."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
+from tidegate.catalog import CatalogModel
+from tidegate.domain.call import Call, SentAttempt
 from tidegate.domain.deployment import Resolution
 from tidegate.domain.settlement import billed_amounts
-from tidegate.domain.usage import Bill
+from tidegate.domain.usage import ArrivedReply, Bill, TokenCounts
 from tidegate.errors import StoreUnavailable
 from tidegate.lazy import load
 from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation, log_fields
-from tidegate.policy.metering.billing import add_hedged_prompts, calculate_bill
+from tidegate.policy.metering.billing import add_attempts, calculate_bill, empty_bill
 
 log = logging.getLogger(__name__)
+
+_UNREPORTED = "tidegate.policy.metering.unreported"
 
 
 async def update_bill(components: Components, observation: Observation) -> Bill:
     """Calculate the bill of what the call has used so far; `observation.bill` is set to it."""
-    call, generated = observation.call, observation.generated_text()
-    model = components.catalog.find_model(observation.model_id)
-    make_bill = partial(
-        calculate_bill, observation.usage, call.request, generated, call.workspace, model, started_at=call.started_at
-    )
-    observation.bill = await offload(call.request.size, make_bill)
-    if observation.hedges:
-        hedged_models = [components.catalog.find_model(hedge.model_id) for hedge in observation.hedges]
-        observation.bill = await offload(
-            call.request.size,
-            partial(add_hedged_prompts, observation.bill, call.request, hedged_models, call.started_at),
-        )
+    observation.bill = await offload(observation.call.request.size, partial(_bill, components, observation))
     return observation.bill
+
+
+def _bill(components: Components, observation: Observation) -> Bill:
+    call, answering = observation.call, observation.answering
+    if answering is None:
+        bill = empty_bill(call.request, call.workspace)
+    else:
+        model = components.catalog.find_model(answering.deployment.model_id)
+        generated, estimate = observation.generated_text(), None
+        if observation.usage is None or observation.status != "ok":
+            reply = ArrivedReply(generated, is_complete=observation.status == "ok")
+            estimate = load(_UNREPORTED, "unreported_tokens")(answering, call.request, model, components.clock(), reply)
+        bill = calculate_bill(
+            observation.usage, call.request, generated, call.workspace, model, call.started_at, estimate
+        )
+    others = [attempt for attempt in observation.sent if attempt is not answering]
+    return add_attempts(bill, unreported_attempts(components, call, others), call.started_at) if others else bill
+
+
+def unreported_attempts(
+    components: Components, call: Call, attempts: Sequence[SentAttempt]
+) -> list[tuple[CatalogModel | None, TokenCounts]]:
+    """Return the model and the estimated tokens of each attempt whose usage was never reported."""
+    unreported_tokens, now = load(_UNREPORTED, "unreported_tokens"), components.clock()
+    models = [components.catalog.find_model(attempt.deployment.model_id) for attempt in attempts]
+    return [
+        (model, unreported_tokens(attempt, call.request, model, now))
+        for model, attempt in zip(models, attempts, strict=True)
+    ]
 
 
 async def settle(components: Components, observation: Observation) -> None:

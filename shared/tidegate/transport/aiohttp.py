@@ -143,10 +143,15 @@ def _translate(error: Exception, url: str) -> UpstreamError:
         origin = origin_of(url)
     except ValueError:
         return ProviderUnreachable("The provider's URL is not valid.")
+    connecting = isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError)
+    translated: UpstreamError
     if isinstance(error, TimeoutError):
-        step = "could not be reached" if isinstance(error, aiohttp.ConnectionTimeoutError) else "did not answer"
-        return ProviderTimeout(f"The provider at {origin} {step} in time.")
-    return ProviderUnreachable(f"The connection to the provider at {origin} failed: {_reason(error)}.")
+        step = "could not be reached" if connecting else "did not answer"
+        translated = ProviderTimeout(f"The provider at {origin} {step} in time.")
+    else:
+        translated = ProviderUnreachable(f"The connection to the provider at {origin} failed: {_reason(error)}.")
+    translated.was_sent = not connecting
+    return translated
 
 
 def _reason(error: Exception) -> str:

@@ -94,9 +94,14 @@ def _client(inner: httpx.AsyncBaseTransport | None, limits: httpx.Limits) -> htt
 
 def _translate(error: Exception, url: str) -> UpstreamError:
     origin = origin_of(url)
+    connecting = isinstance(error, httpx.ConnectTimeout | httpx.ConnectError)
+    translated: UpstreamError
     if isinstance(error, httpx.TimeoutException | TimeoutError):
-        step = "could not be reached" if isinstance(error, httpx.ConnectTimeout) else "did not answer"
-        return ProviderTimeout(f"The provider at {origin} {step} in time.")
-    # httpx quotes what it refuses to send, for example a key with a line break.
-    reason = "the request is not valid HTTP" if isinstance(error, httpx.LocalProtocolError) else error
-    return ProviderUnreachable(f"The connection to the provider at {origin} failed: {reason}.")
+        step = "could not be reached" if connecting else "did not answer"
+        translated = ProviderTimeout(f"The provider at {origin} {step} in time.")
+    else:
+        # httpx quotes what it refuses to send, for example a key with a line break.
+        reason = "the request is not valid HTTP" if isinstance(error, httpx.LocalProtocolError) else error
+        translated = ProviderUnreachable(f"The connection to the provider at {origin} failed: {reason}.")
+    translated.was_sent = not connecting
+    return translated

@@ -15,7 +15,13 @@ from urllib.parse import urlsplit
 import anyio
 from pyreqwest.bytes import Bytes
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import ConnectTimeoutError, DetailedPyreqwestError, PyreqwestError, RequestTimeoutError
+from pyreqwest.exceptions import (
+    ConnectError,
+    ConnectTimeoutError,
+    DetailedPyreqwestError,
+    PyreqwestError,
+    RequestTimeoutError,
+)
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
@@ -248,9 +254,13 @@ def _translate(error: PyreqwestError, url: str) -> UpstreamError:
     """The error for the caller. It names only the URL's origin: its path might name an account."""
     origin = origin_of(url)
     causes = _causes(error)
+    connecting = isinstance(error, ConnectError | ConnectTimeoutError) and any("Connect" in cause for cause in causes)
+    translated: UpstreamError
     if isinstance(error, RequestTimeoutError | TimeoutError):
-        connecting = isinstance(error, ConnectTimeoutError) and any("Connect" in cause for cause in causes)
         step = "could not be reached" if connecting else "did not answer"
-        return ProviderTimeout(f"The provider at {origin} {step} in time.")
-    reason = causes[-1] if causes else str(error.message)
-    return ProviderUnreachable(f"The connection to the provider at {origin} failed: {reason}.")
+        translated = ProviderTimeout(f"The provider at {origin} {step} in time.")
+    else:
+        reason = causes[-1] if causes else str(error.message)
+        translated = ProviderUnreachable(f"The connection to the provider at {origin} failed: {reason}.")
+    translated.was_sent = not connecting
+    return translated

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from tests.native_providers import ANTHROPIC, BEDROCK, GEMINI, NATIVES, Native
 from tests.world import KEY, STREAM, USER, WORKSPACE, Client, completion, event_stream, new_call, sse, world
-from tidegate.domain.account import Account
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import Workspace
@@ -104,11 +103,17 @@ async def test_a_signature_is_named_and_not_made() -> None:
         assert shown["headers"] == {"content-type": "application/json", "authorization": signed}
 
 
-async def test_nothing_is_asked_held_or_recorded() -> None:
+async def test_a_dry_run_asks_nobody_and_costs_nothing_but_counts_as_a_call() -> None:
     async with world(workspace=limited(tokens_per_month=10_000, requests_per_minute=2)) as client:
-        assert (await rehearsed(client, {**CALL, "stream": True, "max_tokens": 100}))["asked_first"] == A
-        assert (client.requests, client.recorder.outcomes) == ([], [])
-        assert set(map(repr, client.recorder.ledger.accounts.values())) == {repr(Account())}
+        dry = {**CALL, "stream": True, "max_tokens": 100, "dry_run": True}
+        for _ in range(2):
+            assert (await client.post(dry)).json["asked_first"] == A
+        refused = await client.post(dry)
+        assert (refused.status, refused.json["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert client.requests == []
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["dry_run", "dry_run", "failed"]
+        [account] = client.recorder.ledger.accounts.values()
+        assert (account.minute_calls, account.holds, account.booked) == (2, {}, {})
 
 
 async def test_every_field_is_told_where_it_leads() -> None:

@@ -60,7 +60,13 @@ class ToyRequest(Struct, frozen=True):
     def estimate_prompt(self) -> int:
         return estimate_text(self.fields.input)
 
-    def worst_case(self, model: ModelLimits | None) -> TokenCounts:
+    def prompt_tokens(self, sent: bytes) -> TokenCounts:
+        return TokenCounts(input=self.estimate_prompt(), estimated=True)
+
+    def hidden_reasoning(self, model: ModelLimits | None, arrived: int) -> int:
+        return 0
+
+    def worst_case(self, model: ModelLimits | None, sent: bytes | None = None) -> TokenCounts:
         return TokenCounts(input=2 * self.estimate_prompt(), estimated=True)
 
     def prompt_texts(self) -> Iterator[str]:

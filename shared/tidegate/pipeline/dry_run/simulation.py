@@ -106,7 +106,7 @@ class Simulation(Struct):
             raise error
         unshortened, model = call, self.components.catalog.find_model(deployment.model_id)
         try:
-            call = await self._fit_limits(call, deployment.model_id, model)
+            call = await self._fit_limits(call, deployment.model_id, model, request.body)
             if call is not unshortened:
                 request = await offload_dry_run(call, partial(translator.build_request, call, deployment))
         finally:
@@ -161,19 +161,20 @@ class Simulation(Struct):
             labels[b64encode(stand_in)] = labels[stand_in] = f"<the bytes of {path}>".encode()
         return replace(call, media=media), labels
 
-    async def _fit_limits(self, call: Call, model_id: str, model: CatalogModel | None) -> Call:
+    async def _fit_limits(self, call: Call, model_id: str, model: CatalogModel | None, sent: bytes) -> Call:
         """Return the call, shortened if needed to what its limits leave. Raises `LimitReached` and `ModelUnpriced`."""
-        needed = await offload_dry_run(call, partial(reservation.worst_case_reservation, call, model_id, model))
+        worst_case = partial(reservation.worst_case_reservation, model_id=model_id, model=model, sent=sent)
+        needed = await offload_dry_run(call, partial(worst_case, call))
         limit_error = await self._limit_error(needed) if needed else None
         if limit_error is None:
             return call
-        max_tokens = (
-            reservation.affordable_max_tokens(call, model, limit_error) if call.workspace.lowers_max_tokens else None
-        )
+        max_tokens: int | None = None
+        if call.workspace.lowers_max_tokens:
+            max_tokens = reservation.affordable_max_tokens(call, model, limit_error, sent)
         if max_tokens is None:
             raise limit_error
         call = replace(call, request=call.request.with_output_limit(max_tokens))
-        needed = reservation.worst_case_reservation(call, model_id, model)
+        needed = worst_case(call)
         limit_error = await self._limit_error(needed) if needed else None
         if limit_error is not None:
             raise limit_error
@@ -183,7 +184,9 @@ class Simulation(Struct):
         for scope in needed.scopes:
             if scope.kind not in self.accounts:
                 self.accounts[scope.kind] = await self.components.ledger.account(scope, self.call.workspace.first_day)
-            exceeded = exceeded_limit(self.accounts[scope.kind], scope.unsharded, needed.hold)
+            account = self.accounts[scope.kind]
+            counted = account.holds.get(needed.hold.call_id)  # the dry run is counted as a call already
+            exceeded = exceeded_limit(account, scope.unsharded, needed.hold, counted)
             if exceeded is not None:
                 return limit_error(scope.unsharded, exceeded, self.call.started_at)
         return None

@@ -2,6 +2,7 @@
 
 reservation   the worst case of a call, which its accounts must have room for
 billing       the provider's usage → tokens, words and cost
+unreported    what a request costs whose usage the provider never reported
 quota         how much of each limit of a workspace or a key is used and held
 alerts        notifications that a budget runs out, sent once
 """

@@ -4,6 +4,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/object (usage, 2026)
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from msgspec.structs import replace
 
@@ -32,13 +33,17 @@ def calculate_bill(
     workspace: Workspace,
     model: CatalogModel | None,
     started_at: float | None = None,
+    estimate: TokenCounts | None = None,
 ) -> Bill:
     """Return the tokens, words and cost of the call.
 
-    Tokens that the provider did not report are estimated from the texts. `started_at` (UTC seconds) selects the price
-    where prices change by the day or the hour.
+    Tokens that the provider did not report are estimated from the texts. `estimate` is given for a reply without usage,
+    or that was cut, so that its usage may be incomplete: the call has at least these tokens of output. `started_at`
+    (UTC seconds) selects the price where prices change by the day or the hour.
     """
-    tokens = _token_counts(usage, request, generated, model)
+    tokens = _token_counts(usage, request, generated, model) if estimate is None or usage is not None else estimate
+    if estimate is not None:
+        tokens = _at_least(tokens, estimate)
     billable = _billable_tokens(usage, tokens, request, model)
     return Bill(
         tokens=tokens,
@@ -47,14 +52,24 @@ def calculate_bill(
     )
 
 
-def add_hedged_prompts(bill: Bill, request: Request, models: Sequence[CatalogModel | None], started_at: float) -> Bill:
-    """Add the prompts of the hedged attempts that lost, an estimate: their models charge at least for reading them."""
-    prompt = TokenCounts(input=request.estimate_prompt(), estimated=True)
-    total = bill.cost_usd
-    for model in models:
-        price = None if model is None else call_cost(model, prompt, started_at)
+def empty_bill(request: Request, workspace: Workspace) -> Bill:
+    """Return the bill of a call that no provider has answered: the words of its prompt, and nothing else."""
+    return Bill(TokenCounts(), _word_counts(TokenCounts(), request, "", workspace), Decimal(0))
+
+
+def add_attempts(bill: Bill, attempts: Sequence[tuple[CatalogModel | None, TokenCounts]], started_at: float) -> Bill:
+    """Add the estimated tokens of attempts whose usage was never reported, each at the price of its model."""
+    tokens, total = bill.tokens, bill.cost_usd
+    for model, estimate in attempts:
+        price = None if model is None else call_cost(model, estimate, started_at)
         total = None if total is None or price is None else total + price
-    tokens = replace(bill.tokens, input=bill.tokens.input + prompt.input * len(models), estimated=True)
+        tokens = replace(
+            tokens,
+            input=tokens.input + estimate.input,
+            output=tokens.output + estimate.output,
+            reasoning=tokens.reasoning + estimate.reasoning,
+            estimated=True,
+        )
     return replace(bill, tokens=tokens, cost_usd=total)
 
 
@@ -81,6 +96,17 @@ def usage_with_cost(usage: Usage | None, bill: Bill) -> Usage:
     if tokens.estimated:
         merged["estimated"] = True
     return merged
+
+
+def _at_least(tokens: TokenCounts, estimate: TokenCounts) -> TokenCounts:
+    """Return the reported tokens of a reply that was cut, filled up with the estimate of what was not reported."""
+    if not tokens.input:
+        tokens = replace(tokens, input=estimate.input, estimated=True)
+    if tokens.output < estimate.output:
+        missing = estimate.output - tokens.output
+        reasoning = max(tokens.reasoning, min(estimate.reasoning, missing))
+        tokens = replace(tokens, output=estimate.output, reasoning=reasoning, estimated=True)
+    return tokens
 
 
 def _token_counts(

@@ -1,6 +1,6 @@
 """The worst case of a call, which its accounts must have headroom for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -59,74 +59,89 @@ def allowed_deployments(call: Call, resolution: Resolution) -> Resolution:
     return replace(resolution, deployments=tuple(allowed))
 
 
-def worst_case_reservation(call: Call, model_id: str, model: CatalogModel | None) -> Reservation | None:
+def count_reservation(call: Call) -> Reservation | None:
+    """Return a reservation that counts the call in its rates and holds nothing else; None if no rate is limited."""
+    scopes = tuple(replace(scope, limits=scope.limits.rates()) for scope in _scopes(call))
+    if not any(scope.limits.need_reservation for scope in scopes):
+        return None
+    return Reservation(_hold(call, call.request.model, scopes, Amounts(), 0), scopes)
+
+
+def worst_case_reservation(
+    call: Call,
+    model_id: str,
+    model: CatalogModel | None,
+    sent: bytes | None = None,
+    spent: Amounts | None = None,
+) -> Reservation | None:
     """Return the worst case of the call and the accounts to hold it in; None without limits.
 
+    `sent` is the body for the provider; `spent` is what earlier attempts of the call are charged, and is held as well.
     Raises `ModelUnpriced` when an account has a budget in USD and the model has no price.
     """
     scopes = tuple(_scopes(call))
     if not scopes:
         return None
-    tokens = worst_case_tokens(call, model)
+    tokens, spent = worst_case_tokens(call, model, sent), spent or Amounts()
     usd = None if model is None else call_cost(model, tokens, call.started_at)
     has_budget = any(budget.unit == "usd" for scope in scopes for budget in scope.limits.budgets())
     if usd is None and has_budget and not call.workspace.allows_unpriced:
         raise ModelUnpriced(f"The model {model_id!r} has no price, but a budget in USD applies.", param="model")
-    hold = Hold(
-        call_id=call.id,
-        workspace_id=call.workspace.id,
-        key_id=call.principal.key_id,
-        model=model_id,
-        amounts=Amounts(tokens.input + tokens.output, worst_case_words(call, tokens), quantize_usd(usd or Decimal(0))),
-        input_tokens=tokens.input,
-        at=call.started_at,
-        expires_at=call.deadline + SETTLE_GRACE_SECONDS,
-        account_kinds=tuple(scope.kind for scope in scopes),
-        first_day=call.workspace.first_day,
-        shard=shard_of(call.id, call.workspace.shards),
+    amounts = Amounts(
+        tokens.input + tokens.output + spent.tokens,
+        worst_case_words(call, tokens),
+        quantize_usd(usd or Decimal(0)) + spent.usd,
     )
-    return Reservation(hold, scopes)
+    return Reservation(_hold(call, model_id, scopes, amounts, tokens.input), scopes)
 
 
 def worst_case_with_hedge(
-    call: Call, reservation: Reservation, model: CatalogModel | None, other_id: str, other: CatalogModel | None
+    call: Call, reservation: Reservation, other_id: str, other: CatalogModel | None, sent: bytes | None = None
 ) -> Reservation | None:
-    """Return a reservation for two hedged models: one answers, and the other one charges for the prompt.
+    """Return a reservation for two hedged models, which may both charge. None if the hedge lacks a needed price.
 
-    It holds the greater worst case, and one more prompt at the greater price. None if the hedge lacks a needed price.
+    `sent` is the body for the first model's provider.
     """
     try:
-        hedge = worst_case_reservation(call, other_id, other)
+        hedge = worst_case_reservation(call, other_id, other, sent)
     except ModelUnpriced:
         return None
     if hedge is None:
         return None
-    first, second = reservation.hold.amounts, hedge.hold.amounts
-    prompt = replace(worst_case_tokens(call, model), output=0)
-    prices = [each and call_cost(each, prompt, call.started_at) for each in (model, other)]
+    first, second = reservation.hold, hedge.hold
     amounts = Amounts(
-        max(first.tokens, second.tokens) + prompt.input,
-        max(first.words, second.words),
-        max(first.usd, second.usd) + quantize_usd(max(price or Decimal(0) for price in prices)),
+        first.amounts.tokens + second.amounts.tokens,
+        max(first.amounts.words, second.amounts.words),
+        first.amounts.usd + second.amounts.usd,
     )
-    hold = replace(reservation.hold, amounts=amounts, input_tokens=reservation.hold.input_tokens + prompt.input)
-    return replace(reservation, hold=hold)
+    return replace(
+        reservation, hold=replace(first, amounts=amounts, input_tokens=first.input_tokens + second.input_tokens)
+    )
 
 
-def worst_case_tokens(call: Call, model: CatalogModel | None) -> TokenCounts:
+def worst_case_tokens(call: Call, model: CatalogModel | None, sent: bytes | None = None) -> TokenCounts:
     """Return the most tokens and searches to expect of the call. See `Request.worst_case`."""
-    return call.request.worst_case(model)
+    return call.request.worst_case(model, sent)
 
 
-def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitReached) -> int | None:
-    """Return the longest answer in tokens that fits into the limit of `error`; None if it is too short to be of use."""
-    worst_case = worst_case_tokens(call, model)
+def affordable_max_tokens(
+    call: Call,
+    model: CatalogModel | None,
+    error: LimitReached,
+    sent: bytes | None = None,
+    spent: Amounts | None = None,
+) -> int | None:
+    """Return the longest answer in tokens that fits into the limit of `error`; None if it is too short to be of use.
+
+    See `worst_case_reservation` for `sent` and `spent`.
+    """
+    worst_case = worst_case_tokens(call, model, sent)
     if not worst_case.output:  # an operation without an answer in tokens
         return None
-    prompt_only = replace(worst_case, output=0)
+    prompt_only, spent = replace(worst_case, output=0), spent or Amounts()
     match error.limit.partition("_per_")[0]:
         case "tokens":
-            price_per_token, available = Decimal(1), error.remaining - worst_case.input
+            price_per_token, available = Decimal(1), error.remaining - worst_case.input - spent.tokens
         case "words":
             prompt = worst_case_words(call, prompt_only)
             answer = worst_case_words(call, worst_case) - prompt
@@ -136,11 +151,30 @@ def affordable_max_tokens(call: Call, model: CatalogModel | None, error: LimitRe
             usd = call_cost(model, worst_case, call.started_at)
             if prompt_usd is None or usd is None:
                 return None
-            price_per_token, available = (usd - prompt_usd) / worst_case.output, error.remaining - prompt_usd
+            price_per_token, available = (
+                (usd - prompt_usd) / worst_case.output,
+                error.remaining - prompt_usd - spent.usd,
+            )
         case _:
             return None
     max_tokens = int(available / price_per_token) // call.request.choices if price_per_token else 0
     return max_tokens if max_tokens >= SHORTEST_ANSWER_TOKENS else None
+
+
+def _hold(call: Call, model_id: str, scopes: Sequence[AccountScope], amounts: Amounts, input_tokens: int) -> Hold:
+    return Hold(
+        call_id=call.id,
+        workspace_id=call.workspace.id,
+        key_id=call.principal.key_id,
+        model=model_id,
+        amounts=amounts,
+        input_tokens=input_tokens,
+        at=call.started_at,
+        expires_at=call.deadline + SETTLE_GRACE_SECONDS,
+        account_kinds=tuple(scope.kind for scope in scopes),
+        first_day=call.workspace.first_day,
+        shard=shard_of(call.id, call.workspace.shards),
+    )
 
 
 def _check_allowed(call: Call, model_id: str, workspace_route: str | None, key_route: str | None) -> None:

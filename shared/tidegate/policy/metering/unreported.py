@@ -1,0 +1,63 @@
+"""What a request costs whose usage the provider never reported: the one rule for hang-ups, timeouts, cut streams,
+retries, fallbacks and hedges.
+
+A provider that got a request and did not refuse it may have worked on it, and may charge for it. So the request costs
+its prompt, as it was sent; the text that arrived; and an estimate of what the model generated unseen, never more than
+the longest answer that the call holds. `docs/LIMITS.md` states the rule for readers.
+"""
+
+from msgspec.structs import replace
+
+from tidegate.catalog import CatalogModel
+from tidegate.chat.estimate import estimate_text
+from tidegate.domain.call import SentAttempt
+from tidegate.domain.operation import Request
+from tidegate.domain.usage import ArrivedReply, TokenCounts
+from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable, StreamCut, UpstreamError
+
+HIDDEN_TOKENS_PER_SECOND = 100
+"""Tokens that a model is taken to generate unseen in each second: faster than most models, slower than the fastest."""
+
+
+NOTHING_ARRIVED = ArrivedReply()
+
+
+def is_refusal(error: BaseException) -> bool:
+    """True if the failed request costs nothing: the provider refused it, or reported its own failure, or never got it.
+
+    False if the provider may have worked: a timeout, also one that the provider reports; a connection that broke; a
+    reply that was cut, or that the gateway cannot read.
+    """
+    if not isinstance(error, UpstreamError) or not error.was_sent:
+        return True
+    return not isinstance(error, ProviderTimeout | ProviderUnreachable | ProviderMalformed | StreamCut)
+
+
+def unreported_tokens(
+    attempt: SentAttempt,
+    request: Request,
+    model: CatalogModel | None,
+    now: float,
+    reply: ArrivedReply = NOTHING_ARRIVED,
+) -> TokenCounts:
+    """Return the tokens that the attempt is charged for. `now` is in UTC seconds."""
+    prompt = request.prompt_tokens(attempt.body)
+    arrived = estimate_text(reply.generated.answer) + estimate_text(reply.generated.hidden)
+    longest = request.worst_case(model, attempt.body).output
+    seconds = max(0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at)
+    hidden = _hidden_tokens(request, model, seconds, arrived, reply)
+    output = max(arrived, min(longest, arrived + hidden))
+    return replace(prompt, output=output, reasoning=max(0, output - arrived), estimated=True)
+
+
+def _hidden_tokens(
+    request: Request, model: CatalogModel | None, seconds: float, arrived: int, reply: ArrivedReply
+) -> int:
+    """Estimate the tokens that the model generated and that did not arrive."""
+    reasons = model is not None and model.can_reason
+    reasoning = request.hidden_reasoning(model, arrived) if reasons and not reply.generated.hidden else 0
+    if reply.is_complete:
+        return reasoning
+    # A stream shows a model's text as it is generated; only reasoning, or a whole reply, is generated unseen.
+    is_unseen = reasons or model is None or not request.stream
+    return max(reasoning, round(HIDDEN_TOKENS_PER_SECOND * seconds) if is_unseen else 0)
