@@ -1,0 +1,217 @@
+"""What a call costs whose usage the provider never told: never less than its prompt, never more than was held."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.world import STREAM, USER, Client, Exchange, completion, delta, sse, world
+from tidegate.domain.limits import Limits
+
+A, B, REASONING = "openai/gpt-4.1-mini", "mistral/mistral-small-latest", "openai/o4-mini"
+CALL = {"model": A, "messages": USER, "max_tokens": 100}
+BUDGET = Limits(usd_per_day=Decimal("0.01"), tokens_per_day=100_000, requests_per_minute=1000)
+
+
+async def never(request: httpx.Request) -> httpx.Response:
+    return await asyncio.Future()
+
+
+def raises(error: Exception) -> Any:
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    return handler
+
+
+def plays(status: int, body: Any) -> Any:
+    return lambda request: httpx.Response(status, json=body)
+
+
+def streams(*events: Any, error: Exception | None = None) -> Any:
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            yield sse(*events)
+            if error is not None:
+                raise error
+
+    return lambda request: httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
+
+
+def check_books(client: Client, limits: Limits = BUDGET) -> None:
+    """Nothing is held any more, the sum of the records is what is booked, and no limit is exceeded."""
+    [account] = client.recorder.ledger.accounts.values()
+    assert not account.holds
+    tokens = sum(o.bill.tokens.input + o.bill.tokens.output for o in client.recorder.outcomes)
+    usd = sum((o.bill.cost_usd or Decimal(0) for o in client.recorder.outcomes), Decimal(0))
+    booked = {name.partition("#")[0]: value for name, value in account.booked.items()}
+    assert (booked.get("tokens", 0), booked.get("usd", 0)) == (tokens, usd)
+    assert limits.usd_per_day is not None and usd <= limits.usd_per_day
+    assert account.minute_calls == len([o for o in client.recorder.outcomes if o.error_code != "insufficient_quota"])
+
+
+CHARGED = {
+    "the caller's own timeout": (never, {"timeout": 0.05}),
+    "the caller's own timeout, streamed": (never, {"timeout": 0.05, "stream": True}),
+    "a timeout that the provider reports": (plays(504, {"error": {"message": "slow"}}), {}),
+    "a connection that broke after the request": (raises(httpx.ReadError("reset")), {}),
+    "a reply that nobody can read": (plays(200, {"what": "ever"}), {}),
+    "a stream that ends before its first word": (streams(), {"stream": True}),
+    "a stream that is cut": (streams(*STREAM[:2], error=httpx.ReadError("reset")), {"stream": True}),
+}
+
+
+@pytest.mark.parametrize("name", CHARGED)
+async def test_a_request_that_a_provider_may_have_worked_on_costs_at_least_its_prompt(name: str) -> None:
+    provider, fields = CHARGED[name]
+    async with world(provider, limits=BUDGET) as client:
+        await client.post({**CALL, "num_retries": 0, **fields})
+        [outcome] = client.recorder.outcomes
+        assert outcome.status == "failed"
+        assert outcome.bill.tokens.input >= outcome.call.request.estimate_prompt()
+        assert outcome.bill.tokens.estimated and outcome.bill.cost_usd
+        check_books(client)
+
+
+FREE = {
+    "no connection": raises(httpx.ConnectError("refused")),
+    "no connection in time": raises(httpx.ConnectTimeout("slow")),
+    "the request is wrong": plays(400, {"error": {"message": "no"}}),
+    "the key is wrong": plays(401, {"error": {"message": "no"}}),
+    "too many requests": plays(429, {"error": {"message": "no"}}),
+    "the provider failed": plays(500, {"error": {"message": "no"}}),
+    "the provider is overloaded": plays(503, {"error": {"message": "no"}}),
+}
+
+
+@pytest.mark.parametrize("name", FREE)
+async def test_a_request_that_was_refused_costs_nothing(name: str) -> None:
+    async with world(FREE[name], limits=BUDGET) as client:
+        await client.post({**CALL, "num_retries": 0})
+        [outcome] = client.recorder.outcomes
+        assert (outcome.status, outcome.bill.tokens.input, outcome.bill.cost_usd) == ("failed", 0, 0)
+        check_books(client)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_calls_that_time_out_use_up_the_budget(stream: bool) -> None:
+    limits = Limits(usd_per_day=Decimal("0.001"), requests_per_minute=1000)
+    async with world(never, limits=limits) as client:
+        codes: list[str] = []
+        while len(codes) < 200 and codes[-1:] != ["insufficient_quota"]:
+            long = [{"role": "user", "content": "word " * 200}]
+            reply = await client.post({**CALL, "messages": long, "timeout": 0.02, "num_retries": 0, "stream": stream})
+            codes.append(reply.json["error"]["code"])
+        assert codes[-1] == "insufficient_quota" and 1 < len(codes) < 20
+        check_books(client, limits)
+
+
+async def test_every_attempt_of_a_call_is_charged_and_held_but_the_call_counts_once() -> None:
+    asked: list[str] = []
+    held: list[int] = []
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        [account] = client.recorder.ledger.accounts.values()
+        held.extend(hold.amounts.tokens for hold in account.holds.values())
+        if len(asked) < 4:
+            raise httpx.ReadError("reset")
+        return httpx.Response(200, json=completion())
+
+    async with world(handler, limits=BUDGET) as client:
+        reply = await client.post({**CALL, "num_retries": 2, "fallbacks": [B]})
+        assert reply.status == 200
+        assert asked == ["api.openai.com"] * 3 + ["api.mistral.ai"]
+        [outcome] = client.recorder.outcomes
+        prompt = outcome.call.request.estimate_prompt()
+        assert outcome.bill.tokens.input == 14 + 3 * prompt
+        assert held == sorted(held) and held[3] - held[0] >= 3 * prompt
+        check_books(client)
+
+
+async def test_a_retry_that_the_limits_have_no_room_for_is_not_made() -> None:
+    async with world(raises(httpx.ReadError("reset")), limits=Limits(tokens_per_day=320)) as client:
+        reply = await client.post({**CALL, "num_retries": 5})
+        assert reply.status in (429, 502)
+        assert len(client.requests) < 5
+        [account] = client.recorder.ledger.accounts.values()
+        assert 0 < account.booked["tokens#D#" + str(next(iter(account.booked))).rpartition("#")[2]] <= 320
+
+
+@pytest.mark.parametrize(("model", "hidden"), [(A, False), (REASONING, True)])
+async def test_a_client_that_leaves_pays_for_what_arrived_and_for_hidden_reasoning(model: str, hidden: bool) -> None:
+    words = [delta(content="word ") for _ in range(50)]
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            yield sse(*words)
+            await asyncio.Future()
+
+    provider = httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
+    async with world(lambda request: provider, limits=BUDGET) as client:
+        body = {"model": model, "messages": USER, "max_completion_tokens": 1000, "stream": True}
+        exchange = Exchange(client.app, body, "/v1/chat/completions")
+        call = asyncio.create_task(exchange.run())
+        await exchange.until(lambda sent: sent.count(b"word ") == 50)
+        exchange.hang_up()
+        await call
+        [outcome] = client.recorder.outcomes
+        assert outcome.status == "cancelled"
+        assert (outcome.bill.tokens.reasoning > 0) == hidden
+        assert 40 <= outcome.bill.tokens.output - outcome.bill.tokens.reasoning <= 80
+        check_books(client)
+
+
+async def test_hidden_work_is_bounded_by_what_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.policy.metering.unreported.HIDDEN_TOKENS_PER_SECOND", 1_000_000)
+    async with world(never, limits=BUDGET) as client:
+        await client.post({**CALL, "timeout": 0.05, "num_retries": 0})
+        [outcome] = client.recorder.outcomes
+        assert (outcome.bill.tokens.output, outcome.bill.tokens.reasoning) == (100, 100)
+        check_books(client)
+
+
+async def test_a_cut_stream_that_told_some_usage_costs_at_least_what_arrived() -> None:
+    message = {"id": "m", "type": "message", "role": "assistant", "content": [], "model": "claude-haiku-4-5"}
+    events = [
+        {"type": "message_start", "message": {**message, "usage": {"input_tokens": 500, "output_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *[{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "word "}}] * 50,
+    ]
+    cut = streams(*events, error=httpx.ReadError("reset"))
+    async with world(cut, limits=BUDGET, ANTHROPIC_API_KEY="provider-secret-3") as client:
+        await client.post({**CALL, "model": "anthropic/claude-haiku-4-5", "stream": True})
+        [outcome] = client.recorder.outcomes
+        assert outcome.bill.tokens.input == 500
+        assert outcome.bill.tokens.output >= 40
+        check_books(client)
+
+
+async def test_refused_prompts_count_as_calls() -> None:
+    guarded = '[{"name": "no-cats", "kind": "words", "on": "input", "words": ["cat"], "always": true}]'
+    async with world(limits=Limits(requests_per_minute=2), TIDEGATE_GUARDRAILS=guarded) as client:
+        refused = {**CALL, "messages": [{"role": "user", "content": "A cat."}]}
+        codes = [(await client.post(refused)).json["error"]["code"] for _ in range(3)]
+        assert codes == ["guardrail_violation", "guardrail_violation", "rate_limit_exceeded"]
+        assert [outcome.status for outcome in client.recorder.outcomes] == ["failed"] * 3
+
+
+@pytest.mark.parametrize("model", ["openai/no-such-model-at-all", "nobody/model", "cohere/command-r"])
+async def test_calls_that_no_provider_got_count_as_calls(model: str) -> None:
+    async with world(plays(404, {"error": {"message": "no"}}), limits=Limits(requests_per_minute=2)) as client:
+        codes = [(await client.post({**CALL, "model": model})).json["error"]["code"] for _ in range(3)]
+        assert codes[2] == "rate_limit_exceeded" and "rate_limit_exceeded" not in codes[:2]
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+async def test_a_call_counts_once_whatever_its_fallbacks(limit: int) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(503 if "openai" in request.url.host else 200, json=completion())
+
+    async with world(handler, limits=Limits(requests_per_minute=limit)) as client:
+        for _ in range(limit):
+            reply = await client.post({**CALL, "num_retries": 0, "fallbacks": [B]})
+            assert (reply.status, reply.json["model"]) == (200, B)
+        assert (await client.post(CALL)).status == 429
