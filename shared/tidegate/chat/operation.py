@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
+from tidegate.catalog.row import PRICE_OPTIONS
 from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, CompletionMessage, Delta
 from tidegate.chat.request import ChatRequest, build_chat_request, parse_chat_request
 from tidegate.domain.operation import Assembler, ReasoningCollector, Reply, ReplyChunk, ReplyLog, Request, Stamp, Text
@@ -35,6 +36,7 @@ class ChatOperation(Struct, frozen=True):
     def read_reply(self, reply: Reply, log: ReplyLog) -> None:
         completion = cast(Completion, reply)
         log.usage = completion.get("usage")
+        _read_price_fields(reply, log)
         for choice in completion["choices"]:
             _read_finish(choice, log)
             _read_text(choice["message"], log)
@@ -44,6 +46,9 @@ class ChatOperation(Struct, frozen=True):
         usage = chat_chunk.get("usage")
         if usage:
             log.usage = usage
+        tier = chunk.get("service_tier")
+        if usage or (tier and tier != log.price_fields.get("service_tier")):
+            _read_price_fields(chunk, log)
         for choice in chat_chunk["choices"]:
             _read_text(choice["delta"], log)
             if choice["finish_reason"] is not None:
@@ -155,6 +160,12 @@ def _chat(request: Request) -> ChatRequest:
     if not isinstance(request, ChatRequest):
         raise TypeError("The chat operation got a request of another operation.")
     return request
+
+
+def _read_price_fields(reply: Reply | ReplyChunk, log: ReplyLog) -> None:
+    """Record the service tier, and what Anthropic reports beside its counts: the speed, and where the model ran."""
+    fields = {**(cast(Mapping[str, object], reply.get("usage")) or {}), "service_tier": reply.get("service_tier")}
+    log.price_fields.update({name: fields[name] for name in PRICE_OPTIONS if fields.get(name) is not None})
 
 
 def _read_finish(choice: Choice | ChunkChoice, log: ReplyLog) -> None:

@@ -144,13 +144,17 @@ class Request(Protocol):
 
 
 class ReplyLog(Struct):
-    """The usage, finish reason and texts of one call's replies so far, for billing and records."""
+    """The usage, finish reason and texts of one call's replies so far, for billing and records.
+
+    `price_fields` are the fields of replies that name what is charged at a price of its own, such as the service tier.
+    """
 
     usage: Usage | None = None
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     answer_text: list[str] = field(default_factory=list[str])
     hidden_text: list[str] = field(default_factory=list[str])
+    price_fields: dict[str, object] = field(default_factory=dict[str, object])
 
 
 class Stamp(Struct, frozen=True):

@@ -6,6 +6,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tidegate.catalog import price_options
 from tidegate.domain.account import Account, Reservation, rate_statuses
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call
@@ -97,7 +98,7 @@ async def _reserve(
     """
     call, deployment, sent = prepared.call, prepared.deployment, prepared.request.body
     model_id = deployment.model_id
-    model = components.catalog.find_model(model_id)
+    model = components.catalog.find_model(model_id, price_options(call.request.body))
     spent = await _spent(components, call, observation)
     worst_case = partial(reservation.worst_case_reservation, model_id=model_id, model=model, sent=sent, spent=spent)
     needed = await offload(call.request.size, partial(worst_case, call))
@@ -142,7 +143,7 @@ async def _reservation_for_both(
 ) -> Reservation | None:
     """Return the reservation for the deployment and its hedge; None if it cannot be calculated."""
     call, hedge_id = prepared.call, hedge_deployment.model_id
-    hedge_model = components.catalog.find_model(hedge_id)
+    hedge_model = components.catalog.find_model(hedge_id, price_options(call.request.body))
     return await offload(
         call.request.size,
         partial(reservation.worst_case_with_hedge, call, needed, hedge_id, hedge_model, prepared.request.body),

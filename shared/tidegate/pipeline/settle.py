@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from tidegate.catalog import CatalogModel
+from tidegate.catalog import CatalogModel, price_options
 from tidegate.domain.call import Call, SentAttempt
 from tidegate.domain.deployment import Resolution
 from tidegate.domain.settlement import billed_amounts
@@ -33,7 +33,8 @@ def _bill(components: Components, observation: Observation) -> Bill:
     if answering is None:
         bill = empty_bill(call.request, call.workspace)
     else:
-        model = components.catalog.find_model(answering.deployment.model_id)
+        options = price_options(call.request.body, observation.price_fields)
+        model = components.catalog.find_model(answering.deployment.model_id, options)
         generated, estimate = observation.generated_text(), None
         if observation.usage is None or observation.status != "ok":
             reply = ArrivedReply(generated, is_complete=observation.status == "ok")
@@ -50,7 +51,8 @@ def unreported_attempts(
 ) -> list[tuple[CatalogModel | None, TokenCounts]]:
     """Return the model and the estimated tokens of each attempt whose usage was never reported."""
     unreported_tokens, now = load(_UNREPORTED, "unreported_tokens"), components.clock()
-    models = [components.catalog.find_model(attempt.deployment.model_id) for attempt in attempts]
+    options = price_options(call.request.body)
+    models = [components.catalog.find_model(attempt.deployment.model_id, options) for attempt in attempts]
     return [
         (model, unreported_tokens(attempt, call.request, model, now))
         for model, attempt in zip(models, attempts, strict=True)

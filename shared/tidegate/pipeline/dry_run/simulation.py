@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from tidegate.catalog import CatalogModel, call_cost
+from tidegate.catalog import CatalogModel, call_cost, price_options
 from tidegate.chat.media import media_type_of_name
 from tidegate.domain.account import Account, Reservation, exceeded_limit
 from tidegate.domain.call import Call, Media
@@ -104,7 +104,8 @@ class Simulation(Struct):
             error = unsupported(deployment, ignored)
             step.fields["refused"] = dict.fromkeys(ignored, error.message)
             raise error
-        unshortened, model = call, self.components.catalog.find_model(deployment.model_id)
+        model = self.components.catalog.find_model(deployment.model_id, price_options(call.request.body))
+        unshortened = call
         try:
             call = await self._fit_limits(call, deployment.model_id, model, request.body)
             if call is not unshortened:
