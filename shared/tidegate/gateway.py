@@ -91,6 +91,7 @@ class Gateway(Components, frozen=True):
         """
         now = self.clock() if started_at is None else started_at
         timeouts_seconds = (self.timeout_seconds, request.options.timeout, workspace.timeout_seconds)
+        deadline = earliest_deadline(now, timeouts_seconds, headers.deadlines())
         return CallOf(
             id=ulid(now),
             surface=surface,
@@ -99,10 +100,11 @@ class Gateway(Components, frozen=True):
             principal=principal,
             workspace=workspace,
             started_at=now,
-            deadline=earliest_deadline(now, timeouts_seconds, headers.deadlines()),
+            deadline=deadline,
             app_id=parse_app_id(headers.app_id),
             session_id=headers.session_id,
             idempotency_key=parse_idempotency_key(headers.idempotency_key),
+            has_own_timeout=deadline < earliest_deadline(now, (self.timeout_seconds,), (headers.deadline,)),
         )
 
     @asynccontextmanager

@@ -17,10 +17,12 @@ from tests.world import (
     event_stream,
     sse,
 )
+from tidegate.domain.call import call_within
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import VirtualKey
-from tidegate.errors import ProviderAuth, StoreUnavailable
+from tidegate.errors import ProviderAuth, ProviderTimeout, StoreUnavailable
+from tidegate.gateway import CallHeaders
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -270,6 +272,65 @@ async def test_a_route_may_give_its_calls_less_time() -> None:
 
     async with routed(hosts, timeout_seconds=30) as client:
         await scenario(client)
+
+
+@pytest.mark.jumping_clock
+@pytest.mark.parametrize("stream", [False, True])
+async def test_timeouts_of_a_callers_making_do_not_reorder_another_workspaces_route(stream: bool) -> None:
+    async def never() -> httpx.Response:
+        await asyncio.sleep(10**6)
+        raise AssertionError
+
+    async with routed(Hosts(first=never, second=never)) as client:
+        gateway = client.app.lifespan_state["gateway"]
+        begin = gateway.clock()
+        force_setattr(gateway, "clock", lambda: begin + asyncio.get_running_loop().time())
+        body = {**CALL, "stream": stream, "timeout": 24, "num_retries": 0}
+        for _ in range(4):
+            call = await admit(gateway, body)
+            with pytest.raises(ProviderTimeout):
+                async with gateway.answer(call):
+                    pass
+        cooling: list[bool] = []
+        for id in ("ws_test", "ws_neighbour"):
+            caller = replace(await admit(gateway, body), workspace=replace(WORKSPACE, id=id))
+            order = gateway.balancer.peek_order(gateway.router.resolve("fast"), caller)
+            ends = [gateway.balancer.cooldown_ends_at(each, order, caller) for each in order.deployments]
+            cooling.append(any(ends))
+        assert cooling == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("body", "workspace_seconds", "header_seconds", "expected"),
+    [
+        ({}, None, None, False),
+        ({"timeout": 24}, None, None, True),
+        ({"timeout": 10_000}, None, None, False),
+        ({}, 24.0, None, True),
+        ({}, None, 24.0, True),
+    ],
+)
+async def test_a_call_knows_whether_its_deadline_is_the_operators(
+    body: dict[str, Any], workspace_seconds: float | None, header_seconds: float | None, expected: bool
+) -> None:
+    async with routed(Hosts()) as client:
+        gateway = client.app.lifespan_state["gateway"]
+        call = await admit(gateway, {**CALL, **body})
+        deadline = None if header_seconds is None else str(call.started_at + header_seconds)
+        headers = CallHeaders(request_deadline=deadline, deadline=call.started_at + 500)
+        tenant = replace(WORKSPACE, timeout_seconds=workspace_seconds)
+        call = gateway.new_call(
+            call.principal,
+            tenant,
+            call.surface,
+            call.operation,
+            call.request,
+            started_at=call.started_at,
+            headers=headers,
+        )
+        assert call.has_own_timeout == expected
+        assert not call_within(call, call.started_at + 5).has_own_timeout
+        assert call_within(call, call.started_at + 400).has_own_timeout == expected
 
 
 async def test_a_session_stays_with_its_deployment_which_the_reply_names() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tidegate.domain.account import Hold
 from tidegate.domain.deployment import Deployment
@@ -38,7 +39,8 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     Calls of one workspace with the same `idempotency_key` are one call, which is made and charged once.
     `media` maps URLs to fetched bytes. `signatures` maps ids of tool calls to the `reasoning_details` of their turns,
     for clients that do not send them back. The caller names its application (`app_id`) and the conversation that the
-    call belongs to (`session_id`).
+    call belongs to (`session_id`). `has_own_timeout`: the deadline is the caller's or its workspace's, and earlier than
+    the operator's.
     """
 
     id: str
@@ -54,10 +56,16 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     media: Mapping[str, Media] = field(default_factory=dict[str, Media])
     signatures: Mapping[str, Json] = field(default_factory=dict[str, Json])
     session_id: str | None = None
+    has_own_timeout: bool = False
 
 
 Call: TypeAlias = CallOf[Request]
 """A call of any operation."""
+
+
+def call_within(call: Call, deadline: float) -> Call:
+    """The call with the operator's deadline for its model, if that is earlier than its own."""
+    return replace(call, deadline=deadline, has_own_timeout=False) if deadline < call.deadline else call
 
 
 class FailedAttempt(Struct, frozen=True):

@@ -45,7 +45,7 @@ def record_failure(
         components.balancer.record_failure(
             deployment,
             observation.resolution,
-            observation.call,
+            call,
             error,
             waited_seconds=seconds,
             call_timed_out=call_timed_out,

@@ -11,7 +11,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.domain.call import Call
+from tidegate.domain.call import Call, call_within
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.operation import Request
 from tidegate.errors import TidegateError, UpstreamError
@@ -82,7 +82,7 @@ async def _try_deployments(
     if route is not None:
         resolution = await offload(call.request.size, partial(components.balancer.order, resolution, call))
         if route.timeout_seconds is not None:
-            call = replace(call, deadline=min(call.deadline, call.started_at + route.timeout_seconds))
+            call = call_within(call, call.started_at + route.timeout_seconds)
     observation.resolution = resolution
     order = AttemptOrder(resolution.deployments)
     prepared: PreparedCall | None = None

@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from tests.providers.calls import asking
 from tests.providers.calls import call as call_of
-from tests.store_worlds import NOON, Clock
+from tests.store_worlds import NOON, Clock, workspace
 from tidegate import catalog
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.routes import Route, RouteOrder, RouteTarget
-from tidegate.errors import ProviderAuth, ProviderFailed
+from tidegate.errors import ProviderAuth, ProviderFailed, ProviderModelNotFound, ProviderTimeout, TidegateError
 from tidegate.policy.routing.health import DeploymentKey, Health, deployment_key_of
 from tidegate.policy.routing.ordering import Ordering
 
@@ -192,3 +192,55 @@ def test_a_failure_that_is_none_of_a_routes_changes_no_order() -> None:
             scene.place(0), ProviderFailed("x"), scene.plan.route, "name", waited_seconds=1, call_timed_out=False
         )
     assert scene.order() == "012"
+
+
+def own_timeout(**fields: Any) -> tuple[Call, TidegateError, bool]:
+    return replace(call(**fields), has_own_timeout=True), ProviderTimeout("x"), True
+
+
+CALLERS_DOING = {
+    "a timeout of the call's own": own_timeout(),
+    "an attempt's share of the time": (call(fallbacks=["openai/gpt-4.1"]), ProviderTimeout("x"), True),
+    "a share, as OpenRouter's clients name fallbacks": (call(models=["openai/gpt-4.1"]), ProviderTimeout("x"), True),
+    "a refusal of this request": (call(), ProviderAuth("x", upstream_status=403), False),
+    "a model that this request does not find": (call(), ProviderModelNotFound("x"), False),
+}
+PROVIDERS_DOING = {
+    "the operator's time is over": (call(), ProviderTimeout("x"), True),
+    "the provider's timeout": (*own_timeout()[:2], False),
+    "a broken answer": (replace(call(), has_own_timeout=True), ProviderFailed("x"), True),
+    "a refused key": (call(), ProviderAuth("x", upstream_status=401), False),
+}
+
+
+def fail_often(scene: Scene, failing: Call, error: TidegateError, timed_out: bool) -> None:
+    for _ in range(3):
+        deployment = scene.plan.deployments[0]
+        scene.balance.record_failure(
+            deployment, scene.plan, failing, error, waited_seconds=12, call_timed_out=timed_out
+        )
+
+
+@pytest.mark.parametrize("failure", CALLERS_DOING.values(), ids=CALLERS_DOING)
+def test_what_a_caller_may_bring_about_counts_for_its_workspace_alone(
+    failure: tuple[Call, TidegateError, bool],
+) -> None:
+    scene, neighbour = Scene("order"), replace(call(), workspace=workspace("ws_neighbour"))
+    fail_often(scene, *failure)
+    assert (scene.order(failure[0]), scene.order(neighbour)) == ("120", "012")
+    assert scene.health.pending_announcements == []
+    hedge = scene.plan.deployments[0]
+    assert scene.balance.is_healthy(hedge, scene.plan, neighbour)
+    assert not scene.balance.is_healthy(hedge, scene.plan, failure[0])
+    scene.clock.now += 31
+    assert [scene.order(failure[0]), scene.order(failure[0])] == ["012", "120"]  # the second call waits for the trial
+    scene.balance.record_success(hedge, scene.plan, failure[0])
+    assert scene.order(failure[0]) == "012"
+
+
+@pytest.mark.parametrize("failure", PROVIDERS_DOING.values(), ids=PROVIDERS_DOING)
+def test_what_the_provider_did_counts_for_all(failure: tuple[Call, TidegateError, bool]) -> None:
+    scene, neighbour = Scene("order"), replace(call(), workspace=workspace("ws_neighbour"))
+    fail_often(scene, *failure)
+    assert (scene.order(failure[0]), scene.order(neighbour)) == ("120", "120")
+    assert len(scene.health.pending_announcements) == 1

@@ -7,7 +7,7 @@ from typing import Protocol
 from tidegate.catalog import Catalog
 from tidegate.domain.call import Call, OutcomeStatus
 from tidegate.domain.deployment import Cooldown, Deployment, Resolution
-from tidegate.errors import StreamCut, TidegateError
+from tidegate.errors import ProviderTimeout, StreamCut, TidegateError
 from tidegate.lazy import load
 
 _PROVIDER_FAULTS = frozenset(
@@ -112,8 +112,16 @@ class Balancer:
             return
         ordering = self._load_ordering()
         if status == "failed" and error_code in _PROVIDER_FAULTS:
-            cut = StreamCut("The provider's stream ended before the answer was complete.")
-            ordering.record_failure(deployment, resolution, call, cut, waited_seconds=0.0, call_timed_out=False)
+            error, timed_out = StreamCut("The provider's stream ended before the answer was complete."), False
+            if error_code == ProviderTimeout.code:
+                error, timed_out = (
+                    ProviderTimeout("The provider's stream took too long."),
+                    self._clock() >= call.deadline,
+                )
+            seconds = self._clock() - call.started_at if timed_out else 0.0
+            ordering.record_failure(
+                deployment, resolution, call, error, waited_seconds=seconds, call_timed_out=timed_out
+            )
         else:
             ordering.record_success(deployment, resolution, call)
 

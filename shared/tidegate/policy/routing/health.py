@@ -3,6 +3,8 @@
 After `cooldown_failures` in a row a deployment cools down (its circuit is open): others are tried before it. After the
 cooldown the circuit is half-open: one call at a time tries the deployment; if it fails again, it cools down twice as
 long. The state is this process's, merged with the cooldowns that other processes announce, read together with keys.
+
+A failure that a caller may have brought about counts for the workspace of that caller alone, in a state of its own.
 """
 
 import math
@@ -15,6 +17,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from tidegate.domain.call import Call
 from tidegate.domain.deployment import Cooldown, Deployment, DeploymentKey, Resolution
 from tidegate.domain.routes import Route
 from tidegate.domain.workspace import Workspace
@@ -98,6 +101,12 @@ class Health(Struct):
         """Let one call try the deployment; others prefer the rest for `TRIAL_SECONDS`."""
         self._state_to_change(deployment_key).trial_until = self.clock() + TRIAL_SECONDS
 
+    def end_trial(self, deployment_key: DeploymentKey) -> None:
+        """Let another call try the deployment, after a trial that told nothing about it."""
+        state = self._states.get(deployment_key)
+        if state is not None:
+            state.trial_until = 0.0
+
     def first_event_seconds(self, deployment_key: DeploymentKey, stream: bool) -> float | None:
         """Return the usual seconds to the first event, None if unknown or too old."""
         latency = self._state_of(deployment_key).latencies.get(stream)
@@ -128,10 +137,12 @@ class Health(Struct):
         *,
         waited_seconds: float,
         call_timed_out: bool,
+        announced: bool = True,
     ) -> None:
         """Count a failure, and open the circuit if that was one too many. Ignores errors that are the caller's fault.
 
-        `call_timed_out`: the call's own time was over after `waited_seconds`, not the provider's.
+        `call_timed_out`: the call's own time was over after `waited_seconds`, not the provider's. A cooldown that is
+        not `announced` is this process's alone.
         """
         state, now = self._state_to_change(deployment_key), self.clock()
         state.trial_until = 0.0
@@ -147,7 +158,8 @@ class Health(Struct):
         wanted = doubled if retry_after is None else min(retry_after, LONGEST_REQUESTED_COOLDOWN_SECONDS)
         seconds = max(route.cooldown_seconds, wanted)
         state.failures, state.cooldowns_in_a_row, state.open_until = 0, state.cooldowns_in_a_row + 1, now + seconds
-        self.pending_announcements.append(Cooldown(deployment_key, state.open_until, name))
+        if announced:
+            self.pending_announcements.append(Cooldown(deployment_key, state.open_until, name))
 
     def merge_remote(self, workspace_id: str | None, cooldown_ends: Mapping[str, float]) -> None:
         """Merge cooldowns of other processes: ids and ends (UTC seconds), the gateway's if `workspace_id` is None."""
@@ -175,6 +187,18 @@ def deployment_key_of(deployment: Deployment, resolution: Resolution, workspace:
     has_own_key = deployment.secret is not None and workspace.has_credential(deployment.secret)
     workspace_id = workspace.id if resolution.is_workspace_route or has_own_key else None
     return DeploymentKey(workspace_id, _digest(deployment.identity))
+
+
+def may_be_callers_doing(error: TidegateError, call: Call, *, call_timed_out: bool) -> bool:
+    """True if the caller may have brought the failure about, e.g. by a short timeout; other callers may fare better.
+
+    Whoever names fallbacks leaves each attempt a smaller share of the call's time. Some providers answer 403 or 404
+    because of what a request says.
+    """
+    if isinstance(error, ProviderTimeout):
+        options = call.request.options
+        return call_timed_out and (call.has_own_timeout or bool(options.fallbacks or options.models))
+    return isinstance(error, ProviderModelNotFound | ProviderAuth) and not _is_lasting(error)
 
 
 @lru_cache(maxsize=4096)

@@ -19,7 +19,7 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, DeploymentKey, Resolution
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import TidegateError
-from tidegate.policy.routing.health import Health, deployment_key_of
+from tidegate.policy.routing.health import Health, deployment_key_of, may_be_callers_doing
 
 USUAL_ANSWER_TOKENS = 500
 """Tokens of answer by which prices are compared when the caller sets no limit."""
@@ -38,35 +38,41 @@ class Ordering(Struct, frozen=True):
         if route is None or len(resolution.deployments) < 2:
             return resolution
         resolution = self.peek_order(resolution, call)
-        first = deployment_key_of(resolution.deployments[0], resolution, call.workspace)
+        first, own = _keys_of(resolution.deployments[0], resolution, call)
         is_unknown = route.by == "latency" and self.health.first_event_seconds(first, call.request.stream) is None
         if is_unknown or self.health.is_half_open(first):
             self.health.start_trial(first)
+        if self.health.is_half_open(own):
+            self.health.start_trial(own)
         return resolution
 
     def peek_order(self, resolution: Resolution, call: Call) -> Resolution:
         """Sort the deployments without starting a trial (for dry runs)."""
         deployments = resolution.deployments
-        keys = [deployment_key_of(deployment, resolution, call.workspace) for deployment in deployments]
-        scores = self._scores(resolution, call, keys)
-        ranked = sorted(zip(map(self._availability, keys), scores, count(), deployments, strict=False))
+        pairs = [_keys_of(deployment, resolution, call) for deployment in deployments]
+        scores = self._scores(resolution, call, [deployment_key for deployment_key, _ in pairs])
+        availabilities = [max(map(self._availability, pair)) for pair in pairs]
+        ranked = sorted(zip(availabilities, scores, count(), deployments, strict=False))
         return replace(resolution, deployments=tuple(deployment for *_, deployment in ranked))
 
     def cooldown_ends_at(self, deployment: Deployment, resolution: Resolution, call: Call) -> float | None:
         """Return the end of the deployment's cooldown in UTC seconds, None if it does not cool down."""
-        return self.health.cooldown_ends_at(deployment_key_of(deployment, resolution, call.workspace))
+        ends = map(self.health.cooldown_ends_at, _keys_of(deployment, resolution, call))
+        return max((ends_at for ends_at in ends if ends_at is not None), default=None)
 
     def is_healthy(self, deployment: Deployment, resolution: Resolution, call: Call) -> bool:
         """True if the deployment's circuit is closed: neither open (in cooldown) nor half-open (it needs a trial)."""
-        deployment_key = deployment_key_of(deployment, resolution, call.workspace)
-        return self.health.cooldown_ends_at(deployment_key) is None and not self.health.is_half_open(deployment_key)
+        if self.cooldown_ends_at(deployment, resolution, call) is not None:
+            return False
+        return not any(map(self.health.is_half_open, _keys_of(deployment, resolution, call)))
 
     def record_first_event(self, deployment: Deployment, resolution: Resolution, call: Call, seconds: float) -> None:
         deployment_key = deployment_key_of(deployment, resolution, call.workspace)
         self.health.record_first_event(deployment_key, seconds, call.request.stream)
 
     def record_success(self, deployment: Deployment, resolution: Resolution, call: Call) -> None:
-        self.health.record_success(deployment_key_of(deployment, resolution, call.workspace))
+        for deployment_key in _keys_of(deployment, resolution, call):
+            self.health.record_success(deployment_key)
 
     def record_failure(
         self,
@@ -79,11 +85,20 @@ class Ordering(Struct, frozen=True):
         call_timed_out: bool,
     ) -> None:
         route, name = resolution.route, deployment.display_name
-        if route is not None:
-            key = deployment_key_of(deployment, resolution, call.workspace)
-            self.health.record_failure(
-                key, error, route, name, waited_seconds=waited_seconds, call_timed_out=call_timed_out
-            )
+        if route is None:
+            return
+        shared, own = _keys_of(deployment, resolution, call)
+        is_callers = may_be_callers_doing(error, call, call_timed_out=call_timed_out)
+        self.health.end_trial(shared if is_callers else own)
+        self.health.record_failure(
+            own if is_callers else shared,
+            error,
+            route,
+            name,
+            waited_seconds=waited_seconds,
+            call_timed_out=call_timed_out,
+            announced=not is_callers or shared == own,
+        )
 
     def _scores(self, resolution: Resolution, call: Call, deployment_keys: Sequence[DeploymentKey]) -> list[float]:
         """Return a score for each deployment by the route's order; the lowest is tried first."""
@@ -128,6 +143,12 @@ class Ordering(Struct, frozen=True):
             price = None if model is None else call_cost(model, tokens, call.started_at)
             prices.append(math.inf if price is None else float(price))
         return prices
+
+
+def _keys_of(deployment: Deployment, resolution: Resolution, call: Call) -> tuple[DeploymentKey, DeploymentKey]:
+    """Return the keys of the deployment's state and of its state for the caller's workspace, which may be the same."""
+    shared = deployment_key_of(deployment, resolution, call.workspace)
+    return shared, DeploymentKey(call.workspace.id, shared.id)
 
 
 def _weighted_draw(weight: int, chance: float) -> float:
