@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from tidegate.catalog import Catalog, CatalogModel
 from tidegate.catalog.row import Price
+from tidegate.domain.money import exact_money
 from tidegate.domain.record import plain_decimal
 from tidegate.errors import InvalidRequest
 from tidegate.json import encode
@@ -160,6 +161,7 @@ def _unpriced() -> dict[str, str]:
     return {"prompt": _UNKNOWN_PRICE, "completion": _UNKNOWN_PRICE}
 
 
+@exact_money
 def _price_text(rate: Decimal | None, units: int, unknown: str = "0") -> str:
     return unknown if rate is None else plain_decimal(rate / units)
 

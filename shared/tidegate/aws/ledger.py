@@ -14,7 +14,7 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import TypeAlias, cast
 
 import msgspec
@@ -27,12 +27,14 @@ from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
 from tidegate.aws.table import account_item_key, counters_item_key, decimals_to_int, workspace_partitions
 from tidegate.domain.account import (
     MINUTE_SLOTS,
+    MONEY_DECIMALS,
     Account,
     AccountScope,
     ExceededLimit,
     Hold,
     Reservation,
     ScopeKind,
+    add_amounts,
     booking_name,
     bookings,
     exceeded_limit,
@@ -41,6 +43,7 @@ from tidegate.domain.account import (
     settlement_bookings,
 )
 from tidegate.domain.limits import UNITS, Amounts, Number, minute_of, period_at
+from tidegate.domain.money import exact_money
 from tidegate.domain.record import plain_decimal
 from tidegate.errors import LimitReached, StoreUnavailable
 from tidegate.lazy import load
@@ -177,6 +180,7 @@ class DynamoLedger(Struct, frozen=True):
         await self.store.write(writes)
         return None
 
+    @exact_money
     def _hold_update(self, scope: AccountScope, hold: Hold, account: Account | None) -> Update:
         """Return the write that books the hold. `account` None: it is assumed to be in the call's minute already."""
         item_key = _account_item_key(scope)
@@ -221,9 +225,8 @@ class DynamoLedger(Struct, frozen=True):
             for item in await self.store.query(pk, counters_item_key(scope.id, "D#").sk):
                 day = str(item["sk"]).removeprefix("USE#")
                 for span in [month] * (day >= first_day_name) + [today] * (day == today.name):
-                    for unit, amount in _used_amounts(item).items():
-                        name = booking_name(unit, span.name)
-                        booked[name] = booked.get(name, 0) + amount
+                    used = _used_amounts(item)
+                    add_amounts(booked, {booking_name(unit, span.name): amount for unit, amount in used.items()})
         return {name: _part_of_shard(amount, scope.shards) for name, amount in booked.items() if amount}
 
 
@@ -241,6 +244,7 @@ def settlement_writes(
     return [Update(store.table, dict(item_key._asdict()), update, condition) for item_key in item_keys]
 
 
+@exact_money
 def _replacement(store: Store, scope: AccountScope, hold: Hold, replaced: Hold) -> Update:
     """Return the write that books `hold` in place of `replaced`. What grows must fit; the call is not counted again."""
     update = Attr("holds", hold.call_id).set(_pack_hold(hold))
@@ -365,5 +369,11 @@ def _used_amounts(item: Item) -> dict[str, Number]:
     return {"tokens": tokens, "words": int(str(item.get("words", 0))), "usd": Decimal(str(item.get("cost_usd", 0)))}
 
 
+@exact_money
 def _part_of_shard(amount: Number, shards: int) -> Number:
-    return amount if shards == 1 else amount / shards if isinstance(amount, Decimal) else -(-amount // shards)
+    """Return the amount divided by the number of shards, rounded up."""
+    if shards == 1:
+        return amount
+    if isinstance(amount, Decimal):
+        return (amount / shards).quantize(Decimal(1).scaleb(-MONEY_DECIMALS), ROUND_UP)
+    return -(-amount // shards)

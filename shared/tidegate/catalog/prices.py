@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from tidegate.catalog.row import CatalogModel, Price, Rates
+from tidegate.domain.money import exact_money
 from tidegate.domain.usage import TokenCounts
 
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1_000)
 
 
+@exact_money
 def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None) -> Decimal | None:
     """The cost of tokens and searches in USD; None when the model has no price: never 0 for unknown.
 

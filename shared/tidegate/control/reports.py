@@ -14,6 +14,7 @@ from tidegate.control.control import Control
 from tidegate.control.logs import answering_model
 from tidegate.domain.ids import min_ulid
 from tidegate.domain.managed_resources import AdminKey
+from tidegate.domain.money import exact_money
 from tidegate.domain.record import plain_decimal
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
@@ -105,6 +106,7 @@ def _group_name(by: Grouping, record: Mapping[str, object]) -> str:
             return str(record["time"])[:10]
 
 
+@exact_money
 def _add_record(sums: _Sums, record: Mapping[str, object]) -> None:
     counted = {"calls": 1, "calls_failed": int(record.get("status") == "failed")}
     for name in COUNT_COLUMNS:
@@ -116,6 +118,7 @@ def _sums_of_counters(counters: Mapping[str, int | str]) -> _Sums:
     return {**{name: int(counters[name]) for name in COUNT_COLUMNS}, "cost_usd": Decimal(counters["cost_usd"])}
 
 
+@exact_money
 def _total(sums: Iterable[_Sums]) -> Figures:
     total_sums: _Sums = {}
     for each in sums:

@@ -14,6 +14,7 @@ limit_error        the error for a call that exceeds a limit
 limits             rates, budgets and allowed models; days and months
 managed_resources  plans, admin keys, members and the audit log
 model_names        the plain spelling of a model's name
+money              the decimal context of arithmetic with money
 operation          operations, such as chat: their requests, and what the gateway reads in replies
 record             the record of a call, and the counters of a period
 redacted           the mixin that hides secrets in `repr()`

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tidegate.domain.limits import SPANS, UNITS, Amounts, Limits, Number, Span, Unit, minute_of, period_at
+from tidegate.domain.money import exact_money
 
 ScopeKind = Literal["workspace", "key"]
 
@@ -34,6 +35,7 @@ class AccountScope(Struct, frozen=True):
     shard: int = 0
     shards: int = 1
 
+    @exact_money
     def share(self, limit: Number) -> Number:
         """This shard's share of a limit. The first shards get the remainder, so that all shares add up to `limit`."""
         if self.shards == 1:
@@ -123,6 +125,7 @@ def bookings(hold: Hold, amounts: Amounts) -> dict[str, Number]:
     return {booking_name(unit, names[span]): amounts.of(unit) for unit in UNITS for span in SPANS if amounts.of(unit)}
 
 
+@exact_money
 def exceeded_limit(
     account: Account, scope: AccountScope, hold: Hold, replaced: Hold | None = None
 ) -> ExceededLimit | None:
@@ -184,17 +187,18 @@ def add_hold(account: Account, hold: Hold) -> None:
     account.minute_calls += 1
     _add_minute_tokens(account, account.minute, hold.amounts.tokens)
     account.holds[hold.call_id] = hold
-    _add_bookings(account, bookings(hold, hold.amounts))
+    add_amounts(account.booked, bookings(hold, hold.amounts))
 
 
 def settle_hold(account: Account, hold: Hold, actual: Amounts, now: float) -> None:
     """Replace the hold with the amounts that the call actually used."""
     del account.holds[hold.call_id]
-    _add_bookings(account, settlement_bookings(hold, actual))
+    add_amounts(account.booked, settlement_bookings(hold, actual))
     if refunds_minute_tokens(hold, now):
         _add_minute_tokens(account, minute_of(hold.at), actual.tokens - hold.amounts.tokens)
 
 
+@exact_money
 def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:
     """The amounts that settling adds to `Account.booked`: negative if less was used than held."""
     held, used = bookings(hold, hold.amounts), bookings(hold, actual)
@@ -213,13 +217,14 @@ def merge_shards(shards: Sequence[Account]) -> Account:
     merged.alerted_thresholds = dict(shards[0].alerted_thresholds) if shards else {}
     for shard in shards:
         merged.holds.update(shard.holds)
-        _add_bookings(merged, shard.booked)
+        add_amounts(merged.booked, shard.booked)
         if shard.minute == merged.minute:
             merged.minute_calls += shard.minute_calls
             _add_minute_tokens(merged, merged.minute, shard.minute_tokens.get(merged.minute % MINUTE_SLOTS, 0))
     return merged
 
 
+@exact_money
 def used_amount(account: Account, unit: Unit, span: Span, at: float, first_day: int = 1) -> Number:
     """The amount used in the period of `at`, without what open calls hold."""
     name = period_at(span, at, first_day).name
@@ -260,6 +265,8 @@ def _add_minute_tokens(account: Account, minute: int, tokens: int) -> None:
     account.minute_tokens[slot] = account.minute_tokens.get(slot, 0) + tokens
 
 
-def _add_bookings(account: Account, amounts: Bookings) -> None:
+@exact_money
+def add_amounts(sums: dict[str, Number], amounts: Bookings) -> None:
+    """Add each amount to the sum of its name."""
     for name, amount in amounts.items():
-        account.booked[name] = account.booked.get(name, 0) + amount
+        sums[name] = sums.get(name, 0) + amount

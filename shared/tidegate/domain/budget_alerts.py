@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from tidegate.domain.account import Account, AccountScope, Hold, booking_name, used_amount
 from tidegate.domain.limits import Amounts, BudgetLimit, Number, is_period_forgotten, period_at
+from tidegate.domain.money import exact_money
 from tidegate.domain.record import iso_time, plain_decimal
 
 THRESHOLDS = (50, 80, 100)
@@ -57,6 +58,7 @@ def find_crossings(
     ]
 
 
+@exact_money
 def _find_crossing(snapshot: AccountSnapshot, budget: BudgetLimit, call_amounts: Amounts) -> ThresholdCrossing | None:
     account, current_period = snapshot.account, period_at(budget.span, snapshot.at, snapshot.first_day)
     period_key = f"{budget.name}#{current_period.name}"

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from tidegate.domain.call import Outcome
+from tidegate.domain.money import MONEY, exact_money
 
 RETENTION_SECONDS = 400 * 86400
 """Records are kept for 400 days: a year, and time for its audit. Counters are kept for ever."""
@@ -18,7 +19,7 @@ COUNTERS = (
 )
 """The integer counters of a period; a period also has `cost_usd`, a decimal."""
 
-# A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and the 28 of Python's context.
+# A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and of `MONEY`.
 _SCALE = Decimal("1e-18")
 
 RecordValue: TypeAlias = str | int | float | bool | Decimal | None
@@ -94,6 +95,7 @@ def readable_counters(stored: Mapping[str, object]) -> dict[str, int | str]:
     return {**counters, "cost_usd": plain_decimal(Decimal(str(stored.get("cost_usd", 0))))}
 
 
+@exact_money
 def sum_counters(counters: Iterable[Mapping[str, int | str]]) -> dict[str, int | str]:
     """The sums of the counters of several periods."""
     listed = list(counters)
@@ -108,8 +110,8 @@ def counter_periods(at: float) -> tuple[str, str]:
 
 
 def quantize_usd(amount: Decimal) -> Decimal:
-    """The amount with 18 decimal places, the scale of all stored amounts."""
-    return amount.quantize(_SCALE)
+    """The amount with 18 decimal places, as all amounts are stored. Raises `InvalidOperation` from 1e20 USD on."""
+    return amount.quantize(_SCALE, context=MONEY)
 
 
 def plain_decimal(amount: Decimal) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 
+from tidegate.domain.account import add_amounts
 from tidegate.domain.call import Outcome
 from tidegate.domain.record import RETENTION_SECONDS, RecordValue, counter_periods, readable_counters, readable_record
 from tidegate.domain.settlement import build_settlement
@@ -49,9 +50,7 @@ class MemoryMeter:
         if settlement.hold is not None and self._ledger is not None:
             self._ledger.settle_call(settlement.hold, settlement.actual)
         for period in counter_periods(call.started_at):
-            counters = self._counters.setdefault((call.workspace.id, period), {})
-            for name, value in settlement.increments.items():
-                counters[name] = counters.get(name, 0) + value
+            add_amounts(self._counters.setdefault((call.workspace.id, period), {}), settlement.increments)
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
         """See `UsageReader.counters`; None if there were no calls in that period."""

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 from msgspec import Struct, field
 
-from tidegate.domain.account import Account, booking_name
+from tidegate.domain.account import Account, add_amounts, booking_name
 from tidegate.domain.limits import SPANS, Number, days_of_period, period_at
 from tidegate.domain.managed_resources import (
     AuditEntry,
@@ -129,9 +129,8 @@ class MemoryResources(Struct):
         for span in SPANS:
             period_name = period_at(span, now, workspace.first_day).name
             for day in days_of_period(span, now, workspace.first_day):
-                for unit, amount in _used_amounts(await self.meter.counters(workspace.id, f"D#{day}") or {}).items():
-                    name = booking_name(unit, period_name)
-                    booked[name] = booked.get(name, 0) + amount
+                used = _used_amounts(await self.meter.counters(workspace.id, f"D#{day}") or {})
+                add_amounts(booked, {booking_name(unit, period_name): amount for unit, amount in used.items()})
         return Account({name: amount for name, amount in booked.items() if amount})
 
 

@@ -12,6 +12,7 @@ from tidegate.catalog import CatalogModel, call_cost
 from tidegate.chat.completion import Usage
 from tidegate.chat.estimate import estimate_text
 from tidegate.domain import words
+from tidegate.domain.money import exact_money
 from tidegate.domain.operation import Request
 from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts, parse_count, reported_counts
 from tidegate.domain.workspace import Workspace
@@ -57,6 +58,7 @@ def empty_bill(request: Request, workspace: Workspace) -> Bill:
     return Bill(TokenCounts(), _word_counts(TokenCounts(), request, "", workspace), Decimal(0))
 
 
+@exact_money
 def add_attempts(bill: Bill, attempts: Sequence[tuple[CatalogModel | None, TokenCounts]], started_at: float) -> Bill:
     """Add the estimated tokens of attempts whose usage was never reported, each at the price of its model."""
     tokens, total = bill.tokens, bill.cost_usd

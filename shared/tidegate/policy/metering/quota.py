@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from tidegate.domain.account import Account, AccountScope, ScopeKind, booking_name, minute_usage, used_amount
-from tidegate.domain.limits import Number, minute_of, period_at
+from tidegate.domain.limits import BudgetLimit, Number, minute_of, period_at
+from tidegate.domain.money import exact_money
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.ports import Ledger
 
@@ -25,6 +26,7 @@ class Quota(Struct, frozen=True):
     resets_at: float | None
 
     @property
+    @exact_money
     def available(self) -> Number:
         """The amount that the next call may use."""
         return max(self.limit - self.used - self.held, type(self.limit)(0))
@@ -51,10 +53,14 @@ class LimitUsage(Struct, frozen=True):
         if limits.parallel_calls is not None:
             yield self._quota("parallel_calls", limits.parallel_calls, 0, len(account.holds), None)
         for budget in limits.budgets():
-            now = period_at(budget.span, self.at, self.first_day)
-            spent = used_amount(account, budget.unit, budget.span, self.at, self.first_day)
-            booked = account.booked.get(booking_name(budget.unit, now.name), 0)
-            yield self._quota(budget.name, budget.maximum, spent, booked - spent, now.ends_at)
+            yield self._budget_quota(budget)
+
+    @exact_money
+    def _budget_quota(self, budget: BudgetLimit) -> Quota:
+        period, account = period_at(budget.span, self.at, self.first_day), self.account
+        spent = used_amount(account, budget.unit, budget.span, self.at, self.first_day)
+        booked = account.booked.get(booking_name(budget.unit, period.name), 0)
+        return self._quota(budget.name, budget.maximum, spent, booked - spent, period.ends_at)
 
     def _quota(self, name: str, limit: Number, used: Number, held: Number, resets_at: float | None) -> Quota:
         return Quota(self.scope.kind, self.scope.id, name, limit, used, held, resets_at)

@@ -12,6 +12,7 @@ from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, Hold, Ra
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.limits import Amounts
+from tidegate.domain.money import exact_money
 from tidegate.domain.record import quantize_usd
 from tidegate.domain.settlement import shard_of
 from tidegate.domain.usage import TokenCounts
@@ -67,6 +68,7 @@ def count_reservation(call: Call) -> Reservation | None:
     return Reservation(_hold(call, call.request.model, scopes, Amounts(), 0), scopes)
 
 
+@exact_money
 def worst_case_reservation(
     call: Call,
     model_id: str,
@@ -95,6 +97,7 @@ def worst_case_reservation(
     return Reservation(_hold(call, model_id, scopes, amounts, tokens.input), scopes)
 
 
+@exact_money
 def worst_case_with_hedge(
     call: Call, reservation: Reservation, other_id: str, other: CatalogModel | None, sent: bytes | None = None
 ) -> Reservation | None:
@@ -124,6 +127,7 @@ def worst_case_tokens(call: Call, model: CatalogModel | None, sent: bytes | None
     return call.request.worst_case(model, sent)
 
 
+@exact_money
 def affordable_max_tokens(
     call: Call,
     model: CatalogModel | None,
