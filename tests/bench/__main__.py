@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import coldstart, latency, processes, report, throughput, transaction, translation
+from tests.bench import coldstart, latency, processes, report, throughput, transaction, translation, transports
 from tests.bench.latency import Times
 from tests.bench.processes import ROOT, Program
 from tests.bench.report import Row
@@ -190,6 +190,19 @@ def cold_start(effort: Effort) -> list[Row]:
     ]
 
 
+def http_clients(effort: Effort) -> list[Row]:
+    """What each value of TIDEGATE_TRANSPORT costs a function on Lambda, DynamoDB's requests included."""
+    with processes.upstream() as provider, processes.table() as table:
+        costs = transports.measure(table, provider, effort.starts, effort.slow_calls)
+    return [
+        Row(
+            f"on Lambda with {name}: cold start; processor time of a plain call and of a stream of 50 chunks",
+            f"{cost.start:.0f} ms; {cost.plain:.1f} ms and {cost.stream:.1f} ms",
+        )
+        for name, cost in costs.items()
+    ]
+
+
 def providers(effort: Effort) -> list[Row]:
     """What translating adds to each chunk, and a provider's module to a cold start."""
     with tempfile.TemporaryDirectory() as folder:
@@ -218,6 +231,7 @@ PARTS: Mapping[str, Callable[[Effort], list[Row]]] = {
     "features": features,
     "memory": memory,
     "cold-start": cold_start,
+    "http-clients": http_clients,
     "providers": providers,
     "size": size,
 }

@@ -69,14 +69,14 @@ def measure(table: Program, provider: Program, runs: int) -> Start:
     with tempfile.TemporaryDirectory() as folder:
         artifact = build_here(Path(folder))
         usual = _comparison()
-        env = _env(table, provider)
+        variables = env(table, provider)
         ours: list[float] = []
         others: list[float] = []
         bare: list[float] = []
         for _ in range(runs + 1):
             bare.append(_bare())
-            ours.append(asyncio.run(_start("functions.chat.app.app", artifact, (artifact,), env)))
-            others.append(asyncio.run(_start("comparison.app", usual, (usual, artifact), env)))
+            ours.append(asyncio.run(start("functions.chat.app.app", artifact, (artifact,), variables)))
+            others.append(asyncio.run(start("comparison.app", usual, (usual, artifact), variables)))
         return Start(*(statistics.median(times[1:]) * 1000 for times in (bare, ours, others)))
 
 
@@ -86,28 +86,32 @@ def _bare() -> float:
     return time.perf_counter() - started
 
 
-async def _start(handler: str, root: Path, path: tuple[Path, ...], env: Mapping[str, str]) -> float:
+async def start(handler: str, root: Path, path: tuple[Path, ...], variables: Mapping[str, str]) -> float:
     """Seconds from before the process is started to the first byte of the body."""
     async with running(Gateway()) as gateway, asyncio.timeout(_WAIT_SECONDS):
-        asked = body("paced")
-        head = Head("POST", "/v1/chat/completions", _headers(len(asked)))
-        invocation = Invocation(json.dumps(rest_event(head, asked.encode())).encode(), "1.0")
-        gateway.waiting.put_nowait(invocation)
-        variables = {**env, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONWARNINGS": "ignore"}
+        asked = invocation(body("paced"))
+        gateway.waiting.put_nowait(asked)
+        variables = {**variables, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONWARNINGS": "ignore"}
         started = time.perf_counter()
         async with function(handler, gateway.runtime_api, root, find_lambda_python(), **variables):
-            match await invocation.parts.get():
+            match await asked.parts.get():
                 case {"statusCode": 200}:
                     pass
                 case other:
                     raise RuntimeError(f"{handler} did not answer: {other!r}, {gateway.init_errors!r}")
-            first = await invocation.parts.get()
+            first = await asked.parts.get()
             taken = time.perf_counter() - started
             if first is None or isinstance(first, Failed):
                 raise RuntimeError(f"{handler} sent no body: {first!r}")
-            while await invocation.parts.get() is not None:
+            while await asked.parts.get() is not None:
                 pass
             return taken
+
+
+def invocation(body: str) -> Invocation:
+    """A call of the demo key with that body, as Lambda hands it to the function."""
+    head = Head("POST", "/v1/chat/completions", _headers(len(body)))
+    return Invocation(json.dumps(rest_event(head, body.encode())).encode(), "1.0")
 
 
 def _headers(length: int) -> list[tuple[str, str]]:
@@ -119,7 +123,7 @@ def _headers(length: int) -> list[tuple[str, str]]:
     ]
 
 
-def _env(table: Program, provider: Program) -> dict[str, str]:
+def env(table: Program, provider: Program) -> dict[str, str]:
     return {
         "TIDEGATE_TABLE": TABLE,
         "AWS_REGION": "us-east-1",

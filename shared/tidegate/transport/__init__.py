@@ -4,7 +4,7 @@ base                the protocols `Transport` and `HttpResponse`, and the values
 choose              a transport by the name of its library
 reqwest             the transport on pyreqwest: the default
 aiohttp             the transport on aiohttp: for the local server
-httpx               the transport on httpx: for tests
+httpx               the transport on httpx: for tests, and on Lambda in place of pyreqwest
 stale_connections   sends again when a pooled connection turns out to be closed
 silence             time limits for the first byte, and between two bytes
 sigv4               AWS Signature Version 4, pure
