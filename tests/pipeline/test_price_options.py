@@ -118,3 +118,29 @@ async def test_a_dry_run_shows_what_is_left_out() -> None:
     async with world(plain()) as client:
         report = (await client.post({**CALL, "dry_run": True, "service_tier": "scale"})).json
     assert find(report, "ignored") == [["service_tier"]]
+
+
+@pytest.mark.parametrize("provider", [plain, streamed])
+@pytest.mark.parametrize(
+    ("model", "reported", "billed"),
+    [
+        ("openrouter/openai/gpt-4o", 0.5, "0.5"),  # a dearer host, or a plugin
+        ("openrouter/openai/gpt-4o:nitro", 0.5, "0.5"),
+        ("openrouter/openai/gpt-4o", 0.0000001, None),
+        ("openrouter/openai/gpt-4o", -1, None),
+        ("openrouter/openai/gpt-4o", True, None),
+        ("openrouter/openai/gpt-4o", "0.5", None),
+        ("openrouter/openai/gpt-4o", 1e9, None),
+        ("perplexity/sonar", {"total_cost": 0.5}, "0.5"),
+        ("perplexity/sonar", {"total_cost": {}}, None),
+        ("mistral/mistral-small-latest", 0.5, None),  # in a currency or a unit that nobody documents
+    ],
+)
+async def test_a_router_s_own_cost_is_billed_if_it_is_higher(
+    provider: Any, model: str, reported: Any, billed: str | None
+) -> None:
+    usage = {**COUNTS, "cost": reported}
+    handler = plain(usage=usage) if provider is plain else streams(delta("Hi"), delta(finish="stop", usage=usage))
+    async with world(handler, OPENROUTER_API_KEY="k", PERPLEXITY_API_KEY="k") as client:
+        assert (await client.post({**CALL, "model": model, "stream": provider is streamed})).status == 200
+        assert cost(client) == (price(model) if billed is None else Decimal(billed))

@@ -190,6 +190,9 @@ _PRICES = (
     "  tier in the reply.",
     "- **`TIDEGATE_ALLOWED_PRICE_FIELDS`**, such as `service_tier,speed`, lists fields of this table that are sent",
     "  with any value. A value without a known price is then billed at the usual one.",
+    "- **Hosts and extras of a router.** OpenRouter and Perplexity report in `usage.cost` what they have charged. That",
+    "  is billed if it is higher than the catalogue's price, as for a dearer host (`:nitro`, `provider.order`) or a plugin.",
+    "  A budget holds the catalogue's price.",
     "- **Caches.** Tokens that are written to a cache for an hour (`ttl: 1h`) and long contexts have their own prices",
     "  in the catalogue. `prompt_cache_retention` is free. The storage of Gemini's `cachedContent` is not in the",
     "  bill.",
@@ -203,7 +206,7 @@ _OTHER_MODELS = (
     "With a provider's own fallbacks, routers and presets, another model can answer, at another price. If `models` or",
     "`providers` of the workspace or the key are limited, or a budget in USD applies, these fields are left out and",
     "named in `x-tidegate-ignored-params`. Without such limits they are sent, and the call is billed at the price of",
-    "the requested model. Use the gateway's own `fallbacks` or routes instead.",
+    "the requested model (or OpenRouter's own cost). Use the gateway's own `fallbacks` or routes instead.",
     "",
 )
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 from functools import partial
 
 from tidegate.catalog import CatalogModel, price_options
-from tidegate.domain.call import Call, SentAttempt
+from tidegate.domain.call import Call, Outcome, SentAttempt
 from tidegate.domain.deployment import Resolution
-from tidegate.domain.settlement import billed_amounts
+from tidegate.domain.settlement import billed_amounts, held_bill
 from tidegate.domain.usage import ArrivedReply, Bill, TokenCounts
 from tidegate.errors import StoreUnavailable
 from tidegate.lazy import load
@@ -23,8 +23,15 @@ _UNREPORTED = "tidegate.policy.metering.unreported"
 
 
 async def update_bill(components: Components, observation: Observation) -> Bill:
-    """Calculate the bill of what the call has used so far; `observation.bill` is set to it."""
-    observation.bill = await offload(observation.call.request.size, partial(_bill, components, observation))
+    """Calculate the bill of what the call has used so far; `observation.bill` is set to it.
+
+    If that fails, the bill is what the call holds: a call is settled, whatever a provider has reported.
+    """
+    try:
+        observation.bill = await offload(observation.call.request.size, partial(_bill, components, observation))
+    except Exception:
+        log.exception("bill.failed", extra={"call_id": observation.call.id})
+        observation.bill = held_bill(observation.hold, observation.call.workspace)
     return observation.bill
 
 
@@ -42,6 +49,9 @@ def _bill(components: Components, observation: Observation) -> Bill:
         bill = calculate_bill(
             observation.usage, call.request, generated, call.workspace, model, call.started_at, estimate
         )
+        if model is not None and observation.usage is not None and "provider_cost" in observation.usage:
+            at_least_reported = load("tidegate.policy.metering.reported_cost", "at_least_reported")
+            bill = at_least_reported(bill, observation.usage, model)
     others = [attempt for attempt in observation.sent if attempt is not answering]
     return add_attempts(bill, unreported_attempts(components, call, others), call.started_at) if others else bill
 
@@ -63,15 +73,8 @@ async def settle(components: Components, observation: Observation) -> None:
     """Record the outcome of the call. If the store is down, only the log line has it."""
     if observation.bill is None and observation.is_charged:
         await update_bill(components, observation)
-    outcome = observation.outcome(components.clock())
-    level, event = logging.ERROR, "meter.failed"
-    try:
-        with suppress(StoreUnavailable):
-            await components.meter.record(outcome)
-            level, event = logging.INFO, "call.settled"
-    finally:  # also after a timeout or a bug: a call without a record must have a log line
-        log.log(level, event, extra=log_fields(outcome))
-    is_recorded, snapshot = event == "call.settled", observation.account_snapshot
+    outcome, is_recorded = await _record(components, observation)
+    snapshot = observation.account_snapshot
     # The sweeper checks sharded accounts: one shard does not tell how much of the budget is used.
     if is_recorded and snapshot is not None and snapshot.scope.shards == 1:
         actual, now = billed_amounts(outcome.bill), components.clock()
@@ -80,6 +83,34 @@ async def settle(components: Components, observation: Observation) -> None:
         await send_budget_alerts(components.ledger, alerts, snapshot, now, outcome.hold, actual)
     if observation.resolution is not None:
         await _announce_cooldowns(components, observation, observation.resolution, store_answers=is_recorded)
+
+
+async def _record(components: Components, observation: Observation) -> tuple[Outcome, bool]:
+    """Write the record, and return the outcome that it has; False if there is no record.
+
+    If the bill cannot be written, what the call holds is. A call without a record has a log line with its bill.
+    """
+    outcome, is_recorded = observation.outcome(components.clock()), False
+    try:
+        try:
+            is_recorded = await _write_record(components, outcome)
+        except Exception:
+            log.exception("settlement.failed", extra={"call_id": observation.call.id})
+            observation.bill = held_bill(observation.hold, observation.call.workspace)
+            outcome = observation.outcome(components.clock())
+            is_recorded = await _write_record(components, outcome)
+    finally:  # also after a timeout or a bug
+        level, event = (logging.INFO, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
+        log.log(level, event, extra=log_fields(outcome))
+    return outcome, is_recorded
+
+
+async def _write_record(components: Components, outcome: Outcome) -> bool:
+    try:
+        await components.meter.record(outcome)
+    except StoreUnavailable:
+        return False
+    return True
 
 
 async def _announce_cooldowns(
