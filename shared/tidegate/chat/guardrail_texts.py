@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 
 from tidegate.chat.completion import Completion
 from tidegate.domain.operation import Text
-from tidegate.json import Json, JsonObject, decode_or_none, encode
+from tidegate.json import Json, JsonObject, decode_bounded_or_none, encode
 
 Visitor: TypeAlias = Callable[[str, str, str], str]
 """Takes a text, its path and its role; returns the text to put there."""
@@ -130,7 +130,7 @@ def _walk_field(name: str, value: Json, siblings: JsonObject, path: str, role: s
 
 def _walk_json_text(text: str, path: str, role: str, visit: Visitor) -> str:
     """Walk the JSON in the text; if it is not an object or a list, visit the text itself."""
-    parsed = decode_or_none(text)
+    parsed = decode_bounded_or_none(text)
     if not isinstance(parsed, dict | list):
         return visit(text, path, role)
     changed = _walk_values(parsed, path, role, visit)

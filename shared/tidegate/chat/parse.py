@@ -9,7 +9,7 @@ from tidegate.chat.fields import Bias, ChatFields, FunctionDefinition, FunctionN
 from tidegate.chat.messages import AssistantMessage
 from tidegate.domain.gateway_fields import CACHE_OPTIONS, IGNORED_GATEWAY_FIELDS, Name
 from tidegate.errors import InvalidRequest
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, JsonTooComplex, decode_bounded
 
 _ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
@@ -25,11 +25,11 @@ _VALUE_TYPES = {"logit_bias": Bias, "context_window_fallback_dict": Name}
 def decode_body(body: bytes) -> JsonObject:
     """Return the JSON object in `body`. Raises `InvalidRequest`."""
     try:
-        raw = decode(body)
+        raw = decode_bounded(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(_malformed_body(body, str(error))) from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.") from None
+    except JsonTooComplex as error:
+        raise InvalidRequest(f"The body {error}.") from None
     if not isinstance(raw, dict):
         raise InvalidRequest("The body must be a JSON object.")
     return raw
@@ -41,8 +41,6 @@ def convert(raw: JsonObject) -> ChatFields:
         fields = msgspec.convert(raw, ChatFields)
     except msgspec.ValidationError as error:
         raise _invalid_value(str(error), raw) from None
-    except RecursionError:
-        raise InvalidRequest("The body is nested too deeply.") from None
     _check_tools(fields)
     return fields
 

@@ -8,11 +8,15 @@ Also the other details of earlier tool calls that providers are strict about: id
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from itertools import count
 
 import msgspec
 
 from tidegate.errors import InvalidRequest
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, JsonTooComplex, decode_bounded
+
+_NUMBER_LENGTH = len("_99999")
+"""The room in a name for the number that makes it unique."""
 
 
 class NameRules:
@@ -44,9 +48,11 @@ def parse_arguments(raw: Json, path: str) -> JsonObject:
     value = raw
     if isinstance(raw, str):
         try:
-            value = decode(raw) if raw.strip() else None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            value = raw
+            value = decode_bounded(raw) if raw.strip() else None
+        except JsonTooComplex as error:
+            raise InvalidRequest(f"The text of the arguments {error}.", param=path) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -68,6 +74,7 @@ class ToolNames:
         self._rules = rules
         self._provider_names: dict[str, str] = {}
         self._used = set(reserved)
+        self._numbers: dict[str, count[int]] = {}
         tool_names = list(dict.fromkeys(_tool_names(body)))
         allowed = [name for name in tool_names if rules.allows(name) and name not in self._used]
         self._provider_names.update(zip(allowed, allowed, strict=True))
@@ -86,10 +93,12 @@ class ToolNames:
     def reserve_name(self, wanted: str) -> str:
         """Return an unused name near `wanted`, and mark it as used."""
         candidate = name = self._rules.sanitise(wanted)
-        count = 1
-        while name in self._used:
-            count += 1
-            name = f"{candidate[: self._rules.max_length - len(f'_{count}')]}_{count}"
+        if name in self._used:
+            # Numbers go on where they ended for this stem: n names that began at 2 each would take n² steps.
+            numbers = self._numbers.setdefault(candidate[: self._rules.max_length - _NUMBER_LENGTH], count(2))
+            while name in self._used:
+                suffix = f"_{next(numbers)}"
+                name = candidate[: self._rules.max_length - len(suffix)] + suffix
         self._used.add(name)
         return name
 

@@ -95,11 +95,11 @@ def media_block(builder: BedrockRequestBuilder, media_source: BedrockMediaSource
 def _unique_document_name(builder: BedrockRequestBuilder, name: str) -> str:
     stem = name.rpartition("/")[2].rpartition(".")[0] or name
     allowed = _SPACES.sub(" ", _FORBIDDEN_IN_NAMES.sub(" ", stem)).strip()[:_MAX_NAME] or "Document"
-    unique, count = allowed, 1
-    while unique in builder.document_names:
-        count += 1
-        unique = f"{allowed} {count}"
-    builder.document_names.append(unique)
+    names, unique = builder.document_names, allowed
+    while unique in names:
+        names[allowed] += 1
+        unique = f"{allowed} {names[allowed]}"
+    names[unique] = 1
     return unique
 
 

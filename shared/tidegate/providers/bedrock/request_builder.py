@@ -15,12 +15,13 @@ class BedrockRequestBuilder(request_builder.RequestBuilder, kw_only=True):
     """Collects the body of one request.
 
     `model_fields` are its `additionalModelRequestFields`. `called_tools` are the tools that earlier turns called,
-    `document_names` the names that documents have in this request. `thinking_enabled`: the model was asked to think.
+    `document_names` the names that documents have in this request, with the number of the last one like it.
+    `thinking_enabled`: the model was asked to think.
     """
 
     model: str
     capabilities: BedrockCapabilities
     model_fields: JsonObject = field(default_factory=dict[str, Json])
     called_tools: list[str] = field(default_factory=list[str])
-    document_names: list[str] = field(default_factory=list[str])
+    document_names: dict[str, int] = field(default_factory=dict[str, int])
     thinking_enabled: bool = False

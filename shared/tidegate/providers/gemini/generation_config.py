@@ -143,4 +143,4 @@ def _write_schema(
     if builder.capabilities.takes_json_schema:
         builder.generation_config["responseJsonSchema"] = json_schema
     else:
-        builder.generation_config["responseSchema"] = schema.convert(json_schema, path)
+        builder.generation_config["responseSchema"] = schema.convert(json_schema, path, builder.schema_parts)

@@ -6,7 +6,6 @@ and recorded requests.
 
 from typing import Literal
 
-import msgspec
 from msgspec import Struct, field
 
 from tidegate.chat.messages import (
@@ -20,7 +19,7 @@ from tidegate.chat.messages import (
     UserMessage,
 )
 from tidegate.errors import InvalidRequest
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode_bounded_or_none
 from tidegate.providers.gemini import media, reasoning_replay
 from tidegate.providers.gemini.request_builder import GeminiRequestBuilder
 
@@ -132,8 +131,7 @@ def _add_tool_result(builder: GeminiRequestBuilder, history: _GeminiHistory, mes
 def _response_object(content: Content) -> Json:
     """Return a tool's result as an object, which Gemini requires."""
     text = content if isinstance(content, str) else "".join(p.text for p in content if isinstance(p, TextPart))
-    try:
-        value = decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        value = text
-    return value if isinstance(value, dict) else {"result": value}
+    value = decode_bounded_or_none(text)
+    if isinstance(value, dict):
+        return value
+    return {"result": text if value is None and text.strip() != "null" else value}

@@ -44,8 +44,7 @@ def model_parts(
     calls = message.tool_calls or []
     stored_details = builder.call.signatures.get(calls[0].id) if calls else None
     signatures = _parse_signatures(raw_message.get("reasoning_details") or stored_details)
-    for call in calls:
-        signatures.by_id.update(_signatures_beside_calls(raw_message, call.id))
+    signatures.by_id.update(_signatures_beside_calls(raw_message))
     native_parts = list(_native_parts(raw_message))
     images = list(_image_parts(raw_message, signatures))
     if signatures.for_text and text_parts:
@@ -110,12 +109,12 @@ def _parse_signatures(details: Json) -> _ThoughtSignatures:
     return signatures
 
 
-def _signatures_beside_calls(raw_message: JsonObject, call_id: str) -> Iterator[tuple[str, str]]:
-    """Yield the signature beside the call, as Google's OpenAI-compatible API returns it."""
+def _signatures_beside_calls(raw_message: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield each call's id and the signature beside it, as Google's OpenAI-compatible API returns it."""
     calls = raw_message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         match call:
-            case {"id": raw_id, "extra_content": {"google": {"thought_signature": str(data)}}} if raw_id == call_id:
+            case {"id": str(call_id), "extra_content": {"google": {"thought_signature": str(data)}}}:
                 yield call_id, data
             case _:
                 pass

@@ -127,7 +127,7 @@ def _declaration(
         if parameters:
             declaration["parametersJsonSchema"] = parameters
     elif parameters.get("properties"):
-        declaration["parameters"] = schema.convert(parameters, path)
+        declaration["parameters"] = schema.convert(parameters, path, builder.schema_parts)
     return declaration
 
 
