@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from tests.infra.accesses import GuardedTransport
+from tests.infra.roles import ADMIN_ROLE, CHAT_ROLE, role
 from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.key_lookup import DynamoKeyLookup
@@ -112,22 +114,31 @@ async def aws_world(endpoint: str) -> AsyncIterator[World]:
 
 
 def world_of(store: Store, clock: Clock) -> World:
-    ledger, heard = DynamoLedger(store), dict[str | None, dict[str, float]]()
-    cooldowns = DynamoCooldowns(store, learning(heard), has_routes=True)
+    """The ports over a table, each with no more than the role of its function allows."""
+    calls, control = with_role(store, CHAT_ROLE), with_role(store, ADMIN_ROLE)
+    ledger, heard = DynamoLedger(calls), dict[str | None, dict[str, float]]()
+    cooldowns = DynamoCooldowns(calls, learning(heard), has_routes=True)
     return World(
-        DynamoKeyLookup(store, cooldowns),
-        DynamoMeter(store, ledger.full_shards),
+        DynamoKeyLookup(calls, cooldowns),
+        DynamoMeter(calls, ledger.full_shards),
         DynamoTenants(store),
         DynamoKeys(store),
-        DynamoUsageReader(store),
-        DynamoReasoningSignatures(store),
+        DynamoUsageReader(control),
+        DynamoReasoningSignatures(calls),
         clock,
         ledger,
-        DynamoResources(store),
+        DynamoResources(control),
         store,
         cooldowns,
         heard,
     )
+
+
+def with_role(store: Store, name: str) -> Store:
+    """The store, which fails where the template's role of that name does not allow a request."""
+    service = store.client.service
+    guarded = GuardedTransport(service.transport, role(name))
+    return replace(store, client=replace(store.client, service=replace(service, transport=guarded)))
 
 
 def workspace(id: str = "ws_one") -> Workspace:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.store_worlds import NOON, World, key, outcome, workspace
+from tests.infra.roles import KEEPER_ROLE
+from tests.store_worlds import NOON, World, key, outcome, with_role, workspace
 from tidegate.aws.expressions import Delete, Put
 from tidegate.aws.store import ItemKey, Store
 from tidegate.aws.sweeper import CHECKPOINT_ITEM_KEY, Sweeper, SweepResult
@@ -34,7 +35,7 @@ def store_of(world: World) -> Store:
 
 
 def sweeper(world: World, **fields: Any) -> Sweeper:
-    return Sweeper(store_of(world), **fields)
+    return Sweeper(with_role(store_of(world), KEEPER_ROLE), **fields)
 
 
 @pytest.fixture

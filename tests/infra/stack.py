@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,18 @@ def deployed(**parameters: str) -> Stack:
     assignments = [f"{name}={value}" for name, value in parameters.items()]
     command = [str(SAM_PYTHON), str(Path(__file__).with_name("transform.py")), str(TEMPLATE), *assignments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return _Decided(json.loads(done.stdout), parameters).stack()
+    return decide(json.loads(done.stdout), parameters)
+
+
+def decide(template: dict[str, Any], parameters: Mapping[str, str]) -> Stack:
+    """The stack of a template with these parameters, and the defaults of the others."""
+    return _Decided(template, parameters).stack()
 
 
 class _Decided:
     """`Ref` to parameters, `Fn::If` and conditions, decided; references to resources stay as they are."""
 
-    def __init__(self, template: dict[str, Any], parameters: dict[str, str]) -> None:
+    def __init__(self, template: dict[str, Any], parameters: Mapping[str, str]) -> None:
         self._template = template
         self._values = {name: self._default(spec) for name, spec in template["Parameters"].items()}
         self._values |= {

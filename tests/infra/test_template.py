@@ -25,6 +25,9 @@ TELLS = {
 
 REPLIES = [{"Fn::Sub": "${ReplyBucket.Arn}/cache/*"}, {"Fn::Sub": "${ReplyBucket.Arn}/idem/*"}]
 
+CALLS = ["WS#*", "ACCOUNT#*"]
+RESOURCES = ["KEY#*", "OIDC#*", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS"]
+
 WORKSPACE_SECRETS = {
     "Fn::Sub": "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}"
     ":secret:${AWS::StackName}/workspaces/*"
@@ -44,6 +47,22 @@ def statements(stack: Stack, role: str = "ChatRole") -> dict[str, dict[str, Any]
     """What a function's role allows, by statement id."""
     (policy,) = stack.properties(role)["Policies"]
     return {statement.pop("Sid"): statement for statement in policy["PolicyDocument"]["Statement"]}
+
+
+def on_items(action: str | list[str], *partitions: str) -> dict[str, Any]:
+    """The statement that allows an action on the items of some partitions."""
+    return {
+        "Effect": "Allow",
+        "Action": action if isinstance(action, list) else f"dynamodb:{action}",
+        "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
+        "Condition": {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [*partitions]},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        },
+    }
+
+
+PUT_AND_UPDATE = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
 
 
 def environment(stack: Stack) -> dict[str, Any]:
@@ -286,11 +305,9 @@ def test_the_table_is_on_demand_expires_is_backed_up_and_cannot_be_lost(stack: S
 
 def test_the_function_may_do_no_more_than_it_does(stack: Stack) -> None:
     assert statements(stack) == {
-        "Table": {
-            "Effect": "Allow",
-            "Action": ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
-            "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
-        },
+        "ReadItems": on_items("BatchGetItem", "KEY#*", "OIDC#*", "WORKSPACE#*", *CALLS, "HEALTH"),
+        "Query": on_items("Query", "OIDC#*", "WS#*"),
+        "WriteItems": on_items(PUT_AND_UPDATE, *CALLS, "HEALTH"),
         "ProviderSecret": {
             "Effect": "Allow",
             "Action": "secretsmanager:GetSecretValue",
@@ -314,11 +331,9 @@ def test_the_function_may_do_no_more_than_it_does(stack: Stack) -> None:
 
 def test_the_keeper_may_do_no_more_than_it_does(stack: Stack) -> None:
     assert statements(stack, "KeeperRole") == {
-        "Table": {
-            "Effect": "Allow",
-            "Action": ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
-            "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
-        },
+        "ReadItems": on_items("BatchGetItem", *CALLS, "SWEEPER"),
+        "Query": on_items("Query", "WORKSPACES", "WORKSPACE#*"),
+        "WriteItems": on_items(PUT_AND_UPDATE, *CALLS, "SWEEPER"),
         "Logs": {
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -330,13 +345,13 @@ def test_the_keeper_may_do_no_more_than_it_does(stack: Stack) -> None:
 
 
 def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
-    actions = ("BatchGetItem", "ConditionCheckItem", "DeleteItem", "PutItem", "Query", "UpdateItem")
+    write = ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem"]
     assert statements(stack, "AdminRole") == {
-        "Table": {
-            "Effect": "Allow",
-            "Action": [f"dynamodb:{action}" for action in actions],
-            "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
-        },
+        "ReadItems": on_items("BatchGetItem", *RESOURCES, *CALLS),
+        "Query": on_items("Query", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*"),
+        "WriteItems": on_items(write, *RESOURCES),
+        "WriteAudit": on_items("PutItem", "AUDIT"),
+        "CloseAccounts": on_items("DeleteItem", "WS#*"),
         "Logs": {
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],

@@ -1,0 +1,97 @@
+"""What IAM is asked for by the requests that the functions send to AWS, and a transport that asks a role first."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from tests.infra.roles import ACCOUNT, Access, Role
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
+
+LEADING_KEYS = "dynamodb:LeadingKeys"
+
+_SERVICE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(\w+)/aws4_request")
+
+
+@dataclass
+class GuardedTransport:
+    """Sends what the role allows, and fails otherwise. `seen` has what was allowed."""
+
+    inner: Transport
+    role: Role
+    seen: list[Access] = field(default_factory=list[Access])
+
+    @asynccontextmanager
+    async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncIterator[HttpResponse]:
+        for access in accesses(request):
+            assert self.role.allows(access), f"{self.role.name} does not allow {access}"
+            self.seen.append(access)
+        async with self.inner.open(request, timeouts) as response:
+            yield response
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+
+def accesses(request: HttpRequest) -> Iterator[Access]:
+    """What a signed request to AWS asks IAM for; nothing if it is a request to somebody else."""
+    signed = _SERVICE.search(request.headers.get("authorization", ""))
+    match signed[1] if signed else "":
+        case "":
+            return
+        case "s3":
+            action = {"GET": "s3:GetObject", "PUT": "s3:PutObject"}[request.method]
+            yield Access(action, f"arn:aws:s3:::{unquote(urlsplit(request.url).path).lstrip('/')}")
+        case service:
+            action = request.headers["x-amz-target"].partition(".")[2]
+            yield from _of_json(service, action, json.loads(request.body))
+
+
+def _of_json(service: str, action: str, body: Any) -> Iterator[Access]:
+    match service, body:
+        case "dynamodb", _:
+            yield from _of_dynamodb(action, body)
+        case "events", {"Entries": list(entries)}:
+            for entry in entries:
+                yield Access(f"events:{action}", f"arn:aws:events:{ACCOUNT}:event-bus/{entry['EventBusName']}")
+        case "secretsmanager", {"SecretId": str(name)} | {"Name": str(name)}:
+            # Secrets Manager appends a hyphen and six characters to the name.
+            arn = f"arn:aws:secretsmanager:{ACCOUNT}:secret:{name}-AbCdEf"
+            context = {"secretsmanager:KmsKeyArn": (body["KmsKeyId"],)} if "KmsKeyId" in body else {}
+            yield Access(f"secretsmanager:{action}", arn, context)
+        case _:
+            raise NotImplementedError(f"It is not known what {service}:{action} asks for.")
+
+
+def _of_dynamodb(action: str, body: Any) -> Iterator[Access]:
+    match action, body:
+        case "BatchGetItem", {"RequestItems": dict(tables)}:
+            for table, asked in tables.items():
+                yield _item_access(action, str(table), *(key["pk"]["S"] for key in asked["Keys"]))
+        case "TransactWriteItems", {"TransactItems": list(writes)}:  # authorised as the writes in it
+            for write in writes:
+                [(verb, each)] = write.items()
+                yield _write_access("ConditionCheckItem" if verb == "ConditionCheck" else f"{verb}Item", each)
+        case "Query", _:
+            yield _item_access(action, body["TableName"], _queried_partition(body))
+        case _:
+            yield _write_access(action, body)
+
+
+def _write_access(action: str, write: Mapping[str, Any]) -> Access:
+    return _item_access(action, write["TableName"], (write.get("Key") or write["Item"])["pk"]["S"])
+
+
+def _item_access(action: str, table: str, *partitions: str) -> Access:
+    return Access(f"dynamodb:{action}", f"arn:aws:dynamodb:{ACCOUNT}:table/{table}", {LEADING_KEYS: partitions})
+
+
+def _queried_partition(body: Mapping[str, Any]) -> str:
+    """The partition that a key condition such as `#0 = :0 AND begins_with(#1, :1)` names."""
+    names = [name for name, attribute in body["ExpressionAttributeNames"].items() if attribute == "pk"]
+    found = re.search(rf"{re.escape(names[0])}\s*=\s*(:\w+)", body["KeyConditionExpression"])
+    assert found is not None
+    return body["ExpressionAttributeValues"][found[1]]["S"]

@@ -1,0 +1,364 @@
+"""What the functions' roles allow: all that the functions do, nothing that they never do, and no way to more rights.
+
+The contract tests of the ports run with these roles as well (`tests.store_worlds`).
+"""
+
+import json
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from tests.infra.accesses import LEADING_KEYS, GuardedTransport
+from tests.infra.roles import ACCOUNT, ADMIN_ROLE, CHAT_ROLE, KEEPER_ROLE, Access, Role, role, unused_permissions
+from tests.store_worlds import NOON, REGION, World, aws_world, hold, key, outcome, workspace
+from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, Exchange, completion, event_stream, sse
+from tidegate.api.admin.app import build_admin
+from tidegate.api.app import READS, build_app
+from tidegate.aws.bucket import Bucket
+from tidegate.aws.control import create_aws_control
+from tidegate.aws.gateway import create_aws_gateway
+from tidegate.aws.key_lookup import DynamoKeyLookup
+from tidegate.aws.reply_store import configured_reply_stores
+from tidegate.aws.sweeper import create_sweeper
+from tidegate.aws.world import AwsWorld
+from tidegate.compose import Overrides
+from tidegate.control import admins
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
+from tidegate.control.control import Control
+from tidegate.domain.account import AccountScope, Reservation
+from tidegate.domain.idempotency import IdempotencyClaim
+from tidegate.domain.limits import Amounts, Limits
+from tidegate.domain.managed_resources import AdminKey
+from tidegate.domain.server_options import ServerOptions
+from tidegate.domain.workspace import WorkspaceCredential
+from tidegate.settings import Settings
+from tidegate.transport.aws_service import AwsService
+from tidegate.transport.httpx import HttpxTransport
+from tidegate.transport.reqwest import ReqwestTransport
+
+ROLES = (CHAT_ROLE, ADMIN_ROLE, KEEPER_ROLE)
+TABLE = f"arn:aws:dynamodb:{ACCOUNT}:table/tidegate-one"
+WRITES = ("PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
+KEY_OF_ONE, SUBJECT, WORKSPACE_ITEMS = "KEY#0a1b", "OIDC#0a1b", "WORKSPACE#ws_one"
+OPERATORS = (KEY_OF_ONE, SUBJECT, WORKSPACE_ITEMS, "WORKSPACES", "PLANS", "ADMINS", "AUDIT")
+"""Partitions that decide about rights and limits, or say who changed them."""
+
+CALLS = ("WS#ws_one", "WS#ws_one#3", "ACCOUNT#key_one", "HEALTH", "SWEEPER")
+LIMITED = "sk-tidegate-limited"
+ROUTES = [
+    {
+        "name": "fast",
+        "targets": [{"model": "openai/gpt-4.1-mini"}, {"model": "mistral/mistral-small-latest"}],
+        "cooldown_failures": 1,
+    }
+]
+
+
+def item_access(action: str, *partitions: str, table: str = TABLE) -> Access:
+    return Access(f"dynamodb:{action}", table, {LEADING_KEYS: partitions})
+
+
+def writable(name: str) -> dict[str, set[str]]:
+    """The writing actions that a role allows, and in which partitions."""
+    allowed = {
+        action: {each for each in (*OPERATORS, *CALLS) if role(name).allows(item_access(action, each))}
+        for action in WRITES
+    }
+    return {action: partitions for action, partitions in allowed.items() if partitions}
+
+
+def test_the_data_plane_writes_no_key_admin_plan_subject_or_workspace() -> None:
+    calls = {"WS#ws_one", "WS#ws_one#3", "ACCOUNT#key_one", "HEALTH"}
+    assert writable(CHAT_ROLE) == {"PutItem": calls, "UpdateItem": calls}
+
+
+def test_the_keeper_writes_no_key_admin_plan_subject_or_workspace() -> None:
+    calls = {"WS#ws_one", "WS#ws_one#3", "ACCOUNT#key_one", "SWEEPER"}
+    assert writable(KEEPER_ROLE) == {"PutItem": calls, "UpdateItem": calls}
+
+
+def test_the_control_plane_writes_no_call_and_deletes_no_entry_of_the_audit_log() -> None:
+    resources = {*OPERATORS} - {"AUDIT"}
+    assert writable(ADMIN_ROLE) == {
+        "PutItem": {*OPERATORS},
+        "DeleteItem": {*resources, "WS#ws_one", "WS#ws_one#3"},
+        "ConditionCheckItem": resources,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "partitions"),
+    [
+        *((CHAT_ROLE, "BatchGetItem", (each,)) for each in ("ADMINS", "PLANS", "AUDIT", "WORKSPACES", "SWEEPER")),
+        *((CHAT_ROLE, "Query", (each,)) for each in (KEY_OF_ONE, WORKSPACE_ITEMS, "WORKSPACES", "ADMINS", "AUDIT")),
+        (CHAT_ROLE, "BatchGetItem", (KEY_OF_ONE, "ADMINS")),
+        *((KEEPER_ROLE, "BatchGetItem", (each,)) for each in (KEY_OF_ONE, SUBJECT, "ADMINS", "AUDIT", "PLANS")),
+        *((KEEPER_ROLE, "Query", (each,)) for each in (KEY_OF_ONE, SUBJECT, "ADMINS", "AUDIT", "PLANS", "WS#ws_one")),
+    ],
+)
+def test_what_a_function_never_reads_it_cannot_read(name: str, action: str, partitions: tuple[str, ...]) -> None:
+    assert not role(name).allows(item_access(action, *partitions))
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_no_role_reaches_past_the_partitions_it_names(name: str) -> None:
+    refused = [
+        *(item_access(action, "WS#ws_one", table=f"arn:aws:dynamodb:{ACCOUNT}:table/other") for action in WRITES),
+        *(item_access(action) for action in (*WRITES, "BatchGetItem", "Query")),  # no partition at all
+        *(Access(f"dynamodb:{action}", TABLE) for action in (*WRITES, "BatchGetItem", "Query")),
+        *(item_access(action, "") for action in (*WRITES, "BatchGetItem", "Query")),
+        *(item_access(action, each) for action in ("PutItem", "UpdateItem") for each in ("WS", "XWS#ws_one", "KEY")),
+        *(
+            item_access(action, "WS#ws_one")
+            for action in ("Scan", "GetItem", "BatchWriteItem", "PartiQLSelect", "PartiQLUpdate", "DeleteTable")
+        ),
+        Access("dynamodb:DeleteTable", TABLE),
+        Access("dynamodb:UpdateTable", TABLE),
+        Access("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/other"),
+        Access("events:PutEvents", f"arn:aws:events:{ACCOUNT}:event-bus/other"),
+        Access("s3:GetObject", "arn:aws:s3:::replies-one/other/key"),
+        Access("s3:ListBucket", "arn:aws:s3:::replies-one"),
+        Access("s3:DeleteObject", "arn:aws:s3:::replies-one/cache/key"),
+        *(
+            Access(
+                f"secretsmanager:{action}", f"arn:aws:secretsmanager:{ACCOUNT}:secret:other/workspaces/ws_one-AbCdEf"
+            )
+            for action in ("GetSecretValue", "PutSecretValue", "CreateSecret", "DeleteSecret")
+        ),
+        Access("secretsmanager:PutSecretValue", f"arn:aws:secretsmanager:{ACCOUNT}:secret:providers-one-AbCdEf"),
+    ]
+    assert [access for access in refused if role(name).allows(access)] == []
+
+
+def test_only_the_control_plane_writes_secrets_and_only_the_data_plane_reads_the_gateways() -> None:
+    brought = f"arn:aws:secretsmanager:{ACCOUNT}:secret:tidegate/workspaces/ws_one-AbCdEf"
+    gateways = f"arn:aws:secretsmanager:{ACCOUNT}:secret:providers-one-AbCdEf"
+    actions = ("CreateSecret", "PutSecretValue", "DeleteSecret", "GetSecretValue")
+    seen = {
+        name: (
+            [action for action in actions if role(name).allows(Access(f"secretsmanager:{action}", brought))],
+            [action for action in actions if role(name).allows(Access(f"secretsmanager:{action}", gateways))],
+        )
+        for name in ROLES
+    }
+    assert seen == {
+        CHAT_ROLE: (["GetSecretValue"], ["GetSecretValue"]),
+        ADMIN_ROLE: ([*actions], []),
+        KEEPER_ROLE: ([], []),
+    }
+
+
+def test_the_simulator_fails_where_it_is_given_what_it_does_not_know() -> None:
+    statement = {"Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "x"}}}
+    with pytest.raises(NotImplementedError):
+        Role("r", (statement,)).allows(Access("a:B", "any"))
+    allow, deny = (
+        {"Effect": "Allow", "Action": "a:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "a:B", "Resource": "*"},
+    )
+    assert not Role("r", (allow, deny)).allows(Access("a:B", "any"))
+    assert Role("r", (allow, deny)).allows(Access("a:C", "any"))
+
+
+def settings(stores: World, endpoint: str, **env: str) -> Settings:
+    assert stores.store is not None
+    names = {"TIDEGATE_TABLE": stores.store.table, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": endpoint}
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    return Settings.from_env({**names, **keys, "TIDEGATE_WORKSPACE_SECRETS": "tidegate/workspaces", **env})
+
+
+@asynccontextmanager
+async def running_as(name: str, configured: Settings) -> AsyncIterator[tuple[AwsWorld, GuardedTransport]]:
+    """The connections of a function that has this role."""
+    guarded = GuardedTransport(ReqwestTransport(), role(name))
+    async with AwsWorld(configured, http=guarded) as world:
+        yield world, guarded
+
+
+async def data_plane_settings(stores: World, endpoint: str) -> Settings:
+    """Settings with all that the template gives the data plane; the bucket and the secret exist."""
+    bucket, secret = f"replies-{uuid.uuid4()}", f"providers-{uuid.uuid4()}"
+    configured = settings(
+        stores,
+        endpoint,
+        TIDEGATE_ROUTES=json.dumps(ROUTES),
+        TIDEGATE_REPLY_BUCKET=bucket,
+        TIDEGATE_EVENT_BUS="default",
+        TIDEGATE_PROVIDER_SECRET=secret,
+    )
+    transport = ReqwestTransport()
+    world = AwsWorld(configured, http=transport)
+    await Bucket(AwsService(transport, world.signing_keys, REGION, "s3", endpoint), bucket).create()
+    await transport.close()
+    client = boto3.client("secretsmanager", endpoint_url=endpoint, region_name=REGION)
+    client.create_secret(Name=secret, SecretString=json.dumps({"OPENAI_API_KEY": "one", "MISTRAL_API_KEY": "two"}))
+    client.create_secret(Name=f"tidegate/workspaces/{WORKSPACE.id}", SecretString='{"MISTRAL_API_KEY": "three"}')
+    return configured
+
+
+def provider(request: httpx.Request) -> httpx.Response:
+    """OpenAI is busy, so that it cools down; Mistral answers."""
+    if request.url.host == "api.openai.com":
+        return httpx.Response(503, json={"error": {"message": "busy"}})
+    if json.loads(request.content).get("stream"):
+        return event_stream(sse(*STREAM))
+    usage = {"prompt_tokens": 14, "completion_tokens": 1_000, "total_tokens": 1_014}
+    return httpx.Response(200, json=completion(usage=usage))
+
+
+async def test_the_data_plane_may_do_all_that_it_does_and_no_more(aws_endpoint: str) -> None:
+    async with aws_world(aws_endpoint) as stores:
+        limits = Limits(requests_per_minute=100, tokens_per_day=3_000)
+        own = (WorkspaceCredential("MISTRAL_API_KEY", NOON),)
+        await stores.tenants.put_workspace(replace(WORKSPACE, limits=limits, credentials=own))
+        await stores.keys.put_key(KEY)
+        await stores.keys.put_key(replace(key(LIMITED, (WORKSPACE.id,)), limits=Limits(tokens_per_day=5_000)))
+        configured = await data_plane_settings(stores, aws_endpoint)
+        async with running_as(CHAT_ROLE, configured) as (world, guarded):
+            overrides = Overrides(wrap=lambda _: HttpxTransport(httpx.MockTransport(provider)))
+
+            @asynccontextmanager
+            async def composed() -> AsyncIterator[Any]:
+                yield await create_aws_gateway(world, overrides)
+
+            app = build_app(composed, ServerOptions())
+            async with app.router.lifespan_context(app) as state:
+                app.lifespan_state = state
+                await call(app)
+                await read_everything(app)
+                await state["gateway"].cooldowns.tell(WORKSPACE.id, "here", NOON)
+            await DynamoKeyLookup(world.store).find_subject("0a1b", None)
+            await DynamoKeyLookup(world.store).find_subject("0a1b", WORKSPACE.id)
+            await store_replies(configured, world)
+        assert unused_permissions(guarded.role, guarded.seen) == []
+
+
+async def call(app: Any) -> None:
+    """Make two calls that use more than half of the workspace's budget, and one of a key that has limits as well."""
+    for secret, stream in ((SECRET, False), (SECRET, False), (LIMITED, True)):
+        sent = {"model": "fast", "messages": USER, "max_tokens": 1_000 - 500 * stream, "stream": stream}
+        headers = {"authorization": f"Bearer {secret}", "idempotency-key": str(uuid.uuid4())}
+        exchange = Exchange(app, sent, "/v1/chat/completions", headers)
+        await exchange.run()
+        assert exchange.reply().status == 200, exchange.body
+
+
+async def read_everything(app: Any) -> None:
+    for path in READS:
+        path = path.replace("{model_id:path}", "openai/gpt-4.1-mini").replace("{workspace_id}", WORKSPACE.id)
+        exchange = Exchange(app, b"", path, {"x-workspace-id": WORKSPACE.id}, method="GET")
+        await exchange.run()
+        assert exchange.reply().status == 200, (path, exchange.body)
+
+
+async def store_replies(configured: Settings, world: AwsWorld) -> None:
+    replies, claims = configured_reply_stores(configured, world.store)
+    large = os.urandom(400_000)
+    assert await replies.keep(WORKSPACE.id, "a", large, 60)
+    assert await replies.find(WORKSPACE.id, "a") == large
+    claim = IdempotencyClaim(WORKSPACE.id, "key", "asked", "call_1", world.store.clock() + 60)
+    assert await claims.claim(claim) is None
+    assert await claims.fulfil(claim, large, 60)
+    assert await claims.claim(claim) == large
+    await claims.release(claim)
+
+
+async def test_the_keeper_may_do_all_that_it_does_and_no_more(aws_endpoint: str) -> None:
+    async with aws_world(aws_endpoint) as stores:
+        limits = Limits(tokens_per_day=100)
+        await stores.tenants.put_workspace(replace(workspace(), limits=limits))
+        await stores.keys.put_key(replace(KEY, id="key_one", workspace_ids=("ws_one",), limits=limits))
+        scopes = (AccountScope("workspace", "ws_one", limits), AccountScope("key", "key_one", limits))
+        await stores.ledger.reserve(
+            Reservation(hold(amounts=Amounts(tokens=60), account_kinds=("workspace", "key")), scopes)
+        )
+        async with running_as(KEEPER_ROLE, settings(stores, aws_endpoint, TIDEGATE_EVENT_BUS="default")) as (
+            world,
+            guarded,
+        ):
+            sweeper = replace(create_sweeper(world), store=replace(world.store, clock=lambda: NOON + 3600))
+            assert (await sweeper.run()).lost == 1
+            assert (await replace(sweeper, run_seconds=0.0).run()).is_done is False
+            seconds = iter([0.0, 0.0, 9e9])
+            await stores.tenants.put_workspace(workspace("ws_two"))
+            assert (await replace(sweeper, monotonic=lambda: next(seconds)).run()).is_done is False
+        assert unused_permissions(guarded.role, guarded.seen) == []
+
+
+async def test_the_control_plane_may_do_all_that_it_does_and_no_more(aws_endpoint: str) -> None:
+    async with aws_world(aws_endpoint) as stores, running_as(ADMIN_ROLE, settings(stores, aws_endpoint)) as opened:
+        world, guarded = opened
+        control = create_aws_control(world)
+        app = build_admin(control)
+        await administer(app, control, stores)
+        assert unused_permissions(guarded.role, guarded.seen) == []
+
+
+async def administer(app: Any, control: Control, stores: World) -> None:
+    """Send at least one successful request to each route of the admin API."""
+    asked = AdminKey("", "", "", ("read", "write"), None, "whole")
+    _, secret = await admins.create_admin_key(control, COMMAND_LINE_ACTOR, asked)
+    called: set[tuple[str, str]] = set()
+    headers = {"authorization": f"Bearer {secret}", "if-match": "*"}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://admin.test", headers=headers) as http:
+
+        async def send(method: str, route: str, body: Any = None, **ids: str) -> Any:
+            called.add((method, route))
+            named = {"idempotency-key": "one"} if method == "POST" else {}
+            answer = await http.request(method, f"/admin/v1{route.format(**ids)}", json=body, headers=named)
+            assert answer.status_code in (200, 201, 204), (method, route, answer.text)
+            return answer.json() if answer.content else None
+
+        await send("POST", "/plans", {"id": "plan_a", "name": "A", "limits": {"words_per_day": 5}})
+        await send("POST", "/workspaces", {"id": "ws_one", "name": "One", "plan_id": "plan_a"})
+        await stores.meter.record(outcome())
+        await stores.ledger.account(AccountScope("workspace", "ws_one", Limits(tokens_per_day=5)))
+        one = {"workspace_id": "ws_one", "plan_id": "plan_a"}
+        for route in ("/plans", "/plans/{plan_id}", "/workspaces", "/workspaces/{workspace_id}"):
+            await send("GET", route, **one)
+        await send("PATCH", "/plans/{plan_id}", {"limits": {"words_per_day": 7}}, **one)
+        await send("PATCH", "/workspaces/{workspace_id}", {"limits": {"tokens_per_day": 7}, "shards": 2}, **one)
+        await send("POST", "/workspaces/{workspace_id}/suspend", **one)
+        await send("POST", "/workspaces/{workspace_id}/resume", **one)
+        subject = {"issuer": "https://issuer.example", "subject": "s", "key": {"workspace_ids": ["ws_one"]}}
+        for _ in range(2):  # the second request finds what the first one has made
+            made = await send("POST", "/keys", {"workspace_ids": ["ws_one"], "name": "app"})
+            await send("POST", "/subjects", subject)
+        await send("GET", "/workspaces/{workspace_id}/keys", **one)
+        key_route = "/workspaces/{workspace_id}/keys/{key_id}"
+        for method, route, body in (
+            ("GET", key_route, None),
+            ("PATCH", key_route, {"limits": {"tokens_per_day": 7}}),
+            ("POST", f"{key_route}/rotate", {"overlap_seconds": 60}),
+            ("DELETE", key_route, None),
+        ):
+            await send(method, route, body, **one, key_id=made["id"])
+        for credential in ("OPENAI_API_KEY", "GROQ_API_KEY"):
+            await send("PUT", "/workspaces/{workspace_id}/credentials/{name}", {"value": "x"}, **one, name=credential)
+        for credential in ("OPENAI_API_KEY", "GROQ_API_KEY"):
+            await send("DELETE", "/workspaces/{workspace_id}/credentials/{name}", **one, name=credential)
+        member = "/workspaces/{workspace_id}/members/{subject:path}"
+        called.update((method, member) for method in ("PUT", "GET", "DELETE"))
+        for method, body in (("PUT", {"role": "reader"}), ("GET", None), ("DELETE", None)):
+            await send(method, member.replace(":path", ""), body, **one, subject="ada")
+        for route in ("/members", "/usage", "/calls", "/audit"):
+            await send("GET", f"/workspaces/{{workspace_id}}{route}", **one)
+        await send("GET", "/audit")
+        admin = await send("POST", "/admins", {"name": "Ada", "scopes": ["read"]})
+        for method, route in (("GET", "/admins"), ("GET", "/admins/{admin_id}"), ("DELETE", "/admins/{admin_id}")):
+            await send(method, route, admin_id=admin["id"])
+    offered = {
+        (method, route.path.removeprefix("/admin/v1"))
+        for route in app.routes
+        if hasattr(route, "response_model")
+        for method in route.methods
+    }
+    assert offered - called == set()
