@@ -9,7 +9,8 @@ from tidegate.domain.account import Hold
 from tidegate.domain.call import Outcome
 from tidegate.domain.limits import Amounts
 from tidegate.domain.record import RecordValue, call_record, counter_increments, iso_time, quantize_usd
-from tidegate.domain.usage import Bill
+from tidegate.domain.usage import Bill, TokenCounts, WordCounts
+from tidegate.domain.workspace import Workspace
 
 
 class Settlement(Struct, frozen=True):
@@ -43,6 +44,19 @@ def build_settlement(outcome: Outcome) -> Settlement:
 def billed_amounts(bill: Bill) -> Amounts:
     """The amounts that are booked for a call. A call without a price costs 0 USD."""
     return Amounts(bill.tokens.input + bill.tokens.output, bill.words.used, quantize_usd(bill.cost_usd or Decimal(0)))
+
+
+def held_bill(hold: Hold | None, workspace: Workspace) -> Bill:
+    """The bill of a call whose own bill cannot be calculated or written: all that it holds.
+
+    A call without a hold has an unknown cost and no counts.
+    """
+    if hold is None:
+        unknown = TokenCounts(estimated=True, usage_fault="failed")
+        return Bill(unknown, WordCounts(0, 0, 0, workspace.words_method), None)
+    amounts, input = hold.amounts, hold.input_tokens
+    tokens = TokenCounts(input=input, output=amounts.tokens - input, estimated=True, usage_fault="failed")
+    return Bill(tokens, WordCounts(amounts.words, 0, amounts.words, workspace.words_method), amounts.usd)
 
 
 def lost_settlement(hold: Hold, now: float) -> Settlement:

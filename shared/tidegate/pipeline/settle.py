@@ -86,30 +86,32 @@ async def settle(components: Components, observation: Observation) -> None:
 
 
 async def _record(components: Components, observation: Observation) -> tuple[Outcome, bool]:
-    """Write the record, and return the outcome that it has; False if there is no record.
+    """Write the record. Return the outcome that it has, and False if it could not be written.
 
-    If the bill cannot be written, what the call holds is. A call without a record has a log line with its bill.
+    If the bill is the reason, what the call holds is recorded. A call without a record has a log line with its bill.
     """
     outcome, is_recorded = observation.outcome(components.clock()), False
     try:
-        try:
-            is_recorded = await _write_record(components, outcome)
-        except Exception:
-            log.exception("settlement.failed", extra={"call_id": observation.call.id})
+        is_recorded = await _write_record(components, outcome)
+        if is_recorded is None:
             observation.bill = held_bill(observation.hold, observation.call.workspace)
             outcome = observation.outcome(components.clock())
             is_recorded = await _write_record(components, outcome)
-    finally:  # also after a timeout or a bug
+    finally:  # also after a timeout
         level, event = (logging.INFO, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
         log.log(level, event, extra=log_fields(outcome))
-    return outcome, is_recorded
+    return outcome, bool(is_recorded)
 
 
-async def _write_record(components: Components, outcome: Outcome) -> bool:
+async def _write_record(components: Components, outcome: Outcome) -> bool | None:
+    """False if the store is down; None if it is not, but the outcome cannot be written."""
     try:
         await components.meter.record(outcome)
     except StoreUnavailable:
         return False
+    except Exception:
+        log.exception("settlement.failed", extra={"call_id": outcome.call.id})
+        return None
     return True
 
 
