@@ -5,6 +5,7 @@
 | TIDEGATE_TABLE | the DynamoDB table | required on AWS |
 | TIDEGATE_PROVIDER_SECRET | a secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and other credentials | none |
 | TIDEGATE_WORKSPACE_SECRETS | prefix of workspaces' own keys in Secrets Manager: `<prefix>/<workspace id>` | none |
+| TIDEGATE_WORKSPACE_SECRETS_KEY | the KMS key (ARN) of the secrets that are created there | AWS's own |
 | TIDEGATE_PROVIDERS | additional OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
 | TIDEGATE_ROUTES | model names that stand for several deployments, a JSON list: docs/ROUTES.md | none |
 | TIDEGATE_GUARDRAILS | guardrails in addition to the built-in ones, a JSON list: docs/GUARDRAILS.md | none |
@@ -91,6 +92,7 @@ class Settings(Redacted, Struct, frozen=True):
     aws: AwsSettings
     provider_secret: str | None = None
     workspace_secrets: str | None = None
+    workspace_secrets_key: str | None = None
     providers: tuple[Row, ...] = ()
     routes: tuple[Route, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
@@ -124,6 +126,7 @@ class Settings(Redacted, Struct, frozen=True):
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
             workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
+            workspace_secrets_key=reader.text("TIDEGATE_WORKSPACE_SECRETS_KEY"),
             providers=reader.json("TIDEGATE_PROVIDERS", _parse_rows, ()),
             routes=reader.json("TIDEGATE_ROUTES", _parse_routes, ()),
             guardrails=reader.json("TIDEGATE_GUARDRAILS", parse_operator_guardrails, ()),

@@ -60,8 +60,7 @@ def _of_json(service: str, action: str, body: Any) -> Iterator[Access]:
         case "secretsmanager", {"SecretId": str(name)} | {"Name": str(name)}:
             # Secrets Manager appends a hyphen and six characters to the name.
             arn = f"arn:aws:secretsmanager:{ACCOUNT}:secret:{name}-AbCdEf"
-            context = {"secretsmanager:KmsKeyArn": (body["KmsKeyId"],)} if "KmsKeyId" in body else {}
-            yield Access(f"secretsmanager:{action}", arn, context)
+            yield Access(f"secretsmanager:{action}", arn)
         case _:
             raise NotImplementedError(f"It is not known what {service}:{action} asks for.")
 

@@ -396,6 +396,10 @@ def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy
     for name in ("Keeper", "Admin"):
         assert statements(stack, f"{name}Role")["Key"]["Resource"] == key
         assert stack.properties(f"{name}Logs")["KmsKeyId"] == key
+    for name in ("Chat", "Keeper", "Admin"):  # the functions' environments
+        assert stack.properties(f"{name}Function")["KmsKeyArn"] == key
+    brought = stack.properties("AdminFunction")["Environment"]["Variables"]["TIDEGATE_WORKSPACE_SECRETS_KEY"]
+    assert brought == key
 
 
 def test_guardrails_are_the_operators_and_bedrocks_are_named(deploy: Deploy) -> None:

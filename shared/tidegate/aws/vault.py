@@ -21,10 +21,14 @@ from tidegate.transport.sigv4 import AwsKeys
 
 
 class SecretsManagerVault(Struct, frozen=True):
-    """The port `Vault`. A workspace's secret is created with its first credential, and deleted with its last."""
+    """The port `Vault`. A workspace's secret is created with its first credential, and deleted with its last.
+
+    `kms_key` encrypts the secrets that are created; None is AWS's own key.
+    """
 
     client: SecretsManagerClient
     prefix: str
+    kms_key: str | None = None
 
     async def read(self, workspace_id: str) -> Mapping[str, str]:
         """See `Vault.read`."""
@@ -51,7 +55,8 @@ class SecretsManagerVault(Struct, frozen=True):
         except SecretsManagerError as error:
             if not error.is_missing:
                 raise
-            await self.client.call("CreateSecret", {"Name": name, **secret})
+            encryption: dict[str, Json] = {} if self.kms_key is None else {"KmsKeyId": self.kms_key}
+            await self.client.call("CreateSecret", {"Name": name, **encryption, **secret})
 
     async def _delete(self, name: str) -> None:
         try:
@@ -64,7 +69,9 @@ class SecretsManagerVault(Struct, frozen=True):
         return f"{self.prefix}/{workspace_id}"
 
 
-def create_vault(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, prefix: str) -> SecretsManagerVault:
+def create_vault(
+    transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, prefix: str, kms_key: str | None = None
+) -> SecretsManagerVault:
     """Create the vault whose secrets begin with `prefix`. Opens nothing; the caller owns `transport`."""
     client = create_secrets_manager_client(transport, aws_keys, aws.region, aws.secrets_endpoint)
-    return SecretsManagerVault(client, prefix)
+    return SecretsManagerVault(client, prefix, kms_key)

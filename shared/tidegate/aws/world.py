@@ -63,7 +63,9 @@ class AwsWorld:
         return create(self.http, self.signing_keys, self.settings.aws, self.settings.event_bus)
 
     def _configured_vault(self) -> Vault | None:
-        if self.settings.workspace_secrets is None:
+        settings = self.settings
+        if settings.workspace_secrets is None:
             return None
         create = load("tidegate.aws.vault", "create_vault")
-        return create(self.http, self.signing_keys, self.settings.aws, self.settings.workspace_secrets)
+        key = settings.workspace_secrets_key
+        return create(self.http, self.signing_keys, settings.aws, settings.workspace_secrets, key)
