@@ -128,7 +128,7 @@ class Gateway(Components, frozen=True):
         self, call: Call, observation: Observation, call_reuse: CallReuse | None, stack: AsyncExitStack
     ) -> Answer:
         guard_run = self.guardrails.for_call(call)
-        stored_answer = await call_reuse.replay(observation) if call_reuse else None
+        stored_answer = await call_reuse.replay(self, observation) if call_reuse else None
         if stored_answer is not None:
             return stored_answer
         if guard_run:

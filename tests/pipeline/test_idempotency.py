@@ -1,6 +1,7 @@
 """Idempotency keys, from the door to the record: a call whose answer was lost is asked for again, and made once."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from tests.world import (
     KEY,
     STREAM,
     USER,
+    WORKSPACE,
     Client,
     Exchange,
     Gated,
@@ -18,12 +20,17 @@ from tests.world import (
     completion,
     delta,
     event_stream,
+    new_call,
     sse,
     streams,
     world,
 )
 from tidegate.domain.idempotency import IdempotencyClaim
-from tidegate.errors import StoreUnavailable
+from tidegate.domain.limits import Limits
+from tidegate.domain.routes import Route, RouteTarget
+from tidegate.domain.workspace import Principal, VirtualKey, Workspace
+from tidegate.errors import ModelNotAllowed, StoreUnavailable
+from tidegate.gateway import Gateway
 from tidegate.memory.reply_store import MemoryReplyStore
 from tidegate.pipeline.lazy_reuse import ReuseLoader
 
@@ -153,6 +160,14 @@ async def test_what_is_no_key_is_refused(value: str) -> None:
     assert client.requests == []
 
 
+async def test_an_empty_key_is_refused() -> None:
+    async with world() as client:
+        exchange = Exchange(client.app, CALL, "/v1/chat/completions", None, None, "POST", None)
+        exchange._scope["headers"].append((b"idempotency-key", b""))
+        await exchange.run()
+    assert (exchange.reply().status, exchange.reply().json["error"]["param"]) == (400, "idempotency-key")
+
+
 async def test_255_characters_are_a_key(client: Client) -> None:
     assert (await client.post(CALL, headers={"idempotency-key": "k" * 255})).status == 200
 
@@ -227,3 +242,68 @@ async def test_neither_the_key_nor_the_reply_is_logged(caplog: pytest.LogCapture
     logged = " ".join(str(record.__dict__) for record in caplog.records)
     assert "order-1" not in logged
     assert "a secret answer" not in logged
+
+
+NOT_OPENAI = replace(KEY, limits=Limits(models=("mistral/*",)))
+FAST = Route("fast", (RouteTarget("openai/gpt-4.1-mini"),))
+
+
+async def replayed(client: Client, body: Any, key: VirtualKey, workspace: Workspace | None = None) -> Any:
+    """The headers of the answer that the call with `key` gets after another key's call has been answered."""
+    gateway: Gateway = client.app.lifespan_state["gateway"]
+    call = replace(await new_call(gateway, body), idempotency_key="order-1")
+    async with gateway.answer(call):
+        pass
+    other = Principal("key_other", key.workspace_ids, key.limits)
+    second = replace(call, id="another", principal=other, workspace=workspace or call.workspace)
+    async with gateway.answer(second) as answer:
+        return dict(answer.headers)
+
+
+async def test_a_key_gets_no_reply_of_a_model_that_it_may_not_use(client: Client) -> None:
+    with pytest.raises(ModelNotAllowed):
+        await replayed(client, CALL, NOT_OPENAI)
+    assert len(client.requests) == 1
+    assert [outcome.status for outcome in client.recorder.outcomes] == ["ok", "failed"]
+
+
+async def test_a_workspace_gets_no_reply_of_a_model_that_it_may_not_use_any_more(client: Client) -> None:
+    with pytest.raises(ModelNotAllowed):
+        await replayed(client, CALL, KEY, replace(WORKSPACE, limits=Limits(models=("mistral/*",))))
+
+
+async def test_a_key_gets_no_reply_that_a_fallback_gave() -> None:
+    """The key may use the requested model, but not the one that has answered."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_down = request.url.host == "api.openai.com"
+        return httpx.Response(500, json={}) if is_down else httpx.Response(200, json=completion())
+
+    body = {**CALL, "fallbacks": ["mistral/mistral-small-latest"], "num_retries": 0}
+    async with world(answer) as client:
+        with pytest.raises(ModelNotAllowed):
+            await replayed(client, body, replace(KEY, limits=Limits(models=("openai/*",))))
+    async with world(answer) as client:
+        assert (await replayed(client, body, NOT_OPENAI))["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize("pattern", ["fast", "openai/*"])
+async def test_a_key_that_may_use_a_route_gets_its_reply(pattern: str) -> None:
+    workspace = replace(WORKSPACE, routes=(FAST,))
+    async with world(workspace=workspace) as client:
+        key = replace(KEY, limits=Limits(models=(pattern,)))
+        assert (await replayed(client, {**CALL, "model": "fast"}, key))["idempotent-replayed"] == "true"
+
+
+async def test_a_key_that_may_use_the_bigger_model_of_a_route_gets_its_reply() -> None:
+    """The reply is of the fallback for long prompts, which the key may use by the route's name."""
+    long = [{"role": "user", "content": "tide " * 20_000}]
+    body = {"model": "openai/gpt-4", "messages": long, "context_window_fallback_dict": {"openai/gpt-4": "fast"}}
+    key = replace(KEY, limits=Limits(models=("fast",)))
+    async with world(workspace=replace(WORKSPACE, routes=(FAST,))) as client:
+        assert (await replayed(client, body, key))["idempotent-replayed"] == "true"
+
+
+async def test_a_replay_costs_nothing_and_needs_no_budget(client: Client) -> None:
+    key = replace(KEY, limits=Limits(usd_per_day=Decimal(0)))
+    assert (await replayed(client, CALL, key))["idempotent-replayed"] == "true"

@@ -22,7 +22,7 @@ async def create_workspace(
     """Create the workspace, with a new id if it has none; True if it is new. Raises `UnknownPlan`, `AlreadyExists`."""
     check_whole_gateway(actor, "write")
     id = workspace.id or (
-        id_from_idempotency_key("ws_", actor.id, idempotency_key) if idempotency_key else create_workspace_id()
+        create_workspace_id() if idempotency_key is None else id_from_idempotency_key("ws_", actor.id, idempotency_key)
     )
     created_workspace = replace(workspace, id=id, created_at=control.clock(), version=1)
     check_workspace(created_workspace)

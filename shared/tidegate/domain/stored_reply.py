@@ -27,6 +27,10 @@ class StoredReply(Redacted, Struct, frozen=True):
     at: float
     ignored: tuple[str, ...] = ()
 
+    @property
+    def model_id(self) -> str:
+        return f"{self.provider}/{self.model}"
+
 
 def unpack_reply(packed: bytes, is_reply: Callable[[Reply], bool]) -> StoredReply | None:
     """The reply from its compressed JSON; None if it is invalid: written by another version, or not `is_reply`."""

@@ -27,7 +27,7 @@ from tidegate.upstream.attempt import Upstream
 class CallReuse(Protocol):
     """The cache and the idempotency key of one call. `pipeline.reuse.reuse` implements it."""
 
-    async def replay(self, observation: Observation) -> Answer | None:
+    async def replay(self, components: "Components", observation: Observation) -> Answer | None:
         """Return the answer that is stored for the call's idempotency key; None if the call must be made."""
         ...
 

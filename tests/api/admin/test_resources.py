@@ -1,5 +1,7 @@
 """What is made, changed and listed, under its version."""
 
+import pytest
+
 from tests.api.admin.world import Api
 from tests.store_worlds import NOON, outcome
 
@@ -88,6 +90,13 @@ async def test_a_workspace_is_suspended_and_resumed(api: Api) -> None:
     assert (await api.whole("POST", "/workspaces/ws_one/suspend")).json["status"] == "suspended"
     assert (await api.whole("POST", "/workspaces/ws_one/resume", if_match='"2"')).json["status"] == "active"
     assert (await api.whole("POST", "/workspaces/ws_one/resume", if_match='"2"')).fault[:2] == (412, "stale")
+
+
+@pytest.mark.parametrize("path", ["/workspaces", "/plans", "/keys"])
+async def test_an_empty_idempotency_key_is_refused(api: Api, path: str) -> None:
+    body = {"name": "A", "workspace_ids": ["ws_one"]} if path == "/keys" else {"name": "A"}
+    refused = await api.whole("POST", path, body, idempotency_key="")
+    assert (refused.fault[0], refused.fault[2]) == (400, "idempotency-key")
 
 
 async def test_an_idempotency_key_makes_one_thing(api: Api) -> None:

@@ -8,13 +8,13 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Resolution
 from tidegate.domain.operation import Reply, Request
 from tidegate.domain.stored_reply import StoredReply, unpack_reply
-from tidegate.errors import GatewayTimeout, ModelNotAllowed, StoreUnavailable
+from tidegate.errors import GatewayTimeout, StoreUnavailable
 from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
+from tidegate.pipeline.reuse.stored_answer import may_use_model_of
 from tidegate.policy.caching.cache_key import CachePolicy, cache_key_of
 from tidegate.policy.guardrails.protocol import Guard
-from tidegate.policy.metering import reservation
 from tidegate.policy.routing import fallback
 from tidegate.policy.single_flight import SingleFlight
 from tidegate.ports import ReplyStore
@@ -67,7 +67,7 @@ class CachedCall:
             return None
         stored = await self._join_flight(components, call, observation) if policy.ttl_seconds else None
         stored = stored or await self._find_stored(key, components.clock())
-        if stored is None or not _is_allowed(call, first.resolution, stored):
+        if stored is None or not may_use_model_of(call, first.resolution, stored):
             return None
         self.status = "hit"
         return stored
@@ -140,12 +140,3 @@ def _model_key(resolution: Resolution) -> str:
     """Return the model part of the cache key: the model, or the route with the models that it leads to now."""
     ids = sorted({deployment.model_id for deployment in resolution.deployments})
     return ",".join(ids) if resolution.route is None else f"{resolution.route.name}={','.join(ids)}"
-
-
-def _is_allowed(call: Call, resolution: Resolution, stored: StoredReply) -> bool:
-    """True if the call may use the model that gave the stored reply. If not, making the call raises the error."""
-    try:
-        deployments = reservation.allowed_deployments(call, resolution).deployments
-    except ModelNotAllowed:
-        return False
-    return f"{stored.provider}/{stored.model}" in {deployment.model_id for deployment in deployments}

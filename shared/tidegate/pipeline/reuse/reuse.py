@@ -58,9 +58,9 @@ class StoreCallReuse:
         self._reply: Reply | None = None
         self._assembler: Assembler | None = None
 
-    async def replay(self, observation: Observation) -> Answer | None:
+    async def replay(self, components: Components, observation: Observation) -> Answer | None:
         """Return the answer stored for the idempotency key. See `IdempotentCall.replay`."""
-        stored = await self._idempotent_call.replay()
+        stored = await self._idempotent_call.replay(components)
         if stored is None:
             return None
         return stored_answer(self._call, observation, stored, stored.completion, (("idempotent-replayed", "true"),))

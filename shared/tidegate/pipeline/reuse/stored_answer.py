@@ -1,14 +1,16 @@
-"""Turns a stored reply into the answer to a call: whole, or as a stream if the call asks for one."""
+"""Turns a stored reply into the answer to a call: whole, or as a stream. Checks that the call may use its model."""
 
 from collections.abc import AsyncGenerator, Sequence
 
 from tidegate.domain.call import Call
-from tidegate.domain.deployment import Deployment
+from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Stamp
 from tidegate.domain.stored_reply import StoredReply
+from tidegate.errors import ModelNotAllowed
 from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.observation import Observation
 from tidegate.pipeline.respond import wants_usage
+from tidegate.policy.metering import reservation
 
 
 def stored_answer(
@@ -41,3 +43,12 @@ async def _stream_chunks(call: Call, reply: Reply) -> AsyncGenerator[Sequence[Re
     yield [chunk for chunk in chunks if not operation.is_usage_chunk(chunk)]
     if wants_usage(call):
         yield [chunk for chunk in chunks if operation.is_usage_chunk(chunk)]
+
+
+def may_use_model_of(call: Call, resolution: Resolution, stored: StoredReply) -> bool:
+    """True if `resolution` leads the call to the model that gave the stored reply, and the call may use it."""
+    try:
+        deployments = reservation.allowed_deployments(call, resolution).deployments
+    except ModelNotAllowed:
+        return False
+    return stored.model_id in {deployment.model_id for deployment in deployments}
