@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("shared/tidegate/**/*.py"), *ROOT.glob("functions/**/*.py")])
-BROAD = {"api/endpoint.py", "pipeline/observation.py", "runtime/endpoint.py"}
-"""Where `except Exception` may stand: the edge of the API, the observer, and the edge of the runtime."""
+BROAD = {"api/endpoint.py", "pipeline/observation.py", "pipeline/settle.py", "runtime/endpoint.py"}
+"""Where `except Exception` may stand: the edge of the API, the observer, settling, and the edge of the runtime."""
 
 sources = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 

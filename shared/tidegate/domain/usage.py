@@ -11,7 +11,7 @@ from tidegate.domain.workspace import WordsMethod
 from tidegate.json import Json
 
 UsageFault = Literal["clamped", "refused", "failed"]
-"""What is wrong with the usage of a call, as its record says.
+"""A fault in the usage of a call, as its record names it.
 
 "clamped": a part, such as the cached tokens, was greater than the whole or not a count, and was limited. "refused": a
 total was not a count, or beyond what a model can read or write: our own estimate is billed. "failed": the bill could
