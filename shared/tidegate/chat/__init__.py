@@ -8,6 +8,7 @@ messages              the messages of a request
 media                 media types, and the content of data URIs
 reasoning             the fields that ask for reasoning → one `Reasoning`
 estimate              token counts without a tokenizer
+text_bound            an upper bound for the tokens of any text
 worst_case            the tokens and searches that a budget must have room for
 completion            a completion and its chunks, as on the wire
 assemble              the chunks of a stream → one completion
