@@ -18,7 +18,6 @@ _RUNS = {point: "a" if chr(point).isalnum() or chr(point) == "_" else " " for po
 _JOINS = re.compile(r"[:.',;](?:(?<=[A-Za-z][:.'])(?=[A-Za-z])|(?<=[0-9][.,;'])(?=[0-9]))")
 _RULES = re.compile(r"_(?<![A-Za-z0-9_]_)_*+(?![A-Za-z0-9])")
 
-_EXTENDERS = re.compile(r"[XZ]*(Z)(?=[IP])|[XZ]+")
 _BEYOND_ASCII = frozenset("HKakn")
 """Kinds with rules that ASCII text does not need."""
 
@@ -101,10 +100,14 @@ def _count_ascii(text: str) -> int:
 
 def _count_any(text: str) -> int:
     kinds = text.translate(_kinds)
-    # WB4: extenders do not change boundaries, except that a joiner connects pictographs (WB3c).
-    if "Z" in kinds:
-        return len(_words().findall(_EXTENDERS.sub(r"\1", kinds)))
-    kinds = kinds.replace("X", "")
+    # WB4: extenders do not change boundaries, except that a joiner connects pictographs (WB3c). This changes the count
+    # only for pictographs that are letters. Replacing takes a tenth of the time of a regular expression.
+    joins = "Z" in kinds and "I" in kinds
+    if joins:
+        kinds = kinds.replace("ZI", "zI").replace("ZP", "zP")
+    kinds = kinds.replace("X", "").replace("Z", "")
+    if joins:
+        return len(_words().findall(kinds.replace("z", "Z")))
     alone = kinds.count("O")
     kinds = kinds.replace("O", "-")
     if _BEYOND_ASCII.isdisjoint(kinds):
