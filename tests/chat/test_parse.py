@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tidegate.chat.fields import MAX_FIELDS, MAX_MESSAGES, MAX_TOOLS
 from tidegate.chat.reasoning import Reasoning
 from tidegate.chat.request import build_chat_request, parse_chat_request
 from tidegate.errors import InvalidRequest
@@ -124,6 +125,56 @@ def test_a_missing_model_is_named() -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_chat_request(json.dumps({"messages": [USER]}).encode())
     assert (caught.value.param, caught.value.message) == ("model", "Missing required field: 'model'.")
+
+
+FUNCTION = {"name": "f"}
+TOOL = {"type": "function", "function": FUNCTION}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "refused_path"),
+    [
+        ({"messages": [USER] * MAX_MESSAGES}, "messages"),
+        ({"tools": [TOOL] * MAX_TOOLS}, "tools"),
+        ({"functions": [FUNCTION] * MAX_TOOLS}, "functions"),
+        ({"metadata": dict.fromkeys(map(str, range(MAX_FIELDS)), "a")}, "metadata"),
+        ({"web_search_options": dict.fromkeys(map(str, range(MAX_FIELDS)), "a")}, "web_search_options"),
+        (dict.fromkeys(map(str, range(MAX_FIELDS - 2)), "a"), None),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_limit_of_a_request_is_what_it_accepts(accepted: dict[str, Any], refused_path: str | None) -> None:
+    build_chat_request({"model": "m", "messages": [USER], **accepted})
+    if refused_path is None:
+        assert refused(**accepted, one_more="a") == (None, "The body has more than 500 fields.")
+        return
+    most = accepted[refused_path]
+    one_more = [*most, most[0]] if isinstance(most, list) else {**most, "one more": "a"}
+    path, message = refused(**{refused_path: one_more})
+    assert path == refused_path
+    assert f"of length <= {len(most)}" in message
+
+
+def test_a_changed_body_is_validated_where_it_differs() -> None:
+    request = build_chat_request({"model": "m", "messages": [USER], "tools": [TOOL], "n": 2, "cache": {"a": 1}})
+    for changes in [{"n": 3}, {"messages": [USER, USER]}, {"temperature": 1, "tools": None}, {"model": "b"}, {}]:
+        body = {**request.body, **changes}
+        assert request.with_body(body) == build_chat_request(body)
+    for names in [("n",), ("tools", "cache"), ()]:
+        body = {name: value for name, value in request.body.items() if name not in names}
+        assert request.with_body(body) == request.without_fields(names) == build_chat_request(body)
+    for wrong, path in [
+        ({"n": 0}, "n"),
+        ({"messages": []}, "messages"),
+        ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    ]:
+        with pytest.raises(InvalidRequest) as caught:
+            request.with_body({**request.body, **wrong})
+        assert caught.value.param == path
+    with pytest.raises(InvalidRequest, match="Missing required field: 'messages'"):
+        request.with_body({"model": "m"})
+    with pytest.raises(InvalidRequest, match="not among the request's functions"):
+        request.with_body({**request.body, "tool_choice": {"type": "function", "function": {"name": "g"}}})
 
 
 def test_null_is_absent_for_every_optional_field() -> None:

@@ -12,6 +12,16 @@ from tidegate.chat.messages import Message
 from tidegate.chat.reasoning import Effort, ReasoningOptions, ThinkingOptions
 from tidegate.domain.gateway_fields import GatewayFields, Name
 
+MAX_FIELDS = 500
+"""The most fields of a body, and of its small objects: most translators look at each. OpenAI's body has 40 (2026)."""
+
+MAX_MESSAGES, MAX_TOOLS = 4_096, 1_024
+"""The most messages, and tools: to translate one takes up to 10 µs (2026-12). OpenAI accepts 2,048 and 128.
+
+Source: https://learn.microsoft.com/azure/ai-services/openai/quotas-limits, which has OpenAI's own limits (2026-11).
+"""
+
+SmallObject = Annotated[dict[str, object], Meta(max_length=MAX_FIELDS)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
 TokenLimit = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
@@ -67,7 +77,7 @@ class ChatFields(GatewayFields, frozen=True):
     """The fields that the gateway validates, each by type and range; null means absent."""
 
     model: Name
-    messages: Annotated[list[Message], Meta(min_length=1)]
+    messages: Annotated[list[Message], Meta(min_length=1, max_length=MAX_MESSAGES)]
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
@@ -85,14 +95,14 @@ class ChatFields(GatewayFields, frozen=True):
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
     structured_outputs: bool | dict[str, object] | None = None
-    tools: list[Tool] | None = None
+    tools: Annotated[list[Tool], Meta(max_length=MAX_TOOLS)] | None = None
     tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    functions: list[FunctionDefinition] | None = None
+    functions: Annotated[list[FunctionDefinition], Meta(max_length=MAX_TOOLS)] | None = None
     function_call: Literal["none", "auto"] | FunctionName | None = None
     reasoning: ReasoningOptions | None = None
     reasoning_effort: Effort | None = None
     thinking: ThinkingOptions | None = None
-    web_search_options: dict[str, object] | None = None
-    metadata: dict[str, object] | None = None
+    web_search_options: SmallObject | None = None
+    metadata: SmallObject | None = None
     user: str | None = None

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 
 import msgspec
+from msgspec import structs
 
-from tidegate.chat.fields import Bias, ChatFields, FunctionDefinition, FunctionName
+from tidegate.chat.fields import MAX_FIELDS, Bias, ChatFields, FunctionDefinition, FunctionName
 from tidegate.chat.messages import AssistantMessage
 from tidegate.domain.gateway_fields import CACHE_OPTIONS, IGNORED_GATEWAY_FIELDS, Name
 from tidegate.errors import InvalidRequest
@@ -18,8 +19,13 @@ _LONE_SURROGATE = re.compile(
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
 
-_VALUE_TYPES = {"logit_bias": Bias, "context_window_fallback_dict": Name}
-"""Types of the values of dictionaries, for error messages that name the key."""
+FIELD_NAMES = frozenset(ChatFields.__struct_fields__)
+
+_SMALLEST_BODY: JsonObject = {"model": "m", "messages": [{"role": "user", "content": ""}]}
+"""Stands for the fields that every body needs, where they are valid already."""
+
+_DICT_TYPES = {"logit_bias": dict[str, Bias], "context_window_fallback_dict": dict[str, Name]}
+"""Types of dictionaries, for error messages that name the key."""
 
 
 def decode_body(body: bytes) -> JsonObject:
@@ -37,12 +43,38 @@ def decode_body(body: bytes) -> JsonObject:
 
 def convert(raw: JsonObject) -> ChatFields:
     """Return the fields of a chat request. Raises `InvalidRequest`, with the field's path in `param`."""
-    try:
-        fields = msgspec.convert(raw, ChatFields)
-    except msgspec.ValidationError as error:
-        raise _invalid_value(str(error), raw) from None
+    _check_field_count(raw)
+    fields = _convert(raw)
     _check_tools(fields)
     return fields
+
+
+def convert_changes(fields: ChatFields, before: JsonObject, body: JsonObject) -> ChatFields:
+    """Return the fields of `body`, given those of the body `before`. Only what differs is validated.
+
+    Raises `InvalidRequest`, with the field's path in `param`.
+    """
+    _check_field_count(body)
+    changed = {name: value for name, value in body.items() if name not in before or value is not before[name]}
+    unchanged = {name: value for name, value in _SMALLEST_BODY.items() if name in body}
+    converted = _convert(unchanged | changed)
+    values = {name: getattr(converted, name) for name in FIELD_NAMES & changed.keys()}
+    values |= dict.fromkeys(FIELD_NAMES & (before.keys() - body.keys()))
+    fields = structs.replace(fields, **values)
+    _check_tools(fields)
+    return fields
+
+
+def _check_field_count(raw: JsonObject) -> None:
+    if len(raw) > MAX_FIELDS:
+        raise InvalidRequest(f"The body has more than {MAX_FIELDS} fields.")
+
+
+def _convert(raw: JsonObject) -> ChatFields:
+    try:
+        return msgspec.convert(raw, ChatFields)
+    except msgspec.ValidationError as error:
+        raise _invalid_value(str(error), raw) from None
 
 
 def ignored_paths(raw: JsonObject) -> tuple[str, ...]:
@@ -109,13 +141,22 @@ def _invalid_value(message: str, raw: dict[str, Json]) -> InvalidRequest:
 def _with_key(path: str, raw: dict[str, Json]) -> str:
     """The path with the key of the first invalid entry, which msgspec's message omits."""
     name = path.removesuffix("[...]")
-    entries, value_type = raw.get(name), _VALUE_TYPES.get(name)
-    for key, value in entries.items() if value_type and isinstance(entries, dict) else ():
-        try:
-            msgspec.convert(value, value_type)
-        except msgspec.ValidationError:
-            return f"{name}.{key}"
-    return path
+    field, dict_type = raw.get(name), _DICT_TYPES.get(name)
+    entries = list(field.items()) if isinstance(field, dict) else []
+    if dict_type is None or _is_valid(entries, dict_type):
+        return path
+    while len(entries) > 1:
+        first, second = entries[: len(entries) // 2], entries[len(entries) // 2 :]
+        entries = second if _is_valid(first, dict_type) else first
+    return f"{name}.{entries[0][0]}"
+
+
+def _is_valid(entries: list[tuple[str, Json]], dict_type: object) -> bool:
+    try:
+        msgspec.convert(dict(entries), dict_type)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _missing_field(path: str) -> InvalidRequest:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat
 from tidegate.chat.messages import UserMessage, message_texts
-from tidegate.chat.parse import convert, decode_body, ignored_paths
+from tidegate.chat.parse import FIELD_NAMES, convert, convert_changes, decode_body, ignored_paths
 from tidegate.chat.reasoning import Reasoning, unify_reasoning
 from tidegate.chat.worst_case import worst_case_tokens
 from tidegate.domain.call import CallOf
@@ -31,8 +31,6 @@ FIELDS_NOT_IN_KEY = GATEWAY_FIELDS | {
 
 _DEFAULTS: dict[str, Json] = {"n": 1, "logprobs": False, "logit_bias": {}, "stop": [], "tools": [], "functions": []}
 """Values that mean the same as an absent field to every provider."""
-
-_FIELD_NAMES = frozenset(ChatFields.__struct_fields__)
 
 
 class ChatRequest(Struct, frozen=True):
@@ -94,17 +92,18 @@ class ChatRequest(Struct, frozen=True):
         return replace(self, fields=structs.replace(self.fields, **limits), body={**self.body, **limits})
 
     def with_body(self, body: JsonObject) -> "ChatRequest":
-        return build_chat_request(body, self.size)
+        """See `Request.with_body`. A field that is the same object in this request's body is not validated again."""
+        return self._with_fields(convert_changes(self.fields, self.body, body), body)
 
     def without_fields(self, names: Iterable[str]) -> "ChatRequest":
         removed = frozenset(names)
-        fields = structs.replace(self.fields, **dict.fromkeys(removed & _FIELD_NAMES))
-        return replace(
-            self,
-            fields=fields,
-            body={name: value for name, value in self.body.items() if name not in removed},
-            reasoning=unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking),
-        )
+        fields = structs.replace(self.fields, **dict.fromkeys(removed & FIELD_NAMES))
+        body = {name: value for name, value in self.body.items() if name not in removed}
+        return self._with_fields(fields, body)
+
+    def _with_fields(self, fields: ChatFields, body: JsonObject) -> "ChatRequest":
+        reasoning = unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking)
+        return replace(self, fields=fields, body=body, reasoning=reasoning, ignored=ignored_paths(body))
 
     def estimate_prompt(self) -> int:
         return estimate_prompt(self.fields)

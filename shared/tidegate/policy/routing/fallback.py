@@ -41,6 +41,9 @@ Ten recorded text prompts with an estimate above 2,000 tokens took 0.93 to 1.33 
 MAX_MODELS = 16
 """How many models one call may name."""
 
+_MAX_SOURCES = 64
+"""For how many models one entry of `fallbacks` may have lists; as many as `fallbacks` may have entries."""
+
 _FIELDS_OF_CALL = GATEWAY_FIELDS | {"model", "stream", "stream_options"}
 """Fields that hold for the whole call, whichever model answers."""
 
@@ -76,7 +79,7 @@ def candidates(request: Request, router: Router, catalog: Catalog, workspace: Wo
         if named.model in known and not named.overrides:
             raise InvalidRequest(f"{named.model!r} is already in the list of models to try.", param=named.path)
         if len(found) == MAX_MODELS:  # before the work for one more
-            raise InvalidRequest(f"A call may name at most {MAX_MODELS} models.", param="fallbacks")
+            raise _too_many_models()
         fallback_resolution = _resolve(router, named.model, named.path, workspace)
         found.append(Candidate(named.path, _with_overrides(request, named), fallback_resolution))
     if len(found) == 1:
@@ -150,13 +153,22 @@ def _named_fallbacks(request: Request) -> Iterator[_NamedFallback]:
 def _fallbacks_by_model(path: str, entry: Mapping[str, object]) -> dict[str, list[_NamedFallback]]:
     """Return the fallbacks by the model that they replace."""
     found: dict[str, list[_NamedFallback]] = {}
+    if len(entry) > _MAX_SOURCES:
+        message = f"A fallback must not have lists for more than {_MAX_SOURCES} models."
+        raise InvalidRequest(message, param=path)
     for source, models in entry.items():
         names = cast("list[object]", models) if isinstance(models, list) else [None]
+        if len(names) >= MAX_MODELS:
+            raise _too_many_models()
         for j, name in enumerate(names):
             if not isinstance(name, str) or not name:
                 raise InvalidRequest("The fallbacks of a model must be a list of names.", param=f"{path}.{source}")
             found.setdefault(source, []).append(_NamedFallback(f"{path}.{source}[{j}]", name, {}))
     return found
+
+
+def _too_many_models() -> InvalidRequest:
+    return InvalidRequest(f"A call may name at most {MAX_MODELS} models.", param="fallbacks")
 
 
 def _fallbacks_of(
