@@ -17,7 +17,7 @@ CLIENTS := $(wildcard tests/clients/package-lock.json)
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test setup lint template pytest bench soak build lock clean
+.PHONY: help run test setup lint template pytest bench soak build audit sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,12 @@ soak: .venv/.dev ## many calls with faults and disconnecting clients, then a che
 
 build: .venv-sam/.installed .venv/.dev ## build the Lambda artifacts for ARCHITECTURE (arm64 or x86_64)
 	PYTHON="$(CURDIR)/$(BIN)/python" $(SAM)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+audit: .venv/.dev ## look for known vulnerabilities of the pinned versions; says so if no database can be reached
+	$(BIN)/python infra/audit.py
+
+sbom: .venv/.dev ## write a software bill of materials for each function to dist/sbom (CycloneDX)
+	$(BIN)/python infra/sbom.py dist/sbom
 
 # Pins every version with its hashes, for all platforms, without an index URL. UPGRADE=--upgrade takes newer versions.
 UV_LOCK = $(BIN)/uv pip compile --quiet --no-annotate --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)

@@ -29,7 +29,7 @@ EXCLUDED = {
 
 UNNEEDED = (
     *("**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.c", "**/*.h", "**/py.typed"),
-    *(f"**/*.dist-info/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "sboms")),
+    *(f"**/*.dist-info/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")),
     *("regex/tests", "**/pytest_plugin", "**/pytest_plugin.py", "starlette/testclient.py", "click/testing.py"),
     *("cffi", "anyio/_backends/_trio.py"),
 )

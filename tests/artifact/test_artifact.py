@@ -6,14 +6,18 @@ import os
 import platform
 import stat
 import struct
+import subprocess
 import zipfile
 from dataclasses import replace
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from infra.artifact import find_python
+from infra.sbom import create_bill
 from tests.artifact.world import (
     HOST_ARCHITECTURE,
     MODEL,
@@ -29,6 +33,8 @@ from tests.artifact.world import (
 )
 from tests.emulators.cargo_lambda import cargo_lambda
 from tests.emulators.gateway import Gateway, running
+from tests.identity.google_account import PEM
+from tests.identity.issuing import public_ec, public_rsa, token
 
 EVENTS = Path(__file__).parents[1] / "events"
 AUTHORIZATION = {"authorization": f"Bearer {SECRET}"}
@@ -138,6 +144,12 @@ def test_the_artifact_holds_the_data_plane_and_nothing_else(artifact: Path) -> N
     assert {path.name for path in (artifact / "functions").rglob("*.py")} == {"__init__.py", "app.py"}
     assert {path.name for path in (artifact / "tidegate").iterdir()} & {"local", "cli", "control"} == set()
     assert not (artifact / "tidegate" / "api" / "admin").exists()
+
+
+def test_the_bill_of_materials_lists_what_is_in_the_artifact(artifact: Path) -> None:
+    found = distributions(path=[str(artifact)])
+    packages = {(each.name.lower().replace("_", "-"), each.version) for each in found}
+    assert packages == {(each["name"], each["version"]) for each in create_bill("chat")["components"]}
 
 
 def test_lambdas_user_can_read_everything_and_run_the_scripts(artifact: Path) -> None:
@@ -253,3 +265,27 @@ async def test_a_start_without_settings_names_what_is_missing(built: Site) -> No
     (failed,) = gateway.init_errors
     assert failed.error_type == "Runtime.ConfigurationError"
     assert failed.report["errorMessage"] == "TIDEGATE_TABLE is not set; AWS_REGION is not set."
+
+
+_TOKENS = """
+import json, sys
+from tidegate.identity.access_token import parse_token
+from tidegate.identity.key_set import parse_key_set
+from tidegate.identity.service_account import create_assertion
+asked = json.load(sys.stdin)
+keys = {key.id: key.public_key for key in parse_key_set(asked["keys"])}
+print([parse_token(text).is_signed_by(keys[id]) for id, text in asked["tokens"]])
+print(create_assertion({"iss": "somebody"}, asked["pem"], None).count("."))
+"""
+
+
+@runs_here
+def test_the_artifact_verifies_and_signs_tokens(artifact: Path) -> None:
+    """The libraries are stripped of what they do not load, so that this must run on exactly what is deployed."""
+    forged = token(sub="another").rpartition(".")[0] + "." + token().rpartition(".")[2]
+    tokens = [("rsa", token()), ("rsa", token("PS256")), ("ec", token("ES256")), ("rsa", forged)]
+    asked = json.dumps({"keys": {"keys": [public_rsa(), public_ec()]}, "tokens": tokens, "pem": PEM})
+    env = {"PYTHONPATH": str(artifact), "PYTHONWARNINGS": "error"}
+    command = [str(find_python()), "-c", _TOKENS]
+    done = subprocess.run(command, input=asked, env=env, cwd="/", capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[True, True, True, False]\n2\n", "")
