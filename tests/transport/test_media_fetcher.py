@@ -233,3 +233,46 @@ async def test_more_urls_than_allowed_are_refused() -> None:
 )
 def test_public_addresses(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+@transports
+async def test_all_media_of_a_call_have_one_sum(make: type[Transport]) -> None:
+    async with fetching(make, answer(), max_total_bytes=3 * len(PNG)) as (fetcher, url):
+        urls = {str(number): f"{url}/{number}" for number in range(3)}
+        assert len(await fetcher.fetch(urls, 5)) == 3
+        with pytest.raises(InvalidRequest) as caught:
+            await fetcher.fetch({**urls, "3": f"{url}/3"}, 5)
+        assert caught.value.message == f"The URLs of a call have more than {3 * len(PNG)} bytes together."
+        assert caught.value.param in {*urls, "3"}
+        assert await fetcher.fetch({"a": url, "b": url, "c": url, "d": url}, 5) == {url: Media("image/png", PNG)}
+
+
+async def test_twenty_large_media_are_never_in_memory_together() -> None:
+    """A host that sends 20 x 20 MB: the fetches end when they have read the sum, not when each is complete."""
+    sent = 0
+
+    class Large:
+        status, headers = 200, {"content-type": "video/mp4"}
+
+        async def read(self, limit: int) -> bytes:
+            raise AssertionError("It would hold a whole medium for each URL.")
+
+        async def chunks(self) -> AsyncGenerator[bytes]:
+            nonlocal sent
+            for _ in range(20 * 16):
+                await asyncio.sleep(0)
+                sent += 65_536
+                yield bytes(65_536)
+
+    class Host:
+        @asynccontextmanager
+        async def open(self, request: HttpRequest, timeouts: Timeouts) -> AsyncGenerator[HttpResponse]:
+            yield Large()
+
+        async def close(self) -> None:
+            pass
+
+    fetcher = MediaFetcher(Host(), resolve=here, is_allowed=lambda address: True)
+    with pytest.raises(InvalidRequest, match="together"):
+        await fetcher.fetch({str(number): f"http://media.example/{number}" for number in range(20)}, 5)
+    assert fetcher.max_total_bytes <= sent <= fetcher.max_total_bytes + 20 * 65_536

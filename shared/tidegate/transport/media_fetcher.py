@@ -10,6 +10,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
@@ -19,8 +20,8 @@ from msgspec import Struct
 
 from tidegate.chat.media import sniff_media_type
 from tidegate.domain.call import Media
-from tidegate.errors import InvalidRequest, ProviderMalformed, ProviderTimeout, UpstreamError
-from tidegate.transport.base import HttpRequest, Timeouts, Transport
+from tidegate.errors import InvalidRequest, ProviderTimeout, UpstreamError
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """Gives the IP addresses of a host. Raises `OSError`."""
@@ -60,11 +61,29 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
+class _ByteBudget(Struct):
+    """The bytes that the fetches of a call may still read together."""
+
+    maximum: int
+    used: int = 0
+
+    def use(self, count: int, path: str) -> None:
+        """Count bytes that have arrived. Raises `InvalidRequest`."""
+        self.used += count
+        if self.used > self.maximum:
+            raise InvalidRequest(f"The URLs of a call have more than {self.maximum} bytes together.", param=path)
+
+
 class MediaFetcher(Struct, frozen=True):
-    """Limits: `max_bytes` of one medium, `max_count` URLs of a call, `timeout_seconds` for a URL with its redirects."""
+    """Limits: `max_bytes` of one medium, `max_total_bytes` of all media and `max_count` URLs of a call,
+    `timeout_seconds` for a URL with its redirects.
+    """
 
     transport: Transport
     max_bytes: int = 20 * 1024 * 1024
+    max_total_bytes: int = 32 * 1024 * 1024
+    """The media are in memory, as base64 and in the request's body at the same time: about four times their bytes."""
+
     max_count: int = 20
     timeout_seconds: float = 10.0
     resolve: Resolver = resolve
@@ -82,22 +101,25 @@ class MediaFetcher(Struct, frozen=True):
             raise InvalidRequest(f"A call may name at most {self.max_count} URLs.", param=path)
         timeout_seconds = min(self.timeout_seconds, remaining_seconds)
         media: dict[str, Media] = {}
+        budget = _ByteBudget(self.max_total_bytes)
         try:
             async with anyio.create_task_group() as tasks:
                 for url, path in paths.items():
-                    tasks.start_soon(self._fetch_in_time, url, path, timeout_seconds, media)
+                    tasks.start_soon(self._fetch_in_time, url, path, timeout_seconds, media, budget)
         except ExceptionGroup as failures:  # the first failure has cancelled the other fetches
             raise failures.exceptions[0] from None
         return media
 
-    async def _fetch_in_time(self, url: str, path: str, timeout_seconds: float, media: dict[str, Media]) -> None:
+    async def _fetch_in_time(
+        self, url: str, path: str, timeout_seconds: float, media: dict[str, Media], budget: _ByteBudget
+    ) -> None:
         try:
             async with asyncio.timeout(timeout_seconds):
-                media[url] = await self._fetch_with_redirects(url, path, timeout_seconds)
+                media[url] = await self._fetch_with_redirects(url, path, timeout_seconds, budget)
         except TimeoutError:
             raise InvalidRequest("The URL did not respond in time.", param=path) from None
 
-    async def _fetch_with_redirects(self, url: str, path: str, timeout_seconds: float) -> Media:
+    async def _fetch_with_redirects(self, url: str, path: str, timeout_seconds: float, budget: _ByteBudget) -> Media:
         for _ in range(MAX_REDIRECTS + 1):
             address = await self.find_public_address(url, path)
             request = HttpRequest("GET", url, {"accept": "*/*", "accept-encoding": "identity"}, b"", address)
@@ -108,14 +130,24 @@ class MediaFetcher(Struct, frozen=True):
                         continue
                     if response.status != 200:
                         raise InvalidRequest(f"The URL responded with HTTP {response.status}.", param=path)
-                    return _as_media(await response.read(self.max_bytes), response.headers.get("content-type", ""))
-            except ProviderMalformed:
-                raise InvalidRequest(f"The URL has more than {self.max_bytes} bytes.", param=path) from None
+                    data = await self._read(response, path, budget)
+                    return _as_media(data, response.headers.get("content-type", ""))
             except ProviderTimeout:  # it and `_fetch_in_time`'s timeout end together: either may be first
                 raise TimeoutError from None
             except UpstreamError:
                 raise InvalidRequest("The URL could not be fetched.", param=path) from None
         raise InvalidRequest(f"The URL redirects more than {MAX_REDIRECTS} times.", param=path)
+
+    async def _read(self, response: HttpResponse, path: str, budget: _ByteBudget) -> bytes:
+        """Read the body piece by piece: all fetches together never hold more than the budget."""
+        data = bytearray()
+        async with aclosing(response.chunks()) as pieces:
+            async for piece in pieces:
+                if len(data) + len(piece) > self.max_bytes:
+                    raise InvalidRequest(f"The URL has more than {self.max_bytes} bytes.", param=path)
+                budget.use(len(piece), path)
+                data += piece
+        return bytes(data)
 
     async def find_public_address(self, url: str, path: str) -> str:
         """One IP address of the URL's host, all of which must be public. Raises `InvalidRequest`, naming `path`."""
