@@ -51,13 +51,39 @@ BODY: dict[str, Any] = {
 
 READ = [
     *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "1", "x", "ten", "eleven", "twelve"),
-    *("{thir", "fifteen", "sixteen", "fourteen"),
+    *("{thir", "fourteen", "fifteen", "sixteen"),
 ]
 
 
-def test_every_text_that_the_model_reads_is_found() -> None:
+FIXED = [
+    *("jane", "https://example.com/?q=no", "bm8=", "no", "no", "no", "no", "no", "no", "no", "no", "no"),
+]
+
+
+def test_every_text_that_a_provider_gets_is_found_and_may_change_or_not() -> None:
     found = texts.body_texts(BODY)
-    assert [each.text for each in found] == READ
+    assert [each.text for each in found if each.kind == "plain"] == ["jane@example.com", *READ]
+    assert [each.text for each in found if each.kind == "fixed"] == FIXED
+    assert [each.text for each in found if each.kind == "encoded"] == []
+
+
+def test_encoded_bytes_are_no_text_where_the_dialect_has_them_and_only_there() -> None:
+    data = "iVBORw0KGgo" * 30
+    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}", "detail": data}}
+    body: Any = {"messages": [{"role": "user", "name": data, "content": [part]}]}
+    kinds = {each.path: each.kind for each in texts.body_texts(body)}
+    assert kinds == {
+        "messages[0].name": "fixed",
+        "messages[0].content[0].image_url.url": "encoded",
+        "messages[0].content[0].image_url.detail": "fixed",
+    }
+    for url in (
+        "data:text/plain,Seahorse",
+        "https://example.com/Seahorse",
+        "data:text/plain;base64," + "Sea horse" * 40,
+    ):
+        part["image_url"] = {"url": url}
+        assert [(each.text, each.kind) for each in texts.body_texts(body)][1:] == [(url, "fixed")]
 
 
 def test_each_text_has_its_path_and_role() -> None:
@@ -81,7 +107,8 @@ def test_other_texts_take_their_places_and_the_request_is_not_changed() -> None:
     assert changed["messages"][2]["reasoning_details"] == []
     called = changed["messages"][2]["tool_calls"][0]["function"]
     assert called == {"name": "no", "arguments": '{"EIGHT":["NINE",1],"X":true}'}
-    assert (changed["user"], changed["model"]) == ("jane@example.com", "m")
+    assert (changed["user"], changed["model"]) == ("JANE@EXAMPLE.COM", "m")
+    assert changed["messages"][1]["name"] == "jane"
 
 
 def test_a_number_in_arguments_that_is_masked_becomes_a_text() -> None:

@@ -9,7 +9,7 @@ cache use these protocols, and never a field of one operation. To add an operati
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct, field
 
@@ -22,6 +22,8 @@ Reply: TypeAlias = Mapping[str, object]
 
 ReplyChunk: TypeAlias = Mapping[str, object]
 """One chunk of a streamed reply in the operation's inner dialect."""
+
+TextKind = Literal["plain", "fixed", "encoded"]
 
 
 class ModelLimits(Protocol):
@@ -166,11 +168,16 @@ class Stamp(Struct, frozen=True):
 
 
 class Text(Struct, frozen=True):
-    """A text for guardrails, its `path` for errors ("messages[0].content"), and the `role` of its message."""
+    """A text for guardrails, its `path` for errors ("messages[0].content"), and the `role` of its message.
+
+    A "fixed" text cannot be replaced, because the request would break (names, ids, values in schemas). An "encoded" one
+    has the bytes of media or a signature: guardrails do not read it, but its length counts.
+    """
 
     text: str
     path: str = ""
     role: str = ""
+    kind: TextKind = "plain"
 
 
 class AnswerSchema(Struct, frozen=True):
@@ -269,11 +276,14 @@ class Operation(Protocol):
         ...
 
     def request_texts(self, request: Request) -> list[Text]:
-        """List every text that the model reads, for guardrails."""
+        """List every text that a provider gets, for guardrails."""
         ...
 
     def with_request_texts(self, request: Request, texts: Sequence[str]) -> Request:
-        """Return the request with other texts, in the order of `request_texts`. Raises `InvalidRequest`."""
+        """Return the request with other texts, in the order of `request_texts`. Raises `InvalidRequest`.
+
+        Only plain texts change; the others are ignored.
+        """
         ...
 
     def reply_texts(self, reply: Reply) -> list[Text]:

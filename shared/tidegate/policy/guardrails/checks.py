@@ -1,25 +1,24 @@
 """Applies one guardrail to the texts of a prompt or an answer: they pass, are masked, or violate it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeAlias, cast
 
 import msgspec
 from msgspec import Struct
 
+from tidegate.chat.estimate import estimate_text
 from tidegate.domain.call import Call
 from tidegate.domain.guardrails import Finding, Guardrail, GuardrailBackend, GuardrailQuery, Stage
 from tidegate.domain.operation import Request, Text
 from tidegate.errors import GuardrailUnavailable, GuardrailViolation, InvalidRequest
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.lazy import load
 from tidegate.offload import offload
 from tidegate.policy.guardrails import detectors, injection
 from tidegate.policy.guardrails.masking import mask_text
 
 Schema: TypeAlias = dict[str, Json] | bool
-
-_INSTRUCTION_ROLES = ("system", "developer")
-"""Roles that may override instructions: the injection check skips them."""
 
 
 class ActiveGuardrail(Struct, frozen=True):
@@ -48,22 +47,25 @@ async def apply_guardrail(
     active: ActiveGuardrail, context: GuardContext, stage: Stage, texts: Sequence[Text]
 ) -> list[str]:
     """Return the texts, masked where needed. Raises `GuardrailViolation` and `GuardrailUnavailable`."""
-    guardrail, plain_texts = active.guardrail, [each.text for each in texts]
+    guardrail, all_texts = active.guardrail, [each.text for each in texts]
+    readable = [each for each in texts if each.kind != "encoded"]
     match guardrail.kind:
         case "max_input":
-            await _check_length(guardrail, context.call.request, plain_texts)
+            await _check_length(guardrail, context.call.request, texts)
         case "injection":
-            await _check_each(guardrail, stage, texts, _is_suspicious)
+            await _check_each(guardrail, stage, readable, injection.find_suspicious)
         case "scripts":
-            is_written_in = load("tidegate.policy.guardrails.scripts", "is_written_in")
-            await _check_each(guardrail, stage, texts, lambda each: not is_written_in(guardrail.scripts, each.text))
+            find_foreign = load("tidegate.policy.guardrails.scripts", "find_foreign")
+            plain = [each for each in texts if each.kind == "plain"]
+            await _check_each(guardrail, stage, plain, partial(find_foreign, guardrail.scripts))
         case "bedrock" | "webhook":
-            return await _ask_backend(active, context, stage, plain_texts) if plain_texts else plain_texts
+            return _in_place(texts, await _ask_backend(active, context, stage, readable)) if readable else all_texts
         case "json_schema":
             pass  # checks an answer as a whole: see `check_conformity`
         case _:
-            return _mask_or_block(guardrail, stage, texts, await detectors.find_in_texts(guardrail, plain_texts))
-    return plain_texts
+            findings = await detectors.find_in_texts(guardrail, [each.text for each in readable])
+            return _in_place(texts, _mask_or_block(guardrail, stage, readable, findings))
+    return all_texts
 
 
 def answer_schema(active: ActiveGuardrail, call: Call) -> Schema | None:
@@ -108,25 +110,44 @@ def check_conformity(guardrail: Guardrail, schema: Schema, answers: Sequence[str
             raise violation_error(guardrail, "output")
 
 
+def _in_place(texts: Sequence[Text], readable: Sequence[str]) -> list[str]:
+    """Return all texts: `readable` are those that are not encoded, in their order."""
+    remaining = iter(readable)
+    return [each.text if each.kind == "encoded" else next(remaining) for each in texts]
+
+
 def _mask_or_block(
     guardrail: Guardrail, stage: Stage, texts: Sequence[Text], findings_by_text: Sequence[Sequence[Finding]]
 ) -> list[str]:
-    first = next((text for text, findings in zip(texts, findings_by_text, strict=True) if findings), None)
-    if first is not None and guardrail.action == "block":
-        raise violation_error(guardrail, stage, first.path if stage == "input" else None)
-    return [mask_text(text.text, findings) for text, findings in zip(texts, findings_by_text, strict=True)]
+    """Return the texts, masked. A fixed text cannot be masked: `fails` decides whether that is a violation."""
+    masked: list[str] = []
+    for text, findings in zip(texts, findings_by_text, strict=True):
+        is_masked = guardrail.action == "mask" and text.kind == "plain"
+        if findings and not is_masked and (guardrail.action == "block" or guardrail.fails == "closed"):
+            raise violation_error(guardrail, stage, text.path if stage == "input" else None)
+        masked.append(mask_text(text.text, findings) if findings and is_masked else text.text)
+    return masked
 
 
-async def _check_length(guardrail: Guardrail, request: Request, texts: Sequence[str]) -> None:
+async def _check_length(guardrail: Guardrail, request: Request, texts: Sequence[Text]) -> None:
     def is_long() -> bool:
-        max_tokens = guardrail.max_tokens
-        if guardrail.max_characters is not None and sum(map(len, texts)) > guardrail.max_characters:
+        max_characters, max_tokens = guardrail.max_characters, guardrail.max_tokens
+        if max_characters is not None and sum(len(each.text) for each in texts) > max_characters:
             return True
-        variants = _request_variants(request)
-        return max_tokens is not None and any(variant.estimate_prompt() > max_tokens for variant in variants)
+        return max_tokens is not None and _prompt_tokens(request, texts) > max_tokens
 
     if await offload(request.size, is_long, detectors.LONG_CHARACTERS):
         raise violation_error(guardrail, "input", "messages")
+
+
+def _prompt_tokens(request: Request, texts: Sequence[Text]) -> int:
+    """Estimate the tokens of the longest prompt, never fewer than those of all strings that are sent."""
+    of_texts = sum(estimate_text(each.text) for each in texts if each.kind != "encoded")
+    return max(of_texts, *map(_estimate_variant, _request_variants(request)))
+
+
+def _estimate_variant(request: Request) -> int:
+    return max(request.estimate_prompt(), request.prompt_tokens(encode(request.body)).input)
 
 
 def _request_variants(request: Request) -> Iterator[Request]:
@@ -141,34 +162,37 @@ def _request_variants(request: Request) -> Iterator[Request]:
             yield changed
 
 
-def _is_suspicious(text: Text) -> bool:
-    return text.role not in _INSTRUCTION_ROLES and injection.is_suspicious(text.text)
-
-
-async def _check_each(guardrail: Guardrail, stage: Stage, texts: Sequence[Text], fails: Callable[[Text], bool]) -> None:
-    def first() -> Text | None:
-        return next(filter(fails, texts), None)
-
-    found = await offload(detectors.search_size([each.text for each in texts]), first, detectors.LONG_CHARACTERS)
+async def _check_each(
+    guardrail: Guardrail, stage: Stage, texts: Sequence[Text], find_first: Callable[[Sequence[Text]], Text | None]
+) -> None:
+    size = detectors.search_size([each.text for each in texts])
+    found = await offload(size, partial(find_first, texts), detectors.LONG_CHARACTERS)
     if found is not None:
         raise violation_error(guardrail, stage, found.path if stage == "input" else None)
 
 
-async def _ask_backend(active: ActiveGuardrail, context: GuardContext, stage: Stage, texts: list[str]) -> list[str]:
+async def _ask_backend(
+    active: ActiveGuardrail, context: GuardContext, stage: Stage, texts: Sequence[Text]
+) -> list[str]:
+    """Return the texts as the service wants them. It gets all fixed ones as one text, the last."""
     guardrail, call = active.guardrail, context.call
     if context.backend is None:
         raise GuardrailUnavailable(f"The guardrail {guardrail.name!r} needs a service that this gateway does not have.")
+    plain = [each.text for each in texts if each.kind == "plain"]
+    fixed = "\n".join(each.text for each in texts if each.kind == "fixed")
     query = GuardrailQuery(
         call_id=call.id,
         workspace_id=call.workspace.id,
         model=call.request.model,
         stage=stage,
-        texts=tuple(texts),
+        texts=(*plain, fixed) if fixed else tuple(plain),
         timeout_seconds=max(0.0, min(guardrail.timeout_seconds, context.seconds_left())),
         is_trusted=active.is_trusted,
     )
     verdict = await context.backend.judge(guardrail, query)
-    changed = verdict.texts is not None and verdict.texts != query.texts
-    if not verdict.passes or (changed and guardrail.action == "block"):
+    answered = query.texts if verdict.texts is None else verdict.texts
+    is_unmaskable = fixed and answered[-1] != fixed and guardrail.fails == "closed"
+    if not verdict.passes or is_unmaskable or (answered != query.texts and guardrail.action == "block"):
         raise violation_error(guardrail, stage)
-    return texts if verdict.texts is None else list(verdict.texts)
+    masked = iter(answered)
+    return [next(masked) if each.kind == "plain" else each.text for each in texts]

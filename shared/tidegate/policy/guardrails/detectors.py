@@ -1,7 +1,9 @@
 """Finds positions in texts, for the kinds of guardrail that can name them: words, regex, secrets and personal data."""
 
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
+from itertools import accumulate
 
 from tidegate.domain.guardrails import PERSONAL_ENTITIES, SECRET_ENTITIES, Finding, Guardrail
 from tidegate.errors import GuardrailUnavailable
@@ -30,13 +32,30 @@ async def find_in_texts(guardrail: Guardrail, texts: Sequence[str]) -> list[list
 def _search(guardrail: Guardrail, texts: Sequence[str]) -> list[list[Finding]]:
     match guardrail.kind:
         case "secrets":
-            return [list(secrets.find_entities(guardrail.entities or SECRET_ENTITIES, text)) for text in texts]
+            return _search_together(partial(secrets.find_entities, guardrail.entities or SECRET_ENTITIES), texts)
         case "personal":
-            return [list(secrets.find_entities(guardrail.entities or PERSONAL_ENTITIES, text)) for text in texts]
+            return _search_together(partial(secrets.find_entities, guardrail.entities or PERSONAL_ENTITIES), texts)
         case "words":
-            return [list(words.find_words(_word_list(guardrail.words), text)) for text in texts]
+            return _search_together(partial(words.find_words, _word_list(guardrail.words)), texts)
         case _:
             return _find_patterns(guardrail, texts)
+
+
+def _search_together(
+    find: Callable[[str], Iterable[Finding]], texts: Sequence[str], separator: str = "\0"
+) -> list[list[Finding]]:
+    """Search all texts as one, and then each text in which something was found.
+
+    No finding includes or depends on the separator, so together they have all findings that they have alone.
+    """
+    findings_by_text: list[list[Finding]] = [[] for _ in texts]
+    begins = list(accumulate((len(text) + len(separator) for text in texts), initial=0))
+    touched: set[int] = set()
+    for finding in find(separator.join(texts)):
+        touched.update(range(bisect_right(begins, finding.start) - 1, bisect_left(begins, finding.end)))
+    for index in touched:
+        findings_by_text[index] = list(find(texts[index]))
+    return findings_by_text
 
 
 @lru_cache(maxsize=256)

@@ -7,9 +7,15 @@ OWASP's LLM01 and of https://learnprompting.org/docs/prompt_hacking/injection (N
 
 import re
 import unicodedata
+from collections.abc import Sequence
+
+from tidegate.domain.operation import Text
 
 THRESHOLD = 3
 """The score from which a text is suspicious: one plain order to forget the instructions, or several hints."""
+
+INSTRUCTION_ROLES = ("system", "developer")
+"""Roles that may override instructions: their messages are not checked."""
 
 MAX_CHARACTERS = 200_000
 """How many characters are read at the beginning, and at the end, of a text longer than both."""
@@ -70,3 +76,26 @@ def score(text: str) -> int:
 
 def is_suspicious(text: str) -> bool:
     return score(text) >= THRESHOLD
+
+
+def find_suspicious(texts: Sequence[Text]) -> Text | None:
+    """Return the first suspicious text, None if there is none. Many short texts are checked together at first."""
+    batch, characters = list[Text](), 0
+    for text in texts:
+        if text.role in INSTRUCTION_ROLES:
+            continue
+        if batch and characters + len(text.text) > MAX_CHARACTERS:
+            found = _first_suspicious(batch)
+            if found is not None:
+                return found
+            batch, characters = [], 0
+        batch.append(text)
+        characters += len(text.text) + 1
+    return _first_suspicious(batch)
+
+
+def _first_suspicious(batch: Sequence[Text]) -> Text | None:
+    # Line breaks become blanks, before and after which each phrase may stand: together, no text scores less than alone.
+    if len(batch) > 1 and not is_suspicious("\n".join(text.text for text in batch)):
+        return None
+    return next((text for text in batch if is_suspicious(text.text)), None)

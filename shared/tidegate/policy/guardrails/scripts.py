@@ -9,10 +9,12 @@ keeps Cyrillic out of a German workspace, but not French.
 Source: https://www.unicode.org/reports/tr24/ (Unicode Script Property)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import regex
+
+from tidegate.domain.operation import Text
 
 MAX_FOREIGN_PART = 0.1
 """The part of a text's letters that may be of other scripts: names, quotations, symbols."""
@@ -41,3 +43,8 @@ def is_written_in(scripts: tuple[str, ...], text: str) -> bool:
     """True if at least nine tenths of the text's letters are of these scripts."""
     letters = len(_LETTERS.findall(text))
     return letters - len(_letters_of(scripts).findall(text)) <= letters * MAX_FOREIGN_PART
+
+
+def find_foreign(scripts: tuple[str, ...], texts: Sequence[Text]) -> Text | None:
+    """Return the first text that is not written in these scripts."""
+    return next((text for text in texts if not is_written_in(scripts, text.text)), None)
