@@ -46,6 +46,7 @@ def convert(raw: JsonObject) -> ChatFields:
     _check_field_count(raw)
     fields = _convert(raw)
     _check_tools(fields)
+    _check_tool_calls(fields)
     return fields
 
 
@@ -62,6 +63,8 @@ def convert_changes(fields: ChatFields, before: JsonObject, body: JsonObject) ->
     values |= dict.fromkeys(FIELD_NAMES & (before.keys() - body.keys()))
     fields = structs.replace(fields, **values)
     _check_tools(fields)
+    if "messages" in values:
+        _check_tool_calls(fields)
     return fields
 
 
@@ -102,6 +105,9 @@ def _check_tools(fields: ChatFields) -> None:
             pass
     if isinstance(fields.function_call, FunctionName):
         _check_offered(fields.function_call, fields.functions or (), "function_call.name")
+
+
+def _check_tool_calls(fields: ChatFields) -> None:
     for i, message in enumerate(fields.messages):
         if not isinstance(message, AssistantMessage):
             continue

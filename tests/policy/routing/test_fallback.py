@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.work import counted
 from tidegate import catalog
 from tidegate.chat.request import build_chat_request
 from tidegate.domain.deployment import ProviderConfig
@@ -151,6 +152,28 @@ def test_what_is_no_list_or_number_is_refused_at_the_door(field: str, value: Any
     with pytest.raises(InvalidRequest) as caught:
         found(**{field: value})
     assert caught.value.param == param
+
+
+@pytest.mark.parametrize(("size", "most"), [(0, 16), (32 * 1024, 16), (64 * 1024, 8), (128 * 1024, 4), (10**7, 4)])
+def test_a_long_body_may_name_fewer_models(size: int, most: int) -> None:
+    def name(count: int) -> list[Candidate]:
+        fallbacks = [f"openai/{i}" for i in range(count - 1)]
+        request = build_chat_request({"model": A, "messages": SHORT, "fallbacks": fallbacks}, size)
+        return candidates(request, ROUTER, CATALOG, WORKSPACE)
+
+    assert len(name(most)) == most
+    with pytest.raises(InvalidRequest, match=f"may name at most {most} models"):
+        name(most + 1)
+
+
+def test_overrides_of_a_fallback_leave_the_rest_of_the_body_as_it_is_validated() -> None:
+    messages = [{"role": "user", "content": "a"}] * 1_000
+    fallbacks = [{"model": f"openai/{i}", "temperature": 1, "tools": None} for i in range(15)]
+    request = build_chat_request({"model": A, "messages": messages, "fallbacks": fallbacks})
+    with counted() as work:
+        found = candidates(request, ROUTER, CATALOG, WORKSPACE)
+    assert work.lines < 5_000
+    assert {candidate.request.body["temperature"] for candidate in found[1:]} == {1}
 
 
 def test_a_model_that_nobody_serves_is_not_found_though_it_has_fallbacks() -> None:

@@ -38,8 +38,10 @@ CERTAIN_PART = 0.5
 Ten recorded text prompts with an estimate above 2,000 tokens took 0.93 to 1.33 times the estimate.
 """
 
-MAX_MODELS = 16
-"""How many models one call may name."""
+MAX_MODELS, MAX_MODELS_OF_LONG = 16, 4
+MAX_TRANSLATED_BYTES = 512 * 1024
+"""How many models one call may name: the body is translated for each, which takes up to 0.17 ms for a kilobyte of tiny
+messages (2026-12). So together they translate at most `MAX_TRANSLATED_BYTES`, but may be `MAX_MODELS_OF_LONG`."""
 
 _MAX_SOURCES = 64
 """For how many models one entry of `fallbacks` may have lists; as many as `fallbacks` may have entries."""
@@ -78,8 +80,8 @@ def candidates(request: Request, router: Router, catalog: Catalog, workspace: Wo
         known = {candidate.request.model for candidate in found}
         if named.model in known and not named.overrides:
             raise InvalidRequest(f"{named.model!r} is already in the list of models to try.", param=named.path)
-        if len(found) == MAX_MODELS:  # before the work for one more
-            raise _too_many_models()
+        if len(found) == max_models(request.size):  # before the work for one more
+            raise _too_many_models(request.size)
         fallback_resolution = _resolve(router, named.model, named.path, workspace)
         found.append(Candidate(named.path, _with_overrides(request, named), fallback_resolution))
     if len(found) == 1:
@@ -167,8 +169,14 @@ def _fallbacks_by_model(path: str, entry: Mapping[str, object]) -> dict[str, lis
     return found
 
 
-def _too_many_models() -> InvalidRequest:
-    return InvalidRequest(f"A call may name at most {MAX_MODELS} models.", param="fallbacks")
+def max_models(size: int) -> int:
+    """Return how many models a call may name whose body has `size` bytes."""
+    return max(MAX_MODELS_OF_LONG, min(MAX_MODELS, MAX_TRANSLATED_BYTES // max(1, size)))
+
+
+def _too_many_models(size: int = 0) -> InvalidRequest:
+    of_size = f" with a body of {size:,} bytes" if max_models(size) < MAX_MODELS else ""
+    return InvalidRequest(f"A call{of_size} may name at most {max_models(size)} models.", param="fallbacks")
 
 
 def _fallbacks_of(

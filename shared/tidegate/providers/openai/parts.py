@@ -14,6 +14,7 @@ from tidegate.json import Json, JsonObject
 from tidegate.providers.openai.quirks import FileStyle
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
+_PLAIN_TYPES = ("text", "image_url", "input_audio", "refusal")
 _GATEWAY_TYPES = frozenset({"document", "video_url"})
 _READ_FIELDS = frozenset({"type", "source", "cache_control"})
 _HTTP = ("https://", "http://")
@@ -38,7 +39,12 @@ def urls_to_fetch(files: FileStyle, messages: Iterable[Message]) -> Iterator[tup
 
 def write(builder: OpenAIRequestBuilder, parts: list[Json], path: str) -> list[Json]:
     """Return the parts to send. Raises `InvalidRequest` for a part that the provider does not support."""
-    return [_part(builder, part, f"{path}.content[{i}]") for i, part in enumerate(parts)]
+    return [part if _is_plain(part) else _part(builder, part, f"{path}.content[{i}]") for i, part in enumerate(parts)]
+
+
+def _is_plain(part: Json) -> bool:
+    """True for a part that is sent as it is to all providers."""
+    return isinstance(part, dict) and part.get("type") in _PLAIN_TYPES and "cache_control" not in part
 
 
 def without_cache_control(builder: OpenAIRequestBuilder, holder: JsonObject) -> JsonObject:
@@ -52,17 +58,20 @@ def _part(builder: OpenAIRequestBuilder, raw: Json, path: str) -> Json:
     if not isinstance(raw, dict):
         return raw
     part = without_cache_control(builder, raw)
-    match part:
-        case {"type": str(part_type)} if part_type in builder.quirks.media:
-            return part
-        case {"type": "document", "source": dict(source)}:
-            return _document_part(builder, part, source, path)
-        case {"type": "file", "file": {"file_data": str(url)} as file} if url in builder.media:
-            return {**part, "file": {**file, "file_data": _data_uri(_fetched_data(builder, url))}}
-        case {"type": str(part_type)} if part_type in _GATEWAY_TYPES:
-            raise _unsupported(builder, part_type, path)
-        case _:
-            return part
+    part_type = part.get("type")
+    if not isinstance(part_type, str) or part_type in builder.quirks.media:
+        return part
+    if part_type == "document" and isinstance(source := part.get("source"), dict):
+        return _document_part(builder, part, source, path)
+    if part_type == "file" and builder.media:
+        match part.get("file"):
+            case {"file_data": str(url)} as file if url in builder.media:
+                return {**part, "file": {**file, "file_data": _data_uri(_fetched_data(builder, url))}}
+            case _:
+                pass
+    if part_type in _GATEWAY_TYPES:
+        raise _unsupported(builder, part_type, path)
+    return part
 
 
 def _document_part(builder: OpenAIRequestBuilder, part: JsonObject, source: JsonObject, path: str) -> JsonObject:
