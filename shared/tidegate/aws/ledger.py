@@ -264,7 +264,7 @@ def _replacement(store: Store, scope: AccountScope, hold: Hold, replaced: Hold) 
 
 
 def _changes(hold: Hold, actual: Amounts, now: float) -> dict[str, Number]:
-    """What the accounts' attributes change by if `actual` takes the place of the hold's amounts."""
+    """Return the changes of the accounts' attributes if `actual` replaces the hold's amounts."""
     booked = settlement_bookings(hold, actual)
     unused = actual.tokens - hold.amounts.tokens
     if unused and refunds_minute_tokens(hold, now):

@@ -66,7 +66,7 @@ class GeneratedText(Struct, frozen=True):
 
 
 class ArrivedReply(Struct, frozen=True):
-    """What has arrived of a reply: its texts, and whether it `is_complete`, although its usage was not reported."""
+    """The texts of a reply that have arrived, and whether it `is_complete`. Its usage was not reported."""
 
     generated: GeneratedText = GeneratedText()
     is_complete: bool = False

@@ -1,5 +1,4 @@
-"""What a request costs whose usage the provider never reported: the one rule for hang-ups, timeouts, cut streams,
-retries, fallbacks and hedges.
+"""The cost of a request whose usage was never reported: one rule for timeouts, cut streams, retries and hedges.
 
 A provider that got a request and did not refuse it may have worked on it, and may charge for it. So the request costs
 its prompt, as it was sent; the text that arrived; and an estimate of what the model generated unseen, never more than
