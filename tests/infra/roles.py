@@ -56,7 +56,7 @@ class Role:
 @cache
 def role(name: str, **parameters: str) -> Role:
     """The role of that name in the stack with these parameters."""
-    resources = decide(_read_template(), parameters).resources
+    resources = decide(read_template(), parameters).resources
     (policy,) = resources[name]["Properties"]["Policies"]
     references = {**STACK, "EventBusName": "default", **parameters}
     return Role(name, tuple(_resolve(policy["PolicyDocument"]["Statement"], references)))
@@ -159,5 +159,6 @@ _Loader.add_multi_constructor("!", _long_form)
 
 
 @cache
-def _read_template() -> dict[str, Any]:
+def read_template() -> dict[str, Any]:
+    """The template as it is written, with the long forms of its functions."""
     return yaml.load(TEMPLATE.read_text(), _Loader)

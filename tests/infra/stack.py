@@ -40,6 +40,11 @@ def decide(template: dict[str, Any], parameters: Mapping[str, str]) -> Stack:
     return _Decided(template, parameters).stack()
 
 
+def broken_rules(template: dict[str, Any], parameters: Mapping[str, str]) -> list[str]:
+    """What CloudFormation says against these parameters before it deploys anything."""
+    return _Decided(template, parameters).refused_by()
+
+
 class _Decided:
     """`Ref` to parameters, `Fn::If` and conditions, decided; references to resources stay as they are."""
 
@@ -65,6 +70,16 @@ class _Decided:
         default = str(spec.get("Default", ""))
         return default.split(",") if spec["Type"] == "CommaDelimitedList" else default
 
+    def refused_by(self) -> list[str]:
+        """The assertions of the rules that these parameters break."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self._template["Rules"].values()
+            if self._value(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self._value(assertion["Assert"])
+        ]
+
     def _holds(self, condition: str) -> bool:
         return self._value(self._template["Conditions"][condition])
 
@@ -80,6 +95,14 @@ class _Decided:
                 return str(self._value(left)) == str(self._value(right))
             case {"Fn::Not": [inner]}:
                 return not self._value(inner)
+            case {"Fn::And": list(inner)}:
+                return all(map(self._value, inner))
+            case {"Condition": str(name)} if len(node) == 1:
+                return self._holds(name)
+            case {"Fn::Select": [index, parts]}:
+                return self._value(parts)[int(index)]
+            case {"Fn::Split": [separator, text]}:
+                return str(self._value(text)).split(separator)
             case {"Fn::Join": [separator, list() | dict() as parts]} if isinstance(self._value(parts), list):
                 return str(separator).join(map(str, self._value(parts)))
             case dict():
