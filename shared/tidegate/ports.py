@@ -4,7 +4,7 @@ The contract tests in `tests/ports/` run against both implementations. Every met
 `StoreUnavailable` when its store does not answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tidegate.domain.account import Account, AccountScope, Hold, Reservation
@@ -164,8 +164,11 @@ class Vault(Protocol):
         """All credentials of the workspace; empty if it has none."""
         ...
 
-    async def write(self, workspace_id: str, credentials: Mapping[str, str]) -> None:
-        """Replace all credentials of the workspace."""
+    async def update(self, workspace_id: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+        """Replace all credentials of the workspace by what `change` returns for them.
+
+        `change` is called again if another update came between. Raises `Stale` if that happens too often.
+        """
         ...
 
 

@@ -21,7 +21,7 @@ async def asked(
     """The answer to one call, and with which keys the provider was called."""
     said = reply or httpx.Response(200, json=completion())
     async with world(lambda _: said, workspace=BROUGHT) as client:
-        await _vault(client).write(BROUGHT.id, kept)
+        await _vault(client).update(BROUGHT.id, lambda _: kept)
         answer = await client.post({"model": model, "messages": USER})
         return answer, [request.headers.get("authorization") for request in client.requests]
 

@@ -34,6 +34,7 @@ class SecretsManagerError(StoreUnavailable):
     """Secrets Manager refused a request, or did not answer. The message never contains any part of a secret."""
 
     is_missing = False
+    is_existing = False
 
 
 class SecretsManagerClient(Struct, frozen=True):
@@ -53,6 +54,7 @@ class SecretsManagerClient(Struct, frozen=True):
             message = f"Secrets Manager answered with {status} {name}; try again in a moment."
             error = SecretsManagerError(message, retry_after_seconds=1)
             error.is_missing = name == "ResourceNotFoundException"
+            error.is_existing = name == "ResourceExistsException"
             raise error
         return answer
 

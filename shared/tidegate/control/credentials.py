@@ -35,7 +35,7 @@ async def put_credential(
     if len(others) >= MAX_CREDENTIALS:
         raise InvalidRequest(f"A workspace has at most {MAX_CREDENTIALS} credentials: delete one first.", param="name")
     vault = _require_vault(control)
-    await vault.write(workspace_id, {**await vault.read(workspace_id), name: value})
+    await vault.update(workspace_id, lambda credentials: {**credentials, name: value})
     credentials = sorted((*others, WorkspaceCredential(name, control.clock())), key=lambda each: each.name)
     after = replace(before, credentials=tuple(credentials), version=before.version + 1)
     await control.apply_change(actor, "put_credential", before, after)
@@ -53,9 +53,15 @@ async def delete_credential(
     vault = _require_vault(control)
     remaining = tuple(each for each in before.credentials if each.name != name)
     after = replace(before, credentials=remaining, version=before.version + 1)
+    deleted_value = (await vault.read(workspace_id)).get(name)
     await control.apply_change(actor, "delete_credential", before, after)
-    secrets = await vault.read(workspace_id)
-    await vault.write(workspace_id, {each: value for each, value in secrets.items() if each != name})
+    # A value that was put since then stays.
+    await vault.update(
+        workspace_id,
+        lambda credentials: {
+            each: value for each, value in credentials.items() if (each, value) != (name, deleted_value)
+        },
+    )
     return after
 
 

@@ -1,6 +1,6 @@
 """Credentials of workspaces in a dictionary."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
 
@@ -16,6 +16,6 @@ class MemoryVault(Redacted, Struct):
         """See `Vault.read`."""
         return self.credentials_by_workspace.get(workspace_id, {})
 
-    async def write(self, workspace_id: str, credentials: Mapping[str, str]) -> None:
-        """See `Vault.write`."""
-        self.credentials_by_workspace[workspace_id] = dict(credentials)
+    async def update(self, workspace_id: str, change: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+        """See `Vault.update`."""
+        self.credentials_by_workspace[workspace_id] = dict(change(self.credentials_by_workspace.get(workspace_id, {})))
