@@ -230,6 +230,20 @@ async def test_equal_calls_at_once_are_one() -> None:
     assert sorted(outcome.status for outcome in client.recorder.outcomes) == ["cached"] * 19 + ["ok"]
 
 
+async def test_equal_calls_of_two_workspaces_at_once_are_two() -> None:
+    provider = Gated()
+    key = replace(KEY, workspace_ids=("ws_test", "ws_other"))
+    async with world(provider, key=key) as client:
+        ids = ("ws_test", "ws_other")
+        tasks = [asyncio.create_task(client.post(CALL, headers={"x-workspace-id": id})) for id in ids]
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert len(client.requests) == 2
+        provider.gate.set()
+        replies = await asyncio.gather(*tasks)
+    assert [reply.headers["x-tidegate-cache"] for reply in replies] == ["miss", "miss"]
+
+
 async def test_a_first_call_that_fails_or_leaves_hands_over_to_the_next() -> None:
     asked, gate = asyncio.Event(), asyncio.Event()
 

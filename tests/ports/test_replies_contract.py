@@ -43,6 +43,17 @@ async def test_what_is_kept_again_is_replaced(replies: DynamoReplyStore, world: 
     assert await replies.find("ws_a", "k") == b"new"
 
 
+async def test_a_claim_of_another_workspace_is_neither_seen_nor_in_the_way(replies: DynamoReplyStore) -> None:
+    other = CLAIM._replace(workspace_id="ws_b", request_digest="other", owner="call_2")
+    assert await replies.claim(CLAIM) is None
+    assert await replies.claim(other) is None
+    assert await replies.fulfil(CLAIM, REPLY, DAY)
+    with pytest.raises(IdempotencyInFlight):
+        await replies.claim(other._replace(owner="call_3"))
+    await replies.release(other)
+    assert await replies.claim(CLAIM._replace(owner="call_4")) == REPLY
+
+
 async def test_a_key_that_is_claimed_is_in_flight_for_others(replies: DynamoReplyStore) -> None:
     assert await replies.claim(CLAIM) is None
     with pytest.raises(IdempotencyInFlight) as caught:
