@@ -32,7 +32,11 @@ class KeyLookup(Protocol):
     async def find_subject(
         self, subject_hash: str, workspace_id: str | None
     ) -> tuple[VirtualKey | None, Workspace | None]:
-        """The key of an OIDC subject, and a workspace chosen as in `find_key`. `find_key` returns no subject's key."""
+        """The grant of an OIDC subject for the workspace, and the workspace; None for each that does not exist.
+
+        Without a workspace: the only usable grant, and the workspace that it implies; or a key with the workspaces of
+        all usable grants and no default. `find_key` returns no grant.
+        """
         ...
 
     async def find_workspace(self, workspace_id: str) -> Workspace | None:
