@@ -9,6 +9,10 @@ media                 media types, and the content of data URIs
 reasoning             the fields that ask for reasoning → one `Reasoning`
 estimate              token counts without a tokenizer
 text_bound            an upper bound for the tokens of any text
+body_bound            an upper bound for the tokens of a body that is sent
+media_bound           upper bounds for the tokens of media in it
+image_size            the size of an image in pixels
+reasoning_estimate    reasoning that is billed and not shown, for calls without usage
 worst_case            the tokens and searches that a budget must have room for
 completion            a completion and its chunks, as on the wire
 assemble              the chunks of a stream → one completion

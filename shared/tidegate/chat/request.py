@@ -109,13 +109,14 @@ class ChatRequest(Struct, frozen=True):
         return estimate_prompt(self.fields)
 
     def prompt_tokens(self, sent: bytes) -> TokenCounts:
-        return TokenCounts(input=self.estimate_prompt(), estimated=True)
+        bound: TokenCounts = load("tidegate.chat.body_bound", "bound_body")(sent)
+        return replace(bound, input=max(bound.input, self.estimate_prompt()))
 
     def hidden_reasoning(self, model: ModelLimits | None, arrived: int) -> int:
-        return arrived
+        return load("tidegate.chat.reasoning_estimate", "assumed_reasoning")(self.reasoning, model, arrived)
 
     def worst_case(self, model: ModelLimits | None, sent: bytes | None = None) -> TokenCounts:
-        return worst_case_tokens(self.fields, self.body, self.output_limit, model)
+        return worst_case_tokens(self.fields, self.body, self.output_limit, model, sent)
 
     def prompt_texts(self) -> Iterator[str]:
         return iter(message_texts(self.fields.messages))

@@ -1,6 +1,9 @@
 """The worst case of a chat request: the tokens and searches that a budget must have room for."""
 
 import math
+from collections.abc import Callable
+
+from msgspec.structs import replace
 
 from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.fields import ChatFields
@@ -8,6 +11,7 @@ from tidegate.chat.messages import count_media
 from tidegate.domain.operation import ModelLimits
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import JsonObject, encode
+from tidegate.lazy import load
 
 PROMPT_FACTOR, TEMPLATE_TOKENS, TOOLS_TOKENS, MEDIA_TOKENS = 1.75, 100, 400, 700
 """The factor on the estimated prompt; tokens added for the chat template, for tool definitions, and for each image,
@@ -41,29 +45,82 @@ _CALLER_TOOLS = ("function", "custom")
 """Types of the tools that the caller runs; the provider runs all others."""
 
 
+IMAGE_ANSWER_TOKENS = 2_000
+"""Tokens of an image in the answer, whatever the limit: Gemini's take 1,120 to 2,000, by their size
+(https://ai.google.dev/gemini-api/docs/pricing, 2026-11).
+"""
+
+_IMAGE_FACTORS = {"gpt-4o-mini": 20}
+"""Factors on the tokens of images by a part of the model's name. gpt-4o-mini takes 2,833 + 5,667 for each of up to
+eight tiles (https://platform.openai.com/docs/guides/images-vision, 2026-11).
+"""
+
+
 def worst_case_tokens(
-    fields: ChatFields, body: JsonObject, output_limit: int | None, model: ModelLimits | None
+    fields: ChatFields,
+    body: JsonObject,
+    output_limit: int | None,
+    model: ModelLimits | None,
+    sent: bytes | None = None,
 ) -> TokenCounts:
-    """Return the tokens and searches to hold for the request, including tokens written to the provider's cache."""
-    prompt = _prompt_tokens(fields)
-    answer = output_limit or (model.output_limit if model is not None else None) or UNKNOWN_OUTPUT_TOKENS
+    """Return the tokens and searches to hold for the request, including tokens written to the provider's cache.
+
+    `body` is the caller's, `sent` the one for the provider: all that stands in it counts, whatever the field. An answer
+    that may be sound or images counts as such: no model's rate for these is lower than for text, and no model's rate
+    for reasoning is higher.
+    """
+    bound_body: Callable[[bytes], TokenCounts] = load("tidegate.chat.body_bound", "bound_body")
+    bound = _image_factor(bound_body(sent or encode(body)), model)
+    prompt = max(_estimated_prompt(fields), bound.input) + _tool_tokens(fields)
+    answer = (output_limit or (model.output_limit if model else None) or UNKNOWN_OUTPUT_TOKENS) * (fields.n or 1)
+    kinds = _answer_kinds(body, model)
+    if "image" in kinds:
+        answer = max(answer, IMAGE_ANSWER_TOKENS * (fields.n or 1))
     searches = any("web_search" in tool.type for tool in fields.tools or ())
-    writes_cache = b'"cache_control"' in encode(body)
+    written = prompt if _writes_cache(body, sent) else 0
     return TokenCounts(
         input=prompt,
-        output=answer * (fields.n or 1),
-        written=prompt if writes_cache else 0,
-        written_1h=prompt if writes_cache else 0,
+        output=answer,
+        written=written,
+        written_1h=written,
+        audio_input=bound.audio_input,
+        image_input=bound.image_input,
+        audio_output=answer if "audio" in kinds else 0,
+        image_output=answer if "image" in kinds and "audio" not in kinds else 0,
         searches=WEB_SEARCHES if searches or fields.web_search_options is not None else 0,
         estimated=True,
     )
 
 
-def _prompt_tokens(fields: ChatFields) -> int:
-    """Return the tokens to hold for the prompt, and for what the provider's own tools read."""
-    extra = TEMPLATE_TOKENS + MEDIA_TOKENS * count_media(fields.messages)
-    if fields.tools or fields.functions:
-        extra += TOOLS_TOKENS
+def _answer_kinds(body: JsonObject, model: ModelLimits | None) -> set[str]:
+    """Return the kinds of answers that the request allows: those that it asks for, or all that the model has."""
+    modalities = body.get("modalities")
+    if isinstance(modalities, list) and modalities:
+        return {str(kind).lower() for kind in modalities}
+    outputs = set(model.outputs if model else ())
+    return outputs if "text" not in outputs else outputs - {"audio"}  # speech must be asked for
+
+
+def _writes_cache(body: JsonObject, sent: bytes | None) -> bool:
+    return b'"cachePoint"' in (sent or b"") or b'"cache_control"' in (sent or encode(body))
+
+
+def _image_factor(bound: TokenCounts, model: ModelLimits | None) -> TokenCounts:
+    factor = max((factor for name, factor in _IMAGE_FACTORS.items() if model and name in model.id), default=1)
+    if factor == 1 or not bound.image_input:
+        return bound
+    images = bound.image_input * factor
+    return replace(bound, input=bound.input - bound.image_input + images, image_input=images)
+
+
+def _estimated_prompt(fields: ChatFields) -> int:
+    media = MEDIA_TOKENS * count_media(fields.messages)
+    return math.ceil(estimate_prompt(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS + media
+
+
+def _tool_tokens(fields: ChatFields) -> int:
+    """Return the tokens to hold for what providers add to tool definitions, and for what their own tools read."""
+    extra = TOOLS_TOKENS if fields.tools or fields.functions else 0
     if fields.web_search_options is not None or any(tool.type not in _CALLER_TOOLS for tool in fields.tools or ()):
         extra += SEARCH_RESULT_TOKENS
-    return math.ceil(estimate_prompt(fields) * PROMPT_FACTOR) + extra
+    return extra

@@ -27,7 +27,17 @@ TextKind = Literal["plain", "fixed", "encoded"]
 
 
 class ModelLimits(Protocol):
-    """The limits of a model that a worst case depends on."""
+    """The properties of a model that a worst case depends on."""
+
+    @property
+    def id(self) -> str:
+        """The model as `provider/model`."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The kinds of its answers: "text", "image", "audio"; empty if they are unknown."""
+        ...
 
     @property
     def output_limit(self) -> int | None:

@@ -1,0 +1,108 @@
+"""What a chat request may use at most: the input that is sent, in any field, and the answer at its dearest rate."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tidegate.catalog import CatalogModel, call_cost, load_catalog
+from tidegate.catalog.row import Rates
+from tidegate.chat.body_bound import ENVELOPE_TOKENS
+from tidegate.chat.media_bound import AUDIO_TOKENS, IMAGE_TOKENS
+from tidegate.chat.request import build_chat_request
+from tidegate.chat.text_bound import bound_text
+from tidegate.chat.worst_case import IMAGE_ANSWER_TOKENS, UNKNOWN_OUTPUT_TOKENS, WEB_SEARCHES
+from tidegate.domain.usage import TokenCounts
+from tidegate.json import encode
+
+TEXT = "A text of many words in a field that nobody has named. " * 500
+
+
+def model(model_id: str) -> CatalogModel:
+    found = load_catalog().find_model(model_id)
+    assert found is not None
+    return found
+
+
+def worst_case(model_id: str = "openai/gpt-4.1", sent: bytes | None = None, **fields: Any) -> TokenCounts:
+    body = {"model": model_id, "messages": [{"role": "user", "content": "Hi"}], **fields}
+    return build_chat_request(body).worst_case(model(model_id), sent)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"documents": [TEXT]},
+        {"prediction": {"type": "content", "content": TEXT}},
+        {"messages": [{"role": "user", "content": "Hi", "name": TEXT}]},
+        {"messages": [{"role": "assistant", "content": "Hi", "refusal": TEXT}]},
+        {"messages": [{"role": "assistant", "content": None, "reasoning_content": TEXT}]},
+        {"tools": [{"type": "custom", "custom": {"name": "c", "format": {"grammar": {"definition": TEXT}}}}]},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_text_in_any_field_is_held(fields: Any) -> None:
+    assert worst_case(**fields).input >= bound_text(TEXT)
+
+
+def test_what_a_translator_adds_is_held() -> None:
+    assert (
+        worst_case(sent=encode({"contents": [{"parts": [{"text": TEXT}]}]})).input >= bound_text(TEXT) - ENVELOPE_TOKENS
+    )
+
+
+def test_an_answer_in_sound_is_held_at_the_rate_of_sound() -> None:
+    asked = worst_case("openai/gpt-audio", modalities=["text", "audio"], max_completion_tokens=4_000)
+    assert (asked.output, asked.audio_output, asked.image_output) == (4_000, 4_000, 0)
+    text = worst_case("openai/gpt-audio", modalities=["text"], max_completion_tokens=4_000)
+    assert (text.output, text.audio_output) == (4_000, 0)
+    cost = call_cost(model("openai/gpt-audio"), asked)
+    assert cost is not None and cost >= Decimal("0.256")  # 4,000 at 64 USD a million
+
+
+def test_an_answer_may_be_images_unless_only_text_is_asked_for() -> None:
+    image_model = "gemini/gemini-2.5-flash-image"
+    assert worst_case(image_model, max_tokens=4_000).image_output == 4_000
+    assert worst_case(image_model, max_tokens=4_000, modalities=["TEXT"]).image_output == 0
+    assert worst_case(image_model, max_tokens=1, n=2).image_output == 2 * IMAGE_ANSWER_TOKENS
+    assert worst_case(image_model).image_output == model(image_model).output_limit or UNKNOWN_OUTPUT_TOKENS
+
+
+def test_media_are_held_by_kind() -> None:
+    audio = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "mp3"}}
+    image = {"type": "image_url", "image_url": {"url": "https://a.invalid/a.png"}}
+    held = worst_case(messages=[{"role": "user", "content": [audio, image]}])
+    assert (held.audio_input, held.image_input) == (AUDIO_TOKENS, IMAGE_TOKENS)
+    assert held.input > AUDIO_TOKENS + IMAGE_TOKENS
+
+
+def test_an_image_takes_more_of_a_model_that_is_known_for_it() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://a.invalid/a.png"}}
+    held = worst_case("openai/gpt-4o-mini", messages=[{"role": "user", "content": [image]}])
+    assert held.image_input == 50_000 < held.input
+
+
+def test_both_forms_of_a_cache_mark_are_held_as_written() -> None:
+    anthropic = worst_case(sent=b'{"messages":[{"content":[{"text":"Hi","cache_control":{}}]}]}')
+    converse = worst_case(sent=b'{"messages":[{"content":[{"text":"Hi"},{"cachePoint":{}}]}]}')
+    assert anthropic.written == anthropic.written_1h == anthropic.input
+    assert converse.written == converse.input
+    assert worst_case(sent=b"{}").written == 0
+
+
+def test_searches_are_held() -> None:
+    assert worst_case(web_search_options={}).searches == WEB_SEARCHES
+
+
+def test_no_model_is_dearer_where_the_worst_case_takes_it_for_cheaper() -> None:
+    """`worst_case_tokens` relies on it: sound and images are never cheaper than text, reasoning never dearer."""
+
+    def rate(rates: Rates, name: str) -> Decimal:
+        own = getattr(rates, name)
+        return own if own is not None else rates.output or Decimal(0)
+
+    for row in load_catalog():
+        for rates in (rates for price in row.prices for rates in (price, *price.tiers)):
+            assert rate(rates, "audio_output") >= rate(rates, "output"), row.id
+            assert rate(rates, "image_output") >= rate(rates, "output"), row.id
+            assert rate(rates, "reasoning") <= rate(rates, "output"), row.id
