@@ -130,7 +130,7 @@ def test_no_role_reaches_past_the_partitions_it_names(name: str) -> None:
             Access(
                 f"secretsmanager:{action}", f"arn:aws:secretsmanager:{ACCOUNT}:secret:other/workspaces/ws_one-AbCdEf"
             )
-            for action in ("GetSecretValue", "PutSecretValue", "CreateSecret", "DeleteSecret")
+            for action in ("GetSecretValue", "PutSecretValue", "CreateSecret")
         ),
         Access("secretsmanager:PutSecretValue", f"arn:aws:secretsmanager:{ACCOUNT}:secret:providers-one-AbCdEf"),
     ]
@@ -140,7 +140,7 @@ def test_no_role_reaches_past_the_partitions_it_names(name: str) -> None:
 def test_only_the_control_plane_writes_secrets_and_only_the_data_plane_reads_the_gateways() -> None:
     brought = f"arn:aws:secretsmanager:{ACCOUNT}:secret:tidegate/workspaces/ws_one-AbCdEf"
     gateways = f"arn:aws:secretsmanager:{ACCOUNT}:secret:providers-one-AbCdEf"
-    actions = ("CreateSecret", "PutSecretValue", "DeleteSecret", "GetSecretValue")
+    actions = ("CreateSecret", "PutSecretValue", "GetSecretValue")
     seen = {
         name: (
             [action for action in actions if role(name).allows(Access(f"secretsmanager:{action}", brought))],
