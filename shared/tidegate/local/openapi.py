@@ -216,6 +216,7 @@ def _dry_run_schema() -> Schema:
     failure: Schema = {"type": ["object", "null"], "description": "The status and the error body that a call would get"}
     maybe_number: Schema = {"type": ["number", "null"]}
     flag: Schema = {"type": "boolean"}
+    texts: Schema = {"type": "array", "items": _TEXT}
     attempt = _object(
         {
             **dict.fromkeys(("path", "when", "model"), _TEXT),
@@ -225,7 +226,8 @@ def _dry_run_schema() -> Schema:
             "error": failure,
             "request": {"type": ["object", "null"], "description": "As it would be sent, without credentials"},
             "mapped": {**field_paths, "description": "The caller's fields, and their paths in the request"},
-            "ignored": {"type": "array", "items": _TEXT},
+            "unexamined": {**texts, "description": "The caller's fields that are not in `mapped`: there are too many"},
+            "ignored": texts,
             "refused": {"type": "object", "additionalProperties": _TEXT},
             "max_output_tokens": _MAYBE_COUNT,
             "largest_cost_usd": maybe_number,

@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 
 from tests.providers.calls import BASE_URL, CASES, asking, call
+from tests.work import counted
 from tidegate.chat.request import build_chat_request
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json
 from tidegate.pipeline.dry_run.field_map import (
+    MAX_BYTES,
     MAX_FIELDS,
+    MAX_PATHS,
+    FieldExaminer,
+    FieldMap,
     differing_paths,
-    fields_sent_as,
-    rejected_fields,
 )
 from tidegate.providers import Registry
 
@@ -34,10 +37,10 @@ def of(name: str, body: dict[str, Any]) -> dict[str, list[str]] | dict[str, str]
     try:
         request = provider.build_request(asked, deployment)
     except InvalidRequest:
-        found: dict[str, list[str]] | dict[str, str] = rejected_fields(provider, asked, deployment)
+        found: dict[str, list[str]] | dict[str, str] = FieldExaminer().rejected_fields(provider, asked, deployment)
         assert found
     else:
-        found = fields_sent_as(provider, asked, deployment, request)
+        found = FieldExaminer().fields_sent_as(provider, asked, deployment, request).paths
         _check(found, json.loads(request.body), body)
     assert json.dumps(asked.request.body) == before
     return found
@@ -66,9 +69,52 @@ def _request(folder: Any) -> dict[str, Any]:
     return json.loads((folder / "request.json").read_text("utf-8"))
 
 
-def test_of_very_many_fields_the_first_are_told() -> None:
-    body = asking(**{f"field_{i}": i for i in range(500)})
-    assert len(of("openai", body)) == MAX_FIELDS
+def _examined(name: str, body: dict[str, Any], examiner: FieldExaminer) -> tuple[int, FieldMap]:
+    """The lines that run, and what is found."""
+    provider, deployment, asked = _registry.load(name), Deployment(name, "gpt-4.1", BASE_URL), call(body)
+    request = provider.build_request(asked, deployment)
+    with counted() as work:
+        found = examiner.fields_sent_as(provider, asked, deployment, request)
+    return work.lines, found
+
+
+def test_of_very_many_fields_the_first_are_told_and_the_others_named() -> None:
+    body = asking(**{f"field_{i}": i for i in range(100)})
+    _, found = _examined("openai", body, FieldExaminer())
+    assert len(found.paths) == MAX_FIELDS
+    assert found.unexamined == [f"field_{i}" for i in range(MAX_FIELDS - 2, 100)]
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "gemini", "bedrock", "cohere"])
+def test_the_work_of_a_dry_run_is_bounded_whatever_its_fields(name: str) -> None:
+    large = {"type": "object", "properties": {f"p{i}": {"type": "string"} for i in range(1_000)}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": large}}
+    examiner, lines = FieldExaminer(), 0
+    for _ in range(15):  # deployments
+        more, found = _examined(name, asking(tools=[tool], **{f"field_{i}": i for i in range(400)}), examiner)
+        lines += more
+    assert "tools" not in found.unexamined or examiner.bytes_left < len(str(tool))
+    assert len(found.unexamined) > 300
+    assert lines < 1_000_000
+
+
+def test_a_long_prompt_takes_nothing_from_what_is_examined() -> None:
+    examiner = FieldExaminer()
+    body = asking(temperature=1, stop=["a"], messages=[{"role": "user", "content": "word " * 200_000}] * 100)
+    _, found = _examined("openai", body, examiner)
+    assert found.paths == {
+        "messages": ["body.messages"],
+        "model": ["body.model"],
+        "stop": ["body.stop"],
+        "temperature": ["body.temperature"],
+    }
+    assert found.unexamined == []
+    assert MAX_BYTES - examiner.bytes_left < 1_000
+
+
+def test_of_a_field_with_very_many_values_the_first_paths_are_told() -> None:
+    _, found = _examined("openai", asking(logit_bias={str(i): 1 for i in range(2_000)}), FieldExaminer())
+    assert found.paths["logit_bias"] == [f"body.logit_bias.{i}" for i in range(MAX_PATHS)]
 
 
 def test_a_field_that_the_provider_cannot_be_sent_without_has_no_ways() -> None:

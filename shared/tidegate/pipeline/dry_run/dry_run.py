@@ -43,7 +43,7 @@ async def dry_run(components: Components, call: Call) -> JsonObject:
         "guardrails": guard_report.verdicts if guard_report else [],
         "cache": _cache_json(call),
         "plan": [step_json(step) for step in steps],
-        "estimate": await offload_dry_run(call, partial(_estimate, components, call, first)),
+        "estimate": await offload_dry_run(call, partial(_estimate, components, call, first, steps)),
         "num_retries": DEFAULT_RETRIES if retries is None else retries,
         "deadline_seconds": round(call.deadline - components.clock(), 3),
     }
@@ -97,9 +97,12 @@ def _first_allowed(steps: list[Step]) -> tuple[Deployment | None, TidegateError 
     return order.deployment, None
 
 
-def _estimate(components: Components, call: Call, first: Deployment | None) -> JsonObject:
-    """Return the estimated size of the call as it was sent, and its worst case."""
-    tokens = reservation.worst_case_tokens(call, components.catalog.find_model(first.model_id) if first else None)
+def _estimate(components: Components, call: Call, first: Deployment | None, steps: list[Step]) -> JsonObject:
+    """Return the estimated size of the call as it was sent, and its worst case at the first deployment."""
+    tokens = next((step.worst_case for step in steps if first is not None and step.deployment is first), None)
+    if tokens is None:
+        model = components.catalog.find_model(first.model_id) if first else None
+        tokens = reservation.worst_case_tokens(call, model)
     return {
         "prompt_tokens": call.request.estimate_prompt(),
         "with_margin": tokens.input,

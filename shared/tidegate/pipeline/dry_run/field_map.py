@@ -1,64 +1,100 @@
 """Finds where each of the caller's fields goes in the request to a deployment, and which fields it rejects.
 
-Translation is pure, so this is found by comparing the translations with and without a field.
+Translation is pure, so this is found by comparing the translations with and without a field. A short prompt stands in
+for the caller's meanwhile: what a field sets does not depend on the prompt, but the time of a translation does.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import cast
 from urllib.parse import quote
 
+import msgspec
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.errors import InvalidRequest
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.providers.base import Translator, UpstreamRequest
 
-MAX_FIELDS = 64
-"""The number of fields that are examined: each costs a translation. Only a request with unknown fields has more."""
+MAX_FIELDS, MAX_PATHS = 64, 64
+"""How many fields are examined for one deployment, and how many paths of each are listed. Only requests with unknown
+fields have more."""
+
+MAX_BYTES = 256 * 1024
+"""How many bytes one dry run translates to examine fields, all deployments together: up to 60 ms (2026-12)."""
+
+_NAME_CHARACTERS = 64
+"""The part of a field's name that a path shows: paths of long names take long to build."""
+
+_body_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def fields_sent_as(
-    translator: Translator, call: Call, deployment: Deployment, request: UpstreamRequest
-) -> dict[str, list[str]]:
-    """Map each of the caller's fields to the paths in the upstream `request` that it sets ("body.top_p", "url").
+class FieldMap(Struct, frozen=True):
+    """For each of the caller's fields, the paths in the upstream request that it sets; and what was not examined."""
 
-    A field without paths asks for the default. The gateway's own fields, and fields without which the request cannot
-    be translated, are omitted.
-    """
-    sent, paths_by_field = _request_as_json(request), dict[str, list[str]]()
-    for name, value in list(call.request.body.items())[:MAX_FIELDS]:
-        if value is None or name in GATEWAY_FIELDS:
-            continue
-        if name == "model":
-            paths_by_field[name] = list(_paths_of_model(deployment.model, sent))
-            continue
-        request_without = _translate_without(translator, call, deployment, name)
-        if request_without is None:
-            continue
-        paths = list(differing_paths(sent, _request_as_json(request_without)))
-        paths_by_field[name] = _body_fields(paths) if name == call.operation.prompt_field else paths
-    return paths_by_field
+    paths: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    unexamined: list[str] = field(default_factory=list[str])
 
 
-def rejected_fields(translator: Translator, call: Call, deployment: Deployment) -> dict[str, str]:
-    """Map the path of each field that the provider cannot be sent to the reason."""
-    reasons: dict[str, str] = {}
-    while len(reasons) < MAX_FIELDS:
-        try:
-            translator.build_request(call, deployment)
-        except InvalidRequest as error:
-            path = error.param or "model"
-            reasons.setdefault(path, error.message)
-            name = path.partition(".")[0].partition("[")[0]
-            if name in ("model", call.operation.prompt_field) or name not in call.request.body:
+class FieldExaminer(Struct):
+    """Examines fields as long as it may translate more bytes: one for each dry run."""
+
+    bytes_left: int = MAX_BYTES
+
+    def fields_sent_as(
+        self, translator: Translator, call: Call, deployment: Deployment, request: UpstreamRequest
+    ) -> FieldMap:
+        """Map each of the caller's fields to the paths in the upstream `request` that it sets ("body.top_p", "url").
+
+        A field without paths asks for the default. The gateway's own fields, and fields without which the request
+        cannot be translated, are omitted.
+        """
+        found = FieldMap()
+        short_call = replace(call, request=call.operation.with_other_prompt(call.request, call.id))
+        short = _translate(translator, short_call, deployment)
+        compared_call, compared = (call, request) if short is None else (short_call, short)
+        compared_json: JsonObject | None = None
+        for name, value in call.request.body.items():
+            if value is None or name in GATEWAY_FIELDS:
+                continue
+            if name == "model":
+                found.paths[name] = list(_paths_of_model(deployment.model, request))
+            elif name == call.operation.prompt_field:
+                if short is not None:
+                    found.paths[name] = list(_differing_fields(request, short))
+            elif len(found.paths) >= MAX_FIELDS or len(compared.body) > self.bytes_left:
+                found.unexamined.append(name)
+            else:
+                self.bytes_left -= len(compared.body)
+                compared_json = compared_json or _request_as_json(compared)
+                other = _translate_without(translator, compared_call, deployment, name)
+                if other is not None:
+                    paths = differing_paths(compared_json, _request_as_json(other))
+                    found.paths[name] = list(islice(paths, MAX_PATHS))
+        return found
+
+    def rejected_fields(self, translator: Translator, call: Call, deployment: Deployment) -> dict[str, str]:
+        """Map the path of each field that the provider cannot be sent to the reason."""
+        reasons: dict[str, str] = {}
+        while not reasons or (len(reasons) < MAX_FIELDS and call.request.size < self.bytes_left):
+            self.bytes_left -= call.request.size
+            try:
+                translator.build_request(call, deployment)
+            except InvalidRequest as error:
+                path = error.param or "model"
+                reasons.setdefault(path, error.message)
+                name = path.partition(".")[0].partition("[")[0]
+                if name in ("model", call.operation.prompt_field) or name not in call.request.body:
+                    break
+                names = (name, *call.operation.dependent_fields(name))
+                call = replace(call, request=call.request.without_fields(names))
+            else:
                 break
-            call = replace(call, request=call.request.without_fields((name, *call.operation.dependent_fields(name))))
-        else:
-            break
-    return reasons
+        return reasons
 
 
 def differing_paths(one: Json, other: Json, path: str = "") -> Iterator[str]:
@@ -66,7 +102,7 @@ def differing_paths(one: Json, other: Json, path: str = "") -> Iterator[str]:
     match one, other:
         case dict(), dict():
             for name in dict.fromkeys((*one, *other)):
-                field_path = f"{path}.{name}" if path else name
+                field_path = f"{path}.{name[:_NAME_CHARACTERS]}" if path else name
                 if name in one and name in other:
                     yield from differing_paths(one[name], other[name], field_path)
                 else:
@@ -82,22 +118,24 @@ def differing_paths(one: Json, other: Json, path: str = "") -> Iterator[str]:
 def _leaf_paths(value: Json, path: str) -> Iterator[str]:
     if isinstance(value, dict) and value:
         for name, field_value in value.items():
-            yield from _leaf_paths(field_value, f"{path}.{name}")
+            yield from _leaf_paths(field_value, f"{path}.{name[:_NAME_CHARACTERS]}")
     else:
         yield path
 
 
 def _translate_without(translator: Translator, call: Call, deployment: Deployment, name: str) -> UpstreamRequest | None:
-    """Translate without that field, or with another prompt; None if that cannot be translated."""
+    """Translate without that field, and if needed without those that depend on it; None if that is impossible."""
+    for names in ((name,), (name, *call.operation.dependent_fields(name))):
+        changed = replace(call, request=call.request.without_fields(names))
+        request = _translate(translator, changed, deployment)
+        if request is not None:
+            return request
+    return None
+
+
+def _translate(translator: Translator, call: Call, deployment: Deployment) -> UpstreamRequest | None:
     try:
-        if name == call.operation.prompt_field:
-            request = call.operation.with_other_prompt(call.request, call.id)
-            return translator.build_request(replace(call, request=request), deployment)
-        try:
-            return translator.build_request(replace(call, request=call.request.without_fields((name,))), deployment)
-        except InvalidRequest:
-            names = (name, *call.operation.dependent_fields(name))
-            return translator.build_request(replace(call, request=call.request.without_fields(names)), deployment)
+        return translator.build_request(call, deployment)
     except InvalidRequest:
         return None
 
@@ -107,15 +145,20 @@ def _request_as_json(request: UpstreamRequest) -> JsonObject:
     return {"url": request.url, "headers": dict(headers), "body": decode(request.body)}
 
 
-def _paths_of_model(model: str, sent: JsonObject) -> Iterator[str]:
+def _paths_of_model(model: str, request: UpstreamRequest) -> Iterator[str]:
     """Yield the paths that hold the model's name."""
-    url, body = sent["url"], sent["body"]
-    if isinstance(url, str) and (quote(model, safe="/@-._~") in url or quote(model, safe="@-._~") in url):
+    url, written = request.url, encode(model)
+    if quote(model, safe="/@-._~") in url or quote(model, safe="@-._~") in url:
         yield "url"
-    if isinstance(body, dict):
-        yield from (f"body.{name}" for name, value in body.items() if value == model)
+    yield from (f"body.{name}" for name, value in _body_decoder.decode(request.body).items() if bytes(value) == written)
 
 
-def _body_fields(paths: Iterable[str]) -> list[str]:
-    """Shorten paths to the top fields of the body: all paths below them follow from the prompt."""
-    return list(dict.fromkeys(".".join(path.split(".")[:2]).partition("[")[0] for path in paths))
+def _differing_fields(request: UpstreamRequest, other: UpstreamRequest) -> Iterator[str]:
+    """Yield the top fields of the body, and the headers, at which two requests differ; "url" for different URLs."""
+    if request.url != other.url:
+        yield "url"
+    headers = dict.fromkeys((*request.headers, *other.headers))
+    yield from (f"headers.{name}" for name in headers if request.headers.get(name) != other.headers.get(name))
+    body, other_body = _body_decoder.decode(request.body), _body_decoder.decode(other.body)
+    fields = dict.fromkeys((*body, *other_body))
+    yield from (f"body.{name}" for name in fields if body.get(name) != other_body.get(name))

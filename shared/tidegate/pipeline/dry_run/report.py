@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.record import iso_time
 from tidegate.domain.routes import Route
+from tidegate.domain.usage import TokenCounts
 from tidegate.errors import TidegateError
 from tidegate.json import Json, JsonObject, decode
 from tidegate.policy.routing.fallback import Candidate
@@ -26,6 +27,7 @@ class Step(Struct):
     route: Route | None = None
     cools_until: float | None = None
     error: TidegateError | None = None
+    worst_case: TokenCounts | None = None
     fields: JsonObject = field(default_factory=dict[str, Json])
 
 
@@ -42,7 +44,7 @@ def step_json(step: Step) -> JsonObject:
         "cools_until": None if step.cools_until is None else iso_time(step.cools_until),
         "allowed": step.error is None,
         "error": error_json(step.error),
-        **{"request": None, "mapped": {}, "ignored": [], "refused": {}},
+        **{"request": None, "mapped": {}, "unexamined": [], "ignored": [], "refused": {}},
         **{"max_output_tokens": None, "largest_cost_usd": None, "omitted": False},
         **step.fields,
     }

@@ -14,11 +14,12 @@ from tidegate.domain.account import Account, Reservation, exceeded_limit
 from tidegate.domain.call import Call, Media
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.limit_error import limit_error
+from tidegate.domain.usage import TokenCounts
 from tidegate.errors import InvalidRequest, LimitReached, TidegateError
 from tidegate.json import Json, JsonObject
 from tidegate.offload import offload
 from tidegate.pipeline.components import Components
-from tidegate.pipeline.dry_run.field_map import fields_sent_as, rejected_fields
+from tidegate.pipeline.dry_run.field_map import FieldExaminer
 from tidegate.pipeline.dry_run.report import Step, request_json
 from tidegate.pipeline.prepare import unsupported
 from tidegate.policy.metering import reservation
@@ -28,8 +29,8 @@ from tidegate.providers.base import KeyAuth, Translator, UpstreamRequest
 from tidegate.upstream.attempt import missing_key
 
 MAX_SHOWN_REQUESTS = 16
-MAX_SHOWN_BYTES = 4 * 1024 * 1024
-"""Limits on the requests in a report, fallbacks included; further requests are omitted."""
+MAX_SHOWN_BYTES = 1024 * 1024
+"""Limits on the requests in a report, fallbacks included; further requests are omitted. The first is always shown."""
 
 OFFLOAD_BYTES = 16 * 1024
 """The size from which on a request is translated in a thread: a dry run translates it once for each field."""
@@ -55,6 +56,7 @@ class Simulation(Struct):
     call: Call
     accounts: dict[str, Account] = field(default_factory=dict[str, Account])
     signatures: Mapping[str, Json] | None = None
+    examiner: FieldExaminer = field(default_factory=FieldExaminer)
     requests: int = 0
     size: int = 0
 
@@ -95,7 +97,7 @@ class Simulation(Struct):
         try:
             request = await offload_dry_run(call, partial(translator.build_request, call, deployment))
         except InvalidRequest:
-            reasons = await offload_dry_run(call, partial(rejected_fields, translator, call, deployment))
+            reasons = await offload_dry_run(call, partial(self.examiner.rejected_fields, translator, call, deployment))
             step.fields["refused"] = dict[str, Json](reasons)
             raise
         ignored = call.request.ignored + request.ignored
@@ -111,7 +113,9 @@ class Simulation(Struct):
             if call is not unshortened:
                 request = await offload_dry_run(call, partial(translator.build_request, call, deployment))
         finally:
-            step.fields |= await offload_dry_run(call, partial(_worst_case_json, call, model))
+            worst_case = partial(reservation.worst_case_tokens, call, model, request.body)
+            step.worst_case = await offload_dry_run(call, worst_case)
+            step.fields |= _worst_case_json(call, model, step.worst_case)
             make_fields = partial(self._request_fields, translator, call, deployment, request, stand_ins)
             step.fields |= await offload_dry_run(call, make_fields)
         await self._check_key(request, deployment)
@@ -128,10 +132,14 @@ class Simulation(Struct):
         self.requests, self.size = self.requests + 1, self.size + len(request.body)
         if self.requests > 1 and (self.requests > MAX_SHOWN_REQUESTS or self.size > MAX_SHOWN_BYTES):
             return {"omitted": True}
-        paths_by_field = fields_sent_as(translator, call, deployment, request)
+        found = self.examiner.fields_sent_as(translator, call, deployment, request)
         ignored = call.request.ignored + request.ignored
-        mapped = {name: list[Json](paths) for name, paths in paths_by_field.items() if paths or name not in ignored}
-        return {"request": request_json(request, deployment, stand_ins), "mapped": dict[str, Json](mapped)}
+        mapped = {name: list[Json](paths) for name, paths in found.paths.items() if paths or name not in ignored}
+        return {
+            "request": request_json(request, deployment, stand_ins),
+            "mapped": dict[str, Json](mapped),
+            "unexamined": list[Json](found.unexamined),
+        }
 
     async def _check_key(self, request: UpstreamRequest, deployment: Deployment) -> None:
         """Raise `NotConfigured` if the key of a route or a workspace is missing. Start-up checks the other keys."""
@@ -198,8 +206,7 @@ async def offload_dry_run(call: Call, work: Callable[[], _T]) -> _T:
     return await offload(call.request.size, work, OFFLOAD_BYTES)
 
 
-def _worst_case_json(call: Call, model: CatalogModel | None) -> JsonObject:
-    tokens = reservation.worst_case_tokens(call, model)
+def _worst_case_json(call: Call, model: CatalogModel | None, tokens: TokenCounts) -> JsonObject:
     usd = call_cost(model, tokens, call.started_at) if model else None
     return {"max_output_tokens": tokens.output, "largest_cost_usd": None if usd is None else round(float(usd), 10)}
 
