@@ -20,6 +20,7 @@
 | TIDEGATE_OIDC_JWKS_URL | the URL of its signing keys | from its discovery document |
 | TIDEGATE_OIDC_WORKSPACES_CLAIM | the claim with a token's workspaces, an id or a list | the operator assigns them |
 | TIDEGATE_CORS_ORIGINS | allowed browser origins, separated by commas; "*" allows all, empty none | * |
+| TIDEGATE_SHOW_UPSTREAM_URLS | true: dry runs show callers the URLs of providers | false |
 | TIDEGATE_TRANSPORT | pyreqwest, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
 | TIDEGATE_EVENT_BUS | the EventBridge bus that receives budget alerts | none: alerts are logged |
 | TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
@@ -103,6 +104,7 @@ class Settings(Redacted, Struct, frozen=True):
     keep_alive_seconds: float = 15.0
     max_body_bytes: int = 10 * 1024 * 1024
     cors_origins: tuple[str, ...] = ("*",)
+    shows_upstream_urls: bool = False
     transport: str = "pyreqwest"
     event_bus: str | None = None
     reply_bucket: str | None = None
@@ -139,6 +141,7 @@ class Settings(Redacted, Struct, frozen=True):
             keep_alive_seconds=reader.number("TIDEGATE_KEEP_ALIVE_SECONDS", float, 15.0),
             max_body_bytes=reader.number("TIDEGATE_MAX_BODY_BYTES", int, 10 * 1024 * 1024),
             cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "*").split(",") if o.strip()),
+            shows_upstream_urls=reader.choice("TIDEGATE_SHOW_UPSTREAM_URLS", ("false", "true")) == "true",
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),
             reply_bucket=reader.text("TIDEGATE_REPLY_BUCKET"),
             transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "aiohttp", "httpx")),
@@ -215,7 +218,7 @@ class _EnvironmentReader:
         """A URL that cannot be answered by an impostor: https, or plain http on the loopback interface."""
         url = self.text(name)
         if url is not None and not _HTTPS_OR_LOOPBACK.match(url):
-            self._faults.append(f"{name} must be an https URL: {url!r}")
+            self._faults.append(f"{name} must be an https URL")
         return url
 
     def check(self) -> None:

@@ -97,6 +97,12 @@ def test_an_operator_may_err_as_well(changed: dict[str, object], field: str) -> 
     assert fault(Route("ours", (replace(A, **changed),)), own=False) == f"routes[0].targets[0].{field}"
 
 
+def test_an_invalid_base_url_is_not_repeated() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        check_route(Route("ours", (replace(A, base_url="https://user:password@host/v1"),)), "r", of_workspace=False)
+    assert caught.value.message == "This is not a valid base_url."
+
+
 def test_two_routes_have_two_names() -> None:
     with pytest.raises(InvalidRequest) as caught:
         check_routes((FAST, replace(FAST, by="price")))

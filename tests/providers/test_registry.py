@@ -95,8 +95,8 @@ def test_a_configured_provider_is_a_row_like_any_other() -> None:
     [
         (1, "must be an object"),
         ({"name": "My Host", "base_url": "https://h/v1"}, "name 'My Host'"),
-        ({"name": "h"}, "base_url None"),
-        ({"name": "h", "base_url": "ftp://h"}, "base_url 'ftp://h'"),
+        ({"name": "h"}, "base_url of 'h'"),
+        ({"name": "h", "base_url": "ftp://h"}, "base_url of 'h'"),
         ({"name": "h", "base_url": "https://h/v1?key=1"}, "without a query"),
         ({"name": "h", "base_url": "https://h/v1", "key": "sk-not a setting"}, "never the key itself"),
         ({"name": "h", "base_url": "https://h/v1", "api_key": "X"}, "unknown field 'api_key'"),

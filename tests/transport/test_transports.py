@@ -10,7 +10,7 @@ import pytest
 
 from tests.transport.server import OK, always_ok, serving, transports
 from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable
-from tidegate.transport.base import HttpRequest, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, Timeouts, Transport, take_notes
 
 
 async def fetch(
@@ -269,8 +269,26 @@ async def test_a_redirect_is_an_answer_and_not_a_journey(make: type[Transport]) 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://nowhere.invalid/x", "nonsense", "ftp://127.0.0.1/x"])
 async def test_what_cannot_be_reached_is_an_error(make: type[Transport], url: str) -> None:
     async with serving(make, always_ok) as (transport, _):
-        with pytest.raises(ProviderUnreachable):
+        with pytest.raises(ProviderUnreachable) as caught:
             await fetch(transport, url)
+    assert caught.value.message in ("The provider could not be reached.", "The provider broke off the connection.")
+    note = take_notes(caught.value)
+    assert note is not None
+    assert note.startswith(url.removesuffix("/x").replace("nonsense", "://"))
+    assert take_notes(caught.value) is None
+
+
+@transports
+async def test_an_error_names_the_peer_and_not_its_address(make: type[Transport]) -> None:
+    request = HttpRequest("POST", "http://user:word@127.0.0.1:1/account", {}, b"", peer="openai")
+    async with serving(make, always_ok) as (transport, _):
+        with pytest.raises(ProviderUnreachable) as caught:
+            async with transport.open(request, Timeouts(5)):
+                pass
+    assert caught.value.message == "openai could not be reached."
+    note = take_notes(caught.value) or ""
+    assert note.startswith("http://127.0.0.1:1: ")
+    assert not any(part in note for part in ("user", "word", "account"))
 
 
 @transports

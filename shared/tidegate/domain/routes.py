@@ -109,7 +109,8 @@ def _check_target(target: RouteTarget, path: str, *, of_workspace: bool) -> None
     for name, pattern in (("region", _REGION), ("api_version", _VERSION), ("base_url", _URL)):
         value: str | None = getattr(target, name)
         is_valid = value is None or re.fullmatch(pattern, value)
-        _require(is_valid, f"{str(value)[:80]!r} is not a valid {name}.", f"{path}.{name}")
+        quoted = "This" if name == "base_url" else repr(str(value)[:80])  # a URL may hold a password
+        _require(is_valid, f"{quoted} is not a valid {name}.", f"{path}.{name}")
     _require(not (of_workspace and target.base_url is not None), _operator_only("base_url"), f"{path}.base_url")
     _require(not (of_workspace and target.key != ""), _operator_only("key"), f"{path}.key")
     setting = "key must be the name of the setting that holds the key, never the key itself."

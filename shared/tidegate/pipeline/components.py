@@ -77,3 +77,4 @@ class Components(Struct, frozen=True):
     guardrails: GuardrailSelection = field(default_factory=GuardrailSelection)
     workspace_keys: WorkspaceKeys = field(default_factory=WorkspaceKeys)
     retries: Retries = field(default_factory=Retries)
+    shows_upstream_urls: bool = False

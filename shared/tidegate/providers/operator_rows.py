@@ -53,7 +53,8 @@ def parse_row(entry: Json) -> Row:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(f"name {name!r} must be lower-case letters, digits, '.', '_' and '-'.")
     if not isinstance(base_url, str) or not _URL.fullmatch(base_url):
-        text = f"base_url {base_url!r} must be an http(s) URL without a query, such as https://host/v1."
+        # The URL is not repeated: it may hold a password.
+        text = f"base_url of {name!r} must be an http(s) URL without a query, such as https://host/v1."
         raise ConfigurationError(text)
     if key is not None and (not isinstance(key, str) or not (key == "" or _SETTING.fullmatch(key))):
         raise ConfigurationError("key must be the name of the setting that holds the key, never the key itself.")

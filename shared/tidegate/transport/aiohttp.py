@@ -16,8 +16,15 @@ import aiohttp
 import certifi
 from yarl import URL
 
-from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, StreamedResponse, Timeouts
+from tidegate.errors import UpstreamError
+from tidegate.transport.base import (
+    DEFAULT_CONNECT_SECONDS,
+    HttpRequest,
+    HttpResponse,
+    StreamedResponse,
+    Timeouts,
+    connection_failure,
+)
 from tidegate.transport.stale_connections import StaleConnections, origin_of
 
 KEEPALIVE_SECONDS = 60.0
@@ -56,9 +63,9 @@ class AiohttpTransport:
             else:
                 response = await self._send(request, url, timeouts, deadline, True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _translate(error, request.url) from None
+            raise _translate(error, request) from None
         try:
-            yield _AiohttpResponse(response, request.url, deadline)
+            yield _AiohttpResponse(response, request, deadline)
         finally:
             response.close()  # after a complete read, the connection is in the pool already
 
@@ -90,10 +97,10 @@ class AiohttpTransport:
 
 
 class _AiohttpResponse(StreamedResponse):
-    def __init__(self, response: aiohttp.ClientResponse, url: str, deadline: float) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, request: HttpRequest, deadline: float) -> None:
         super().__init__(response.status, response.headers.items())
         self._response = response
-        self._url = url
+        self._request = request
         self._deadline = deadline
 
     async def chunks(self) -> AsyncGenerator[bytes]:
@@ -102,7 +109,7 @@ class _AiohttpResponse(StreamedResponse):
             while chunk := await self._next_chunk():
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
-            raise _translate(error, self._url) from None
+            raise _translate(error, self._request) from None
 
     async def _next_chunk(self) -> bytes:
         """The bytes that have arrived; empty at the end of the body.
@@ -137,21 +144,10 @@ def _is_dropped(error: aiohttp.ClientError) -> bool:
     return is_lost and not isinstance(error, aiohttp.ClientConnectorError)
 
 
-def _translate(error: Exception, url: str) -> UpstreamError:
-    """The error for the caller. It names only the URL's origin: its path might name an account."""
-    try:
-        origin = origin_of(url)
-    except ValueError:
-        return ProviderUnreachable("The provider's URL is not valid.")
-    connecting = isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError)
-    translated: UpstreamError
-    if isinstance(error, TimeoutError):
-        step = "could not be reached" if connecting else "did not answer"
-        translated = ProviderTimeout(f"The provider at {origin} {step} in time.")
-    else:
-        translated = ProviderUnreachable(f"The connection to the provider at {origin} failed: {_reason(error)}.")
-    translated.was_sent = not connecting
-    return translated
+def _translate(error: Exception, request: HttpRequest) -> UpstreamError:
+    connecting = isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ClientConnectorError | ValueError)
+    timed_out = isinstance(error, TimeoutError)
+    return connection_failure(request, _reason(error), connecting=connecting, timed_out=timed_out)
 
 
 def _reason(error: Exception) -> str:

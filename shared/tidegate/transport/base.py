@@ -10,7 +10,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from tidegate.errors import ProviderMalformed
+from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable, UpstreamError
+from tidegate.transport.stale_connections import origin_of
 
 DEFAULT_CONNECT_SECONDS = 5.0
 
@@ -30,13 +31,17 @@ class Timeouts(Struct, frozen=True):
 
 
 class HttpRequest(Struct, frozen=True):
-    """A request. `address` is an IP address to connect to instead of resolving the URL's host, on a new connection."""
+    """A request. `address` is an IP address to connect to instead of resolving the URL's host, on a new connection.
+
+    `peer` names the receiver in messages for callers.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
     address: str | None = None
+    peer: str = "The provider"
 
 
 class HttpResponse(Protocol):
@@ -99,3 +104,32 @@ class StreamedResponse:
                     raise ProviderMalformed(f"The response of the provider is larger than {limit} bytes.")
                 collected.append(chunk)
         return b"".join(collected)
+
+
+def connection_failure(
+    request: HttpRequest, reason: str, *, connecting: bool, timed_out: bool = False
+) -> ProviderTimeout | ProviderUnreachable:
+    """Return the error of a request without a complete response. `connecting`: the request has not been sent.
+
+    The message is for callers, who must not learn internal addresses: it names the peer only. The error's note, for
+    the operator's log, has the URL's origin and the reason; the path might name an account.
+    """
+    failure: ProviderTimeout | ProviderUnreachable
+    if timed_out:
+        step = "could not be reached" if connecting else "did not answer"
+        failure = ProviderTimeout(f"{request.peer} {step} in time.")
+    elif connecting:
+        failure = ProviderUnreachable(f"{request.peer} could not be reached.")
+    else:
+        failure = ProviderUnreachable(f"{request.peer} broke off the connection.")
+    failure.was_sent = not connecting
+    try:
+        failure.add_note(f"{origin_of(request.url)}: {reason}")
+    except ValueError:
+        failure.add_note(reason)
+    return failure
+
+
+def take_notes(error: UpstreamError) -> str | None:
+    """Return the notes of `connection_failure`, and remove them, so that they are logged once."""
+    return "; ".join(vars(error).pop("__notes__", ())) or None

@@ -9,8 +9,15 @@ from functools import partial
 
 import httpx
 
-from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, StreamedResponse, Timeouts
+from tidegate.errors import UpstreamError
+from tidegate.transport.base import (
+    DEFAULT_CONNECT_SECONDS,
+    HttpRequest,
+    HttpResponse,
+    StreamedResponse,
+    Timeouts,
+    connection_failure,
+)
 from tidegate.transport.stale_connections import StaleConnections, origin_of
 
 
@@ -38,9 +45,9 @@ class HttpxTransport:
             else:
                 response = await send(True)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            raise _translate(error, request.url) from None
+            raise _translate(error, request) from None
         try:
-            yield _HttpxResponse(response, request.url, deadline)
+            yield _HttpxResponse(response, request, deadline)
         finally:
             await response.aclose()
 
@@ -66,10 +73,10 @@ class HttpxTransport:
 
 
 class _HttpxResponse(StreamedResponse):
-    def __init__(self, response: httpx.Response, url: str, deadline: float) -> None:
+    def __init__(self, response: httpx.Response, request: HttpRequest, deadline: float) -> None:
         super().__init__(response.status_code, response.headers.items())
         self._response = response
-        self._url = url
+        self._request = request
         self._deadline = deadline
 
     async def chunks(self) -> AsyncGenerator[bytes]:
@@ -82,7 +89,7 @@ class _HttpxResponse(StreamedResponse):
                     return
                 yield chunk
         except (httpx.HTTPError, httpx.StreamError, TimeoutError) as error:
-            raise _translate(error, self._url) from None
+            raise _translate(error, self._request) from None
 
 
 def _is_dropped(error: httpx.HTTPError) -> bool:
@@ -102,16 +109,11 @@ def _client(
     )
 
 
-def _translate(error: Exception, url: str) -> UpstreamError:
-    origin = origin_of(url)
-    connecting = isinstance(error, httpx.ConnectTimeout | httpx.ConnectError)
-    translated: UpstreamError
-    if isinstance(error, httpx.TimeoutException | TimeoutError):
-        step = "could not be reached" if connecting else "did not answer"
-        translated = ProviderTimeout(f"The provider at {origin} {step} in time.")
-    else:
-        # httpx quotes what it refuses to send, for example a key with a line break.
-        reason = "the request is not valid HTTP" if isinstance(error, httpx.LocalProtocolError) else error
-        translated = ProviderUnreachable(f"The connection to the provider at {origin} failed: {reason}.")
-    translated.was_sent = not connecting
-    return translated
+def _translate(error: Exception, request: HttpRequest) -> UpstreamError:
+    # httpx quotes what it refuses to send, for example a key with a line break.
+    reason = "the request is not valid HTTP" if isinstance(error, httpx.LocalProtocolError) else str(error)
+    connecting = isinstance(
+        error, httpx.ConnectTimeout | httpx.ConnectError | httpx.InvalidURL | httpx.UnsupportedProtocol
+    )
+    timed_out = isinstance(error, httpx.TimeoutException | TimeoutError)
+    return connection_failure(request, reason, connecting=connecting, timed_out=timed_out)

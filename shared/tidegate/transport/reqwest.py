@@ -25,9 +25,16 @@ from pyreqwest.exceptions import (
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
-from tidegate.errors import ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.transport.base import DEFAULT_CONNECT_SECONDS, HttpRequest, HttpResponse, StreamedResponse, Timeouts
-from tidegate.transport.stale_connections import StaleConnections, origin_of
+from tidegate.errors import UpstreamError
+from tidegate.transport.base import (
+    DEFAULT_CONNECT_SECONDS,
+    HttpRequest,
+    HttpResponse,
+    StreamedResponse,
+    Timeouts,
+    connection_failure,
+)
+from tidegate.transport.stale_connections import StaleConnections
 
 # hyper's messages for a connection that ended after the request was written and before the response began.
 _DROPPED = ("connection closed before message completed", "Connection reset by peer", "Broken pipe")
@@ -77,9 +84,9 @@ class ReqwestTransport:
                 origin, send, PyreqwestError, _is_dropped
             )
         except PyreqwestError as error:
-            raise _translate(error, request.url) from None
+            raise _translate(error, request) from None
         try:
-            yield _ReqwestResponse(response, request.url)
+            yield _ReqwestResponse(response, request)
         finally:
             await stream.__aexit__(None, None, None)
 
@@ -100,11 +107,11 @@ class ReqwestTransport:
         try:
             response = await enter_stream(stream)
             try:
-                yield _ReqwestResponse(response, request.url)
+                yield _ReqwestResponse(response, request)
             finally:
                 await stream.__aexit__(None, None, None)
         except PyreqwestError as error:
-            raise _translate(error, request.url) from None
+            raise _translate(error, request) from None
         finally:
             with anyio.CancelScope(shield=True):
                 await client.close()
@@ -139,7 +146,7 @@ class ReqwestTransport:
                 .build_streamed()
             )
         except ValueError:  # the base of BuilderError, and of the error for an invalid URL
-            raise ProviderUnreachable(f"The provider's URL is not valid: {origin_of(request.url)!r}.") from None
+            raise connection_failure(request, "the URL or a header is not valid", connecting=True) from None
 
     async def close(self) -> None:
         for client in (*self._pooled_clients.values(), *self._unpooled_clients.values()):
@@ -150,10 +157,10 @@ class ReqwestTransport:
 
 
 class _ReqwestResponse(StreamedResponse):
-    def __init__(self, response: Response, url: str) -> None:
+    def __init__(self, response: Response, request: HttpRequest) -> None:
         super().__init__(response.status, response.headers.items())
         self._response = response
-        self._url = url
+        self._request = request
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """See `HttpResponse.chunks`. Joins all that has arrived: a chunk of ten events costs as much as one event."""
@@ -183,7 +190,7 @@ class _ReqwestResponse(StreamedResponse):
         if collected:
             yield b"".join(collected)
         if failure is not None:
-            raise _translate(failure, self._url) from None
+            raise _translate(failure, self._request) from None
 
 
 async def enter_stream(stream: StreamRequest) -> Response:
@@ -250,17 +257,9 @@ def _is_dropped(error: PyreqwestError) -> bool:
     return is_sending and any(word in cause for cause in causes for word in _DROPPED)
 
 
-def _translate(error: PyreqwestError, url: str) -> UpstreamError:
-    """The error for the caller. It names only the URL's origin: its path might name an account."""
-    origin = origin_of(url)
+def _translate(error: PyreqwestError, request: HttpRequest) -> UpstreamError:
     causes = _causes(error)
     connecting = isinstance(error, ConnectError | ConnectTimeoutError) and any("Connect" in cause for cause in causes)
-    translated: UpstreamError
-    if isinstance(error, RequestTimeoutError | TimeoutError):
-        step = "could not be reached" if connecting else "did not answer"
-        translated = ProviderTimeout(f"The provider at {origin} {step} in time.")
-    else:
-        reason = causes[-1] if causes else str(error.message)
-        translated = ProviderUnreachable(f"The connection to the provider at {origin} failed: {reason}.")
-    translated.was_sent = not connecting
-    return translated
+    timed_out = isinstance(error, RequestTimeoutError | TimeoutError)
+    reason = causes[-1] if causes else str(error.message)
+    return connection_failure(request, reason, connecting=connecting, timed_out=timed_out)

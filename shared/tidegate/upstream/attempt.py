@@ -1,14 +1,17 @@
 """One request to one deployment, with its credentials, and the reply."""
 
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from tidegate.domain.operation import Reply, ReplyChunk
+from tidegate.domain.redacted import Redacted
 from tidegate.domain.timeouts import DEFAULT_TIMEOUTS, ProviderTimeouts
 from tidegate.errors import (
     GatewayTimeout,
@@ -22,9 +25,11 @@ from tidegate.json import Json, decode
 from tidegate.lazy import load
 from tidegate.ports import Secrets
 from tidegate.providers.base import Framing, KeyAuth, SigV4Auth, StreamEvent, Translator, UpstreamRequest
-from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import open_with_timeouts
+
+log = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 1024 * 1024
@@ -91,8 +96,10 @@ class Upstream(Struct, frozen=True):
         if seconds <= 0:
             raise GatewayTimeout("The call timed out before its provider could be asked.")
         key = await self._find_key(request, secret, workspace_keys or self.secrets)
-        http_request = HttpRequest("POST", request.url, await self._headers(request, key), request.body)
-        with _redacting_key(key):
+        headers = await self._headers(request, key)
+        http_request = HttpRequest("POST", request.url, headers, request.body, peer=translator.name)
+        redaction = _Redaction(translator.name, request.url, key)
+        with redaction.errors():
             async with open_with_timeouts(self.transport, http_request, _http_timeouts(seconds, timeouts)) as response:
                 if not 200 <= response.status < 300:
                     body = _decode_body(await response.read(MAX_ERROR_BYTES))
@@ -107,7 +114,7 @@ class Upstream(Struct, frozen=True):
                 events = _decode_events(translator, response)
                 async with aclosing(events), aclosing(translator.parse_stream(request, events)) as batches:
                     first = await _first_content_batch(translator, batches)
-                    yield ProviderReply(None, _with_first_batch(first, batches, key))
+                    yield ProviderReply(None, _with_first_batch(first, batches, redaction))
 
     async def _find_key(self, request: UpstreamRequest, secret: str | None, secrets: Secrets) -> str | None:
         if secret is None or not isinstance(request.auth, KeyAuth):
@@ -141,15 +148,26 @@ def _http_timeouts(seconds: float, timeouts: ProviderTimeouts) -> Timeouts:
     return Timeouts(total, timeouts.connect, timeouts.first_byte, timeouts.between)
 
 
-@contextmanager
-def _redacting_key(key: str | None) -> Generator[None]:
-    """Replace the key in error messages: some providers repeat a key that they refuse."""
-    try:
-        yield
-    except UpstreamError as error:
-        if key is not None:
-            error.message = error.message.replace(key, "***")
-        raise
+class _Redaction(Redacted, Struct, frozen=True):
+    """Masks in errors what callers must not read: the key, which some providers repeat, and the address."""
+
+    provider: str
+    url: str
+    key: str | None
+
+    @contextmanager
+    def errors(self) -> Generator[None]:
+        """Mask the key and the address in the message of an `UpstreamError`, and log its notes for the operator."""
+        try:
+            yield
+        except UpstreamError as error:
+            for secret in (self.key, urlsplit(self.url).netloc.rpartition("@")[2]):
+                if secret:
+                    error.message = error.message.replace(secret, "***")
+            reason = take_notes(error)
+            if reason is not None:
+                log.warning("provider.unreachable", extra={"provider": self.provider, "reason": reason})
+            raise
 
 
 async def _check_framing(translator: Translator, response: HttpResponse) -> None:
@@ -183,7 +201,9 @@ async def _decode_events(translator: Translator, response: HttpResponse) -> Asyn
                 if decoder.broken is not None:
                     raise decoder.broken
     except ProviderUnreachable as error:
-        raise StreamCut(f"The provider's stream broke off: {error.message}") from None
+        cut = StreamCut(f"{translator.name}'s stream broke off.")
+        cut.add_note(take_notes(error) or error.message)
+        raise cut from None
     events = decoder.end()
     if events:
         yield events
@@ -202,10 +222,10 @@ async def _first_content_batch(
 
 
 async def _with_first_batch(
-    first_batch: Sequence[ReplyChunk], remaining_batches: AsyncIterator[Sequence[ReplyChunk]], key: str | None
+    first_batch: Sequence[ReplyChunk], remaining_batches: AsyncIterator[Sequence[ReplyChunk]], redaction: _Redaction
 ) -> AsyncIterator[Sequence[ReplyChunk]]:
     yield first_batch
-    with _redacting_key(key):
+    with redaction.errors():
         async for batch in remaining_batches:
             if batch:
                 yield batch
