@@ -61,3 +61,9 @@ def aws_endpoint() -> Iterator[str]:
         os.environ.pop(name)
         if value is not None:
             os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def sqlite_endpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder for tables in SQLite, in the form of an endpoint."""
+    return f"sqlite:{tmp_path_factory.mktemp('sqlite')}"

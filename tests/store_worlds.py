@@ -1,10 +1,11 @@
-"""The two rooms behind the ports, as tests furnish them, and values to put into them."""
+"""The rooms behind the ports, as tests furnish them, and values to put into them."""
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from tests.infra.accesses import GuardedTransport
 from tests.infra.roles import ADMIN_ROLE, CHAT_ROLE, role
 from tidegate.aws.cooldowns import DynamoCooldowns
-from tidegate.aws.dynamo import create_dynamo_client
+from tidegate.aws.dynamo import DynamoClient, create_dynamo_client
 from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
@@ -39,6 +40,8 @@ from tidegate.memory.resources import MemoryResources
 from tidegate.memory.signatures import MemoryReasoningSignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.ports import Cooldowns, KeyLookup, Keys, Ledger, Meter, ReasoningSignatures, Tenants, UsageReader
+from tidegate.sqlite.client import SqliteClient
+from tidegate.sqlite.folder import DataFolder
 from tidegate.surfaces.openai import OPENAI
 from tidegate.transport.aws_credentials import StaticCredentials
 from tidegate.transport.reqwest import ReqwestTransport
@@ -100,10 +103,28 @@ def memory_world() -> World:
     )
 
 
+SQLITE = "sqlite:"
+"""The beginning of an endpoint that is a folder of data folders, one for each table."""
+
+
+@asynccontextmanager
+async def sqlite_store(endpoint: str, table: str, clock: Callable[[], float]) -> AsyncIterator[Store]:
+    """The table in its data folder, which is created unless it exists."""
+    folder = DataFolder(Path(endpoint.removeprefix(SQLITE)) / table)
+    folder.create()
+    client = SqliteClient(folder.database)
+    yield Store(client, table, clock, timeout_seconds=60)
+    client.close()
+
+
 @asynccontextmanager
 async def aws_world(endpoint: str) -> AsyncIterator[World]:
-    """A new table in the server at `endpoint`."""
+    """A new table in the server at `endpoint`, or in a folder there."""
     clock = Clock()
+    if endpoint.startswith(SQLITE):
+        async with sqlite_store(endpoint, f"tidegate-{uuid.uuid4()}", clock) as store:
+            yield world_of(store, clock)
+        return
     transport = ReqwestTransport()
     client = create_dynamo_client(transport, CREDENTIALS, REGION, endpoint)
     # Patience for a moto that shares a busy machine with the rest of the suite.
@@ -135,7 +156,9 @@ def world_of(store: Store, clock: Clock) -> World:
 
 
 def with_role(store: Store, name: str) -> Store:
-    """The store, which fails where the template's role of that name does not allow a request."""
+    """The store, which fails where the template's role of that name does not allow a request. SQLite has no roles."""
+    if not isinstance(store.client, DynamoClient):
+        return store
     service = store.client.service
     guarded = GuardedTransport(service.transport, role(name))
     return replace(store, client=replace(store.client, service=replace(service, transport=guarded)))

@@ -3,8 +3,9 @@
 The rooms, from top to bottom. Imports point down only (`lint-imports` checks it); lines are layers:
 
 functions                      the Lambda functions: wiring only (outside this package)
-local                          the development server, on an embedded AWS
+local                          the server on one machine
 cli                            the command line
+sqlite                         the table of `aws` on this machine: SQLite instead of DynamoDB, files instead of S3
 api, runtime, aws, memory      what clients speak to; Lambda's Runtime API; the ports in AWS, and in dictionaries
 compose                        composes a gateway from settings, connections and stores
 gateway, settings, control     the path of one call; the only reader of the environment; the operator's use cases

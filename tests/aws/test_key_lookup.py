@@ -1,16 +1,24 @@
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
 import pytest
 from msgspec.structs import replace
 
 from tests.aws.script import ScriptedTransport, scripted_store
-from tests.store_worlds import NOON, World, key, workspace
+from tests.store_worlds import NOON, World, aws_world, key, workspace
 from tidegate.aws.expressions import Put
 from tidegate.aws.key_lookup import DynamoKeyLookup
 from tidegate.aws.table import to_item, virtual_key_item_key, workspace_item_key
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
+
+
+@pytest.fixture
+async def world(aws_endpoint: str) -> AsyncIterator[World]:
+    """A table over HTTP, whose requests are counted."""
+    async with aws_world(aws_endpoint) as room:
+        yield room
 
 
 class Counting:

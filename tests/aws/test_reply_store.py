@@ -1,6 +1,7 @@
 """Kept replies on AWS: what is too large for an item lies in a bucket, and a bucket may be missing or down."""
 
 import os
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -8,10 +9,13 @@ from msgspec.structs import replace
 from tests.aws.script import ScriptedTransport, scripted_store
 from tests.store_worlds import CREDENTIALS, NOON, REGION, World
 from tidegate.aws.bucket import MAX_BYTES, Bucket
+from tidegate.aws.dynamo import DynamoClient
 from tidegate.aws.reply_store import MAX_ITEM_BYTES, DynamoReplyStore
+from tidegate.aws.store import ObjectStore
 from tidegate.aws.table import claim_item_key, reply_item_key
 from tidegate.domain.idempotency import IdempotencyClaim
 from tidegate.errors import IdempotencyInFlight, ProviderUnreachable, StoreUnavailable
+from tidegate.sqlite.objects import FileObjects
 from tidegate.transport.aws_credentials import SigningKeys
 from tidegate.transport.aws_service import AwsService
 from tidegate.transport.base import Transport
@@ -25,16 +29,19 @@ def s3(transport: Transport, endpoint: str | None = None) -> AwsService:
 
 
 @pytest.fixture
-async def bucket(world: World, aws_endpoint: str) -> Bucket:
+async def bucket(world: World, request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """The bucket of the embedded AWS, or a folder beside a table in SQLite."""
     assert world.store is not None
-    http = world.store.client.service.transport
+    if not isinstance(world.store.client, DynamoClient):
+        return FileObjects(tmp_path / "objects")
+    http, aws_endpoint = world.store.client.service.transport, request.getfixturevalue("aws_endpoint")
     made = Bucket(s3(http, aws_endpoint), world.store.table)
     await made.create()
     await made.create()  # it is there already, which is as well
     return made
 
 
-def replies_of(world: World, bucket: Bucket | None) -> DynamoReplyStore:
+def replies_of(world: World, bucket: ObjectStore | None) -> DynamoReplyStore:
     assert world.store is not None
     return DynamoReplyStore(world.store, bucket)
 
@@ -44,14 +51,14 @@ async def item(world: World, at: object) -> dict[str, object]:
     return dict((await world.store.read(at))[at])
 
 
-async def test_an_object_is_what_was_put(bucket: Bucket) -> None:
+async def test_an_object_is_what_was_put(bucket: ObjectStore) -> None:
     assert await bucket.get("cache/ws a/ü+1") is None
     await bucket.put("cache/ws a/ü+1", b"\x00one")
     await bucket.put("cache/ws a/ü+1", b"\x00two")
     assert await bucket.get("cache/ws a/ü+1") == b"\x00two"
 
 
-async def test_what_is_larger_than_an_item_lies_in_the_bucket(world: World, bucket: Bucket) -> None:
+async def test_what_is_larger_than_an_item_lies_in_the_bucket(world: World, bucket: ObjectStore) -> None:
     replies = replies_of(world, bucket)
     assert await replies.keep("ws_a", "k", LARGE, 60)
     assert await replies.find("ws_a", "k") == LARGE
@@ -62,7 +69,7 @@ async def test_what_is_larger_than_an_item_lies_in_the_bucket(world: World, buck
     assert await replies.find("ws_a", "k") is None
 
 
-async def test_a_large_reply_of_an_idempotency_key_too(world: World, bucket: Bucket) -> None:
+async def test_a_large_reply_of_an_idempotency_key_too(world: World, bucket: ObjectStore) -> None:
     replies = replies_of(world, bucket)
     await replies.claim(CLAIM)
     assert await replies.fulfil(CLAIM, LARGE, 60)
@@ -81,12 +88,15 @@ async def test_without_a_bucket_a_large_reply_is_not_kept(world: World) -> None:
         await replies.claim(CLAIM._replace(owner="call_2"))
 
 
-async def test_an_object_that_is_gone_is_found_no_more_and_never_paid_for_again(world: World, bucket: Bucket) -> None:
+async def test_an_object_that_is_gone_is_found_no_more_and_never_paid_for_again(
+    world: World, bucket: ObjectStore
+) -> None:
     replies = replies_of(world, bucket)
     await replies.keep("ws_a", "k", LARGE, 60)
     await replies.claim(CLAIM)
     await replies.fulfil(CLAIM, LARGE, 60)
-    elsewhere = replies_of(world, replace(bucket, name="tidegate-nowhere"))
+    nowhere = replace(bucket, name="tidegate-nowhere") if isinstance(bucket, Bucket) else FileObjects(Path("nowhere"))
+    elsewhere = replies_of(world, nowhere)
     assert await elsewhere.find("ws_a", "k") is None
     with pytest.raises(StoreUnavailable):
         await elsewhere.claim(CLAIM._replace(owner="call_2"))

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 from msgspec.structs import replace
 
 from tests.pipeline.routed import BUSY, CALL, FIRST, MODEL, OK, SECOND, Hosts
-from tests.store_worlds import CREDENTIALS, REGION, World
+from tests.store_worlds import CREDENTIALS, REGION, World, aws_world
 from tests.world import KEY, SECRET, WORKSPACE, new_call
 from tidegate.aws.gateway import open_aws_gateway
 from tidegate.compose import Overrides
@@ -18,6 +19,13 @@ from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
 
 ROUTES = json.dumps([{"name": "fast", "targets": [FIRST, SECOND], "cooldown_failures": 1}])
+
+
+@pytest.fixture
+async def world(aws_endpoint: str) -> AsyncIterator[World]:
+    """A table over HTTP, which gateways open by its endpoint."""
+    async with aws_world(aws_endpoint) as room:
+        yield room
 
 
 @asynccontextmanager

@@ -204,6 +204,7 @@ async def test_a_limited_query_reads_on_until_it_has_enough_living_items() -> No
     assert len(transport.requests) == 2
 
 
+@pytest.mark.parametrize("world", ["aws_endpoint"], indirect=True)
 async def test_the_table_is_created_once_with_its_ttl(world: World) -> None:
     assert world.store is not None
     client, name = world.store.client, world.store.table

@@ -12,7 +12,7 @@ def stack() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["memory", "aws_endpoint", pytest.param("stack", marks=pytest.mark.slow)])
+@pytest.fixture(params=["memory", "aws_endpoint", "sqlite_endpoint", pytest.param("stack", marks=pytest.mark.slow)])
 def endpoint(request: pytest.FixtureRequest) -> str | None:
-    """Each store: in memory (None), the embedded AWS, ministack."""
+    """Each store: in memory (None), the embedded AWS, SQLite, ministack."""
     return None if request.param == "memory" else request.getfixturevalue(request.param)

@@ -205,7 +205,7 @@ def _is_full(account: Account, scope: AccountScope, hold: Hold) -> bool:
 
 
 class TableMachine(LedgerMachine):
-    """The same at DynamoDB, with the sweeper."""
+    """The same over a table, with the sweeper."""
 
     endpoint: str
 
@@ -237,3 +237,8 @@ def test_the_ledger_in_memory_keeps_its_promises_in_any_order() -> None:
 def test_the_ledger_in_dynamodb_keeps_its_promises_in_any_order(aws_endpoint: str) -> None:
     machine = type("Here", (TableMachine,), {"endpoint": aws_endpoint})
     run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=4, stateful_step_count=15))
+
+
+def test_the_ledger_in_sqlite_keeps_its_promises_in_any_order(sqlite_endpoint: str) -> None:
+    machine = type("Here", (TableMachine,), {"endpoint": sqlite_endpoint})
+    run_state_machine_as_test(machine, settings=settings(QUICK, max_examples=30, stateful_step_count=30))

@@ -1,19 +1,21 @@
 """What `Vault` promises, in every room."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 
 import boto3
 import pytest
 
-from tests.store_worlds import REGION
+from tests.store_worlds import REGION, sqlite_store
 from tidegate.aws.secrets import create_secrets_manager_client
 from tidegate.aws.vault import SecretsManagerVault
 from tidegate.aws.world import AwsWorld
 from tidegate.memory.vault import MemoryVault
 from tidegate.ports import Vault
 from tidegate.settings import Settings
+from tidegate.sqlite.vault import TableVault
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
 
@@ -22,10 +24,14 @@ async def aws_key() -> AwsKey:
     return AwsKey("testing", "testing", "testing")
 
 
-@pytest.fixture(params=["memory", "aws"])
+@pytest.fixture(params=["memory", "aws", "sqlite"])
 async def vault(request: pytest.FixtureRequest) -> AsyncIterator[Vault]:
     if request.param == "memory":
         yield MemoryVault()
+        return
+    if request.param == "sqlite":
+        async with sqlite_store(request.getfixturevalue("sqlite_endpoint"), str(uuid.uuid4()), time.time) as store:
+            yield TableVault(store)
         return
     transport = ReqwestTransport()
     client = create_secrets_manager_client(transport, aws_key, REGION, request.getfixturevalue("aws_endpoint"))

@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Program
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator
-from typing import cast
+from typing import Protocol, cast
 
 from msgspec import Struct
 
@@ -60,6 +60,17 @@ class Backoff(Struct, frozen=True):
         for retry in range(self.tries - 1):
             yield random.uniform(0, min(self.longest_seconds, self.first_seconds * 2**retry))  # noqa: S311
         yield None
+
+
+class TableClient(Protocol):
+    """Executes DynamoDB's actions on a table: DynamoDB does, and so does `sqlite.client`."""
+
+    @property
+    def backoff(self) -> Backoff: ...
+
+    async def call(self, action: str, payload: Payload) -> Payload:
+        """See `DynamoClient.call`."""
+        ...
 
 
 class DynamoClient(Struct, frozen=True):

@@ -34,7 +34,9 @@ async def create_aws_gateway(world: AwsWorld, overrides: Overrides = NO_OVERRIDE
             open_budget_alerts=world.budget_alerts,
             open_usages=lambda: load("tidegate.aws.tenants", "DynamoUsageReader")(store),
             open_signatures=lambda: load("tidegate.aws.signatures", "DynamoReasoningSignatures")(store),
-            open_reply_stores=lambda: load("tidegate.aws.reply_store", "configured_reply_stores")(settings, store),
+            open_reply_stores=lambda: load("tidegate.aws.reply_store", "configured_reply_stores")(
+                settings, store, world.objects
+            ),
             vault=world.vault,
         )
 

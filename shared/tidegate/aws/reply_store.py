@@ -11,9 +11,9 @@ import math
 from msgspec import Struct
 
 from tidegate.aws.bucket import MAX_BYTES, Bucket
-from tidegate.aws.dynamo import DynamoClient
+from tidegate.aws.dynamo import DynamoClient, TableClient
 from tidegate.aws.expressions import Attr, Put
-from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
+from tidegate.aws.store import ConditionFailed, Item, ItemKey, ObjectStore, Store
 from tidegate.aws.table import claim_item_key, reply_item_key
 from tidegate.domain.idempotency import IdempotencyClaim, idempotency_in_flight, idempotency_key_reused
 from tidegate.domain.ids import ulid
@@ -31,17 +31,19 @@ CLAIM_TRIES = 3
 """An idempotency key that exists when it is claimed may have expired when it is read."""
 
 
-def configured_bucket(settings: Settings, client: DynamoClient) -> Bucket | None:
-    """The bucket that the settings name, with the credentials of `client`; None if they name none."""
-    if settings.reply_bucket is None:
+def configured_bucket(settings: Settings, client: TableClient) -> Bucket | None:
+    """The bucket that the settings name, with the credentials of DynamoDB's client; None if they name none."""
+    if settings.reply_bucket is None or not isinstance(client, DynamoClient):
         return None
     table, aws = client.service, settings.aws
     return Bucket(AwsService(table.transport, table.keys, aws.region, "s3", aws.s3_endpoint), settings.reply_bucket)
 
 
-def configured_reply_stores(settings: Settings, store: Store) -> tuple[ReplyStore, IdempotencyClaims]:
-    """The stores of replies and of idempotency keys that the settings describe."""
-    replies = DynamoReplyStore(store, configured_bucket(settings, store.client))
+def configured_reply_stores(
+    settings: Settings, store: Store, objects: ObjectStore | None = None
+) -> tuple[ReplyStore, IdempotencyClaims]:
+    """The stores of replies and of idempotency keys. Without `objects`, large ones go to the settings' bucket."""
+    replies = DynamoReplyStore(store, objects or configured_bucket(settings, store.client))
     return replies, replies
 
 
@@ -49,7 +51,7 @@ class DynamoReplyStore(Struct, frozen=True):
     """The ports `ReplyStore` and `IdempotencyClaims`. Without a bucket, large replies are not stored."""
 
     store: Store
-    bucket: Bucket | None = None
+    bucket: ObjectStore | None = None
 
     async def find(self, workspace_id: str, key: str) -> bytes | None:
         """See `ReplyStore.find`: one read of the table, and one of the bucket for a large reply."""

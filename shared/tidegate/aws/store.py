@@ -1,15 +1,18 @@
-"""The table as the ports use it: reads without expired items, writes that happen once, and one kind of error."""
+"""The table as the ports use it: reads without expired items, writes that happen once, and one kind of error.
+
+`ObjectStore` is for what does not fit in an item.
+"""
 
 import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, Protocol, TypeAlias, cast
 
 from msgspec import Struct
 
-from tidegate.aws.dynamo import REQUEST_FAILURES, Backoff, DynamoClient, DynamoError
+from tidegate.aws.dynamo import REQUEST_FAILURES, Backoff, DynamoError, TableClient
 from tidegate.aws.expressions import Attr, Condition, Payload, Placeholders, Put, TransactWrite
 from tidegate.aws.values import AttributeValue, from_attributes, to_attributes
 from tidegate.errors import StoreUnavailable
@@ -40,6 +43,18 @@ class ConditionFailed(Exception):
     """A condition of the write did not hold, for instance because the item exists already."""
 
 
+class ObjectStore(Protocol):
+    """Stores objects in one piece: a bucket, or a folder. All methods raise `StoreUnavailable`."""
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Write the object; an existing one is replaced."""
+        ...
+
+    async def get(self, key: str) -> bytes | None:
+        """The object, None if it does not exist."""
+        ...
+
+
 class Store(Struct, frozen=True):
     """One table. All methods raise `StoreUnavailable` within `timeout_seconds`, whatever the cause.
 
@@ -47,7 +62,7 @@ class Store(Struct, frozen=True):
     item = (await store.read(item_key)).get(item_key)
     """
 
-    client: DynamoClient
+    client: TableClient
     table: str
     clock: Callable[[], float] = time.time
     timeout_seconds: float = 5.0

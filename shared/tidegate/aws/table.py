@@ -10,7 +10,7 @@
 | usage counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
 | a call record | `WS#<id>` | `CALL#<ulid>` |
 | an account of limits | `WS#<id>`, `ACCOUNT#<key id>` | `ACCOUNT` |
-| signed reasoning before a tool call | `WS#<id>` | `SIG#<tool call id>` |
+| signed reasoning before a tool call | `WS#<id>` | `TURN#<sha-256 of the conversation>` |
 | a stored reply | `WS#<id>` | `CACHE#<sha-256 of the request>` |
 | an idempotency key | `WS#<id>` | `IDEM#<sha-256 of the key>` |
 | deployments that cool down | `HEALTH`, `WS#<id>` | `HEALTH` |
@@ -31,7 +31,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from tidegate.aws.dynamo import Backoff, DynamoClient, DynamoError
+from tidegate.aws.dynamo import Backoff, DynamoError, TableClient
 from tidegate.aws.expressions import Payload
 from tidegate.aws.store import Item, ItemKey
 from tidegate.domain.account import ScopeKind
@@ -42,6 +42,8 @@ from tidegate.errors import StoreUnavailable
 WORKSPACES_PARTITION = "WORKSPACES"
 KEYS_PREFIX = "KEY#"
 CALLS_PREFIX = "CALL#"
+TURNS_PREFIX = "TURN#"
+REPLIES_PREFIX = "CACHE#"
 COOLDOWNS_ITEM_KEY = ItemKey("HEALTH", "HEALTH")
 
 _T = TypeVar("_T")
@@ -100,12 +102,12 @@ def workspace_partitions(workspace_id: str, shards: int) -> list[str]:
     return [workspace_partition(workspace_id, shard) for shard in range(shards)]
 
 
-def signature_item_key(workspace_id: str, tool_call_id: str) -> ItemKey:
-    return ItemKey(f"WS#{workspace_id}", f"SIG#{tool_call_id}")
+def signature_item_key(workspace_id: str, turn: str) -> ItemKey:
+    return ItemKey(f"WS#{workspace_id}", f"{TURNS_PREFIX}{turn}")
 
 
 def reply_item_key(workspace_id: str, key: str) -> ItemKey:
-    return ItemKey(f"WS#{workspace_id}", f"CACHE#{key}")
+    return ItemKey(f"WS#{workspace_id}", f"{REPLIES_PREFIX}{key}")
 
 
 def claim_item_key(workspace_id: str, key: str) -> ItemKey:
@@ -174,7 +176,7 @@ def decimals_to_int(value: object) -> object:
             return value
 
 
-async def create_table(client: DynamoClient, name: str) -> None:
+async def create_table(client: TableClient, name: str) -> None:
     """Create the table with its `ttl`, for local use; an existing one stays as it is. Raises `DynamoError`."""
     keys = ("pk", "HASH"), ("sk", "RANGE")
     table: Payload = {
@@ -198,7 +200,7 @@ async def create_table(client: DynamoClient, name: str) -> None:
             raise
 
 
-async def _wait_until_active(client: DynamoClient, name: str) -> None:
+async def _wait_until_active(client: TableClient, name: str) -> None:
     for delay in Backoff(tries=20).delays():
         match await client.call("DescribeTable", {"TableName": name}):
             case {"Table": {"TableStatus": "ACTIVE"}}:

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 
 from tidegate.aws.credentials import find_credentials
-from tidegate.aws.dynamo import create_dynamo_client
-from tidegate.aws.store import Store
+from tidegate.aws.dynamo import TableClient, create_dynamo_client
+from tidegate.aws.store import ObjectStore, Store
 from tidegate.lazy import load
 from tidegate.ports import BudgetAlerts, Vault
 from tidegate.settings import Settings
@@ -26,8 +26,8 @@ class AwsWorld:
         async with AwsWorld(settings) as world:
             await create_sweeper(world).run()
 
-    Where the table takes other credentials than the process's own, these are `table_credentials`. `vault` replaces the
-    one that the settings name, `http` the transport.
+    Where the table takes other credentials than the process's own, these are `table_credentials`. `client` replaces
+    DynamoDB; `vault` and `objects` replace the vault and the bucket that the settings name, `http` the transport.
     """
 
     def __init__(
@@ -35,7 +35,9 @@ class AwsWorld:
         settings: Settings,
         *,
         table_credentials: Credentials | None = None,
+        client: TableClient | None = None,
         vault: Vault | None = None,
+        objects: ObjectStore | None = None,
         http: Transport | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -43,9 +45,12 @@ class AwsWorld:
         self.http = http or create_transport(settings.transport)
         credentials, aws = find_credentials(settings.environment), settings.aws
         self.signing_keys = SigningKeys(credentials, self.http)
-        client = create_dynamo_client(self.http, table_credentials or credentials, aws.region, aws.dynamodb_endpoint)
+        if client is None:
+            table_keys = table_credentials or credentials
+            client = create_dynamo_client(self.http, table_keys, aws.region, aws.dynamodb_endpoint)
         self.store = Store(client, settings.table, clock)
         self.vault = vault or self._configured_vault()
+        self.objects = objects
 
     async def __aenter__(self) -> Self:
         return self

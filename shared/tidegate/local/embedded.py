@@ -20,9 +20,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from msgspec.structs import replace
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tidegate.aws.dynamo import DynamoClient
+from tidegate.aws.dynamo import TableClient
 from tidegate.aws.store import Store
-from tidegate.aws.table import CALLS_PREFIX, create_table
+from tidegate.aws.table import CALLS_PREFIX, REPLIES_PREFIX, TURNS_PREFIX, create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants
 from tidegate.domain.keys import hash_secret
 from tidegate.domain.workspace import VirtualKey, Workspace
@@ -69,7 +69,7 @@ def embedded_aws(port: int) -> Generator[str]:
     It serves one request at a time: moto's transactions copy and restore the table, so two at once would lose writes.
     Raises `ConfigurationError` if the port is taken.
     """
-    setattr(Table, "__deepcopy__", _copy_without_call_records)  # noqa: B010  # moto's class has none of its own
+    setattr(Table, "__deepcopy__", _copy_changing_items)  # noqa: B010  # moto's class has none of its own
     setattr(DynamoType, "__add__", _add_numbers)  # noqa: B010  # moto's own writes sums that it cannot read again
     application = DomainDispatcherApplication(create_backend_app)
     one_at_a_time = threading.Lock()
@@ -95,18 +95,21 @@ def embedded_aws(port: int) -> Generator[str]:
 
 _Partitions = dict[DynamoType, dict[DynamoType, Item]]
 
+_REPLACED_PREFIXES = (CALLS_PREFIX, TURNS_PREFIX, REPLIES_PREFIX)
+"""Sort keys of items that are only ever put as a whole. Moto then replaces its own, and never changes it."""
 
-def _copy_without_call_records(table: Table, memo: dict[int, object]) -> Table:
-    """Copy a table for moto, which restores the copy when a transaction fails; call records are shared, not copied.
 
-    Moto copies the table for each write. Call records never change, and copying 1,000 of them took 1.3 s.
+def _copy_changing_items(table: Table, memo: dict[int, object]) -> Table:
+    """Copy a table for moto, which restores the copy when a transaction fails; items that never change are shared.
+
+    Moto copies the table for each transaction. To copy 1,000 call records took 1.3 s.
     """
     # Moto's annotation of `items` is partial.
     partitions = cast("_Partitions", table.items)  # pyright: ignore[reportUnknownMemberType]
     copies: _Partitions = defaultdict(dict)
     for partition, items in partitions.items():
         copies[partition] = {
-            sort_key: item if _is_call_record(sort_key) else copy.deepcopy(item, memo)
+            sort_key: item if _is_only_replaced(sort_key) else copy.deepcopy(item, memo)
             for sort_key, item in items.items()
         }
     table_copy = copy.copy(table)
@@ -115,8 +118,8 @@ def _copy_without_call_records(table: Table, memo: dict[int, object]) -> Table:
     return table_copy
 
 
-def _is_call_record(sort_key: DynamoType) -> bool:
-    return str(cast("object", sort_key.value)).startswith(CALLS_PREFIX)
+def _is_only_replaced(sort_key: DynamoType) -> bool:
+    return str(cast("object", sort_key.value)).startswith(_REPLACED_PREFIXES)
 
 
 def _add_numbers(number: DynamoType, other: DynamoType) -> DynamoType:
@@ -148,7 +151,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def prepare_table(client: DynamoClient, table: str) -> None:
+async def prepare_table(client: TableClient, table: str) -> None:
     """Create the table and its demo tenant unless they exist. Raises `StoreUnavailable`."""
     await create_table(client, table)
     store = Store(client, table)

@@ -1,0 +1,103 @@
+"""The data folder of a server on this machine: where it is, what is in it, and which server uses it.
+
+| file | what |
+|---|---|
+| `tidegate.db`, `-wal`, `-shm` | the table, in SQLite |
+| `objects/` | replies that are too large for the table |
+| `server.json` | the server that was started last, for the command line |
+
+The folder is this user's alone: it holds provider credentials of workspaces.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from tidegate.errors import ConfigurationError
+
+DATA_VARIABLE = "TIDEGATE_DATA"
+
+
+class RunningServer(Struct, frozen=True):
+    """The server that was started last. `store` is its `--store`, `endpoint` that of its DynamoDB, if it has one."""
+
+    pid: int
+    url: str
+    store: str
+    endpoint: str | None = None
+
+
+class DataFolder(Struct, frozen=True):
+    """A data folder, which need not exist yet."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        return self.path / "tidegate.db"
+
+    @property
+    def objects(self) -> Path:
+        return self.path / "objects"
+
+    @property
+    def server_file(self) -> Path:
+        return self.path / "server.json"
+
+    def create(self) -> None:
+        """Create the folder unless it exists. Raises `ConfigurationError`."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Cannot create the data folder {self.path}: {error.strerror}. Name another one with --data."
+            ) from None
+
+    def write_server(self, server: RunningServer) -> None:
+        """Record the server; a record of another one is replaced. Raises `ConfigurationError`."""
+        self.create()
+        temporary = self.path / f"server.{server.pid}.json"
+        try:
+            temporary.write_bytes(msgspec.json.encode(server))
+            temporary.replace(self.server_file)
+        except OSError as error:
+            raise ConfigurationError(f"Cannot write {temporary}: {error.strerror}.") from None
+
+    def forget_server(self, pid: int) -> None:
+        """Remove the record of the server of that process."""
+        server = self._recorded_server()
+        if server is not None and server.pid == pid:
+            self.server_file.unlink(missing_ok=True)
+
+    def running_server(self) -> RunningServer | None:
+        """The recorded server, None if its process has ended."""
+        server = self._recorded_server()
+        return server if server is not None and _is_running(server.pid) else None
+
+    def _recorded_server(self) -> RunningServer | None:
+        try:
+            return msgspec.json.decode(self.server_file.read_bytes(), type=RunningServer)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+
+def find_data_folder(option: str | None, env: Mapping[str, str]) -> DataFolder:
+    """The folder of the option, of the environment, or else this user's own."""
+    path = option or env.get(DATA_VARIABLE)
+    if path:
+        return DataFolder(Path(path).expanduser().absolute())
+    home = env.get("XDG_DATA_HOME") or Path(env.get("HOME") or "~").expanduser() / ".local" / "share"
+    return DataFolder(Path(home) / "tidegate")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
