@@ -21,6 +21,7 @@ from tidegate.errors import InvalidRequest, ModelNotFound, StoreUnavailable
 A, B, C = "openai/gpt-4.1-mini", "mistral/mistral-small-latest", "openai/gpt-4.1"
 CALL = {"model": A, "messages": USER}
 PICTURE = "https://media.example/a"
+SHOWN = {"TIDEGATE_SHOW_UPSTREAM_URLS": "true"}
 MANY = {
     "temperature": 0.5,
     "top_p": 0.9,
@@ -62,7 +63,7 @@ def errors(reply: Any) -> list[str | None]:
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("native", NATIVES, ids=lambda native: native.name)
 async def test_the_request_that_is_shown_is_the_one_that_is_sent(native: Native, stream: bool) -> None:
-    async with world(native_or_stream(native, stream), **native.env) as client:
+    async with world(native_or_stream(native, stream), **native.env, **SHOWN) as client:
         body = {"model": native.id, "messages": [{"role": "system", "content": "Be brief."}, *USER], **MANY}
         body["stream"] = stream
         shown = only(await rehearsed(client, body))["request"]
@@ -86,7 +87,7 @@ def native_or_stream(native: Native, stream: bool) -> Callable[[httpx.Request], 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 async def test_the_same_is_true_of_openais_dialect(model: str, stream: bool) -> None:
     reply = event_stream(sse(*STREAM)) if stream else httpx.Response(200, json=completion())
-    async with world(lambda _: reply) as client:
+    async with world(lambda _: reply, **SHOWN) as client:
         body = {"model": model, "messages": USER, **MANY, "stream": stream}
         shown = only(await rehearsed(client, body))["request"]
         assert (await client.post(body)).status == 200
@@ -404,6 +405,30 @@ async def test_a_request_of_any_length_is_shown(client: Client) -> None:
 
 
 async def test_no_name_and_no_password_of_a_base_url_is_shown() -> None:
-    async with world(OPENAI_BASE_URL="https://name:word@proxy.example/v1") as client:
+    async with world(OPENAI_BASE_URL="https://name:word@proxy.example/v1", **SHOWN) as client:
         shown = only(await rehearsed(client, CALL))["request"]
         assert shown["url"] == "https://proxy.example/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("env", "model", "url"),
+    [
+        ({"OPENAI_BASE_URL": "https://name:word@proxy.example/acct-17/v1/"}, A, "***/chat/completions"),
+        ({}, A, "***/chat/completions"),
+        (
+            {"GEMINI_BASE_URL": "http://10.0.0.7:8080", "GEMINI_API_KEY": "x"},
+            "gemini/gemini-2.5-flash",
+            "***/v1beta/models/gemini-2.5-flash:generateContent",
+        ),
+        (
+            {"AZURE_OPENAI_BASE_URL": "https://acct.example/openai?api-version=1", "AZURE_OPENAI_API_KEY": "x"},
+            "azure/one",
+            "***",
+        ),
+    ],
+)
+async def test_the_address_of_a_provider_is_not_shown(env: dict[str, str], model: str, url: str) -> None:
+    async with world(**env) as client:
+        reply = await rehearsed(client, {**CALL, "model": model})
+        assert only(reply)["request"]["url"] == url
+        assert not any(part in json.dumps(reply) for part in ("example", "10.0.0.7", "acct", "api.openai.com"))

@@ -64,13 +64,19 @@ def error_json(error: TidegateError | None) -> JsonObject | None:
     return {"status": error.status, **body}
 
 
-def request_json(request: UpstreamRequest, deployment: Deployment, stand_ins: Mapping[bytes, bytes]) -> JsonObject:
-    """Return the request, with names in place of its credentials and labels in place of its `stand_ins`."""
+def request_json(
+    request: UpstreamRequest, deployment: Deployment, stand_ins: Mapping[bytes, bytes], *, shows_url: bool
+) -> JsonObject:
+    """Return the request, with names in place of its credentials and labels in place of its `stand_ins`.
+
+    Without `shows_url`, "***" stands for the base URL: it may be an internal address, or name an account.
+    """
     body = request.body
     for stand_in, label in stand_ins.items():
         body = body.replace(stand_in, label)
     headers: dict[str, Json] = {**request.headers, **_credentials(request, deployment)}
-    return {"method": "POST", "url": _without_userinfo(request.url), "headers": headers, "body": decode(body)}
+    url = _without_userinfo(request.url) if shows_url else _masked(request.url, deployment.base_url)
+    return {"method": "POST", "url": url, "headers": headers, "body": decode(body)}
 
 
 def _credentials(request: UpstreamRequest, deployment: Deployment) -> dict[str, Json]:
@@ -81,6 +87,12 @@ def _credentials(request: UpstreamRequest, deployment: Deployment) -> dict[str, 
             return {"authorization": f"<AWS Signature Version 4 for {service} in {region}>"}
         case _:
             return {}
+
+
+def _masked(url: str, base_url: str) -> str:
+    """Replace the base URL; replace all of the URL if it does not begin with it, such as one with a query."""
+    base_url = base_url.rstrip("/")
+    return "***" + (url.removeprefix(base_url) if base_url and url.startswith(base_url) else "")
 
 
 def _without_userinfo(url: str) -> str:

@@ -136,7 +136,7 @@ class Simulation(Struct):
         ignored = call.request.ignored + request.ignored
         mapped = {name: list[Json](paths) for name, paths in found.paths.items() if paths or name not in ignored}
         return {
-            "request": request_json(request, deployment, stand_ins),
+            "request": request_json(request, deployment, stand_ins, shows_url=self.components.shows_upstream_urls),
             "mapped": dict[str, Json](mapped),
             "unexamined": list[Json](found.unexamined),
         }
