@@ -11,7 +11,7 @@ from base64 import b64decode
 from binascii import Error
 
 from tidegate.chat.image_size import count_pixels
-from tidegate.chat.media import parse_media
+from tidegate.chat.media import parse_media, sniff_media_type
 from tidegate.chat.text_bound import bound_utf8
 from tidegate.domain.usage import TokenCounts
 from tidegate.json import Json, JsonObject
@@ -142,7 +142,7 @@ class _Taker:
             self._take_remote(kind)
 
     def _take(self, holder: JsonObject, name: str, kind: str, declared: str = "") -> None:
-        """Take the base64 or the URL in a field. Text in its place stays, and so counts as text."""
+        """Take the base64 or the URL in a field. A text in its place stays there, and so counts as text."""
         value = holder.get(name)
         if not isinstance(value, str):
             return
@@ -153,9 +153,10 @@ class _Taker:
         data = content and _decode(content.base64)
         if content is None or data is None:
             return
-        holder[name] = ""
         kind = _KINDS.get(content.media_type.partition("/")[0], kind if not content.media_type else "document")
-        self._count(kind, _media_tokens(kind, data))
+        if kind != "image" or sniff_media_type(data) is not None:
+            holder[name] = ""
+            self._count(kind, _media_tokens(kind, data))
 
     def _take_signature(self, part: JsonObject, name: str, value: str) -> None:
         is_hidden = name != "data" or part.get("type") == "redacted_thinking"
