@@ -1,6 +1,6 @@
 """The whole gateway over the ports of either world: the provider is played, and the clock stands still."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from tidegate.gateway import Gateway
 from tidegate.memory.world import open_memory_gateway
 from tidegate.policy.auth.authenticator import Authenticator
 from tidegate.policy.routing.retry import Retries
-from tidegate.ports import Meter
+from tidegate.ports import Ledger, Meter
 from tidegate.settings import Settings
 from tidegate.transport.httpx import HttpxTransport
 
@@ -52,12 +52,17 @@ async def opened(endpoint: str | None) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def place(
-    endpoint: str | None, provider: Handler, limits: Limits, key_limits: Limits | None = None, meter: Any = None
-) -> AsyncIterator[Place]:
-    """A gateway whose workspace has `limits`; `provider` answers for all. `meter` wraps the world's meter."""
+async def gateway_over(
+    world: World,
+    provider: Handler,
+    clock: Callable[[], float] | None = None,
+    meter: Meter | None = None,
+    ledger: Ledger | None = None,
+) -> AsyncIterator[Any]:
+    """The app of a gateway whose ports are the world's, or those given; `provider` answers for all."""
     keys = {"OPENAI_API_KEY": "provider-secret-1", "MISTRAL_API_KEY": "provider-secret-2"}
     settings = Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", **keys})
+    now = clock or world.clock
 
     async def answer(request: httpx.Request) -> httpx.Response:
         response = provider(request)
@@ -70,22 +75,44 @@ async def place(
     async def composed() -> AsyncIterator[Gateway]:
         fake, retries = HttpxTransport(httpx.MockTransport(answer)), Retries(lambda: 1.0, sleep)
         async with open_memory_gateway(settings, Overrides(wrap=lambda _: fake, retries=retries)) as gateway:
-            used: Meter = world.meter if meter is None else meter(world.meter)
             yield replace(
                 gateway,
-                authenticator=Authenticator(world.directory, monotonic=world.clock, clock=world.clock),
-                meter=used,
-                ledger=world.ledger,
-                clock=world.clock,
+                authenticator=Authenticator(world.directory, monotonic=now, clock=now),
+                meter=meter or world.meter,
+                ledger=ledger or world.ledger,
+                clock=now,
             )
 
+    app = build_app(composed, ServerOptions())
+    async with app.router.lifespan_context(app) as state:
+        app.lifespan_state = state
+        yield app
+
+
+async def furnished(world: World, limits: Limits, key_limits: Limits | None) -> tuple[AccountScope, ...]:
+    """The accounts of the workspace and the key that are in the world from now on."""
+    await world.tenants.put_workspace(replace(WORKSPACE, limits=limits))
+    await world.keys.put_key(replace(KEY, limits=key_limits or Limits()))
+    scopes = (AccountScope("workspace", WORKSPACE.id, limits),)
+    return (*scopes, AccountScope("key", KEY.id, key_limits)) if key_limits else scopes
+
+
+@asynccontextmanager
+async def place(
+    endpoint: str | None,
+    provider: Handler,
+    limits: Limits,
+    key_limits: Limits | None = None,
+    meter: Callable[[Meter], Meter] | None = None,
+    ledger: Callable[[Ledger], Ledger] | None = None,
+) -> AsyncIterator[Place]:
+    """A gateway whose workspace has `limits`. `meter` and `ledger` wrap the world's."""
     async with opened(endpoint) as world:
-        await world.tenants.put_workspace(replace(WORKSPACE, limits=limits))
-        await world.keys.put_key(replace(KEY, limits=key_limits or Limits()))
-        scopes = [AccountScope("workspace", WORKSPACE.id, limits)]
-        if key_limits:
-            scopes.append(AccountScope("key", KEY.id, key_limits))
-        app = build_app(composed, ServerOptions())
-        async with app.router.lifespan_context(app) as state:
-            app.lifespan_state = state
-            yield Place(world, app, tuple(scopes))
+        scopes = await furnished(world, limits, key_limits)
+        async with gateway_over(
+            world,
+            provider,
+            meter=meter and meter(world.meter),
+            ledger=ledger and ledger(world.ledger),
+        ) as app:
+            yield Place(world, app, scopes)
