@@ -10,7 +10,7 @@ from typing import cast
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.domain.call import Call
@@ -36,8 +36,8 @@ _body_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class FieldMap(Struct, frozen=True):
     """For each of the caller's fields, the paths in the upstream request that it sets; and what was not examined."""
 
-    paths: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    unexamined: list[str] = field(default_factory=list[str])
+    paths: dict[str, list[str]]
+    unexamined: list[str]
 
 
 class FieldExaminer(Struct):
@@ -53,29 +53,49 @@ class FieldExaminer(Struct):
         A field without paths asks for the default. The gateway's own fields, and fields without which the request
         cannot be translated, are omitted.
         """
-        found = FieldMap()
+        body, prompt_field = call.request.body, call.operation.prompt_field
+        own = GATEWAY_FIELDS | {"model", prompt_field}
+        names = [name for name, value in body.items() if value is not None and name not in own]
+        found = FieldMap({"model": list(_paths_of_model(deployment.model, request))}, [])
+        if not self._may_translate(len(encode({name: value for name, value in body.items() if name != prompt_field}))):
+            found.unexamined.extend((prompt_field, *names))
+            return found
         short_call = replace(call, request=call.operation.with_other_prompt(call.request, call.id))
         short = _translate(translator, short_call, deployment)
-        compared_call, compared = (call, request) if short is None else (short_call, short)
-        compared_json: JsonObject | None = None
-        for name, value in call.request.body.items():
-            if value is None or name in GATEWAY_FIELDS:
-                continue
-            if name == "model":
-                found.paths[name] = list(_paths_of_model(deployment.model, request))
-            elif name == call.operation.prompt_field:
-                if short is not None:
-                    found.paths[name] = list(_differing_fields(request, short))
-            elif len(found.paths) >= MAX_FIELDS or len(compared.body) > self.bytes_left:
-                found.unexamined.append(name)
-            else:
-                self.bytes_left -= len(compared.body)
-                compared_json = compared_json or _request_as_json(compared)
-                other = _translate_without(translator, compared_call, deployment, name)
-                if other is not None:
-                    paths = differing_paths(compared_json, _request_as_json(other))
-                    found.paths[name] = list(islice(paths, MAX_PATHS))
+        if short is None:
+            self._examine(found, names, translator, call, deployment, request)
+        else:
+            found.paths[prompt_field] = list(_differing_fields(request, short))
+            self._examine(found, names, translator, short_call, deployment, short)
         return found
+
+    def _examine(
+        self,
+        found: FieldMap,
+        names: list[str],
+        translator: Translator,
+        call: Call,
+        deployment: Deployment,
+        request: UpstreamRequest,
+    ) -> None:
+        """Add to `found` what each of the fields sets in the `request` to which the call is translated."""
+        request_json: JsonObject | None = None
+        for name in names:
+            if len(found.paths) >= MAX_FIELDS or not self._may_translate(len(request.body)):
+                found.unexamined.append(name)
+                continue
+            request_json = request_json or _request_as_json(request)
+            other = _translate_without(translator, call, deployment, name)
+            if other is not None:
+                paths = differing_paths(request_json, _request_as_json(other))
+                found.paths[name] = list(islice(paths, MAX_PATHS))
+
+    def _may_translate(self, size: int) -> bool:
+        """Spend `size` of the bytes that are left; False if they are not enough."""
+        if size > self.bytes_left:
+            return False
+        self.bytes_left -= size
+        return True
 
     def rejected_fields(self, translator: Translator, call: Call, deployment: Deployment) -> dict[str, str]:
         """Map the path of each field that the provider cannot be sent to the reason."""

@@ -28,9 +28,9 @@ from tidegate.policy.routing.fallback import Candidate
 from tidegate.providers.base import KeyAuth, Translator, UpstreamRequest
 from tidegate.upstream.attempt import missing_key
 
-MAX_SHOWN_REQUESTS = 16
-MAX_SHOWN_BYTES = 1024 * 1024
-"""Limits on the requests in a report, fallbacks included; further requests are omitted. The first is always shown."""
+MAX_REQUESTS = 16
+MAX_BYTES = 512 * 1024
+"""Limits on the requests that are translated and shown, fallbacks included; others are omitted, the first never."""
 
 OFFLOAD_BYTES = 16 * 1024
 """The size from which on a request is translated in a thread: a dry run translates it once for each field."""
@@ -47,7 +47,7 @@ _T = TypeVar("_T")
 
 
 class Simulation(Struct):
-    """One dry run. `requests` and `size` (bytes) count the upstream requests so far.
+    """One dry run. `requests` and `size` (bytes) count what was translated so far.
 
     `accounts`, by the kind of their scope, and `signatures` are read once and kept.
     """
@@ -92,6 +92,10 @@ class Simulation(Struct):
 
     async def _simulate(self, step: Step, call: Call, deployment: Deployment) -> None:
         """Fill in `step`, up to the request that would be sent. Raises the error that would end the call there."""
+        self.requests, self.size = self.requests + 1, self.size + call.request.size
+        if self.requests > 1 and (self.requests > MAX_REQUESTS or self.size > MAX_BYTES):
+            step.fields["omitted"] = True
+            return
         translator = self.components.providers.translator(deployment.provider, call.operation.name)
         call, stand_ins = await self._with_placeholders(call, translator, deployment)
         try:
@@ -129,9 +133,6 @@ class Simulation(Struct):
         stand_ins: Mapping[bytes, bytes],
     ) -> JsonObject:
         """Return the request that would be sent, and the caller's fields that set its parts."""
-        self.requests, self.size = self.requests + 1, self.size + len(request.body)
-        if self.requests > 1 and (self.requests > MAX_SHOWN_REQUESTS or self.size > MAX_SHOWN_BYTES):
-            return {"omitted": True}
         found = self.examiner.fields_sent_as(translator, call, deployment, request)
         ignored = call.request.ignored + request.ignored
         mapped = {name: list[Json](paths) for name, paths in found.paths.items() if paths or name not in ignored}
