@@ -14,22 +14,28 @@ from tidegate.aws.values import AttributeValue, to_attribute, to_attributes
 
 Payload: TypeAlias = dict[str, object]
 
+_SCALARS = ("N", "S")
+
 
 class Placeholders:
-    """The names and values in the expressions of one request; equal ones share a placeholder."""
+    """The names and values in the expressions of one request; equal names, texts and numbers share a placeholder."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._values: list[AttributeValue] = []
+        self._scalars: dict[tuple[str, object], str] = {}
 
     def name(self, name: str) -> str:
         return self._names.setdefault(name, f"#n{len(self._names)}")
 
     def value(self, value: object) -> str:
         attribute = to_attribute(value)
-        if attribute not in self._values:
-            self._values.append(attribute)
-        return f":v{self._values.index(attribute)}"
+        ((kind, content),) = attribute.items()
+        placeholder = f":v{len(self._values)}"
+        if kind in _SCALARS and (shared := self._scalars.setdefault((kind, content), placeholder)) != placeholder:
+            return shared
+        self._values.append(attribute)
+        return placeholder
 
     def payload(self) -> Payload:
         payload: Payload = {}

@@ -294,6 +294,7 @@ def account_from_item(item: Item | None) -> Account:
 
 
 _PackedHold: TypeAlias = tuple[str, str, str, int, int, Decimal, int, float, float, tuple[ScopeKind, ...], int, int]
+_decode_packed_hold = msgspec.json.Decoder(_PackedHold).decode
 
 
 def _pack_hold(hold: Hold) -> str:
@@ -305,7 +306,7 @@ def _pack_hold(hold: Hold) -> str:
 
 
 def _unpack_hold(call_id: str, text: str) -> Hold:
-    packed = msgspec.json.decode(text, type=_PackedHold)
+    packed = _decode_packed_hold(text)
     workspace_id, key_id, model, tokens, words, usd, input_tokens, at, expires_at, kinds, first_day, shard = packed
     amounts = Amounts(tokens, words, usd)
     return Hold(call_id, workspace_id, key_id, model, amounts, input_tokens, at, expires_at, kinds, first_day, shard)
