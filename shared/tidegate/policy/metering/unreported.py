@@ -17,7 +17,6 @@ from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreacha
 HIDDEN_TOKENS_PER_SECOND = 100
 """Tokens that a model is taken to generate unseen in each second: faster than most models, slower than the fastest."""
 
-
 NOTHING_ARRIVED = ArrivedReply()
 
 
@@ -52,11 +51,14 @@ def unreported_tokens(
 def _hidden_tokens(
     request: Request, model: CatalogModel | None, seconds: float, arrived: int, reply: ArrivedReply
 ) -> int:
-    """Estimate the tokens that the model generated and that did not arrive."""
-    reasons = model is not None and model.can_reason
-    reasoning = request.hidden_reasoning(model, arrived) if reasons and not reply.generated.hidden else 0
+    """Estimate the tokens that the model generated and that did not arrive.
+
+    Reasoning comes before the text, so that it is complete once text arrives. A stream shows the text as it is
+    generated: only reasoning, or a reply that does not stream, is generated unseen.
+    """
+    usual_reasoning = 0 if reply.generated.hidden else request.hidden_reasoning(model, arrived)
+    reasoning = usual_reasoning if arrived else 0
     if reply.is_complete:
         return reasoning
-    # A stream shows a model's text as it is generated; only reasoning, or a whole reply, is generated unseen.
-    is_unseen = reasons or model is None or not request.stream
+    is_unseen = usual_reasoning > 0 or model is None or not request.stream
     return max(reasoning, round(HIDDEN_TOKENS_PER_SECOND * seconds) if is_unseen else 0)
