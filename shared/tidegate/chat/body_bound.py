@@ -25,8 +25,9 @@ _ESCAPES = ((b"\\n", b"\n"), (b'\\"', b'"'), (b"\\t", b"\t"))
 _SYNTAX = (
     *(b'"role":"user",', b'"role":"assistant",', b'"role":"system",', b'"role":"model",', b'"role":"tool",'),
     *(b'"content":', b'"parts":', b'"type":"text",', b'"text":'),
+    *(b'"stream":true', b'"stream_options":{"include_usage":true}'),
 )
-"""Syntax of messages, which models do not read. A schema can have it as well, but there it is a small part."""
+"""Syntax that models do not read. A schema can have it as well, but there it is a small part."""
 
 MESSAGE_TOKENS = 5
 ENVELOPE_TOKENS = 40
