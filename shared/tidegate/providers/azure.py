@@ -13,7 +13,7 @@ from tidegate.providers.base import KeyAuth
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.capabilities import OPENAI_MODELS
 from tidegate.providers.openai.provider import OpenAI
-from tidegate.providers.openai.quirks import Quirks
+from tidegate.providers.openai.quirks import OPEN_SAMPLING, Quirks
 
 DEFAULT_VERSION = "2024-10-21"
 """The last dated version that is generally available; newer features are only in `/openai/v1/`."""
@@ -23,7 +23,7 @@ MODELS_VERSION = "2024-05-01-preview"
 
 # Dated versions before 2024-12-01 refuse the role "developer"; on reasoning models, all read "system" as "developer".
 _QUIRKS = Quirks(
-    unsupported=frozenset({"repetition_penalty", "safety_identifier"}),
+    unsupported=OPEN_SAMPLING | {"safety_identifier"},
     functions=True,
     tool_names=True,
     files="data",

@@ -6,15 +6,17 @@ that the operator runs.
 
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.capabilities import OPENAI_MODELS
-from tidegate.providers.openai.quirks import OPENAI_ONLY, ModelRule, Quirks
+from tidegate.providers.openai.quirks import OPEN_SAMPLING, OPENAI_ONLY, ModelRule, Quirks, ToolChoiceKind
 
-_PENALTY = OPENAI_ONLY | {"repetition_penalty"}
+_PLAIN = OPENAI_ONLY | OPEN_SAMPLING
+_NOT_FORCED: frozenset[ToolChoiceKind] = frozenset({"auto", "none"})
+_NOT_NAMED: frozenset[ToolChoiceKind] = frozenset({"auto", "none", "required"})
 _LOW_TO_HIGH = ("low", "medium", "high")
 _NONE_TO_HIGH = ("none", *_LOW_TO_HIGH)
 _VIDEO = frozenset({"video_url"})
 
 _OPENAI = Quirks(
-    unsupported=frozenset({"repetition_penalty"}),
+    unsupported=OPEN_SAMPLING,
     functions=True,
     developer_role=True,
     tool_names=True,
@@ -23,14 +25,16 @@ _OPENAI = Quirks(
 )
 
 # https://docs.mistral.ai/api/ and …/capabilities/reasoning: unknown fields are a 422, tool ids have nine letters or
-# digits, an effort is "none" or "high", and usage comes without being asked for.
+# digits, an effort is "none" or "high", and usage comes without being asked for. Without `prefix`, a last message of
+# the assistant is a 400 (https://docs.litellm.ai/docs/completion/prefix, read in 2026-12).
 _MISTRAL = Quirks(
-    unsupported=(_PENALTY - {"metadata"}) | {"logit_bias", "logprobs", "top_logprobs", "user", "service_tier"},
+    unsupported=(_PLAIN - {"metadata"}) | {"logit_bias", "logprobs", "top_logprobs", "user", "service_tier"},
     renames={"seed": "random_seed"},
     limit_field="max_tokens",
     stream_usage=False,
     message_names=False,
     tool_id_length=9,
+    continues="prefix",
     tool_names=True,
     tool_choice_required="any",
     efforts=("none", "high"),
@@ -38,23 +42,30 @@ _MISTRAL = Quirks(
 )
 
 # https://api-docs.deepseek.com/guides/thinking_mode: thinking is on by default, the provider maps other efforts to its
-# own, sampling is ignored while thinking, and turns with tools must send their `reasoning_content` back.
+# own, sampling is ignored while thinking, and turns with tools must send their `reasoning_content` back; an empty one
+# is accepted (github.com/theopenco/llmgateway/pull/2092, read 2026-12). No tool can be forced while thinking
+# (https://github.com/tickernelz/opencode-mem/issues/253, read in 2026-12).
 _DEEPSEEK_IGNORED = frozenset({"temperature", "presence_penalty", "frequency_penalty"})
 _DEEPSEEK = Quirks(
-    unsupported=_PENALTY | {"n", "seed", "logit_bias", "parallel_tool_calls"},
+    unsupported=_PLAIN | {"n", "seed", "logit_bias", "parallel_tool_calls"},
     limit_field="max_tokens",
     reasoning="thinking",
     replays=("reasoning_content",),
     needs_replay=True,
     models=(
         ModelRule(r"deepseek-chat"),
-        ModelRule(r"", unsupported_reasoning=_DEEPSEEK_IGNORED, reasons=True),
+        ModelRule(
+            r"",
+            unsupported_reasoning=_DEEPSEEK_IGNORED,
+            reasons="by_default",
+            tool_choices_reasoning=_NOT_FORCED,
+        ),
     ),
 )
 
 # https://console.groq.com/docs/openai (fields that are a 400), …/docs/reasoning (efforts), …/docs/browser-search
 _GROQ = Quirks(
-    unsupported=_PENALTY | {"logprobs", "top_logprobs", "logit_bias", "n"},
+    unsupported=_PLAIN | {"logprobs", "top_logprobs", "logit_bias", "n"},
     message_names=False,
     reasoning="none",
     replays=("reasoning",),
@@ -67,21 +78,38 @@ _GROQ = Quirks(
 )
 
 # https://docs.x.ai/docs/guides/reasoning: penalties and stop are refused by reasoning models; only grok-3-mini and
-# grok-4.3 or later take an effort. Chat completions lost live search in 2026-01: it needs another API.
-_XAI_REFUSED = frozenset({"presence_penalty", "frequency_penalty", "stop"})
+# grok-4.3 or later take an effort (https://github.com/mnfst/modelparams.dev/pull/330, read in 2026-12: "none" up to
+# grok-4.3, "xhigh" since grok-4.6). Since grok-4, models that do not reason refuse penalties as well, even 0
+# (https://github.com/miaoxworld/NativeTavern/issues/83, read in 2026-12). Unknown fields are ignored.
+# Chat completions lost live search in 2026-01: it needs another API.
+_XAI_PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
+_XAI_REFUSED = _XAI_PENALTIES | {"stop"}
 _XAI = Quirks(
-    unsupported=_PENALTY | {"logit_bias"},
+    unsupported=_PLAIN | {"logit_bias"},
     reasoning="none",
     models=(
-        ModelRule(r"non-reasoning"),
-        ModelRule(r"grok-3-mini", unsupported=_XAI_REFUSED, reasoning="effort", efforts=("low", "high")),
+        ModelRule(r"non-reasoning", unsupported=_XAI_PENALTIES),
         ModelRule(
-            r"grok-4\.([3-9]|[1-9]\d)(?!\d)|grok-[5-9]|grok-latest",
+            r"grok-3-mini", unsupported=_XAI_REFUSED, reasons="always", reasoning="effort", efforts=("low", "high")
+        ),
+        ModelRule(
+            r"grok-4\.3(?!\d)",
             unsupported=_XAI_REFUSED,
+            reasons="by_default",
             reasoning="effort",
             efforts=_NONE_TO_HIGH,
         ),
-        ModelRule(r"grok-4|grok-code|grok-build", unsupported=_XAI_REFUSED),
+        ModelRule(
+            r"grok-4\.[45](?!\d)", unsupported=_XAI_REFUSED, reasons="always", reasoning="effort", efforts=_LOW_TO_HIGH
+        ),
+        ModelRule(
+            r"grok-4\.([6-9]|1\d)(?!\d)|grok-[5-9]|grok-latest",
+            unsupported=_XAI_REFUSED,
+            reasons="always",
+            reasoning="effort",
+            efforts=(*_LOW_TO_HIGH, "xhigh"),
+        ),
+        ModelRule(r"grok-4|grok-code|grok-build", unsupported=_XAI_REFUSED, reasons="always"),
     ),
 )
 
@@ -115,7 +143,7 @@ _FIREWORKS = Quirks(replays=("reasoning_content",), think_tags=True)
 
 # https://inference-docs.cerebras.ai/resources/openai (fields that are a 400) and …/capabilities/reasoning
 _CEREBRAS = Quirks(
-    unsupported=_PENALTY | {"frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls"},
+    unsupported=_PLAIN | {"frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls"},
     limit_field="max_completion_tokens",
     efforts=_NONE_TO_HIGH,
     replays=("reasoning",),
@@ -124,7 +152,7 @@ _CEREBRAS = Quirks(
 
 # https://docs.perplexity.ai/api-reference/chat-completions-post: every model searches, no model calls functions
 _PERPLEXITY = Quirks(
-    unsupported=_PENALTY
+    unsupported=(_PLAIN - {"top_k"})
     | {"tools", "tool_choice", "parallel_tool_calls", "stop", "seed", "n", "user", "service_tier"}
     | {"logit_bias", "logprobs", "top_logprobs"},
     limit_field="max_tokens",
@@ -136,16 +164,16 @@ _PERPLEXITY = Quirks(
 # https://docs.databricks.com/aws/en/machine-learning/foundation-model-apis/api-reference: usage comes in every chunk;
 # Claude takes Anthropic's `thinking` and `cache_control`, and answers with a content list.
 _DATABRICKS = Quirks(
-    unsupported=_PENALTY | {"seed", "user", "logit_bias", "service_tier"},
+    unsupported=(_PLAIN - {"top_k"}) | {"seed", "user", "logit_bias", "service_tier"},
     limit_field="max_tokens",
     stream_usage=False,
-    models=(ModelRule(r"claude", reasoning="budget", caching=True),),
+    models=(ModelRule(r"claude", reasoning="budget", caching=True, tool_choices_reasoning=_NOT_FORCED),),
 )
 
 # https://docs.snowflake.com/en/user-guide/snowflake-cortex/open_ai_sdk (`cache_control` on parts, for Claude);
 # replies come without a finish reason (recorded)
 _SNOWFLAKE = Quirks(
-    unsupported=_PENALTY,
+    unsupported=_PLAIN,
     limit_field="max_completion_tokens",
     caching=True,
     reasoning="object",
@@ -155,7 +183,7 @@ _SNOWFLAKE = Quirks(
 
 # https://docs.z.ai/api-reference/llm/chat-completion and …/guides/tools/web-search: no `name`s, only choice "auto"
 _ZAI = Quirks(
-    unsupported=_PENALTY
+    unsupported=_PLAIN
     | {"n", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs"}
     | {"parallel_tool_calls"},
     renames={"user": "user_id"},
@@ -168,35 +196,70 @@ _ZAI = Quirks(
     web_search="search_tool",
 )
 
-# https://platform.kimi.ai/docs: sampling is fixed on kimi models; K3 takes an effort, K2.5 and K2.6 a switch
+# https://platform.kimi.ai/docs: sampling is fixed on kimi models; K3 takes an effort, K2.5 and K2.6 a switch, and K2.7
+# thinks always (https://github.com/mnfst/modelparams.dev/pull/168). While they think, only K3 takes "required", and no
+# model a named tool (https://github.com/UKGovernmentBEIS/inspect_ai/pull/5152). Tool calls without `reasoning_content`
+# are a 400 while thinking; an empty one counts as missing, a space does not
+# (https://github.com/theopenco/llmgateway/pull/2093). All read in 2026-12.
 _KIMI_FIXED = frozenset({"temperature", "top_p", "n", "presence_penalty", "frequency_penalty"})
 _MOONSHOT = Quirks(
-    unsupported=_PENALTY | {"seed", "logit_bias", "logprobs", "top_logprobs", "parallel_tool_calls"},
+    unsupported=_PLAIN | {"seed", "logit_bias", "logprobs", "top_logprobs", "parallel_tool_calls"},
     limit_field="max_completion_tokens",
     media=_VIDEO,
     reasoning="none",
     replays=("reasoning_content",),
     needs_replay=True,
     models=(
-        ModelRule(r"kimi-k3", unsupported=_KIMI_FIXED, reasoning="effort", efforts=("low", "high", "max")),
+        ModelRule(
+            r"kimi-k3",
+            unsupported=_KIMI_FIXED,
+            reasons="always",
+            tool_choices_reasoning=_NOT_NAMED,
+            reasoning="effort",
+            efforts=("low", "high", "max"),
+        ),
+        ModelRule(
+            r"kimi-k2\.[56]|kimi-latest",
+            unsupported=_KIMI_FIXED,
+            reasons="by_default",
+            tool_choices_reasoning=_NOT_FORCED,
+            reasoning="thinking",
+            efforts=("low", "high", "max"),
+        ),
+        ModelRule(
+            r"kimi-k2\.[7-9]|kimi-k2-thinking|kimi-thinking",
+            unsupported=_KIMI_FIXED,
+            reasons="always",
+            tool_choices_reasoning=_NOT_FORCED,
+            reasoning="thinking",
+            efforts=("low", "high", "max"),
+        ),
         ModelRule(r"kimi-", unsupported=_KIMI_FIXED, reasoning="thinking", efforts=("low", "high", "max")),
     ),
 )
 
 # https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api: a budget of thinking, search by a switch;
-# …/model-studio/context-cache: Anthropic's `cache_control`
+# …/model-studio/context-cache: Anthropic's `cache_control`. "The tool_choice parameter does not support being set to
+# required or object in thinking mode" (https://github.com/cloudwego/eino/issues/994); which models think by default:
+# https://www.alibabacloud.com/help/en/model-studio/deep-thinking. Both read in 2026-12.
 _QWEN = Quirks(
-    unsupported=OPENAI_ONLY | {"logit_bias", "user"},
+    unsupported=OPENAI_ONLY | {"logit_bias", "user", "min_p", "top_a"},
     limit_field="max_tokens",
     media=_VIDEO,
     caching=True,
     reasoning="enable_thinking",
     web_search="enable_search",
+    models=(
+        ModelRule(r"qwq|-thinking", reasons="always", tool_choices_reasoning=_NOT_FORCED),
+        ModelRule(r"coder|instruct|-2507|qwen3-(max|vl|omni)"),
+        ModelRule(r"qwen3([.]\d|-\d)", reasons="by_default", tool_choices_reasoning=_NOT_FORCED),
+        ModelRule(r"", tool_choices_reasoning=_NOT_FORCED),
+    ),
 )
 
 # https://docs.ollama.com/api/openai-compatibility: fields that are not ticked there are ignored
 _OLLAMA = Quirks(
-    unsupported=_PENALTY | {"logit_bias", "user", "n"},
+    unsupported=_PLAIN | {"logit_bias", "user", "n"},
     limit_field="max_tokens",
     tool_choices=frozenset({"auto"}),
     efforts=_NONE_TO_HIGH,
@@ -213,6 +276,9 @@ _OPEN_MODELS = Quirks(think_tags=True)
 
 # https://github.com/lmstudio-ai/docs (REST API, OpenAI compatibility): the penalty has another name
 _LMSTUDIO = Quirks(renames={"repetition_penalty": "repeat_penalty"}, think_tags=True)
+
+# https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md (2026-12): the penalty has another name
+_LLAMACPP = Quirks(renames={"repetition_penalty": "repeat_penalty"}, reasoning="template", think_tags=True)
 
 # The API that the neuroa SDK speaks: a proxy for many providers; its own M1 models take their own `thinking` object.
 _NEUROA = Quirks(
@@ -258,18 +324,18 @@ _ROWS = (
     Row("neuroa", None, _NEUROA),
     Row("vllm", None, _VLLM, key=None),
     Row("sglang", None, Quirks(reasoning="template", think_tags=True), key=None),
-    Row("llamacpp", None, Quirks(reasoning="template", think_tags=True), key=None),
+    Row("llamacpp", None, _LLAMACPP, key=None),
     Row("gpustack", None, Quirks(replays=("reasoning", "reasoning_content"), think_tags=True)),  # recorded
     # crusoe's quirks: recorded
     Row("crusoe", "https://api.inference.crusoecloud.com/v1", Quirks(replays=("reasoning",), think_tags=True)),
-    Row("huggingface", "https://router.huggingface.co/v1", Quirks(unsupported=_PENALTY, think_tags=True)),
+    Row("huggingface", "https://router.huggingface.co/v1", Quirks(unsupported=_PLAIN, think_tags=True)),
     Row("nebius", "https://api.tokenfactory.nebius.com/v1", _OPEN_MODELS),
     Row("deepinfra", "https://api.deepinfra.com/v1/openai", _OPEN_MODELS),
-    Row("sambanova", "https://api.sambanova.ai/v1", Quirks(unsupported=_PENALTY, think_tags=True)),
+    Row("sambanova", "https://api.sambanova.ai/v1", Quirks(unsupported=_PLAIN - {"top_k"}, think_tags=True)),
     Row("nvidia", "https://integrate.api.nvidia.com/v1", Quirks(reasoning="template", think_tags=True)),
     Row("novita", "https://api.novita.ai/openai/v1", _OPEN_MODELS),
     Row("siliconflow", "https://api.siliconflow.com/v1", Quirks(reasoning="enable_thinking", think_tags=True)),
-    Row("scaleway", "https://api.scaleway.ai/v1", Quirks(unsupported=_PENALTY, think_tags=True)),
+    Row("scaleway", "https://api.scaleway.ai/v1", Quirks(unsupported=_PLAIN, think_tags=True)),
     Row("vercel", "https://ai-gateway.vercel.sh/v1", _VERCEL),
     Row("litellm", None, _LITELLM, key=None),
 )

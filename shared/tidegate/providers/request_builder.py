@@ -13,7 +13,7 @@ from tidegate.providers.openai import legacy_functions
 from tidegate.providers.toolnames import ToolNames
 
 NEUTRAL_VALUES: dict[str, Json] = {
-    **{"temperature": 1, "top_p": 1, "n": 1, "repetition_penalty": 1},
+    **{"temperature": 1, "top_p": 1, "n": 1, "repetition_penalty": 1, "min_p": 0, "top_a": 0},
     **{"presence_penalty": 0, "frequency_penalty": 0, "top_logprobs": 0},
     **{"logprobs": False, "parallel_tool_calls": True, "store": False},
     **{"service_tier": "auto", "tool_choice": "auto", "function_call": "auto", "verbosity": "medium"},

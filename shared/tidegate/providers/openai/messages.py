@@ -24,9 +24,21 @@ _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_
 def write(builder: OpenAIRequestBuilder) -> None:
     match builder.body.get("messages"):
         case list(messages):
-            builder.body["messages"] = [_message(builder, each, f"messages[{i}]") for i, each in enumerate(messages)]
+            translated = [_message(builder, each, f"messages[{i}]") for i, each in enumerate(messages)]
+            if builder.quirks.continues is not None:
+                _mark_last(translated, builder.quirks.continues)
+            builder.body["messages"] = translated
         case _:
             raise InvalidRequest("`messages` must be a list.", param="messages")
+
+
+def _mark_last(messages: list[Json], mark: str) -> None:
+    """Mark a last message of the assistant as one to continue, in place, unless it calls tools."""
+    match messages:
+        case [*_, {"role": "assistant"} as last] if not last.get("tool_calls"):
+            messages[-1] = {**last, mark: True}
+        case _:
+            pass
 
 
 def _message(builder: OpenAIRequestBuilder, raw: Json, path: str) -> Json:

@@ -36,6 +36,12 @@ ReplayField = Literal["reasoning", "reasoning_content", "reasoning_details", "th
 
 ToolChoiceKind = Literal["auto", "none", "required", "named"]
 
+Reasons = Literal[
+    "when_asked",  # only if the call asks for it
+    "by_default",  # unless the call switches it off
+    "always",  # the call cannot switch it off
+]
+
 StructuredOutputStyle = Literal["response_format", "as_sent"]
 
 FileStyle = Literal[
@@ -49,20 +55,34 @@ _NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 OPENAI_ONLY = frozenset({"store", "metadata", "prediction", "safety_identifier"})
 """Fields that only OpenAI itself is known to honour: stored completions and predicted outputs."""
 
+OPEN_SAMPLING = frozenset({"repetition_penalty", "top_k", "min_p", "top_a"})
+"""Sampling fields of servers of open models. OpenAI's dialect has no equivalent: `repetition_penalty` multiplies, while
+OpenAI's penalties subtract. A provider that does not document one ignores or refuses it: it is left out and reported.
+"""
+
 ALL_TOOL_CHOICES: frozenset[ToolChoiceKind] = frozenset({"auto", "none", "required", "named"})
 
 
 class ModelRule(Struct, frozen=True):
     """The rule for models whose lower-case names match `pattern`, a regular expression that may match anywhere.
 
-    `unsupported` adds to the provider's own. `unsupported_reasoning` does so only while the model reasons: if the call
-    requests it or, with `reasons`, unless the call switches it off. None keeps the provider's value; `caching` adds.
+    None keeps the provider's value; `unsupported` and `caching` add to it.
+
+    `reasons`                 when the model reasons
+    `unsupported_reasoning`   adds to `unsupported` while the model reasons
+    `tool_choices_reasoning`  the kinds of tool choice that are accepted while it reasons
+    `tools_while_reasoning`   chat completions takes tools while the model reasons; if not, it takes them with the
+                              effort "none" only, and OpenAI's Responses API takes both
+    `responses_only`          the model is not in chat completions, only in OpenAI's Responses API
     """
 
     pattern: str
     unsupported: frozenset[str] = frozenset()
     unsupported_reasoning: frozenset[str] = frozenset()
-    reasons: bool = False
+    reasons: Reasons = "when_asked"
+    tool_choices_reasoning: frozenset[ToolChoiceKind] | None = None
+    tools_while_reasoning: bool = True
+    responses_only: bool = False
     limit_field: LimitField | None = None
     reasoning: ReasoningStyle | None = None
     efforts: tuple[str, ...] | None = None
@@ -79,7 +99,9 @@ class Quirks(Struct, frozen=True):
     `limit_field`      the only output limit that the provider accepts; None: the one that the caller sent
     `stream_usage`     `stream_options.include_usage` is accepted
     `functions`        the deprecated `functions` are accepted
-    `developer_role`, `message_names`, `tool_id_length`: what messages may hold
+    `developer_role`, `message_names`: what messages may hold
+    `tool_id_length`   ids of tool calls must have this number of letters and digits
+    `continues`        the field that marks a last message of the assistant, which the model then continues
     `tool_names`       tool names must be at most 64 letters, digits, underscores and dashes
     `media`            content parts beyond OpenAI's own that the provider takes
     `files`            how it takes documents
@@ -103,6 +125,7 @@ class Quirks(Struct, frozen=True):
     developer_role: bool = False
     message_names: bool = True
     tool_id_length: int | None = None
+    continues: str | None = None
     tool_names: bool = False
     media: frozenset[str] = frozenset()
     files: FileStyle = "none"

@@ -55,8 +55,7 @@ def _omit_unsupported(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
         builder.leave_out(name)
     if is_email(builder.body.get("user")):
         builder.leave_out("user")
-    reasoning = builder.request.reasoning
-    if rule.reasons if reasoning is None else reasoning.enabled:
+    if builder.reasons(rule):
         for name in sorted(rule.unsupported_reasoning):
             builder.leave_out(name)
     if builder.quirks.routes and builder.request.fields.require_parameters:

@@ -36,6 +36,18 @@ class OpenAIRequestBuilder(Struct):
         if name in self.body and self.body.pop(name) != NEUTRAL_VALUES.get(name, self):
             self.report_ignored(name)
 
+    def reasons(self, rule: ModelRule) -> bool:
+        """True if the model will reason: it was asked to, or does so by itself, and no tools prevent it."""
+        if self.tools_prevent_reasoning(rule):
+            return False
+        reasoning = self.request.reasoning
+        if reasoning is None:
+            return rule.reasons != "when_asked"
+        return reasoning.enabled or rule.reasons == "always"
+
+    def tools_prevent_reasoning(self, rule: ModelRule) -> bool:
+        return not rule.tools_while_reasoning and bool(self.body.get("tools") or self.body.get("functions"))
+
     def report_ignored(self, name: str) -> None:
         """Report a field as ignored, under the caller's name for it."""
         caller_path = legacy_functions.caller_path(self.request.body, name)

@@ -13,13 +13,23 @@ from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
 
 def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
-    """Write reasoning fields that the provider supports. What it cannot honour is reported as ignored."""
+    """Write reasoning fields that the provider supports, after the tools. What it cannot honour is reported."""
     reasoning = builder.request.reasoning
     style = rule.reasoning or builder.quirks.reasoning
+    without_reasoning = builder.tools_prevent_reasoning(rule)
+    if reasoning is None and without_reasoning and rule.reasons == "by_default":
+        builder.body["reasoning_effort"] = "none"
     if reasoning is None or style == "as_sent":
         return
     sent = efforts.take_reasoning_fields(builder.body)
     reports = _ReasoningReports(builder, sent)
+    if reasoning.enabled and without_reasoning:
+        builder.body["reasoning_effort"] = "none"
+        reports.report_switch()
+        return
+    if not reasoning.enabled and rule.reasons == "always":
+        reports.report_switch()
+        return
     supported = builder.quirks.efforts if rule.efforts is None else rule.efforts
     match style:
         case "effort":

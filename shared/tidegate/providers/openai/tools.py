@@ -10,6 +10,8 @@ from tidegate.providers.openai.parts import without_cache_control
 from tidegate.providers.openai.quirks import ModelRule
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
+_ALTERNATIVES = frozenset({"$ref", "anyOf", "oneOf", "allOf"})
+
 
 def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
     """Translate tools, the tool choice and web search in the body. What cannot be honoured is reported as ignored."""
@@ -18,29 +20,72 @@ def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
             builder.take("tools")
         case list(tool_list):
             builder.body["tools"] = [
-                without_cache_control(builder, tool) if isinstance(tool, dict) else tool for tool in tool_list
+                _complete(without_cache_control(builder, tool)) if isinstance(tool, dict) else tool
+                for tool in tool_list
             ]
         case _:
             pass
     _write_search(builder, rule)
     if not builder.body.get("tools"):
         builder.take("parallel_tool_calls")  # no effect without tools, and OpenAI refuses it
+    _write_choice(builder, rule)
+
+
+def _complete(tool: JsonObject) -> JsonObject:
+    """Return the tool with a type in its schema: OpenAI and others refuse a schema without `type` and `properties`."""
+    match tool:
+        case {"function": {"parameters": {"type": _, "properties": _}}}:
+            return tool
+        case {"function": {"parameters": dict(parameters)} as function}:
+            missing: JsonObject = {} if _ALTERNATIVES & parameters.keys() else {"properties": {}}
+            return {**tool, "function": {**function, "parameters": {"type": "object", **missing, **parameters}}}
+        case _:
+            return tool
+
+
+def _write_choice(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
     choice = builder.body.get("tool_choice")
     if choice is None:
         return
     kind = choice if isinstance(choice, str) else "named"
+    accepted = builder.quirks.tool_choices
+    if rule.tool_choices_reasoning is not None and builder.reasons(rule):
+        accepted &= rule.tool_choices_reasoning
+    chosen = _named_tools(builder, choice) if "required" in accepted else []
     if not builder.body.get("tools"):
         del builder.body["tool_choice"]
         if kind not in ("none", "auto"):
             builder.report_ignored("tool_choice")
-    elif kind not in builder.quirks.tool_choices:
+    elif kind in accepted:
+        if kind == "required":
+            builder.body["tool_choice"] = builder.quirks.tool_choice_required
+    elif chosen:
+        builder.body["tools"] = chosen  # the only tool is the one that is required
+        builder.body["tool_choice"] = builder.quirks.tool_choice_required
+    else:
         del builder.body["tool_choice"]
         if kind == "none":
             builder.take("tools")  # without tools there are no calls, as "none" requests
         elif kind != "auto":
             builder.report_ignored("tool_choice")
-    elif kind == "required":
-        builder.body["tool_choice"] = builder.quirks.tool_choice_required
+
+
+def _named_tools(builder: OpenAIRequestBuilder, choice: Json) -> list[Json]:
+    """Return the tool that the choice names, in a list."""
+    tools = builder.body.get("tools")
+    match choice:
+        case {"type": "function", "function": {"name": str(name)}} if isinstance(tools, list):
+            return [tool for tool in tools if _name(tool) == name]
+        case _:
+            return []
+
+
+def _name(tool: Json) -> Json:
+    match tool:
+        case {"function": {"name": name}}:
+            return name
+        case _:
+            return None
 
 
 def _write_search(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
