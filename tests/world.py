@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -180,8 +181,10 @@ class Reply:
     @property
     def events(self) -> list[Any]:
         """The events of a stream: objects, "[DONE]", and comments as they are."""
-        blocks = self.body.decode().split("\n\n")
+        # A comment ends with one line end: some clients take a blank line for the end of an event.
+        blocks = [piece for piece in re.split(r"\n\n|^(:.*)\n", self.body.decode(), flags=re.M) if piece is not None]
         assert blocks.pop() == ""
+        blocks = [block for block in blocks if block]
         return [
             block if block.startswith(":") else ("[DONE]" if block == "data: [DONE]" else json.loads(block[6:]))
             for block in blocks

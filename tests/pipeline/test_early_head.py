@@ -17,7 +17,7 @@ from tests.runtime import serving
 from tests.world import SECRET, STREAM, USER, Client, Handler, event_stream, sse, world
 from tidegate.domain.server_options import ServerOptions
 
-COMMENT = b": keep-alive\n\n"
+COMMENT = b": keep-alive\n"
 CALL: Any = {"model": "openai/gpt-4.1-mini", "messages": USER, "stream": True, "num_retries": 0}
 HEADERS = {"authorization": f"Bearer {SECRET}"}
 

@@ -132,7 +132,7 @@ async def test_a_client_that_leaves_after_the_first_comment_ends_the_call(hangs_
         await exchange.run()
         assert loop.time() - began == pytest.approx(20 if hangs_up else 15)
         assert left.is_set()
-        assert exchange.body == (b": keep-alive\n\n" if hangs_up else b"")
+        assert exchange.body == (b": keep-alive\n" if hangs_up else b"")
         assert [(outcome.status, outcome.attempts) for outcome in client.recorder.outcomes] == [("cancelled", 1)]
 
 

@@ -29,7 +29,7 @@ def test_a_stream_is_events_an_end_or_an_error(surface: Surface) -> None:
     stream = surface.open_stream()
     assert stream.events([{"choices": []}, {"choices": [1]}]) == b'data: {"choices":[]}\n\ndata: {"choices":[1]}\n\n'
     assert stream.end() == b"data: [DONE]\n\n"
-    assert stream.keep_alive == b": keep-alive\n\n"
+    assert stream.keep_alive == b": keep-alive\n"
     error = StreamCut("The stream ended early.")
     error.usage = {"prompt_tokens": 3}
     text = stream.error(error)

@@ -19,7 +19,7 @@ _DONE = b"data: [DONE]\n\n"
 class OpenAIStream:
     """A stream of `data:` events. It has no state."""
 
-    keep_alive = b": keep-alive\n\n"
+    keep_alive = b": keep-alive\n"
 
     def events(self, chunks: Sequence[ReplyChunk]) -> bytes:
         """See `SurfaceStream.events`."""
