@@ -1,5 +1,6 @@
 """Types of parsed JSON, and the only JSON codec of the data plane."""
 
+import re
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -23,6 +24,11 @@ _decoder: msgspec.json.Decoder[Json] = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 _canonical = msgspec.json.Encoder(order="deterministic")
 
+_STRING_OR_NOT_A_NUMBER = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|-?\b(?:NaN|Infinity)\b', re.S)
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][\da-fA-F]{2})|\\.", re.S
+)
+
 _PARENTHESES = bytes.maketrans(b"[]{}", b"()()")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -30,6 +36,34 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 def decode(data: bytes | str) -> Json:
     """The value in `data`. Raises `msgspec.DecodeError` unless it is one JSON value in UTF-8."""
     return _decoder.decode(data)
+
+
+def decode_reply(data: bytes | str) -> Json:
+    """The value in `data`, which a provider sent, as tolerant as Python's `json`. Raises `msgspec.DecodeError`.
+
+    Half a surrogate pair becomes U+FFFD; NaN and the infinities become null.
+    """
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        return _decoder.decode(_STRING_OR_NOT_A_NUMBER.sub(_repair, text))
+
+
+def _repair(token: re.Match[str]) -> str:
+    text = token[0]
+    if not text.startswith('"'):
+        return "null"
+    return _ESCAPE.sub(_replace_half, text) if "\\u" in text else text
+
+
+def _replace_half(escape: re.Match[str]) -> str:
+    return "\ufffd" if escape["half"] else escape[0]
+
+
+def decode_reply_or_none(data: bytes | str) -> Json:
+    """The value in `data`, which a provider sent; None if it is not JSON."""
+    return _or_none(decode_reply, data)
 
 
 class JsonTooComplex(ValueError):

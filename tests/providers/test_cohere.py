@@ -155,7 +155,7 @@ def test_a_reply_of_no_known_shape_is_malformed(body: Any) -> None:
 
 
 def test_a_fraction_is_rounded_up_and_a_count_that_is_none_is_told_from_0() -> None:
-    odd = {"input_tokens": 1.5, "output_tokens": "12"}
+    odd = {"input_tokens": 1.5, "output_tokens": "twelve"}
     reply = PROVIDER.parse_completion({"message": {}, "finish_reason": "COMPLETE", "usage": {"tokens": odd}})
     assert reply["usage"] == {"prompt_tokens": 2, "completion_tokens": INVALID_COUNT, "total_tokens": INVALID_COUNT}
 

@@ -23,7 +23,7 @@ def usages(input: Any, output: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("odd", [-1, -0.5, "12", True, [], {}])
+@pytest.mark.parametrize("odd", [-1, -0.5, "twelve", "-12", "1e3", "", True, [], {}])
 def test_what_is_no_count_is_told_from_0(odd: Any) -> None:
     for name, usage in usages(12, odd).items():
         assert (usage["prompt_tokens"], usage["completion_tokens"]) == (12, INVALID_COUNT), name
@@ -31,8 +31,9 @@ def test_what_is_no_count_is_told_from_0(odd: Any) -> None:
         assert (usage["prompt_tokens"], usage["completion_tokens"]) == (INVALID_COUNT, 12), name
 
 
-def test_a_fraction_is_rounded_up() -> None:
-    for name, usage in usages(11.5, 12.0).items():
+@pytest.mark.parametrize(("input", "output"), [(11.5, 12.0), ("12", "11.2")])
+def test_a_fraction_is_rounded_up_and_a_count_as_text_is_one(input: Any, output: Any) -> None:
+    for name, usage in usages(input, output).items():
         assert (usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]) == (12, 12, 24), name
 
 

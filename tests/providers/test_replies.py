@@ -127,7 +127,7 @@ def test_a_minted_id_is_the_same_in_every_reading() -> None:
 @pytest.mark.parametrize(
     "body",
     [None, "text", [], {}, {"choices": []}, {"choices": [1]}, {"choices": [{"message": None}]}, {"choices": {}}]
-    + [{"choices": [{"message": {"content": 1}}]}, {"choices": [{"message": {"content": [1]}}]}]
+    + [{"choices": [{"message": {"content": 1}}]}, {"choices": [{"message": {"content": [1]}}]}, {"choices": [{}]}]
     + [{"choices": [{"message": {"tool_calls": calls}}]} for calls in ({"a": 1}, [1], [{"function": {}}])]
     + [{"choices": [{"message": {}}], "usage": 1}],
 )
@@ -139,15 +139,26 @@ def test_a_body_that_is_no_completion_is_malformed(body: Any) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        *("oops", "1", "[]"),
-        *('{"choices":{"a":1}}', '{"choices":[1]}', '{"choices":[{"delta":1}]}', '{"choices":[{}]}'),
-        *('{"choices":[{"index":0,"delta":{"content":1}}]}', '{"choices":[{"index":0,"delta":{"tool_calls":1}}]}'),
-        *('{"choices":[{"delta":{"tool_calls":[1]}}]}', '{"choices":[{"delta":{"tool_calls":[{}]}}]}'),
+        *("1", "null", '{"choices":null}', '{"choices":{"a":1}}', '{"choices":[1]}', '{"choices":[{"delta":1}]}'),
+        *('{"choices":[{}]}', '{"choices":[{"index":0,"delta":{"content":1}}],"usage":"none"}'),
+        *('{"choices":[{"index":0,"delta":{"tool_calls":1}}]}', '{"choices":[{"delta":{"tool_calls":[1]}}]}'),
+        '{"choices":[{"delta":{"tool_calls":[{}]}}]}',
     ],
 )
-def test_an_event_that_is_no_chunk_is_malformed(data: str) -> None:
+def test_an_event_without_anything_usable_is_skipped_as_official_sdks_do(data: str) -> None:
+    read = read_chunks(flat(chunk({"content": "a"}), StreamEvent("message", data), chunk({}, "stop")))
+    assert (read.voices[0].text, read.voices[0].ended) == ("a", "stop")
+
+
+@pytest.mark.parametrize("data", ["oops", "[]", '"oops"'])
+def test_an_event_that_is_not_a_json_object_is_malformed(data: str) -> None:
     with pytest.raises(ProviderMalformed):
         flat(chunk({"content": "a"}), StreamEvent("message", data))
+
+
+def test_a_call_without_a_name_is_malformed_if_nothing_else_came() -> None:
+    with pytest.raises(ProviderMalformed):
+        flat(calls({"index": 0, "id": "c1", "function": {"arguments": "{}"}}), chunk({}, "tool_calls"))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Usage of a call: token counts, word counts and the bill."""
 
 import math
+import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal, Required, TypedDict, cast
+from typing import Literal, Required, TypedDict, TypeGuard, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -101,18 +103,42 @@ class Usage(TypedDict, total=False):
     estimated: bool  # true if the provider reported no usage, else absent
 
 
+_COUNT_AS_TEXT = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)
+
+
 def parse_count(value: Json) -> int:
-    """Return a count that a provider reports: 0 for null, `INVALID_COUNT` for what is not a count.
+    """Return a count that a provider reports, also as text: 0 for null, `INVALID_COUNT` for what is not a count.
 
     Fractions are rounded up.
     """
     if value is None:
         return 0
+    if isinstance(value, str) and _COUNT_AS_TEXT.fullmatch(value):
+        value = float(value) if "." in value else int(value)
     if type(value) is int and value >= 0:  # True is not a count
         return value
     if isinstance(value, float) and 0 <= value < math.inf:
         return math.ceil(value)
     return INVALID_COUNT
+
+
+def merge_counts(earlier: Mapping[str, Json], later: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the usage that two events of one stream report. Counts of a stream are totals, which never fall.
+
+    Some servers end a stream with zeros: of two numbers with one name, the larger is right. Null repeats nothing.
+    """
+    merged = dict(earlier)
+    for name, value in later.items():
+        before = merged.get(name)
+        if isinstance(before, dict) and isinstance(value, dict):
+            merged[name] = merge_counts(before, value)
+        elif value is not None and not (_is_number(before) and _is_number(value) and before > value):
+            merged[name] = value
+    return merged
+
+
+def _is_number(value: Json) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def add_counts(*counts: int) -> int:

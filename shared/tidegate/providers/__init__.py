@@ -12,6 +12,7 @@ chat_translator   chat completions at one provider: its dialect, and the caller'
 price_fields      fields that change the price, or the model that answers
 caller_terms      restores the caller's tool names and `function_call` in replies
 stream_loop       the loop over a stream that every dialect shares
+surrogate_pairs   halves of characters that a server has cut over two events
 locations         host names that depend on a region
 openai/           OpenAI's dialect
 azure             Azure OpenAI

@@ -52,7 +52,8 @@ class UpstreamRequest(Struct, frozen=True):
 
     `caller_tool_names`: the caller's tool names by those sent, where they differ. `answer_tool`: the tool that the
     gateway added; its arguments are the structured output. `legacy_functions`: the caller sent `functions` and expects
-    `function_call`. `caller_terms.py` restores all three in replies.
+    `function_call`. `names_tool`: the caller named the tool to call, after which OpenAI says "stop". `caller_terms.py`
+    restores all four in replies.
     `ignored` names the caller's fields that this provider cannot honour: no field is dropped silently.
     """
 
@@ -64,6 +65,7 @@ class UpstreamRequest(Struct, frozen=True):
     caller_tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
     answer_tool: str | None = None
     legacy_functions: bool = False
+    names_tool: bool = False
 
 
 class Translator(Protocol):

@@ -1,12 +1,13 @@
 """Restores the caller's terms in replies: the caller's tool names, structured output as content, `function_call`.
 
 A provider may forbid a tool's name, may offer no way to force a schema except a tool, or may not support `functions`.
-`build_request` then sets `caller_tool_names`, `answer_tool` or `legacy_functions`; this module undoes each change.
+`build_request` then sets `caller_tool_names`, `answer_tool` or `legacy_functions`; this module undoes each change. A
+reply that calls tools finishes with "tool_calls", except where the caller named the tool (`names_tool`).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from tidegate.chat.completion import Chunk, ChunkChoice, Completion, CompletionMessage, Delta, ToolCall
+from tidegate.chat.completion import Choice, Chunk, ChunkChoice, Completion, CompletionMessage, Delta, ToolCall
 from tidegate.providers.base import UpstreamRequest
 
 
@@ -21,6 +22,8 @@ def restore_completion(request: UpstreamRequest, reply: Completion) -> Completio
             message["content"] = (message["content"] or "") + "".join(_arguments(call) for call in answers)
             if _remove_answers(message, calls, answers) and choice["finish_reason"] == "tool_calls":
                 choice["finish_reason"] = "stop"
+        if request.names_tool:
+            _restore_stop(choice)
         if request.legacy_functions and (remaining := message.pop("tool_calls", None)):
             message["function_call"] = remaining[0].get("function", {})
             if choice["finish_reason"] == "tool_calls":
@@ -68,11 +71,20 @@ def _restore_delta(
         _set_tool_calls(delta, other_calls)
     if request.legacy_functions:
         _use_function_call(delta)
+    if request.names_tool:
+        _restore_stop(choice)
     if choice["finish_reason"] == "tool_calls":
         if answer_indexes and not caller_indexes:
             choice["finish_reason"] = "stop"
         elif request.legacy_functions:
             choice["finish_reason"] = "function_call"
+
+
+def _restore_stop(choice: Choice | ChunkChoice) -> None:
+    """Restore OpenAI's own "stop" after the call of a tool that the caller has named."""
+    if choice.get("native_finish_reason") == "stop":
+        choice["finish_reason"] = "stop"
+        del choice["native_finish_reason"]
 
 
 def _use_function_call(delta: Delta) -> None:

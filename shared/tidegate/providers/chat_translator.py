@@ -93,7 +93,8 @@ def may_change_price(call: ChatCall) -> bool:
 
 def needs_restoring(request: UpstreamRequest) -> bool:
     """True if replies to the request are not in the caller's terms."""
-    return bool(request.caller_tool_names) or request.answer_tool is not None or request.legacy_functions
+    changes = request.caller_tool_names or request.legacy_functions or request.names_tool
+    return bool(changes) or request.answer_tool is not None
 
 
 async def _restore(request: UpstreamRequest, chunks: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:

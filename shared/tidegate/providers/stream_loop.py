@@ -1,11 +1,20 @@
 """The loop over a provider's stream, batch by batch, that every dialect shares; and the chunks of usage."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Protocol
 
 from tidegate.chat.completion import Chunk, Usage
 from tidegate.errors import UpstreamError
+from tidegate.lazy import load
 from tidegate.providers.base import StreamEvent
+
+
+class _Pairs(Protocol):
+    """See `surrogate_pairs.SurrogatePairs`."""
+
+    def join(self, events: Iterable[StreamEvent]) -> list[StreamEvent]: ...
+
+    def end(self) -> list[StreamEvent]: ...
 
 
 class StreamTranslator(Protocol):
@@ -29,7 +38,12 @@ async def translate_stream(
 
     If a batch fails midway, first yields its chunks so far; but not mere roles, so that the call can be retried.
     """
+    pairs: _Pairs | None = None
     async for batch in events:
+        if pairs is not None or any(map(_may_have_half_pair, batch)):
+            if pairs is None:
+                pairs = _create_pairs()
+            batch = pairs.join(batch)
         chunks: list[Chunk] = []
         try:
             for event in batch:
@@ -46,7 +60,20 @@ async def translate_stream(
             yield chunks
         if stream.done:
             return
-    yield stream.end()
+    chunks = []
+    for event in pairs.end() if pairs is not None else ():
+        stream.feed(event, chunks)
+    yield chunks + stream.end()
+
+
+def _create_pairs() -> _Pairs:
+    return load("tidegate.providers.surrogate_pairs", "SurrogatePairs")()
+
+
+def _may_have_half_pair(event: StreamEvent) -> bool:
+    """True if the event may have an escaped surrogate: `\\ud83d`."""
+    data = event.data
+    return ("\\ud" in data or "\\uD" in data) if isinstance(data, str) else (b"\\ud" in data or b"\\uD" in data)
 
 
 def _has_more_than_role(chunk: Chunk) -> bool:

@@ -11,13 +11,17 @@ from tidegate.providers.openai.toolcalls import ToolCallStream
 class OpenAIChoiceStream:
     """Cleans the deltas of one choice, and collects its finish."""
 
-    __slots__ = ("_calls", "_extras", "_has_started", "_tags", "finish_reason", "has_annotations", "native_reason")
+    __slots__ = (
+        *("_calls", "_extras", "_has_content", "_has_function_call", "_has_started", "_native_reason", "_reason"),
+        *("_tags", "finish_reason", "has_annotations"),
+    )
 
     def __init__(self, think_tags: bool) -> None:
         self.finish_reason: FinishReason | None = None
-        self.native_reason: str | None = None
         self.has_annotations = False
-        self._has_started = False
+        self._reason: Json = None
+        self._native_reason: Json = None
+        self._has_started = self._has_content = self._has_function_call = False
         self._extras: JsonObject = {}
         self._calls = ToolCallStream()
         self._tags = ThinkTagParser() if think_tags else None
@@ -26,8 +30,10 @@ class OpenAIChoiceStream:
         """Return the delta to pass on, None if it is empty. The first delta always has the role."""
         content = raw_delta.get("content")
         if self._has_started and len(raw_delta) == 1 and content and isinstance(content, str) and self._tags is None:
+            self._has_content = True
             return raw_delta  # the common case, kept fast
         delta = self._clean(raw_delta)
+        self._has_content = self._has_content or bool(delta)
         if self._has_started:
             return delta or None
         self._has_started = True
@@ -39,19 +45,19 @@ class OpenAIChoiceStream:
         if "reasoning" in delta or "reasoning_content" in delta or "reasoning_details" in delta:
             normalise.normalise_reasoning(delta)
         content = delta.get("content")
-        if isinstance(content, list):
-            normalise.normalise_reasoning(delta)
-        elif isinstance(content, str):
+        if isinstance(content, str):
             if self._tags is not None:
                 self._split_think_tags(delta, content)
         elif content is not None:
-            raise ProviderMalformed("The provider's content is neither text nor a list.")
+            normalise.normalise_reasoning(delta)
         if not delta.get("content", True):
             del delta["content"]
         if "tool_calls" in delta:
             calls = self._calls.deltas(delta.pop("tool_calls"))
             if calls:
                 delta["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
+        if "function_call" in delta:
+            self._has_function_call = True
         if "annotations" in delta:
             self.has_annotations = True
         return delta
@@ -72,8 +78,8 @@ class OpenAIChoiceStream:
 
     def set_finish(self, reason: Json, native: Json, extras: JsonObject) -> None:
         """Store the finish for the end. Raises `ProviderFailed` if the reason says that the reply is broken."""
-        self.finish_reason, own_reason = normalise.finish_reason(reason, bool(self._calls))
-        self.native_reason = native if isinstance(native, str) and native else own_reason
+        self.finish_reason, _ = normalise.finish_reason(reason, bool(self._calls))
+        self._reason, self._native_reason = reason, native
         self._extras.update(extras)
 
     def pending(self, sources: list[Json]) -> list[JsonObject]:
@@ -94,9 +100,15 @@ class OpenAIChoiceStream:
         return [delta] if delta else []
 
     def finish_fields(self) -> JsonObject:
-        """Return the finish as fields of a choice; a missing reason is inferred from the tool calls."""
-        reason = self.finish_reason or normalise.finish_reason(None, bool(self._calls))[0]
+        """Return the finish as fields of a choice; a missing reason follows from the tool calls.
+
+        Raises `ProviderMalformed` if the reply is nothing but a tool call without a name.
+        """
+        if self._calls.has_nameless and not self._calls and not self._has_content:
+            raise ProviderMalformed("The provider called a tool without a name.")
+        reason, own = normalise.finish_reason(self._reason, bool(self._calls), self._has_function_call)
+        native = self._native_reason if isinstance(self._native_reason, str) and self._native_reason else own
         ending: JsonObject = {**self._extras, "finish_reason": reason}
-        if self.native_reason and self.native_reason != reason:
-            ending["native_finish_reason"] = self.native_reason
+        if native and native != reason:
+            ending["native_finish_reason"] = native
         return ending

@@ -4,13 +4,16 @@ Source: https://platform.openai.com/docs/api-reference/chat/object, and replies 
 """
 
 from tidegate.chat.completion import Choice, Completion, CompletionMessage
-from tidegate.errors import ProviderMalformed
+from tidegate.errors import ProviderMalformed, UpstreamError
 from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import failure, normalise, think_tags, toolcalls, usage
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"usage", "choices", "x_groq", "obfuscation", "p", "system_fingerprint", "object"})
-_OF_CHOICE = frozenset({"index", "message", "delta", "finish_reason", "native_finish_reason", "logprobs"})
+_EMPTY_MESSAGE_FIELDS = 3  # the role, and null as content and refusal
+_OF_CHOICE = frozenset(
+    {"index", "message", "delta", "text", "error", "finish_reason", "native_finish_reason", "logprobs"}
+)
 _OF_MESSAGE = frozenset({"role", "content", "refusal", "tool_calls", "function_call", "audio"})
 
 
@@ -29,9 +32,9 @@ def parse(provider: str, quirks: Quirks, body: Json) -> Completion:
     normalise.move_service_tier(completion)
     completion["object"] = "chat.completion"
     sources = normalise.url_annotations(body) if "citations" in body or "search_results" in body else []
-    completion["choices"] = [_choice(quirks, choice, ordinal, sources) for ordinal, choice in enumerate(choices)]  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
+    completion["choices"] = _choices(provider, quirks, choices, sources)  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON
     raw_usage = body.get("usage") or _usage_of_groq(body)
-    if raw_usage:
+    if isinstance(raw_usage, dict) and raw_usage:
         completion["usage"] = usage.normalise(raw_usage)  # pyright: ignore[reportArgumentType]  # as above
     completion["system_fingerprint"] = fingerprint if isinstance(fingerprint, str) and fingerprint else None
     return completion  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
@@ -45,16 +48,33 @@ def _usage_of_groq(body: JsonObject) -> Json:
             return None
 
 
-def _choice(quirks: Quirks, raw: Json, ordinal: int, sources: list[Json]) -> Choice:
-    match raw:
-        case {"message": dict(raw_message)}:
-            message = _message(quirks, raw_message, sources)
-        case _:
-            raise ProviderMalformed("The provider's choice has no message.")
-    index = raw.get("index")
-    reason, native = normalise.finish_reason(raw.get("finish_reason"), bool(message.get("tool_calls")))
+def _choices(provider: str, quirks: Quirks, raw: list[Json], sources: list[Json]) -> list[Choice]:
+    """Return the choices that can be used. If there are none, raises the first one's `UpstreamError`."""
+    choices: list[Choice] = []
+    first_error: UpstreamError | None = None
+    for ordinal, raw_choice in enumerate(raw):
+        try:
+            choices.append(_choice(provider, quirks, raw_choice, ordinal, sources))
+        except UpstreamError as error:
+            first_error = first_error or error
+    if not choices and first_error is not None:
+        raise first_error
+    return choices
+
+
+def _choice(provider: str, quirks: Quirks, raw: Json, ordinal: int, sources: list[Json]) -> Choice:
+    if not isinstance(raw, dict):
+        raise ProviderMalformed(f"{provider}'s choice is not an object.")
+    if raw.get("error"):
+        raise failure.from_event(provider, {"error": raw["error"]})
+    message = _message(quirks, choice_content(raw), sources)
+    has_tools, has_function_call = bool(message.get("tool_calls")), "function_call" in message
+    reason, native = normalise.finish_reason(raw.get("finish_reason"), has_tools, has_function_call)
+    if not raw.get("finish_reason") and not (message["content"] or len(message) > _EMPTY_MESSAGE_FIELDS):
+        raise ProviderMalformed(f"{provider}'s choice has no message.")
     native = raw.get("native_finish_reason") or native
     choice: JsonObject = {name: value for name, value in raw.items() if name not in _OF_CHOICE and value is not None}
+    index = raw.get("index")
     choice["index"] = index if isinstance(index, int) else ordinal
     choice["message"] = message  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
     choice["logprobs"] = clean_logprobs(raw.get("logprobs"))
@@ -64,20 +84,32 @@ def _choice(quirks: Quirks, raw: Json, ordinal: int, sources: list[Json]) -> Cho
     return choice  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
 
+def choice_content(raw: JsonObject) -> JsonObject:
+    """Return a choice's message or delta, whichever it has; one with `text`, as in old completions, has that content.
+
+    Azure's filtered choice has neither.
+    """
+    for name in ("message", "delta"):
+        content = raw.get(name)
+        if isinstance(content, dict):
+            return content
+    return {"content": raw["text"]} if isinstance(raw.get("text"), str) else {}
+
+
 def clean_logprobs(raw: Json) -> Json:
     """Return the log probabilities, None if the provider sent an object without any."""
     return raw if isinstance(raw, dict) and any(value is not None for value in raw.values()) else None
 
 
 def _message(quirks: Quirks, raw: JsonObject, sources: list[Json]) -> CompletionMessage:
-    message: JsonObject = {"role": "assistant", "content": raw.get("content"), "refusal": raw.get("refusal") or None}
+    refusal = raw.get("refusal")
+    message: JsonObject = {"role": "assistant", "content": raw.get("content"), "refusal": None}
+    if isinstance(refusal, str) and refusal:
+        message["refusal"] = refusal
     message.update({name: value for name, value in raw.items() if name not in _OF_MESSAGE and value is not None})
     if quirks.think_tags:
         think_tags.extract_thinking(message)
     normalise.normalise_reasoning(message)
-    content = message["content"]
-    if not isinstance(content, str | None):
-        raise ProviderMalformed("The provider's content is neither text nor a list.")
     calls = toolcalls.parse_tool_calls(raw.get("tool_calls"))
     if calls:
         message["tool_calls"] = calls  # pyright: ignore[reportArgumentType]  # TypedDicts are JSON

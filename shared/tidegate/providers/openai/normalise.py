@@ -6,7 +6,7 @@ Sources: recorded bodies up to 2026-07; `reasoning_details` as in https://openro
 from typing import cast
 
 from tidegate.chat.completion import FinishReason, url_citation
-from tidegate.errors import ProviderFailed, ProviderMalformed, ProviderOverloaded
+from tidegate.errors import ProviderFailed, ProviderOverloaded
 from tidegate.json import Json, JsonObject
 
 EMPTY_VALUES: tuple[Json, ...] = (None, "", [], {})
@@ -26,39 +26,40 @@ _OPENAI_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast
 _OVERLOADED_REASON = "insufficient_system_resource"  # DeepSeek
 
 
-def finish_reason(native: Json, has_tools: bool) -> tuple[FinishReason, str | None]:
-    """Return OpenAI's finish reason, and the provider's own if it differs; a missing one follows from `has_tools`.
+def finish_reason(native: Json, has_tools: bool, has_function_call: bool = False) -> tuple[FinishReason, str | None]:
+    """Return OpenAI's finish reason, and the provider's own if it differs. `has_tools`: the reply calls tools.
 
-    Raises `ProviderFailed` or `ProviderOverloaded` if the reason says that the reply is broken.
+    Whether a reply stops or calls tools follows from its calls, not from the provider's word: agents go by it. Raises
+    `ProviderFailed` or `ProviderOverloaded` if the reason says that the reply is broken.
     """
+    ending: FinishReason = "tool_calls" if has_tools else "function_call" if has_function_call else _STOP
     if not isinstance(native, str) or not native:
-        return ("tool_calls" if has_tools else _STOP), None
-    if native in _OPENAI_REASONS:
-        return cast(FinishReason, native), None
+        return ending, None
     word = native.lower()
     if word in _FAILED_REASONS:
         raise ProviderFailed(f"The provider failed to complete the reply: {native!r}.", native_code=native)
     if word == _OVERLOADED_REASON:
         raise ProviderOverloaded("The provider ran out of resources for the reply.", native_code=native)
-    if word in _OPENAI_REASONS:
-        return cast(FinishReason, word), native
-    return _NATIVE_REASONS.get(word, "tool_calls" if has_tools and word not in ("eos", "end_turn") else _STOP), native
+    reason = cast(FinishReason, word) if word in _OPENAI_REASONS else _NATIVE_REASONS.get(word, _STOP)
+    if reason in ("stop", "tool_calls", "function_call"):
+        reason = ending
+    return reason, None if reason == native else native
 
 
 def move_service_tier(reply: JsonObject) -> None:
     """Move a service tier that is not OpenAI's to `provider_service_tier`, in place: strict clients refuse it."""
     tier = reply.get("service_tier")
-    if tier is not None and tier not in _OPENAI_TIERS:
+    if tier is not None and not (isinstance(tier, str) and tier in _OPENAI_TIERS):
         del reply["service_tier"]
         if tier:
             reply["provider_service_tier"] = tier
 
 
 def normalise_reasoning(message: JsonObject) -> None:
-    """Turn a content list into text, and reasoning under any name into the gateway's three fields, in place."""
+    """Turn content of any shape into text, and reasoning under any name into the gateway's three fields, in place."""
     content = message.get("content")
-    if isinstance(content, list):
-        text, thinking = _split(content)
+    if content is not None and not isinstance(content, str):
+        text, thinking = _split(content) if isinstance(content, list) else _split([content])
         message["content"] = text
         if thinking:
             message["reasoning"] = thinking
@@ -94,16 +95,16 @@ def _split(parts: list[Json]) -> tuple[str, str]:
     thinking: list[str] = []
     for part in parts:
         match part:
-            case {"type": "text" | "summary_text", "text": str(piece)}:
+            case str(piece) | {"type": "text" | "summary_text" | "output_text", "text": str(piece)}:
                 text.append(piece)
             case {"type": "thinking", "thinking": str(piece)}:
                 thinking.append(piece)
             case {"type": "thinking", "thinking": list(items)} | {"type": "reasoning", "summary": list(items)}:
                 thinking.append(_split(items)[0])
-            case {"type": str()}:
-                pass
+            case {"text": str(piece), **rest} if "type" not in rest:
+                text.append(piece)
             case _:
-                raise ProviderMalformed("The provider's content list has an item that is not a content part.")
+                pass
     return "".join(text), "".join(thinking)
 
 

@@ -11,7 +11,7 @@ from tidegate.chat.completion import Chunk, Completion
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
-from tidegate.json import Json, encode
+from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.base import Framing, Headers, StreamEvent, UpstreamRequest
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
@@ -47,6 +47,7 @@ class OpenAI(Struct, frozen=True):
             ignored=tuple(dict.fromkeys(builder.ignored)),
             caller_tool_names=builder.caller_tool_names,
             legacy_functions=builder.legacy_functions,
+            names_tool=_names_tool(builder.body),
         )
 
     def parse_completion(self, body: Json) -> Completion:
@@ -57,6 +58,11 @@ class OpenAI(Struct, frozen=True):
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return failure.from_reply(self.row.name, status, headers, body)
+
+
+def _names_tool(body: JsonObject) -> bool:
+    choice = body.get("tool_choice") or body.get("function_call")
+    return isinstance(choice, dict) and not isinstance(choice.get("allowed_tools"), dict)
 
 
 def provider(row: Row) -> OpenAI:

@@ -12,18 +12,21 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 import msgspec
 
 from tidegate.chat.completion import Chunk
+from tidegate.domain.usage import merge_counts
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode_reply
 from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.openai import failure, normalise, usage
 from tidegate.providers.openai.choice_stream import OpenAIChoiceStream
-from tidegate.providers.openai.completion import clean_logprobs
+from tidegate.providers.openai.completion import choice_content, clean_logprobs
 from tidegate.providers.openai.quirks import Quirks
 
 _NOISE = frozenset({"obfuscation", "p", "x_groq", "choices", "usage", "object", "citations", "search_results"})
 _ENVELOPE = frozenset({"id", "created", "model", "system_fingerprint", "service_tier", "provider"})
-_OF_CHOICE = frozenset({"index", "delta", "finish_reason", "native_finish_reason", "logprobs", "message", "text"})
+_OF_CHOICE = frozenset(
+    {"index", "delta", "finish_reason", "native_finish_reason", "logprobs", "message", "text", "usage", "error"}
+)
 _NO_FIELDS: JsonObject = {}
 
 
@@ -41,7 +44,7 @@ class _OpenAIStreamTranslator:
         self._think_tags = quirks.think_tags
         self._done_ends = quirks.done_ends
         self._streams: dict[int, OpenAIChoiceStream] = {}
-        self._usage: Json = None
+        self._usage: JsonObject = {}
         self._sources: JsonObject = {}
         self._envelope: JsonObject = {}
         self._other_fields: JsonObject = {}
@@ -53,12 +56,14 @@ class _OpenAIStreamTranslator:
             self.done = True
             return
         try:
-            raw = decode(data)
+            raw = decode_reply(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raw = data if isinstance(data, str) else data.decode("utf-8", "replace")
-            if not raw.strip():
+            if not raw.strip() or event.type not in ("message", "error"):
                 return
         if not isinstance(raw, dict) or event.type == "error" or raw.get("error"):
+            if isinstance(raw, int | float | None):
+                return  # official SDKs skip it too
             raise self._error(event, raw)
         chunk = self._chunk(raw)
         if chunk is not None:
@@ -74,19 +79,21 @@ class _OpenAIStreamTranslator:
                 return ProviderMalformed(f"{self._provider} sent an invalid chunk.")
 
     def _chunk(self, raw: JsonObject) -> Chunk | None:
-        if raw.get("usage"):
-            self._usage = raw["usage"]
+        if isinstance(raw_usage := raw.get("usage"), dict) and raw_usage:
+            self._usage = merge_counts(self._usage, raw_usage)
         if "x_groq" in raw:
             self._read_groq(raw["x_groq"])
         choices = raw.get("choices")
-        if not choices:
+        if not choices or not isinstance(choices, list):
             if choices is None and failure.is_error_body(raw):
                 raise failure.from_event(self._provider, raw)
             self._store_fields(raw)
             return None
-        if not isinstance(choices, list):
-            raise ProviderMalformed(f"{self._provider} sent `choices` that are not a list.")
-        clean_choices: list[Json] = [clean for choice in choices if (clean := self._choice(choice)) is not None]
+        clean_choices: list[Json] = [
+            clean
+            for position, choice in enumerate(choices)
+            if isinstance(choice, dict) and (clean := self._choice(choice, position)) is not None
+        ]
         if not clean_choices or not self._envelope or "citations" in raw:
             self._store_fields(raw)
         if not clean_choices:
@@ -98,7 +105,7 @@ class _OpenAIStreamTranslator:
             normalise.move_service_tier(chunk)
         chunk["object"] = "chat.completion.chunk"
         chunk["choices"] = clean_choices
-        if not chunk.get("system_fingerprint"):
+        if not isinstance(chunk.get("system_fingerprint"), str):
             chunk["system_fingerprint"] = None
         return chunk  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
@@ -107,7 +114,7 @@ class _OpenAIStreamTranslator:
             case {"error": str(message)}:
                 raise failure.from_event(self._provider, {"error": message})
             case {"usage": dict(usage_counts)}:
-                self._usage = usage_counts
+                self._usage = merge_counts(self._usage, usage_counts)
             case _:
                 pass
 
@@ -123,26 +130,23 @@ class _OpenAIStreamTranslator:
             elif name not in _NOISE:
                 self._other_fields[name] = value
 
-    def _choice(self, raw: Json) -> JsonObject | None:
-        match raw:
-            case {"index": int(index), "delta": dict(delta)}:
-                pass
-            case {"delta": dict(delta)}:
-                index = 0
-            case {"index": int(index), "delta": None}:
-                delta = {}
-            case {"index": int(index), "finish_reason": str()}:
-                delta = {}
-            case {"index": int(index), "content_filter_results": dict()}:
-                delta = {}  # a late result of Azure's content filter
-            case _:
-                raise ProviderMalformed(f"{self._provider} sent an invalid choice.")
+    def _choice(self, raw: JsonObject, position: int) -> JsonObject | None:
+        index, delta = raw.get("index"), raw.get("delta")
+        if not isinstance(index, int):
+            index = position
         stream = self._streams.get(index)
+        if not isinstance(delta, dict):
+            # A late result of Azure's content filter has no delta; others send a whole message in its place.
+            delta = {} if stream is not None else choice_content(raw)
         if stream is None:
             stream = self._streams[index] = OpenAIChoiceStream(self._think_tags)
+        if raw.get("error"):
+            raise failure.from_event(self._provider, {"error": raw["error"]})
+        if isinstance(raw_usage := raw.get("usage"), dict):  # Moonshot
+            self._usage = merge_counts(self._usage, raw_usage)
         clean_delta = stream.add(delta)
         extras: JsonObject = {}
-        if len(raw) > 3:
+        if len(raw) > 3 or "delta" not in raw:
             others = {name: value for name, value in raw.items() if name not in _OF_CHOICE}
             extras = {name: value for name, value in others.items() if value not in normalise.EMPTY_VALUES}
         if raw.get("finish_reason"):

@@ -5,7 +5,6 @@ Source: bodies recorded from each provider up to 2026-07, and https://platform.o
 
 from tidegate.chat.completion import Usage
 from tidegate.domain.usage import add_counts, parse_count
-from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 
 _CACHED_FIELDS = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
@@ -13,13 +12,11 @@ _GATEWAY_FIELDS = frozenset({"words_used", "words_details", "estimated"})
 _COUNT_FIELDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens"})
 
 
-def normalise(raw: Json) -> Usage:
+def normalise(raw: JsonObject) -> Usage:
     """Return the provider's counts; its prices are moved to `provider_…`, since `cost` is the gateway's.
 
-    A count that is not one is returned as `INVALID_COUNT`. Raises `ProviderMalformed` if `raw` is not an object.
+    A count that is not one is returned as `INVALID_COUNT`.
     """
-    if not isinstance(raw, dict):
-        raise ProviderMalformed("The provider's usage is not an object.")
     prompt = _count(raw, "prompt_tokens", "input_tokens")
     completion = _count(raw, "completion_tokens", "output_tokens")
     total = _count(raw, "total_tokens")
