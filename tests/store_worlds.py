@@ -97,7 +97,7 @@ def memory_world() -> World:
     heard: dict[str | None, dict[str, float]] = {}
     cooldowns = MemoryCooldowns(learning(heard))
     return World(
-        *(tenants, meter, tenants, tenants, meter, MemoryReasoningSignatures(), clock, ledger, register),
+        *(tenants, meter, tenants, tenants, meter, MemoryReasoningSignatures(clock=clock), clock, ledger, register),
         cooldowns=cooldowns,
         heard=heard,
     )

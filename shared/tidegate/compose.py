@@ -140,6 +140,7 @@ async def compose_gateway(
         workspace_keys=WorkspaceKeys(stores.vault),
         reuse=ReuseLoader(stores.open_reply_stores),
         retries=overrides.retries or Retries(),
+        keeps_reasoning=settings.keeps_reasoning,
         shows_upstream_urls=settings.shows_upstream_urls,
     )
 

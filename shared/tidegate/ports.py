@@ -99,15 +99,26 @@ class Meter(Protocol):
         ...
 
 
-class ReasoningSignatures(Protocol):
-    """Signed reasoning that preceded tool calls, for clients that do not send it back with the tools' results."""
+SIGNATURE_SECONDS = 86_400
+"""How long signed reasoning is stored: a day."""
 
-    async def find(self, workspace_id: str, tool_call_ids: Sequence[str]) -> dict[str, list[Json]]:
-        """The stored `reasoning_details` by tool call id."""
+
+class ReasoningSignatures(Protocol):
+    """Signed reasoning that preceded tool calls, for clients that do not send it back with the tools' results.
+
+    `turn` is a digest of the conversation up to and including the turn that has the calls.
+    """
+
+    async def find(self, workspace_id: str, turns: Sequence[str]) -> dict[str, list[Json]]:
+        """The stored `reasoning_details` by turn."""
         ...
 
-    async def keep(self, workspace_id: str, tool_call_id: str, details: list[Json]) -> None:
-        """Store the details for a day; details that are too large are not stored."""
+    async def keep(self, workspace_id: str, turn: str, details: list[Json]) -> None:
+        """Store the details for a day; details that are too large are not stored.
+
+        Other details under the same turn show that two conversations are equal so far, also in the ids of their calls.
+        Nobody can tell whose turn comes back, so that neither's details are found afterwards.
+        """
         ...
 
 

@@ -25,6 +25,7 @@ from tests.world import (
     sse,
     world,
 )
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, RouteTarget
@@ -373,13 +374,14 @@ async def test_an_old_hit_keeps_signed_reasoning_anew_for_the_next_turn() -> Non
         gateway: Gateway = state["gateway"]
         await client.post(CALL)
         await client.post(CALL)
-        assert await gateway.open_signatures().find("ws_test", ["call_1"]) == {}
+        turns = [*CALL["messages"], {"role": "assistant", "content": "Hello.", "tool_calls": called}]
+        [turn] = build_chat_request({**CALL, "messages": turns}).reasoning_turns().values()
+        assert await gateway.open_signatures().find("ws_test", [turn]) == {}
         later = replace(gateway, clock=lambda: time.time() + 50_000)
         client.app.lifespan_state = {**state, "gateway": later}
         reply = await client.post(CALL)
     assert (reply.headers["x-tidegate-cache"], reply.headers["age"][:2]) == ("hit", "50")
-    found = await gateway.open_signatures().find("ws_test", ["call_1"])
-    assert found["call_1"][0]["signature"] == "s=="
+    assert (await gateway.open_signatures().find("ws_test", [turn]))[turn][0]["signature"] == "s=="
 
 
 ROUTED = Route("fast", (RouteTarget("openai/gpt-4.1-mini"), RouteTarget("mistral/mistral-small-latest")))

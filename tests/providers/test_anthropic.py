@@ -427,7 +427,7 @@ def test_thinking_comes_back_first_and_unmodified(carried: dict[str, Any]) -> No
 
 def test_thinking_that_a_client_dropped_comes_from_the_gateways_memory() -> None:
     asked = call(asking(messages=[USER, CALLED, {"role": "tool", "tool_call_id": "t1", "content": "1"}]))
-    kept = replace(asked, signatures={"t1": [DETAIL, {"type": "reasoning.encrypted", "data": "eA=="}]})
+    kept = replace(asked, signatures={1: [DETAIL, {"type": "reasoning.encrypted", "data": "eA=="}]})
     request = PROVIDER.build_request(kept, Deployment("anthropic", SONNET, "https://host.invalid"))
     content = json.loads(request.body)["messages"][1]["content"]
     assert content[:2] == [THOUGHT, {"type": "redacted_thinking", "data": "eA=="}]

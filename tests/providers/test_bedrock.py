@@ -178,7 +178,7 @@ def test_thinking_is_left_out_where_its_signature_is_lost_and_kept_where_the_gat
     body = asking(messages=CALLED, tools=[WEATHER], reasoning_effort="low")
     assert build(body).ignored == ("reasoning_effort",)
     kept = [{"type": "reasoning.text", "text": "Hm.", "signature": "s", "format": "anthropic-claude-v1", "index": 0}]
-    made = sent(body, signatures={"c1": kept})
+    made = sent(body, signatures={1: kept})
     assert made["messages"][1]["content"][0] == {
         "reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "s"}}
     }

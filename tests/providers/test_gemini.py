@@ -181,7 +181,7 @@ def _decoded(request: Any) -> Any:
 
 def test_a_signature_that_the_client_lost_comes_from_the_gateways_store() -> None:
     kept = [{"type": "reasoning.encrypted", "data": "c2ln", "format": "google-gemini-v1", "index": 1, "id": "c1"}]
-    contents = _replayed(GEMINI, FLASH, _history("c1"), signatures={"c1": kept})
+    contents = _replayed(GEMINI, FLASH, _history("c1"), signatures={1: kept})
     assert contents[1]["parts"] == [{"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "c2ln"}]
 
 

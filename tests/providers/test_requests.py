@@ -285,7 +285,7 @@ def test_reasoning_that_must_come_back_does_even_if_the_client_forgets_it(regist
     if sends_back:
         turn["reasoning_details"] = details
     messages = [*asking()["messages"], turn, {"role": "tool", "tool_call_id": "call_1", "content": "a"}]
-    admitted = replace(call(asking(messages=messages)), signatures={} if sends_back else {"call_1": details})
+    admitted = replace(call(asking(messages=messages)), signatures={} if sends_back else {1: details})
     for name, expected in (("openrouter", {"reasoning_details": details}), ("deepseek", {"reasoning_content": "Hm."})):
         provider = registry.load(name)
         assert provider.signs_reasoning

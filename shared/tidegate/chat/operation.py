@@ -58,8 +58,8 @@ class ChatOperation(Struct, frozen=True):
         reasoning = _chat(request).reasoning
         return ChatStamper(stamp, hides_reasoning=reasoning is not None and reasoning.exclude)
 
-    def reasoning_collector(self) -> ReasoningCollector:
-        return load("tidegate.chat.reasoning_signatures", "ChatReasoningCollector")()
+    def reasoning_collector(self, request: Request) -> ReasoningCollector:
+        return load("tidegate.chat.reasoning_signatures", "ChatReasoningCollector")(_chat(request).fields.messages)
 
     def assembler(self) -> Assembler:
         return load("tidegate.chat.assemble", "CompletionAssembler")()

@@ -1,49 +1,178 @@
 """Signed reasoning across turns, stored here for clients that do not send it back.
 
 Some providers sign their reasoning and want it back, unchanged, with the tool calls that followed. OpenAI's SDKs drop
-`reasoning_details` when they replay a message, but keep the ids of tool calls. So the details are stored under the id
-of the first tool call of their message.
+`reasoning_details` when they replay a message. So the details are stored under a digest of the conversation up to and
+including that message. Ids of tool calls do not identify a turn: some providers number them anew in each conversation.
+
+The digest leaves out what clients change when they replay messages: white space around texts, the form of arguments,
+and the boundaries between messages of an assistant. A client that changes more loses its stored reasoning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from itertools import groupby
 from typing import cast
 
-from tidegate.chat.completion import Chunk, Completion, Delta
-from tidegate.chat.messages import AssistantMessage, Message
+from tidegate.chat.completion import Chunk, Completion, Delta, ToolCall
+from tidegate.chat.messages import (
+    AssistantMessage,
+    AssistantToolCall,
+    Content,
+    FunctionMessage,
+    Message,
+    RefusalPart,
+    TextPart,
+    ToolMessage,
+)
 from tidegate.domain.operation import Reply, ReplyChunk
-from tidegate.json import Json, JsonObject
+from tidegate.json import Json, JsonObject, decode_bounded_or_none, encode_canonical
 
 MAX_TURNS = 50
 """Only the newest turns of a long conversation are looked up: one batch read takes a hundred keys at most."""
 
-MAX_ID_CHARACTERS = 256
-
 _TEXTS = ("text", "summary", "data", "signature")
 
+_EXACT_INTEGERS = 2**53
+"""Below it, a float has each integer."""
 
-def ids_to_look_up(messages: Sequence[Message]) -> list[str]:
-    """Return the tool call ids under which reasoning may be stored, for turns that were sent without it."""
-    turns = (message for message in messages if isinstance(message, AssistantMessage) and message.tool_calls)
-    found = [turn.tool_calls[0].id for turn in turns if turn.tool_calls and not turn.reasoning_details]
-    return [tool_call_id for tool_call_id in found if 0 < len(tool_call_id) <= MAX_ID_CHARACTERS][-MAX_TURNS:]
+
+def turns_to_look_up(messages: Sequence[Message]) -> dict[int, str]:
+    """Return the digests of turns with tool calls that were sent without their reasoning, by their first message."""
+    if not any(_needs_reasoning([message]) for message in messages):
+        return {}
+    digest = _ConversationDigest()
+    found: dict[int, str] = {}
+    for is_assistant, numbered in groupby(enumerate(messages), lambda pair: isinstance(pair[1], AssistantMessage)):
+        turn = list(numbered)
+        for _, message in turn:
+            digest.add_message(message)
+        if is_assistant and _needs_reasoning([message for _, message in turn]):
+            found[turn[0][0]] = digest.hex()
+    return dict(list(found.items())[-MAX_TURNS:])
+
+
+def _needs_reasoning(turn: Iterable[Message]) -> bool:
+    messages = [message for message in turn if isinstance(message, AssistantMessage)]
+    return any(message.tool_calls for message in messages) and not any(each.reasoning_details for each in messages)
+
+
+class _ConversationDigest:
+    """The digest of a conversation so far. Each text goes in with its length, so that no two can be confused."""
+
+    __slots__ = ("_hash",)
+
+    def __init__(self) -> None:
+        self._hash = sha256()
+
+    def hex(self) -> str:
+        return self._hash.hexdigest()
+
+    def add_message(self, message: Message) -> None:
+        match message:
+            case AssistantMessage():
+                self.add_content("assistant", message.content)
+                self.add_content("assistant", message.refusal)
+                for call in message.tool_calls or ():
+                    self._add_call(call)
+                if message.function_call is not None:
+                    self._add("call", "", message.function_call.name, _arguments(message.function_call.arguments))
+            case ToolMessage():
+                self._add("tool", message.tool_call_id)
+                self.add_content("result", message.content)
+            case FunctionMessage():
+                self._add("function", message.name)
+                self.add_content("result", message.content)
+            case _:
+                self._add(type(message).__name__, message.name or "")
+                self.add_content("text", message.content)
+
+    def add_content(self, kind: str, content: Content | None) -> None:
+        """Add a text, or parts; adjacent texts count as one."""
+        text = ""
+        for part in [content] if isinstance(content, str) else content or ():
+            match part:
+                case str():
+                    text += part
+                case TextPart():
+                    text += part.text
+                case RefusalPart():
+                    text += part.refusal
+                case _:
+                    self._add_text(kind, text)
+                    text = ""
+                    self._add("part", repr(part))
+        self._add_text(kind, text)
+
+    def add_reply_call(self, call: ToolCall) -> None:
+        function, custom = call.get("function"), call.get("custom")
+        if function is not None:
+            self._add("call", call.get("id", ""), function.get("name", ""), _arguments(function.get("arguments", "")))
+        elif custom is not None:
+            self._add_custom(call.get("id", ""), custom)
+
+    def _add_call(self, call: AssistantToolCall) -> None:
+        if call.function is not None:
+            self._add("call", call.id, call.function.name, _arguments(call.function.arguments))
+        elif call.custom is not None:
+            self._add_custom(call.id, call.custom)
+
+    def _add_custom(self, call_id: str, custom: Mapping[str, object]) -> None:
+        self._add("custom", call_id, str(custom.get("name")), str(custom.get("input")).strip())
+
+    def _add_text(self, kind: str, text: str) -> None:
+        stripped = text.strip()
+        if stripped:
+            self._add(kind, stripped)
+
+    def _add(self, *texts: str) -> None:
+        for text in texts:
+            raw = text.encode("utf-8", "surrogatepass")
+            self._hash.update(b"%d:" % len(raw))
+            self._hash.update(raw)
+
+
+def _arguments(text: str) -> str:
+    """Return the arguments in one form for all JSON texts with the same value."""
+    stripped = text.strip()
+    value = decode_bounded_or_none(stripped.encode("utf-8", "surrogatepass")) if stripped else {}
+    return stripped if value is None else encode_canonical(_normalise(value)).decode()
+
+
+def _normalise(value: Json) -> Json:
+    """Return the value with whole numbers as integers: JavaScript writes 1.0 as 1."""
+    match value:
+        case float() if value.is_integer() and abs(value) < _EXACT_INTEGERS:
+            return int(value)
+        case list():
+            return [_normalise(item) for item in value]
+        case dict():
+            return {name: _normalise(item) for name, item in value.items()}
+        case _:
+            return value
 
 
 class ChatReasoningCollector:
-    """Chat's `ReasoningCollector`: the details of one reply, whole or streamed, by the id of its first tool call."""
+    """Chat's `ReasoningCollector`: the details of one reply, whole or streamed, and the text and calls beside them.
 
-    __slots__ = ("_details", "_first_id", "_reply_details")
+    `messages` are the conversation that the reply continues.
+    """
 
-    def __init__(self) -> None:
-        self._first_id: str | None = None
-        self._details: dict[tuple[str, str], JsonObject] = {}
-        self._reply_details: list[Json] | None = None
+    __slots__ = ("_calls", "_details", "_details_by_index", "_messages", "_text")
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = messages
+        self._text: list[str] = []
+        self._calls: dict[int, ToolCall] = {}
+        self._details: list[Json] = []
+        self._details_by_index: dict[tuple[str, str], JsonObject] = {}
 
     def add_reply(self, reply: Reply) -> None:
         choices = cast(Completion, reply)["choices"]
-        message = choices[0]["message"] if choices else None
-        tool_calls = message.get("tool_calls") if message else None
-        self._first_id = tool_calls[0].get("id") if tool_calls else None
-        self._reply_details = (message.get("reasoning_details") if message else None) or []
+        if choices:
+            message = choices[0]["message"]
+            self._text = [message.get("content") or ""]
+            self._calls = dict(enumerate(message.get("tool_calls") or ()))
+            self._details = message.get("reasoning_details") or []
 
     def add_chunk(self, chunk: ReplyChunk) -> None:
         for choice in cast(Chunk, chunk)["choices"]:
@@ -51,19 +180,42 @@ class ChatReasoningCollector:
                 self._add_delta(choice["delta"])
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
-        details: list[Json] = list(self._details.values()) if self._reply_details is None else self._reply_details
-        return (self._first_id, details) if self._first_id and details else None
+        details = self._details or list[Json](self._details_by_index.values())
+        if not details or not self._calls:
+            return None
+        digest = _ConversationDigest()
+        for message in self._messages:
+            digest.add_message(message)
+        digest.add_content("assistant", "".join(self._text))
+        for _, call in sorted(self._calls.items(), key=lambda pair: pair[0]):
+            digest.add_reply_call(call)
+        return digest.hex(), details
 
     def _add_delta(self, delta: Delta) -> None:
-        for call in delta.get("tool_calls") or ():
-            if self._first_id is None and call.get("index", 0) == 0:
-                self._first_id = call.get("id")
+        text = delta.get("content")
+        if text:
+            self._text.append(text)
+        for piece in delta.get("tool_calls") or ():
+            self._add_call(piece)
         for piece in delta.get("reasoning_details") or ():
             if isinstance(piece, dict):
-                self._merge(piece)
+                self._add_detail(piece)
 
-    def _merge(self, piece: JsonObject) -> None:
-        detail = self._details.setdefault((str(piece.get("type")), str(piece.get("index"))), {})
+    def _add_call(self, piece: ToolCall) -> None:
+        index = piece.get("index", 0)
+        call = self._calls.get(index)
+        if call is None:
+            self._calls[index] = {**piece, "function": {**piece["function"]}} if "function" in piece else {**piece}
+            return
+        function, fragment = call.get("function"), piece.get("function", {}).get("arguments")
+        if function is not None and fragment:
+            function["arguments"] = function.get("arguments", "") + fragment
+        custom, custom_piece = call.get("custom"), piece.get("custom")
+        if custom is not None and custom_piece:
+            call["custom"] = {**custom, "input": f"{custom.get('input') or ''}{custom_piece.get('input') or ''}"}
+
+    def _add_detail(self, piece: JsonObject) -> None:
+        detail = self._details_by_index.setdefault((str(piece.get("type")), str(piece.get("index"))), {})
         for name, value in piece.items():
             earlier = detail.get(name)
             is_text = name in _TEXTS and isinstance(value, str) and isinstance(earlier, str)

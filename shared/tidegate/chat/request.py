@@ -3,7 +3,7 @@
 Source: https://platform.openai.com/docs/api-reference/chat/create (2026).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias, cast
 
 from msgspec import Struct, structs
@@ -121,8 +121,8 @@ class ChatRequest(Struct, frozen=True):
     def prompt_texts(self) -> Iterator[str]:
         return iter(message_texts(self.fields.messages))
 
-    def reasoning_turns(self) -> list[str]:
-        return load("tidegate.chat.reasoning_signatures", "ids_to_look_up")(self.fields.messages)
+    def reasoning_turns(self) -> Mapping[int, str]:
+        return load("tidegate.chat.reasoning_signatures", "turns_to_look_up")(self.fields.messages)
 
     def cache_fields(self) -> JsonObject:
         fields: JsonObject = {

@@ -37,7 +37,7 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
 
     `id` is a ULID: unique, sortable by time, the `x-request-id` of the reply and the key of the call's record.
     Calls of one workspace with the same `idempotency_key` are one call, which is made and charged once.
-    `media` maps URLs to fetched bytes. `signatures` maps ids of tool calls to the `reasoning_details` of their turns,
+    `media` maps URLs to fetched bytes. `signatures` maps indexes of messages to the `reasoning_details` of their turns,
     for clients that do not send them back. The caller names its application (`app_id`) and the conversation that the
     call belongs to (`session_id`). `has_own_timeout`: the deadline is the caller's or its workspace's, and earlier than
     the operator's.
@@ -54,7 +54,7 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     app_id: str | None = None
     idempotency_key: str | None = None
     media: Mapping[str, Media] = field(default_factory=dict[str, Media])
-    signatures: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    signatures: Mapping[int, Json] = field(default_factory=dict[int, Json])
     session_id: str | None = None
     has_own_timeout: bool = False
 

@@ -150,8 +150,11 @@ class Request(Protocol):
         """Return a key that all requests of one conversation share."""
         ...
 
-    def reasoning_turns(self) -> list[str]:
-        """List the tool call ids under which signed reasoning of earlier turns may be stored."""
+    def reasoning_turns(self) -> Mapping[int, str]:
+        """Return the keys under which signed reasoning of earlier turns may be stored, by the index of their message.
+
+        A key is a digest of the conversation up to and including its turn.
+        """
         ...
 
 
@@ -230,7 +233,7 @@ class ReasoningCollector(Protocol):
     def add_chunk(self, chunk: ReplyChunk) -> None: ...
 
     def signed_reasoning(self) -> tuple[str, list[Json]] | None:
-        """Return the tool call's id and the details to store; None if there are none."""
+        """Return the turn's key, as in `Request.reasoning_turns`, and the details to store; None if there are none."""
         ...
 
 
@@ -261,7 +264,9 @@ class Operation(Protocol):
 
     def stamper(self, request: Request, stamp: Stamp) -> Stamper: ...
 
-    def reasoning_collector(self) -> ReasoningCollector: ...
+    def reasoning_collector(self, request: Request) -> ReasoningCollector:
+        """Return a collector for the reply to `request`."""
+        ...
 
     def assembler(self) -> Assembler: ...
 

@@ -1,9 +1,11 @@
-"""Signed reasoning in a dictionary of bounded size."""
+"""Signed reasoning in a dictionary of bounded size, for a day."""
 
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tidegate.json import Json
+from tidegate.ports import SIGNATURE_SECONDS
 
 MAX_ENTRIES = 10_000
 
@@ -11,17 +13,26 @@ MAX_ENTRIES = 10_000
 class MemoryReasoningSignatures:
     """The port `ReasoningSignatures`. The oldest entries are dropped first."""
 
-    def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
+    def __init__(self, max_entries: int = MAX_ENTRIES, clock: Callable[[], float] = time.time) -> None:
         self._max_entries = max_entries
-        self._details: OrderedDict[tuple[str, str], list[Json]] = OrderedDict()
+        self._clock = clock
+        self._entries: OrderedDict[tuple[str, str], tuple[float, list[Json]]] = OrderedDict()
 
-    async def find(self, workspace_id: str, tool_call_ids: Sequence[str]) -> dict[str, list[Json]]:
+    async def find(self, workspace_id: str, turns: Sequence[str]) -> dict[str, list[Json]]:
         """See `ReasoningSignatures.find`."""
-        keys = ((tool_call_id, (workspace_id, tool_call_id)) for tool_call_id in tool_call_ids)
-        return {tool_call_id: self._details[key] for tool_call_id, key in keys if key in self._details}
+        found = {turn: self._find(workspace_id, turn) for turn in turns}
+        return {turn: details for turn, details in found.items() if details}
 
-    async def keep(self, workspace_id: str, tool_call_id: str, details: list[Json]) -> None:
+    async def keep(self, workspace_id: str, turn: str, details: list[Json]) -> None:
         """See `ReasoningSignatures.keep`."""
-        self._details[workspace_id, tool_call_id] = details
-        if len(self._details) > self._max_entries:
-            self._details.popitem(last=False)
+        earlier = self._find(workspace_id, turn)
+        is_unique = earlier is None or earlier == details
+        self._entries[workspace_id, turn] = self._clock() + SIGNATURE_SECONDS, details if is_unique else []
+        self._entries.move_to_end((workspace_id, turn))
+        while len(self._entries) > self._max_entries or next(iter(self._entries.values()))[0] <= self._clock():
+            self._entries.popitem(last=False)
+
+    def _find(self, workspace_id: str, turn: str) -> list[Json] | None:
+        """Return the details; an empty list if two conversations have the turn, None if it is not stored."""
+        expires_at, details = self._entries.get((workspace_id, turn), (0.0, None))
+        return details if expires_at > self._clock() else None

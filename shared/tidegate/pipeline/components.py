@@ -77,4 +77,5 @@ class Components(Struct, frozen=True):
     guardrails: GuardrailSelection = field(default_factory=GuardrailSelection)
     workspace_keys: WorkspaceKeys = field(default_factory=WorkspaceKeys)
     retries: Retries = field(default_factory=Retries)
+    keeps_reasoning: bool = True
     shows_upstream_urls: bool = False

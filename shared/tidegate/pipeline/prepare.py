@@ -1,5 +1,6 @@
 """Prepares a call for one deployment: translates it, with its media and signatures, and reserves its worst case."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -14,6 +15,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.domain.limits import Amounts
 from tidegate.domain.settlement import billed_amounts
 from tidegate.errors import LimitReached, UnsupportedParameter
+from tidegate.json import Json
 from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
@@ -76,10 +78,20 @@ async def _with_media_and_signatures(
     urls = translator.media_urls(call, deployment)
     if urls:
         call = replace(call, media=await components.open_fetcher().fetch(urls, call.deadline - components.clock()))
-    tool_call_ids = call.request.reasoning_turns() if translator.signs_reasoning else []
-    if tool_call_ids:
-        call = replace(call, signatures=await components.open_signatures().find(call.workspace.id, tool_call_ids))
+    if translator.signs_reasoning and components.keeps_reasoning:
+        signatures = await find_signatures(components, call)
+        if signatures:
+            call = replace(call, signatures=signatures)
     return call
+
+
+async def find_signatures(components: Components, call: Call) -> Mapping[int, Json]:
+    """Return the stored reasoning of earlier turns, by the index of their message."""
+    turns = await offload(call.request.size, call.request.reasoning_turns)
+    if not turns:
+        return {}
+    found = await components.open_signatures().find(call.workspace.id, list(turns.values()))
+    return {index: found[turn] for index, turn in turns.items() if turn in found}
 
 
 async def count_call(components: Components, observation: Observation) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from tidegate.domain.call import Call
 from tidegate.domain.operation import ReasoningCollector, Reply, ReplyChunk, Stamp
 from tidegate.errors import StoreUnavailable, TidegateError
+from tidegate.offload import offload
 from tidegate.pipeline.answer import Answer
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dispatch import Dispatched
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 async def respond(components: Components, dispatched: Dispatched, observation: Observation) -> Answer:
     """Return the answer to a call whose provider has sent the whole reply, or its first events."""
     call, provider_reply = observation.call, dispatched.reply
-    collector = call.operation.reasoning_collector() if dispatched.translator.signs_reasoning else None
+    keeps_reasoning = components.keeps_reasoning and dispatched.translator.signs_reasoning
+    collector = call.operation.reasoning_collector(call.request) if keeps_reasoning else None
     reply: Reply | None = None
     batches: AsyncGenerator[Sequence[ReplyChunk]] | None = None
     if provider_reply.reply is not None:
@@ -84,7 +86,7 @@ async def _stamp_stream(
 
 async def store_reasoning(components: Components, call: Call, collector: ReasoningCollector | None) -> None:
     """Store the signed reasoning that led to a tool call, for clients that do not send it back."""
-    signed = collector.signed_reasoning() if collector is not None else None
+    signed = await offload(call.request.size, collector.signed_reasoning) if collector is not None else None
     if signed is None:
         return
     try:

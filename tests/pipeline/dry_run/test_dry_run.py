@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from tests.native_providers import ANTHROPIC, BEDROCK, GEMINI, NATIVES, Native
 from tests.world import KEY, STREAM, USER, WORKSPACE, Client, completion, event_stream, new_call, sse, world
+from tidegate.chat.request import build_chat_request
 from tidegate.domain.limits import Limits
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import Workspace
@@ -257,13 +258,14 @@ async def test_signatures_of_earlier_turns_are_in_the_request_as_in_a_real_call(
         call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
         details = [{"type": "reasoning.text", "text": "Hm.", "signature": "c2lnbmVk", "index": 0}]
         gateway = client.app.lifespan_state["gateway"]
-        await gateway.open_signatures().keep("ws_test", "call_1", details)
         turns = [
             *USER,
             {"role": "assistant", "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "call_1", "content": "1"},
         ]
         body = {"model": ANTHROPIC.id, "messages": turns, "tools": MANY["tools"], "reasoning_effort": "high"}
+        [turn] = build_chat_request(body).reasoning_turns().values()
+        await gateway.open_signatures().keep("ws_test", turn, details)
         shown = only(await rehearsed(client, body))["request"]
         assert "c2lnbmVk" in json.dumps(shown["body"])
         await client.post(body)

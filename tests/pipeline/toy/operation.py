@@ -78,8 +78,8 @@ class ToyRequest(Struct, frozen=True):
     def session_key(self, session_id: str | None) -> bytes:
         return (session_id or "").encode()
 
-    def reasoning_turns(self) -> list[str]:
-        return []
+    def reasoning_turns(self) -> Mapping[int, str]:
+        return {}
 
     def answer_schema(self) -> AnswerSchema | None:
         return None
@@ -132,7 +132,7 @@ class ToyOperation(Struct, frozen=True):
     def stamper(self, request: Request, stamp: Stamp) -> ToyStamper:
         return ToyStamper(stamp)
 
-    def reasoning_collector(self) -> ToyCollector:
+    def reasoning_collector(self, request: Request) -> ToyCollector:
         return ToyCollector()
 
     def assembler(self) -> Any:

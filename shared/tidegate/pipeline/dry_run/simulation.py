@@ -21,7 +21,7 @@ from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dry_run.field_map import FieldExaminer
 from tidegate.pipeline.dry_run.report import Step, request_json
-from tidegate.pipeline.prepare import unsupported
+from tidegate.pipeline.prepare import find_signatures, unsupported
 from tidegate.policy.metering import reservation
 from tidegate.policy.routing import fallback
 from tidegate.policy.routing.fallback import Candidate
@@ -55,7 +55,7 @@ class Simulation(Struct):
     components: Components
     call: Call
     accounts: dict[str, Account] = field(default_factory=dict[str, Account])
-    signatures: Mapping[str, Json] | None = None
+    signatures: Mapping[int, Json] | None = None
     examiner: FieldExaminer = field(default_factory=FieldExaminer)
     requests: int = 0
     size: int = 0
@@ -158,10 +158,9 @@ class Simulation(Struct):
         self, call: Call, translator: Translator, deployment: Deployment
     ) -> tuple[Call, Mapping[bytes, bytes]]:
         """Return the call with its signatures and stand-ins for media, and the label to show for each stand-in."""
-        tool_call_ids = call.request.reasoning_turns() if translator.signs_reasoning else []
-        if tool_call_ids:
+        if translator.signs_reasoning and self.components.keeps_reasoning:
             if self.signatures is None:
-                self.signatures = await self.components.open_signatures().find(call.workspace.id, tool_call_ids)
+                self.signatures = await find_signatures(self.components, call)
             call = replace(call, signatures=self.signatures)
         media: dict[str, Media] = {}
         labels: dict[bytes, bytes] = {}

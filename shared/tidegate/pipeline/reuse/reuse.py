@@ -74,8 +74,9 @@ class StoreCallReuse:
             return None
         self._reply, self._ignored = as_new_reply(call, stored), stored.ignored
         age = max(0, int(components.clock() - stored.at))
-        if age > SIGNED_REASONING_SECONDS:  # signed reasoning is stored for a day, replies for longer
-            collector = call.operation.reasoning_collector()
+        # Signed reasoning is stored for a day, replies for longer.
+        if age > SIGNED_REASONING_SECONDS and components.keeps_reasoning:
+            collector = call.operation.reasoning_collector(call.request)
             collector.add_reply(stored.completion)
             await store_reasoning(components, call, collector)
         # The stored reply has passed these guardrails: their fingerprint is part of the cache key.

@@ -28,7 +28,7 @@ def write(builder: AnthropicRequestBuilder) -> None:
                 blocks = parts.content_blocks(builder, message.get("content"), path)
                 turns.add("user", parts.with_cache_control(blocks, message))
             case {"role": "assistant"}:
-                turns.add("assistant", _assistant_blocks(builder, message, path))
+                turns.add("assistant", _assistant_blocks(builder, message, i))
             case {"role": "tool"}:
                 turns.add("user", [_tool_result(builder, message, path)])
             case _:
@@ -84,8 +84,9 @@ def _system_blocks(builder: AnthropicRequestBuilder, message: JsonObject, path: 
     return parts.with_cache_control(blocks, message)
 
 
-def _assistant_blocks(builder: AnthropicRequestBuilder, message: JsonObject, path: str) -> list[JsonObject]:
+def _assistant_blocks(builder: AnthropicRequestBuilder, message: JsonObject, index: int) -> list[JsonObject]:
     """Return the blocks of an assistant's message: thinking, then text, then tool calls."""
+    path = f"messages[{index}]"
     content: list[JsonObject] = parts.content_blocks(builder, message.get("content"), path)
     refusal = message.get("refusal")
     if not content and isinstance(refusal, str) and refusal.strip():
@@ -93,7 +94,7 @@ def _assistant_blocks(builder: AnthropicRequestBuilder, message: JsonObject, pat
     calls = message.get("tool_calls")
     calls = calls if isinstance(calls, list) else []
     tool_uses = [_tool_use(builder, call, f"{path}.tool_calls[{j}]") for j, call in enumerate(calls)]
-    thinking = reasoning_replay.thinking_blocks(message, builder.call.signatures)
+    thinking = reasoning_replay.thinking_blocks(message, builder.call.signatures.get(index))
     return parts.with_cache_control([*thinking, *content, *tool_uses], message)
 
 

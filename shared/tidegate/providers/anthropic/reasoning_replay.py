@@ -4,20 +4,18 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking
 `reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens; `thinking_blocks` are LiteLLM's.
 """
 
-from collections.abc import Mapping
-
 from tidegate.json import Json, JsonObject
 
 FORMAT = "anthropic-claude-v1"
 
 
-def thinking_blocks(message: JsonObject, signatures: Mapping[str, Json]) -> list[JsonObject]:
-    """Return the thinking of an assistant's message, or else its stored `signatures`, by the id of a tool call."""
+def thinking_blocks(message: JsonObject, stored_details: Json) -> list[JsonObject]:
+    """Return the thinking of an assistant's message, or else the stored one."""
     return (
         _from_details(message.get("reasoning_details"))
         or _from_thinking_blocks(message.get("thinking_blocks"))
         or _from_extra_fields(message)
-        or _from_stored_signatures(message.get("tool_calls"), signatures)
+        or _from_details(stored_details)
     )
 
 
@@ -65,18 +63,6 @@ def _from_extra_fields(message: JsonObject) -> list[JsonObject]:
         match message.get(name):
             case {"thinking_blocks": thinking_blocks} | {"anthropic": {"thinking_blocks": thinking_blocks}}:
                 return _from_thinking_blocks(thinking_blocks)
-            case _:
-                pass
-    return []
-
-
-def _from_stored_signatures(calls: Json, signatures: Mapping[str, Json]) -> list[JsonObject]:
-    for call in calls if isinstance(calls, list) else ():
-        match call:
-            case {"id": str(call_id)} if call_id in signatures:
-                blocks = _from_details(signatures[call_id])
-                if blocks:
-                    return blocks
             case _:
                 pass
     return []

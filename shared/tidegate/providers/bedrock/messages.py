@@ -26,7 +26,7 @@ def write(builder: BedrockRequestBuilder) -> None:
     turns = _ConverseTurns()
     for i, message in enumerate(messages if isinstance(messages, list) else ()):
         if isinstance(message, dict):
-            _add_message(builder, turns, message, f"messages[{i}]", calls_as_text)
+            _add_message(builder, turns, message, i, calls_as_text)
     if not turns.turns:
         raise InvalidRequest("Bedrock needs at least one message that is not a system message.", param="messages")
     # Claude accepts a first turn of the assistant (recorded), other models refuse it.
@@ -53,16 +53,17 @@ class _ConverseTurns:
 
 
 def _add_message(
-    builder: BedrockRequestBuilder, turns: _ConverseTurns, message: JsonObject, path: str, calls_as_text: bool
+    builder: BedrockRequestBuilder, turns: _ConverseTurns, message: JsonObject, index: int, calls_as_text: bool
 ) -> None:
-    role = message.get("role")
+    role, path = message.get("role"), f"messages[{index}]"
     if message.get("name") and role not in ("tool", "function"):
         builder.ignored.append(f"{path}.name")
     match role:
         case "system" | "developer":
             turns.system += _text_blocks(content_blocks(builder, message, path), path)
         case "assistant":
-            blocks = [*reasoning_replay.reasoning_blocks(builder, message), *content_blocks(builder, message, path)]
+            reasoning = reasoning_replay.reasoning_blocks(builder, message, index)
+            blocks = [*reasoning, *content_blocks(builder, message, path)]
             if not blocks and isinstance(message.get("refusal"), str):
                 blocks.append({"text": message["refusal"]})
             turns.add("assistant", blocks + _tool_use_blocks(builder, message, path, calls_as_text))

@@ -17,11 +17,12 @@ UNSIGNED_FORMAT = "unknown"
 _REPLAYED_FORMATS = (CLAUDE_FORMAT, RAW_FORMAT, None)
 
 
-def reasoning_blocks(builder: BedrockRequestBuilder, message: JsonObject) -> list[JsonObject]:
-    """Return the signed reasoning of an assistant's message, or else the reasoning stored for its tool calls."""
+def reasoning_blocks(builder: BedrockRequestBuilder, message: JsonObject, index: int) -> list[JsonObject]:
+    """Return the signed reasoning of the message at `index`, or else the stored one."""
     if not builder.capabilities.replays_reasoning:
         return []
-    details = message.get("reasoning_details") or _thinking_blocks(message) or _stored_details(builder, message)
+    stored_details = builder.call.signatures.get(index)
+    details = message.get("reasoning_details") or _thinking_blocks(message) or stored_details
     return _converse_blocks(details) if isinstance(details, list) else []
 
 
@@ -43,17 +44,6 @@ def encrypted_detail(blob: str, index: int) -> JsonObject:
     except (binascii.Error, ValueError):
         data, detail_format = blob, RAW_FORMAT
     return {"type": "reasoning.encrypted", "data": data, "format": detail_format, "index": index}
-
-
-def _stored_details(builder: BedrockRequestBuilder, message: JsonObject) -> Json:
-    calls = message.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        match call:
-            case {"id": str(call_id)} if call_id in builder.call.signatures:
-                return builder.call.signatures[call_id]
-            case _:
-                pass
-    return None
 
 
 def _thinking_blocks(message: JsonObject) -> list[Json]:

@@ -42,8 +42,7 @@ def model_parts(
     """Return the parts of an assistant's message. Raises `InvalidRequest` for arguments that are not an object."""
     raw_message = _raw_message(builder, index)
     calls = message.tool_calls or []
-    stored_details = builder.call.signatures.get(calls[0].id) if calls else None
-    signatures = _parse_signatures(raw_message.get("reasoning_details") or stored_details)
+    signatures = _parse_signatures(raw_message.get("reasoning_details") or builder.call.signatures.get(index))
     signatures.by_id.update(_signatures_beside_calls(raw_message))
     native_parts = list(_native_parts(raw_message))
     images = list(_image_parts(raw_message, signatures))

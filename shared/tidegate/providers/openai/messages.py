@@ -5,7 +5,6 @@ and the reasoning that https://api-docs.deepseek.com/guides/thinking_mode, https
 and https://docs.mistral.ai/capabilities/reasoning need back.
 """
 
-from collections.abc import Mapping
 from hashlib import sha256
 
 from tidegate.errors import InvalidRequest
@@ -24,7 +23,7 @@ _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_
 def write(builder: OpenAIRequestBuilder) -> None:
     match builder.body.get("messages"):
         case list(messages):
-            translated = [_message(builder, each, f"messages[{i}]") for i, each in enumerate(messages)]
+            translated = [_message(builder, each, i) for i, each in enumerate(messages)]
             if builder.quirks.continues is not None:
                 _mark_last(translated, builder.quirks.continues)
             builder.body["messages"] = translated
@@ -41,14 +40,15 @@ def _mark_last(messages: list[Json], mark: str) -> None:
             pass
 
 
-def _message(builder: OpenAIRequestBuilder, raw: Json, path: str) -> Json:
+def _message(builder: OpenAIRequestBuilder, raw: Json, index: int) -> Json:
+    path = f"messages[{index}]"
     if not isinstance(raw, dict):
         raise InvalidRequest("A message must be an object.", param=path)
     role = raw.get("role")
     fields = without_cache_control(builder, raw)
     message: JsonObject = {name: value for name, value in fields.items() if value is not None}
     if role == "assistant":
-        _clean_assistant(message, builder)
+        _clean_assistant(message, builder, index)
         if "content" in raw:
             message.setdefault("content", None)
     elif role == "developer" and not builder.quirks.developer_role:
@@ -64,7 +64,7 @@ def _message(builder: OpenAIRequestBuilder, raw: Json, path: str) -> Json:
     return message
 
 
-def _clean_assistant(message: JsonObject, builder: OpenAIRequestBuilder) -> None:
+def _clean_assistant(message: JsonObject, builder: OpenAIRequestBuilder, index: int) -> None:
     replayed: JsonObject = {name: message.pop(name) for name in _REPLAYED if name in message}
     for name in _DROPPED:
         message.pop(name, None)
@@ -76,20 +76,9 @@ def _clean_assistant(message: JsonObject, builder: OpenAIRequestBuilder) -> None
     calls = message.pop("tool_calls", None)
     if isinstance(calls, list) and calls:
         message["tool_calls"] = [_call(call, builder.quirks.tool_id_length) for call in calls]
-        if not replayed.keys() & _REASONING:
-            replayed.update(_stored_reasoning(calls, builder.signatures))
+    if index in builder.signatures and not replayed.keys() & _REASONING:
+        replayed["reasoning_details"] = builder.signatures[index]
     _replay(message, replayed, builder.quirks)
-
-
-def _stored_reasoning(calls: list[Json], signatures: Mapping[str, Json]) -> JsonObject:
-    """Return the reasoning before these calls that the gateway stored, for a client that did not send it back."""
-    for call in calls:
-        match call:
-            case {"id": str(name)} if name in signatures:
-                return {"reasoning_details": signatures[name]}
-            case _:
-                pass
-    return {}
 
 
 def _call(raw: Json, length: int | None) -> Json:

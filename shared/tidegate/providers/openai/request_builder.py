@@ -20,7 +20,7 @@ class OpenAIRequestBuilder(Struct):
     request: ChatRequest
     quirks: Quirks
     body: JsonObject
-    signatures: Mapping[str, Json]
+    signatures: Mapping[int, Json]
     media: Mapping[str, Media]
     caching: bool = False
     caller_tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
