@@ -52,14 +52,14 @@ async def opened(endpoint: str | None) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def gateway_over(
+async def composed_over(
     world: World,
     provider: Handler,
     clock: Callable[[], float] | None = None,
     meter: Meter | None = None,
     ledger: Ledger | None = None,
-) -> AsyncIterator[Any]:
-    """The app of a gateway whose ports are the world's, or those given; `provider` answers for all."""
+) -> AsyncIterator[Gateway]:
+    """A gateway whose ports are the world's, or those given; `provider` answers for all."""
     keys = {"OPENAI_API_KEY": "provider-secret-1", "MISTRAL_API_KEY": "provider-secret-2"}
     settings = Settings.from_env({"TIDEGATE_TABLE": "t", "AWS_REGION": "us-east-1", **keys})
     now = clock or world.clock
@@ -71,19 +71,21 @@ async def gateway_over(
     async def sleep(seconds: float) -> None:
         pass
 
-    @asynccontextmanager
-    async def composed() -> AsyncIterator[Gateway]:
-        fake, retries = HttpxTransport(httpx.MockTransport(answer)), Retries(lambda: 1.0, sleep)
-        async with open_memory_gateway(settings, Overrides(wrap=lambda _: fake, retries=retries)) as gateway:
-            yield replace(
-                gateway,
-                authenticator=Authenticator(world.directory, monotonic=now, clock=now),
-                meter=meter or world.meter,
-                ledger=ledger or world.ledger,
-                clock=now,
-            )
+    fake, retries = HttpxTransport(httpx.MockTransport(answer)), Retries(lambda: 1.0, sleep)
+    async with open_memory_gateway(settings, Overrides(wrap=lambda _: fake, retries=retries)) as gateway:
+        yield replace(
+            gateway,
+            authenticator=Authenticator(world.directory, monotonic=now, clock=now),
+            meter=meter or world.meter,
+            ledger=ledger or world.ledger,
+            clock=now,
+        )
 
-    app = build_app(composed, ServerOptions())
+
+@asynccontextmanager
+async def gateway_over(world: World, provider: Handler, *ports: Any, **more: Any) -> AsyncIterator[Any]:
+    """The app of a gateway as `composed_over` makes it."""
+    app = build_app(lambda: composed_over(world, provider, *ports, **more), ServerOptions())
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
         yield app

@@ -266,11 +266,13 @@ QUICK = settings(
 )
 
 
-@pytest.mark.parametrize(("store", "examples", "steps"), [("memory", 80, 15), ("embedded", 10, 12)])
+@pytest.mark.parametrize(
+    ("store", "examples", "steps"), [("memory", 80, 15), ("aws_endpoint", 10, 12), ("sqlite_endpoint", 20, 12)]
+)
 def test_limits_hold_and_nothing_is_lost_in_any_order(
     request: pytest.FixtureRequest, store: str, examples: int, steps: int
 ) -> None:
-    run(None if store == "memory" else request.getfixturevalue("aws_endpoint"), examples, steps)
+    run(None if store == "memory" else request.getfixturevalue(store), examples, steps)
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
-"""Limits under several processes at once, each with the whole gateway, at a DynamoDB over HTTP.
+"""Limits under several processes at once, each with the whole gateway, over one store.
 
-ministack takes the full number of calls, moto fewer: it takes seconds to read 800 records.
+ministack and SQLite take the full number of calls, moto fewer: it takes seconds to read 800 records.
 
 `test_one_process.py` has what the store in memory shares with them: many calls at once, and clocks that differ.
 """
@@ -95,13 +95,15 @@ def workers() -> Iterator[list[Worker]]:
         yield made
 
 
-@pytest.fixture(scope="module", params=["stack", "aws_endpoint"])
+@pytest.fixture(scope="module", params=["stack", "aws_endpoint", "sqlite_endpoint"])
 def mock(request: pytest.FixtureRequest) -> str:
-    """The address of each emulator of DynamoDB."""
+    """The address of each emulator of DynamoDB, and a folder for SQLite."""
     return request.getfixturevalue(request.param)
 
 
-@pytest.mark.parametrize(("emulator", "calls", "passing"), [("stack", 200, 100), ("aws_endpoint", 50, 40)])
+@pytest.mark.parametrize(
+    ("emulator", "calls", "passing"), [("stack", 200, 100), ("aws_endpoint", 50, 40), ("sqlite_endpoint", 200, 100)]
+)
 async def test_exactly_those_pass_that_there_is_room_for(
     request: pytest.FixtureRequest, workers: list[Worker], emulator: str, calls: int, passing: int
 ) -> None:

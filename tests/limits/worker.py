@@ -10,7 +10,7 @@ import logging
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,8 @@ from msgspec.structs import replace
 
 from tests.aws.script import Response, cancelled, fault
 from tests.limits.crowd import Job
+from tests.limits.place import composed_over
+from tests.store_worlds import SQLITE, Clock, sqlite_store, world_of
 from tests.world import Exchange, Trickle, completion, delta, event_stream, sse
 from tidegate.api.app import build_app
 from tidegate.aws.dynamo import DynamoClient, create_dynamo_client
@@ -82,7 +84,7 @@ def _conflict(action: str) -> tuple[int, object]:
             return fault("ProvisionedThroughputExceededException")
 
 
-def provider(job: Job) -> httpx.MockTransport:
+def provider(job: Job) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
     """Who answers: at once, with a stream that never ends, or never."""
     usage = {
         "prompt_tokens": job.prompt_tokens,
@@ -103,7 +105,17 @@ def provider(job: Job) -> httpx.MockTransport:
                 await asyncio.sleep(3600)
         raise AssertionError
 
-    return httpx.MockTransport(answer)
+    return answer
+
+
+@asynccontextmanager
+async def composed_in_sqlite(job: Job) -> AsyncIterator[Gateway]:
+    def clock() -> float:
+        return job.at
+
+    async with sqlite_store(job.endpoint, job.table, clock) as store:
+        async with composed_over(world_of(store, Clock(job.at)), provider(job)) as gateway:
+            yield gateway
 
 
 @asynccontextmanager
@@ -122,7 +134,7 @@ async def composed(job: Job) -> AsyncIterator[Gateway]:
         return job.at
 
     table = Troubled(ReqwestTransport(), job.troubles)
-    overrides = Overrides(wrap=lambda _: HttpxTransport(provider(job)))
+    overrides = Overrides(wrap=lambda _: HttpxTransport(httpx.MockTransport(provider(job))))
     async with open_aws_gateway(Settings.from_env(env), overrides) as gateway:
         client: DynamoClient = create_dynamo_client(
             table, StaticCredentials(AwsKey("testing", "testing")), REGION, job.endpoint
@@ -147,7 +159,8 @@ async def call(app: Any, job: Job) -> str:
 
 
 async def work(job: Job) -> Counter[str]:
-    gateway: AbstractAsyncContextManager[Gateway] = composed(job)
+    is_sqlite = job.endpoint.startswith(SQLITE)
+    gateway: AbstractAsyncContextManager[Gateway] = composed_in_sqlite(job) if is_sqlite else composed(job)
     app = build_app(lambda: gateway, ServerOptions())
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
