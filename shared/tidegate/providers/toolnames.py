@@ -40,7 +40,48 @@ class NameRules:
 def valid_call_id(raw: Json, rules: NameRules) -> str:
     """Return the id if the rules allow it, else a hash of it: another provider's id may hold other characters."""
     text = raw if isinstance(raw, str) else ""
-    return text if rules.allows(text) else f"call_{sha256(text.encode()).hexdigest()[:24]}"
+    return text if rules.allows(text) else hashed_call_id(text)
+
+
+def hashed_call_id(*seed: str) -> str:
+    """Return an id that depends only on `seed`."""
+    return f"call_{sha256(chr(0).join(seed).encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+
+
+class CallIds:
+    """The ids of one conversation's tool calls, for a provider that wants each only once.
+
+    Some providers number their calls anew in each turn. A repeated id is replaced, also in the result of its call.
+    """
+
+    __slots__ = ("_answered", "_counts", "_has_results", "_rules", "_waiting")
+
+    def __init__(self, rules: NameRules) -> None:
+        self._rules = rules
+        self._counts: dict[str, int] = {}
+        self._waiting: dict[str, list[str]] = {}
+        self._answered: dict[str, str] = {}
+        self._has_results = False
+
+    def for_call(self, raw: Json) -> str:
+        """Return the id to send for a call."""
+        if self._has_results:
+            self._waiting.clear()  # a new turn
+            self._has_results = False
+        text = raw if isinstance(raw, str) else ""
+        count = self._counts[text] = self._counts.get(text, 0) + 1
+        call_id = valid_call_id(text, self._rules) if count == 1 else hashed_call_id(text, str(count))
+        self._waiting.setdefault(text, []).append(call_id)
+        return call_id
+
+    def for_result(self, raw: Json) -> str:
+        """Return the id to send for a call's result: that of the first call without one, or else of the last call."""
+        self._has_results = True
+        text = raw if isinstance(raw, str) else ""
+        waiting = self._waiting.get(text)
+        if waiting:
+            self._answered[text] = waiting.pop(0)
+        return self._answered.get(text) or valid_call_id(text, self._rules)
 
 
 def parse_arguments(raw: Json, path: str) -> JsonObject:

@@ -7,6 +7,7 @@ from tidegate.chat.completion import Choice, Completion, CompletionMessage, Func
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic import failure, normalise, usage
+from tidegate.providers.reasoning_order import Place
 
 
 def parse(body: Json) -> Completion:
@@ -60,9 +61,9 @@ class _MessageAssembler:
                 signature = block.get("signature")
                 self._thinking.append(text)
                 signed = signature if isinstance(signature, str) else None
-                self._details.append(normalise.reasoning_text_detail(len(self._details), text, signed))
+                self._details.append(normalise.reasoning_text_detail(len(self._details), text, signed, self._place))
             case {"type": "redacted_thinking", "data": str(data)}:
-                self._details.append(normalise.encrypted_detail(len(self._details), data))
+                self._details.append(normalise.encrypted_detail(len(self._details), data, self._place))
             case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
                 function: FunctionCall = {"name": name, "arguments": normalise.arguments_json(block.get("input"))}
                 self.calls.append({"id": call_id, "type": "function", "function": function})
@@ -70,6 +71,10 @@ class _MessageAssembler:
                 pass
             case _:
                 raise ProviderMalformed("anthropic returned a content block without a type.")
+
+    @property
+    def _place(self) -> Place:
+        return Place(self._text_length, len(self.calls))
 
     def _add_text(self, text: str, citations: Json) -> None:
         start = self._text_length

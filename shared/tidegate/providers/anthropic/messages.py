@@ -7,7 +7,8 @@ from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic import parts, reasoning_replay
 from tidegate.providers.anthropic.request_builder import AnthropicRequestBuilder
-from tidegate.providers.toolnames import NameRules, parse_arguments, valid_call_id
+from tidegate.providers.reasoning_order import in_order
+from tidegate.providers.toolnames import CallIds, NameRules, parse_arguments
 
 PLACEHOLDER = "(no content)"
 """Text of a turn without content: Anthropic refuses empty turns."""
@@ -18,7 +19,7 @@ _CALL_ID_RULES = NameRules("a-zA-Z0-9_-", max_length=64)
 def write(builder: AnthropicRequestBuilder) -> None:
     """Write `messages`, and collect the system's text blocks. Raises `InvalidRequest` for unsupported content."""
     messages = builder.take("messages")
-    turns = _AnthropicTurns()
+    turns, call_ids = _AnthropicTurns(), CallIds(_CALL_ID_RULES)
     for i, message in enumerate(messages if isinstance(messages, list) else []):
         path = f"messages[{i}]"
         match message:
@@ -28,9 +29,9 @@ def write(builder: AnthropicRequestBuilder) -> None:
                 blocks = parts.content_blocks(builder, message.get("content"), path)
                 turns.add("user", parts.with_cache_control(blocks, message))
             case {"role": "assistant"}:
-                turns.add("assistant", _assistant_blocks(builder, message, i))
+                turns.add("assistant", _assistant_blocks(builder, call_ids, message, i))
             case {"role": "tool"}:
-                turns.add("user", [_tool_result(builder, message, path)])
+                turns.add("user", [_tool_result(builder, call_ids, message, path)])
             case _:
                 raise InvalidRequest("The role must be system, developer, user, assistant or tool.", param=path)
         if isinstance(message.get("name"), str) and message.get("role") != "tool":
@@ -84,8 +85,10 @@ def _system_blocks(builder: AnthropicRequestBuilder, message: JsonObject, path: 
     return parts.with_cache_control(blocks, message)
 
 
-def _assistant_blocks(builder: AnthropicRequestBuilder, message: JsonObject, index: int) -> list[JsonObject]:
-    """Return the blocks of an assistant's message: thinking, then text, then tool calls."""
+def _assistant_blocks(
+    builder: AnthropicRequestBuilder, call_ids: CallIds, message: JsonObject, index: int
+) -> list[JsonObject]:
+    """Return the blocks of an assistant's message: text, then tool calls, and thinking where it was in the reply."""
     path = f"messages[{index}]"
     content: list[JsonObject] = parts.content_blocks(builder, message.get("content"), path)
     refusal = message.get("refusal")
@@ -93,17 +96,17 @@ def _assistant_blocks(builder: AnthropicRequestBuilder, message: JsonObject, ind
         content.append({"type": "text", "text": refusal})
     calls = message.get("tool_calls")
     calls = calls if isinstance(calls, list) else []
-    tool_uses = [_tool_use(builder, call, f"{path}.tool_calls[{j}]") for j, call in enumerate(calls)]
+    tool_uses = [[_tool_use(builder, call_ids, call, f"{path}.tool_calls[{j}]")] for j, call in enumerate(calls)]
     thinking = reasoning_replay.thinking_blocks(message, builder.call.signatures.get(index))
-    return parts.with_cache_control([*thinking, *content, *tool_uses], message)
+    return parts.with_cache_control(in_order(thinking, content, tool_uses), message)
 
 
-def _tool_use(builder: AnthropicRequestBuilder, call: Json, path: str) -> JsonObject:
+def _tool_use(builder: AnthropicRequestBuilder, call_ids: CallIds, call: Json, path: str) -> JsonObject:
     match call:
         case {"function": {"name": str(name)} as function}:
             block: JsonObject = {
                 "type": "tool_use",
-                "id": valid_call_id(call.get("id"), _CALL_ID_RULES),
+                "id": call_ids.for_call(call.get("id")),
                 "name": builder.tool_names.provider_name(name),
                 "input": parse_arguments(function.get("arguments"), f"{path}.function.arguments"),
             }
@@ -114,9 +117,8 @@ def _tool_use(builder: AnthropicRequestBuilder, call: Json, path: str) -> JsonOb
             raise InvalidRequest("A tool call must have a function with a name.", param=path)
 
 
-def _tool_result(builder: AnthropicRequestBuilder, message: JsonObject, path: str) -> JsonObject:
-    call_id = valid_call_id(message.get("tool_call_id"), _CALL_ID_RULES)
-    block: JsonObject = {"type": "tool_result", "tool_use_id": call_id}
+def _tool_result(builder: AnthropicRequestBuilder, call_ids: CallIds, message: JsonObject, path: str) -> JsonObject:
+    block: JsonObject = {"type": "tool_result", "tool_use_id": call_ids.for_result(message.get("tool_call_id"))}
     content = parts.content_blocks(builder, message.get("content"), path)
     if content:
         block["content"] = [*content]

@@ -9,19 +9,21 @@ from collections.abc import Iterable
 from tidegate.chat.completion import url_citation
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.anthropic.reasoning_replay import FORMAT
+from tidegate.providers.reasoning_order import START, Place, place_fields
 
 
-def reasoning_text_detail(index: int, text: str, signature: str | None = None) -> JsonObject:
+def reasoning_text_detail(index: int, text: str, signature: str | None = None, place: Place = START) -> JsonObject:
     """Return a `reasoning_details` entry for readable thinking; with its signature it can be sent back."""
     detail: JsonObject = {"type": "reasoning.text", "text": text, "format": FORMAT, "index": index}
+    detail |= place_fields(place)
     if signature:
         detail["signature"] = signature
     return detail
 
 
-def encrypted_detail(index: int, data: str) -> JsonObject:
+def encrypted_detail(index: int, data: str, place: Place = START) -> JsonObject:
     """Return a `reasoning_details` entry for redacted thinking, which only Anthropic can read."""
-    return {"type": "reasoning.encrypted", "data": data, "format": FORMAT, "index": index}
+    return {"type": "reasoning.encrypted", "data": data, "format": FORMAT, "index": index, **place_fields(place)}
 
 
 def citation_fields(citations: Iterable[Json], start: int, end: int) -> JsonObject:

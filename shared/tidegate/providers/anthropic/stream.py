@@ -11,6 +11,7 @@ from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.anthropic import failure, normalise, usage
 from tidegate.providers.base import StreamEvent
+from tidegate.providers.reasoning_order import START, Place
 
 
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
@@ -22,16 +23,20 @@ class _ContentBlock:
     """A content block that has started: text, thinking or a tool call.
 
     `ordinal` counts the blocks of its kind. `tool_input` is the input of a call that came with its start.
-    `text_start` is where its text begins in the message, in characters.
+    `text_start` is where its text begins in the message, in characters. `place` is told with its first detail only,
+    since clients join the pieces of an entry.
     """
 
-    __slots__ = ("citations", "has_input", "kind", "ordinal", "text_start", "tool_input")
+    __slots__ = ("citations", "has_input", "kind", "ordinal", "place", "text_start", "tool_input")
 
-    def __init__(self, kind: str, ordinal: int = 0, tool_input: Json = None, text_start: int = 0) -> None:
+    def __init__(
+        self, kind: str, ordinal: int = 0, tool_input: Json = None, text_start: int = 0, place: Place = START
+    ) -> None:
         self.kind = kind
         self.ordinal = ordinal
         self.tool_input = tool_input
         self.text_start = text_start
+        self.place = place
         self.has_input = False
         self.citations: list[Json] = []
 
@@ -116,10 +121,11 @@ class _AnthropicStreamTranslator:
                 self._blocks[index] = _ContentBlock("text", text_start=self._text_length)
                 return self._translate_delta(self._blocks[index], {**block, "type": "text_delta"})
             case {"type": "thinking"}:
-                self._blocks[index] = _ContentBlock("thinking", self._next_thinking_index())
+                self._blocks[index] = _ContentBlock("thinking", self._next_thinking_index(), place=self._place)
                 return self._translate_delta(self._blocks[index], {**block, "type": "thinking_delta"})
             case {"type": "redacted_thinking", "data": str(data)}:
-                return {"reasoning_details": [normalise.encrypted_detail(self._next_thinking_index(), data)]}
+                redacted = normalise.encrypted_detail(self._next_thinking_index(), data, self._place)
+                return {"reasoning_details": [redacted]}
             case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
                 ordinal = self._call_count
                 self._call_count += 1
@@ -128,6 +134,10 @@ class _AnthropicStreamTranslator:
                 return {"tool_calls": [{"index": ordinal, "id": call_id, "type": "function", "function": function}]}
             case _:
                 return None  # server tools are not the caller's calls; the text contains their results
+
+    @property
+    def _place(self) -> Place:
+        return Place(self._text_length, self._call_count)
 
     def _next_thinking_index(self) -> int:
         self._thinking_count += 1
@@ -144,7 +154,7 @@ class _AnthropicStreamTranslator:
                 text = delta.get("thinking")
                 if not isinstance(text, str) or not text or block.kind != "thinking":
                     return None
-                details: list[Json] = [normalise.reasoning_text_detail(block.ordinal, text)]
+                details: list[Json] = [self._reasoning_detail(block, text)]
                 return {"reasoning": text, "reasoning_content": text, "reasoning_details": details}
             case "input_json_delta":
                 fragment = delta.get("partial_json")
@@ -153,13 +163,17 @@ class _AnthropicStreamTranslator:
                 signature = delta.get("signature")
                 if not isinstance(signature, str) or block.kind != "thinking":
                     return None
-                return {"reasoning_details": [normalise.reasoning_text_detail(block.ordinal, "", signature)]}
+                return {"reasoning_details": [self._reasoning_detail(block, "", signature)]}
             case "citations_delta":
                 if block.kind == "text":
                     block.citations.append(delta.get("citation"))
                 return None
             case _:
                 return None
+
+    def _reasoning_detail(self, block: _ContentBlock, text: str, signature: str | None = None) -> JsonObject:
+        place, block.place = block.place, START
+        return normalise.reasoning_text_detail(block.ordinal, text, signature, place)
 
     def _text_delta(self, text: str) -> JsonObject:
         self._text_length += len(text)

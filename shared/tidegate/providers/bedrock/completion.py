@@ -10,6 +10,7 @@ from tidegate.chat.completion import Choice, Completion, CompletionMessage, Func
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
+from tidegate.providers.reasoning_order import Place
 
 
 class _ReplyContent(Struct):
@@ -63,16 +64,22 @@ def _add_block(content: _ReplyContent, block: JsonObject) -> None:
             signature = rest.get("signature")
             content.reasoning.append(text)
             signed = signature if isinstance(signature, str) else None
-            detail = reasoning_replay.reasoning_text_detail(text, signed, len(content.reasoning_details))
+            index = len(content.reasoning_details)
+            detail = reasoning_replay.reasoning_text_detail(text, signed, index, _place(content))
             content.reasoning_details.append(detail)
         case {"reasoningContent": {"redactedContent": str(blob)}}:
-            content.reasoning_details.append(reasoning_replay.encrypted_detail(blob, len(content.reasoning_details)))
+            index = len(content.reasoning_details)
+            content.reasoning_details.append(reasoning_replay.encrypted_detail(blob, index, _place(content)))
         case {"citationsContent": dict(citations_content)}:
             _add_cited_text(content, citations_content)
         case {"image": dict(raw)} if (image := normalise.image_part(raw)) is not None:
             content.images.append(image)
         case _:
             pass
+
+
+def _place(content: _ReplyContent) -> Place:
+    return Place(sum(map(len, content.text)), len(content.calls))
 
 
 def _add_cited_text(content: _ReplyContent, citations_content: JsonObject) -> None:

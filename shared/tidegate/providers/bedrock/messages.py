@@ -9,7 +9,8 @@ from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock import reasoning_replay
 from tidegate.providers.bedrock.parts import cache_point, content_blocks
 from tidegate.providers.bedrock.request_builder import CALL_ID_RULES, BedrockRequestBuilder
-from tidegate.providers.toolnames import parse_arguments, valid_call_id
+from tidegate.providers.reasoning_order import in_order
+from tidegate.providers.toolnames import CallIds, parse_arguments
 
 PLACEHOLDER = "(empty)"
 """Text of a turn without content: Converse refuses blank texts."""
@@ -23,10 +24,10 @@ def write(builder: BedrockRequestBuilder) -> None:
     messages = builder.take("messages")
     # Converse has no tool choice "none". Without tools it refuses earlier calls, so these become text.
     calls_as_text = builder.remaining.get("tool_choice") == "none"
-    turns = _ConverseTurns()
+    turns, call_ids = _ConverseTurns(), CallIds(CALL_ID_RULES)
     for i, message in enumerate(messages if isinstance(messages, list) else ()):
         if isinstance(message, dict):
-            _add_message(builder, turns, message, i, calls_as_text)
+            _add_message(builder, turns, message, i, None if calls_as_text else call_ids)
     if not turns.turns:
         raise InvalidRequest("Bedrock needs at least one message that is not a system message.", param="messages")
     # Claude accepts a first turn of the assistant (recorded), other models refuse it.
@@ -53,8 +54,9 @@ class _ConverseTurns:
 
 
 def _add_message(
-    builder: BedrockRequestBuilder, turns: _ConverseTurns, message: JsonObject, index: int, calls_as_text: bool
+    builder: BedrockRequestBuilder, turns: _ConverseTurns, message: JsonObject, index: int, call_ids: CallIds | None
 ) -> None:
+    """Add a message; without `call_ids`, its tool calls and results as text."""
     role, path = message.get("role"), f"messages[{index}]"
     if message.get("name") and role not in ("tool", "function"):
         builder.ignored.append(f"{path}.name")
@@ -63,12 +65,13 @@ def _add_message(
             turns.system += _text_blocks(content_blocks(builder, message, path), path)
         case "assistant":
             reasoning = reasoning_replay.reasoning_blocks(builder, message, index)
-            blocks = [*reasoning, *content_blocks(builder, message, path)]
-            if not blocks and isinstance(message.get("refusal"), str):
-                blocks.append({"text": message["refusal"]})
-            turns.add("assistant", blocks + _tool_use_blocks(builder, message, path, calls_as_text))
+            content = content_blocks(builder, message, path)
+            if not reasoning and not content and isinstance(message.get("refusal"), str):
+                content.append({"text": message["refusal"]})
+            calls = _tool_use_blocks(builder, message, path, call_ids)
+            turns.add("assistant", in_order(reasoning, content, calls))
         case "tool":
-            turns.add("user", _tool_result_blocks(builder, message, path, calls_as_text))
+            turns.add("user", _tool_result_blocks(builder, message, path, call_ids))
         case _:
             turns.add("user", content_blocks(builder, message, path))
 
@@ -80,10 +83,11 @@ def _text_blocks(blocks: list[JsonObject], path: str) -> list[JsonObject]:
 
 
 def _tool_use_blocks(
-    builder: BedrockRequestBuilder, message: JsonObject, path: str, calls_as_text: bool
-) -> list[JsonObject]:
+    builder: BedrockRequestBuilder, message: JsonObject, path: str, call_ids: CallIds | None
+) -> list[list[JsonObject]]:
+    """Return the blocks of each call."""
     calls = message.get("tool_calls")
-    tool_uses: list[JsonObject] = []
+    tool_uses: list[list[JsonObject]] = []
     for j, call in enumerate(calls if isinstance(calls, list) else ()):
         match call:
             case {"id": str(tool_call_id), "function": {"name": str(name), **rest}}:
@@ -94,28 +98,28 @@ def _tool_use_blocks(
                 tool_input = {"input": arguments_text}
             case _:
                 raise InvalidRequest("A tool call must have an id and a function.", param=f"{path}.tool_calls[{j}]")
-        if calls_as_text:
-            tool_uses.append({"text": f"[I called {name} with {arguments_text or '{}'}]"})
+        if call_ids is None:
+            tool_uses.append([{"text": f"[I called {name} with {arguments_text or '{}'}]"}])
             continue
-        call_id, tool_name = valid_call_id(tool_call_id, CALL_ID_RULES), builder.tool_names.provider_name(name)
+        call_id, tool_name = call_ids.for_call(tool_call_id), builder.tool_names.provider_name(name)
         builder.called_tools.append(tool_name)
-        tool_uses.append({"toolUse": {"toolUseId": call_id, "name": tool_name, "input": tool_input}})
-        tool_uses += cache_point(builder, call, f"{path}.tool_calls[{j}]")
+        tool_use: JsonObject = {"toolUse": {"toolUseId": call_id, "name": tool_name, "input": tool_input}}
+        tool_uses.append([tool_use, *cache_point(builder, call, f"{path}.tool_calls[{j}]")])
     return tool_uses
 
 
 def _tool_result_blocks(
-    builder: BedrockRequestBuilder, message: JsonObject, path: str, calls_as_text: bool
+    builder: BedrockRequestBuilder, message: JsonObject, path: str, call_ids: CallIds | None
 ) -> list[JsonObject]:
     blocks = content_blocks(builder, message, path)
     cache_points = [block for block in blocks if "cachePoint" in block]
     blocks = [block for block in _without_blanks(blocks) if "cachePoint" not in block] or [{"text": PLACEHOLDER}]
     if any("audio" in block for block in blocks):
         raise InvalidRequest("Bedrock does not support audio in a tool's result.", param=f"{path}.content")
-    if calls_as_text:
+    if call_ids is None:
         return [{"text": "[The tool answered:]"}, *blocks, *cache_points[:1]]
     content: list[Json] = [*blocks]
-    result: JsonObject = {"toolUseId": valid_call_id(message.get("tool_call_id"), CALL_ID_RULES), "content": content}
+    result: JsonObject = {"toolUseId": call_ids.for_result(message.get("tool_call_id")), "content": content}
     return [{"toolResult": result}, *cache_points[:1]]
 
 

@@ -10,6 +10,7 @@ from base64 import b64decode, b64encode
 
 from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock.request_builder import BedrockRequestBuilder
+from tidegate.providers.reasoning_order import START, Place, parse_place, place_fields
 
 CLAUDE_FORMAT = "anthropic-claude-v1"
 RAW_FORMAT = "bedrock-redacted-v1"
@@ -17,8 +18,11 @@ UNSIGNED_FORMAT = "unknown"
 _REPLAYED_FORMATS = (CLAUDE_FORMAT, RAW_FORMAT, None)
 
 
-def reasoning_blocks(builder: BedrockRequestBuilder, message: JsonObject, index: int) -> list[JsonObject]:
-    """Return the signed reasoning of the message at `index`, or else the stored one."""
+PlacedBlock = tuple[Place, JsonObject]
+
+
+def reasoning_blocks(builder: BedrockRequestBuilder, message: JsonObject, index: int) -> list[PlacedBlock]:
+    """Return the signed reasoning of the message at `index`, or else the stored one, each block with its place."""
     if not builder.capabilities.replays_reasoning:
         return []
     stored_details = builder.call.signatures.get(index)
@@ -26,24 +30,27 @@ def reasoning_blocks(builder: BedrockRequestBuilder, message: JsonObject, index:
     return _converse_blocks(details) if isinstance(details, list) else []
 
 
-def reasoning_text_detail(text: str, signature: str | None, index: int) -> JsonObject:
+def reasoning_text_detail(text: str, signature: str | None, index: int, place: Place = START) -> JsonObject:
     detail: JsonObject = {"type": "reasoning.text", "text": text, "format": UNSIGNED_FORMAT, "index": index}
+    detail |= place_fields(place)
     if signature:
         detail |= {"signature": signature, "format": CLAUDE_FORMAT}
     return detail
 
 
-def signature_detail(signature: str, index: int) -> JsonObject:
+def signature_detail(signature: str, index: int, place: Place = START) -> JsonObject:
     """Return the detail for the signature of a streamed text, which comes after the text."""
-    return {"type": "reasoning.text", "signature": signature, "format": CLAUDE_FORMAT, "index": index}
+    detail: JsonObject = {"type": "reasoning.text", "signature": signature, "format": CLAUDE_FORMAT, "index": index}
+    return detail | place_fields(place)
 
 
-def encrypted_detail(blob: str, index: int) -> JsonObject:
+def encrypted_detail(blob: str, index: int, place: Place = START) -> JsonObject:
     try:
         data, detail_format = b64decode(blob, validate=True).decode("ascii"), CLAUDE_FORMAT
     except (binascii.Error, ValueError):
         data, detail_format = blob, RAW_FORMAT
-    return {"type": "reasoning.encrypted", "data": data, "format": detail_format, "index": index}
+    detail: JsonObject = {"type": "reasoning.encrypted", "data": data, "format": detail_format, "index": index}
+    return detail | place_fields(place)
 
 
 def _thinking_blocks(message: JsonObject) -> list[Json]:
@@ -61,9 +68,9 @@ def _thinking_blocks(message: JsonObject) -> list[Json]:
     return details
 
 
-def _converse_blocks(details: list[Json]) -> list[JsonObject]:
+def _converse_blocks(details: list[Json]) -> list[PlacedBlock]:
     """Return signed blocks for the details. Details with the same index are pieces of one block."""
-    contents: list[JsonObject] = []
+    contents: list[PlacedBlock] = []
     texts: dict[Json, JsonObject] = {}
     for position, detail in enumerate(details):
         match detail:
@@ -71,16 +78,16 @@ def _converse_blocks(details: list[Json]) -> list[JsonObject]:
                 index = detail.get("index", f"at {position}")
                 if index not in texts:
                     texts[index] = {"text": "", "signature": ""}
-                    contents.append({"reasoningText": texts[index]})
+                    contents.append((parse_place(detail.get("id")), {"reasoningText": texts[index]}))
                 for name in ("text", "signature"):
                     piece = detail.get(name)
                     texts[index][name] = f"{texts[index][name]}{piece if isinstance(piece, str) else ''}"
             case {"type": "reasoning.encrypted", "data": str(data)} if detail.get("format") in _REPLAYED_FORMATS:
                 blob = data if detail.get("format") == RAW_FORMAT else b64encode(data.encode()).decode()
-                contents.append({"redactedContent": blob})
+                contents.append((parse_place(detail.get("id")), {"redactedContent": blob}))
             case _:
                 pass
-    return [{"reasoningContent": block} for block in contents if _is_signed(block)]
+    return [(place, {"reasoningContent": block}) for place, block in contents if _is_signed(block)]
 
 
 def _is_signed(block: JsonObject) -> bool:

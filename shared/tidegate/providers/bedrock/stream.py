@@ -13,6 +13,7 @@ from tidegate.json import Json, JsonObject, decode_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
+from tidegate.providers.reasoning_order import START, Place
 
 
 def parse(events: AsyncIterator[Sequence[StreamEvent]]) -> AsyncGenerator[list[Chunk]]:
@@ -118,15 +119,20 @@ class _BedrockStreamTranslator:
         return {"tool_calls": [{"index": call_index, "function": {"arguments": json_fragment}}]}
 
     def _reasoning_delta(self, block_index: Json, reasoning: JsonObject) -> Delta | None:
+        if not any(reasoning.values()):
+            return None
+        is_new = block_index not in self._reasoning_indexes
         index = self._reasoning_indexes.setdefault(block_index, len(self._reasoning_indexes))
+        # The place is told once, since clients join the pieces of an entry.
+        place = Place(self._text_length, len(self._call_indexes)) if is_new else START
         match reasoning:
             case {"text": str(text)} if text:
-                detail = reasoning_replay.reasoning_text_detail(text, None, index)
+                detail = reasoning_replay.reasoning_text_detail(text, None, index, place)
                 return {"reasoning": text, "reasoning_content": text, "reasoning_details": [detail]}
             case {"signature": str(signature)} if signature:
-                return {"reasoning_details": [reasoning_replay.signature_detail(signature, index)]}
+                return {"reasoning_details": [reasoning_replay.signature_detail(signature, index, place)]}
             case {"redactedContent": str(blob)}:
-                return {"reasoning_details": [reasoning_replay.encrypted_detail(blob, index)]}
+                return {"reasoning_details": [reasoning_replay.encrypted_detail(blob, index, place)]}
             case _:
                 return None
 
