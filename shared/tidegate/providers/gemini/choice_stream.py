@@ -10,7 +10,7 @@ from tidegate.chat.completion import FinishReason, FunctionCall, ToolCall
 from tidegate.errors import ProviderBadRequest, ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.gemini import citations
-from tidegate.providers.gemini.reasoning_replay import FORMAT, IMAGE_ID
+from tidegate.providers.gemini.reasoning_replay import FORMAT, IMAGE_ID, is_empty_part
 
 _FILTER_REASONS = frozenset(
     {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "LANGUAGE"}
@@ -138,7 +138,7 @@ class GeminiChoiceStream:
             case {"inlineData": {"mimeType": str(mime), "data": str(data)}} if mime.startswith(("image/", "audio/")):
                 if not part.get("thought"):
                     signed_id = self._add_media(delta, mime, data, response_id)
-            case {"thoughtSignature": str()} if len(part) == 1:
+            case _ if is_empty_part(part):
                 pass
             case _:
                 _list_field(delta, "provider_parts").append(part)

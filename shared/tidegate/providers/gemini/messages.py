@@ -93,7 +93,7 @@ def _content_parts(builder: GeminiRequestBuilder, content: Content, path: str) -
     if isinstance(content, str):
         return [{"text": content}] if content else []
     translated = (media.gemini_parts(builder, part, f"{path}.content[{j}]") for j, part in enumerate(content))
-    return [part for parts in translated for part in parts]
+    return [part for parts in translated for part in parts if not reasoning_replay.is_empty_part(part)]
 
 
 def _add_assistant(builder: GeminiRequestBuilder, history: _GeminiHistory, message: AssistantMessage, i: int) -> None:

@@ -23,9 +23,18 @@ _SKIP_VALIDATION_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """Base64 of "skip_thought_signature_validator": for calls of other models, or calls whose signature was lost."""
 
 
+_NOTHING: tuple[Json, ...] = (None, "", [], {})
+_FACTS = frozenset({"thought", "thoughtSignature", "partMetadata", "mediaResolution", "videoMetadata"})
+
+
 class _ThoughtSignatures(Struct):
     by_id: dict[str, str] = field(default_factory=dict[str, str])
     for_text: str | None = None
+
+
+def is_empty_part(part: JsonObject) -> bool:
+    """True for a part that has nothing, or only facts about content that is missing."""
+    return not any(value not in _NOTHING for name, value in part.items() if name not in _FACTS)
 
 
 def tool_name(call: AssistantToolCall) -> str:
@@ -120,10 +129,13 @@ def _signatures_beside_calls(raw_message: JsonObject) -> Iterator[tuple[str, str
 
 
 def _native_parts(raw_message: JsonObject) -> Iterator[JsonObject]:
-    """Yield parts of an earlier reply that OpenAI's dialect cannot express. They are sent back unchanged."""
+    """Yield parts of an earlier reply that OpenAI's dialect cannot express. They are sent back unchanged.
+
+    Parts without content are left out, because Google refuses them.
+    """
     provider_parts = raw_message.get("provider_parts")
     for part in provider_parts if isinstance(provider_parts, list) else ():
-        if isinstance(part, dict):
+        if isinstance(part, dict) and not is_empty_part(part):
             yield part
 
 
