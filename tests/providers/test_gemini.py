@@ -114,7 +114,7 @@ def test_what_gemini_4_refuses_or_ignores_is_reported() -> None:
     body, ignored = sent(GEMINI, asking(**fields), "gemini-4-argon")
     assert "generationConfig" not in body
     assert ignored == ("temperature", "top_p", "presence_penalty", "n")
-    body, ignored = sent(GEMINI, asking(**fields), FLASH)
+    body, ignored = sent(GEMINI, asking(**fields), "gemini-2.0-flash")
     config = {"temperature": 0.5, "topP": 0.9, "presencePenalty": 1, "candidateCount": 2}
     assert (body["generationConfig"], ignored) == (config, ())
 

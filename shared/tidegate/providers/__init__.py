@@ -7,6 +7,7 @@ compatible_row    the type of these rows
 operator_rows     the operator's own rows, from `TIDEGATE_PROVIDERS`
 request_builder   the request being built, for dialects other than OpenAI's
 efforts           the caller's reasoning effort, and the token budgets equivalent to it
+strict_schemas    schemas that a provider cannot enforce
 toolnames         tool names, and ids of tool calls, that a provider accepts
 reasoning_order   the place of thinking among the texts and calls of a message
 chat_translator   chat completions at one provider: its dialect, and the caller's terms

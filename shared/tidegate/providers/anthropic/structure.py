@@ -1,10 +1,13 @@
 """Answers in JSON: by native structured output where the model supports it, else as the input of an answer tool.
 
+A schema that Anthropic cannot compile goes to the answer tool, or into the prompt if the model cannot be forced to call
+tools.
+
 Sources: https://platform.claude.com/docs/en/build-with-claude/structured-outputs; `structured_outputs` is either the
 `strict` of OpenAI's schema or vLLM's object (https://docs.vllm.ai/en/latest/features/structured_outputs).
 """
 
-from tidegate.json import Json, JsonObject
+from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.anthropic.request_builder import AnthropicRequestBuilder
 from tidegate.providers.anthropic.schema import has_open_objects, restrict_schema
 
@@ -55,12 +58,20 @@ def _take_response_format(builder: AnthropicRequestBuilder) -> Json:
 
 def _write_schema(builder: AnthropicRequestBuilder, schema: JsonObject, description: Json) -> None:
     text = description if isinstance(description, str) and description else None
+    can_force_tools = builder.capabilities.can_force_tools
     is_open = has_open_objects(schema)
-    if builder.capabilities.structured_output and not (is_open and builder.capabilities.can_force_tools):
-        if is_open:
-            builder.report_ignored("response_format.json_schema.schema")
+    if builder.capabilities.structured_output and not (is_open and can_force_tools):
         described: JsonObject = schema if text is None else {**schema, "description": schema.get("description", text)}
-        builder.set_output_config(format={"type": "json_schema", "schema": restrict_schema(described)})
+        restricted = restrict_schema(described)
+        if builder.schemas.admit_schema(restricted):
+            if is_open:
+                builder.report_ignored("response_format.json_schema.schema")
+            builder.set_output_config(format={"type": "json_schema", "schema": restricted})
+            return
+    if not can_force_tools:
+        instruction = f"{_JSON_INSTRUCTION} It follows this JSON schema: {encode(schema).decode()}"
+        builder.system.append({"type": "text", "text": instruction})
+        builder.report_ignored("response_format")  # requested from the model, not enforced
         return
     builder.answer_tool = builder.tool_names.reserve_name(ANSWER_TOOL)
     builder.answer_definition = {

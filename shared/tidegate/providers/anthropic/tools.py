@@ -94,11 +94,15 @@ def _translate_function(builder: AnthropicRequestBuilder, function: JsonObject, 
         translated["description"] = description
     translated["input_schema"] = _complete_schema(schema)
     if function.get("strict") is True:
-        if builder.capabilities.structured_output and restrict_schema(schema) == schema:
+        if builder.capabilities.structured_output and _can_be_strict(builder, schema):
             translated["strict"] = True
         else:
             builder.report_ignored(f"{path}.strict")
     return {**translated, **_native_fields(function)}
+
+
+def _can_be_strict(builder: AnthropicRequestBuilder, schema: JsonObject) -> bool:
+    return restrict_schema(schema) == schema and builder.schemas.admit_tool(schema)
 
 
 def _native_fields(fields: JsonObject) -> JsonObject:

@@ -13,6 +13,7 @@ from tidegate.providers.bedrock.capabilities import capabilities_of
 from tidegate.providers.bedrock.request_builder import TOOL_NAME_RULES, BedrockRequestBuilder
 from tidegate.providers.openai import legacy_functions
 from tidegate.providers.request_builder import is_email, provider_fields
+from tidegate.providers.strict_schemas import CLAUDE_LIMITS, NO_LIMITS, SchemaBudget
 from tidegate.providers.toolnames import ToolNames
 
 _NATIVE_FIELDS = (
@@ -33,7 +34,9 @@ def build(call: ChatCall, model: str) -> BedrockRequestBuilder:
     if legacy_functions.uses_functions(remaining):
         legacy_functions.translate_to_tools(remaining)
     names = ToolNames(TOOL_NAME_RULES, remaining)
-    builder = BedrockRequestBuilder(call, remaining, names, model=model, capabilities=capabilities_of(model))
+    capabilities = capabilities_of(model)
+    schemas = SchemaBudget(CLAUDE_LIMITS if capabilities.is_claude else NO_LIMITS)
+    builder = BedrockRequestBuilder(call, remaining, names, model=model, capabilities=capabilities, schemas=schemas)
     messages.write(builder)
     thinking.write(builder)
     tools.write(builder)

@@ -58,7 +58,7 @@ def _translate_tool(builder: BedrockRequestBuilder, tool: JsonObject, path: str)
                 {"type": "object", **schema} if isinstance(schema, dict) and schema else _NO_PARAMETERS,
             )
             if function_fields.get("strict"):
-                if builder.capabilities.structured_output:
+                if builder.capabilities.structured_output and _can_be_strict(builder, schema):
                     spec["strict"] = True
                 else:
                     builder.report_ignored(f"{path}.function.strict")
@@ -72,6 +72,11 @@ def _translate_tool(builder: BedrockRequestBuilder, tool: JsonObject, path: str)
             return [{"systemTool": {"name": tool_type}}]
         case _:
             raise InvalidRequest(f"Bedrock does not support tools of type {tool.get('type')!r}.", param=f"{path}.type")
+
+
+def _can_be_strict(builder: BedrockRequestBuilder, schema: Json) -> bool:
+    """True if Bedrock accepts the schema as it is: it refuses open objects and constraints on numbers and lists."""
+    return isinstance(schema, dict) and restrict_schema(schema)[0] == schema and builder.schemas.admit_tool(schema)
 
 
 def _tool_spec(name: str, description: str, schema: JsonObject) -> JsonObject:
@@ -144,7 +149,7 @@ def _write_response_format(builder: BedrockRequestBuilder, tools: list[Json]) ->
     raw_schema, description = schema_fields.get("schema"), schema_fields.get("description")
     schema: JsonObject = raw_schema if isinstance(raw_schema, dict) and raw_schema else {"type": "object"}
     description = description if isinstance(description, str) else ""
-    if builder.capabilities.structured_output:
+    if builder.capabilities.structured_output and builder.schemas.admit_schema(restrict_schema(schema)[0]):
         text_format = _text_format(builder, TOOL_NAME_RULES.sanitise(name), description, schema, path)
         builder.body["outputConfig"] = {"textFormat": text_format}
         return None

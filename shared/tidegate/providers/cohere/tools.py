@@ -10,6 +10,9 @@ from tidegate.providers.cohere.request_builder import CohereRequestBuilder
 
 ANSWER_TOOL = "respond_in_json"
 _ANSWER_DESCRIPTION = "Give the final answer by calling this tool: its arguments are the answer."
+_MAX_STRICT_FIELDS = 200
+"""Source: https://docs.cohere.com/docs/tool-use-parameter-types (2026-12): over all tools of a call."""
+
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 
 
@@ -71,7 +74,10 @@ def _function(builder: CohereRequestBuilder, name: str, fields: JsonObject) -> J
     function: JsonObject = {"name": builder.tool_names.provider_name(name)}
     if fields.get("description"):
         function["description"] = fields["description"]
-    function["parameters"] = fields.get("parameters") or _NO_PARAMETERS
+    parameters = fields.get("parameters") or _NO_PARAMETERS
+    if isinstance(parameters, dict) and not parameters.get("type"):
+        parameters = {"type": "object", **parameters}
+    function["parameters"] = parameters
     return function
 
 
@@ -98,11 +104,26 @@ def _write_strict(builder: CohereRequestBuilder, strict_paths: list[str], functi
     """Write `strict_tools`, which holds for all tools or for none. The caller's own value is passed on unchanged."""
     if not strict_paths or "strict_tools" in builder.remaining:
         return
-    if len(strict_paths) >= len(functions) and all(_has_required(function["parameters"]) for function in functions):
+    parameters = [function["parameters"] for function in functions]
+    fields = sum(map(_count_fields, parameters))
+    if len(strict_paths) >= len(functions) and all(map(_has_required, parameters)) and fields <= _MAX_STRICT_FIELDS:
         builder.body["strict_tools"] = True
     else:
         for path in strict_paths:
             builder.report_ignored(path)
+
+
+def _count_fields(schema: Json) -> int:
+    """Return how many properties the schema has, with those of schemas within it."""
+    match schema:
+        case dict():
+            properties = schema.get("properties")
+            own = len(properties) if isinstance(properties, dict) else 0
+            return own + sum(map(_count_fields, schema.values()))
+        case list(items):
+            return sum(map(_count_fields, items))
+        case _:
+            return 0
 
 
 def _has_required(parameters: Json) -> bool:

@@ -2,7 +2,8 @@
 
 Sources: https://ai.google.dev/gemini-api/docs/thinking and …/docs/generate-content/latest-model,
 https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/guides/gemini-4-argon (2026-11), and recorded
-calls.
+calls. AI Studio refuses penalties and log probabilities since Gemini 2.5, and Vertex AI does not: "Penalty is not
+enabled for this model", "Logprobs is not enabled for this model" (reports of users, 2025-12 to 2026-10).
 """
 
 import re
@@ -17,6 +18,7 @@ Host = Literal["gemini", "vertex"]
 _GEMINI_VERSION = re.compile(r"gemini-(?:(?:flash|pro|live|lite)-)*(\d+)(?:\.(\d+))?(?!\d)")
 _LOW_TO_HIGH = ("low", "medium", "high")
 _MINIMAL_TO_HIGH = ("minimal", *_LOW_TO_HIGH)
+_PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
 _NEWEST = (3, 99)
 """The generation of names without a number, such as gemini-flash-latest: what all models since 3.1 have in common."""
 
@@ -50,8 +52,8 @@ class GeminiCapabilities(Struct, frozen=True):
 
 
 @lru_cache(maxsize=256)
-def capabilities_of(name: str) -> GeminiCapabilities:
-    """Return the capabilities of the model; `name` may have a path in front."""
+def capabilities_of(name: str, host: Host = "gemini") -> GeminiCapabilities:
+    """Return the capabilities of the model at the host; `name` may have a path in front."""
     name = name.rpartition("/")[2].lower()
     generation = _generation(name)
     return GeminiCapabilities(
@@ -60,7 +62,7 @@ def capabilities_of(name: str) -> GeminiCapabilities:
         thinking_budget=_thinking_budget(name, generation),
         thinking_levels=_thinking_levels(name, generation),
         takes_json_schema=generation >= (2, 0),
-        unsupported_fields=_unsupported_fields(generation),
+        unsupported_fields=_unsupported_fields(generation, host),
     )
 
 
@@ -95,7 +97,8 @@ def _thinking_levels(name: str, generation: tuple[int, int]) -> tuple[str, ...]:
     return _MINIMAL_TO_HIGH
 
 
-def _unsupported_fields(generation: tuple[int, int]) -> frozenset[str]:
+def _unsupported_fields(generation: tuple[int, int], host: Host) -> frozenset[str]:
+    unsupported = _PENALTIES | {"logprobs"} if host == "gemini" and generation >= (2, 5) else frozenset[str]()
     if generation >= (4, 0):
-        return frozenset({"n", "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty"})
-    return frozenset({"n"}) if generation >= (3, 0) else frozenset()
+        return unsupported | _PENALTIES | {"n", "temperature", "top_p", "top_k"}
+    return unsupported | {"n"} if generation >= (3, 0) else unsupported

@@ -59,7 +59,9 @@ def write(builder: GeminiRequestBuilder) -> None:
             builder.ignored.append("n")
         else:
             builder.generation_config["candidateCount"] = fields.n
-    if fields.logprobs:
+    if fields.logprobs and "logprobs" in builder.capabilities.unsupported_fields:
+        builder.ignored.append("logprobs")
+    elif fields.logprobs:
         builder.generation_config["responseLogprobs"] = True
         if fields.top_logprobs:
             builder.generation_config["logprobs"] = fields.top_logprobs

@@ -31,7 +31,7 @@ def build(call: ChatCall, host: Host, model: str) -> GeminiRequestBuilder:
     """Translate the call for `model`. Raises `InvalidRequest` for content that Gemini does not support."""
     remaining = provider_fields(call)
     names = ToolNames(_TOOL_NAME_RULES, remaining)
-    builder = GeminiRequestBuilder(call, remaining, names, host=host, capabilities=capabilities_of(model))
+    builder = GeminiRequestBuilder(call, remaining, names, host=host, capabilities=capabilities_of(model, host))
     messages.write(builder)
     tools.write(builder)
     generation_config.write(builder)

@@ -124,8 +124,10 @@ def _declaration(
     if description:
         declaration["description"] = description
     if builder.capabilities.takes_json_schema:
-        if parameters:
-            declaration["parametersJsonSchema"] = parameters
+        if parameters:  # which "must describe an object" (https://ai.google.dev/api/caching#FunctionDeclaration)
+            declaration["parametersJsonSchema"] = (
+                parameters if parameters.get("type") else {**parameters, "type": "object"}
+            )
     elif parameters.get("properties"):
         declaration["parameters"] = schema.convert(parameters, path, builder.schema_parts)
     return declaration
