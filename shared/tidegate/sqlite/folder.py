@@ -22,11 +22,13 @@ DATA_VARIABLE = "TIDEGATE_DATA"
 
 
 class RunningServer(Struct, frozen=True):
-    """The server that was started last. `store` is its `--store`, `endpoint` that of its DynamoDB, if it has one."""
+    """The server that was started last: its `--store`, and its table at DynamoDB, if it has one there."""
 
     pid: int
     url: str
     store: str
+    table: str | None = None
+    region: str | None = None
     endpoint: str | None = None
 
 
