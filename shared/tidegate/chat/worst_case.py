@@ -20,8 +20,8 @@ document, recording or film, whose size in tokens is unknown.
 Measured on 21 November 2026 on 1,395 recorded calls in OpenAI's dialect, Anthropic's and Converse's: 99.7 % took no
 more input than was held (99.3 % of 534 with text alone, all 688 with tools, all 173 with media). The median call took
 29 % of the hold, because most prompts are shorter than the added tokens. The median of the 51 calls without media whose
-estimate was above a thousand tokens was 58 %. The hold is too low for a router that calls several models, for a
-template of 500 tokens (Snowflake), and, in theory, for long documents and films.
+estimate was above a thousand tokens was 58 %. The hold is too low for a router that calls several models, and for a
+template of 500 tokens (Snowflake). It is never less than `bound_body` of the body that is sent.
 """
 
 SEARCH_RESULT_TOKENS = 32_000
@@ -43,7 +43,6 @@ WEB_SEARCHES = 5
 
 _CALLER_TOOLS = ("function", "custom")
 """Types of the tools that the caller runs; the provider runs all others."""
-
 
 IMAGE_ANSWER_TOKENS = 2_000
 """Tokens of an image in the answer, whatever the limit: Gemini's take 1,120 to 2,000, by their size
