@@ -3,7 +3,7 @@
 import argparse
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from tidegate.errors import ConfigurationError, StoreUnavailable
 from tidegate.ports import Keys, Tenants, UsageReader
 from tidegate.settings import AwsSettings, Settings
 from tidegate.sqlite.folder import DATA_VARIABLE, DataFolder, RunningServer, find_data_folder
-from tidegate.sqlite.world import open_sqlite_world
+from tidegate.sqlite.world import SqliteWorld
 from tidegate.transport.aws_credentials import Credentials, NoCredentials, StaticCredentials
 from tidegate.transport.reqwest import ReqwestTransport
 from tidegate.transport.sigv4 import AwsKey
@@ -147,10 +147,10 @@ async def open_ports(location: StoreLocation, clock: Callable[[], float] = time.
         yield StorePorts(DynamoTenants(world.store), DynamoKeys(world.store), control.usages, control, clock)
 
 
-def _open_world(location: StoreLocation, clock: Callable[[], float]) -> AbstractAsyncContextManager[AwsWorld]:
+def _open_world(location: StoreLocation, clock: Callable[[], float]) -> AwsWorld:
     http, credentials = ReqwestTransport(connect_seconds=2.0), location.embedded_credentials
     if location.folder is not None:
-        return open_sqlite_world(location.folder, location.settings, http=http, clock=clock)
+        return SqliteWorld(location.folder, location.settings, http=http, clock=clock)
     return AwsWorld(location.settings, http=http, table_credentials=credentials, clock=clock)
 
 

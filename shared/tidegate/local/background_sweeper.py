@@ -4,13 +4,21 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Protocol
 
-from tidegate.aws.sweeper import Sweeper
 from tidegate.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 60.0
+
+
+class Sweeper(Protocol):
+    """The sweeper of one store."""
+
+    async def run(self) -> object:
+        """Make one run. Raises `StoreUnavailable`."""
+        ...
 
 
 @asynccontextmanager

@@ -5,13 +5,13 @@ The rest is that of `aws.world`: the gateway, the control plane and the sweeper 
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from types import TracebackType
 
 from msgspec import Struct
 
 from tidegate.aws.store import Store
-from tidegate.aws.sweeper import Sweeper
+from tidegate.aws.sweeper import Sweeper, create_sweeper
 from tidegate.aws.world import AwsWorld
 from tidegate.settings import Settings
 from tidegate.sqlite.client import SqliteClient
@@ -22,33 +22,43 @@ from tidegate.sqlite.vault import TableVault
 from tidegate.transport.base import Transport
 
 
-class LocalSweeper(Struct, frozen=True):
-    """Runs the sweeper, and deletes what has expired."""
+class SqliteWorld(AwsWorld):
+    """An `AwsWorld` whose table, objects and vault are in a data folder. Leaving its context closes the folder, too."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        settings: Settings,
+        *,
+        http: Transport | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Open the folder, which is created unless it exists. Raises `ConfigurationError` if it cannot be used."""
+        folder.create()
+        self.client, self.files = SqliteClient(folder.database), FileObjects(folder.objects)
+        vault = TableVault(Store(self.client, settings.table, clock))
+        super().__init__(settings, client=self.client, vault=vault, objects=self.files, http=http, clock=clock)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await super().__aexit__(kind, error, traceback)
+        self.client.close()
+
+
+class FolderSweeper(Struct, frozen=True):
+    """Runs the sweeper over a data folder, and then deletes what has expired in it."""
 
     sweeper: Sweeper
     client: SqliteClient
-    objects: FileObjects
+    files: FileObjects
 
     async def run(self) -> None:
         """Make one run. Raises `StoreUnavailable`."""
         await self.sweeper.run()
-        await delete_expired(self.client, self.objects, self.sweeper.store.clock())
+        await delete_expired(self.client, self.files, self.sweeper.store.clock())
 
 
-@asynccontextmanager
-async def open_sqlite_world(
-    folder: DataFolder, settings: Settings, *, http: Transport | None = None, clock: Callable[[], float] = time.time
-) -> AsyncGenerator[AwsWorld]:
-    """Open the data folder, which is created unless it exists; leaving the context closes it.
-
-    Raises `ConfigurationError` if the folder cannot be used.
-    """
-    folder.create()
-    client = SqliteClient(folder.database)
-    try:
-        vault = TableVault(Store(client, settings.table, clock))
-        objects = FileObjects(folder.objects)
-        async with AwsWorld(settings, client=client, vault=vault, objects=objects, http=http, clock=clock) as world:
-            yield world
-    finally:
-        client.close()
+def create_folder_sweeper(world: SqliteWorld) -> FolderSweeper:
+    """Create the sweeper of a world, which must stay open."""
+    return FolderSweeper(create_sweeper(world), world.client, world.files)
