@@ -36,10 +36,10 @@ def test_only_its_user_may_read_the_folder_and_its_files(tmp_path: Path) -> None
     database.close()
 
 
-def test_a_commit_is_written_ahead_and_left_to_the_system(folder: DataFolder) -> None:
+def test_a_commit_is_written_ahead_and_on_the_disk(folder: DataFolder) -> None:
     database = open_database(folder.database)
     pragmas = {name: database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
-    assert pragmas == {"journal_mode": "wal", "synchronous": 1}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2}
     database.close()
 
 

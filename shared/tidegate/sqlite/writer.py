@@ -1,6 +1,6 @@
 """The thread that writes: all requests that have come while it wrote share its next commit.
 
-Each request is answered after its commit. What is committed survives the end of the process, however it ends.
+Each request is answered after its commit, which is on the disk by then.
 """
 
 import asyncio
