@@ -1,5 +1,6 @@
 """Two protocols without I/O: `Provider` translates a provider's chat dialect, `Translator` any one operation."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -16,6 +17,9 @@ from tidegate.json import Json
 Headers: TypeAlias = Mapping[str, str]
 """HTTP headers; their names are in lower case."""
 
+_ACCESS_TOKEN = re.compile(r"ya29\.|eyJ[\w-]+\.[\w-]+\.")
+"""Source: github.com/openai/openai-python/pull/3354 (Entra ID's tokens as the key of Azure, read 2026-12)."""
+
 Framing = Literal["sse", "eventstream"]
 
 
@@ -30,11 +34,29 @@ class StreamEvent(NamedTuple):
     data: str | bytes
 
 
+class AccessToken(str):
+    """A key that is known to be an access token: it is sent as a bearer token."""
+
+    __slots__ = ()
+
+
+def is_access_token(key: str) -> bool:
+    """Return True for an access token of Google's or of Microsoft Entra ID, a JWT, and for every `AccessToken`."""
+    return isinstance(key, AccessToken) or _ACCESS_TOKEN.match(key) is not None
+
+
 class KeyAuth(Struct, frozen=True):
-    """Send the provider's key in `header`, after the prefix `scheme` ("Bearer ")."""
+    """Send the provider's key in `header`, after the prefix `scheme` ("Bearer ").
+
+    An access token, which an operator may set in place of a key, is always sent as a bearer token.
+    """
 
     header: str = "authorization"
     scheme: str = "Bearer "
+
+    def header_of(self, key: str) -> tuple[str, str]:
+        """Return the name and the value of the header that carries `key`."""
+        return ("authorization", f"Bearer {key}") if is_access_token(key) else (self.header, self.scheme + key)
 
 
 class SigV4Auth(Struct, frozen=True):
@@ -54,6 +76,7 @@ class UpstreamRequest(Struct, frozen=True):
     gateway added; its arguments are the structured output. `legacy_functions`: the caller sent `functions` and expects
     `function_call`. `names_tool`: the caller named the tool to call, after which OpenAI says "stop". `caller_terms.py`
     restores all four in replies.
+    `offered_tools` are the names of the caller's tools, and `call_id` is the call's id: `reply_calls.py` uses both.
     `ignored` names the caller's fields that this provider cannot honour: no field is dropped silently.
     """
 
@@ -65,6 +88,8 @@ class UpstreamRequest(Struct, frozen=True):
     caller_tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
     answer_tool: str | None = None
     legacy_functions: bool = False
+    offered_tools: frozenset[str] = frozenset()
+    call_id: str = ""
     names_tool: bool = False
 
 
@@ -109,8 +134,8 @@ class Translator(Protocol):
         """Translate a streamed reply, batch by batch. Raises `UpstreamError`."""
         ...
 
-    def is_reply(self, body: Json) -> bool:
-        """Return True if the JSON body is a reply, False if it is an error."""
+    def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:
+        """Turn a whole reply into the chunks of a stream, for a provider that does not stream when asked to."""
         ...
 
     def has_content(self, chunk: ReplyChunk) -> bool:

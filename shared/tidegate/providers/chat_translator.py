@@ -7,7 +7,7 @@ from typing import TypeGuard, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.chat.completion import Chunk
+from tidegate.chat.completion import Chunk, CompletionMessage, Delta
 from tidegate.chat.request import ChatCall, ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
@@ -60,10 +60,18 @@ class ChatTranslator(Struct, frozen=True):
             without_unpriced = load("tidegate.providers.price_fields", "without_unpriced")
             chat_call, ignored = without_unpriced(chat_call, deployment, self.allowed_price_fields)
         request = self.provider.build_request(chat_call, deployment)
-        return replace(request, ignored=tuple(dict.fromkeys((*ignored, *request.ignored)))) if ignored else request
+        if ignored:
+            request = replace(request, ignored=tuple(dict.fromkeys((*ignored, *request.ignored))))
+        offered_tools: frozenset[str] = frozenset()
+        if chat_call.request.fields.tools or chat_call.request.fields.functions:
+            offered_tools = load("tidegate.providers.toolnames", "offered_names")(chat_call.request.body)
+        return replace(request, offered_tools=offered_tools, call_id=call.id)
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
         completion = self.provider.parse_completion(body)
+        for choice in completion["choices"]:
+            if "tool_calls" in choice["message"] or "function_call" in choice["message"]:
+                _finish_calls(request, choice["index"], choice["message"])
         if not needs_restoring(request):
             return completion
         return load("tidegate.providers.caller_terms", "restore_completion")(request, completion)
@@ -72,10 +80,12 @@ class ChatTranslator(Struct, frozen=True):
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         chunks = self.provider.parse_stream(events)
+        if request.offered_tools:
+            chunks = _with_finished_calls(request, chunks)
         return _restore(request, chunks) if needs_restoring(request) else chunks
 
-    def is_reply(self, body: Json) -> bool:
-        return not isinstance(body, dict) or "choices" in body
+    def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:
+        return list(load("tidegate.chat.replay", "completion_chunks")(reply))
 
     def has_content(self, chunk: ReplyChunk) -> bool:
         return bool(cast(Chunk, chunk)["choices"])
@@ -95,6 +105,22 @@ def needs_restoring(request: UpstreamRequest) -> bool:
     """True if replies to the request are not in the caller's terms."""
     changes = request.caller_tool_names or request.legacy_functions or request.names_tool
     return bool(changes) or request.answer_tool is not None
+
+
+def _finish_calls(request: UpstreamRequest, choice_index: int, message: CompletionMessage | Delta) -> None:
+    load("tidegate.providers.reply_calls", "finish_calls")(request, choice_index, message)
+
+
+async def _with_finished_calls(
+    request: UpstreamRequest, chunks: AsyncGenerator[list[Chunk]]
+) -> AsyncGenerator[list[Chunk]]:
+    async with aclosing(chunks):
+        async for batch in chunks:
+            for chunk in batch:
+                for choice in chunk["choices"]:
+                    if "tool_calls" in choice["delta"] or "function_call" in choice["delta"]:
+                        _finish_calls(request, choice["index"], choice["delta"])
+            yield batch
 
 
 async def _restore(request: UpstreamRequest, chunks: AsyncGenerator[list[Chunk]]) -> AsyncGenerator[list[Chunk]]:

@@ -21,11 +21,11 @@ from tidegate.errors import (
     StreamCut,
     UpstreamError,
 )
-from tidegate.json import Json, decode
+from tidegate.json import Json, decode_reply, encode
 from tidegate.lazy import load
 from tidegate.ports import Secrets
 from tidegate.providers.base import Framing, KeyAuth, SigV4Auth, StreamEvent, Translator, UpstreamRequest
-from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
+from tidegate.transport.base import HttpRequest, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import open_with_timeouts
 
@@ -110,11 +110,18 @@ class Upstream(Struct, frozen=True):
                         raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
                     yield ProviderReply(translator.parse_reply(request, body), None)
                     return
-                await _check_framing(translator, response)
-                events = _decode_events(translator, response)
-                async with aclosing(events), aclosing(translator.parse_stream(request, events)) as batches:
-                    first = await _first_content_batch(translator, batches)
-                    yield ProviderReply(None, _with_first_batch(first, batches, redaction))
+                async with aclosing(response.chunks()) as pieces:
+                    start = await _first_piece(translator, pieces)
+                    if start.lstrip()[:1] in (b"{", b"["):
+                        events, chunks = await _read_json(translator, request, start, pieces)
+                        if chunks is not None:
+                            yield ProviderReply(None, _batches_of(chunks))
+                            return
+                    else:
+                        events = _decode_events(translator, start, pieces)
+                    async with aclosing(events), aclosing(translator.parse_stream(request, events)) as batches:
+                        first = await _first_content_batch(translator, batches)
+                        yield ProviderReply(None, _with_first_batch(first, batches, redaction))
 
     async def _find_key(self, request: UpstreamRequest, secret: str | None, secrets: Secrets) -> str | None:
         if secret is None or not isinstance(request.auth, KeyAuth):
@@ -126,8 +133,9 @@ class Upstream(Struct, frozen=True):
 
     async def _headers(self, request: UpstreamRequest, key: str | None) -> dict[str, str]:
         match request.auth:
-            case KeyAuth(header, scheme) if key is not None:
-                return {**request.headers, header: scheme + key}
+            case KeyAuth() as auth if key is not None:
+                name, value = auth.header_of(key)
+                return {**request.headers, name: value}
             case SigV4Auth(service, region):
                 if self.aws_keys is None:
                     raise NotConfigured("The provider needs AWS credentials, and none were found.", param="model")
@@ -170,15 +178,57 @@ class _Redaction(Redacted, Struct, frozen=True):
             raise
 
 
-async def _check_framing(translator: Translator, response: HttpResponse) -> None:
-    """Raise if a stream was requested and the body is JSON: an error with status 200, or a whole reply."""
-    content_type = response.headers.get("content-type", "")
-    if not content_type.startswith("application/json"):
-        return
-    body = _decode_body(await response.read(MAX_REPLY_BYTES))
-    if isinstance(body, dict) and not translator.is_reply(body):
-        raise translator.parse_error(response.status, response.headers, body)
-    raise ProviderMalformed(f"{translator.name} answered a request for a stream with a JSON body.")
+@contextmanager
+def _cut_if_unreachable(translator: Translator) -> Generator[None]:
+    """Turn a connection that breaks off within the body into `StreamCut`."""
+    try:
+        yield
+    except ProviderUnreachable as error:
+        cut = StreamCut(f"{translator.name}'s stream broke off.")
+        cut.add_note(take_notes(error) or error.message)
+        raise cut from None
+
+
+async def _first_piece(translator: Translator, pieces: AsyncIterator[bytes]) -> bytes:
+    """Return the start of the body, which tells JSON from events: content types are not reliable."""
+    start = b""
+    with _cut_if_unreachable(translator):
+        while not start.strip():
+            piece = await anext(pieces, None)
+            if piece is None:
+                break
+            start += piece
+    return start
+
+
+async def _read_json(
+    translator: Translator, request: UpstreamRequest, start: bytes, pieces: AsyncIterator[bytes]
+) -> tuple[AsyncGenerator[Sequence[StreamEvent]], Sequence[ReplyChunk] | None]:
+    """Read a JSON body in place of a stream: the chunks of a whole reply, or the events in a list.
+
+    Raises the reply's `UpstreamError` if it is an error.
+    """
+    collected, size = [start], len(start)
+    with _cut_if_unreachable(translator):
+        async for piece in pieces:
+            collected.append(piece)
+            size += len(piece)
+            if size > MAX_REPLY_BYTES:
+                raise ProviderMalformed(f"The response of {translator.name} is larger than {MAX_REPLY_BYTES} bytes.")
+    body = _decode_body(b"".join(collected))
+    if isinstance(body, str):
+        raise ProviderMalformed(f"{translator.name} answered with something that is not JSON.")
+    if isinstance(body, list):
+        return _events_of(body), None
+    return _events_of([]), translator.reply_chunks(translator.parse_reply(request, body))
+
+
+async def _events_of(items: list[Json]) -> AsyncGenerator[Sequence[StreamEvent]]:
+    yield [StreamEvent("message", encode(item).decode()) for item in items]
+
+
+async def _batches_of(chunks: Sequence[ReplyChunk]) -> AsyncIterator[Sequence[ReplyChunk]]:
+    yield chunks
 
 
 def _create_decoder(translator: Translator) -> StreamDecoder:
@@ -186,24 +236,22 @@ def _create_decoder(translator: Translator) -> StreamDecoder:
     return load(module, name)()
 
 
-async def _decode_events(translator: Translator, response: HttpResponse) -> AsyncGenerator[Sequence[StreamEvent]]:
+async def _decode_events(
+    translator: Translator, start: bytes, pieces: AsyncIterator[bytes]
+) -> AsyncGenerator[Sequence[StreamEvent]]:
     decoder = _create_decoder(translator)
-    size = 0
-    try:
-        async with aclosing(response.chunks()) as pieces:
-            async for piece in pieces:
-                size += len(piece)
-                if size > MAX_STREAM_BYTES:
-                    raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
-                events = decoder.feed(piece)
-                if events:
-                    yield events
-                if decoder.broken is not None:
-                    raise decoder.broken
-    except ProviderUnreachable as error:
-        cut = StreamCut(f"{translator.name}'s stream broke off.")
-        cut.add_note(take_notes(error) or error.message)
-        raise cut from None
+    size, piece = 0, start
+    with _cut_if_unreachable(translator):
+        while piece is not None:
+            size += len(piece)
+            if size > MAX_STREAM_BYTES:
+                raise ProviderMalformed(f"The provider's stream is larger than {MAX_STREAM_BYTES} bytes.")
+            events = decoder.feed(piece)
+            if events:
+                yield events
+            if decoder.broken is not None:
+                raise decoder.broken
+            piece = await anext(pieces, None)
     events = decoder.end()
     if events:
         yield events
@@ -233,6 +281,6 @@ async def _with_first_batch(
 
 def _decode_body(body: bytes) -> Json | str:
     try:
-        return decode(body)
+        return decode_reply(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body.decode("utf-8", "replace")

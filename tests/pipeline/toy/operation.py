@@ -208,8 +208,8 @@ class ToyTranslator(Struct, frozen=True):
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         raise NotImplementedError
 
-    def is_reply(self, body: Json) -> bool:
-        return True
+    def reply_chunks(self, reply: Reply) -> Sequence[ReplyChunk]:
+        raise NotImplementedError
 
     def has_content(self, chunk: ReplyChunk) -> bool:
         raise NotImplementedError
