@@ -178,7 +178,7 @@ VERTEX = Native(
         "/publishers/google/models/gemini-2.5-flash:generateContent"
     ),
     stream_path=":streamGenerateContent?alt=sse",
-    auth=("authorization", "Bearer not-a-key-vertex"),
+    auth=("x-goog-api-key", "not-a-key-vertex"),
     plain=GEMINI.plain,
     pieces=_GEMINI_PIECES,
     broken=_GEMINI_BROKEN,

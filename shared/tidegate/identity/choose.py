@@ -13,7 +13,7 @@ from tidegate.transport.sigv4 import AwsKeys
 
 
 def add_google_tokens(secrets: Secrets, transport: Transport, aws_keys: AwsKeys | None, region: str) -> Secrets:
-    """Wrap `secrets`, so that the key of Vertex AI is always a valid access token."""
+    """Wrap `secrets`, so that credentials of Vertex AI are replaced by a valid access token."""
     google = "tidegate.identity.google"
     role = load(google, "AwsRole")(aws_keys, region) if aws_keys else None
     return load(google, "GoogleSecrets")(secrets, transport, role)

@@ -20,6 +20,7 @@ from tidegate.errors import NotConfigured, ProviderAuth, ProviderMalformed, Prov
 from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.lazy import load
 from tidegate.ports import Secrets
+from tidegate.providers.base import AccessToken
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 
@@ -159,9 +160,9 @@ class GoogleAccessTokens(Redacted, Struct):
 
 
 class GoogleSecrets(Redacted, Struct):
-    """The port `Secrets` over `inner`, in which the key of Vertex AI is always a valid access token.
+    """The port `Secrets` over `inner`, in which credentials of Vertex AI are replaced by a valid access token.
 
-    `VERTEX_API_KEY` holds a token or the JSON of credentials; without it, `GOOGLE_VERTEX_CREDENTIALS` holds the JSON.
+    `VERTEX_API_KEY` holds an API key, a token or the JSON of credentials; without it, `GOOGLE_VERTEX_CREDENTIALS` holds the JSON.
     """
 
     inner: Secrets
@@ -177,7 +178,7 @@ class GoogleSecrets(Redacted, Struct):
         if name != TOKEN_SETTING:
             return value
         setting = value or await self.inner.get(CREDENTIALS_SETTING) or ""
-        return await self._tokens_for(setting).token() if setting.lstrip().startswith("{") else value
+        return AccessToken(await self._tokens_for(setting).token()) if setting.lstrip().startswith("{") else value
 
     def _tokens_for(self, credentials_json: str) -> GoogleAccessTokens:
         if self._tokens is None or credentials_json != self._credentials_json:

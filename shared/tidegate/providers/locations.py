@@ -1,9 +1,21 @@
-"""Host names of cloud providers that depend on the region.
+"""Host names of cloud providers that depend on the region, or on the kind of key.
 
 Source: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/learn/locations (2026-11)
 """
 
+from tidegate.providers.base import is_access_token
+
+VERTEX_EXPRESS_URL = "https://aiplatform.googleapis.com/v1"
+"""The base URL of Vertex AI's express mode, for an API key alone. Source:
+https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/vertex-ai-express-mode-api-reference (2026-12)
+"""
+
 _MULTI_REGIONS = frozenset({"us", "eu"})
+
+
+def is_google_api_key(key: str) -> bool:
+    """Return True unless `key` is an access token, or the JSON of credentials."""
+    return not key.lstrip().startswith("{") and not is_access_token(key)
 
 
 def vertex_host(location: str) -> str:

@@ -12,7 +12,7 @@ from tidegate.providers.base import Provider, Translator
 from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row, setting_name
-from tidegate.providers.locations import vertex_host
+from tidegate.providers.locations import VERTEX_EXPRESS_URL, is_google_api_key, vertex_host
 
 
 class ProviderSpec(Struct, frozen=True):
@@ -22,7 +22,8 @@ class ProviderSpec(Struct, frozen=True):
     `<NAME>_API_KEY`, may have a key; without one, requests are signed with AWS credentials (`credential_settings`), or
     sent with an access token obtained with the credentials in `token_settings`, or sent without either. In a base URL,
     `{region}` and `{project}` are the first of `region_settings` and of `project_settings` that is set, and `{host}` is
-    `host_for_region(region)`. `version_setting` may hold the API version.
+    `host_for_region(region)`. Without a project, a key that `is_express_key` is sent to `express_url`.
+    `version_setting` may hold the API version.
     """
 
     name: str
@@ -36,6 +37,8 @@ class ProviderSpec(Struct, frozen=True):
     project_settings: tuple[str, ...] = ()
     token_settings: tuple[str, ...] = ()
     host_for_region: Callable[[str], str] | None = None
+    express_url: str | None = None
+    is_express_key: Callable[[str], bool] | None = None
 
 
 _BEDROCK = ProviderSpec(
@@ -68,6 +71,8 @@ _VERTEX = ProviderSpec(
     project_settings=("GOOGLE_VERTEX_PROJECT", "GOOGLE_CLOUD_PROJECT"),
     token_settings=("GOOGLE_VERTEX_CREDENTIALS",),
     host_for_region=vertex_host,
+    express_url=VERTEX_EXPRESS_URL,
+    is_express_key=is_google_api_key,
 )
 
 _NATIVE = {

@@ -113,6 +113,19 @@ async def test_vertex_names_all_that_it_needs() -> None:
     assert (await known("vertex", VERTEX_BASE_URL="http://v", VERTEX_API_KEY="t")).missing_settings == ()
 
 
+@pytest.mark.parametrize("key", ["AIzaSy-not-a-key", "AQ.not-a-key"])
+async def test_an_api_key_of_vertex_needs_no_project(key: str) -> None:
+    config = await known("vertex", VERTEX_API_KEY=key)
+    assert (config.base_url, config.missing_settings) == ("https://aiplatform.googleapis.com/v1", ())
+    project = {"GOOGLE_VERTEX_PROJECT": "p", "GOOGLE_VERTEX_LOCATION": "eu", "VERTEX_API_KEY": key}
+    assert "/projects/p/" in (await known("vertex", **project)).base_url
+
+
+@pytest.mark.parametrize("token", ["ya29.not-a-token", '{"type": "service_account"}'])
+async def test_a_token_of_vertex_needs_a_project(token: str) -> None:
+    assert len((await known("vertex", VERTEX_API_KEY=token)).missing_settings) == 2
+
+
 async def test_bedrock_needs_a_region_and_the_processs_credentials_or_a_key() -> None:
     assert (await known("bedrock")).missing_settings == (
         "BEDROCK_REGION or AWS_REGION or AWS_DEFAULT_REGION",

@@ -16,7 +16,7 @@ async def load_provider_configs(specs: Iterable[ProviderSpec], settings: Secrets
 
 async def _provider_config(spec: ProviderSpec, settings: Secrets) -> ProviderConfig:
     region = await _first_value(spec.region_settings, settings)
-    chosen_url = await settings.get(spec.base_url_setting)
+    chosen_url = await settings.get(spec.base_url_setting) or await _express_url(spec, settings)
     url_in_region, missing = await _base_urls(spec, chosen_url, settings)
     # A configured base URL needs no region, unless requests are signed: a signature names the region.
     is_fixed = chosen_url is not None and not spec.credential_settings
@@ -48,6 +48,16 @@ async def _base_urls(
     project = await _first_value(spec.project_settings, settings)
     missing = [" or ".join(spec.project_settings)] if spec.project_settings and project is None else []
     return partial(_regional_url, spec.base_url.replace("{project}", project or ""), spec.host_for_region), missing
+
+
+async def _express_url(spec: ProviderSpec, settings: Secrets) -> str | None:
+    """Return the base URL for a key that needs no project, None if there is a project, or no such key."""
+    if spec.express_url is None or await _first_value(spec.project_settings, settings) is not None:
+        return None
+    key = await settings.get(spec.key_setting or "")
+    return (
+        spec.express_url if key is not None and spec.is_express_key is not None and spec.is_express_key(key) else None
+    )
 
 
 def _same_url(url: str, region: str) -> str:
