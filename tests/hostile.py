@@ -6,9 +6,15 @@ model's name. The benchmark prints what each family costs, and a test counts the
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import httpx
+
+from tests.native_providers import NATIVES
+from tests.world import Client, Handler, completion, world
 from tidegate.chat.fields import MAX_FIELDS, MAX_MESSAGES, MAX_TOOLS
+from tidegate.domain.limits import Limits
 from tidegate.json import MAX_CONTAINERS, MAX_NESTING
 
 Family = Callable[[int], bytes]
@@ -116,6 +122,14 @@ FAMILIES: dict[str, Family] = {
         + "[]," * 3_000
         + ']}"}}]},{"role":"tool","tool_call_id":"1","content":""}',
         containers=5,
+    ),
+    "places of thinking": _repeated(
+        '{"model":"MODEL","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"'
+        + "a" * 10_000
+        + '","reasoning_details":[',
+        '{"type":"reasoning.text","text":"a","signature":"s","format":"anthropic-claude-v1","id":"after_%d_characters_0_calls"}',
+        ']},{"role":"user","content":"a"}]}',
+        containers=1,
     ),
     "reasoning details": _repeated(
         '{"model":"MODEL","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_details":[',
@@ -225,6 +239,40 @@ FAMILIES: dict[str, Family] = {
     "fallbacks of one model": _field('"fallbacks":[{"MODEL":[', '"openai/m%d"', "]}]"),
 }
 """The families of bodies, by name."""
+
+
+MODELS: dict[str, str] = {
+    "openai": "openai/gpt-4.1-mini",
+    "mistral": "mistral/mistral-large-latest",
+    "anthropic": "anthropic/claude-sonnet-4-5",
+    "gemini": "gemini/gemini-2.5-flash",
+    "older gemini": "gemini/gemini-1.5-flash",
+    "bedrock": "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "nova": "bedrock/amazon.nova-lite-v1:0",
+    "cohere": "cohere/command-a-03-2025",
+}
+"""A model of each translator."""
+
+KEYS: dict[str, str] = {name: value for native in NATIVES for name, value in native.env.items()}
+"""Settings with which a `world` has all these providers."""
+
+
+def open_world(provider: Handler, limits: Limits) -> AbstractAsyncContextManager[Client]:
+    """A world with all these providers, which `provider` plays."""
+    return world(provider, limits=limits, **KEYS)
+
+
+def answer(request: httpx.Request) -> httpx.Response:
+    """The reply of whatever provider the request is for."""
+    url = str(request.url)
+    names = {"anthropic": "/v1/messages", "gemini": "generateContent", "bedrock": "/converse", "cohere": "/v2/chat"}
+    native = next((native for native in NATIVES if names.get(native.name, "no path") in url), None)
+    return httpx.Response(200, json=native.plain if native else completion())
+
+
+def body_of(family: str, size: int, model: str) -> bytes:
+    """A body of the family, of about `size` bytes, for that model."""
+    return FAMILIES[family](size).replace(b"MODEL", model.encode(), 1)
 
 
 def with_fallbacks(body: bytes, models: list[str], **fields: Any) -> bytes:

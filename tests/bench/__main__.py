@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import coldstart, latency, processes, report, throughput, transaction, translation, transports
+from tests.bench import coldstart, hostile, latency, processes, report, throughput, transaction, translation, transports
 from tests.bench.latency import Times
 from tests.bench.processes import ROOT, Program
 from tests.bench.report import Row
@@ -218,6 +218,20 @@ def providers(effort: Effort) -> list[Row]:
     return rows
 
 
+def hostile_bodies(effort: Effort) -> list[Row]:
+    """What bodies that are written to be expensive cost, with the slowest of all translators."""
+    return [
+        Row(
+            f"{kind}, {family}: processor for a megabyte",
+            f"{ms:.0f} ms",
+            f"≤ {hostile.LIMIT_MS} ms",
+            ms <= hostile.LIMIT_MS,
+        )
+        for kind, families in hostile.measure(min(effort.rounds, 3)).items()
+        for family, ms in families.items()
+    ]
+
+
 def size(effort: Effort) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         zipped = coldstart.zipped_mb(coldstart.build_artifact(Path(folder), "arm64"))
@@ -234,6 +248,7 @@ PARTS: Mapping[str, Callable[[Effort], list[Row]]] = {
     "http-clients": http_clients,
     "providers": providers,
     "size": size,
+    "hostile": hostile_bodies,
 }
 
 
