@@ -17,7 +17,7 @@ NEEDED = {"TIDEGATE_TABLE": "t", "AWS_REGION": "eu-central-1"}
 def test_the_least_that_is_needed() -> None:
     settings = Settings.from_env(NEEDED)
     assert (settings.table, settings.aws, settings.transport) == ("t", AwsSettings("eu-central-1"), "pyreqwest")
-    assert settings.server_options() == ServerOptions(10 * 1024 * 1024, 15.0, ("*",))
+    assert settings.server_options() == ServerOptions(10 * 1024 * 1024, 15.0, ())
 
 
 def test_everything_that_can_be_set() -> None:

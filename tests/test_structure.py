@@ -67,6 +67,6 @@ def test_everything_is_caught_only_where_it_may_be(path: Path) -> None:
     assert not broad or str(path.relative_to(ROOT)).removeprefix("shared/tidegate/") in BROAD
 
 
-def test_the_demo_key_lives_in_the_local_room_only() -> None:
+def test_there_is_no_demo_key_that_everybody_knows() -> None:
     knows = {path.parent.name for path in SOURCES if "sk-tidegate-demo" in path.read_text()}
-    assert knows == {"local"}
+    assert knows == set()

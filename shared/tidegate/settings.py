@@ -19,7 +19,7 @@
 | TIDEGATE_OIDC_AUDIENCE | the audience that its tokens must have | required with an issuer |
 | TIDEGATE_OIDC_JWKS_URL | the URL of its signing keys | from its discovery document |
 | TIDEGATE_OIDC_WORKSPACES_CLAIM | the claim with a token's workspaces, an id or a list | the operator assigns them |
-| TIDEGATE_CORS_ORIGINS | allowed browser origins, separated by commas; "*" allows all, empty none | * |
+| TIDEGATE_CORS_ORIGINS | allowed browser origins, separated by commas; "*" allows all | none |
 | TIDEGATE_SHOW_UPSTREAM_URLS | true: dry runs show callers the URLs of providers | false |
 | TIDEGATE_KEEP_REASONING | false: signed reasoning is not kept between turns: docs/REASONING.md | true |
 | TIDEGATE_TRANSPORT | pyreqwest, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
@@ -104,7 +104,7 @@ class Settings(Redacted, Struct, frozen=True):
     timeout_rules: TimeoutRules = field(default_factory=TimeoutRules)
     keep_alive_seconds: float = 15.0
     max_body_bytes: int = 10 * 1024 * 1024
-    cors_origins: tuple[str, ...] = ("*",)
+    cors_origins: tuple[str, ...] = ()
     shows_upstream_urls: bool = False
     keeps_reasoning: bool = True
     transport: str = "pyreqwest"
@@ -142,7 +142,7 @@ class Settings(Redacted, Struct, frozen=True):
             timeout_rules=reader.json("TIDEGATE_TIMEOUTS", parse_timeout_rules, TimeoutRules()),
             keep_alive_seconds=reader.number("TIDEGATE_KEEP_ALIVE_SECONDS", float, 15.0),
             max_body_bytes=reader.number("TIDEGATE_MAX_BODY_BYTES", int, 10 * 1024 * 1024),
-            cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "*").split(",") if o.strip()),
+            cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "").split(",") if o.strip()),
             shows_upstream_urls=reader.choice("TIDEGATE_SHOW_UPSTREAM_URLS", ("false", "true")) == "true",
             keeps_reasoning=reader.choice("TIDEGATE_KEEP_REASONING", ("true", "false")) == "true",
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),

@@ -119,20 +119,30 @@ async def test_neuroflash_lists_models_in_its_own_shape(client: Client) -> None:
     )
 
 
-async def test_browsers_may_call_without_credentials(client: Client) -> None:
+async def test_browsers_may_call_without_credentials_if_the_operator_allows_it() -> None:
     asked = {"origin": "https://app.example", "access-control-request-method": "POST"}
-    reply = await client.post(b"", headers=asked, method="OPTIONS")
-    assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, "*")
-    assert "access-control-allow-credentials" not in reply.headers
-    called = await client.post(CALL, headers={"origin": "https://app.example"})
-    assert "x-request-id" in called.headers["access-control-expose-headers"]
+    async with world(options=ServerOptions(cors_origins=("*",))) as client:
+        reply = await client.post(b"", headers=asked, method="OPTIONS")
+        assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, "*")
+        assert "access-control-allow-credentials" not in reply.headers
+        for called in (
+            await client.post(CALL, headers={"origin": "https://app.example"}),
+            await client.get("/v1/usage", origin="https://app.example"),
+        ):
+            assert "x-request-id" in called.headers["access-control-expose-headers"]
 
 
-async def test_origins_can_be_listed_and_switched_off() -> None:
+async def test_no_web_page_may_call_by_default(client: Client) -> None:
+    origin = {"origin": "https://app.example"}
+    for reply in (
+        await client.post(b"", headers={**origin, "access-control-request-method": "POST"}, method="OPTIONS"),
+        await client.post(CALL, headers=origin),
+    ):
+        assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+async def test_origins_can_be_listed() -> None:
     async with world(options=ServerOptions(cors_origins=("https://a.example",))) as client:
         for origin, allowed in (("https://a.example", "https://a.example"), ("https://b.example", None)):
             reply = await client.post(CALL, headers={"origin": origin})
             assert reply.headers.get("access-control-allow-origin") == allowed
-    async with world(options=ServerOptions(cors_origins=())) as client:
-        reply = await client.post(CALL, headers={"origin": "https://a.example"})
-        assert "access-control-allow-origin" not in reply.headers

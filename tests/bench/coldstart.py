@@ -22,12 +22,12 @@ from pathlib import Path
 
 from infra.artifact import PYTHON, build, find_python
 from tests.bench.processes import ROOT, Program, provider_env
-from tests.bench.requests import body
+from tests.bench.requests import DEMO_KEY, body
 from tests.emulators.gateway import Failed, Gateway, Invocation, running
 from tests.emulators.process import function
 from tests.emulators.requests import rest_event
 from tests.emulators.wire import Head
-from tidegate.local.embedded import DEMO_KEY, DEMO_WORKSPACE, TABLE
+from tidegate.local.embedded import DEMO_WORKSPACE, TABLE
 
 _WAIT_SECONDS = 30.0
 _PACKAGES = ("boto3", "fastapi", "httpx")

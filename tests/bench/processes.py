@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tests.bench.requests import DEMO_KEY
+
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
@@ -47,6 +49,7 @@ def table() -> Generator[Program]:
 def gateway(store: str, provider: Program) -> Generator[Program]:
     """`python -m tidegate serve` on that store, with `provider` as its OpenAI."""
     arguments = ["serve", "--port", "0", "--store", store, "--embedded-port", "0"]
+    arguments += ["--demo-key", DEMO_KEY]
     with _started("tidegate", *arguments, env=provider_env(provider)) as program:
         yield program
 

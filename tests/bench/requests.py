@@ -2,10 +2,9 @@
 
 import json
 
-from tidegate.local.embedded import DEMO_KEY
-
 PROMPT = "Write a tagline for an AI content platform."
 PATH = "/v1/chat/completions"
+DEMO_KEY = "sk-tidegate-demo"
 HEADERS = {"Host": "127.0.0.1", "Content-Type": "application/json", "Authorization": f"Bearer {DEMO_KEY}"}
 
 

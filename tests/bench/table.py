@@ -3,6 +3,7 @@
 import asyncio
 import signal
 
+from tests.bench.requests import DEMO_KEY
 from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.local.embedded import EMBEDDED_CREDENTIALS, REGION, TABLE, embedded_aws, prepare_table
 from tidegate.transport.choose import create_transport
@@ -11,7 +12,7 @@ from tidegate.transport.choose import create_transport
 async def fill(endpoint: str) -> None:
     http = create_transport("httpx")
     try:
-        await prepare_table(create_dynamo_client(http, EMBEDDED_CREDENTIALS, REGION, endpoint), TABLE)
+        await prepare_table(create_dynamo_client(http, EMBEDDED_CREDENTIALS, REGION, endpoint), TABLE, DEMO_KEY)
     finally:
         await http.close()
 

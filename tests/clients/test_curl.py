@@ -120,14 +120,19 @@ def test_a_key_that_nobody_has(server: Server, authorization: str) -> None:
     assert reply.error == (401, "invalid_api_key", None)
 
 
-def test_a_browser_may_ask_and_read(server: Server) -> None:
+def test_a_web_page_may_neither_ask_nor_read(server: Server) -> None:
     asked = ("-H", "Origin: https://app.example", "-H", "Access-Control-Request-Method: POST")
     wanted = ("-H", "Access-Control-Request-Headers: authorization,content-type,x-workspace-id")
-    allowed = curl(f"{server.url}/chat/completions", "-X", "OPTIONS", *asked, *wanted)
-    assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (200, "*")
+    refused = curl(f"{server.url}/chat/completions", "-X", "OPTIONS", *asked, *wanted)
     reply = curl(f"{server.url}/chat/completions", *KEY, *JSON, *data(), "-H", "Origin: https://app.example")
-    assert reply.headers["access-control-allow-origin"] == "*"
-    assert "x-request-id" in reply.headers["access-control-expose-headers"]
+    assert refused.status == 405
+    assert not [name for name in (*refused.headers, *reply.headers) if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/health", "/docs", "/admin/v1/workspaces"])
+def test_a_name_of_a_web_page_leads_nowhere(server: Server, path: str) -> None:
+    rebound = curl(f"{server.root}{path}", *KEY, "-H", "Host: evil.example")
+    assert (rebound.status, rebound.json["error"]["code"]) == (403, "host_not_allowed")
 
 
 def test_the_surface_of_neuroflash(server: Server, provider: Provider) -> None:

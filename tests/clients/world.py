@@ -16,6 +16,7 @@ from tests.clients.tap import Tap
 
 DEMO_KEY = "sk-tidegate-demo"
 DEMO_ADMIN = "sk-tidegate-admin-demo"
+DEMO_ENV = {"TIDEGATE_DEMO_KEY": DEMO_KEY, "TIDEGATE_DEMO_ADMIN_KEY": DEMO_ADMIN}
 DEMO_WORKSPACE = "ws_demo"
 MODEL = "openai/gpt-4.1-mini"
 HELD = "vllm/held"
@@ -74,8 +75,8 @@ def provider() -> Iterator[Provider]:
 
 @contextmanager
 def serving(*words: str, env: Mapping[str, str] | None = None) -> Iterator[tuple[Program, int]]:
-    """`python -m tidegate serve` on any free port, ready, and that port."""
-    with running(*tidegate("serve", "--port", "0", *words), env=env) as program:
+    """`python -m tidegate serve` on any free port, ready, and that port. Its demo keys are those of this module."""
+    with running(*tidegate("serve", "--port", "0", *words), env=DEMO_ENV | dict(env or {})) as program:
         line = program.said("Tidegate serves ")
         yield program, int(line.partition("//")[2].partition("/")[0].rpartition(":")[2])
 

@@ -8,14 +8,19 @@ import pytest
 from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
 from tidegate.local.admin import PlaneRouter
-from tidegate.local.embedded import DEMO_ADMIN, DEMO_KEY, local_settings
+from tidegate.local.demo_keys import DemoKeys
+from tidegate.local.embedded import local_settings
 from tidegate.local.serve import open_gateway, open_in_memory
+
+DEMO_KEY, DEMO_ADMIN = "sk-tidegate-demo", "sk-tidegate-admin-demo"
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     settings, admin = local_settings({}, None), build_admin()
-    gateway = build_app(lambda: open_gateway(open_in_memory(settings), admin), settings.server_options())
+    gateway = build_app(
+        lambda: open_gateway(open_in_memory(settings, DemoKeys(DEMO_KEY, DEMO_ADMIN)), admin), settings.server_options()
+    )
     async with gateway.router.lifespan_context(gateway) as state:
 
         async def running(scope: dict, receive: object, send: object) -> None:
@@ -53,6 +58,8 @@ async def test_each_plane_has_its_paths_and_its_keys(client: httpx.AsyncClient) 
         (DEMO_ADMIN, "/admin/v10", 404),
         ("", "/health", 200),
         ("", "/admin/v1/openapi.json", 200),
+        ("", "/admin/v1/docs", 404),  # the fixture's gateway has no pages
+        ("", "/admin/v1/docs/x", 401),
     ):
         answer = await client.get(path, headers={"authorization": f"Bearer {key}"} if key else {})
         assert (path, answer.status_code) == (path, status)

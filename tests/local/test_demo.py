@@ -9,19 +9,25 @@ from tidegate.api.app import build_app
 from tidegate.compose import Overrides
 from tidegate.domain.server_options import ServerOptions
 from tidegate.local.demo import DEMO_ROW, DemoTransport
-from tidegate.local.embedded import DEMO_KEY, local_settings, seed_demo_tenant
+from tidegate.local.embedded import local_settings, seed_demo_tenant
 from tidegate.memory.world import open_memory_gateway
+from tidegate.ports import Keys, Tenants
 from tidegate.transport.base import Transport
+
+DEMO_KEY = "sk-tidegate-demo"
 
 
 async def call(**fields: Any) -> Any:
     def quick(inner: Transport) -> Transport:
         return DemoTransport(inner, pause_seconds=0)
 
+    async def seed(tenants: Tenants, keys: Keys) -> None:
+        await seed_demo_tenant(tenants, keys, DEMO_KEY)
+
     settings = local_settings({}, None)
     recorder = Recorder()
     overrides = Overrides(rows=(DEMO_ROW,), wrap=quick, meter=recorder)
-    app: Any = build_app(lambda: open_memory_gateway(settings, overrides, seed=seed_demo_tenant), ServerOptions())
+    app: Any = build_app(lambda: open_memory_gateway(settings, overrides, seed=seed), ServerOptions())
     async with app.router.lifespan_context(app) as state:
         app.lifespan_state = state
         headers = {"authorization": f"Bearer {DEMO_KEY}"}

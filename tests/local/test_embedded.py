@@ -1,7 +1,8 @@
 import copy
 import socket
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -17,6 +18,35 @@ from tidegate.settings import AwsSettings
 def test_the_embedded_aws_answers_on_any_free_port() -> None:
     with embedded_aws(0) as endpoint, urlopen(f"{endpoint}/moto-api/", timeout=10) as reply:
         assert reply.status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example"},
+    ],
+)
+def test_no_web_page_can_use_the_embedded_aws(headers: dict[str, str]) -> None:
+    target = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
+    with embedded_aws(0) as endpoint:
+        for request in (
+            Request(endpoint, b"{}", target | headers),
+            Request(endpoint, None, headers | {"Access-Control-Request-Method": "POST"}, method="OPTIONS"),
+            Request(f"{endpoint}/moto-api/", None, headers),
+        ):
+            with pytest.raises(HTTPError) as caught, urlopen(request, timeout=10):
+                pass
+            with caught.value as reply:
+                assert (reply.code, reply.headers.get("access-control-allow-origin")) == (403, None)
+
+
+def test_the_embedded_aws_is_on_this_machine_only() -> None:
+    with embedded_aws(0) as endpoint:
+        assert endpoint.startswith("http://127.0.0.1:")
 
 
 def test_two_embedded_awses_do_not_share_a_port() -> None:

@@ -17,7 +17,6 @@ from tidegate.compose import Overrides
 from tidegate.domain.server_options import ServerOptions
 from tidegate.local.demo import DEMO_BASE_URL, DEMO_ROW, DemoTransport
 from tidegate.local.embedded import (
-    DEMO_KEY,
     EMBEDDED_CREDENTIALS,
     embedded_aws,
     local_settings,
@@ -28,11 +27,13 @@ from tidegate.settings import Settings
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 from tidegate.transport.choose import create_transport
 
+DEMO_KEY = "sk-tidegate-demo"
+
 
 async def prepared(settings: Settings) -> None:
     http = create_transport(settings.transport)
     client = create_dynamo_client(http, EMBEDDED_CREDENTIALS, settings.aws.region, settings.aws.dynamodb_endpoint)
-    await prepare_table(client, settings.table)
+    await prepare_table(client, settings.table, DEMO_KEY)
     bucket = configured_bucket(settings, client)
     assert bucket is not None
     await bucket.create()

@@ -1,10 +1,16 @@
 """The OpenAPI document says what the gateway takes and tells."""
 
+import re
 from typing import Any, cast
+
+import httpx
+import pytest
+from starlette.applications import Starlette
 
 from tidegate.api.app import ENDPOINTS, EXPOSED_HEADERS
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.local.openapi import openapi_document
+from tidegate.local.openapi_routes import document_routes
 
 DOCUMENT = cast(Any, openapi_document())
 
@@ -24,3 +30,40 @@ def test_every_header_of_an_answer_is_described() -> None:
 def test_the_headers_of_a_call_are_described() -> None:
     asked = [each["name"] for each in DOCUMENT["paths"]["/v1/chat/completions"]["post"]["parameters"]]
     assert asked == ["x-workspace-id", "idempotency-key", "x-app-id", "x-session-id", "x-request-deadline"]
+
+
+@pytest.mark.parametrize(
+    ("path", "document"), [("/docs", "/openapi.json"), ("/admin/v1/docs", "/admin/v1/openapi.json")]
+)
+async def test_a_page_needs_no_other_host(path: str, document: str) -> None:
+    """All that it loads is here. Its policy forbids other hosts, and scripts and styles within the page."""
+    transport = httpx.ASGITransport(Starlette(routes=document_routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        page = await client.get(path)
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
+        assert policy == {
+            "default-src": "'none'",
+            "script-src": "'self'",
+            "style-src": "'self'",
+            "img-src": "'self' data:",
+            "connect-src": "'self'",
+            "base-uri": "'none'",
+            "form-action": "'none'",
+            "frame-ancestors": "'none'",
+        }
+        assert f'data-document="{document}"' in page.text
+        assert not re.findall(r"https?:|//|<style|style=|<script>|on\w+=", page.text.replace("</script>", ""))
+        loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert loaded == [
+            *("/docs/favicon-32x32.png", "/docs/swagger-ui.css"),
+            *("/docs/swagger-ui-bundle.js", "/docs/start.js"),
+        ]
+        kinds = [(await client.get(asset)) for asset in loaded]
+        assert [reply.status_code for reply in kinds] == [200] * 4
+        assert [reply.headers["content-type"].split(";")[0] for reply in kinds] == [
+            *("image/png", "text/css", "text/javascript", "text/javascript")
+        ]
+        assert "validatorUrl: null" in kinds[-1].text
+        assert (await client.get("/docs/swagger-ui.js")).status_code == 404
+        assert (await client.get("/docs/../openapi.json")).status_code == 200

@@ -127,7 +127,7 @@ _INTRODUCTION = (
     "",
     "```sh",
     "OPENAI_API_KEY=… python -m tidegate serve",
-    "curl http://127.0.0.1:8000/v1/chat/completions -H 'Authorization: Bearer sk-tidegate-demo' \\",
+    'curl http://127.0.0.1:8000/v1/chat/completions -H "Authorization: Bearer $KEY" \\',
     "  -H 'Content-Type: application/json' \\",
     '  -d \'{"model": "openai/gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}]}\'',
     "```",

@@ -4,8 +4,8 @@ from msgspec import Struct
 
 
 class ServerOptions(Struct, frozen=True):
-    """`cors_origins` are the allowed browser origins; "*" allows all, without credentials: keys are bearer tokens."""
+    """`cors_origins` are the allowed browser origins; "*" allows all. Credentials are never allowed: keys are bearer tokens."""
 
     max_body_bytes: int = 10 * 1024 * 1024
     keep_alive_seconds: float = 15.0
-    cors_origins: tuple[str, ...] = ("*",)
+    cors_origins: tuple[str, ...] = ()

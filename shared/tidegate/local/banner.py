@@ -1,22 +1,27 @@
 """The banner that the local server prints when it is ready, with everything that a first call needs."""
 
 from tidegate.gateway import Gateway
-from tidegate.local.embedded import DEMO_ADMIN, DEMO_KEY, DEMO_WORKSPACE
+from tidegate.local.demo_keys import DemoKeys
+from tidegate.local.embedded import DEMO_WORKSPACE
+from tidegate.local.host_check import is_wildcard
 
 _CURL = """curl -N {base}/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
   -d '{{"model": "demo/echo", "stream": true, "messages": [{{"role": "user", "content": "Hello, tide."}}]}}'"""
 
 
-def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gateway) -> str:
+def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gateway, demo_keys: DemoKeys | None) -> str:
     """Format the base URL, the demo tenant and DynamoDB's endpoint if the store has them, the providers, and a curl."""
-    url_host = f"[{host}]" if ":" in host else host
+    host_here = "127.0.0.1" if is_wildcard(host) else host
+    url_host = f"[{host_here}]" if ":" in host_here else host_here
     base = f"http://{url_host}:{port}/v1"
     usable_providers = [
         name for name, endpoint in sorted(gateway.router.provider_configs.items()) if not endpoint.missing_settings
     ]
     admin = f"http://{url_host}:{port}/admin/v1"
     lines = [f"Tidegate serves {base}  (store: {store}; OpenAPI: http://{url_host}:{port}/docs)"]
-    if store == "aws":
+    if is_wildcard(host):
+        lines += ["", "  WARNING: other machines can reach this server. Whoever knows a key can use it."]
+    if demo_keys is None:
         lines += [
             "",
             "  keys and workspaces   from your table",
@@ -26,12 +31,12 @@ def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gate
         return "\n".join(lines) + "\n"
     lines += [
         "",
-        f"  key        {DEMO_KEY}",
+        f"  key        {demo_keys.key}   (for the examples: export KEY={demo_keys.key})",
         f"  workspace  {DEMO_WORKSPACE}",
-        f"  admin key  {DEMO_ADMIN}   (admin API: {admin}/docs)",
+        f"  admin key  {demo_keys.admin_key}   (admin API: {admin}/docs)",
         f"  providers  {', '.join(usable_providers)}   (for more, set OPENAI_API_KEY or another provider's key)",
         *([] if store == "memory" else [f"  DynamoDB   {endpoint}"]),
         "",
-        _CURL.format(base=base, key=DEMO_KEY),
+        _CURL.format(base=base, key=demo_keys.key),
     ]
     return "\n".join(lines) + "\n"

@@ -24,21 +24,22 @@ from tidegate.aws.dynamo import TableClient
 from tidegate.aws.store import Store
 from tidegate.aws.table import CALLS_PREFIX, REPLIES_PREFIX, TURNS_PREFIX, create_table
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants
-from tidegate.domain.keys import hash_secret
+from tidegate.domain.keys import display_prefix, hash_secret
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import ConfigurationError
+from tidegate.local.host_check import allowed_hosts
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import AwsSettings, Settings
 from tidegate.transport.aws_credentials import StaticCredentials
 from tidegate.transport.sigv4 import AwsKey
 
-DEMO_KEY = "sk-tidegate-demo"
-DEMO_ADMIN = "sk-tidegate-admin-demo"
 DEMO_WORKSPACE = "ws_demo"
 TABLE = "tidegate"
 BUCKET = "tidegate-replies"
 REGION = "us-east-1"
 HOST = "127.0.0.1"
+
+_HOSTS = allowed_hosts(HOST)
 
 EMBEDDED_CREDENTIALS = StaticCredentials(AwsKey("local", "local"))
 """Credentials of the embedded AWS. The environment's own are used for Bedrock."""
@@ -66,7 +67,8 @@ def with_bucket(settings: Settings, endpoint: str) -> Settings:
 def embedded_aws(port: int) -> Generator[str]:
     """Run an AWS until the context is left, and yield its endpoint. Port 0 takes any free port.
 
-    It serves one request at a time: moto's transactions copy and restore the table, so two at once would lose writes.
+    Requests of web pages are refused: whoever reaches it may write the table. It serves one request at a time: moto's
+    transactions copy and restore the table, so two at once would lose writes.
     Raises `ConfigurationError` if the port is taken.
     """
     setattr(Table, "__deepcopy__", _copy_changing_items)  # noqa: B010  # moto's class has none of its own
@@ -75,6 +77,9 @@ def embedded_aws(port: int) -> Generator[str]:
     one_at_a_time = threading.Lock()
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not _is_from_program(environ):
+            start_response("403 Forbidden", [("content-type", "text/plain")])
+            return [b"The embedded AWS is for programs on this machine, not for web pages."]
         with one_at_a_time:
             return list(application(environ, start_response))
 
@@ -131,6 +136,12 @@ def _add_numbers(number: DynamoType, other: DynamoType) -> DynamoType:
     return DynamoType({"N": f"{total:f}" if total else "0"})
 
 
+def _is_from_program(environ: WSGIEnvironment) -> bool:
+    """True unless a browser sent the request, or it names another host: such a name may be a web page's."""
+    is_browser = "HTTP_ORIGIN" in environ or "HTTP_SEC_FETCH_SITE" in environ
+    return not is_browser and _HOSTS.allow([str(environ.get("HTTP_HOST", ""))])
+
+
 class _QuietRequestHandler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:
         """Log nothing: a developer wants to see the gateway's own lines."""
@@ -151,21 +162,21 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def prepare_table(client: TableClient, table: str) -> None:
+async def prepare_table(client: TableClient, table: str, demo_key: str) -> None:
     """Create the table and its demo tenant unless they exist. Raises `StoreUnavailable`."""
     await create_table(client, table)
     store = Store(client, table)
-    await seed_demo_tenant(DynamoTenants(store), DynamoKeys(store))
+    await seed_demo_tenant(DynamoTenants(store), DynamoKeys(store), demo_key)
 
 
-async def seed_demo_tenant(tenants: Tenants, keys: Keys) -> None:
+async def seed_demo_tenant(tenants: Tenants, keys: Keys, demo_key: str) -> None:
     """Create the demo workspace and its key. Never called for a table on AWS."""
-    now = time.time()
+    now, key_hash = time.time(), hash_secret(demo_key)
     await tenants.put_workspace(Workspace(DEMO_WORKSPACE, "Demo", created_at=now))
     key = VirtualKey(
-        id="key_demo",
-        hash=hash_secret(DEMO_KEY),
-        prefix=DEMO_KEY,
+        id=f"key_demo_{key_hash[:8]}",
+        hash=key_hash,
+        prefix=display_prefix(demo_key),
         workspace_ids=(DEMO_WORKSPACE,),
         default_workspace_id=DEMO_WORKSPACE,
         name="demo",

@@ -36,6 +36,7 @@ from tidegate.local.background_sweeper import sweep_in_background
 from tidegate.local.banner import banner
 from tidegate.local.connection_guard import ConnectionGuard
 from tidegate.local.demo import DEMO_ROW, DemoTransport
+from tidegate.local.demo_keys import KEY_SETTING, DemoKeys, choose_demo_keys
 from tidegate.local.embedded import (
     EMBEDDED_CREDENTIALS,
     embedded_aws,
@@ -46,6 +47,7 @@ from tidegate.local.embedded import (
     with_bucket,
 )
 from tidegate.local.graceful_shutdown import GracefulServer, SettlementGuard
+from tidegate.local.host_check import ALLOWED_HOSTS_SETTING, HostCheck, allowed_hosts
 from tidegate.local.openapi_routes import document_routes
 from tidegate.memory.vault import MemoryVault
 from tidegate.memory.world import MemoryWorld, create_memory_control, create_memory_gateway
@@ -84,6 +86,7 @@ class ServeOptions(Struct, frozen=True):
     store: str
     dynamodb_endpoint: str | None
     embedded_port: int
+    demo_key: str | None = None
 
 
 def add_parser(commands: Subparsers, name: str, summary: str) -> None:
@@ -98,13 +101,19 @@ def add_parser(commands: Subparsers, name: str, summary: str) -> None:
     )
     parser.add_argument("--dynamodb-endpoint", metavar="URL", help="a local DynamoDB instead of the embedded one")
     parser.add_argument("--embedded-port", type=int, default=8001, help="the embedded AWS's port; 0: any free port")
+    parser.add_argument("--demo-key", metavar="KEY", help=f"the demo key; default: {KEY_SETTING}, or a random one")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until interrupted. Raises `ConfigurationError` and `StoreUnavailable` before the first request."""
     arguments = ServeOptions(
-        options.host, options.port, options.store, options.dynamodb_endpoint, options.embedded_port
+        options.host,
+        options.port,
+        options.store,
+        options.dynamodb_endpoint,
+        options.embedded_port,
+        options.demo_key,
     )
     if arguments.dynamodb_endpoint and arguments.store != "embedded":
         raise ConfigurationError("--dynamodb-endpoint can be used with --store embedded only.")
@@ -112,29 +121,34 @@ def run(options: argparse.Namespace) -> int:
         listener = stack.enter_context(listen(arguments.host, arguments.port))
         logging.getLogger("tidegate").addHandler(logging.NullHandler())  # until it serves, errors are one printed line
         admin = build_admin()
-        settings, open_planes = _open_store(arguments, SERVER_DEFAULTS | os.environ, stack)
-        host, port = listener.getsockname()[:2]
-        print(asyncio.run(_banner_when_ready(open_planes, settings, host, port, arguments.store)), flush=True)
+        env = SERVER_DEFAULTS | os.environ
+        demo_keys = None if arguments.store == "aws" else choose_demo_keys(env, arguments.demo_key)
+        settings, open_planes = _open_store(arguments, env, demo_keys, stack)
+        address = listener.getsockname()[:2]
+        print(asyncio.run(_banner_when_ready(open_planes, settings, address, arguments.store, demo_keys)), flush=True)
         logs.configure(settings.log_level)
         gateway = build_app(lambda: open_gateway(open_planes(), admin), settings.server_options(), document_routes())
-        _serve(PlaneRouter(gateway, admin), listener)
+        hosts = allowed_hosts(arguments.host, env.get(ALLOWED_HOSTS_SETTING, ""))
+        _serve(HostCheck(PlaneRouter(gateway, admin), hosts), listener)
     return 0
 
 
-def _open_store(arguments: ServeOptions, env: Mapping[str, str], stack: ExitStack) -> tuple[Settings, OpenPlanes]:
+def _open_store(
+    arguments: ServeOptions, env: Mapping[str, str], demo_keys: DemoKeys | None, stack: ExitStack
+) -> tuple[Settings, OpenPlanes]:
     """Return the settings, and a function that opens both planes. The embedded AWS runs until `stack` is closed."""
-    if arguments.store == "aws":
+    if demo_keys is None:
         settings = Settings.from_env(env)
         return settings, partial(_open_aws, settings)
     if arguments.store == "memory":
         settings = local_settings(env, None)
-        return settings, partial(open_in_memory, settings)
+        return settings, partial(open_in_memory, settings, demo_keys)
     endpoint = arguments.dynamodb_endpoint or stack.enter_context(embedded_aws(arguments.embedded_port))
     settings = local_settings(env, endpoint)
     if arguments.dynamodb_endpoint is None:
         settings = with_bucket(settings, endpoint)
-    asyncio.run(_prepare(settings))
-    return settings, partial(_open_embedded, settings)
+    asyncio.run(_prepare(settings, demo_keys.key))
+    return settings, partial(_open_embedded, settings, demo_keys)
 
 
 @asynccontextmanager
@@ -152,33 +166,33 @@ async def _open_aws(settings: Settings) -> AsyncGenerator[Planes]:
 
 
 @asynccontextmanager
-async def _open_embedded(settings: Settings) -> AsyncGenerator[Planes]:
+async def _open_embedded(settings: Settings, demo_keys: DemoKeys) -> AsyncGenerator[Planes]:
     async with (
         AwsWorld(settings, table_credentials=EMBEDDED_CREDENTIALS, vault=MemoryVault()) as world,
         sweep_in_background(create_sweeper(world)),
     ):
         planes = Planes(await create_aws_gateway(world, DEMO_OVERRIDES), create_aws_control(world))
-        await create_demo_admin(planes.control)
+        await create_demo_admin(planes.control, demo_keys.admin_key)
         yield planes
 
 
 @asynccontextmanager
-async def open_in_memory(settings: Settings) -> AsyncGenerator[Planes]:
+async def open_in_memory(settings: Settings, demo_keys: DemoKeys) -> AsyncGenerator[Planes]:
     """Open both planes in memory, with the demo tenant. No sweeper runs: an earlier process has left no call."""
     async with MemoryWorld(settings, find_credentials(settings.environment)) as world:
-        await seed_demo_tenant(world.tenants, world.tenants)
+        await seed_demo_tenant(world.tenants, world.tenants, demo_keys.key)
         planes = Planes(await create_memory_gateway(world, DEMO_OVERRIDES), create_memory_control(world))
-        await create_demo_admin(planes.control)
+        await create_demo_admin(planes.control, demo_keys.admin_key)
         yield planes
 
 
-async def _prepare(settings: Settings) -> None:
+async def _prepare(settings: Settings, demo_key: str) -> None:
     try:
         async with (
             asyncio.timeout(PREPARE_SECONDS),
             AwsWorld(settings, table_credentials=EMBEDDED_CREDENTIALS) as world,
         ):
-            await prepare_table(world.store.client, settings.table)
+            await prepare_table(world.store.client, settings.table, demo_key)
             bucket = configured_bucket(settings, world.store.client)
             if bucket is not None:
                 await bucket.create()
@@ -191,7 +205,9 @@ def _store_unavailable(cause: BaseException | None, settings: Settings) -> Store
     return StoreUnavailable(explain_store_error(cause, StoreLocation(settings)))
 
 
-async def _banner_when_ready(open_planes: OpenPlanes, settings: Settings, host: str, port: int, store: str) -> str:
+async def _banner_when_ready(
+    open_planes: OpenPlanes, settings: Settings, address: tuple[str, int], store: str, demo_keys: DemoKeys | None
+) -> str:
     """Return the banner once the store has answered. Raises `StoreUnavailable` and `ConfigurationError`."""
     async with open_planes() as planes:
         gateway = planes.gateway
@@ -201,7 +217,7 @@ async def _banner_when_ready(open_planes: OpenPlanes, settings: Settings, host: 
             pass
         except StoreUnavailable as error:
             raise _store_unavailable(error.__cause__, settings) from error
-        return banner(host, port, store, settings.aws.dynamodb_endpoint, gateway)
+        return banner(*address, store, settings.aws.dynamodb_endpoint, gateway, demo_keys)
 
 
 def _serve(app: ASGIApp, listener: socket.socket) -> None:

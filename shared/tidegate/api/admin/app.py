@@ -18,7 +18,7 @@ from tidegate.control.control import Control
 from tidegate.errors import InvalidRequest, MethodNotAllowed, NotFound, TidegateError
 
 PREFIX = "/admin/v1"
-OPENAPI, DOCS = f"{PREFIX}/openapi.json", f"{PREFIX}/docs"
+OPENAPI = f"{PREFIX}/openapi.json"
 
 
 def build_admin(control: Control | None = None) -> FastAPI:
@@ -27,7 +27,7 @@ def build_admin(control: Control | None = None) -> FastAPI:
         title="Tidegate control plane",
         version=__version__,
         openapi_url=OPENAPI,
-        docs_url=DOCS,
+        docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         exception_handlers={
@@ -43,7 +43,7 @@ def build_admin(control: Control | None = None) -> FastAPI:
     for module in (plans, keys, logs, workspaces, admins):
         api_router.include_router(module.router)
     app.include_router(api_router)
-    app.add_middleware(AdminMiddleware, public=frozenset({OPENAPI, DOCS}))
+    app.add_middleware(AdminMiddleware, public=frozenset({OPENAPI}))
     return app
 
 
