@@ -112,3 +112,21 @@ async def test_nothing_is_kept_or_sent_where_the_operator_switched_it_off() -> N
         assert "A thought" not in json.dumps(sent(client))
         gateway = client.app.lifespan_state["gateway"]
         assert not vars(gateway.open_signatures())["_entries"]
+
+
+async def test_calls_without_ids_get_one_that_no_other_conversation_has() -> None:
+    thoughts = iter(("ONE", "TWO", "-", "-"))
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        details = [{"type": "reasoning.text", "text": next(thoughts), "format": "anthropic-claude-v1", "index": 0}]
+        return httpx.Response(200, json=completion("", tool_calls=[called(None)], reasoning_details=details))
+
+    async with world(answer, OPENROUTER_API_KEY="k") as client:
+        messages = []
+        for _ in range(2):
+            reply = await client.post(body("openrouter/x/m", user("Hello.")))
+            messages.append(replayed(reply.json["choices"][0]["message"]))
+        assert messages[0]["tool_calls"][0]["id"] != messages[1]["tool_calls"][0]["id"]
+        for message, thought in zip(messages, ("ONE", "TWO"), strict=True):
+            await client.post(body("openrouter/x/m", user("Hello."), message))
+            assert [detail["text"] for detail in sent(client)[1]["reasoning_details"]] == [thought]

@@ -51,7 +51,7 @@ def test_a_recorded_reply_means_what_its_raw_body_means() -> None:
         completion: Any = PROVIDER.parse_completion(one.body)
         assert read_completion(completion) == plain(one.body), one.id
         message = completion["choices"][0]["message"]
-        assert thinking_blocks(message, {}) == signed(one.body), one.id
+        assert [block for _, block in thinking_blocks(message, None)] == signed(one.body), one.id
         assert _cited(message.get("annotations"), message["content"]) == links(one.body), one.id
         assert json.dumps(one.body) == before, one.id
 

@@ -12,6 +12,7 @@ toolnames         tool names, and ids of tool calls, that a provider accepts
 reasoning_order   the place of thinking among the texts and calls of a message
 chat_translator   chat completions at one provider: its dialect, and the caller's terms
 price_fields      fields that change the price, or the model that answers
+reply_calls       names and ids of tool calls in replies
 caller_terms      restores the caller's tool names and `function_call` in replies
 stream_loop       the loop over a stream that every dialect shares
 surrogate_pairs   halves of characters that a server has cut over two events

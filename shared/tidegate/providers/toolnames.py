@@ -13,7 +13,7 @@ from itertools import count
 import msgspec
 
 from tidegate.errors import InvalidRequest
-from tidegate.json import Json, JsonObject, JsonTooComplex, decode_bounded
+from tidegate.json import Json, JsonObject, JsonTooComplex, decode_bounded, encode
 
 _NUMBER_LENGTH = len("_99999")
 """The room in a name for the number that makes it unique."""
@@ -35,6 +35,15 @@ class NameRules:
         """Return the name, or the nearest one that the provider allows."""
         candidate = self._forbidden.sub("_", name)
         return (candidate if self._first.match(candidate) else f"_{candidate}")[: self.max_length]
+
+
+MINTED_PREFIX = "minted_"
+"""The beginning of ids that `reply_calls.py` replaces."""
+
+
+def minted_call_id(*seed: Json) -> str:
+    """Return an id for a call that came without one. It depends only on `seed`, and is unique in its reply at most."""
+    return f"{MINTED_PREFIX}{sha256(encode(seed)).hexdigest()[:24]}"
 
 
 def valid_call_id(raw: Json, rules: NameRules) -> str:
@@ -142,6 +151,13 @@ class ToolNames:
                 name = candidate[: self._rules.max_length - len(suffix)] + suffix
         self._used.add(name)
         return name
+
+
+def offered_names(body: JsonObject) -> frozenset[str]:
+    """Return the names of the caller's tools."""
+    return frozenset(
+        name for value in (*_list(body.get("tools")), *_list(body.get("functions"))) for name in _names_in(value)
+    )
 
 
 def _tool_names(body: JsonObject) -> Iterator[str]:

@@ -11,6 +11,7 @@ from tidegate.errors import ProviderBadRequest, ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.gemini import citations
 from tidegate.providers.gemini.reasoning_replay import FORMAT, IMAGE_ID, is_empty_part
+from tidegate.providers.toolnames import minted_call_id
 
 _FILTER_REASONS = frozenset(
     {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR", "LANGUAGE"}
@@ -174,7 +175,7 @@ class GeminiChoiceStream:
         call_index = self._call_count
         self._call_count += 1
         has_id = isinstance(native_id, str) and native_id
-        call_id = str(native_id) if has_id else _generated_id(*id_seed, call_index, name, args)
+        call_id = str(native_id) if has_id else minted_call_id(*id_seed, call_index, name, args)
         function: FunctionCall = {"name": name, "arguments": args}
         tool_call: ToolCall = {"index": call_index, "id": call_id, "type": "function", "function": function}
         _list_field(delta, "tool_calls").append(tool_call)  # pyright: ignore[reportArgumentType]  # a TypedDict is JSON
@@ -183,7 +184,7 @@ class GeminiChoiceStream:
     def _add_media(self, delta: JsonObject, media_type: str, data: str, response_id: Json) -> str | None:
         if media_type.startswith("audio/"):
             self._has_audio = True
-            audio_id = _generated_id(response_id, "audio").replace("call_", "audio_")
+            audio_id = f"audio_{sha256(encode((response_id, 'audio'))).hexdigest()[:24]}"
             delta["audio"] = {"id": audio_id, "data": data, "expires_at": 0, "transcript": "", "mime_type": media_type}
             return audio_id
         image_index = self._image_count
@@ -201,11 +202,6 @@ def _raise_if_broken(finish_reason: str, message: Json) -> None:
     if finish_reason == "MISSING_THOUGHT_SIGNATURE":
         text = f"A function call in an earlier turn has no thought signature{explanation}"
         raise ProviderBadRequest(text, native_code=finish_reason)
-
-
-def _generated_id(*seed: Json) -> str:
-    """Return an id for a call that has none. It depends only on `seed`, so a reply always gets the same ids."""
-    return f"call_{sha256(encode(seed)).hexdigest()[:24]}"
 
 
 def _list_field(delta: JsonObject, name: str) -> list[Json]:

@@ -5,10 +5,9 @@ Shapes recorded: no `index` (Mistral), arguments null or missing (OpenRouter), n
 (OpenRouter), no `type` (Mistral), an empty `custom` beside the function (Snowflake).
 """
 
-from hashlib import sha256
-
 from tidegate.chat.completion import ToolCall
 from tidegate.json import Json, JsonObject, decode_or_none, encode
+from tidegate.providers.toolnames import minted_call_id
 
 _NO_ID = ("", "null")
 _OF_CALL = frozenset({"index", "custom", "id", "type", "function", "name", "arguments"})
@@ -54,12 +53,7 @@ def arguments_text(raw: Json) -> str:
 
 def _id(call: JsonObject, ordinal: int, name: str) -> str:
     call_id = call.get("id")
-    return call_id if isinstance(call_id, str) and call_id not in _NO_ID else generated_id(ordinal, name)
-
-
-def generated_id(ordinal: int, name: str) -> str:
-    """Return an id for a call that came without one: a hash of its position and name, since providers are pure."""
-    return f"call_{sha256(f'{ordinal}:{name}'.encode()).hexdigest()[:24]}"
+    return call_id if isinstance(call_id, str) and call_id not in _NO_ID else minted_call_id(ordinal, name)
 
 
 class _StreamedCall:
@@ -151,7 +145,7 @@ class ToolCallStream:
 
     def _start(self, call: _StreamedCall, name: str) -> ToolCall:
         call.name, call.ordinal = name, len(self._started)
-        sent_id = call.call_id or generated_id(call.ordinal, name)
+        sent_id = call.call_id or minted_call_id(call.ordinal, name)
         self._started.append((call, sent_id))
         return {  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
             "index": call.ordinal,
