@@ -25,6 +25,7 @@ MODELS_VERSION = "2024-05-01-preview"
 _QUIRKS = Quirks(
     unsupported=OPEN_SAMPLING | {"safety_identifier"},
     functions=True,
+    max_tool_id=40,
     tool_names=True,
     files="data",
     models=OPENAI_MODELS,

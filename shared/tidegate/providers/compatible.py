@@ -15,10 +15,12 @@ _LOW_TO_HIGH = ("low", "medium", "high")
 _NONE_TO_HIGH = ("none", *_LOW_TO_HIGH)
 _VIDEO = frozenset({"video_url"})
 
+# Ids of tool calls above 40 characters are a 400 (github.com/vercel/ai/issues/5171, read 2026-12).
 _OPENAI = Quirks(
     unsupported=OPEN_SAMPLING,
     functions=True,
     developer_role=True,
+    max_tool_id=40,
     tool_names=True,
     files="data",
     models=OPENAI_MODELS,
@@ -52,6 +54,7 @@ _DEEPSEEK = Quirks(
     reasoning="thinking",
     replays=("reasoning_content",),
     needs_replay=True,
+    lost_reasoning="",
     models=(
         ModelRule(r"deepseek-chat"),
         ModelRule(
@@ -209,6 +212,7 @@ _MOONSHOT = Quirks(
     reasoning="none",
     replays=("reasoning_content",),
     needs_replay=True,
+    lost_reasoning=" ",
     models=(
         ModelRule(
             r"kimi-k3",

@@ -12,18 +12,22 @@ from tidegate.json import Json, JsonObject
 from tidegate.providers.openai import parts
 from tidegate.providers.openai.normalise import reasoning_text
 from tidegate.providers.openai.parts import without_cache_control
-from tidegate.providers.openai.quirks import Quirks
+from tidegate.providers.openai.quirks import ModelRule, Quirks
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
+from tidegate.providers.toolnames import hashed_call_id
 
 _REASONING = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 _REPLAYED = _REASONING | {"annotations"}
 _DROPPED = frozenset({"parsed", "images", "provider_specific_fields", "thinking_blocks"})
 
 
-def write(builder: OpenAIRequestBuilder) -> None:
+def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
+    lost_reasoning = builder.quirks.lost_reasoning
+    if lost_reasoning is not None and not builder.reasons(rule):
+        lost_reasoning = None
     match builder.body.get("messages"):
         case list(messages):
-            translated = [_message(builder, each, i) for i, each in enumerate(messages)]
+            translated = [_message(builder, each, i, lost_reasoning) for i, each in enumerate(messages)]
             if builder.quirks.continues is not None:
                 _mark_last(translated, builder.quirks.continues)
             builder.body["messages"] = translated
@@ -40,7 +44,7 @@ def _mark_last(messages: list[Json], mark: str) -> None:
             pass
 
 
-def _message(builder: OpenAIRequestBuilder, raw: Json, index: int) -> Json:
+def _message(builder: OpenAIRequestBuilder, raw: Json, index: int, lost_reasoning: str | None) -> Json:
     path = f"messages[{index}]"
     if not isinstance(raw, dict):
         raise InvalidRequest("A message must be an object.", param=path)
@@ -49,6 +53,8 @@ def _message(builder: OpenAIRequestBuilder, raw: Json, index: int) -> Json:
     message: JsonObject = {name: value for name, value in fields.items() if value is not None}
     if role == "assistant":
         _clean_assistant(message, builder, index)
+        if lost_reasoning is not None and "tool_calls" in message:
+            message.setdefault("reasoning_content", lost_reasoning)
         if "content" in raw:
             message.setdefault("content", None)
     elif role == "developer" and not builder.quirks.developer_role:
@@ -58,9 +64,8 @@ def _message(builder: OpenAIRequestBuilder, raw: Json, index: int) -> Json:
     content = message.get("content")
     if isinstance(content, list):
         message["content"] = parts.write(builder, content, path)
-    length = builder.quirks.tool_id_length
-    if length is not None and "tool_call_id" in message:
-        message["tool_call_id"] = _valid_id(message["tool_call_id"], length)
+    if "tool_call_id" in message:
+        message["tool_call_id"] = _valid_id(message["tool_call_id"], builder.quirks)
     return message
 
 
@@ -75,13 +80,13 @@ def _clean_assistant(message: JsonObject, builder: OpenAIRequestBuilder, index: 
             message.pop("audio", None)
     calls = message.pop("tool_calls", None)
     if isinstance(calls, list) and calls:
-        message["tool_calls"] = [_call(call, builder.quirks.tool_id_length) for call in calls]
+        message["tool_calls"] = [_call(call, builder.quirks) for call in calls]
     if index in builder.signatures and not replayed.keys() & _REASONING:
         replayed["reasoning_details"] = builder.signatures[index]
     _replay(message, replayed, builder.quirks)
 
 
-def _call(raw: Json, length: int | None) -> Json:
+def _call(raw: Json, quirks: Quirks) -> Json:
     if not isinstance(raw, dict):
         return raw
     call: JsonObject = {name: value for name, value in raw.items() if name != "index" and value is not None}
@@ -95,16 +100,21 @@ def _call(raw: Json, length: int | None) -> Json:
             call.setdefault("type", "function")
         case _:
             pass
-    if length is not None and "id" in call:
-        call["id"] = _valid_id(call["id"], length)
+    if "id" in call:
+        call["id"] = _valid_id(call["id"], quirks)
     return call
 
 
-def _valid_id(call_id: Json, length: int) -> Json:
-    """Return the id, or a hash of it where the provider wants `length` letters and digits (Mistral: nine)."""
-    if not isinstance(call_id, str) or (len(call_id) == length and call_id.isascii() and call_id.isalnum()):
+def _valid_id(call_id: Json, quirks: Quirks) -> Json:
+    """Return the id, or a hash of it if the provider refuses it."""
+    if not isinstance(call_id, str):
         return call_id
-    return sha256(call_id.encode()).hexdigest()[:length]
+    length = quirks.tool_id_length
+    if length is not None and not (len(call_id) == length and call_id.isascii() and call_id.isalnum()):
+        return sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+    if quirks.max_tool_id is not None and len(call_id) > quirks.max_tool_id:
+        return hashed_call_id(call_id)
+    return call_id
 
 
 def _replay(message: JsonObject, replayed: JsonObject, quirks: Quirks) -> None:

@@ -101,6 +101,7 @@ class Quirks(Struct, frozen=True):
     `functions`        the deprecated `functions` are accepted
     `developer_role`, `message_names`: what messages may hold
     `tool_id_length`   ids of tool calls must have this number of letters and digits
+    `max_tool_id`      ids of tool calls may have this number of characters at most
     `continues`        the field that marks a last message of the assistant, which the model then continues
     `tool_names`       tool names must be at most 64 letters, digits, underscores and dashes
     `media`            content parts beyond OpenAI's own that the provider takes
@@ -110,6 +111,7 @@ class Quirks(Struct, frozen=True):
     `efforts`          the accepted reasoning efforts, weakest first; empty: any is sent, and may be refused
     `replays`          the fields in which reasoning of earlier turns is sent back
     `needs_replay`     tool calls must be sent back with the reasoning that led to them
+    `lost_reasoning`   the `reasoning_content` of tool calls whose reasoning is lost, if the model reasons
     `think_tags`       the content of a reply may begin with <think>…</think>
     `done_ends`        `[DONE]` alone ends a stream, since the provider documents no finish reason
     `routes`           the provider is a router that takes `provider.require_parameters`
@@ -125,6 +127,7 @@ class Quirks(Struct, frozen=True):
     developer_role: bool = False
     message_names: bool = True
     tool_id_length: int | None = None
+    max_tool_id: int | None = None
     continues: str | None = None
     tool_names: bool = False
     media: frozenset[str] = frozenset()
@@ -136,6 +139,7 @@ class Quirks(Struct, frozen=True):
     efforts: tuple[str, ...] = ()
     replays: tuple[ReplayField, ...] = ()
     needs_replay: bool = False
+    lost_reasoning: str | None = None
     web_search: WebSearchStyle = "none"
     structured_outputs: StructuredOutputStyle = "response_format"
     think_tags: bool = False

@@ -24,7 +24,7 @@ def build(call: ChatCall, model: str, quirks: Quirks) -> OpenAIRequestBuilder:
         builder.leave_out("functions")
         builder.leave_out("function_call")
         builder.legacy_functions = legacy_functions.expects_function_call(caller_body)
-    messages.write(builder)
+    messages.write(builder, rule)
     _write_limit(builder, rule)
     _write_structure(builder)
     tools.write(builder, rule)
