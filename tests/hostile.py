@@ -13,7 +13,7 @@ import httpx
 
 from tests.native_providers import NATIVES
 from tests.world import Client, Handler, completion, world
-from tidegate.chat.fields import MAX_FIELDS, MAX_MESSAGES, MAX_TOOLS
+from tidegate.chat.fields import MAX_FIELDS, MAX_MEDIA, MAX_MESSAGES, MAX_TOOLS
 from tidegate.domain.limits import Limits
 from tidegate.json import MAX_CONTAINERS, MAX_NESTING
 
@@ -56,7 +56,9 @@ def _messages(unit: str, *, containers: int) -> Family:
 
 
 def _parts(unit: str, *, containers: int) -> Family:
-    return _repeated('{"model":"MODEL","messages":[{"role":"user","content":[', unit, "]}]}", containers=containers)
+    most = 1 << 30 if '"text"' in unit else MAX_MEDIA
+    before = '{"model":"MODEL","messages":[{"role":"user","content":['
+    return _repeated(before, unit, "]}]}", containers=containers, most=most)
 
 
 def _field(before: str, unit: str, after: str, *, containers: int = 0, most: int = 1 << 30) -> Family:
@@ -119,7 +121,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "arguments": _messages(
         '{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\\"a\\":['
-        + "[]," * 3_000
+        + "[]," * 300
         + ']}"}}]},{"role":"tool","tool_call_id":"1","content":""}',
         containers=5,
     ),

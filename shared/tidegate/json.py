@@ -76,10 +76,19 @@ def decode_bounded(data: bytes | str) -> Json:
     return _decoder.decode(data)
 
 
+def count_containers(text: str) -> int:
+    """The number of objects and arrays in JSON text; if it is small, perhaps too many."""
+    brackets = _count_brackets(text)
+    return brackets if brackets <= MAX_NESTING else len(_brackets_outside_strings(text.encode("utf-8", "replace"))) // 2
+
+
+def _count_brackets(data: bytes | str) -> int:
+    return data.count("{") + data.count("[") if isinstance(data, str) else data.count(b"{") + data.count(b"[")
+
+
 def check_complexity(data: bytes | str) -> None:
     """Raise `JsonTooComplex` for JSON beyond `MAX_CONTAINERS` or `MAX_NESTING`. Other texts pass, or raise it."""
-    brackets = data.count("{") + data.count("[") if isinstance(data, str) else data.count(b"{") + data.count(b"[")
-    if brackets <= MAX_NESTING:
+    if _count_brackets(data) <= MAX_NESTING:
         return
     pairs = _brackets_outside_strings(data.encode("utf-8", "replace") if isinstance(data, str) else data)
     if len(pairs) > 2 * MAX_CONTAINERS:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.chat.fields import MAX_FIELDS, MAX_MESSAGES, MAX_TOOLS
+from tidegate.chat.fields import MAX_FIELDS, MAX_MEDIA, MAX_MESSAGES, MAX_TOOLS
 from tidegate.chat.reasoning import Reasoning
 from tidegate.chat.request import build_chat_request, parse_chat_request
 from tidegate.errors import InvalidRequest
@@ -127,6 +127,7 @@ def test_a_missing_model_is_named() -> None:
     assert (caught.value.param, caught.value.message) == ("model", "Missing required field: 'model'.")
 
 
+IMAGE = {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}
 FUNCTION = {"name": "f"}
 TOOL = {"type": "function", "function": FUNCTION}
 
@@ -153,6 +154,27 @@ def test_a_limit_of_a_request_is_what_it_accepts(accepted: dict[str, Any], refus
     path, message = refused(**{refused_path: one_more})
     assert path == refused_path
     assert f"of length <= {len(most)}" in message
+
+
+def test_the_media_of_all_messages_together_have_a_limit() -> None:
+    message = {"role": "user", "content": [IMAGE] * (MAX_MEDIA // 2)}
+    build_chat_request({"model": "m", "messages": [message, message]})
+    refusal = refused(messages=[message, message, {"role": "user", "content": [IMAGE]}])
+    assert refusal == ("messages", "The messages have more than 1,024 images and files.")
+
+
+def test_the_arguments_of_all_tool_calls_together_have_a_limit() -> None:
+    def history(count: int) -> list[dict[str, Any]]:
+        function = {"name": "f", "arguments": '{"a": [' + ",".join(["{}"] * 998) + "]}"}
+        call = {"id": "1", "type": "function", "function": function}
+        return [USER, *[{"role": "assistant", "tool_calls": [call]}] * count]
+
+    code = {"name": "f", "arguments": json.dumps({"text": "{[" * 100_000})}
+    call = {"id": "1", "type": "function", "function": code}
+    build_chat_request({"model": "m", "messages": [*history(11), {"role": "assistant", "tool_calls": [call]}]})
+    path, message = refused(messages=history(13))
+    assert path == "messages[13].tool_calls[0].function.arguments"
+    assert message == "All arguments of tool calls together have more than 12,000 objects and arrays."
 
 
 def test_a_changed_body_is_validated_where_it_differs() -> None:

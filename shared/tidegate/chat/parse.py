@@ -6,11 +6,11 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import structs
 
-from tidegate.chat.fields import MAX_FIELDS, Bias, ChatFields, FunctionDefinition, FunctionName
-from tidegate.chat.messages import AssistantMessage
+from tidegate.chat.fields import MAX_FIELDS, MAX_MEDIA, Bias, ChatFields, FunctionDefinition, FunctionName
+from tidegate.chat.messages import AssistantMessage, Message, count_media
 from tidegate.domain.gateway_fields import CACHE_OPTIONS, IGNORED_GATEWAY_FIELDS, Name
 from tidegate.errors import InvalidRequest
-from tidegate.json import Json, JsonObject, JsonTooComplex, decode_bounded
+from tidegate.json import MAX_CONTAINERS, Json, JsonObject, JsonTooComplex, count_containers, decode_bounded
 
 _ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _MISSING_FIELD = re.compile(r"missing required field `(?P<field>[^`]+)`")
@@ -46,7 +46,7 @@ def convert(raw: JsonObject) -> ChatFields:
     _check_field_count(raw)
     fields = _convert(raw)
     _check_tools(fields)
-    _check_tool_calls(fields)
+    _check_messages(fields.messages)
     return fields
 
 
@@ -64,7 +64,7 @@ def convert_changes(fields: ChatFields, before: JsonObject, body: JsonObject) ->
     fields = structs.replace(fields, **values)
     _check_tools(fields)
     if "messages" in values:
-        _check_tool_calls(fields)
+        _check_messages(fields.messages)
     return fields
 
 
@@ -107,13 +107,22 @@ def _check_tools(fields: ChatFields) -> None:
         _check_offered(fields.function_call, fields.functions or (), "function_call.name")
 
 
-def _check_tool_calls(fields: ChatFields) -> None:
-    for i, message in enumerate(fields.messages):
+def _check_messages(messages: list[Message]) -> None:
+    """Check the tool calls, and how much there is to translate in all messages together."""
+    containers = 0
+    for i, message in enumerate(messages):
         if not isinstance(message, AssistantMessage):
             continue
         for j, call in enumerate(message.tool_calls or ()):
-            if call.type == "function" and call.function is None:
+            if call.function is not None:
+                containers += count_containers(call.function.arguments)
+            elif call.type == "function":
                 raise _missing_field(f"messages[{i}].tool_calls[{j}].function")
+            if containers > MAX_CONTAINERS:
+                message = f"All arguments of tool calls together have more than {MAX_CONTAINERS:,} objects and arrays."
+                raise InvalidRequest(message, param=f"messages[{i}].tool_calls[{j}].function.arguments")
+    if count_media(messages) > MAX_MEDIA:
+        raise InvalidRequest(f"The messages have more than {MAX_MEDIA:,} images and files.", param="messages")
 
 
 def _check_offered(chosen: FunctionName, offered: Iterable[FunctionDefinition], path: str) -> None:

@@ -25,6 +25,10 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _APP_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
 
 
+MAX_URLS = 20
+"""How many URLs of media a call may name that the gateway has to fetch."""
+
+
 class Media(Struct, frozen=True):
     """Bytes that were fetched for a provider, and their media type ("image/png")."""
 

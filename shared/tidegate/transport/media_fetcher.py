@@ -19,7 +19,7 @@ import anyio
 from msgspec import Struct
 
 from tidegate.chat.media import sniff_media_type
-from tidegate.domain.call import Media
+from tidegate.domain.call import MAX_URLS, Media
 from tidegate.errors import InvalidRequest, ProviderTimeout, UpstreamError
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 
@@ -84,7 +84,7 @@ class MediaFetcher(Struct, frozen=True):
     max_total_bytes: int = 32 * 1024 * 1024
     """The media are in memory, as base64 and in the request's body at the same time: about four times their bytes."""
 
-    max_count: int = 20
+    max_count: int = MAX_URLS
     timeout_seconds: float = 10.0
     resolve: Resolver = resolve
     is_allowed: Callable[[str], bool] = is_public

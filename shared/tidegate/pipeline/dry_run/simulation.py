@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from tidegate.catalog import CatalogModel, call_cost, price_options
 from tidegate.chat.media import media_type_of_name
 from tidegate.domain.account import Account, Reservation, exceeded_limit
-from tidegate.domain.call import Call, Media
+from tidegate.domain.call import MAX_URLS, Call, Media
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.limit_error import limit_error
 from tidegate.domain.usage import TokenCounts
@@ -164,7 +164,10 @@ class Simulation(Struct):
             call = replace(call, signatures=self.signatures)
         media: dict[str, Media] = {}
         labels: dict[bytes, bytes] = {}
-        for i, (path, url) in enumerate(translator.media_urls(call, deployment).items()):
+        urls = translator.media_urls(call, deployment)
+        if len(set(urls.values())) > MAX_URLS:
+            raise InvalidRequest(f"A call may name at most {MAX_URLS} URLs.", param=list(urls)[MAX_URLS])
+        for i, (path, url) in enumerate(urls.items()):
             stand_in = f"medium {i} of {call.id}".encode()
             media[url] = Media(media_type_of_name(url) or _MEDIA_TYPES.get(_part_of(path), "image/png"), stand_in)
             labels[b64encode(stand_in)] = labels[stand_in] = f"<the bytes of {path}>".encode()
