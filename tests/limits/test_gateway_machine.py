@@ -267,7 +267,7 @@ QUICK = settings(
 
 
 @pytest.mark.parametrize(
-    ("store", "examples", "steps"), [("memory", 80, 15), ("aws_endpoint", 10, 12), ("sqlite_endpoint", 20, 12)]
+    ("store", "examples", "steps"), [("memory", 50, 15), ("aws_endpoint", 10, 12), ("sqlite_endpoint", 20, 12)]
 )
 def test_limits_hold_and_nothing_is_lost_in_any_order(
     request: pytest.FixtureRequest, store: str, examples: int, steps: int

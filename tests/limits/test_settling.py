@@ -52,6 +52,19 @@ async def test_absurd_usage_is_settled_for_what_was_held_at_most(
         assert 0 < used_amount(account, "usd", "day", NOON) < Decimal("0.001")
 
 
+async def test_a_refused_usage_costs_what_one_that_never_came_does() -> None:
+    body = {**BODY, "unknown_field": "text that a provider may read " * 100}
+    records: list[dict[str, object]] = []
+    for usage in (None, {"prompt_tokens": 10**18, "completion_tokens": 12}):
+        async with place(None, answers({**completion(), "usage": usage}), LIMITS) as here:
+            assert (await here.post(body)).status == 200
+            records.append(await the_record(here))
+    for name in ("input_tokens", "output_tokens", "cost_usd"):
+        assert records[0][name] == records[1][name]
+    assert [record["usage_fault"] for record in records] == [None, "refused"]
+    assert int(str(records[0]["input_tokens"])) > 300
+
+
 async def test_more_cached_tokens_than_prompt_are_not_billed(endpoint: str | None) -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 12, "prompt_tokens_details": {"cached_tokens": 10**9}}
     async with place(endpoint, answers(completion(usage=usage)), LIMITS) as here:

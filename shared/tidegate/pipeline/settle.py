@@ -42,13 +42,15 @@ def _bill(components: Components, observation: Observation) -> Bill:
     else:
         options = price_options(call.request.body, observation.price_fields)
         model = components.catalog.find_model(answering.deployment.model_id, options)
-        generated, estimate = observation.generated_text(), None
-        if observation.usage is None or observation.status != "ok":
-            reply = ArrivedReply(generated, is_complete=observation.status == "ok")
-            estimate = load(_UNREPORTED, "unreported_tokens")(answering, call.request, model, components.clock(), reply)
-        bill = calculate_bill(
-            observation.usage, call.request, generated, call.workspace, model, call.started_at, estimate
+        generated, is_complete = observation.generated_text(), observation.status == "ok"
+        make_bill = partial(
+            calculate_bill, observation.usage, call.request, generated, call.workspace, model, call.started_at
         )
+        bill = make_bill() if is_complete and observation.usage is not None else None
+        if bill is None or bill.tokens.usage_fault == "refused":
+            reply = ArrivedReply(generated, is_complete=is_complete)
+            unreported_tokens = load(_UNREPORTED, "unreported_tokens")
+            bill = make_bill(unreported_tokens(answering, call.request, model, components.clock(), reply))
         if model is not None and observation.usage is not None and "provider_cost" in observation.usage:
             at_least_reported = load("tidegate.policy.metering.reported_cost", "at_least_reported")
             bill = at_least_reported(bill, observation.usage, model)

@@ -167,7 +167,7 @@ def test_an_answer_without_text_or_tokens_is_not_estimated() -> None:
     assert calculate_bill(usage(15, 0), asked(PROMPT), GeneratedText(), WORKSPACE, None).tokens == TokenCounts(input=15)
 
 
-ABSURD: list[Json] = [10**18, 10**15, 1e300, -1, "12", True, float("nan"), float("inf")]
+ABSURD: list[Json] = [10**18, 10**15, 1e300, -1, "many", True, float("nan"), float("inf")]
 
 
 @pytest.mark.parametrize("odd", ABSURD, ids=repr)
@@ -189,6 +189,13 @@ def test_the_estimate_in_place_of_a_refused_usage_is_at_most_what_was_held() -> 
     request = build_chat_request({"model": "a/b", "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 20})
     made = calculate_bill(usage(10**18, 10**18), request, GeneratedText("many words " * 1000), WORKSPACE, PRICED)
     assert (made.tokens.output, made.tokens.usage_fault) == (20, "refused")
+
+
+def test_a_given_estimate_takes_the_place_of_a_refused_usage() -> None:
+    estimate = TokenCounts(input=500, output=70, reasoning=20, estimated=True)
+    arguments = asked(PROMPT), GeneratedText(ANSWER), WORKSPACE, PRICED, None, estimate
+    assert calculate_bill(usage(10**18, 12), *arguments).tokens == replace(estimate, usage_fault="refused")
+    assert calculate_bill(usage(600, 80), *arguments).tokens == TokenCounts(input=600, output=80)
 
 
 def test_counts_are_believed_up_to_ten_times_what_the_model_can_read_and_write() -> None:

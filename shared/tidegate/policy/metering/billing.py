@@ -39,12 +39,13 @@ def calculate_bill(
     """Return the tokens, words and cost of the call.
 
     Tokens that the provider did not report are estimated from the texts. `estimate` is given for a reply without usage,
-    or that was cut, so that its usage may be incomplete: the call has at least these tokens of output. `started_at`
-    (UTC seconds) selects the price where prices change by the day or the hour.
+    or with one that is not believed, or that was cut, so that its usage may be incomplete: the call has at least these
+    tokens of output. `started_at` (UTC seconds) selects the price where prices change by the day or the hour.
     """
     tokens = _token_counts(usage, request, generated, model) if estimate is None or usage is not None else estimate
     if estimate is not None:
-        tokens = _at_least(tokens, estimate)
+        is_refused = tokens.usage_fault == "refused"
+        tokens = replace(estimate, usage_fault="refused") if is_refused else _at_least(tokens, estimate)
     billable = _billable_tokens(usage, tokens, request, model)
     return Bill(
         tokens=tokens,
