@@ -24,8 +24,9 @@ from tidegate.transport.base import (
     StreamedResponse,
     Timeouts,
     connection_failure,
+    origin_of,
 )
-from tidegate.transport.stale_connections import StaleConnections, origin_of
+from tidegate.transport.stale_connections import StaleConnections
 
 KEEPALIVE_SECONDS = 60.0
 """How long an unused connection stays in the pool."""

@@ -7,13 +7,19 @@ local server: it aborts a cancelled request at once), and `transport/httpx.py` (
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreachable, UpstreamError
-from tidegate.transport.stale_connections import origin_of
 
 DEFAULT_CONNECT_SECONDS = 5.0
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port: no path or user, which might name an account. Raises `ValueError` for an invalid URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 class Timeouts(Struct, frozen=True):

@@ -17,8 +17,9 @@ from tidegate.transport.base import (
     StreamedResponse,
     Timeouts,
     connection_failure,
+    origin_of,
 )
-from tidegate.transport.stale_connections import StaleConnections, origin_of
+from tidegate.transport.stale_connections import StaleConnections
 
 
 class HttpxTransport:

@@ -7,7 +7,6 @@ not the provider's fault. No library says whether it used a pooled connection: t
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 IDLE_SECONDS = 2.0
 """An origin without contact for longer is idle. Servers keep idle connections open for longer than that."""
@@ -15,12 +14,6 @@ IDLE_SECONDS = 2.0
 
 _Response = TypeVar("_Response")
 _Error = TypeVar("_Error", bound=Exception)
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port: no path or user, which might name an account. Raises `ValueError` for an invalid URL."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 class StaleConnections:
