@@ -1,6 +1,7 @@
 """Separates `<think>…</think>` at the start of content, as hosts of open models leave it: reasoning, not answer.
 
-Source: https://huggingface.co/deepseek-ai/DeepSeek-R1 (the model's template), recorded replies of Together and Groq.
+Source: https://huggingface.co/deepseek-ai/DeepSeek-R1 (the model's template), recorded replies of Together and Groq,
+https://github.com/ikawrakow/ik_llama.cpp/issues/690 (the closing tag only).
 """
 
 from tidegate.json import JsonObject
@@ -9,13 +10,16 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 def extract_thinking(message: JsonObject) -> None:
-    """Move thinking at the start of a complete message's content into `reasoning`, in place."""
+    """Move thinking at the start of a complete message's content into `reasoning`, in place.
+
+    The closing tag is enough, since some templates put the opening one into the prompt. A stream cannot know in time.
+    """
     content = message.get("content")
     if not isinstance(content, str) or message.get("reasoning") or message.get("reasoning_content"):
         return
     start = content.lstrip()
-    if start.startswith(OPEN):
-        thinking, _, answer = start.removeprefix(OPEN).partition(CLOSE)
+    thinking, close_tag, answer = start.removeprefix(OPEN).partition(CLOSE)
+    if start.startswith(OPEN) or (close_tag and OPEN not in thinking):
         message["content"] = answer.lstrip()
         message["reasoning"] = thinking.strip()
 
