@@ -282,6 +282,20 @@ def test_wishes_that_contradict_each_other_are_refused() -> None:
     assert refused(reasoning={"enabled": False}, thinking={"type": "enabled"})[0] == "reasoning.enabled"
 
 
+@pytest.mark.parametrize(
+    ("thinking", "missing"),
+    [
+        ({"thinking": True}, "thinking.effort"),
+        ({"thinking": False}, "thinking.effort"),
+        ({"effort": "high"}, "thinking.thinking"),
+        ({}, "thinking.thinking"),
+    ],
+)
+def test_half_of_neuroas_thinking_is_refused(thinking: dict[str, Any], missing: str) -> None:
+    message = f"{missing} is missing: send {{thinking, effort}}, or {{type, budget_tokens}}."
+    assert refused(thinking=thinking) == (missing, message)
+
+
 def test_max_completion_tokens_wins_over_max_tokens() -> None:
     request = build_chat_request({"model": "m", "messages": [USER], "max_tokens": 5, "max_completion_tokens": 7})
     assert request.output_limit == 7

@@ -151,6 +151,18 @@ _INTRODUCTION = (
     "",
     "`*`: it depends on the model; the table shows the best model in the catalogue. A provider can still refuse what",
     "was sent, if the model does not have the feature: the caller then gets the provider's own message.",
+    "",
+    "- **`repetition_penalty`, `top_k`, `min_p`** are never turned into other fields. `repetition_penalty` multiplies,",
+    "  while OpenAI's two penalties subtract: no value of one has the effect of the other. Providers that do not",
+    "  document such a field do not get it.",
+    "- **Tools and reasoning.** In chat completions, gpt-5.4 and later take tools only without reasoning: the gateway",
+    "  asks for the effort `none`, and names the caller's reasoning as ignored. Claude with a token budget, DeepSeek,",
+    "  Kimi and Qwen cannot be forced to call a tool while they think: `tool_choice` is left out and named.",
+    "- **Strict schemas.** Anthropic, also on Bedrock, enforces in one request at most 20 strict tools, 24 optional",
+    "  properties and 16 schemas with `anyOf`, and no schema that contains itself. Tools beyond that are sent without",
+    "  `strict`, and named. The schema of an answer beyond that becomes a tool that the model must call.",
+    "- **A last message of the assistant** is continued by Anthropic and Bedrock (models before Claude 4.6) and by",
+    "  Mistral. OpenAI's models answer it.",
 )
 
 
@@ -228,6 +240,8 @@ _NAMES = (
     "| `openrouter/a/x:online` | of `a/x`, and USD 0.02 for the search | only with the suffix |",
     "| `openrouter/…@preset/…` | unknown | only by a pattern that contains `@preset/` |",
     "| `huggingface/a/x`, `huggingface/a/x:fastest` | of the dearest host in the catalogue | only as sent |",
+    "| `anthropic/claude-4-opus`, `anthropic/claude-opus-4.5` and the like, which become `claude-opus-4-0`, "
+    "`claude-opus-4-5` | of Anthropic's own name | Anthropic's own name |",
     "| `openrouter/auto`, an unknown name, an Azure deployment with a name of its own | unknown | only as sent |",
     "",
     "A model without a known price is refused where a budget in USD applies, unless the workspace allows it.",

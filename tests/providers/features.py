@@ -214,6 +214,9 @@ FEATURES: tuple[Feature, ...] = (
     _field("seed", {"seed": 7}),
     _field("stop", {"stop": ["END"]}),
     _field("penalties", {"presence_penalty": 0.5, "frequency_penalty": 0.5}),
+    _field("repetition penalty", {"repetition_penalty": 1.1}),
+    _field("top_k", {"top_k": 20}),
+    _field("min_p", {"min_p": 0.1}),
     _field("logit bias", {"logit_bias": {"50256": -5}}),
     _field("user", {"user": "u1"}),
 )

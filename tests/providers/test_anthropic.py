@@ -365,7 +365,7 @@ def test_a_strict_tool_is_strict_where_the_model_can_hold_it() -> None:
             ("reasoning.max_tokens",),
         ),
         ("claude-opus-4-7", {"thinking": {"type": "disabled"}}, {}, ()),
-        ("claude-opus-5", {"thinking": {"thinking": False}}, {"thinking": {"type": "disabled"}}, ()),
+        ("claude-opus-5", {"thinking": {"thinking": False, "effort": "low"}}, {"thinking": {"type": "disabled"}}, ()),
         ("claude-sonnet-5-5", {"reasoning_effort": "none"}, {"thinking": {"type": "between_tools"}}, ()),
         ("claude-fable-5-1", {"reasoning_effort": "none"}, {"output_config": {"effort": "low"}}, ("reasoning_effort",)),
         (

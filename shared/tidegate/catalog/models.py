@@ -4,6 +4,7 @@
 12 ms.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import lru_cache
@@ -33,8 +34,12 @@ class _ProviderRules(Struct, frozen=True):
 
 
 class _CatalogFile(Struct, frozen=True):
-    """The file. A row refers to one of the lists in `parameters` by name, because many models share a list."""
+    """The file. A row refers to one of the lists in `parameters` by name, because many models share a list.
 
+    `aliases` are, for each provider, expressions for whole names and the provider's own names for these models.
+    """
+
+    aliases: dict[str, tuple[tuple[str, str], ...]]
     parameters: dict[str, tuple[str, ...]]
     providers: dict[str, Raw]
     models: dict[str, Raw]
@@ -45,11 +50,13 @@ class Catalog:
 
     def __init__(self, data: bytes) -> None:
         file = msgspec.json.decode(data, type=_CatalogFile)
+        self._aliases = file.aliases
         self._rows = file.models
         self._parameters = file.parameters
         self._providers = file.providers
         self._ids = {model_id.lower(): model_id for model_id in file.models}
         self._find_cached = lru_cache(maxsize=512)(self._look_up)
+        self._official_cached = lru_cache(maxsize=512)(self._look_up_official)
         self._rules_of = lru_cache(maxsize=64)(self._decode_provider)
 
     def __iter__(self) -> Iterator[CatalogModel]:
@@ -87,9 +94,20 @@ class Catalog:
         hosts = [model_id for lower, model_id in self._ids.items() if lower.partition("/")[2] == name]
         return hosts[0] if len(hosts) == 1 else None
 
+    def official_name(self, provider: str, name: str) -> str:
+        """The provider's own name for a model: `claude-opus-4-0` for `claude-4-opus`. An unknown name is returned."""
+        return self._official_cached(provider, name) if provider in self._aliases else name
+
     def similar_ids(self, model_id: str, limit: int = 3) -> list[str]:
         """The ids most similar to `model_id`, best first, for error messages. Takes 10 ms."""
         return [self._ids[found] for found in most_similar(canonical_model_id(model_id), self._ids, limit)]
+
+    def _look_up_official(self, provider: str, name: str) -> str:
+        for pattern, official in self._aliases[provider]:
+            found = re.fullmatch(pattern, name, re.IGNORECASE)
+            if found is not None:
+                return found.expand(official).lower()
+        return name
 
     def _look_up(self, model_id: str) -> CatalogModel | None:
         found = self._look_up_exactly(model_id)

@@ -33,7 +33,10 @@ class ReasoningOptions(Struct, frozen=True):
 
 
 class ThinkingOptions(Struct, frozen=True):
-    """Neuroa's `{thinking, effort}` and Anthropic's `{type, budget_tokens}`, which share the name `thinking`."""
+    """Neuroa's `{thinking, effort}` and Anthropic's `{type, budget_tokens}`, which share the name `thinking`.
+
+    Neuroa's document requires both of its fields.
+    """
 
     thinking: bool | None = None
     effort: Effort | None = None
@@ -46,10 +49,12 @@ def unify_reasoning(
 ) -> Reasoning | None:
     """The three fields as one `Reasoning`; None if none was sent.
 
-    Raises `InvalidRequest` if the fields contradict each other: a guess could cost the caller money.
+    Raises `InvalidRequest` if the fields contradict each other, or if `thinking` lacks a required field: a guess could
+    cost the caller money.
     """
     if effort is None and reasoning is None and thinking is None:
         return None
+    _require_whole(thinking)
     efforts: dict[str, Effort] = _present(
         ("reasoning_effort", effort),
         ("reasoning.effort", reasoning.effort if reasoning else None),
@@ -71,6 +76,15 @@ def unify_reasoning(
     if not enabled:
         return Reasoning(enabled=False, exclude=exclude)
     return Reasoning(True, None if agreed_effort == "none" else agreed_effort, budget or None, exclude)
+
+
+def _require_whole(thinking: ThinkingOptions | None) -> None:
+    if thinking is None or thinking.type is not None or thinking.budget_tokens is not None:
+        return
+    for name, value in (("thinking", thinking.thinking), ("effort", thinking.effort)):
+        if value is None:
+            message = f"thinking.{name} is missing: send {{thinking, effort}}, or {{type, budget_tokens}}."
+            raise InvalidRequest(message, param=f"thinking.{name}")
 
 
 def _present(*settings: tuple[str, _T | None]) -> dict[str, _T]:

@@ -96,7 +96,7 @@ _XAI = Quirks(
             r"grok-3-mini", unsupported=_XAI_REFUSED, reasons="always", reasoning="effort", efforts=("low", "high")
         ),
         ModelRule(
-            r"grok-4\.3(?!\d)",
+            r"grok-4\.(3|20)(?!\d)",
             unsupported=_XAI_REFUSED,
             reasons="by_default",
             reasoning="effort",
@@ -106,7 +106,7 @@ _XAI = Quirks(
             r"grok-4\.[45](?!\d)", unsupported=_XAI_REFUSED, reasons="always", reasoning="effort", efforts=_LOW_TO_HIGH
         ),
         ModelRule(
-            r"grok-4\.([6-9]|1\d)(?!\d)|grok-[5-9]|grok-latest",
+            r"grok-4\.([6-9]|[1-9]\d)(?!\d)|grok-[5-9]|grok-latest",
             unsupported=_XAI_REFUSED,
             reasons="always",
             reasoning="effort",

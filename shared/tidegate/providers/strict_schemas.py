@@ -1,4 +1,4 @@
-"""What providers that compile JSON schemas to grammars refuse: recursive schemas, and too much in one request.
+"""JSON schemas that a provider cannot enforce: recursive ones, and too much in one request.
 
 Sources, read in 2026-12: https://platform.claude.com/docs/en/build-with-claude/structured-outputs (the limits of one
 request; recursive schemas are not supported), refusals recorded in https://github.com/0xPlaygrounds/rig
@@ -29,7 +29,7 @@ NO_LIMITS = SchemaLimits(tools=1_000_000, optional=1_000_000, unions=1_000_000)
 
 
 class SchemaBudget(Struct):
-    """What one request can still have of the limits."""
+    """Counts what one request has of the limits."""
 
     limits: SchemaLimits = CLAUDE_LIMITS
     tools: int = 0

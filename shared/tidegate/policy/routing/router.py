@@ -40,7 +40,8 @@ class Router(Struct, frozen=True):
     def resolve(self, model_id: str, workspace: Workspace | None = None) -> Resolution:
         """Return the deployments for a route's name, for `provider/model`, or for a model's name alone.
 
-        A name alone is looked up in the catalogue's aliases; if it is unknown, it is a model of the default provider.
+        A name alone is looked up in the catalogue; if it is unknown, it is a model of the default provider. Names that
+        the catalogue knows as aliases lead to the provider's own name.
         Credentials of the workspace count as settings. A route leaves out targets that are not configured, if others
         remain. Raises `ModelNotFound` with similar names, and `NotConfigured` with the missing settings.
         """
@@ -48,7 +49,8 @@ class Router(Struct, frozen=True):
         route = own_route or next((route for route in self.routes if route.name == model_id), None)
         if route is not None:
             return Resolution(self._route_deployments(route, workspace), route, own_route is not None)
-        provider, model = self._split(model_id)
+        provider, name = self._split(model_id)
+        model = self.catalog.official_name(provider, name)
         config = self.provider_configs[provider]
         _check_configured(config, config.missing_settings, workspace)
         version, region = config.api_version, config.region
@@ -79,7 +81,7 @@ class Router(Struct, frozen=True):
             url = config.regional_url(target.region)
         return Deployment(
             provider=config.provider,
-            model=model,
+            model=self.catalog.official_name(config.provider, model),
             base_url=target.base_url or url,
             secret=config.secret if target.key == "" else target.key,
             api_version=target.api_version or config.api_version,
