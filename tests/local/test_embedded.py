@@ -10,6 +10,7 @@ from moto.dynamodb.models import dynamodb_backends
 
 from tests.store_worlds import REGION as STORE_REGION
 from tests.store_worlds import aws_world, outcome
+from tidegate.aws.reply_store import DynamoReplyStore
 from tidegate.errors import ConfigurationError
 from tidegate.local.embedded import embedded_aws, listen, local_settings, with_bucket
 from tidegate.settings import AwsSettings
@@ -90,13 +91,15 @@ async def test_a_refused_record_moves_no_counter() -> None:
             assert await world.usages.counters("ws_one", "M#2026-11") == before
 
 
-async def test_a_transaction_copies_counters_and_no_records() -> None:
+async def test_a_transaction_copies_counters_and_nothing_that_is_only_replaced() -> None:
     with embedded_aws(0) as endpoint:
         async with aws_world(endpoint) as world:
             await world.meter.record(outcome())
             assert world.store
+            await world.signatures.keep("ws_one", "turn", [{"type": "reasoning.text"}])
+            await DynamoReplyStore(world.store).keep("ws_one", "reply", b"{}", 60)
             table: Any = dynamodb_backends[DEFAULT_ACCOUNT_ID][STORE_REGION].tables[world.store.table]
             [(partition, kept)] = copy.deepcopy(table).items.items()
     shared = {at.value for at, item in table.items[partition].items() if item is kept[at]}
     assert {at.value for at in kept} - shared == {"USE#D#2026-11-21", "USE#M#2026-11"}
-    assert len(shared) == 1
+    assert sorted(at.partition("#")[0] for at in shared) == ["CACHE", "CALL", "TURN"]

@@ -8,7 +8,7 @@ The digest leaves out what clients change when they replay messages: white space
 and the boundaries between messages of an assistant. A client that changes more loses its stored reasoning.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from itertools import groupby
 from typing import cast
@@ -38,22 +38,27 @@ _EXACT_INTEGERS = 2**53
 
 def turns_to_look_up(messages: Sequence[Message]) -> dict[int, str]:
     """Return the digests of turns with tool calls that were sent without their reasoning, by their first message."""
-    if not any(_needs_reasoning([message]) for message in messages):
+    if not any(map(_lacks_reasoning, messages)):
         return {}
     digest = _ConversationDigest()
     found: dict[int, str] = {}
-    for is_assistant, numbered in groupby(enumerate(messages), lambda pair: isinstance(pair[1], AssistantMessage)):
-        turn = list(numbered)
-        for _, message in turn:
+    index = 0
+    for _, messages_of_turn in groupby(messages, lambda message: isinstance(message, AssistantMessage)):
+        turn = list(messages_of_turn)
+        for message in turn:
             digest.add_message(message)
-        if is_assistant and _needs_reasoning([message for _, message in turn]):
-            found[turn[0][0]] = digest.hex()
+        if any(map(_lacks_reasoning, turn)) and not any(map(_has_reasoning, turn)):
+            found[index] = digest.hex()
+        index += len(turn)
     return dict(list(found.items())[-MAX_TURNS:])
 
 
-def _needs_reasoning(turn: Iterable[Message]) -> bool:
-    messages = [message for message in turn if isinstance(message, AssistantMessage)]
-    return any(message.tool_calls for message in messages) and not any(each.reasoning_details for each in messages)
+def _lacks_reasoning(message: Message) -> bool:
+    return isinstance(message, AssistantMessage) and bool(message.tool_calls) and not message.reasoning_details
+
+
+def _has_reasoning(message: Message) -> bool:
+    return isinstance(message, AssistantMessage) and bool(message.reasoning_details)
 
 
 class _ConversationDigest:
