@@ -1,6 +1,7 @@
 """A call from the door to its record, with the provider played by the test."""
 
 import asyncio
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -128,6 +129,7 @@ async def test_a_stream_is_role_contents_finish_and_done() -> None:
     ("path", "fields"),
     [
         ("/v1/chat/completions", {"stream_options": {"include_usage": True}}),
+        ("/v1/chat/completions", {"usage": {"include": True}}),
         ("/api/ds-prototypes/chat/completions", {}),
     ],
 )
@@ -136,6 +138,7 @@ async def test_usage_is_one_last_chunk_for_those_who_ask(path: str, fields: dict
         reply = await client.post({**CALL, "stream": True, **fields}, path, {"x-workspace-id": "ws_test"})
         usage = reply.events[-2]
         assert (usage["choices"], usage["usage"]["words_used"], usage["usage"]["cost"]) == ([], 9, 0.0000248)
+        assert "usage" not in json.loads(client.requests[0].content)
 
 
 async def test_the_usage_chunk_has_the_fingerprint_of_the_others() -> None:
@@ -144,6 +147,15 @@ async def test_the_usage_chunk_has_the_fingerprint_of_the_others() -> None:
         *chunks, done = reply.events
         assert done == "[DONE]"
         assert [chunk["system_fingerprint"] for chunk in chunks] == ["fp_1"] * len(chunks)
+
+
+@pytest.mark.parametrize("fields", [{}, {"system_fingerprint": None}, {"service_tier": None}])
+async def test_chunks_have_no_null_beside_their_choices(fields: dict[str, None]) -> None:
+    async with world(streams(*(e if e == "[DONE]" else {**e, **fields} for e in STREAM))) as client:
+        reply = await client.post({**CALL, "stream": True, "stream_options": {"include_usage": True}})
+        *chunks, done = reply.events
+        assert done == "[DONE]"
+        assert [name for chunk in chunks for name, value in chunk.items() if value is None] == []
 
 
 async def test_usage_is_asked_of_the_provider_even_when_the_client_does_not() -> None:

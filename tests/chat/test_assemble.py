@@ -233,7 +233,7 @@ def test_a_replayed_stream_is_shaped_as_every_other() -> None:
         "system_fingerprint": None,
         "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
     }
-    stamp = {"id": "c1", "object": "chat.completion.chunk", "created": 7, "model": "m", "system_fingerprint": None}
+    stamp = {"id": "c1", "object": "chat.completion.chunk", "created": 7, "model": "m"}
     assert list(replay.completion_chunks(completion)) == [
         {**stamp, "choices": [said(role="assistant", reasoning="Greet.")]},
         {**stamp, "choices": [said(content="Hi.")]},

@@ -121,14 +121,12 @@ CHAT = ChatOperation()
 class ChatStamper:
     """The `Stamper` of chat. The fields that all chunks of a stream share are built once."""
 
-    __slots__ = ("_chunk_stamp", "_envelope", "_fingerprint", "_hides_reasoning", "_stamp")
+    __slots__ = ("_chunk_stamp", "_fingerprint", "_hides_reasoning", "_stamp")
 
     def __init__(self, stamp: Stamp, *, hides_reasoning: bool) -> None:
         common: dict[str, object] = {"created": stamp.created, "model": stamp.model}
         self._stamp = {"id": stamp.id, "object": "chat.completion", **common}
         self._chunk_stamp = {"id": stamp.id, "object": "chat.completion.chunk", **common}
-        # Strict clients require this key, and few providers send it.
-        self._envelope = {**self._chunk_stamp, "system_fingerprint": None}
         self._hides_reasoning = hides_reasoning
         self._fingerprint: object = None
 
@@ -139,17 +137,21 @@ class ChatStamper:
         return {**self._stamp, **reply, "usage": usage, **self._stamp}
 
     def chunk(self, chunk: ReplyChunk) -> ReplyChunk | None:
-        """Usage is held back for the chunk that ends the stream."""
+        """Usage is held back for the chunk that ends the stream. Strict clients refuse a null fingerprint in chunks."""
         self._fingerprint = chunk.get("system_fingerprint") or self._fingerprint
         if not chunk["choices"]:
             return None
         if self._hides_reasoning:
             for choice in cast(Chunk, chunk)["choices"]:
                 _strip_reasoning(choice["delta"])
-        return {**self._envelope, **chunk, **self._chunk_stamp}
+        stamped = {**self._chunk_stamp, **chunk, **self._chunk_stamp}
+        if stamped.get("system_fingerprint", "") is None:
+            del stamped["system_fingerprint"]
+        return stamped
 
     def usage_chunk(self, usage: Mapping[str, object]) -> ReplyChunk:
-        return {**self._chunk_stamp, "choices": [], "usage": usage, "system_fingerprint": self._fingerprint}
+        fingerprint = {"system_fingerprint": self._fingerprint} if self._fingerprint else {}
+        return {**self._chunk_stamp, "choices": [], "usage": usage, **fingerprint}
 
 
 def _texts(name: str) -> Any:  # functions of `guardrail_texts` with different types

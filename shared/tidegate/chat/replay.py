@@ -21,7 +21,7 @@ _CONTENT_FIELDS = ("content", "refusal", "function_call")
 def completion_chunks(completion: Completion) -> Iterator[Chunk]:
     """The chunks of the completion: reasoning, content and tool calls of each choice, then the ends, then the usage."""
     reply = cast(JsonObject, completion)
-    stamp: JsonObject = {"system_fingerprint": None} | {name: reply[name] for name in reply if name in _REPEATED_FIELDS}
+    stamp: JsonObject = {name: reply[name] for name in reply if name in _REPEATED_FIELDS and reply[name] is not None}
     stamp["object"] = "chat.completion.chunk"
     final_fields = {name: value for name, value in reply.items() if name not in _REPEATED_FIELDS | _NON_REPLY_FIELDS}
     for choice in completion["choices"]:

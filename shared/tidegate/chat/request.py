@@ -56,7 +56,8 @@ class ChatRequest(Struct, frozen=True):
 
     @property
     def includes_usage(self) -> bool:
-        return bool(self.fields.stream_options and self.fields.stream_options.include_usage)
+        options, usage = self.fields.stream_options, self.fields.usage
+        return bool((options and options.include_usage) or (usage and usage.include))
 
     @property
     def choices(self) -> int:

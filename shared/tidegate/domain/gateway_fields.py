@@ -31,6 +31,12 @@ class CacheOptions(
     namespace: Name | None = None
 
 
+class UsageOptions(Struct, frozen=True):
+    """OpenRouter's object. Source: https://openrouter.ai/docs/use-cases/usage-accounting (2026-11)."""
+
+    include: bool | None = None
+
+
 CACHE_OPTIONS = frozenset(CacheOptions.__struct_encode_fields__)
 
 
@@ -60,6 +66,8 @@ class GatewayFields(Struct, frozen=True, kw_only=True):
     """Refuse unsupported fields instead of naming them in x-tidegate-ignored-params"""
     timeout: Annotated[float, Meta(gt=0)] | None = None
     """Seconds that the call may take, all attempts included: docs/DEADLINES.md"""
+    usage: UsageOptions | None = None
+    """{"include": true} ends a stream with its usage, like stream_options.include_usage; OpenRouter's form"""
     dry_run: bool | None = None
     """Report what the call would do, without calling a provider: docs/RELIABILITY.md"""
 
