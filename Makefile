@@ -22,8 +22,8 @@ export SAM_CLI_TELEMETRY := 0
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: .venv/.run ## start the local server, with an embedded AWS and the demo provider
-	$(BIN)/python -m tidegate serve --host $(HOST) --port $(PORT)
+run: .venv/.run ## start the gateway on this machine; SERVE_ARGS='--data DIR' chooses its folder, --ephemeral keeps nothing
+	$(BIN)/python -m tidegate serve --host $(HOST) --port $(PORT) $(SERVE_ARGS)
 
 test: setup ## set up, then lint, types, import rules, template and tests
 	@$(MAKE) --no-print-directory lint
@@ -67,7 +67,7 @@ UV_LOCK_LAMBDA = $(UV_LOCK) --python-version 3.13 --python-platform aarch64-many
 TOKENS := pyjwt cryptography cffi
 
 lock: .venv/.dev ## rewrite the pinned, hashed dependencies from pyproject.toml
-	$(UV_LOCK) --universal --python-version 3.11 pyproject.toml --all-extras --group test --group build \
+	$(UV_LOCK) --universal --python-version 3.11 pyproject.toml --all-extras --group test --group build --group lock \
 		--output-file infra/constraints.txt
 	$(UV_LOCK) --universal --python-version 3.11 pyproject.toml --extra local --group build \
 		--constraints infra/constraints.txt --output-file infra/constraints-run.txt
@@ -84,8 +84,10 @@ clean: ## remove everything that was installed or built
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# Not quiet: it takes some seconds, and says what it downloads.
 .venv/.run: infra/constraints-run.txt | .venv/bin/python
-	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement $<
+	@echo 'Installing 50 packages into .venv (120 MB), once:'
+	$(BIN)/python $(filter-out --quiet,$(PIP_INSTALL)) --require-hashes --requirement $<
 	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@
 

@@ -27,7 +27,8 @@ from tests.emulators.gateway import Failed, Gateway, Invocation, running
 from tests.emulators.process import function
 from tests.emulators.requests import rest_event
 from tests.emulators.wire import Head
-from tidegate.local.embedded import DEMO_WORKSPACE, TABLE
+from tidegate.local.demo_tenant import DEMO_WORKSPACE
+from tidegate.local.stores import TABLE
 
 _WAIT_SECONDS = 30.0
 _PACKAGES = ("boto3", "fastapi", "httpx")

@@ -28,7 +28,8 @@ from tidegate.domain.limits import NO_LIMITS, Limits
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.gateway import Gateway
-from tidegate.local.embedded import EMBEDDED_CREDENTIALS, embedded_aws, local_settings
+from tidegate.local.embedded import embedded_aws
+from tidegate.local.stores import EMBEDDED_CREDENTIALS, local_settings
 from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import Settings

@@ -5,14 +5,21 @@ import signal
 
 from tests.bench.requests import DEMO_KEY
 from tidegate.aws.dynamo import create_dynamo_client
-from tidegate.local.embedded import EMBEDDED_CREDENTIALS, REGION, TABLE, embedded_aws, prepare_table
+from tidegate.aws.store import Store
+from tidegate.aws.table import create_table
+from tidegate.aws.tenants import DynamoKeys, DynamoTenants
+from tidegate.local.demo_tenant import seed_demo_tenant
+from tidegate.local.embedded import embedded_aws
+from tidegate.local.stores import EMBEDDED_CREDENTIALS, REGION, TABLE
 from tidegate.transport.choose import create_transport
 
 
 async def fill(endpoint: str) -> None:
     http = create_transport("httpx")
     try:
-        await prepare_table(create_dynamo_client(http, EMBEDDED_CREDENTIALS, REGION, endpoint), TABLE, DEMO_KEY)
+        store = Store(create_dynamo_client(http, EMBEDDED_CREDENTIALS, REGION, endpoint), TABLE)
+        await create_table(store.client, TABLE)
+        await seed_demo_tenant(DynamoTenants(store), DynamoKeys(store), DEMO_KEY)
     finally:
         await http.close()
 

@@ -10,7 +10,8 @@ from tidegate.aws.expressions import Put, Update, add_all
 from tidegate.aws.store import Store, Write
 from tidegate.aws.table import call_item_key, counters_item_key
 from tidegate.domain.ids import ulid
-from tidegate.local.embedded import DEMO_WORKSPACE, EMBEDDED_CREDENTIALS, REGION, TABLE
+from tidegate.local.demo_tenant import DEMO_WORKSPACE
+from tidegate.local.stores import EMBEDDED_CREDENTIALS, REGION, TABLE
 from tidegate.transport.choose import create_transport
 
 _SAMPLE = 25

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,9 @@ from typing import IO
 
 CLIENTS = Path(__file__).resolve().parent
 MODULES = CLIENTS / "node_modules"
+DATA = Path(tempfile.mkdtemp(prefix="tidegate-data-"))
+"""Data folders of servers that are not given one."""
+
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 
@@ -28,9 +32,9 @@ def until(done: Callable[[], bool], seconds: float = 15.0) -> None:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What a program needs of this process's environment, and `more`: no key, no region, no proxy."""
+    """What a program needs of this process's environment, and `more`: no key, no region, no proxy, no data of users."""
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return keep | {"PYTHONUNBUFFERED": "1"} | dict(more or {})
+    return keep | {"PYTHONUNBUFFERED": "1", "TIDEGATE_DATA": str(DATA / "none")} | dict(more or {})
 
 
 @dataclass

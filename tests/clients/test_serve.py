@@ -36,13 +36,14 @@ def taken() -> Iterator[int]:
 def test_a_port_in_use_is_one_line(taken: int) -> None:
     refused(
         ("serve", "--store", "memory", "--port", str(taken)),
-        f"Cannot listen on 127.0.0.1:{taken}: Address already in use.",
+        f"Cannot listen on 127.0.0.1:{taken}: Address already in use. Choose another port with --port.",
     )
 
 
 def test_an_embedded_port_in_use_is_one_line(taken: int) -> None:
-    words = ("serve", "--port", "0", "--embedded-port", str(taken))
-    refused(words, f"Cannot listen on 127.0.0.1:{taken}: Address already in use.")
+    words = ("serve", "--port", "0", "--store", "embedded", "--embedded-port", str(taken))
+    said = f"Cannot listen on 127.0.0.1:{taken}: Address already in use. Choose another port with --embedded-port."
+    refused(words, said)
 
 
 def test_an_address_of_another_machine_is_one_line() -> None:

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 
 from pydantic import BaseModel
 
-from tests.clients.programs import CLIENTS, Program, package, running, tidegate
+from tests.clients.programs import CLIENTS, DATA, Program, package, running, tidegate
 from tests.clients.tap import Tap
 
 DEMO_KEY = "sk-tidegate-demo"
@@ -76,7 +76,8 @@ def provider() -> Iterator[Provider]:
 @contextmanager
 def serving(*words: str, env: Mapping[str, str] | None = None) -> Iterator[tuple[Program, int]]:
     """`python -m tidegate serve` on any free port, ready, and that port. Its demo keys are those of this module."""
-    with running(*tidegate("serve", "--port", "0", *words), env=DEMO_ENV | dict(env or {})) as program:
+    data = {"TIDEGATE_DATA": str(DATA / uuid.uuid4().hex)}
+    with running(*tidegate("serve", "--port", "0", *words), env=DEMO_ENV | data | dict(env or {})) as program:
         line = program.said("Tidegate serves ")
         yield program, int(line.partition("//")[2].partition("/")[0].rpartition(":")[2])
 

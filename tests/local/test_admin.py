@@ -9,8 +9,8 @@ from tidegate.api.admin.app import build_admin
 from tidegate.api.app import build_app
 from tidegate.local.admin import PlaneRouter
 from tidegate.local.demo_keys import DemoKeys
-from tidegate.local.embedded import local_settings
-from tidegate.local.serve import open_gateway, open_in_memory
+from tidegate.local.serve import open_gateway
+from tidegate.local.stores import local_settings, open_in_memory
 
 DEMO_KEY, DEMO_ADMIN = "sk-tidegate-demo", "sk-tidegate-admin-demo"
 

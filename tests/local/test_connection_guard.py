@@ -15,7 +15,7 @@ from tidegate.domain.server_options import ServerOptions
 from tidegate.json import encode
 from tidegate.local import connection_guard
 from tidegate.local.connection_guard import ConnectionGuard
-from tidegate.local.embedded import listen
+from tidegate.local.listener import listen
 
 MEGABYTE = 1 << 20
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"

@@ -9,7 +9,8 @@ from tidegate.api.app import build_app
 from tidegate.compose import Overrides
 from tidegate.domain.server_options import ServerOptions
 from tidegate.local.demo import DEMO_ROW, DemoTransport
-from tidegate.local.embedded import local_settings, seed_demo_tenant
+from tidegate.local.demo_tenant import seed_demo_tenant
+from tidegate.local.stores import local_settings
 from tidegate.memory.world import open_memory_gateway
 from tidegate.ports import Keys, Tenants
 from tidegate.transport.base import Transport

@@ -7,8 +7,7 @@ import pytest
 from tidegate.errors import ConfigurationError
 from tidegate.local.banner import banner
 from tidegate.local.demo_keys import DemoKeys, choose_demo_keys
-from tidegate.local.embedded import local_settings
-from tidegate.local.serve import open_in_memory
+from tidegate.local.stores import local_settings, open_in_memory
 
 
 def test_each_start_has_keys_of_its_own() -> None:

@@ -12,7 +12,9 @@ from tests.store_worlds import REGION as STORE_REGION
 from tests.store_worlds import aws_world, outcome
 from tidegate.aws.reply_store import DynamoReplyStore
 from tidegate.errors import ConfigurationError
-from tidegate.local.embedded import embedded_aws, listen, local_settings, with_bucket
+from tidegate.local.embedded import embedded_aws
+from tidegate.local.listener import listen
+from tidegate.local.stores import local_settings, with_bucket
 from tidegate.settings import AwsSettings
 
 
@@ -55,7 +57,10 @@ def test_two_embedded_awses_do_not_share_a_port() -> None:
         port = int(endpoint.rpartition(":")[2])
         with pytest.raises(ConfigurationError) as caught, embedded_aws(port):
             pass
-    assert caught.value.message == f"Cannot listen on 127.0.0.1:{port}: Address already in use."
+    assert (
+        caught.value.message
+        == f"Cannot listen on 127.0.0.1:{port}: Address already in use. Choose another port with --embedded-port."
+    )
 
 
 def test_a_socket_accepts_before_anyone_serves_it() -> None:

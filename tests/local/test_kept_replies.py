@@ -13,16 +13,15 @@ from tidegate.api.app import build_app
 from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.gateway import open_aws_gateway
 from tidegate.aws.reply_store import MAX_ITEM_BYTES, configured_bucket
+from tidegate.aws.store import Store
+from tidegate.aws.table import create_table
+from tidegate.aws.tenants import DynamoKeys, DynamoTenants
 from tidegate.compose import Overrides
 from tidegate.domain.server_options import ServerOptions
 from tidegate.local.demo import DEMO_BASE_URL, DEMO_ROW, DemoTransport
-from tidegate.local.embedded import (
-    EMBEDDED_CREDENTIALS,
-    embedded_aws,
-    local_settings,
-    prepare_table,
-    with_bucket,
-)
+from tidegate.local.demo_tenant import seed_demo_tenant
+from tidegate.local.embedded import embedded_aws
+from tidegate.local.stores import EMBEDDED_CREDENTIALS, local_settings, with_bucket
 from tidegate.settings import Settings
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 from tidegate.transport.choose import create_transport
@@ -33,7 +32,9 @@ DEMO_KEY = "sk-tidegate-demo"
 async def prepared(settings: Settings) -> None:
     http = create_transport(settings.transport)
     client = create_dynamo_client(http, EMBEDDED_CREDENTIALS, settings.aws.region, settings.aws.dynamodb_endpoint)
-    await prepare_table(client, settings.table, DEMO_KEY)
+    await create_table(client, settings.table)
+    store = Store(client, settings.table)
+    await seed_demo_tenant(DynamoTenants(store), DynamoKeys(store), DEMO_KEY)
     bucket = configured_bucket(settings, client)
     assert bucket is not None
     await bucket.create()

@@ -1,9 +1,12 @@
-"""The local server, `python -m tidegate serve`: the data plane, the admin API and an embedded AWS in one process.
+"""The local server, `python -m tidegate serve`: the data plane and the admin API in one process.
 
-serve                the command: options, both planes over one store, and start-up
-embedded             the embedded AWS (moto), and the demo tenant
-admin                routes /admin/v1 to the admin API; the demo admin key
+serve                the command: its options, and start-up
+stores               the store: a data folder, memory, a table on AWS, or an embedded AWS; both planes over it
+embedded             the embedded AWS (moto)
+listener             the socket that a server listens on
+admin                routes /admin/v1 to the admin API
 demo_keys            the demo tenant's keys: random, or from the environment
+demo_tenant          the demo workspace, its key, and the demo admin key, which a data folder keeps
 host_check           refuses requests for other hosts
 demo                 `demo/echo`, a provider that needs no key
 banner               what the server prints when it is ready

@@ -2,15 +2,15 @@
 
 from tidegate.gateway import Gateway
 from tidegate.local.demo_keys import DemoKeys
-from tidegate.local.embedded import DEMO_WORKSPACE
+from tidegate.local.demo_tenant import DEMO_WORKSPACE
 from tidegate.local.host_check import is_wildcard
 
 _CURL = """curl -N {base}/chat/completions -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' \\
   -d '{{"model": "demo/echo", "stream": true, "messages": [{{"role": "user", "content": "Hello, tide."}}]}}'"""
 
 
-def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gateway, demo_keys: DemoKeys | None) -> str:
-    """Format the base URL, the demo tenant and DynamoDB's endpoint if the store has them, the providers, and a curl."""
+def banner(host: str, port: int, store: str, place: str | None, gateway: Gateway, demo_keys: DemoKeys | None) -> str:
+    """Format the base URL, the demo tenant if there is one, the `place` of the data, the providers, and a curl."""
     host_here = "127.0.0.1" if is_wildcard(host) else host
     url_host = f"[{host_here}]" if ":" in host_here else host_here
     base = f"http://{url_host}:{port}/v1"
@@ -24,9 +24,9 @@ def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gate
     if demo_keys is None:
         lines += [
             "",
-            "  keys and workspaces   from your table",
-            f"  providers             {', '.join(usable_providers)}",
-            f"  admin API             {admin}/docs",
+            f"  data       {place or 'your table'}",
+            f"  providers  {', '.join(usable_providers)}",
+            f"  admin API  {admin}/docs   (its first key: tidegate admin-keys create --name ops)",
         ]
         return "\n".join(lines) + "\n"
     lines += [
@@ -35,7 +35,7 @@ def banner(host: str, port: int, store: str, endpoint: str | None, gateway: Gate
         f"  workspace  {DEMO_WORKSPACE}",
         f"  admin key  {demo_keys.admin_key}   (admin API: {admin}/docs)",
         f"  providers  {', '.join(usable_providers)}   (for more, set OPENAI_API_KEY or another provider's key)",
-        *([] if store == "memory" else [f"  DynamoDB   {endpoint}"]),
+        *([f"  data       {place}"] if place else []),
         "",
         _CURL.format(base=base, key=demo_keys.key),
     ]

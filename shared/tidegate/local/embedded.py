@@ -1,14 +1,12 @@
-"""The embedded AWS: moto in a thread of this process, with a table that has a demo tenant.
+"""The embedded AWS: moto in a thread of this process, for `serve --store embedded` and for tests.
 
 Source: https://docs.getmoto.org/en/latest/docs/server_mode.html
 """
 
 import copy
-import socket
 import threading
-import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from decimal import Context, Decimal
 from typing import cast
@@ -17,50 +15,16 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from msgspec.structs import replace
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tidegate.aws.dynamo import TableClient
-from tidegate.aws.store import Store
-from tidegate.aws.table import CALLS_PREFIX, REPLIES_PREFIX, TURNS_PREFIX, create_table
-from tidegate.aws.tenants import DynamoKeys, DynamoTenants
-from tidegate.domain.keys import display_prefix, hash_secret
-from tidegate.domain.workspace import VirtualKey, Workspace
-from tidegate.errors import ConfigurationError
+from tidegate.aws.table import CALLS_PREFIX, REPLIES_PREFIX, TURNS_PREFIX
 from tidegate.local.host_check import allowed_hosts
-from tidegate.ports import Keys, Tenants
-from tidegate.settings import AwsSettings, Settings
-from tidegate.transport.aws_credentials import StaticCredentials
-from tidegate.transport.sigv4 import AwsKey
+from tidegate.local.listener import listen
 
-DEMO_WORKSPACE = "ws_demo"
-TABLE = "tidegate"
-BUCKET = "tidegate-replies"
-REGION = "us-east-1"
 HOST = "127.0.0.1"
+"""Whatever address the gateway listens on: who reaches this AWS may write the table."""
 
 _HOSTS = allowed_hosts(HOST)
-
-EMBEDDED_CREDENTIALS = StaticCredentials(AwsKey("local", "local"))
-"""Credentials of the embedded AWS. The environment's own are used for Bedrock."""
-
-
-def local_settings(env: Mapping[str, str], endpoint: str | None) -> Settings:
-    """Read the settings in `env`, but use the local table instead of the AWS account that `env` may name."""
-    local_env = {
-        "AWS_REGION": REGION,
-        **env,
-        "TIDEGATE_TABLE": TABLE,
-        "TIDEGATE_PROVIDER_SECRET": "",
-        "TIDEGATE_EVENT_BUS": "",
-        "TIDEGATE_REPLY_BUCKET": "",
-    }
-    return replace(Settings.from_env(local_env), aws=AwsSettings(REGION, endpoint))
-
-
-def with_bucket(settings: Settings, endpoint: str) -> Settings:
-    """Return the settings with the embedded AWS's bucket; another DynamoDB emulator may not offer S3."""
-    return replace(settings, reply_bucket=BUCKET, aws=replace(settings.aws, s3_endpoint=endpoint))
 
 
 @contextmanager
@@ -83,7 +47,7 @@ def embedded_aws(port: int) -> Generator[str]:
         with one_at_a_time:
             return list(application(environ, start_response))
 
-    with listen(HOST, port) as listener:
+    with listen(HOST, port, "--embedded-port") as listener:
         port = listener.getsockname()[1]
         server = make_server(
             HOST, port, serve, threaded=True, request_handler=_QuietRequestHandler, fd=listener.fileno()
@@ -145,41 +109,3 @@ def _is_from_program(environ: WSGIEnvironment) -> bool:
 class _QuietRequestHandler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:
         """Log nothing: a developer wants to see the gateway's own lines."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Open a listening socket. Raises `ConfigurationError` if the address is in use or not available."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"Cannot listen on {host}:{port}: {reason}.") from None
-    return listener
-
-
-async def prepare_table(client: TableClient, table: str, demo_key: str) -> None:
-    """Create the table and its demo tenant unless they exist. Raises `StoreUnavailable`."""
-    await create_table(client, table)
-    store = Store(client, table)
-    await seed_demo_tenant(DynamoTenants(store), DynamoKeys(store), demo_key)
-
-
-async def seed_demo_tenant(tenants: Tenants, keys: Keys, demo_key: str) -> None:
-    """Create the demo workspace and its key. Never called for a table on AWS."""
-    now, key_hash = time.time(), hash_secret(demo_key)
-    await tenants.put_workspace(Workspace(DEMO_WORKSPACE, "Demo", created_at=now))
-    key = VirtualKey(
-        id=f"key_demo_{key_hash[:8]}",
-        hash=key_hash,
-        prefix=display_prefix(demo_key),
-        workspace_ids=(DEMO_WORKSPACE,),
-        default_workspace_id=DEMO_WORKSPACE,
-        name="demo",
-        created_at=now,
-    )
-    await keys.put_key(key)
