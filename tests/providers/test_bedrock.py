@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.providers.assembling import run
+from tests.providers.assembling import read_chunks, run
 from tests.providers.calls import asking, call
 from tests.providers.converse import faults
 from tidegate.domain.call import Media
@@ -431,9 +431,6 @@ def test_a_models_own_failure_inside_a_stream_is_classified(body: Any, kind: typ
     "events",
     [
         [StreamEvent("contentBlockDelta", b"{")],
-        [StreamEvent("contentBlockDelta", b'{"delta": 1}')],
-        [StreamEvent("contentBlockDelta", b'{"contentBlockIndex": 1, "delta": {"toolUse": {"input": "x"}}}')],
-        [StreamEvent("contentBlockStart", b'{"contentBlockIndex": 1, "start": {"toolUse": {"name": "x"}}}')],
         [StreamEvent("messageStop", b'{"stopReason": "malformed_model_output"}')],
     ],
 )
@@ -442,7 +439,24 @@ def test_a_stream_that_is_no_converse_is_malformed(events: list[StreamEvent]) ->
         run(PROVIDER, [events])
 
 
-@pytest.mark.parametrize("body", [{"output": {}}, {"output": {"message": {"content": [1]}}, "stopReason": "end_turn"}])
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("contentBlockDelta", b'{"delta": 1}'),
+        ("contentBlockDelta", b'{"contentBlockIndex": 1, "delta": {"toolUse": {"input": "x"}}}'),
+        ("contentBlockStart", b'{"contentBlockIndex": [], "start": {"toolUse": {"toolUseId": "x"}}}'),
+        ("metadata", b'{"usage": 1}'),
+        ("novel", b"{}"),
+    ],
+)
+def test_an_event_without_anything_usable_is_skipped(kind: str, data: bytes) -> None:
+    said = StreamEvent("contentBlockDelta", b'{"contentBlockIndex": 0, "delta": {"text": "Hi"}}')
+    end = StreamEvent("messageStop", b'{"stopReason":"end_turn"}')
+    chunks = [chunk for batch in run(PROVIDER, [[said, StreamEvent(kind, data), end]]) for chunk in batch]
+    assert (read_chunks(chunks).voices[0].text, read_chunks(chunks).voices[0].ended) == ("Hi", "stop")
+
+
+@pytest.mark.parametrize("body", [{"output": {}}, {"output": {"message": {"content": [1]}}}])
 def test_a_reply_that_is_no_converse_is_malformed(body: Any) -> None:
     with pytest.raises(ProviderMalformed):
         PROVIDER.parse_completion(body)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.providers.assembling import run
+from tests.providers.assembling import read_chunks, run
 from tidegate.errors import (
     ContentPolicyViolation,
     ContextLengthExceeded,
@@ -76,7 +76,6 @@ def test_a_refused_field_is_named_and_a_key_is_not() -> None:
         {},
         {"candidates": []},
         {"candidates": [1]},
-        {"candidates": [{"content": {"parts": "x"}}]},
     ],
 )
 def test_a_reply_that_is_none_is_a_failure_that_may_be_tried_again(body: Any) -> None:
@@ -85,8 +84,16 @@ def test_a_reply_that_is_none_is_a_failure_that_may_be_tried_again(body: Any) ->
 
 
 @pytest.mark.parametrize(
-    "data", ["[]", "1", "not json", '{"candidates": 1}', '{"candidates": [{"content": {"parts": [1]}}]}']
+    "data", ['{"candidates": 1}', '{"candidates": [1]}', '{"candidates": [{"content": {"parts": [1]}}]}', "{}"]
 )
+def test_an_event_without_anything_usable_is_skipped(data: str) -> None:
+    said = '{"candidates": [{"content": {"parts": ["Hi"]}, "finishReason": "STOP"}]}'
+    batches = run(GEMINI, [[StreamEvent("message", data), StreamEvent("message", said)]])
+    voice = read_chunks([chunk for batch in batches for chunk in batch]).voices[0]
+    assert (voice.text, voice.ended) == ("Hi", "stop")
+
+
+@pytest.mark.parametrize("data", ["[]", "1", "not json"])
 def test_an_event_that_is_none_is_a_failure(data: str) -> None:
     with pytest.raises(ProviderMalformed):
         run(GEMINI, [[StreamEvent("message", data)]])

@@ -12,16 +12,16 @@ from tidegate.providers.reasoning_order import Place
 
 def parse(body: Json) -> Completion:
     """Return the completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
-    match body:
-        case {"content": list(blocks), "stop_reason": str(stop_reason)}:
-            pass
-        case {"type": "error"} | {"error": _}:
-            raise failure.from_reply(200, {}, body)
-        case _:
-            raise ProviderMalformed("anthropic returned an invalid message.")
+    if not isinstance(body, dict):
+        raise ProviderMalformed("anthropic returned an invalid message.")
+    if body.get("type") == "error" or body.get("error"):
+        raise failure.from_reply(200, {}, body)
     assembler = _MessageAssembler()
-    for block in blocks:
+    for block in normalise.content_blocks(body.get("content")):
         assembler.add_block(block)
+    stop_reason = body.get("stop_reason")
+    if not isinstance(stop_reason, str) and assembler.is_empty:
+        raise ProviderMalformed("anthropic returned an invalid message.")
     finish_reason, native = usage.finish_reason(stop_reason, has_calls=bool(assembler.calls))
     choice: Choice = {
         "index": 0,
@@ -52,7 +52,11 @@ class _MessageAssembler:
         self._details: list[Json] = []
         self._citations: dict[str, list[Json]] = {}
 
-    def add_block(self, block: Json) -> None:
+    @property
+    def is_empty(self) -> bool:
+        return not (self._text_length or self._details or self.calls)
+
+    def add_block(self, block: JsonObject) -> None:
         """Add a content block. Blocks of server tools are skipped, because the text contains their results."""
         match block:
             case {"type": "text", "text": str(text)}:
@@ -64,13 +68,12 @@ class _MessageAssembler:
                 self._details.append(normalise.reasoning_text_detail(len(self._details), text, signed, self._place))
             case {"type": "redacted_thinking", "data": str(data)}:
                 self._details.append(normalise.encrypted_detail(len(self._details), data, self._place))
-            case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
+            case {"type": "tool_use", "name": str(name)} if name:
                 function: FunctionCall = {"name": name, "arguments": normalise.arguments_json(block.get("input"))}
+                call_id = normalise.call_id(block.get("id"), len(self.calls), name)
                 self.calls.append({"id": call_id, "type": "function", "function": function})
-            case {"type": str()}:
-                pass
             case _:
-                raise ProviderMalformed("anthropic returned a content block without a type.")
+                pass
 
     @property
     def _place(self) -> Place:

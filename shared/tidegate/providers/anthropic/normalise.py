@@ -7,9 +7,10 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/citations, …/ex
 from collections.abc import Iterable
 
 from tidegate.chat.completion import url_citation
-from tidegate.json import Json, JsonObject, encode
+from tidegate.json import Json, JsonObject, decode_or_none, encode
 from tidegate.providers.anthropic.reasoning_replay import FORMAT
 from tidegate.providers.reasoning_order import START, Place, place_fields
+from tidegate.providers.toolnames import minted_call_id
 
 
 def reasoning_text_detail(index: int, text: str, signature: str | None = None, place: Place = START) -> JsonObject:
@@ -57,7 +58,22 @@ def _web_annotation(url: str, citation: JsonObject, start: int, end: int) -> Jso
 
 def arguments_json(tool_input: Json) -> str:
     """Return a tool's input as JSON text, "{}" if it is empty."""
+    if isinstance(tool_input, str) and isinstance(decode_or_none(tool_input), dict):
+        return tool_input
     return encode(tool_input).decode() if isinstance(tool_input, dict) and tool_input else "{}"
+
+
+def call_id(native_id: Json, ordinal: int, name: str) -> str:
+    """Return the id of a tool call; one from its position and name if the server sent none."""
+    return native_id if isinstance(native_id, str) and native_id else minted_call_id(ordinal, name)
+
+
+def content_blocks(content: Json) -> list[JsonObject]:
+    """Return the content blocks of a whole message, whose content may be text alone."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    blocks = [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    return [{"type": "text", **block} if "text" in block else block for block in blocks]
 
 
 def refusal_text(stop_details: Json) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.json import Json, JsonObject, decode_or_none
+from tidegate.json import Json, JsonObject, decode_reply_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.anthropic import failure, normalise, usage
 from tidegate.providers.base import StreamEvent
@@ -42,6 +42,13 @@ class _ContentBlock:
 
 
 _SKIPPED_BLOCK = _ContentBlock("")
+_WHOLE = -1
+
+
+def _index(raw: JsonObject) -> int | None:
+    """Return the index of an event's block, None if the server sent none."""
+    index = raw.get("index")
+    return index if isinstance(index, int) else None
 
 
 class _AnthropicStreamTranslator:
@@ -50,7 +57,7 @@ class _AnthropicStreamTranslator:
     def __init__(self) -> None:
         self.done = False
         self._role_sent = False
-        self._blocks: dict[Json, _ContentBlock] = {}
+        self._blocks: dict[int | None, _ContentBlock] = {}
         self._call_count = 0
         self._thinking_count = 0
         self._text_length = 0
@@ -60,29 +67,31 @@ class _AnthropicStreamTranslator:
 
     def feed(self, event: StreamEvent, out: list[Chunk]) -> None:
         """Append the chunks for the event to `out`."""
-        raw = decode_or_none(event.data)
+        raw = decode_reply_or_none(event.data)
         if not isinstance(raw, dict):
             if event.type in ("ping", "message") and not event.data.strip():
                 return
             raise ProviderMalformed("anthropic sent an event that is not a JSON object.")
         event_type = raw.get("type")
         if event_type == "content_block_delta":
-            delta = self._translate_delta(self._blocks.get(raw.get("index"), _SKIPPED_BLOCK), raw.get("delta"))
-        elif event_type == "error" or event.type == "error" or "error" in raw:
+            delta = self._translate_delta(self._blocks.get(_index(raw), _SKIPPED_BLOCK), raw.get("delta"))
+        elif event_type == "error" or event.type == "error" or raw.get("error"):
             raise failure.from_reply(200, {}, raw)
         else:
             delta = self._translate_rare_event(event_type, raw)
         if delta is not None:
             out.append(self._chunk(delta))
-        if event_type == "message_start" and self._usage:
-            out.append(stream_loop.early_usage_chunk(usage.normalise(self._usage)))
+        if event_type == "message_start":
+            if self._usage:
+                out.append(stream_loop.early_usage_chunk(usage.normalise(self._usage)))
+            out += map(self._chunk, self._whole_blocks(raw.get("message")))
 
     def _translate_rare_event(self, event_type: Json, raw: JsonObject) -> JsonObject | None:
         match event_type:
             case "content_block_start":
-                return self._start_block(raw.get("index"), raw.get("content_block"))
+                return self._start_block(_index(raw), raw.get("content_block"))
             case "content_block_stop":
-                return self._end_block(self._blocks.pop(raw.get("index"), _SKIPPED_BLOCK))
+                return self._end_block(self._blocks.pop(_index(raw), _SKIPPED_BLOCK))
             case "message_start":
                 self._read_message_start(raw.get("message"))
                 return None if self._role_sent else {}
@@ -95,27 +104,36 @@ class _AnthropicStreamTranslator:
         return None
 
     def _read_message_start(self, message: Json) -> None:
-        match message:
-            case {"usage": dict(raw_usage)}:
-                self._usage = raw_usage
-            case _:
-                pass
+        if isinstance(message, dict):
+            self._read_end(message, message.get("usage"))
+
+    def _whole_blocks(self, message: Json) -> list[JsonObject]:
+        """Return the deltas of content that `message_start` has: of a whole message, as after tools called by code."""
+        deltas: list[JsonObject | None] = []
+        for block in normalise.content_blocks(message.get("content") if isinstance(message, dict) else None):
+            deltas.append(self._start_block(_WHOLE, block))
+            started = self._blocks.pop(_WHOLE, _SKIPPED_BLOCK)
+            if isinstance(citations := block.get("citations"), list):
+                started.citations.extend(citations)
+            deltas.append(self._translate_delta(started, {**block, "type": "signature_delta"}))
+            deltas.append(self._end_block(started))
+        return [delta for delta in deltas if delta]
 
     def _read_message_delta(self, raw: JsonObject) -> None:
-        """Read the stop reason and the counts. The counts are totals: they replace those of `message_start`."""
-        match raw.get("usage"):
-            case dict(raw_usage):
-                self._usage = {**self._usage, **{name: count for name, count in raw_usage.items() if count is not None}}
-            case _:
-                pass
-        match raw.get("delta"):
+        self._read_end(raw.get("delta"), raw.get("usage"))
+
+    def _read_end(self, ending: Json, raw_usage: Json) -> None:
+        """Read the stop reason and the counts. The counts are totals."""
+        if isinstance(raw_usage, dict):
+            self._usage = usage.merge(self._usage, raw_usage)
+        match ending:
             case {"stop_reason": str(reason)} as delta:
                 self._stop_reason = reason
                 self._refusal = normalise.refusal_text(delta.get("stop_details"))
             case _:
                 pass
 
-    def _start_block(self, index: Json, block: Json) -> JsonObject | None:
+    def _start_block(self, index: int | None, block: Json) -> JsonObject | None:
         match block:
             case {"type": "text"}:
                 self._blocks[index] = _ContentBlock("text", text_start=self._text_length)
@@ -126,8 +144,9 @@ class _AnthropicStreamTranslator:
             case {"type": "redacted_thinking", "data": str(data)}:
                 redacted = normalise.encrypted_detail(self._next_thinking_index(), data, self._place)
                 return {"reasoning_details": [redacted]}
-            case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
+            case {"type": "tool_use", "name": str(name)} if name:
                 ordinal = self._call_count
+                call_id = normalise.call_id(block.get("id"), ordinal, name)
                 self._call_count += 1
                 self._blocks[index] = _ContentBlock("call", ordinal, block.get("input"))
                 function: JsonObject = {"name": name, "arguments": ""}
@@ -145,7 +164,7 @@ class _AnthropicStreamTranslator:
 
     def _translate_delta(self, block: _ContentBlock, delta: Json) -> JsonObject | None:
         if not isinstance(delta, dict):
-            raise ProviderMalformed("anthropic sent a delta that is not an object.")
+            return None
         match delta.get("type"):
             case "text_delta":
                 text = delta.get("text")
@@ -161,7 +180,7 @@ class _AnthropicStreamTranslator:
                 return self._arguments_delta(block, fragment) if isinstance(fragment, str) and fragment else None
             case "signature_delta":
                 signature = delta.get("signature")
-                if not isinstance(signature, str) or block.kind != "thinking":
+                if not isinstance(signature, str) or not signature or block.kind != "thinking":
                     return None
                 return {"reasoning_details": [self._reasoning_detail(block, "", signature)]}
             case "citations_delta":
@@ -204,7 +223,8 @@ class _AnthropicStreamTranslator:
 
     def end(self) -> list[Chunk]:
         """Return the last chunks. Raises `StreamCut` if no stop reason came."""
-        if self._stop_reason is None:
+        has_content = self._text_length or self._call_count or self._thinking_count
+        if self._stop_reason is None and not (self.done and has_content):
             raise StreamCut("anthropic's stream ended before the reply was complete.")
         chunks: list[Chunk] = []
         if self._refusal is not None:

@@ -12,6 +12,7 @@ _TRANSLATED_FIELDS = frozenset(
     {"input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation"}
     | {"output_tokens_details", "service_tier"}
 )
+_PROMPT_FIELDS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _TIER_NAMES = {"standard": "default", "priority": "priority"}
 
 
@@ -20,7 +21,7 @@ def normalise(raw: JsonObject) -> Usage:
     counts = [raw, *_compactions(raw)]
     cache_read = _sum(counts, "cache_read_input_tokens")
     cache_written = _sum(counts, "cache_creation_input_tokens")
-    prompt = add_counts(_sum(counts, "input_tokens"), cache_read, cache_written)
+    prompt = _prompt_tokens(raw)
     completion = _sum(counts, "output_tokens")
     usage: Usage = {
         "prompt_tokens": prompt,
@@ -39,6 +40,25 @@ def normalise(raw: JsonObject) -> Usage:
     return {**usage, **native_fields}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
 
 
+def merge(earlier: JsonObject, later: JsonObject) -> JsonObject:
+    """Return the usage that two events of one stream report. Counts are totals: the later ones replace the earlier.
+
+    Compatible servers end a stream with zeros, or repeat only some counts of the prompt. The prompt never gets shorter:
+    where its counts would fall, the earlier ones are kept. Anthropic's own counts fall by a compaction that it adds.
+    """
+    merged = {**earlier, **{name: count for name, count in later.items() if count is not None}}
+    if 0 <= _prompt_tokens(merged) < _prompt_tokens(earlier):
+        merged |= {name: earlier.get(name) for name in _PROMPT_FIELDS}
+    merged["output_tokens"] = max(parse_count(usage.get("output_tokens")) for usage in (earlier, merged))
+    return merged
+
+
+def _prompt_tokens(raw: JsonObject) -> int:
+    """Return the tokens of the prompt, with those of compactions."""
+    counts = [raw, *_compactions(raw)]
+    return add_counts(*(_sum(counts, name) for name in _PROMPT_FIELDS))
+
+
 def service_tier_fields(raw: Json) -> JsonObject:
     """Return the service tier as a reply's field: `service_tier` if OpenAI sells it, else `provider_service_tier`."""
     match raw:
@@ -49,22 +69,21 @@ def service_tier_fields(raw: Json) -> JsonObject:
             return {}
 
 
-def finish_reason(stop_reason: str, *, has_calls: bool) -> tuple[FinishReason, str | None]:
+def finish_reason(stop_reason: Json, *, has_calls: bool) -> tuple[FinishReason, str | None]:
     """Return OpenAI's finish reason, and Anthropic's stop reason if it differs, else None.
 
-    A paused turn and a full context window are "length", because the answer is not complete.
+    A paused turn and a full context window are "length", because the answer is not complete. Whether a complete reply
+    stops or calls tools follows from its calls.
     """
-    reason: FinishReason = "stop"
+    reason: FinishReason = "tool_calls" if has_calls else "stop"
     match stop_reason:
         case "max_tokens" | "model_context_window_exceeded" | "pause_turn":
             reason = "length"
-        case "tool_use" if has_calls:
-            reason = "tool_calls"
         case "refusal":
             reason = "content_filter"
         case _:
             pass
-    return reason, None if stop_reason == reason else stop_reason
+    return reason, stop_reason if isinstance(stop_reason, str) and stop_reason not in ("", reason) else None
 
 
 def _compactions(raw: JsonObject) -> list[JsonObject]:

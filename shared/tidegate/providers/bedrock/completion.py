@@ -28,21 +28,22 @@ class _ReplyContent(Struct):
 def parse(body: Json) -> Completion:
     """Return the completion in `body`. Raises `UpstreamError`, also for an error inside a 200."""
     match body:
-        case {"output": {"message": {"content": list(blocks)}}}:
-            pass
+        case {"output": {"message": dict(message)}}:
+            blocks = message.get("content")
         case {"output": _}:
             raise ProviderMalformed("bedrock returned a reply without a message.")
         case _:
             raise failure.from_reply(200, {}, body)
     content = _ReplyContent()
-    for block in blocks:
-        if not isinstance(block, dict):
-            raise ProviderMalformed("bedrock returned a content block that is not an object.")
-        _add_block(content, block)
+    for block in blocks if isinstance(blocks, list) else ():
+        if isinstance(block, dict):
+            _add_block(content, block)
+    if not isinstance(body.get("stopReason"), str) and content == _ReplyContent():
+        raise ProviderMalformed("bedrock returned a reply without content.")
     choice = _choice(content, body.get("stopReason"))
     completion: Completion = {"object": "chat.completion", "choices": [choice], "system_fingerprint": None}
-    if "usage" in body:
-        completion["usage"] = normalise.normalise_usage(body["usage"], content.searches)
+    if isinstance(raw_usage := body.get("usage"), dict):
+        completion["usage"] = normalise.normalise_usage(raw_usage, content.searches)
     native_fields: JsonObject = normalise.service_tier_fields(body.get("serviceTier"))
     native_fields |= {name: body[name] for name in ("additionalModelResponseFields", "trace") if body.get(name)}
     return {**completion, **native_fields}  # pyright: ignore[reportReturnType]  # unknown fields pass through a TypedDict
@@ -54,12 +55,11 @@ def _add_block(content: _ReplyContent, block: JsonObject) -> None:
             content.text.append(text)
         case {"toolUse": {"type": "server_tool_use"} as tool_use}:
             content.searches += normalise.is_web_search(tool_use)  # run by Bedrock; the text contains the results
-        case {"toolUse": {"toolUseId": str(call_id), "name": str(name), **rest}}:
-            arguments = encode(rest.get("input") or {}).decode()
+        case {"toolUse": {"name": str(name), **tool_use}} if name:
+            arguments = encode(tool_use.get("input") or {}).decode()
             function: FunctionCall = {"name": name, "arguments": arguments}
+            call_id = normalise.call_id(tool_use.get("toolUseId"), len(content.calls), name)
             content.calls.append({"id": call_id, "type": "function", "function": function})
-        case {"toolUse": _}:
-            raise ProviderMalformed("bedrock called a tool without an id or a name.")
         case {"reasoningContent": {"reasoningText": {"text": str(text), **rest}}}:
             signature = rest.get("signature")
             content.reasoning.append(text)

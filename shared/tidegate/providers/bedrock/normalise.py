@@ -9,6 +9,7 @@ from tidegate.domain.usage import add_counts, parse_count
 from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 from tidegate.providers.bedrock.capabilities import SEARCH_TOOL
+from tidegate.providers.toolnames import minted_call_id
 
 _FINISH_REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -24,10 +25,15 @@ _FINISH_REASONS: dict[str, FinishReason] = {
 _OPENAI_TIERS = frozenset({"default", "flex", "priority"})
 
 
+def call_id(native_id: Json, ordinal: int, name: str) -> str:
+    """Return the id of a tool call; one from its position and name if the server sent none."""
+    return native_id if isinstance(native_id, str) and native_id else minted_call_id(ordinal, name)
+
+
 def finish_reason(stop_reason: Json, has_calls: bool) -> FinishReason:
     """Return OpenAI's finish reason. Raises `ProviderMalformed` if Converse's stop reason says the reply is broken."""
     if not isinstance(stop_reason, str):
-        raise ProviderMalformed("bedrock returned a reply without a stop reason.")
+        return "tool_calls" if has_calls else "stop"
     if stop_reason.startswith("malformed_"):
         raise ProviderMalformed(f"The model returned a malformed reply: {stop_reason!r}.", native_code=stop_reason)
     finish_reason = _FINISH_REASONS.get(stop_reason, "stop")
@@ -36,10 +42,8 @@ def finish_reason(stop_reason: Json, has_calls: bool) -> FinishReason:
     return finish_reason
 
 
-def normalise_usage(raw: Json, searches: int = 0) -> Usage:
+def normalise_usage(raw: JsonObject, searches: int = 0) -> Usage:
     """Return OpenAI's usage. Converse counts cache reads and writes beside the input, OpenAI within the prompt."""
-    if not isinstance(raw, dict):
-        raise ProviderMalformed("bedrock's usage is not an object.")
     cache_read, cache_written = _count(raw, "cacheReadInputTokens"), _count(raw, "cacheWriteInputTokens")
     prompt, completion = add_counts(_count(raw, "inputTokens"), cache_read, cache_written), _count(raw, "outputTokens")
     total = add_counts(prompt, completion)

@@ -8,8 +8,9 @@ event is padded with a field `p`.
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from tidegate.chat.completion import Chunk, ChunkChoice, Delta
+from tidegate.domain.usage import merge_counts
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.json import Json, JsonObject, decode_or_none
+from tidegate.json import Json, JsonObject, decode_reply_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.bedrock import failure, normalise, reasoning_replay
@@ -28,11 +29,10 @@ class _BedrockStreamTranslator:
         self.done = False  # the counts come after the end of the message
         self._role_sent = False
         self._stop_reason: Json = None
-        self._usage: Json = None
-        self._call_indexes: dict[Json, int] = {}  # positions of the caller's tool calls, by the index of their block
-        self._blocks_without_arguments: set[Json] = set()
-        self._server_tool_blocks: set[Json] = set()
-        self._reasoning_indexes: dict[Json, int] = {}
+        self._usage: JsonObject = {}
+        self._call_indexes: dict[int | None, int] = {}  # positions of the caller's calls, by the index of their block
+        self._blocks_without_arguments: set[int | None] = set()
+        self._reasoning_indexes: dict[int | None, int] = {}
         self._text_length = 0
         self._searches = 0
         self._citations: list[tuple[int, Json]] = []
@@ -55,14 +55,15 @@ class _BedrockStreamTranslator:
             case "contentBlockStart":
                 return self._start_block(raw)
             case "contentBlockStop":
-                return self._end_block(raw.get("contentBlockIndex"))
+                return self._end_block(_block_index(raw))
             case "messageStop":
                 self._stop_reason = raw.get("stopReason")
                 if raw.get("additionalModelResponseFields"):
                     self._native_fields["additionalModelResponseFields"] = raw["additionalModelResponseFields"]
                 normalise.finish_reason(self._stop_reason, bool(self._call_indexes))  # raises for a broken reply
             case "metadata":
-                self._usage = raw.get("usage")
+                if isinstance(raw_usage := raw.get("usage"), dict):
+                    self._usage = merge_counts(self._usage, raw_usage)
                 self._native_fields |= normalise.service_tier_fields(raw.get("serviceTier"))
                 if raw.get("trace"):
                     self._native_fields["trace"] = raw["trace"]
@@ -78,47 +79,41 @@ class _BedrockStreamTranslator:
                 self._text_length += len(text)
                 return {"content": text} if text else None
             case {"toolUse": {"input": str(json_fragment)}}:
-                return self._arguments_delta(raw.get("contentBlockIndex"), json_fragment)
+                return self._arguments_delta(_block_index(raw), json_fragment)
             case {"reasoningContent": dict(reasoning)}:
-                return self._reasoning_delta(raw.get("contentBlockIndex"), reasoning)
+                return self._reasoning_delta(_block_index(raw), reasoning)
             case {"citation": dict(source)}:
                 self._citations.append((self._text_length, source))
                 return None
             case {"image": dict(raw_image)}:
                 image = normalise.image_part({"format": "png", **raw_image})
                 return {"images": [image]} if image is not None else None
-            case dict():
-                return None  # the results of tools that Bedrock runs itself
             case _:
-                raise ProviderMalformed("bedrock sent a delta that is not an object.")
+                return None  # the results of tools that Bedrock runs itself
 
     def _start_block(self, raw: JsonObject) -> Delta | None:
-        block_index = raw.get("contentBlockIndex")
+        block_index = _block_index(raw)
         match raw.get("start"):
             case {"toolUse": {"type": "server_tool_use"} as tool_use}:
-                self._server_tool_blocks.add(block_index)
                 self._searches += normalise.is_web_search(tool_use)
                 return None
-            case {"toolUse": {"toolUseId": str(call_id), "name": str(name)}}:
+            case {"toolUse": {"name": str(name)} as tool_use} if name:
                 call_index = self._call_indexes[block_index] = len(self._call_indexes)
+                call_id = normalise.call_id(tool_use.get("toolUseId"), call_index, name)
                 self._blocks_without_arguments.add(block_index)
                 function = {"name": name, "arguments": ""}
                 return {"tool_calls": [{"index": call_index, "id": call_id, "type": "function", "function": function}]}  # pyright: ignore[reportReturnType]  # a literal of TypedDicts
-            case {"toolUse": _}:
-                raise ProviderMalformed("bedrock called a tool without an id or a name.")
             case _:
                 return None
 
-    def _arguments_delta(self, block_index: Json, json_fragment: str) -> Delta | None:
-        if block_index in self._server_tool_blocks or not json_fragment:
-            return None
+    def _arguments_delta(self, block_index: int | None, json_fragment: str) -> Delta | None:
         call_index = self._call_indexes.get(block_index)
-        if call_index is None:
-            raise ProviderMalformed("bedrock sent arguments for a tool call that it did not start.")
+        if call_index is None or not json_fragment:
+            return None  # of a tool that Bedrock runs itself, or of a call without a name
         self._blocks_without_arguments.discard(block_index)
         return {"tool_calls": [{"index": call_index, "function": {"arguments": json_fragment}}]}
 
-    def _reasoning_delta(self, block_index: Json, reasoning: JsonObject) -> Delta | None:
+    def _reasoning_delta(self, block_index: int | None, reasoning: JsonObject) -> Delta | None:
         if not any(reasoning.values()):
             return None
         is_new = block_index not in self._reasoning_indexes
@@ -136,7 +131,7 @@ class _BedrockStreamTranslator:
             case _:
                 return None
 
-    def _end_block(self, block_index: Json) -> Delta | None:
+    def _end_block(self, block_index: int | None) -> Delta | None:
         """Return the delta at a block's end: the arguments of a call that streamed none, or the citations of a text."""
         if block_index in self._blocks_without_arguments:
             self._blocks_without_arguments.discard(block_index)
@@ -161,7 +156,7 @@ class _BedrockStreamTranslator:
         if not self._role_sent:
             first_delta: Delta = {"role": "assistant", "content": ""}
             chunks.insert(0, _chunk({"index": 0, "delta": first_delta, "finish_reason": None}))
-        if self._usage is not None:
+        if self._usage:
             chunks.append(stream_loop.usage_chunk(normalise.normalise_usage(self._usage, self._searches)))
         return chunks
 
@@ -171,8 +166,14 @@ def _chunk(choice: ChunkChoice, native_fields: JsonObject | None = None) -> Chun
     return {**chunk, **native_fields} if native_fields else chunk  # pyright: ignore[reportReturnType]  # unknown fields pass through
 
 
+def _block_index(raw: JsonObject) -> int | None:
+    """Return the index of an event's content block, None if it has none."""
+    index = raw.get("contentBlockIndex")
+    return index if isinstance(index, int) else None
+
+
 def _decode_event(event: StreamEvent) -> JsonObject:
-    raw = decode_or_none(event.data)
+    raw = decode_reply_or_none(event.data)
     if not isinstance(raw, dict):
         raise ProviderMalformed("bedrock sent an event that is not a JSON object.")
     return raw

@@ -15,11 +15,13 @@ def parse(body: Json) -> Completion:
     match body:
         case {"message": dict(raw)}:
             pass
-        case {"message": str()} | {"error": _}:
+        case {"message": str()} | {"error": str() | dict()}:
             raise failure.from_reply("cohere", 200, {}, body)
         case _:
             raise ProviderMalformed("Cohere answered with something that is not a chat completion.")
     message = _message(raw)
+    if not isinstance(body.get("finish_reason"), str) and not (message["content"] or message.get("tool_calls")):
+        raise ProviderMalformed("Cohere answered without content.")
     reason, native = normalise.finish_reason(body.get("finish_reason"), bool(message.get("tool_calls")))
     choice: JsonObject = {"index": 0, "message": message, "logprobs": normalise.parse_logprobs(body.get("logprobs"))}
     choice["finish_reason"] = reason
@@ -66,10 +68,10 @@ def _contents(raw: Json) -> tuple[dict[int, str], str]:
                 texts[index] = text
             case {"type": "thinking", "thinking": str(text)}:
                 thinking += text
-            case {"type": str()}:
-                pass
+            case str(text):
+                texts[index] = text
             case _:
-                raise ProviderMalformed("Cohere's content has an item that is not a content part.")
+                pass
     return texts, thinking
 
 

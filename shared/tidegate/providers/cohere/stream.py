@@ -10,7 +10,7 @@ import msgspec
 
 from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode_reply
 from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.cohere import normalise
@@ -49,12 +49,10 @@ class _CohereStreamTranslator:
             case {"type": "message-start"}:
                 if not self._has_started:
                     out.append(self._chunk({"content": ""}))
-            case {"type": "error"} | {"error": _} | {"message": str()} as failed:
+            case {"type": "error"} | {"error": str() | dict()} | {"message": str()} as failed:
                 raise failure.from_event("cohere", failed)
-            case {"type": str()} | None:
-                pass
             case _:
-                raise ProviderMalformed("Cohere sent an unknown event.")
+                pass  # event types that are unknown yet
 
     def _add_content(self, part: JsonObject, fields: JsonObject, out: list[Chunk]) -> None:
         index = fields.get("index")
@@ -119,6 +117,6 @@ def _decode(event: StreamEvent) -> Json:
     if event.data == "[DONE]" or not event.data.strip():
         return None
     try:
-        return decode(event.data)
+        return decode_reply(event.data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ProviderMalformed("Cohere sent an event that is not JSON.") from None

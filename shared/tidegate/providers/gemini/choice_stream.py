@@ -11,6 +11,7 @@ from tidegate.errors import ProviderBadRequest, ProviderMalformed
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.gemini import citations
 from tidegate.providers.gemini.reasoning_replay import FORMAT, IMAGE_ID, is_empty_part
+from tidegate.providers.openai.toolcalls import arguments_text
 from tidegate.providers.toolnames import minted_call_id
 
 _FILTER_REASONS = frozenset(
@@ -58,7 +59,7 @@ class GeminiChoiceStream:
         if not parts:
             return {}
         if not isinstance(parts, list):
-            raise ProviderMalformed("The provider returned parts that are not a list.")
+            parts = [parts]
         if len(parts) == 1 and isinstance(part := parts[0], dict) and part.keys() == _TEXT_ONLY:
             return self._text_delta(part["text"])  # nearly all of a stream
         delta: JsonObject = {}
@@ -116,16 +117,16 @@ class GeminiChoiceStream:
             self._citation_metadata = candidate["citationMetadata"]
 
     def _text_delta(self, text: Json) -> JsonObject:
-        if not isinstance(text, str):
-            raise ProviderMalformed("The provider returned a text part that is not a string.")
-        if not text:
+        if not isinstance(text, str) or not text:
             return {}
         self._texts.append(text)
         return {"content": text}
 
     def _add_part(self, delta: JsonObject, part: Json, response_id: Json) -> None:
+        if isinstance(part, str):
+            part = {"text": part}
         if not isinstance(part, dict):
-            raise ProviderMalformed("The provider returned a part that is not an object.")
+            return
         signature = part.get("thoughtSignature")
         signed_id: str | None = None
         match part:
@@ -134,7 +135,7 @@ class GeminiChoiceStream:
             case {"text": str(text)}:
                 if text_delta := self._text_delta(text):
                     delta["content"] = str(delta.get("content") or "") + str(text_delta["content"])
-            case {"functionCall": dict(call)}:
+            case {"functionCall": {"name": str(name)} as call} if name:
                 signed_id = self._add_call(delta, call, (response_id, signature))
             case {"inlineData": {"mimeType": str(mime), "data": str(data)}} if mime.startswith(("image/", "audio/")):
                 if not part.get("thought"):
@@ -168,10 +169,8 @@ class GeminiChoiceStream:
         _list_field(delta, "reasoning_details").append(detail)
 
     def _add_call(self, delta: JsonObject, call: JsonObject, id_seed: tuple[Json, ...]) -> str:
-        name, native_id = call.get("name"), call.get("id")
-        if not isinstance(name, str) or not name:
-            raise ProviderMalformed("The provider called a function without a name.")
-        args = encode(call.get("args") or {}).decode()
+        name, native_id = str(call["name"]), call.get("id")
+        args = arguments_text(call.get("args") or {})
         call_index = self._call_count
         self._call_count += 1
         has_id = isinstance(native_id, str) and native_id

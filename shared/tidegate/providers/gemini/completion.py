@@ -17,7 +17,8 @@ def parse(provider: str, body: Json) -> Completion:
     if not isinstance(body, dict):
         raise ProviderMalformed(f"{provider} returned an invalid reply.")
     raw_candidates = body.get("candidates")
-    candidates = raw_candidates if isinstance(raw_candidates, list) else []
+    listed = raw_candidates if isinstance(raw_candidates, list) else [raw_candidates]
+    candidates = [candidate for candidate in listed if isinstance(candidate, dict)]
     block_reason = parse_block_reason(body)
     if not candidates and block_reason is None:
         raise ProviderMalformed(f"{provider} returned a reply without candidates.")
@@ -56,9 +57,7 @@ def parse_block_reason(body: JsonObject) -> tuple[str, str | None] | None:
             return None
 
 
-def _choice(candidate: Json, position: int, response_id: Json, queries: set[str]) -> Choice:
-    if not isinstance(candidate, dict):
-        raise ProviderMalformed("The provider returned a candidate that is not an object.")
+def _choice(candidate: JsonObject, position: int, response_id: Json, queries: set[str]) -> Choice:
     choice_stream = GeminiChoiceStream()
     delta = choice_stream.add(candidate, response_id)
     queries |= choice_stream.queries

@@ -3,7 +3,6 @@
 Source: https://ai.google.dev/api/generate-content#LogprobsResult (2026-11).
 """
 
-from tidegate.errors import ProviderMalformed
 from tidegate.json import Json, JsonObject
 
 
@@ -31,4 +30,4 @@ def _parse_token(raw: Json) -> JsonObject:
         case {"token": str(token)}:
             return {"token": token, "logprob": 0.0, "bytes": list(token.encode())}  # 0 is left out of Google's JSON
         case _:
-            raise ProviderMalformed("The provider returned a log probability without a token.")
+            return {"token": "", "logprob": 0.0, "bytes": []}

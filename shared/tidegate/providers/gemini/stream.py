@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from tidegate.chat.completion import Chunk
 from tidegate.errors import ProviderMalformed, StreamCut
-from tidegate.json import Json, JsonObject, decode_or_none
+from tidegate.json import Json, JsonObject, decode_reply_or_none
 from tidegate.providers import stream_loop
 from tidegate.providers.base import StreamEvent
 from tidegate.providers.gemini import failure, logprobs, usage
@@ -47,10 +47,10 @@ class _GeminiStreamTranslator:
             self._model_version = raw.get("modelVersion") or self._model_version
 
     def _translate_candidates(self, candidates: Json, response_id: Json, out: list[Chunk]) -> None:
-        if not isinstance(candidates, list):
-            raise ProviderMalformed(f"{self._provider} sent candidates that are not a list.")
         choices: list[Json] = []
-        for position, candidate in enumerate(candidates):
+        for position, candidate in enumerate(candidates if isinstance(candidates, list) else [candidates]):
+            if not isinstance(candidate, dict):
+                continue
             choice = self._choice(candidate, position, response_id)
             if choice is not None:
                 choices.append(choice)
@@ -62,7 +62,9 @@ class _GeminiStreamTranslator:
             return
         if self._usage_metadata is None:
             out.append(stream_loop.early_usage_chunk(usage.normalise(usage_metadata)))
-        self._usage_metadata = usage_metadata
+        # The last counts are right, and may be lower (recorded). But what was counted is not 0 in the end.
+        earlier = self._usage_metadata or {}
+        self._usage_metadata = {name: count or earlier.get(name, count) for name, count in usage_metadata.items()}
 
     def end(self) -> list[Chunk]:
         """Return the last chunks. Raises `StreamCut` if a candidate has no finish reason."""
@@ -96,16 +98,14 @@ class _GeminiStreamTranslator:
         data = event.data
         if not data.strip():
             return None
-        raw = decode_or_none(data)
-        if isinstance(raw, dict) and "error" not in raw:
+        raw = decode_reply_or_none(data)
+        if isinstance(raw, dict) and not raw.get("error"):
             return raw
         if failure.is_error(raw):
             raise failure.from_reply(self._provider, 200, {}, raw)
         raise ProviderMalformed(f"{self._provider} sent an invalid event.")
 
-    def _choice(self, candidate: Json, position: int, response_id: Json) -> JsonObject | None:
-        if not isinstance(candidate, dict):
-            raise ProviderMalformed(f"{self._provider} sent a candidate that is not an object.")
+    def _choice(self, candidate: JsonObject, position: int, response_id: Json) -> JsonObject | None:
         index = candidate.get("index")
         index = index if isinstance(index, int) else position
         choice_stream = self._choice_streams.get(index)
