@@ -49,7 +49,11 @@ _CONTEXT_MESSAGE = re.compile(
     r"|(number of|max(imum)?) (input )?tokens .{0,40}exceeds?|exceeds? .{0,40}max(imum)? .{0,20}(tokens|length)",
     re.I,
 )
-_NO_MODEL = re.compile(r"model identifier is invalid|model .{0,80}(not found|does not exist|end of its life)", re.I)
+_NO_MODEL = re.compile(
+    r"model identifier is invalid|model .{0,160}(not found|does not exist|end of its life|no longer available)"
+    r"|on-demand throughput isn.t supported",
+    re.I,
+)
 _POLICY_MESSAGE = re.compile(r"content filter|content policy|blocked by .{0,30}(filter|polic|guardrail)", re.I)
 _OVERLOAD_MESSAGE = re.compile(r"overloaded|at capacity|high demand|unable to process your request at this time", re.I)
 _ACCOUNT_ID = re.compile(r"arn:aws[\w-]*:[^\s'\",)]+|(?<!\d)\d{12}(?!\d)")

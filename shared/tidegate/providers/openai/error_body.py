@@ -9,7 +9,7 @@ import re
 import msgspec
 from msgspec import Struct
 
-from tidegate.json import Json, JsonObject, decode
+from tidegate.json import Json, JsonObject, decode, decode_or_none
 
 MAX_MESSAGE = 2000
 
@@ -31,6 +31,9 @@ _SIGNED = re.compile(r"sig(nature)?=|credential=|token=|key=", re.I)
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]{0,2000}>", re.I | re.S)
 
 
+_MESSAGES = ("message", "msg", "error_message", "error_msg", "error_description", "status_msg", "title")
+
+
 class ErrorBody(Struct, frozen=True):
     """The content of an error body. `codes` are its codes and types in lower case; `metadata` is OpenRouter's."""
 
@@ -50,10 +53,14 @@ def parse_error_body(body: Json | str) -> ErrorBody:
             return ErrorBody(_plain(text))
         case [dict(first), *_]:
             return parse_error_body(first)
+        case {"error": {"error": dict() as inner}}:
+            return parse_error_body({"error": inner})
         case {"error": {"message": _} as error}:
             return _error(error)
         case {"error": dict(error)}:
             return _error({**error, "message": error.get("detail") or error.get("code")})
+        case {"error": str(text)} if (inner := _json_object(text)) is not None:
+            return parse_error_body(inner)
         case {"error": str(text)}:
             return _error({**body, "message": body.get("message") or text, "type": body.get("error_type")})
         case {"detail": detail} | {"details": detail} | {"errors": detail}:
@@ -76,7 +83,7 @@ def _unsigned(url: re.Match[str]) -> str:
 
 def _error(error: JsonObject) -> ErrorBody:
     code, error_type, status = error.get("code"), error.get("type") or error.get("error_type"), error.get("status_code")
-    codes = [code, error_type, error.get("status"), error.get("error_code")]
+    codes = [code, error_type, error.get("status"), error.get("error_code"), error.get("reason")]
     match error.get("innererror"):  # Azure
         case {"code": inner}:
             codes.append(inner)
@@ -86,7 +93,7 @@ def _error(error: JsonObject) -> ErrorBody:
     metadata = error.get("metadata")
     param = error.get("param") or _path(error.get("message")) or _path(error.get("detail"))
     return ErrorBody(
-        message=_with_cause(_sentence(error.get("message")), metadata),
+        message=_with_cause(next(filter(None, (_sentence(error.get(name)) for name in _MESSAGES)), ""), metadata),
         code=_text(code) or _text(error.get("error_code")),
         type=_text(error_type) or _text(error.get("status")),
         param=param if isinstance(param, str) and param else None,
@@ -94,6 +101,12 @@ def _error(error: JsonObject) -> ErrorBody:
         metadata=metadata,
         codes=frozenset(str(word).lower() for word in codes if word is not None),
     )
+
+
+def _json_object(text: str) -> JsonObject | None:
+    """Return the object in an error's text: proxies wrap the whole body of another server."""
+    value = decode_or_none(text) if text.lstrip().startswith("{") else None
+    return value if isinstance(value, dict) else None
 
 
 def _with_cause(message: str, metadata: Json) -> str:
@@ -116,7 +129,7 @@ def _sentence(value: Json) -> str:
             return text
         case {"msg": str(text), "loc": list(path)}:
             return f"{'.'.join(str(step) for step in path)}: {text}"
-        case {"message": inner} | {"detail": inner} | {"msg": inner}:
+        case {"message": inner} | {"detail": inner} | {"msg": inner} | {"error": inner}:
             return _sentence(inner)
         case list(items):
             return "; ".join(filter(None, (_sentence(item) for item in items)))

@@ -39,9 +39,21 @@ _INVALID_KEY = re.compile(
     r"(incorrect|invalid|expired|revoked|missing|wrong)\b.{0,24}\bapi[ _-]?key|api[ _-]?key\b.{0,12}not valid", re.I
 )
 _UNKNOWN_MODEL = re.compile(
-    r"\b(model|deployment|engine)\b.{0,160}(not found|does not exist|not exist|unknown|no longer)", re.I | re.S
+    r"\b(model|model[ _]?(code|id|name)|deployment|engine)s?\b.{0,160}"
+    r"(not found|does ?n[o']t exist|not exist|unknown|no longer|decommissioned|has been (deprecated|retired))"
+    r"|\b(unknown|invalid|no such|not found the|unsupported) model\b(?! (parameter|setting|option|feature|output))"
+    r"|\bnot a (valid|known) model\b|\bmodel name is invalid|\bunexpected model name format"
+    r"|\bsupported (api )?model names are\b|\bunable to access model\b|模型不存在"
+    r"|\bmodel is not (available|supported)\b(?! (for|with|by|in|on|when))",
+    re.I | re.S,
 )
-_MODEL_CODES = frozenset({"model_not_found", "deploymentnotfound", "unknown_model", "invalid_model", "not_found_error"})
+"""The wordings of DeepSeek, OpenRouter, LiteLLM, Together, Perplexity, Z.ai and others: `test_unknown_models.py`."""
+
+_MODEL_CODES = frozenset(
+    {"model_not_found", "deploymentnotfound", "unknown_model", "invalid_model", "not_found_error", "invalid_model_id"}
+    | {"model_not_available", "model_decommissioned", "model_deprecated", "model_not_supported", "modelnotfound"}
+    | {"invalid_model_error", "invalid_model_name", "unsupported_model", "resource_not_found_error", "1211"}  # Z.ai's
+)
 _NO_ACCESS_CODES = frozenset({"insufficient_quota", "insufficient_balance", "invalid_api_key", "authentication_error"})
 _BUSY = re.compile(r"overloaded|at capacity|no capacity|temporarily unavailable|server is busy|engine.{0,20}busy", re.I)
 _BUSY_CODES = frozenset({"overloaded_error", "engine_overloaded_error", "capacity_exceeded", "service_unavailable"})
@@ -90,6 +102,8 @@ def _status(error_body: ErrorBody) -> int:
         return 503
     if codes & {"invalid_api_key", "authentication_error", "permission_error"}:
         return 401
+    if codes & _MODEL_CODES:
+        return 404
     if codes & (_BAD_REQUEST_CODES | _CONTEXT_CODES | _POLICY_CODES):
         return 400
     return 502
@@ -130,7 +144,7 @@ def _error_class(status: int, error_body: ErrorBody) -> type[errors.UpstreamErro
             return errors.ContextLengthExceeded
         if codes & _POLICY_CODES or (status < 500 and _POLICY.search(message)):
             return errors.ContentPolicyViolation
-    if status == 404 or (400 <= status < 500 and codes & _MODEL_CODES and status != 429):
+    if status == 404 or (codes & _MODEL_CODES and status != 429):
         return errors.ProviderModelNotFound
     match status:
         case 401 | 402 | 403 | 407:
