@@ -4,7 +4,6 @@ A data folder keeps the demo keys in `demo_keys.json`: they are the same with ea
 revoked or deleted stays so.
 """
 
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +19,7 @@ from tidegate.control.control import Control
 from tidegate.domain.keys import display_prefix, hash_secret
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.workspace import VirtualKey, Workspace
-from tidegate.errors import AlreadyExists, ConfigurationError
+from tidegate.errors import AlreadyExists
 from tidegate.local.demo_keys import ADMIN_KEY_SETTING, KEY_SETTING, DemoKeys, choose_demo_keys
 from tidegate.ports import Keys, Tenants
 from tidegate.sqlite.folder import DataFolder
@@ -72,12 +71,7 @@ def choose_kept_keys(folder: DataFolder, env: Mapping[str, str], key: str | None
 
 def keep_keys(folder: DataFolder, demo_keys: DemoKeys) -> None:
     """Write the keys to the folder, for this user alone. Raises `ConfigurationError`."""
-    path = folder.path / _FILE
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(demo_keys))
-    except OSError as error:
-        raise ConfigurationError(f"Cannot write {path}: {error.strerror}.") from None
+    folder.write_file(_FILE, msgspec.json.encode(demo_keys))
 
 
 def _read_keys(folder: DataFolder) -> DemoKeys | None:

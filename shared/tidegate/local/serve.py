@@ -74,8 +74,9 @@ def run(options: argparse.Namespace) -> int:
         admin = build_admin()
         store = open_store(choice, env, stack)
         host, port = listener.getsockname()[:2]
-        print(asyncio.run(_banner_when_ready(store, host, port)), flush=True)
+        text = asyncio.run(_banner_when_ready(store, host, port))
         _record_server(choice.folder, store, host, port, stack)
+        print(text, flush=True)
         settings = store.settings
         logs.configure(settings.log_level)
         gateway = build_app(

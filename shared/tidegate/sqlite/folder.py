@@ -11,6 +11,7 @@ The folder is this user's alone: it holds provider credentials of workspaces.
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -58,21 +59,28 @@ class DataFolder(Struct, frozen=True):
                 f"Cannot create the data folder {self.path}: {error.strerror}. Name another one with --data."
             ) from None
 
-    def write_server(self, server: RunningServer) -> None:
-        """Record the server; a record of another one is replaced. Raises `ConfigurationError`."""
+    def write_file(self, name: str, content: bytes) -> None:
+        """Write a file of the folder in one piece, for this user alone. Raises `ConfigurationError`."""
         self.create()
-        temporary = self.path / f"server.{server.pid}.json"
+        temporary = self.path / f"{name}.{os.getpid()}.new"
         try:
-            temporary.write_bytes(msgspec.json.encode(server))
-            temporary.replace(self.server_file)
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(content)
+            temporary.replace(self.path / name)
         except OSError as error:
             raise ConfigurationError(f"Cannot write {temporary}: {error.strerror}.") from None
 
+    def write_server(self, server: RunningServer) -> None:
+        """Record the server; a record of another one is replaced. Raises `ConfigurationError`."""
+        self.write_file(self.server_file.name, msgspec.json.encode(server))
+
     def forget_server(self, pid: int) -> None:
-        """Remove the record of the server of that process."""
+        """Remove the record of the server of that process, and the folder if it is empty then."""
         server = self._recorded_server()
         if server is not None and server.pid == pid:
-            self.server_file.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.server_file.unlink(missing_ok=True)
+                self.path.rmdir()
 
     def running_server(self) -> RunningServer | None:
         """The recorded server, None if its process has ended."""
