@@ -76,7 +76,7 @@ class UpstreamRequest(Struct, frozen=True):
     gateway added; its arguments are the structured output. `legacy_functions`: the caller sent `functions` and expects
     `function_call`. `names_tool`: the caller named the tool to call, after which OpenAI says "stop". `caller_terms.py`
     restores all four in replies.
-    `offered_tools` are the names of the caller's tools, and `call_id` is the call's id: `reply_calls.py` uses both.
+    `caller_tools` are the caller's tools or functions, and `call_id` is the call's id: `reply_calls.py` uses both.
     `ignored` names the caller's fields that this provider cannot honour: no field is dropped silently.
     """
 
@@ -88,7 +88,7 @@ class UpstreamRequest(Struct, frozen=True):
     caller_tool_names: Mapping[str, str] = field(default_factory=dict[str, str])
     answer_tool: str | None = None
     legacy_functions: bool = False
-    offered_tools: frozenset[str] = frozenset()
+    caller_tools: Json = None
     call_id: str = ""
     names_tool: bool = False
 

@@ -62,10 +62,8 @@ class ChatTranslator(Struct, frozen=True):
         request = self.provider.build_request(chat_call, deployment)
         if ignored:
             request = replace(request, ignored=tuple(dict.fromkeys((*ignored, *request.ignored))))
-        offered_tools: frozenset[str] = frozenset()
-        if chat_call.request.fields.tools or chat_call.request.fields.functions:
-            offered_tools = load("tidegate.providers.toolnames", "offered_names")(chat_call.request.body)
-        return replace(request, offered_tools=offered_tools, call_id=call.id)
+        caller_tools = chat_call.request.body.get("tools") or chat_call.request.body.get("functions")
+        return replace(request, caller_tools=caller_tools, call_id=call.id)
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
         completion = self.provider.parse_completion(body)
@@ -80,7 +78,7 @@ class ChatTranslator(Struct, frozen=True):
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
         chunks = self.provider.parse_stream(events)
-        if request.offered_tools:
+        if request.caller_tools:
             chunks = _with_finished_calls(request, chunks)
         return _restore(request, chunks) if needs_restoring(request) else chunks
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from tidegate.chat.completion import CompletionMessage, Delta, ToolCall
 from tidegate.providers.base import UpstreamRequest
-from tidegate.providers.toolnames import MINTED_PREFIX
+from tidegate.providers.toolnames import MINTED_PREFIX, offered_names
 
 _SEPARATOR = re.compile(r"[.:/]")
 _CALL_NUMBER = re.compile(r":\d+$")
@@ -51,10 +51,11 @@ def _finish_name(request: UpstreamRequest, call: ToolCall) -> None:
 
 def _offered_name(request: UpstreamRequest, name: str) -> str:
     """Return the offered tool's name in `name`, as the provider was told it; `name` itself if there is none."""
-    if name in request.offered_tools or name in request.caller_tool_names or name == request.answer_tool:
+    callers = offered_names(request.caller_tools)
+    if name in callers or name in request.caller_tool_names or name == request.answer_tool:
         return name
     renamed = set(request.caller_tool_names.values())
-    offered = (request.offered_tools - renamed) | request.caller_tool_names.keys() | {request.answer_tool}
+    offered = (callers - renamed) | request.caller_tool_names.keys() | {request.answer_tool}
     stripped = name.strip()
     return _without_namespace(stripped, offered) or _without_namespace(_CALL_NUMBER.sub("", stripped), offered) or name
 

@@ -153,11 +153,9 @@ class ToolNames:
         return name
 
 
-def offered_names(body: JsonObject) -> frozenset[str]:
-    """Return the names of the caller's tools."""
-    return frozenset(
-        name for value in (*_list(body.get("tools")), *_list(body.get("functions"))) for name in _names_in(value)
-    )
+def offered_names(caller_tools: Json) -> frozenset[str]:
+    """Return the names of the caller's tools or functions."""
+    return frozenset(name for value in _list(caller_tools) for name in _names_in(value))
 
 
 def _tool_names(body: JsonObject) -> Iterator[str]:
