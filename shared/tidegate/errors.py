@@ -75,7 +75,7 @@ class TidegateError(Exception):
     retryable: ClassVar[bool] = False
     """True for failures of a provider that may pass without a change to the request."""
 
-    should_retry: ClassVar[bool | None] = None
+    should_retry: bool | None = None
     """Value of the header `x-should-retry`, which OpenAI's clients obey before the status; None omits the header."""
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None) -> None:

@@ -123,7 +123,7 @@ async def test_the_providers_delay_is_kept_to() -> None:
 
 @pytest.mark.parametrize("fields", [{"timeout": 5}, {}])
 async def test_a_delay_beyond_the_deadline_or_all_patience_is_the_callers(fields: dict[str, Any]) -> None:
-    after = "10" if fields else "61"
+    after = "10" if fields else "6"
     limited = httpx.Response(429, headers={"retry-after": after}, json={"error": {"message": "slow down"}})
     async with world(plays(limited, OK)) as client:
         reply = await client.post({**CALL, **fields})

@@ -6,10 +6,13 @@ Source: https://platform.openai.com/docs/guides/error-codes
 import math
 from collections.abc import Iterable
 
-from tidegate.api.reply import latin1
+from tidegate.api.reply import header_list
 from tidegate.domain.account import RateStatus
-from tidegate.errors import LimitReached, TidegateError
+from tidegate.errors import ConfigurationError, LimitReached, NotConfigured, ProviderAuth, TidegateError
 from tidegate.surfaces.openai import OPENAI
+
+_LASTING_ERRORS = (ConfigurationError, NotConfigured, ProviderAuth)
+"""Errors with a status that stock SDKs retry (5xx), although a retry fails until an operator has acted."""
 
 
 def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
@@ -17,8 +20,9 @@ def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
     headers_: list[tuple[bytes, bytes]] = []
     if error.retry_after_seconds is not None:
         headers_.append((b"retry-after", b"%d" % math.ceil(error.retry_after_seconds)))
-    if error.should_retry is not None:
-        headers_.append((b"x-should-retry", b"true" if error.should_retry else b"false"))
+    should_retry = False if isinstance(error, _LASTING_ERRORS) else error.should_retry
+    if should_retry is not None:
+        headers_.append((b"x-should-retry", b"true" if should_retry else b"false"))
     headers_ += attempt_headers(error.attempts, error.failed_attempts)
     if isinstance(error, LimitReached) and error.limit.endswith("_per_minute"):
         unit = error.limit.removesuffix("_per_minute")
@@ -31,8 +35,8 @@ def headers(error: TidegateError) -> list[tuple[bytes, bytes]]:
 def attempt_headers(count: int, failed: Iterable[object]) -> list[tuple[bytes, bytes]]:
     """Return the headers with the number of attempts, and each failed one: deployment, error code and seconds."""
     headers = [(b"x-tidegate-attempts", b"%d" % count)] if count else []
-    failures = ", ".join(map(str, failed))
-    return [*headers, (b"x-tidegate-failed-attempts", latin1(failures))] if failures else headers
+    failures = list(map(str, failed))
+    return [*headers, (b"x-tidegate-failed-attempts", header_list(failures, ", "))] if failures else headers
 
 
 def rate_limit_headers(unit: str, rate: RateStatus) -> list[tuple[bytes, bytes]]:

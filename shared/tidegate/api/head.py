@@ -3,7 +3,7 @@
 import time
 
 from tidegate.api import errors
-from tidegate.api.reply import RawHeaders, latin1
+from tidegate.api.reply import RawHeaders, header_list, latin1
 from tidegate.domain.call import Call
 from tidegate.gateway import Answer
 from tidegate.policy.metering.reservation import Headroom
@@ -26,8 +26,8 @@ def answer_headers(answer: Answer, started: float) -> RawHeaders:
     if answer.deployment.label is not None:
         headers.append((b"x-tidegate-deployment", latin1(answer.deployment.label)))
     if answer.ignored:
-        headers.append((b"x-tidegate-ignored-params", latin1(",".join(answer.ignored))))
-    headers += [(name.encode(), latin1(value)) for name, value in answer.headers]
+        headers.append((b"x-tidegate-ignored-params", header_list(answer.ignored, ",")))
+    headers += [(name.encode(), header_list(value.split(", "), ", ")) for name, value in answer.headers]
     return headers + _limit_headers(answer.headroom)
 
 

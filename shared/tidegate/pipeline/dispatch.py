@@ -26,7 +26,11 @@ from tidegate.policy.metering import reservation
 from tidegate.policy.metering.reservation import Headroom
 from tidegate.policy.routing import fallback
 from tidegate.policy.routing.attempt_order import AttemptOrder
-from tidegate.policy.routing.retry import DEFAULT_RETRIES, LONGEST_DELAY_BEFORE_FALLBACK_SECONDS
+from tidegate.policy.routing.retry import (
+    DEFAULT_RETRIES,
+    LONGEST_DELAY_BEFORE_FALLBACK_SECONDS,
+    as_final_error,
+)
 from tidegate.providers.base import Translator
 from tidegate.upstream.attempt import ProviderReply
 
@@ -109,7 +113,7 @@ async def _try_deployments(
             if not order.is_first_attempt:
                 delay = _retry_delay(components, call, order, remaining_seconds, alternatives)
             if delay is None:
-                raise order.best_error from None
+                raise as_final_error(order.best_error, order.retries, call.request.options.num_retries) from None
             if observation.failed_attempts:
                 failed = str(observation.failed_attempts[-1])
                 log.warning("attempt.failed", extra={"call_id": call.id, "attempt": failed})
@@ -127,7 +131,7 @@ def _retry_delay(
         return None
     max_seconds = min(remaining_seconds, LONGEST_DELAY_BEFORE_FALLBACK_SECONDS) if alternatives else remaining_seconds
     delay = components.retries.delay_seconds(error, order.deployment.provider, order.retries, max_seconds)
-    order.retries += 1
+    order.retries += delay is not None
     return delay
 
 

@@ -62,6 +62,7 @@ class Observation(ReplyLog, kw_only=True):
         if not self._is_asking or self.deployment is None:
             return error
         timeout = ProviderTimeout(f"{self.deployment.provider} did not answer in time.")
+        timeout.should_retry = False  # the call's whole time is over
         self.failed_attempts.append(
             FailedAttempt(self.deployment.display_name, timeout.code or "", now - self.attempt_started_at)
         )

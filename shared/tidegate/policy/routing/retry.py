@@ -10,14 +10,17 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct, field
 
-from tidegate.errors import ProviderAuth, ProviderModelNotFound, UpstreamError
+from tidegate.errors import ProviderAuth, ProviderModelNotFound, TidegateError, UpstreamError
 
 DEFAULT_RETRIES = 2
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 8.0
 
-LONGEST_RETRY_AFTER_SECONDS = 60.0
-"""A provider that asks for a longer delay is not retried: a fallback answers, or the caller gets its error."""
+LONGEST_RETRY_AFTER_SECONDS = 5.0
+"""A provider that asks for a longer delay is not retried: a fallback answers, or the caller gets its error.
+
+To wait is the caller's choice: it knows what else it could do, and a stream that waits is begun with the status 200.
+"""
 
 LONGEST_DELAY_BEFORE_FALLBACK_SECONDS = 5.0
 """The longest delay before a retry if there is another model to fall back to."""
@@ -84,6 +87,18 @@ def is_retryable(error: UpstreamError) -> bool:
     if error.sent_first_chunk or error.native_code in _UNPAID_CODES or 300 <= status < 400:
         return False
     return error.retryable or error.upstream_status in _RETRYABLE_STATUSES
+
+
+def as_final_error(error: TidegateError, retries_made: int, num_retries: int | None) -> TidegateError:
+    """Return the error that ends a call. Clients are told not to repeat what the gateway has tried, or what lasts.
+
+    A retry is left to the caller if it switched off the gateway's (`num_retries`), or if the provider names a delay
+    that the gateway did not wait. Stock SDKs would otherwise multiply the gateway's retries by theirs.
+    """
+    if isinstance(error, UpstreamError):
+        is_callers = is_retryable(error) and (num_retries == 0 or error.retry_after_seconds is not None)
+        error.should_retry = None if is_callers and not retries_made else False
+    return error
 
 
 def is_deployment_fault(error: UpstreamError) -> bool:

@@ -51,8 +51,10 @@ class _CohereStreamTranslator:
                     out.append(self._chunk({"content": ""}))
             case {"type": "error"} | {"error": str() | dict()} | {"message": str()} as failed:
                 raise failure.from_event("cohere", failed)
-            case _:
+            case dict() | None:
                 pass  # event types that are unknown yet
+            case _:
+                raise ProviderMalformed("Cohere sent an event that is not a JSON object.")
 
     def _add_content(self, part: JsonObject, fields: JsonObject, out: list[Chunk]) -> None:
         index = fields.get("index")
