@@ -102,8 +102,9 @@ async def compose_gateway(
 
     Raises `StoreUnavailable` if the settings of providers cannot be read, and `ConfigurationError`.
     """
-    providers = Registry([*settings.providers, *overrides.rows], allowed_price_fields=settings.allowed_price_fields)
-    models = catalog.load_catalog()
+    rows = [*settings.providers, *overrides.rows]
+    providers = Registry(rows, allowed_price_fields=settings.allowed_price_fields)
+    models = _catalog(rows)
     balancer = Balancer(models)
     stores = create_stores(balancer.merge_remote)
     configs = await load_provider_configs(providers.specs(), connections.secrets)
@@ -122,7 +123,14 @@ async def compose_gateway(
 
     return Gateway(
         authenticator=Authenticator(stores.key_lookup, access_tokens=_access_tokens(settings, transport)),
-        router=Router(configs, providers.aliases(), models, settings.default_provider, settings.routes),
+        router=Router(
+            configs,
+            providers.aliases(),
+            models,
+            settings.default_provider,
+            settings.routes,
+            frozenset(row.name for row in settings.providers if not row.models),
+        ),
         providers=providers,
         upstream=Upstream(transport, secrets, aws_keys),
         meter=overrides.meter or stores.meter,
@@ -143,6 +151,12 @@ async def compose_gateway(
         keeps_reasoning=settings.keeps_reasoning,
         shows_upstream_urls=settings.shows_upstream_urls,
     )
+
+
+def _catalog(rows: Sequence[Row]) -> catalog.Catalog:
+    declared = {row.name: row.models for row in rows if row.models}
+    models = catalog.load_catalog()
+    return load("tidegate.catalog.declared_catalog", "DeclaredCatalog")(models, declared) if declared else models
 
 
 def _access_tokens(settings: Settings, transport: Transport) -> AccessTokens | None:

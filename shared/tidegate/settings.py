@@ -6,7 +6,7 @@
 | TIDEGATE_PROVIDER_SECRET | a secret (name or ARN) whose JSON holds `<PROVIDER>_API_KEY` and other credentials | none |
 | TIDEGATE_WORKSPACE_SECRETS | prefix of workspaces' own keys in Secrets Manager: `<prefix>/<workspace id>` | none |
 | TIDEGATE_WORKSPACE_SECRETS_KEY | the KMS key (ARN) of the secrets that are created there | AWS's own |
-| TIDEGATE_PROVIDERS | additional OpenAI-compatible providers, a JSON list of `{name, base_url, key, quirks}` | none |
+| TIDEGATE_PROVIDERS | additional OpenAI-compatible providers, models and prices, a JSON list: docs/MODELS.md | none |
 | TIDEGATE_ROUTES | model names that stand for several deployments, a JSON list: docs/ROUTES.md | none |
 | TIDEGATE_GUARDRAILS | guardrails in addition to the built-in ones, a JSON list: docs/GUARDRAILS.md | none |
 | TIDEGATE_ALLOWED_PRICE_FIELDS | fields that are sent although their price is unknown: docs/PROVIDERS.md | none |

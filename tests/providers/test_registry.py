@@ -8,7 +8,9 @@ import pytest
 
 from tests.providers.calls import asking, sent
 from tidegate.catalog.names import PROVIDER_ALIASES
+from tidegate.catalog.row import DeclaredModel
 from tidegate.errors import ConfigurationError
+from tidegate.json import Json
 from tidegate.providers import ProviderSpec, Registry
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row
@@ -90,12 +92,32 @@ def test_a_configured_provider_is_a_row_like_any_other() -> None:
     assert ProviderSpec("my-host", "https://host.invalid/v1", "MY_HOST_BASE_URL", "MY_HOST_API_KEY") in registry.specs()
 
 
+def test_an_entry_declares_models_of_its_own_provider_or_of_a_built_in_one() -> None:
+    models = (DeclaredModel("qwen3"), DeclaredModel("big", ("b",)))
+    declared: Json = ["qwen3", {"name": "big", "aliases": ["b"]}]
+    entries: Json = [
+        {"name": "mine", "base_url": "https://mine.invalid/v1", "models": declared},
+        {"name": "anthropic", "models": ["claude-next"]},
+        {"name": "grok", "models": ["grok-next"]},
+    ]
+    found = parse_rows(entries)
+    assert found == (
+        Row("mine", "https://mine.invalid/v1", models=models),
+        Row("anthropic", None, models=(DeclaredModel("claude-next"),), only_models=True),
+        Row("xai", None, models=(DeclaredModel("grok-next"),), only_models=True),
+    )
+    assert [spec for spec in Registry(found).specs() if spec.name != "mine"] == list(Registry().specs())
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
         (1, "must be an object"),
         ({"name": "My Host", "base_url": "https://h/v1"}, "name 'My Host'"),
         ({"name": "h"}, "base_url of 'h'"),
+        ({"name": "h", "models": ["m"]}, "base_url of 'h'"),
+        ({"name": "openai", "models": ["m"], "key": "K"}, "base_url of 'openai'"),
+        ({"name": "openai", "models": [{"name": "m", "prices": {}}]}, "models[0].prices.input: prices need"),
         ({"name": "h", "base_url": "ftp://h"}, "base_url of 'h'"),
         ({"name": "h", "base_url": "https://h/v1?key=1"}, "without a query"),
         ({"name": "h", "base_url": "https://h/v1", "key": "sk-not a setting"}, "never the key itself"),

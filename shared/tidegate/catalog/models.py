@@ -70,6 +70,14 @@ class Catalog:
         """The ids of all models, sorted, without decoding rows."""
         return tuple(self._rows)
 
+    def declared(self) -> Sequence[CatalogModel]:
+        """The models that the operator declared, sorted by id."""
+        return ()
+
+    def providers_declaring(self, name: str) -> Sequence[str]:
+        """The providers for which the operator declared a model with this name or alias, sorted."""
+        return ()
+
     def find_model(self, model_id: str, options: Sequence[str] = ()) -> CatalogModel | None:
         """The row of `provider/model`, by its name, the rules of its provider or another spelling; None if unknown.
 

@@ -92,6 +92,24 @@ class CatalogModel(Struct, frozen=True):
         return self.id.partition("/")[0]
 
 
+class DeclaredModel(Struct, frozen=True):
+    """A model that the operator declares for a provider in `TIDEGATE_PROVIDERS`.
+
+    `name` is the provider's own name, and `aliases` are other names for it. Fields that are None or empty are those of
+    the catalogue's row, if it has one.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    context_window: int | None = None
+    output_limit: int | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    reasoning: ReasoningMode | None = None
+    parameters: tuple[str, ...] = ()
+    prices: Price | None = None
+
+
 def price_options(requested: Mapping[str, object], reported: Mapping[str, object] = _NOTHING) -> tuple[str, ...]:
     """List what is charged at a price of its own, such as "service_tier=priority".
 

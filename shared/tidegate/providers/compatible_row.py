@@ -2,6 +2,7 @@
 
 from msgspec import Struct, field
 
+from tidegate.catalog.row import DeclaredModel
 from tidegate.providers.base import Auth, KeyAuth
 from tidegate.providers.openai.quirks import Quirks
 
@@ -10,7 +11,8 @@ class Row(Struct, frozen=True):
     """One OpenAI-compatible provider. `/chat/completions` is appended to `base_url`; None: the operator must set it.
 
     `key` is the name of the setting that holds the key, "" for the default `<NAME>_API_KEY`. None: the provider needs
-    no key, and gets one only if the default setting holds one.
+    no key, and gets one only if the default setting holds one. `models` are those that the operator declares. With
+    `only_models`, the row adds them to the built-in provider of that name, and says nothing else about it.
     """
 
     name: str
@@ -18,6 +20,8 @@ class Row(Struct, frozen=True):
     quirks: Quirks = field(default_factory=Quirks)
     key: str | None = ""
     auth: Auth = field(default_factory=KeyAuth)
+    models: tuple[DeclaredModel, ...] = ()
+    only_models: bool = False
 
     @property
     def key_setting(self) -> str | None:

@@ -1,8 +1,9 @@
 """The operator's own providers: parses the JSON list in `TIDEGATE_PROVIDERS` into rows.
 
-An entry is `{name, base_url, key, quirks}`. `key` names the setting that holds the key: by default `<NAME>_API_KEY`;
+An entry is `{name, base_url, key, quirks, models}`. `key` names the setting that holds the key: by default `<NAME>_API_KEY`;
 null if the provider needs no key. `quirks` is the name of a built-in provider that has the same quirks, or an object
-with fields of `Quirks`, in which `like` names the built-in provider to start from.
+with fields of `Quirks`, in which `like` names the built-in provider to start from. `catalog.declared_models` reads
+`models`. An entry with the name of a built-in provider and without `base_url` only declares models for it.
 """
 
 import re
@@ -10,16 +11,19 @@ import re
 import msgspec
 from msgspec.structs import replace
 
+from tidegate.catalog.declared_models import parse_models
+from tidegate.catalog.names import PROVIDER_ALIASES
 from tidegate.errors import ConfigurationError
 from tidegate.json import Json, JsonObject
 from tidegate.providers.compatible import ROWS
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai.quirks import Quirks
+from tidegate.providers.registry import BUILT_IN
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
 _URL = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
-_FIELDS = frozenset({"name", "base_url", "key", "quirks"})
+_FIELDS = frozenset({"name", "base_url", "key", "quirks", "models"})
 _QUIRKS = frozenset(Quirks.__struct_fields__)
 
 
@@ -52,13 +56,16 @@ def parse_row(entry: Json) -> Row:
     name, base_url, key = entry.get("name"), entry.get("base_url"), entry.get("key", "")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(f"name {name!r} must be lower-case letters, digits, '.', '_' and '-'.")
+    models = parse_models(entry["models"]) if "models" in entry else ()
+    if entry.keys() == {"name", "models"} and PROVIDER_ALIASES.get(name, name) in BUILT_IN:
+        return Row(PROVIDER_ALIASES.get(name, name), None, models=models, only_models=True)
     if not isinstance(base_url, str) or not _URL.fullmatch(base_url):
         # The URL is not repeated: it may hold a password.
         text = f"base_url of {name!r} must be an http(s) URL without a query, such as https://host/v1."
         raise ConfigurationError(text)
     if key is not None and (not isinstance(key, str) or not (key == "" or _SETTING.fullmatch(key))):
         raise ConfigurationError("key must be the name of the setting that holds the key, never the key itself.")
-    return Row(name, base_url.rstrip("/"), _quirks(entry.get("quirks")), key)
+    return Row(name, base_url.rstrip("/"), _quirks(entry.get("quirks")), key, models=models)
 
 
 def _quirks(fields: Json) -> Quirks:

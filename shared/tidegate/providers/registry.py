@@ -88,6 +88,9 @@ _NATIVE = {
 }
 """Providers with their own dialect: `tidegate.providers.<name>` has `PROVIDER`."""
 
+BUILT_IN = frozenset(_NATIVE) | frozenset(ROWS)
+"""The names of all built-in providers."""
+
 
 class Registry:
     """The providers of one process: the built-in ones, and the operator's `extra` rows, which win over them.
@@ -103,7 +106,7 @@ class Registry:
         translators: Mapping[str, Callable[[str], Translator]] | None = None,
         allowed_price_fields: frozenset[str] = frozenset(),
     ) -> None:
-        self._rows = {**ROWS, **{row.name: row for row in extra}}
+        self._rows = {**ROWS, **{row.name: row for row in extra if not row.only_models}}
         self._loaded: dict[str, Provider] = {}
         self._translators: dict[tuple[str, str], Translator] = {}
         self._make_by_operation = translators or {}

@@ -88,7 +88,7 @@ def worst_case_reservation(
     usd = None if model is None else call_cost(model, tokens, call.started_at)
     has_budget = any(budget.unit == "usd" for scope in scopes for budget in scope.limits.budgets())
     if usd is None and has_budget and not call.workspace.allows_unpriced:
-        raise ModelUnpriced(f"The model {model_id!r} has no price, but a budget in USD applies.", param="model")
+        raise _unpriced(model_id)
     amounts = Amounts(
         tokens.input + tokens.output + spent.tokens,
         worst_case_words(call, tokens),
@@ -179,6 +179,14 @@ def _hold(call: Call, model_id: str, scopes: Sequence[AccountScope], amounts: Am
         first_day=call.workspace.first_day,
         shard=shard_of(call.id, call.workspace.shards),
     )
+
+
+def _unpriced(model_id: str) -> ModelUnpriced:
+    text = (
+        f"The model {model_id!r} has no price, but a budget in USD applies. The operator can declare its prices in"
+        " TIDEGATE_PROVIDERS, or let the workspace use models without a price (allows_unpriced)."
+    )
+    return ModelUnpriced(text, param="model")
 
 
 def _check_allowed(call: Call, model_id: str, workspace_route: str | None, key_route: str | None) -> None:

@@ -9,14 +9,16 @@ from tidegate.catalog import Catalog
 from tidegate.domain.deployment import Deployment, ProviderConfig, Resolution
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import Workspace
-from tidegate.errors import ConfigurationError, ModelNotFound, NotConfigured
+from tidegate.errors import ConfigurationError, InvalidRequest, ModelNotFound, NotConfigured
 
 
 class Router(Struct, frozen=True):
     """Resolves names over all known providers, their `aliases`, the operator's `routes` and the catalogue.
 
-    A workspace's routes come first, then the operator's, then the catalogue; `default_provider` gets all other
-    names. Raises `ConfigurationError` when the default provider or the provider of a route is unknown.
+    A workspace's routes come first, then the operator's, then the models that the operator declared, then the
+    catalogue; `default_provider` gets all other names. `one_model_providers` are the operator's own providers without
+    declared models: the name of one, alone, is a model of that name there. Raises `ConfigurationError` when the default
+    provider or the provider of a route is unknown.
 
         resolution = router.resolve("openai/gpt-4o", workspace)
     """
@@ -26,6 +28,7 @@ class Router(Struct, frozen=True):
     catalog: Catalog
     default_provider: str | None = None
     routes: tuple[Route, ...] = ()
+    one_model_providers: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         name = self.default_provider
@@ -40,16 +43,17 @@ class Router(Struct, frozen=True):
     def resolve(self, model_id: str, workspace: Workspace | None = None) -> Resolution:
         """Return the deployments for a route's name, for `provider/model`, or for a model's name alone.
 
-        A name alone is looked up in the catalogue; if it is unknown, it is a model of the default provider. Names that
-        the catalogue knows as aliases lead to the provider's own name.
+        A name alone is looked up among the declared models, then in the catalogue; if it is unknown, it is a model of
+        the default provider. Names that the catalogue knows as aliases lead to the provider's own name.
         Credentials of the workspace count as settings. A route leaves out targets that are not configured, if others
-        remain. Raises `ModelNotFound` with similar names, and `NotConfigured` with the missing settings.
+        remain. Raises `ModelNotFound` with similar names, `NotConfigured` with the missing settings, and
+        `InvalidRequest` for a name that several providers declare.
         """
         own_route = next((route for route in workspace.routes if route.name == model_id), None) if workspace else None
         route = own_route or next((route for route in self.routes if route.name == model_id), None)
         if route is not None:
             return Resolution(self._route_deployments(route, workspace), route, own_route is not None)
-        provider, name = self._split(model_id)
+        provider, name = self._split(model_id, workspace)
         model = self.catalog.official_name(provider, name)
         config = self.provider_configs[provider]
         _check_configured(config, config.missing_settings, workspace)
@@ -98,11 +102,14 @@ class Router(Struct, frozen=True):
             return f"The provider {config.provider!r} has no regions."
         return None
 
-    def _split(self, model_id: str) -> tuple[str, str]:
+    def _split(self, model_id: str, workspace: Workspace | None) -> tuple[str, str]:
         prefix, slash, name_after_slash = model_id.partition("/")
         provider = self.aliases.get(prefix, prefix)
         if slash and name_after_slash and provider in self.provider_configs:
             return provider, name_after_slash
+        declaring = self._declaring_provider(model_id, workspace)
+        if declaring is not None:
+            return declaring, model_id
         resolved = self.catalog.resolve_bare_name(model_id)
         if resolved is not None:
             catalog_provider, _, model = resolved.partition("/")
@@ -114,7 +121,24 @@ class Router(Struct, frozen=True):
         if resolved is not None and resolved.partition("/")[0] in self.provider_configs:
             catalog_provider, _, model = resolved.partition("/")
             return catalog_provider, model
+        for provider in self.catalog.providers_declaring(model_id):
+            return provider, model_id  # it is not configured, and the error says what to set
         raise self._not_found(model_id)
+
+    def _declaring_provider(self, name: str, workspace: Workspace | None) -> str | None:
+        """Return the configured provider that declares the model. Raises `InvalidRequest` if there are several."""
+        if name in self.one_model_providers:
+            return name
+        providers = [
+            provider
+            for provider in self.catalog.providers_declaring(name)
+            if not _unset(self.provider_configs[provider].missing_settings, workspace)
+        ]
+        if len(providers) > 1:
+            ids = " or ".join(f"{provider}/{name}" for provider in providers)
+            message = f"The model {name!r} is declared by {' and '.join(providers)}: ask for {ids}."
+            raise InvalidRequest(message, param="model")
+        return providers[0] if providers else None
 
     def _not_found(self, model_id: str) -> ModelNotFound:
         near = self.catalog.similar_ids(model_id)
@@ -137,7 +161,12 @@ def _missing_settings(config: ProviderConfig, target: RouteTarget) -> Iterator[s
 
 
 def _check_configured(config: ProviderConfig, missing: tuple[str, ...], workspace: Workspace | None) -> None:
-    unset = [name for name in missing if not (workspace and workspace.has_credential(name.partition(" or ")[0]))]
+    unset = _unset(missing, workspace)
     if unset:
         names = " and ".join(unset)
         raise NotConfigured(f"The provider {config.provider!r} is not configured: set {names}.", param="model")
+
+
+def _unset(missing: tuple[str, ...], workspace: Workspace | None) -> list[str]:
+    """Return the missing settings that are not credentials of the workspace."""
+    return [name for name in missing if not (workspace and workspace.has_credential(name.partition(" or ")[0]))]
