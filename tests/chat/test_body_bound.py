@@ -61,11 +61,13 @@ def uri(media_type: str, data: bytes) -> str:
 
 def bodies(media_type: str, data: bytes) -> dict[str, Any]:
     """A medium in each dialect."""
-    kind, _, name = media_type.partition("/")
+    kind, _, format = media_type.partition("/")
     block = "document" if kind in ("application", "text") else kind
     anthropic = {"type": block, "source": {"type": "base64", "media_type": media_type, "data": encoded(data)}}
-    converse = {block: {"format": name, "source": {"bytes": encoded(data)}}}
+    converse = {block: {"format": format, "source": {"bytes": encoded(data)}}}
     gemini = {"inlineData": {"mimeType": media_type, "data": encoded(data)}}
+    name = "image_url" if kind == "image" else "file_data"
+    part = {"type": "input_image" if kind == "image" else "input_file", name: uri(media_type, data)}
     return {
         "image_url": openai({"type": "image_url", "image_url": {"url": uri(media_type, data)}}),
         "image_url text": openai({"type": "image_url", "image_url": uri(media_type, data)}),
@@ -74,6 +76,8 @@ def bodies(media_type: str, data: bytes) -> dict[str, Any]:
         "anthropic tool result": openai({"type": "tool_result", "tool_use_id": "t", "content": [anthropic]}),
         "converse": openai(converse),
         "converse tool result": openai({"toolResult": {"toolUseId": "t", "content": [converse]}}),
+        "responses": {"input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}, part]}]},
+        "responses tool result": {"input": [{"type": "function_call_output", "call_id": "c", "output": [part]}]},
         "gemini": {"contents": [{"role": "user", "parts": [{"text": "Hi"}, gemini]}]},
         "gemini tool result": {"contents": [{"parts": [{"functionResponse": {"name": "f", "parts": [gemini]}}]}]},
     }
@@ -129,6 +133,8 @@ def test_a_recording_in_openais_dialect_is_sound(format: str) -> None:
         ({"type": "file", "file": {"file_id": "file-1"}}, "document"),
         ({"type": "document", "source": {"type": "url", "url": "https://a.invalid/a.pdf"}}, "document"),
         ({"type": "image", "source": {"type": "file", "file_id": "file-1"}}, "image"),
+        ({"type": "input_image", "image_url": "https://a.invalid/a.png"}, "image"),
+        ({"type": "input_file", "file_id": "file-1"}, "document"),
         ({"video": {"format": "mp4", "source": {"s3Location": {"uri": "s3://a/b"}}}}, "video"),
         ({"fileData": {"mimeType": "video/mp4", "fileUri": "https://a.invalid"}}, "video"),
         ({"fileData": {"fileUri": "https://a.invalid"}}, "document"),
@@ -146,6 +152,8 @@ NOT_MEDIA: dict[str, Any] = {
         "type": "image_url",
         "image_url": {"url": "data:image/png;base64,QQ==" + LONG_BASE64},
     },
+    "text in an input file": {"type": "input_file", "file_data": TEXT},
+    "text as encrypted content": {"type": "text", "text": "", "encrypted_content": LONG_BASE64},
     "base64 in a text": {"type": "text", "text": LONG_BASE64},
     "base64 in an unknown field": {"type": "text", "text": "", "more": {"data": LONG_BASE64}},
     "a data URI in a text": {"type": "text", "text": "data:image/png;base64," + LONG_BASE64},
@@ -176,6 +184,7 @@ def test_a_medium_in_a_schema_is_text() -> None:
         {"reasoningContent": {"reasoningText": {"text": "", "signature": "A" * 8_000}}},
         {"reasoningContent": {"redactedContent": "A" * 8_000}},
         {"thoughtSignature": "A" * 8_000, "text": ""},
+        {"type": "reasoning", "summary": [], "encrypted_content": "A" * 8_000},
     ],
 )
 def test_a_signature_counts_as_the_reasoning_that_it_hides(part: Any) -> None:

@@ -11,6 +11,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from tests.providers.reading import Reading, Voice
 from tidegate.providers import caller_terms
 from tidegate.providers.base import Provider, StreamEvent, UpstreamRequest
+from tidegate.providers.chat_translator import parse_stream
 from tidegate.upstream.sse import SseDecoder
 
 STAMPED: dict[str, Any] = {"id": "chatcmpl-1", "created": 1, "model": "m"}
@@ -27,8 +28,10 @@ def run(
             yield batch
 
     async def drain() -> list[list[Any]]:
-        chunks = provider.parse_stream(source())
-        return [batch async for batch in (chunks if request is None else caller_terms.restore_stream(request, chunks))]
+        if request is None:
+            return [batch async for batch in provider.parse_stream(source())]
+        chunks = parse_stream(provider, request, source())
+        return [batch async for batch in caller_terms.restore_stream(request, chunks)]
 
     return asyncio.run(drain())
 

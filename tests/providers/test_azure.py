@@ -10,7 +10,7 @@ from openai import AzureOpenAI, OpenAI
 from tests.providers.calls import asking, call
 from tidegate.domain.deployment import Deployment
 from tidegate.providers import Registry
-from tidegate.providers.azure import PROVIDER, chat_completions_url
+from tidegate.providers.azure import PROVIDER, api_url
 from tidegate.providers.base import KeyAuth
 
 RESOURCE = "https://contoso.openai.azure.com"
@@ -18,7 +18,7 @@ REPLY = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "ch
 
 
 def url(base: str, model: str = "gpt-4o", version: str | None = None) -> str:
-    return chat_completions_url(Deployment("azure", model, base, api_version=version))
+    return api_url(Deployment("azure", model, base, api_version=version), "/chat/completions")
 
 
 class Wire(httpx.MockTransport):

@@ -21,6 +21,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.errors import TidegateError
 from tidegate.providers import Registry, caller_terms
 from tidegate.providers.base import Provider, StreamEvent, UpstreamRequest
+from tidegate.providers.chat_translator import parse_completion
 
 FOLDERS = sorted(path.parent for path in CASES.glob("*/*/request.json"))
 REQUIRED = {"text", "stream", "tool_call", "stream_tool_call", "image", "length", "error"}
@@ -65,7 +66,8 @@ def _reply(provider: Provider, built: UpstreamRequest | TidegateError, folder: P
             head = _json(folder / "head.json")
             raise provider.parse_error(head["status"], head["headers"], _body(folder))
         if (folder / "upstream.json").exists():
-            return caller_terms.restore_completion(built, provider.parse_completion(_json(folder / "upstream.json")))
+            completion = parse_completion(provider, built, _json(folder / "upstream.json"))
+            return caller_terms.restore_completion(built, completion)
         return [chunk for batch in run(provider, [_events(folder)], built) for chunk in batch]
     except TidegateError as error:
         return _error(error)

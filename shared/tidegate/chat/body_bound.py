@@ -15,7 +15,7 @@ from tidegate.lazy import load
 
 _MEDIA_KEYS = (
     *(b'"image_url"', b'"video_url"', b'"input_audio"', b'"document_url"', b'"file"', b'"source"'),
-    *(b'"inlineData"', b'"fileData"', b'ignature"', b'"redacted'),
+    *(b'"inlineData"', b'"fileData"', b'ignature"', b'"redacted', b'"input_file"', b'"encrypted_content"'),
 )
 """A body with media or a signature has one of these."""
 

@@ -1,5 +1,5 @@
-"""Upper bounds for the tokens of media in a body that is sent to a provider: OpenAI's dialect, Anthropic's, Converse's,
-Gemini's and Cohere's.
+"""Upper bounds for the tokens of media in a body that is sent to a provider: OpenAI's two dialects, Anthropic's,
+Converse's, Gemini's and Cohere's.
 
 Media are recognised by their place, because a text may look like base64: content parts, results of tools, and the
 sources within them. Anything else, also base64, counts as text.
@@ -56,6 +56,7 @@ _FIELDS = frozenset(
         *("image_url", "video_url", "input_audio", "document_url", "file", "source", "inlineData", "fileData"),
         *("image", "document", "video", "audio", "content", "parts", "toolResult", "functionResponse"),
         *("signature", "thoughtSignature", "reasoningContent", "redactedContent", "data"),
+        *("file_data", "file_url", "file_id", "output", "encrypted_content"),
     }
 )
 _MAX_DEPTH = 6
@@ -68,7 +69,7 @@ def take_media(body: Json) -> TokenCounts:
     """Remove media and signatures from the body, in place, and return the most tokens that they can take, by kind."""
     taker = _Taker()
     if isinstance(body, dict):
-        for name in ("messages", "contents"):
+        for name in ("messages", "contents", "input"):
             taker.take_list(body.get(name))
     total = taker.image + taker.audio + taker.other
     return TokenCounts(input=total, audio_input=taker.audio, image_input=taker.image)
@@ -94,13 +95,15 @@ class _Taker:
 
     def _take_field(self, part: JsonObject, name: str, value: Json) -> None:
         match name, value:
-            case "content" | "parts", list():
+            case "content" | "parts" | "output", list():
                 self.take_list(value)
             case "toolResult" | "functionResponse", dict():
                 self.take_list([value])
             case "reasoningContent", dict():
                 self.take_list([value, value.get("reasoningText")])
             case "signature" | "thoughtSignature" | "redactedContent" | "data", str():
+                self._take_signature(part, name, value)
+            case "encrypted_content", str() if part.get("type") == "reasoning":
                 self._take_signature(part, name, value)
             case "source", dict():
                 self._take_source(part, value)
@@ -118,6 +121,8 @@ class _Taker:
                 self._take(part, name, "audio", "audio/mpeg")
             case "input_audio", dict():
                 self._take(value, "data", "audio", f"audio/{value.get('format')}")
+            case "file_data" | "file_url" | "file_id", str() if part.get("type") == "input_file":
+                self._take(part, name, "document")
             case "file", dict():
                 self._take(value, "file_data" if "file_data" in value else "file_id", "document")
             case "inlineData", dict():

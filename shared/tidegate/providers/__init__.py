@@ -18,6 +18,7 @@ stream_loop       the loop over a stream that every dialect shares
 surrogate_pairs   halves of characters that a server has cut over two events
 locations         host names that depend on a region
 openai/           OpenAI's dialect
+openai_responses/  OpenAI's Responses API
 azure             Azure OpenAI
 anthropic/        Anthropic's Messages API
 bedrock/          Amazon Bedrock's Converse API

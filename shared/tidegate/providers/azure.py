@@ -22,12 +22,15 @@ MODELS_VERSION = "2024-05-01-preview"
 """The only version of the `/models` API."""
 
 # Dated versions before 2024-12-01 refuse the role "developer"; on reasoning models, all read "system" as "developer".
+# Only `/openai/v1/` has the Responses API. Its web search is Bing's, outside of Azure's boundary and contract
+# (https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/web-search, read in 2026-12), so it is left out.
 _QUIRKS = Quirks(
     unsupported=OPEN_SAMPLING | {"safety_identifier"},
     functions=True,
     max_tool_id=40,
     tool_names=True,
     files="data",
+    responses=frozenset({"models", "tools"}),
     models=OPENAI_MODELS,
 )
 
@@ -35,12 +38,15 @@ _QUIRKS = Quirks(
 class Azure(OpenAI, frozen=True):
     """The provider for Azure OpenAI. Rules for models match the deployment's name, so it should contain the model's."""
 
-    def url(self, deployment: Deployment) -> str:
-        return chat_completions_url(deployment)
+    def url(self, deployment: Deployment, path: str = "/chat/completions") -> str:
+        return api_url(deployment, path)
+
+    def has_responses(self, deployment: Deployment) -> bool:
+        return urlsplit(deployment.base_url).path.rstrip("/").endswith("/v1")
 
 
-def chat_completions_url(deployment: Deployment) -> str:
-    """Return the URL of the deployment's chat completions.
+def api_url(deployment: Deployment, api_path: str) -> str:
+    """Return the URL of one of the deployment's APIs.
 
     The base URL ends with the path of one of Azure's three APIs: `/openai` or no path (one deployment per model),
     `/openai/v1` or `/models` (the model is in the body). A base URL that names a deployment is used for every model.
@@ -52,11 +58,11 @@ def chat_completions_url(deployment: Deployment) -> str:
     version = query.pop("api-version", None) or deployment.api_version or default_version
     if version is not None:
         query["api-version"] = version
-    return urlunsplit((base_url.scheme, base_url.netloc, f"{path}/chat/completions", urlencode(query), ""))
+    return urlunsplit((base_url.scheme, base_url.netloc, path + api_path, urlencode(query), ""))
 
 
 def _path(base: str, model: str) -> tuple[str, str | None]:
-    """Return the path before `/chat/completions`, and the API version to use if none is configured."""
+    """Return the path before that of the API, and the API version to use if none is configured."""
     if base.endswith("/v1"):
         return base, None
     if base.endswith("/models"):

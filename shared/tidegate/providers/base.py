@@ -22,6 +22,9 @@ _ACCESS_TOKEN = re.compile(r"ya29\.|eyJ[\w-]+\.[\w-]+\.")
 
 Framing = Literal["sse", "eventstream"]
 
+Dialect = Literal["own", "responses"]
+"""The dialect of a request and its reply: the provider's own, or that of OpenAI's Responses API."""
+
 
 class StreamEvent(NamedTuple):
     """One event of an upstream's stream: a server-sent event, or one frame of an AWS event stream.
@@ -78,6 +81,7 @@ class UpstreamRequest(Struct, frozen=True):
     restores all four in replies.
     `caller_tools` are the caller's tools or functions, and `call_id` is the call's id: `reply_calls.py` uses both.
     `ignored` names the caller's fields that this provider cannot honour: no field is dropped silently.
+    `dialect` is that of the request and of its reply.
     """
 
     url: str
@@ -91,6 +95,7 @@ class UpstreamRequest(Struct, frozen=True):
     caller_tools: Json = None
     call_id: str = ""
     names_tool: bool = False
+    dialect: Dialect = "own"
 
 
 class Translator(Protocol):

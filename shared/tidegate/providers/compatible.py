@@ -23,6 +23,7 @@ _OPENAI = Quirks(
     max_tool_id=40,
     tool_names=True,
     files="data",
+    responses=frozenset({"models", "tools", "search"}),
     models=OPENAI_MODELS,
 )
 

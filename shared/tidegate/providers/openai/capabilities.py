@@ -8,7 +8,8 @@ gpt-5 alone: "Supported values are: 'none', 'low', 'medium', and 'high'"), and r
 Tools while reasoning, read in 2026-12: https://github.com/openai/openai-openapi/issues/541 (refused since gpt-5.4),
 https://github.com/BerriAI/litellm/pull/34569 (gpt-5.6 reasons by default: only an explicit "none" is accepted),
 https://github.com/jeffdafoe/llm-memory-api/pull/178 (gpt-5.5 refuses tools without an effort, too: it reasons by
-default). Models that are in the Responses API only: their pages in https://platform.openai.com/docs/models.
+default). Models that are in the Responses API only, and models that cannot search the web there: their pages in
+https://platform.openai.com/docs/models.
 """
 
 from msgspec.structs import replace
@@ -47,6 +48,10 @@ def _without_sampling(pattern: str, unsupported: set[str], *efforts: str) -> Mod
     )
 
 
+def _without_search(rule: ModelRule) -> ModelRule:
+    return replace(rule, web_search="none")
+
+
 def _responses_only(rule: ModelRule) -> ModelRule:
     return replace(rule, responses_only=True)
 
@@ -55,10 +60,13 @@ OPENAI_MODELS = (
     ModelRule(
         r"-search-(preview|api)", unsupported=_SAMPLING | _PENALTIES | {"n"}, reasoning="none", web_search="options"
     ),
-    ModelRule(r"\b(gpt-5[.\d]*-chat|chatgpt|gpt-4|gpt-3)", reasoning="none"),
+    _without_search(
+        ModelRule(r"\bgpt-3|\bgpt-4(-\d|-32k|-turbo|-vision|\.5|$)|\bgpt-4\.1-nano|chatgpt", reasoning="none")
+    ),
+    ModelRule(r"\b(gpt-5[.\d]*-chat|gpt-4)", reasoning="none"),
     _responses_only(_without_sampling(r"\bo[13]-pro\b|deep-research", {"parallel_tool_calls", "stop"}, *_LOW_TO_HIGH)),
     _responses_only(_without_sampling(r"\bgpt-(5|[6-9])\S*-pro\b|\bgpt-\S*codex|\bcodex-|computer-use", {"stop"})),
-    _without_sampling(r"\b(o1|o3-mini)\b", {"parallel_tool_calls"}, *_LOW_TO_HIGH),
+    _without_search(_without_sampling(r"\b(o1|o3-mini)\b", {"parallel_tool_calls"}, *_LOW_TO_HIGH)),
     _without_sampling(r"\b(o3|o4-mini)\b", {"parallel_tool_calls", "stop"}, *_LOW_TO_HIGH),
     _without_sampling(r"\bgpt-5(-mini|-nano)?(-\d{4}-\d\d-\d\d)?$", {"stop"}, "minimal", *_LOW_TO_HIGH),
     # From gpt-5.1 to 5.4, the default effort is "none"; without reasoning, sampling fields are accepted.

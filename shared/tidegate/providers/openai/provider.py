@@ -1,20 +1,26 @@
 """A provider that speaks OpenAI's dialect, with the quirks of its row.
 
-Source: https://platform.openai.com/docs/api-reference/chat (2026).
+Sources: https://platform.openai.com/docs/api-reference/chat (2026), and for what chat completions lacks
+https://platform.openai.com/docs/api-reference/responses (2026-12).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from tidegate.chat.completion import Chunk, Completion
+from tidegate.chat.fields import ChatFields
 from tidegate.chat.request import ChatCall
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import UpstreamError
 from tidegate.json import Json, JsonObject, encode
+from tidegate.lazy import load
 from tidegate.providers.base import Framing, Headers, StreamEvent, UpstreamRequest
 from tidegate.providers.compatible_row import Row
 from tidegate.providers.openai import completion, failure, legacy_functions, parts, request, stream
+from tidegate.providers.openai.quirks import Quirks
+from tidegate.providers.openai.request_builder import OpenAIRequestBuilder, rule_for
 
 
 class OpenAI(Struct, frozen=True):
@@ -31,23 +37,34 @@ class OpenAI(Struct, frozen=True):
     def signs_reasoning(self) -> bool:
         return self.row.quirks.needs_replay
 
-    def url(self, deployment: Deployment) -> str:
-        return f"{deployment.base_url.rstrip('/')}/chat/completions"
+    def url(self, deployment: Deployment, path: str = "/chat/completions") -> str:
+        """Return the URL of one of the provider's APIs."""
+        return f"{deployment.base_url.rstrip('/')}{path}"
+
+    def has_responses(self, deployment: Deployment) -> bool:
+        """True if the Responses API is at the deployment's base URL."""
+        return True
 
     def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return dict(parts.urls_to_fetch(self.row.quirks.files, call.request.fields.messages))
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
+        if self._uses_responses(call, deployment):
+            build: _Build = load("tidegate.providers.openai_responses.request", "build")
+            path, dialect = "/responses", "responses"
+        else:
+            build, path, dialect = request.build, "/chat/completions", "own"
         with legacy_functions.with_caller_paths(call.request.body):
-            builder = request.build(call, deployment.model, self.row.quirks)
+            builder = build(call, deployment.model, self.row.quirks)
         return UpstreamRequest(
-            url=self.url(deployment),
+            url=self.url(deployment, path),
             body=encode(builder.body),
             auth=self.row.auth,
             ignored=tuple(dict.fromkeys(builder.ignored)),
             caller_tool_names=builder.caller_tool_names,
             legacy_functions=builder.legacy_functions,
-            names_tool=_names_tool(builder.body),
+            names_tool=dialect == "own" and _names_tool(builder.body),
+            dialect=dialect,
         )
 
     def parse_completion(self, body: Json) -> Completion:
@@ -58,6 +75,30 @@ class OpenAI(Struct, frozen=True):
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return failure.from_reply(self.row.name, status, headers, body)
+
+    def _uses_responses(self, call: ChatCall, deployment: Deployment) -> bool:
+        """True if the call needs the Responses API, by the rule of its model and by what it asks for."""
+        uses = self.row.quirks.responses
+        if not uses or not self.has_responses(deployment):
+            return False
+        rule, fields = rule_for(deployment.model, self.row.quirks), call.request.fields
+        if rule.responses_only:
+            return "models" in uses
+        if "search" in uses and rule.web_search is None and _searches(fields):
+            return True
+        if "tools" not in uses or rule.tools_while_reasoning or not (fields.tools or fields.functions):
+            return False
+        reasoning = call.request.reasoning
+        return rule.reasons != "when_asked" if reasoning is None else reasoning.enabled
+
+
+_Build: TypeAlias = Callable[[ChatCall, str, Quirks], OpenAIRequestBuilder]
+
+
+def _searches(fields: ChatFields) -> bool:
+    return fields.web_search_options is not None or any(
+        tool.type.startswith("web_search") for tool in fields.tools or ()
+    )
 
 
 def _names_tool(body: JsonObject) -> bool:

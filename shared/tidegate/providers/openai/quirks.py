@@ -42,6 +42,12 @@ Reasons = Literal[
     "always",  # the call cannot switch it off
 ]
 
+ResponsesUse = Literal[
+    "models",  # for models that chat completions lacks
+    "tools",  # for tools with models that chat completions lets call them only without reasoning
+    "search",  # for web search
+]
+
 StructuredOutputStyle = Literal["response_format", "as_sent"]
 
 FileStyle = Literal[
@@ -114,6 +120,7 @@ class Quirks(Struct, frozen=True):
     `lost_reasoning`   the `reasoning_content` of tool calls whose reasoning is lost, if the model reasons
     `think_tags`       the content of a reply may begin with <think>…</think>
     `done_ends`        `[DONE]` alone ends a stream, since the provider documents no finish reason
+    `responses`        what the provider's Responses API is used for, in place of chat completions
     `routes`           the provider is a router that takes `provider.require_parameters`
     `models`           the first rule whose pattern matches wins
     """
@@ -144,5 +151,6 @@ class Quirks(Struct, frozen=True):
     structured_outputs: StructuredOutputStyle = "response_format"
     think_tags: bool = False
     done_ends: bool = False
+    responses: frozenset[ResponsesUse] = frozenset()
     routes: bool = False
     models: tuple[ModelRule, ...] = ()

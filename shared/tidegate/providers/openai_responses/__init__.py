@@ -1,0 +1,16 @@
+"""OpenAI's Responses API for what chat completions lacks: web search, reasoning with tools, models that are only there.
+
+The provider in `openai/` chooses it for a call, by the quirks of its row and the rule of the model. The request is
+first built as a chat completion, with all quirks of the provider, and then translated.
+
+request            translates the body of a chat completion
+messages           messages as input items
+parts              content parts
+tools              tools, the tool choice, web search
+reasoning_replay   encrypted reasoning of earlier turns
+completion         a complete reply
+stream             a streamed reply
+output_items       the items of a streamed reply
+usage              token counts and searches
+failure            failed responses
+"""
