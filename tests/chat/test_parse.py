@@ -269,6 +269,7 @@ def test_gateway_fields_that_nothing_honours_yet_are_reported() -> None:
         ({"thinking": {"thinking": False, "effort": "medium"}}, Reasoning(enabled=False)),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, Reasoning(max_tokens=1024)),
         ({"thinking": {"type": "disabled"}}, Reasoning(enabled=False)),
+        ({"thinking": {"clear_thinking": False}}, Reasoning()),
         ({"thinking": {"type": "adaptive"}, "reasoning_effort": "max"}, Reasoning(effort="max")),
         ({"reasoning_effort": "low", "reasoning": {"effort": "low"}}, Reasoning(effort="low")),
     ],
@@ -288,7 +289,6 @@ def test_wishes_that_contradict_each_other_are_refused() -> None:
         ({"thinking": True}, "thinking.effort"),
         ({"thinking": False}, "thinking.effort"),
         ({"effort": "high"}, "thinking.thinking"),
-        ({}, "thinking.thinking"),
     ],
 )
 def test_half_of_neuroas_thinking_is_refused(thinking: dict[str, Any], missing: str) -> None:

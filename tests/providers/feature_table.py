@@ -17,8 +17,9 @@ from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import ConfigurationError, InvalidRequest
 from tidegate.providers import ProviderSpec, Registry
+from tidegate.providers.account_ids import ACCOUNT_FIELDS
 from tidegate.providers.base import Provider
-from tidegate.providers.price_fields import MODEL_FIELDS, PRICE_FIELDS
+from tidegate.providers.price_fields import MODEL_FIELDS, PRICE_FIELDS, PRICE_TOOLS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "PROVIDERS.md"
 CASES = Path(__file__).parent / "cases"
@@ -116,7 +117,9 @@ def _cases(provider: str) -> list[tuple[dict[str, Any], set[str], Any]]:
 def render() -> str:
     """The document."""
     providers = list(known())
-    return "\n".join([*_INTRODUCTION, "", *_features(providers), "", *_settings(providers), "", *_prices(), ""])
+    return "\n".join(
+        [*_INTRODUCTION, "", *_features(providers), "", *_settings(providers), "", *_prices(), *_account(), ""]
+    )
 
 
 _INTRODUCTION = (
@@ -218,8 +221,10 @@ _PRICES = (
     "  is billed if it is higher than the catalogue's price, as for a dearer host (`:nitro`, `provider.order`) or a",
     "  plugin. A budget holds the catalogue's price.",
     "- **Caches.** Tokens that are written to a cache for an hour (`ttl: 1h`) and long contexts have their own prices",
-    "  in the catalogue. `prompt_cache_retention` is free. The storage of Gemini's `cachedContent` is not in the",
-    "  bill.",
+    "  in the catalogue. `prompt_cache_retention` is free. The storage of Gemini's `cachedContent` (with a workspace's",
+    "  own key) is not in the bill.",
+    "- **Tools that a provider runs** for a price of their own are left out and named, such as `tools[0]`, unless the",
+    "  operator allows them: the rows that begin with `tools.`.",
     "",
 )
 
@@ -267,12 +272,45 @@ def _prices() -> Iterator[str]:
     for field in PRICE_FIELDS:
         usual = _listed(*(value if isinstance(value, str) else json.dumps(value) for value in field.usual))
         yield _row(f"`{field.path}`", usual or "–", "refused" if field.is_refused else "left out", field.source)
+    for tool in PRICE_TOOLS:
+        yield _row(f"`{tool.path}` ({', '.join(sorted(tool.providers))})", "–", "left out", tool.source)
     yield from _OTHER_MODELS
     yield _row("field", "source")
     yield "|---|---|"
     for source in dict.fromkeys(field.source for field in MODEL_FIELDS):
         yield _row(_listed(*(field.path for field in MODEL_FIELDS if field.source == source)), source)
     yield from _NAMES
+
+
+_ACCOUNT = (
+    "",
+    "## What belongs to the provider's account",
+    "",
+    "Workspaces that use the gateway's keys share the accounts behind them, and an id does not tell which workspace",
+    "it belongs to. So that no caller reads the files, caches or stores of another:",
+    "",
+    "- these fields are left out, and named in `x-tidegate-ignored-params` (a new `container` with Anthropic's own",
+    "  skills is sent);",
+    "- tools that search stores of the account are left out and named: `file_search`, `retrieval`,",
+    "  `collections_search`, and tools with `file_ids`, `vector_store_ids`, `connector_id` or the id of a container;",
+    "- files of the account in messages are a 400 `unsupported_parameter`: `file_id`, Google's `files/…`, addresses",
+    "  with `gs://`, `s3://`, `oss://`, `ms://` or `fileid://`. Send the content, or a public address.",
+    "",
+    "A workspace that brings its own key for the provider owns the account: for its calls, all of this is sent. If you",
+    "have one tenant, store your key as the workspace's credential.",
+    "",
+    "Ids of audio in earlier replies (`message.audio.id`) are sent: they are the only way to continue a spoken",
+    "conversation, and expire after an hour.",
+    "",
+)
+
+
+def _account() -> Iterator[str]:
+    yield from _ACCOUNT
+    yield _row("field", "source")
+    yield "|---|---|"
+    for field in ACCOUNT_FIELDS:
+        yield _row(f"`{field.name}`", field.source)
 
 
 def _key(one: ProviderSpec) -> str:

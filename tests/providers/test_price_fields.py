@@ -14,7 +14,7 @@ from tidegate.domain.limits import NO_LIMITS, Limits
 from tidegate.domain.usage import TokenCounts
 from tidegate.errors import ConfigurationError, UnsupportedParameter
 from tidegate.providers import Registry, chat_translator
-from tidegate.providers.price_fields import MODEL_FIELDS, PRICE_FIELDS, parse_allowed
+from tidegate.providers.price_fields import MODEL_FIELDS, PRICE_FIELDS, PRICE_TOOLS, parse_allowed
 
 PROVIDERS = sorted(spec.name for spec in Registry().specs())
 UNUSUAL = "zebra"
@@ -145,6 +145,30 @@ def test_tools_that_ask_another_model_are_left_out_where_models_are_limited() ->
     assert "fusion" not in text and "openrouter:web_search" in text and ignored == ("tools[1]",)
 
 
+@pytest.mark.parametrize(
+    ("provider", "tool_type", "path"),
+    [
+        ("anthropic", "code_execution_20250825", "tools.code_execution"),
+        ("gemini", "google_maps", "tools.google_maps"),
+        ("vertex", "enterpriseWebSearch", "tools.enterprise_web_search"),
+        ("openai", "code_interpreter", "tools.code_interpreter"),
+    ],
+)
+def test_a_tool_without_a_price_is_sent_only_if_the_operator_allows_it(
+    provider: str, tool_type: str, path: str
+) -> None:
+    fields: dict[str, Any] = {"tools": [{"type": tool_type, "name": "tool"}], "tool_choice": "auto"}
+    text, ignored = sent(provider, fields)
+    assert "tools" not in json.loads(text) and ignored == ("tools[0]",)
+    text, ignored = sent(provider, fields, registry=Registry(allowed_price_fields=parse_allowed(path)))
+    assert json.loads(text)["tools"] and "tools[0]" not in ignored
+
+
+def test_a_tool_that_one_provider_charges_for_is_free_at_another() -> None:
+    text, ignored = sent("gemini", {"tools": [{"type": "code_execution"}]}, model="gemini-2.5-flash")
+    assert json.loads(text)["tools"] == [{"codeExecution": {}}] and ignored == ()
+
+
 def test_the_operator_can_allow_fields_without_a_price() -> None:
     registry = Registry(allowed_price_fields=parse_allowed("service_tier, speed"))
     assert '"performance"' in sent("groq", {"service_tier": "performance"}, registry=registry)[0]
@@ -161,4 +185,4 @@ def test_the_table_is_loaded_for_every_field_in_it() -> None:
 
 
 def test_every_field_has_a_source() -> None:
-    assert [field.path for field in (*PRICE_FIELDS, *MODEL_FIELDS) if not field.source] == []
+    assert [field.path for field in (*PRICE_FIELDS, *PRICE_TOOLS, *MODEL_FIELDS) if not field.source] == []

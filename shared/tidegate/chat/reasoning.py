@@ -79,12 +79,13 @@ def unify_reasoning(
 
 
 def _require_whole(thinking: ThinkingOptions | None) -> None:
+    """Refuse half of Neuroa's object. Objects of other providers have neither field, or a type beside them."""
     if thinking is None or thinking.type is not None or thinking.budget_tokens is not None:
         return
-    for name, value in (("thinking", thinking.thinking), ("effort", thinking.effort)):
-        if value is None:
-            message = f"thinking.{name} is missing: send {{thinking, effort}}, or {{type, budget_tokens}}."
-            raise InvalidRequest(message, param=f"thinking.{name}")
+    if (thinking.thinking is None) != (thinking.effort is None):
+        missing = "thinking.thinking" if thinking.thinking is None else "thinking.effort"
+        message = f"{missing} is missing: send {{thinking, effort}}, or {{type, budget_tokens}}."
+        raise InvalidRequest(message, param=missing)
 
 
 def _present(*settings: tuple[str, _T | None]) -> dict[str, _T]:

@@ -7,7 +7,8 @@ from typing import TypeGuard, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.chat.completion import Chunk, Completion, CompletionMessage, Delta
+from tidegate.chat.completion import Chunk, CompletionMessage, Delta
+from tidegate.chat.messages import TextPart
 from tidegate.chat.request import ChatCall, ChatRequest
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
@@ -19,6 +20,7 @@ from tidegate.providers.base import Framing, Headers, Provider, StreamEvent, Ups
 
 _PRICE_CHANGING_FIELDS = frozenset(
     {"service_tier", "serviceTier", "performanceConfig", "additionalModelRequestFields", "speed", "inference_geo"}
+    | {"guardrailConfig", "modelArmorConfig", "model_armor_config"}
     | {"providerOptions", "search_type", "web_search_options", "search_parameters", "generationConfig"}
     | {"generation_config", "best_of", "extra_body", "extra_headers", "extra_query", "route", "preset", "plugins"}
     | {"context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "fallback_models", "model_list"}
@@ -26,6 +28,12 @@ _PRICE_CHANGING_FIELDS = frozenset(
     | {"routing_config", "modelSelectionConfig", "model_selection_config"}
 )
 """The top-level fields of `price_fields.py`, which is loaded for requests that have one."""
+
+_ACCOUNT_FIELDS = frozenset(
+    {"cachedContent", "cached_content", "container", "conversation", "previous_response_id", "user_profile_id"}
+)
+_TEXT_REFERENCE_PROVIDERS = ("qwen",)
+"""The fields and providers of `account_ids.py`, which is loaded for requests that have one, or media, or such tools."""
 
 _CALLER_TOOLS = ("function", "custom")
 
@@ -55,10 +63,15 @@ class ChatTranslator(Struct, frozen=True):
         return self.provider.media_urls(_chat(call), deployment)
 
     def build_request(self, call: Call, deployment: Deployment) -> UpstreamRequest:
-        chat_call, ignored = _chat(call), ()
+        chat_call = _chat(call)
+        ignored: tuple[str, ...] = ()
         if may_change_price(chat_call):
             without_unpriced = load("tidegate.providers.price_fields", "without_unpriced")
             chat_call, ignored = without_unpriced(chat_call, deployment, self.allowed_price_fields)
+        if may_refer_to_account(chat_call, deployment):
+            without_account_ids = load("tidegate.providers.account_ids", "without_account_ids")
+            chat_call, left_out = without_account_ids(chat_call, deployment)
+            ignored = (*ignored, *left_out)
         request = self.provider.build_request(chat_call, deployment)
         if ignored:
             request = replace(request, ignored=tuple(dict.fromkeys((*ignored, *request.ignored))))
@@ -66,7 +79,7 @@ class ChatTranslator(Struct, frozen=True):
         return replace(request, caller_tools=caller_tools, call_id=call.id)
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
-        completion = parse_completion(self.provider, request, body)
+        completion = self.provider.parse_completion(body)
         for choice in completion["choices"]:
             if "tool_calls" in choice["message"] or "function_call" in choice["message"]:
                 _finish_calls(request, choice["index"], choice["message"])
@@ -77,7 +90,7 @@ class ChatTranslator(Struct, frozen=True):
     def parse_stream(
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        chunks = parse_stream(self.provider, request, events)
+        chunks = self.provider.parse_stream(events)
         if request.caller_tools:
             chunks = _with_finished_calls(request, chunks)
         return _restore(request, chunks) if needs_restoring(request) else chunks
@@ -92,27 +105,22 @@ class ChatTranslator(Struct, frozen=True):
         return self.provider.parse_error(status, headers, body)
 
 
-def parse_completion(provider: Provider, request: UpstreamRequest, body: Json) -> Completion:
-    """Translate a whole reply from the dialect in which the request was sent. Raises `UpstreamError`."""
-    if request.dialect == "own":
-        return provider.parse_completion(body)
-    return load("tidegate.providers.openai_responses.completion", "parse")(provider.name, body)
-
-
-def parse_stream(
-    provider: Provider, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
-) -> AsyncGenerator[list[Chunk]]:
-    """Translate a streamed reply from the dialect in which the request was sent. Raises `UpstreamError`."""
-    if request.dialect == "own":
-        return provider.parse_stream(events)
-    return load("tidegate.providers.openai_responses.stream", "parse")(provider.name, events)
-
-
 def may_change_price(call: ChatCall) -> bool:
     """True if the request has a field or a tool that may change its price, or the model that answers."""
     if not _PRICE_CHANGING_FIELDS.isdisjoint(call.request.body):
         return True
     return any(tool.type not in _CALLER_TOOLS for tool in call.request.fields.tools or ())
+
+
+def may_refer_to_account(call: ChatCall, deployment: Deployment) -> bool:
+    """True if the request may have an id or an address of something that the provider's account owns."""
+    if not _ACCOUNT_FIELDS.isdisjoint(call.request.body) or deployment.provider in _TEXT_REFERENCE_PROVIDERS:
+        return True
+    fields = call.request.fields
+    return any(tool.type not in _CALLER_TOOLS for tool in fields.tools or ()) or any(
+        isinstance(message.content, list) and any(type(part) is not TextPart for part in message.content)
+        for message in fields.messages
+    )
 
 
 def needs_restoring(request: UpstreamRequest) -> bool:

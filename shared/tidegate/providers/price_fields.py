@@ -1,14 +1,16 @@
 """Fields of a request that change its price or the model that answers, and which of them are sent.
 
 A field of `PRICE_FIELDS` is sent with a value at the usual price or a lower one, with a value whose price the catalogue
-has for the model, or if the operator allows the field. A field of `MODEL_FIELDS` is sent unless the models of the
-workspace or the key are limited, or a budget in USD applies. All others are left out and reported as ignored.
+has for the model, or if the operator allows the field. A tool of `PRICE_TOOLS` is sent if the operator allows it. A
+field of `MODEL_FIELDS` is sent unless the models of the workspace or the key are limited, or a budget in USD applies.
+All others are left out and reported as ignored.
 
 Each field names its source; all were read in 2026-11. Loaded only for requests that have one of these fields.
 """
 
 import re
 from collections.abc import Iterator, Set
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,6 +36,18 @@ class PriceField(Struct, frozen=True):
     is_refused: bool = False
 
 
+class PriceTool(Struct, frozen=True):
+    """A tool that a provider runs for a price that the catalogue does not have; `type_pattern` matches its type.
+
+    The operator allows it by its `path`.
+    """
+
+    path: str
+    type_pattern: str
+    providers: frozenset[str]
+    source: str
+
+
 class ModelField(Struct, frozen=True):
     """A field that can lead to another model than the requested one."""
 
@@ -48,6 +62,7 @@ _TIERS = (
 )
 _CONVERSE = "https://docs.aws.amazon.com/bedrock/latest/userguide/service-tiers-inference.html"
 _VERCEL = "https://vercel.com/docs/ai-gateway/models-and-providers/provider-options"
+_ARMOR = "https://cloud.google.com/security-command-center/pricing"
 _GENERATE = "https://ai.google.dev/api/generate-content#generationconfig"
 _ONE_ANSWER = (1,)
 _CLIENT_ONLY = "OpenAI's SDK merges it into the request; a proxy that takes it as a field would do so for any field"
@@ -70,6 +85,9 @@ PRICE_FIELDS = (
     PriceField("providerOptions.*.service_tier", _VERCEL, ("auto", "default", "standard", "flex")),
     PriceField("providerOptions.*.speed", _VERCEL, ("standard",)),
     PriceField("providerOptions.*.inferenceGeo", _VERCEL, ("global",), is_refused=True),
+    PriceField("guardrailConfig", "https://aws.amazon.com/bedrock/pricing/ (Guardrails)"),
+    PriceField("modelArmorConfig", _ARMOR),
+    PriceField("model_armor_config", _ARMOR),
     PriceField("search_type", "https://docs.perplexity.ai/getting-started/pricing", ("fast", "web")),
     PriceField("web_search_options.search_type", "https://docs.perplexity.ai/getting-started/pricing", ("fast", "web")),
     PriceField("search_parameters", "https://docs.x.ai/docs/guides/live-search", ({"mode": "off"},)),
@@ -81,6 +99,25 @@ PRICE_FIELDS = (
     PriceField("extra_body", _CLIENT_ONLY),
     PriceField("extra_headers", _CLIENT_ONLY),
     PriceField("extra_query", _CLIENT_ONLY),
+)
+
+_GOOGLE = frozenset({"gemini", "vertex"})
+_OPENAI = frozenset({"openai", "azure"})
+_GROUNDING = "https://ai.google.dev/gemini-api/docs/pricing"
+_TOOLS = "https://developers.openai.com/api/docs/pricing"
+
+PRICE_TOOLS = (
+    PriceTool(
+        "tools.code_execution",
+        r"code_execution_\d+",
+        frozenset({"anthropic"}),
+        "https://platform.claude.com/docs/en/about-claude/pricing#code-execution-tool",
+    ),
+    PriceTool("tools.code_interpreter", "code_interpreter", _OPENAI, _TOOLS),
+    PriceTool("tools.file_search", "file_search", _OPENAI, _TOOLS),
+    PriceTool("tools.image_generation", "image_generation", _OPENAI, _TOOLS),
+    PriceTool("tools.google_maps", "google_maps|googleMaps", _GOOGLE, _GROUNDING),
+    PriceTool("tools.enterprise_web_search", "enterprise_web_search|enterpriseWebSearch", _GOOGLE, _GROUNDING),
 )
 
 _OPENROUTER = "https://openrouter.ai/docs/features/model-routing https://openrouter.ai/docs/features/presets"
@@ -114,15 +151,16 @@ def without_unpriced(
 ) -> tuple[ChatCall, tuple[str, ...]]:
     """Return the call without the fields that must not reach the deployment, and the paths of these fields.
 
-    `allowed` are the paths of `PRICE_FIELDS` that the operator allows. Raises `UnsupportedParameter` for a field that
-    cannot be left out.
+    `allowed` are the paths of `PRICE_FIELDS` and `PRICE_TOOLS` that the operator allows. Raises `UnsupportedParameter`
+    for a field that cannot be left out.
     """
     body = call.request.body
     left_out = list(_unpriced_paths(body, deployment, allowed))
-    dropped_tools: list[int] = []
+    dropped_tools = _unpriced_indices(body, deployment, allowed)
     if _is_limited(call):
         left_out += [keys for field in MODEL_FIELDS for keys, _ in _find(body, field.path.split("."))]
-        dropped_tools = [i for i, tool in enumerate(_tools(body)) if _asks_a_model(tool)]
+        asking = [i for i, tool in enumerate(_tools(body)) if _asks_a_model(tool)]
+        dropped_tools = sorted({*dropped_tools, *asking})
     if not left_out and not dropped_tools:
         return call, ()
     names = (*map(".".join, left_out), *(f"tools[{i}]" for i in dropped_tools))
@@ -138,7 +176,7 @@ def without_unpriced(
 def parse_allowed(text: str) -> frozenset[str]:
     """Return the paths in the operator's list, separated by commas. Raises `ConfigurationError` for an unknown one."""
     paths = frozenset(path.strip() for path in text.split(",")) - {""}
-    known = sorted(field.path for field in PRICE_FIELDS)
+    known = sorted([field.path for field in PRICE_FIELDS] + [tool.path for tool in PRICE_TOOLS])
     unknown = sorted(paths.difference(known))
     if unknown:
         message = f"{unknown[0]!r} is not a field that changes the price; these are {', '.join(known)}."
@@ -198,6 +236,22 @@ def _without(body: JsonObject, keys: _Path) -> JsonObject:
 def _tools(body: JsonObject) -> list[Json]:
     tools = body.get("tools")
     return tools if isinstance(tools, list) else []
+
+
+@lru_cache(maxsize=64)
+def _unpriced_tools(provider: str, allowed: frozenset[str]) -> re.Pattern[str] | None:
+    """Return the pattern of the types of tools that the provider must not get; None if it may get all."""
+    patterns = [tool.type_pattern for tool in PRICE_TOOLS if provider in tool.providers and tool.path not in allowed]
+    return re.compile("|".join(patterns)) if patterns else None
+
+
+def _unpriced_indices(body: JsonObject, deployment: Deployment, allowed: Set[str]) -> list[int]:
+    pattern = _unpriced_tools(deployment.provider, frozenset(allowed))
+    if pattern is None:
+        return []
+    return [
+        i for i, tool in enumerate(_tools(body)) if isinstance(tool, dict) and pattern.fullmatch(str(tool.get("type")))
+    ]
 
 
 def _asks_a_model(tool: Json) -> bool:
