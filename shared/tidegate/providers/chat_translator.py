@@ -7,7 +7,7 @@ from typing import TypeGuard, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.chat.completion import Chunk, CompletionMessage, Delta
+from tidegate.chat.completion import Chunk, Completion, CompletionMessage, Delta
 from tidegate.chat.messages import TextPart
 from tidegate.chat.request import ChatCall, ChatRequest
 from tidegate.domain.call import Call
@@ -55,9 +55,8 @@ class ChatTranslator(Struct, frozen=True):
     def framing(self) -> Framing:
         return self.provider.framing
 
-    @property
-    def signs_reasoning(self) -> bool:
-        return self.provider.signs_reasoning
+    def signs_reasoning(self, call: Call, deployment: Deployment) -> bool:
+        return self.provider.signs_reasoning(_chat(call), deployment)
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return self.provider.media_urls(_chat(call), deployment)
@@ -79,7 +78,7 @@ class ChatTranslator(Struct, frozen=True):
         return replace(request, caller_tools=caller_tools, call_id=call.id)
 
     def parse_reply(self, request: UpstreamRequest, body: Json) -> Reply:
-        completion = self.provider.parse_completion(body)
+        completion = parse_completion(self.provider, request, body)
         for choice in completion["choices"]:
             if "tool_calls" in choice["message"] or "function_call" in choice["message"]:
                 _finish_calls(request, choice["index"], choice["message"])
@@ -90,7 +89,7 @@ class ChatTranslator(Struct, frozen=True):
     def parse_stream(
         self, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
     ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-        chunks = self.provider.parse_stream(events)
+        chunks = parse_stream(self.provider, request, events)
         if request.caller_tools:
             chunks = _with_finished_calls(request, chunks)
         return _restore(request, chunks) if needs_restoring(request) else chunks
@@ -103,6 +102,22 @@ class ChatTranslator(Struct, frozen=True):
 
     def parse_error(self, status: int, headers: Headers, body: Json | str) -> UpstreamError:
         return self.provider.parse_error(status, headers, body)
+
+
+def parse_completion(provider: Provider, request: UpstreamRequest, body: Json) -> Completion:
+    """Translate a whole reply from the dialect in which the request was sent. Raises `UpstreamError`."""
+    if request.dialect == "own":
+        return provider.parse_completion(body)
+    return load("tidegate.providers.openai_responses.completion", "parse")(provider.name, body)
+
+
+def parse_stream(
+    provider: Provider, request: UpstreamRequest, events: AsyncIterator[Sequence[StreamEvent]]
+) -> AsyncGenerator[list[Chunk]]:
+    """Translate a streamed reply from the dialect in which the request was sent. Raises `UpstreamError`."""
+    if request.dialect == "own":
+        return provider.parse_stream(events)
+    return load("tidegate.providers.openai_responses.stream", "parse")(provider.name, events)
 
 
 def may_change_price(call: ChatCall) -> bool:
