@@ -98,6 +98,13 @@ async def test_an_error_in_json_is_the_providers_error(content_type: str) -> Non
             await stream("vllm", json.dumps(body).encode(), content_type)
 
 
+async def test_half_a_character_and_what_is_no_number_are_replaced() -> None:
+    """Python's `json` reads both, so official SDKs do."""
+    text = json.dumps(WHOLE["vllm"]).replace("Hello", r"a \\ud83d \ud83d \ud83d\ude00")
+    text = text.replace('"index": 0', '"index": 0, "logprobs": {"content": [{"logprob": -Infinity}]}')
+    assert (await stream("vllm", text.encode(), "application/json"))[0] == "a \\ud83d \ufffd 😀"
+
+
 @pytest.mark.parametrize("content", [b'{"choices": [', b"{}", b'{"a": 1}'])
 async def test_json_that_is_no_reply_is_malformed(content: bytes) -> None:
     with pytest.raises(ProviderMalformed):
