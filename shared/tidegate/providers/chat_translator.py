@@ -55,8 +55,9 @@ class ChatTranslator(Struct, frozen=True):
     def framing(self) -> Framing:
         return self.provider.framing
 
-    def signs_reasoning(self, call: Call, deployment: Deployment) -> bool:
-        return self.provider.signs_reasoning(_chat(call), deployment)
+    @property
+    def signs_reasoning(self) -> bool:
+        return self.provider.signs_reasoning
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return self.provider.media_urls(_chat(call), deployment)
