@@ -233,7 +233,7 @@ def test_modalities_and_parameters_are_of_the_known_names() -> None:
 
 PROBES: dict[str, dict[str, Any]] = {
     **{name: {name: 0.5} for name in ("temperature", "top_p", "min_p", "frequency_penalty", "presence_penalty")},
-    **{name: {name: 5} for name in ("top_k", "max_tokens", "seed")},
+    **{name: {name: 50} for name in ("top_k", "max_tokens", "seed")},
     "stop": {"stop": ["x"]},
     "repetition_penalty": {"repetition_penalty": 1.1},
     "logit_bias": {"logit_bias": {"1": 1}},
