@@ -106,3 +106,19 @@ def test_no_model_is_dearer_where_the_worst_case_takes_it_for_cheaper() -> None:
             assert rate(rates, "audio_output") >= rate(rates, "output"), row.id
             assert rate(rates, "image_output") >= rate(rates, "output"), row.id
             assert rate(rates, "reasoning") <= rate(rates, "output"), row.id
+
+
+@pytest.mark.parametrize(
+    ("more", "searches"),
+    [
+        ({}, 0),
+        ({"web_search_options": {}}, 5),
+        ({"web_search_options": {"search_context_size": "high"}}, 10),
+        ({"tools": [{"type": "web_search", "search_context_size": "high"}]}, 10),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 50}]}, 50),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": "many"}]}, 5),
+    ],
+)
+def test_a_call_holds_the_searches_that_it_allows(more: dict[str, Any], searches: int) -> None:
+    fields = {"model": "anthropic/claude-sonnet-4-5", "messages": [{"role": "user", "content": "Hi."}], **more}
+    assert build_chat_request(fields).worst_case(None).searches == searches

@@ -1,7 +1,7 @@
 """The worst case of a chat request: the tokens and searches that a budget must have room for."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -38,8 +38,8 @@ None of 600 recorded answers without a limit was longer. With a limit, none of 3
 10, OpenRouter's and Bedrock's 7 each, one other) was longer than the limit, reasoning included.
 """
 
-WEB_SEARCHES = 5
-"""Searches held for a call that may search the web."""
+WEB_SEARCHES, MANY_WEB_SEARCHES = 5, 10
+"""Searches held for a call that may search the web, and for one that asks for a high `search_context_size`."""
 
 _CALLER_TOOLS = ("function", "custom")
 """Types of the tools that the caller runs; the provider runs all others."""
@@ -75,7 +75,6 @@ def worst_case_tokens(
     kinds = _answer_kinds(body, model)
     if "image" in kinds:
         answer = max(answer, IMAGE_ANSWER_TOKENS * (fields.n or 1))
-    searches = any("web_search" in tool.type for tool in fields.tools or ())
     written = prompt if _writes_cache(body, sent) else 0
     return TokenCounts(
         input=prompt,
@@ -86,9 +85,27 @@ def worst_case_tokens(
         image_input=bound.image_input,
         audio_output=answer if "audio" in kinds else 0,
         image_output=answer if "image" in kinds and "audio" not in kinds else 0,
-        searches=WEB_SEARCHES if searches or fields.web_search_options is not None else 0,
+        searches=_searches(fields, body),
         estimated=True,
     )
+
+
+def _searches(fields: ChatFields, body: JsonObject) -> int:
+    """Return the searches to hold. A tool may set its own maximum, `max_uses` (Anthropic)."""
+    tools = body.get("tools")
+    search_tools = [
+        tool for tool in (tools if isinstance(tools, list) else ()) if isinstance(tool, dict) and _is_search(tool)
+    ]
+    if fields.web_search_options is None and not search_tools:
+        return 0
+    options = [fields.web_search_options or {}, *search_tools]
+    is_high = any(each.get("search_context_size") == "high" for each in options)
+    maxima = [uses for tool in search_tools if isinstance(uses := tool.get("max_uses"), int)]
+    return max([MANY_WEB_SEARCHES if is_high else WEB_SEARCHES, *maxima])
+
+
+def _is_search(tool: Mapping[str, object]) -> bool:
+    return "web_search" in str(tool.get("type"))
 
 
 def _answer_kinds(body: JsonObject, model: ModelLimits | None) -> set[str]:
