@@ -98,7 +98,8 @@ def test_what_one_made_survives_a_restart(data: dict[str, str]) -> None:
         assert [plan["id"] for plan in get(f"http://127.0.0.1:{port}/admin/v1/plans", admin["secret"])["data"]] == [
             "plan_pro"
         ]
-    assert command(data, "workspaces", "show", "ws_harbour")["usage"]["calls"] == 21
+    assert len(settled_and_held(data)[0]) == 21
+    assert command(data, "workspaces", "show", "ws_harbour")["limits"]["requests_per_minute"] == 100000
 
 
 def test_many_clients_of_a_workspace_with_limits_are_all_served(data: dict[str, str]) -> None:
