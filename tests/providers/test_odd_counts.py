@@ -40,3 +40,9 @@ def test_a_fraction_is_rounded_up_and_a_count_as_text_is_one(input: Any, output:
 def test_an_absurd_count_is_left_for_the_bill() -> None:
     for name, usage in usages(10**18, 12).items():
         assert usage["prompt_tokens"] == 10**18, name
+
+
+@pytest.mark.parametrize(("input", "estimated"), [(None, True), (0, None)])
+def test_no_count_of_the_prompt_is_told_from_a_count_of_0(input: Any, estimated: bool | None) -> None:
+    for name, usage in usages(input, 12).items():
+        assert (usage["prompt_tokens"], usage.get("estimated")) == (0, estimated), name

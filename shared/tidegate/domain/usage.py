@@ -100,7 +100,7 @@ class Usage(TypedDict, total=False):
     words_used: int
     words_details: dict[str, Json]  # input_words, output_words, method
     cost: float | None  # USD; null when the model has no price
-    estimated: bool  # true if the provider reported no usage, else absent
+    estimated: bool  # true if the provider reported no usage, or no count of the prompt, else absent
 
 
 _COUNT_AS_TEXT = re.compile(r"\d{1,15}(\.\d{1,15})?", re.ASCII)

@@ -223,10 +223,17 @@ def test_a_part_greater_than_the_whole_is_not_billed() -> None:
     assert details["cached_tokens"] == 10
 
 
-def test_a_prompt_of_no_tokens_is_estimated() -> None:
-    for prompt in (0, None):
-        made = calculate_bill(usage(15, 12, prompt_tokens=prompt), asked(PROMPT), GeneratedText(), WORKSPACE, None)
-        assert made.tokens == TokenCounts(input=asked(PROMPT).estimate_prompt(), output=12, estimated=True)
+@pytest.mark.parametrize(("prompt", "output", "fields"), [(None, 12, {}), (0, 0, {}), (0, 12, {"estimated": True})])
+def test_a_prompt_without_a_count_is_estimated(prompt: int | None, output: int, fields: dict[str, Json]) -> None:
+    made = calculate_bill(
+        usage(15, output, prompt_tokens=prompt, **fields), asked(PROMPT), GeneratedText(), WORKSPACE, None
+    )
+    assert made.tokens == TokenCounts(input=asked(PROMPT).estimate_prompt(), output=output, estimated=True)
+
+
+def test_a_prompt_of_0_beside_an_answer_is_meant() -> None:
+    made = calculate_bill(usage(0, 12), asked(PROMPT), GeneratedText("Hi"), WORKSPACE, None)
+    assert (made.tokens, usage_with_cost(usage(0, 12), made)["prompt_tokens"]) == (TokenCounts(output=12), 0)
 
 
 @pytest.mark.parametrize("odd", ABSURD, ids=repr)

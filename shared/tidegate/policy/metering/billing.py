@@ -121,7 +121,9 @@ def _token_counts(
     counts = reported_counts(usage, *_believed_tokens(model, request.choices))
     if counts is None:
         return _refused_counts(request, generated, model)
-    if not counts.input:
+    # A prompt of 0 that was reported beside an answer is meant: OpenRouter charges nothing for some (recorded).
+    is_reported = usage.get("prompt_tokens") is not None and not usage.get("estimated")
+    if not counts.input and not (is_reported and counts.output):
         counts = replace(counts, input=request.estimate_prompt(), estimated=True)
     # A stream that was cut may have reported its input tokens at the start, but no output tokens.
     if not counts.output and generated != GeneratedText():

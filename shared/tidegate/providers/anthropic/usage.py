@@ -29,6 +29,8 @@ def normalise(raw: JsonObject) -> Usage:
         "total_tokens": add_counts(prompt, completion),
         "prompt_tokens_details": {"cached_tokens": cache_read, "cache_write_tokens": cache_written},
     }
+    if raw.get("input_tokens") is None:
+        usage["estimated"] = True
     if cache_written:
         usage["prompt_tokens_details"] |= _cache_writes_by_ttl(counts)
     match raw.get("output_tokens_details"):

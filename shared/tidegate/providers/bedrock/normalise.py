@@ -48,6 +48,8 @@ def normalise_usage(raw: JsonObject, searches: int = 0) -> Usage:
     prompt, completion = add_counts(_count(raw, "inputTokens"), cache_read, cache_written), _count(raw, "outputTokens")
     total = add_counts(prompt, completion)
     parsed: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    if raw.get("inputTokens") is None:
+        parsed["estimated"] = True
     details: dict[str, Json] = {}
     if "cacheReadInputTokens" in raw or "cacheWriteInputTokens" in raw:
         details = {"cached_tokens": cache_read, "cache_write_tokens": cache_written}

@@ -50,6 +50,8 @@ def normalise_usage(raw: Json) -> Usage | None:
     prompt, completion = add_counts(_count(tokens, "input_tokens"), image_tokens), _count(tokens, "output_tokens")
     total = add_counts(prompt, completion)
     usage: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    if tokens.get("input_tokens") is None:
+        usage["estimated"] = True
     prompt_details: JsonObject = {}
     if "cached_tokens" in raw:
         prompt_details["cached_tokens"] = _count(raw, "cached_tokens")

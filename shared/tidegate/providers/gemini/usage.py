@@ -34,6 +34,8 @@ def normalise(raw: JsonObject, searches: int = 0) -> Usage:
         "prompt_tokens_details": prompt_details,
         "completion_tokens_details": {"reasoning_tokens": thoughts, **completion_details},
     }
+    if raw.get("promptTokenCount") is None:
+        parsed["estimated"] = True
     if searches:
         parsed["server_tool_use"] = {"web_search_requests": searches}
     return parsed

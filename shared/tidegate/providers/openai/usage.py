@@ -8,6 +8,7 @@ from tidegate.domain.usage import add_counts, parse_count
 from tidegate.json import Json, JsonObject
 
 _CACHED_FIELDS = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
+_PROMPT_FIELDS = ("prompt_tokens", "input_tokens")
 _GATEWAY_FIELDS = frozenset({"words_used", "words_details", "estimated"})
 _COUNT_FIELDS = frozenset({"prompt_tokens", "completion_tokens", "total_tokens", "input_tokens", "output_tokens"})
 
@@ -17,7 +18,7 @@ def normalise(raw: JsonObject) -> Usage:
 
     A count that is not one is returned as `INVALID_COUNT`.
     """
-    prompt = _count(raw, "prompt_tokens", "input_tokens")
+    prompt = _count(raw, *_PROMPT_FIELDS)
     completion = _count(raw, "completion_tokens", "output_tokens")
     total = _count(raw, "total_tokens")
     prompt_details = _details(raw.get("prompt_tokens_details") or raw.get("input_tokens_details"))
@@ -32,6 +33,8 @@ def normalise(raw: JsonObject) -> Usage:
             prompt_details["cached_tokens"] = cached
     total = max(total, add_counts(prompt, completion))
     usage: Usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total}
+    if not any(raw.get(name) is not None for name in _PROMPT_FIELDS):
+        usage["estimated"] = True
     if prompt_details:
         usage["prompt_tokens_details"] = prompt_details
     if completion_details:
