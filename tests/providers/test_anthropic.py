@@ -431,7 +431,7 @@ def test_thinking_that_a_client_dropped_comes_from_the_gateways_memory() -> None
     request = PROVIDER.build_request(kept, Deployment("anthropic", SONNET, "https://host.invalid"))
     content = json.loads(request.body)["messages"][1]["content"]
     assert content[:2] == [THOUGHT, {"type": "redacted_thinking", "data": "eA=="}]
-    assert PROVIDER.signs_reasoning
+    assert PROVIDER.signs_reasoning(asked, Deployment("anthropic", SONNET, "https://host.invalid"))
 
 
 def test_thinking_of_another_provider_is_not_sent_to_anthropic() -> None:

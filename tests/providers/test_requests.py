@@ -297,7 +297,7 @@ def test_reasoning_that_must_come_back_does_even_if_the_client_forgets_it(regist
     admitted = replace(call(asking(messages=messages)), signatures={} if sends_back else {1: details})
     for name, expected in (("openrouter", {"reasoning_details": details}), ("deepseek", {"reasoning_content": "Hm."})):
         provider = registry.load(name)
-        assert provider.signs_reasoning
+        assert provider.signs_reasoning(admitted, Deployment(name, "m", "https://host.invalid"))
         request = provider.build_request(admitted, Deployment(name, "m", "https://host.invalid/v1"))
         assert json.loads(request.body)["messages"][1] == {
             "role": "assistant",

@@ -78,7 +78,7 @@ async def _with_media_and_signatures(
     urls = translator.media_urls(call, deployment)
     if urls:
         call = replace(call, media=await components.open_fetcher().fetch(urls, call.deadline - components.clock()))
-    if translator.signs_reasoning and components.keeps_reasoning:
+    if components.keeps_reasoning and translator.signs_reasoning(call, deployment):
         signatures = await find_signatures(components, call)
         if signatures:
             call = replace(call, signatures=signatures)

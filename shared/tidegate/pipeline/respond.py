@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 async def respond(components: Components, dispatched: Dispatched, observation: Observation) -> Answer:
     """Return the answer to a call whose provider has sent the whole reply, or its first events."""
     call, provider_reply = observation.call, dispatched.reply
-    keeps_reasoning = components.keeps_reasoning and dispatched.translator.signs_reasoning
+    keeps_reasoning = components.keeps_reasoning and dispatched.translator.signs_reasoning(call, dispatched.deployment)
     collector = call.operation.reasoning_collector(call.request) if keeps_reasoning else None
     reply: Reply | None = None
     batches: AsyncGenerator[Sequence[ReplyChunk]] | None = None

@@ -116,8 +116,7 @@ class Translator(Protocol):
     @property
     def framing(self) -> Framing: ...
 
-    @property
-    def signs_reasoning(self) -> bool:
+    def signs_reasoning(self, call: Call, deployment: Deployment) -> bool:
         """True if reasoning is signed, and must be sent back with the tool calls that followed from it."""
         ...
 
@@ -168,8 +167,7 @@ class Provider(Protocol):
     @property
     def framing(self) -> Framing: ...
 
-    @property
-    def signs_reasoning(self) -> bool:
+    def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
         """True if reasoning is signed, and must be sent back with the tool calls that followed from it."""
         ...
 

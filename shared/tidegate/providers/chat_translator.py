@@ -55,9 +55,8 @@ class ChatTranslator(Struct, frozen=True):
     def framing(self) -> Framing:
         return self.provider.framing
 
-    @property
-    def signs_reasoning(self) -> bool:
-        return self.provider.signs_reasoning
+    def signs_reasoning(self, call: Call, deployment: Deployment) -> bool:
+        return self.provider.signs_reasoning(_chat(call), deployment)
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return self.provider.media_urls(_chat(call), deployment)

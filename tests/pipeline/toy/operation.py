@@ -190,7 +190,9 @@ class ToyTranslator(Struct, frozen=True):
 
     name: str
     framing: Literal["sse"] = "sse"
-    signs_reasoning: bool = False
+
+    def signs_reasoning(self, call: Call, deployment: Deployment) -> bool:
+        return False
 
     def media_urls(self, call: Call, deployment: Deployment) -> Mapping[str, str]:
         return {}

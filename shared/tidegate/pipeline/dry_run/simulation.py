@@ -158,7 +158,7 @@ class Simulation(Struct):
         self, call: Call, translator: Translator, deployment: Deployment
     ) -> tuple[Call, Mapping[bytes, bytes]]:
         """Return the call with its signatures and stand-ins for media, and the label to show for each stand-in."""
-        if translator.signs_reasoning and self.components.keeps_reasoning:
+        if self.components.keeps_reasoning and translator.signs_reasoning(call, deployment):
             if self.signatures is None:
                 self.signatures = await find_signatures(self.components, call)
             call = replace(call, signatures=self.signatures)

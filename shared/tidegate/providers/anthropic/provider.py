@@ -23,7 +23,9 @@ VERSION = "2023-06-01"
 class Anthropic(Struct, frozen=True):
     name: str = "anthropic"
     framing: Framing = "sse"
-    signs_reasoning: bool = True
+
+    def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
+        return True
 
     def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return parts.http_image_urls(call)

@@ -22,7 +22,9 @@ from tidegate.providers.openai import legacy_functions
 class Bedrock(Struct, frozen=True):
     name: str = "bedrock"
     framing: Framing = "eventstream"
-    signs_reasoning: bool = True
+
+    def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
+        return True
 
     def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return parts.urls_to_fetch(call.request)

@@ -23,7 +23,9 @@ class Cohere(Struct, frozen=True):
 
     name: str = "cohere"
     framing: Framing = "sse"
-    signs_reasoning: bool = False
+
+    def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
+        return False
 
     def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return {}

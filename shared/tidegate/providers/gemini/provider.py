@@ -29,11 +29,13 @@ class Gemini(Struct, frozen=True):
     auth: Auth
     version: str = ""
     framing: Framing = "sse"
-    signs_reasoning: bool = True
 
     @property
     def name(self) -> str:
         return self.host
+
+    def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
+        return True
 
     def media_urls(self, call: ChatCall, deployment: Deployment) -> Mapping[str, str]:
         return dict(media.urls_to_fetch(call.request.fields.messages))

@@ -33,9 +33,11 @@ class OpenAI(Struct, frozen=True):
     def name(self) -> str:
         return self.row.name
 
-    @property
-    def signs_reasoning(self) -> bool:
-        return self.row.quirks.needs_replay
+    def signs_reasoning(self, call: ChatCall, deployment: Deployment) -> bool:
+        if self.row.quirks.needs_replay:
+            return True
+        can_reason = rule_for(deployment.model, self.row.quirks).reasoning != "none"
+        return can_reason and self._uses_responses(call, deployment)
 
     def url(self, deployment: Deployment, path: str = "/chat/completions") -> str:
         """Return the URL of one of the provider's APIs."""
