@@ -58,7 +58,7 @@ def test_a_model_has_openais_fields_and_openrouters() -> None:
             "input_modalities": ["text", "image"],
             "output_modalities": ["text"],
             "modality": "text+image->text",
-            "tokenizer": None,
+            "tokenizer": "Other",
             "instruct_type": None,
         },
         "pricing": {
@@ -71,9 +71,13 @@ def test_a_model_has_openais_fields_and_openrouters() -> None:
             "input_cache_read": "0.0000003",
             "input_cache_write": "0.00000375",
         },
-        "top_provider": {"context_length": 200_000, "max_completion_tokens": 64_000, "is_moderated": None},
+        "top_provider": {"context_length": 200_000, "max_completion_tokens": 64_000, "is_moderated": False},
         "per_request_limits": None,
         "supported_parameters": ["max_tokens", "reasoning"],
+        "canonical_slug": "maker/one",
+        "default_parameters": None,
+        "supported_voices": None,
+        "links": {"details": "/v1/models/maker/one"},
         "deprecated": False,
     }
 
@@ -115,9 +119,11 @@ async def test_the_list_can_be_filtered_by_what_models_take_and_give() -> None:
                 if names["input"] <= set(model["architecture"]["input_modalities"])
                 and names["output"] <= set(model["architecture"]["output_modalities"])
             ]
-            for path in ("/v1/models", "/public/models"):
-                found = [model["id"] for model in (await client.get(f"{path}?{query}")).json["data"]]
-                assert found == expected and 0 < len(found) < len(every)
+            found = (await client.get(f"/v1/models?{query}")).json
+            assert [model["id"] for model in found["data"]] == expected and 0 < len(expected) < len(every)
+            assert (found["total_count"], found["links"]) == (len(expected), {"next": None})
+            assert (await client.get(f"/v1/models/count?{query}")).json == {"data": {"count": len(expected)}}
+            assert [model["id"] for model in (await client.get(f"/public/models?{query}")).json] == expected
 
 
 @pytest.mark.parametrize(
@@ -134,11 +140,34 @@ async def test_an_unknown_modality_names_its_parameter(query: str, param: str) -
             )
 
 
-async def test_the_public_list_is_the_same_as_the_other_and_needs_no_key() -> None:
+async def test_the_public_list_is_lunoss_and_needs_no_key() -> None:
     async with world(refuse) as client:
         public = await client.get("/public/models", authorization="")
-        assert (public.status, public.body) == (200, (await client.get("/v1/models")).body)
-        assert "gpt-4.1-mini" in public.body.decode()
+        listed = (await client.get("/v1/models")).json["data"]
+        assert (public.status, [model["id"] for model in public.json]) == (200, [model["id"] for model in listed])
+    assert model_views.public_model_json(ROW) == {
+        "id": "maker/one",
+        "name": "One",
+        "provider": "maker",
+        "description": "One by maker, 200,000 tokens of context, reads text and image, reasons",
+        "parameters": {"context": 200_000, "max_output_tokens": 64_000, "size": ""},
+        "pricePerMillionTokens": {"input": 3.0, "output": 15.0},
+        "capabilities": ["text-generation"],
+        "status": "available",
+    }
+    unknown = model_views.public_model_json(replace(ROW, prices=(), outputs=("text", "image"), deprecated=True))
+    assert (unknown["pricePerMillionTokens"], unknown["status"]) == (None, "deprecated")
+    assert unknown["capabilities"] == ["text-generation", "image-generation"]
+
+
+@pytest.mark.parametrize("prefix", ["", "/api/v1", "/openai/v1", "/openai"])
+async def test_the_list_is_where_other_base_urls_lead(prefix: str) -> None:
+    async with world(refuse) as client:
+        assert (await client.get(f"{prefix}/models")).body == (await client.get("/v1/models")).body
+        one = (await client.get(f"{prefix}/models/openai/gpt-4o")).json
+        assert one == (await client.get("/v1/models/openai/gpt-4o")).json
+        if prefix == "/api/v1":
+            assert (await client.get(f"{prefix}/model/openai/gpt-4o")).json == {"data": one}
 
 
 async def test_neuroflash_learns_which_models_reason() -> None:
@@ -175,7 +204,7 @@ async def test_routes_are_listed_first_for_those_who_may_ask_for_them() -> None:
             ["text", "image", "file"],
         )
         assert first["id"] != "nowhere"
-        assert first == (await client.get("/public/models")).json["data"][0]
+        assert first["id"] == (await client.get("/public/models")).json[0]["id"]
         assert (await client.get("/v1/models/fast")).json == fast
         seen = (await client.get("/v1/models?input=audio")).json["data"]
         assert not {"odd", "fast"} & {model["id"] for model in seen}

@@ -12,6 +12,7 @@ BODY = {"model": "openai/gpt-4o-mini", "messages": USER}
 PUBLIC = {"/public/models", "/health", "/api/ds-prototypes/health"}
 PARAMETER = re.compile(r"\{[^}]*\}")
 HEADERS = {"x-workspace-id": "ws_test"}
+QUERY = "?id=unknown"
 
 
 def answer(request: httpx.Request) -> httpx.Response:
@@ -24,7 +25,7 @@ async def replies(client: Client, address: str | None = "203.0.113.7") -> dict[s
     return {
         route.path: await client.post(
             BODY,
-            PARAMETER.sub("ws_test", route.path.replace("{model_id:path}", "openai/gpt-4o")),
+            PARAMETER.sub("ws_test", re.sub(r"\{(model_id|deployment):path\}", "openai/gpt-4o", route.path)) + QUERY,
             HEADERS,
             method="POST" if "POST" in (route.methods or ()) else "GET",
             address=address,
@@ -34,21 +35,32 @@ async def replies(client: Client, address: str | None = "203.0.113.7") -> dict[s
 
 
 def codes(found: dict[str, Reply]) -> dict[str, str | None]:
-    return {path: reply.json["error"]["code"] if reply.status != 200 else None for path, reply in found.items()}
+    return {path: code(reply) if reply.status != 200 else None for path, reply in found.items()}
+
+
+def code(reply: Reply) -> str:
+    """The gateway's own code, also of an error for OpenRouter's clients. A call that nobody made is not found."""
+    error = reply.json["error"]
+    return error["metadata"]["error_type"] if "metadata" in error else error["code"]
+
+
+def opened(found: dict[str, Reply]) -> bool:
+    """True if every endpoint let the caller in. Only those that look up a call find nothing."""
+    return codes(found) == {path: "not_found" if "/generation" in path else None for path in found}
 
 
 async def test_a_key_of_one_endpoint_opens_no_other() -> None:
     async with world(answer, key=replace(KEY, endpoints=("/v1/chat/completions",))) as client:
         found = codes(await replies(client))
-        opened = {"/v1/chat/completions", *PUBLIC}
-        assert found == {path: None if path in opened else "endpoint_not_allowed" for path in found}
+        usable = {"/v1/chat/completions", *PUBLIC}
+        assert found == {path: None if path in usable else "endpoint_not_allowed" for path in found}
         assert len(client.requests) == 1
 
 
 async def test_a_key_of_a_network_opens_nothing_from_elsewhere() -> None:
     async with world(answer, key=replace(KEY, networks=("203.0.113.0/24", "2001:db8::/32"))) as client:
         for address in ("203.0.113.7", "2001:db8::1", "::ffff:203.0.113.9"):
-            assert set(codes(await replies(client, address)).values()) == {None}
+            assert opened(await replies(client, address))
         asked = len(client.requests)
         for address in ("198.51.100.1", "2001:db9::1", None):  # the key itself is known by now
             found = codes(await replies(client, address))
@@ -93,4 +105,4 @@ async def replies_of_a_guess(client: Client) -> list[Reply]:
 
 async def test_a_key_without_restrictions_is_used_from_anywhere() -> None:
     async with world(answer) as client:
-        assert set(codes(await replies(client, None)).values()) == {None}
+        assert opened(await replies(client, None))

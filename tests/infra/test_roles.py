@@ -250,12 +250,16 @@ async def call(app: Any) -> None:
         assert exchange.reply().status == 200, exchange.body
 
 
+UNKNOWN_CALL = "01KCZZZZZZZZZZZZZZZZZZZZZZ"
+
+
 async def read_everything(app: Any) -> None:
     for path in READS:
         path = path.replace("{model_id:path}", "openai/gpt-4.1-mini").replace("{workspace_id}", WORKSPACE.id)
-        exchange = Exchange(app, b"", path, {"x-workspace-id": WORKSPACE.id}, method="GET")
+        path = path.replace("{generation_id}", UNKNOWN_CALL)
+        exchange = Exchange(app, b"", f"{path}?id={UNKNOWN_CALL}", {"x-workspace-id": WORKSPACE.id}, method="GET")
         await exchange.run()
-        assert exchange.reply().status == 200, (path, exchange.body)
+        assert exchange.reply().status == (404 if "/generation" in path else 200), (path, exchange.body)
 
 
 async def store_replies(configured: Settings, world: AwsWorld) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from tidegate.api.app import ENDPOINTS, EXPOSED_HEADERS
+from tidegate.api.app import ENDPOINTS, EXPOSED_HEADERS, READS
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.local.openapi import openapi_document
 from tidegate.local.openapi_routes import document_routes
@@ -20,10 +20,21 @@ def test_every_field_of_the_gateways_own_is_described() -> None:
     assert {name for name, field in properties.items() if "description" in field} == GATEWAY_FIELDS
 
 
+def test_every_path_is_described_under_a_name_of_its_own() -> None:
+    paths = DOCUMENT["paths"]
+    assert {*paths} == {path.replace(":path", "") for path in (*ENDPOINTS, *READS)}
+    names = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
+    assert len({*names}) == len(names)
+    for path, methods in paths.items():
+        (operation,) = methods.values()
+        asked = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+        assert asked == set(re.findall(r"\{(\w+)\}", path)), path
+
+
 def test_every_header_of_an_answer_is_described() -> None:
     of_failures = {"retry-after", "x-should-retry"}
     for path in ENDPOINTS:
-        told = DOCUMENT["paths"][path]["post"]["responses"]["200"]["headers"]
+        told = DOCUMENT["paths"][path.replace(":path", "")]["post"]["responses"]["200"]["headers"]
         assert set(told) == set(EXPOSED_HEADERS) - of_failures
 
 

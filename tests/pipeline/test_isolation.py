@@ -13,6 +13,7 @@ from tidegate.domain.limits import Limits
 
 BODY = {"model": "openai/gpt-4o-mini", "messages": USER}
 PUBLIC = {"/public/models", "/health", "/api/ds-prototypes/health"}
+UNKNOWN_CALL = "01KCZZZZZZZZZZZZZZZZZZZZZZ"
 OTHER, UNKNOWN = "ws_other", "ws_never"
 MOMENTS = re.compile(rb"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 LIMITED = replace(WORKSPACE, limits=Limits(requests_per_minute=100, tokens_per_day=1_000_000))
@@ -29,7 +30,8 @@ def routes(client: Client) -> list[tuple[str, str]]:
 
 
 def filled(path: str, workspace_id: str) -> str:
-    return path.replace("{model_id:path}", "openai/gpt-4o").replace("{workspace_id}", workspace_id)
+    path = re.sub(r"\{(model_id|deployment):path\}", "openai/gpt-4o", path)
+    return path.replace("{workspace_id}", workspace_id).replace("{generation_id}", UNKNOWN_CALL)
 
 
 def seen(reply: Reply, asked: str) -> tuple[int, bytes]:
@@ -67,8 +69,9 @@ async def test_a_foreign_workspace_in_the_path_is_the_same_as_none() -> None:
 async def test_no_endpoint_but_the_public_ones_answers_a_stranger() -> None:
     async with world(answer) as client:
         guess = {"authorization": "Bearer sk-tidegate-guess", "x-workspace-id": "ws_test"}
-        for method, path in routes(client):
-            reply = await client.post(BODY, filled(path, "ws_test"), guess, method=method)
+        for number, (method, path) in enumerate(routes(client)):
+            address = f"192.0.2.{number}"  # one address is told to wait after many guesses
+            reply = await client.post(BODY, filled(path, "ws_test"), guess, method=method, address=address)
             expected = 200 if path in PUBLIC else 401
             assert reply.status == expected, path
         assert client.requests == []

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tidegate.chat.operation import CHAT
+from tidegate.domain.ids import ulid
 from tidegate.domain.surface import Surface
 from tidegate.errors import InvalidRequest, RateLimited, StreamCut
 from tidegate.surfaces.neuroflash import NEUROFLASH
@@ -19,9 +20,9 @@ def test_the_surfaces_differ_in_their_settings_and_ids_alone() -> None:
         surface.name: (surface.requires_workspace, surface.always_includes_usage) for surface in (OPENAI, NEUROFLASH)
     }
     assert settings == {"openai": (False, False), "neuroflash": (True, True)}
-    assert re.fullmatch(r"chatcmpl-[0-9A-Za-z]{29}", OPENAI.reply_id(NOW))
-    assert re.fullmatch(r"gen-1795262400-[0-9A-Za-z]{8}", NEUROFLASH.reply_id(NOW))
-    assert len({OPENAI.reply_id(NOW) for _ in range(1000)}) == 1000
+    assert re.fullmatch(r"chatcmpl-[0-9A-Za-z]{29}", OPENAI.reply_id(ulid(NOW), NOW))
+    assert re.fullmatch(r"gen-1795262400-[0-9A-Za-z]{8}", NEUROFLASH.reply_id(ulid(NOW), NOW))
+    assert len({OPENAI.reply_id(ulid(NOW), NOW) for _ in range(1000)}) == 1000
 
 
 @pytest.mark.parametrize("surface", [OPENAI, NEUROFLASH], ids=lambda surface: surface.name)
@@ -56,12 +57,21 @@ def test_an_error_is_openais_object() -> None:
     [
         ({b"authorization": b"Bearer sk-x"}, "Bearer sk-x"),
         ({b"authorization": b"  "}, None),
-        ({b"x-api-key": b"sk-x"}, None),
+        ({b"api-key": b"sk-x"}, "Bearer sk-x"),
+        ({b"x-api-key": b" sk-x "}, "Bearer sk-x"),
+        ({b"x-goog-api-key": b"sk-x"}, "Bearer sk-x"),
+        ({b"x-api-key": b"sk-other", b"authorization": b"bearer sk-x"}, "bearer sk-x"),
+        ({b"x-api-key": b"sk-x", b"authorization": b"Basic eDp5"}, "Bearer sk-x"),
+        ({b"x-api-key": b"sk-x", b"authorization": b"Bearer"}, "Bearer sk-x"),
+        ({b"x-api-key": b"", b"authorization": b"Basic eDp5"}, "Basic eDp5"),
         ({}, None),
     ],
 )
-def test_the_credential_stands_in_authorization(headers: dict[bytes, bytes], credential: str | None) -> None:
-    assert OPENAI.credential(headers) == credential
+@pytest.mark.parametrize("surface", [OPENAI, NEUROFLASH], ids=lambda surface: surface.name)
+def test_a_bearer_token_wins_over_the_headers_of_other_sdks(
+    surface: Surface, headers: dict[bytes, bytes], credential: str | None
+) -> None:
+    assert surface.credential(headers) == credential
 
 
 def test_a_request_is_the_operations_own_dialect() -> None:

@@ -9,7 +9,11 @@ disconnect     cancels a call when its client leaves
 reply          whole replies as ASGI messages
 errors         errors as replies
 source         the client's address and the path
+other_apis     what callers of other APIs should do instead
+azure_path     the model in the path of Azure's API
 account        usage, quotas, balance and workspaces, for callers
+openrouter     credits and limits of the key, for OpenRouter's clients
+generations    the result of a call by the id of its reply, for clients of OpenRouter and Lunos
 usage_views    JSON of usage and quotas
 models         the lists of models, and health
 model_views    JSON of models

@@ -2,7 +2,7 @@
 
 | path | workspace |
 |---|---|
-| `/v1/usage`, `/v1/quotas`, `/v1/balance`, `/balance` | the key's, or the one of `x-workspace-id` |
+| `/v1/usage`, `/v1/quotas`, `/v1/account`, `/v1/balance`, `/balance` | the key's, or the one of `x-workspace-id` |
 | `/api/workspace-service/v1/workspaces` | all of the key's |
 | `/api/usage-service/v1/workspaces/{id}/quotas` | the one in the path |
 
@@ -26,6 +26,8 @@ from tidegate.errors import InvalidRequest
 from tidegate.gateway import Gateway
 from tidegate.json import encode
 from tidegate.policy.metering import quota
+from tidegate.policy.metering.quota import LimitUsage
+from tidegate.surfaces.openai import find_credential
 
 MAX_DAYS = 92
 MAX_PAGE = 10_000
@@ -37,69 +39,80 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 async def show_usage(request: Request) -> Response:
-    gateway = _gateway(request)
-    _, workspace = await _authenticate(request)
+    gateway = gateway_of(request)
+    _, workspace = await authenticate(request)
     now = gateway.clock()
     today = datetime.fromtimestamp(now, UTC).date()
     month_begin = date.fromisoformat(period_at("month", now, workspace.first_day).name.removeprefix("M#"))
     first, last = _requested_days(request, month_begin, today)
-    month = await _days(gateway, workspace, month_begin, today)
-    requested = month if (first, last) == (month_begin, today) else await _days(gateway, workspace, first, last)
-    return _json(usage_views.usage(workspace, today.isoformat(), month, requested))
+    month = await read_days(gateway, workspace, month_begin, today)
+    requested = month if (first, last) == (month_begin, today) else await read_days(gateway, workspace, first, last)
+    return json_reply(usage_views.usage(workspace, today.isoformat(), month, requested))
 
 
 async def show_quotas(request: Request) -> Response:
-    gateway = _gateway(request)
-    key, workspace = await _authenticate(request)
-    now = gateway.clock()
-    workspace_usage = await quota.limit_usage_of_workspace(gateway.ledger, workspace, now)
-    key_usage = await quota.limit_usage_of_key(gateway.ledger, key, workspace, now)
-    return _json(usage_views.quotas(workspace, key, (workspace_usage, key_usage)))
+    return json_reply(usage_views.quotas(*await _read_limits(request)))
 
 
 async def show_balance(request: Request) -> Response:
-    gateway = _gateway(request)
-    _, workspace = await _authenticate(request)
-    return _json(usage_views.balance(await quota.limit_usage_of_workspace(gateway.ledger, workspace, gateway.clock())))
+    gateway = gateway_of(request)
+    _, workspace = await authenticate(request)
+    limit_usage = await quota.limit_usage_of_workspace(gateway.ledger, workspace, gateway.clock())
+    return json_reply(usage_views.balance(limit_usage))
+
+
+async def show_account(request: Request) -> Response:
+    return json_reply(usage_views.account(*await _read_limits(request)))
 
 
 async def list_workspaces(request: Request) -> Response:
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     visible = await gateway.authenticator.list_workspaces(
-        request.headers.get("authorization"), source=source_of(request.scope)
+        find_credential(dict(request.headers.raw)), source=source_of(request.scope)
     )
     await _check_header(request)
-    return _json(usage_views.workspaces(visible, _page(request)))
+    return json_reply(usage_views.workspaces(visible, _page(request)))
 
 
 async def list_usage_types(request: Request) -> Response:
-    gateway = _gateway(request)
-    _, workspace = await _authenticate(request, request.path_params["workspace_id"])
+    gateway = gateway_of(request)
+    _, workspace = await authenticate(request, request.path_params["workspace_id"])
     await _check_header(request)
     page, usage_type = _page(request), request.query_params.get("usageTypeKey")
     limit_usage = await quota.limit_usage_of_workspace(gateway.ledger, workspace, gateway.clock())
-    return _json(usage_views.usage_types(workspace, limit_usage, usage_type, page))
+    return json_reply(usage_views.usage_types(workspace, limit_usage, usage_type, page))
 
 
-def _gateway(request: Request) -> Gateway:
+def gateway_of(request: Request) -> Gateway:
+    """Return the gateway of this process."""
     return request.state.gateway
 
 
-async def _authenticate(request: Request, workspace_id: str | None = None) -> tuple[Principal, Workspace]:
-    return await _gateway(request).authenticator.authenticate(
-        request.headers.get("authorization"),
+async def authenticate(request: Request, workspace_id: str | None = None) -> tuple[Principal, Workspace]:
+    """Return the caller and the workspace: `workspace_id`, or that of the header. Raises `TidegateError`."""
+    return await gateway_of(request).authenticator.authenticate(
+        find_credential(dict(request.headers.raw)),
         request.headers.get("x-workspace-id") if workspace_id is None else workspace_id,
         required_workspace=workspace_id is not None,
         source=source_of(request.scope),
     )
 
 
+async def _read_limits(request: Request) -> tuple[Workspace, Principal, tuple[LimitUsage, LimitUsage]]:
+    gateway = gateway_of(request)
+    key, workspace = await authenticate(request)
+    now = gateway.clock()
+    workspace_usage = await quota.limit_usage_of_workspace(gateway.ledger, workspace, now)
+    return workspace, key, (workspace_usage, await quota.limit_usage_of_key(gateway.ledger, key, workspace, now))
+
+
 async def _check_header(request: Request) -> None:
     if request.headers.get("x-workspace-id", "").strip():
-        await _authenticate(request)
+        await authenticate(request)
 
 
-async def _days(gateway: Gateway, workspace: Workspace, first: date, last: date) -> DailyCounters:
+async def read_days(gateway: Gateway, workspace: Workspace, first: date, last: date) -> DailyCounters:
+    """Return the counters of the workspace. Raises `StoreUnavailable`."""
     names = first.isoformat(), last.isoformat()
     return DailyCounters(*names, await gateway.open_usages().days(workspace.id, *names, workspace.shards))
 
@@ -142,5 +155,6 @@ def _number(request: Request, name: str, default: int, maximum: int) -> int:
     return int(text)
 
 
-def _json(value: object) -> Response:
+def json_reply(value: object) -> Response:
+    """Return a reply with its `x-request-id`."""
     return Response(encode(value), media_type="application/json", headers={"x-request-id": ulid(time.time())})

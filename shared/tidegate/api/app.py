@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api import errors
-from tidegate.api.endpoint import OperationEndpoint
+from tidegate.api.endpoint import DEPLOYMENT, OperationEndpoint
 from tidegate.chat.operation import CHAT
 from tidegate.domain.ids import ulid
 from tidegate.domain.operation import Operation
@@ -27,31 +27,59 @@ from tidegate.gateway import Gateway
 from tidegate.lazy import load
 from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
+from tidegate.surfaces.openrouter import OPENROUTER
 
 log = logging.getLogger(__name__)
 
 ENDPOINTS: dict[str, tuple[Surface, Operation]] = {
     "/v1/chat/completions": (OPENAI, CHAT),
     "/chat/completions": (OPENAI, CHAT),
-    "/openai/v1/chat/completions": (OPENAI, CHAT),  # where groq's SDK posts to
+    "/openai/v1/chat/completions": (OPENAI, CHAT),  # where groq's SDK posts to, and Azure's new API is
+    f"/openai/deployments/{{{DEPLOYMENT}:path}}/chat/completions": (OPENAI, CHAT),  # AzureOpenAI's
+    "/api/v1/chat/completions": (OPENROUTER, CHAT),
     "/api/ds-prototypes/chat/completions": (NEUROFLASH, CHAT),
     "/api/ds-prototypes/content_generation/chat/completions": (NEUROFLASH, CHAT),
 }
 """The surface and the operation of each endpoint that answers calls, by path."""
 
+_MODELS, _ACCOUNT = "tidegate.api.models", "tidegate.api.account"
+_OPENROUTER, _GENERATIONS = "tidegate.api.openrouter", "tidegate.api.generations"
+
 READS: dict[str, tuple[str, str]] = {
-    "/v1/models": ("tidegate.api.models", "list_models"),
-    "/v1/models/{model_id:path}": ("tidegate.api.models", "show_model"),
-    "/public/models": ("tidegate.api.models", "list_public_models"),
-    "/api/ds-prototypes/model_selection/models": ("tidegate.api.models", "list_selectable_models"),
-    "/health": ("tidegate.api.models", "show_health"),
-    "/api/ds-prototypes/health": ("tidegate.api.models", "show_health"),
-    "/v1/usage": ("tidegate.api.account", "show_usage"),
-    "/v1/quotas": ("tidegate.api.account", "show_quotas"),
-    "/v1/balance": ("tidegate.api.account", "show_balance"),
-    "/balance": ("tidegate.api.account", "show_balance"),
-    "/api/workspace-service/v1/workspaces": ("tidegate.api.account", "list_workspaces"),
-    "/api/usage-service/v1/workspaces/{workspace_id}/quotas": ("tidegate.api.account", "list_usage_types"),
+    **{
+        f"{prefix}{path}": answer
+        for prefix in ("/v1", "/api/v1")
+        for path, answer in {
+            "/models/count": (_MODELS, "count_models"),
+            "/models/user": (_MODELS, "list_models"),
+            "/model/{model_id:path}": (_MODELS, "show_openrouter_model"),
+            "/credits": (_OPENROUTER, "show_credits"),
+            "/key": (_OPENROUTER, "show_key"),
+            "/auth/key": (_OPENROUTER, "show_key"),
+            "/generation": (_GENERATIONS, "show_generation"),
+        }.items()
+    },
+    **{
+        f"{prefix}{path}": answer
+        # Clients whose base URL lacks /v1, OpenRouter's, groq's and Azure's.
+        for prefix in ("/v1", "", "/api/v1", "/openai/v1", "/openai")
+        for path, answer in {
+            "/models": (_MODELS, "list_models"),
+            "/models/{model_id:path}": (_MODELS, "show_model"),
+        }.items()
+    },
+    "/public/models": (_MODELS, "list_public_models"),
+    "/api/ds-prototypes/model_selection/models": (_MODELS, "list_selectable_models"),
+    "/health": (_MODELS, "show_health"),
+    "/api/ds-prototypes/health": (_MODELS, "show_health"),
+    "/v1/usage": (_ACCOUNT, "show_usage"),
+    "/v1/quotas": (_ACCOUNT, "show_quotas"),
+    "/v1/account": (_ACCOUNT, "show_account"),
+    "/v1/chat/generation/{generation_id}": (_GENERATIONS, "show_lunos_generation"),
+    "/v1/balance": (_ACCOUNT, "show_balance"),
+    "/balance": (_ACCOUNT, "show_balance"),
+    "/api/workspace-service/v1/workspaces": (_ACCOUNT, "list_workspaces"),
+    "/api/usage-service/v1/workspaces/{workspace_id}/quotas": (_ACCOUNT, "list_usage_types"),
 }
 """The GET endpoints: by their paths, the module and the name of what answers."""
 
@@ -158,23 +186,28 @@ def _cors(options: ServerOptions) -> list[Middleware]:
 
 
 async def _http_exception(request: Request, raised: Exception) -> Response:
-    if isinstance(raised, HTTPException) and raised.status_code == 405:
-        reply = _response(MethodNotAllowed(f"{request.method} is not allowed on {request.url.path!r}."))
+    path = request.url.path
+    is_known = isinstance(raised, HTTPException) and raised.status_code == 405
+    known_paths = () if is_known else (*ENDPOINTS, *READS)
+    advice: str | None = load("tidegate.api.other_apis", "advice_for")(path, known_paths)
+    # A known path may be one of another API too: Google's POST /v1/models/{id}:generateContent.
+    if isinstance(raised, HTTPException) and is_known and not (advice and request.method == "POST"):
+        reply = _response(request, MethodNotAllowed(f"{request.method} is not allowed on {path!r}."))
         reply.headers.update(raised.headers or {})
         return reply
-    return _response(NotFound(f"No such endpoint: {request.url.path!r}."))
+    return _response(request, NotFound(" ".join(filter(None, (f"No such endpoint: {path!r}.", advice)))))
 
 
 async def _tidegate_error(request: Request, raised: Exception) -> Response:
-    return _response(raised if isinstance(raised, TidegateError) else errors.internal_error())
+    return _response(request, raised if isinstance(raised, TidegateError) else errors.internal_error())
 
 
 async def _internal_error(request: Request, raised: Exception) -> Response:
-    return _response(errors.internal_error())
+    return _response(request, errors.internal_error())
 
 
-def _response(error: TidegateError) -> Response:
-    reply = Response(errors.body(error), status_code=error.status, media_type="application/json")
+def _response(request: Request, error: TidegateError) -> Response:
+    reply = Response(errors.body(error, request.url.path), status_code=error.status, media_type="application/json")
     reply.headers["x-request-id"] = ulid(time.time())
     for name, value in errors.headers(error):
         reply.headers[name.decode()] = value.decode()

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 _STREAM = "tidegate.api.stream"
 
+DEPLOYMENT = "deployment"
+"""The parameter of a path that has the model, as Azure's paths do."""
+
 LAMBDA_MARGIN_SECONDS = 3.0
 """The time of a Lambda invocation that is kept for the error event and for settling the call."""
 
@@ -103,6 +106,8 @@ class OperationEndpoint(Struct, frozen=True):
             headers=call_headers,
         )
         body = await read_json_body(receive, headers, self.options.max_body_bytes)
+        if DEPLOYMENT in scope.get("path_params", ()):
+            body = load("tidegate.api.azure_path", "with_deployment")(body, scope["path_params"][DEPLOYMENT])
         request = self.surface.parse(self.operation, body)
         return gateway.new_call(
             principal, workspace, self.surface, self.operation, request, started_at=started_at, headers=call_headers

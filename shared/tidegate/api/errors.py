@@ -10,6 +10,11 @@ from tidegate.api.reply import header_list
 from tidegate.domain.account import RateStatus
 from tidegate.errors import ConfigurationError, LimitReached, NotConfigured, ProviderAuth, TidegateError
 from tidegate.surfaces.openai import OPENAI
+from tidegate.surfaces.openrouter import OPENROUTER
+
+OPENROUTER_PREFIX = "/api/v1/"
+"""The paths of OpenRouter's clients."""
+
 
 _LASTING_ERRORS = (ConfigurationError, NotConfigured, ProviderAuth)
 """Errors with a status that stock SDKs retry (5xx), although a retry fails until an operator has acted."""
@@ -59,6 +64,6 @@ def internal_error() -> TidegateError:
     return error
 
 
-def body(error: TidegateError) -> bytes:
-    """Return the body of an error on a path without a surface: in OpenAI's format."""
-    return OPENAI.error(error)
+def body(error: TidegateError, path: str = "") -> bytes:
+    """Return the body of an error on a path without a surface: in OpenAI's format, or in OpenRouter's."""
+    return (OPENROUTER if path.startswith(OPENROUTER_PREFIX) else OPENAI).error(error)

@@ -1,11 +1,12 @@
-"""JSON of models: OpenAI's object with the fields that OpenRouter's clients read, and neuroflash's.
+"""JSON of models: OpenAI's object with the fields that OpenRouter's clients read, Lunos's and neuroflash's.
 
-Source: https://platform.openai.com/docs/api-reference/models/object and
-https://openrouter.ai/docs/api-reference/models/get-models (2026-11).
+Source: https://platform.openai.com/docs/api-reference/models/object,
+https://openrouter.ai/docs/api-reference/models/get-models, and the npm packages @openrouter/sdk 1.3 and
+@lunos/client 1.5 (2026-11).
 """
 
 from calendar import timegm
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
@@ -23,6 +24,10 @@ OUTPUTS = ("text", "image", "audio")
 
 _UNKNOWN_PRICE = "-1"
 """OpenRouter's value for an unknown price; its clients expect a number in a string."""
+
+
+_CAPABILITIES = {"text": "text-generation", "image": "image-generation", "audio": "speech-generation"}
+"""Lunos's names of what models make, as its client asks for them."""
 
 
 class ModelFilter(Struct, frozen=True):
@@ -45,22 +50,50 @@ def modalities(lists: Iterable[str], allowed: tuple[str, ...], param: str) -> fr
 
 
 def openrouter_list(
-    catalog: Catalog, configured: frozenset[str], model_filter: ModelFilter, first: bytes = b"[]"
+    catalog: Catalog, configured: frozenset[str], model_filter: ModelFilter, first: Sequence[object] = ()
 ) -> bytes:
-    """Return, as JSON, the entries of the list `first`, then the configured providers' models that the filter accepts.
+    """Return, as JSON, the entries `first`, then the configured providers' models that the filter accepts.
 
     The unfiltered list is encoded only once.
     """
+    models, count = _filtered_models(catalog, configured, model_filter)
+    data = _concatenate(encode(first), models)
+    end = encode({"total_count": len(first) + count, "links": {"next": None}})
+    return b'{"object":"list","data":' + data + b"," + end[1:]
+
+
+def count_models(catalog: Catalog, configured: frozenset[str], model_filter: ModelFilter) -> int:
+    """Return the number of the configured providers' models that the filter accepts."""
+    return _filtered_models(catalog, configured, model_filter)[1]
+
+
+def _filtered_models(catalog: Catalog, configured: frozenset[str], model_filter: ModelFilter) -> tuple[bytes, int]:
     if model_filter == ModelFilter():
-        models = _all_models(catalog, configured)
-    else:
-        models = encode([model_json(model) for model in _models_of(catalog, configured) if model_filter.accepts(model)])
-    return b'{"object":"list","data":' + _concatenate(first, models) + b"}"
+        return _all_models(catalog, configured)
+    return _encode_models(model for model in _models_of(catalog, configured) if model_filter.accepts(model))
 
 
 @lru_cache(maxsize=1)
-def _all_models(catalog: Catalog, configured: frozenset[str]) -> bytes:
-    return encode([model_json(model) for model in _models_of(catalog, configured)])
+def _all_models(catalog: Catalog, configured: frozenset[str]) -> tuple[bytes, int]:
+    return _encode_models(_models_of(catalog, configured))
+
+
+def _encode_models(models: Iterable[CatalogModel]) -> tuple[bytes, int]:
+    entries = [model_json(model) for model in models]
+    return encode(entries), len(entries)
+
+
+def lunos_list(catalog: Catalog, configured: frozenset[str], model_filter: ModelFilter) -> bytes:
+    """Return, as JSON, Lunos's array of the configured providers' models that the filter accepts."""
+    if model_filter == ModelFilter():
+        return _all_public(catalog, configured)
+    models = (model for model in _models_of(catalog, configured) if model_filter.accepts(model))
+    return encode([public_model_json(model) for model in models])
+
+
+@lru_cache(maxsize=1)
+def _all_public(catalog: Catalog, configured: frozenset[str]) -> bytes:
+    return encode([public_model_json(model) for model in _models_of(catalog, configured)])
 
 
 def neuroflash_list(catalog: Catalog, configured: frozenset[str], first: bytes = b"[]") -> bytes:
@@ -85,7 +118,10 @@ def _models_of(catalog: Catalog, configured: frozenset[str]) -> Iterator[Catalog
 
 
 def model_json(model: CatalogModel) -> dict[str, object]:
-    """Return one entry of `/v1/models`. Prices are in USD for one token, one request or one search."""
+    """Return one entry of `/v1/models`. Prices are in USD for one token, one request or one search.
+
+    OpenRouter's SDK takes neither null nor nothing for the tokenizer and `is_moderated`, which are not known.
+    """
     inputs, outputs = _modalities(model.inputs), _modalities(model.outputs)
     return {
         "id": model.id,
@@ -99,18 +135,40 @@ def model_json(model: CatalogModel) -> dict[str, object]:
             "input_modalities": inputs,
             "output_modalities": outputs,
             "modality": f"{'+'.join(inputs)}->{'+'.join(outputs)}",
-            "tokenizer": None,
+            "tokenizer": "Other",
             "instruct_type": None,
         },
         "pricing": _pricing(model.prices[0]) if model.prices else _unpriced(),
         "top_provider": {
             "context_length": model.context_window,
             "max_completion_tokens": model.output_limit,
-            "is_moderated": None,
+            "is_moderated": False,
         },
         "per_request_limits": None,
         "supported_parameters": model.parameters,
+        "canonical_slug": model.id,
+        "default_parameters": None,
+        "supported_voices": None,
+        "links": {"details": f"/v1/models/{model.id}"},
         "deprecated": model.deprecated,
+    }
+
+
+def public_model_json(model: CatalogModel) -> dict[str, object]:
+    """Return one entry of `/public/models`, as Lunos's client reads it: prices in USD for a million tokens."""
+    rates = (model.prices[0].input, model.prices[0].output) if model.prices else (None, None)
+    prices = {
+        name: None if rate is None else float(rate) for name, rate in zip(("input", "output"), rates, strict=True)
+    }
+    return {
+        "id": model.id,
+        "name": model.name,
+        "provider": model.provider,
+        "description": describe(model),
+        "parameters": {"context": model.context_window, "max_output_tokens": model.output_limit, "size": ""},
+        "pricePerMillionTokens": prices if any(rate is not None for rate in rates) else None,
+        "capabilities": [_CAPABILITIES[output] for output in _modalities(model.outputs) if output in _CAPABILITIES],
+        "status": "deprecated" if model.deprecated else "available",
     }
 
 

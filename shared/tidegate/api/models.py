@@ -23,23 +23,34 @@ from tidegate.surfaces.openai import OPENAI
 
 async def list_models(request: Request) -> Response:
     gateway, workspace = await _authenticate(request, OPENAI)
-    return _models(request, gateway, workspace)
+    model_filter = _filter(request)
+    entries = _route_entries(gateway, workspace, model_filter)
+    configured = _configured_providers(gateway)
+    return _json(model_views.openrouter_list(gateway.catalog, configured, model_filter, entries))
+
+
+async def count_models(request: Request) -> Response:
+    """Answer OpenRouter's `/models/count`."""
+    gateway, workspace = await _authenticate(request, OPENAI)
+    model_filter = _filter(request)
+    count = model_views.count_models(gateway.catalog, _configured_providers(gateway), model_filter)
+    entries = _route_entries(gateway, workspace, model_filter)
+    return _json(encode({"data": {"count": len(entries) + count}}))
 
 
 async def show_model(request: Request) -> Response:
-    gateway, workspace = await _authenticate(request, OPENAI)
-    model_id: str = request.path_params["model_id"]
-    resolution = gateway.router.resolve(model_id, workspace)
-    if resolution.route is not None:
-        return _json(encode(route_models.route_json(resolution.route, gateway.catalog)))
-    model = gateway.catalog.find_model(resolution.deployments[0].model_id)
-    if model is None:
-        raise ModelNotFound(f"The catalogue does not have {model_id!r}; calls to it may still work.", param="model")
-    return _json(encode(model_views.model_json(model)))
+    return _json(encode(await _find_model(request)))
+
+
+async def show_openrouter_model(request: Request) -> Response:
+    """Answer OpenRouter's `/model/{author}/{slug}`."""
+    return _json(encode({"data": await _find_model(request)}))
 
 
 async def list_public_models(request: Request) -> Response:
-    return _models(request, request.state.gateway)
+    """Answer Lunos's list, which needs no key and has no routes."""
+    gateway: Gateway = request.state.gateway
+    return _json(model_views.lunos_list(gateway.catalog, _configured_providers(gateway), _filter(request)))
 
 
 async def list_selectable_models(request: Request) -> Response:
@@ -64,20 +75,32 @@ async def _authenticate(request: Request, surface: Surface) -> tuple[Gateway, Wo
     return gateway, workspace
 
 
-def _models(request: Request, gateway: Gateway, workspace: Workspace | None = None) -> Response:
-    """Return the list of models, with the routes of `workspace`. The public list has no routes."""
+async def _find_model(request: Request) -> dict[str, object]:
+    gateway, workspace = await _authenticate(request, OPENAI)
+    model_id: str = request.path_params["model_id"]
+    resolution = gateway.router.resolve(model_id, workspace)
+    if resolution.route is not None:
+        return route_models.route_json(resolution.route, gateway.catalog)
+    model = gateway.catalog.find_model(resolution.deployments[0].model_id)
+    if model is None:
+        raise ModelNotFound(f"The catalogue does not have {model_id!r}; calls to it may still work.", param="model")
+    return model_views.model_json(model)
+
+
+def _filter(request: Request) -> model_views.ModelFilter:
     query = request.query_params
-    model_filter = model_views.ModelFilter(
+    return model_views.ModelFilter(
         model_views.modalities(query.getlist("input"), model_views.INPUTS, "input"),
         model_views.modalities(query.getlist("output"), model_views.OUTPUTS, "output"),
     )
-    catalog = gateway.catalog
-    usable_routes = route_models.usable_routes(gateway.router, workspace) if workspace else []
-    routes = [route for route in usable_routes if model_filter.accepts(route_models.model_of_route(route, catalog))]
-    route_entries = [route_models.route_json(route, catalog) for route in routes]
-    return _json(
-        model_views.openrouter_list(catalog, _configured_providers(gateway), model_filter, encode(route_entries))
-    )
+
+
+def _route_entries(
+    gateway: Gateway, workspace: Workspace, model_filter: model_views.ModelFilter
+) -> list[dict[str, object]]:
+    catalog, usable = gateway.catalog, route_models.usable_routes(gateway.router, workspace)
+    routes = [route for route in usable if model_filter.accepts(route_models.model_of_route(route, catalog))]
+    return [route_models.route_json(route, catalog) for route in routes]
 
 
 def _configured_providers(gateway: Gateway) -> frozenset[str]:

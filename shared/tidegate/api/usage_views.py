@@ -37,10 +37,15 @@ class DailyCounters(NamedTuple):
 
 
 def usage(workspace: Workspace, today: str, month: DailyCounters, requested: DailyCounters) -> dict[str, object]:
-    """Return the usage of today, of the budgets' current month and of the requested days. Money is a decimal string."""
+    """Return the usage of today, of the budgets' current month and of the requested days. Money is a decimal string.
+
+    `total_tokens`, of the requested days, is what Lunos's client documents.
+    """
+    total = _counters_with_tokens(sum_counters(requested.counters.values()))
     return {
         "object": "usage",
         "workspace_id": workspace.id,
+        "total_tokens": total["tokens"],
         "day": {"date": today, **_counters_with_tokens(month.counters.get(today, sum_counters(())))},
         "month": {
             "from": month.first,
@@ -49,7 +54,7 @@ def usage(workspace: Workspace, today: str, month: DailyCounters, requested: Dai
         },
         "from": requested.first,
         "to": requested.last,
-        "total": _counters_with_tokens(sum_counters(requested.counters.values())),
+        "total": total,
         "days": [
             {"date": day, **_counters_with_tokens(counters)} for day, counters in sorted(requested.counters.items())
         ],
@@ -68,6 +73,12 @@ def quotas(workspace: Workspace, key: Principal, limit_usages: Sequence[LimitUsa
             for scope in (limit_usage.scope for limit_usage in limit_usages)
         ],
     }
+
+
+def account(workspace: Workspace, key: Principal, limit_usages: Sequence[LimitUsage]) -> dict[str, object]:
+    """Return what Lunos's client calls the account: the workspace, with the limits of `quotas`."""
+    identity = {"id": workspace.id, "name": workspace.name, "created_at": iso_time(workspace.created_at)}
+    return {**quotas(workspace, key, limit_usages), "object": "account", **identity}
 
 
 def balance(limit_usage: LimitUsage) -> dict[str, object]:

@@ -56,8 +56,8 @@ class Surface(Protocol):
         """Return the credential as `Bearer …`, whichever header has it. Names of `headers` are in lower case."""
         ...
 
-    def reply_id(self, now: float) -> str:
-        """Return a new id for a reply; `now` is in UTC seconds."""
+    def reply_id(self, call_id: str, now: float) -> str:
+        """Return a new id for the reply to a call; `now` is in UTC seconds."""
         ...
 
     def parse(self, operation: Operation, body: bytes) -> Request:

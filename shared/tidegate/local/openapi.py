@@ -10,10 +10,11 @@ import msgspec
 from tidegate import __version__
 from tidegate.api import account, model_views
 from tidegate.api.app import ENDPOINTS
+from tidegate.api.endpoint import DEPLOYMENT
 from tidegate.chat.fields import ChatFields
 from tidegate.domain.record import COUNTERS
 from tidegate.domain.surface import Surface
-from tidegate.local import openapi_headers
+from tidegate.local import openapi_clients, openapi_headers
 
 Schema: TypeAlias = dict[str, object]
 
@@ -45,12 +46,15 @@ def openapi_document() -> Schema:
     (request,), components = msgspec.json.schema_components(
         [ChatFields], ref_template="#/components/schemas/{name}", schema_hook=_any_json_schema
     )
-    surfaces = ENDPOINTS.items()
-    paths: Schema = {path: {"post": _chat_operation(path, surface, request)} for path, (surface, _) in surfaces}
+    paths: Schema = {
+        path.replace(":path", ""): {"post": _chat_operation(path, surface, request)}
+        for path, (surface, _) in ENDPOINTS.items()
+    }
+    reads = _model_paths() | _account_paths() | _client_paths()
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},
-        "paths": paths | _model_paths() | _account_paths(),
+        "paths": paths | reads | openapi_clients.same_paths(reads),
         "components": {
             "schemas": {**openapi_headers.describe_fields(components), **_reply_schemas()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -61,10 +65,12 @@ def openapi_document() -> Schema:
 
 def _chat_operation(path: str, surface: Surface, request: Schema) -> Schema:
     streamed: Schema = {"text/event-stream": {"schema": _EVENT_STREAM}}
+    deployment: Schema = {"name": DEPLOYMENT, "in": "path", "required": True, "schema": _TEXT}
     return {
-        "operationId": "chat" + path.replace("/", "_").replace("-", "_"),
+        "operationId": "chat" + path.replace(":path", "").translate(openapi_clients.NOT_IN_NAMES),
         "summary": "Create a chat completion",
         "parameters": [
+            *([deployment] if DEPLOYMENT in path else []),
             _workspace_header(required=surface.requires_workspace),
             _IDEMPOTENCY_KEY,
             *openapi_headers.REQUEST_HEADERS,
@@ -81,8 +87,7 @@ def _model_paths() -> dict[str, object]:
     models, errors = _response("ModelList"), _errors("400")
     model_id: Schema = {"name": "model_id", "in": "path", "required": True, "schema": _TEXT}
     filters = [_modality_filter("input", model_views.INPUTS), _modality_filter("output", model_views.OUTPUTS)]
-    selection: Schema = {"type": "array", "items": {"$ref": "#/components/schemas/SelectableModel"}}
-    model_list: Schema = {"description": "A JSON list", "content": {"application/json": {"schema": selection}}}
+    model_list, public = _list_response("SelectableModel"), _list_response("PublicModel")
     return {
         "/v1/models": {"get": _get("models", {"200": models, **errors}, [*filters, _workspace_header()])},
         "/v1/models/{model_id}": {
@@ -91,7 +96,7 @@ def _model_paths() -> dict[str, object]:
             )
         },
         "/public/models": {
-            "get": {**_get("public_models", {"200": models, "400": _response("Error")}, filters), "security": []}
+            "get": {**_get("public_models", {"200": public, "400": _response("Error")}, filters), "security": []}
         },
         "/api/ds-prototypes/model_selection/models": {
             "get": _get("model_selection", {"200": model_list, **errors}, [_workspace_header(required=True)])
@@ -100,6 +105,37 @@ def _model_paths() -> dict[str, object]:
         "/api/ds-prototypes/health": {
             "get": {**_get("neuroflash_health", {"200": _response("Health")}), "security": []}
         },
+    }
+
+
+def _client_paths() -> dict[str, object]:
+    """Describe what only OpenRouter's and Lunos's clients ask for."""
+    header, errors = _workspace_header(), _errors("400", "404", "503")
+    parameters: dict[str, list[Schema]] = {
+        "/generation": [{"name": "id", "in": "query", "required": True, "schema": _TEXT}],
+        "/model/{model_id}": [{"name": "model_id", "in": "path", "required": True, "schema": _TEXT}],
+        "/models/count": [
+            _modality_filter("input", model_views.INPUTS),
+            _modality_filter("output", model_views.OUTPUTS),
+        ],
+    }
+    generation_id: Schema = {"name": "generation_id", "in": "path", "required": True, "schema": _TEXT}
+    lunos_generation = {"200": _response("Generation"), **errors}
+    return {
+        **{
+            f"/v1{path}": {
+                "get": _get(
+                    path.translate(openapi_clients.NOT_IN_NAMES)[1:],
+                    {"200": _response(schema), **errors},
+                    [*parameters.get(path, []), header],
+                )
+            }
+            for path, schema in openapi_clients.OPENROUTER_PATHS.items()
+        },
+        "/v1/chat/generation/{generation_id}": {
+            "get": _get("lunos_generation", lunos_generation, [generation_id, header])
+        },
+        "/v1/account": {"get": _get("account", {"200": _response("Account"), **errors}, [header])},
     }
 
 
@@ -154,6 +190,11 @@ def _response(schema: str, extra_content: Schema | None = None) -> Schema:
     return {"description": schema, "content": content | (extra_content or {})}
 
 
+def _list_response(schema: str) -> Schema:
+    items: Schema = {"type": "array", "items": {"$ref": f"#/components/schemas/{schema}"}}
+    return {"description": "A JSON list", "content": {"application/json": {"schema": items}}}
+
+
 def _errors(*statuses: str) -> Schema:
     return {status: _error(status) for status in ("401", "403", "405", "429", "500", *statuses)}
 
@@ -176,8 +217,9 @@ def _reply_schemas() -> dict[str, Schema]:
     )
     message = _object({"role": {"const": "assistant"}, "content": _MAYBE_TEXT, "refusal": _MAYBE_TEXT})
     choice = _object({"index": _COUNT, "message": message, "finish_reason": _FINISH_REASON, "logprobs": {}})
-    model = _model_schema()
-    error = _object({"message": _TEXT, "type": _TEXT, "param": _MAYBE_TEXT, "code": _MAYBE_TEXT})
+    model = openapi_clients.model_schema()
+    code: Schema = {"type": ["string", "integer", "null"], "description": "The status where OpenRouter's clients ask"}
+    error = _object({"message": _TEXT, "type": _TEXT, "param": _MAYBE_TEXT, "code": code})
     return {
         "Completion": _object(
             {
@@ -192,7 +234,7 @@ def _reply_schemas() -> dict[str, Schema]:
         "Reply": {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("Completion", "DryRun")]},
         "DryRun": _dry_run_schema(),
         "Model": model,
-        "ModelList": _object({"object": {"const": "list"}, "data": {"type": "array", "items": model}}),
+        "ModelList": openapi_clients.model_list_schema(model),
         "SelectableModel": _object(
             {
                 "id": _TEXT,
@@ -205,6 +247,7 @@ def _reply_schemas() -> dict[str, Schema]:
             }
         ),
         **_account_schemas(),
+        **openapi_clients.client_schemas(),
         "Health": _object({"status": {"const": "ok"}, "version": _TEXT}),
         "Error": _object({"error": error}),
     }
@@ -329,37 +372,6 @@ def _balance_schema() -> Schema:
 def _page_schema(item: Schema) -> Schema:
     names = ("size", "totalElements", "totalPages", "currentPage")
     return _object({"data": {"type": "array", "items": item}, "page": _object(dict.fromkeys(names, _COUNT))})
-
-
-def _model_schema() -> Schema:
-    """Describe a model: OpenAI's object with OpenRouter's fields."""
-    texts: Schema = {"type": "array", "items": _TEXT}
-    architecture = _object(
-        {"input_modalities": texts, "output_modalities": texts, "modality": _TEXT}, tokenizer=_MAYBE_TEXT
-    )
-    pricing: Schema = {
-        "type": "object",
-        "required": ["prompt", "completion"],
-        "description": "USD for one token, request or search; -1 where unknown",
-        "additionalProperties": {"type": "string", "pattern": r"^(-1|\d+(\.\d+)?)$"},
-    }
-    limits = {"context_length": _MAYBE_COUNT, "max_completion_tokens": _MAYBE_COUNT}
-    moderated: Schema = {"type": ["boolean", "null"]}
-    fields: dict[str, Schema] = {
-        "id": _TEXT,
-        "object": {"const": "model"},
-        "created": _COUNT,
-        "owned_by": _TEXT,
-        "name": _TEXT,
-        "description": _TEXT,
-        "context_length": _MAYBE_COUNT,
-        "architecture": architecture,
-        "pricing": pricing,
-        "top_provider": _object(limits, is_moderated=moderated),
-        "supported_parameters": texts,
-        "deprecated": {"type": "boolean"},
-    }
-    return _object(fields)
 
 
 def _any_json_schema(_: type) -> Schema:

@@ -98,7 +98,7 @@ async def store_reasoning(components: Components, call: Call, collector: Reasoni
 def stamp_of(observation: Observation) -> Stamp:
     """Return the id, time and model that the call's reply, or each of its chunks, is stamped with."""
     call = observation.call
-    return Stamp(call.surface.reply_id(call.started_at), int(call.started_at), observation.model_id)
+    return Stamp(call.surface.reply_id(call.id, call.started_at), int(call.started_at), observation.model_id)
 
 
 def wants_usage(call: Call) -> bool:

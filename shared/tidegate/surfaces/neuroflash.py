@@ -10,7 +10,7 @@ from tidegate.surfaces.openai import OpenAISurface
 class NeuroflashSurface(OpenAISurface, frozen=True):
     """OpenAI's dialect with neuroflash's ids."""
 
-    def reply_id(self, now: float) -> str:
+    def reply_id(self, call_id: str, now: float) -> str:
         """Return `gen-<unix seconds>-<8 alphanumerics>`."""
         return f"gen-{int(now)}-{random_letters(8)}"
 

@@ -15,6 +15,9 @@ from tidegate.json import encode
 
 _DONE = b"data: [DONE]\n\n"
 
+_KEY_HEADERS = (b"api-key", b"x-api-key", b"x-goog-api-key")
+"""Headers in which the SDKs of Azure, Anthropic and Google send their key."""
+
 
 class OpenAIStream:
     """A stream of `data:` events. It has no state."""
@@ -54,12 +57,11 @@ class OpenAISurface(Struct, frozen=True):
 
     def credential(self, headers: Mapping[bytes, bytes]) -> str | None:
         """See `Surface.credential`."""
-        value = headers.get(b"authorization")
-        return None if value is None else value.decode("latin-1").strip() or None
+        return find_credential(headers)
 
-    def reply_id(self, now: float) -> str:
-        """Return `chatcmpl-` and 29 random letters."""
-        return f"chatcmpl-{random_letters(29)}"
+    def reply_id(self, call_id: str, now: float) -> str:
+        """Return `chatcmpl-` and 29 letters: the call's id, and three random ones."""
+        return f"chatcmpl-{call_id}{random_letters(3)}"
 
     def parse(self, operation: Operation, body: bytes) -> Request:
         """See `Surface.parse`."""
@@ -76,6 +78,20 @@ class OpenAISurface(Struct, frozen=True):
     def error(self, error: TidegateError) -> bytes:
         """See `Surface.error`."""
         return encode(error_object(error))
+
+
+def find_credential(headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the credential as `Bearer …`: of `authorization`, or else of a header that other SDKs use.
+
+    An `authorization` without a bearer token is returned only if there is no other, so that its error says what to do.
+    """
+    authorization = headers.get(b"authorization", b"").decode("latin-1").strip()
+    if authorization[:7].lower() != "bearer ":
+        for name in _KEY_HEADERS:
+            key = headers.get(name, b"").decode("latin-1").strip()
+            if key:
+                return f"Bearer {key}"
+    return authorization or None
 
 
 def error_object(error: TidegateError) -> dict[str, dict[str, object]]:

@@ -33,7 +33,7 @@ def stored_answer(
 
 def as_new_reply(call: Call, stored: StoredReply) -> Reply:
     """Return the stored reply with a new id and at no cost."""
-    stamp = Stamp(call.surface.reply_id(call.started_at), int(call.started_at), stored.model)
+    stamp = Stamp(call.surface.reply_id(call.id, call.started_at), int(call.started_at), stored.model)
     return call.operation.renew(stored.completion, stamp)
 
 
