@@ -146,7 +146,7 @@ def _start_embedded_aws(
             embedded_aws = load("tidegate.local.embedded", "embedded_aws")
         except ModuleNotFoundError as error:
             raise ConfigurationError(
-                f"{error.name} is not installed: run `pip install 'tidegate[embedded]'`."
+                f"{error.name} is not installed: run `pip install '.[embedded]'` in the folder of the repository."
             ) from None
         endpoint = stack.enter_context(embedded_aws(options.embedded_port))
         settings = with_bucket(local_settings(env, endpoint), endpoint)
