@@ -33,14 +33,14 @@ def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
 
 def _complete(tool: JsonObject) -> JsonObject:
     """Return the tool with a type in its schema: OpenAI and others refuse a schema without `type` and `properties`."""
-    match tool:
-        case {"function": {"parameters": {"type": _, "properties": _}}}:
-            return tool
-        case {"function": {"parameters": dict(parameters)} as function}:
-            missing: JsonObject = {} if _ALTERNATIVES & parameters.keys() else {"properties": {}}
-            return {**tool, "function": {**function, "parameters": {"type": "object", **missing, **parameters}}}
-        case _:
-            return tool
+    function = tool.get("function")
+    parameters = function.get("parameters") if isinstance(function, dict) else None
+    if not isinstance(function, dict) or not isinstance(parameters, dict):
+        return tool
+    if "type" in parameters and "properties" in parameters:
+        return tool
+    missing: JsonObject = {} if _ALTERNATIVES & parameters.keys() else {"properties": {}}
+    return {**tool, "function": {**function, "parameters": {"type": "object", **missing, **parameters}}}
 
 
 def _write_choice(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
