@@ -1,5 +1,6 @@
 """Other programs, run for a while on 127.0.0.1 and ended by their own process ids."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 CLIENTS = Path(__file__).resolve().parent
 MODULES = CLIENTS / "node_modules"
@@ -121,3 +122,11 @@ def package(path: str) -> str:
     if not found.exists():
         raise FileNotFoundError("The npm packages are missing: run `npm ci` in tests/clients.")
     return str(found)
+
+
+def printed(script: str, *words: str) -> Any:
+    """The JSON that a script of this folder has printed."""
+    package("openai/package.json")
+    done = finished("node", str(CLIENTS / script), *words, seconds=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

@@ -71,7 +71,10 @@ def check_stream(body: bytes, request: Any, *, complete: bool = True, path: str 
         return seen
     assert seen[-1] == DONE and seen.count(DONE) == 1
     usages = [chunk["usage"] for chunk in chunks if "usage" in chunk]
-    asked = bool(((request or {}).get("stream_options") or {}).get("include_usage"))
+    fields = request or {}
+    asked = bool(
+        (fields.get("stream_options") or {}).get("include_usage") or (fields.get("usage") or {}).get("include")
+    )
     assert len(usages) == int(asked or path.startswith("/api/ds-prototypes")), "usage is there exactly when wanted"
     for usage in usages:
         assert chunks[-1].get("usage") is usage, "usage comes last"

@@ -170,7 +170,7 @@ def test_the_reading_paths_of_all_surfaces(server: Server) -> None:
     chosen = curl(f"{server.neuroflash}/model_selection/models", *KEY, *WORKSPACE).json
     fields = {"id", "name", "provider", "description", "context_window", "available", "reasoning_model"}
     assert chosen and all(set(model) == fields for model in chosen)
-    assert MODEL in {model["id"] for model in get(f"{server.root}/public/models", key=None)["data"]}
+    assert MODEL in {model["id"] for model in get(f"{server.root}/public/models", key=None)}
 
 
 def test_neuroas_thinking_object_is_understood(server: Server, provider: Provider) -> None:

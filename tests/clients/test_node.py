@@ -1,12 +1,11 @@
 """openai-node, the AI SDK and Node's own fetch: a script runs all its cases, the tests read what it printed."""
 
-import json
 from typing import Any
 
 import pytest
 
 from tests.clients import published
-from tests.clients.programs import CLIENTS, finished, package
+from tests.clients.programs import printed
 from tests.clients.world import DEMO_KEY, DEMO_WORKSPACE, MODEL, Provider, Server
 
 pytestmark = pytest.mark.slow
@@ -15,13 +14,6 @@ TAGLINE = "Create smarter content, faster: powered by AI that knows your brand."
 WEATHER = "Paris has 21 degrees, Tokyo has 25."
 EVENT = {"name": "Science fair", "participants": ["Alice", "Bob"]}
 REASONER = "groq/qwen/qwen3-32b"
-
-
-def printed(name: str, *words: str) -> Any:
-    package("openai/package.json")
-    done = finished("node", str(CLIENTS / name), *words, seconds=120)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def understood(running_server: Server, name: str, *words: str) -> Any:
