@@ -8,7 +8,7 @@ admin                routes /admin/v1 to the admin API
 demo_keys            the demo tenant's keys: random, or from the environment
 demo_tenant          the demo workspace, its key, and the demo admin key, which a data folder keeps
 host_check           refuses requests for other hosts
-demo                 `demo/echo`, a provider that needs no key
+demo                 the demo provider, which needs no key: `demo/echo` and others
 banner               what the server prints when it is ready
 background_sweeper   runs the sweeper once a minute
 connection_guard     limits of time and memory for connections of strangers
