@@ -15,7 +15,7 @@ from tidegate.json import MAX_NESTING
 from tidegate.providers import Registry
 
 MODELS = {
-    "openai": ["gpt-4.1"],
+    "openai": ["gpt-4.1", "o1-pro"],
     "anthropic": ["claude-sonnet-4-5", "claude-3-5-haiku-latest"],
     "gemini": ["gemini-2.5-flash", "gemini-3-pro-preview", "gemini-1.5-pro"],
     "bedrock": ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-lite-v1:0"],
