@@ -30,7 +30,8 @@ python -m tests.faults --write    # write docs/FAULTS.md; a test fails if it is 
   there is no retry. Only a connection that died in two seconds without a call to its provider is replaced at once; this
   does not count as an attempt.
 - **metered**: the status of the call's record, the tokens of the prompt and of the answer (`~`: estimated, because the
-  provider did not report them), and their price.
+  provider did not report them), and their price. "estimated" alone: nothing was answered, but the provider may have
+  worked, and charge for it; the estimate depends on the time that passed.
 - **when it passes**: what the client sees if only the first request meets the fault.
 
 Each row comes from a call over HTTP to a gateway with its default settings. The provider is a real server that does
@@ -104,6 +105,8 @@ def _metered(each: Found) -> str:
     tokens = record["input_tokens"], record["output_tokens"]
     if not any(tokens):
         return f"{record['status']}: nothing"
+    if each.seen.status != 200 and record["input_tokens"]:
+        return f"{record['status']}: estimated"  # it depends on the time that each attempt took
     about = "~" if record["estimated"] else ""
     return (
         f"{record['status']}: {about}{tokens[0]} + {about}{tokens[1]} tokens, {plain_decimal(record['cost_usd'])} USD"
