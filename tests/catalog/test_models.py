@@ -126,24 +126,6 @@ def test_what_a_bare_name_resolves_to_is_in_the_catalogue() -> None:
     assert [name for name in bare if CATALOG.find_model(CATALOG.resolve_bare_name(name) or "") is None] == []
 
 
-@pytest.mark.parametrize(
-    ("wrong", "right"),
-    [
-        ("openai/gpt4o", "openai/gpt-4o"),
-        ("gpt-4oo", "openai/gpt-4o"),
-        ("anthropic/claude-3.5-sonnet-v2", "anthropic/claude-3-5-sonnet"),
-        ("google/gemini-25-flash", "gemini/gemini-2.5-flash"),
-    ],
-)
-def test_a_wrong_name_is_answered_with_near_ones(wrong: str, right: str) -> None:
-    near = CATALOG.similar_ids(wrong)
-    assert right in near and len(near) == 3
-
-
-def test_nothing_is_near_to_nonsense() -> None:
-    assert [CATALOG.similar_ids(name) for name in ("", "q", "zzzzzzzz")] == [[], [], []]
-
-
 def test_every_row_has_a_name_a_source_and_a_date() -> None:
     rows = list(CATALOG)
     assert [row.id for row in rows] == list(CATALOG.ids()) and len(rows) == len(CATALOG)

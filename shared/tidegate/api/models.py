@@ -13,7 +13,7 @@ from tidegate.api import model_views, route_models
 from tidegate.api.source import source_of
 from tidegate.domain.ids import ulid
 from tidegate.domain.surface import Surface
-from tidegate.domain.workspace import Workspace
+from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import ModelNotFound
 from tidegate.gateway import Gateway
 from tidegate.json import encode
@@ -22,7 +22,7 @@ from tidegate.surfaces.openai import OPENAI
 
 
 async def list_models(request: Request) -> Response:
-    gateway, workspace = await _authenticate(request, OPENAI)
+    gateway, _, workspace = await _authenticate(request, OPENAI)
     model_filter = _filter(request)
     entries = _route_entries(gateway, workspace, model_filter)
     configured = _configured_providers(gateway)
@@ -31,7 +31,7 @@ async def list_models(request: Request) -> Response:
 
 async def count_models(request: Request) -> Response:
     """Answer OpenRouter's `/models/count`."""
-    gateway, workspace = await _authenticate(request, OPENAI)
+    gateway, _, workspace = await _authenticate(request, OPENAI)
     model_filter = _filter(request)
     count = model_views.count_models(gateway.catalog, _configured_providers(gateway), model_filter)
     entries = _route_entries(gateway, workspace, model_filter)
@@ -54,7 +54,7 @@ async def list_public_models(request: Request) -> Response:
 
 
 async def list_selectable_models(request: Request) -> Response:
-    gateway, workspace = await _authenticate(request, NEUROFLASH)
+    gateway, _, workspace = await _authenticate(request, NEUROFLASH)
     routes = route_models.usable_routes(gateway.router, workspace)
     first = [route_models.selected_route_json(route, gateway.catalog) for route in routes]
     return _json(model_views.neuroflash_list(gateway.catalog, _configured_providers(gateway), encode(first)))
@@ -64,21 +64,21 @@ async def show_health(request: Request) -> Response:
     return _json(encode({"status": "ok", "version": __version__}))
 
 
-async def _authenticate(request: Request, surface: Surface) -> tuple[Gateway, Workspace]:
+async def _authenticate(request: Request, surface: Surface) -> tuple[Gateway, Principal, Workspace]:
     gateway: Gateway = request.state.gateway
-    _, workspace = await gateway.authenticate(
+    principal, workspace = await gateway.authenticate(
         surface,
         surface.credential(dict(request.headers.raw)),
         request.headers.get("x-workspace-id"),
         source=source_of(request.scope),
     )
-    return gateway, workspace
+    return gateway, principal, workspace
 
 
 async def _find_model(request: Request) -> dict[str, object]:
-    gateway, workspace = await _authenticate(request, OPENAI)
+    gateway, principal, workspace = await _authenticate(request, OPENAI)
     model_id: str = request.path_params["model_id"]
-    resolution = gateway.router.resolve(model_id, workspace)
+    resolution = gateway.router.resolve(model_id, workspace, principal.limits)
     if resolution.route is not None:
         return route_models.route_json(resolution.route, gateway.catalog)
     model = gateway.catalog.find_model(resolution.deployments[0].model_id)

@@ -6,7 +6,7 @@ from datetime import date
 from msgspec.structs import replace
 
 from tidegate.catalog.models import Catalog
-from tidegate.catalog.names import canonical_model_id, most_similar
+from tidegate.catalog.names import canonical_model_id
 from tidegate.catalog.options import with_options
 from tidegate.catalog.row import CatalogModel, DeclaredModel
 
@@ -64,11 +64,6 @@ class DeclaredCatalog(Catalog):
     def official_name(self, provider: str, name: str) -> str:
         row = self._declared.get(f"{provider}/{name}".lower())
         return self._catalog.official_name(provider, name) if row is None else row.id.partition("/")[2]
-
-    def similar_ids(self, model_id: str, limit: int = 3) -> list[str]:
-        own_ids = {row.id.lower(): row.id for row in self._declared_rows}
-        own = [own_ids[found] for found in most_similar(canonical_model_id(model_id), own_ids, limit)]
-        return list(dict.fromkeys((*own, *self._catalog.similar_ids(model_id, limit))))[:limit]
 
 
 def _declared_row(catalog: Catalog, provider: str, model: DeclaredModel) -> CatalogModel:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from tidegate.catalog.names import canonical_model_id, matches_clause, most_similar, with_dashed_dates
+from tidegate.catalog.names import canonical_model_id, matches_clause, with_dashed_dates
 from tidegate.catalog.row import CatalogModel
 from tidegate.lazy import load
 
@@ -105,10 +105,6 @@ class Catalog:
     def official_name(self, provider: str, name: str) -> str:
         """The provider's own name for a model: `claude-opus-4-0` for `claude-4-opus`. An unknown name is returned."""
         return self._official_cached(provider, name) if provider in self._aliases else name
-
-    def similar_ids(self, model_id: str, limit: int = 3) -> list[str]:
-        """The ids most similar to `model_id`, best first, for error messages. Takes 10 ms."""
-        return [self._ids[found] for found in most_similar(canonical_model_id(model_id), self._ids, limit)]
 
     def _look_up_official(self, provider: str, name: str) -> str:
         for pattern, official in self._aliases[provider]:

@@ -65,7 +65,9 @@ def most_similar(name: str, names: Iterable[str], limit: int) -> list[str]:
     `difflib` finds equal names in ten times the time.
     """
     name_pairs = _letter_pairs(name)
-    scored = [(_similarity(name_pairs, other if "/" in name else other.partition("/")[2]), other) for other in names]
+    scored = [
+        (_similarity(name_pairs, other if "/" in name else other.partition("/")[2] or other), other) for other in names
+    ]
     best = sorted((pair for pair in scored if pair[0] >= 0.5), key=lambda pair: (-pair[0], len(pair[1]), pair[1]))
     return [other for _, other in best[:limit]]
 

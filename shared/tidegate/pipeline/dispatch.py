@@ -53,7 +53,8 @@ async def dispatch(components: Components, call: Call, observation: Observation,
 
     If all candidates fail, raises the first error that a retry may avoid, or else the requested model's error.
     """
-    find_candidates = partial(fallback.candidates, call.request, components.router, components.catalog, call.workspace)
+    router, limits = components.router, call.principal.limits
+    find_candidates = partial(fallback.candidates, call.request, router, components.catalog, call.workspace, limits)
     candidates = await offload(call.request.size, find_candidates)  # validates each that overrides fields
     best_error: TidegateError | None = None
     while True:

@@ -64,7 +64,8 @@ def _cache_json(call: Call) -> JsonObject | None:
 
 def _candidates(components: Components, call: Call) -> list[Candidate]:
     try:
-        return fallback.candidates(call.request, components.router, components.catalog, call.workspace)
+        limits = call.principal.limits
+        return fallback.candidates(call.request, components.router, components.catalog, call.workspace, limits)
     except NotConfigured:  # its step reports this error
         return [Candidate("model", call.request)]
 

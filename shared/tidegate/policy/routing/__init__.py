@@ -3,6 +3,7 @@
 provider_config   the operator's settings → a `ProviderConfig` for each provider, at start-up
 route_config      JSON → routes, the operator's and a workspace's
 router            a model's name → its deployments
+suggestions       the names that a caller may have meant
 fallback          the models to try when one does not answer
 ordering          the order of a route's deployments: listed, weighted, fastest or cheapest first
 health            a circuit breaker and the latency for each deployment

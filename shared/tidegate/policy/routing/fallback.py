@@ -6,8 +6,9 @@ LiteLLM's and OpenRouter's clients send these forms: a list of names, of objects
 Sources: https://docs.litellm.ai/docs/proxy/reliability, https://openrouter.ai/docs/features/model-routing (2026).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple, TypeAlias, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from msgspec.structs import replace
 from tidegate.catalog import Catalog
 from tidegate.domain.deployment import Resolution
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS, GatewayFields
+from tidegate.domain.limits import NO_LIMITS, Limits
 from tidegate.domain.operation import Request
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import (
@@ -58,13 +60,19 @@ class Candidate(Struct, frozen=True):
     resolution: Resolution | None = None
 
 
+_Resolve: TypeAlias = Callable[[str, str], Resolution | None]
+"""Resolves a model that is named at a path of the request."""
+
+
 class _NamedFallback(NamedTuple):
     path: str
     model: str
     overrides: Mapping[str, object]
 
 
-def candidates(request: Request, router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
+def candidates(
+    request: Request, router: Router, catalog: Catalog, workspace: Workspace, key_limits: Limits = NO_LIMITS
+) -> list[Candidate]:
     """Return the models to try, in order: the requested one, or its context window fallback, then the fallbacks.
 
     If the caller names no fallbacks, those of the model's route are used. Raises `ModelNotFound` for the requested
@@ -72,21 +80,22 @@ def candidates(request: Request, router: Router, catalog: Catalog, workspace: Wo
     """
     fields = request.options
     if not (fields.fallbacks or fields.models or fields.context_window_fallback_dict):
-        return _with_route_fallbacks(Candidate("model", request, router.resolve(request.model, workspace)))
-    resolution = _resolve(router, request.model, "model", workspace)
+        return _with_route_fallbacks(Candidate("model", request, router.resolve(request.model, workspace, key_limits)))
+    resolve = partial(_resolve, router, workspace, key_limits)
+    resolution = resolve(request.model, "model")
     found = [Candidate("model", request, resolution)]
-    _check_context_window_fallbacks(fields, router, workspace)
+    _check_context_window_fallbacks(fields, resolve)
     for named in _named_fallbacks(request):
         known = {candidate.request.model for candidate in found}
         if named.model in known and not named.overrides:
             raise InvalidRequest(f"{named.model!r} is already in the list of models to try.", param=named.path)
         if len(found) == max_models(request.size):  # before the work for one more
             raise _too_many_models(request.size)
-        fallback_resolution = _resolve(router, named.model, named.path, workspace)
+        fallback_resolution = resolve(named.model, named.path)
         found.append(Candidate(named.path, _with_overrides(request, named), fallback_resolution))
     if len(found) == 1:
         found = _with_route_fallbacks(found[0])
-    return _skip_too_small(found, router, catalog, workspace)
+    return _skip_too_small(found, resolve, catalog)
 
 
 def remaining_candidates(error: TidegateError, failed: Candidate, remaining: Sequence[Candidate]) -> list[Candidate]:
@@ -204,7 +213,7 @@ def _with_overrides(request: Request, named: _NamedFallback) -> Request:
         raise InvalidRequest(error.message, param=f"{named.path}.{error.param or ''}".rstrip(".")) from None
 
 
-def _check_context_window_fallbacks(fields: GatewayFields, router: Router, workspace: Workspace) -> None:
+def _check_context_window_fallbacks(fields: GatewayFields, resolve: _Resolve) -> None:
     fallbacks = fields.context_window_fallback_dict or {}
     for source, model in fallbacks.items():
         path, visited = f"context_window_fallback_dict.{source}", [source]
@@ -213,15 +222,15 @@ def _check_context_window_fallbacks(fields: GatewayFields, router: Router, works
             model = fallbacks.get(model)
         if model is not None:
             raise InvalidRequest(f"{model!r} is its own fallback: the fallbacks form a loop.", param=path)
-        _resolve(router, fallbacks[source], path, workspace)
+        resolve(fallbacks[source], path)
 
 
-def _skip_too_small(found: list[Candidate], router: Router, catalog: Catalog, workspace: Workspace) -> list[Candidate]:
+def _skip_too_small(found: list[Candidate], resolve: _Resolve, catalog: Catalog) -> list[Candidate]:
     """Replace the requested model by its context window fallback if the prompt certainly does not fit."""
     requested, bigger = found[0], context_window_fallback(found[0].request)
     needed = requested.request.estimate_prompt() * CERTAIN_PART if bigger else 0.0
     while bigger is not None and _is_too_small(requested.resolution, catalog, needed):
-        requested = replace(bigger, resolution=_resolve(router, bigger.request.model, bigger.path, workspace))
+        requested = replace(bigger, resolution=resolve(bigger.request.model, bigger.path))
         bigger = context_window_fallback(requested.request)
     if requested is found[0]:
         return found
@@ -234,10 +243,10 @@ def _is_too_small(resolution: Resolution | None, catalog: Catalog, needed: float
     return model is not None and model.context_window is not None and needed > model.context_window
 
 
-def _resolve(router: Router, model: str, path: str, workspace: Workspace) -> Resolution | None:
+def _resolve(router: Router, workspace: Workspace, key_limits: Limits, model: str, path: str) -> Resolution | None:
     """Resolve the model. None for a provider that is not configured, which is an error only when it is tried."""
     try:
-        return router.resolve(model, workspace)
+        return router.resolve(model, workspace, key_limits)
     except ModelNotFound as error:
         if path == "model":
             raise

@@ -1,15 +1,17 @@
 """Resolves a model's name to the deployments that can answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.catalog import Catalog
 from tidegate.domain.deployment import Deployment, ProviderConfig, Resolution
+from tidegate.domain.limits import NO_LIMITS, Limits
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import ConfigurationError, InvalidRequest, ModelNotFound, NotConfigured
+from tidegate.lazy import load
 
 
 class Router(Struct, frozen=True):
@@ -40,20 +42,23 @@ class Router(Struct, frozen=True):
                 if fault is not None:
                     raise ConfigurationError(f"TIDEGATE_ROUTES[{i}].targets[{j}]: {fault}")
 
-    def resolve(self, model_id: str, workspace: Workspace | None = None) -> Resolution:
+    def resolve(self, model_id: str, workspace: Workspace | None = None, key_limits: Limits = NO_LIMITS) -> Resolution:
         """Return the deployments for a route's name, for `provider/model`, or for a model's name alone.
 
         A name alone is looked up among the declared models, then in the catalogue; if it is unknown, it is a model of
         the default provider. Names that the catalogue knows as aliases lead to the provider's own name.
         Credentials of the workspace count as settings. A route leaves out targets that are not configured, if others
-        remain. Raises `ModelNotFound` with similar names, `NotConfigured` with the missing settings, and
-        `InvalidRequest` for a name that several providers declare.
+        remain. Raises `ModelNotFound` with similar names that the workspace and the key may use, `NotConfigured` with
+        the missing settings, and `InvalidRequest` for a name that several providers declare.
         """
         own_route = next((route for route in workspace.routes if route.name == model_id), None) if workspace else None
         route = own_route or next((route for route in self.routes if route.name == model_id), None)
         if route is not None:
             return Resolution(self._route_deployments(route, workspace), route, own_route is not None)
-        provider, name = self._split(model_id, workspace)
+        split = self._split(model_id, workspace)
+        if split is None:
+            raise self._not_found(model_id, workspace, key_limits)
+        provider, name = split
         model = self.catalog.official_name(provider, name)
         config = self.provider_configs[provider]
         _check_configured(config, config.missing_settings, workspace)
@@ -102,7 +107,12 @@ class Router(Struct, frozen=True):
             return f"The provider {config.provider!r} has no regions."
         return None
 
-    def _split(self, model_id: str, workspace: Workspace | None) -> tuple[str, str]:
+    def is_configured(self, provider: str, workspace: Workspace | None = None) -> bool:
+        """True if the provider's settings are there, or are the workspace's own."""
+        return not _unset(self.provider_configs[provider].missing_settings, workspace)
+
+    def _split(self, model_id: str, workspace: Workspace | None) -> tuple[str, str] | None:
+        """Return the provider and the model's name; None if no provider is known to have it."""
         prefix, slash, name_after_slash = model_id.partition("/")
         provider = self.aliases.get(prefix, prefix)
         if slash and name_after_slash and provider in self.provider_configs:
@@ -123,16 +133,14 @@ class Router(Struct, frozen=True):
             return catalog_provider, model
         for provider in self.catalog.providers_declaring(model_id):
             return provider, model_id  # it is not configured, and the error says what to set
-        raise self._not_found(model_id)
+        return None
 
     def _declaring_provider(self, name: str, workspace: Workspace | None) -> str | None:
         """Return the configured provider that declares the model. Raises `InvalidRequest` if there are several."""
         if name in self.one_model_providers:
             return name
         providers = [
-            provider
-            for provider in self.catalog.providers_declaring(name)
-            if not _unset(self.provider_configs[provider].missing_settings, workspace)
+            provider for provider in self.catalog.providers_declaring(name) if self.is_configured(provider, workspace)
         ]
         if len(providers) > 1:
             ids = " or ".join(f"{provider}/{name}" for provider in providers)
@@ -140,10 +148,20 @@ class Router(Struct, frozen=True):
             raise InvalidRequest(message, param="model")
         return providers[0] if providers else None
 
-    def _not_found(self, model_id: str) -> ModelNotFound:
-        near = self.catalog.similar_ids(model_id)
-        hint = f" Did you mean {', '.join(near)}?" if near else " Models are named provider/model."
-        return ModelNotFound(f"The model {model_id!r} does not exist.{hint}", param="model")
+    def _not_found(self, model_id: str, workspace: Workspace | None, key_limits: Limits) -> ModelNotFound:
+        own_routes, limits = (workspace.routes, workspace.effective_limits) if workspace else ((), NO_LIMITS)
+        routes = {route.name: self._configured_deployments(route, workspace) for route in (*self.routes, *own_routes)}
+        providers = {name for name in self.provider_configs if self.is_configured(name, workspace)}
+        model_ids = (each for each in self.catalog.ids() if each.partition("/")[0] in providers)
+        suggest: Callable[..., str] = load("tidegate.policy.routing.suggestions", "suggest_models")
+        suggestion = suggest(model_id, routes, model_ids, (limits, key_limits))
+        return ModelNotFound(f"The model {model_id!r} does not exist. {suggestion}", param="model")
+
+    def _configured_deployments(self, route: Route, workspace: Workspace | None) -> tuple[Deployment, ...]:
+        try:
+            return self._route_deployments(route, workspace)
+        except NotConfigured:
+            return ()
 
 
 def _missing_settings(config: ProviderConfig, target: RouteTarget) -> Iterator[str]:
