@@ -11,11 +11,15 @@ from tests.store_worlds import CREDENTIALS, NOON, REGION, outcome
 from tidegate.aws.dynamo import create_dynamo_client
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.store import Store
+from tidegate.domain.call import FailedAttempt
 from tidegate.transport.reqwest import ReqwestTransport
 
 
 def said(tidegate: Terminal, *words: str) -> Any:
     return cast(Any, tidegate(*words, "--json").json)
+
+
+FAILED_ATTEMPT = FailedAttempt("openai/gpt-4o", "provider_timeout", 0.5)
 
 
 @pytest.fixture
@@ -30,7 +34,8 @@ def called(tidegate: Terminal, env: dict[str, str]) -> Terminal:
         for n in range(4):
             made = outcome(at=NOON + n, workspace_id="ws_acme")
             made = replace(made, call=replace(made.call, app_id="=app" if n == 3 else None))
-            await meter.record(replace(made, status="failed") if n == 1 else made)
+            failed = replace(made, status="failed", error_code="provider_timeout", failed_attempts=(FAILED_ATTEMPT,))
+            await meter.record(failed if n == 1 else made)
         await transport.close()
 
     asyncio.run(call())
@@ -39,6 +44,12 @@ def called(tidegate: Terminal, env: dict[str, str]) -> Terminal:
 
 def times(page: Any) -> list[str]:
     return [call["time"][11:19] for call in page["data"]]
+
+
+def test_a_failed_call_shows_its_error_and_what_failed(called: Terminal) -> None:
+    _, row = called("usage", "calls", "ws_acme", "--status", "failed").out.splitlines()[:2]
+    assert row.endswith(f"provider_timeout  {FAILED_ATTEMPT}")
+    assert "None" not in called("usage", "calls", "ws_acme").out
 
 
 ALL = ["12:00:03", "12:00:02", "12:00:01", "12:00:00"]

@@ -5,11 +5,13 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
 
-from tests.clients.programs import finished, tidegate
+from tests.clients.programs import environment, finished, tidegate
 from tests.clients.tap import tapped
 from tests.clients.world import DEMO_WORKSPACE, Server, get, serving
 
@@ -178,3 +180,15 @@ def refused(words: tuple[str, ...], message: str | None, env: dict[str, str] | N
     assert line.startswith("tidegate: ")
     assert message is None or line == f"tidegate: {message}"
     return line
+
+
+def test_an_interrupt_while_starting_is_silent(tmp_path: Path) -> None:
+    words = tidegate("serve", "--port", "0", "--data", str(tmp_path / "data"))
+    for seconds in (0.15, 0.3, 0.6):
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        assert err == b""
+        assert process.returncode in (0, 130, -signal.SIGINT)

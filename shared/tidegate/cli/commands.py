@@ -19,7 +19,7 @@ from tidegate.cli.connection import (
     find_store,
     open_ports,
 )
-from tidegate.cli.output import CommandOutput
+from tidegate.cli.output import CommandOutput, show_help
 from tidegate.cli.workspaces import Subparsers
 from tidegate.errors import ConfigurationError, InvalidRequest, NotFound, StoreUnavailable
 
@@ -50,10 +50,11 @@ def add_parser(commands: Subparsers, name: str, summary: str) -> None:
     common.add_argument("--json", action="store_true", help="print JSON")
     add_store_options(common)
     parser = commands.add_parser(name, help=summary)
-    subparsers = parser.add_subparsers(required=True, metavar="command")
+    parser.set_defaults(run=show_help(parser))
+    common.set_defaults(run=run)
+    subparsers = parser.add_subparsers(metavar="command")
     for module in _MODULES[name]:
         module.add_subcommands(subparsers, common)
-    parser.set_defaults(run=run)
 
 
 def run(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from tidegate import __version__
+from tidegate.cli.output import show_help
 from tidegate.errors import TidegateError
 from tidegate.lazy import load
 
@@ -21,10 +22,21 @@ _COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. An error is printed as one line on standard error."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except TidegateError as error:
+        return _report_error(error.message)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "tidegate":
+            raise
+        return _report_error(f"The package {error.name!r} is missing: run pip install '.[local]'.")
+
+
+def _run(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tidegate", description="An OpenAI-compatible gateway in your AWS account.")
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="command")
+    parser.set_defaults(run=show_help(parser))
+    commands = parser.add_subparsers(metavar="command")
     chosen = next((word for word in words if word in _COMMANDS), None)
     for name, (module, summary) in _COMMANDS.items():
         if name == chosen:
@@ -32,10 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             commands.add_parser(name, help=summary)
     options = parser.parse_args(words)
-    try:
-        return options.run(options)
-    except TidegateError as error:
-        print(f"tidegate: {error.message}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return options.run(options)
+
+
+def _report_error(message: str) -> int:
+    print(f"tidegate: {message}", file=sys.stderr)
+    return 2

@@ -17,7 +17,10 @@ from tidegate.domain.record import iso_time
 from tidegate.errors import InvalidRequest
 
 _REPORT_COLUMNS = ("name", "calls", "calls_failed", "input_tokens", "output_tokens", "words", "cost_usd")
-_CALL_COLUMNS = ("time", "id", "status", "model", "input_tokens", "output_tokens", "words", "cost_usd")
+_CALL_COLUMNS = (
+    *("time", "id", "status", "model", "input_tokens", "output_tokens", "words", "cost_usd"),
+    *("error_code", "failed_attempts"),
+)
 
 
 def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -89,8 +92,7 @@ def _next_page_hint(cursor: str | None) -> str:
 
 
 def _table(names: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
-    cells = [["" if row.get(name) is None else str(row[name]) for name in names] for row in rows]
-    return columns([name.upper() for name in names], cells)
+    return columns([name.upper() for name in names], [[row.get(name) for name in names] for row in rows])
 
 
 def _parse_day(text: str) -> date:
