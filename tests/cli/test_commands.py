@@ -284,7 +284,7 @@ def test_misuse_is_one_line_and_exit_code_2(tidegate: Terminal, words: tuple[str
 
 
 @pytest.mark.parametrize(
-    "words", [("workspaces",), ("keys", "create"), ("keys", "create", "--workspace", "ws_a", "--expires", "tomorrow")]
+    "words", [("keys", "create"), ("keys", "create", "--workspace", "ws_a", "--expires", "tomorrow")]
 )
 def test_bad_usage_is_exit_code_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -83,7 +83,7 @@ async def show_workspace(options: argparse.Namespace, ports: StorePorts) -> Comm
     month, _ = counter_periods(ports.clock())
     counters = await ports.usages.counters(workspace.id, month, workspace.shards) or {}
     name = month.removeprefix("M#")
-    counters_text = pairs([(label, str(value)) for label, value in counters.items()]) if counters else "no usage yet"
+    counters_text = pairs(list(counters.items())) if counters else "no usage yet"
     data = {**to_json(workspace), "month": name, "counters": counters}
     return CommandOutput(data, f"{pairs(_describe(workspace))}\n\n{name}\n{counters_text}")
 
@@ -95,7 +95,7 @@ async def set_status(options: argparse.Namespace, ports: StorePorts) -> CommandO
     return CommandOutput(data, f"Workspace {workspace.id} is {workspace.status}.")
 
 
-def _describe(workspace: Workspace) -> list[tuple[str, str]]:
+def _describe(workspace: Workspace) -> list[tuple[str, object]]:
     """Return names and values to print; `limits` are the effective limits, with those of the plan."""
     return [
         ("id", workspace.id),
@@ -103,16 +103,16 @@ def _describe(workspace: Workspace) -> list[tuple[str, str]]:
         ("status", workspace.status),
         ("created_at", iso_time(workspace.created_at)),
         ("words_method", workspace.words_method),
-        ("charge_input_words", str(workspace.charge_input_words)),
-        ("plan", workspace.plan_id or "none"),
+        ("charge_input_words", workspace.charge_input_words),
+        ("plan", workspace.plan_id),
         ("limits", as_options(workspace.effective_limits)),
-        ("first_day", str(workspace.first_day)),
-        ("allows_unpriced", str(workspace.allows_unpriced)),
-        ("lowers_max_tokens", str(workspace.lowers_max_tokens)),
-        ("timeout_seconds", "none" if workspace.timeout_seconds is None else f"{workspace.timeout_seconds:g}"),
-        ("cache_ttl_seconds", "none" if workspace.cache_ttl_seconds is None else str(workspace.cache_ttl_seconds)),
+        ("first_day", workspace.first_day),
+        ("allows_unpriced", workspace.allows_unpriced),
+        ("lowers_max_tokens", workspace.lowers_max_tokens),
+        ("timeout_seconds", workspace.timeout_seconds),
+        ("cache_ttl_seconds", workspace.cache_ttl_seconds),
         ("routes", " ".join(route.name for route in workspace.routes) or "none"),
         ("guardrails", " ".join(guardrail.name for guardrail in workspace.guardrails) or "none"),
-        ("shards", str(workspace.shards)),
+        ("shards", workspace.shards),
         ("credentials", " ".join(each.name for each in workspace.credentials) or "none"),
     ]
