@@ -17,7 +17,7 @@ CLIENTS := $(wildcard tests/clients/package-lock.json)
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test setup lint template pytest bench soak build audit sbom lock clean
+.PHONY: help run test setup lint template pytest bench soak fuzz build audit sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ bench: .venv/.dev ## measure the gateway's own time in a call
 
 soak: .venv/.dev ## many calls with faults and disconnecting clients, then a check for leaks
 	$(BIN)/python -m tests.faults.soak $(CALLS)
+
+fuzz: .venv/.dev ## ten minutes of requests and replies that nobody would write
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 build: .venv-sam/.installed .venv/.dev ## build the Lambda artifacts for ARCHITECTURE (arm64 or x86_64)
 	PYTHON="$(CURDIR)/$(BIN)/python" $(SAM)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)

@@ -1,0 +1,9 @@
+"""Fuzzing: requests, providers' replies and calls of the admin API that nobody would write, over the app in memory.
+
+mutations    JSON and bytes, changed at random
+requests     requests of every endpoint
+replies      providers' replies of every dialect
+properties   what must hold of each: no internal error, no task, no hold and little memory left
+test_fuzz    a short run with the same examples each time
+__main__     `make fuzz`: new examples for ten minutes
+"""

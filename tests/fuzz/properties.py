@@ -1,0 +1,126 @@
+"""What must hold of every exchange, whatever is sent and whatever the provider answers."""
+
+import asyncio
+import json
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from tests.api.admin.world import Api, open_api
+from tests.fuzz.replies import Exchange
+from tests.fuzz.requests import Sent
+from tests.hostile import answer, open_world
+from tests.world import Client, Handler
+from tidegate.domain.limits import Limits
+
+LIMITS = Limits(usd_per_month=Decimal(10**6), tokens_per_minute=10**9, parallel_calls=5, requests_per_minute=10**6)
+
+SPARE_BYTES, BYTES_PER_BYTE = 8_000_000, 200
+"""What an exchange may hold at once: a fixed part for modules that load late, and so much for each byte of it."""
+
+
+def check_request(sent: Sent) -> None:
+    """A request gets a reply of the API, or an error that is defined; and nothing is left."""
+    _run(lambda: _exchange(answer, sent), len(sent.body))
+
+
+def check_reply(exchange: Exchange) -> None:
+    """A provider's reply becomes a reply of the API, or an error that is defined; and nothing is left."""
+
+    def provider(request: httpx.Request) -> httpx.Response:
+        headers = [(name.encode(), value.encode()) for name, value in exchange.headers.items()]
+        return httpx.Response(exchange.status, headers=headers, stream=_Pieces(exchange))
+
+    sent = Sent("POST", "/v1/chat/completions", {}, exchange.request)
+    try:
+        _run(lambda: _exchange(provider, sent), len(sent.body) + sum(map(len, exchange.pieces)))
+    except AssertionError as error:
+        error.add_note(repr(exchange))
+        raise
+
+
+@contextmanager
+def admin_api() -> Iterator[Callable[[Sent], None]]:
+    """A check of requests of the admin API, which is built once: that takes a third of a second.
+
+    A request gets a reply, or an error that is defined; and no task is left.
+    """
+    with asyncio.Runner() as runner:
+        api = AsyncExitStack()
+        opened = runner.run(api.enter_async_context(open_api()))
+        yield lambda sent: runner.run(_alone(lambda: _admin_exchange(opened, sent)))
+        runner.run(api.aclose())
+
+
+class _Pieces(httpx.AsyncByteStream):
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._exchange.pieces:
+            yield piece
+        if self._exchange.breaks:
+            raise httpx.ReadError("broken")
+
+
+def _run(work: Callable[[], Awaitable[None]], size: int) -> None:
+    with _bounded_memory(size):
+        asyncio.run(_alone(work))
+
+
+async def _alone(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, f"tasks are left: {left}"
+
+
+@contextmanager
+def _bounded_memory(size: int) -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < SPARE_BYTES + BYTES_PER_BYTE * size, f"{peak:,} bytes for {size:,}"
+
+
+async def _exchange(provider: Handler, sent: Sent) -> None:
+    async with open_world(provider, LIMITS) as client:
+        reply = await client.post(sent.body, sent.path, sent.headers, method=sent.method)
+        try:
+            _check_answer(reply.status, reply.headers, reply.body, sent.method)
+            _check_settled(client)
+        except AssertionError as error:
+            error.add_note(f"{sent!r}\n{reply!r}")
+            raise
+
+
+def _check_settled(client: Client) -> None:
+    for account in client.recorder.ledger.accounts.values():
+        assert not account.holds, f"held: {account.holds}"
+
+
+def _check_answer(status: int, headers: dict[str, str], body: bytes, method: str) -> None:
+    assert b'"internal_error"' not in body, body
+    if headers.get("content-type", "").startswith("text/event-stream"):
+        for block in filter(None, body.decode().split("\n\n")):
+            assert block.startswith(":") or block == "data: [DONE]" or json.loads(block.removeprefix("data: "))
+    elif status >= 400 and method != "HEAD":
+        error: Any = json.loads(body)["error"]
+        assert error["message"]
+        assert status < 500 or error["code"], error
+
+
+async def _admin_exchange(api: Api, sent: Sent) -> None:
+    headers = {name: value for name, value in sent.headers.items() if value}
+    for client in (api.stranger, api.reader, api.one, api.whole):
+        reply = await client.http.request(sent.method, f"/admin/v1{sent.path}", content=sent.body, headers=headers)
+        assert b'"internal_error"' not in reply.content, (sent, reply.content)
+        assert reply.status_code < 500, (sent, reply.status_code, reply.content)
