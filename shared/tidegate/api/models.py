@@ -4,6 +4,7 @@
 """
 
 import time
+from datetime import date
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from tidegate import __version__
 from tidegate.api import model_views, route_models
 from tidegate.api.source import source_of
+from tidegate.catalog import CatalogModel
 from tidegate.domain.ids import ulid
 from tidegate.domain.surface import Surface
 from tidegate.domain.workspace import Principal, Workspace
@@ -19,12 +21,15 @@ from tidegate.gateway import Gateway
 from tidegate.json import encode
 from tidegate.surfaces.neuroflash import NEUROFLASH
 from tidegate.surfaces.openai import OPENAI
+from tidegate.upstream.local_models import list_local_models
+
+_NEVER = date(1970, 1, 1)
 
 
 async def list_models(request: Request) -> Response:
     gateway, _, workspace = await _authenticate(request, OPENAI)
     model_filter = _filter(request)
-    entries = _route_entries(gateway, workspace, model_filter)
+    entries = await _first_entries(gateway, workspace, model_filter)
     configured = _configured_providers(gateway)
     return _json(model_views.openrouter_list(gateway.catalog, configured, model_filter, entries))
 
@@ -34,7 +39,7 @@ async def count_models(request: Request) -> Response:
     gateway, _, workspace = await _authenticate(request, OPENAI)
     model_filter = _filter(request)
     count = model_views.count_models(gateway.catalog, _configured_providers(gateway), model_filter)
-    entries = _route_entries(gateway, workspace, model_filter)
+    entries = await _first_entries(gateway, workspace, model_filter)
     return _json(encode({"data": {"count": len(entries) + count}}))
 
 
@@ -57,6 +62,7 @@ async def list_selectable_models(request: Request) -> Response:
     gateway, _, workspace = await _authenticate(request, NEUROFLASH)
     routes = route_models.usable_routes(gateway.router, workspace)
     first = [route_models.selected_route_json(route, gateway.catalog) for route in routes]
+    first += [model_views.selected_model_json(model) for model, _ in await _local_models(gateway)]
     return _json(model_views.neuroflash_list(gateway.catalog, _configured_providers(gateway), encode(first)))
 
 
@@ -95,12 +101,25 @@ def _filter(request: Request) -> model_views.ModelFilter:
     )
 
 
-def _route_entries(
+async def _first_entries(
     gateway: Gateway, workspace: Workspace, model_filter: model_views.ModelFilter
 ) -> list[dict[str, object]]:
+    """Return what the catalogue does not have: the workspace's routes, then the models of servers on this machine."""
     catalog, usable = gateway.catalog, route_models.usable_routes(gateway.router, workspace)
     routes = [route for route in usable if model_filter.accepts(route_models.model_of_route(route, catalog))]
-    return [route_models.route_json(route, catalog) for route in routes]
+    entries = [route_models.route_json(route, catalog) for route in routes]
+    local = [(model, created) for model, created in await _local_models(gateway) if model_filter.accepts(model)]
+    return entries + [{**model_views.model_json(model), "created": created} for model, created in local]
+
+
+async def _local_models(gateway: Gateway) -> list[tuple[CatalogModel, int]]:
+    """Return the models of providers on this machine that the catalogue has no models of, and when each was made."""
+    known = {model_id.partition("/")[0] for model_id in gateway.catalog.ids()}
+    configs = [gateway.router.provider_configs[name] for name in _configured_providers(gateway) - known]
+    return [
+        (CatalogModel(f"{model.provider}/{model.name}", model.name, "", _NEVER), model.created)
+        for model in await list_local_models(gateway.upstream, configs)
+    ]
 
 
 def _configured_providers(gateway: Gateway) -> frozenset[str]:
