@@ -8,7 +8,10 @@ import httpx
 import pytest
 
 from tests.world import STREAM, USER, Client, Exchange, completion, delta, sse, world
+from tidegate.domain.call import SentAttempt
 from tidegate.domain.limits import Limits
+from tidegate.policy.metering import unreported
+from tidegate.policy.metering.unreported import unreported_tokens
 
 A, B, REASONING = "openai/gpt-4.1-mini", "mistral/mistral-small-latest", "openai/o4-mini"
 CALL = {"model": A, "messages": USER, "max_tokens": 100}
@@ -215,3 +218,28 @@ async def test_a_call_counts_once_whatever_its_fallbacks(limit: int) -> None:
             reply = await client.post({**CALL, "num_retries": 0, "fallbacks": [B]})
             assert (reply.status, reply.json["model"]) == (200, B)
         assert (await client.post(CALL)).status == 429
+
+
+async def test_what_an_attempt_costs_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[SentAttempt] = []
+
+    def count(attempt: SentAttempt, *others: Any) -> Any:
+        counted.append(attempt)
+        return unreported_tokens(attempt, *others)
+
+    monkeypatch.setattr(unreported, "unreported_tokens", count)
+    async with world(raises(httpx.ReadError("reset")), limits=Limits(usd_per_day=Decimal(10))) as client:
+        await client.post({**CALL, "num_retries": 5})
+    assert len(counted) == len(client.requests) == 6
+
+
+async def test_an_attempt_costs_by_the_request_that_it_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fallback with a short answer does not make the long answer of the first model cheaper."""
+    monkeypatch.setattr("tidegate.policy.metering.unreported.HIDDEN_TOKENS_PER_SECOND", 1_000_000)
+    async with world(never, limits=Limits(usd_per_day=Decimal(10))) as client:
+        fallback = {"model": B, "max_tokens": 1}
+        await client.post({**CALL, "max_tokens": 1_000, "timeout": 0.4, "num_retries": 0, "fallbacks": [fallback]})
+        [outcome] = client.recorder.outcomes
+        assert outcome.attempts == 2
+        assert outcome.bill.tokens.output == 1_001
+        assert outcome.hold is not None and (outcome.bill.cost_usd or 0) <= outcome.hold.amounts.usd

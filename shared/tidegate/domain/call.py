@@ -11,7 +11,7 @@ from tidegate.domain.account import Hold
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.operation import Operation, Request
 from tidegate.domain.surface import Surface
-from tidegate.domain.usage import Bill
+from tidegate.domain.usage import Bill, TokenCounts
 from tidegate.domain.workspace import Principal, Workspace
 from tidegate.errors import InvalidRequest
 from tidegate.json import Json
@@ -87,13 +87,16 @@ class FailedAttempt(Struct, frozen=True):
 class SentAttempt(Struct):
     """A request that a deployment got and did not refuse: its provider may have worked on it, and may charge for it.
 
-    `body` is the request as it was sent. Times are UTC seconds; `ended_at` is None while the provider may still work.
+    `request` is what was asked, and `body` how it was sent. Times are UTC seconds; `ended_at` is None while the
+    provider may still work. `estimate` are the tokens that it is charged for, counted once it has ended.
     """
 
     deployment: Deployment
+    request: Request
     body: bytes
     started_at: float
     ended_at: float | None = None
+    estimate: TokenCounts | None = None
 
 
 class Outcome(Struct, frozen=True):

@@ -55,7 +55,8 @@ def record_failure(
 def start_attempt(components: Components, prepared: PreparedCall, observation: Observation) -> SentAttempt:
     """Record that the request is being sent."""
     components.retries.budget_of(prepared.deployment.provider).earn()
-    return observation.start_attempt(prepared.deployment, prepared.request.body, components.clock())
+    request, body = prepared.call.request, prepared.request.body
+    return observation.start_attempt(prepared.deployment, request, body, components.clock())
 
 
 def open_attempt(

@@ -11,7 +11,7 @@ from tidegate.domain.account import Hold
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus, SentAttempt
 from tidegate.domain.deployment import Deployment, Resolution
-from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog
+from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Request
 from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.lazy import load
@@ -81,9 +81,9 @@ class Observation(ReplyLog, kw_only=True):
         """Record one chunk of a streamed reply."""
         self.call.operation.read_chunk(chunk, self)
 
-    def start_attempt(self, deployment: Deployment, body: bytes, now: float) -> SentAttempt:
+    def start_attempt(self, deployment: Deployment, request: Request, body: bytes, now: float) -> SentAttempt:
         """Record a request that is being sent. It is charged unless `fail_attempt` takes it back."""
-        attempt = SentAttempt(deployment, body, now)
+        attempt = SentAttempt(deployment, request, body, now)
         self.attempt_started_at = now
         self.attempts += 1
         self.sent.append(attempt)

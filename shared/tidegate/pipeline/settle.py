@@ -50,7 +50,7 @@ def _bill(components: Components, observation: Observation) -> Bill:
         if bill is None or bill.tokens.usage_fault == "refused":
             reply = ArrivedReply(generated, is_complete=is_complete)
             unreported_tokens = load(_UNREPORTED, "unreported_tokens")
-            bill = make_bill(unreported_tokens(answering, call.request, model, components.clock(), reply))
+            bill = make_bill(unreported_tokens(answering, model, components.clock(), reply))
         if model is not None and observation.usage is not None and "provider_cost" in observation.usage:
             at_least_reported = load("tidegate.policy.metering.reported_cost", "at_least_reported")
             bill = at_least_reported(bill, observation.usage, model)
@@ -65,10 +65,12 @@ def unreported_attempts(
     unreported_tokens, now = load(_UNREPORTED, "unreported_tokens"), components.clock()
     options = price_options(call.request.body)
     models = [components.catalog.find_model(attempt.deployment.model_id, options) for attempt in attempts]
-    return [
-        (model, unreported_tokens(attempt, call.request, model, now))
-        for model, attempt in zip(models, attempts, strict=True)
-    ]
+    estimates: list[TokenCounts] = []
+    for model, attempt in zip(models, attempts, strict=True):
+        if attempt.estimate is None or attempt.ended_at is None:
+            attempt.estimate = unreported_tokens(attempt, model, now)
+        estimates.append(attempt.estimate)
+    return list(zip(models, estimates, strict=True))
 
 
 async def settle(components: Components, observation: Observation) -> None:

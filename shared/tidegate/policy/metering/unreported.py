@@ -33,12 +33,12 @@ def is_refusal(error: BaseException) -> bool:
 
 def unreported_tokens(
     attempt: SentAttempt,
-    request: Request,
     model: CatalogModel | None,
     now: float,
     reply: ArrivedReply = NOTHING_ARRIVED,
 ) -> TokenCounts:
     """Return the tokens that the attempt is charged for. `now` is in UTC seconds."""
+    request = attempt.request
     prompt = request.prompt_tokens(attempt.body)
     arrived = estimate_text(reply.generated.answer) + estimate_text(reply.generated.hidden)
     longest = request.worst_case(model, attempt.body).output
