@@ -43,7 +43,8 @@ def webp(width: int, height: int) -> bytes:
     return b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + size + bytes(3_000)
 
 
-WAV = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0" + (24_000).to_bytes(4, "little") + (48_000).to_bytes(4, "little")
+WAV = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0" + (24_000).to_bytes(4, "little")
+WAV_RATE, WAV_BITS = (48_000).to_bytes(4, "little"), b"\2\0\x10\0"
 PDF = b"%PDF-1.4\n" + b"1 0 obj <</Type /Page /Parent 3 0 R>> <</Type /Pages /Count 2>> <</Type/Page>> " + bytes(9_000)
 
 
@@ -99,7 +100,8 @@ def bound(body: Any) -> TokenCounts:
         ("image/png", png(9_000, 9_000), "image", LARGE_IMAGE_TOKENS),
         ("audio/mpeg", b"ID3" + bytes(9_000), "audio", AUDIO_TOKENS),
         ("audio/mpeg", b"ID3" + bytes(400_000), "audio", 3_201),
-        ("audio/wav", WAV + bytes(48_000 * 60), "audio", 1_921),
+        ("audio/wav", WAV + WAV_RATE + WAV_BITS + bytes(48_000 * 60), "audio", 1_921),
+        ("audio/wav", WAV + b"\xff\xff\xff\xff" + WAV_BITS + bytes(48_000 * 60), "audio", 1_921),
         ("video/webm", b"\x1aE\xdf\xa3" + bytes(9_000), "other", VIDEO_TOKENS),
         ("application/pdf", PDF, "other", 2 * PAGE_TOKENS),
         ("application/pdf", b"%PDF-1.7 /ObjStm" + bytes(100_000), "other", 4 * PAGE_TOKENS),

@@ -217,6 +217,12 @@ def _media_tokens(kind: str, data: bytes) -> int:
 
 
 def _audio_rate(data: bytes) -> int:
-    """Return the bytes of a second of sound: from the head of a WAV file, or else the lowest that is usual."""
-    is_wav = data[:4] == b"RIFF" and data[8:16] == b"WAVEfmt "
-    return max(AUDIO_BYTES_PER_SECOND, int.from_bytes(data[28:32], "little")) if is_wav else AUDIO_BYTES_PER_SECOND
+    """Return the bytes of a second of sound: from the head of a WAV file, or else the lowest that is usual.
+
+    Decoders go by the channels, samples and bits of the head, not by its own product of them, which may be false.
+    """
+    if data[:4] != b"RIFF" or data[8:16] != b"WAVEfmt ":
+        return AUDIO_BYTES_PER_SECOND
+    head = [int.from_bytes(data[start:end], "little") for start, end in ((22, 24), (24, 28), (28, 32), (34, 36))]
+    channels, samples, rate, bits = head
+    return max(AUDIO_BYTES_PER_SECOND, min(rate, channels * samples * bits // 8))
