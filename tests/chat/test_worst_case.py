@@ -56,14 +56,16 @@ def test_an_answer_in_sound_is_held_at_the_rate_of_sound() -> None:
     assert (asked.output, asked.audio_output, asked.image_output) == (4_000, 4_000, 0)
     text = worst_case("openai/gpt-audio", modalities=["text"], max_completion_tokens=4_000)
     assert (text.output, text.audio_output) == (4_000, 0)
+    native = b'{"generationConfig":{"responseModalities":["AUDIO"]}}'
+    assert worst_case("openai/gpt-audio", native, modalities=["text"], max_tokens=4_000).audio_output == 4_000
     cost = call_cost(model("openai/gpt-audio"), asked)
     assert cost is not None and cost >= Decimal("0.256")  # 4,000 at 64 USD a million
 
 
-def test_an_answer_may_be_images_unless_only_text_is_asked_for() -> None:
+def test_an_answer_of_a_model_of_images_may_be_one_whatever_is_asked_for() -> None:
     image_model = "gemini/gemini-2.5-flash-image"
     assert worst_case(image_model, max_tokens=4_000).image_output == 4_000
-    assert worst_case(image_model, max_tokens=4_000, modalities=["TEXT"]).image_output == 0
+    assert worst_case(image_model, max_tokens=4_000, modalities=["TEXT"]).image_output == 4_000
     assert worst_case(image_model, max_tokens=1, n=2).image_output == 2 * IMAGE_ANSWER_TOKENS
     assert worst_case(image_model).image_output == model(image_model).output_limit or UNKNOWN_OUTPUT_TOKENS
 

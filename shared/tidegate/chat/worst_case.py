@@ -72,7 +72,7 @@ def worst_case_tokens(
     bound = _image_factor(bound_body(sent or encode(body)), model)
     prompt = max(_estimated_prompt(fields), bound.input) + _tool_tokens(fields)
     answer = (output_limit or (model.output_limit if model else None) or UNKNOWN_OUTPUT_TOKENS) * (fields.n or 1)
-    kinds = _answer_kinds(body, model)
+    kinds = _answer_kinds(body, model, sent or b"")
     if "image" in kinds:
         answer = max(answer, IMAGE_ANSWER_TOKENS * (fields.n or 1))
     written = prompt if _writes_cache(body, sent) else 0
@@ -108,13 +108,18 @@ def _is_search(tool: Mapping[str, object]) -> bool:
     return "web_search" in str(tool.get("type"))
 
 
-def _answer_kinds(body: JsonObject, model: ModelLimits | None) -> set[str]:
-    """Return the kinds of answers that the request allows: those that it asks for, or all that the model has."""
+def _answer_kinds(body: JsonObject, model: ModelLimits | None, sent: bytes) -> set[str]:
+    """Return the kinds of answers to expect: those that the request asks for, and those that the model has.
+
+    A model of images may answer with one although only text is asked for. Speech must be asked for, also in Gemini's
+    own field, if the model can write as well.
+    """
     modalities = body.get("modalities")
-    if isinstance(modalities, list) and modalities:
-        return {str(kind).lower() for kind in modalities}
+    asked = {str(kind).lower() for kind in modalities} if isinstance(modalities, list) else set[str]()
     outputs = set(model.outputs if model else ())
-    return outputs if "text" not in outputs else outputs - {"audio"}  # speech must be asked for
+    if "text" in outputs and b'"AUDIO"' not in sent:
+        outputs.discard("audio")
+    return asked | outputs
 
 
 def _writes_cache(body: JsonObject, sent: bytes | None) -> bool:
