@@ -33,7 +33,10 @@ def test_a_missing_value_is_none_or_nothing(value: object) -> None:
     assert (pairs([("name", value)]), columns(["NAME", "B"], [[value, 1]])) == ("name  none", "NAME  B\n      1")
 
 
-@pytest.mark.parametrize("words", [[], ["workspaces"], ["plans"], ["usage"], ["admin-keys"], ["keys"]])
+GROUPS = [[], ["workspaces"], ["plans"], ["usage"], ["admin-keys"], ["keys"], ["workspaces", "members"]]
+
+
+@pytest.mark.parametrize("words", GROUPS)
 def test_a_command_that_is_missing_is_answered_with_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     out, err = capsys.readouterr()

@@ -210,3 +210,23 @@ async def test_an_account_with_open_calls_is_not_opened_anew(world: World) -> No
     with pytest.raises(AccountBusy):
         await world.register.change([ResourceChange(before, after)], entry(), [after])
     assert await world.register.find(type(before), "ws_one") == before
+
+
+@kinds
+async def test_what_is_deleted_is_gone_and_can_be_made_again(world: World, made: Resource) -> None:
+    await change(world, None, made)
+    await change(world, made, None)
+    within = "ws_one" if isinstance(made, Member) or hasattr(made, "default_workspace_id") else ""
+    assert await world.register.page(type(made), workspace_id=within) == []
+    await change(world, None, made)
+    assert await world.register.page(type(made), workspace_id=within) == [made]
+
+
+async def test_a_workspace_with_a_running_call_is_not_deleted_with_its_account(world: World) -> None:
+    await change(world, None, WORKSPACE)
+    await hold_tokens(world, AccountScope("workspace", "ws_one", LIMITS), 10)
+    with pytest.raises(AccountBusy):
+        await world.register.change([ResourceChange(WORKSPACE, None)], entry("delete"), [WORKSPACE])
+    assert await find(world, WORKSPACE) == WORKSPACE
+    await world.register.change([ResourceChange(WORKSPACE, None)], entry("delete"))
+    assert await find(world, WORKSPACE) is None

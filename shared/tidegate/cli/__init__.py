@@ -1,19 +1,20 @@
 """The command line: `python -m tidegate`.
 
-main               the entry point, the list of commands, and their exit codes
-commands           runs the commands that work on the table: workspaces, keys, plans, usage, admin-keys
-connection         which table a command works on, and the ports over it
-workspaces         `workspaces create | list | show | suspend | resume`
-workspace_limits   `workspaces set | set-limits | set-plan`
-members            `workspaces members list | put | remove`
-credentials        `workspaces credentials list | put | remove`
-key_grants         `keys create | set`
-keys               `keys list | rotate | revoke`
-plans              `plans create | list | show | set`
-usage              `usage report | calls | audit`
-admins             `admin-keys create | list | revoke`
-limits             the option `--limits`
-options            the other options of a workspace
-dates              dates in options
-output             what a command prints: text, or JSON
+main                 the entry point, the list of commands, and their exit codes
+commands             runs the commands that work on the table: workspaces, keys, plans, usage, admin-keys
+connection           which table a command works on, and the ports over it
+workspaces           `workspaces create | list | show | suspend | resume`
+workspace_limits     `workspaces set | set-limits | set-plan`
+workspace_deletion   `workspaces delete`
+members              `workspaces members list | put | remove`
+credentials          `workspaces credentials list | put | remove`
+key_grants           `keys create | set`
+keys                 `keys list | rotate | revoke`
+plans                `plans create | list | show | set | delete`
+usage                `usage report | calls | audit`
+admins               `admin-keys create | list | revoke`
+limits               the option `--limits`
+options              the other options of a workspace
+dates                dates in options
+output               what a command prints: text, or JSON
 """

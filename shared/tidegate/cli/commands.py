@@ -10,7 +10,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from tidegate.aws.secrets import SecretsManagerError
-from tidegate.cli import admins, credentials, key_grants, keys, members, plans, usage, workspace_limits, workspaces
+from tidegate.cli import (
+    admins,
+    credentials,
+    key_grants,
+    keys,
+    members,
+    plans,
+    usage,
+    workspace_deletion,
+    workspace_limits,
+    workspaces,
+)
 from tidegate.cli.connection import (
     StoreLocation,
     StorePorts,
@@ -36,7 +47,7 @@ _LIST_COMMANDS = {
 """The command that lists the existing resources, by the `param` of a `NotFound`."""
 
 _MODULES = {
-    "workspaces": (workspaces, workspace_limits, members, credentials),
+    "workspaces": (workspaces, workspace_limits, workspace_deletion, members, credentials),
     "keys": (key_grants, keys),
     "plans": (plans,),
     "usage": (usage,),

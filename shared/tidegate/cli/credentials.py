@@ -5,7 +5,7 @@ import sys
 from getpass import getpass
 
 from tidegate.cli.connection import StorePorts
-from tidegate.cli.output import CommandOutput, columns
+from tidegate.cli.output import CommandOutput, columns, show_help
 from tidegate.cli.workspaces import Subparsers
 from tidegate.control import credentials, workspaces
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
@@ -17,7 +17,8 @@ from tidegate.errors import ConfigurationError
 def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `credentials list`, `credentials put` and `credentials remove`."""
     parser = commands.add_parser("credentials", help="list, store and remove a workspace's own provider keys")
-    actions = parser.add_subparsers(required=True, metavar="command")
+    parser.set_defaults(run=show_help(parser))
+    actions = parser.add_subparsers(metavar="command")
     list_parser = actions.add_parser("list", parents=[common], help="list the names of the stored keys")
     put = actions.add_parser("put", parents=[common], help="store a key, typed at a prompt or read from standard input")
     remove_help = "remove a key: calls use the gateway's key within a minute"

@@ -29,7 +29,9 @@ def with_limits(limits: Limits, values: Sequence[tuple[str, LimitValue]]) -> Lim
 def as_options(limits: Limits) -> str:
     """Write limits in the form of the option `--limits`."""
     fields = limits_to_json(limits).items()
-    words = (f"{name}={','.join(map(str, value)) if isinstance(value, list | tuple) else value}" for name, value in fields)
+    words = (
+        f"{name}={','.join(map(str, value)) if isinstance(value, list | tuple) else value}" for name, value in fields
+    )
     return " ".join(words) or "none"
 
 

@@ -11,8 +11,11 @@ from tidegate.lazy import load
 
 _COMMANDS = {
     "serve": ("tidegate.local.serve", "run the gateway on this machine"),
-    "workspaces": ("tidegate.cli.commands", "create, list, show, change, suspend and resume workspaces"),
-    "plans": ("tidegate.cli.commands", "create, list, show and change plans: named limits that many workspaces share"),
+    "workspaces": ("tidegate.cli.commands", "create, list, show, change, suspend and delete workspaces"),
+    "plans": (
+        "tidegate.cli.commands",
+        "create, list, show, change and delete plans: named limits that many workspaces share",
+    ),
     "usage": ("tidegate.cli.commands", "report the usage of a workspace, list its calls and the audit log"),
     "admin-keys": ("tidegate.cli.commands", "create, list and revoke the keys of the admin API"),
     "keys": ("tidegate.cli.commands", "create, list, change, rotate and revoke virtual keys"),

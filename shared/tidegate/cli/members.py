@@ -3,7 +3,7 @@
 import argparse
 
 from tidegate.cli.connection import StorePorts
-from tidegate.cli.output import CommandOutput, columns
+from tidegate.cli.output import CommandOutput, columns, show_help
 from tidegate.cli.workspaces import Subparsers
 from tidegate.control import members
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
@@ -17,7 +17,8 @@ PAGE_SIZE = 100
 def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add `members list`, `members put` and `members remove`."""
     parser = commands.add_parser("members", help="list, add and remove a workspace's members")
-    actions = parser.add_subparsers(required=True, metavar="command")
+    parser.set_defaults(run=show_help(parser))
+    actions = parser.add_subparsers(metavar="command")
     list_parser = actions.add_parser("list", parents=[common], help="list all members")
     put = actions.add_parser("put", parents=[common], help="add a member, or change a member's role")
     remove = actions.add_parser("remove", parents=[common], help="remove a member")

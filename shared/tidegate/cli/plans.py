@@ -18,12 +18,14 @@ PAGE_SIZE = 100
 
 
 def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> None:
-    """Add `create`, `list`, `show` and `set`."""
+    """Add `create`, `list`, `show`, `set` and `delete`."""
     create = commands.add_parser("create", parents=[common], help="create a plan")
     commands.add_parser("list", parents=[common], help="list all plans").set_defaults(command=list_plans)
     show = commands.add_parser("show", parents=[common], help="show a plan and its limits")
+    delete = commands.add_parser("delete", parents=[common], help="delete a plan that no workspace is on")
+    delete.set_defaults(command=delete_plan)
     change = commands.add_parser("set", parents=[common], help="change a plan's limits, for all workspaces on the plan")
-    for parser in (create, show, change):
+    for parser in (create, show, change, delete):
         parser.add_argument("id", help="the plan's id, plan_…")
     create.add_argument("--name", help="a display name; default: the id")
     for parser, command in ((create, create_plan), (change, set_plan)):
@@ -68,3 +70,9 @@ async def set_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOut
     if rollout.pending:
         text += f"; repeat the command later for {', '.join(rollout.pending)}, which have calls running"
     return CommandOutput(data, f"{text}.")
+
+
+async def delete_plan(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
+    """Delete the plan. Raises `NotFound`, and `Conflict` while a workspace is on it."""
+    plan = await plans.delete_plan(ports.control, COMMAND_LINE_ACTOR, options.id)
+    return CommandOutput({"id": plan.id}, f"Plan {plan.id} is deleted.")

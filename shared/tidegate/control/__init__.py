@@ -2,17 +2,18 @@
 
 All raise `AdminForbidden`, `InvalidRequest`, and `NotFound` for a resource that is unknown or hidden from the key.
 
-control         the ports that every use case works with, and how it records a change in the audit log
-ports           the store of managed resources, as a protocol
-authorization   admin keys: authentication, scopes, and the workspaces that a key may manage
-validation      the checks of what operators write
-views           resources as JSON, without secrets and their hashes
-workspaces      create, list, change and suspend workspaces
-plans           create, list and change plans, and copy their limits to the workspaces
-keys            create, list, change, rotate and revoke virtual keys
-admins          create, list and revoke admin keys
-members         add, list and remove the members of a workspace
-credentials     store and delete the provider keys that a workspace brings
-reports         usage of a workspace by day, model, key or application
-logs            the call log and the audit log
+control              the ports that every use case works with, and how it records a change in the audit log
+ports                the store of managed resources, as a protocol
+authorization        admin keys: authentication, scopes, and the workspaces that a key may manage
+validation           the checks of what operators write
+views                resources as JSON, without secrets and their hashes
+workspaces           create, list, change and suspend workspaces
+workspace_deletion   deletes a workspace with its keys, members and provider keys
+plans                create, list, change and delete plans, and copy their limits to the workspaces
+keys                 create, list, change, rotate and revoke virtual keys
+admins               create, list and revoke admin keys
+members              add, list and remove the members of a workspace
+credentials          store and delete the provider keys that a workspace brings
+reports              usage of a workspace by day, model, key or application
+logs                 the call log and the audit log
 """

@@ -10,10 +10,13 @@ from tidegate.control.control import Control, check_version
 from tidegate.control.validation import check_id, check_limits, check_name, check_page, id_from_idempotency_key
 from tidegate.domain.managed_resources import AdminKey, Plan, ResourceChange
 from tidegate.domain.workspace import Workspace
-from tidegate.errors import AccountBusy, NotFound, Stale
+from tidegate.errors import AccountBusy, Conflict, NotFound, Stale
 
 BATCH_WORKSPACES = 30
 """Workspaces updated in one transaction: each takes two items and an entry in its audit log."""
+
+MAX_NAMES = 5
+"""The most workspaces that a refusal names."""
 
 MAX_TRIES = 5
 """Attempts to update a workspace that is being changed at the same time."""
@@ -67,6 +70,19 @@ async def update_plan(
     return after, await roll_out_plan(control, actor, after)
 
 
+async def delete_plan(control: Control, actor: AdminKey, plan_id: str, version: int | None = None) -> Plan:
+    """Delete a plan that no workspace has, and return it as it was. Raises `NotFound`, `Stale`, and `Conflict`."""
+    check_whole_gateway(actor, "write")
+    plan = await find_plan(control, replace(actor, scopes=("read", "write")), plan_id)
+    check_version(plan, version)
+    users = [workspace.id async for workspace in _workspaces_on(control, plan)]
+    if users:
+        names = ", ".join(users[:MAX_NAMES]) + (", …" if len(users) > MAX_NAMES else "")
+        raise Conflict(f"Workspaces are on this plan: {names}. Give them another plan, or none, first.")
+    await control.apply_change(actor, "delete", plan, None)
+    return plan
+
+
 async def roll_out_plan(control: Control, actor: AdminKey, plan: Plan) -> Rollout:
     """Copy the plan's limits to all workspaces that have older ones; a newer version is not overwritten."""
     updated, pending, batch = 0, list[str](), list[Workspace]()
@@ -86,10 +102,16 @@ async def roll_out_plan(control: Control, actor: AdminKey, plan: Plan) -> Rollou
 
 
 async def _outdated_workspaces(control: Control, plan: Plan) -> AsyncIterator[Workspace]:
+    async for workspace in _workspaces_on(control, plan):
+        if workspace.plan_limits != plan.limits:
+            yield workspace
+
+
+async def _workspaces_on(control: Control, plan: Plan) -> AsyncIterator[Workspace]:
     after = ""
     while page := await control.resources.page(Workspace, after):
         for workspace in page:
-            if workspace.plan_id == plan.id and workspace.plan_limits != plan.limits:
+            if workspace.plan_id == plan.id:
                 yield workspace
         after = page[-1].id
 

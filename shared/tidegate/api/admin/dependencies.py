@@ -46,6 +46,8 @@ OptionalVersion = Annotated[int | None, Depends(_optional_version)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE_ENTRIES, description="The number of entries of a page")]
 Cursor = Annotated[str, Query(max_length=256, description="next_cursor of the previous page")]
 CallCursor = Annotated[str | None, Query(pattern="^[0-9A-Z]{1,26}$", description="next_cursor of the previous page")]
-Force = Annotated[bool, Query(description="Accept a limit below what is used already")]
+Force = Annotated[
+    bool, Query(description="Accept a limit below what is used already; delete a workspace that is in use")
+]
 _IDEMPOTENCY = Header(min_length=1, max_length=MAX_NAME_CHARACTERS, description="A repeated key does not create twice")
 IdempotencyKey = Annotated[str | None, _IDEMPOTENCY]

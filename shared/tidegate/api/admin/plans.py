@@ -1,9 +1,9 @@
 """/admin/v1/plans: named limits that many workspaces share."""
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 
-from tidegate.api.admin.dependencies import Context, Cursor, IdempotencyKey, IfMatch, Limit
+from tidegate.api.admin.dependencies import Context, Cursor, IdempotencyKey, IfMatch, Limit, OptionalVersion
 from tidegate.api.admin.requests import PlanBody, PlanChange, apply_changes
 from tidegate.api.admin.responses import ChangedPlanResponse, PageResponse, PlanResponse
 from tidegate.control import plans
@@ -37,3 +37,10 @@ async def change_plan(context: Context, plan_id: str, body: PlanChange, version:
     before = await plans.find_plan(context.control, context.actor, plan_id)
     plan, spread = await plans.update_plan(context.control, context.actor, before, apply_changes(body, before), version)
     return context.resource_response(plan, workspaces={"updated": spread.updated, "pending": list(spread.pending)})
+
+
+@router.delete("/{plan_id}", status_code=204)
+async def delete_plan(context: Context, plan_id: str, version: OptionalVersion) -> Response:
+    """Delete a plan. While a workspace is on it, the answer is 409."""
+    await plans.delete_plan(context.control, context.actor, plan_id, version)
+    return Response(status_code=204)

@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from tidegate.api.admin.dependencies import Context, Cursor, Force, IdempotencyKey, IfMatch, Limit, OptionalVersion
 from tidegate.api.admin.requests import CredentialBody, MemberBody, WorkspaceBody, WorkspaceChange, apply_changes
 from tidegate.api.admin.responses import MemberResponse, PageResponse, WorkspaceResponse
-from tidegate.control import credentials, members, workspaces
+from tidegate.control import credentials, members, workspace_deletion, workspaces
 from tidegate.domain.managed_resources import Member
 from tidegate.domain.workspace import Workspace
 
@@ -44,6 +44,18 @@ async def change_workspace(
     after = apply_changes(body, before)
     workspace = await workspaces.update_workspace(context.control, context.actor, before, after, version, force=force)
     return context.resource_response(workspace)
+
+
+@router.delete("/{workspace_id}", status_code=204)
+async def delete_workspace(
+    context: Context, workspace_id: str, version: OptionalVersion, force: Force = False
+) -> Response:
+    """Delete a workspace with its keys, members and provider keys; its usage and records are kept.
+
+    While a key can be used or a call is running, the answer is 409, unless forced. In force within a minute.
+    """
+    await workspace_deletion.delete_workspace(context.control, context.actor, workspace_id, version, force=force)
+    return Response(status_code=204)
 
 
 @router.post("/{workspace_id}/suspend", response_model=WorkspaceResponse)

@@ -1,0 +1,90 @@
+"""Workspaces and plans are deleted only while nobody uses them, and usage stays."""
+
+import pytest
+from msgspec.structs import replace
+
+from tests.control.world import OF_ONE, READER, WHOLE, Managed
+from tests.store_worlds import NOON, hold_tokens, outcome
+from tidegate.control import credentials, keys, members, plans, workspaces
+from tidegate.control.workspace_deletion import delete_workspace
+from tidegate.domain.account import AccountScope
+from tidegate.domain.limits import Limits
+from tidegate.domain.managed_resources import Member, Plan
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.errors import AccountBusy, AdminForbidden, Conflict, NotFound, Stale
+
+LIMITED = Workspace("ws_one", "One", limits=Limits(tokens_per_day=1000))
+
+
+async def make(world: Managed, *ids: str) -> None:
+    for id in ids:
+        await workspaces.create_workspace(world.control, WHOLE, replace(LIMITED, id=id))
+
+
+async def make_key(world: Managed, *workspace_ids: str) -> VirtualKey:
+    requested = VirtualKey("", "", "", workspace_ids, workspace_ids[0])
+    return (await keys.create_key(world.control, WHOLE, requested)).key
+
+
+async def test_a_workspace_is_deleted_and_its_usage_is_kept(world: Managed) -> None:
+    await make(world, "ws_one")
+    await members.put_member(world.control, WHOLE, Member("ws_one", "ada@example.com"))
+    await credentials.put_credential(world.control, WHOLE, "ws_one", "OPENAI_API_KEY", "secret")
+    await keys.revoke_key(world.control, WHOLE, await make_key(world, "ws_one"))
+    await world.stores.meter.record(outcome(workspace_id="ws_one"))
+    assert (await delete_workspace(world.control, WHOLE, "ws_one")).id == "ws_one"
+    resources = world.control.resources
+    assert await resources.page(Workspace) == await resources.page(VirtualKey, workspace_id="ws_one") == []
+    assert await resources.page(Member, workspace_id="ws_one") == []
+    assert world.control.vault is not None and await world.control.vault.read("ws_one") == {}
+    assert len(await world.control.usages.calls("ws_one", 10)) == 1
+    assert ("delete", "workspaces/ws_one") in await world.log()
+    with pytest.raises(NotFound):
+        await delete_workspace(world.control, WHOLE, "ws_one")
+
+
+async def test_usable_keys_prevent_the_deletion_unless_it_is_forced(world: Managed) -> None:
+    await make(world, "ws_one", "ws_two")
+    own, shared = await make_key(world, "ws_one"), await make_key(world, "ws_one", "ws_two")
+    with pytest.raises(Conflict, match="has keys in use: key_"):
+        await delete_workspace(world.control, WHOLE, "ws_one")
+    await delete_workspace(world.control, WHOLE, "ws_one", force=True)
+    assert await world.control.resources.find(VirtualKey, own.id, "ws_one") is None
+    left = await world.control.resources.page(VirtualKey, workspace_id="ws_two")
+    assert left == [replace(shared, workspace_ids=("ws_two",), default_workspace_id=None, version=2)]
+
+
+async def test_a_running_call_prevents_the_deletion_unless_it_is_forced(world: Managed) -> None:
+    await make(world, "ws_one")
+    await hold_tokens(world.stores, AccountScope("workspace", "ws_one", LIMITED.limits), 10)
+    with pytest.raises(AccountBusy):
+        await delete_workspace(world.control, WHOLE, "ws_one")
+    assert [each.id for each in await world.control.resources.page(Workspace)] == ["ws_one"]
+    await delete_workspace(world.control, WHOLE, "ws_one", force=True)
+    assert await world.control.resources.page(Workspace) == []
+
+
+async def test_a_newer_version_is_not_deleted_nor_is_anything_by_others(world: Managed) -> None:
+    await make(world, "ws_one")
+    with pytest.raises(Stale):
+        await delete_workspace(world.control, WHOLE, "ws_one", 7)
+    for actor in (READER, OF_ONE):
+        with pytest.raises(AdminForbidden):
+            await delete_workspace(world.control, actor, "ws_one")
+        with pytest.raises(AdminForbidden):
+            await plans.delete_plan(world.control, actor, "plan_pro")
+    assert len(await world.control.resources.page(Workspace)) == 1
+
+
+async def test_a_plan_is_deleted_once_no_workspace_is_on_it(world: Managed) -> None:
+    await plans.create_plan(world.control, WHOLE, Plan("plan_pro", "Pro", Limits(tokens_per_day=9), NOON))
+    await workspaces.create_workspace(world.control, WHOLE, Workspace("ws_one", "One", plan_id="plan_pro"))
+    with pytest.raises(Conflict, match="on this plan: ws_one"):
+        await plans.delete_plan(world.control, WHOLE, "plan_pro")
+    with pytest.raises(Stale):
+        await plans.delete_plan(world.control, WHOLE, "plan_pro", 3)
+    await delete_workspace(world.control, WHOLE, "ws_one")
+    assert (await plans.delete_plan(world.control, WHOLE, "plan_pro")).id == "plan_pro"
+    assert ("delete", "plans/plan_pro") in await world.log()
+    with pytest.raises(NotFound):
+        await plans.delete_plan(world.control, WHOLE, "plan_pro")
