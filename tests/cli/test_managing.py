@@ -290,3 +290,19 @@ def test_a_key_is_changed_and_changed_back(tidegate: Terminal) -> None:
     assert tidegate(*change, "--name", "cd").out == f"Changed key {made['id']}, in force within a minute.\n"
     assert tidegate(*change, "--default", "ws_other").code == 2
     assert tidegate("keys", "set", "--workspace", "ws_acme", "key_nobody").code == 1
+
+
+def test_workspaces_and_plans_are_deleted(tidegate: Terminal) -> None:
+    tidegate("plans", "create", "plan_pro", "--limits", "usd_per_month=5")
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme", "--plan", "plan_pro")
+    key = said(tidegate, "keys", "create", "--workspace", "ws_acme")
+    refused = tidegate("plans", "delete", "plan_pro")
+    assert (refused.code, "Workspaces are on this plan: ws_acme." in refused.err) == (2, True)
+    refused = tidegate("workspaces", "delete", "ws_acme")
+    assert (refused.code, f"has keys in use: {key['id']}." in refused.err) == (2, True)
+    assert tidegate("workspaces", "delete", "ws_acme", "--force").out == (
+        "Workspace ws_acme is deleted, with its keys and members. Its usage and records are kept.\n"
+    )
+    assert said(tidegate, "plans", "delete", "plan_pro") == {"id": "plan_pro"}
+    assert (said(tidegate, "workspaces", "list"), said(tidegate, "plans", "list")) == ([], [])
+    assert tidegate("workspaces", "delete", "ws_acme").code == tidegate("plans", "delete", "plan_pro").code == 1
