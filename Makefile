@@ -6,6 +6,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 ARCHITECTURE ?= arm64
 HOST ?= 127.0.0.1
 PORT ?= 8000
+EMBEDDED_PORT ?=
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 BIN := .venv/bin
@@ -22,8 +23,11 @@ export SAM_CLI_TELEMETRY := 0
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: .venv/.run ## start the gateway on this machine; SERVE_ARGS='--data DIR' chooses its folder, --ephemeral keeps nothing
-	$(BIN)/python -m tidegate serve --host $(HOST) --port $(PORT) $(SERVE_ARGS)
+# With EMBEDDED_PORT, on an embedded AWS at that port: it needs moto, which the small installation lacks.
+EMBEDDED = $(if $(EMBEDDED_PORT),--store embedded --embedded-port $(EMBEDDED_PORT))
+
+run: $(if $(EMBEDDED_PORT),.venv/.dev,.venv/.run) ## start the gateway on PORT; SERVE_ARGS='--data DIR' chooses its folder, --ephemeral keeps nothing
+	$(BIN)/python -m tidegate serve --host $(HOST) --port $(PORT) $(EMBEDDED) $(SERVE_ARGS)
 
 test: setup ## set up, then lint, types, import rules, template and tests
 	@$(MAKE) --no-print-directory lint
@@ -95,7 +99,8 @@ clean: ## remove everything that was installed or built
 	@touch $@
 
 .venv/.dev: infra/constraints.txt | .venv/bin/python
-	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement $<
+	@echo 'Installing all tools into .venv, once:'
+	$(BIN)/python $(filter-out --quiet,$(PIP_INSTALL)) --require-hashes --requirement $<
 	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@ .venv/.run
 
