@@ -148,7 +148,9 @@ class Ordering(Struct, frozen=True):
 def _keys_of(deployment: Deployment, resolution: Resolution, call: Call) -> tuple[DeploymentKey, DeploymentKey]:
     """Return the keys of the deployment's state and of its state for the caller's workspace, which may be the same."""
     shared = deployment_key_of(deployment, resolution, call.workspace)
-    return shared, DeploymentKey(call.workspace.id, shared.id)
+    if shared.workspace_id is not None:
+        return shared, shared
+    return shared, DeploymentKey(call.workspace.id, f"shared#{shared.id}")
 
 
 def _weighted_draw(weight: int, chance: float) -> float:
