@@ -22,8 +22,8 @@ _NATIVE = {
 _RETOLD = {"reasoning", "reasoning_effort", "thinking", "enable_thinking", "web_search_options", "tool_choice"}
 """Fields that say the same in the provider's own words: their tests are the cases of each provider."""
 
-_OURS = {"models"}
-"""OpenRouter knows that field as well. Here the gateway asks the models, one after the other."""
+_OURS = {"models", "usage"}
+"""OpenRouter knows these fields as well. Here the gateway asks the models, one after the other, and gives the usage."""
 
 
 def _accepted(provider: str) -> list[Exchange]:
