@@ -222,7 +222,7 @@ class ModelUnpriced(PermissionDenied):
 
 
 class LimitReached(TidegateError):
-    """`limit` names a field of `Limits`, `maximum` is its value, `remaining` what a call may still use."""
+    """`limit` names a field of `Limits`, `maximum` is its value. A call may use `remaining` now, `largest` at most."""
 
     status = 429
 
@@ -233,12 +233,11 @@ class LimitReached(TidegateError):
         limit: str,
         maximum: int | Decimal,
         remaining: int | Decimal = 0,
+        largest: int | Decimal = 0,
         retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
-        self.limit = limit
-        self.maximum = maximum
-        self.remaining = remaining
+        self.limit, self.maximum, self.remaining, self.largest = limit, maximum, remaining, largest
 
 
 class RateLimited(LimitReached):

@@ -164,6 +164,7 @@ def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None
         "--shards",
         "4",
         "--lower-max-tokens",
+        "--no-add-max-tokens",
         "--words-method",
         "unicode",
     )
@@ -172,6 +173,7 @@ def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None
         "first_day": 28,
         "shards": 4,
         "lowers_max_tokens": True,
+        "adds_max_tokens": False,
         "words_method": "unicode",
     }
     assert said(tidegate, "workspaces", "set", "ws_acme", *words) == {**made, **changed, "version": 2}

@@ -146,6 +146,93 @@ async def test_no_answer_is_shortened_to_nothing() -> None:
         assert (await client.post(CALL)).json["error"]["code"] == "insufficient_quota"
 
 
+OPEN = {"model": "openai/gpt-4o", "messages": USER}
+HALF = Limits(usd_per_month=Decimal("0.5"))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_without_max_tokens_gets_one_that_the_budget_allows_and_is_told_so(stream: bool) -> None:
+    handler = (lambda _: event_stream(sse(*STREAM))) if stream else None
+    async with world(handler, limits=HALF) as client:
+        reply = await client.post({**OPEN, "stream": stream})
+        assert (reply.status, reply.headers["x-tidegate-max-tokens"]) == (200, "4096")
+        assert b'"max_completion_tokens":4096' in client.requests[0].content
+    async with world(handler, limits=Limits(usd_per_month=Decimal(50))) as client:
+        reply = await client.post({**OPEN, "stream": stream})
+        assert "x-tidegate-max-tokens" not in reply.headers
+        assert b"max_completion_tokens" not in client.requests[0].content
+
+
+async def test_parallel_calls_without_max_tokens_share_a_small_budget() -> None:
+    provider = Gated()
+    async with world(provider, limits=HALF) as client:
+        calling = [asyncio.create_task(client.post(OPEN)) for _ in range(10)]
+        await asyncio.wait(calling, timeout=0.5)
+        assert len(client.requests) == 10
+        assert max(value for name, value in account(client).booked.items() if name.startswith("usd")) <= Decimal("0.5")
+        provider.gate.set()
+        replies = await asyncio.gather(*calling)
+        assert [reply.headers["x-tidegate-max-tokens"] for reply in replies] == ["4096"] * 10
+        assert not account(client).holds
+
+
+async def test_what_parallel_calls_hold_is_named_and_the_last_ones_get_less() -> None:
+    provider = Gated()
+    async with world(provider, limits=HALF) as client:
+        calling = [asyncio.create_task(client.post({**OPEN, "model": "openai/gpt-4"})) for _ in range(10)]
+        await asyncio.wait(calling, timeout=0.5)
+        provider.gate.set()
+        replies = await asyncio.gather(*calling)
+    lengths = [int(reply.headers["x-tidegate-max-tokens"]) for reply in replies if reply.status == 200]
+    assert lengths == sorted(lengths, reverse=True)
+    assert len(lengths) >= 4
+    refused = [reply.json["error"]["message"] for reply in replies if reply.status == 429]
+    assert refused
+    assert all("Calls in progress hold" in message for message in refused)
+
+
+async def test_the_workspace_decides_whether_a_call_without_max_tokens_gets_one() -> None:
+    off = replace(WORKSPACE, adds_max_tokens=False, limits=Limits(usd_per_month=Decimal("0.1")))
+    async with world(workspace=off) as client:
+        reply = await client.post(OPEN)
+        assert reply.json["error"]["code"] == "insufficient_quota"
+        message = reply.json["error"]["message"]
+        assert "can never allow this call, which may need 0.164" in message
+        assert "With max_tokens of at most 99" in message
+        assert "dry_run: true shows" in message
+    allowed = int(message.partition("at most ")[2].split()[0])
+    async with world(workspace=off) as client:
+        assert (await client.post({**OPEN, "max_tokens": allowed})).status == 200
+
+
+async def test_a_refusal_names_the_max_tokens_that_fits_and_the_setting_that_lowers_it() -> None:
+    async with world(limits=Limits(usd_per_month=Decimal("0.01"))) as client:
+        reply = await client.post({**OPEN, "max_tokens": 2_000})
+        message = reply.json["error"]["message"]
+        for words in ("may need 0.020", "Waiting until it resets", "at most 96", "--lower-max-tokens", "dry_run"):
+            assert words in message
+        assert reply.headers["x-should-retry"] == "false"
+        assert "retry-after" not in reply.headers
+        assert not client.requests
+
+
+async def test_a_call_that_is_larger_than_a_whole_minute_is_not_told_to_wait() -> None:
+    async with world(limits=Limits(tokens_per_minute=500)) as client:
+        reply = await client.post({**CALL, "max_tokens": 1_000})
+        assert (reply.status, reply.json["error"]["code"]) == (429, "rate_limit_exceeded")
+        assert "retry-after" not in reply.headers
+        assert reply.headers["x-should-retry"] == "false"
+        assert (await client.post({"model": "openai/gpt-4o", "messages": USER})).status == 200
+
+
+async def test_an_answer_too_short_for_the_callers_reasoning_is_refused_as_before() -> None:
+    call = {"model": "anthropic/claude-sonnet-4-5", "messages": USER, "reasoning": {"max_tokens": 20_000}}
+    async with world(limits=HALF, ANTHROPIC_API_KEY="provider-secret-4") as client:
+        reply = await client.post(call)
+        assert (reply.status, reply.json["error"]["code"]) == (429, "insufficient_quota")
+        assert not client.requests
+
+
 async def test_own_limits_win_over_those_of_the_plan() -> None:
     planned = replace(WORKSPACE, plan_limits=Limits(requests_per_minute=0))
     async with world(workspace=planned, limits=Limits(requests_per_minute=1)) as client:

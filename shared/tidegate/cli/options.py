@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 _NAMES = (
     *("name", "words_method", "charge_input_words", "first_day"),
-    *("allows_unpriced", "lowers_max_tokens", "routes", "guardrails", "shards"),
+    *("allows_unpriced", "lowers_max_tokens", "adds_max_tokens", "routes", "guardrails", "shards"),
 )
 _REMOVABLE = ("timeout_seconds", "cache_ttl_seconds")
 """Options that the value `none` removes."""
@@ -37,6 +37,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         ("--charge-input-words", "charge_input_words", "also charge for the words of prompts"),
         ("--allow-unpriced", "allows_unpriced", "allow models without a price under a budget in USD"),
         ("--lower-max-tokens", "lowers_max_tokens", "lower max_tokens to what the budgets have left"),
+        (
+            "--add-max-tokens",
+            "adds_max_tokens",
+            "add max_tokens to calls without it if the budgets have too little left",
+        ),
     ):
         parser.add_argument(name, dest=field, action=argparse.BooleanOptionalAction, help=help_text)
     timeout_help = "how long a call may take, at most the gateway's own timeout; none: the gateway's timeout"

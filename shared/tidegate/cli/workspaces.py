@@ -109,6 +109,7 @@ def _describe(workspace: Workspace) -> list[tuple[str, object]]:
         ("first_day", workspace.first_day),
         ("allows_unpriced", workspace.allows_unpriced),
         ("lowers_max_tokens", workspace.lowers_max_tokens),
+        ("adds_max_tokens", workspace.adds_max_tokens),
         ("timeout_seconds", workspace.timeout_seconds),
         ("cache_ttl_seconds", workspace.cache_ttl_seconds),
         ("routes", " ".join(route.name for route in workspace.routes) or "none"),

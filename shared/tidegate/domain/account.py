@@ -44,6 +44,10 @@ class AccountScope(Struct, frozen=True):
             return Decimal(self._share_of(int(limit.scaleb(MONEY_DECIMALS)))).scaleb(-MONEY_DECIMALS)
         return self._share_of(limit)
 
+    def largest_share(self, limit: Number) -> Number:
+        """The largest share that a shard has, which is the most that one call can use."""
+        return limit if self.shards == 1 else replace(self, shard=0).share(limit)
+
     def _share_of(self, amount: int) -> int:
         return amount // self.shards + (self.shard < amount % self.shards)
 
@@ -96,12 +100,19 @@ class Account(Struct):
 
 
 class ExceededLimit(NamedTuple):
-    """The limit that refuses a call: its field of `Limits`, its value, what remains, and its reset (UTC seconds)."""
+    """The limit that refuses a call: its field of `Limits`, its value, what remains, and its reset (UTC seconds).
+
+    `needed` is what the call may use, `largest` the most that the limit can allow a call. Of what is not remaining,
+    open calls hold `held`, and give back what they do not use.
+    """
 
     limit: str
     maximum: Number
     remaining: Number
     resets_at: float
+    needed: Number = 0
+    largest: Number = 0
+    held: Number = 0
 
 
 class RateStatus(NamedTuple):
@@ -144,7 +155,10 @@ def exceeded_limit(
         share = scope.share(limits.tokens_per_minute)
         if used + amounts.tokens > share and amounts.tokens > replaced.amounts.tokens:
             next_minute = (account.minute + 1) * 60.0
-            return ExceededLimit("tokens_per_minute", limits.tokens_per_minute, max(0, share - used), next_minute)
+            remaining, limit = max(0, share - used), limits.tokens_per_minute
+            return ExceededLimit(
+                "tokens_per_minute", limit, remaining, next_minute, amounts.tokens, scope.largest_share(limit)
+            )
     for budget in limits.budgets():
         own = replaced.amounts.of(budget.unit) if replaced else 0
         current_period = period_at(budget.span, hold.at, hold.first_day)
@@ -153,7 +167,10 @@ def exceeded_limit(
         if replaced and amounts.of(budget.unit) <= own:
             continue
         if amounts.of(budget.unit) > remaining:
-            return ExceededLimit(budget.name, budget.maximum, max(0, remaining), current_period.ends_at)
+            held = booked - used_amount(account, budget.unit, budget.span, hold.at, hold.first_day)
+            needed, ends_at = amounts.of(budget.unit), current_period.ends_at
+            largest = scope.largest_share(budget.maximum)
+            return ExceededLimit(budget.name, budget.maximum, max(0, remaining), ends_at, needed, largest, held)
     return None
 
 
@@ -165,10 +182,12 @@ def _exceeded_rate(account: Account, scope: AccountScope, hold: Hold) -> Exceede
         ("requests_per_minute", limits.requests_per_minute, calls, 1),
         ("tokens_per_minute", limits.tokens_per_minute, tokens, hold.amounts.tokens),
     ):
-        if limit is not None and used + requested > scope.share(limit):
-            return ExceededLimit(name, limit, max(0, scope.share(limit) - used), (minute + 1) * 60.0)
+        if limit is not None and used + requested > (share := scope.share(limit)):
+            largest = scope.largest_share(limit)
+            return ExceededLimit(name, limit, max(0, share - used), (minute + 1) * 60.0, requested, largest)
     if limits.parallel_calls is not None and len(account.holds) >= scope.share(limits.parallel_calls):
-        return ExceededLimit("parallel_calls", limits.parallel_calls, 0, hold.at + 1)
+        largest = scope.largest_share(limits.parallel_calls)
+        return ExceededLimit("parallel_calls", limits.parallel_calls, 0, hold.at + 1, 1, largest)
     return None
 
 

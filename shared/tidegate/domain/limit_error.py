@@ -1,25 +1,65 @@
 """The error for a call that exceeds a limit."""
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 
 from tidegate.domain.account import AccountScope, ExceededLimit
+from tidegate.domain.limits import Number
+from tidegate.domain.money import exact_money
 from tidegate.domain.record import iso_time, plain_decimal
 from tidegate.errors import LimitReached, QuotaExhausted, RateLimited
 
+_SHOWN_USD = Decimal("0.000001")
 
+
+@exact_money
 def limit_error(scope: AccountScope, exceeded: ExceededLimit, now: float) -> LimitReached:
-    """Return the error that names the exceeded limit, its owner, and when it resets."""
-    limit = plain_decimal(exceeded.maximum) if isinstance(exceeded.maximum, Decimal) else str(exceeded.maximum)
-    description = f"This {scope.kind}'s limit {exceeded.limit} of {limit}"
-    if exceeded.limit == "parallel_calls" or exceeded.limit.endswith("_per_minute"):
-        seconds = max(1.0, exceeded.resets_at - now)
-        message = f"{description} is reached."
-        return RateLimited(
-            message,
-            limit=exceeded.limit,
-            maximum=exceeded.maximum,
-            remaining=exceeded.remaining,
-            retry_after_seconds=seconds,
-        )
-    message = f"{description} does not allow this call. It resets at {iso_time(exceeded.resets_at)}."
-    return QuotaExhausted(message, limit=exceeded.limit, maximum=exceeded.maximum, remaining=exceeded.remaining)
+    """Return the error that names the exceeded limit and its owner, what the call needs, and whether waiting helps.
+
+    A call that is larger than the whole limit has no `retry_after_seconds`, and clients are told not to retry.
+    """
+    is_rate = exceeded.limit == "parallel_calls" or exceeded.limit.endswith("_per_minute")
+    is_too_large = exceeded.needed > exceeded.largest
+    error = (RateLimited if is_rate else QuotaExhausted)(
+        _message(scope, exceeded, is_rate=is_rate, is_too_large=is_too_large),
+        limit=exceeded.limit,
+        maximum=exceeded.maximum,
+        remaining=exceeded.remaining,
+        largest=exceeded.largest,
+        retry_after_seconds=max(1.0, exceeded.resets_at - now) if is_rate and not is_too_large else None,
+    )
+    if is_too_large:
+        error.should_retry = False
+    return error
+
+
+def _message(scope: AccountScope, exceeded: ExceededLimit, *, is_rate: bool, is_too_large: bool) -> str:
+    unit = exceeded.limit.partition("_per_")[0]
+    limit = f"This {scope.kind}'s limit {exceeded.limit} of {_amount(exceeded.maximum)}"
+    has_amount = unit in ("tokens", "words", "usd")
+    if is_too_large:
+        if not has_amount:
+            return f"{limit} allows no calls. Waiting does not help."
+        needed, largest = _with_unit(exceeded.needed, unit, up=True), _with_unit(exceeded.largest, unit)
+        part = "" if exceeded.largest == exceeded.maximum else f" ({largest} in each of its shards)"
+        until = "" if is_rate else f" until it resets at {iso_time(exceeded.resets_at)}"
+        return f"{limit} can never allow this call, which may need {needed}{part}. Waiting{until} does not help."
+    if not has_amount:
+        return f"{limit} is reached."
+    needed, remaining = _with_unit(exceeded.needed, unit, up=True), _with_unit(exceeded.remaining, unit)
+    if is_rate:
+        return f"{limit} is reached: this call may need {needed}, and {remaining} are left in this minute."
+    message = f"{limit} does not allow this call: it may need {needed}, and {remaining} are left."
+    if exceeded.held and exceeded.needed <= exceeded.remaining + exceeded.held:
+        held = _with_unit(exceeded.held, unit)
+        message += f" Calls in progress hold {held}, and give back what they do not use."
+    return f"{message} The limit resets at {iso_time(exceeded.resets_at)}."
+
+
+def _with_unit(amount: Number, unit: str, *, up: bool = False) -> str:
+    if isinstance(amount, Decimal):
+        amount = amount.quantize(_SHOWN_USD, ROUND_UP if up else ROUND_DOWN)
+    return f"{_amount(amount)} {'USD' if unit == 'usd' else unit}"
+
+
+def _amount(amount: Number) -> str:
+    return plain_decimal(amount) if isinstance(amount, Decimal) else str(amount)

@@ -27,7 +27,8 @@ class Workspace(Struct, frozen=True):
     `plan_limits` are a copy of the limits of the plan `plan_id`, so that a call need not read the plan; `limits`
     override them. Months of budgets begin on `first_day`. `allows_unpriced`: a model without a price counts 0 against a
     budget in USD, instead of being refused. `lowers_max_tokens`: max_tokens of a call is lowered to what a budget has
-    left. A workspace with many calls a second is spread over `shards` items. `version` increases with every change.
+    left. `adds_max_tokens`: a call without max_tokens gets one if a budget has no room for the model's longest
+    answer. A workspace with many calls a second is spread over `shards` items. `version` increases with every change.
     `cache_ttl_seconds` is how long replies are stored for equal calls that do not set a ttl; None stores none.
     `timeout_seconds` limits the duration of its calls; the operator's limit applies too. `routes` are model names of
     its own. `guardrails` run if a call names them, or on every call.
@@ -45,6 +46,7 @@ class Workspace(Struct, frozen=True):
     first_day: int = 1
     allows_unpriced: bool = False
     lowers_max_tokens: bool = False
+    adds_max_tokens: bool = True
     cache_ttl_seconds: int | None = None
     timeout_seconds: float | None = None
     shards: int = 1

@@ -1,21 +1,23 @@
 """Prepares a call for one deployment: translates it, with its media and signatures, and reserves its worst case."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.catalog import price_options
+from tidegate.catalog import CatalogModel, price_options
 from tidegate.domain.account import Account, Reservation, rate_statuses
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.limits import Amounts
 from tidegate.domain.settlement import billed_amounts
-from tidegate.errors import LimitReached, UnsupportedParameter
+from tidegate.errors import InvalidRequest, LimitReached, UnsupportedParameter
 from tidegate.json import Json
+from tidegate.lazy import load
 from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.observation import Observation
@@ -23,8 +25,11 @@ from tidegate.pipeline.settle import unreported_attempts
 from tidegate.pipeline.shield import run_shielded
 from tidegate.policy.metering import reservation
 from tidegate.policy.metering.billing import add_attempts, empty_bill
-from tidegate.policy.metering.reservation import UNLIMITED_HEADROOM, Headroom
+from tidegate.policy.metering.reservation import UNLIMITED_HEADROOM, Headroom, Refusal
 from tidegate.providers.base import Translator, UpstreamRequest
+
+SHORTENING_TRIES = 6
+"""Tries of a reservation for a shorter answer: another limit can refuse it, or parallel calls have taken the rest."""
 
 
 class PreparedCall(Struct, frozen=True):
@@ -37,6 +42,9 @@ class PreparedCall(Struct, frozen=True):
     ignored: tuple[str, ...]
     headroom: Headroom
     covers_hedge: bool = False
+
+
+_Reserved: TypeAlias = tuple[PreparedCall, Reservation, Account | None]
 
 
 async def prepare(
@@ -52,12 +60,7 @@ async def prepare(
     """
     observation.deployment = deployment
     prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM)
-    prepared = await _reserve(components, prepared, observation, hedge_deployment)
-    if prepared.headroom.max_tokens is None:
-        return prepared
-    shortened = prepared.call
-    build_request = partial(prepared.translator.build_request, shortened, deployment)
-    return replace(prepared, request=await offload(shortened.request.size, build_request))
+    return await _reserve(components, prepared, observation, hedge_deployment)
 
 
 async def translate(components: Components, call: Call, deployment: Deployment, headroom: Headroom) -> PreparedCall:
@@ -106,7 +109,8 @@ async def _reserve(
 ) -> PreparedCall:
     """Return the call once its worst case is reserved, with the headroom that is left.
 
-    If a limit is reached and the workspace allows it, the call's `max_tokens` is lowered to what fits.
+    If a limit is reached, a call without `max_tokens` gets one that fits, and that of others is lowered where the
+    workspace allows it.
     """
     call, deployment, sent = prepared.call, prepared.deployment, prepared.request.body
     model_id = deployment.model_id
@@ -116,29 +120,76 @@ async def _reserve(
     needed = await offload(call.request.size, partial(worst_case, call))
     if needed is None:
         return replace(prepared, covers_hedge=True)
-    max_tokens: int | None = None
     both: Reservation | None = None
-    try:
-        if hedge_deployment is not None:
-            both = await _reservation_for_both(components, prepared, needed, hedge_deployment)
-        account = await _reserve_both_or_one(components, observation, both, needed)
-    except LimitReached as error:
-        if call.workspace.lowers_max_tokens:
-            max_tokens = reservation.affordable_max_tokens(call, model, error, sent, spent)
-        if max_tokens is None:
-            raise
-        call = replace(call, request=call.request.with_output_limit(max_tokens))
-        needed = worst_case(call) or needed
-        account = await _replace_hold(components, observation, needed)
+    make_refusal = partial(_refused_call, call, model, sent, spent)
+    reserve_shorter = partial(_reserve_shorter, prepared, worst_case, partial(_replace_hold, components, observation))
+    shorter: _Reserved | None = None
+    if reservation.adds_max_tokens(call) and reservation.large_shares(needed):
+        refusal = await offload(call.request.size, make_refusal)
+        shorter = await reserve_shorter(refusal, refusal.first_max_tokens(needed))
+    if shorter is not None:
+        prepared, needed, account = shorter
+    else:
+        try:
+            if hedge_deployment is not None:
+                both = await _reservation_for_both(components, prepared, needed, hedge_deployment)
+            account = await _reserve_both_or_one(components, observation, both, needed)
+        except LimitReached as error:
+            refusal = await offload(call.request.size, make_refusal)
+            shorter = await reserve_shorter(refusal, refusal.max_tokens(error))
+            if shorter is None:
+                raise refusal.explained(error) from None
+            prepared, needed, account = shorter
     covers_hedge = both is not None and observation.hold is not None and observation.hold.amounts == both.hold.amounts
-    headroom = Headroom({}, max_tokens)
     if account is not None:
         scope = needed.scopes[0]
         observation.account_snapshot = AccountSnapshot(
             call.workspace.id, scope, account, call.started_at, call.workspace.first_day
         )
-        headroom = Headroom(rate_statuses(account, scope, call.started_at), max_tokens)
-    return replace(prepared, call=call, headroom=headroom, covers_hedge=covers_hedge)
+        rates = rate_statuses(account, scope, call.started_at)
+        prepared = replace(prepared, headroom=replace(prepared.headroom, rates=rates))
+    return replace(prepared, covers_hedge=covers_hedge)
+
+
+async def _reserve_shorter(
+    prepared: PreparedCall,
+    worst_case: Callable[[Call], Reservation | None],
+    reserve: Callable[[Reservation], Awaitable[Account | None]],
+    refusal: Refusal,
+    max_tokens: int | None,
+) -> _Reserved | None:
+    """Reserve for an answer of `max_tokens` or fewer, and translate the call for it; None if that is not possible.
+
+    Another limit can refuse the shorter answer, or parallel calls have taken what was left. Raises `LimitReached`.
+    """
+    call, size = prepared.call, prepared.call.request.size
+    for _ in range(SHORTENING_TRIES):
+        if max_tokens is None:
+            return None
+        shorter = replace(call, request=call.request.with_output_limit(max_tokens))
+        try:
+            build_request = partial(prepared.translator.build_request, shorter, prepared.deployment)
+            request = await offload(size, build_request)
+        except InvalidRequest:  # the answer would be too short for another field, such as a budget of reasoning
+            return None
+        needed = await offload(size, partial(worst_case, shorter))
+        if needed is None:
+            return None
+        try:
+            account = await reserve(needed)
+        except LimitReached as error:
+            next_max_tokens = refusal.max_tokens(error)
+            if next_max_tokens is None or next_max_tokens >= max_tokens:
+                raise refusal.explained(error) from None
+            max_tokens = next_max_tokens
+        else:
+            headroom = Headroom({}, max_tokens)
+            return replace(prepared, call=shorter, request=request, headroom=headroom), needed, account
+    return None
+
+
+def _refused_call(call: Call, model: CatalogModel | None, sent: bytes, spent: Amounts) -> Refusal:
+    return load("tidegate.policy.metering.refusal", "RefusedCall")(call, model, sent, spent)
 
 
 async def _spent(components: Components, call: Call, observation: Observation) -> Amounts:

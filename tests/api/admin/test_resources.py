@@ -19,6 +19,7 @@ WORKSPACE = {
     "first_day": 1,
     "allows_unpriced": False,
     "lowers_max_tokens": False,
+    "adds_max_tokens": True,
     "shards": 1,
     "credentials": [],
     "routes": [],

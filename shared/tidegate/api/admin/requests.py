@@ -64,6 +64,7 @@ class WorkspaceChange(RequestBody):
     first_day: FirstDay = 1
     allows_unpriced: Flag = False
     lowers_max_tokens: Flag = False
+    adds_max_tokens: Flag = True
     timeout_seconds: Seconds | None = Field(None, description="How long a call may take; null: the gateway's timeout")
     cache_ttl_seconds: CacheTtl | None = Field(None, description="For calls that do not say; null: no caching")
     routes: list[RouteBody] = Field([], max_length=MAX_ROUTES, description="A change replaces the list")

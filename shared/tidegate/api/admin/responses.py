@@ -67,6 +67,7 @@ class WorkspaceResponse(ResourceResponse):
     first_day: int
     allows_unpriced: bool
     lowers_max_tokens: bool
+    adds_max_tokens: bool
     timeout_seconds: float | None
     cache_ttl_seconds: int | None
     routes: list[RouteBody]

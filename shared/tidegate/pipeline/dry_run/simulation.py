@@ -21,8 +21,9 @@ from tidegate.offload import offload
 from tidegate.pipeline.components import Components
 from tidegate.pipeline.dry_run.field_map import FieldExaminer
 from tidegate.pipeline.dry_run.report import Step, request_json
-from tidegate.pipeline.prepare import find_signatures, unsupported
+from tidegate.pipeline.prepare import SHORTENING_TRIES, find_signatures, unsupported
 from tidegate.policy.metering import reservation
+from tidegate.policy.metering.refusal import RefusedCall
 from tidegate.policy.routing import fallback
 from tidegate.policy.routing.fallback import Candidate
 from tidegate.providers.base import KeyAuth, Translator, UpstreamRequest
@@ -180,17 +181,18 @@ class Simulation(Struct):
         limit_error = await self._limit_error(needed) if needed else None
         if limit_error is None:
             return call
-        max_tokens: int | None = None
-        if call.workspace.lowers_max_tokens:
-            max_tokens = reservation.affordable_max_tokens(call, model, limit_error, sent)
-        if max_tokens is None:
-            raise limit_error
-        call = replace(call, request=call.request.with_output_limit(max_tokens))
-        needed = worst_case(call)
-        limit_error = await self._limit_error(needed) if needed else None
-        if limit_error is not None:
-            raise limit_error
-        return call
+        refusal = await offload_dry_run(call, partial(RefusedCall, call, model, sent))
+        for _ in range(SHORTENING_TRIES):
+            max_tokens = refusal.max_tokens(limit_error)
+            if max_tokens is None:
+                break
+            shorter = replace(call, request=call.request.with_output_limit(max_tokens))
+            needed = await offload_dry_run(call, partial(worst_case, shorter))
+            next_error = await self._limit_error(needed) if needed else None
+            if next_error is None:
+                return shorter
+            limit_error = next_error
+        raise refusal.explained(limit_error)
 
     async def _limit_error(self, needed: Reservation) -> LimitReached | None:
         for scope in needed.scopes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,7 +12,7 @@ from tidegate.domain import words
 from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, Hold, RateStatus, Reservation
 from tidegate.domain.call import Call
 from tidegate.domain.deployment import Deployment, Resolution
-from tidegate.domain.limits import Amounts
+from tidegate.domain.limits import Amounts, BudgetLimit
 from tidegate.domain.money import exact_money
 from tidegate.domain.record import quantize_usd
 from tidegate.domain.settlement import shard_of
@@ -19,8 +20,8 @@ from tidegate.domain.usage import TokenCounts
 from tidegate.errors import LimitReached, ModelNotAllowed, ModelUnpriced
 from tidegate.policy.metering.billing import WORDS_PER_TOKEN
 
-SHORTEST_ANSWER_TOKENS = 16
-"""The shortest answer that a call is shortened to. If the limits allow less, the call is refused."""
+PARALLEL_ANSWERS = 4
+"""A call without `max_tokens` holds its model's longest answer if an unused budget pays for this many of them."""
 
 
 class Headroom(Struct, frozen=True):
@@ -28,6 +29,22 @@ class Headroom(Struct, frozen=True):
 
     rates: Mapping[str, RateStatus]
     max_tokens: int | None = None
+
+
+class Refusal(Protocol):
+    """A call whose worst case a limit does not allow, or is most of it. `policy.metering.refusal` implements it."""
+
+    def first_max_tokens(self, reservation: Reservation) -> int | None:
+        """Return the longest answer of which every budget pays several; None if the longest answer is not longer."""
+        ...
+
+    def max_tokens(self, error: LimitReached) -> int | None:
+        """Return the longest answer that the call may have under the limit of `error`; None if it stays refused."""
+        ...
+
+    def explained(self, error: LimitReached) -> LimitReached:
+        """Return `error` with what would make the call fit."""
+        ...
 
 
 UNLIMITED_HEADROOM = Headroom({})
@@ -122,47 +139,26 @@ def worst_case_with_hedge(
     )
 
 
-def worst_case_tokens(call: Call, model: CatalogModel | None, sent: bytes | None = None) -> TokenCounts:
-    """Return the most tokens and searches to expect of the call. See `Request.worst_case`."""
-    return call.request.worst_case(model, sent)
+def adds_max_tokens(call: Call) -> bool:
+    """True if the call has no `max_tokens`, and gets one where the longest answer of its model does not fit."""
+    return call.request.output_limit is None and call.workspace.adds_max_tokens
 
 
 @exact_money
-def affordable_max_tokens(
-    call: Call,
-    model: CatalogModel | None,
-    error: LimitReached,
-    sent: bytes | None = None,
-    spent: Amounts | None = None,
-) -> int | None:
-    """Return the longest answer in tokens that fits into the limit of `error`; None if it is too short to be of use.
+def large_shares(reservation: Reservation) -> list[tuple[AccountScope, BudgetLimit]]:
+    """List the budgets of which the reservation is more than one `PARALLEL_ANSWERS`th, with their accounts."""
+    amounts = reservation.hold.amounts
+    return [
+        (scope, budget)
+        for scope in reservation.scopes
+        for budget in scope.limits.budgets()
+        if amounts.of(budget.unit) * PARALLEL_ANSWERS > scope.share(budget.maximum)
+    ]
 
-    See `worst_case_reservation` for `sent` and `spent`.
-    """
-    worst_case = worst_case_tokens(call, model, sent)
-    if not worst_case.output:  # an operation without an answer in tokens
-        return None
-    prompt_only, spent = replace(worst_case, output=0), spent or Amounts()
-    match error.limit.partition("_per_")[0]:
-        case "tokens":
-            price_per_token, available = Decimal(1), error.remaining - worst_case.input - spent.tokens
-        case "words":
-            prompt = worst_case_words(call, prompt_only)
-            answer = worst_case_words(call, worst_case) - prompt
-            price_per_token, available = Decimal(answer) / worst_case.output, error.remaining - prompt
-        case "usd" if model is not None:
-            prompt_usd = call_cost(model, prompt_only, call.started_at)
-            usd = call_cost(model, worst_case, call.started_at)
-            if prompt_usd is None or usd is None:
-                return None
-            price_per_token, available = (
-                (usd - prompt_usd) / worst_case.output,
-                error.remaining - prompt_usd - spent.usd,
-            )
-        case _:
-            return None
-    max_tokens = int(available / price_per_token) // call.request.choices if price_per_token else 0
-    return max_tokens if max_tokens >= SHORTEST_ANSWER_TOKENS else None
+
+def worst_case_tokens(call: Call, model: CatalogModel | None, sent: bytes | None = None) -> TokenCounts:
+    """Return the most tokens and searches to expect of the call. See `Request.worst_case`."""
+    return call.request.worst_case(model, sent)
 
 
 def _hold(call: Call, model_id: str, scopes: Sequence[AccountScope], amounts: Amounts, input_tokens: int) -> Hold:
