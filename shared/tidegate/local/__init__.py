@@ -15,6 +15,8 @@ connection_guard     limits of time and memory for connections of strangers
 graceful_shutdown    finishes running calls before the process ends
 openapi              the OpenAPI document of the data plane
 openapi_headers      its headers, and the gateway's own request fields
+openapi_operations   titles, descriptions and examples of its operations
 openapi_clients      its endpoints for clients of OpenRouter and Lunos
 openapi_routes       `/openapi.json`, and pages of documentation
+home_page            the page `/` for browsers
 """

@@ -14,7 +14,7 @@ from tidegate.api.endpoint import DEPLOYMENT
 from tidegate.chat.fields import ChatFields
 from tidegate.domain.record import COUNTERS
 from tidegate.domain.surface import Surface
-from tidegate.local import openapi_clients, openapi_headers
+from tidegate.local import openapi_clients, openapi_headers, openapi_operations
 
 Schema: TypeAlias = dict[str, object]
 
@@ -54,7 +54,7 @@ def openapi_document() -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},
-        "paths": paths | reads | openapi_clients.same_paths(reads),
+        "paths": openapi_operations.describe_operations(paths | reads | openapi_clients.same_paths(reads)),
         "components": {
             "schemas": {**openapi_headers.describe_fields(components), **_reply_schemas()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -68,7 +68,6 @@ def _chat_operation(path: str, surface: Surface, request: Schema) -> Schema:
     deployment: Schema = {"name": DEPLOYMENT, "in": "path", "required": True, "schema": _TEXT}
     return {
         "operationId": "chat" + path.replace(":path", "").translate(openapi_clients.NOT_IN_NAMES),
-        "summary": "Create a chat completion",
         "parameters": [
             *([deployment] if DEPLOYMENT in path else []),
             _workspace_header(required=surface.requires_workspace),

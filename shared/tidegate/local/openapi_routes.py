@@ -15,6 +15,7 @@ from tidegate.api.admin.app import OPENAPI as ADMIN_OPENAPI
 from tidegate.api.admin.app import PREFIX
 from tidegate.errors import ConfigurationError
 from tidegate.json import encode
+from tidegate.local.home_page import home_routes
 from tidegate.local.openapi import openapi_document
 
 OPENAPI, DOCS, ADMIN_DOCS = "/openapi.json", "/docs", f"{PREFIX}/docs"
@@ -52,7 +53,7 @@ SwaggerUIBundle({domNode: place, url: place.dataset.document, validatorUrl: null
 
 
 def document_routes() -> list[BaseRoute]:
-    """Return the routes. Raises `ConfigurationError` if the package with Swagger UI's files is missing."""
+    """Return the routes, also of the page `/`. Raises `ConfigurationError` if the package of Swagger UI is missing."""
     document, folder = encode(openapi_document()), _assets_folder()
 
     async def openapi(request: Request) -> Response:
@@ -69,6 +70,7 @@ def document_routes() -> list[BaseRoute]:
         return FileResponse(folder / request.url.path.rpartition("/")[2], headers=_HEADERS)
 
     return [
+        *home_routes(),
         Route(OPENAPI, openapi, methods=["GET"]),
         *(Route(path, page, methods=["GET"]) for path in (DOCS, ADMIN_DOCS)),
         Route(f"{DOCS}/{_START}", script, methods=["GET"]),

@@ -20,12 +20,14 @@ async def create_admin(context: Context, body: AdminBody) -> JSONResponse:
 
 @router.get("", response_model=PageResponse[AdminResponse])
 async def list_admins(context: Context, limit: Limit = 50, cursor: Cursor = "") -> JSONResponse:
+    """List admin keys by id, a page at a time, without their secrets."""
     admin_keys = await admins.list_admin_keys(context.control, context.actor, cursor, limit)
     return context.page_response(admin_keys, [admin_key.id for admin_key in admin_keys], limit)
 
 
 @router.get("/{admin_id}", response_model=AdminResponse)
 async def show_admin(context: Context, admin_id: str) -> JSONResponse:
+    """Show an admin key, without its secret."""
     return context.resource_response(await admins.find_admin_key(context.control, context.actor, admin_id))
 
 

@@ -42,6 +42,7 @@ async def list_keys(context: Context, workspace_id: str, limit: Limit = 50, curs
 
 @router.get("/workspaces/{workspace_id}/keys/{key_id}", response_model=KeyResponse)
 async def show_key(context: Context, workspace_id: str, key_id: str) -> JSONResponse:
+    """Show a key of the workspace, without its secret. Its version is in the ETag header."""
     return context.resource_response(await keys.find_key(context.control, context.actor, workspace_id, key_id))
 
 

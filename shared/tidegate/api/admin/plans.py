@@ -22,12 +22,14 @@ async def create_plan(context: Context, body: PlanBody, idempotency_key: Idempot
 
 @router.get("", response_model=PageResponse[PlanResponse])
 async def list_plans(context: Context, limit: Limit = 50, cursor: Cursor = "") -> JSONResponse:
+    """List plans by id, a page at a time."""
     found = await plans.list_plans(context.control, context.actor, cursor, limit)
     return context.page_response(found, [plan.id for plan in found], limit)
 
 
 @router.get("/{plan_id}", response_model=PlanResponse)
 async def show_plan(context: Context, plan_id: str) -> JSONResponse:
+    """Show a plan. Its version is in the ETag header."""
     return context.resource_response(await plans.find_plan(context.control, context.actor, plan_id))
 
 

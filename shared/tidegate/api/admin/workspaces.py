@@ -32,6 +32,7 @@ async def list_workspaces(context: Context, limit: Limit = 50, cursor: Cursor = 
 
 @router.get("/{workspace_id}", response_model=WorkspaceResponse)
 async def show_workspace(context: Context, workspace_id: str) -> JSONResponse:
+    """Show a workspace. Its version is in the ETag header."""
     return context.resource_response(await workspaces.find_workspace(context.control, context.actor, workspace_id))
 
 
@@ -91,12 +92,14 @@ async def delete_credential(context: Context, workspace_id: str, name: str, vers
 
 @router.get("/{workspace_id}/members", response_model=PageResponse[MemberResponse], tags=["members"])
 async def list_members(context: Context, workspace_id: str, limit: Limit = 50, cursor: Cursor = "") -> JSONResponse:
+    """List the members of a workspace by their subjects, a page at a time."""
     page = await members.list_members(context.control, context.actor, workspace_id, cursor, limit)
     return context.page_response(page, [member.subject for member in page], limit)
 
 
 @router.get("/{workspace_id}/members/{subject:path}", response_model=MemberResponse, tags=["members"])
 async def show_member(context: Context, workspace_id: str, subject: str) -> JSONResponse:
+    """Show a member of a workspace."""
     return context.resource_response(await members.find_member(context.control, context.actor, workspace_id, subject))
 
 
@@ -117,5 +120,6 @@ async def put_member(
 
 @router.delete("/{workspace_id}/members/{subject:path}", status_code=204, tags=["members"])
 async def delete_member(context: Context, workspace_id: str, subject: str, version: OptionalVersion) -> Response:
+    """Remove a member from a workspace."""
     await members.delete_member(context.control, context.actor, workspace_id, subject, version)
     return Response(status_code=204)

@@ -1,0 +1,112 @@
+"""Titles, descriptions and examples of the OpenAPI document's operations: the demo tenant can try each example."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias, cast
+
+Schema: TypeAlias = dict[str, object]
+
+EXAMPLE_MODEL, EXAMPLE_WORKSPACE = "demo/echo", "ws_demo"
+
+_BODY: Schema = {"model": EXAMPLE_MODEL, "messages": [{"role": "user", "content": "Hello, tide."}]}
+
+_EXAMPLES = {
+    "model_id": EXAMPLE_MODEL,
+    "deployment": EXAMPLE_MODEL,
+    "workspace_id": EXAMPLE_WORKSPACE,
+    "x-workspace-id": EXAMPLE_WORKSPACE,
+}
+"""Values of required parameters."""
+
+_PREFIX = re.compile(r"^(/api/v1|/openai/v1|/v1|/openai)(?=/)")
+"""The bases that different clients use for one path."""
+
+_OPERATIONS: Mapping[str, tuple[str, str, str]] = {
+    "/chat/completions": (
+        "chat",
+        "Create a chat completion",
+        "Ask a model, which is `provider/model` or a route. With `stream`, the reply comes as events.",
+    ),
+    "/deployments/{deployment}/chat/completions": (
+        "chat",
+        "Create a chat completion, as Azure's clients do",
+        "The deployment in the path is the model; the query's `api-version` is not read.",
+    ),
+    "/api/ds-prototypes/chat/completions": (
+        "chat",
+        "Create a chat completion, as neuroflash's clients do",
+        "The header `x-workspace-id` is required.",
+    ),
+    "/api/ds-prototypes/content_generation/chat/completions": (
+        "chat",
+        "Create a chat completion for content generation",
+        "As `/api/ds-prototypes/chat/completions`.",
+    ),
+    "/models": (
+        "models",
+        "List the models",
+        "The routes and the models of all configured providers, with OpenRouter's fields and prices for one token.",
+    ),
+    "/models/user": ("models", "List the models, as OpenRouter's clients do", "As `/v1/models`."),
+    "/models/count": ("models", "Count the models", "OpenRouter's count of the models that the filters keep."),
+    "/models/{model_id}": ("models", "Show a model", "One entry of the list of models: a route or a known model."),
+    "/model/{model_id}": (
+        "models",
+        "Show a model, as OpenRouter's clients do",
+        "As `/v1/models/{model_id}`, in `data`.",
+    ),
+    "/public/models": ("models", "List the models without a key", "Lunos's array, with prices for a million tokens."),
+    "/api/ds-prototypes/model_selection/models": (
+        "models",
+        "List the models, as neuroflash's clients do",
+        "A JSON list, in neuroflash's format. The header `x-workspace-id` is required.",
+    ),
+    "/health": ("health", "Check the health", "Answers while the process runs. It needs no key."),
+    "/api/ds-prototypes/health": ("health", "Check the health, as neuroflash's clients do", "As `/health`."),
+    "/usage": ("account", "Report the usage", "The workspace's counters by day, of this month until today by default."),
+    "/quotas": ("account", "List the limits", "Each limit of the workspace and the key: used, held and available."),
+    "/balance": ("account", "Show the balance", "What is left of the budget in USD, in Lunos's format."),
+    "/account": ("account", "Show the account", "The workspace, in Lunos's format."),
+    "/credits": ("account", "Show the credits", "The budget in USD and what is used of it, in OpenRouter's format."),
+    "/key": ("account", "Show the key", "The key's limits and usage in USD, in OpenRouter's format."),
+    "/auth/key": ("account", "Show the key, by its older path", "As `/v1/key`."),
+    "/generation": ("account", "Show a call", "The record of the call with this `id`, in OpenRouter's format."),
+    "/chat/generation/{generation_id}": ("account", "Show a call, as Lunos's clients do", "The record of the call."),
+    "/api/workspace-service/v1/workspaces": (
+        "account",
+        "List the workspaces",
+        "The workspaces that the key may use, in neuroflash's format.",
+    ),
+    "/api/usage-service/v1/workspaces/{workspace_id}/quotas": (
+        "account",
+        "List the limits of a workspace",
+        "Its limits and what is used of them, in neuroflash's format.",
+    ),
+}
+
+
+def describe_operations(paths: Schema) -> Schema:
+    """Return the paths with a title, a description, and examples for "Try it out"."""
+    return {
+        path: {method: _describe(path, operation) for method, operation in cast("dict[str, Schema]", methods).items()}
+        for path, methods in paths.items()
+    }
+
+
+def _describe(path: str, operation: Schema) -> Schema:
+    tag, summary, description = _OPERATIONS[path if path in _OPERATIONS else _PREFIX.sub("", path)]
+    described = {**operation, "tags": [tag], "summary": summary, "description": description}
+    described["parameters"] = list(_with_examples(cast("list[Schema]", operation["parameters"])))
+    if "requestBody" in operation:
+        body = cast("dict[str, dict[str, Schema]]", operation["requestBody"])
+        media = {**body["content"]["application/json"], "example": _BODY}
+        described["requestBody"] = {**body, "content": {"application/json": media}}
+    return described
+
+
+def _with_examples(parameters: list[Schema]) -> Iterator[Schema]:
+    for parameter in parameters:
+        name = str(parameter["name"])
+        yield (
+            {**parameter, "example": _EXAMPLES[name]} if parameter.get("required") and name in _EXAMPLES else parameter
+        )
