@@ -14,7 +14,7 @@ MAX_NESTING = 100
 calls within each other. Schemas of tools have 5 to 20; OpenAI refuses more than 10 in a strict one (2026)."""
 
 MAX_CONTAINERS = 12_000
-"""The most objects and arrays in a caller's JSON: to decode, check and translate one takes up to 5 µs (2026-12).
+"""The most objects and arrays in a caller's JSON: to decode, check and translate one takes up to 5 µs (2026-11).
 
 What OpenAI accepts has fewer: 2,048 messages with a tool call or a part have up to 8,200, 128 tools with twenty
 parameters each 3,000.

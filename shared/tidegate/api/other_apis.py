@@ -1,6 +1,6 @@
 """Paths of other APIs: which API a client has asked for, and what to set in it instead.
 
-Sources: the documents of these APIs, and the paths that their clients were seen to ask for (2026-12).
+Sources: the documents of these APIs, and the paths that their clients were seen to ask for (2026-11).
 """
 
 import re

@@ -16,14 +16,14 @@ MAX_FIELDS = 500
 """The most fields of a body, and of its small objects: most translators look at each. OpenAI's body has 40 (2026)."""
 
 MAX_MESSAGES, MAX_TOOLS = 4_096, 1_024
-"""The most messages, and tools: to translate one takes up to 10 µs (2026-12). OpenAI accepts 2,048 and 128.
+"""The most messages, and tools: to translate one takes up to 10 µs (2026-11). OpenAI accepts 2,048 and 128.
 
 Source: https://learn.microsoft.com/azure/ai-services/openai/quotas-limits, which has OpenAI's own limits (2026-11).
 """
 
 MAX_MEDIA = 1_024
 """The most images, documents, recordings and videos: each is decoded in part, and counted, which takes up to 30 µs
-(2026-12). OpenAI accepts 500 images, Anthropic 600."""
+(2026-11). OpenAI accepts 500 images, Anthropic 600."""
 
 SmallObject = Annotated[dict[str, object], Meta(max_length=MAX_FIELDS)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]

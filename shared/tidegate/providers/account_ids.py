@@ -5,7 +5,7 @@ could read a file or a cache of another workspace. So a request with such a refe
 workspace's own key. Else fields and tools are left out and reported, and files in messages are refused, for an answer
 without them would be about something else. Loaded only for requests that may have one.
 
-Each reference names its source; all were read in 2026-12.
+Each reference names its source; all were read in 2026-11.
 """
 
 import re

@@ -23,7 +23,7 @@ MODELS_VERSION = "2024-05-01-preview"
 
 # Dated versions before 2024-12-01 refuse the role "developer"; on reasoning models, all read "system" as "developer".
 # Only `/openai/v1/` has the Responses API. Its web search is Bing's, outside of Azure's boundary and contract
-# (https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/web-search, read in 2026-12), so it is left out.
+# (https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/web-search, read in 2026-11), so it is left out.
 _QUIRKS = Quirks(
     unsupported=OPEN_SAMPLING | {"safety_identifier"},
     functions=True,

@@ -18,7 +18,7 @@ Headers: TypeAlias = Mapping[str, str]
 """HTTP headers; their names are in lower case."""
 
 _ACCESS_TOKEN = re.compile(r"ya29\.|eyJ[\w-]+\.[\w-]+\.")
-"""Source: github.com/openai/openai-python/pull/3354 (Entra ID's tokens as the key of Azure, read 2026-12)."""
+"""Source: github.com/openai/openai-python/pull/3354 (Entra ID's tokens as the key of Azure, read 2026-11)."""
 
 Framing = Literal["sse", "eventstream"]
 

@@ -1,6 +1,6 @@
 """JSON schemas that a provider cannot enforce: recursive ones, and too much in one request.
 
-Sources, read in 2026-12: https://platform.claude.com/docs/en/build-with-claude/structured-outputs (the limits of one
+Sources, read in 2026-11: https://platform.claude.com/docs/en/build-with-claude/structured-outputs (the limits of one
 request; recursive schemas are not supported), refusals recorded in https://github.com/0xPlaygrounds/rig
 (tests/cassettes/anthropic/strict_schema_limits and …/strict_schema_matrix, 2026-08),
 https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html (no recursive schemas).

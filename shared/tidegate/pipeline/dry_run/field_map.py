@@ -25,7 +25,7 @@ MAX_FIELDS, MAX_PATHS = 64, 64
 fields have more."""
 
 MAX_BYTES = 256 * 1024
-"""How many bytes one dry run translates to examine fields, all deployments together: up to 60 ms (2026-12)."""
+"""How many bytes one dry run translates to examine fields, all deployments together: up to 60 ms (2026-11)."""
 
 _NAME_CHARACTERS = 64
 """The part of a field's name that a path shows: paths of long names take long to build."""

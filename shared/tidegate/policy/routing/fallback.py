@@ -43,7 +43,7 @@ Ten recorded text prompts with an estimate above 2,000 tokens took 0.93 to 1.33 
 MAX_MODELS, MAX_MODELS_OF_LONG = 16, 4
 MAX_TRANSLATED_BYTES = 512 * 1024
 """How many models one call may name: the body is translated for each, which takes up to 0.17 ms for a kilobyte of tiny
-messages (2026-12). So together they translate at most `MAX_TRANSLATED_BYTES`, but may be `MAX_MODELS_OF_LONG`."""
+messages (2026-11). So together they translate at most `MAX_TRANSLATED_BYTES`, but may be `MAX_MODELS_OF_LONG`."""
 
 _MAX_SOURCES = 64
 """For how many models one entry of `fallbacks` may have lists; as many as `fallbacks` may have entries."""

@@ -11,7 +11,7 @@ from tidegate.providers.cohere.request_builder import CohereRequestBuilder
 ANSWER_TOOL = "respond_in_json"
 _ANSWER_DESCRIPTION = "Give the final answer by calling this tool: its arguments are the answer."
 _MAX_STRICT_FIELDS = 200
-"""Source: https://docs.cohere.com/docs/tool-use-parameter-types (2026-12): over all tools of a call."""
+"""Source: https://docs.cohere.com/docs/tool-use-parameter-types (2026-11): over all tools of a call."""
 
 _NO_PARAMETERS: JsonObject = {"type": "object", "properties": {}}
 

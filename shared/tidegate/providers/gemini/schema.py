@@ -19,7 +19,7 @@ _UNSUPPORTED_KEYWORDS = frozenset(
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object"})
 MAX_PARTS = 5_000
 """The most schemas within the schemas of one request. A `$ref` counts as what it refers to, each time: twenty
-definitions that refer to the next one twice are a million schemas. Each takes up to 10 µs to convert (2026-12)."""
+definitions that refer to the next one twice are a million schemas. Each takes up to 10 µs to convert (2026-11)."""
 
 _NAME_CHARACTERS = 64
 """The part of a property's name that a path shows: paths of long names take long to build."""

@@ -5,7 +5,7 @@ https://platform.openai.com/docs/guides/latest-model (sampling is for effort "no
 https://learn.microsoft.com/en-us/javascript/api/@azure/ai-projects/reasoningeffort ("max" since gpt-5.6, "minimal" for
 gpt-5 alone: "Supported values are: 'none', 'low', 'medium', and 'high'"), and recorded refusals.
 
-Tools while reasoning, read in 2026-12: https://github.com/openai/openai-openapi/issues/541 (refused since gpt-5.4),
+Tools while reasoning, read in 2026-11: https://github.com/openai/openai-openapi/issues/541 (refused since gpt-5.4),
 https://github.com/BerriAI/litellm/pull/34569 (gpt-5.6 reasons by default: only an explicit "none" is accepted),
 https://github.com/jeffdafoe/llm-memory-api/pull/178 (gpt-5.5 refuses tools without an effort, too: it reasons by
 default). Models that are in the Responses API only, and models that cannot search the web there: their pages in

@@ -1,7 +1,7 @@
 """A provider that speaks OpenAI's dialect, with the quirks of its row.
 
 Sources: https://platform.openai.com/docs/api-reference/chat (2026), and for what chat completions lacks
-https://platform.openai.com/docs/api-reference/responses (2026-12).
+https://platform.openai.com/docs/api-reference/responses (2026-11).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence

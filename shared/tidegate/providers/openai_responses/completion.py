@@ -1,6 +1,6 @@
 """Translates a complete response: it is read like the last event of a stream, which has all of its items.
 
-Source: https://platform.openai.com/docs/api-reference/responses/object (2026-12).
+Source: https://platform.openai.com/docs/api-reference/responses/object (2026-11).
 """
 
 from tidegate.chat.assemble import CompletionAssembler

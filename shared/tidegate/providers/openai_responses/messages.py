@@ -1,6 +1,6 @@
 """Messages of chat completions as input items: texts, calls and their results, reasoning at its place.
 
-Source: https://platform.openai.com/docs/api-reference/responses/create (`input`, 2026-12).
+Source: https://platform.openai.com/docs/api-reference/responses/create (`input`, 2026-11).
 """
 
 from tidegate.json import Json, JsonObject

@@ -1,6 +1,6 @@
 """The output items of a response, as deltas of one choice: texts, refusals, calls, reasoning, citations, searches.
 
-Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026-12). An item that was not streamed is
+Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026-11). An item that was not streamed is
 read when it is done.
 """
 

@@ -1,6 +1,6 @@
 """Content parts of chat completions as parts of input items.
 
-Source: https://platform.openai.com/docs/api-reference/responses/create (`input`, 2026-12). It takes no sound.
+Source: https://platform.openai.com/docs/api-reference/responses/create (`input`, 2026-11). It takes no sound.
 """
 
 from tidegate.errors import InvalidRequest

@@ -1,6 +1,6 @@
 """Encrypted reasoning as `reasoning_details`, and back as input items, each at its place in the turn.
 
-Sources, read in 2026-12: https://platform.openai.com/docs/guides/reasoning (encrypted reasoning items, stateless),
+Sources, read in 2026-11: https://platform.openai.com/docs/guides/reasoning (encrypted reasoning items, stateless),
 `reasoning_details` as in https://openrouter.ai/docs/use-cases/reasoning-tokens.
 """
 

@@ -1,6 +1,6 @@
 """Translates the body of a chat completion into that of OpenAI's Responses API.
 
-Sources, read in 2026-12: https://platform.openai.com/docs/api-reference/responses/create,
+Sources, read in 2026-11: https://platform.openai.com/docs/api-reference/responses/create,
 https://platform.openai.com/docs/guides/migrate-to-responses, https://github.com/BerriAI/litellm/issues/16032 (summaries
 of reasoning need a verified organization, so that they must be asked for).
 """

@@ -1,6 +1,6 @@
 """Tools of chat completions as those of the Responses API, the tool choice, and web search.
 
-Sources, read in 2026-12: https://platform.openai.com/docs/api-reference/responses/create,
+Sources, read in 2026-11: https://platform.openai.com/docs/api-reference/responses/create,
 https://platform.openai.com/docs/guides/tools-web-search. A function is strict by default, unlike in chat completions.
 """
 

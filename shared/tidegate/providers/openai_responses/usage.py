@@ -1,6 +1,6 @@
 """Token counts and billed searches in OpenAI's terms of chat completions.
 
-Source: https://platform.openai.com/docs/api-reference/responses/object (`usage`, `tool_usage`, 2026-12).
+Source: https://platform.openai.com/docs/api-reference/responses/object (`usage`, `tool_usage`, 2026-11).
 """
 
 from tidegate.chat.completion import Usage
@@ -26,7 +26,7 @@ def normalise(response: JsonObject, searches: int) -> Usage | None:
 def is_search(item: JsonObject) -> bool:
     """True for a search of the web that is billed: pages that are opened or searched through are free.
 
-    Source: https://platform.openai.com/docs/guides/tools-web-search (output and citations, 2026-12).
+    Source: https://platform.openai.com/docs/guides/tools-web-search (output and citations, 2026-11).
     """
     match item.get("action"):
         case {"type": str(action)} if action != "search":
