@@ -69,3 +69,13 @@ async def test_a_name_that_two_providers_declare_names_both() -> None:
         assert (error["code"], error["param"]) == ("invalid_request", "model")
         assert "alpha/q or beta/q" in error["message"]
         assert (await client.post({**CALL, "model": "beta/q"})).status == 200
+
+
+async def test_anthropic_is_sent_the_declared_limit_that_is_held() -> None:
+    model = {"name": "claude-next", "output_limit": 2_000, "prices": {"input": 1, "output": 3}}
+    message = {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+    text = {"content": [{"type": "text", "text": "Hi."}], "usage": {"input_tokens": 9, "output_tokens": 3}}
+    rows = json.dumps([{"name": "anthropic", "models": [model]}])
+    async with world({**message, **text}, TIDEGATE_PROVIDERS=rows, ANTHROPIC_API_KEY=KEY) as client:
+        assert (await client.post({**CALL, "model": "claude-next"})).status == 200
+        assert json.loads(client.requests[0].content)["max_tokens"] == 2_000

@@ -55,6 +55,10 @@ class DeclaredCatalog(Catalog):
     def providers_declaring(self, name: str) -> Sequence[str]:
         return self._providers_by_name.get(name.lower(), ())
 
+    def declared_output_limit(self, model_id: str) -> int | None:
+        row = self._declared.get(model_id.lower())
+        return None if row is None else row.output_limit
+
     def find_model(self, model_id: str, options: Sequence[str] = ()) -> CatalogModel | None:
         row = self._declared.get(model_id.lower()) or self._declared.get(canonical_model_id(model_id))
         if row is None:

@@ -78,6 +78,10 @@ class Catalog:
         """The providers for which the operator declared a model with this name or alias, sorted."""
         return ()
 
+    def declared_output_limit(self, model_id: str) -> int | None:
+        """The longest answer in tokens of a model that the operator declared; None for other models."""
+        return None
+
     def find_model(self, model_id: str, options: Sequence[str] = ()) -> CatalogModel | None:
         """The row of `provider/model`, by its name, the rules of its provider or another spelling; None if unknown.
 

@@ -63,7 +63,9 @@ class Router(Struct, frozen=True):
         config = self.provider_configs[provider]
         _check_configured(config, config.missing_settings, workspace)
         version, region = config.api_version, config.region
-        return Resolution((Deployment(provider, model, config.base_url, config.secret, version, region),))
+        limit = self.catalog.declared_output_limit(f"{provider}/{model}")
+        deployment = Deployment(provider, model, config.base_url, config.secret, version, region, output_limit=limit)
+        return Resolution((deployment,))
 
     def _route_deployments(self, route: Route, workspace: Workspace | None) -> tuple[Deployment, ...]:
         deployments: list[Deployment] = []
@@ -88,9 +90,11 @@ class Router(Struct, frozen=True):
         url = config.base_url
         if target.region is not None and config.regional_url is not None:
             url = config.regional_url(target.region)
+        model = self.catalog.official_name(config.provider, model)
         return Deployment(
             provider=config.provider,
-            model=self.catalog.official_name(config.provider, model),
+            model=model,
+            output_limit=self.catalog.declared_output_limit(f"{config.provider}/{model}"),
             base_url=target.base_url or url,
             secret=config.secret if target.key == "" else target.key,
             api_version=target.api_version or config.api_version,

@@ -32,7 +32,7 @@ class Anthropic(Struct, frozen=True):
 
     def build_request(self, call: ChatCall, deployment: Deployment) -> UpstreamRequest:
         with legacy_functions.with_caller_paths(call.request.body):
-            builder = request.build(call, deployment.model)
+            builder = request.build(call, deployment.model, deployment.output_limit)
         headers = {"anthropic-version": VERSION}
         if builder.betas:
             headers["anthropic-beta"] = ",".join(dict.fromkeys(builder.betas))

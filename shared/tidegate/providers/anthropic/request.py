@@ -6,6 +6,8 @@ Source: https://platform.claude.com/docs/en/api/messages/create (2026-11), API v
 import re
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from tidegate.chat.request import ChatCall
 from tidegate.json import Json
 from tidegate.providers.anthropic import messages, sampling, structure, thinking, tools
@@ -38,13 +40,19 @@ _MAX_USER_ID = 256
 _BETA_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def build(call: ChatCall, model: str) -> AnthropicRequestBuilder:
-    """Translate the call for `model`. Raises `InvalidRequest` for content that Anthropic does not support."""
+def build(call: ChatCall, model: str, output_limit: int | None = None) -> AnthropicRequestBuilder:
+    """Translate the call for `model`, whose `output_limit` the operator may have declared.
+
+    Raises `InvalidRequest` for content that Anthropic does not support.
+    """
     remaining = provider_fields(call)
     if legacy_functions.uses_functions(remaining):
         legacy_functions.translate_to_tools(remaining)
     names = ToolNames(_TOOL_NAME_RULES, remaining, tools.reserved_names(remaining))
-    builder = AnthropicRequestBuilder(call, remaining, names, model=model, capabilities=capabilities_of(model))
+    capabilities = capabilities_of(model)
+    if output_limit is not None:
+        capabilities = replace(capabilities, output_limit=output_limit)
+    builder = AnthropicRequestBuilder(call, remaining, names, model=model, capabilities=capabilities)
     builder.body["model"] = model
     _write_max_tokens(builder)
     messages.write(builder)
