@@ -163,6 +163,13 @@ async def test_a_call_without_max_tokens_gets_one_that_the_budget_allows_and_is_
         assert b"max_completion_tokens" not in client.requests[0].content
 
 
+async def test_a_dry_run_tells_the_max_tokens_that_the_call_would_get() -> None:
+    async with world(limits=HALF) as client:
+        [step] = (await client.post({**OPEN, "dry_run": True})).json["plan"]
+        assert step["max_output_tokens"] == 4096
+        assert step["request"]["body"]["max_completion_tokens"] == 4096
+
+
 async def test_parallel_calls_without_max_tokens_share_a_small_budget() -> None:
     provider = Gated()
     async with world(provider, limits=HALF) as client:

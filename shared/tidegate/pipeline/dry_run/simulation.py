@@ -178,21 +178,26 @@ class Simulation(Struct):
         """Return the call, shortened if needed to what its limits leave. Raises `LimitReached` and `ModelUnpriced`."""
         worst_case = partial(reservation.worst_case_reservation, model_id=model_id, model=model, sent=sent)
         needed = await offload_dry_run(call, partial(worst_case, call))
-        limit_error = await self._limit_error(needed) if needed else None
-        if limit_error is None:
+        if needed is None:
             return call
         refusal = await offload_dry_run(call, partial(RefusedCall, call, model, sent))
+        max_tokens = refusal.first_max_tokens(needed) if reservation.adds_max_tokens(call) else None
+        limit_error: LimitReached | None = None
+        if max_tokens is None:
+            limit_error = await self._limit_error(needed)
+            max_tokens = refusal.max_tokens(limit_error) if limit_error else None
         for _ in range(SHORTENING_TRIES):
-            max_tokens = refusal.max_tokens(limit_error)
             if max_tokens is None:
                 break
             shorter = replace(call, request=call.request.with_output_limit(max_tokens))
             needed = await offload_dry_run(call, partial(worst_case, shorter))
-            next_error = await self._limit_error(needed) if needed else None
-            if next_error is None:
+            limit_error = await self._limit_error(needed) if needed else None
+            if limit_error is None:
                 return shorter
-            limit_error = next_error
-        raise refusal.explained(limit_error)
+            max_tokens = refusal.max_tokens(limit_error)
+        if limit_error is not None:
+            raise refusal.explained(limit_error)
+        return call
 
     async def _limit_error(self, needed: Reservation) -> LimitReached | None:
         for scope in needed.scopes:
