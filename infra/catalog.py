@@ -4,8 +4,8 @@ It takes the chat models of genai-prices (https://github.com/pydantic/genai-pric
 under Tidegate's provider names, adds the models of `additions.json`, and applies the rules of `families.json`, each
 with its source and date. A rule applies to the ids, in lower case, in which one of its expressions is found. If two
 rules set one field, the later one wins; null removes the field. Rules for `parameters` set the names (`has`), add some
-(`adds`) or remove some (`lacks`); `reasoning` limits such a rule to some kinds of reasoning. The `aliases` lead from names
-in the documents of other gateways, as whole expressions, to the provider's own names.
+(`adds`) or remove some (`lacks`); `reasoning` limits such a rule to some kinds of reasoning. The `aliases` lead from
+names in the documents of other gateways, as whole expressions, to the provider's own names.
 
 `--checked 2026-11-21` sets the day for which prices are chosen; the default is today.
 """

@@ -352,10 +352,7 @@ def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
         },
         "WorkspaceSecrets": {
             "Effect": "Allow",
-            "Action": [
-                f"secretsmanager:{action}"
-                for action in ("CreateSecret", "GetSecretValue", "PutSecretValue")
-            ],
+            "Action": [f"secretsmanager:{action}" for action in ("CreateSecret", "GetSecretValue", "PutSecretValue")],
             "Resource": WORKSPACE_SECRETS,
         },
     }

@@ -162,7 +162,8 @@ class GoogleAccessTokens(Redacted, Struct):
 class GoogleSecrets(Redacted, Struct):
     """The port `Secrets` over `inner`, in which credentials of Vertex AI are replaced by a valid access token.
 
-    `VERTEX_API_KEY` holds an API key, a token or the JSON of credentials; without it, `GOOGLE_VERTEX_CREDENTIALS` holds the JSON.
+    `VERTEX_API_KEY` holds an API key, a token or the JSON of credentials; without it, `GOOGLE_VERTEX_CREDENTIALS` holds
+    the JSON.
     """
 
     inner: Secrets

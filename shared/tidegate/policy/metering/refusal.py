@@ -32,8 +32,8 @@ still allows if that is more. If it allows less than `PARALLEL_ANSWERS` usual an
 than `SMALL_ANSWER_TOKENS` only if there is no more. So parallel calls need not wait for the first one.
 
 Ten parallel calls under an unused budget of 0.50 USD, measured in 2026-11: all pass with gpt-4o (4,096 tokens each),
-gpt-4.1-mini and gpt-5; nine with o1 and eight with gpt-4, whose output costs USD 60 for a million tokens. Held at the model's
-longest answer, they were three, nine, none, none and one.
+gpt-4.1-mini and gpt-5; nine with o1 and eight with gpt-4, whose output costs USD 60 for a million tokens. Held at the
+model's longest answer, they were three, nine, none, none and one.
 """
 
 _UNITS = ("tokens", "words", "usd")
