@@ -52,6 +52,24 @@ def test_the_embedded_aws_is_on_this_machine_only() -> None:
         assert endpoint.startswith("http://127.0.0.1:")
 
 
+def test_containers_reach_the_embedded_aws_only_if_it_listens_for_them() -> None:
+    for host, status in (("127.0.0.1", 403), ("0.0.0.0", 200)):
+        with embedded_aws(0, host) as endpoint:
+            assert endpoint.startswith("http://127.0.0.1:")
+            port = endpoint.rpartition(":")[2]
+            request = Request(f"{endpoint}/moto-api/", headers={"Host": f"host.docker.internal:{port}"})
+            try:
+                with urlopen(request, timeout=10) as reply:
+                    assert reply.status == status
+            except HTTPError as error:
+                with error:
+                    assert error.code == status
+            evil = Request(f"{endpoint}/moto-api/", headers={"Host": "evil.example"})
+            with pytest.raises(HTTPError) as caught, urlopen(evil, timeout=10):
+                pass
+            caught.value.close()
+
+
 def test_two_embedded_awses_do_not_share_a_port() -> None:
     with embedded_aws(0) as endpoint:
         port = int(endpoint.rpartition(":")[2])

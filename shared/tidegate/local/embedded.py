@@ -18,18 +18,19 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tidegate.aws.table import CALLS_PREFIX, REPLIES_PREFIX, TURNS_PREFIX
-from tidegate.local.host_check import allowed_hosts
+from tidegate.local.host_check import AllowedHosts, allowed_hosts, is_wildcard
 from tidegate.local.listener import listen
 
 HOST = "127.0.0.1"
-"""Whatever address the gateway listens on: who reaches this AWS may write the table."""
+"""The default, whatever address the gateway listens on: who reaches this AWS may write the table."""
 
-_HOSTS = allowed_hosts(HOST)
+CONTAINERS_NAME = "host.docker.internal"
+"""The name of this machine in containers of Docker."""
 
 
 @contextmanager
-def embedded_aws(port: int) -> Generator[str]:
-    """Run an AWS until the context is left, and yield its endpoint. Port 0 takes any free port.
+def embedded_aws(port: int, host: str = HOST) -> Generator[str]:
+    """Run an AWS until the context is left, and yield its endpoint here. Port 0 takes any free port.
 
     Requests of web pages are refused: whoever reaches it may write the table. It serves one request at a time: moto's
     transactions copy and restore the table, so two at once would lose writes.
@@ -39,23 +40,24 @@ def embedded_aws(port: int) -> Generator[str]:
     setattr(DynamoType, "__add__", _add_numbers)  # noqa: B010  # moto's own writes sums that it cannot read again
     application = DomainDispatcherApplication(create_backend_app)
     one_at_a_time = threading.Lock()
+    hosts = allowed_hosts(host, "" if host == HOST else CONTAINERS_NAME)
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if not _is_from_program(environ):
+        if not _is_from_program(environ, hosts):
             start_response("403 Forbidden", [("content-type", "text/plain")])
             return [b"The embedded AWS is for programs on this machine, not for web pages."]
         with one_at_a_time:
             return list(application(environ, start_response))
 
-    with listen(HOST, port, "--embedded-port") as listener:
+    with listen(host, port, "--embedded-port") as listener:
         port = listener.getsockname()[1]
         server = make_server(
-            HOST, port, serve, threaded=True, request_handler=_QuietRequestHandler, fd=listener.fileno()
+            host, port, serve, threaded=True, request_handler=_QuietRequestHandler, fd=listener.fileno()
         )
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{HOST}:{port}"
+            yield f"http://{HOST if is_wildcard(host) else host}:{port}"
         finally:
             server.shutdown()
             server.server_close()
@@ -100,10 +102,10 @@ def _add_numbers(number: DynamoType, other: DynamoType) -> DynamoType:
     return DynamoType({"N": f"{total:f}" if total else "0"})
 
 
-def _is_from_program(environ: WSGIEnvironment) -> bool:
+def _is_from_program(environ: WSGIEnvironment, hosts: AllowedHosts) -> bool:
     """True unless a browser sent the request, or it names another host: such a name may be a web page's."""
     is_browser = "HTTP_ORIGIN" in environ or "HTTP_SEC_FETCH_SITE" in environ
-    return not is_browser and _HOSTS.allow([str(environ.get("HTTP_HOST", ""))])
+    return not is_browser and hosts.allow([str(environ.get("HTTP_HOST", ""))])
 
 
 class _QuietRequestHandler(WSGIRequestHandler):

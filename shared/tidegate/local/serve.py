@@ -38,7 +38,7 @@ server can notice; it is too slow to load for a cold start.
 GRACE_SECONDS = 3
 """How long running calls may continue once the server is asked to stop."""
 
-DEFAULT_EMBEDDED_PORT = 8001
+DEFAULT_EMBEDDED_HOST, DEFAULT_EMBEDDED_PORT = "127.0.0.1", 8001
 
 
 def add_parser(commands: Subparsers, name: str, summary: str) -> None:
@@ -61,6 +61,12 @@ def add_parser(commands: Subparsers, name: str, summary: str) -> None:
         type=int,
         help=f"the embedded AWS's port; default: {DEFAULT_EMBEDDED_PORT}; 0: any free port",
     )
+    parser.add_argument(
+        "--embedded-host",
+        metavar="ADDRESS",
+        help="the address of the embedded AWS; default: 127.0.0.1. With another one, whoever reaches it can read and "
+        "change everything; containers of Docker reach 0.0.0.0 as host.docker.internal",
+    )
     parser.set_defaults(run=run)
 
 
@@ -76,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
         host, port = listener.getsockname()[:2]
         text = asyncio.run(_banner_when_ready(store, host, port))
         _record_server(choice.folder, store, host, port, stack)
+        if choice.embedded_host != DEFAULT_EMBEDDED_HOST:
+            print("  WARNING: others can reach the embedded AWS, and read and change everything in it.\n")
         print(text, flush=True)
         settings = store.settings
         logs.configure(settings.log_level)
@@ -95,6 +103,7 @@ def choose_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreOp
         (options.data and store != "local", "--data", "local"),
         (options.dynamodb_endpoint and store != "embedded", "--dynamodb-endpoint", "embedded"),
         (options.embedded_port is not None and store != "embedded", "--embedded-port", "embedded"),
+        (options.embedded_host is not None and store != "embedded", "--embedded-host", "embedded"),
     )
     for is_contradiction, option, allowed in contradictions:
         if is_contradiction:
@@ -104,7 +113,8 @@ def choose_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreOp
         find_data_folder(options.data, env),
         options.dynamodb_endpoint,
         DEFAULT_EMBEDDED_PORT if options.embedded_port is None else options.embedded_port,
-        options.demo_key,
+        options.embedded_host or DEFAULT_EMBEDDED_HOST,
+        demo_key=options.demo_key,
         has_demo=not options.no_demo,
     )
 

@@ -67,6 +67,7 @@ class StoreOptions(Struct, frozen=True):
     folder: DataFolder
     dynamodb_endpoint: str | None = None
     embedded_port: int = 8001
+    embedded_host: str = "127.0.0.1"
     demo_key: str | None = None
     has_demo: bool = True
 
@@ -148,7 +149,7 @@ def _start_embedded_aws(
             raise ConfigurationError(
                 f"{error.name} is not installed: run `pip install '.[embedded]'` in the folder of the repository."
             ) from None
-        endpoint = stack.enter_context(embedded_aws(options.embedded_port))
+        endpoint = stack.enter_context(embedded_aws(options.embedded_port, options.embedded_host))
         settings = with_bucket(local_settings(env, endpoint), endpoint)
     else:
         settings = local_settings(env, endpoint)
