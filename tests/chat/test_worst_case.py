@@ -124,3 +124,16 @@ def test_no_model_is_dearer_where_the_worst_case_takes_it_for_cheaper() -> None:
 def test_a_call_holds_the_searches_that_it_allows(more: dict[str, Any], searches: int) -> None:
     fields = {"model": "anthropic/claude-sonnet-4-5", "messages": [{"role": "user", "content": "Hi."}], **more}
     assert build_chat_request(fields).worst_case(None).searches == searches
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens"])
+def test_a_limit_that_only_the_provider_is_told_is_held(name: str) -> None:
+    fields: Any = {
+        "model": "anthropic/nobody-knows-it",
+        "messages": [{"role": "user", "content": '"max_tokens":10000'}],
+    }
+    request = build_chat_request(fields)
+    assert request.worst_case(None, encode({**fields, name: 64_000})).output == 64_000
+    assert request.worst_case(None, encode(fields)).output == UNKNOWN_OUTPUT_TOKENS
+    limited = build_chat_request({**fields, "max_tokens": 10})
+    assert limited.worst_case(None, encode({**fields, name: 64_000})).output == 10

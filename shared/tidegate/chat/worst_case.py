@@ -1,6 +1,7 @@
 """The worst case of a chat request: the tokens and searches that a budget must have room for."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
@@ -41,6 +42,9 @@ None of 600 recorded answers without a limit was longer. With a limit, none of 3
 WEB_SEARCHES, MANY_WEB_SEARCHES = 5, 10
 """Searches held for a call that may search the web, and for one that asks for a high `search_context_size`."""
 
+_SENT_LIMIT = re.compile(rb'"(?:max_(?:completion_|output_)?tokens|max(?:Output)?Tokens)":\s?([0-9]{1,9})\b')
+"""The limit of the answer in a body for a provider. In texts, the quotes are escaped."""
+
 _CALLER_TOOLS = ("function", "custom")
 """Types of the tools that the caller runs; the provider runs all others."""
 
@@ -71,7 +75,7 @@ def worst_case_tokens(
     bound_body: Callable[[bytes], TokenCounts] = load("tidegate.chat.body_bound", "bound_body")
     bound = _image_factor(bound_body(sent or encode(body)), model)
     prompt = max(_estimated_prompt(fields), bound.input) + _tool_tokens(fields)
-    answer = (output_limit or (model.output_limit if model else None) or UNKNOWN_OUTPUT_TOKENS) * (fields.n or 1)
+    answer = (output_limit or _longest_answer(model, sent)) * (fields.n or 1)
     kinds = _answer_kinds(body, model, sent or b"")
     if "image" in kinds:
         answer = max(answer, IMAGE_ANSWER_TOKENS * (fields.n or 1))
@@ -88,6 +92,12 @@ def worst_case_tokens(
         searches=_searches(fields, body),
         estimated=True,
     )
+
+
+def _longest_answer(model: ModelLimits | None, sent: bytes | None) -> int:
+    """Return the longest answer without the caller's limit: the model's, or a longer one that the provider is told."""
+    limit = (model.output_limit if model else None) or UNKNOWN_OUTPUT_TOKENS
+    return max([limit, *map(int, _SENT_LIMIT.findall(sent or b""))])
 
 
 def _searches(fields: ChatFields, body: JsonObject) -> int:

@@ -5,6 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/object (usage, 2026)
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -122,7 +123,7 @@ def _token_counts(
     if counts is None:
         return _refused_counts(request, generated, model)
     # A prompt of 0 that was reported beside an answer is meant: OpenRouter charges nothing for some (recorded).
-    is_reported = "prompt_tokens" in usage and not usage.get("estimated")
+    is_reported = cast("Json", usage.get("prompt_tokens")) is not None and not usage.get("estimated")
     if not counts.input and not (is_reported and counts.output):
         counts = replace(counts, input=request.estimate_prompt(), estimated=True)
     # A stream that was cut may have reported its input tokens at the start, but no output tokens.
