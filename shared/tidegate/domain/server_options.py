@@ -4,7 +4,7 @@ from msgspec import Struct
 
 
 class ServerOptions(Struct, frozen=True):
-    """`cors_origins` are the allowed browser origins; "*" allows all. Keys are bearer tokens: no credentials are allowed."""
+    """`cors_origins` are the allowed browser origins; "*" allows all. Cookies are never allowed."""
 
     max_body_bytes: int = 10 * 1024 * 1024
     keep_alive_seconds: float = 15.0

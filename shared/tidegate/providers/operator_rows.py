@@ -1,9 +1,10 @@
 """The operator's own providers: parses the JSON list in `TIDEGATE_PROVIDERS` into rows.
 
 An entry is `{name, base_url, key, quirks, models}`. `key` names the setting that holds the key: by default
-`<NAME>_API_KEY`; null if the provider needs no key. `quirks` is the name of a built-in provider that has the same quirks, or an object
-with fields of `Quirks`, in which `like` names the built-in provider to start from. `catalog.declared_models` reads
-`models`. An entry with the name of a built-in provider and without `base_url` only declares models for it.
+`<NAME>_API_KEY`; null if the provider needs no key. `quirks` is the name of a built-in provider that has the same
+quirks, or an object with fields of `Quirks`, in which `like` names the built-in provider to start from.
+`catalog.declared_models` reads `models`. An entry with the name of a built-in provider and without `base_url` only
+declares models for it.
 """
 
 import re
