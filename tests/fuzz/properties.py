@@ -5,7 +5,6 @@ import json
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -13,11 +12,19 @@ import httpx
 from tests.api.admin.world import Api, open_api
 from tests.fuzz.replies import Exchange
 from tests.fuzz.requests import Sent
-from tests.hostile import answer, open_world
-from tests.world import Client, Handler
+from tests.hostile import KEYS, answer
+from tests.providers.calls import CASES
+from tests.world import Client, Handler, world
 from tidegate.domain.limits import Limits
 
-LIMITS = Limits(usd_per_month=Decimal(10**6), tokens_per_minute=10**9, parallel_calls=5, requests_per_minute=10**6)
+LIMITS = Limits(tokens_per_minute=10**9, words_per_day=10**9, parallel_calls=5, requests_per_minute=10**6)
+"""Limits that every call fits, so that it has a hold."""
+
+PROVIDERS = {
+    f"{folder.name.upper()}_{name}": value
+    for folder in CASES.iterdir()
+    for name, value in {"API_KEY": "not-a-key", "BASE_URL": f"https://{folder.name}.test/v1"}.items()
+} | KEYS
 
 SPARE_BYTES, BYTES_PER_BYTE = 8_000_000, 200
 """What an exchange may hold at once: a fixed part for modules that load late, and so much for each byte of it."""
@@ -92,7 +99,7 @@ def _bounded_memory(size: int) -> Iterator[None]:
 
 
 async def _exchange(provider: Handler, sent: Sent) -> None:
-    async with open_world(provider, LIMITS) as client:
+    async with world(provider, limits=LIMITS, **PROVIDERS) as client:
         reply = await client.post(sent.body, sent.path, sent.headers, method=sent.method)
         try:
             _check_answer(reply.status, reply.headers, reply.body, sent.method)
@@ -120,7 +127,7 @@ def _check_answer(status: int, headers: dict[str, str], body: bytes, method: str
 
 async def _admin_exchange(api: Api, sent: Sent) -> None:
     headers = {name: value for name, value in sent.headers.items() if value}
-    for client in (api.stranger, api.reader, api.one, api.whole):
+    for client in (api.reader, api.one, api.whole):
         reply = await client.http.request(sent.method, f"/admin/v1{sent.path}", content=sent.body, headers=headers)
         assert b'"internal_error"' not in reply.content, (sent, reply.content)
         assert reply.status_code < 500, (sent, reply.status_code, reply.content)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.fuzz.mutations import VALUES, as_json, mutated, mutated_bytes
+from tests.fuzz.mutations import VALUES, as_json, mutated, mutated_bytes, rarely
 from tests.providers.calls import CASES
 from tests.upstream.frames import event, exception, frame
 
@@ -30,9 +30,9 @@ class Exchange:
 def exchanges(draw: st.DrawFn) -> Exchange:
     folder = draw(st.sampled_from(_FOLDERS))
     request = json.loads((folder / "request.json").read_text("utf-8"))
-    if not draw(st.integers(0, 4)):
+    if draw(rarely):
         request["stream"] = not request.get("stream")
-    if not draw(st.integers(0, 6)):
+    if draw(rarely):
         request["fallbacks"] = ["openai/gpt-4.1", "anthropic/claude-sonnet-4-5"]
     [path] = folder.glob("upstream.*")
     body, kind = draw(_body(path))
@@ -50,9 +50,7 @@ def exchanges(draw: st.DrawFn) -> Exchange:
         "x-request-id": draw(st.sampled_from(["", "a", "é", "a" * 5_000])),
     }
     pieces = _pieces(body, draw(st.lists(st.integers(0, max(1, len(body))), max_size=4)))
-    return Exchange(
-        as_json(request), status, {n: v for n, v in headers.items() if v}, pieces, not draw(st.integers(0, 5))
-    )
+    return Exchange(as_json(request), status, {n: v for n, v in headers.items() if v}, pieces, draw(rarely))
 
 
 def _pieces(body: bytes, places: list[int]) -> list[bytes]:
@@ -79,7 +77,7 @@ def _body(draw: st.DrawFn, path: Path) -> tuple[bytes, str]:
 @st.composite
 def _sse_block(draw: st.DrawFn, block: str) -> str:
     """An event of a stream; sometimes changed, doubled or left out."""
-    if draw(st.integers(0, 4)):
+    if not draw(rarely):
         return f"{block}\n\n"
     head, mark, data = block.rpartition("data:")
     try:
@@ -96,8 +94,8 @@ def _frame(draw: st.DrawFn, line: str) -> bytes:
     kind, _, data = line.partition(" ")
     value = json.loads(data)
     make = exception if kind.startswith("exception:") else event
-    if not draw(st.integers(0, 4)):
+    if draw(rarely):
         value = draw(mutated(value))
-    if not draw(st.integers(0, 9)):
+    if draw(rarely):
         return frame(b"", as_json(draw(VALUES)))
-    return make(kind.removeprefix("exception:"), value) * (1 if draw(st.integers(0, 4)) else draw(st.integers(0, 2)))
+    return make(kind.removeprefix("exception:"), value) * (draw(st.integers(0, 2)) if draw(rarely) else 1)

@@ -146,6 +146,16 @@ def test_what_is_no_response_is_malformed(body: Any) -> None:
         completion.parse("openai", body)
 
 
+@pytest.mark.parametrize("odd", [[], {}, ["a"], {"a": 1}, 1, True])
+def test_an_event_with_a_type_or_a_code_that_is_not_a_text_is_no_crash(odd: Any) -> None:
+    typed = StreamEvent("response.output_text.delta", json.dumps({"type": odd, "delta": "a"}))
+    with pytest.raises(StreamCut):
+        parse([[typed]])
+    failed = StreamEvent("error", json.dumps({"type": "error", "message": "m", "error": {"code": odd}}))
+    with pytest.raises(UpstreamError):
+        parse([[failed]])
+
+
 @pytest.mark.parametrize(
     ("model", "fields", "path"),
     [

@@ -32,9 +32,9 @@ def from_event(provider: str, raw: JsonObject) -> errors.UpstreamError:
     error = _error(raw)
     code = error.get("code")
     message = error.get("message")
-    if code in _POLICY_CODES:
+    if isinstance(code, str) and code in _POLICY_CODES:
         text = scrub(message) if isinstance(message, str) and message else "The provider refused the prompt."
-        return errors.ContentPolicyViolation(text, upstream_status=400, native_code=str(code))
+        return errors.ContentPolicyViolation(text, upstream_status=400, native_code=code)
     status = _STATUS.get(code, 200) if isinstance(code, str) else 200
     return failure.from_reply(provider, status, {}, {"error": error or "The response failed."})
 

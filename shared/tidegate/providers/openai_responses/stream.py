@@ -44,7 +44,8 @@ class ResponsesStreamTranslator:
         raw = self._decode(event)
         if raw is None:
             return
-        event_type = raw.get("type") or event.type
+        raw_type = raw.get("type")
+        event_type = raw_type if isinstance(raw_type, str) and raw_type else event.type
         if event_type == "response.output_text.delta":
             self._add_text(raw, out)
         elif event_type == "response.output_item.added" or event_type == "response.output_item.done":
@@ -119,10 +120,10 @@ class ResponsesStreamTranslator:
         deltas = self._items.finish(index, item) if is_done else self._items.begin(index, item)
         out += [self._chunk(delta) for delta in deltas]
 
-    def _other_delta(self, event_type: Json, raw: JsonObject) -> JsonObject | None:
+    def _other_delta(self, event_type: str | None, raw: JsonObject) -> JsonObject | None:
         text = raw.get("delta")
         if event_type in _REASONING_EVENTS and isinstance(text, str) and text:
-            is_summary = _REASONING_EVENTS[str(event_type)]
+            is_summary = _REASONING_EVENTS[event_type]
             part = raw.get("summary_index" if is_summary else "content_index")
             return self._items.add_reasoning(self._index(raw), part, text, is_summary)
         if event_type in _ARGUMENT_EVENTS and isinstance(text, str) and text:
