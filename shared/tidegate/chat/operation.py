@@ -187,6 +187,11 @@ def _read_text(message: CompletionMessage | Delta, log: ReplyLog) -> None:
     function = message.get("function_call")
     if function:
         log.hidden_text.append(function.get("arguments") or "")
+    log.images += len(message.get("images") or ())
+    audio = message.get("audio")
+    if isinstance(audio, dict):
+        log.audio_characters += len(str(audio.get("data") or ""))
+        log.hidden_text.append(str(audio.get("transcript") or ""))
 
 
 def _strip_reasoning(message: CompletionMessage | Delta) -> None:

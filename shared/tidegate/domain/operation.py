@@ -161,7 +161,8 @@ class Request(Protocol):
 class ReplyLog(Struct):
     """The usage, finish reason and texts of one call's replies so far, for billing and records.
 
-    `price_fields` are the fields of replies that name what is charged at a price of its own, such as the service tier.
+    `price_fields` are the fields of replies that name what is charged at a price of its own, such as the service tier;
+    `audio_characters` are those of sound in base64.
     """
 
     usage: Usage | None = None
@@ -170,6 +171,8 @@ class ReplyLog(Struct):
     answer_text: list[str] = field(default_factory=list[str])
     hidden_text: list[str] = field(default_factory=list[str])
     price_fields: dict[str, object] = field(default_factory=dict[str, object])
+    images: int = 0
+    audio_characters: int = 0
 
 
 class Stamp(Struct, frozen=True):

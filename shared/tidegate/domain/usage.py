@@ -68,10 +68,16 @@ class GeneratedText(Struct, frozen=True):
 
 
 class ArrivedReply(Struct, frozen=True):
-    """The texts of a reply that have arrived, and whether it `is_complete`. Its usage was not reported."""
+    """The texts and the media of a reply that have arrived, and whether it `is_complete`. Its usage was not reported.
+
+    `stalled_seconds` is how long the caller has not taken what arrived: the provider may have gone on meanwhile.
+    """
 
     generated: GeneratedText = GeneratedText()
     is_complete: bool = False
+    images: int = 0
+    audio_characters: int = 0
+    stalled_seconds: float = 0.0
 
 
 class Bill(Struct, frozen=True):

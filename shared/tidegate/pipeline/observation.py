@@ -12,7 +12,7 @@ from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus, SentAttempt
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Request
-from tidegate.domain.usage import Bill, GeneratedText, TokenCounts, WordCounts
+from tidegate.domain.usage import ArrivedReply, Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.lazy import load
 
@@ -23,7 +23,8 @@ class Observation(ReplyLog, kw_only=True):
     """The facts of a call so far, from which its outcome is made. Its `status` is "cancelled" until it ends otherwise.
 
     `sent` are the attempts that are charged: a provider has the request and has not refused it. The one that answers is
-    `answering`. `attempt_started_at` is the start of the last attempt, in UTC seconds.
+    `answering`. `attempt_started_at` is the start of the last attempt, in UTC seconds. `handed_over_at` is
+    set while the caller has not yet taken what it was given of a stream.
     """
 
     call: Call
@@ -39,6 +40,7 @@ class Observation(ReplyLog, kw_only=True):
     bill: Bill | None = None
     hold: Hold | None = None
     account_snapshot: AccountSnapshot | None = None
+    handed_over_at: float | None = None
     sent: list[SentAttempt] = field(default_factory=list[SentAttempt])
     answering: SentAttempt | None = None
 
@@ -111,6 +113,12 @@ class Observation(ReplyLog, kw_only=True):
 
     def generated_text(self) -> GeneratedText:
         return GeneratedText("".join(self.answer_text), "".join(self.hidden_text))
+
+    def arrived_reply(self, now: float) -> ArrivedReply:
+        """Return what has arrived of a reply whose usage was not reported."""
+        stalled_seconds = 0.0 if self.handed_over_at is None else now - self.handed_over_at
+        is_complete = self.status == "ok"
+        return ArrivedReply(self.generated_text(), is_complete, self.images, self.audio_characters, stalled_seconds)
 
     def outcome(self, finished_at: float) -> Outcome:
         nothing = Bill(TokenCounts(), WordCounts(0, 0, 0, self.call.workspace.words_method), Decimal(0))

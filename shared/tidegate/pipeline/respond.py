@@ -73,7 +73,9 @@ async def _stamp_stream(
                     if stamped_chunk is not None:
                         stamped.append(stamped_chunk)
                 if stamped:
+                    observation.handed_over_at = components.clock()
                     yield stamped
+                    observation.handed_over_at = None
             await store_reasoning(components, call, collector)
         except TidegateError as error:
             error.usage = dict(usage_with_cost(observation.usage, await update_bill(components, observation)))

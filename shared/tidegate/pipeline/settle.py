@@ -9,7 +9,7 @@ from tidegate.catalog import CatalogModel, price_options
 from tidegate.domain.call import Call, Outcome, SentAttempt
 from tidegate.domain.deployment import Resolution
 from tidegate.domain.settlement import billed_amounts, held_bill
-from tidegate.domain.usage import ArrivedReply, Bill, TokenCounts
+from tidegate.domain.usage import Bill, TokenCounts
 from tidegate.errors import StoreUnavailable
 from tidegate.lazy import load
 from tidegate.offload import offload
@@ -48,9 +48,8 @@ def _bill(components: Components, observation: Observation) -> Bill:
         )
         bill = make_bill() if is_complete and observation.usage is not None else None
         if bill is None or bill.tokens.usage_fault == "refused":
-            reply = ArrivedReply(generated, is_complete=is_complete)
-            unreported_tokens = load(_UNREPORTED, "unreported_tokens")
-            bill = make_bill(unreported_tokens(answering, model, components.clock(), reply))
+            unreported_tokens, now = load(_UNREPORTED, "unreported_tokens"), components.clock()
+            bill = make_bill(unreported_tokens(answering, model, now, observation.arrived_reply(now)))
         if model is not None and observation.usage is not None and "provider_cost" in observation.usage:
             at_least_reported = load("tidegate.policy.metering.reported_cost", "at_least_reported")
             bill = at_least_reported(bill, observation.usage, model)
@@ -67,9 +66,10 @@ def unreported_attempts(
     models = [components.catalog.find_model(attempt.deployment.model_id, options) for attempt in attempts]
     estimates: list[TokenCounts] = []
     for model, attempt in zip(models, attempts, strict=True):
-        if attempt.estimate is None or attempt.ended_at is None:
-            attempt.estimate = unreported_tokens(attempt, model, now)
-        estimates.append(attempt.estimate)
+        estimate = attempt.estimate if attempt.ended_at is not None else None
+        if estimate is None:
+            estimate = attempt.estimate = unreported_tokens(attempt, model, now)
+        estimates.append(estimate)
     return list(zip(models, estimates, strict=True))
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tidegate.catalog import CatalogModel
 from tidegate.chat.estimate import estimate_text
+from tidegate.chat.worst_case import IMAGE_ANSWER_TOKENS
 from tidegate.domain.call import SentAttempt
 from tidegate.domain.operation import Request
 from tidegate.domain.usage import ArrivedReply, TokenCounts
@@ -16,6 +17,11 @@ from tidegate.errors import ProviderMalformed, ProviderTimeout, ProviderUnreacha
 
 HIDDEN_TOKENS_PER_SECOND = 100
 """Tokens that a model is taken to generate unseen in each second: faster than most models, slower than the fastest."""
+
+AUDIO_CHARACTERS_PER_TOKEN = 3_200
+"""Characters in base64 of a token of streamed sound: 50 ms of pcm16 with 24,000 samples a second
+(https://platform.openai.com/docs/guides/audio, 2026-11).
+"""
 
 NOTHING_ARRIVED = ArrivedReply()
 
@@ -40,25 +46,45 @@ def unreported_tokens(
     """Return the tokens that the attempt is charged for. `now` is in UTC seconds."""
     request = attempt.request
     prompt = request.prompt_tokens(attempt.body)
-    arrived = estimate_text(reply.generated.answer) + estimate_text(reply.generated.hidden)
-    longest = request.worst_case(model, attempt.body).output
+    worst_case = request.worst_case(model, attempt.body)
+    longest = worst_case.output
+    images = min(longest, IMAGE_ANSWER_TOKENS * reply.images)
+    audio = min(longest, reply.audio_characters // AUDIO_CHARACTERS_PER_TOKEN)
+    visible = estimate_text(reply.generated.answer) + estimate_text(reply.generated.hidden)
+    arrived = visible + images + audio
     seconds = max(0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at)
-    hidden = _hidden_tokens(request, model, seconds, arrived, reply)
+    makes_images = worst_case.image_output > 0
+    hidden = _hidden_tokens(request, model, seconds, visible, reply, makes_media=makes_images)
     output = max(arrived, min(longest, arrived + hidden))
-    return replace(prompt, output=output, reasoning=max(0, output - arrived), estimated=True)
+    unseen = output - arrived
+    return replace(
+        prompt,
+        output=output,
+        reasoning=0 if makes_images else unseen,
+        audio_output=audio + (unseen if worst_case.audio_output else 0),
+        image_output=images + (unseen if makes_images else 0),
+        estimated=True,
+    )
 
 
 def _hidden_tokens(
-    request: Request, model: CatalogModel | None, seconds: float, arrived: int, reply: ArrivedReply
+    request: Request,
+    model: CatalogModel | None,
+    seconds: float,
+    arrived: int,
+    reply: ArrivedReply,
+    *,
+    makes_media: bool,
 ) -> int:
     """Estimate the tokens that the model generated and that did not arrive.
 
     Reasoning comes before the text, so that it is complete once text arrives. A stream shows the text as it is
-    generated: only reasoning, or a reply that does not stream, is generated unseen.
+    generated: only reasoning, an image, or a reply that does not stream, is generated unseen, and what a caller does
+    not take.
     """
     usual_reasoning = 0 if reply.generated.hidden else request.hidden_reasoning(model, arrived)
     reasoning = usual_reasoning if arrived else 0
     if reply.is_complete:
         return reasoning
-    is_unseen = usual_reasoning > 0 or model is None or not request.stream
-    return max(reasoning, round(HIDDEN_TOKENS_PER_SECOND * seconds) if is_unseen else 0)
+    is_unseen = usual_reasoning > 0 or model is None or not request.stream or (makes_media and not reply.images)
+    return max(reasoning, round(HIDDEN_TOKENS_PER_SECOND * (seconds if is_unseen else reply.stalled_seconds)))
