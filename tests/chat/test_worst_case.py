@@ -12,7 +12,7 @@ from tidegate.chat.media_bound import AUDIO_TOKENS, IMAGE_TOKENS
 from tidegate.chat.request import build_chat_request
 from tidegate.chat.text_bound import bound_text
 from tidegate.chat.worst_case import IMAGE_ANSWER_TOKENS, UNKNOWN_OUTPUT_TOKENS, WEB_SEARCHES
-from tidegate.domain.usage import TokenCounts
+from tidegate.domain.usage import MAX_SEARCHES_BELIEVED, TokenCounts
 from tidegate.json import encode
 
 TEXT = "A text of many words in a field that nobody has named. " * 500
@@ -94,6 +94,8 @@ def test_both_forms_of_a_cache_mark_are_held_as_written() -> None:
 
 def test_searches_are_held() -> None:
     assert worst_case(web_search_options={}).searches == WEB_SEARCHES
+    absurd = worst_case(tools=[{"type": "web_search", "max_uses": 10**40}])
+    assert absurd.searches == MAX_SEARCHES_BELIEVED and call_cost(model("openai/gpt-4.1"), absurd)
 
 
 def test_no_model_is_dearer_where_the_worst_case_takes_it_for_cheaper() -> None:

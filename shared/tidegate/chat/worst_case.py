@@ -10,7 +10,7 @@ from tidegate.chat.estimate import estimate_prompt
 from tidegate.chat.fields import ChatFields
 from tidegate.chat.messages import count_media
 from tidegate.domain.operation import ModelLimits
-from tidegate.domain.usage import TokenCounts
+from tidegate.domain.usage import MAX_SEARCHES_BELIEVED, TokenCounts
 from tidegate.json import JsonObject, encode
 from tidegate.lazy import load
 
@@ -111,7 +111,7 @@ def _searches(fields: ChatFields, body: JsonObject) -> int:
     options = [fields.web_search_options or {}, *search_tools]
     is_high = any(each.get("search_context_size") == "high" for each in options)
     maxima = [uses for tool in search_tools if isinstance(uses := tool.get("max_uses"), int)]
-    return max([MANY_WEB_SEARCHES if is_high else WEB_SEARCHES, *maxima])
+    return max([MANY_WEB_SEARCHES if is_high else WEB_SEARCHES, *(min(uses, MAX_SEARCHES_BELIEVED) for uses in maxima)])
 
 
 def _is_search(tool: Mapping[str, object]) -> bool:
