@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.work import counted
 from tidegate.policy.guardrails import regexes, schema
 from tidegate.policy.guardrails.conformity import ConformityCheck, TooComplex, conforms
 
@@ -156,11 +157,31 @@ def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
         ({"anyOf": [{"$ref": "#"}, True]}, 1),
         ({"uniqueItems": True}, list(range(1000))),
         ({"items": {"allOf": [{"not": {"const": i}} for i in range(500)]}}, [999] * 500),
+        ({"items": {"enum": [{"a": i} for i in range(1_000)]}}, [{"a": 999}] * 1_000),
+        ({"items": {"const": [0] * 1_000}}, [[0] * 1_000] * 1_000),
+        ({"items": {"not": {"required": [f"p{i}" for i in range(1_000)]}}}, [{f"p{i}": 1 for i in range(999)}] * 1_000),
+        ({"items": {"type": ["string"] * 10_000}}, ["a"] * 1_000),
     ],
 )
 def test_what_takes_too_many_steps_is_given_up(given_schema: Any, value: Any) -> None:
-    with pytest.raises(TooComplex):
+    with counted() as work, pytest.raises(TooComplex):
         is_valid(given_schema, value)
+    assert work.lines < 2_000_000
+
+
+def test_properties_are_looked_up_in_the_smaller_object() -> None:
+    given_schema = {"items": {"properties": {f"p{i}": {} for i in range(5_000)}}}
+    schema.check_schema(given_schema)
+    with counted() as work:
+        assert conforms(given_schema, [{}] * 1_000)
+    assert work.lines < 100_000
+
+
+def test_all_answers_of_a_call_share_the_steps() -> None:
+    check = ConformityCheck({"items": {"type": "integer"}})
+    with pytest.raises(TooComplex):
+        for _ in range(10):
+            check.conforms(check.root, [1] * 10_000)
 
 
 def test_a_pattern_that_backtracks_without_end_is_given_up() -> None:

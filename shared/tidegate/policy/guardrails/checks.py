@@ -98,10 +98,10 @@ def check_conformity(guardrail: Guardrail, schema: Schema, answers: Sequence[str
     Choices without content, because they call tools or refuse, are not checked.
     """
     module = "tidegate.policy.guardrails.conformity"
-    conforms_to = load(module, "conforms")
+    check = load(module, "ConformityCheck")(schema)
     for answer in answers:
         try:
-            conforms = conforms_to(schema, decode(answer))
+            conforms = check.conforms(schema, decode(answer))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             conforms = False
         except load(module, "LIMIT_EXCEPTIONS"):

@@ -19,7 +19,6 @@ from tidegate.json import Json, decode
 from tidegate.policy.guardrails import regexes
 from tidegate.policy.guardrails.conformity import (
     MAX_DEPTH,
-    MAX_STEPS,
     TYPES,
     Schema,
     is_integer,
@@ -38,8 +37,11 @@ _SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _SCHEMAS = ("additionalProperties", "propertyNames", "contains", "not", "if", "then", "else", "additionalItems")
 
 
-MAX_PATTERNS = 50
-"""The limit of patterns in one schema: each takes up to 20 ms to compile."""
+MAX_PATTERNS, MAX_PARTS = 50, 10_000
+"""The limits of patterns in one schema, each of which takes up to 20 ms to compile, and of schemas in it."""
+
+_NAME_CHARACTERS = 64
+"""The part of a property's name that a path shows: paths of long names take long to build."""
 
 
 def check_schema(schema: Json) -> Schema:
@@ -74,10 +76,10 @@ class _SchemaCheck(Struct):
         if id(schema) in self.checked_ids:
             return
         self.checked_ids.add(id(schema))
-        if len(self.checked_ids) > MAX_STEPS // 20 or path.count("/") > MAX_DEPTH * 2:
+        if len(self.checked_ids) > MAX_PARTS or path.count("/") > MAX_DEPTH * 2:
             raise ValueError("The schema is too large.")
         for name, argument in schema.items():
-            self._check_keyword(name, argument, f"{path}/{name}", path)
+            self._check_keyword(name, argument, f"{path}/{name[:_NAME_CHARACTERS]}", path)
 
     def _check_pattern(self, pattern: str) -> None:
         self.patterns.add(pattern)
@@ -90,7 +92,7 @@ class _SchemaCheck(Struct):
             self.check(resolve_reference(self.root, argument), path)
         elif name in _SCHEMA_MAPS and isinstance(argument, dict):
             for key, each in argument.items():
-                self.check(each, f"{path}/{key}")
+                self.check(each, f"{path}/{key[:_NAME_CHARACTERS]}")
                 if name == "patternProperties":
                     self._check_pattern(key)
         elif (name in _SCHEMA_LISTS or name == "items") and isinstance(argument, list):
