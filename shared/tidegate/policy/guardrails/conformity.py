@@ -65,10 +65,10 @@ class ConformityCheck(Struct):
         """True for equal JSON values: `true` does not equal 1, but 1.0 does. Raises `TooComplex`."""
         match one, other:
             case list(), list():
-                self.spend(1 + len(one) // 2)
+                self.spend(1 + len(one))
                 return len(one) == len(other) and all(map(self.equal, one, other))
             case dict(), dict():
-                self.spend(1 + len(one) // 2)
+                self.spend(1 + len(one))
                 return one.keys() == other.keys() and all(self.equal(value, other[name]) for name, value in one.items())
             case _:
                 return isinstance(one, bool) == isinstance(other, bool) and one == other
