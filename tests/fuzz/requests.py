@@ -104,8 +104,10 @@ def requests(draw: st.DrawFn) -> Sent:
 
 _LIMITS = {"usd_per_month": "5.5", "requests_per_minute": 10, "models": ["openai/*"], "tokens_per_day": 100}
 _GUARDRAILS = [
-    {"name": "g", "on": ["input", "output"], "check": "regex", "patterns": ["a+"], "action": "mask"},
-    {"name": "w", "check": "words", "words": ["a", "b"], "always": True},
+    {"name": "g", "kind": "regex", "on": "both", "patterns": ["a+"], "action": "mask"},
+    {"name": "w", "kind": "words", "words": ["a", "b"], "always": True},
+    {"name": "s", "kind": "json_schema", "on": "output", "schema": {"type": "object", "properties": {"a": {}}}},
+    {"name": "m", "kind": "max_input", "max_tokens": 8000},
 ]
 _ROUTES = [{"name": "fast", "targets": [{"model": "openai/gpt-4.1", "weight": 1}], "fallbacks": ["openai/b"]}]
 _ADMIN_BODIES: list[tuple[str, str, Any]] = [
@@ -148,6 +150,6 @@ def admin_requests(draw: st.DrawFn) -> Sent:
     content = b"" if body is None else draw(mutated_bytes(as_json(draw(mutated(body)))))
     headers = {
         "content-type": draw(st.sampled_from(["application/json"] * 6 + ["", "text/plain"])),
-        "if-match": draw(st.sampled_from([""] * 4 + ["1", '"1"', "*", "x"])),
+        "if-match": draw(st.sampled_from(["*"] * 6 + ["", "1", '"1"', "x"])),
     }
     return Sent(method, path, headers, content)
