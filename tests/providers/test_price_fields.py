@@ -132,6 +132,17 @@ def test_a_router_s_fields_are_sent_where_nothing_is_limited() -> None:
     assert json.loads(text).items() >= fields.items() and ignored == ()
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_converse_s_own_fields_set_no_length_and_no_number_of_answers(provider: str) -> None:
+    more = {"max_tokens": 61_234, "n": 61_234, "inferenceConfig": {"maxTokens": 61_234, "topK": 5}, "k": 6}
+    text, ignored = sent(provider, {"max_tokens": 1, "additionalModelRequestFields": more})
+    assert "61234" not in text
+    paths = ("max_tokens", "n", "inferenceConfig.maxTokens")
+    assert {f"additionalModelRequestFields.{path}" for path in paths} <= set(ignored)
+    if provider == "bedrock":
+        assert json.loads(text)["additionalModelRequestFields"] == {"inferenceConfig": {"topK": 5}, "k": 6}
+
+
 def test_tools_that_ask_another_model_are_left_out_where_models_are_limited() -> None:
     function = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
     advisor = {"type": "advisor_20260301", "name": "advisor", "model": "claude-fable-5"}

@@ -1,5 +1,7 @@
 """Fields of a request that change its price or the model that answers, and which of them are sent.
 
+Lengths and numbers of answers under other names than the caller's limit are such fields: nothing is held for them.
+
 A field of `PRICE_FIELDS` is sent with a value at the usual price or a lower one, with a value whose price the catalogue
 has for the model, or if the operator allows the field. A tool of `PRICE_TOOLS` is sent if the operator allows it. A
 field of `MODEL_FIELDS` is sent unless the models of the workspace or the key are limited, or a budget in USD applies.
@@ -65,6 +67,13 @@ _VERCEL = "https://vercel.com/docs/ai-gateway/models-and-providers/provider-opti
 _ARMOR = "https://cloud.google.com/security-command-center/pricing"
 _GENERATE = "https://ai.google.dev/api/generate-content#generationconfig"
 _ONE_ANSWER = (1,)
+_MODEL_PARAMETERS = "https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html"
+_MODEL_LENGTHS = (
+    *("max_tokens", "max_new_tokens", "max_tokens_to_sample", "max_completion_tokens", "max_output_tokens"),
+    *("max_length", "max_gen_len", "maxTokens", "maxOutputTokens", "maxTokenCount"),
+)
+_MODEL_COUNTS = ("n", "best_of", "num_generations", "num_return_sequences", "numResults", "candidate_count")
+_MODEL_OBJECTS = ("", "inferenceConfig.")
 _CLIENT_ONLY = "OpenAI's SDK merges it into the request; a proxy that takes it as a field would do so for any field"
 
 PRICE_FIELDS = (
@@ -74,6 +83,12 @@ PRICE_FIELDS = (
     PriceField("additionalModelRequestFields.service_tier", _CONVERSE),
     PriceField("additionalModelRequestFields.speed", _CONVERSE, ("standard",)),
     PriceField("additionalModelRequestFields.inference_geo", _CONVERSE, ("global",), is_refused=True),
+    *(
+        PriceField(f"additionalModelRequestFields.{part}{name}", _MODEL_PARAMETERS, usual)
+        for part in _MODEL_OBJECTS
+        for names, usual in ((_MODEL_LENGTHS, ()), (_MODEL_COUNTS, _ONE_ANSWER))
+        for name in names
+    ),
     PriceField("speed", "https://platform.claude.com/docs/en/build-with-claude/fast-mode", ("standard",)),
     PriceField(
         "inference_geo",
