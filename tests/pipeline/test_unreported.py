@@ -243,3 +243,49 @@ async def test_an_attempt_costs_by_the_request_that_it_had(monkeypatch: pytest.M
         assert outcome.attempts == 2
         assert outcome.bill.tokens.output == 1_001
         assert outcome.hold is not None and (outcome.bill.cost_usd or 0) <= outcome.hold.amounts.usd
+
+
+SPEAKS: Any = {"content": "The answer is 42, END."}
+CALLS_TOOL: Any = {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"at": "END"}'}}]}
+CLAUDE: Any = {"model": "anthropic/claude-sonnet-4-5", "thinking": {"type": "enabled", "budget_tokens": 30_000}}
+
+
+def thinks(text: str) -> Any:
+    """The events of an answer of Anthropic with this summary of its reasoning."""
+    message = {"id": "m", "type": "message", "role": "assistant", "content": [], "model": "claude-sonnet-4-5"}
+    return (
+        {"type": "message_start", "message": {**message, "usage": {"input_tokens": 14, "output_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": text}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "The answer is 42, END."}},
+    )
+
+
+def chunk(change: Any) -> Any:
+    return {**delta(), "choices": [{"index": 0, "delta": change, "finish_reason": None}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "events", "unseen"),
+    [
+        (CLAUDE, thinks("I summarise."), range(900, 1_100)),
+        (CLAUDE, thinks("I think. " * 1_000), range(1)),
+        ({"model": REASONING}, [chunk(CALLS_TOOL)], range(900, 1_100)),
+        ({"model": REASONING}, [chunk({"reasoning": "I summarise."}), chunk(SPEAKS)], range(900, 1_100)),
+        ({"model": REASONING}, [chunk({"function_call": {"arguments": "END"}})], range(900, 1_100)),
+        ({"model": A}, [chunk(CALLS_TOOL)], range(1)),
+    ],
+    ids=["summary", "long", "tool", "summary of OpenAI", "function", "a model that does not reason"],
+)
+async def test_a_stream_that_is_left_costs_the_reasoning_that_its_summary_and_its_tool_calls_do_not_show(
+    fields: Any, events: Any, unseen: range
+) -> None:
+    cut = streams(*events, error=httpx.ReadError("reset"))
+    async with world(cut, limits=Limits(usd_per_day=Decimal(100)), ANTHROPIC_API_KEY="provider-secret-3") as client:
+        await client.post({"messages": USER, "max_completion_tokens": 40_000, "stream": True, **fields})
+        [outcome] = client.recorder.outcomes
+        assert outcome.status == "failed"
+        assert outcome.bill.tokens.reasoning in unseen
+        assert outcome.bill.tokens.output > outcome.bill.tokens.reasoning

@@ -181,17 +181,17 @@ def _read_text(message: CompletionMessage | Delta, log: ReplyLog) -> None:
         log.answer_text.append(content)
     reasoning = message.get("reasoning")
     if reasoning:
-        log.hidden_text.append(reasoning)
+        log.reasoning_text.append(reasoning)
     for call in message.get("tool_calls") or ():
-        log.hidden_text.append(call.get("function", {}).get("arguments") or "")
+        log.other_text.append(call.get("function", {}).get("arguments") or "")
     function = message.get("function_call")
     if function:
-        log.hidden_text.append(function.get("arguments") or "")
+        log.other_text.append(function.get("arguments") or "")
     log.images += len(message.get("images") or ())
     audio = message.get("audio")
     if isinstance(audio, dict):
         log.audio_characters += len(str(audio.get("data") or ""))
-        log.hidden_text.append(str(audio.get("transcript") or ""))
+        log.other_text.append(str(audio.get("transcript") or ""))
 
 
 def _strip_reasoning(message: CompletionMessage | Delta) -> None:

@@ -161,15 +161,16 @@ class Request(Protocol):
 class ReplyLog(Struct):
     """The usage, finish reason and texts of one call's replies so far, for billing and records.
 
-    `price_fields` are the fields of replies that name what is charged at a price of its own, such as the service tier;
-    `audio_characters` are those of sound in base64.
+    The texts are those of `GeneratedText`. `price_fields` are the fields of replies that name what is charged at a
+    price of its own, such as the service tier; `audio_characters` are those of sound in base64.
     """
 
     usage: Usage | None = None
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     answer_text: list[str] = field(default_factory=list[str])
-    hidden_text: list[str] = field(default_factory=list[str])
+    reasoning_text: list[str] = field(default_factory=list[str])
+    other_text: list[str] = field(default_factory=list[str])
     price_fields: dict[str, object] = field(default_factory=dict[str, object])
     images: int = 0
     audio_characters: int = 0

@@ -61,10 +61,14 @@ class WordCounts(Struct, frozen=True):
 
 
 class GeneratedText(Struct, frozen=True):
-    """The text that a model has generated so far: `answer` for the reader, `hidden` is reasoning and tool arguments."""
+    """The text that a model has generated so far: `answer` for the reader, and the `reasoning` that it showed.
+
+    `reasoning` may be a summary. `other` are tool arguments and the words of speech.
+    """
 
     answer: str = ""
-    hidden: str = ""
+    reasoning: str = ""
+    other: str = ""
 
 
 class ArrivedReply(Struct, frozen=True):

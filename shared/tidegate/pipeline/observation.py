@@ -112,7 +112,7 @@ class Observation(ReplyLog, kw_only=True):
         return self.deployment.model_id if self.deployment else self.call.request.model
 
     def generated_text(self) -> GeneratedText:
-        return GeneratedText("".join(self.answer_text), "".join(self.hidden_text))
+        return GeneratedText("".join(self.answer_text), "".join(self.reasoning_text), "".join(self.other_text))
 
     def arrived_reply(self, now: float) -> ArrivedReply:
         """Return what has arrived of a reply whose usage was not reported."""

@@ -167,7 +167,7 @@ def _billable_tokens(
 
 
 def _estimate_output(generated: GeneratedText) -> int:
-    return estimate_text(generated.answer) + (estimate_text(generated.hidden) if generated.hidden else 0)
+    return sum(map(estimate_text, (generated.answer, generated.reasoning, generated.other)))
 
 
 def _word_counts(tokens: TokenCounts, request: Request, answer: str, workspace: Workspace) -> WordCounts:

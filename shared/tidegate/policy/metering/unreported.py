@@ -50,11 +50,12 @@ def unreported_tokens(
     longest = worst_case.output
     images = min(longest, IMAGE_ANSWER_TOKENS * reply.images)
     audio = min(longest, reply.audio_characters // AUDIO_CHARACTERS_PER_TOKEN)
-    visible = estimate_text(reply.generated.answer) + estimate_text(reply.generated.hidden)
-    arrived = visible + images + audio
+    written = estimate_text(reply.generated.answer) + estimate_text(reply.generated.other)
+    shown_reasoning = estimate_text(reply.generated.reasoning)
+    arrived = written + shown_reasoning + images + audio
     seconds = max(0.0, (now if attempt.ended_at is None else attempt.ended_at) - attempt.started_at)
     makes_images = worst_case.image_output > 0
-    hidden = _hidden_tokens(request, model, seconds, visible, reply, makes_media=makes_images)
+    hidden = _hidden_tokens(request, model, seconds, written, shown_reasoning, reply, makes_media=makes_images)
     output = max(arrived, min(longest, arrived + hidden))
     unseen = output - arrived
     return replace(
@@ -71,7 +72,8 @@ def _hidden_tokens(
     request: Request,
     model: CatalogModel | None,
     seconds: float,
-    arrived: int,
+    written: int,
+    shown_reasoning: int,
     reply: ArrivedReply,
     *,
     makes_media: bool,
@@ -80,11 +82,12 @@ def _hidden_tokens(
 
     Reasoning comes before the text, so that it is complete once text arrives. A stream shows the text as it is
     generated: only reasoning, an image, or a reply that does not stream, is generated unseen, and what a caller does
-    not take.
+    not take. The reasoning that is shown may be a summary: the rest of the usual reasoning is taken to be unseen.
     """
-    usual_reasoning = 0 if reply.generated.hidden else request.hidden_reasoning(model, arrived)
-    reasoning = usual_reasoning if arrived else 0
+    usual_reasoning = max(0, request.hidden_reasoning(model, written) - shown_reasoning)
+    reasoning = usual_reasoning if written else 0
     if reply.is_complete:
         return reasoning
-    is_unseen = usual_reasoning > 0 or model is None or not request.stream or (makes_media and not reply.images)
-    return max(reasoning, round(HIDDEN_TOKENS_PER_SECOND * (seconds if is_unseen else reply.stalled_seconds)))
+    if usual_reasoning > 0 or model is None or not request.stream or (makes_media and not reply.images):
+        return max(reasoning, round(HIDDEN_TOKENS_PER_SECOND * seconds) - shown_reasoning)
+    return max(reasoning, round(HIDDEN_TOKENS_PER_SECOND * reply.stalled_seconds))
