@@ -12,8 +12,8 @@ class Deployment(Struct, frozen=True):
     """A model at one provider and base URL. `model` is the provider's name for it, `secret` the setting with its key.
 
     `region` is the region of a cloud provider. In a route, `weight` is the deployment's share of the calls, and `label`
-    its name towards callers: "fast#2" is the second target of the route "fast". `output_limit` is the longest answer of a
-    model that the operator declared; a dialect sends it if it must send a limit.
+    its name towards callers: "fast#2" is the second target of the route "fast". `output_limit` is the longest answer of
+    a model that the operator declared; a dialect sends it if it must send a limit.
     """
 
     provider: str
