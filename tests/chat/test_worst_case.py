@@ -128,6 +128,13 @@ def test_a_call_holds_the_searches_that_it_allows(more: dict[str, Any], searches
     assert build_chat_request(fields).worst_case(None).searches == searches
 
 
+@pytest.mark.parametrize("thinking", [{"thinking_budget": 30_000}, {"thinking": {"budgetTokens": 30_000}}])
+def test_a_budget_for_reasoning_on_top_of_the_limit_is_held(thinking: Any) -> None:
+    assert worst_case(sent=encode(thinking), max_tokens=10, n=2).output == 2 * 30_010
+    in_a_text = encode({"messages": [{"role": "user", "content": encode(thinking).decode()}]})
+    assert worst_case(sent=in_a_text, max_tokens=10, n=2).output == 20
+
+
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens"])
 def test_a_limit_that_only_the_provider_is_told_is_held(name: str) -> None:
     fields: Any = {

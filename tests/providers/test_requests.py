@@ -225,6 +225,34 @@ def test_every_way_to_ask_for_reasoning_means_the_same_to_openrouter(
     assert sent(registry.load("openrouter"), asking(**wish), "a/m") == ({**asking(), "model": "a/m", **said}, reported)
 
 
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("openrouter", "a/claude"),
+        ("vercel", "a/claude"),
+        ("snowflake", "claude-4-sonnet"),
+        ("databricks", "databricks-claude-4"),
+    ],
+)
+@pytest.mark.parametrize("field", ["reasoning.max_tokens", "thinking.budget_tokens"])
+def test_a_budget_for_reasoning_fits_into_the_limit_where_it_is_sent(
+    registry: Registry, name: str, model: str, field: str
+) -> None:
+    outer, inner = field.split(".")
+    thinking = {outer: {inner: 30_000, **({"type": "enabled"} if outer == "thinking" else {})}}
+    for limit in ({"max_tokens": 30_000}, {"max_completion_tokens": 1}):
+        with pytest.raises(InvalidRequest, match="must be below the output limit") as caught:
+            sent(registry.load(name), asking(model=f"{name}/{model}", **limit, **thinking), model)
+        assert caught.value.param == field
+    assert "30000" in json.dumps(sent(registry.load(name), asking(max_tokens=30_001, **thinking), model))
+
+
+def test_a_budget_for_an_effort_fits_into_the_limit(registry: Registry) -> None:
+    fields = asking(reasoning_effort="high", max_tokens=5_000)
+    body, _ = sent(registry.load("databricks"), fields, "databricks-claude-4")
+    assert body["thinking"]["budget_tokens"] == 4_999
+
+
 def test_a_budget_becomes_an_effort_where_there_are_no_budgets_and_is_reported(registry: Registry) -> None:
     body, ignored = sent(registry.load("openai"), asking(thinking={"type": "enabled", "budget_tokens": 3000}), "o3")
     assert (body["reasoning_effort"], ignored) == ("medium", ("thinking.budget_tokens",))

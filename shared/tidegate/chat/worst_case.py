@@ -45,6 +45,12 @@ WEB_SEARCHES, MANY_WEB_SEARCHES = 5, 10
 _SENT_LIMIT = re.compile(rb'"(?:max_(?:completion_|output_)?tokens|max(?:Output)?Tokens)":\s?([0-9]{1,9})\b')
 """The limit of the answer in a body for a provider. In texts, the quotes are escaped."""
 
+_SENT_BUDGET = re.compile(rb'"(?:thinking_budget|budgetTokens)":\s?([0-9]{1,9})\b')
+"""A budget for reasoning that comes on top of the limit, in a body for a provider: Qwen's, and that of Vercel's SDK
+(https://www.alibabacloud.com/help/en/model-studio/deep-thinking, https://ai-sdk.dev/providers/ai-sdk-providers/anthropic,
+2026-11).
+"""
+
 _CALLER_TOOLS = ("function", "custom")
 """Types of the tools that the caller runs; the provider runs all others."""
 
@@ -75,7 +81,8 @@ def worst_case_tokens(
     bound_body: Callable[[bytes], TokenCounts] = load("tidegate.chat.body_bound", "bound_body")
     bound = _image_factor(bound_body(sent or encode(body)), model)
     prompt = max(_estimated_prompt(fields), bound.input) + _tool_tokens(fields)
-    answer = (output_limit or _longest_answer(model, sent)) * (fields.n or 1)
+    thinking = max(map(int, _SENT_BUDGET.findall(sent or b"")), default=0)
+    answer = ((output_limit or _longest_answer(model, sent)) + thinking) * (fields.n or 1)
     kinds = _answer_kinds(body, model, sent or b"")
     if "image" in kinds:
         answer = max(answer, IMAGE_ANSWER_TOKENS * (fields.n or 1))

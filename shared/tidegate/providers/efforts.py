@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
+from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 
 EFFORT_PATHS = ("reasoning_effort", "reasoning.effort", "thinking.effort")
@@ -29,6 +30,17 @@ def nearest_effort(wanted: str, supported: Collection[str]) -> str | None:
     """Return the supported effort nearest to `wanted`, the stronger of two equally near; None if none is supported."""
     rank = _rank(wanted)
     return wanted if wanted in supported else min(supported, key=lambda effort: _distance(effort, rank), default=None)
+
+
+def require_room(budget: int, limit: Json, sent: JsonObject) -> None:
+    """Raise `InvalidRequest` if the budget leaves no tokens for an answer. `sent` are the caller's reasoning fields.
+
+    Providers that do not refuse it add the budget to the limit, for which alone a budget in USD holds money.
+    """
+    if isinstance(limit, int) and budget >= limit:
+        path = next(iter(sent_paths(sent, (*BUDGET_PATHS, *EFFORT_PATHS))), "reasoning")
+        text = f"The reasoning budget of {budget} tokens must be below the output limit of {limit}."
+        raise InvalidRequest(text, param=path)
 
 
 def sent_paths(sent: JsonObject, paths: Iterable[str]) -> list[str]:

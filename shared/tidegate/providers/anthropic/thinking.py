@@ -4,7 +4,6 @@ Sources: https://platform.claude.com/docs/en/build-with-claude/thinking, …/ext
 """
 
 from tidegate.chat.reasoning import Reasoning
-from tidegate.errors import InvalidRequest
 from tidegate.json import Json, JsonObject
 from tidegate.providers import efforts
 from tidegate.providers.anthropic.request_builder import AnthropicRequestBuilder
@@ -53,12 +52,8 @@ def _write_budget(builder: AnthropicRequestBuilder, reasoning: Reasoning, reason
         if limit <= _MIN_BUDGET:
             builder.ignored.extend(reasoning_fields)
             return
-    elif max(budget, _MIN_BUDGET) >= limit:
-        path = next(iter(efforts.sent_paths(reasoning_fields, efforts.BUDGET_PATHS)), "reasoning")
-        tokens = max(budget, _MIN_BUDGET)
-        text = f"The reasoning budget of {tokens} tokens must be below the output limit of {limit}."
-        raise InvalidRequest(text, param=path)
-    elif budget < _MIN_BUDGET:
+    efforts.require_room(max(budget, _MIN_BUDGET), limit, reasoning_fields)
+    if budget < _MIN_BUDGET:
         builder.ignored.extend(efforts.sent_paths(reasoning_fields, efforts.BUDGET_PATHS))
         budget = _MIN_BUDGET
     builder.thinking = "budget"

@@ -6,20 +6,23 @@ https://www.alibabacloud.com/help/en/model-studio/deep-thinking, https://docs.vl
 """
 
 from tidegate.chat.reasoning import Reasoning
-from tidegate.json import JsonObject
+from tidegate.json import Json, JsonObject
 from tidegate.providers import efforts
-from tidegate.providers.openai.quirks import ModelRule
+from tidegate.providers.openai.quirks import ModelRule, ReasoningStyle
 from tidegate.providers.openai.request_builder import OpenAIRequestBuilder
 
 
 def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
-    """Write reasoning fields that the provider supports, after the tools. What it cannot honour is reported."""
+    """Write reasoning fields that the provider supports, after the tools. What it cannot honour is reported.
+
+    Raises `InvalidRequest` if a budget that is sent leaves no tokens for an answer.
+    """
     reasoning = builder.request.reasoning
     style = rule.reasoning or builder.quirks.reasoning
     without_reasoning = builder.tools_prevent_reasoning(rule)
     if reasoning is None and without_reasoning and rule.reasons == "by_default":
         builder.body["reasoning_effort"] = "none"
-    if reasoning is None or style == "as_sent":
+    if reasoning is None or _passes_as_sent(builder, reasoning, style):
         return
     sent = efforts.take_reasoning_fields(builder.body)
     reports = _ReasoningReports(builder, sent)
@@ -45,7 +48,7 @@ def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
         case "neuroa":
             _write_neuroa(builder, reasoning, reports)
         case "budget":
-            _write_budget(builder, reasoning, reports)
+            _write_budget(builder, reasoning, sent, reports)
         case "enable_thinking":
             _write_enable_thinking(builder, reasoning, reports)
         case "template":
@@ -53,6 +56,13 @@ def write(builder: OpenAIRequestBuilder, rule: ModelRule) -> None:
         case _:
             if reasoning.enabled:
                 builder.ignored.extend(sent)
+
+
+def _passes_as_sent(builder: OpenAIRequestBuilder, reasoning: Reasoning, style: ReasoningStyle) -> bool:
+    """True for a provider that gets the caller's own fields. Raises `InvalidRequest` for a budget without room."""
+    if reasoning.max_tokens and style in ("as_sent", "object"):
+        efforts.require_room(reasoning.max_tokens, _limit(builder), builder.body)
+    return style == "as_sent"
 
 
 class _ReasoningReports:
@@ -133,11 +143,23 @@ def _write_enable_thinking(builder: OpenAIRequestBuilder, reasoning: Reasoning, 
         reports.report_effort()
 
 
-def _write_budget(builder: OpenAIRequestBuilder, reasoning: Reasoning, reports: _ReasoningReports) -> None:
+def _limit(builder: OpenAIRequestBuilder) -> Json:
+    return builder.body.get("max_completion_tokens") or builder.body.get("max_tokens")
+
+
+def _write_budget(
+    builder: OpenAIRequestBuilder, reasoning: Reasoning, sent: JsonObject, reports: _ReasoningReports
+) -> None:
+    """Write a budget of at least 1024 tokens; the one for an effort fits into the output limit."""
     if not reasoning.enabled:
         builder.body["thinking"] = {"type": "disabled"}
         return
-    budget = max(1024, reasoning.max_tokens or efforts.EFFORT_TOKENS[reasoning.effort or "medium"])
+    limit, budget = _limit(builder), reasoning.max_tokens
+    if budget is None:
+        budget = efforts.EFFORT_TOKENS[reasoning.effort or "medium"]
+        budget = min(budget, limit - 1) if isinstance(limit, int) else budget
+    budget = max(1024, budget)
+    efforts.require_room(budget, limit, sent)
     if reasoning.effort and not reasoning.max_tokens:
         reports.report_effort()
     elif reasoning.max_tokens and budget != reasoning.max_tokens:
