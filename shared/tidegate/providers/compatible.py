@@ -15,7 +15,7 @@ _LOW_TO_HIGH = ("low", "medium", "high")
 _NONE_TO_HIGH = ("none", *_LOW_TO_HIGH)
 _VIDEO = frozenset({"video_url"})
 
-# Ids of tool calls above 40 characters are a 400 (github.com/vercel/ai/issues/5171, read 2026-12).
+# Ids of tool calls above 40 characters are a 400 (github.com/vercel/ai/issues/5171, read 2026-11).
 _OPENAI = Quirks(
     unsupported=OPEN_SAMPLING,
     functions=True,
@@ -29,7 +29,7 @@ _OPENAI = Quirks(
 
 # https://docs.mistral.ai/api/ and …/capabilities/reasoning: unknown fields are a 422, tool ids have nine letters or
 # digits, an effort is "none" or "high", and usage comes without being asked for. Without `prefix`, a last message of
-# the assistant is a 400 (https://docs.litellm.ai/docs/completion/prefix, read in 2026-12).
+# the assistant is a 400 (https://docs.litellm.ai/docs/completion/prefix, read in 2026-11).
 _MISTRAL = Quirks(
     unsupported=(_PLAIN - {"metadata"}) | {"logit_bias", "logprobs", "top_logprobs", "user", "service_tier"},
     renames={"seed": "random_seed"},
@@ -46,8 +46,8 @@ _MISTRAL = Quirks(
 
 # https://api-docs.deepseek.com/guides/thinking_mode: thinking is on by default, the provider maps other efforts to its
 # own, sampling is ignored while thinking, and turns with tools must send their `reasoning_content` back; an empty one
-# is accepted (github.com/theopenco/llmgateway/pull/2092, read 2026-12). No tool can be forced while thinking
-# (https://github.com/tickernelz/opencode-mem/issues/253, read in 2026-12).
+# is accepted (github.com/theopenco/llmgateway/pull/2092, read 2026-11). No tool can be forced while thinking
+# (https://github.com/tickernelz/opencode-mem/issues/253, read in 2026-11).
 _DEEPSEEK_IGNORED = frozenset({"temperature", "presence_penalty", "frequency_penalty"})
 _DEEPSEEK = Quirks(
     unsupported=_PLAIN | {"n", "seed", "logit_bias", "parallel_tool_calls"},
@@ -82,9 +82,9 @@ _GROQ = Quirks(
 )
 
 # https://docs.x.ai/docs/guides/reasoning: penalties and stop are refused by reasoning models; only grok-3-mini and
-# grok-4.3 or later take an effort (https://github.com/mnfst/modelparams.dev/pull/330, read in 2026-12: "none" up to
+# grok-4.3 or later take an effort (https://github.com/mnfst/modelparams.dev/pull/330, read in 2026-11: "none" up to
 # grok-4.3, "xhigh" since grok-4.6). Since grok-4, models that do not reason refuse penalties as well, even 0
-# (https://github.com/miaoxworld/NativeTavern/issues/83, read in 2026-12). Unknown fields are ignored.
+# (https://github.com/miaoxworld/NativeTavern/issues/83, read in 2026-11). Unknown fields are ignored.
 # Chat completions lost live search in 2026-01: it needs another API.
 _XAI_PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
 _XAI_REFUSED = _XAI_PENALTIES | {"stop"}
@@ -204,7 +204,7 @@ _ZAI = Quirks(
 # thinks always (https://github.com/mnfst/modelparams.dev/pull/168). While they think, only K3 takes "required", and no
 # model a named tool (https://github.com/UKGovernmentBEIS/inspect_ai/pull/5152). Tool calls without `reasoning_content`
 # are a 400 while thinking; an empty one counts as missing, a space does not
-# (https://github.com/theopenco/llmgateway/pull/2093). All read in 2026-12.
+# (https://github.com/theopenco/llmgateway/pull/2093). All read in 2026-11.
 _KIMI_FIXED = frozenset({"temperature", "top_p", "n", "presence_penalty", "frequency_penalty"})
 _MOONSHOT = Quirks(
     unsupported=_PLAIN | {"seed", "logit_bias", "logprobs", "top_logprobs", "parallel_tool_calls"},
@@ -246,7 +246,7 @@ _MOONSHOT = Quirks(
 # https://www.alibabacloud.com/help/en/model-studio/use-qwen-by-calling-api: a budget of thinking, search by a switch;
 # …/model-studio/context-cache: Anthropic's `cache_control`. "The tool_choice parameter does not support being set to
 # required or object in thinking mode" (https://github.com/cloudwego/eino/issues/994); which models think by default:
-# https://www.alibabacloud.com/help/en/model-studio/deep-thinking. Both read in 2026-12.
+# https://www.alibabacloud.com/help/en/model-studio/deep-thinking. Both read in 2026-11.
 _QWEN = Quirks(
     unsupported=OPENAI_ONLY | {"logit_bias", "user", "min_p", "top_a"},
     limit_field="max_tokens",
@@ -282,7 +282,7 @@ _OPEN_MODELS = Quirks(think_tags=True)
 # https://github.com/lmstudio-ai/docs (REST API, OpenAI compatibility): the penalty has another name
 _LMSTUDIO = Quirks(renames={"repetition_penalty": "repeat_penalty"}, think_tags=True)
 
-# https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md (2026-12): the penalty has another name
+# https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md (2026-11): the penalty has another name
 _LLAMACPP = Quirks(renames={"repetition_penalty": "repeat_penalty"}, reasoning="template", think_tags=True)
 
 # The API that the neuroa SDK speaks: a proxy for many providers; its own M1 models take their own `thinking` object.

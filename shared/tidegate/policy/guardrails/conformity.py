@@ -16,7 +16,7 @@ from tidegate.json import Json, JsonObject
 from tidegate.policy.guardrails import regexes
 
 MAX_STEPS = 50_000
-"""Steps for all answers of a call together, of 1 to 3 µs (2026-12). To check an object of ten fields takes eleven."""
+"""Steps for all answers of a call together, of 1 to 3 µs (2026-11). To check an object of ten fields takes eleven."""
 
 MAX_DEPTH = 80
 _ENTRIES_PER_STEP = 8

@@ -1,7 +1,7 @@
 """Failed responses: their codes in terms of HTTP, since a failure inside a stream or a 200 has no status.
 
-Source: https://platform.openai.com/docs/api-reference/responses/object (`error`, 2026-12), and the codes that Codex
-tells apart (https://github.com/openai/codex, codex-api/src/sse/responses.rs, 2026-12).
+Source: https://platform.openai.com/docs/api-reference/responses/object (`error`, 2026-11), and the codes that Codex
+tells apart (https://github.com/openai/codex, codex-api/src/sse/responses.rs, 2026-11).
 """
 
 from tidegate import errors

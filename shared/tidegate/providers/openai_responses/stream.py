@@ -1,6 +1,6 @@
 """Translates a streamed response into chunks: a role, content, one finish reason, then usage.
 
-Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026-12). `response.completed` or
+Source: https://platform.openai.com/docs/api-reference/responses-streaming (2026-11). `response.completed` or
 `response.incomplete` ends a reply. Events of unknown types are ignored.
 """
 
