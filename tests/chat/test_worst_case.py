@@ -25,7 +25,7 @@ def model(model_id: str) -> CatalogModel:
 
 
 def worst_case(model_id: str = "openai/gpt-4.1", sent: bytes | None = None, **fields: Any) -> TokenCounts:
-    body = {"model": model_id, "messages": [{"role": "user", "content": "Hi"}], **fields}
+    body: Any = {"model": model_id, "messages": [{"role": "user", "content": "Hi"}], **fields}
     return build_chat_request(body).worst_case(model(model_id), sent)
 
 
@@ -124,7 +124,7 @@ def test_no_model_is_dearer_where_the_worst_case_takes_it_for_cheaper() -> None:
     ],
 )
 def test_a_call_holds_the_searches_that_it_allows(more: dict[str, Any], searches: int) -> None:
-    fields = {"model": "anthropic/claude-sonnet-4-5", "messages": [{"role": "user", "content": "Hi."}], **more}
+    fields: Any = {"model": "anthropic/claude-sonnet-4-5", "messages": [{"role": "user", "content": "Hi."}], **more}
     assert build_chat_request(fields).worst_case(None).searches == searches
 
 
@@ -133,6 +133,13 @@ def test_a_budget_for_reasoning_on_top_of_the_limit_is_held(thinking: Any) -> No
     assert worst_case(sent=encode(thinking), max_tokens=10, n=2).output == 2 * 30_010
     in_a_text = encode({"messages": [{"role": "user", "content": encode(thinking).decode()}]})
     assert worst_case(sent=in_a_text, max_tokens=10, n=2).output == 20
+
+
+def test_a_rejected_prediction_is_held_at_the_rate_of_the_answer() -> None:
+    for content in (TEXT, [{"type": "text", "text": TEXT}]):
+        held = worst_case(prediction={"type": "content", "content": content}, max_tokens=10, n=2)
+        assert held.output >= 2 * (bound_text(TEXT) + 10)
+    assert worst_case(prediction=None, max_tokens=10).output == 10
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_output_tokens", "maxTokens"])

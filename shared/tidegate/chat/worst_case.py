@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from tidegate.chat.estimate import estimate_prompt
+from tidegate.chat.estimate import PromptEstimates
 from tidegate.chat.fields import ChatFields
 from tidegate.chat.messages import count_media
 from tidegate.domain.operation import ModelLimits
 from tidegate.domain.usage import MAX_SEARCHES_BELIEVED, TokenCounts
-from tidegate.json import JsonObject, encode
+from tidegate.json import Json, JsonObject, encode
 from tidegate.lazy import load
 
 PROMPT_FACTOR, TEMPLATE_TOKENS, TOOLS_TOKENS, MEDIA_TOKENS = 1.75, 100, 400, 700
@@ -71,6 +71,7 @@ def worst_case_tokens(
     output_limit: int | None,
     model: ModelLimits | None,
     sent: bytes | None = None,
+    estimates: PromptEstimates | None = None,
 ) -> TokenCounts:
     """Return the tokens and searches to hold for the request, including tokens written to the provider's cache.
 
@@ -78,11 +79,13 @@ def worst_case_tokens(
     that may be sound or images counts as such: no model's rate for these is lower than for text, and no model's rate
     for reasoning is higher.
     """
-    bound_body: Callable[[bytes], TokenCounts] = load("tidegate.chat.body_bound", "bound_body")
-    bound = _image_factor(bound_body(sent or encode(body)), model)
-    prompt = max(_estimated_prompt(fields), bound.input) + _tool_tokens(fields)
+    estimates = estimates or PromptEstimates()
+    bound = _image_factor(estimates.bound(sent or encode(body)), model)
+    prompt = max(_estimated_prompt(fields, estimates), bound.input) + _tool_tokens(fields)
     thinking = max(map(int, _SENT_BUDGET.findall(sent or b"")), default=0)
     answer = ((output_limit or _longest_answer(model, sent)) + thinking) * (fields.n or 1)
+    if body.get("prediction") is not None:
+        answer += _rejected_prediction(body["prediction"]) * (fields.n or 1)
     kinds = _answer_kinds(body, model, sent or b"")
     if "image" in kinds:
         answer = max(answer, IMAGE_ANSWER_TOKENS * (fields.n or 1))
@@ -105,6 +108,15 @@ def _longest_answer(model: ModelLimits | None, sent: bytes | None) -> int:
     """Return the longest answer without the caller's limit: the model's, or a longer one that the provider is told."""
     limit = (model.output_limit if model else None) or UNKNOWN_OUTPUT_TOKENS
     return max([limit, *map(int, _SENT_LIMIT.findall(sent or b""))])
+
+
+def _rejected_prediction(prediction: Json) -> int:
+    """Return the tokens of a predicted answer, which OpenAI bills at the rate of the answer if it rejects them.
+
+    Source: https://platform.openai.com/docs/guides/predicted-outputs (2026-11).
+    """
+    bound_utf8: Callable[[bytes], int] = load("tidegate.chat.text_bound", "bound_utf8")
+    return bound_utf8(encode(prediction))
 
 
 def _searches(fields: ChatFields, body: JsonObject) -> int:
@@ -151,9 +163,9 @@ def _image_factor(bound: TokenCounts, model: ModelLimits | None) -> TokenCounts:
     return replace(bound, input=bound.input - bound.image_input + images, image_input=images)
 
 
-def _estimated_prompt(fields: ChatFields) -> int:
+def _estimated_prompt(fields: ChatFields, estimates: PromptEstimates) -> int:
     media = MEDIA_TOKENS * count_media(fields.messages)
-    return math.ceil(estimate_prompt(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS + media
+    return math.ceil(estimates.estimate(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS + media
 
 
 def _tool_tokens(fields: ChatFields) -> int:
