@@ -118,6 +118,21 @@ def test_a_field_that_leads_to_another_model_reaches_no_provider_where_models_ar
             assert UNUSUAL not in text and field.path in ignored, field.path
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_length_or_a_number_of_answers_under_another_name_is_sent_only_if_the_operator_allows_it(
+    provider: str,
+) -> None:
+    lengths = ["max_new_tokens", "max_output_tokens", "n_predict", "max_length", "maxTokens", "maxOutputTokens"]
+    counts = ["num_choices", "num_return_sequences", "best_of", "candidate_count", "num_generations"]
+    for name in (*lengths, *counts, "options.num_predict", "parameters.max_new_tokens"):
+        text, ignored = sent(provider, {"max_tokens": 1, **nested(name, 61_234)})
+        assert "61234" not in text and name in ignored, name
+    if provider == "vllm":
+        registry = Registry(allowed_price_fields=parse_allowed("best_of,max_new_tokens"))
+        text, ignored = sent(provider, {"best_of": 3, "max_new_tokens": 9, "n_predict": 9}, registry=registry)
+        assert json.loads(text).items() >= {"best_of": 3, "max_new_tokens": 9}.items() and ignored == ("n_predict",)
+
+
 def test_the_other_fields_of_an_object_are_sent() -> None:
     options = {"gateway": {"models": ["a/b"], "only": ["azure"]}, "openai": {"serviceTier": "priority", "store": True}}
     text, ignored = sent("vercel", {"providerOptions": options}, workspace=ONE_MODEL)

@@ -22,6 +22,10 @@ _PRICE_CHANGING_FIELDS = frozenset(
     {"service_tier", "serviceTier", "performanceConfig", "additionalModelRequestFields", "speed", "inference_geo"}
     | {"guardrailConfig", "modelArmorConfig", "model_armor_config"}
     | {"providerOptions", "search_type", "web_search_options", "search_parameters", "generationConfig"}
+    | {"max_new_tokens", "max_output_tokens", "max_length", "max_gen_len", "max_tokens_to_sample"}
+    | {"max_tokens_to_generate", "maxTokens", "maxOutputTokens", "maxCompletionTokens", "n_predict", "num_predict"}
+    | {"options", "parameters", "num_choices", "num_return_sequences", "num_generations", "numResults"}
+    | {"candidate_count", "candidateCount", "n_completions", "num_completions"}
     | {"generation_config", "best_of", "extra_body", "extra_headers", "extra_query", "route", "preset", "plugins"}
     | {"context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "fallback_models", "model_list"}
     | {"router_settings_override", "user_config", "custom_llm_provider", "api_base", "base_url", "routingConfig"}

@@ -73,6 +73,27 @@ _MODEL_LENGTHS = (
     *("max_length", "max_gen_len", "maxTokens", "maxOutputTokens", "maxTokenCount"),
 )
 _MODEL_COUNTS = ("n", "best_of", "num_generations", "num_return_sequences", "numResults", "candidate_count")
+_OTHER_NAMES = (
+    "https://docs.vllm.ai/en/latest/serving/openai_compatible_server/ https://docs.together.ai/reference/completions "
+    "https://huggingface.co/docs/text-generation-inference https://docs.ollama.com/modelfile "
+    "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"
+)
+_LENGTHS = (
+    *(
+        "max_new_tokens",
+        "max_output_tokens",
+        "max_length",
+        "max_gen_len",
+        "max_tokens_to_sample",
+        "max_tokens_to_generate",
+    ),
+    *("maxTokens", "maxOutputTokens", "maxCompletionTokens", "n_predict", "num_predict"),
+    *("options.num_predict", "parameters.max_new_tokens", "parameters.max_tokens"),
+)
+_COUNTS = (
+    *("best_of", "num_choices", "num_return_sequences", "num_generations", "numResults", "candidate_count"),
+    *("candidateCount", "n_completions", "num_completions", "parameters.num_return_sequences", "parameters.best_of"),
+)
 _MODEL_OBJECTS = ("", "inferenceConfig.")
 _CLIENT_ONLY = "OpenAI's SDK merges it into the request; a proxy that takes it as a field would do so for any field"
 
@@ -110,7 +131,8 @@ PRICE_FIELDS = (
     PriceField("generationConfig.candidate_count", _GENERATE, _ONE_ANSWER),
     PriceField("generation_config.candidateCount", _GENERATE, _ONE_ANSWER),
     PriceField("generation_config.candidate_count", _GENERATE, _ONE_ANSWER),
-    PriceField("best_of", "https://docs.vllm.ai/en/latest/serving/openai_compatible_server/", _ONE_ANSWER),
+    *(PriceField(path, _OTHER_NAMES) for path in _LENGTHS),
+    *(PriceField(path, _OTHER_NAMES, _ONE_ANSWER) for path in _COUNTS),
     PriceField("extra_body", _CLIENT_ONLY),
     PriceField("extra_headers", _CLIENT_ONLY),
     PriceField("extra_query", _CLIENT_ONLY),
