@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from pkgutil import resolve_name
 from typing import Any
 
 import httpx
@@ -252,7 +253,7 @@ CLAUDE: Any = {"model": "anthropic/claude-sonnet-4-5", "thinking": {"type": "ena
 
 def thinks(text: str) -> Any:
     """The events of an answer of Anthropic with this summary of its reasoning."""
-    message = {"id": "m", "type": "message", "role": "assistant", "content": [], "model": "claude-sonnet-4-5"}
+    message: Any = {"id": "m", "type": "message", "role": "assistant", "content": [], "model": "claude-sonnet-4-5"}
     return (
         {"type": "message_start", "message": {**message, "usage": {"input_tokens": 14, "output_tokens": 1}}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}},
@@ -289,3 +290,33 @@ async def test_a_stream_that_is_left_costs_the_reasoning_that_its_summary_and_it
         assert outcome.status == "failed"
         assert outcome.bill.tokens.reasoning in unseen
         assert outcome.bill.tokens.output > outcome.bill.tokens.reasoning
+
+
+@pytest.mark.parametrize(("fields", "deployments"), [({}, 1), ({"fallbacks": [B]}, 2)], ids=["retries", "fallback"])
+async def test_the_attempts_at_a_deployment_share_one_translation_and_one_estimate(
+    monkeypatch: pytest.MonkeyPatch, fields: Any, deployments: int
+) -> None:
+    translated, bounded, estimated = (
+        count_calls(monkeypatch, name)
+        for name in (
+            "tidegate.pipeline.prepare.translate",
+            "tidegate.chat.body_bound.bound_body",
+            "tidegate.chat.estimate.estimate_prompt",
+        )
+    )
+    async with world(raises(httpx.ReadError("reset")), limits=Limits(usd_per_day=Decimal(10))) as client:
+        await client.post({**CALL, "num_retries": 2, **fields})
+        assert len(client.requests) == 3 * deployments
+    assert (len(translated), len(bounded), len(estimated)) == (deployments, deployments, 1)
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[None]:
+    """Return a list that grows with each call of the function."""
+    function, calls = resolve_name(name), list[None]()
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(None)
+        return function(*arguments)
+
+    monkeypatch.setattr(name, counted)
+    return calls

@@ -21,7 +21,9 @@ from tidegate.chat.messages import (
     TextPart,
     VideoPart,
 )
+from tidegate.domain.usage import TokenCounts
 from tidegate.json import encode
+from tidegate.lazy import load
 
 TOKENS_PER_WORD, TOKENS_PER_LETTER, TOKENS_PER_DIGIT = 0.66, 0.04, 0.45
 TOKENS_PER_MARK, TOKENS_PER_SPACE, TOKENS_PER_BYTE = 0.87, 0.2, 0.3
@@ -59,6 +61,33 @@ def estimate_text(text: str) -> int:
     if len(plain) < len(text):
         tokens += TOKENS_PER_BYTE * (len(text.encode("utf-8", "surrogatepass")) - len(plain))
     return max(1, round(tokens))
+
+
+class PromptEstimates:
+    """The estimates of one request's prompt: one for all attempts, and a bound for each body that is sent in turn.
+
+    It lives as long as its request, and keeps the bound of the last body only. All are equal: none changes a request.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: int | None = None
+        self._bound: tuple[bytes, TokenCounts] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PromptEstimates)
+
+    def estimate(self, fields: ChatFields) -> int:
+        """Return `estimate_prompt(fields)`."""
+        if self._tokens is None:
+            self._tokens = estimate_prompt(fields)
+        return self._tokens
+
+    def bound(self, sent: bytes) -> TokenCounts:
+        """Return `bound_body(sent)`."""
+        last = self._bound
+        if last is None or last[0] != sent:
+            last = self._bound = (sent, load("tidegate.chat.body_bound", "bound_body")(sent))
+        return last[1]
 
 
 def estimate_prompt(fields: ChatFields) -> int:

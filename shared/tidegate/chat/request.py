@@ -6,10 +6,10 @@ Source: https://platform.openai.com/docs/api-reference/chat/create (2026).
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias, cast
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 from msgspec.structs import replace
 
-from tidegate.chat.estimate import estimate_prompt
+from tidegate.chat.estimate import PromptEstimates
 from tidegate.chat.fields import ChatFields, JsonObjectFormat, JsonSchemaFormat
 from tidegate.chat.messages import UserMessage, message_texts
 from tidegate.chat.parse import FIELD_NAMES, convert, convert_changes, decode_body, ignored_paths
@@ -41,6 +41,7 @@ class ChatRequest(Struct, frozen=True):
     reasoning: Reasoning | None
     ignored: tuple[str, ...] = ()
     size: int = 0
+    estimates: PromptEstimates = field(default_factory=PromptEstimates)
 
     @property
     def model(self) -> str:
@@ -104,20 +105,21 @@ class ChatRequest(Struct, frozen=True):
 
     def _with_fields(self, fields: ChatFields, body: JsonObject) -> "ChatRequest":
         reasoning = unify_reasoning(fields.reasoning_effort, fields.reasoning, fields.thinking)
-        return replace(self, fields=fields, body=body, reasoning=reasoning, ignored=ignored_paths(body))
+        ignored, estimates = ignored_paths(body), PromptEstimates()
+        return replace(self, fields=fields, body=body, reasoning=reasoning, ignored=ignored, estimates=estimates)
 
     def estimate_prompt(self) -> int:
-        return estimate_prompt(self.fields)
+        return self.estimates.estimate(self.fields)
 
     def prompt_tokens(self, sent: bytes) -> TokenCounts:
-        bound: TokenCounts = load("tidegate.chat.body_bound", "bound_body")(sent)
+        bound = self.estimates.bound(sent)
         return replace(bound, input=max(bound.input, self.estimate_prompt()))
 
     def hidden_reasoning(self, model: ModelLimits | None, arrived: int) -> int:
         return load("tidegate.chat.reasoning_estimate", "assumed_reasoning")(self.reasoning, model, arrived)
 
     def worst_case(self, model: ModelLimits | None, sent: bytes | None = None) -> TokenCounts:
-        return worst_case_tokens(self.fields, self.body, self.output_limit, model, sent)
+        return worst_case_tokens(self.fields, self.body, self.output_limit, model, sent, self.estimates)
 
     def prompt_texts(self) -> Iterator[str]:
         return iter(message_texts(self.fields.messages))

@@ -96,7 +96,8 @@ async def _try_deployments(
         try:
             hedge = _hedge(components, call, resolution, order)
             if prepared is None or prepared.deployment is not order.deployment or observation.sent:
-                prepared = await prepare(components, call, order.deployment, observation, hedge and hedge.deployment)
+                hedged = hedge and hedge.deployment
+                prepared = await prepare(components, call, order.deployment, observation, hedged, prepared)
                 started_at = components.clock()
             if hedge is None or not prepared.covers_hedge:
                 return await _run_attempt(components, prepared, observation, stack, alternatives + order.has_untried)

@@ -53,13 +53,18 @@ async def prepare(
     deployment: Deployment,
     observation: Observation,
     hedge_deployment: Deployment | None = None,
+    earlier: PreparedCall | None = None,
 ) -> PreparedCall:
     """Translate the call for `deployment` and reserve its worst case; if possible, that of the hedge as well.
 
+    The translation of an `earlier` attempt at this deployment is used again, unless its answer was shortened.
     Raises `TidegateError` if this deployment cannot take the call; another one perhaps can.
     """
     observation.deployment = deployment
-    prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM)
+    if earlier is not None and earlier.deployment is deployment and earlier.headroom.max_tokens is None:
+        prepared = replace(earlier, headroom=UNLIMITED_HEADROOM, covers_hedge=False)
+    else:
+        prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM)
     return await _reserve(components, prepared, observation, hedge_deployment)
 
 
