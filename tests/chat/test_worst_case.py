@@ -11,7 +11,13 @@ from tidegate.chat.body_bound import ENVELOPE_TOKENS
 from tidegate.chat.media_bound import AUDIO_TOKENS, IMAGE_TOKENS
 from tidegate.chat.request import build_chat_request
 from tidegate.chat.text_bound import bound_text
-from tidegate.chat.worst_case import IMAGE_ANSWER_TOKENS, UNKNOWN_OUTPUT_TOKENS, WEB_SEARCHES
+from tidegate.chat.worst_case import (
+    DEEP_SEARCHES,
+    IMAGE_ANSWER_TOKENS,
+    SEARCH_RESULT_TOKENS,
+    UNKNOWN_OUTPUT_TOKENS,
+    WEB_SEARCHES,
+)
 from tidegate.domain.usage import MAX_SEARCHES_BELIEVED, TokenCounts
 from tidegate.json import encode
 
@@ -96,6 +102,25 @@ def test_searches_are_held() -> None:
     assert worst_case(web_search_options={}).searches == WEB_SEARCHES
     absurd = worst_case(tools=[{"type": "web_search", "max_uses": 10**40}])
     assert absurd.searches == MAX_SEARCHES_BELIEVED and call_cost(model("openai/gpt-4.1"), absurd)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "searches"),
+    [
+        ("perplexity/sonar", WEB_SEARCHES),
+        ("perplexity/sonar-pro", WEB_SEARCHES),
+        ("perplexity/sonar-deep-research", DEEP_SEARCHES),
+        ("openrouter/perplexity/sonar-deep-research", DEEP_SEARCHES),
+        ("openai/o3-deep-research", DEEP_SEARCHES),
+        ("openai/gpt-4o-search-preview", WEB_SEARCHES),
+        ("openai/gpt-5-search-api", WEB_SEARCHES),
+        ("openai/gpt-4o", 0),
+    ],
+)
+def test_a_model_that_always_searches_holds_searches_and_what_they_find(model_id: str, searches: int) -> None:
+    held = worst_case(model_id)
+    assert held.searches == searches and (held.input > SEARCH_RESULT_TOKENS) == bool(searches)
+    assert worst_case(model_id, tools=[{"type": "web_search", "max_uses": 60}]).searches == 60
 
 
 def test_no_model_is_dearer_where_the_worst_case_takes_it_for_cheaper() -> None:

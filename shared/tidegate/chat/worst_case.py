@@ -42,6 +42,19 @@ None of 600 recorded answers without a limit was longer. With a limit, none of 3
 WEB_SEARCHES, MANY_WEB_SEARCHES = 5, 10
 """Searches held for a call that may search the web, and for one that asks for a high `search_context_size`."""
 
+DEEP_SEARCHES = 50
+"""Searches held for a call of a model that researches. Perplexity's example takes 30
+(https://openrouter.ai/perplexity/sonar-deep-research, 2026-11).
+"""
+
+_ALWAYS_SEARCHES = re.compile(r"deep-research|/sonar\b|-online$|search-preview|search-api|/compound\b")
+"""Models that search without being asked to, by their ids in the catalogue.
+
+Sources: https://docs.perplexity.ai/getting-started/models, https://console.groq.com/docs/compound,
+https://developers.openai.com/api/docs/guides/tools-web-search, https://openrouter.ai/openai/o4-mini-deep-research
+(2026-11).
+"""
+
 _SENT_LIMIT = re.compile(rb'"(?:max_(?:completion_|output_)?tokens|max(?:Output)?Tokens)":\s?([0-9]{1,9})\b')
 """The limit of the answer in a body for a provider. In texts, the quotes are escaped."""
 
@@ -81,7 +94,7 @@ def worst_case_tokens(
     """
     estimates = estimates or PromptEstimates()
     bound = _image_factor(estimates.bound(sent or encode(body)), model)
-    prompt = max(_estimated_prompt(fields, estimates), bound.input) + _tool_tokens(fields)
+    prompt = max(_estimated_prompt(fields, estimates), bound.input) + _tool_tokens(fields, model)
     thinking = max(map(int, _SENT_BUDGET.findall(sent or b"")), default=0)
     answer = ((output_limit or _longest_answer(model, sent)) + thinking) * (fields.n or 1)
     if body.get("prediction") is not None:
@@ -99,7 +112,7 @@ def worst_case_tokens(
         image_input=bound.image_input,
         audio_output=answer if "audio" in kinds else 0,
         image_output=answer if "image" in kinds and "audio" not in kinds else 0,
-        searches=_searches(fields, body),
+        searches=max(_searches(fields, body), _own_searches(model)),
         estimated=True,
     )
 
@@ -131,6 +144,13 @@ def _searches(fields: ChatFields, body: JsonObject) -> int:
     is_high = any(each.get("search_context_size") == "high" for each in options)
     maxima = [uses for tool in search_tools if isinstance(uses := tool.get("max_uses"), int)]
     return max([MANY_WEB_SEARCHES if is_high else WEB_SEARCHES, *(min(uses, MAX_SEARCHES_BELIEVED) for uses in maxima)])
+
+
+def _own_searches(model: ModelLimits | None) -> int:
+    """Return the searches of a model that searches without being asked to."""
+    if model is None or _ALWAYS_SEARCHES.search(model.id) is None:
+        return 0
+    return DEEP_SEARCHES if "deep-research" in model.id else WEB_SEARCHES
 
 
 def _is_search(tool: Mapping[str, object]) -> bool:
@@ -168,9 +188,10 @@ def _estimated_prompt(fields: ChatFields, estimates: PromptEstimates) -> int:
     return math.ceil(estimates.estimate(fields) * PROMPT_FACTOR) + TEMPLATE_TOKENS + media
 
 
-def _tool_tokens(fields: ChatFields) -> int:
+def _tool_tokens(fields: ChatFields, model: ModelLimits | None) -> int:
     """Return the tokens to hold for what providers add to tool definitions, and for what their own tools read."""
     extra = TOOLS_TOKENS if fields.tools or fields.functions else 0
-    if fields.web_search_options is not None or any(tool.type not in _CALLER_TOOLS for tool in fields.tools or ()):
+    own_tools = fields.web_search_options is not None or any(t.type not in _CALLER_TOOLS for t in fields.tools or ())
+    if own_tools or _own_searches(model):
         extra += SEARCH_RESULT_TOKENS
     return extra
