@@ -4,7 +4,8 @@ It takes the chat models of genai-prices (https://github.com/pydantic/genai-pric
 under Tidegate's provider names, adds the models of `additions.json`, and applies the rules of `families.json`, each
 with its source and date. A rule applies to the ids, in lower case, in which one of its expressions is found. If two
 rules set one field, the later one wins; null removes the field. Rules for `parameters` set the names (`has`), add some
-(`adds`) or remove some (`lacks`); `reasoning` limits such a rule to some kinds of reasoning. The `aliases` lead from
+(`adds`) or remove some (`lacks`); `reasoning` limits such a rule to some kinds of reasoning. `rates` are prices that
+genai-prices lacks, for all prices of a model. The `aliases` lead from
 names in the documents of other gateways, as whole expressions, to the provider's own names.
 
 `--checked 2026-11-21` sets the day for which prices are chosen; the default is today.
@@ -312,6 +313,7 @@ def catalog(checked: date) -> dict[str, Row]:
     lists: dict[tuple[str, ...], str] = {}
     for name, row in sorted(models.items()):
         add_family_fields(name, row, families["models"])
+        add_rates(name, row, families["rates"])
         accepted = parameters_of(name, row.get("reasoning"), families["parameters"])
         if accepted:
             row["parameters"] = lists.setdefault(accepted, list_name(name, lists.values()))
@@ -337,6 +339,13 @@ def add_family_fields(name: str, row: Row, families: Sequence[Row]) -> None:
     for key in FAMILY_FIELDS:
         if key in row and row[key] is None:
             del row[key]
+
+
+def add_rates(name: str, row: Row, families: Sequence[Row]) -> None:
+    for rule in families:
+        if rule_applies(rule, name):
+            for price_row in cast(list[Row], row.get("prices", [])):
+                price_row.update(cast(Row, rule["rates"]))
 
 
 def parameters_of(name: str, reasoning: object, families: Sequence[Row]) -> tuple[str, ...]:

@@ -26,10 +26,20 @@ THEIRS = [
     for origin in origins()
     for model in origin.provider.models
 ]
+OWN_RATES = tuple(
+    f"{maker}{name}"
+    for maker, names in {
+        "openai/": ("gpt-4o-search", "gpt-4o-mini-search", "gpt-5-search"),
+        "openrouter/openai/": ("gpt-4o-search", "gpt-4o-mini-search", "o3-deep", "o4-mini-deep"),
+        "openrouter/perplexity/": ("sonar",),
+    }.items()
+    for name in names
+)
+"""Models with rates that the source lacks."""
 BOTH = [
     (row, provider, model)
     for name, provider, model in THEIRS
-    if (row := load_catalog().find_model(name)) and row.prices
+    if (row := load_catalog().find_model(name)) and row.prices and not row.id.startswith(OWN_RATES)
 ]
 RICH = [each for each in BOTH if any(price.audio_input or price.image_output for price in each[0].prices)]
 TIERED = [each for each in BOTH if any(price.tiers for price in each[0].prices)]
@@ -215,6 +225,26 @@ def test_a_price_per_request_is_charged_once_for_each_call() -> None:
     assert call_cost(model(Price(input=usd("0"), output=usd("0"), request=usd("12"))), TokenCounts(9, 9)) == usd(
         "0.012"
     )
+
+
+@pytest.mark.parametrize(
+    ("model_id", "usd"),
+    [
+        ("openai/gpt-4o-search-preview", "0.025"),
+        ("openai/gpt-4o-search-preview-2025-03-11", "0.025"),
+        ("openai/gpt-4o-mini-search-preview", "0.025"),
+        ("openai/gpt-4o-mini-search-preview-2025-03-11", "0.025"),
+        ("openai/gpt-5-search-api", "0.01"),
+        ("openrouter/openai/gpt-4o-search-preview", "0.175"),
+        ("openrouter/openai/gpt-4o-mini-search-preview", "0.175"),
+        ("openrouter/openai/o4-mini-deep-research", "0.05"),
+        ("openrouter/perplexity/sonar", "0.025"),
+        ("openrouter/perplexity/sonar-pro-search", "0.018"),
+    ],
+)
+def test_models_that_always_search_have_a_price_for_it(model_id: str, usd: str) -> None:
+    row = load_catalog().find_model(model_id)
+    assert row is not None and call_cost(row, TokenCounts(0, 0, searches=5)) == Decimal(usd)
 
 
 def test_every_price_of_the_catalogue_is_finite_and_not_negative() -> None:
