@@ -36,7 +36,7 @@ def with_max_tokens(call: Call, max_tokens: int) -> Call:
     return replace(call, request=call.request.with_output_limit(max_tokens))
 
 
-def test_a_new_key_with_half_a_dollar_says_hi_to_every_model() -> None:
+def test_a_new_key_with_half_a_dollar_says_hi_to_every_model_that_does_not_research() -> None:
     call = saying_hi(Limits(usd_per_month=Decimal("0.5")))
     shortened: dict[str, int] = {}
     unpriced = 0
@@ -49,7 +49,9 @@ def test_a_new_key_with_half_a_dollar_says_hi_to_every_model() -> None:
         if error is not None:
             max_tokens = RefusedCall(call, model).max_tokens(error)
             assert max_tokens is not None, model.id
-            assert refused_by(with_max_tokens(call, max_tokens), model) is None, model.id
+            if refused_by(with_max_tokens(call, max_tokens), model) is not None:
+                assert "deep-research" in model.id  # 50 searches of one cent
+                continue
             shortened[model.id] = max_tokens
     assert unpriced < 30
     assert len(shortened) > 100
