@@ -163,7 +163,10 @@ def test_what_passes_before_the_first_frame_is_never_seen(
         reply = client.chat.completions.with_raw_response.create(model=MODEL, messages=user("Write a tagline."))
         said, headers = reply.parse().choices[0].message.content or "", reply.headers
     metered = settled(bedrock_server, headers["x-request-id"])
-    assert (said, metered["status"], metered["estimated"]) == (TAGLINE, "ok", False)
+    is_charged = "error" not in fault and "event_error" not in fault.get("response", {})
+    assert (said, metered["status"]) == (TAGLINE, "ok")
+    # A first attempt that the provider may have worked on is charged by an estimate.
+    assert metered["estimated"] == (is_charged and metered["attempts"] > 1)
     # Where the provider was idle for two seconds, the transport replaces what may have died meanwhile.
     assert metered["attempts"] in ((1, 2) if "reset" in fault else (2,))
 
@@ -195,5 +198,7 @@ def test_failures_before_the_first_frame(
         client.chat.completions.create(model=MODEL, messages=user("Hello"), stream=streams)
     assert (caught.value.status_code, caught.value.code) == (status, code)
     metered = settled(bedrock_server, caught.value.request_id)
-    told = [metered[name] for name in ("status", "attempts", "input_tokens", "output_tokens", "cost_usd")]
-    assert told == ["failed", attempts, 0, 0, "0"]
+    assert [metered[name] for name in ("status", "attempts")] == ["failed", attempts]
+    is_refused = code != "provider_timeout"
+    assert (metered["input_tokens"] == 0) == is_refused
+    assert (metered["cost_usd"] == "0") == is_refused

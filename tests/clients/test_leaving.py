@@ -127,7 +127,7 @@ def opened(transport: str | None) -> Iterator[Harbour]:
     with held_provider() as held:
         env = {"VLLM_BASE_URL": f"http://127.0.0.1:{held.port}/v1"}
         env |= {"TIDEGATE_TRANSPORT": transport} if transport else {}
-        with serving("--embedded-port", "0", env=env) as (program, port):
+        with serving("--store", "embedded", "--embedded-port", "0", env=env) as (program, port):
             endpoint = program.said("DynamoDB").split()[-1]
             yield Harbour(transport, program, f"http://127.0.0.1:{port}/v1", endpoint, held)
         assert not [line for line in program.err if "Traceback" in line]

@@ -266,7 +266,8 @@ async def test_a_provider_that_is_not_configured_names_what_it_needs(native: Nat
     ],
 )
 async def test_a_prefix_that_nobody_has_is_answered_with_the_nearest_names(model: str, near: str) -> None:
-    async with world(ANTHROPIC.answer, **{}) as client:
+    credentials = {**ANTHROPIC.env, **GEMINI.env, **BEDROCK.env}
+    async with world(ANTHROPIC.answer, **credentials) as client:
         reply = await client.post({"model": model, "messages": USER})
         assert (reply.status, reply.json["error"]["code"]) == (404, "model_not_found")
         assert near in re.findall(r"[\w./:-]+\w", reply.json["error"]["message"])

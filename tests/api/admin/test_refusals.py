@@ -222,7 +222,7 @@ async def test_an_admin_of_one_workspace_cannot_tell_whether_there_are_others(ap
     ("path", "methods"),
     [
         ("/workspaces", "GET, POST"),
-        ("/workspaces/ws_one", "GET, PATCH"),
+        ("/workspaces/ws_one", "DELETE, GET, PATCH"),
         ("/workspaces/ws_one/members/a/b", "DELETE, GET, PUT"),
         ("/workspaces/ws_one/keys/key_one", "DELETE, GET, PATCH"),
         ("/keys", "POST"),
