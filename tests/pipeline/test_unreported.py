@@ -57,8 +57,8 @@ def check_books(client: Client, limits: Limits = BUDGET) -> None:
 
 
 CHARGED = {
-    "the caller's own timeout": (never, {"timeout": 0.05}),
-    "the caller's own timeout, streamed": (never, {"timeout": 0.05, "stream": True}),
+    "the caller's own timeout": (never, {"timeout": 0.3}),
+    "the caller's own timeout, streamed": (never, {"timeout": 0.3, "stream": True}),
     "a timeout that the provider reports": (plays(504, {"error": {"message": "slow"}}), {}),
     "a connection that broke after the request": (raises(httpx.ReadError("reset")), {}),
     "a reply that nobody can read": (plays(200, {"what": "ever"}), {}),
@@ -106,7 +106,7 @@ async def test_calls_that_time_out_use_up_the_budget(stream: bool) -> None:
         codes: list[str] = []
         while len(codes) < 200 and codes[-1:] != ["insufficient_quota"]:
             long = [{"role": "user", "content": "word " * 200}]
-            reply = await client.post({**CALL, "messages": long, "timeout": 0.02, "num_retries": 0, "stream": stream})
+            reply = await client.post({**CALL, "messages": long, "timeout": 0.1, "num_retries": 0, "stream": stream})
             codes.append(reply.json["error"]["code"])
         assert codes[-1] == "insufficient_quota" and 1 < len(codes) < 20
         check_books(client, limits)
@@ -171,7 +171,7 @@ async def test_a_client_that_leaves_pays_for_what_arrived_and_for_hidden_reasoni
 async def test_hidden_work_is_bounded_by_what_was_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.policy.metering.unreported.HIDDEN_TOKENS_PER_SECOND", 1_000_000)
     async with world(never, limits=BUDGET) as client:
-        await client.post({**CALL, "timeout": 0.05, "num_retries": 0})
+        await client.post({**CALL, "timeout": 0.3, "num_retries": 0})
         [outcome] = client.recorder.outcomes
         assert (outcome.bill.tokens.output, outcome.bill.tokens.reasoning) == (100, 100)
         check_books(client)
