@@ -7,6 +7,7 @@ local                          the server on one machine
 cli                            the command line
 sqlite                         the table of `aws` on this machine: SQLite instead of DynamoDB, files instead of S3
 api, runtime, aws, memory      what clients speak to; Lambda's Runtime API; the ports in AWS, and in dictionaries
+batch                          the batch engine: files of requests, answered over the path of a call
 compose                        composes a gateway from settings, connections and stores
 gateway, settings, control     the path of one call; the only reader of the environment; the operator's use cases
 pipeline                       the steps of a call, over the ports

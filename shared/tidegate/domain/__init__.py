@@ -1,6 +1,8 @@
 """Frozen values of the gateway itself, and the rules that concern only them.
 
 account            the account of a workspace or key: used and held amounts, and when a limit is exceeded
+batch              files, uploads, batches and their parts
+batch_options      the settings of batches
 budget_alerts      alerts at 50, 80 and 100 % of a budget
 call               one call before the provider, and its outcome
 deployment         a model at one provider; the configuration of a provider

@@ -1,0 +1,32 @@
+"""The ports and settings of the batch engine, composed once per process."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from tidegate.batch.ports import BatchEvents, BatchObjects, BatchQueue, BatchTable, Callers, Settlements
+from tidegate.domain.batch_options import BatchOptions
+from tidegate.domain.operation import Operation
+from tidegate.domain.surface import Surface
+from tidegate.gateway import Gateway
+
+
+class BatchStores(Struct, frozen=True, kw_only=True):
+    """The ports of batches over one world."""
+
+    table: BatchTable
+    objects: BatchObjects
+    queue: BatchQueue
+    callers: Callers
+    events: BatchEvents
+    settlements: Settlements
+
+
+class BatchComponents(BatchStores, frozen=True, kw_only=True):
+    """All that the steps of a batch use. `endpoints` are the surface and operation by path, of which lines name one."""
+
+    gateway: Gateway
+    endpoints: Mapping[str, tuple[Surface, Operation]]
+    options: BatchOptions = BatchOptions()
+    clock: Callable[[], float] = time.time

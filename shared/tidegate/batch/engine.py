@@ -1,0 +1,24 @@
+"""Takes the messages of the queue, and does the step that each names. Every step may be repeated at any time."""
+
+from msgspec import Struct
+
+from tidegate.batch.components import BatchComponents
+from tidegate.batch.messages import Message
+
+
+class Engine(Struct, frozen=True):
+    """The batch engine of one process.
+
+    await engine.handle(RunPart("ws_one", "batch_01", 7), deadline=time.time() + 800)
+    """
+
+    components: BatchComponents
+
+    async def handle(self, message: Message, deadline: float) -> None:
+        """Do the message's step, or leave the rest to another message before `deadline`, in UTC seconds.
+
+        Raises `TryLater` if the message should come again, and `StoreUnavailable`.
+        """
+        match message:
+            case _:
+                raise NotImplementedError(type(message).__name__)

@@ -1,0 +1,56 @@
+"""Lines of output and error files, and entries of the journal in which a part's answers are recorded.
+
+An entry is `<line> <o or e> <JSON of the line>`, where "o" stands for the output file and "e" for the error file.
+Source of the lines: https://platform.openai.com/docs/guides/batch (read 2026-11)
+"""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from tidegate.json import Json, encode
+
+ResultFile = Literal["o", "e"]
+
+EXPIRED = ("batch_expired", "This request could not be executed before the completion window expired.")
+CANCELLED = ("batch_cancelled", "This request was not executed, because the batch was cancelled.")
+
+
+class Result(NamedTuple):
+    """The answer to one line: its number in the batch, the file that it belongs to, and its JSON without a line end."""
+
+    line: int
+    file: ResultFile
+    text: bytes
+
+
+def request_id(batch_id: str, line: int) -> str:
+    """The id of a line's answer, which is the same whoever answers it."""
+    return f"batch_req_{batch_id.removeprefix('batch_')}{line:07}"
+
+
+def answered(batch_id: str, line: int, custom_id: str, status: int, call_id: str, body: bytes) -> Result:
+    """The answer with an HTTP status, whose `body` is JSON. Statuses from 400 on belong in the error file."""
+    response = {"status_code": status, "request_id": call_id, "body": msgspec.Raw(body)}
+    entry = {"id": request_id(batch_id, line), "custom_id": custom_id, "response": response, "error": None}
+    return Result(line, "o" if status < 400 else "e", msgspec.json.encode(entry))
+
+
+def not_asked(batch_id: str, line: int, custom_id: str | None, code: str, message: str) -> Result:
+    """The entry of a line that no provider was asked about."""
+    error: Json = {"code": code, "message": message}
+    entry: Json = {"id": request_id(batch_id, line), "custom_id": custom_id, "response": None, "error": error}
+    return Result(line, "e", encode(entry))
+
+
+def journal_entry(result: Result) -> bytes:
+    """The result as one line of a journal object."""
+    return b"%d %s %s\n" % (result.line, result.file.encode(), result.text)
+
+
+def journal_results(data: bytes) -> Iterator[Result]:
+    """The results of a journal object, in the order in which they were recorded."""
+    for entry in data.splitlines():
+        line, file, text = entry.split(b" ", 2)
+        yield Result(int(line), "o" if file == b"o" else "e", text)
