@@ -75,7 +75,7 @@ class BatchFault(Struct, frozen=True):
 
 
 class BatchUsage(Struct, frozen=True):
-    """What answered lines used. `completed` and `failed` are numbers of lines; `cost_usd` leaves out unpriced ones.
+    """The usage of answered lines. `completed` and `failed` are numbers of lines; `cost_usd` leaves out unpriced ones.
 
     `lost` counts lines that were perhaps asked twice, because a worker died before it had recorded their answers.
     """
