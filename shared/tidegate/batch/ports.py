@@ -1,4 +1,4 @@
-"""What the batch engine needs of the world: its table, objects, the queue, callers, events and the clock."""
+"""The protocols of the stores and services behind the batch engine: table, objects, queue, callers, events."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal, Protocol
@@ -17,7 +17,7 @@ MAX_QUEUE_DELAY_SECONDS = 900.0
 
 
 class TryLater(Exception):
-    """A message cannot be handled now, and should come again in `seconds`. It is no failure."""
+    """A message cannot be handled now, and should come again in `seconds`. This is not a failure."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
