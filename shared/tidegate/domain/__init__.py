@@ -3,6 +3,7 @@
 account            the account of a workspace or key: used and held amounts, and when a limit is exceeded
 batch              files, uploads, batches and their parts
 batch_options      the settings of batches
+batch_retention    how long files, uploads, batches and parts are stored
 budget_alerts      alerts at 50, 80 and 100 % of a budget
 call               one call before the provider, and its outcome
 deployment         a model at one provider; the configuration of a provider

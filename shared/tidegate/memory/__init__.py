@@ -6,6 +6,7 @@ resources    the control plane's resources and their audit log
 ledger       the accounts of limits
 meter        call records and usage counters
 cooldowns    deployments that cool down
+batch_table  files, uploads, batches and their parts
 reply_store  cached replies and idempotency keys
 signatures   signed reasoning of tool calls
 vault        credentials of workspaces

@@ -9,7 +9,7 @@ from itertools import islice
 from tidegate.domain.account import add_amounts
 from tidegate.domain.call import Outcome
 from tidegate.domain.record import RETENTION_SECONDS, RecordValue, counter_periods, readable_counters, readable_record
-from tidegate.domain.settlement import build_settlement
+from tidegate.domain.settlement import Settlement, build_settlement
 from tidegate.memory.ledger import MemoryLedger
 
 MAX_CALLS = 10_000
@@ -20,7 +20,10 @@ Expired records are dropped when the next call is recorded.
 
 
 class MemoryMeter:
-    """The ports `Meter` and `UsageReader`. Counters are complete; only the newest `max_calls` records are stored."""
+    """The ports `Meter`, `Settlements` and `UsageReader`.
+
+    Counters are complete; only the newest `max_calls` records are stored.
+    """
 
     def __init__(
         self,
@@ -37,20 +40,23 @@ class MemoryMeter:
 
     async def record(self, outcome: Outcome) -> None:
         """See `Meter.record`."""
-        call = outcome.call
-        call_key = (call.workspace.id, call.id)
+        await self.settle(build_settlement(outcome))
+
+    async def settle(self, settlement: Settlement) -> bool:
+        """See `Settlements.settle`."""
+        call_key = (settlement.workspace_id, settlement.call_id)
         if call_key in self._recorded:
-            return
-        settlement = build_settlement(outcome)
+            return False
         while self._calls and (len(self._calls) >= self._max_calls or self._is_expired(self._calls[0][0])):
             _, oldest = self._calls.popleft()
             self._recorded.discard((str(oldest["workspace_id"]), str(oldest["id"])))
         self._recorded.add(call_key)
-        self._calls.append((call.started_at, settlement.record))
+        self._calls.append((settlement.at, settlement.record))
         if settlement.hold is not None and self._ledger is not None:
             self._ledger.settle_call(settlement.hold, settlement.actual)
-        for period in counter_periods(call.started_at):
-            add_amounts(self._counters.setdefault((call.workspace.id, period), {}), settlement.increments)
+        for period in counter_periods(settlement.at):
+            add_amounts(self._counters.setdefault((settlement.workspace_id, period), {}), settlement.increments)
+        return True
 
     async def counters(self, workspace_id: str, period: str, shards: int = 1) -> dict[str, int | str] | None:
         """See `UsageReader.counters`; None if there were no calls in that period."""
