@@ -16,6 +16,10 @@ MAX_QUEUE_DELAY_SECONDS = 900.0
 """SQS's limit for the delay of a message. Source: SQS's quotas (read 2026-11)."""
 
 
+PIECE_BYTES = 8 * 1024 * 1024
+"""The largest piece of an object that is read at once, or kept in memory while an object is written."""
+
+
 class TryLater(Exception):
     """A message cannot be handled now, and should come again in `seconds`. This is not a failure."""
 
@@ -74,10 +78,12 @@ class BatchTable(Protocol):
 
 
 class ObjectWriter(Protocol):
-    """Writes one object piece by piece; it exists once `complete` returns. Holds at most 8 MiB in memory.
+    """Writes one object piece by piece. Holds at most `PIECE_BYTES` in memory. All methods raise `StoreUnavailable`.
 
-    async with objects.writer(key) as writer:      # an exception aborts
+    async with objects.writer(key) as writer:
         await writer.write(b"...")
+
+    The object exists once the context is left, unless by an exception: then an existing one stays as it is.
     """
 
     size: int
@@ -85,7 +91,10 @@ class ObjectWriter(Protocol):
     async def write(self, data: bytes) -> None: ...
 
     async def append_object(self, key: str, size: int) -> None:
-        """Append another object of that size; a large one is copied inside the store."""
+        """Append the first `size` bytes of another object; a large one is copied inside the store.
+
+        Raises `NotFound` if it does not exist, and `StoreUnavailable` if it is smaller.
+        """
         ...
 
     async def __aenter__(self) -> "ObjectWriter": ...
@@ -109,7 +118,7 @@ class BatchObjects(Protocol):
         ...
 
     def chunks(self, key: str, first: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
-        """Read the object in pieces of at most 8 MiB, each with a request of its own. Raises `NotFound`."""
+        """Read the object in pieces of at most `PIECE_BYTES`, each with a request of its own. Raises `NotFound`."""
         ...
 
     def writer(self, key: str, *, content_type: str = "application/jsonl") -> ObjectWriter: ...
@@ -118,7 +127,9 @@ class BatchObjects(Protocol):
         """Delete objects; those that do not exist do no harm."""
         ...
 
-    async def list_keys(self, prefix: str) -> Sequence[str]: ...
+    async def list_keys(self, prefix: str) -> Sequence[str]:
+        """The keys that begin with the prefix, in their order."""
+        ...
 
     async def presigned_put(self, key: str, seconds: float, size: int) -> str | None:
         """A URL to which whoever has it may send this object, of exactly this size; None where that is impossible."""

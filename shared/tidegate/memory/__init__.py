@@ -1,13 +1,15 @@
 """The ports over dictionaries: for tests, benchmarks, and a gateway whose data may be lost.
 
-world        the gateway and the control plane in memory
-tenants      workspaces and keys
-resources    the control plane's resources and their audit log
-ledger       the accounts of limits
-meter        call records and usage counters
-cooldowns    deployments that cool down
-batch_table  files, uploads, batches and their parts
-reply_store  cached replies and idempotency keys
-signatures   signed reasoning of tool calls
-vault        credentials of workspaces
+world          the gateway and the control plane in memory
+tenants        workspaces and keys
+resources      the control plane's resources and their audit log
+ledger         the accounts of limits
+meter          call records and usage counters
+cooldowns      deployments that cool down
+batch_table    files, uploads, batches and their parts
+batch_objects  objects of files and batches
+batch_queue    messages of the batch engine
+reply_store    cached replies and idempotency keys
+signatures     signed reasoning of tool calls
+vault          credentials of workspaces
 """
