@@ -30,7 +30,7 @@ SPOKEN = "POST /v1/chat/completions"
         ("/v1/audio/speech", "OpenAI's audio API", "Set the provider of speech apart"),
         ("/v1/audio/transcriptions", "OpenAI's audio API", "send audio in the messages"),
         ("/v1/moderations", "another API of OpenAI", "a second client"),
-        ("/v1/files/file-1/content", "another API of OpenAI", "a second client"),
+        ("/v1/fine_tuning/jobs", "another API of OpenAI", "a second client"),
         ("/v1beta/models/gemini-2.5-flash:generateContent", "Google's Gemini API", "google-genai cannot be used"),
         ("/v1/models/gemini-2.5-flash:streamGenerateContent", "Google's Gemini API", "model such as gemini/"),
         ("/v1beta1/publishers/google/models/gemini-2.5-flash:generateContent", "Google's Gemini API", "base URL"),

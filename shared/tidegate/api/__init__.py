@@ -12,6 +12,7 @@ source         the client's address and the path
 other_apis     what callers of other APIs should do instead
 azure_path     the model in the path of Azure's API
 account        usage, quotas, balance and workspaces, for callers
+batch_routes   the paths of files, uploads and batches
 openrouter     credits and limits of the key, for OpenRouter's clients
 generations    the result of a call by the id of its reply, for clients of OpenRouter and Lunos
 usage_views    JSON of usage and quotas

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidegate.api import errors
@@ -83,6 +83,10 @@ READS: dict[str, tuple[str, str]] = {
 }
 """The GET endpoints: by their paths, the module and the name of what answers."""
 
+BATCH_PREFIXES = ("/v1", "", "/openai/v1", "/openai")
+BATCH_PATHS = tuple(f"{prefix}/{kind}" for prefix in BATCH_PREFIXES for kind in ("files", "uploads", "batches"))
+"""Where the paths of OpenAI's files, uploads and batches begin; `api/batch_routes.py` has them all."""
+
 EXPOSED_HEADERS = (
     "age",
     "idempotent-replayed",
@@ -108,13 +112,22 @@ def build_app(
     options: ServerOptions,
     extra_routes: Sequence[BaseRoute] = (),
     endpoints: Mapping[str, tuple[Surface, Operation]] = ENDPOINTS,
+    open_batches: Callable[[Gateway], AbstractAsyncContextManager[object]] | None = None,
 ) -> Starlette:
-    """Return the application, which has `open_gateway` open while it runs; `extra_routes` come last."""
+    """Return the application, which has `open_gateway` open while it runs; `extra_routes` come last.
+
+    `open_batches` opens the `BatchComponents`, or a function without arguments that returns them when the first
+    request needs them. Without it, files and batches are refused.
+    """
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncGenerator[dict[str, Gateway]]:
+    async def lifespan(app: Starlette) -> AsyncGenerator[dict[str, object]]:
         async with open_gateway() as gateway:
-            yield {"gateway": gateway}
+            if open_batches is None:
+                yield {"gateway": gateway, "batches": None}
+                return
+            async with open_batches(gateway) as batches:
+                yield {"gateway": gateway, "batches": batches}
 
     app = _DataPlane(
         routes=[*routes(options, endpoints), *extra_routes],
@@ -150,12 +163,12 @@ class _DataPlane(Starlette):
 
 
 def routes(options: ServerOptions, endpoints: Mapping[str, tuple[Surface, Operation]]) -> list[BaseRoute]:
-    """Return the routes of calls, models, health and usage."""
+    """Return the routes of calls, models, health, usage and batches."""
     call_routes: list[BaseRoute] = [
         Route(path, OperationEndpoint(surface, operation, options), methods=["POST"])
         for path, (surface, operation) in endpoints.items()
     ]
-    return [*call_routes, *_read_routes()]
+    return [*call_routes, *_read_routes(), _BatchRoutes()]
 
 
 def _read_routes() -> list[BaseRoute]:
@@ -170,6 +183,19 @@ def _read_routes() -> list[BaseRoute]:
     return routes
 
 
+class _BatchRoutes(BaseRoute):
+    """All paths of files, uploads and batches. Their module is loaded with the first request."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        is_batch_path = scope["type"] == "http" and scope["path"].startswith(BATCH_PATHS)
+        return (Match.FULL if is_batch_path else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        response: Response = await load("tidegate.api.batch_routes", "answer")(request)
+        await response(scope, receive, send)
+
+
 def _cors(options: ServerOptions) -> list[Middleware]:
     if not options.cors_origins:
         return []
@@ -177,7 +203,7 @@ def _cors(options: ServerOptions) -> list[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origins=options.cors_origins,
-            allow_methods=("GET", "POST"),
+            allow_methods=("DELETE", "GET", "POST"),
             allow_headers=("*",),
             expose_headers=EXPOSED_HEADERS,
             max_age=86400,
@@ -188,7 +214,7 @@ def _cors(options: ServerOptions) -> list[Middleware]:
 async def _http_exception(request: Request, raised: Exception) -> Response:
     path = request.url.path
     is_known = isinstance(raised, HTTPException) and raised.status_code == 405
-    known_paths = () if is_known else (*ENDPOINTS, *READS)
+    known_paths = () if is_known else (*ENDPOINTS, *READS, *BATCH_PATHS)
     advice: str | None = load("tidegate.api.other_apis", "advice_for")(path, known_paths)
     # A known path may be one of another API too: Google's POST /v1/models/{id}:generateContent.
     if isinstance(raised, HTTPException) and is_known and not (advice and request.method == "POST"):

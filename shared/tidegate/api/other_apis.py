@@ -88,8 +88,8 @@ _OTHER_APIS: tuple[tuple[str, str, str], ...] = (
         "Set the provider of speech apart from the one of chat, or send audio in the messages of a chat.",
     ),
     (
-        r".*/(?:assistants|threads|runs|vector_stores|conversations|realtime|moderations|files|uploads|batches"
-        r"|fine_tuning|evals|containers)(?:/.*)?",
+        r".*/(?:assistants|threads|runs|vector_stores|conversations|realtime|moderations|fine_tuning"
+        r"|evals|containers)(?:/.*)?",
         "another API of OpenAI",
         "Call that API at OpenAI itself, with a second client.",
     ),
