@@ -1,16 +1,16 @@
 """Our signer against botocore's, over whatever hypothesis thinks of."""
 
 import datetime
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
-from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.transport.sigv4 import AwsKey, SigningScope, sign
+from tidegate.transport.sigv4 import AwsKey, SigningScope, presign, sign
 
 NOW = 1_795_262_400.0
 KEY = AwsKey("an-id", "a-secret/with+signs")
@@ -83,6 +83,22 @@ def test_s3_paths_are_signed_as_they_are(path: str, body: bytes) -> None:
         expected = theirs("PUT", url, {}, body, KEY, scope, monkeypatch)
     hashed = {"x-amz-content-sha256": expected["x-amz-content-sha256"]}
     assert sign("PUT", url, hashed, body, KEY, scope, at=NOW) == expected
+
+
+@given(
+    host=hosts, path=paths.filter(bool), key=st.sampled_from([KEY, TEMPORARY]), size=st.integers(0), seconds=st.just(60)
+)
+def test_a_presigned_url_is_botocores(host: str, path: str, key: AwsKey, size: int, seconds: int) -> None:
+    moment = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
+    request = AWSRequest("PUT", f"{host}{path}", headers={"content-length": str(size)})
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment)
+        signer = S3SigV4QueryAuth(Credentials(key.id, key.secret, key.token), "s3", "eu-central-1", expires=seconds)
+        signer.add_auth(request)
+    scope, headers = SigningScope("s3", "eu-central-1"), {"Content-Length": str(size)}
+    url = presign("PUT", f"{host}{path}", headers, key, scope, at=NOW, seconds=seconds)
+    assert url.partition("?")[0] == f"{host}{path}"
+    assert sorted(parse_qsl(urlsplit(url).query)) == sorted(parse_qsl(urlsplit(request.url).query))
 
 
 def test_an_old_signature_is_replaced() -> None:

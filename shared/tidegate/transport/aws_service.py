@@ -4,13 +4,13 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-s
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.transport.base import HttpRequest, Timeouts, Transport
-from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
+from tidegate.transport.sigv4 import AwsKeys, SigningScope, presign, sign
 
 
 class AwsService(Struct, frozen=True):
@@ -47,3 +47,8 @@ class AwsService(Struct, frozen=True):
         key, scope = await self.keys(), SigningScope(self.name, self.region)
         signed = sign(request.method, request.url, request.headers, request.body, key, scope, at=self.clock())
         return replace(request, headers=signed)
+
+    async def presign_url(self, method: str, url: str, headers: Mapping[str, str], seconds: int) -> str:
+        """The URL of an S3 object with a signature: whoever has it may send this request. See `presign`."""
+        key, scope = await self.keys(), SigningScope(self.name, self.region)
+        return presign(method, url, headers, key, scope, at=self.clock(), seconds=seconds)

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, pure: a request's headers with its signature. Tested against botocore.
+"""AWS Signature Version 4, pure: a request's headers with its signature, or a URL with one. Tested against botocore.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -55,7 +55,7 @@ def sign(
     `at` is the time of signing in UTC seconds; AWS accepts a signature within five minutes of it. The path and query
     of `url` must be percent-encoded already. `host` is signed, and left to the HTTP client to send.
     """
-    timestamp = datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+    timestamp = _timestamp(at)
     outgoing_headers = {name.lower(): value for name, value in headers.items()}
     outgoing_headers.pop("authorization", None)
     outgoing_headers["x-amz-date"] = timestamp
@@ -64,19 +64,49 @@ def sign(
     signed_headers = {name: value for name, value in outgoing_headers.items() if name not in _UNSIGNED}
     signed_headers["host"] = _host(url)
     names = ";".join(sorted(signed_headers))
-    request = canonical_request(method, url, signed_headers, body, encode_twice=scope.service != "s3")
-    credential_scope = f"{timestamp[:8]}/{scope.region}/{scope.service}/aws4_request"
-    string_to_sign = "\n".join((_ALGORITHM, timestamp, credential_scope, hashlib.sha256(request.encode()).hexdigest()))
-    signing_key = _signing_key(key.secret, credential_scope)
-    signature = hmac.new(signing_key, string_to_sign.encode(), hashlib.sha256).hexdigest()
+    body_digest = signed_headers.get("x-amz-content-sha256") or hashlib.sha256(body).hexdigest()
+    request = _canonical_request(method, url, signed_headers, body_digest, encode_twice=scope.service != "s3")
+    credential_scope = _credential_scope(scope, timestamp)
+    signature = _signature(request, key, credential_scope, timestamp)
     outgoing_headers["authorization"] = (
         f"{_ALGORITHM} Credential={key.id}/{credential_scope}, SignedHeaders={names}, Signature={signature}"
     )
     return outgoing_headers
 
 
-def canonical_request(
-    method: str, url: str, headers: Mapping[str, str], body: bytes, *, encode_twice: bool = True
+def presign(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    key: AwsKey,
+    scope: SigningScope,
+    *,
+    at: float,
+    seconds: int,
+) -> str:
+    """Return the URL of an S3 object with a signature, valid for `seconds`, at most a week, and as long as `key` is.
+
+    Whoever uses it must send exactly `headers`; the body is theirs. `url` has no query of its own.
+    """
+    timestamp = _timestamp(at)
+    signed_headers = {name.lower(): value for name, value in headers.items()} | {"host": _host(url)}
+    credential_scope = _credential_scope(scope, timestamp)
+    query = {
+        "X-Amz-Algorithm": _ALGORITHM,
+        "X-Amz-Credential": f"{key.id}/{credential_scope}",
+        "X-Amz-Date": timestamp,
+        "X-Amz-Expires": str(seconds),
+        "X-Amz-SignedHeaders": ";".join(sorted(signed_headers)),
+    }
+    if key.token:
+        query["X-Amz-Security-Token"] = key.token
+    url = f"{url}?{'&'.join(f'{name}={quote(value, safe=_UNRESERVED)}' for name, value in query.items())}"
+    request = _canonical_request(method, url, signed_headers, "UNSIGNED-PAYLOAD", encode_twice=False)
+    return f"{url}&X-Amz-Signature={_signature(request, key, credential_scope, timestamp)}"
+
+
+def _canonical_request(
+    method: str, url: str, headers: Mapping[str, str], body_digest: str, *, encode_twice: bool
 ) -> str:
     """The text whose digest is signed. `encode_twice` (all but S3) encodes the path again and resolves its dots."""
     parts = urlsplit(url)
@@ -90,7 +120,7 @@ def canonical_request(
             *(f"{name}:{' '.join(headers[name].split())}" for name in names),
             "",
             ";".join(names),
-            headers.get("x-amz-content-sha256") or hashlib.sha256(body).hexdigest(),
+            body_digest,
         )
     )
 
@@ -116,6 +146,19 @@ def _host(url: str) -> str:
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return host if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f"{host}:{parts.port}"
+
+
+def _timestamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _credential_scope(scope: SigningScope, timestamp: str) -> str:
+    return f"{timestamp[:8]}/{scope.region}/{scope.service}/aws4_request"
+
+
+def _signature(request: str, key: AwsKey, credential_scope: str, timestamp: str) -> str:
+    string_to_sign = "\n".join((_ALGORITHM, timestamp, credential_scope, hashlib.sha256(request.encode()).hexdigest()))
+    return hmac.new(_signing_key(key.secret, credential_scope), string_to_sign.encode(), hashlib.sha256).hexdigest()
 
 
 def _signing_key(secret: str, credential_scope: str) -> bytes:
