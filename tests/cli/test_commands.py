@@ -41,6 +41,7 @@ WORKSPACE = {
     "guardrails": [],
     "cache_ttl_seconds": None,
     "timeout_seconds": None,
+    "batch_webhook": None,
 }
 
 

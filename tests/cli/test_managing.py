@@ -201,6 +201,7 @@ def test_a_workspaces_options_are_changed_one_by_one(tidegate: Terminal) -> None
             )
             for seconds in ("0", "3601", "nan", "inf")
         ),
+        (("--batch-webhook", "http://a"), "The webhook must be an https URL without credentials or fragment."),
         (("--cache-ttl", "0"), "Replies can be cached for 1 to 2592000 seconds; leave it out for no caching."),
         (("--name", "a" * 201), "A name must be one line of at most 200 characters."),
     ],
@@ -219,14 +220,16 @@ def test_routes_guardrails_and_the_cache_are_set_and_taken_away(tidegate: Termin
     file = tmp_path / "routes.json"
     file.write_text(json.dumps(ROUTES))
     words = ("--routes", f"@{file}", "--guardrails", json.dumps(GUARDRAILS), "--cache-ttl", "60", "--timeout", "2.5")
+    words = (*words, "--batch-webhook", "https://hook.example/batches")
     made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", *words)
     assert (made["routes"], made["guardrails"], made["cache_ttl_seconds"]) == (ROUTES, GUARDRAILS, 60)
-    assert made["timeout_seconds"] == 2.5
+    assert (made["timeout_seconds"], made["batch_webhook"]) == (2.5, "https://hook.example/batches")
     assert said(tidegate, "workspaces", "set", "ws_acme", "--name", "none") == {**made, "name": "none", "version": 2}
     lines = tidegate("workspaces", "show", "ws_acme").out.splitlines()
     for line in (
         "timeout_seconds     2.5",
         "cache_ttl_seconds   60",
+        "batch_webhook       https://hook.example/batches",
         "routes              fast",
         "guardrails          plans",
     ):
@@ -234,10 +237,21 @@ def test_routes_guardrails_and_the_cache_are_set_and_taken_away(tidegate: Termin
     entries = said(tidegate, "usage", "audit", "--workspace", "ws_acme")["data"]
     [entry] = [each for each in entries if each["action"] == "create"]
     assert entry["after"]["routes"] == ROUTES
-    words = ("--routes", "[]", "--guardrails", "[]", "--cache-ttl", "none", "--timeout", "none")
+    words = (
+        "--routes",
+        "[]",
+        "--guardrails",
+        "[]",
+        "--cache-ttl",
+        "none",
+        "--timeout",
+        "none",
+        "--batch-webhook",
+        "none",
+    )
     bare = said(tidegate, "workspaces", "set", "ws_acme", *words)
     assert (bare["routes"], bare["guardrails"], bare["cache_ttl_seconds"]) == ([], [], None)
-    assert bare["timeout_seconds"] is None
+    assert (bare["timeout_seconds"], bare["batch_webhook"]) == (None, None)
 
 
 @pytest.mark.parametrize(

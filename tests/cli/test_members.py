@@ -99,6 +99,20 @@ def test_a_credential_is_read_from_standard_input_and_never_shown(
     assert tidegate(*words, "remove", "ws_acme", "OPENAI_API_KEY", **vault).code == 1
 
 
+def test_the_secret_of_webhooks_is_a_credential_as_well(
+    tidegate: Terminal, vault: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidegate("workspaces", "create", "Acme", "--id", "ws_acme")
+    words = ("workspaces", "credentials")
+    secret = "whsec_" + "eHh4" * 8
+    monkeypatch.setattr(sys, "stdin", io.StringIO(secret))
+    put = tidegate(*words, "put", "ws_acme", "TIDEGATE_WEBHOOK_SECRET", **vault)
+    assert (put.code, put.out) == (0, "Webhooks of ws_acme are signed with it from now on.\n")
+    assert kept(vault) == f'{{"TIDEGATE_WEBHOOK_SECRET":"{secret}"}}'
+    removed = tidegate(*words, "remove", "ws_acme", "TIDEGATE_WEBHOOK_SECRET", **vault)
+    assert removed.out == "No webhook of ws_acme is sent from now on: they must be signed.\n"
+
+
 def test_at_a_terminal_a_credential_is_asked_for_unseen(
     tidegate: Terminal,
     vault: dict[str, str],

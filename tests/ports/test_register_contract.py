@@ -41,6 +41,7 @@ WORKSPACE = replace(
     guardrails=GUARDRAILS,
     cache_ttl_seconds=60,
     timeout_seconds=2.5,
+    batch_webhook="https://hook.example/batches",
 )
 KINDS: list[Resource] = [PLAN, ADMIN, MEMBER, WORKSPACE, key()]
 

@@ -11,6 +11,7 @@ from tidegate.control import credentials, workspaces
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.views import to_json
 from tidegate.domain.record import iso_time
+from tidegate.domain.webhook import WEBHOOK_SECRET
 from tidegate.errors import ConfigurationError
 
 
@@ -27,7 +28,9 @@ def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> No
         each.add_argument("id", help="the workspace's id")
         each.set_defaults(command=command)
     for each in (put, remove):
-        each.add_argument("name", help="the setting that names the key, e.g. OPENAI_API_KEY")
+        each.add_argument(
+            "name", help="the setting that names the key, e.g. OPENAI_API_KEY; or TIDEGATE_WEBHOOK_SECRET"
+        )
 
 
 async def list_credentials(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
@@ -44,7 +47,10 @@ async def put_credential(options: argparse.Namespace, ports: StorePorts) -> Comm
     await workspaces.find_workspace(ports.control, COMMAND_LINE_ACTOR, options.id)
     value = _read_value(options.name)
     workspace = await credentials.put_credential(ports.control, COMMAND_LINE_ACTOR, options.id, options.name, value)
-    return CommandOutput(to_json(workspace), f"Within a minute, calls of {workspace.id} use its own {options.name}.")
+    text = f"Within a minute, calls of {workspace.id} use its own {options.name}."
+    if options.name == WEBHOOK_SECRET:
+        text = f"Webhooks of {workspace.id} are signed with it from now on."
+    return CommandOutput(to_json(workspace), text)
 
 
 async def remove_credential(options: argparse.Namespace, ports: StorePorts) -> CommandOutput:
@@ -52,6 +58,8 @@ async def remove_credential(options: argparse.Namespace, ports: StorePorts) -> C
     _check_vault(ports)
     workspace = await credentials.delete_credential(ports.control, COMMAND_LINE_ACTOR, options.id, options.name)
     text = f"Within a minute, calls of {workspace.id} use the gateway's {options.name}."
+    if options.name == WEBHOOK_SECRET:
+        text = f"No webhook of {workspace.id} is sent from now on: they must be signed."
     return CommandOutput(to_json(workspace), text)
 
 

@@ -22,7 +22,7 @@ _NAMES = (
     *("name", "words_method", "charge_input_words", "first_day"),
     *("allows_unpriced", "lowers_max_tokens", "adds_max_tokens", "routes", "guardrails", "shards"),
 )
-_REMOVABLE = ("timeout_seconds", "cache_ttl_seconds")
+_REMOVABLE = ("timeout_seconds", "cache_ttl_seconds", "batch_webhook")
 """Options that the value `none` removes."""
 
 _NONE = "none"
@@ -48,6 +48,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", dest="timeout_seconds", type=_parse_seconds, metavar="SECONDS", help=timeout_help)
     ttl_help = "how long replies are cached for equal calls; none: only if a call asks for caching"
     parser.add_argument("--cache-ttl", dest="cache_ttl_seconds", type=_parse_integer, metavar="SECONDS", help=ttl_help)
+    webhook_help = (
+        "an https URL that is told when a batch ends, signed with its TIDEGATE_WEBHOOK_SECRET; none: nobody is"
+    )
+    parser.add_argument("--batch-webhook", metavar="URL", help=webhook_help)
     list_help = "a JSON list that replaces the present one, or @FILE; see "
     parser.add_argument("--routes", type=_parse_routes, metavar="JSON", help=f"{list_help}docs/ROUTES.md")
     parser.add_argument("--guardrails", type=_parse_guardrails, metavar="JSON", help=f"{list_help}docs/GUARDRAILS.md")

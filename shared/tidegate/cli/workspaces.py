@@ -114,6 +114,7 @@ def _describe(workspace: Workspace) -> list[tuple[str, object]]:
         ("cache_ttl_seconds", workspace.cache_ttl_seconds),
         ("routes", " ".join(route.name for route in workspace.routes) or "none"),
         ("guardrails", " ".join(guardrail.name for guardrail in workspace.guardrails) or "none"),
+        ("batch_webhook", workspace.batch_webhook),
         ("shards", workspace.shards),
         ("credentials", " ".join(each.name for each in workspace.credentials) or "none"),
     ]

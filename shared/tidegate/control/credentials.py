@@ -1,4 +1,7 @@
-"""Provider keys that a workspace brings: stored in the vault, and never shown again."""
+"""Secrets that a workspace brings, which are stored in the vault and never shown again.
+
+These are its provider keys, and the secret with which its webhooks are signed.
+"""
 
 import re
 
@@ -7,6 +10,7 @@ from msgspec.structs import replace
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control, check_version
 from tidegate.domain.managed_resources import AdminKey
+from tidegate.domain.webhook import WEBHOOK_SECRET, decode_secret
 from tidegate.domain.workspace import Workspace, WorkspaceCredential
 from tidegate.errors import Conflict, InvalidRequest, NotFound
 from tidegate.ports import Vault
@@ -20,13 +24,16 @@ _CREDENTIAL_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,60}_API_KEY")
 async def put_credential(
     control: Control, actor: AdminKey, workspace_id: str, name: str, value: str, version: int | None = None
 ) -> Workspace:
-    """Store a provider key and return the workspace. Its calls use the key within a minute.
+    """Store a secret and return the workspace. Its calls use a provider key within a minute.
 
     The vault is written first: calls of a workspace that lists a credential without a value would fail.
     Raises `Stale`, and `Conflict` without a vault.
     """
-    if not _CREDENTIAL_NAME.fullmatch(name):
-        raise InvalidRequest(f"{name[:80]!r} is not a valid name: write it like OPENAI_API_KEY.", param="name")
+    if name != WEBHOOK_SECRET and not _CREDENTIAL_NAME.fullmatch(name):
+        message = f"{name[:80]!r} is not a valid name: write it like OPENAI_API_KEY, or {WEBHOOK_SECRET}."
+        raise InvalidRequest(message, param="name")
+    if name == WEBHOOK_SECRET:
+        _check_webhook_secret(value)
     if not 0 < len(value) <= MAX_VALUE_CHARACTERS or not value.isascii() or not value.isprintable() or " " in value:
         raise InvalidRequest(f"A key has 1 to {MAX_VALUE_CHARACTERS} characters, all ASCII, no spaces.", param="value")
     before = await find_workspace(control, actor, workspace_id, "write")
@@ -63,6 +70,13 @@ async def delete_credential(
         },
     )
     return after
+
+
+def _check_webhook_secret(value: str) -> None:
+    try:
+        decode_secret(value)
+    except ValueError as error:
+        raise InvalidRequest(f"The secret of webhooks {error}.", param="value") from None
 
 
 def _require_vault(control: Control) -> Vault:

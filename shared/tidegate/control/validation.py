@@ -75,7 +75,7 @@ def check_workspace(workspace: Workspace) -> None:
 
 
 def _check_call_options(workspace: Workspace) -> None:
-    """Check the options of a workspace's calls: cache, timeout, routes and guardrails."""
+    """Check the options of a workspace's calls: cache, timeout, webhook, routes and guardrails."""
     seconds = workspace.cache_ttl_seconds
     if seconds is not None and not 1 <= seconds <= MAX_CACHE_TTL_SECONDS:
         message = f"Replies can be cached for 1 to {MAX_CACHE_TTL_SECONDS} seconds; leave it out for no caching."
@@ -84,6 +84,9 @@ def _check_call_options(workspace: Workspace) -> None:
     if timeout is not None and not 0 < timeout <= MAX_SECONDS:
         message = f"The timeout must be more than 0 and at most {MAX_SECONDS:.0f} seconds"
         raise InvalidRequest(f"{message}; leave it out for the gateway's own timeout.", param="timeout_seconds")
+    url = workspace.batch_webhook
+    if url is not None and not definition.is_webhook_url(url):
+        raise InvalidRequest("The webhook must be an https URL without credentials or fragment.", param="batch_webhook")
     check_routes(workspace.routes)
     if len(encode(workspace.routes)) > MAX_ROUTES_BYTES:
         raise InvalidRequest(f"The routes must be at most {MAX_ROUTES_BYTES} bytes of JSON.", param="routes")

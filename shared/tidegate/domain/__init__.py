@@ -30,6 +30,7 @@ surface            a client's dialect, as a protocol
 timed_cache        a bounded cache whose entries age by two clocks
 timeouts           timeouts of providers, by model
 usage              token counts, word counts and the bill
+webhook            signatures of webhooks by the Standard Webhooks specification
 wordbreak          Unicode's word-break classes, generated
 words              word counts by Unicode's rules
 workspace          workspaces, virtual keys and principals

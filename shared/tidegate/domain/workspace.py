@@ -31,7 +31,8 @@ class Workspace(Struct, frozen=True):
     answer. A workspace with many calls a second is spread over `shards` items. `version` increases with every change.
     `cache_ttl_seconds` is how long replies are stored for equal calls that do not set a ttl; None stores none.
     `timeout_seconds` limits the duration of its calls; the operator's limit applies too. `routes` are model names of
-    its own. `guardrails` run if a call names them, or on every call.
+    its own. `guardrails` run if a call names them, or on every call. `batch_webhook` is the URL that is told when a
+    batch ends.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Workspace(Struct, frozen=True):
     credentials: tuple[WorkspaceCredential, ...] = ()
     routes: tuple[Route, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
+    batch_webhook: str | None = None
 
     @property
     def effective_limits(self) -> Limits:

@@ -109,6 +109,16 @@ WORDS = {"name": "secret-plans", "kind": "words", "words": ["plan"]}
         ({"cache_ttl_seconds": "60"}, "cache_ttl_seconds"),
         ({"cache_ttl_seconds": 1.5}, "cache_ttl_seconds"),
         *(({"timeout_seconds": seconds}, "timeout_seconds") for seconds in (0, -1, 3601, "60", True)),
+        *(
+            ({"batch_webhook": url}, "batch_webhook")
+            for url in (
+                "http://hook.example",
+                "https://user:pw@hook.example",
+                "hook.example",
+                "https://h/" + "a" * 2048,
+                5,
+            )
+        ),
         ({"routes": None}, "routes"),
         ({"routes": {}}, "routes"),
         ({"routes": [3]}, "routes[0]"),

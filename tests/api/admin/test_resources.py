@@ -1,5 +1,7 @@
 """What is made, changed and listed, under its version."""
 
+import base64
+
 import pytest
 
 from tests.api.admin.world import Api
@@ -26,6 +28,7 @@ WORKSPACE = {
     "guardrails": [],
     "cache_ttl_seconds": None,
     "timeout_seconds": None,
+    "batch_webhook": None,
     "version": 1,
 }
 ASKED = {"id": "ws_acme", "name": "Acme", "limits": {"usd_per_month": 12.5}}
@@ -163,7 +166,13 @@ async def test_a_credential_is_put_and_never_shown(api: Api) -> None:
     assert (await api.one("PUT", at, {"value": "x"}, if_match='"1"')).fault[:2] == (412, "stale")
     assert (await api.one("DELETE", at)).json["credentials"] == []
     assert (await api.one("DELETE", at)).fault == (404, "not_found", "name")
-    for wrong in ("openai", "OPENAI_BASE_URL"):
+    webhooks = "/workspaces/ws_one/credentials/TIDEGATE_WEBHOOK_SECRET"
+    secret = "whsec_" + base64.b64encode(b"x" * 24).decode()
+    put = await api.one("PUT", webhooks, {"value": secret})
+    assert [each["name"] for each in put.json["credentials"]] == ["TIDEGATE_WEBHOOK_SECRET"]
+    for value in ("x", secret[6:], "whsec_" + base64.b64encode(b"x" * 23).decode(), f"{secret[:-1]}!"):
+        assert (await api.one("PUT", webhooks, {"value": value})).fault == (400, "invalid_request", "value")
+    for wrong in ("openai", "OPENAI_BASE_URL", "TIDEGATE_OTHER_SECRET"):
         refused = await api.one("PUT", f"/workspaces/ws_one/credentials/{wrong}", {"value": "x"})
         assert refused.fault == (400, "invalid_request", "name")
     for value in ("", "a b", "é", "x" * 4097, 5):

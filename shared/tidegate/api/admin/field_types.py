@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from tidegate.control.validation import MAX_COUNT, MAX_NAME_CHARACTERS, MAX_PATTERNS, MAX_SHARDS, MAX_USD
 from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
 from tidegate.domain.limits import MAX_FIRST_DAY
+from tidegate.policy.guardrails.definition import MAX_URL_CHARACTERS
 
 
 class RequestBody(BaseModel):
@@ -42,6 +43,7 @@ Count = Annotated[int, Field(strict=True, ge=0, le=MAX_COUNT)]
 Shards = Annotated[int, Field(strict=True, ge=1, le=MAX_SHARDS)]
 FirstDay = Annotated[int, Field(strict=True, ge=1, le=MAX_FIRST_DAY)]
 CacheTtl = Annotated[int, Field(strict=True, ge=1, le=MAX_CACHE_TTL_SECONDS)]
+Url = Annotated[StrictStr, Field(max_length=MAX_URL_CHARACTERS)]
 Usd = Annotated[Decimal, BeforeValidator(_check_number), Field(ge=0, le=MAX_USD, decimal_places=6)]
 Timestamp = Annotated[datetime, BeforeValidator(_check_time_text), AfterValidator(_as_utc)]
 """An ISO 8601 time; without an offset it is UTC."""

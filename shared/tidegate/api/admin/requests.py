@@ -19,6 +19,7 @@ from tidegate.api.admin.field_types import (
     RequestBody,
     Shards,
     Timestamp,
+    Url,
     Usd,
 )
 from tidegate.api.admin.route_requests import GuardrailBody, RouteBody, Seconds, guardrails_from, routes_from
@@ -70,6 +71,7 @@ class WorkspaceChange(RequestBody):
     routes: list[RouteBody] = Field([], max_length=MAX_ROUTES, description="A change replaces the list")
     guardrails: list[GuardrailBody] = Field([], max_length=MAX_GUARDRAILS, description="A change replaces the list")
     shards: Shards = 1
+    batch_webhook: Url | None = Field(None, description="An https URL that is told when a batch ends; null: none")
 
     def routes_and_guardrails(self) -> Mapping[str, object]:
         """Return the routes and guardrails that were sent, in their stored form. Raises `InvalidRequest`."""

@@ -73,6 +73,7 @@ class WorkspaceResponse(ResourceResponse):
     routes: list[RouteBody]
     guardrails: list[GuardrailBody]
     shards: int
+    batch_webhook: str | None
     credentials: list[CredentialResponse] = Field(description="The workspace's own provider keys, without their values")
 
 

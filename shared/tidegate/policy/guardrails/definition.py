@@ -162,6 +162,12 @@ def _check_schema(guardrail: Guardrail, require: "_Require", is_operator: bool) 
         require(*_result_of(lambda: parse_schema(text), "schema"))
 
 
+def is_webhook_url(url: str, *, needs_https: bool = True) -> bool:
+    """True for a URL of a web server that all URL parsers read alike, without credentials or fragment."""
+    has_scheme = url.startswith("https://") or not needs_https
+    return has_scheme and len(url) <= MAX_URL_CHARACTERS and bool(_URL.fullmatch(url))
+
+
 def _check_scripts(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     require(0 < len(guardrail.scripts) <= MAX_SCRIPTS, "scripts", f"There must be 1 to {MAX_SCRIPTS} scripts.")
     check_scripts = load("tidegate.policy.guardrails.scripts", "check_scripts")
@@ -177,9 +183,11 @@ def _check_bedrock(guardrail: Guardrail, require: "_Require", is_operator: bool)
 
 def _check_webhook(guardrail: Guardrail, require: "_Require", is_operator: bool) -> None:
     url, secret = guardrail.url or "", guardrail.secret
-    has_scheme = is_operator or url.startswith("https://")
-    is_url = has_scheme and len(url) <= MAX_URL_CHARACTERS and bool(_URL.fullmatch(url))
-    require(is_url, "url", "url must be an https URL without credentials or fragment.")
+    require(
+        is_webhook_url(url, needs_https=not is_operator),
+        "url",
+        "url must be an https URL without credentials or fragment.",
+    )
     require(secret is None or is_operator, "secret", "Only the operator's webhooks can have a secret.")
     require(secret is None or bool(_SETTING.fullmatch(secret)), "secret", "secret must be the name of a setting.")
 
