@@ -3,6 +3,7 @@
 components    the ports and settings of the engine, in one value
 engine        takes one message of the queue, and does the step that it names
 keys          the names of objects in the bucket
+lines         cuts input into lines, and checks each
 messages      the messages between the steps
 ports         what the engine needs of stores, queues and event buses
 results       lines of output and error files, and of the journal
