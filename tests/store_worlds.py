@@ -225,7 +225,7 @@ def hold(id: str | None = None, amounts: Amounts = ASKED, at: float = NOON, **fi
     return replace(made, **fields)
 
 
-async def hold_tokens(world: World, scope: AccountScope, tokens: int) -> Hold:
-    taken = Hold(ulid(NOON), "ws_one", "key_one", "demo/echo-1", Amounts(tokens), 0, NOON, NOON + 660)
+async def hold_tokens(world: World, scope: AccountScope, tokens: int, **fields: Any) -> Hold:
+    taken = Hold(ulid(NOON), "ws_one", "key_one", "demo/echo-1", Amounts(tokens), 0, NOON, NOON + 660, **fields)
     await world.ledger.reserve(Reservation(taken, (scope,)))
     return taken

@@ -130,6 +130,17 @@ async def test_a_settle_that_comes_after_the_sweep_changes_nothing(tenant: World
     assert [call["status"] for call in await tenant.usages.calls("ws_one", 10)] == ["lost"]
 
 
+async def test_a_hold_that_a_settled_part_of_a_batch_left_is_released_and_not_charged_again(tenant: World) -> None:
+    hold = await abandoned(tenant, WHOLE, OF_KEY, is_batch=True)
+    await tenant.meter.record(outcome(id=hold.call_id, hold=hold))
+    await tenant.ledger.reserve(Reservation(hold, (WHOLE, OF_KEY)))
+    tenant.clock.now = DEADLINE + 61
+    assert await sweeper(tenant).run() == SweepResult(workspaces=1)
+    for scope in (WHOLE, OF_KEY):
+        account = await tenant.ledger.account(scope)
+        assert (account.holds, used_amount(account, "tokens", "month", NOON)) == ({}, 23)
+
+
 async def test_a_settled_call_is_left_alone(tenant: World) -> None:
     hold = await abandoned(tenant, WHOLE)
     await tenant.meter.record(outcome(id=hold.call_id, hold=hold))

@@ -286,3 +286,22 @@ async def test_what_was_used_before_there_were_limits_counts(world: World) -> No
     assert used_amount(account, "tokens", "day", NOON) == USED.tokens
     assert used_amount(account, "tokens", "month", NOON) == 2 * USED.tokens
     assert used_amount(account, "usd", "month", NOON) == 2 * USED.usd
+
+
+async def test_the_hold_of_a_batch_takes_no_rate_from_live_calls(world: World) -> None:
+    rates = scope(requests_per_minute=1, tokens_per_minute=100, parallel_calls=1, tokens_per_day=1000)
+    first = await reserve(world, rates, is_batch=True)
+    await reserve(world, rates, is_batch=True)
+    grown = structs.replace(first, amounts=Amounts(800, 50, Decimal("0.5")))
+    await world.ledger.reserve(Reservation(grown, (rates,)), first)
+    with pytest.raises(QuotaExhausted, match="tokens_per_day"):
+        await reserve(world, rates, is_batch=True, amounts=Amounts(101))
+    live = await reserve(world, rates)
+    account = await world.ledger.account(rates)
+    assert account.holds[grown.call_id] == grown
+    assert rate_statuses(account, rates, NOON)["tokens"].remaining == 0
+    await settle(world, grown)
+    await settle(world, live)
+    account = await world.ledger.account(rates)
+    assert rate_statuses(account, rates, NOON)["tokens"].remaining == 100 - USED.tokens
+    assert grown.call_id not in account.holds

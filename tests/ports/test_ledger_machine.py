@@ -100,14 +100,15 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now += seconds
         self.world.clock.now = self.now
 
-    @rule(target=calls, amounts=AMOUNTS, skew=st.sampled_from([-1, 1]), both=st.booleans())
-    def reserve(self, amounts: Amounts, skew: int, both: bool) -> Any:
+    @rule(target=calls, amounts=AMOUNTS, skew=st.sampled_from([-1, 1]), both=st.booleans(), batch=st.booleans())
+    def reserve(self, amounts: Amounts, skew: int, both: bool, batch: bool) -> Any:
         scopes = (AccountScope("workspace", "ws_one", self.workspace),)
         if both:
             scopes += (AccountScope("key", "key_one", self.key),)
         at = self.now + skew
         kinds = tuple(scope.kind for scope in scopes)
-        hold = Hold(ulid(at), "ws_one", "key_one", "demo/echo-1", amounts, 1, at, at + 120, kinds, first_day=22)
+        times = (at, at + 120)
+        hold = Hold(ulid(at), "ws_one", "key_one", "demo/echo-1", amounts, 1, *times, kinds, 22, is_batch=batch)
         before = {scope: self.account(scope) for scope in scopes}
         try:
             self.run(self.world.ledger.reserve(Reservation(hold, scopes)))
@@ -197,9 +198,12 @@ def _is_full(account: Account, scope: AccountScope, hold: Hold) -> bool:
         name = booking_name(budget.unit, period_at(budget.span, hold.at, 22).name)
         if account.booked.get(name, 0) + hold.amounts.of(budget.unit) > budget.maximum:
             return True
+    if hold.is_batch:
+        return False
     minute = max(account.minute, int(hold.at // 60))
     calls = account.minute_calls if minute == account.minute else 0
-    return (limits.parallel_calls is not None and len(account.holds) >= limits.parallel_calls) or (
+    open_calls = sum(not each.is_batch for each in account.holds.values())
+    return (limits.parallel_calls is not None and open_calls >= limits.parallel_calls) or (
         limits.requests_per_minute is not None and calls >= limits.requests_per_minute
     )
 

@@ -204,10 +204,12 @@ async def test_an_account_is_opened_anew_with_what_was_used(world: World) -> Non
     assert used_amount(account, "tokens", "month", NOON) == used_amount(account, "tokens", "day", NOON) == 46
 
 
-async def test_an_account_with_open_calls_is_not_opened_anew(world: World) -> None:
+@pytest.mark.parametrize("is_batch", [False, True])
+async def test_an_account_with_open_calls_is_not_opened_anew(world: World, is_batch: bool) -> None:
     before, after = workspace(), replace(workspace(), first_day=15, version=2)
     await change(world, None, before)
-    await hold_tokens(world, AccountScope("workspace", "ws_one", Limits(tokens_per_month=1000)), 10)
+    scope = AccountScope("workspace", "ws_one", Limits(tokens_per_month=1000))
+    await hold_tokens(world, scope, 10, is_batch=is_batch)
     with pytest.raises(AccountBusy):
         await world.register.change([ResourceChange(before, after)], entry(), [after])
     assert await world.register.find(type(before), "ws_one") == before

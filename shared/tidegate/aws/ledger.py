@@ -5,16 +5,17 @@
 | a workspace's account | `WS#<id>`, and `WS#<id>#<shard>` of the other shards | `ACCOUNT` |
 | a key's account | `ACCOUNT#<key id>` | `ACCOUNT` |
 
-Attributes: `holds` by call id; the booked amounts `usd#M#2026-11-01`, …; for the rates, `minute`, `minute_calls` and
-the ring `minute_0` to `minute_15`. One account is booked with an `UpdateItem`, two with a transaction. If the condition
-fails, the accounts are read: either a limit explains it, or another process wrote first and the write is tried again.
+Attributes: `holds` by call id; those of batches, `batch#<call id>`, and their number, `batch_holds`; the booked amounts
+`usd#M#2026-11-01`, …; for the rates, `minute`, `minute_calls` and the ring `minute_0` to `minute_15`. One account is
+booked with an `UpdateItem`, two with a transaction. If the condition fails, the accounts are read: either a limit
+explains it, or another process wrote first and the write is tried again.
 """
 
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 from typing import TypeAlias, cast
 
 import msgspec
@@ -27,7 +28,6 @@ from tidegate.aws.store import ConditionFailed, Item, ItemKey, Store
 from tidegate.aws.table import account_item_key, counters_item_key, decimals_to_int, workspace_partitions
 from tidegate.domain.account import (
     MINUTE_SLOTS,
-    MONEY_DECIMALS,
     Account,
     AccountScope,
     ExceededLimit,
@@ -39,6 +39,7 @@ from tidegate.domain.account import (
     bookings,
     exceeded_limit,
     merge_shards,
+    part_of_shard,
     refunds_minute_tokens,
     settlement_bookings,
 )
@@ -57,6 +58,8 @@ RESERVE_TRIES = 12
 """Tries of one reservation, each of which can fail because another process wrote first."""
 
 MAX_REMEMBERED = 10_000
+
+_BATCH_HOLD = "batch#"
 
 
 class DynamoLedger(Struct, frozen=True):
@@ -187,10 +190,11 @@ class DynamoLedger(Struct, frozen=True):
         minute = max(minute_of(hold.at), account.minute if account else 0)
         starts_minute = account is not None and account.minute < minute
         update, condition = _minute_update(scope, hold, minute, starts_minute=starts_minute)
-        update &= Attr("holds", hold.call_id).set(_pack_hold(hold))
-        update &= add_all(bookings(hold, hold.amounts))
-        condition &= Attr("holds", hold.call_id).does_not_exist()
-        if scope.limits.parallel_calls is not None:
+        update &= _hold_attribute(hold).set(_pack_hold(hold)) & add_all(bookings(hold, hold.amounts))
+        condition &= _hold_attribute(hold).does_not_exist()
+        if hold.is_batch:
+            update &= Attr("batch_holds").add(1)
+        elif scope.limits.parallel_calls is not None:
             condition &= Attr("holds").size().lt(scope.share(scope.limits.parallel_calls))
         for budget in scope.limits.budgets():
             name = booking_name(budget.unit, period_at(budget.span, hold.at, hold.first_day).name)
@@ -227,7 +231,7 @@ class DynamoLedger(Struct, frozen=True):
                 for span in [month] * (day >= first_day_name) + [today] * (day == today.name):
                     used = _used_amounts(item)
                     add_amounts(booked, {booking_name(unit, span.name): amount for unit, amount in used.items()})
-        return {name: _part_of_shard(amount, scope.shards) for name, amount in booked.items() if amount}
+        return {name: part_of_shard(amount, scope.shards) for name, amount in booked.items() if amount}
 
 
 def settlement_writes(
@@ -237,8 +241,10 @@ def settlement_writes(
 
     They fail if the hold is already settled, or replaced by another one.
     """
-    update = Attr("holds", hold.call_id).remove() & add_all(_changes(hold, actual, now))
-    condition = Attr("holds", hold.call_id).equals(_pack_hold(hold))
+    update = _hold_attribute(hold).remove() & add_all(_changes(hold, actual, now))
+    if hold.is_batch:
+        update &= Attr("batch_holds").add(-1)
+    condition = _hold_attribute(hold).equals(_pack_hold(hold))
     ids: Mapping[ScopeKind, str] = {"workspace": hold.workspace_id, "key": hold.key_id}
     item_keys = [account_item_key(kind, ids[kind], hold.shard) for kind in kinds or hold.account_kinds]
     return [Update(store.table, dict(item_key._asdict()), update, condition) for item_key in item_keys]
@@ -247,9 +253,8 @@ def settlement_writes(
 @exact_money
 def _replacement(store: Store, scope: AccountScope, hold: Hold, replaced: Hold) -> Update:
     """Return the write that books `hold` in place of `replaced`. What grows must fit; the call is not counted again."""
-    update = Attr("holds", hold.call_id).set(_pack_hold(hold))
-    update &= add_all(_changes(replaced, hold.amounts, store.clock()))
-    condition = Attr("holds", hold.call_id).equals(_pack_hold(replaced))
+    update = _hold_attribute(hold).set(_pack_hold(hold)) & add_all(_changes(replaced, hold.amounts, store.clock()))
+    condition = _hold_attribute(hold).equals(_pack_hold(replaced))
     for budget in scope.limits.budgets():
         growth = hold.amounts.of(budget.unit) - replaced.amounts.of(budget.unit)
         if growth > 0:
@@ -257,7 +262,7 @@ def _replacement(store: Store, scope: AccountScope, hold: Hold, replaced: Hold) 
             maximum = scope.share(budget.maximum) - growth
             condition &= Attr(name).does_not_exist() | Attr(name).lte(maximum)
     growth = hold.amounts.tokens - replaced.amounts.tokens
-    if scope.limits.tokens_per_minute is not None and growth > 0:
+    if scope.limits.tokens_per_minute is not None and growth > 0 and not hold.is_batch:
         minute, maximum = minute_of(hold.at), scope.share(scope.limits.tokens_per_minute) - growth
         condition &= Attr("minute").not_equals(minute) | Attr(_ring_name(minute)).lte(maximum)
     return Update(store.table, dict(_account_item_key(scope)._asdict()), update, condition)
@@ -282,6 +287,9 @@ def account_from_item(item: Item | None) -> Account:
     packed = msgspec.convert(attributes.get("holds", {}), dict[str, str])
     account.holds = {call_id: _unpack_hold(call_id, text) for call_id, text in packed.items()}
     for name, value in attributes.items():
+        if isinstance(value, str) and name.startswith(_BATCH_HOLD):
+            call_id = name.removeprefix(_BATCH_HOLD)
+            account.holds[call_id] = replace(_unpack_hold(call_id, value), is_batch=True)
         if not isinstance(value, int | Decimal):
             continue
         unit = name.partition("#")[0]
@@ -310,6 +318,10 @@ def _unpack_hold(call_id: str, text: str) -> Hold:
     workspace_id, key_id, model, tokens, words, usd, input_tokens, at, expires_at, kinds, first_day, shard = packed
     amounts = Amounts(tokens, words, usd)
     return Hold(call_id, workspace_id, key_id, model, amounts, input_tokens, at, expires_at, kinds, first_day, shard)
+
+
+def _hold_attribute(hold: Hold) -> Attr:
+    return Attr(f"{_BATCH_HOLD}{hold.call_id}") if hold.is_batch else Attr("holds", hold.call_id)
 
 
 class _AccountRefused(Exception):
@@ -347,7 +359,7 @@ def _minute_update(
     """The update that counts the call in its minute, and its condition. `starts_minute`: the minute has no call yet."""
     limits, ring = scope.limits, Attr(_ring_name(minute))
     is_open = Attr("holds").exists()
-    if limits.requests_per_minute is None and limits.tokens_per_minute is None:
+    if hold.is_batch or (limits.requests_per_minute is None and limits.tokens_per_minute is None):
         return UpdateExpression(), is_open
     tokens = hold.amounts.tokens
     if starts_minute:
@@ -368,13 +380,3 @@ def _ring_name(minute: int) -> str:
 def _used_amounts(item: Item) -> dict[str, Number]:
     tokens = sum(int(str(item.get(name, 0))) for name in ("input_tokens", "output_tokens"))
     return {"tokens": tokens, "words": int(str(item.get("words", 0))), "usd": Decimal(str(item.get("cost_usd", 0)))}
-
-
-@exact_money
-def _part_of_shard(amount: Number, shards: int) -> Number:
-    """Return the amount divided by the number of shards, rounded up."""
-    if shards == 1:
-        return amount
-    if isinstance(amount, Decimal):
-        return (amount / shards).quantize(Decimal(1).scaleb(-MONEY_DECIMALS), ROUND_UP)
-    return -(-amount // shards)

@@ -106,7 +106,7 @@ class DynamoResources(Struct, frozen=True):
             yield Delete(table, dict(item_key._asdict()), condition)
 
     def _close_account(self, item_key: ItemKey) -> Write:
-        idle: Condition = Attr("pk").does_not_exist() | Attr("holds").size().equals(0)
+        idle: Condition = Attr("pk").does_not_exist() | _has_no_holds()
         return Delete(self.store.table, dict(item_key._asdict()), idle)
 
     async def _close_accounts(self, accounts: Sequence[ItemKey]) -> None:
@@ -117,7 +117,7 @@ class DynamoResources(Struct, frozen=True):
 
     async def _check_idle(self, accounts: Sequence[ItemKey]) -> None:
         for item in (await self.store.read_all(accounts)).values():
-            if item.get("holds"):
+            if item.get("holds") or item.get("batch_holds"):
                 raise account_busy()
 
     async def _check_ids_free(self, changes: Sequence[ResourceChange]) -> None:
@@ -125,6 +125,11 @@ class DynamoResources(Struct, frozen=True):
         new_item_keys = [item_key for resource in created for item_key in _resource_items(resource)]
         if new_item_keys and await self.store.read(*new_item_keys):
             raise already_exists()
+
+
+def _has_no_holds() -> Condition:
+    batch_holds = Attr("batch_holds")
+    return Attr("holds").size().equals(0) & (batch_holds.does_not_exist() | batch_holds.equals(0))
 
 
 def _resource_items(resource: Resource | None) -> dict[ItemKey, object]:

@@ -174,8 +174,10 @@ class Sweeper(Struct, frozen=True):
             return False
         if record is None:
             return await write_settlement(self.store, lost_settlement(hold, self.store.clock()), kinds)
+        # A worker that had lost a batch's part may have booked its hold again, after the part was settled.
+        amounts = Amounts() if hold.is_batch else _recorded_amounts(record)
         try:
-            writes = settlement_writes(self.store, hold, _recorded_amounts(record), self.store.clock(), kinds)
+            writes = settlement_writes(self.store, hold, amounts, self.store.clock(), kinds)
             await self.store.write(writes)
         except ConditionFailed:  # settled since it was read
             return False

@@ -5,7 +5,7 @@ the condition of its write, and calls `exceeded_limit` to find out why the condi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct, field
@@ -61,7 +61,8 @@ class Hold(Struct, frozen=True):
     """The most that an open call may use, with all that is needed to record the call if its process dies.
 
     `amounts.tokens` include `input_tokens`; `at` and `expires_at` are UTC seconds; `account_kinds` are the
-    accounts in which it is booked; months begin on `first_day`.
+    accounts in which it is booked; months begin on `first_day`. A part of a batch has one hold for all of its lines
+    (`is_batch`): it is booked in budgets alone, and counts neither in the minute nor as a parallel call.
     """
 
     call_id: str
@@ -75,6 +76,7 @@ class Hold(Struct, frozen=True):
     account_kinds: tuple[ScopeKind, ...] = ("workspace",)
     first_day: int = 1
     shard: int = 0
+    is_batch: bool = False
 
 
 class Reservation(Struct, frozen=True):
@@ -146,7 +148,9 @@ def exceeded_limit(
     hold has booked is available to the new one.
     """
     limits, amounts = scope.limits, hold.amounts
-    if replaced is None:
+    if hold.is_batch:
+        pass
+    elif replaced is None:
         exceeded = _exceeded_rate(account, scope, hold)
         if exceeded is not None:
             return exceeded
@@ -185,10 +189,15 @@ def _exceeded_rate(account: Account, scope: AccountScope, hold: Hold) -> Exceede
         if limit is not None and used + requested > (share := scope.share(limit)):
             largest = scope.largest_share(limit)
             return ExceededLimit(name, limit, max(0, share - used), (minute + 1) * 60.0, requested, largest)
-    if limits.parallel_calls is not None and len(account.holds) >= scope.share(limits.parallel_calls):
+    if limits.parallel_calls is not None and parallel_calls(account) >= scope.share(limits.parallel_calls):
         largest = scope.largest_share(limits.parallel_calls)
         return ExceededLimit("parallel_calls", limits.parallel_calls, 0, hold.at + 1, 1, largest)
     return None
+
+
+def parallel_calls(account: Account) -> int:
+    """The number of open calls that count as parallel ones."""
+    return sum(not hold.is_batch for hold in account.holds.values())
 
 
 def replace_hold(account: Account, replaced: Hold, hold: Hold, now: float) -> None:
@@ -199,12 +208,13 @@ def replace_hold(account: Account, replaced: Hold, hold: Hold, now: float) -> No
 
 def add_hold(account: Account, hold: Hold) -> None:
     """Book the hold. `exceeded_limit` must have returned None for it."""
-    minute = minute_of(hold.at)
-    if minute > account.minute:
-        account.minute, account.minute_calls = minute, 0
-        account.minute_tokens[minute % MINUTE_SLOTS] = 0
-    account.minute_calls += 1
-    _add_minute_tokens(account, account.minute, hold.amounts.tokens)
+    if not hold.is_batch:
+        minute = minute_of(hold.at)
+        if minute > account.minute:
+            account.minute, account.minute_calls = minute, 0
+            account.minute_tokens[minute % MINUTE_SLOTS] = 0
+        account.minute_calls += 1
+        _add_minute_tokens(account, account.minute, hold.amounts.tokens)
     account.holds[hold.call_id] = hold
     add_amounts(account.booked, bookings(hold, hold.amounts))
 
@@ -227,7 +237,7 @@ def settlement_bookings(hold: Hold, actual: Amounts) -> dict[str, Number]:
 
 def refunds_minute_tokens(hold: Hold, now: float) -> bool:
     """True while the account still counts the hold's minute. One slot is spare, for clocks that differ."""
-    return minute_of(now) - minute_of(hold.at) < MINUTE_SLOTS - 1
+    return not hold.is_batch and minute_of(now) - minute_of(hold.at) < MINUTE_SLOTS - 1
 
 
 def merge_shards(shards: Sequence[Account]) -> Account:
@@ -241,6 +251,16 @@ def merge_shards(shards: Sequence[Account]) -> Account:
             merged.minute_calls += shard.minute_calls
             _add_minute_tokens(merged, merged.minute, shard.minute_tokens.get(merged.minute % MINUTE_SLOTS, 0))
     return merged
+
+
+@exact_money
+def part_of_shard(amount: Number, shards: int) -> Number:
+    """The amount divided by the number of shards, rounded up."""
+    if shards == 1:
+        return amount
+    if isinstance(amount, Decimal):
+        return (amount / shards).quantize(Decimal(1).scaleb(-MONEY_DECIMALS), ROUND_UP)
+    return -(-amount // shards)
 
 
 @exact_money

@@ -44,14 +44,15 @@ class LimitUsage(Struct, frozen=True):
         """Yield every limit that the scope has and the account counts."""
         limits, account, minute = self.scope.limits, self.account, max(self.account.minute, minute_of(self.at))
         calls, tokens = minute_usage(account, minute)
-        held = sum(hold.amounts.tokens for hold in account.holds.values() if minute_of(hold.at) == minute)
+        calls_now = [hold for hold in account.holds.values() if not hold.is_batch]
+        held = sum(hold.amounts.tokens for hold in calls_now if minute_of(hold.at) == minute)
         next_minute = (minute + 1) * 60.0
         if limits.requests_per_minute is not None:
             yield self._quota("requests_per_minute", limits.requests_per_minute, calls, 0, next_minute)
         if limits.tokens_per_minute is not None:
             yield self._quota("tokens_per_minute", limits.tokens_per_minute, tokens - held, held, next_minute)
         if limits.parallel_calls is not None:
-            yield self._quota("parallel_calls", limits.parallel_calls, 0, len(account.holds), None)
+            yield self._quota("parallel_calls", limits.parallel_calls, 0, len(calls_now), None)
         for budget in limits.budgets():
             yield self._budget_quota(budget)
 
