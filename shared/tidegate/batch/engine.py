@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from tidegate.batch.components import BatchComponents
-from tidegate.batch.messages import Message
+from tidegate.batch.messages import Message, Notify
+from tidegate.lazy import load
 
 
 class Engine(Struct, frozen=True):
@@ -20,5 +21,7 @@ class Engine(Struct, frozen=True):
         Raises `TryLater` if the message should come again, and `StoreUnavailable`.
         """
         match message:
+            case Notify():
+                await load("tidegate.batch.webhook", "notify")(self.components, message)
             case _:
                 raise NotImplementedError(type(message).__name__)

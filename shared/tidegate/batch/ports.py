@@ -163,6 +163,17 @@ class BatchEvents(Protocol):
         ...
 
 
+class Webhooks(Protocol):
+    """Sends events to the webhooks of workspaces."""
+
+    async def send(self, workspace: Workspace, event_id: str, body: bytes) -> int | None:
+        """POST the signed event once, and return the HTTP status; None without an answer.
+
+        410 if the workspace has no webhook, or no secret to sign with. Raises `StoreUnavailable`.
+        """
+        ...
+
+
 class Settlements(Protocol):
     """Settles many calls as one. The meters of all worlds implement it beside `Meter`."""
 

@@ -1,0 +1,15 @@
+"""Announces the end of a batch: to the operator's event bus, and to the workspace's webhook."""
+
+from tidegate.batch.components import BatchStores
+from tidegate.batch.messages import Notify
+from tidegate.domain.batch import Batch
+
+
+async def announce_end(stores: BatchStores, batch: Batch) -> None:
+    """Emit the event of a terminal batch, and send the message for its webhook.
+
+    May be called again: all calls have one event id, by which receivers of webhooks know what they have already.
+    """
+    await stores.events.emit("BatchFailed" if batch.status == "failed" else "BatchCompleted", batch)
+    event_id = f"evt_{batch.id.removeprefix('batch_')}"
+    await stores.queue.send(Notify(batch.workspace_id, batch.id, f"batch.{batch.status}", event_id))
