@@ -1,6 +1,7 @@
 """Batches: files of requests in, every answer out exactly once, within budget. It runs calls over the gateway's path.
 
 announcements tells the event bus and the webhook that a batch has ended
+callers       decides who pays for a batch
 components    the ports and settings of the engine, in one value
 engine        takes one message of the queue, and does the step that it names
 feeder        gives parts to workers, in windows
