@@ -13,6 +13,11 @@ keys                 `keys list | rotate | revoke`
 plans                `plans create | list | show | set | delete`
 usage                `usage report | calls | audit`
 admins               `admin-keys create | list | revoke`
+batch                `batch submit | list | show | cancel | results | resume`, over HTTP
+batch_client         its requests to the gateway
+batch_upload         uploads a file of any size
+batch_progress       shows how far a batch is
+server_access        the gateway that it asks, and the key for it
 limits               the option `--limits`
 options              the other options of a workspace
 dates                dates in options

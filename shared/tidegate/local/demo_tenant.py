@@ -22,11 +22,9 @@ from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AlreadyExists
 from tidegate.local.demo_keys import ADMIN_KEY_SETTING, KEY_SETTING, DemoKeys, choose_demo_keys
 from tidegate.ports import Keys, Tenants
-from tidegate.sqlite.folder import DataFolder
+from tidegate.sqlite.folder import DEMO_KEYS_FILE, DataFolder
 
 DEMO_WORKSPACE = "ws_demo"
-
-_FILE = "demo_keys.json"
 
 
 async def seed_demo_tenant(tenants: Tenants, keys: Keys, demo_key: str) -> None:
@@ -71,11 +69,11 @@ def choose_kept_keys(folder: DataFolder, env: Mapping[str, str], key: str | None
 
 def keep_keys(folder: DataFolder, demo_keys: DemoKeys) -> None:
     """Write the keys to the folder, for this user alone. Raises `ConfigurationError`."""
-    folder.write_file(_FILE, msgspec.json.encode(demo_keys))
+    folder.write_file(DEMO_KEYS_FILE, msgspec.json.encode(demo_keys))
 
 
 def _read_keys(folder: DataFolder) -> DemoKeys | None:
     try:
-        return msgspec.json.decode((folder.path / _FILE).read_bytes(), type=DemoKeys)
+        return msgspec.json.decode((folder.path / DEMO_KEYS_FILE).read_bytes(), type=DemoKeys)
     except (OSError, msgspec.DecodeError):
         return None

@@ -5,6 +5,7 @@
 | `tidegate.db`, `-wal`, `-shm` | the table, in SQLite |
 | `objects/` | replies that are too large for the table |
 | `server.json` | the server that was started last, for the command line |
+| `demo_keys.json` | the keys of the demo tenant |
 
 The folder is this user's alone: it holds provider credentials of workspaces.
 """
@@ -20,6 +21,7 @@ from msgspec import Struct
 from tidegate.errors import ConfigurationError
 
 DATA_VARIABLE = "TIDEGATE_DATA"
+DEMO_KEYS_FILE = "demo_keys.json"
 
 
 class RunningServer(Struct, frozen=True):
@@ -86,6 +88,13 @@ class DataFolder(Struct, frozen=True):
         """The recorded server, None if its process has ended."""
         server = self._recorded_server()
         return server if server is not None and _is_running(server.pid) else None
+
+    def demo_key(self) -> str | None:
+        """The demo workspace's key, None if the folder has no demo tenant."""
+        try:
+            return str(msgspec.json.decode((self.path / DEMO_KEYS_FILE).read_bytes(), type=dict[str, str])["key"])
+        except (OSError, msgspec.DecodeError, KeyError):
+            return None
 
     def _recorded_server(self) -> RunningServer | None:
         try:
