@@ -26,6 +26,7 @@ bedrock/          Amazon Bedrock's Converse API
 cohere/           Cohere's chat API
 gemini/           Google's Gemini API
 vertex            Gemini on Vertex AI
+batch_jobs/       providers' own batch APIs
 """
 
 from tidegate.providers.registry import ProviderSpec, Registry
