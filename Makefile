@@ -81,6 +81,7 @@ lock: .venv/.dev ## rewrite the pinned, hashed dependencies from pyproject.toml
 	$(UV_LOCK) --universal --python-version 3.11 --group sam --output-file infra/constraints-sam.txt
 	$(UV_LOCK) --universal --python-version 3.11 --group mocks --output-file infra/constraints-mocks.txt
 	$(UV_LOCK_LAMBDA) --extra web-adapter --output-file functions/chat/requirements.txt
+	$(UV_LOCK_LAMBDA) $(call WITHOUT,python-multipart) --extra batch --output-file functions/batch/requirements.txt
 	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(DATA_PLANE_ONLY)) --output-file functions/keeper/requirements.txt
 	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(DATA_PLANE_ONLY)) --extra admin --output-file functions/admin/requirements.txt
 
