@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tidegate.domain.batch_options import BatchOptions, parse_batch_options
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.routes import Route, RouteTarget
 from tidegate.domain.server_options import ServerOptions
@@ -27,7 +28,11 @@ def test_everything_that_can_be_set() -> None:
             "AWS_ENDPOINT_URL": "http://all",
             "AWS_ENDPOINT_URL_DYNAMODB": "http://dynamodb",
             "AWS_ENDPOINT_URL_S3": "http://s3",
+            "AWS_ENDPOINT_URL_SQS": "http://sqs",
             "TIDEGATE_REPLY_BUCKET": "replies",
+            "TIDEGATE_BATCH_BUCKET": "batches",
+            "TIDEGATE_BATCH_QUEUE": "http://sqs/1/steps",
+            "TIDEGATE_BATCH_OPTIONS": '{"share": 0.25, "rates": {"openai": [500, null]}}',
             "TIDEGATE_PROVIDER_SECRET": "secret",
             "TIDEGATE_DEFAULT_PROVIDER": "vllm",
             "TIDEGATE_TIMEOUT_SECONDS": "30",
@@ -38,11 +43,36 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_LOG_LEVEL": "ERROR",
         }
     )
-    assert settings.aws == AwsSettings("eu-central-1", "http://dynamodb", "http://all", "http://all", "http://s3")
+    assert settings.aws == AwsSettings(
+        "eu-central-1", "http://dynamodb", "http://all", "http://all", "http://s3", "http://sqs"
+    )
     assert (settings.provider_secret, settings.default_provider, settings.timeout_seconds) == ("secret", "vllm", 30.0)
     assert settings.server_options() == ServerOptions(1000, 5.0, ("https://a.example", "https://b.example"))
     assert (settings.transport, settings.log_level) == ("httpx", "ERROR")
     assert settings.reply_bucket == "replies"
+    assert (settings.batch_bucket, settings.batch_queue) == ("batches", "http://sqs/1/steps")
+    options = BatchOptions(share=0.25, rates={"openai": (500, None)})
+    assert parse_batch_options(settings.batch_options) == options
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[]", "is not valid: Expected `object`, got `array`"),
+        ('{"chair": 1}', "is not valid: Object contains unknown field `chair`"),
+        ('{"part_lines": 0}', "is not valid: all numbers must be positive"),
+        ('{"rates": {"openai": [1, -1]}}', "is not valid: all numbers must be positive"),
+        ('{"share": 1.5}', "is not valid: `share` is at most 1"),
+    ],
+)
+def test_options_of_batches_are_checked(text: str, fault: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(f"TIDEGATE_BATCH_OPTIONS {fault}.")):
+        Settings.from_env({**NEEDED, "TIDEGATE_BATCH_OPTIONS": text})
+
+
+def test_a_bucket_of_batches_needs_a_queue() -> None:
+    with pytest.raises(ConfigurationError, match=r"^TIDEGATE_BATCH_QUEUE is not set\.$"):
+        Settings.from_env({**NEEDED, "TIDEGATE_BATCH_BUCKET": "batches"})
 
 
 def test_all_faults_are_named_at_once() -> None:

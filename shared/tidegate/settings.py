@@ -25,8 +25,11 @@
 | TIDEGATE_TRANSPORT | pyreqwest, aiohttp or httpx | pyreqwest; aiohttp for `serve` |
 | TIDEGATE_EVENT_BUS | the EventBridge bus that receives budget alerts | none: alerts are logged |
 | TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
+| TIDEGATE_BATCH_BUCKET | the S3 bucket of files and batches | none: there are no batches |
+| TIDEGATE_BATCH_QUEUE | the URL of the SQS queue for the steps of batches | required with a bucket |
+| TIDEGATE_BATCH_OPTIONS | options of batches, such as rates, a JSON object: docs/BATCH.md | see docs/BATCH.md |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
-| AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER | as in AWS's SDKs | |
+| AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER, …_SQS | as in AWS's SDKs | |
 """
 
 import math
@@ -45,7 +48,7 @@ from tidegate.domain.routes import Route
 from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.timeouts import TimeoutRules, parse_timeout_rules
 from tidegate.errors import ConfigurationError
-from tidegate.json import Json, decode
+from tidegate.json import Json, JsonObject, decode
 from tidegate.lazy import load
 from tidegate.policy.guardrails.selection import parse_operator_guardrails
 from tidegate.providers.compatible_row import Row
@@ -68,6 +71,12 @@ def _parse_allowed_price_fields(text: str) -> frozenset[str]:
     return load("tidegate.providers.price_fields", "parse_allowed")(text)
 
 
+def _parse_batch_options(value: Json) -> JsonObject:
+    """Return the options as they are, once they are checked: few processes need their module."""
+    load("tidegate.domain.batch_options", "parse_batch_options")(value)
+    return value if isinstance(value, dict) else {}
+
+
 class EnvironmentSecrets(Redacted, Struct, frozen=True):
     """Implements `Secrets` with environment variables. An empty variable counts as not set."""
 
@@ -85,6 +94,7 @@ class AwsSettings(Struct, frozen=True):
     secrets_endpoint: str | None = None
     events_endpoint: str | None = None
     s3_endpoint: str | None = None
+    sqs_endpoint: str | None = None
 
 
 class Settings(Redacted, Struct, frozen=True):
@@ -110,6 +120,9 @@ class Settings(Redacted, Struct, frozen=True):
     transport: str = "pyreqwest"
     event_bus: str | None = None
     reply_bucket: str | None = None
+    batch_bucket: str | None = None
+    batch_queue: str | None = None
+    batch_options: JsonObject = field(default_factory=JsonObject)
     log_level: str = "INFO"
     oidc: OidcIssuer | None = None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -127,6 +140,7 @@ class Settings(Redacted, Struct, frozen=True):
                 secrets_endpoint=reader.text("AWS_ENDPOINT_URL_SECRETS_MANAGER") or endpoint,
                 events_endpoint=reader.text("AWS_ENDPOINT_URL_EVENTBRIDGE") or endpoint,
                 s3_endpoint=reader.text("AWS_ENDPOINT_URL_S3") or endpoint,
+                sqs_endpoint=reader.text("AWS_ENDPOINT_URL_SQS") or endpoint,
             ),
             provider_secret=reader.text("TIDEGATE_PROVIDER_SECRET"),
             workspace_secrets=reader.text("TIDEGATE_WORKSPACE_SECRETS"),
@@ -147,6 +161,9 @@ class Settings(Redacted, Struct, frozen=True):
             keeps_reasoning=reader.choice("TIDEGATE_KEEP_REASONING", ("true", "false")) == "true",
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),
             reply_bucket=reader.text("TIDEGATE_REPLY_BUCKET"),
+            batch_bucket=reader.text("TIDEGATE_BATCH_BUCKET"),
+            batch_queue=reader.batch_queue(),
+            batch_options=reader.json("TIDEGATE_BATCH_OPTIONS", _parse_batch_options, JsonObject()),
             transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "aiohttp", "httpx")),
             oidc=reader.issuer(),
             log_level=reader.choice("TIDEGATE_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
@@ -216,6 +233,10 @@ class _EnvironmentReader:
             return None
         url, audience = url or self.missing("TIDEGATE_OIDC_ISSUER"), audience or self.missing("TIDEGATE_OIDC_AUDIENCE")
         return OidcIssuer(url, audience, jwks_url, claim)
+
+    def batch_queue(self) -> str | None:
+        queue = self.text("TIDEGATE_BATCH_QUEUE")
+        return queue or (self.missing("TIDEGATE_BATCH_QUEUE") if self.text("TIDEGATE_BATCH_BUCKET") else None)
 
     def https_url(self, name: str) -> str | None:
         """A URL that cannot be answered by an impostor: https, or plain http on the loopback interface."""

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Struct, field
 
+from tidegate.errors import ConfigurationError
+from tidegate.json import Json
 
-class BatchOptions(Struct, frozen=True):
+
+class BatchOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """The settings of batches. Sizes are bytes.
 
     `max_lines` and `max_input_bytes` are OpenAI's, for batches of the API; dropped objects may be larger. A worker has
@@ -29,3 +33,18 @@ class BatchOptions(Struct, frozen=True):
     max_open_batches: int = 100
     share: float = 0.5
     rates: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict[str, tuple[int | None, int | None]])
+
+
+def parse_batch_options(value: Json) -> BatchOptions:
+    """Read the setting TIDEGATE_BATCH_OPTIONS. Raises `ConfigurationError`."""
+    try:
+        options = msgspec.convert(value, BatchOptions)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"TIDEGATE_BATCH_OPTIONS is not valid: {error}.") from None
+    fields = {name: getattr(options, name) for name in options.__struct_fields__}
+    limits = [number for rate in options.rates.values() for number in rate if number is not None]
+    if any(number <= 0 for number in (*limits, *(each for each in fields.values() if isinstance(each, int | float)))):
+        raise ConfigurationError("TIDEGATE_BATCH_OPTIONS is not valid: all numbers must be positive.")
+    if options.share > 1:
+        raise ConfigurationError("TIDEGATE_BATCH_OPTIONS is not valid: `share` is at most 1.")
+    return options
