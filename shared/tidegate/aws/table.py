@@ -19,13 +19,20 @@
 | a workspace's member | `WORKSPACE#<id>` | `MEMBER#<subject>` |
 | an audit entry, in the global log and its workspaces' | `AUDIT`, `WORKSPACE#<id>` | `AUDIT#<ulid>` |
 | the progress of the sweeper | `SWEEPER` | `SWEEPER` |
+| a file, an upload | `FILES#<workspace id>` | `FILE#<id>`, `UPLOAD#<id>` |
+| a batch | `BATCHES#<workspace id>` | `BATCH#<id>` |
+| a batch that is not terminal, for listing | `OPENBATCHES` | `WS#<workspace id>#<id>` |
+| a part of a batch | `BATCH#<id>` | `PART#<six digits>` |
+| a name that is claimed once | `CLAIM#<sha-256 of the name>` | `CLAIM` |
 A grant with the sort key `OIDC` is from the time when a subject had one grant in the whole gateway.
 A rotated key has a second `KEY#…` item with the hash of its previous secret, until that secret expires.
 A busy workspace has shards: its calls, counters and account are in `WS#<id>`, `WS#<id>#1`, `WS#<id>#2`, …
 IAM tells items apart by their partition keys alone, so no partition has both items that calls write and items that only
 the control plane may write: template.yaml lists the partitions that each function may read and write.
+`domain.batch_retention` says how long files, uploads, batches and parts are kept.
 """
 
+import hashlib
 from decimal import Decimal
 from typing import TypeVar, cast
 
@@ -34,7 +41,7 @@ import msgspec
 from tidegate.aws.dynamo import Backoff, DynamoError, TableClient
 from tidegate.aws.expressions import Payload
 from tidegate.aws.store import Item, ItemKey
-from tidegate.domain.account import ScopeKind
+from tidegate.domain.account import Hold, ScopeKind
 from tidegate.domain.keys import is_only_grant, is_subject_key, previous_key
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import StoreUnavailable
@@ -44,6 +51,10 @@ KEYS_PREFIX = "KEY#"
 CALLS_PREFIX = "CALL#"
 TURNS_PREFIX = "TURN#"
 REPLIES_PREFIX = "CACHE#"
+FILES_PREFIX, UPLOADS_PREFIX, BATCHES_PREFIX, PARTS_PREFIX = "FILE#", "UPLOAD#", "BATCH#", "PART#"
+OPEN_BATCHES_PARTITION = "OPENBATCHES"
+MAX_ID = 128
+"""Characters of an id in batches. All are shorter; DynamoDB refuses a sort key of more than 1,024 bytes."""
 COOLDOWNS_ITEM_KEY = ItemKey("HEALTH", "HEALTH")
 
 _T = TypeVar("_T")
@@ -93,6 +104,12 @@ def account_item_key(kind: ScopeKind, id: str, shard: int = 0) -> ItemKey:
     return ItemKey(workspace_partition(id, shard) if kind == "workspace" else f"ACCOUNT#{id}", "ACCOUNT")
 
 
+def hold_item_keys(hold: Hold) -> dict[ScopeKind, ItemKey]:
+    """The keys of the accounts in which a hold is booked."""
+    ids: dict[ScopeKind, str] = {"workspace": hold.workspace_id, "key": hold.key_id}
+    return {kind: account_item_key(kind, ids[kind], hold.shard) for kind in hold.account_kinds}
+
+
 def workspace_partition(workspace_id: str, shard: int = 0) -> str:
     """The partition of a workspace's calls, counters and account."""
     return f"WS#{workspace_id}#{shard}" if shard else f"WS#{workspace_id}"
@@ -112,6 +129,39 @@ def reply_item_key(workspace_id: str, key: str) -> ItemKey:
 
 def claim_item_key(workspace_id: str, key: str) -> ItemKey:
     return ItemKey(f"WS#{workspace_id}", f"IDEM#{key}")
+
+
+def file_item_key(workspace_id: str, file_id: str) -> ItemKey:
+    return ItemKey(files_partition(workspace_id), f"{FILES_PREFIX}{file_id}")
+
+
+def upload_item_key(workspace_id: str, upload_id: str) -> ItemKey:
+    return ItemKey(files_partition(workspace_id), f"{UPLOADS_PREFIX}{upload_id}")
+
+
+def files_partition(workspace_id: str) -> str:
+    return f"FILES#{workspace_id}"
+
+
+def batch_item_key(workspace_id: str, batch_id: str) -> ItemKey:
+    return ItemKey(batches_partition(workspace_id), f"{BATCHES_PREFIX}{batch_id}")
+
+
+def batches_partition(workspace_id: str) -> str:
+    return f"BATCHES#{workspace_id}"
+
+
+def open_batch_item_key(workspace_id: str, batch_id: str) -> ItemKey:
+    return ItemKey(OPEN_BATCHES_PARTITION, f"WS#{workspace_id}#{batch_id}")
+
+
+def part_item_key(batch_id: str, number: int) -> ItemKey:
+    return ItemKey(f"{BATCHES_PREFIX}{batch_id}", f"{PARTS_PREFIX}{number:06}")
+
+
+def once_item_key(claim: str) -> ItemKey:
+    """The key of a claimed name, which may be as long as the key of an object."""
+    return ItemKey(f"CLAIM#{hashlib.sha256(claim.encode('utf-8', 'backslashreplace')).hexdigest()}", "CLAIM")
 
 
 def key_items(key: VirtualKey) -> dict[ItemKey, VirtualKey]:

@@ -7,6 +7,7 @@ part at a time. The status of a batch is one of OpenAI's:
                 └→ failed            (cancelling before finalizing, if a caller cancelled it)
 
 Every stored value has a `version`, which grows by one with each write: a write of an older one is refused.
+Values that are `array_like` are stored by position, to be small: a new field goes to their end, with a default.
 Source: https://platform.openai.com/docs/api-reference/batch (the types of openai-python, read 2026-11)
 """
 
@@ -33,7 +34,7 @@ PartStatus = Literal["queued", "running", "returned", "done"]
 TERMINAL_STATUSES = frozenset({"failed", "completed", "expired", "cancelled"})
 
 
-class StoredFile(Struct, frozen=True, kw_only=True):
+class StoredFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file of a workspace. `key` is its object's. A "pending" file waits for the upload to its presigned URL."""
 
     id: str
@@ -48,7 +49,7 @@ class StoredFile(Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
-class Upload(Struct, frozen=True, kw_only=True):
+class Upload(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file that arrives in parts, each an object of its own until the upload is completed."""
 
     id: str
@@ -65,7 +66,7 @@ class Upload(Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
-class BatchFault(Struct, frozen=True):
+class BatchFault(Struct, frozen=True, array_like=True):
     """Why a batch failed validation: `code` is one of OpenAI's, `line` counts from 1."""
 
     code: str
@@ -74,7 +75,7 @@ class BatchFault(Struct, frozen=True):
     param: str | None = None
 
 
-class BatchUsage(Struct, frozen=True):
+class BatchUsage(Struct, frozen=True, array_like=True):
     """The usage of answered lines. `completed` and `failed` are numbers of lines; `cost_usd` leaves out unpriced ones.
 
     `lost` counts lines that were perhaps asked twice, because a worker died before it had recorded their answers.
@@ -104,7 +105,7 @@ class BatchUsage(Struct, frozen=True):
         return Amounts(self.input_tokens + self.output_tokens, self.words, self.cost_usd)
 
 
-class ProviderJob(Struct, frozen=True, kw_only=True):
+class ProviderJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A batch at a provider. `reference` is ours and stored before the job is created, `job_id` is the provider's.
 
     `reserved_id` is the call id of the job's hold, which its settlement replaces.
@@ -122,7 +123,7 @@ class ProviderJob(Struct, frozen=True, kw_only=True):
     polled_at: float = 0.0
 
 
-class Batch(Struct, frozen=True, kw_only=True):
+class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A batch. `expires_at` is the end of its completion window; after it, unanswered lines are not asked any more.
 
     Parts are numbered from 0 to `parts - 1`. `fed` counts those that were handed to workers at least once; `running`
@@ -188,7 +189,7 @@ class Batch(Struct, frozen=True, kw_only=True):
         return self.status == "in_progress" and self.pause is None
 
 
-class Part(Struct, frozen=True, kw_only=True):
+class Part(Struct, frozen=True, kw_only=True, array_like=True):
     """Some lines of a batch's input: `lines` of them from `first_line`, at `first_byte`, `length` bytes long.
 
     Lines are numbered from 0 in the whole batch. A worker has the part until `lease_until`, if `lease` is its token.

@@ -24,3 +24,8 @@ def kept_until(value: StoredFile | Upload | Batch | Part, now: float) -> float |
             return value.created_at + RETENTION_SECONDS if value.is_terminal else None
         case Part():
             return now + PART_SECONDS
+
+
+def may_have_parts(batch: Batch, now: float) -> bool:
+    """False if all parts of the batch have expired: none is changed after its completion window, but for minutes."""
+    return now <= batch.expires_at + PART_SECONDS + 86400

@@ -9,6 +9,7 @@ cooldowns      deployments that cool down
 batch_table    files, uploads, batches and their parts
 batch_objects  objects of files and batches
 batch_queue    messages of the batch engine
+batch_callers  who pays for a batch
 reply_store    cached replies and idempotency keys
 signatures     signed reasoning of tool calls
 vault          credentials of workspaces

@@ -23,7 +23,10 @@ class _Place(NamedTuple):
 
 
 class MemoryBatchTable:
-    """The port `BatchTable`. Nothing is awaited between comparing versions and writing."""
+    """The port `BatchTable`, and `WorkspaceBatches` of the control plane.
+
+    Nothing is awaited between comparing versions and writing.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -89,6 +92,15 @@ class MemoryBatchTable:
         self._claims[claim] = now + seconds
         self._prune()
         return True
+
+    async def open_batch_ids(self, workspace_id: str) -> Sequence[str]:
+        """See `WorkspaceBatches.open_batch_ids`."""
+        return [batch.id for batch in await self.open_batches() if batch.workspace_id == workspace_id]
+
+    async def delete_all(self, workspace_id: str) -> None:
+        """See `WorkspaceBatches.delete_all`."""
+        for place in [place for place, value in self._values.items() if value.workspace_id == workspace_id]:
+            self._drop(place)
 
     def _stored(self, place: _Place) -> _Value | None:
         ends_at = self._ends.get(place)
