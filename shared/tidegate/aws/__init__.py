@@ -22,6 +22,9 @@ batch_callers     who pays for a batch
 cooldowns         deployments that cool down, shared between processes
 reply_store       cached replies and idempotency keys
 bucket            objects in one S3 bucket
+s3_client         requests to one S3 bucket, with retries
+s3_writer         writes one S3 object piece by piece
+batch_objects     objects of files and batches in an S3 bucket
 signatures        signed reasoning of tool calls
 secrets           provider credentials in Secrets Manager
 vault             credentials of workspaces in Secrets Manager

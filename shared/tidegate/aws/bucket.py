@@ -47,11 +47,20 @@ class Bucket(Struct, frozen=True):
         if status not in (200, 409):
             raise StoreUnavailable(f"S3 refused to create the bucket {self.name!r} (status {status}).")
 
+    def object_url(self, key: str) -> str:
+        """The URL of an object, or of the bucket for an empty key. Raises `StoreUnavailable` for a key with dots.
+
+        HTTP clients resolve the segments "." and "..", and would ask for another object.
+        """
+        if not {".", ".."}.isdisjoint(key.split("/")):
+            raise StoreUnavailable("The key of an object is not valid.")
+        return f"{self._bucket_url()}/{quote(key, safe='/-_.~')}"
+
     async def _send(self, method: str, key: str, data: bytes) -> tuple[int, bytes]:
         headers = {"x-amz-content-sha256": hashlib.sha256(data).hexdigest()}
         if method == "PUT":
             headers["content-type"] = "application/octet-stream"
-        request = HttpRequest(method, f"{self._bucket_url()}/{quote(key, safe='/-_.~')}", headers, data)
+        request = HttpRequest(method, self.object_url(key), headers, data)
         try:
             return await self.service.send(request, _TIMEOUTS, MAX_BYTES)
         except (UpstreamError, TimeoutError) as error:

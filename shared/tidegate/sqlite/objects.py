@@ -3,18 +3,16 @@
 The end of a lifetime is that of the file's first folder: template.yaml has the same rules for the bucket.
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import anyio
 from msgspec import Struct
 
-from tidegate.errors import StoreUnavailable
+from tidegate.sqlite.object_files import NEW_FILES, object_path, unavailable, write_object
 
-LIFETIME_DAYS = {"cache": 31, "idem": 2}
-"""A day more than the longest lifetime of an item that refers to an object."""
+LIFETIME_DAYS = {"cache": 31, "idem": 2, NEW_FILES: 1}
+"""A day more than the longest lifetime of an item that refers to an object, or of a file that is being written."""
 
 _DAY_SECONDS = 86_400.0
 
@@ -26,7 +24,7 @@ class FileObjects(Struct, frozen=True):
 
     async def put(self, key: str, data: bytes) -> None:
         """Write the object; an existing one is replaced. It is on the disk when the call returns."""
-        await anyio.to_thread.run_sync(self._write, key, data)
+        await anyio.to_thread.run_sync(write_object, self.folder, key, data)
 
     async def get(self, key: str) -> bytes | None:
         """The object, None if it does not exist."""
@@ -36,28 +34,13 @@ class FileObjects(Struct, frozen=True):
         """Delete the objects whose lifetime has ended, and return their number."""
         return await anyio.to_thread.run_sync(self._delete_expired, now)
 
-    def _write(self, key: str, data: bytes) -> None:
-        path = self._path(key)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
-            raise _unavailable(error) from error
-
     def _read(self, key: str) -> bytes | None:
         try:
-            return self._path(key).read_bytes()
+            return object_path(self.folder, key).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def _delete_expired(self, now: float) -> int:
         expired = list(self._expired_files(now))
@@ -70,14 +53,3 @@ class FileObjects(Struct, frozen=True):
             for path in (self.folder / name).rglob("*"):
                 if path.is_file() and path.stat().st_mtime < now - days * _DAY_SECONDS:
                     yield path
-
-    def _path(self, key: str) -> Path:
-        """The file of an object. Its key has no part that leads out of the folder."""
-        path = self.folder.joinpath(*key.split("/"))
-        if ".." in path.parts or not path.is_relative_to(self.folder):
-            raise StoreUnavailable("The key of an object is not valid.")
-        return path
-
-
-def _unavailable(error: OSError) -> StoreUnavailable:
-    return StoreUnavailable(f"The data folder cannot be used: {error.strerror}.", retry_after_seconds=1)
