@@ -44,7 +44,7 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     `media` maps URLs to fetched bytes. `signatures` maps indexes of messages to the `reasoning_details` of their turns,
     for clients that do not send them back. The caller names its application (`app_id`) and the conversation that the
     call belongs to (`session_id`). `has_own_timeout`: the deadline is the caller's or its workspace's, and earlier than
-    the operator's.
+    the operator's. A call of a batch has its `batch_id` and `batch_line`, from 0; its part is logged, and not the call.
     """
 
     id: str
@@ -61,6 +61,8 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     signatures: Mapping[int, Json] = field(default_factory=dict[int, Json])
     session_id: str | None = None
     has_own_timeout: bool = False
+    batch_id: str | None = None
+    batch_line: int | None = None
 
 
 Call: TypeAlias = CallOf[Request]

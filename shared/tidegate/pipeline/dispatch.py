@@ -118,7 +118,8 @@ async def _try_deployments(
                 raise as_final_error(order.best_error, order.retries, call.request.options.num_retries) from None
             if observation.failed_attempts:
                 failed = str(observation.failed_attempts[-1])
-                log.warning("attempt.failed", extra={"call_id": call.id, "attempt": failed})
+                level = logging.WARNING if call.batch_id is None else logging.DEBUG
+                log.log(level, "attempt.failed", extra={"call_id": call.id, "attempt": failed})
             if delay:
                 await components.retries.sleep(delay)
                 observation.upstream_seconds += delay

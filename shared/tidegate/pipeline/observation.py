@@ -141,12 +141,14 @@ class Observation(ReplyLog, kw_only=True):
 
 def log_fields(outcome: Outcome) -> dict[str, object]:
     """Return a call's fields for its log line: enough to bill it from the log, without any of its content."""
-    tokens, words = outcome.bill.tokens, outcome.bill.words
+    call, tokens, words = outcome.call, outcome.bill.tokens, outcome.bill.words
+    line = {} if call.batch_id is None else {"batch_id": call.batch_id, "line": call.batch_line}
     return {
-        "call_id": outcome.call.id,
-        "workspace_id": outcome.call.workspace.id,
-        "key_id": outcome.call.principal.key_id,
-        "model": outcome.deployment.model_id if outcome.deployment else outcome.call.request.model,
+        "call_id": call.id,
+        **line,
+        "workspace_id": call.workspace.id,
+        "key_id": call.principal.key_id,
+        "model": outcome.deployment.model_id if outcome.deployment else call.request.model,
         "deployment": outcome.deployment.label if outcome.deployment else None,
         "status": outcome.status,
         "error_code": outcome.error_code,
@@ -159,5 +161,5 @@ def log_fields(outcome: Outcome) -> dict[str, object]:
         "words": words.used,
         "cost_usd": None if outcome.bill.cost_usd is None else str(outcome.bill.cost_usd),
         "estimated": tokens.estimated,
-        "seconds": round(outcome.finished_at - outcome.call.started_at, 4),
+        "seconds": round(outcome.finished_at - call.started_at, 4),
     }

@@ -102,7 +102,8 @@ async def _record(components: Components, observation: Observation) -> tuple[Out
             outcome = observation.outcome(components.clock())
             is_recorded = await _write_record(components, outcome)
     finally:  # also after a timeout
-        level, event = (logging.INFO, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
+        usual_level = logging.INFO if outcome.call.batch_id is None else logging.DEBUG
+        level, event = (usual_level, "call.settled") if is_recorded else (logging.ERROR, "meter.failed")
         log.log(level, event, extra=log_fields(outcome))
     return outcome, bool(is_recorded)
 
