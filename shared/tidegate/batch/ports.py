@@ -178,5 +178,9 @@ class Settlements(Protocol):
     """Settles many calls as one. The meters of all worlds implement it beside `Meter`."""
 
     async def settle(self, settlement: Settlement) -> bool:
-        """Write the record, add to the counters and settle the hold in one transaction; False if it was done before."""
+        """Write the record, add to the counters and settle the hold in one transaction; False if it was done before.
+
+        The hold that is booked under the settlement's call id is settled: a worker that has lost its part may have
+        grown the one that is given.
+        """
         ...

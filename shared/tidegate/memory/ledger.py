@@ -57,12 +57,21 @@ class MemoryLedger(Struct):
         account.alerted_thresholds = dict(after)
         return True
 
+    def booked_hold(self, hold: Hold) -> Hold | None:
+        """The hold that is booked for the call now; None if it is settled."""
+        accounts = [self._account(kind, _account_id(hold, kind)) for kind in hold.account_kinds]
+        return next((account.holds[hold.call_id] for account in accounts if hold.call_id in account.holds), None)
+
     def settle_call(self, hold: Hold, actual: Amounts) -> None:
         """Book the amounts used in place of the call's hold; nothing happens if it was settled before."""
         for kind in hold.account_kinds:
-            account = self._account(kind, hold.workspace_id if kind == "workspace" else hold.key_id)
+            account = self._account(kind, _account_id(hold, kind))
             if account.holds.get(hold.call_id) == hold:
                 settle_hold(account, hold, actual, self.clock())
 
     def _account(self, kind: ScopeKind, id: str) -> Account:
         return self.accounts.setdefault((kind, id), Account())
+
+
+def _account_id(hold: Hold, kind: ScopeKind) -> str:
+    return hold.workspace_id if kind == "workspace" else hold.key_id

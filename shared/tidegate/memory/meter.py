@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 
+from msgspec.structs import replace
+
 from tidegate.domain.account import add_amounts
 from tidegate.domain.call import Outcome
 from tidegate.domain.record import RETENTION_SECONDS, RecordValue, counter_periods, readable_counters, readable_record
@@ -40,10 +42,15 @@ class MemoryMeter:
 
     async def record(self, outcome: Outcome) -> None:
         """See `Meter.record`."""
-        await self.settle(build_settlement(outcome))
+        self._settle(build_settlement(outcome))
 
     async def settle(self, settlement: Settlement) -> bool:
         """See `Settlements.settle`."""
+        if settlement.hold is not None and self._ledger is not None:
+            settlement = replace(settlement, hold=self._ledger.booked_hold(settlement.hold))
+        return self._settle(settlement)
+
+    def _settle(self, settlement: Settlement) -> bool:
         call_key = (settlement.workspace_id, settlement.call_id)
         if call_key in self._recorded:
             return False
