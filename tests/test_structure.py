@@ -8,8 +8,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("shared/tidegate/**/*.py"), *ROOT.glob("functions/**/*.py")])
-BROAD = {"api/endpoint.py", "pipeline/observation.py", "pipeline/settle.py", "runtime/endpoint.py"}
-"""Where `except Exception` may stand: the edge of the API, the observer, settling, and the edge of the runtime."""
+BROAD = {
+    *("api/endpoint.py", "pipeline/observation.py", "pipeline/settle.py", "runtime/endpoint.py"),
+    "local/background_batches.py",
+}
+"""Where `except Exception` may stand: the edge of the API, the observer, settling, the edges of the runtime and of the
+local server's worker.
+"""
 
 sources = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 

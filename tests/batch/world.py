@@ -35,15 +35,14 @@ from tidegate.compose import Overrides
 from tidegate.domain.batch import Batch, StoredFile
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.ids import ulid
-from tidegate.domain.keys import is_usable
 from tidegate.domain.limits import Limits
-from tidegate.domain.workspace import Principal, VirtualKey, Workspace
-from tidegate.errors import InvalidKey, StoreUnavailable, WorkspaceForbidden
+from tidegate.domain.workspace import VirtualKey, Workspace
+from tidegate.errors import StoreUnavailable
 from tidegate.gateway import Gateway
+from tidegate.memory.batch_callers import MemoryCallers
 from tidegate.memory.batch_objects import MemoryBatchObjects
 from tidegate.memory.batch_table import MemoryBatchTable
 from tidegate.memory.meter import MemoryMeter
-from tidegate.memory.tenants import MemoryTenants
 from tidegate.memory.world import MemoryWorld, create_memory_gateway
 from tidegate.policy.routing.retry import Retries
 from tidegate.settings import Settings
@@ -110,25 +109,6 @@ class RecordedEvents:
 
     def types(self, batch_id: str) -> list[BatchEventType]:
         return [kind for kind, batch in self.emitted if batch.id == batch_id and kind != "BatchProgress"]
-
-
-@dataclass
-class StoredCallers:
-    """The port Callers over a directory."""
-
-    tenants: MemoryTenants
-    clock: Clock
-
-    async def find_caller(self, workspace_id: str, key_id: str | None) -> tuple[Principal, Workspace]:
-        workspace = await self.tenants.get_workspace(workspace_id)
-        if workspace is None or workspace.status != "active":
-            raise WorkspaceForbidden("The workspace is suspended.")
-        if key_id is None:
-            return Principal("", (workspace_id,)), workspace
-        keys = [key for key in await self.tenants.list_keys(workspace_id) if key.id == key_id]
-        if not keys or not is_usable(keys[0], self.clock()):
-            raise InvalidKey("The key is revoked.")
-        return Principal(key_id, keys[0].workspace_ids, keys[0].limits), workspace
 
 
 class Killed(BaseException):
@@ -427,7 +407,7 @@ async def batch_world(
             table=MemoryBatchTable(clock),
             objects=MemoryBatchObjects(),
             queue=queue,
-            callers=StoredCallers(memory.tenants, clock),
+            callers=MemoryCallers(memory.tenants),
             events=events,
             settlements=memory.meter,
             gateway=gateway,

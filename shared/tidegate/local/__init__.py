@@ -11,6 +11,7 @@ host_check           refuses requests for other hosts
 demo                 the demo provider, which needs no key: `demo/echo` and others
 banner               what the server prints when it is ready
 background_sweeper   runs the sweeper once a minute
+background_batches   runs the batch engine
 connection_guard     limits of time and memory for connections of strangers
 graceful_shutdown    finishes running calls before the process ends
 openapi              the OpenAPI document of the data plane

@@ -1,0 +1,140 @@
+"""The batch engine of the local server: it takes the messages of the queue in this process while the server runs.
+
+The queue is in memory, so a new process begins with `resume_open_batches`: on a data folder that no other server uses,
+what an earlier process had leased is free, and its messages are sent again.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from tidegate.batch.components import BatchStores
+from tidegate.batch.messages import Compose, Message, PollJobs, RunPart, Sweep, Validate
+from tidegate.batch.ports import TryLater
+from tidegate.batch.transitions import change_batch
+from tidegate.domain.batch import Batch
+from tidegate.errors import StoreUnavailable
+from tidegate.memory.batch_queue import MemoryBatchQueue
+
+log = logging.getLogger(__name__)
+
+STEPS = 4
+"""Steps at once: parts of 64 calls, which are bound by the processor from there on."""
+
+STEP_SECONDS = 900.0
+"""The time of one step, as on Lambda: longer than the longest call."""
+
+SWEEP_SECONDS = 60.0
+STOP_SECONDS = 5.0
+"""How long steps that are stopped may take to hand back their parts."""
+
+MAX_FAILURES = 8
+"""A message that has failed so often is dropped. If its step is still to be done, the sweep sends it again."""
+
+_LONGEST_DELAY = 60.0
+
+
+class StepEngine(Protocol):
+    """`batch.engine.Engine`."""
+
+    async def handle(self, message: Message, deadline: float) -> None:
+        """See `Engine.handle`."""
+        ...
+
+
+@asynccontextmanager
+async def run_batches(
+    engine: StepEngine,
+    queue: MemoryBatchQueue,
+    *,
+    steps: int = STEPS,
+    clock: Callable[[], float] = time.time,
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> AsyncGenerator[None]:
+    """Do the steps that come, `steps` at once, until the context is left; then stop those that are running."""
+    worker = _Worker(engine, queue, clock)
+    tasks = [asyncio.create_task(worker.work()) for _ in range(steps)]
+    tasks.append(asyncio.create_task(_send_sweeps(queue, pause)))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        _, unfinished = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        if unfinished:
+            log.warning("batch_steps.not_stopped", extra={"steps": len(unfinished)})
+
+
+async def resume_open_batches(stores: BatchStores) -> None:
+    """Free what an earlier process had leased, and send the next messages of all open batches."""
+    for batch in await stores.table.open_batches():
+        await change_batch(stores, batch.workspace_id, batch.id, _without_lease)
+        parts = await stores.table.find_parts(batch, batch.running)
+        for part in parts.values():
+            await stores.table.save(replace(part, lease_until=0.0))
+        for message in _next_messages(batch):
+            await stores.queue.send(message)
+
+
+def _without_lease(batch: Batch) -> Batch | None:
+    return replace(batch, step_lease_until=0.0) if batch.step_lease_until else None
+
+
+def _next_messages(batch: Batch) -> list[Message]:
+    workspace_id = batch.workspace_id
+    match batch.status:
+        case "validating":
+            return [Validate(workspace_id, batch.id)]
+        case "finalizing":
+            return [Compose(workspace_id, batch.id)]
+        case _:
+            jobs: list[Message] = [PollJobs(workspace_id, batch.id)] if batch.jobs else []
+            return [*jobs, *(RunPart(workspace_id, batch.id, number) for number in batch.running)]
+
+
+async def _send_sweeps(queue: MemoryBatchQueue, pause: Callable[[float], Awaitable[object]]) -> None:
+    while True:
+        await queue.send(Sweep())
+        await pause(SWEEP_SECONDS)
+
+
+class _Worker:
+    def __init__(self, engine: StepEngine, queue: MemoryBatchQueue, clock: Callable[[], float]) -> None:
+        self._engine, self._queue, self._clock = engine, queue, clock
+        self._failures: Counter[Message] = Counter()
+
+    async def work(self) -> None:
+        """Do one step after the other."""
+        while True:
+            message = await self._queue.receive()
+            try:
+                await self._engine.handle(message, self._clock() + STEP_SECONDS)
+            except TryLater as later:
+                await self._queue.send(message, later.seconds)
+            except StoreUnavailable as error:
+                await self._send_again(message, error.message)
+            # A fault of ours in one step must not end all others.
+            except Exception as error:
+                log.exception("batch_step.broken", extra={"step": _step(message)})
+                await self._send_again(message, type(error).__name__)
+            else:
+                self._failures.pop(message, None)
+
+    async def _send_again(self, message: Message, reason: str) -> None:
+        self._failures[message] += 1
+        failures = self._failures[message]
+        log.warning("batch_step.failed", extra={"step": _step(message), "failures": failures, "error": reason})
+        if failures < MAX_FAILURES:
+            await self._queue.send(message, min(2.0 ** (failures - 1), _LONGEST_DELAY))
+        else:
+            del self._failures[message]
+
+
+def _step(message: Message) -> str:
+    return type(message).__name__
