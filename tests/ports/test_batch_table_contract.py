@@ -13,6 +13,7 @@ from tidegate.domain.batch import Batch, BatchFault, BatchUsage, Part, ProviderJ
 from tidegate.domain.batch_retention import PART_SECONDS
 from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Amounts
+from tidegate.domain.provider_pace import ProviderPace
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.memory.batch_table import MemoryBatchTable
 
@@ -355,3 +356,12 @@ async def test_what_was_deleted_cannot_be_written_by_a_worker_that_has_read_it(t
     assert not await table.save(batch(version=1), part(version=1))
     assert not await table.save(part(version=1, status="done"))
     assert await table.open_batches() == []
+
+
+async def test_a_pace_is_written_by_version_like_all_values(table: Table) -> None:
+    new = ProviderPace("openai")
+    assert await table.find_pace("openai") == new
+    taken = replace(new, blocked_until=NOON + 1.5, slot=7, requests=3, tokens=400)
+    assert [await table.save(taken), await table.save(new)] == [True, False]
+    assert await table.find_pace("openai") == replace(taken, version=1)
+    assert (await table.find_pace("groq"), await table.open_batches()) == (ProviderPace("groq"), [])

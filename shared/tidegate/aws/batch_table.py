@@ -35,12 +35,14 @@ from tidegate.aws.table import (
     files_partition,
     once_item_key,
     open_batch_item_key,
+    pace_item_key,
     part_item_key,
     upload_item_key,
 )
 from tidegate.batch.ports import Page
 from tidegate.domain.batch import Batch, Part, StoredFile, Upload
 from tidegate.domain.batch_retention import kept_until, may_have_parts
+from tidegate.domain.provider_pace import ProviderPace
 from tidegate.errors import StoreUnavailable
 
 MAX_TRANSACTION_ITEMS = 100
@@ -51,11 +53,11 @@ MIN_PAGE = 100
 
 _LAST_CHARACTER = "\U0010ffff"
 
-_Value = StoredFile | Upload | Batch | Part
-_T = TypeVar("_T", StoredFile, Upload, Batch, Part)
+_Value = StoredFile | Upload | Batch | Part | ProviderPace
+_T = TypeVar("_T", StoredFile, Upload, Batch, Part, ProviderPace)
 
 _DECODERS: Mapping[type, Callable[[str], Any]] = {
-    kind: msgspec.json.Decoder(kind).decode for kind in (StoredFile, Upload, Batch, Part)
+    kind: msgspec.json.Decoder(kind).decode for kind in (StoredFile, Upload, Batch, Part, ProviderPace)
 }
 
 
@@ -115,7 +117,11 @@ class DynamoBatchTable(Struct, frozen=True):
         batches = (_value_of(item, Batch) for item in (await self.store.read_all(item_keys)).values())
         return [batch for batch in batches if not batch.is_terminal]
 
-    async def save(self, *values: StoredFile | Upload | Batch | Part) -> bool:
+    async def find_pace(self, provider: str) -> ProviderPace:
+        """See `BatchTable.find_pace`."""
+        return await self._find(ProviderPace, pace_item_key(provider)) or ProviderPace(provider)
+
+    async def save(self, *values: _Value) -> bool:
         """See `BatchTable.save`."""
         token = _random_token()
         writes = [write for value in values for write in self._writes(value, token)]
@@ -203,6 +209,8 @@ def _item_key(value: _Value) -> ItemKey:
             return batch_item_key(value.workspace_id, value.id)
         case Part():
             return part_item_key(value.batch_id, value.number)
+        case ProviderPace():
+            return pace_item_key(value.provider)
 
 
 def _value_of(item: Item, kind: type[_T]) -> _T:

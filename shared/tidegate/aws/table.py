@@ -23,6 +23,7 @@
 | a batch | `BATCHES#<workspace id>` | `BATCH#<id>` |
 | a batch that is not terminal, for listing | `OPENBATCHES` | `WS#<workspace id>#<id>` |
 | a part of a batch | `BATCH#<id>` | `PART#<six digits>` |
+| the pace of batches at a provider | `OPENBATCHES` | `PACE#<provider>` |
 | a name that is claimed once | `CLAIM#<sha-256 of the name>` | `CLAIM` |
 A grant with the sort key `OIDC` is from the time when a subject had one grant in the whole gateway.
 A rotated key has a second `KEY#…` item with the hash of its previous secret, until that secret expires.
@@ -157,6 +158,10 @@ def open_batch_item_key(workspace_id: str, batch_id: str) -> ItemKey:
 
 def part_item_key(batch_id: str, number: int) -> ItemKey:
     return ItemKey(f"{BATCHES_PREFIX}{batch_id}", f"{PARTS_PREFIX}{number:06}")
+
+
+def pace_item_key(provider: str) -> ItemKey:
+    return ItemKey(OPEN_BATCHES_PARTITION, f"PACE#{provider}")
 
 
 def once_item_key(claim: str) -> ItemKey:

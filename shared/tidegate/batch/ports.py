@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from tidegate.batch.messages import Message
 from tidegate.domain.batch import Batch, Part, StoredFile, Upload
+from tidegate.domain.provider_pace import ProviderPace
 from tidegate.domain.settlement import Settlement
 from tidegate.domain.workspace import Principal, Workspace
 
@@ -65,7 +66,11 @@ class BatchTable(Protocol):
         """All batches of all workspaces that are not terminal."""
         ...
 
-    async def save(self, *values: StoredFile | Upload | Batch | Part) -> bool:
+    async def find_pace(self, provider: str) -> ProviderPace:
+        """The pace of batches at the provider, of version 0 if it was never saved."""
+        ...
+
+    async def save(self, *values: StoredFile | Upload | Batch | Part | ProviderPace) -> bool:
         """Write all values or none, at most 20, each with its version increased by one.
 
         False if one of them is not the stored version any more. A value of version 0 must not exist yet.
@@ -160,6 +165,18 @@ class BatchEvents(Protocol):
 
     async def emit(self, event_type: BatchEventType, batch: Batch) -> None:
         """Send one event, whose detail is the batch as OpenAI shows it, and its workspace. Failures are logged."""
+        ...
+
+
+class Replies(Protocol):
+    """Queues that get the answers to single requests. The operator names those that messages may choose."""
+
+    def find_queue(self, reply_to: str | None) -> str | None:
+        """The allowed queue with this URL or name, or the first one for None; None if there is no such queue."""
+        ...
+
+    async def send(self, queue: str, body: bytes, attributes: Mapping[str, str]) -> None:
+        """Send a message to a queue of `find_queue`; it may arrive twice. Raises `StoreUnavailable`."""
         ...
 
 

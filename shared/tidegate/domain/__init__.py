@@ -19,6 +19,7 @@ managed_resources  plans, admin keys, members and the audit log
 model_names        the plain spelling of a model's name
 money              the decimal context of arithmetic with money
 operation          operations, such as chat: their requests, and what the gateway reads in replies
+provider_pace      the pace of batches at a provider
 record             the record of a call, and the counters of a period
 redacted           the mixin that hides secrets in `repr()`
 restrictions       networks and endpoints that a key is limited to

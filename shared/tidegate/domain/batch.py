@@ -30,6 +30,7 @@ BatchMode = Literal["calls", "provider_batch"]
 BatchSource = Literal["api", "object", "message"]
 PauseReason = Literal["budget", "workspace", "key", "caller"]
 PartStatus = Literal["queued", "running", "returned", "done"]
+JobStage = Literal["creating", "running", "cancelling", "sorted", "ended", "refused"]
 
 TERMINAL_STATUSES = frozenset({"failed", "completed", "expired", "cancelled"})
 
@@ -108,19 +109,30 @@ class BatchUsage(Struct, frozen=True, array_like=True):
 class ProviderJob(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A batch at a provider. `reference` is ours and stored before the job is created, `job_id` is the provider's.
 
-    `reserved_id` is the call id of the job's hold, which its settlement replaces.
+    `status` is "creating" until the provider has told `job_id`; "sorted" once its results are stored, by part, below
+    the prefix `results`; "ended" once they are billed; "refused" if its parts are answered by calls instead.
+    `reserved_id` is the call id of the job's hold, which its settlement replaces. `endpoint` is that of its lines, and
+    `ending` how it ended at the provider.
     """
 
     provider: str
     deployment: str
     reference: str
     job_id: str | None = None
-    status: str = "creating"
+    status: JobStage = "creating"
     first_part: int = 0
     last_part: int = 0
     reserved_id: str | None = None
     created_at: float = 0.0
     polled_at: float = 0.0
+    endpoint: str = ""
+    results: str | None = None
+    ending: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """True if the job is at the provider, or its results are not billed yet."""
+        return self.status not in ("ended", "refused")
 
 
 class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -133,6 +145,8 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     progress of validation or composition, and `step_lease_until` the end of the time for which one process has that
     step. `key_id` is None for a batch that came as an event: IAM has allowed it. `output_prefix` begins the names of
     the results of a dropped file. `progress_told` are the answered lines that the last event of progress told.
+    `mode_reason` is why a batch that was to be a provider's is answered by calls. `jobs` are those at the provider, in
+    the order of their parts, which count as fed.
     """
 
     id: str
@@ -147,6 +161,7 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: float
     source: BatchSource = "api"
     mode: BatchMode = "calls"
+    mode_reason: str | None = None
     metadata: dict[str, str] | None = None
     output_seconds: float | None = None
     output_prefix: str | None = None
@@ -188,6 +203,10 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """True if parts may be fed and their lines asked."""
         return self.status == "in_progress" and self.pause is None
 
+    @property
+    def has_open_jobs(self) -> bool:
+        return any(job.is_open for job in self.jobs)
+
 
 class Part(Struct, frozen=True, kw_only=True, array_like=True):
     """Some lines of a batch's input: `lines` of them from `first_line`, at `first_byte`, `length` bytes long.
@@ -195,8 +214,8 @@ class Part(Struct, frozen=True, kw_only=True, array_like=True):
     Lines are numbered from 0 in the whole batch. A worker has the part until `lease_until`, if `lease` is its token.
     `segments` are the numbers of journal objects on record, one number for each attempt: answers in these are never
     asked again. `asked_to` is the line before which lines were perhaps asked. `usage` is that of all segments on
-    record; `unsettled` is what of it is not settled yet, for the hold of the call id `slice_id`. `output_bytes` and
-    `error_bytes` are the sizes of the objects of a done part.
+    record; `unsettled` is what of it is not settled yet, for the hold of the call id `slice_id`, which is booked on
+    `slice_shard` of the workspace. `output_bytes` and `error_bytes` are the sizes of the objects of a done part.
     """
 
     batch_id: str
@@ -219,6 +238,7 @@ class Part(Struct, frozen=True, kw_only=True, array_like=True):
     output_bytes: int = 0
     error_bytes: int = 0
     version: int = 0
+    slice_shard: int = 0
 
 
 class PartRange(Struct, frozen=True, array_like=True):

@@ -1,6 +1,7 @@
 """How long files, uploads, batches and parts are stored."""
 
 from tidegate.domain.batch import Batch, Part, StoredFile, Upload
+from tidegate.domain.provider_pace import ProviderPace
 from tidegate.domain.record import RETENTION_SECONDS
 
 UPLOAD_SECONDS_AFTER_EXPIRY = 86400
@@ -10,7 +11,7 @@ PART_SECONDS = 30 * 86400
 """Parts are stored for 30 days after their last change, which is longer than the longest completion window."""
 
 
-def kept_until(value: StoredFile | Upload | Batch | Part, now: float) -> float | None:
+def kept_until(value: StoredFile | Upload | Batch | Part | ProviderPace, now: float) -> float | None:
     """The time, in UTC seconds, at which a value that is written now expires; None if it is kept.
 
     A batch is kept while it is open, and then until 400 days after its creation, as long as records of calls.
@@ -22,7 +23,7 @@ def kept_until(value: StoredFile | Upload | Batch | Part, now: float) -> float |
             return value.expires_at + UPLOAD_SECONDS_AFTER_EXPIRY
         case Batch():
             return value.created_at + RETENTION_SECONDS if value.is_terminal else None
-        case Part():
+        case Part() | ProviderPace():
             return now + PART_SECONDS
 
 

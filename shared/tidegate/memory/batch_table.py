@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from tidegate.batch.ports import Page
 from tidegate.domain.batch import Batch, Part, StoredFile, Upload
 from tidegate.domain.batch_retention import kept_until
+from tidegate.domain.provider_pace import ProviderPace
 
-_Value = StoredFile | Upload | Batch | Part
-_T = TypeVar("_T", StoredFile, Upload, Batch, Part)
+_Value = StoredFile | Upload | Batch | Part | ProviderPace
+_T = TypeVar("_T", StoredFile, Upload, Batch, Part, ProviderPace)
 
 
 class _Place(NamedTuple):
@@ -71,7 +72,11 @@ class MemoryBatchTable:
         """See `BatchTable.open_batches`."""
         return [value for value in self._values.values() if isinstance(value, Batch) and not value.is_terminal]
 
-    async def save(self, *values: StoredFile | Upload | Batch | Part) -> bool:
+    async def find_pace(self, provider: str) -> ProviderPace:
+        """See `BatchTable.find_pace`."""
+        return self._find(ProviderPace, "", provider) or ProviderPace(provider)
+
+    async def save(self, *values: _Value) -> bool:
         """See `BatchTable.save`."""
         places = [_place(value) for value in values]
         for place, value in zip(places, values, strict=True):
@@ -99,8 +104,9 @@ class MemoryBatchTable:
 
     async def delete_all(self, workspace_id: str) -> None:
         """See `WorkspaceBatches.delete_all`."""
-        for place in [place for place, value in self._values.items() if value.workspace_id == workspace_id]:
-            self._drop(place)
+        for place, value in list(self._values.items()):
+            if not isinstance(value, ProviderPace) and value.workspace_id == workspace_id:
+                self._drop(place)
 
     def _stored(self, place: _Place) -> _Value | None:
         ends_at = self._ends.get(place)
@@ -138,4 +144,6 @@ class MemoryBatchTable:
 def _place(value: _Value) -> _Place:
     if isinstance(value, Part):
         return _Place(Part, value.batch_id, value.number)
+    if isinstance(value, ProviderPace):
+        return _Place(ProviderPace, "", value.provider)
     return _Place(type(value), value.workspace_id, value.id)
