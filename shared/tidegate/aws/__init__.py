@@ -17,6 +17,7 @@ ledger            the accounts of limits
 full_shards       a process's memory of shards without headroom
 meter             call records and usage counters
 sweeper           the sweeper of a world: settles lost calls, sends missing budget alerts, prunes accounts
+batches           the batch engine of a world
 batch_table       files, uploads, batches and their parts
 batch_callers     who pays for a batch
 cooldowns         deployments that cool down, shared between processes

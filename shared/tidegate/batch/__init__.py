@@ -1,16 +1,33 @@
 """Batches: files of requests in, every answer out exactly once, within budget. It runs calls over the gateway's path.
 
 announcements tells the event bus and the webhook that a batch has ended
+batches       what callers do with batches
 callers       decides who pays for a batch
 components    the ports and settings of the engine, in one value
+conclusion    announces the end of a batch, and deletes its temporary objects
+digests       finds repeated custom ids in little memory
+direct        answers the requests in the payload of an invocation
+dropped_objects makes batches of dropped objects, or moves them away
+endpoints     the endpoints that lines may name
 engine        takes one message of the queue, and does the step that it names
+event_log     events in the log
 feeder        gives parts to workers, in windows
+fields        fields of requests about files and batches
+file_content  receives the content of a file
+files         files of workspaces
+findings      collects what validation finds, and stores it
+intake        takes messages with a request, or with the name of an object
 keys          the names of objects in the bucket
 lines         cuts input into lines, and checks each
 messages      the messages between the steps
 ports         what the engine needs of stores, queues and event buses
 ranges        the places of parts in the input
 results       lines of output and error files, and of the journal
+single_calls  answers one request of an event
+steps         steps that one process at a time may do
 transitions   changes of a stored batch
+validation    checks the input, and divides it into parts
+uploads       files that arrive in parts
+views         files, uploads and batches as JSON
 webhook       sends events to webhooks of workspaces, signed and repeated
 """

@@ -6,6 +6,7 @@ resources      the control plane's resources and their audit log
 ledger         the accounts of limits
 meter          call records and usage counters
 cooldowns      deployments that cool down
+batches        the batch engine
 batch_table    files, uploads, batches and their parts
 batch_objects  objects of files and batches
 batch_queue    messages of the batch engine

@@ -13,6 +13,7 @@ database      the file: its schema, versions, and errors
 folder        the data folder: where it is, its files, and which server uses it
 object_files  files that hold one object each
 objects       large replies as files
+batches       the batch engine over a data folder
 batch_files   objects of files and batches as files
 vault         credentials of workspaces
 expiry        deletes what has expired

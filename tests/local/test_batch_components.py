@@ -1,0 +1,56 @@
+"""The batch engine's components of each store of the local server."""
+
+from pathlib import Path
+
+from tests.world import KEY, WORKSPACE
+from tidegate.api.app import ENDPOINTS
+from tidegate.aws.batches import create_aws_batches
+from tidegate.aws.gateway import create_aws_gateway
+from tidegate.aws.tenants import DynamoKeys, DynamoTenants
+from tidegate.aws.world import AwsWorld
+from tidegate.batch.components import BatchComponents
+from tidegate.batch.event_log import LogBatchEvents
+from tidegate.domain.batch_options import BatchOptions
+from tidegate.domain.workspace import Principal
+from tidegate.memory.batch_queue import MemoryBatchQueue
+from tidegate.memory.batches import create_memory_batches
+from tidegate.memory.world import MemoryWorld, create_memory_gateway
+from tidegate.settings import AwsSettings, Settings
+from tidegate.sqlite.batches import create_folder_batches
+from tidegate.sqlite.folder import DataFolder
+from tidegate.sqlite.world import SqliteWorld
+
+SETTINGS = Settings("t", AwsSettings("us-east-1"), batch_options={"part_lines": 7})
+PATHS = {"/v1/chat/completions", "/chat/completions", "/openai/v1/chat/completions"}
+
+
+async def check(components: BatchComponents) -> None:
+    assert set(components.endpoints) == PATHS
+    assert (components.options, type(components.events)) == (BatchOptions(part_lines=7), LogBatchEvents)
+    principal, workspace = await components.callers.find_caller(WORKSPACE.id, KEY.id)
+    assert (principal, workspace) == (Principal(KEY.id, KEY.workspace_ids), WORKSPACE)
+    await components.objects.put("files/ws_test/one", b"1")
+    assert await components.objects.read("files/ws_test/one") == b"1"
+    assert await components.table.open_batches() == []
+
+
+async def test_components_in_memory() -> None:
+    async with MemoryWorld(SETTINGS) as world:
+        await world.tenants.put_workspace(WORKSPACE)
+        await world.tenants.put_key(KEY)
+        gateway = await create_memory_gateway(world)
+        await check(create_memory_batches(world, gateway, ENDPOINTS, MemoryBatchQueue()))
+
+
+async def test_components_over_a_data_folder(tmp_path: Path) -> None:
+    async with SqliteWorld(DataFolder(tmp_path / "data"), SETTINGS) as world:
+        await DynamoTenants(world.store).put_workspace(WORKSPACE)
+        await DynamoKeys(world.store).put_key(KEY)
+        gateway = await create_aws_gateway(world)
+        await check(create_folder_batches(world, gateway, ENDPOINTS, MemoryBatchQueue()))
+    assert (tmp_path / "data" / "objects" / "files" / "ws_test" / "one").read_bytes() == b"1"
+
+
+async def test_a_table_without_a_bucket_has_no_batches() -> None:
+    async with AwsWorld(SETTINGS) as world:
+        assert create_aws_batches(world, await create_aws_gateway(world), ENDPOINTS) is None
