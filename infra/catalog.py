@@ -3,10 +3,10 @@
 It takes the chat models of genai-prices (https://github.com/pydantic/genai-prices, MIT; in the dependency group `test`)
 under Tidegate's provider names, adds the models of `additions.json`, and applies the rules of `families.json`, each
 with its source and date. A rule applies to the ids, in lower case, in which one of its expressions is found. If two
-rules set one field, the later one wins; null removes the field. Rules for `parameters` set the names (`has`), add some
-(`adds`) or remove some (`lacks`); `reasoning` limits such a rule to some kinds of reasoning. `rates` are prices that
-genai-prices lacks, for all prices of a model. The `aliases` lead from
-names in the documents of other gateways, as whole expressions, to the provider's own names.
+rules set one field, the later one wins, but `factors` are added to the others; null removes the field. Rules for
+`parameters` set the names (`has`), add some (`adds`) or remove some (`lacks`); `reasoning` limits such a rule to some
+kinds of reasoning. `rates` are prices that genai-prices lacks, for all prices of a model. The `aliases` lead from names
+in the documents of other gateways, as whole expressions, to the provider's own names.
 
 `--checked 2026-11-21` sets the day for which prices are chosen; the default is today.
 """
@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
@@ -96,8 +97,12 @@ RATES = {
 FAMILY_FIELDS = ("context_window", "output_limit", "inputs", "outputs", "reasoning", "factors")
 """The fields that `families.json` sets, besides `parameters`."""
 
-PRICE_OPTIONS = ("service_tier", "speed")
-"""The fields of a request whose prices genai-prices has as variants. It has prices of batches as well, and of hosts."""
+PRICE_OPTIONS = ("service_tier", "speed", "processing")
+"""The options whose prices genai-prices has as variants: fields of a request, and "processing" for batches."""
+
+HALF = "0.5"
+
+TOKEN_RATES = frozenset(RATES.values()) - {"request", "search"}
 
 ANY_MODEL = re.compile("")
 
@@ -229,7 +234,10 @@ def price_list(model: ModelInfo, checked: date) -> list[Row]:
 
 
 def variants(model: ModelInfo, checked: date) -> dict[str, Row]:
-    """The prices on the day `checked` for values of `PRICE_OPTIONS`, such as "service_tier=flex"."""
+    """The prices on the day `checked` for values of `PRICE_OPTIONS`, such as "service_tier=flex".
+
+    Exactly half of the usual price, as most batches have, is a factor instead: `half_prices`.
+    """
     rows: dict[str, Row] = {}
     noon = datetime.combine(checked, time(12), UTC)
     usual_price = price(model.get_prices(noon))
@@ -237,9 +245,37 @@ def variants(model: ModelInfo, checked: date) -> dict[str, Row]:
         (option, *others) = [(name, value) for name, value in variant.when.items()]
         if option[0] in PRICE_OPTIONS and not others:
             row = price(model.get_prices(noon, dict(variant.when)))
-            if row != usual_price:
+            if row != usual_price and not (option[0] == "processing" and is_half(row, usual_price)):
                 rows["=".join(option)] = row
     return rows
+
+
+def half_prices(model: ModelInfo, checked: date) -> dict[str, str]:
+    """The options that cost exactly half of the usual price on the day `checked`, with their factor."""
+    noon = datetime.combine(checked, time(12), UTC)
+    usual_price = price(model.get_prices(noon))
+    found = (variant.when for variant in model.price_variants or () if set(variant.when) == {"processing"})
+    return {
+        f"processing={when['processing']}": HALF
+        for when in found
+        if is_half(price(model.get_prices(noon, dict(when))), usual_price)
+    }
+
+
+def is_half(row: Row, usual_price: Row) -> bool:
+    """True if all rates of tokens are half of the usual ones, and all else is equal."""
+    doubled = {name: doubled_rates(value) if name == "tiers" else value for name, value in row.items()}
+    return doubled_rates(doubled) == usual_price
+
+
+def doubled_rates(value: object) -> object:
+    """The price with all of its rates of tokens doubled, and those in a list of tiers."""
+    if isinstance(value, list):
+        return [doubled_rates(each) for each in cast(list[Row], value)]
+    return {
+        name: f"{(Decimal(str(rate)) * 2).normalize():f}" if name in TOKEN_RATES else rate
+        for name, rate in cast(Row, value).items()
+    }
 
 
 def has_begun(conditional_price: ConditionalPrice, checked: date) -> bool:
@@ -263,6 +299,7 @@ def model_row(model: ModelInfo, checked: date) -> Row:
         "deprecated": model.deprecated,
         "prices": prices,
         "variants": variants(model, checked),
+        "factors": half_prices(model, checked),
     }
     if fields["inputs"] == ["text"] == fields["outputs"]:
         del fields["inputs"], fields["outputs"]  # genai-prices does not tell whether the model is text only
@@ -335,7 +372,10 @@ def rule_applies(rule: Row, name: str) -> bool:
 def add_family_fields(name: str, row: Row, families: Sequence[Row]) -> None:
     for rule in families:
         if rule_applies(rule, name):
+            factors = {**cast(Row, row.get("factors", {})), **cast(Row, rule.get("factors", {}))}
             row.update({key: rule[key] for key in FAMILY_FIELDS if key in rule})
+            if factors:
+                row["factors"] = factors
     for key in FAMILY_FIELDS:
         if key in row and row[key] is None:
             del row[key]

@@ -1,6 +1,7 @@
 """Models and prices as data, each with its source and the date it was checked.
 
 additions.json    models that no source lists, for `models.json`
+batch_prices      the catalogue with the prices of providers' batch APIs
 declared_catalog  the catalogue with the models that the operator declares
 declared_models   reads these models from `TIDEGATE_PROVIDERS`
 families.json     what model families can do, and rates that the source lacks, for `models.json`

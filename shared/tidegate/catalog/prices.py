@@ -2,7 +2,7 @@
 
 The arithmetic follows genai-prices (https://github.com/pydantic/genai-prices, 0.2.3): every token is priced once, at
 its most specific rate, and a long-context tier reprices the whole call. The catalogue has prices of the default service
-tier only, and none of batches.
+tier; `options.py` and `batch_prices.py` have those of other tiers and of batches.
 """
 
 from datetime import UTC, datetime
