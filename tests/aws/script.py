@@ -12,14 +12,14 @@ from tidegate.aws.dynamo import Backoff, create_dynamo_client
 from tidegate.aws.store import Store
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts
 
-Answer = tuple[int, object] | Exception | None
-"""A status and a JSON body, an error of the transport, or None for no answer at all."""
+Answer = tuple[int, object] | tuple[int, object, Mapping[str, str]] | Exception | None
+"""A status, a JSON body or bytes, and headers; an error of the transport, or None for no answer at all."""
 
 
 class Response:
-    def __init__(self, status: int, body: object) -> None:
+    def __init__(self, status: int, body: object, headers: Mapping[str, str] | None = None) -> None:
         self.status = status
-        self.headers: Mapping[str, str] = {}
+        self.headers = headers or {}
         self._body = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     async def read(self, limit: int) -> bytes:

@@ -35,7 +35,8 @@ class S3ObjectWriter:
         self._objects = objects
         self._key = key
         self._content_type = content_type
-        self._buffer = bytearray()
+        self._pieces: list[bytes] = []
+        self._buffered = 0
         self._upload_id: str | None = None
         self._part_tags: list[str] = []
 
@@ -43,19 +44,19 @@ class S3ObjectWriter:
         """See `ObjectWriter.write`."""
         rest = memoryview(data)
         while rest:
-            taken = rest[: await self._make_room()]
+            taken = bytes(rest[: await self._make_room()])
             self._append(taken)
             rest = rest[len(taken) :]
 
     async def append_object(self, key: str, size: int) -> None:
         """See `ObjectWriter.append_object`. S3 copies what can be a part, or several."""
         least = self._grown(MIN_PART_BYTES)
-        missing = max(0, least - len(self._buffer)) if self._buffer else 0
+        missing = max(0, least - self._buffered) if self._buffered else 0
         if size - missing < least:
             await self._append_bytes(key, size)
             return
         await self._append_bytes(key, missing)
-        if self._buffer:
+        if self._buffered:
             await self._upload_buffer()
         await self._copy(key, missing, size)
 
@@ -78,13 +79,20 @@ class S3ObjectWriter:
     async def _make_room(self) -> int:
         """The bytes that fit in the buffer, which is uploaded if it is full."""
         part_bytes = self._grown(PIECE_BYTES)
-        if len(self._buffer) >= part_bytes:
+        if self._buffered >= part_bytes:
             await self._upload_buffer()
-        return part_bytes - len(self._buffer)
+        return part_bytes - self._buffered
 
-    def _append(self, data: bytes | memoryview) -> None:
-        self._buffer += data
+    def _append(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._buffered += len(data)
         self.size += len(data)
+
+    def _take_buffer(self) -> bytes:
+        data = b"".join(self._pieces)
+        self._pieces.clear()
+        self._buffered = 0
+        return data
 
     async def _append_bytes(self, key: str, end: int) -> None:
         """Read the object up to the byte `end`, in pieces that fit in the buffer."""
@@ -112,9 +120,7 @@ class S3ObjectWriter:
             self.size += stop - start
 
     async def _upload_buffer(self) -> None:
-        body = bytes(self._buffer)
-        self._buffer.clear()
-        response = await self._put_part(body=body)
+        response = await self._put_part(body=self._take_buffer())
         if response.status != 200 or "etag" not in response.headers:
             raise refusal("to store a part of an object", response)
         self._part_tags.append(response.headers["etag"])
@@ -133,11 +139,11 @@ class S3ObjectWriter:
     async def _complete(self) -> None:
         if self._upload_id is None:
             content_type = {"content-type": self._content_type}
-            response = await self._client.send("PUT", self._key, headers=content_type, body=bytes(self._buffer))
+            response = await self._client.send("PUT", self._key, headers=content_type, body=self._take_buffer())
             if response.status != 200:
                 raise refusal("to store an object", response)
             return
-        if self._buffer:
+        if self._buffered:
             await self._upload_buffer()
         parts = "".join(
             f"<Part><PartNumber>{number}</PartNumber><ETag>{xml_text(tag)}</ETag></Part>"
