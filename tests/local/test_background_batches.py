@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,14 @@ from tidegate.batch.messages import Compose, Message, RunPart, Sweep, Validate
 from tidegate.batch.ports import TryLater
 from tidegate.domain.batch import Part
 from tidegate.errors import StoreUnavailable
-from tidegate.local.background_batches import MAX_FAILURES, STEP_SECONDS, resume_open_batches, run_batches
+from tidegate.local.background_batches import (
+    MAX_FAILURES,
+    STEP_SECONDS,
+    LocalBatches,
+    open_batches,
+    resume_open_batches,
+    run_batches,
+)
 from tidegate.memory.batch_queue import MemoryBatchQueue
 
 NOW = 1_795_262_400.0
@@ -167,3 +175,24 @@ async def test_what_an_earlier_process_had_leased_goes_on_at_once() -> None:
         assert [parts[number].lease_until for number in (0, 1)] == [0.0, 0.0]
         assert (await world.batch(three.id)).step_lease_until == 0.0
         assert await world.batch(four.id) == four
+
+
+async def test_a_store_without_batches_and_one_whose_steps_others_do_run_no_engine() -> None:
+    async with batch_world() as world:
+        async with open_batches(None) as components:
+            assert components is None
+        batch = await world.submit(requests(1))
+        tasks = asyncio.all_tasks()
+        async with open_batches(LocalBatches(world.components)) as components:
+            assert components is world.components
+            assert asyncio.all_tasks() == tasks
+        assert await world.batch(batch.id) == batch
+
+
+async def test_a_kept_store_goes_on_where_the_earlier_process_ended() -> None:
+    async with batch_world() as world:
+        batch = await world.submit(requests(1))
+        queue = MemoryBatchQueue()
+        components = replace(world.components, queue=queue)
+        async with open_batches(LocalBatches(components, queue, is_kept=True)):
+            assert queue.take_due(time.time()) == [Validate("ws_test", batch.id)]

@@ -12,9 +12,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.batch.components import BatchStores
+from tidegate.batch.components import BatchComponents, BatchStores
+from tidegate.batch.engine import Engine
 from tidegate.batch.messages import Compose, Message, PollJobs, RunPart, Sweep, Validate
 from tidegate.batch.ports import TryLater
 from tidegate.batch.transitions import change_batch
@@ -40,12 +42,35 @@ MAX_FAILURES = 8
 _LONGEST_DELAY = 60.0
 
 
+class LocalBatches(Struct, frozen=True):
+    """The batch engine's components, and the queue that this process reads; None if others do the steps.
+
+    `is_kept`: the store has what an earlier process has left.
+    """
+
+    components: BatchComponents
+    queue: MemoryBatchQueue | None = None
+    is_kept: bool = False
+
+
 class StepEngine(Protocol):
     """`batch.engine.Engine`."""
 
     async def handle(self, message: Message, deadline: float) -> None:
         """See `Engine.handle`."""
         ...
+
+
+@asynccontextmanager
+async def open_batches(batches: LocalBatches | None) -> AsyncGenerator[BatchComponents | None]:
+    """Run the engine until the context is left, and yield its components. Raises `StoreUnavailable`."""
+    if batches is None or batches.queue is None:
+        yield batches and batches.components
+        return
+    if batches.is_kept:
+        await resume_open_batches(batches.components)
+    async with run_batches(Engine(batches.components), batches.queue):
+        yield batches.components
 
 
 @asynccontextmanager

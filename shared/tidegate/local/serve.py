@@ -20,6 +20,7 @@ from tidegate.cli.workspaces import Subparsers
 from tidegate.errors import ConfigurationError, InvalidKey, StoreUnavailable
 from tidegate.gateway import Gateway
 from tidegate.local.admin import PlaneRouter
+from tidegate.local.background_batches import open_batches
 from tidegate.local.banner import banner
 from tidegate.local.connection_guard import ConnectionGuard
 from tidegate.local.demo_keys import KEY_SETTING
@@ -88,7 +89,10 @@ def run(options: argparse.Namespace) -> int:
         settings = store.settings
         logs.configure(settings.log_level)
         gateway = build_app(
-            lambda: open_gateway(store.open_planes(), admin), settings.server_options(), document_routes()
+            lambda: open_gateway(store.open_planes(), admin),
+            settings.server_options(),
+            document_routes(),
+            open_batches=lambda _: open_batches(admin.state.batches),
         )
         hosts = allowed_hosts(options.host, env.get(ALLOWED_HOSTS_SETTING, ""))
         _serve(HostCheck(PlaneRouter(gateway, admin), hosts), listener)
@@ -121,9 +125,9 @@ def choose_store(options: argparse.Namespace, env: Mapping[str, str]) -> StoreOp
 
 @asynccontextmanager
 async def open_gateway(planes_context: AbstractAsyncContextManager[Planes], admin: FastAPI) -> AsyncGenerator[Gateway]:
-    """Open both planes, and connect `admin` to the control plane."""
+    """Open both planes, and connect `admin` to the control plane. The batch engine is not running yet."""
     async with planes_context as planes:
-        admin.state.control = planes.control
+        admin.state.control, admin.state.batches = planes.control, planes.batches
         yield planes.gateway
 
 

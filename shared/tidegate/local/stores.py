@@ -10,6 +10,8 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from tidegate.api.app import ENDPOINTS
+from tidegate.aws.batches import batch_bucket, create_aws_batches
 from tidegate.aws.control import create_aws_control
 from tidegate.aws.credentials import find_credentials
 from tidegate.aws.dynamo import REQUEST_FAILURES
@@ -24,20 +26,24 @@ from tidegate.control.control import Control
 from tidegate.errors import ConfigurationError, StoreUnavailable
 from tidegate.gateway import Gateway
 from tidegate.lazy import load
+from tidegate.local.background_batches import LocalBatches
 from tidegate.local.background_sweeper import sweep_in_background
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.demo_keys import DemoKeys, choose_demo_keys
 from tidegate.local.demo_tenant import choose_kept_keys, create_demo_admin, keep_keys, seed_demo_tenant, seed_table
+from tidegate.memory.batch_queue import MemoryBatchQueue
+from tidegate.memory.batches import create_memory_batches
 from tidegate.memory.vault import MemoryVault
 from tidegate.memory.world import MemoryWorld, create_memory_control, create_memory_gateway
 from tidegate.settings import AwsSettings, Settings
+from tidegate.sqlite.batches import create_folder_batches
 from tidegate.sqlite.folder import DataFolder, RunningServer
 from tidegate.sqlite.world import SqliteWorld, create_folder_sweeper
 from tidegate.transport.aws_credentials import StaticCredentials
 from tidegate.transport.sigv4 import AwsKey
 
 TABLE = "tidegate"
-BUCKET = "tidegate-replies"
+BUCKET, BATCH_BUCKET = "tidegate-replies", "tidegate-batches"
 REGION = "us-east-1"
 
 PREPARE_SECONDS = 5
@@ -51,10 +57,11 @@ DEMO_OVERRIDES = Overrides(rows=(DEMO_ROW,), wrap=DemoTransport)
 
 
 class Planes(Struct, frozen=True):
-    """The data plane and the control plane, over one store."""
+    """The data plane, the control plane and the batch engine, over one store."""
 
     gateway: Gateway
     control: Control
+    batches: LocalBatches | None = None
 
 
 OpenPlanes: TypeAlias = Callable[[], AbstractAsyncContextManager[Planes]]
@@ -159,7 +166,7 @@ def _start_embedded_aws(
 
 
 async def _prepare_table(location: StoreLocation, demo_keys: DemoKeys | None) -> None:
-    """Create the table, its bucket and the demo tenant unless they exist. Raises `StoreUnavailable`."""
+    """Create the table, its buckets and the demo tenant unless they exist. Raises `StoreUnavailable`."""
     settings = location.settings
     try:
         async with (
@@ -169,9 +176,9 @@ async def _prepare_table(location: StoreLocation, demo_keys: DemoKeys | None) ->
             await create_table(world.store.client, settings.table)
             if demo_keys is not None:
                 await seed_table(world, demo_keys)
-            bucket = configured_bucket(settings, world.store.client)
-            if bucket is not None:
-                await bucket.create()
+            for bucket in (configured_bucket(settings, world.store.client), batch_bucket(world)):
+                if bucket is not None:
+                    await bucket.create()
     except REQUEST_FAILURES as error:
         is_wrapper = isinstance(error, StoreUnavailable) and error.__cause__ is not None
         cause = error.__cause__ if is_wrapper else error
@@ -181,7 +188,9 @@ async def _prepare_table(location: StoreLocation, demo_keys: DemoKeys | None) ->
 @asynccontextmanager
 async def _open_aws(settings: Settings) -> AsyncGenerator[Planes]:
     async with AwsWorld(settings) as world, sweep_in_background(create_sweeper(world)):
-        yield Planes(await create_aws_gateway(world), create_aws_control(world))
+        gateway = await create_aws_gateway(world)
+        batches = create_aws_batches(world, gateway, ENDPOINTS)
+        yield Planes(gateway, create_aws_control(world), LocalBatches(batches) if batches else None)
 
 
 @asynccontextmanager
@@ -190,15 +199,19 @@ async def _open_embedded(settings: Settings, has_demo: bool) -> AsyncGenerator[P
         AwsWorld(settings, table_credentials=EMBEDDED_CREDENTIALS, vault=MemoryVault()) as world,
         sweep_in_background(create_sweeper(world)),
     ):
-        overrides = DEMO_OVERRIDES if has_demo else NO_OVERRIDES
-        yield Planes(await create_aws_gateway(world, overrides), create_aws_control(world))
+        gateway = await create_aws_gateway(world, DEMO_OVERRIDES if has_demo else NO_OVERRIDES)
+        queue = MemoryBatchQueue()
+        batches = create_aws_batches(world, gateway, ENDPOINTS, queue)
+        yield Planes(gateway, create_aws_control(world), LocalBatches(batches, queue) if batches else None)
 
 
 @asynccontextmanager
 async def _open_data_folder(folder: DataFolder, settings: Settings, has_demo: bool) -> AsyncGenerator[Planes]:
     async with SqliteWorld(folder, settings) as world, sweep_in_background(create_folder_sweeper(world)):
-        overrides = DEMO_OVERRIDES if has_demo else NO_OVERRIDES
-        yield Planes(await create_aws_gateway(world, overrides), create_aws_control(world))
+        gateway = await create_aws_gateway(world, DEMO_OVERRIDES if has_demo else NO_OVERRIDES)
+        queue = MemoryBatchQueue()
+        batches = create_folder_batches(world, gateway, ENDPOINTS, queue)
+        yield Planes(gateway, create_aws_control(world), LocalBatches(batches, queue, is_kept=True))
 
 
 @asynccontextmanager
@@ -206,7 +219,9 @@ async def open_in_memory(settings: Settings, demo_keys: DemoKeys | None) -> Asyn
     """Open both planes in memory, with the demo tenant. No sweeper runs: an earlier process has left no call."""
     async with MemoryWorld(settings, find_credentials(settings.environment)) as world:
         overrides = NO_OVERRIDES if demo_keys is None else DEMO_OVERRIDES
-        planes = Planes(await create_memory_gateway(world, overrides), create_memory_control(world))
+        gateway, queue = await create_memory_gateway(world, overrides), MemoryBatchQueue()
+        batches = create_memory_batches(world, gateway, ENDPOINTS, queue)
+        planes = Planes(gateway, create_memory_control(world), LocalBatches(batches, queue))
         if demo_keys is not None:
             await seed_demo_tenant(world.tenants, world.tenants, demo_keys.key)
             await create_demo_admin(planes.control, demo_keys.admin_key)
@@ -222,10 +237,14 @@ def local_settings(env: Mapping[str, str], endpoint: str | None) -> Settings:
         "TIDEGATE_PROVIDER_SECRET": "",
         "TIDEGATE_EVENT_BUS": "",
         "TIDEGATE_REPLY_BUCKET": "",
+        "TIDEGATE_BATCH_BUCKET": "",
+        "TIDEGATE_BATCH_QUEUE": "",
     }
     return replace(Settings.from_env(local_env), aws=AwsSettings(REGION, endpoint))
 
 
 def with_bucket(settings: Settings, endpoint: str) -> Settings:
-    """Return the settings with the embedded AWS's bucket; another DynamoDB emulator may not offer S3."""
-    return replace(settings, reply_bucket=BUCKET, aws=replace(settings.aws, s3_endpoint=endpoint))
+    """Return the settings with the embedded AWS's buckets; another DynamoDB emulator may not offer S3."""
+    return replace(
+        settings, reply_bucket=BUCKET, batch_bucket=BATCH_BUCKET, aws=replace(settings.aws, s3_endpoint=endpoint)
+    )
