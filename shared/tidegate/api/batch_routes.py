@@ -16,20 +16,23 @@ from tidegate.lazy import load
 
 _FILES, _UPLOADS, _BATCHES = "tidegate.api.files", "tidegate.api.uploads", "tidegate.api.batches"
 
-ROUTES: dict[str, dict[str, tuple[str, str]]] = {
-    "/files": {"GET": (_FILES, "list_files"), "POST": (_FILES, "create_file")},
-    "/files/{id}": {"DELETE": (_FILES, "delete_file"), "GET": (_FILES, "show_file")},
-    "/files/{id}/content": {"GET": (_FILES, "send_content")},
-    "/uploads": {"POST": (_UPLOADS, "create_upload")},
-    "/uploads/{id}/parts": {"POST": (_UPLOADS, "add_part")},
-    "/uploads/{id}/complete": {"POST": (_UPLOADS, "complete_upload")},
-    "/uploads/{id}/cancel": {"POST": (_UPLOADS, "cancel_upload")},
-    "/batches": {"GET": (_BATCHES, "list_batches"), "POST": (_BATCHES, "create_batch")},
-    "/batches/{id}": {"GET": (_BATCHES, "show_batch")},
-    "/batches/{id}/cancel": {"POST": (_BATCHES, "cancel_batch")},
-    "/batches/{id}/resume": {"POST": (_BATCHES, "resume_batch")},
+ROUTES: dict[str, tuple[str, str]] = {
+    "GET /files": (_FILES, "list_files"),
+    "POST /files": (_FILES, "create_file"),
+    "DELETE /files/{id}": (_FILES, "delete_file"),
+    "GET /files/{id}": (_FILES, "show_file"),
+    "GET /files/{id}/content": (_FILES, "send_content"),
+    "POST /uploads": (_UPLOADS, "create_upload"),
+    "POST /uploads/{id}/parts": (_UPLOADS, "add_part"),
+    "POST /uploads/{id}/complete": (_UPLOADS, "complete_upload"),
+    "POST /uploads/{id}/cancel": (_UPLOADS, "cancel_upload"),
+    "GET /batches": (_BATCHES, "list_batches"),
+    "POST /batches": (_BATCHES, "create_batch"),
+    "GET /batches/{id}": (_BATCHES, "show_batch"),
+    "POST /batches/{id}/cancel": (_BATCHES, "cancel_batch"),
+    "POST /batches/{id}/resume": (_BATCHES, "resume_batch"),
 }
-"""The module and the name of what answers, by path without its prefix, and by method."""
+"""The module and the name of what answers, by method and path without its prefix."""
 
 _PATH = re.compile(rf"(?:{'|'.join(BATCH_PREFIXES)})(/(?:files|uploads|batches))(?:/([^/]+)(/[a-z]+)?)?")
 
@@ -40,19 +43,20 @@ async def answer(request: Request) -> Response:
     if match is None:
         raise HTTPException(404)
     kind, identifier, action = match.groups()
-    methods = ROUTES.get(kind if identifier is None else f"{kind}/{{id}}{action or ''}")
-    if methods is None:
-        raise HTTPException(404)
-    if request.method not in methods:
-        raise HTTPException(405, headers={"allow": ", ".join(methods)})
+    path = kind if identifier is None else f"{kind}/{{id}}{action or ''}"
+    route = f"{request.method} {path}"
+    if route not in ROUTES:
+        allowed = [method for method in ("DELETE", "GET", "POST") if f"{method} {path}" in ROUTES]
+        raise HTTPException(405, headers={"allow": ", ".join(allowed)}) if allowed else HTTPException(404)
     components_of(request)
     request.scope["path_params"] = {"id": identifier}
-    return await load(*methods[request.method])(request)
+    module, name = ROUTES[route]
+    return await load(module, name)(request)
 
 
 def components_of(request: Request) -> BatchComponents:
     """Return the batch engine's components of this process. Raises `NotConfigured` if it has none."""
-    batches = request.state.batches
+    batches = request.scope["state"].get("batches")
     components = batches() if callable(batches) else batches
     if not isinstance(components, BatchComponents):
         raise _not_configured()
