@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from tidegate.batch.components import BatchComponents
-from tidegate.batch.messages import Message, Notify
+from tidegate.batch.messages import Message, Notify, Validate
 from tidegate.lazy import load
 
 
@@ -21,6 +21,9 @@ class Engine(Struct, frozen=True):
         Raises `TryLater` if the message should come again, and `StoreUnavailable`.
         """
         match message:
+            case Validate():
+                validate_batch = load("tidegate.batch.validation", "validate_batch")
+                await validate_batch(self.components, message.workspace_id, message.batch_id, deadline)
             case Notify():
                 await load("tidegate.batch.webhook", "notify")(self.components, message)
             case _:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from tidegate.batch.components import BatchStores
-from tidegate.domain.batch import Batch, Part
+from tidegate.domain.batch import Batch, Part, StoredFile
 from tidegate.errors import StoreUnavailable
 
 CHANGE_TRIES = 50
@@ -13,19 +13,25 @@ CHANGE_TRIES = 50
 
 
 async def change_batch(
-    stores: BatchStores, workspace_id: str, batch_id: str, change: Callable[[Batch], Batch | None], *parts: Part
+    stores: BatchStores,
+    workspace_id: str,
+    batch_id: str,
+    change: Callable[[Batch], Batch | None],
+    *values: Part | StoredFile,
 ) -> Batch | None:
-    """Write what `change` makes of the batch now, together with `parts`, and return the batch as stored.
+    """Write what `change` makes of the batch now, together with `values`, and return the batch as stored.
 
     None if the batch does not exist, if `change` returns None, or if one of the parts is not the stored version any
-    more: then nothing is written. `change` must not change anything else, because it may be called several times.
+    more: then nothing is written. Files must be new. `change` must not change anything else, because it may be called
+    several times.
     """
+    parts = [value for value in values if isinstance(value, Part)]
     for _ in range(CHANGE_TRIES):
         batch = await stores.table.find_batch(workspace_id, batch_id)
         changed = change(batch) if batch is not None else None
         if batch is None or changed is None:
             return None
-        if await stores.table.save(changed, *parts):
+        if await stores.table.save(changed, *values):
             return replace(changed, version=changed.version + 1)
         if parts:
             stored = await stores.table.find_parts(batch, [part.number for part in parts])
