@@ -1,4 +1,4 @@
-"""The ports over AWS: DynamoDB, S3, Secrets Manager and EventBridge.
+"""The ports over AWS: DynamoDB, S3, SQS, Secrets Manager and EventBridge.
 
 world             what a process opens once: transport, credentials, table, vault
 gateway           the gateway of a world
@@ -26,6 +26,7 @@ bucket            objects in one S3 bucket
 s3_client         requests to one S3 bucket, with retries
 s3_writer         writes one S3 object piece by piece
 batch_objects     objects of files and batches in an S3 bucket
+batch_queue       messages in SQS queues
 signatures        signed reasoning of tool calls
 secrets           provider credentials in Secrets Manager
 vault             credentials of workspaces in Secrets Manager

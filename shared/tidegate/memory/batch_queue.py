@@ -31,7 +31,7 @@ class MemoryBatchQueue:
         self._clock = clock
         self._numbers = count()
         self._deliveries: list[_Delivery] = []
-        self._readers: set[asyncio.Future[None]] = set()
+        self._readers: list[asyncio.Future[None]] = []
 
     def __len__(self) -> int:
         """The number of messages, due or not."""
@@ -66,10 +66,10 @@ class MemoryBatchQueue:
     async def _wait(self, seconds: float | None) -> None:
         """Wait until a message is sent, at most `seconds`."""
         reader = asyncio.get_running_loop().create_future()
-        self._readers.add(reader)
+        self._readers.append(reader)
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await reader
         finally:
-            self._readers.discard(reader)
+            self._readers.remove(reader)

@@ -1,0 +1,76 @@
+"""Messages in SQS queues, over SQS's JSON protocol and without an SDK: the data plane uses it as well.
+
+Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-making-api-requests-json.html and
+…/APIReference/API_SendMessage.html, …/API_ChangeMessageVisibility.html (read 2026-11)
+"""
+
+import math
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from tidegate.aws.dynamo import Backoff
+from tidegate.batch.messages import Message, encode_message
+from tidegate.batch.ports import MAX_QUEUE_DELAY_SECONDS
+from tidegate.errors import StoreUnavailable, UpstreamError
+from tidegate.json import Json, JsonObject, encode
+from tidegate.transport.aws_service import AwsService
+from tidegate.transport.base import Timeouts
+
+MAX_VISIBILITY_SECONDS = 43_200
+"""SQS's limit: 12 hours after the message was received."""
+
+_TIMEOUTS = Timeouts(total=5.0)
+_RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+
+
+class SqsQueue(Struct, frozen=True):
+    """The queue at `url`. All methods raise `StoreUnavailable`; a message that is sent again may arrive twice."""
+
+    service: AwsService
+    url: str
+    backoff: Backoff = Backoff(first_seconds=0.1)
+
+    async def send(
+        self, body: bytes, *, delay_seconds: float = 0.0, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a message of JSON, with text attributes; those without a text are left out."""
+        sent: JsonObject = {"QueueUrl": self.url, "MessageBody": body.decode()}
+        if delay_seconds > 0:
+            sent["DelaySeconds"] = math.ceil(min(delay_seconds, MAX_QUEUE_DELAY_SECONDS))
+        texts: JsonObject = {
+            name: {"DataType": "String", "StringValue": text} for name, text in (attributes or {}).items() if text
+        }
+        await self._call("SendMessage", {**sent, "MessageAttributes": texts} if texts else sent)
+
+    async def change_visibility(self, receipt_handle: str, seconds: float) -> None:
+        """Deliver a received message again in `seconds`, rounded up."""
+        timeout = math.ceil(min(max(seconds, 0.0), MAX_VISIBILITY_SECONDS))
+        sent: Json = {"QueueUrl": self.url, "ReceiptHandle": receipt_handle, "VisibilityTimeout": timeout}
+        await self._call("ChangeMessageVisibility", sent)
+
+    async def _call(self, action: str, payload: Json) -> None:
+        body = encode(payload)
+        for delay in self.backoff.delays():
+            try:
+                status, answer = await self.service.post(f"AmazonSQS.{action}", body, _TIMEOUTS, json_version="1.0")
+            except (UpstreamError, TimeoutError) as error:
+                if delay is None:
+                    raise StoreUnavailable("SQS does not answer.", retry_after_seconds=1) from error
+            else:
+                if status == 200:
+                    return
+                may_pass = status in _RETRIED_STATUSES or b"Throttl" in answer
+                if not may_pass or delay is None:
+                    raise StoreUnavailable(f"SQS refused {action} (status {status}).", retry_after_seconds=1)
+            await self.backoff.sleep(delay)
+
+
+class SqsBatchQueue(Struct, frozen=True):
+    """The port `BatchQueue`."""
+
+    queue: SqsQueue
+
+    async def send(self, message: Message, delay_seconds: float = 0.0) -> None:
+        """See `BatchQueue.send`. The delay is rounded up to whole seconds."""
+        await self.queue.send(encode_message(message), delay_seconds=delay_seconds)
