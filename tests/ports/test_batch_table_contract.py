@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from tests.batch_values import batch, part, stored_file, upload
 from tests.store_worlds import NOON, World
 from tidegate.aws.batch_table import DynamoBatchTable
 from tidegate.batch.ports import Page
@@ -24,59 +25,6 @@ Table = MemoryBatchTable | DynamoBatchTable
 @pytest.fixture
 def table(world: World) -> Table:
     return DynamoBatchTable(world.store) if world.store else MemoryBatchTable(world.clock)
-
-
-def stored_file(number: int = 1, workspace_id: str = "ws_one", **fields: object) -> StoredFile:
-    id = f"file-{number:03}"
-    made = StoredFile(
-        id=id, workspace_id=workspace_id, filename="in.jsonl", purpose="batch", bytes=42, key=f"k/{id}", created_at=NOON
-    )
-    return replace(made, **fields)
-
-
-def batch(number: int = 1, workspace_id: str = "ws_one", **fields: object) -> Batch:
-    made = Batch(
-        id=f"batch_{number:03}",
-        workspace_id=workspace_id,
-        key_id="key_one",
-        endpoint="/v1/chat/completions",
-        input_file_id="file-001",
-        input_key="k/file-001",
-        input_bytes=42,
-        completion_window="24h",
-        created_at=NOON,
-        expires_at=NOON + DAY,
-    )
-    return replace(made, **fields)
-
-
-def part(number: int = 0, batch_id: str = "batch_001", **fields: object) -> Part:
-    made = Part(
-        batch_id=batch_id,
-        workspace_id="ws_one",
-        number=number,
-        first_line=200 * number,
-        first_byte=1000 * number,
-        length=1000,
-        lines=200,
-        queued_at=NOON + 0.123456,
-    )
-    return replace(made, **fields)
-
-
-def upload(**fields: object) -> Upload:
-    made = Upload(
-        id="upload_1",
-        workspace_id="ws_one",
-        filename="in.jsonl",
-        purpose="batch",
-        bytes=42,
-        mime_type="application/jsonl",
-        created_at=NOON,
-        expires_at=NOON + 3600,
-        file_seconds=7200.5,
-    )
-    return replace(made, **fields)
 
 
 LARGE = batch(
@@ -361,7 +309,7 @@ async def test_what_was_deleted_cannot_be_written_by_a_worker_that_has_read_it(t
 async def test_a_pace_is_written_by_version_like_all_values(table: Table) -> None:
     new = ProviderPace("openai")
     assert await table.find_pace("openai") == new
-    taken = replace(new, blocked_until=NOON + 1.5, slot=7, requests=3, tokens=400)
+    taken = replace(new, blocked_until=NOON + 1.5, requests_at=NOON + 3, tokens_at=NOON + 4.25)
     assert [await table.save(taken), await table.save(new)] == [True, False]
     assert await table.find_pace("openai") == replace(taken, version=1)
     assert (await table.find_pace("groq"), await table.open_batches()) == (ProviderPace("groq"), [])
