@@ -1,13 +1,13 @@
 """Batches: files of requests in, every answer out exactly once, within budget. It runs calls over the gateway's path.
 
-announcements tells the event bus and the webhook that a batch has ended
+announcements  tells the event bus and the webhook that a batch has ended
 batches       what callers do with batches
 callers       decides who pays for a batch
 components    the ports and settings of the engine, in one value
 conclusion    announces the end of a batch, and deletes its temporary objects
 digests       finds repeated custom ids in little memory
 direct        answers the requests in the payload of an invocation
-dropped_objects makes batches of dropped objects, or moves them away
+dropped_objects  makes batches of dropped objects, or moves them away
 endpoints     the endpoints that lines may name
 engine        takes one message of the queue, and does the step that it names
 event_log     events in the log
@@ -30,4 +30,5 @@ validation    checks the input, and divides it into parts
 uploads       files that arrive in parts
 views         files, uploads and batches as JSON
 webhook       sends events to webhooks of workspaces, signed and repeated
+workspace_cleanup deletes the files and batches of a workspace
 """

@@ -5,7 +5,16 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from tidegate.batch.ports import BatchEvents, BatchObjects, BatchQueue, BatchTable, Callers, Settlements, Webhooks
+from tidegate.batch.ports import (
+    BatchEvents,
+    BatchObjects,
+    BatchQueue,
+    BatchTable,
+    Callers,
+    Replies,
+    Settlements,
+    Webhooks,
+)
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.operation import Operation
 from tidegate.domain.surface import Surface
@@ -29,5 +38,6 @@ class BatchComponents(BatchStores, frozen=True, kw_only=True):
     gateway: Gateway
     endpoints: Mapping[str, tuple[Surface, Operation]]
     options: BatchOptions = BatchOptions()
+    replies: Replies | None = None
     webhooks: Webhooks | None = None
     clock: Callable[[], float] = time.time

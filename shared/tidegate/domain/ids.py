@@ -1,5 +1,6 @@
 """Identifiers of calls and completions. The caller passes the time."""
 
+import hashlib
 import secrets
 
 _CROCKFORD = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -23,6 +24,12 @@ def min_ulid(at: float) -> str:
     """A bound for ranges: not larger than any `ulid` from `at` on, and larger than all earlier ones."""
     milliseconds = min(max(0, int(at * 1000)), (1 << 48) - 1)
     return bytes([_CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5)]).decode()
+
+
+def derived_ulid(at: float, seed: str) -> str:
+    """A ULID of that time whose other bits are a digest of the seed: a repetition gives the same."""
+    digest = hashlib.sha256(seed.encode(errors="surrogatepass")).digest()
+    return min_ulid(at) + digest[:16].translate(_RANDOM_CROCKFORD).decode()
 
 
 def random_letters(length: int) -> str:
