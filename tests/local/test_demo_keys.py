@@ -33,7 +33,7 @@ def test_a_key_that_no_header_can_hold_is_refused(key: str) -> None:
 
 async def banner_at(host: str, keys: DemoKeys | None) -> str:
     async with open_in_memory(local_settings({}, None), keys or DemoKeys("one", "two")) as planes:
-        return banner(host, 8000, "memory" if keys else "aws", None, planes.gateway, keys)
+        return banner(host, 8000, "memory" if keys else "aws", [], planes.gateway, keys)
 
 
 async def test_the_banner_has_the_keys_and_a_request_to_paste() -> None:

@@ -12,6 +12,7 @@ demo                 the demo provider, which needs no key: `demo/echo` and othe
 banner               what the server prints when it is ready
 background_sweeper   runs the sweeper once a minute
 background_batches   runs the batch engine
+drop_folder          makes batches of files that are dropped into a folder
 connection_guard     limits of time and memory for connections of strangers
 graceful_shutdown    finishes running calls before the process ends
 openapi              the OpenAPI document of the data plane

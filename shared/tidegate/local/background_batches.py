@@ -9,7 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 from msgspec import Struct
@@ -22,6 +22,7 @@ from tidegate.batch.ports import TryLater
 from tidegate.batch.transitions import change_batch
 from tidegate.domain.batch import Batch
 from tidegate.errors import StoreUnavailable
+from tidegate.local.drop_folder import DropFolder, watch_drop_folder
 from tidegate.memory.batch_queue import MemoryBatchQueue
 
 log = logging.getLogger(__name__)
@@ -45,12 +46,13 @@ _LONGEST_DELAY = 60.0
 class LocalBatches(Struct, frozen=True):
     """The batch engine's components, and the queue that this process reads; None if others do the steps.
 
-    `is_kept`: the store has what an earlier process has left.
+    `is_kept`: the store has what an earlier process has left. Files that are dropped into `drop_folder` are taken.
     """
 
     components: BatchComponents
     queue: MemoryBatchQueue | None = None
     is_kept: bool = False
+    drop_folder: DropFolder | None = None
 
 
 class StepEngine(Protocol):
@@ -69,7 +71,10 @@ async def open_batches(batches: LocalBatches | None) -> AsyncGenerator[BatchComp
         return
     if batches.is_kept:
         await resume_open_batches(batches.components)
-    async with run_batches(Engine(batches.components), batches.queue):
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(run_batches(Engine(batches.components), batches.queue))
+        if batches.drop_folder is not None:
+            await stack.enter_async_context(watch_drop_folder(batches.components, batches.drop_folder))
         yield batches.components
 
 

@@ -41,6 +41,10 @@ _PAGE = """<!doctype html>
 <pre>export KEY=sk-tidegate-…
 curl -N {base}/chat/completions -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
   -d '{{"model": "demo/echo", "stream": true, "messages": [{{"role": "user", "content": "Hello, tide."}}]}}'</pre>
+<h2>A file of requests</h2>
+<p>A batch answers each line of a file, in OpenAI's form, while you do something else.</p>
+<pre>tidegate batch submit requests.jsonl --wait</pre>
+<p>The server has also printed a folder, if it has one, into which you can drop such files.</p>
 <h2>Read on</h2>
 <ul>
 <li><a href="/docs">The API for callers</a>, where you can try each request</li>

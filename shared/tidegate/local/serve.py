@@ -141,7 +141,12 @@ async def _banner_when_ready(store: LocalStore, host: str, port: int) -> str:
             pass
         except StoreUnavailable as error:
             raise StoreUnavailable(explain_store_error(error.__cause__, store.location)) from error
-        return banner(host, port, store.name, store.place, gateway, store.demo_keys)
+        drop_folder = planes.batches.drop_folder if planes.batches else None
+        places = [
+            ("data", store.place),
+            *([("batches", f"drop files of requests into {drop_folder.path}")] if drop_folder else []),
+        ]
+        return banner(host, port, store.name, places, gateway, store.demo_keys)
 
 
 def _record_server(folder: DataFolder, store: LocalStore, host: str, port: int, stack: ExitStack) -> None:

@@ -30,7 +30,15 @@ from tidegate.local.background_batches import LocalBatches
 from tidegate.local.background_sweeper import sweep_in_background
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.demo_keys import DemoKeys, choose_demo_keys
-from tidegate.local.demo_tenant import choose_kept_keys, create_demo_admin, keep_keys, seed_demo_tenant, seed_table
+from tidegate.local.demo_tenant import (
+    DEMO_WORKSPACE,
+    choose_kept_keys,
+    create_demo_admin,
+    keep_keys,
+    seed_demo_tenant,
+    seed_table,
+)
+from tidegate.local.drop_folder import DropFolder
 from tidegate.memory.batch_queue import MemoryBatchQueue
 from tidegate.memory.batches import create_memory_batches
 from tidegate.memory.vault import MemoryVault
@@ -92,8 +100,8 @@ class LocalStore(Struct, frozen=True):
         return self.location.settings
 
     @property
-    def place(self) -> str | None:
-        """Where the data are, for the banner; None for a table on AWS."""
+    def place(self) -> str:
+        """Where the data are, for the banner."""
         match self.name:
             case "local" if self.location.folder:
                 return f"{self.location.folder.path}   (kept; --ephemeral keeps nothing)"
@@ -102,7 +110,7 @@ class LocalStore(Struct, frozen=True):
             case "embedded":
                 return f"DynamoDB at {self.settings.aws.dynamodb_endpoint}"
             case _:
-                return None
+                return "your table"
 
     def running_server(self, url: str) -> RunningServer:
         """The record of this process for the command line."""
@@ -211,7 +219,8 @@ async def _open_data_folder(folder: DataFolder, settings: Settings, has_demo: bo
         gateway = await create_aws_gateway(world, DEMO_OVERRIDES if has_demo else NO_OVERRIDES)
         queue = MemoryBatchQueue()
         batches = create_folder_batches(world, gateway, ENDPOINTS, queue)
-        yield Planes(gateway, create_aws_control(world), LocalBatches(batches, queue, is_kept=True))
+        drop = DropFolder(folder.objects, DEMO_WORKSPACE if has_demo else None)
+        yield Planes(gateway, create_aws_control(world), LocalBatches(batches, queue, is_kept=True, drop_folder=drop))
 
 
 @asynccontextmanager
