@@ -32,6 +32,7 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_REPLY_BUCKET": "replies",
             "TIDEGATE_BATCH_BUCKET": "batches",
             "TIDEGATE_BATCH_QUEUE": "http://sqs/1/steps",
+            "TIDEGATE_REPLY_QUEUE": "http://sqs/1/answers, http://sqs/1/others",
             "TIDEGATE_BATCH_OPTIONS": '{"share": 0.25, "rates": {"openai": [500, null]}}',
             "TIDEGATE_PROVIDER_SECRET": "secret",
             "TIDEGATE_DEFAULT_PROVIDER": "vllm",
@@ -51,6 +52,7 @@ def test_everything_that_can_be_set() -> None:
     assert (settings.transport, settings.log_level) == ("httpx", "ERROR")
     assert settings.reply_bucket == "replies"
     assert (settings.batch_bucket, settings.batch_queue) == ("batches", "http://sqs/1/steps")
+    assert settings.reply_queues == ("http://sqs/1/answers", "http://sqs/1/others")
     options = BatchOptions(share=0.25, rates={"openai": (500, None)})
     assert parse_batch_options(settings.batch_options) == options
 

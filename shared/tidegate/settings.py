@@ -27,6 +27,7 @@
 | TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
 | TIDEGATE_BATCH_BUCKET | the S3 bucket of files and batches | none: there are no batches |
 | TIDEGATE_BATCH_QUEUE | the URL of the SQS queue for the steps of batches | required with a bucket |
+| TIDEGATE_REPLY_QUEUE | URLs of SQS queues for answers to single messages, separated by commas | none |
 | TIDEGATE_BATCH_OPTIONS | options of batches, such as rates, a JSON object: docs/BATCH.md | see docs/BATCH.md |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
 | AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER, …_SQS | as in AWS's SDKs | |
@@ -122,6 +123,7 @@ class Settings(Redacted, Struct, frozen=True):
     reply_bucket: str | None = None
     batch_bucket: str | None = None
     batch_queue: str | None = None
+    reply_queues: tuple[str, ...] = ()
     batch_options: JsonObject = field(default_factory=JsonObject)
     log_level: str = "INFO"
     oidc: OidcIssuer | None = None
@@ -156,13 +158,14 @@ class Settings(Redacted, Struct, frozen=True):
             timeout_rules=reader.json("TIDEGATE_TIMEOUTS", parse_timeout_rules, TimeoutRules()),
             keep_alive_seconds=reader.number("TIDEGATE_KEEP_ALIVE_SECONDS", float, 15.0),
             max_body_bytes=reader.number("TIDEGATE_MAX_BODY_BYTES", int, 10 * 1024 * 1024),
-            cors_origins=tuple(o.strip() for o in env.get("TIDEGATE_CORS_ORIGINS", "").split(",") if o.strip()),
+            cors_origins=reader.items("TIDEGATE_CORS_ORIGINS"),
             shows_upstream_urls=reader.choice("TIDEGATE_SHOW_UPSTREAM_URLS", ("false", "true")) == "true",
             keeps_reasoning=reader.choice("TIDEGATE_KEEP_REASONING", ("true", "false")) == "true",
             event_bus=reader.text("TIDEGATE_EVENT_BUS"),
             reply_bucket=reader.text("TIDEGATE_REPLY_BUCKET"),
             batch_bucket=reader.text("TIDEGATE_BATCH_BUCKET"),
             batch_queue=reader.batch_queue(),
+            reply_queues=reader.items("TIDEGATE_REPLY_QUEUE"),
             batch_options=reader.json("TIDEGATE_BATCH_OPTIONS", _parse_batch_options, JsonObject()),
             transport=reader.choice("TIDEGATE_TRANSPORT", ("pyreqwest", "aiohttp", "httpx")),
             oidc=reader.issuer(),
@@ -185,6 +188,10 @@ class _EnvironmentReader:
 
     def text(self, name: str) -> str | None:
         return self._env.get(name, "").strip() or None
+
+    def items(self, name: str) -> tuple[str, ...]:
+        """The setting's parts between commas."""
+        return tuple(item.strip() for item in self._env.get(name, "").split(",") if item.strip())
 
     def missing(self, name: str) -> str:
         self._faults.append(f"{name} is not set")

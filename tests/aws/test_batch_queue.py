@@ -5,10 +5,11 @@ import pytest
 from tests.aws.script import ScriptedTransport, fault, instantly
 from tests.s3_objects import root_key
 from tests.store_worlds import REGION
-from tidegate.aws.batch_queue import SqsBatchQueue, SqsQueue
+from tidegate.aws.batch_queue import SqsBatchQueue, SqsQueue, create_batch_queue, create_replies
 from tidegate.aws.dynamo import Backoff
 from tidegate.batch.messages import Sweep
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
+from tidegate.settings import AwsSettings
 from tidegate.transport.aws_service import AwsService
 
 URL = "https://sqs.eu-central-1.amazonaws.com/000000000000/batches"
@@ -62,3 +63,26 @@ async def test_what_is_refused_is_not_tried_again(trouble: object) -> None:
     with pytest.raises(StoreUnavailable, match=r"^SQS refused SendMessage \(status 40[03]\)"):
         await queue_over(transport).send(b"{}")
     assert len(transport.requests) == 1
+
+
+def test_a_reply_goes_to_a_queue_that_the_operator_has_allowed() -> None:
+    urls = ("https://sqs/1/answers", "https://sqs/1/others")
+    replies = create_replies(ScriptedTransport([]), root_key, AwsSettings(REGION), urls)
+    found = [replies.find_queue(reply_to) for reply_to in (None, "others", urls[1], "https://evil/1/others", "", "1")]
+    assert found == [urls[0], urls[1], urls[1], None, None, None]
+    assert create_replies(ScriptedTransport([]), root_key, AwsSettings(REGION), ()).find_queue(None) is None
+
+
+async def test_a_reply_is_one_message_with_attributes() -> None:
+    transport = ScriptedTransport([(200, {})])
+    replies = create_replies(transport, root_key, AwsSettings(REGION, sqs_endpoint="http://sqs"), ["http://sqs/1/a"])
+    await replies.send("http://sqs/1/a", b"{}", {"status": "completed", "custom_id": ""})
+    attributes = {"status": {"DataType": "String", "StringValue": "completed"}}
+    assert transport.bodies == [{"QueueUrl": "http://sqs/1/a", "MessageBody": "{}", "MessageAttributes": attributes}]
+    assert transport.requests[0].url == "http://sqs/"
+
+
+async def test_the_settings_name_the_queue() -> None:
+    transport = ScriptedTransport([(200, {})])
+    await create_batch_queue(transport, root_key, AwsSettings(REGION, sqs_endpoint="http://sqs"), URL).send(Sweep())
+    assert (transport.requests[0].url, transport.bodies[0]["QueueUrl"]) == ("http://sqs/", URL)

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tests.world import KEY, WORKSPACE
 from tidegate.api.app import ENDPOINTS
+from tidegate.aws.batch_queue import SqsBatchQueue, SqsQueue, SqsReplies
 from tidegate.aws.batches import create_aws_batches
 from tidegate.aws.gateway import create_aws_gateway
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants
@@ -19,6 +22,7 @@ from tidegate.settings import AwsSettings, Settings
 from tidegate.sqlite.batches import create_folder_batches
 from tidegate.sqlite.folder import DataFolder
 from tidegate.sqlite.world import SqliteWorld
+from tidegate.transport.aws_service import AwsService
 
 SETTINGS = Settings("t", AwsSettings("us-east-1"), batch_options={"part_lines": 7})
 PATHS = {"/v1/chat/completions", "/chat/completions", "/openai/v1/chat/completions"}
@@ -54,3 +58,14 @@ async def test_components_over_a_data_folder(tmp_path: Path) -> None:
 async def test_a_table_without_a_bucket_has_no_batches() -> None:
     async with AwsWorld(SETTINGS) as world:
         assert create_aws_batches(world, await create_aws_gateway(world), ENDPOINTS) is None
+
+
+async def test_components_on_aws_use_the_queues_of_the_settings() -> None:
+    settings = replace(SETTINGS, batch_bucket="batches", batch_queue="https://sqs/1/steps")
+    for reply_queues in ((), ("https://sqs/1/answers",)):
+        async with AwsWorld(replace(settings, reply_queues=reply_queues)) as world:
+            components = create_aws_batches(world, await create_aws_gateway(world), ENDPOINTS)
+            assert components is not None
+            service = AwsService(world.http, world.signing_keys, "us-east-1", "sqs")
+            assert components.queue == SqsBatchQueue(SqsQueue(service, "https://sqs/1/steps"))
+            assert components.replies == (SqsReplies(service, reply_queues) if reply_queues else None)

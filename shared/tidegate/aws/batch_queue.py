@@ -5,7 +5,7 @@ Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGui
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -14,8 +14,10 @@ from tidegate.batch.messages import Message, encode_message
 from tidegate.batch.ports import MAX_QUEUE_DELAY_SECONDS
 from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import Json, JsonObject, encode
+from tidegate.settings import AwsSettings
 from tidegate.transport.aws_service import AwsService
-from tidegate.transport.base import Timeouts
+from tidegate.transport.base import Timeouts, Transport
+from tidegate.transport.sigv4 import AwsKeys
 
 MAX_VISIBILITY_SECONDS = 43_200
 """SQS's limit: 12 hours after the message was received."""
@@ -74,3 +76,33 @@ class SqsBatchQueue(Struct, frozen=True):
     async def send(self, message: Message, delay_seconds: float = 0.0) -> None:
         """See `BatchQueue.send`. The delay is rounded up to whole seconds."""
         await self.queue.send(encode_message(message), delay_seconds=delay_seconds)
+
+
+class SqsReplies(Struct, frozen=True):
+    """The port `Replies`: the queues with these URLs, in the region of the service."""
+
+    service: AwsService
+    queue_urls: Sequence[str]
+
+    def find_queue(self, reply_to: str | None) -> str | None:
+        """See `Replies.find_queue`. A queue's name is the last part of its URL."""
+        named = (url for url in self.queue_urls if reply_to in (None, url, url.rpartition("/")[2]))
+        return next(named, None)
+
+    async def send(self, queue: str, body: bytes, attributes: Mapping[str, str]) -> None:
+        """See `Replies.send`."""
+        await SqsQueue(self.service, queue).send(body, attributes=attributes)
+
+
+def create_batch_queue(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, url: str) -> SqsBatchQueue:
+    """Create the queue of the engine. Opens nothing; the caller owns `transport`."""
+    return SqsBatchQueue(SqsQueue(_service(transport, aws_keys, aws), url))
+
+
+def create_replies(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, urls: Sequence[str]) -> SqsReplies:
+    """Create the queues of answers. Opens nothing; the caller owns `transport`."""
+    return SqsReplies(_service(transport, aws_keys, aws), urls)
+
+
+def _service(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings) -> AwsService:
+    return AwsService(transport, aws_keys, aws.region, "sqs", aws.sqs_endpoint)

@@ -16,7 +16,7 @@ from tidegate.aws.world import AwsWorld
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.endpoints import batch_endpoints
 from tidegate.batch.event_log import LogBatchEvents
-from tidegate.batch.ports import BatchEvents, BatchObjects, BatchQueue
+from tidegate.batch.ports import BatchEvents, BatchObjects, BatchQueue, Replies
 from tidegate.batch.webhook import WebhookSender
 from tidegate.domain.batch_options import parse_batch_options
 from tidegate.domain.operation import Operation
@@ -64,6 +64,7 @@ def compose_batches(
         gateway=gateway,
         endpoints=batch_endpoints(endpoints),
         options=parse_batch_options(settings.batch_options),
+        replies=_replies(world),
         webhooks=WebhookSender(MediaFetcher(world.http), world.vault, store.clock),
         clock=store.clock,
     )
@@ -84,6 +85,14 @@ def _configured_queue(world: AwsWorld) -> BatchQueue | None:
         return None
     create = load("tidegate.aws.batch_queue", "create_batch_queue")
     return create(world.http, world.signing_keys, settings.aws, settings.batch_queue)
+
+
+def _replies(world: AwsWorld) -> Replies | None:
+    settings = world.settings
+    if not settings.reply_queues:
+        return None
+    create = load("tidegate.aws.batch_queue", "create_replies")
+    return create(world.http, world.signing_keys, settings.aws, settings.reply_queues)
 
 
 def _events(world: AwsWorld) -> BatchEvents:
