@@ -317,7 +317,7 @@ def test_workspaces_and_plans_are_deleted(tidegate: Terminal) -> None:
     refused = tidegate("workspaces", "delete", "ws_acme")
     assert (refused.code, f"has keys in use: {key['id']}." in refused.err) == (2, True)
     assert tidegate("workspaces", "delete", "ws_acme", "--force").out == (
-        "Workspace ws_acme is deleted, with its keys and members. Its usage and records are kept.\n"
+        "Workspace ws_acme is deleted, with its keys, members and batches. Its usage and records are kept.\n"
     )
     assert said(tidegate, "plans", "delete", "plan_pro") == {"id": "plan_pro"}
     assert (said(tidegate, "workspaces", "list"), said(tidegate, "plans", "list")) == ([], [])

@@ -3,8 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
+from tests.batch_values import batch, stored_file
 from tests.control.world import OF_ONE, READER, WHOLE, Managed
 from tests.store_worlds import NOON, hold_tokens, outcome
+from tidegate.batch.keys import file_key, ranges_key, results_prefix, upload_part_key
+from tidegate.batch.ports import Page
+from tidegate.batch.workspace_cleanup import WorkspaceCleanup
 from tidegate.control import credentials, keys, members, plans, workspaces
 from tidegate.control.workspace_deletion import delete_workspace
 from tidegate.domain.account import AccountScope
@@ -12,6 +16,8 @@ from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import Member, Plan
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AccountBusy, AdminForbidden, Conflict, NotFound, Stale
+from tidegate.memory.batch_objects import MemoryBatchObjects
+from tidegate.memory.batch_table import MemoryBatchTable
 
 LIMITED = Workspace("ws_one", "One", limits=Limits(tokens_per_day=1000))
 
@@ -62,6 +68,38 @@ async def test_a_running_call_prevents_the_deletion_unless_it_is_forced(world: M
     assert [each.id for each in await world.control.resources.page(Workspace)] == ["ws_one"]
     await delete_workspace(world.control, WHOLE, "ws_one", force=True)
     assert await world.control.resources.page(Workspace) == []
+
+
+async def test_files_and_batches_are_deleted_with_their_objects(world: Managed) -> None:
+    table, objects = MemoryBatchTable(world.stores.clock), MemoryBatchObjects()
+    control = replace(world.control, batches=WorkspaceCleanup(table, objects))
+    await make(world, "ws_one", "ws_one_b")
+    for id in ("ws_one", "ws_one_b"):
+        await table.save(stored_file(workspace_id=id), batch(workspace_id=id))
+        await table.save(batch(workspace_id=id, status="failed", version=1))
+        await objects.put(results_prefix(id) + "a", b"a")
+        for key in (file_key(id, "f"), upload_part_key(id, "u", "p"), ranges_key(id, "b", 1)):
+            await objects.put(key, b"{}")
+    kept = await objects.list_keys("")
+    await delete_workspace(control, WHOLE, "ws_one")
+    left = [
+        (len(await table.list_files(id, Page(9))), len(await table.list_batches(id, Page(9))))
+        for id in ("ws_one", "ws_one_b")
+    ]
+    assert left == [(0, 0), (1, 1)]
+    assert await objects.list_keys("") == [key for key in kept if "ws_one_b" in key] != kept
+
+
+async def test_open_batches_prevent_the_deletion_unless_it_is_forced(world: Managed) -> None:
+    table = MemoryBatchTable(world.stores.clock)
+    control = replace(world.control, batches=WorkspaceCleanup(table))
+    await make(world, "ws_one")
+    await table.save(batch())
+    with pytest.raises(Conflict, match="batches that have not ended: batch_001"):
+        await delete_workspace(control, WHOLE, "ws_one")
+    assert len(await table.open_batches()) == len(await control.resources.page(Workspace)) == 1
+    await delete_workspace(control, WHOLE, "ws_one", force=True)
+    assert await table.open_batches() == [] == await control.resources.page(Workspace)
 
 
 async def test_a_newer_version_is_not_deleted_nor_is_anything_by_others(world: Managed) -> None:

@@ -27,6 +27,7 @@ TELLS = {
 REPLIES = [{"Fn::Sub": "${ReplyBucket.Arn}/cache/*"}, {"Fn::Sub": "${ReplyBucket.Arn}/idem/*"}]
 
 CALLS = ["WS#*", "ACCOUNT#*"]
+BATCHES = ("FILES#*", "BATCHES#*", "BATCH#*", "OPENBATCHES")
 RESOURCES = ["KEY#*", "OIDC#*", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS"]
 
 WORKSPACE_SECRETS = {
@@ -341,8 +342,9 @@ def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
     write = ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem"]
     assert statements(stack, "AdminRole") == {
         "ReadItems": on_items("BatchGetItem", *RESOURCES, *CALLS),
-        "Query": on_items("Query", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*"),
+        "Query": on_items("Query", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*", *BATCHES),
         "WriteItems": on_items(write, *RESOURCES),
+        "DeleteBatches": on_items("DeleteItem", *BATCHES),
         "WriteAudit": on_items("PutItem", "AUDIT"),
         "CloseAccounts": on_items("DeleteItem", "WS#*"),
         "Logs": {

@@ -10,6 +10,7 @@
 | ranges of parts, 1,000 in an object | `batches/<workspace>/<batch id>/ranges/<number>.jsonl` |
 | what validation remembers | `batches/<workspace>/<batch id>/validation` |
 | answers of a part on record | `batches/<workspace>/<batch id>/journal/<part>/<attempt>-<number>.jsonl` |
+| output and errors of all parts, as far as they are composed | `batches/<workspace>/<batch id>/composed/<token>-…` |
 | output and errors of a done part | `batches/<workspace>/<batch id>/output/<part>.jsonl`, `…/errors/<part>.jsonl` |
 """
 
@@ -58,3 +59,12 @@ def part_output_key(workspace_id: str, batch_id: str, part: int) -> str:
 
 def part_errors_key(workspace_id: str, batch_id: str, part: int) -> str:
     return f"{batch_prefix(workspace_id, batch_id)}errors/{part:06}.jsonl"
+
+
+def composed_key(workspace_id: str, batch_id: str, token: str, name: str) -> str:
+    return f"{batch_prefix(workspace_id, batch_id)}composed/{token}-{name}.jsonl"
+
+
+def workspace_prefixes(workspace_id: str) -> tuple[str, ...]:
+    """The prefixes of all objects of a workspace."""
+    return tuple(f"{folder}/{workspace_id}/" for folder in ("workspaces", "files", "uploads", "batches"))

@@ -3,12 +3,12 @@
 All raise `AdminForbidden`, `InvalidRequest`, and `NotFound` for a resource that is unknown or hidden from the key.
 
 control              the ports that every use case works with, and how it records a change in the audit log
-ports                the store of managed resources, as a protocol
+ports                the store of managed resources, and a workspace's batches, as protocols
 authorization        admin keys: authentication, scopes, and the workspaces that a key may manage
 validation           the checks of what operators write
 views                resources as JSON, without secrets and their hashes
 workspaces           create, list, change and suspend workspaces
-workspace_deletion   deletes a workspace with its keys, members and provider keys
+workspace_deletion   deletes a workspace with its keys, members, provider keys, files and batches
 plans                create, list, change and delete plans, and copy their limits to the workspaces
 keys                 create, list, change, rotate and revoke virtual keys
 admins               create, list and revoke admin keys

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from tidegate.control.ports import Resources
+from tidegate.control.ports import Resources, WorkspaceBatches
 from tidegate.control.views import to_json
 from tidegate.domain.ids import ulid
 from tidegate.domain.managed_resources import (
@@ -46,6 +46,7 @@ class Control(Struct, frozen=True):
     clock: Callable[[], float] = time.time
     vault: Vault | None = None
     issuer: str | None = None
+    batches: WorkspaceBatches | None = None
 
     async def apply_change(
         self,

@@ -1,4 +1,4 @@
-"""The port that only the control plane uses, apart so that a cold start of the data plane does not load it."""
+"""The ports that only the control plane uses, apart so that a cold start of the data plane does not load them."""
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -38,4 +38,16 @@ class Resources(Protocol):
 
     async def entries(self, workspace_id: str | None, before: str | None, limit: int) -> Sequence[AuditEntry]:
         """List audit entries of a workspace, or all, the newest first: those older than the entry `before`."""
+        ...
+
+
+class WorkspaceBatches(Protocol):
+    """Files and batches of a workspace that is deleted. All raise `StoreUnavailable`."""
+
+    async def open_batch_ids(self, workspace_id: str) -> Sequence[str]:
+        """Return the ids of the workspace's batches that have not ended."""
+        ...
+
+    async def delete_all(self, workspace_id: str) -> None:
+        """Delete the workspace's files, uploads and batches, also open ones. May be repeated after a failure."""
         ...

@@ -1,6 +1,6 @@
-"""Deletes a workspace with its keys, members and provider keys. Usage and records are kept."""
+"""Deletes a workspace with its keys, members, provider keys, files and batches. Usage and records are kept."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from msgspec.structs import replace
 
@@ -12,7 +12,7 @@ from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import Conflict, Stale
 
 _MAX_NAMES = 5
-"""The most keys that a refusal names."""
+"""The most keys or batches that a refusal names."""
 
 
 async def delete_workspace(
@@ -20,10 +20,12 @@ async def delete_workspace(
 ) -> Workspace:
     """Delete the workspace and return it as it was. In force within a minute, because processes cache workspaces.
 
-    Its keys are deleted, or lose this workspace if they have others; its members and its provider keys are deleted.
-    Call records, counters, stored replies and the audit log stay until they expire.
+    Its keys are deleted, or lose this workspace if they have others; its members, provider keys, files and batches are
+    deleted. A batch that a process creates within this minute ends with its completion window, without an answer. Call
+    records, counters, stored replies and the audit log stay until they expire.
 
-    Raises `NotFound`, `Stale`; unless forced, `Conflict` if a key can be used, and `AccountBusy` if a call is running.
+    Raises `NotFound`, `Stale`; unless forced, `Conflict` if a key can be used or a batch is open, and `AccountBusy` if
+    a call is running.
     """
     check_whole_gateway(actor, "write")
     workspace = await find_workspace(control, actor, workspace_id, "write")
@@ -32,6 +34,7 @@ async def delete_workspace(
         await _delete_keys(control, actor, workspace_id)
     else:
         await _check_no_usable_keys(control, workspace)
+        await _check_no_open_batches(control, workspace_id)
     await control.apply_change(actor, "delete", workspace, None, reopened=() if force else [workspace])
     # No key or member is created for a workspace that does not exist, so these are the last ones.
     await _delete_keys(control, actor, workspace_id)
@@ -39,6 +42,8 @@ async def delete_workspace(
         await control.apply_change(actor, "delete", member, None)
     if workspace.credentials and control.vault is not None:
         await control.vault.update(workspace_id, lambda credentials: {})
+    if control.batches is not None:
+        await control.batches.delete_all(workspace_id)
     return workspace
 
 
@@ -46,8 +51,18 @@ async def _check_no_usable_keys(control: Control, workspace: Workspace) -> None:
     now = control.clock()
     usable = [key.id async for key in _keys(control, workspace.id) if is_usable(key, now)]
     if usable:
-        names = ", ".join(usable[:_MAX_NAMES]) + (", …" if len(usable) > _MAX_NAMES else "")
-        raise Conflict(f"The workspace has keys in use: {names}. Revoke them first, or force the deletion.")
+        raise Conflict(f"The workspace has keys in use: {_names(usable)}. Revoke them first, or force the deletion.")
+
+
+async def _check_no_open_batches(control: Control, workspace_id: str) -> None:
+    open_ids = await control.batches.open_batch_ids(workspace_id) if control.batches is not None else ()
+    if open_ids:
+        names = _names(open_ids)
+        raise Conflict(f"The workspace has batches that have not ended: {names}. Cancel them, or force the deletion.")
+
+
+def _names(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_MAX_NAMES]) + (", …" if len(ids) > _MAX_NAMES else "")
 
 
 async def _delete_keys(control: Control, actor: AdminKey, workspace_id: str) -> None:

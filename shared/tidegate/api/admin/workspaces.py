@@ -51,9 +51,10 @@ async def change_workspace(
 async def delete_workspace(
     context: Context, workspace_id: str, version: OptionalVersion, force: Force = False
 ) -> Response:
-    """Delete a workspace with its keys, members and provider keys; its usage and records are kept.
+    """Delete a workspace with its keys, members, provider keys, files and batches; its usage and records are kept.
 
-    While a key can be used or a call is running, the answer is 409, unless forced. In force within a minute.
+    While a key can be used, a batch is open or a call is running, the answer is 409, unless forced. In force within a
+    minute.
     """
     await workspace_deletion.delete_workspace(context.control, context.actor, workspace_id, version, force=force)
     return Response(status_code=204)
