@@ -4,7 +4,7 @@ import pytest
 
 from tests.aws.script import ScriptedTransport, fault
 from tests.store_worlds import NOON, REGION
-from tidegate.aws.events import EventBridgeBudgetAlerts
+from tidegate.aws.events import EventBridgeBudgetAlerts, EventBus
 from tidegate.aws.world import AwsWorld
 from tidegate.domain.budget_alerts import BudgetAlert
 from tidegate.errors import ProviderTimeout, ProviderUnreachable, StoreUnavailable
@@ -29,7 +29,7 @@ async def no_key() -> AwsKey:
 
 def event_bridge(transport: Transport, keys: AwsKeys, endpoint: str | None = None) -> EventBridgeBudgetAlerts:
     service = AwsService(transport, keys, REGION, "events", endpoint, lambda: NOON)
-    return EventBridgeBudgetAlerts(service, "default")
+    return EventBridgeBudgetAlerts(EventBus(service, "default"))
 
 
 async def test_an_event_is_one_signed_request() -> None:
@@ -86,4 +86,4 @@ def test_the_settings_say_who_is_told() -> None:
     assert isinstance(AwsWorld(Settings.from_env(env), http=transport).budget_alerts(), LogBudgetAlerts)
     world = AwsWorld(Settings.from_env({**env, "TIDEGATE_EVENT_BUS": "tides"}), http=transport)
     service = AwsService(transport, world.signing_keys, REGION, "events", "http://events")
-    assert world.budget_alerts() == EventBridgeBudgetAlerts(service, "tides")
+    assert world.budget_alerts() == EventBridgeBudgetAlerts(EventBus(service, "tides"))

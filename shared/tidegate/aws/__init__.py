@@ -30,6 +30,7 @@ batch_queue       messages in SQS queues
 signatures        signed reasoning of tool calls
 secrets           provider credentials in Secrets Manager
 vault             credentials of workspaces in Secrets Manager
-events            budget alerts on an EventBridge bus
+events            an EventBridge bus, and budget alerts on it
+batch_events      events of batches on an EventBridge bus
 logs              log lines as JSON
 """

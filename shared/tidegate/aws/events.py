@@ -1,7 +1,9 @@
-"""Budget alerts on an EventBridge bus, whose rules decide who receives them.
+"""Budget alerts and events of batches on an EventBridge bus, whose rules decide who receives them.
 
 Source: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 """
+
+from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct
@@ -17,25 +19,25 @@ from tidegate.transport.sigv4 import AwsKeys
 SOURCE = "tidegate"
 
 _TIMEOUTS = Timeouts(total=2.0)
-"""Short: the alert is sent after the answer, while Lambda still bills the function."""
+"""Short: an alert is sent after the answer, while Lambda still bills the function."""
 
 _MAX_BODY_BYTES = 64 * 1024
 
 
-class EventBridgeBudgetAlerts(Struct, frozen=True):
-    """The port `BudgetAlerts`: one request for each alert."""
+class EventBus(Struct, frozen=True):
+    """The bus of that name: one request for each event."""
 
     service: AwsService
-    bus: str
+    name: str
 
-    async def emit(self, alert: BudgetAlert) -> None:
-        """See `BudgetAlerts.emit`. The event's detail type is the alert's type, e.g. "budget threshold"."""
+    async def send(self, at: float, event_type: str, detail: Mapping[str, Json]) -> None:
+        """Send one event, whose detail type is `event_type`. Raises `StoreUnavailable`."""
         entry: Json = {
-            "Time": int(alert.at),
+            "Time": int(at),
             "Source": SOURCE,
-            "DetailType": alert.event_type,
-            "Detail": encode(alert.detail).decode(),
-            "EventBusName": self.bus,
+            "DetailType": event_type,
+            "Detail": encode(detail).decode(),
+            "EventBusName": self.name,
         }
         body = encode({"Entries": [entry]})
         try:
@@ -46,9 +48,24 @@ class EventBridgeBudgetAlerts(Struct, frozen=True):
             raise StoreUnavailable(f"EventBridge rejected an event (status {status}).")
 
 
+class EventBridgeBudgetAlerts(Struct, frozen=True):
+    """The port `BudgetAlerts`."""
+
+    bus: EventBus
+
+    async def emit(self, alert: BudgetAlert) -> None:
+        """See `BudgetAlerts.emit`. The event's detail type is the alert's type, e.g. "budget threshold"."""
+        await self.bus.send(alert.at, alert.event_type, alert.detail)
+
+
+def open_event_bus(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, bus: str) -> EventBus:
+    """Return the bus of that name. Opens nothing; the caller owns `transport`."""
+    return EventBus(AwsService(transport, aws_keys, aws.region, "events", aws.events_endpoint), bus)
+
+
 def create_event_bus(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, bus: str) -> EventBridgeBudgetAlerts:
     """Create the alerts on the bus of that name. Opens nothing; the caller owns `transport`."""
-    return EventBridgeBudgetAlerts(AwsService(transport, aws_keys, aws.region, "events", aws.events_endpoint), bus)
+    return EventBridgeBudgetAlerts(open_event_bus(transport, aws_keys, aws, bus))
 
 
 def _is_accepted(answer: bytes) -> bool:

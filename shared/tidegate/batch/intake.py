@@ -52,7 +52,7 @@ _WORKSPACE_FIELDS = 64
 
 
 class Envelope(Struct, frozen=True):
-    """What is known of a message beside its content. `attempt` counts its deliveries from 1, `at` is its time.
+    """The facts about a message beside its content. `attempt` counts its deliveries from 1, `at` is its time.
 
     `correlation` are attributes that are repeated in its answer.
     """
