@@ -33,7 +33,7 @@ def test_everything_that_can_be_set() -> None:
             "TIDEGATE_BATCH_BUCKET": "batches",
             "TIDEGATE_BATCH_QUEUE": "http://sqs/1/steps",
             "TIDEGATE_REPLY_QUEUE": "http://sqs/1/answers, http://sqs/1/others",
-            "TIDEGATE_BATCH_OPTIONS": '{"share": 0.25, "rates": {"openai": [500, null]}}',
+            "TIDEGATE_BATCH_OPTIONS": '{"share": 0.25, "rates": {"openai": {"requests_per_minute": 500}}}',
             "TIDEGATE_PROVIDER_SECRET": "secret",
             "TIDEGATE_DEFAULT_PROVIDER": "vllm",
             "TIDEGATE_TIMEOUT_SECONDS": "30",
@@ -63,7 +63,13 @@ def test_everything_that_can_be_set() -> None:
         ("[]", "is not valid: Expected `object`, got `array`"),
         ('{"chair": 1}', "is not valid: Object contains unknown field `chair`"),
         ('{"part_lines": 0}', "is not valid: all numbers must be positive"),
-        ('{"rates": {"openai": [1, -1]}}', "is not valid: all numbers must be positive"),
+        ('{"rates": {"openai": {"tokens_per_minute": -1}}}', "is not valid: all numbers must be positive"),
+        (
+            '{"rates": {"openai": {"per_hour": 1}}}',
+            "is not valid: Object contains unknown field `per_hour` - at `$[...]`",
+        ),
+        ('{"rates": {"openai": 5}}', "is not valid: Expected `object`, got `int` - at `$[...]`"),
+        ('{"rates": [5]}', "is not valid: Expected `object`, got `array`"),
         ('{"share": 1.5}', "is not valid: `share` is at most 1"),
     ],
 )

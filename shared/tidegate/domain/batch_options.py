@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from tidegate.errors import ConfigurationError
 from tidegate.json import Json
@@ -35,12 +36,25 @@ class BatchOptions(Struct, frozen=True, forbid_unknown_fields=True):
     rates: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict[str, tuple[int | None, int | None]])
 
 
+class _Rate(Struct, frozen=True, forbid_unknown_fields=True):
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
 def parse_batch_options(value: Json) -> BatchOptions:
-    """Read the setting TIDEGATE_BATCH_OPTIONS. Raises `ConfigurationError`."""
+    """Read the setting TIDEGATE_BATCH_OPTIONS, which names the numbers of a rate. Raises `ConfigurationError`.
+
+    {"share": 0.25, "rates": {"openai": {"requests_per_minute": 500, "tokens_per_minute": 200000}}}
+    """
+    named: Json = value.get("rates", {}) if isinstance(value, dict) else {}
+    others = {name: option for name, option in value.items() if name != "rates"} if isinstance(value, dict) else value
     try:
-        options = msgspec.convert(value, BatchOptions)
+        options = msgspec.convert(others, BatchOptions)
+        rates = msgspec.convert(named, dict[str, _Rate])
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"TIDEGATE_BATCH_OPTIONS is not valid: {error}.") from None
+    pairs = {name: (rate.requests_per_minute, rate.tokens_per_minute) for name, rate in rates.items()}
+    options = replace(options, rates=pairs)
     fields = {name: getattr(options, name) for name in options.__struct_fields__}
     limits = [number for rate in options.rates.values() for number in rate if number is not None]
     if any(number <= 0 for number in (*limits, *(each for each in fields.values() if isinstance(each, int | float)))):
