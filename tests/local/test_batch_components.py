@@ -1,7 +1,10 @@
 """The batch engine's components of each store of the local server."""
 
+import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from tests.world import KEY, WORKSPACE
@@ -15,6 +18,8 @@ from tidegate.batch.components import BatchComponents
 from tidegate.batch.event_log import LogBatchEvents
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.workspace import Principal
+from tidegate.local.drop_folder import DropFolder
+from tidegate.local.stores import LocalStore, StoreOptions, open_store
 from tidegate.memory.batch_queue import MemoryBatchQueue
 from tidegate.memory.batches import create_memory_batches
 from tidegate.memory.world import MemoryWorld, create_memory_gateway
@@ -69,3 +74,24 @@ async def test_components_on_aws_use_the_queues_of_the_settings() -> None:
             service = AwsService(world.http, world.signing_keys, "us-east-1", "sqs")
             assert components.queue == SqsBatchQueue(SqsQueue(service, "https://sqs/1/steps"))
             assert components.replies == (SqsReplies(service, reply_queues) if reply_queues else None)
+
+
+@pytest.mark.parametrize("store", ["local", "memory", "embedded"])
+def test_each_store_of_the_local_server_has_an_engine(store: str, tmp_path: Path) -> None:
+    env = {"TIDEGATE_BATCH_BUCKET": "real", "TIDEGATE_BATCH_QUEUE": "https://sqs.test/1/real", "HOME": str(tmp_path)}
+    options = StoreOptions(store, DataFolder(tmp_path / "data"), embedded_port=0)
+
+    async def use(opened: LocalStore) -> None:
+        async with opened.open_planes() as planes:
+            batches = planes.batches
+            assert batches is not None and isinstance(batches.queue, MemoryBatchQueue)
+            assert (batches.components.queue, batches.is_kept) == (batches.queue, store == "local")
+            objects = batches.components.objects
+            await objects.put("files/ws_demo/one", b"1")
+            assert await objects.list_keys("files/") == ["files/ws_demo/one"]
+            assert batches.drop_folder == (
+                DropFolder(tmp_path / "data" / "objects", "ws_demo") if store == "local" else None
+            )
+
+    with ExitStack() as stack:
+        asyncio.run(use(open_store(options, env, stack)))
