@@ -47,7 +47,7 @@ class BatchServer:
         match (request.method, path):
             case ("POST", "/files") if request.headers["content-type"] == "application/json":
                 if not self.presigns:
-                    return refusal(415, "unsupported_media_type", "Send a form.")
+                    return refusal(400, "presigned_uploads_unsupported", "Send a form.")
                 upload = {"method": "PUT", "url": STORAGE, "headers": {"x-checked": "yes"}}
                 return httpx.Response(200, json={"id": "file-1", "status": "pending", "upload": upload})
             case ("POST", "/files") if len(request.content) > self.form_limit:

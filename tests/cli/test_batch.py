@@ -112,8 +112,9 @@ def test_a_file_that_is_too_large_for_a_form_is_uploaded_in_parts(typed: Type, l
     assert json.loads(server.sent("/uploads/upload_1/complete")[0]) == {"part_ids": ["part_1", "part_2", "part_3"]}
 
 
-def test_a_refused_file_is_not_sent_again_in_another_way(typed: Type, large: Path) -> None:
-    server = BatchServer(on_request=lambda _: refusal(403, "workspace_forbidden", "Not yours."))
+@pytest.mark.parametrize("status", [400, 403, 413, 503])
+def test_a_refused_file_is_not_sent_again_in_another_way(typed: Type, large: Path, status: int) -> None:
+    server = BatchServer(on_request=lambda _: refusal(status, "refused", "Not yours."))
     assert typed(server, "submit", str(large)) == Said(2, "", "tidegate: Not yours.\n")
     assert len(server.requests) == 1
 
