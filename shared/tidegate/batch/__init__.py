@@ -4,6 +4,7 @@ announcements  tells the event bus and the webhook that a batch has ended
 batches       what callers do with batches
 callers       decides who pays for a batch
 components    the ports and settings of the engine, in one value
+composition   joins the results of all parts, and ends the batch
 conclusion    announces the end of a batch, and deletes its temporary objects
 digests       finds repeated custom ids in little memory
 direct        answers the requests in the payload of an invocation
@@ -20,6 +21,7 @@ intake        takes messages with a request, or with the name of an object
 keys          the names of objects in the bucket
 lines         cuts input into lines, and checks each
 messages      the messages between the steps
+part_results  appends the results of parts to the files
 ports         what the engine needs of stores, queues and event buses
 ranges        the places of parts in the input
 results       lines of output and error files, and of the journal
@@ -30,5 +32,5 @@ validation    checks the input, and divides it into parts
 uploads       files that arrive in parts
 views         files, uploads and batches as JSON
 webhook       sends events to webhooks of workspaces, signed and repeated
-workspace_cleanup deletes the files and batches of a workspace
+workspace_cleanup  deletes the files and batches of a workspace
 """
