@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.aws.batch_table import DynamoBatchTable
 from tidegate.aws.expressions import Put
 from tidegate.aws.store import ItemKey, Store
+from tidegate.batch.keys import file_key
+from tidegate.domain.batch import StoredFile
 from tidegate.errors import StoreUnavailable
 from tidegate.sqlite.client import SqliteClient
-from tidegate.sqlite.expiry import DELETED_AT_ONCE, delete_expired
+from tidegate.sqlite.expiry import DELETED_AT_ONCE, FILE_DELAY_SECONDS, delete_expired
 from tidegate.sqlite.objects import FileObjects
 
 NOW = 1_800_000_000.0
@@ -39,12 +42,45 @@ async def test_an_item_that_no_longer_expires_is_kept(client: SqliteClient, tmp_
 
 async def test_an_object_is_deleted_once_no_item_can_refer_to_it(tmp_path: Path) -> None:
     objects, now = FileObjects(tmp_path / "objects"), time.time()
-    ages = {"cache/ws/a/1": 32, "cache/ws/a/2": 30, "idem/ws/a/1": 3, "idem/ws/a/2": 1, "batch/1": 400}
+    ages = {"cache/ws/a/1": 32, "cache/ws/a/2": 30, "idem/ws/a/1": 3, "idem/ws/a/2": 1, "files/ws/1": 400}
+    ages |= {"uploads/ws/u/1": 3, "uploads/ws/u/2": 1, "batches/ws/b/1": 41, "batches/ws/b/2": 39}
+    ages |= {"workspaces/ws/in/1": 400, "workspaces/ws/out/1": 400}
     for key, days in ages.items():
         await objects.put(key, b"reply")
         os.utime(tmp_path / "objects" / key, (now, now - days * DAY))
-    assert await objects.delete_expired(now) == 2
-    assert [key for key in ages if await objects.get(key)] == ["cache/ws/a/2", "idem/ws/a/2", "batch/1"]
+    assert await objects.delete_expired(now) == 4
+    deleted = {"cache/ws/a/1", "idem/ws/a/1", "uploads/ws/u/1", "batches/ws/b/1"}
+    assert [key for key in ages if not await objects.get(key)] == [key for key in ages if key in deleted]
+
+
+async def test_the_content_of_a_file_is_deleted_when_no_batch_can_read_it_any_more(
+    client: SqliteClient, tmp_path: Path
+) -> None:
+    times = [NOW]
+    table, objects = DynamoBatchTable(Store(client, "table", lambda: times[0])), FileObjects(tmp_path)
+    for name, expires_at in {"file-1": NOW + DAY, "file-2": NOW + 10 * DAY, "file-3": None}.items():
+        file = StoredFile(
+            id=name,
+            workspace_id="ws",
+            filename="a.jsonl",
+            purpose="batch",
+            bytes=1,
+            key=file_key("ws", name),
+            created_at=NOW,
+            expires_at=expires_at,
+        )
+        assert await table.save(file)
+        await objects.put(file.key, b"1")
+    times[0] = NOW + 2 * DAY
+    assert await delete_expired(client, objects, times[0]) == 0
+    assert await table.find_file("ws", "file-1") is None  # but its batch may still read it
+    assert await objects.get(file_key("ws", "file-1")) == b"1"
+    times[0] = NOW + DAY + FILE_DELAY_SECONDS
+    assert await delete_expired(client, objects, times[0]) == 1
+    assert await objects.get(file_key("ws", "file-1")) is None
+    assert await objects.get(file_key("ws", "file-2")) == b"1"
+    assert await delete_expired(client, objects, NOW + 1000 * DAY) == 1
+    assert await objects.get(file_key("ws", "file-3")) == b"1"
 
 
 async def test_an_object_is_private_and_replaced_whole(tmp_path: Path) -> None:

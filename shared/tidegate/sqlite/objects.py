@@ -11,8 +11,11 @@ from msgspec import Struct
 
 from tidegate.sqlite.object_files import NEW_FILES, object_path, unavailable, write_object
 
-LIFETIME_DAYS = {"cache": 31, "idem": 2, NEW_FILES: 1}
-"""A day more than the longest lifetime of an item that refers to an object, or of a file that is being written."""
+LIFETIME_DAYS = {"cache": 31, "idem": 2, NEW_FILES: 1, "uploads": 2, "batches": 40}
+"""A day more than the longest lifetime of an item that refers to an object, or of a file that is being written.
+
+`sqlite.expiry` deletes the content of files. What jobs have dropped, and its results, belong to the user.
+"""
 
 _DAY_SECONDS = 86_400.0
 
