@@ -85,6 +85,11 @@ async def test_a_range_of_an_object_of_unknown_size_is_refused(headers: dict[str
         await s3_over(ScriptedTransport([(206, b"x", headers)])).read("k")
 
 
+async def test_a_range_without_bytes_is_the_last() -> None:
+    transport = ScriptedTransport([(206, b"", {"content-range": "bytes 0-9/10"})])
+    assert (await s3_over(transport).read("k"), len(transport.requests)) == (b"", 1)
+
+
 async def test_a_url_is_valid_for_a_week_at_most() -> None:
     objects = s3_over(ScriptedTransport([]))
     for seconds, expires in ((59.9, 59), (MAX_PRESIGNED_SECONDS + 1, MAX_PRESIGNED_SECONDS)):

@@ -95,6 +95,7 @@ async def test_what_may_pass_is_tried_again(trouble: object) -> None:
         await writer.append_object("part", 5 * MIB)
     assert [request.method for request in transport.requests] == ["POST", "POST", "PUT", "PUT", "PUT", "POST", "POST"]
     part, done = transport.requests[4], transport.requests[-1]
+    assert {request.headers.get("content-length") for request in transport.requests[:-2]} == {"0"}
     assert part.url.endswith("/joined?partNumber=1&uploadId=u%261")
     assert part.headers["x-amz-copy-source"] == "batches/part"
     assert done.body == (
@@ -117,7 +118,7 @@ async def test_a_completion_whose_answer_was_lost_is_complete() -> None:
     gone = (404, b"<Error><Code>NoSuchUpload</Code></Error>")
     for size, is_complete in ((5 * MIB, True), (5 * MIB - 1, False)):
         copied = (200, b"<CopyPartResult><ETag>x</ETag></CopyPartResult>")
-        answers = [CREATED, copied, ProviderTimeout("late"), gone, (200, b"", {"content-length": str(size)})]
+        answers = [CREATED, copied, ProviderTimeout("late"), gone, (206, b"x", {"content-range": f"bytes 0-0/{size}"})]
         transport = ScriptedTransport(answers)
         with nullcontext() if is_complete else pytest.raises(StoreUnavailable):
             async with s3_over(transport).writer("joined") as writer:

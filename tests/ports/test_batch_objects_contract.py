@@ -1,5 +1,6 @@
 """The contract of `BatchObjects`, for every implementation: in memory, in a folder, and in S3."""
 
+import gzip
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -249,6 +250,17 @@ async def test_nothing_is_deleted_twice(objects: BatchObjects) -> None:
     await objects.delete(["a/b"])
     await objects.delete(["a/b", "a"])
     assert await objects.read("a/b") is None
+
+
+async def test_a_compressed_object_is_read_as_it_is_stored(objects: BatchObjects) -> None:
+    data = gzip.compress(b"0123456789" * 100)
+    if isinstance(objects, S3BatchObjects):
+        stored = await objects.client.send("PUT", "packed", headers={"content-encoding": "gzip"}, body=data)
+        assert stored.status == 200
+    else:
+        await objects.put("packed", data)
+    assert (await objects.size("packed"), await objects.read("packed")) == (len(data), data)
+    assert await objects.read("packed", 3, 4) == data[3:7]
 
 
 @pytest.mark.parametrize("key", ["../a", "a/../b", "a/./b", ".."])

@@ -24,14 +24,19 @@ from tidegate.errors import NotFound, StoreUnavailable
 MAX_DELETED_KEYS = 1000
 """S3's limit for one deletion."""
 
+_AS_STORED = {"response-content-encoding": "identity"}
+"""Somebody may have stored an object as compressed: HTTP clients would decompress it, and know no size."""
+
 _NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 MAX_PRESIGNED_SECONDS = 7 * 86_400
 
 
 class _Piece(NamedTuple):
+    """Bytes of an object, and the size of the whole object; where there are no bytes, it is at most `size`."""
+
     data: bytes
-    is_last: bool
+    size: int
 
 
 class S3BatchObjects(Struct, frozen=True):
@@ -46,13 +51,11 @@ class S3BatchObjects(Struct, frozen=True):
             raise refusal("to store an object", response)
 
     async def size(self, key: str) -> int | None:
-        """See `BatchObjects.size`."""
-        response = await self.client.send("HEAD", key)
-        if response.status == 404:
+        """See `BatchObjects.size`. It reads a byte: a HEAD request would tell no size of a compressed object."""
+        try:
+            return (await self._read_piece(key, 0, 1)).size
+        except NotFound:
             return None
-        if response.status != 200:
-            raise refusal("to look up an object", response)
-        return int(response.headers["content-length"])
 
     async def read(self, key: str, first: int = 0, length: int | None = None) -> bytes | None:
         """See `BatchObjects.read`: a request for each piece."""
@@ -68,11 +71,11 @@ class S3BatchObjects(Struct, frozen=True):
             raise _not_found(key)
         while first < end:
             piece = await self._read_piece(key, first, int(min(PIECE_BYTES, end - first)))
-            if piece.data:
-                yield piece.data
-            if piece.is_last:
+            if not piece.data:
                 return
+            yield piece.data
             first += len(piece.data)
+            end = min(end, piece.size)
 
     def writer(self, key: str, *, content_type: str = "application/jsonl") -> ObjectWriter:
         """See `BatchObjects.writer`."""
@@ -108,16 +111,21 @@ class S3BatchObjects(Struct, frozen=True):
         headers = {"content-length": str(size)}
         return await bucket.service.presign_url("PUT", bucket.object_url(key), headers, seconds)
 
+    async def uri(self, key: str) -> str | None:
+        """See `BatchObjects.uri`."""
+        return f"s3://{self.client.bucket.name}/{key}"
+
     async def _read_piece(self, key: str, first: int, length: int) -> _Piece:
         """At most `length` bytes from `first`, with one request."""
-        response = await self.client.send("GET", key, headers={"range": f"bytes={first}-{first + length - 1}"})
+        headers = {"range": f"bytes={first}-{first + length - 1}"}
+        response = await self.client.send("GET", key, query=_AS_STORED, headers=headers)
         match response.status:
             case 206:
-                return _Piece(response.body, first + len(response.body) >= _total_size(response))
+                return _Piece(response.body, _total_size(response))
             case 404:
                 raise _not_found(key)
-            case 416:  # there is nothing from `first` on
-                return _Piece(b"", True)
+            case 416:  # the object ends before `first`
+                return _Piece(b"", first)
             case _:
                 raise refusal("to return an object", response)
 

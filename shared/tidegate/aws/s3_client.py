@@ -53,7 +53,10 @@ class S3Client(Struct, frozen=True):
         pairs = (f"{name}={quote(value, safe=_UNRESERVED)}" for name, value in (query or {}).items())
         url = self.bucket.object_url(key) + (f"?{'&'.join(pairs)}" if query else "")
         digest = await offload(len(body), lambda: hashlib.sha256(body).hexdigest())
-        request = HttpRequest(method, url, {"x-amz-content-sha256": digest, **(headers or {})}, body)
+        sent_headers = {"x-amz-content-sha256": digest, **(headers or {})}
+        if not body and method in ("POST", "PUT"):
+            sent_headers["content-length"] = "0"  # S3 demands it, and pyreqwest sends none for an empty body
+        request = HttpRequest(method, url, sent_headers, body)
         for delay in self.backoff.delays():
             response = await self._try(request, Timeouts(total=seconds), is_last=delay is None)
             if response is not None:

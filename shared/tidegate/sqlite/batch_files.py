@@ -68,8 +68,12 @@ class FileBatchObjects(Struct, frozen=True):
         """See `BatchObjects.presigned_put`: a folder has no URLs."""
         return None
 
+    async def uri(self, key: str) -> str | None:
+        """See `BatchObjects.uri`: a folder has no addresses."""
+        return None
+
     async def _use(self, key: str, work: Callable[[BinaryIO], _T]) -> _T | None:
-        """What `work` makes of the object's file, in a thread; None if the file does not exist."""
+        """Return what `work` makes of the object's file, in a thread; None if the file does not exist."""
         return await run_sync(_use_file, object_path(self.folder, key), work)
 
     def _delete(self, paths: Sequence[Path]) -> None:
