@@ -151,7 +151,7 @@ async def test_running_steps_are_stopped_with_the_server() -> None:
 async def test_what_an_earlier_process_had_leased_goes_on_at_once() -> None:
     async with batch_world() as world:
         one = await world.submit(requests(1))
-        two = await world.submit(requests(1), status="in_progress", parts=3, fed=2, running=(0, 1))
+        two = await world.submit(requests(1), status="in_progress", parts=2, fed=2, running=(0, 1))
         three = await world.submit(requests(1), status="finalizing", step_lease_until=NOW + 900.0)
         four = await world.submit(requests(1), status="completed")
         table = world.components.table
@@ -172,7 +172,7 @@ async def test_what_an_earlier_process_had_leased_goes_on_at_once() -> None:
             None,
         }
         parts = await table.find_parts(two, (0, 1))
-        assert [parts[number].lease_until for number in (0, 1)] == [0.0, 0.0]
+        assert [(each.status, each.lease, each.lease_until) for each in parts.values()] == 2 * [("queued", None, 0.0)]
         assert (await world.batch(three.id)).step_lease_until == 0.0
         assert await world.batch(four.id) == four
 
@@ -196,3 +196,16 @@ async def test_a_kept_store_goes_on_where_the_earlier_process_ended() -> None:
         components = replace(world.components, queue=queue)
         async with open_batches(LocalBatches(components, queue, is_kept=True)):
             assert queue.take_due(time.time()) == [Validate("ws_test", batch.id)]
+
+
+async def test_parts_that_an_earlier_process_has_handed_back_go_on_at_once() -> None:
+    async with batch_world() as world:
+        batch = await world.submit(requests(1), status="in_progress", total=1, parts=1, fed=1, returned=(0,))
+        place = {"first_line": 0, "first_byte": 0, "length": 1, "lines": 1}
+        part = Part(batch_id=batch.id, workspace_id="ws_test", number=0, **place, status="returned")
+        assert await world.components.table.save(part)
+        while world.queue.take_due():
+            pass
+        await resume_open_batches(world.components)
+        assert [world.queue.take_due(), world.queue.take_due()] == [RunPart("ws_test", batch.id, 0), None]
+        assert (await world.batch(batch.id)).running == (0,)

@@ -15,8 +15,9 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tidegate.batch.components import BatchComponents, BatchStores
+from tidegate.batch.components import BatchComponents
 from tidegate.batch.engine import Engine
+from tidegate.batch.feeder import feed_parts
 from tidegate.batch.messages import Compose, Message, PollJobs, RunPart, Sweep, Validate
 from tidegate.batch.ports import TryLater
 from tidegate.batch.transitions import change_batch
@@ -101,15 +102,17 @@ async def run_batches(
             log.warning("batch_steps.not_stopped", extra={"steps": len(unfinished)})
 
 
-async def resume_open_batches(stores: BatchStores) -> None:
+async def resume_open_batches(components: BatchComponents) -> None:
     """Free what an earlier process had leased, and send the next messages of all open batches."""
-    for batch in await stores.table.open_batches():
-        await change_batch(stores, batch.workspace_id, batch.id, _without_lease)
-        parts = await stores.table.find_parts(batch, batch.running)
+    table, now = components.table, components.clock()
+    for batch in await table.open_batches():
+        await change_batch(components, batch.workspace_id, batch.id, _without_lease)
+        parts = await table.find_parts(batch, batch.running)
         for part in parts.values():
-            await stores.table.save(replace(part, lease_until=0.0))
+            await table.save(replace(part, status="queued", queued_at=now, lease=None, lease_until=0.0))
         for message in _next_messages(batch):
-            await stores.queue.send(message)
+            await components.queue.send(message)
+        await feed_parts(components, batch.workspace_id, batch.id)
 
 
 def _without_lease(batch: Batch) -> Batch | None:
@@ -124,8 +127,9 @@ def _next_messages(batch: Batch) -> list[Message]:
         case "finalizing":
             return [Compose(workspace_id, batch.id)]
         case _:
-            jobs: list[Message] = [PollJobs(workspace_id, batch.id)] if batch.jobs else []
-            return [*jobs, *(RunPart(workspace_id, batch.id, number) for number in batch.running)]
+            if batch.mode == "provider_batch":
+                return [PollJobs(workspace_id, batch.id)]
+            return [RunPart(workspace_id, batch.id, number) for number in batch.running]
 
 
 async def _send_sweeps(queue: MemoryBatchQueue, pause: Callable[[float], Awaitable[object]]) -> None:
