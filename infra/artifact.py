@@ -22,6 +22,7 @@ PYTHON = "3.13"
 DEVELOPER_TOOLS = {"cli", "local", "__main__.py"}
 EXCLUDED = {
     "admin": DEVELOPER_TOOLS | {"runtime"},
+    "batch": DEVELOPER_TOOLS | {"control", "api/admin", "runtime"},
     "chat": DEVELOPER_TOOLS | {"control", "api/admin"},
     "keeper": DEVELOPER_TOOLS | {"control", "api", "runtime"},
 }

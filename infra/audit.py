@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 ROOT = Path(__file__).resolve().parent.parent
 
 DEPLOYED = (
-    *(f"functions/{name}/requirements.txt" for name in ("chat", "admin", "keeper")),
+    *(f"functions/{name}/requirements.txt" for name in ("chat", "admin", "batch", "keeper")),
     "infra/constraints-run.txt",
 )
 TOOLS = ("infra/constraints.txt", "infra/constraints-sam.txt", "infra/constraints-mocks.txt")

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 ROOT = Path(__file__).resolve().parent.parent
 Bill: TypeAlias = dict[str, Any]
-FUNCTIONS = ("admin", "chat", "keeper")
+FUNCTIONS = ("admin", "batch", "chat", "keeper")
 
 LICENCES = {"pyreqwest": "Apache-2.0"}
 """Licences of packages whose metadata names none. Source: the file LICENSE in the wheel, read on 2026-11-29."""

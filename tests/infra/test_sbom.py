@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("function", ["admin", "chat", "keeper"])
+@pytest.mark.parametrize("function", ["admin", "batch", "chat", "keeper"])
 def test_it_lists_exactly_the_pinned_packages_with_hashes_and_licences(folder: Path, function: str) -> None:
     text = (folder / f"{function}.cdx.json").read_text()
     validator = JsonStrictValidator(SchemaVersion.V1_6)

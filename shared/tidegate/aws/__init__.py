@@ -30,6 +30,8 @@ batch_queue       messages in SQS queues
 signatures        signed reasoning of tool calls
 secrets           provider credentials in Secrets Manager
 vault             credentials of workspaces in Secrets Manager
+batch_triggers    what starts the batch function on Lambda: messages, events, invocations
+message_processor  takes the messages of one event, over Powertools
 events            an EventBridge bus, and budget alerts on it
 batch_events      events of batches on an EventBridge bus
 logs              log lines as JSON
