@@ -1,5 +1,7 @@
 """The world of the batch tests itself: its clock, its deliveries, and the deaths of its workers."""
 
+from typing import Any
+
 import httpx
 import pytest
 from msgspec.structs import replace
@@ -7,6 +9,7 @@ from msgspec.structs import replace
 from tests.batch.world import Killed, Provider, Worker, batch_world, jsonl, numbers, request, requests
 from tests.world import new_call
 from tidegate.batch.messages import RunPart, Sweep
+from tidegate.batch.ports import TryLater
 
 
 def test_lines_have_numbers() -> None:
@@ -53,3 +56,39 @@ async def test_the_gateway_of_a_worker_asks_the_provider_of_the_test() -> None:
         assert world.held() == []
         assert [record["status"] for record in await world.records()] == ["failed"]
         assert replace(gateway, clock=world.clock).clock() >= world.clock.begin
+
+
+class Scripted:
+    """The table of an engine whose sweeps do what the test wants."""
+
+    def __init__(self, inner: Any, error: BaseException, times: int) -> None:
+        self.inner, self.error, self.left = inner, error, times
+        self.sweeps = 0
+
+    async def claim_once(self, claim: str, seconds: float) -> bool:
+        self.sweeps += 1
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+async def test_a_fault_in_a_step_fails_the_test() -> None:
+    async with batch_world() as world:
+        world.components = replace(world.components, table=Scripted(world.components.table, ZeroDivisionError(), 1))
+        await world.queue.send(Sweep())
+        with pytest.raises(ZeroDivisionError):
+            await world.run_until_idle()
+
+
+async def test_a_message_that_comes_again_is_not_doubled_again() -> None:
+    async with batch_world(copies=2) as world:
+        table = Scripted(world.components.table, TryLater(30.0), 20)
+        world.components = replace(world.components, table=table)
+        await world.queue.send(Sweep())
+        await world.run_until_idle()
+        assert (table.sweeps, table.left) == (22, 0)
+        assert world.clock() - world.clock.begin == pytest.approx(300.0, abs=1.0)

@@ -3,11 +3,12 @@
     async with batch_world() as world:
         batch = await world.submit(requests(500))
         await world.run_until_idle()
-        assert world.batch(batch.id).status == "completed"
+        assert (await world.batch(batch.id)).status == "completed"
 
-A message is delivered `copies` times. `kill_at` are the numbers of the engine's accesses to stores and queues, counted
-over all workers, at which the worker dies that makes the access: it sees no result of it, whether it is done or not,
-and none of its later accesses is done. A deadline of `worker_seconds` makes the engine hand back parts as on Lambda.
+A new message is delivered `copies` times. `kill_at` are the numbers of the engine's accesses to stores and queues,
+counted over all workers, at which the worker dies that makes the access: it sees no result of it, and none of its later
+accesses is made. An access with an even number is made, one with an odd number is not. A deadline of `worker_seconds`
+makes the engine hand back parts as on Lambda.
 """
 
 import asyncio
@@ -81,7 +82,7 @@ class VirtualQueue:
     """The port BatchQueue. Messages come when they are due by the clock, in the order of their times."""
 
     clock: Clock
-    due: list[tuple[float, int, Message]] = field(default_factory=list[tuple[float, int, Message]])
+    due: list[tuple[float, int, Message, bool]] = field(default_factory=list[tuple[float, int, Message, bool]])
     sent: list[Message] = field(default_factory=list[Message])
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: Iterable[int] = field(default_factory=itertools.count)
@@ -90,12 +91,17 @@ class VirtualQueue:
         self.sent.append(message)
         self.put(message, delay_seconds)
 
-    def put(self, message: Message, delay_seconds: float = 0.0) -> None:
-        heapq.heappush(self.due, (self.clock() + delay_seconds, next(iter(self._numbers)), message))
+    def put(self, message: Message, delay_seconds: float = 0.0, *, is_new: bool = True) -> None:
+        heapq.heappush(self.due, (self.clock() + delay_seconds, next(iter(self._numbers)), message, is_new))
         self.changed.set()
 
     def take_due(self) -> Message | None:
-        return heapq.heappop(self.due)[2] if self.due and self.due[0][0] <= self.clock() else None
+        delivery = self.take_delivery()
+        return delivery[0] if delivery else None
+
+    def take_delivery(self) -> tuple[Message, bool] | None:
+        """A message that is due, and whether it has never been delivered."""
+        return heapq.heappop(self.due)[2:] if self.due and self.due[0][0] <= self.clock() else None
 
 
 @dataclass
@@ -246,7 +252,6 @@ class BatchWorld:
     deaths: Deaths
     copies: int = 1
     worker_seconds: float = 800.0
-    failures: list[BaseException] = field(default_factory=list[BaseException])
     handled: list[Message] = field(default_factory=list[Message])
 
     async def submit(
@@ -289,12 +294,13 @@ class BatchWorld:
     ) -> None:
         """Deliver messages to workers until there are none, `until()` is true, or the clock has moved on by `seconds`.
 
-        When all workers are idle, the clock moves to the time of the next message.
+        When all workers are idle, the clock moves to the time of the next message. Raises what a worker has raised.
         """
         end, running = self.clock() + seconds, set[asyncio.Task[None]]()
         while not until():
-            while len(running) < workers and (message := self.queue.take_due()) is not None:
-                for _ in range(self.copies):
+            while len(running) < workers and (delivery := self.queue.take_delivery()) is not None:
+                message, is_new = delivery
+                for _ in range(self.copies if is_new else 1):
                     running.add(asyncio.create_task(self._deliver(message)))
             next_due = self.queue.due[0][0] if self.queue.due else end
             if running:
@@ -304,6 +310,8 @@ class BatchWorld:
                 done, _ = await asyncio.wait({waiter, *running}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 waiter.cancel()
                 running -= done
+                for task in done - {waiter}:
+                    task.result()
             elif not self.queue.due or next_due > end:
                 return
             else:
@@ -327,14 +335,13 @@ class BatchWorld:
             (result,) = await asyncio.gather(step, return_exceptions=True)
         self.handled.append(message)
         match result:
-            case TryLater():
-                self.queue.put(message, result.seconds)
             case _ if worker.is_dead:
-                self.queue.put(message, 60.0)
+                self.queue.put(message, 60.0, is_new=False)
+            case TryLater():
+                self.queue.put(message, result.seconds, is_new=False)
             case StoreUnavailable():
-                self.queue.put(message, 1.0)
+                self.queue.put(message, 1.0, is_new=False)
             case BaseException():
-                self.failures.append(result)
                 raise result
             case _:
                 pass
