@@ -42,6 +42,7 @@ WORKSPACE = {
     "cache_ttl_seconds": None,
     "timeout_seconds": None,
     "batch_webhook": None,
+    "batch_mode": "calls",
 }
 
 

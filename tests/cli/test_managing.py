@@ -220,16 +220,18 @@ def test_routes_guardrails_and_the_cache_are_set_and_taken_away(tidegate: Termin
     file = tmp_path / "routes.json"
     file.write_text(json.dumps(ROUTES))
     words = ("--routes", f"@{file}", "--guardrails", json.dumps(GUARDRAILS), "--cache-ttl", "60", "--timeout", "2.5")
-    words = (*words, "--batch-webhook", "https://hook.example/batches")
+    words = (*words, "--batch-webhook", "https://hook.example/batches", "--batch-mode", "provider_batch")
     made = said(tidegate, "workspaces", "create", "Acme", "--id", "ws_acme", *words)
     assert (made["routes"], made["guardrails"], made["cache_ttl_seconds"]) == (ROUTES, GUARDRAILS, 60)
     assert (made["timeout_seconds"], made["batch_webhook"]) == (2.5, "https://hook.example/batches")
+    assert made["batch_mode"] == "provider_batch"
     assert said(tidegate, "workspaces", "set", "ws_acme", "--name", "none") == {**made, "name": "none", "version": 2}
     lines = tidegate("workspaces", "show", "ws_acme").out.splitlines()
     for line in (
         "timeout_seconds     2.5",
         "cache_ttl_seconds   60",
         "batch_webhook       https://hook.example/batches",
+        "batch_mode          provider_batch",
         "routes              fast",
         "guardrails          plans",
     ):

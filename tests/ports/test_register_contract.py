@@ -42,6 +42,7 @@ WORKSPACE = replace(
     cache_ttl_seconds=60,
     timeout_seconds=2.5,
     batch_webhook="https://hook.example/batches",
+    batch_mode="provider_batch",
 )
 KINDS: list[Resource] = [PLAN, ADMIN, MEMBER, WORKSPACE, key()]
 

@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 _NAMES = (
     *("name", "words_method", "charge_input_words", "first_day"),
-    *("allows_unpriced", "lowers_max_tokens", "adds_max_tokens", "routes", "guardrails", "shards"),
+    *("allows_unpriced", "lowers_max_tokens", "adds_max_tokens", "routes", "guardrails", "shards", "batch_mode"),
 )
 _REMOVABLE = ("timeout_seconds", "cache_ttl_seconds", "batch_webhook")
 """Options that the value `none` removes."""
@@ -52,6 +52,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "an https URL that is told when a batch ends, signed with its TIDEGATE_WEBHOOK_SECRET; none: nobody is"
     )
     parser.add_argument("--batch-webhook", metavar="URL", help=webhook_help)
+    mode_help = (
+        "how batches are answered that do not say so: by calls, or by their provider's batch API, at half the price"
+    )
+    parser.add_argument("--batch-mode", choices=("calls", "provider_batch"), help=mode_help)
     list_help = "a JSON list that replaces the present one, or @FILE; see "
     parser.add_argument("--routes", type=_parse_routes, metavar="JSON", help=f"{list_help}docs/ROUTES.md")
     parser.add_argument("--guardrails", type=_parse_guardrails, metavar="JSON", help=f"{list_help}docs/GUARDRAILS.md")

@@ -115,6 +115,7 @@ def _describe(workspace: Workspace) -> list[tuple[str, object]]:
         ("routes", " ".join(route.name for route in workspace.routes) or "none"),
         ("guardrails", " ".join(guardrail.name for guardrail in workspace.guardrails) or "none"),
         ("batch_webhook", workspace.batch_webhook),
+        ("batch_mode", workspace.batch_mode),
         ("shards", workspace.shards),
         ("credentials", " ".join(each.name for each in workspace.credentials) or "none"),
     ]

@@ -18,6 +18,7 @@ from msgspec import Struct, field
 
 from tidegate.domain.limits import Amounts
 from tidegate.domain.money import exact_money
+from tidegate.domain.workspace import BatchMode
 
 FilePurpose = Literal["assistants", "batch", "batch_output", "fine-tune", "vision", "user_data", "evals"]
 FileStatus = Literal["pending", "processed", "error"]
@@ -26,7 +27,6 @@ BatchStatus = Literal[
     "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
 ]
 BatchEnding = Literal["completed", "expired", "cancelled"]
-BatchMode = Literal["calls", "provider_batch"]
 BatchSource = Literal["api", "object", "message"]
 PauseReason = Literal["budget", "workspace", "key", "caller"]
 PartStatus = Literal["queued", "running", "returned", "done"]

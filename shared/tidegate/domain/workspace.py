@@ -11,6 +11,7 @@ from tidegate.domain.routes import Route
 WorkspaceStatus = Literal["active", "suspended"]
 KeyStatus = Literal["active", "revoked"]
 WordsMethod = Literal["tokens", "unicode"]
+BatchMode = Literal["calls", "provider_batch"]
 
 
 class WorkspaceCredential(Struct, frozen=True):
@@ -32,7 +33,7 @@ class Workspace(Struct, frozen=True):
     `cache_ttl_seconds` is how long replies are stored for equal calls that do not set a ttl; None stores none.
     `timeout_seconds` limits the duration of its calls; the operator's limit applies too. `routes` are model names of
     its own. `guardrails` run if a call names them, or on every call. `batch_webhook` is the URL that is told when a
-    batch ends.
+    batch ends, `batch_mode` how batches are answered that do not say so: by calls, or by their provider's batch API.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Workspace(Struct, frozen=True):
     routes: tuple[Route, ...] = ()
     guardrails: tuple[Guardrail, ...] = ()
     batch_webhook: str | None = None
+    batch_mode: BatchMode = "calls"
 
     @property
     def effective_limits(self) -> Limits:

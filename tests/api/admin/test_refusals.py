@@ -119,6 +119,7 @@ WORDS = {"name": "secret-plans", "kind": "words", "words": ["plan"]}
                 5,
             )
         ),
+        *(({"batch_mode": mode}, "batch_mode") for mode in ("half", "", None, 1)),
         ({"routes": None}, "routes"),
         ({"routes": {}}, "routes"),
         ({"routes": [3]}, "routes[0]"),

@@ -29,6 +29,7 @@ WORKSPACE = {
     "cache_ttl_seconds": None,
     "timeout_seconds": None,
     "batch_webhook": None,
+    "batch_mode": "calls",
     "version": 1,
 }
 ASKED = {"id": "ws_acme", "name": "Acme", "limits": {"usd_per_month": 12.5}}

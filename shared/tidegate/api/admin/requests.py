@@ -28,7 +28,7 @@ from tidegate.domain.identity import MAX_SUBJECT
 from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import AdminKey, AdminScope, Plan, Role
 from tidegate.domain.routes import MAX_ROUTES
-from tidegate.domain.workspace import VirtualKey, WordsMethod, Workspace
+from tidegate.domain.workspace import BatchMode, VirtualKey, WordsMethod, Workspace
 from tidegate.policy.guardrails.definition import MAX_GUARDRAILS
 
 _R = TypeVar("_R", Plan, Workspace, VirtualKey)
@@ -71,6 +71,7 @@ class WorkspaceChange(RequestBody):
     routes: list[RouteBody] = Field([], max_length=MAX_ROUTES, description="A change replaces the list")
     guardrails: list[GuardrailBody] = Field([], max_length=MAX_GUARDRAILS, description="A change replaces the list")
     shards: Shards = 1
+    batch_mode: BatchMode = Field("calls", description="Of batches that do not say; provider_batch: at half the price")
     batch_webhook: Url | None = Field(None, description="An https URL that is told when a batch ends; null: none")
 
     def routes_and_guardrails(self) -> Mapping[str, object]:

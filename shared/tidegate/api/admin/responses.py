@@ -12,7 +12,7 @@ from tidegate.control.control import Control
 from tidegate.control.views import to_json_for
 from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import AdminKey, AdminScope, Resource, Role
-from tidegate.domain.workspace import KeyStatus, WordsMethod, WorkspaceStatus
+from tidegate.domain.workspace import BatchMode, KeyStatus, WordsMethod, WorkspaceStatus
 from tidegate.json import Json, JsonObject
 
 _T = TypeVar("_T")
@@ -74,6 +74,7 @@ class WorkspaceResponse(ResourceResponse):
     guardrails: list[GuardrailBody]
     shards: int
     batch_webhook: str | None
+    batch_mode: BatchMode
     credentials: list[CredentialResponse] = Field(description="The workspace's own provider keys, without their values")
 
 
