@@ -21,11 +21,13 @@ from tidegate.errors import (
     ProviderRateLimited,
     StreamCut,
 )
+from tidegate.providers.base import SigV4Auth as OurSigV4Auth
+from tidegate.providers.base import UpstreamRequest
 from tidegate.providers.bedrock import PROVIDER
 from tidegate.providers.chat_translator import ChatTranslator
 from tidegate.settings import EnvironmentSecrets
 from tidegate.transport.httpx import HttpxTransport
-from tidegate.transport.sigv4 import AwsKey
+from tidegate.transport.sigv4 import AwsKey, SigningScope, sign
 from tidegate.upstream import attempt
 from tidegate.upstream.attempt import Upstream
 
@@ -161,3 +163,36 @@ async def test_a_stream_without_an_end_has_one(size: int, monkeypatch: pytest.Mo
 async def test_nobody_is_asked_when_the_time_is_over() -> None:
     with pytest.raises(GatewayTimeout):
         await ask(httpx.Response(200, json=WHOLE), seconds=0)
+
+
+async def test_a_request_that_is_not_a_call_is_signed_with_its_method_and_its_errors_hide_the_key() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(404, json={"message": "no secret-key here"})
+
+    async def aws_keys() -> AwsKey:
+        return KEY
+
+    transport = HttpxTransport(httpx.MockTransport(answer))
+    upstream = Upstream(transport, EnvironmentSecrets({"A_KEY": "secret-key"}), aws_keys, clock=lambda: NOW)
+    url = "https://bedrock.eu-central-1.amazonaws.com/model-invocation-jobs?maxResults=5"
+    signed = UpstreamRequest(url, b"", {}, OurSigV4Auth("bedrock", "eu-central-1"))
+    async with upstream.send("bedrock", "GET", signed, secret=None, seconds=5) as response:
+        assert (response.status, seen[0].method) == (404, "GET")
+    headers = {name: value for name, value in seen[0].headers.items() if name != "authorization"}
+    assert (
+        seen[0].headers["authorization"]
+        == sign("GET", url, {}, b"", KEY, SigningScope("bedrock", "eu-central-1"), at=NOW)["authorization"]
+    )
+    assert "secret-key" not in str(headers)
+    plain = UpstreamRequest("https://api.test/v1/batches", b"")
+    with pytest.raises(ProviderMalformed) as raised:
+        async with upstream.send("openai", "GET", plain, secret="A_KEY", seconds=5):
+            raise ProviderMalformed("secret-key at api.test")
+    assert raised.value.message == "*** at ***"
+    assert seen[1].headers["authorization"] == "Bearer secret-key"
+    with pytest.raises(NotConfigured):
+        async with upstream.send("openai", "GET", plain, secret="NO_KEY", seconds=5):
+            pass

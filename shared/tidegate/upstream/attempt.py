@@ -25,7 +25,7 @@ from tidegate.json import Json, decode_reply, encode
 from tidegate.lazy import load
 from tidegate.ports import Secrets
 from tidegate.providers.base import Framing, KeyAuth, SigV4Auth, StreamEvent, Translator, UpstreamRequest
-from tidegate.transport.base import HttpRequest, Timeouts, Transport, take_notes
+from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport, take_notes
 from tidegate.transport.sigv4 import AwsKeys, SigningScope, sign
 from tidegate.transport.silence import open_with_timeouts
 
@@ -123,6 +123,29 @@ class Upstream(Struct, frozen=True):
                         first = await _first_content_batch(translator, batches)
                         yield ProviderReply(None, _with_first_batch(first, batches, redaction))
 
+    @asynccontextmanager
+    async def send(
+        self,
+        name: str,
+        method: str,
+        request: UpstreamRequest,
+        *,
+        secret: str | None,
+        seconds: float,
+        workspace_keys: Secrets | None = None,
+    ) -> AsyncGenerator[HttpResponse]:
+        """Send a request that is not a call to the provider `name`; yield the response, whatever its status.
+
+        Errors that are raised inside the context have no key and no address in their messages. Raises `UpstreamError`
+        and `NotConfigured`.
+        """
+        key = await self._find_key(request, secret, workspace_keys or self.secrets)
+        headers = await self._headers(request, key, method)
+        http_request = HttpRequest(method, request.url, headers, request.body, peer=name)
+        with _Redaction(name, request.url, key).errors():
+            async with self.transport.open(http_request, Timeouts(seconds)) as response:
+                yield response
+
     async def _find_key(self, request: UpstreamRequest, secret: str | None, secrets: Secrets) -> str | None:
         if secret is None or not isinstance(request.auth, KeyAuth):
             return None
@@ -131,7 +154,7 @@ class Upstream(Struct, frozen=True):
             raise missing_key(secret)
         return key
 
-    async def _headers(self, request: UpstreamRequest, key: str | None) -> dict[str, str]:
+    async def _headers(self, request: UpstreamRequest, key: str | None, method: str = "POST") -> dict[str, str]:
         match request.auth:
             case KeyAuth() as auth if key is not None:
                 name, value = auth.header_of(key)
@@ -141,7 +164,7 @@ class Upstream(Struct, frozen=True):
                     raise NotConfigured("The provider needs AWS credentials, and none were found.", param="model")
                 scope = SigningScope(service, region)
                 aws_key = await self.aws_keys()
-                return sign("POST", request.url, request.headers, request.body, aws_key, scope, at=self.clock())
+                return sign(method, request.url, request.headers, request.body, aws_key, scope, at=self.clock())
             case _:
                 return request.headers
 

@@ -110,6 +110,10 @@ class Authenticator:
                 raise _missing_workspace()
         return Principal(caller.key.id, caller.key.workspace_ids, caller.key.limits), caller.workspace
 
+    async def find_workspace(self, workspace_id: str) -> Workspace | None:
+        """Return the workspace as it is stored, also a suspended one; None if it does not exist."""
+        return await self._key_lookup.find_workspace(workspace_id)
+
     async def list_workspaces(
         self, authorization: str | None, *, source: RequestSource = UNKNOWN_SOURCE
     ) -> list[Workspace]:
