@@ -140,6 +140,10 @@ class BatchObjects(Protocol):
         """A URL to which whoever has it may send this object, of exactly this size; None where that is impossible."""
         ...
 
+    async def uri(self, key: str) -> str | None:
+        """The object's address for other services of AWS, "s3://bucket/key"; None if they cannot read it."""
+        ...
+
 
 class BatchQueue(Protocol):
     """Delivers messages to workers, at least once each."""

@@ -16,6 +16,7 @@ class BatchOptions(Struct, frozen=True, forbid_unknown_fields=True):
     `max_lines` and `max_input_bytes` are OpenAI's, for batches of the API; dropped objects may be larger. A worker has
     `parallel_calls` at once. `batch_window`, `workspace_window` and `provider_window` limit the parts in flight.
     `rates` are requests and tokens per minute by provider, of which batches may take the part `share`.
+    `bedrock_role` is the role with which Bedrock's batch jobs read and write the bucket of batches.
     """
 
     max_lines: int = 50_000
@@ -34,6 +35,7 @@ class BatchOptions(Struct, frozen=True, forbid_unknown_fields=True):
     max_open_batches: int = 100
     share: float = 0.5
     rates: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict[str, tuple[int | None, int | None]])
+    bedrock_role: str = ""
 
 
 class _Rate(Struct, frozen=True, forbid_unknown_fields=True):

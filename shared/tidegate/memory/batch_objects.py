@@ -52,6 +52,10 @@ class MemoryBatchObjects(Struct, frozen=True):
         """See `BatchObjects.presigned_put`: memory has no URLs."""
         return None
 
+    async def uri(self, key: str) -> str | None:
+        """See `BatchObjects.uri`: memory has no addresses."""
+        return None
+
 
 class _MemoryWriter:
     """See `ObjectWriter`."""
