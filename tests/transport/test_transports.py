@@ -53,6 +53,26 @@ async def test_the_answer_has_its_status_headers_in_lower_case_and_its_body(make
 
 
 @transports
+async def test_a_large_body_arrives_whole_and_with_its_length(make: type[Transport]) -> None:
+    body = bytes(range(256)) * 40_000
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(OK if await reader.readexactly(len(body)) == body else b"HTTP/1.1 400 Bad\r\n\r\n")
+        writer.close()
+
+    transport, listening = make(), await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+    async with transport.open(HttpRequest("PUT", url, {}, body), Timeouts(total=5)) as response:
+        assert (response.status, await response.read(10)) == (200, b"ok")
+    assert f"content-length: {len(body)}".encode() in heads[0].lower()
+    assert b"transfer-encoding" not in heads[0].lower()
+    listening.close()
+    await transport.close()
+
+
+@transports
 async def test_a_chunk_is_there_before_the_next_one_is_sent(make: type[Transport]) -> None:
     got_first = asyncio.Event()
 

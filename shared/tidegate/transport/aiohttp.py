@@ -5,6 +5,7 @@ when a client disconnects.
 """
 
 import asyncio
+import io
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -35,6 +36,9 @@ CHECK_SECONDS = 1.0
 """How often a response without data is checked for a closed connection."""
 
 MAX_HEADER_BYTES = 64 * 1024
+
+LARGE_BODY_BYTES = 1024 * 1024
+"""aiohttp warns of larger bodies in one piece."""
 
 
 class AiohttpTransport:
@@ -85,7 +89,7 @@ class AiohttpTransport:
                 request.method,
                 url,
                 headers=headers,
-                data=request.body or None,
+                data=_payload(request.body),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect or DEFAULT_CONNECT_SECONDS),
                 proxy=proxy,
@@ -128,6 +132,11 @@ class _AiohttpResponse(StreamedResponse):
                 connection = self._response.connection
                 if connection is None or connection.transport is None or connection.transport.is_closing():
                     raise aiohttp.ClientPayloadError from None
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO | None:
+    """The body, from which aiohttp writes a large one in pieces if it is a file: other calls need the event loop."""
+    return io.BytesIO(body) if len(body) > LARGE_BODY_BYTES else body or None
 
 
 def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
