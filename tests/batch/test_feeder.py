@@ -12,6 +12,7 @@ from tidegate.batch.ranges import read_ranges, write_ranges
 from tidegate.domain.batch import Batch, Part, PartRange
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.limits import Amounts
+from tidegate.domain.provider_pace import ProviderPace
 
 OPTIONS = BatchOptions(batch_window=3, workspace_window=4, provider_window=6)
 
@@ -158,6 +159,20 @@ def test_workspaces_share_the_window_of_a_provider_whatever_their_number_of_batc
 def test_a_batch_that_wants_nothing_leaves_its_share_to_others() -> None:
     for idle in (batch("b", pause="budget"), batch("b", fed=30), batch("b", expires_at=NOON)):
         assert shares(idle, batch("a")) == {"batch_a": 3}
+
+
+def test_a_batch_whose_providers_are_all_blocked_leaves_its_share_to_others() -> None:
+    stopped, other = batch("a", providers=("openai",)), batch("b", providers=("openai", "mistral"))
+    given = fair_shares(stopped, [stopped, other, batch("c")], OPTIONS, NOON, frozenset({"openai"}))
+    assert given == {"batch_b": 2, "batch_c": 2}
+
+
+@pytest.mark.parametrize(("seconds", "running"), [(5.0, 3), (60.0, 0)])
+async def test_a_provider_that_wants_to_be_left_alone_gets_no_parts(seconds: float, running: int) -> None:
+    async with batch_world(options=OPTIONS) as world:
+        await store(world, batch(providers=("openai",)))
+        assert await world.components.table.save(ProviderPace("openai", blocked_until=NOON + seconds))
+        assert len((await feed(world)).running) == running
 
 
 async def test_a_part_that_ends_makes_room_for_the_batch_of_another() -> None:

@@ -22,6 +22,9 @@ from tidegate.errors import StoreUnavailable
 PARTS_PER_SAVE = 19
 """A write has at most twenty values, one of which is the batch."""
 
+WORKER_WAIT_SECONDS = 10.0
+"""The longest wait for a provider that a worker makes itself: the next chance to feed may be a minute later."""
+
 
 async def feed_parts(components: BatchComponents, workspace_id: str, batch_id: str) -> None:
     """Fill the windows of this batch and of those that share them, or end the batch if all of its parts are back.
@@ -35,13 +38,17 @@ async def feed_parts(components: BatchComponents, workspace_id: str, batch_id: s
     if ending_of(batch, now) is not None:
         await _finalize(components, batch)
     open_batches = [batch, *(other for other in await table.open_batches() if other.id != batch_id)]
-    for other, places in fair_shares(batch, open_batches, components.options, now).items():
+    shares = fair_shares(batch, open_batches, components.options, now)
+    blocked = await _blocked_providers(components, [other for other in open_batches if other.id in shares], now)
+    if blocked:
+        shares = fair_shares(batch, open_batches, components.options, now, blocked)
+    for other, places in shares.items():
         await _feed(components, next(found for found in open_batches if found.id == other), places)
 
 
 def ending_of(batch: Batch, now: float) -> BatchEnding | None:
-    """How the batch ends, if no part is with a worker any more and none will be; None if it goes on."""
-    if batch.running:
+    """How the batch ends, if no part is with a worker or a provider any more and none will be; None if it goes on."""
+    if batch.running or batch.has_open_jobs:
         return None
     if batch.status == "cancelling":
         return "cancelled"
@@ -53,19 +60,38 @@ def ending_of(batch: Batch, now: float) -> BatchEnding | None:
 
 
 def parts_left(batch: Batch) -> int:
-    """The parts that no worker has or has finished."""
+    """The parts that no worker and no job at a provider has or has finished."""
     return batch.parts - batch.fed + len(batch.returned)
+
+
+def parts_for_workers(batch: Batch) -> int:
+    """The parts that are left to workers: not those that are to be in a job at a provider."""
+    return len(batch.returned) if batch.mode == "provider_batch" else parts_left(batch)
 
 
 def wants_parts(batch: Batch, now: float) -> bool:
     """True if parts of the batch may be fed now."""
-    return batch.takes_parts and batch.mode == "calls" and batch.expires_at > now and parts_left(batch) > 0
+    return batch.takes_parts and batch.expires_at > now and parts_for_workers(batch) > 0
 
 
-def fair_shares(batch: Batch, open_batches: Iterable[Batch], options: BatchOptions, now: float) -> Mapping[str, int]:
+async def _blocked_providers(components: BatchComponents, batches: Iterable[Batch], now: float) -> frozenset[str]:
+    """The providers of these batches that want to be left alone for a while. Workers wait for shorter times."""
+    names = {name for batch in batches for name in batch.providers}
+    paces = await asyncio.gather(*(components.table.find_pace(name) for name in names))
+    return frozenset(pace.provider for pace in paces if pace.blocked_until > now + WORKER_WAIT_SECONDS)
+
+
+def fair_shares(
+    batch: Batch,
+    open_batches: Iterable[Batch],
+    options: BatchOptions,
+    now: float,
+    blocked: frozenset[str] = frozenset(),
+) -> Mapping[str, int]:
     """The parts that batches may have in flight, by id, where that is more than they have.
 
-    Only batches of the workspace of `batch`, or with a provider in common with it, get a share.
+    Only batches of the workspace of `batch`, or with a provider in common with it, get a share; those whose providers
+    are all `blocked` do not.
     """
     running, windows = Counter[str](), Counter[tuple[str, str]]()
     for other in open_batches:
@@ -75,9 +101,11 @@ def fair_shares(batch: Batch, open_batches: Iterable[Batch], options: BatchOptio
     candidates = [
         other
         for other in open_batches
-        if wants_parts(other, now) and (other.id == batch.id or not _windows(other).isdisjoint(_windows(batch)))
+        if wants_parts(other, now)
+        and not _windows(other).isdisjoint(_windows(batch))
+        and not (other.providers and blocked.issuperset(other.providers))
     ]
-    left = {other.id: parts_left(other) for other in candidates}
+    left = {other.id: parts_for_workers(other) for other in candidates}
     sizes = {"workspace": options.workspace_window, "provider": options.provider_window}
     shares: dict[str, int] = {}
 
@@ -154,7 +182,8 @@ def _next_numbers(batch: Batch, count: int) -> Iterator[int]:
     """The next parts to feed: first those that came back."""
     if count > 0:
         yield from batch.returned[:count]
-        yield from range(batch.fed, min(batch.parts, batch.fed + max(0, count - len(batch.returned))))
+        if batch.mode == "calls":
+            yield from range(batch.fed, min(batch.parts, batch.fed + max(0, count - len(batch.returned))))
 
 
 def _with_running(batch: Batch, numbers: list[int]) -> Batch:
@@ -165,7 +194,8 @@ def _with_running(batch: Batch, numbers: list[int]) -> Batch:
 
 async def _queued_parts(components: BatchComponents, batch: Batch, numbers: list[int], now: float) -> list[Part]:
     known = await components.table.find_parts(batch, [number for number in numbers if number < batch.fed])
-    ranges = await read_ranges(components.objects, batch, [number for number in numbers if number >= batch.fed])
+    # A part that was to be in a job at a provider comes back without having been stored.
+    ranges = await read_ranges(components.objects, batch, [number for number in numbers if number not in known])
     parts = [replace(part, status="queued", queued_at=now, lease=None, lease_until=0.0) for part in known.values()]
     for number, range in ranges.items():
         part = Part(

@@ -42,16 +42,25 @@ async def claimed_step(
         raise
 
 
+async def has_step(components: BatchComponents, claimed: Batch) -> bool:
+    """True if the step is still this process's."""
+    stored = await components.table.find_batch(claimed.workspace_id, claimed.id)
+    return stored is not None and _is_same_claim(stored, claimed)
+
+
 async def change_claimed(
     components: BatchComponents, claimed: Batch, change: Callable[[Batch], Batch], *files: StoredFile
 ) -> Batch | None:
     """Write what `change` makes of the batch, together with `files`; None if this process has the step no longer."""
 
     def change_if_claimed(stored: Batch) -> Batch | None:
-        is_own = stored.status == claimed.status and stored.step_lease_until == claimed.step_lease_until
-        return change(stored) if is_own else None
+        return change(stored) if _is_same_claim(stored, claimed) else None
 
     return await change_batch(components, claimed.workspace_id, claimed.id, change_if_claimed, *files)
+
+
+def _is_same_claim(stored: Batch, claimed: Batch) -> bool:
+    return (stored.status, stored.step_lease_until) == (claimed.status, claimed.step_lease_until)
 
 
 def step_deaths(batch: Batch) -> int:
