@@ -67,11 +67,11 @@ sbom: .venv/.dev ## write a software bill of materials for each function to dist
 # Pins every version with its hashes, for all platforms, without an index URL. UPGRADE=--upgrade takes newer versions.
 UV_LOCK = $(BIN)/uv pip compile --quiet --no-annotate --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
 
-# What the functions contain: all have both HTTP clients (TIDEGATE_TRANSPORT), only the data plane verifies tokens and takes uploads.
+# What the functions contain: all have both HTTP clients (TIDEGATE_TRANSPORT), only the data plane verifies tokens.
 WITHOUT = $(foreach package,$(1),--no-emit-package $(package))
 UV_LOCK_LAMBDA = $(UV_LOCK) --python-version 3.13 --python-platform aarch64-manylinux2014 pyproject.toml --extra httpx \
 	--constraints infra/constraints.txt $(call WITHOUT,pycparser)
-DATA_PLANE_ONLY := pyjwt cryptography cffi python-multipart
+TOKENS := pyjwt cryptography cffi
 
 lock: .venv/.dev ## rewrite the pinned, hashed dependencies from pyproject.toml
 	$(UV_LOCK) --universal --python-version 3.11 pyproject.toml --all-extras --group test --group build --group lock \
@@ -81,9 +81,9 @@ lock: .venv/.dev ## rewrite the pinned, hashed dependencies from pyproject.toml
 	$(UV_LOCK) --universal --python-version 3.11 --group sam --output-file infra/constraints-sam.txt
 	$(UV_LOCK) --universal --python-version 3.11 --group mocks --output-file infra/constraints-mocks.txt
 	$(UV_LOCK_LAMBDA) --extra web-adapter --output-file functions/chat/requirements.txt
-	$(UV_LOCK_LAMBDA) $(call WITHOUT,python-multipart) --extra batch --output-file functions/batch/requirements.txt
-	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(DATA_PLANE_ONLY)) --output-file functions/keeper/requirements.txt
-	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(DATA_PLANE_ONLY)) --extra admin --output-file functions/admin/requirements.txt
+	$(UV_LOCK_LAMBDA) --extra batch --output-file functions/batch/requirements.txt
+	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(TOKENS)) --output-file functions/keeper/requirements.txt
+	$(UV_LOCK_LAMBDA) $(call WITHOUT,$(TOKENS)) --extra admin --output-file functions/admin/requirements.txt
 
 clean: ## remove everything that was installed or built
 	rm -rf .venv .venv-sam .venv-mocks .tools .aws-sam .hypothesis .pytest_cache .ruff_cache .import_linter_cache tests/clients/node_modules

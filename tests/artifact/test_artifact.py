@@ -139,7 +139,6 @@ def test_the_artifact_holds_the_data_plane_and_nothing_else(artifact: Path) -> N
         *("httpx", "httpcore", "certifi"),  # the other transport, which is a parameter away
         *("jwt", "cryptography"),  # loaded with the first access token
         "regex",  # loaded with the first guardrail that has patterns
-        "python_multipart",  # loaded with the first upload of a file
         *("uvicorn", "h11", "click"),  # for the web adapter, which is a parameter away
     }
     assert {path.name for path in (artifact / "functions").rglob("*.py")} == {"__init__.py", "app.py"}
