@@ -13,6 +13,12 @@ other_apis     what callers of other APIs should do instead
 azure_path     the model in the path of Azure's API
 account        usage, quotas, balance and workspaces, for callers
 batch_routes   the paths of files, uploads and batches
+batch_requests the caller, the JSON body and the page of a request about them
+files          files, with their content
+uploads        files that are sent in parts
+batches        batches: create, list, cancel, resume
+form           forms with one file, as a stream
+form_parser    parses multipart/form-data piece by piece
 openrouter     credits and limits of the key, for OpenRouter's clients
 generations    the result of a call by the id of its reply, for clients of OpenRouter and Lunos
 usage_views    JSON of usage and quotas

@@ -27,7 +27,7 @@ async def read_json_body(receive: Receive, headers: dict[bytes, bytes], limit: i
         raise _too_large(limit)
     pieces: list[bytes] = []
     size = 0
-    async for piece in _pieces(receive):
+    async for piece in body_pieces(receive):
         size += len(piece)
         if size > limit:
             raise _too_large(limit)
@@ -39,7 +39,8 @@ def _too_large(limit: int) -> RequestTooLarge:
     return RequestTooLarge(f"The body is larger than {limit} bytes.")
 
 
-async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """Return the body as it comes. Raises `ClientGone`."""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -1,7 +1,7 @@
 """Batches: files of requests in, every answer out exactly once, within budget. It runs calls over the gateway's path.
 
 announcements  tells the event bus and the webhook that a batch has ended
-batches       what callers do with batches
+batches       batches of workspaces
 callers       decides who pays for a batch
 components    the ports and settings of the engine, in one value
 composition   joins the results of all parts, and ends the batch
@@ -22,11 +22,14 @@ keys          the names of objects in the bucket
 lines         cuts input into lines, and checks each
 messages      the messages between the steps
 part_results  appends the results of parts to the files
+pauses        ends pauses whose reason is gone
 ports         what the engine needs of stores, queues and event buses
+provider_jobs/  uses providers' own batch APIs, at half the price
 ranges        the places of parts in the input
 results       lines of output and error files, and of the journal
 single_calls  answers one request of an event
 steps         steps that one process at a time may do
+sweep         looks after all open batches
 transitions   changes of a stored batch
 validation    checks the input, and divides it into parts
 uploads       files that arrive in parts

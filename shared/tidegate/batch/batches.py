@@ -1,4 +1,4 @@
-"""What callers do with batches: create, look up, list, cancel, resume. Another workspace's batch is an unknown one."""
+"""Batches of workspaces: created, listed, cancelled and resumed. Another workspace's batch is an unknown one."""
 
 import asyncio
 import logging

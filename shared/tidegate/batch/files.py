@@ -29,7 +29,7 @@ _CONFIRM_SECONDS = 60.0
 
 
 class NewFile(Struct, frozen=True):
-    """What callers say about a file. It is kept for `seconds`, or until it is deleted."""
+    """The description of a file to create. It is kept for `seconds`, or until it is deleted."""
 
     filename: str
     purpose: FilePurpose
