@@ -82,7 +82,8 @@ class VirtualQueue:
     """The port BatchQueue. Messages come when they are due by the clock, in the order of their times."""
 
     clock: Clock
-    due: list[tuple[float, int, Message, bool]] = field(default_factory=list[tuple[float, int, Message, bool]])
+    due: list[tuple[float, int, Message]] = field(default_factory=list[tuple[float, int, Message]])
+    known: set[int] = field(default_factory=set[int])
     sent: list[Message] = field(default_factory=list[Message])
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _numbers: Iterable[int] = field(default_factory=itertools.count)
@@ -92,7 +93,10 @@ class VirtualQueue:
         self.put(message, delay_seconds)
 
     def put(self, message: Message, delay_seconds: float = 0.0, *, is_new: bool = True) -> None:
-        heapq.heappush(self.due, (self.clock() + delay_seconds, next(iter(self._numbers)), message, is_new))
+        number = next(iter(self._numbers))
+        heapq.heappush(self.due, (self.clock() + delay_seconds, number, message))
+        if not is_new:
+            self.known.add(number)
         self.changed.set()
 
     def take_due(self) -> Message | None:
@@ -101,7 +105,10 @@ class VirtualQueue:
 
     def take_delivery(self) -> tuple[Message, bool] | None:
         """A message that is due, and whether it has never been delivered."""
-        return heapq.heappop(self.due)[2:] if self.due and self.due[0][0] <= self.clock() else None
+        if not self.due or self.due[0][0] > self.clock():
+            return None
+        _, number, message = heapq.heappop(self.due)
+        return message, number not in self.known
 
 
 @dataclass
