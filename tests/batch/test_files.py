@@ -11,6 +11,7 @@ from tests.batch.world import NOON, BatchWorld, batch_world, jsonl, requests
 from tests.world import WORKSPACE
 from tidegate.batch import files
 from tidegate.batch.components import BatchComponents
+from tidegate.batch.conclusion import conclude_batch
 from tidegate.batch.fields import Fields
 from tidegate.batch.file_content import FirstLine
 from tidegate.batch.files import FileReceiver, NewFile
@@ -201,8 +202,13 @@ async def test_deleting_the_file_of_an_open_batch_keeps_its_content_until_the_ba
         await files.delete_file(world.components, WORKSPACE.id, batch.input_file_id)
         with pytest.raises(NotFound):
             await files.find_file(world.components, WORKSPACE.id, batch.input_file_id)
-        assert await world.components.objects.list_keys("files/") == [batch.input_key]
-        await files.delete_unlisted_input(world.components, batch)
+        other = replace(batch, id=f"{batch.id}X", version=0)
+        assert await world.components.table.save(other)
+        for ended in (batch, other):
+            assert await world.components.objects.list_keys("files/") == [batch.input_key]
+            ended = replace(await world.batch(ended.id), status="completed")
+            assert await world.components.table.save(ended)
+            await conclude_batch(world.components, ended)
         assert await world.components.objects.list_keys("files/") == []
 
 

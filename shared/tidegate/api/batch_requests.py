@@ -39,8 +39,8 @@ async def json_fields(request: Request) -> Fields:
 
 
 def query_fields(request: Request) -> Fields:
-    """Return the parameters of the query that are not empty."""
-    return Fields({name: value for name, value in request.query_params.items() if value}, are_texts=True)
+    """Return the parameters of the query."""
+    return Fields({**request.query_params}, are_texts=True)
 
 
 def page_of(query: Fields, default: int, maximum: int) -> Page:

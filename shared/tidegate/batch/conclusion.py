@@ -2,6 +2,7 @@
 
 from tidegate.batch.announcements import announce_end
 from tidegate.batch.components import BatchStores
+from tidegate.batch.files import delete_unlisted_input
 from tidegate.batch.keys import batch_prefix
 from tidegate.domain.batch import Batch
 
@@ -26,9 +27,10 @@ async def conclude_again(stores: BatchStores, workspace_id: str, batch_id: str) 
 
 
 async def _delete_temporary_objects(stores: BatchStores, batch: Batch) -> None:
-    """Delete ranges, journals, results of parts and what steps remember. Files are elsewhere."""
+    """Delete ranges, journals, results of parts and what steps remember, and the content of a deleted input file."""
     keys = await stores.objects.list_keys(batch_prefix(batch.workspace_id, batch.id))
     await stores.objects.delete(keys)
+    await delete_unlisted_input(stores, batch)
 
 
 def _claim(batch: Batch) -> str:

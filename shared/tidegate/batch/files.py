@@ -190,9 +190,7 @@ async def delete_file(components: BatchComponents, workspace_id: str, file_id: s
     file = await components.table.find_file(workspace_id, file_id)
     if file is None or not await components.table.delete_file(file):
         raise _no_such_file(file_id, "id")
-    batches = await components.table.open_batches()
-    if all(batch.input_key != file.key for batch in batches):
-        await components.objects.delete([file.key])
+    await _delete_unread(components, file.key)
 
 
 async def delete_unlisted_input(stores: BatchStores, batch: Batch) -> None:
@@ -200,7 +198,13 @@ async def delete_unlisted_input(stores: BatchStores, batch: Batch) -> None:
     if batch.input_key != file_key(batch.workspace_id, batch.input_file_id):
         return  # a dropped object, which is its owner's
     if await stores.table.find_file(batch.workspace_id, batch.input_file_id) is None:
-        await stores.objects.delete([batch.input_key])
+        await _delete_unread(stores, batch.input_key)
+
+
+async def _delete_unread(stores: BatchStores, key: str) -> None:
+    """Delete the content of a file, unless an open batch reads it."""
+    if all(batch.input_key != key for batch in await stores.table.open_batches()):
+        await stores.objects.delete([key])
 
 
 async def _confirm(components: BatchComponents, file: StoredFile) -> StoredFile | None:
