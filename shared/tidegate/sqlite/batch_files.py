@@ -18,6 +18,9 @@ from tidegate.batch.ports import PIECE_BYTES, ObjectWriter
 from tidegate.errors import NotFound, StoreUnavailable
 from tidegate.sqlite.object_files import NEW_FILES, NewFile, object_path, unavailable, write_object
 
+PEOPLES_FOLDER = "workspaces"
+"""Here people create folders, into which they drop files."""
+
 _COPIED_BYTES = 1024 * 1024
 
 _T = TypeVar("_T")
@@ -57,7 +60,7 @@ class FileBatchObjects(Struct, frozen=True):
         return _FileWriter(self.folder, key)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """See `BatchObjects.delete`. Folders that are empty then are deleted as well."""
+        """See `BatchObjects.delete`. Folders that are empty then are deleted as well, but for those of people."""
         await run_sync(self._delete, [object_path(self.folder, key) for key in keys])
 
     async def list_keys(self, prefix: str) -> Sequence[str]:
@@ -83,7 +86,7 @@ class FileBatchObjects(Struct, frozen=True):
                     path.unlink()
         except OSError as error:
             raise unavailable(error) from error
-        for folder in {path.parent for path in paths}:
+        for folder in {path.parent for path in paths if not path.is_relative_to(self.folder / PEOPLES_FOLDER)}:
             with suppress(OSError):  # it is not empty
                 while folder != self.folder:
                     folder.rmdir()

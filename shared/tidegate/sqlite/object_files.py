@@ -39,7 +39,7 @@ class NewFile:
 
     def __init__(self, folder: Path) -> None:
         beside = folder / NEW_FILES
-        beside.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(beside)
         self._path = beside / secrets.token_hex(16)
         self.file: BinaryIO = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
@@ -49,8 +49,8 @@ class NewFile:
         os.fsync(self.file.fileno())
         self.file.close()
         for tries_left in reversed(range(_TRIES)):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
+                _make_folder(path.parent)
                 self._path.replace(path)
                 break
             except FileNotFoundError:
@@ -77,6 +77,13 @@ def write_object(folder: Path, key: str, data: bytes) -> None:
             new_file.discard()
     except OSError as error:
         raise unavailable(error) from error
+
+
+def _make_folder(folder: Path) -> None:
+    """Create the folder and those above it, for this user alone: `Path.mkdir` does so for the last one only."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _write_names(folder: Path) -> None:
