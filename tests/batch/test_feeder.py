@@ -9,12 +9,15 @@ from tests.batch.world import NOON, BatchWorld, batch_world
 from tidegate.batch.feeder import fair_shares, feed_parts
 from tidegate.batch.messages import Compose, RunPart
 from tidegate.batch.ranges import read_ranges, write_ranges
-from tidegate.domain.batch import Batch, Part, PartRange
+from tidegate.domain.batch import Batch, Part, PartRange, ProviderJob
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.limits import Amounts
 from tidegate.domain.provider_pace import ProviderPace
 
 OPTIONS = BatchOptions(batch_window=3, workspace_window=4, provider_window=6)
+
+
+JOB = ProviderJob(provider="openai", deployment="openai/gpt-4o", reference="job-1")
 
 
 def batch(name: str = "a", workspace_id: str = "ws_test", **fields: Any) -> Batch:
@@ -66,6 +69,16 @@ async def test_parts_that_came_back_are_fed_first_and_keep_their_past() -> None:
         assert world.queue.sent == [RunPart("ws_test", "batch_a", 1), RunPart("ws_test", "batch_a", 5)]
 
 
+async def test_parts_that_a_provider_did_not_take_are_fed_although_no_worker_had_them() -> None:
+    async with batch_world(options=OPTIONS) as world:
+        await store(world, batch(mode="provider_batch", fed=9, returned=(4, 7), jobs=(JOB,)))
+        fed = await feed(world)
+        assert (fed.running, fed.returned, fed.fed) == ((4, 7), (), 9)
+        assert await world.components.table.find_parts(fed, range(9)) == {
+            number: part(number, queued_at=NOON, version=1) for number in (4, 7)
+        }
+
+
 async def test_a_window_larger_than_a_write_is_fed_in_several() -> None:
     async with batch_world(options=BatchOptions(batch_window=50, workspace_window=50)) as world:
         await store(world, batch())
@@ -83,6 +96,9 @@ async def test_a_window_larger_than_a_write_is_fed_in_several() -> None:
         {"mode": "provider_batch"},
         {"status": "finalizing"},
         {"fed": 30, "running": (29,)},
+        {"fed": 30, "jobs": (JOB,)},
+        {"fed": 5, "jobs": (JOB,), "status": "cancelling"},
+        {"fed": 5, "jobs": (JOB,), "expires_at": NOON},
     ],
 )
 async def test_a_batch_that_takes_no_parts_gets_none(fields: dict[str, Any]) -> None:

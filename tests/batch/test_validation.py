@@ -16,7 +16,7 @@ from tidegate.batch.batches import cancel_batch
 from tidegate.batch.digests import CustomIds
 from tidegate.batch.keys import RANGES_PER_OBJECT, batch_prefix
 from tidegate.batch.lines import BYTE_ORDER_MARK
-from tidegate.batch.messages import Notify, PollJobs, RunPart, Validate
+from tidegate.batch.messages import Notify, RunPart, Validate
 from tidegate.batch.ports import PIECE_BYTES
 from tidegate.batch.ranges import read_ranges
 from tidegate.batch.validation import MAX_DEATHS, validate_batch
@@ -108,17 +108,6 @@ async def test_lines_may_name_several_models() -> None:
     async with batch_world(options=SMALL) as world:
         batch = await validate(world, await world.submit(lines))
         assert (batch.status, batch.model, batch.providers) == ("in_progress", None, ("mistral", "openai"))
-
-
-async def test_a_batch_at_a_provider_names_one_model() -> None:
-    lines = [request(0), request(1, model="openai/gpt-4o"), request(2)]
-    message = "A batch at a provider needs one model, but the model of this request is another one."
-    faults = await faults_of(jsonl(lines), mode="provider_batch")
-    assert faults == (BatchFault("model_mismatch", message, 2, "body.model"),)
-    async with batch_world(options=SMALL) as world:
-        batch = await validate(world, await world.submit(requests(7), mode="provider_batch"))
-        assert (batch.status, batch.model, batch.running) == ("in_progress", MODEL, ())
-        assert world.queue.sent == [PollJobs(batch.workspace_id, batch.id)]
 
 
 async def test_a_model_with_a_very_long_name_is_not_kept() -> None:

@@ -86,7 +86,7 @@ class InputFindings:
             self._add_fault(replace(parsed, line=line.number))
             return
         self._custom_ids.add(parsed.custom_id, line.number)
-        self._take_model(parsed, line.number)
+        self._take_model(parsed)
         self._add_to_part(line)
 
     async def all_faults(self) -> tuple[BatchFault, ...]:
@@ -144,13 +144,10 @@ class InputFindings:
         self.progress.faults.append(fault)
         self.is_clear = self.is_clear or len(self.progress.faults) >= MAX_FAULTS
 
-    def _take_model(self, line: BatchLine, number: int) -> None:
+    def _take_model(self, line: BatchLine) -> None:
         models, model = self.progress.models, line.model[:_MAX_MODEL_CHARACTERS]
         if model not in models and len(models) < MAX_MODELS:
             models.append(model)
-        if self._batch.mode == "provider_batch" and model != models[0]:
-            message = "A batch at a provider needs one model, but the model of this request is another one."
-            self._add_fault(BatchFault("model_mismatch", message, number, "body.model"))
 
     def _add_to_part(self, line: CutLine) -> None:
         part, options = self.progress.part, self._options
