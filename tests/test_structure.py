@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("shared/tidegate/**/*.py"), *ROOT.glob("functions/**/*.py")])
 BROAD = {
     *("api/endpoint.py", "pipeline/observation.py", "pipeline/settle.py", "runtime/endpoint.py"),
-    "local/background_batches.py",
+    *("batch/line_call.py", "local/background_batches.py"),
 }
 """Where `except Exception` may stand: the edge of the API, the observer, settling, the edges of the runtime and of the
 local server's worker.

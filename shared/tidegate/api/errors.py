@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from tidegate.api.reply import header_list
 from tidegate.domain.account import RateStatus
 from tidegate.errors import ConfigurationError, LimitReached, NotConfigured, ProviderAuth, TidegateError
+from tidegate.lazy import load
 from tidegate.surfaces.openai import OPENAI
 from tidegate.surfaces.openrouter import OPENROUTER
 
@@ -59,9 +60,7 @@ def rate_limit_headers(unit: str, rate: RateStatus) -> list[tuple[bytes, bytes]]
 
 def internal_error() -> TidegateError:
     """Return the error that callers get for a bug of the gateway, without details."""
-    error = TidegateError("The gateway has an internal error. Find it in the log by the x-request-id of this reply.")
-    error.code = "internal_error"
-    return error
+    return load("tidegate.domain.internal_error", "internal_error")()
 
 
 def body(error: TidegateError, path: str = "") -> bytes:

@@ -3,6 +3,7 @@
 announcements  tells the event bus and the webhook that a batch has ended
 batches       batches of workspaces
 callers       decides who pays for a batch
+claim         claims parts for workers, and settles what dead ones have left
 components    the ports and settings of the engine, in one value
 composition   joins the results of all parts, and ends the batch
 conclusion    announces the end of a batch, and deletes its temporary objects
@@ -18,10 +19,19 @@ file_content  receives the content of a file
 files         files of workspaces
 findings      collects what validation finds, and stores it
 intake        takes messages with a request, or with the name of an object
+journal       answers on record
 keys          the names of objects in the bucket
+line_call     one line as a call
 lines         cuts input into lines, and checks each
 messages      the messages between the steps
+pace          how fast a worker asks each provider
+part_end      ends or returns parts
+part_ledger   one hold for all lines of a part
+part_meter    collects the outcomes of lines
 part_results  appends the results of parts to the files
+part_run      answers the lines of a part
+part_settlement  settles the lines of a part as one
+part_worker   asks the lines of a part, many at once
 pauses        ends pauses whose reason is gone
 ports         what the engine needs of stores, queues and event buses
 provider_jobs/  uses providers' own batch APIs, at half the price

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from tidegate.batch.ports import (
     BatchEvents,
@@ -33,7 +33,10 @@ class BatchStores(Struct, frozen=True, kw_only=True):
 
 
 class BatchComponents(BatchStores, frozen=True, kw_only=True):
-    """All that the steps of a batch use. `endpoints` are the surface and operation by path, of which lines name one."""
+    """All that the steps of a batch use. `endpoints` are the surface and operation by path, of which lines name one.
+
+    `call_limits` are the calls at once, by provider, with which the last worker of this process ended.
+    """
 
     gateway: Gateway
     endpoints: Mapping[str, tuple[Surface, Operation]]
@@ -41,3 +44,4 @@ class BatchComponents(BatchStores, frozen=True, kw_only=True):
     replies: Replies | None = None
     webhooks: Webhooks | None = None
     clock: Callable[[], float] = time.time
+    call_limits: dict[str, float] = field(default_factory=dict[str, float])

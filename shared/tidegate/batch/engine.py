@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from tidegate.batch.components import BatchComponents
-from tidegate.batch.messages import Message, Notify, Validate
+from tidegate.batch.messages import Compose, Message, Notify, PollJobs, RunPart, Sweep, Validate
 from tidegate.lazy import load
 
 
@@ -24,6 +24,15 @@ class Engine(Struct, frozen=True):
             case Validate():
                 validate_batch = load("tidegate.batch.validation", "validate_batch")
                 await validate_batch(self.components, message.workspace_id, message.batch_id, deadline)
+            case RunPart():
+                await load("tidegate.batch.part_run", "run_part")(self.components, message, deadline)
+            case Compose():
+                compose_results = load("tidegate.batch.composition", "compose_results")
+                await compose_results(self.components, message.workspace_id, message.batch_id, deadline)
+            case Sweep():
+                await load("tidegate.batch.sweep", "sweep_batches")(self.components, deadline)
+            case PollJobs():
+                await load("tidegate.batch.provider_jobs.poll", "poll_jobs")(self.components, message, deadline)
             case Notify():
                 await load("tidegate.batch.webhook", "notify")(self.components, message)
             case _:

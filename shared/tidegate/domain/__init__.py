@@ -13,6 +13,7 @@ idempotency        claims to idempotency keys
 identity           the OIDC issuer, and the identity in an access token
 ids                ULIDs, which sort by time; random letters and digits
 keys               secrets of virtual keys, and keys of OIDC subjects
+internal_error     the error that callers get for a bug of the gateway
 limit_error        the error for a call that exceeds a limit
 limits             rates, budgets and allowed models; days and months
 managed_resources  plans, admin keys, members and the audit log

@@ -1,0 +1,134 @@
+"""One line of a batch as a call: what a live caller would get becomes a line of the output or the error file."""
+
+import logging
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tidegate.batch.lines import BatchLine
+from tidegate.batch.part_ledger import LineStopped
+from tidegate.batch.part_meter import PartMeter, line_usage
+from tidegate.batch.results import Result, answered
+from tidegate.domain.batch import Batch, BatchUsage
+from tidegate.domain.call import Call, Outcome
+from tidegate.domain.ids import ulid
+from tidegate.domain.internal_error import internal_error
+from tidegate.domain.operation import Operation
+from tidegate.domain.surface import Surface
+from tidegate.domain.workspace import Principal, Workspace
+from tidegate.errors import (
+    GatewayTimeout,
+    GuardrailUnavailable,
+    InvalidRequest,
+    ProviderRateLimited,
+    StoreUnavailable,
+    TidegateError,
+)
+from tidegate.gateway import CallHeaders, Gateway
+from tidegate.json import encode
+
+log = logging.getLogger(__name__)
+
+
+class LineAnswer(Struct, frozen=True):
+    """The end of one call of a line. `error` is the call's, None for a reply; `usage` is charged in any case.
+
+    Without a `result`, nobody was asked, because the worker stopped before. `limited` are the providers whose rates
+    have refused an attempt.
+    """
+
+    result: Result | None
+    usage: BatchUsage = BatchUsage()
+    error: TidegateError | None = None
+    limited: tuple[str, ...] = ()
+
+    @property
+    def lacks_only_time(self) -> bool:
+        """True if the line is asked again for as long as the batch lasts: a rate, a store or our own wait failed it."""
+        waited_for_room = isinstance(self.error, GatewayTimeout) and not self.error.attempts
+        return waited_for_room or isinstance(self.error, ProviderRateLimited | StoreUnavailable)
+
+    @property
+    def may_pass(self) -> bool:
+        """True if the line may succeed when it is asked again."""
+        error = self.error
+        return error is not None and (error.retryable or isinstance(error, GatewayTimeout | GuardrailUnavailable))
+
+
+class LineCalls(Struct):
+    """Asks lines of a batch, for its caller as it is now. `deadline` is that of all calls, in UTC seconds."""
+
+    batch: Batch
+    gateway: Gateway
+    meter: PartMeter
+    surface: Surface
+    operation: Operation
+    caller: tuple[Principal, Workspace]
+    deadline: float
+
+    async def ask(self, number: int, line: BatchLine) -> LineAnswer:
+        """Ask the line with this number once."""
+        status, body, error, call_id = 200, b"", None, ""
+        try:
+            call = self._new_call(number, line)
+            call_id = call.id
+            body = await self._answer(call)
+        except LineStopped:
+            return LineAnswer(None, _usage(self.meter.take_outcome(call_id)))
+        except TidegateError as failure:
+            error = failure
+        except Exception:
+            log.exception("call.crashed", extra={"call_id": call_id, "batch_id": self.batch.id, "line": number})
+            error = internal_error()
+        if error is not None:
+            status, body = error.status, self.surface.error(error)
+        outcome = self.meter.take_outcome(call_id)
+        result = answered(self.batch.id, number, line.custom_id, status, call_id or ulid(self.gateway.clock()), body)
+        return LineAnswer(result, _usage(outcome), error, _limited(outcome))
+
+    def _new_call(self, number: int, line: BatchLine) -> Call:
+        request = self.surface.parse(self.operation, line.body)
+        if request.stream:
+            raise InvalidRequest("Streaming is not supported in the Batch API.", param="stream")
+        headers = CallHeaders(deadline=self.deadline)
+        call = self.gateway.new_call(*self.caller, self.surface, self.operation, request, headers=headers)
+        return replace(call, batch_id=self.batch.id, batch_line=number)
+
+    async def _answer(self, call: Call) -> bytes:
+        if call.request.options.dry_run:
+            return encode(await self.gateway.dry_run(call))
+        async with self.gateway.answer(call) as answer:
+            # The call does not stream, so its answer is a whole reply.
+            assert answer.reply is not None  # noqa: S101
+            return self.surface.reply(answer.reply)
+
+
+class _Named(Struct):
+    custom_id: str | None = None
+
+
+_decode_named = msgspec.json.Decoder(_Named).decode
+
+
+def custom_id_of(data: bytes) -> str | None:
+    """The custom id of a line that is not acceptable for another reason; None if it cannot be read."""
+    try:
+        return _decode_named(data).custom_id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _usage(outcome: Outcome | None) -> BatchUsage:
+    return BatchUsage() if outcome is None else line_usage(outcome)
+
+
+def _limited(outcome: Outcome | None) -> tuple[str, ...]:
+    if outcome is None or not outcome.failed_attempts:
+        return ()
+    limited = {
+        failed.deployment.partition("/")[0]
+        for failed in outcome.failed_attempts
+        if failed.error_code == ProviderRateLimited.code
+    }
+    return tuple(limited)

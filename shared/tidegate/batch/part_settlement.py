@@ -1,0 +1,92 @@
+"""Settles parts of batches: what a worker has answered of a part is one settlement, with one record.
+
+A worker's share of a part is a slice. Its id is the call id of its hold and of its record, so that it is settled once,
+whether its own worker does it or the next one.
+"""
+
+from decimal import Decimal
+
+from tidegate.batch.components import BatchComponents
+from tidegate.domain.account import AccountScope, Hold
+from tidegate.domain.batch import Batch, BatchUsage, Part
+from tidegate.domain.limits import NO_LIMITS
+from tidegate.domain.record import iso_time, quantize_usd
+from tidegate.domain.settlement import Settlement
+
+
+async def settle_slice(
+    components: BatchComponents, batch: Batch, part: Part, hold: Hold | None, started_at: float
+) -> None:
+    """Charge what is on record and not settled yet, and release the hold. Repetitions do nothing."""
+    if part.slice_id is not None and (hold is not None or part.unsettled != BatchUsage()):
+        await components.settlements.settle(_settlement(batch, part, hold, started_at, components.clock()))
+
+
+async def find_slice_hold(components: BatchComponents, part: Part, shards: int) -> Hold | None:
+    """The hold of the part's slice as it is booked; None if it is settled, or has none."""
+    scopes = [AccountScope("workspace", part.workspace_id, NO_LIMITS, shards=max(shards, part.slice_shard + 1))]
+    if part.slice_key_id:
+        scopes.append(AccountScope("key", part.slice_key_id, NO_LIMITS))
+    for scope in scopes:
+        account = await components.gateway.ledger.account(scope)
+        if part.slice_id in account.holds:
+            return account.holds[part.slice_id]
+    return None
+
+
+def _settlement(batch: Batch, part: Part, hold: Hold | None, started_at: float, now: float) -> Settlement:
+    usage, id = part.unsettled, part.slice_id or ""
+    at = hold.at if hold else started_at
+    return Settlement(
+        workspace_id=part.workspace_id,
+        call_id=id,
+        at=at,
+        shard=hold.shard if hold else part.slice_shard,
+        record={
+            "id": id,
+            "time": iso_time(at),
+            "model": batch.model,
+            "provider": batch.providers[0] if len(batch.providers) == 1 else None,
+            "status": "batch",
+            "batch_id": batch.id,
+            "part": part.number,
+            "lines": usage.completed + usage.failed,
+            "lines_failed": usage.failed,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "written_tokens": usage.written_tokens,
+            "reasoning_tokens": usage.reasoning_tokens,
+            "searches": usage.searches,
+            "words": usage.words,
+            "input_words": usage.input_words,
+            "cost_usd": quantize_usd(usage.cost_usd),
+            "seconds": round(now - at, 6),
+            "workspace_id": part.workspace_id,
+            "key_id": part.slice_key_id,
+        },
+        increments=_increments(usage),
+        actual=usage.amounts,
+        hold=hold,
+    )
+
+
+def _increments(usage: BatchUsage) -> dict[str, int | Decimal]:
+    """The amounts to add to the counters: those of as many calls as there were lines."""
+    calls = usage.completed + usage.failed
+    additions: dict[str, int | Decimal] = {
+        "calls_ok": usage.completed,
+        "calls_failed": usage.failed,
+        "calls_unpriced": usage.unpriced,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "written_tokens": usage.written_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "searches": usage.searches,
+        "words": usage.words,
+        "input_words": usage.input_words,
+        "cost_usd": quantize_usd(usage.cost_usd),
+    }
+    # DynamoDB refuses an update that changes nothing.
+    return {"calls": calls, **{name: value for name, value in additions.items() if value}}
