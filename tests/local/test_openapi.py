@@ -7,7 +7,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from tidegate.api.app import ENDPOINTS, EXPOSED_HEADERS, READS
+from tidegate.api.app import BATCH_PREFIXES, ENDPOINTS, EXPOSED_HEADERS, READS
+from tidegate.api.batch_routes import ROUTES
 from tidegate.domain.gateway_fields import GATEWAY_FIELDS
 from tidegate.local.openapi import openapi_document
 from tidegate.local.openapi_routes import document_routes
@@ -22,13 +23,24 @@ def test_every_field_of_the_gateways_own_is_described() -> None:
 
 def test_every_path_is_described_under_a_name_of_its_own() -> None:
     paths = DOCUMENT["paths"]
-    assert {*paths} == {path.replace(":path", "") for path in (*ENDPOINTS, *READS)}
+    batch_paths = {prefix + route.partition(" ")[2] for prefix in BATCH_PREFIXES for route in ROUTES}
+    assert {*paths} == {path.replace(":path", "") for path in (*ENDPOINTS, *READS)} | batch_paths
     names = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
     assert len({*names}) == len(names)
     for path, methods in paths.items():
-        (operation,) = methods.values()
-        asked = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
-        assert asked == set(re.findall(r"\{(\w+)\}", path)), path
+        for operation in methods.values():
+            asked = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+            assert asked == set(re.findall(r"\{(\w+)\}", path)), path
+
+
+def test_every_method_of_files_and_batches_is_described() -> None:
+    paths = DOCUMENT["paths"]
+    described = {
+        f"{method.upper()} {path}"
+        for path in {route.partition(" ")[2] for route in ROUTES}
+        for method in paths[f"/v1{path}"]
+    }
+    assert described == {*ROUTES}
 
 
 def test_every_header_of_an_answer_is_described() -> None:

@@ -28,7 +28,7 @@ MODE_NAME = "tidegate_mode"
 MIN_WINDOW_HOURS, MAX_WINDOW_HOURS = 1, 7 * 24
 
 _WINDOW = re.compile(r"([1-9][0-9]{0,2})(h|d)")
-_MODES: tuple[BatchMode, ...] = ("calls", "provider_batch")
+MODES: tuple[BatchMode, ...] = ("calls", "provider_batch")
 
 
 async def create_batch(components: BatchComponents, workspace_id: str, key_id: str, fields: Fields) -> Batch:
@@ -88,10 +88,10 @@ def parse_window(text: str) -> tuple[str, float]:
 def parse_mode(metadata: dict[str, str] | None) -> BatchMode:
     """Return the mode that `metadata` chooses. Raises `InvalidRequest`."""
     text = (metadata or {}).get(MODE_NAME, "calls")
-    for mode in _MODES:
+    for mode in MODES:
         if mode == text:
             return mode
-    message = f"Invalid value: {text[:80]!r}. Supported values are: {', '.join(map(repr, _MODES))}."
+    message = f"Invalid value: {text[:80]!r}. Supported values are: {', '.join(map(repr, MODES))}."
     raise invalid(message, f"metadata.{MODE_NAME}", "invalid_value")
 
 
@@ -135,7 +135,7 @@ async def cancel_batch(components: BatchComponents, workspace_id: str, batch_id:
     )
     if batch.cancelling_at is None or batch.status == "cancelled":
         raise _conflict(f"Cannot cancel a batch with status '{batch.status}'.")
-    if batch.mode == "provider_batch":
+    if batch.has_open_jobs:
         await _send_or_leave_to_the_sweep(components, PollJobs(workspace_id, batch_id))
     await feed_parts(components, workspace_id, batch_id)
     return await find_batch(components, workspace_id, batch_id)

@@ -15,6 +15,8 @@ from tidegate.chat.fields import ChatFields
 from tidegate.domain.record import COUNTERS
 from tidegate.domain.surface import Surface
 from tidegate.local import openapi_clients, openapi_headers, openapi_operations
+from tidegate.local.openapi_batch_schemas import batch_schemas
+from tidegate.local.openapi_batches import batch_paths
 
 Schema: TypeAlias = dict[str, object]
 
@@ -51,10 +53,11 @@ def openapi_document() -> Schema:
         for path, (surface, _) in ENDPOINTS.items()
     }
     reads = _model_paths() | _account_paths() | _client_paths()
+    batches = batch_paths(_errors("400", "404", "409", "413", "415", "503"), _workspace_header())
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},
-        "paths": openapi_operations.describe_operations(paths | reads | openapi_clients.same_paths(reads)),
+        "paths": openapi_operations.describe_operations(paths | reads | openapi_clients.same_paths(reads)) | batches,
         "components": {
             "schemas": {**openapi_headers.describe_fields(components), **_reply_schemas()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -247,6 +250,7 @@ def _reply_schemas() -> dict[str, Schema]:
         ),
         **_account_schemas(),
         **openapi_clients.client_schemas(),
+        **batch_schemas(),
         "Health": _object({"status": {"const": "ok"}, "version": _TEXT}),
         "Error": _object({"error": error}),
     }
