@@ -13,7 +13,7 @@ from tidegate.batch.fields import Fields
 from tidegate.batch.messages import Compose, PollJobs, RunPart, Sweep, Validate
 from tidegate.batch.ports import Page
 from tidegate.batch.views import batch_json
-from tidegate.domain.batch import Batch, BatchFault, BatchUsage, Part
+from tidegate.domain.batch import Batch, BatchFault, BatchUsage, Part, ProviderJob
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.limits import Amounts
 from tidegate.errors import Conflict, InvalidRequest, NotFound, RateLimited, StoreUnavailable
@@ -78,6 +78,7 @@ async def test_a_batch_is_created_and_started() -> None:
             "metadata": {"job": "night"},
             "tidegate": {
                 "mode": "calls",
+                "mode_reason": None,
                 "source": "api",
                 "pause": None,
                 "paused_at": None,
@@ -233,7 +234,9 @@ async def test_a_cancelled_batch_waits_for_its_parts_and_is_cancelling_until_its
 
 async def test_cancelling_a_batch_of_a_provider_cancels_its_jobs() -> None:
     async with batch_world() as world:
-        batch = await world.submit(requests(3), status="in_progress", mode="provider_batch", parts=1, running=(0,))
+        job = ProviderJob(provider="openai", deployment="a", reference="b", job_id="c", status="in_progress")
+        fields = {"mode": "provider_batch", "parts": 1, "running": (0,), "jobs": (job,)}
+        batch = await world.submit(requests(3), status="in_progress", **fields)
         await batches.cancel_batch(world.components, WORKSPACE.id, batch.id)
         assert world.queue.sent == [PollJobs(WORKSPACE.id, batch.id)]
 

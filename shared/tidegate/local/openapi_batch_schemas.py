@@ -84,7 +84,8 @@ def batch_schemas() -> dict[str, Schema]:
             "file": {"anyOf": [_reference("File"), {"type": "null"}]},
         }
     )
-    part: dict[str, Schema] = {"object": {"const": "upload.part"}, "id": _ANY_TEXT, "upload_id": _ANY_TEXT, "created_at": _COUNT}
+    ids = dict.fromkeys(("id", "upload_id"), _ANY_TEXT)
+    part: dict[str, Schema] = {"object": {"const": "upload.part"}, **ids, "created_at": _COUNT}
     return {
         "File": file,
         "FileList": _list("File"),
