@@ -27,7 +27,7 @@
 | TIDEGATE_REPLY_BUCKET | the S3 bucket for stored replies that do not fit in an item | none: they are not stored |
 | TIDEGATE_BATCH_BUCKET | the S3 bucket of files and batches | none: there are no batches |
 | TIDEGATE_BATCH_QUEUE | the URL of the SQS queue for the steps of batches | required with a bucket |
-| TIDEGATE_REPLY_QUEUE | URLs of SQS queues for answers to single messages, separated by commas | none |
+| TIDEGATE_REPLY_QUEUE | URLs or ARNs of SQS queues for answers to single messages, separated by commas | none |
 | TIDEGATE_BATCH_OPTIONS | options of batches, such as rates, a JSON object: docs/BATCH.md | see docs/BATCH.md |
 | TIDEGATE_LOG_LEVEL | DEBUG, INFO, WARNING, ERROR | INFO |
 | AWS_REGION, AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_DYNAMODB, …_S3, …_SECRETS_MANAGER, …_SQS | as in AWS's SDKs | |

@@ -73,6 +73,18 @@ def test_a_reply_goes_to_a_queue_that_the_operator_has_allowed() -> None:
     assert create_replies(ScriptedTransport([]), root_key, AwsSettings(REGION), ()).find_queue(None) is None
 
 
+@pytest.mark.parametrize(
+    ("arn", "url"),
+    [
+        ("arn:aws:sqs:eu-west-1:123456789012:answers", "https://sqs.eu-west-1.amazonaws.com/123456789012/answers"),
+        ("arn:aws-cn:sqs:cn-north-1:1:a", "https://sqs.cn-north-1.amazonaws.com.cn/1/a"),
+    ],
+)
+def test_a_queue_may_be_named_by_its_arn(arn: str, url: str) -> None:
+    replies = create_replies(ScriptedTransport([]), root_key, AwsSettings(REGION), [arn])
+    assert replies.find_queue(None) == replies.find_queue(url.rpartition("/")[2]) == url
+
+
 async def test_a_reply_is_one_message_with_attributes() -> None:
     transport = ScriptedTransport([(200, {})])
     replies = create_replies(transport, root_key, AwsSettings(REGION, sqs_endpoint="http://sqs"), ["http://sqs/1/a"])

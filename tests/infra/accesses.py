@@ -5,8 +5,9 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from html import unescape
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.infra.roles import ACCOUNT, Access, Role
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
@@ -43,11 +44,33 @@ def accesses(request: HttpRequest) -> Iterator[Access]:
         case "":
             return
         case "s3":
-            action = {"GET": "s3:GetObject", "PUT": "s3:PutObject"}[request.method]
-            yield Access(action, f"arn:aws:s3:::{unquote(urlsplit(request.url).path).lstrip('/')}")
+            yield from _of_s3(request)
         case service:
             action = request.headers["x-amz-target"].partition(".")[2]
             yield from _of_json(service, action, json.loads(request.body))
+
+
+def _of_s3(request: HttpRequest) -> Iterator[Access]:
+    """S3's actions are named neither by methods nor by its operations.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html (read 2026-11)
+    """
+    parts = urlsplit(request.url)
+    path, query = unquote(parts.path).lstrip("/"), parse_qs(parts.query, keep_blank_values=True)
+    bucket, _, key = path.partition("/")
+    if "delete" in query:
+        for deleted in re.findall("<Key>([^<]*)</Key>", request.body.decode()):
+            yield Access("s3:DeleteObject", f"arn:aws:s3:::{bucket}/{unescape(deleted)}")
+        return
+    if not key:
+        assert "list-type" in query, f"It is not known what {request.method} {request.url} asks for."
+        yield Access("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+        return
+    actions = {"GET": "GetObject", "PUT": "PutObject", "POST": "PutObject", "DELETE": "DeleteObject"}
+    action = "AbortMultipartUpload" if request.method == "DELETE" and "uploadId" in query else actions[request.method]
+    yield Access(f"s3:{action}", f"arn:aws:s3:::{path}")
+    if source := request.headers.get("x-amz-copy-source"):
+        yield Access("s3:GetObject", f"arn:aws:s3:::{unquote(source).lstrip('/')}")
 
 
 def _of_json(service: str, action: str, body: Any) -> Iterator[Access]:
@@ -57,6 +80,8 @@ def _of_json(service: str, action: str, body: Any) -> Iterator[Access]:
         case "events", {"Entries": list(entries)}:
             for entry in entries:
                 yield Access(f"events:{action}", f"arn:aws:events:{ACCOUNT}:event-bus/{entry['EventBusName']}")
+        case "sqs", {"QueueUrl": str(url)}:
+            yield Access(f"sqs:{action}", f"arn:aws:sqs:{ACCOUNT}:{url.rpartition('/')[2]}")
         case "secretsmanager", {"SecretId": str(name)} | {"Name": str(name)}:
             # Secrets Manager appends a hyphen and six characters to the name.
             arn = f"arn:aws:secretsmanager:{ACCOUNT}:secret:{name}-AbCdEf"

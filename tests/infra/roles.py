@@ -14,7 +14,7 @@ import yaml
 
 from tests.infra.stack import TEMPLATE, decide
 
-CHAT_ROLE, ADMIN_ROLE, KEEPER_ROLE = "ChatRole", "AdminRole", "KeeperRole"
+CHAT_ROLE, ADMIN_ROLE, KEEPER_ROLE, BATCH_ROLE = "ChatRole", "AdminRole", "KeeperRole", "BatchRole"
 
 ACCOUNT = "eu-central-1:123456789012"
 STACK: dict[str, str] = {
@@ -26,8 +26,11 @@ STACK: dict[str, str] = {
     # Tests give each table, bucket and secret a name of its own.
     "Table.Arn": f"arn:aws:dynamodb:{ACCOUNT}:table/tidegate-*",
     "ReplyBucket.Arn": "arn:aws:s3:::replies-*",
+    "BatchBucket.Arn": "arn:aws:s3:::batches-*",
+    "WorkQueue.Arn": f"arn:aws:sqs:{ACCOUNT}:work-*",
+    "IntakeQueue.Arn": f"arn:aws:sqs:{ACCOUNT}:intake-*",
     "ProviderSecret": f"arn:aws:secretsmanager:{ACCOUNT}:secret:providers-*",
-    **{f"{name}Logs.Arn": f"arn:aws:logs:{ACCOUNT}:log-group:{name}" for name in ("Chat", "Admin", "Keeper")},
+    **{f"{name}Logs.Arn": f"arn:aws:logs:{ACCOUNT}:log-group:{name}" for name in ("Chat", "Admin", "Keeper", "Batch")},
 }
 
 
@@ -65,11 +68,11 @@ def role(name: str, **parameters: str) -> Role:
 def unused_permissions(role: Role, accesses: Sequence[Access]) -> list[str]:
     """What a role allows, and no access needed: an action, a resource or a value of a condition of one statement.
 
-    Lambda itself writes logs, so that no request of ours is seen there.
+    Lambda itself writes logs and polls queues, so that no request of ours is seen there.
     """
     unused: list[str] = []
     for statement in role.statements:
-        if statement["Sid"] == "Logs":
+        if statement["Sid"] in ("Logs", "Poll"):
             continue
         seen = [access for access in accesses if _applies(statement, access)]
         wanted = {

@@ -18,6 +18,18 @@ FILTERS = {
     "UnsafeRepetitions": ("ChatLogs", '{ $.message = "idempotency.unavailable" }', "UnsafeRepetitions"),
     "LostEvents": ("ChatLogs", '{ $.message = "event.lost" }', "LostEvents"),
     "LostEventsOfKeeper": ("KeeperLogs", '{ $.message = "event.lost" }', "LostEvents"),
+    "LostEventsOfBatches": ("BatchLogs", '{ $.message = "event.lost" }', "LostEvents"),
+    "LostRecordsOfBatches": (
+        "BatchLogs",
+        '{ $.message = "meter.failed" || $.message = "settlement.failed" }',
+        "LostRecords",
+    ),
+    "UnsafeRepetitionsOfBatches": ("BatchLogs", '{ $.message = "idempotency.unavailable" }', "UnsafeRepetitions"),
+    "RejectedRequests": (
+        "BatchLogs",
+        '{ $.message = "message.rejected" || $.message = "object.rejected" }',
+        "RejectedRequests",
+    ),
     "AdminFailures": ("AdminLogs", '{ $.level = "ERROR" }', "AdminFailures"),
 }
 
@@ -64,6 +76,10 @@ def test_each_failure_has_an_alarm_that_notifies_the_topic(deploy: Deploy) -> No
         "EventsAlarm": "LostEvents",
         "AdminErrorsAlarm": None,  # a sum of two metrics, one of which is AdminFailures
         "TableThrottlesAlarm": None,
+        "BatchErrorsAlarm": "Errors",
+        "BatchDeadLettersAlarm": None,  # a sum of two queues
+        "BatchDelayAlarm": "ApproximateAgeOfOldestMessage",
+        "IntakeDelayAlarm": "ApproximateAgeOfOldestMessage",
     }
     assert {(*alarm["AlarmActions"], *alarm["OKActions"]) for alarm in alarms.values()} == {(topic, topic)}
     missing = {name for name, alarm in alarms.items() if alarm["TreatMissingData"] != "notBreaching"}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.infra.policies import on_items, statements
 from tests.infra.stack import Stack
 from tidegate.aws.sweeper import RUN_SECONDS
 from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
@@ -42,25 +43,6 @@ def integrations(stack: Stack) -> dict[str, dict[str, Any]]:
         f"{method} {path}": operation["x-amazon-apigateway-integration"]
         for path, methods in paths.items()
         for method, operation in methods.items()
-    }
-
-
-def statements(stack: Stack, role: str = "ChatRole") -> dict[str, dict[str, Any]]:
-    """What a function's role allows, by statement id."""
-    (policy,) = stack.properties(role)["Policies"]
-    return {statement.pop("Sid"): statement for statement in policy["PolicyDocument"]["Statement"]}
-
-
-def on_items(action: str | list[str], *partitions: str) -> dict[str, Any]:
-    """The statement that allows an action on the items of some partitions."""
-    return {
-        "Effect": "Allow",
-        "Action": action if isinstance(action, list) else f"dynamodb:{action}",
-        "Resource": {"Fn::GetAtt": ["Table", "Arn"]},
-        "Condition": {
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [*partitions]},
-            "Null": {"dynamodb:LeadingKeys": "false"},
-        },
     }
 
 
@@ -109,15 +91,17 @@ def test_the_control_planes_paths_go_to_a_function_that_answers_at_once(stack: S
 def test_the_api_is_regional_and_leaves_bodies_as_they_are(stack: Stack) -> None:
     api = stack.properties("Api")
     assert api["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
-    assert {"BinaryMediaTypes", "MinimumCompressionSize"} & set(api) == set()
+    assert api["BinaryMediaTypes"] == ["multipart~1form-data"]
+    assert "MinimumCompressionSize" not in api
     assert [key for key in api["Body"] if key.startswith("x-amazon-apigateway-binary")] == []
 
 
-def test_api_gateway_may_invoke_the_alias_and_the_control_plane_and_the_schedule_the_keeper(stack: Stack) -> None:
+def test_api_gateway_may_invoke_the_alias_and_the_control_plane_and_schedules_the_other_functions(stack: Stack) -> None:
     permissions = stack.of_type("AWS::Lambda::Permission").values()
     assert {(permission["Principal"], permission["FunctionName"]["Ref"]) for permission in permissions} == {
         ("apigateway.amazonaws.com", ALIAS),
         ("apigateway.amazonaws.com", "AdminFunction"),
+        ("events.amazonaws.com", "BatchFunction"),
         ("events.amazonaws.com", "KeeperFunction"),
     }
 
@@ -197,13 +181,15 @@ def test_the_function_is_told_what_settings_reads(stack: Stack) -> None:
         "TIDEGATE_EVENT_BUS": "default",
         "TIDEGATE_REPLY_BUCKET": {"Ref": "ReplyBucket"},
         "TIDEGATE_WORKSPACE_SECRETS": {"Fn::Sub": "${AWS::StackName}/workspaces"},
+        "TIDEGATE_BATCH_BUCKET": {"Ref": "BatchBucket"},
+        "TIDEGATE_BATCH_QUEUE": {"Ref": "WorkQueue"},
         "TIDEGATE_LOG_LEVEL": "INFO",
         "TIDEGATE_TRANSPORT": "pyreqwest",
     }
 
 
 def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure(stack: Stack) -> None:
-    (rule,) = stack.of_type("AWS::Events::Rule").values()
+    rule = stack.properties("KeeperFunctionSchedule")
     assert (rule["ScheduleExpression"], rule.get("State", "ENABLED")) == (
         "rate(5 minutes)",
         "ENABLED",
@@ -231,9 +217,9 @@ def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure
 def test_one_parameter_replaces_the_http_client_of_all_functions(deploy: Deploy) -> None:
     stack = deploy(Transport="httpx")
     variables = [
-        stack.properties(f"{name}Function")["Environment"]["Variables"] for name in ("Chat", "Admin", "Keeper")
+        stack.properties(f"{name}Function")["Environment"]["Variables"] for name in ("Chat", "Batch", "Admin", "Keeper")
     ]
-    assert [each["TIDEGATE_TRANSPORT"] for each in variables] == ["httpx"] * 3
+    assert [each["TIDEGATE_TRANSPORT"] for each in variables] == ["httpx"] * 4
 
 
 @pytest.mark.parametrize(("architecture", "layer"), [("arm64", "Arm64"), ("x86_64", "X86")])
@@ -297,7 +283,8 @@ def test_the_table_is_on_demand_expires_is_backed_up_and_cannot_be_lost(stack: S
     }
 
 
-def test_the_function_may_do_no_more_than_it_does(stack: Stack) -> None:
+def test_the_function_may_do_no_more_than_it_does(deploy: Deploy) -> None:
+    stack = deploy(Batches="disabled")  # tests/infra/test_batch_template.py has what they add
     assert statements(stack) == {
         "ReadItems": on_items("BatchGetItem", "KEY#*", "OIDC#*", "WORKSPACE#*", *CALLS, "HEALTH"),
         "Query": on_items("Query", "OIDC#*", "WS#*"),
@@ -365,7 +352,7 @@ def test_another_bus_is_told_and_no_other(deploy: Deploy) -> None:
     stack = deploy(EventBusName="tides")
     assert environment(stack)["TIDEGATE_EVENT_BUS"] == "tides"
     assert stack.properties("KeeperFunction")["Environment"]["Variables"]["TIDEGATE_EVENT_BUS"] == "tides"
-    for role in ("ChatRole", "KeeperRole"):
+    for role in ("ChatRole", "KeeperRole", "BatchRole"):
         assert statements(stack, role)["Events"]["Resource"]["Fn::Sub"].endswith(":event-bus/${EventBusName}")
 
 
@@ -382,13 +369,14 @@ def test_a_key_and_bedrock_models_of_ones_own_add_only_themselves(deploy: Deploy
     (encryption,) = stack.properties("ReplyBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
     through = [
-        {"Fn::Sub": f"{name}.${{AWS::Region}}.${{AWS::URLSuffix}}"} for name in ("dynamodb", "s3", "secretsmanager")
+        {"Fn::Sub": f"{name}.${{AWS::Region}}.${{AWS::URLSuffix}}"}
+        for name in ("dynamodb", "s3", "secretsmanager", "sqs")
     ]
     assert allowed["Key"]["Condition"] == {"StringEquals": {"kms:ViaService": through}}
-    for name in ("Keeper", "Admin"):
+    for name in ("Keeper", "Admin", "Batch"):
         assert statements(stack, f"{name}Role")["Key"]["Resource"] == key
         assert stack.properties(f"{name}Logs")["KmsKeyId"] == key
-    for name in ("Chat", "Keeper", "Admin"):  # the functions' environments
+    for name in ("Chat", "Keeper", "Admin", "Batch"):  # the functions' environments
         assert stack.properties(f"{name}Function")["KmsKeyArn"] == key
     brought = stack.properties("AdminFunction")["Environment"]["Variables"]["TIDEGATE_WORKSPACE_SECRETS_KEY"]
     assert brought == key
@@ -411,14 +399,15 @@ def test_timeouts_are_the_operators(deploy: Deploy) -> None:
     assert "TIDEGATE_TIMEOUTS" not in environment(deploy())
 
 
-def test_no_policy_of_ours_has_a_wildcard_but_for_replies_and_the_secrets_that_workspaces_bring(deploy: Deploy) -> None:
+def test_no_policy_of_ours_has_a_wildcard_but_for_objects_and_the_secrets_that_workspaces_bring(deploy: Deploy) -> None:
     stack = deploy(BedrockModelArns="arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0")
-    for role in ("ChatRole", "KeeperRole", "AdminRole"):
+    objects = [{"Fn::Sub": f"${{BatchBucket.Arn}}/{name}/*"} for name in ("batches", "files", "uploads", "workspaces")]
+    for role in ("ChatRole", "KeeperRole", "AdminRole", "BatchRole"):
         for statement in statements(stack, role).values():
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
             found = [item for item in (*resources, *actions) if "*" in str(item)]
-            assert found == [item for item in resources if item in (WORKSPACE_SECRETS, *REPLIES)]
+            assert found == [item for item in resources if item in (WORKSPACE_SECRETS, *REPLIES, *objects)]
 
 
 def test_replies_lie_in_a_bucket_that_is_closed_encrypted_and_empties_itself(stack: Stack) -> None:
@@ -480,6 +469,9 @@ def test_the_outputs_are_what_a_caller_and_an_operator_need(stack: Stack) -> Non
         "ProviderSecretId": {"Ref": "ProviderSecret"},
         "FunctionName": {"Ref": "ChatFunction"},
         "FunctionAliasArn": {"Ref": ALIAS},
+        "BatchBucketName": {"Ref": "BatchBucket"},
+        "BatchIntakeUrl": {"Ref": "IntakeQueue"},
+        "BatchFunctionName": {"Ref": "BatchFunction"},
         "LogGroupName": {"Ref": "ChatLogs"},
     }
     assert all(output["Description"] for output in stack.outputs.values())

@@ -30,7 +30,7 @@ batch_queue       messages in SQS queues
 signatures        signed reasoning of tool calls
 secrets           provider credentials in Secrets Manager
 vault             credentials of workspaces in Secrets Manager
-batch_triggers    what starts the batch function on Lambda: messages, events, invocations
+batch_triggers    events that start the batch function on Lambda
 message_processor  takes the messages of one event, over Powertools
 events            an EventBridge bus, and budget alerts on it
 batch_events      events of batches on an EventBridge bus

@@ -100,8 +100,18 @@ def create_batch_queue(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings
 
 
 def create_replies(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings, urls: Sequence[str]) -> SqsReplies:
-    """Create the queues of answers. Opens nothing; the caller owns `transport`."""
-    return SqsReplies(_service(transport, aws_keys, aws), urls)
+    """Create the queues of answers with these URLs or ARNs. Opens nothing; the caller owns `transport`."""
+    return SqsReplies(_service(transport, aws_keys, aws), tuple(map(queue_url, urls)))
+
+
+def queue_url(name: str) -> str:
+    """Return the URL of the queue with this ARN; a URL stays as it is."""
+    match name.split(":"):
+        case ["arn", partition, "sqs", region, account, queue]:
+            domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+            return f"https://sqs.{region}.{domain}/{account}/{queue}"
+        case _:
+            return name
 
 
 def _service(transport: Transport, aws_keys: AwsKeys, aws: AwsSettings) -> AwsService:

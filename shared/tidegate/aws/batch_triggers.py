@@ -1,4 +1,4 @@
-"""What starts the batch function on Lambda: messages of its two queues, events, the schedule, and invocations.
+"""Events that start the batch function on Lambda: messages of its two queues, objects, the schedule, and invocations.
 
 | event | what it is |
 |---|---|

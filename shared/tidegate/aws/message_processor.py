@@ -26,7 +26,7 @@ class MessageProcessor(AsyncBatchProcessor):
     async def run(
         self, records: list[dict[str, Any]], take: Callable[[SQSRecord], Awaitable[None]]
     ) -> PartialItemFailureResponse:
-        """Call `take` with each message, and return those that failed. A cancellation is no failure of a message."""
+        """Call `take` with each message, and return those that failed. A cancellation ends all of them."""
 
         async def handle(record: SQSRecord) -> None:
             await take(record)
