@@ -1,0 +1,71 @@
+"""Workers that die: at each access to a store or a provider in turn, before it and after it."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from tests.batch.parts import PartWorld, part_world
+from tests.batch.world import Provider
+from tests.world import KEY
+from tidegate.domain.batch_options import BatchOptions
+from tidegate.domain.limits import Limits
+
+LIMITED_KEY = replace(KEY, limits=Limits(tokens_per_month=1_000_000))
+MOST_ACCESSES = 200
+
+jumping = pytest.mark.jumping_clock
+moments = pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+
+
+async def crash_everywhere(is_done: bool, first_death: int | None = None, **fields: Any) -> list[PartWorld]:
+    """Kill the worker at its n-th access, for each n until it ends without; return the worlds in which one has died.
+
+    With `first_death`, another worker has died before at that access.
+    """
+    found: list[PartWorld] = []
+    for number in range(1, MOST_ACCESSES):
+        async with part_world(**fields) as parts:
+            if first_death is not None:
+                assert (await parts.deliver(kill=(first_death, True))).is_dead
+                parts.world.clock.move(200)
+            worker = await parts.deliver(kill=(number, is_done))
+            await parts.finish()
+            await parts.check()
+            if not worker.is_dead:
+                return found
+            found.append(parts)
+    raise AssertionError("The worker never ends.")
+
+
+@jumping
+@moments
+async def test_a_worker_may_die_at_any_access(is_done: bool) -> None:
+    worlds = await crash_everywhere(is_done)
+    asked_again = {len(parts.world.provider.prompts) - parts.lines for parts in worlds}
+    lost = {(await parts.batch()).usage.lost for parts in worlds}
+    # At most the three in flight, and two answers that were not on record yet.
+    assert (len(worlds) > 20, max(asked_again), max(lost)) == (True, 5, 5)
+
+
+@moments
+async def test_a_worker_may_die_at_any_access_with_two_accounts_and_over_sqlite(
+    is_done: bool, sqlite_endpoint: str
+) -> None:
+    quick = BatchOptions(parallel_calls=3, flush_seconds=0.01)
+    provider = Provider(seconds=0.004)
+    worlds = await crash_everywhere(is_done, provider=provider, key=LIMITED_KEY, options=quick, sqlite=sqlite_endpoint)
+    assert len(worlds) > 20
+
+
+@jumping
+@moments
+async def test_a_worker_may_die_in_a_workspace_without_limits(is_done: bool) -> None:
+    assert len(await crash_everywhere(is_done, limits=None)) > 15
+
+
+@jumping
+@moments
+@pytest.mark.parametrize("first_death", [8, 14, 20, 23])
+async def test_a_second_worker_may_die_at_any_access(is_done: bool, first_death: int) -> None:
+    assert len(await crash_everywhere(is_done, first_death)) > 5
