@@ -16,6 +16,7 @@ from tidegate.errors import StoreUnavailable
 from tidegate.local.background_batches import (
     MAX_FAILURES,
     STEP_SECONDS,
+    STOP_SECONDS,
     LocalBatches,
     open_batches,
     resume_open_batches,
@@ -140,10 +141,25 @@ async def test_a_step_that_never_succeeds_is_left_to_the_sweep() -> None:
         assert engine.count(part(0)) == 2 * MAX_FAILURES
 
 
-async def test_running_steps_are_stopped_with_the_server() -> None:
+@pytest.mark.jumping_clock
+async def test_running_steps_end_with_the_server_and_no_other_begins() -> None:
+    engine, queue = ScriptedEngine(lambda message, _: 0.0 if message == Sweep() else 4.0), MemoryBatchQueue(clock)
+    stopping = asyncio.Event()
+    for number in range(3):
+        await queue.send(part(number))
+    async with run_batches(engine, queue, steps=2, stopping=stopping, clock=clock):
+        await engine.began.wait()
+        assert not stopping.is_set()
+    assert stopping.is_set()
+    assert [message for message, _ in engine.handled] == [part(0), part(1)]
+    assert engine.stopped == []
+
+
+@pytest.mark.jumping_clock
+async def test_steps_that_do_not_end_are_cancelled() -> None:
     engine, queue = ScriptedEngine(lambda message, _: 0.0 if message == Sweep() else 3600.0), MemoryBatchQueue(clock)
     await queue.send(part(0))
-    async with asyncio.timeout(10.0), run_batches(engine, queue, clock=clock):
+    async with asyncio.timeout(STOP_SECONDS + 1.0), run_batches(engine, queue, clock=clock):
         await engine.began.wait()
     assert engine.stopped == [part(0)]
 

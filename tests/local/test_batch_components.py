@@ -89,6 +89,7 @@ def test_each_store_of_the_local_server_has_an_engine(store: str, tmp_path: Path
             objects = batches.components.objects
             await objects.put("files/ws_demo/one", b"1")
             assert await objects.list_keys("files/") == ["files/ws_demo/one"]
+            assert batches.drop_folder is None or batches.drop_folder.path.is_dir()
             assert batches.drop_folder == (
                 DropFolder(tmp_path / "data" / "objects", "ws_demo") if store == "local" else None
             )

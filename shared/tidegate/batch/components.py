@@ -35,7 +35,8 @@ class BatchStores(Struct, frozen=True, kw_only=True):
 class BatchComponents(BatchStores, frozen=True, kw_only=True):
     """All that the steps of a batch use. `endpoints` are the surface and operation by path, of which lines name one.
 
-    `call_limits` are the calls at once, by provider, with which the last worker of this process ended.
+    `call_limits` are the calls at once, by provider, with which the last worker of this process ended. Once
+    `is_stopping` is true, the process ends soon: workers begin no line any more, and hand back their parts.
     """
 
     gateway: Gateway
@@ -44,4 +45,5 @@ class BatchComponents(BatchStores, frozen=True, kw_only=True):
     replies: Replies | None = None
     webhooks: Webhooks | None = None
     clock: Callable[[], float] = time.time
+    is_stopping: Callable[[], bool] = lambda: False
     call_limits: dict[str, float] = field(default_factory=dict[str, float])

@@ -82,6 +82,8 @@ class PartWorker:
     async def _ask_lines(self) -> None:
         """Ask one line after the other, as many others do beside this one."""
         for number in self._next_lines:
+            if self._components.is_stopping():
+                self.stop("deadline")
             if self.stop_reason is not None:
                 return
             self._journal.taken_to = number + 1
@@ -165,7 +167,7 @@ class PartWorker:
         batch, clock = self._calls.batch, self._components.clock
         while self.stop_reason is None:
             seconds_left, window_left = self._stop_at - clock(), batch.expires_at - clock()
-            if seconds_left <= 0:
+            if seconds_left <= 0 or self._components.is_stopping():
                 self.stop("deadline")
             elif window_left <= 0:
                 self.stop("batch")

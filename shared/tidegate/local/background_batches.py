@@ -36,7 +36,7 @@ STEP_SECONDS = 900.0
 
 SWEEP_SECONDS = 60.0
 STOP_SECONDS = 5.0
-"""How long steps that are stopped may take to hand back their parts."""
+"""How long calls in progress may take when the server stops. Their answers are lost after it, and asked for again."""
 
 MAX_FAILURES = 8
 """A message that has failed so often is dropped. If its step is still to be done, the sweep sends it again."""
@@ -72,11 +72,13 @@ async def open_batches(batches: LocalBatches | None) -> AsyncGenerator[BatchComp
         return
     if batches.is_kept:
         await resume_open_batches(batches.components)
+    stopping = asyncio.Event()
+    components = replace(batches.components, is_stopping=stopping.is_set)
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(run_batches(Engine(batches.components), batches.queue))
+        await stack.enter_async_context(run_batches(Engine(components), batches.queue, stopping=stopping))
         if batches.drop_folder is not None:
-            await stack.enter_async_context(watch_drop_folder(batches.components, batches.drop_folder))
-        yield batches.components
+            await stack.enter_async_context(watch_drop_folder(components, batches.drop_folder))
+        yield components
 
 
 @asynccontextmanager
@@ -84,22 +86,30 @@ async def run_batches(
     engine: StepEngine,
     queue: MemoryBatchQueue,
     *,
+    stopping: asyncio.Event | None = None,
     steps: int = STEPS,
     clock: Callable[[], float] = time.time,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> AsyncGenerator[None]:
-    """Do the steps that come, `steps` at once, until the context is left; then stop those that are running."""
-    worker = _Worker(engine, queue, clock)
+    """Do the steps that come, `steps` at once, until the context is left.
+
+    Then `stopping` is set, and the steps that are running have `STOP_SECONDS` to end before they are cancelled.
+    """
+    stopping = stopping or asyncio.Event()
+    worker = _Worker(engine, queue, clock, stopping)
     tasks = [asyncio.create_task(worker.work()) for _ in range(steps)]
-    tasks.append(asyncio.create_task(_send_sweeps(queue, pause)))
+    sweeps = asyncio.create_task(_send_sweeps(queue, pause))
     try:
         yield
     finally:
-        for task in tasks:
+        sweeps.cancel()
+        stopping.set()
+        _, running = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        for task in running:
             task.cancel()
-        _, unfinished = await asyncio.wait(tasks, timeout=STOP_SECONDS)
-        if unfinished:
-            log.warning("batch_steps.not_stopped", extra={"steps": len(unfinished)})
+        if running:
+            log.warning("batch_steps.cancelled", extra={"steps": len(running)})
+            await asyncio.wait(running, timeout=STOP_SECONDS)
 
 
 async def resume_open_batches(components: BatchComponents) -> None:
@@ -139,14 +149,15 @@ async def _send_sweeps(queue: MemoryBatchQueue, pause: Callable[[float], Awaitab
 
 
 class _Worker:
-    def __init__(self, engine: StepEngine, queue: MemoryBatchQueue, clock: Callable[[], float]) -> None:
-        self._engine, self._queue, self._clock = engine, queue, clock
+    def __init__(
+        self, engine: StepEngine, queue: MemoryBatchQueue, clock: Callable[[], float], stopping: asyncio.Event
+    ) -> None:
+        self._engine, self._queue, self._clock, self._stopping = engine, queue, clock, stopping
         self._failures: Counter[Message] = Counter()
 
     async def work(self) -> None:
-        """Do one step after the other."""
-        while True:
-            message = await self._queue.receive()
+        """Do one step after the other, until the server stops."""
+        while (message := await self._receive()) is not None:
             try:
                 await self._engine.handle(message, self._clock() + STEP_SECONDS)
             except TryLater as later:
@@ -159,6 +170,17 @@ class _Worker:
                 await self._send_again(message, type(error).__name__)
             else:
                 self._failures.pop(message, None)
+
+    async def _receive(self) -> Message | None:
+        """Wait for the next message; None once the server stops."""
+        receiving = asyncio.create_task(self._queue.receive())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((receiving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return receiving.result() if receiving.done() and not self._stopping.is_set() else None
+        finally:
+            receiving.cancel()
+            stopping.cancel()
 
     async def _send_again(self, message: Message, reason: str) -> None:
         self._failures[message] += 1

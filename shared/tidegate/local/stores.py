@@ -220,7 +220,15 @@ async def _open_data_folder(folder: DataFolder, settings: Settings, has_demo: bo
         queue = MemoryBatchQueue()
         batches = create_folder_batches(world, gateway, ENDPOINTS, queue)
         drop = DropFolder(folder.objects, DEMO_WORKSPACE if has_demo else None)
+        _create(drop)
         yield Planes(gateway, create_aws_control(world), LocalBatches(batches, queue, is_kept=True, drop_folder=drop))
+
+
+def _create(drop_folder: DropFolder) -> None:
+    try:
+        drop_folder.create()
+    except OSError as error:
+        raise ConfigurationError(f"Cannot create the folder {drop_folder.path}: {error.strerror}.") from None
 
 
 @asynccontextmanager
