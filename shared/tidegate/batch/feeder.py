@@ -55,7 +55,7 @@ def ending_of(batch: Batch, now: float) -> BatchEnding | None:
     if batch.status != "in_progress":
         return None
     if parts_left(batch) == 0:
-        return "completed"
+        return "expired" if any(job.ending == "expired" for job in batch.jobs) else "completed"
     return "expired" if batch.expires_at <= now else None
 
 

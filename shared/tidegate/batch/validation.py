@@ -22,6 +22,7 @@ from tidegate.batch.messages import PollJobs, Validate
 from tidegate.batch.steps import change_claimed, claimed_step, step_deaths
 from tidegate.domain.batch import Batch, BatchFault
 from tidegate.errors import NotFound, TidegateError
+from tidegate.lazy import load
 
 MAX_DEATHS = 10
 """Processes in a row that may die while they validate an input. It is the input then that they die of."""
@@ -146,6 +147,9 @@ async def _begin(components: BatchComponents, batch: Batch, findings: InputFindi
     await findings.write_last_ranges(components.objects)
     progress, now = findings.progress, components.clock()
     providers = await _find_providers(components, batch, progress.models)
+    model = progress.models[0] if len(progress.models) == 1 else None
+    choose_mode = load("tidegate.batch.provider_jobs.choice", "choose_mode")
+    mode, reason = await choose_mode(components, replace(batch, model=model, total=progress.requests))
 
     def begin(stored: Batch) -> Batch:
         return replace(
@@ -154,7 +158,9 @@ async def _begin(components: BatchComponents, batch: Batch, findings: InputFindi
             in_progress_at=now,
             total=progress.requests,
             parts=progress.parts,
-            model=progress.models[0] if len(progress.models) == 1 else None,
+            model=model,
+            mode=mode,
+            mode_reason=reason,
             providers=providers,
             cursor={},
             step_lease_until=0.0,

@@ -91,9 +91,13 @@ def _usage(usage: BatchUsage) -> JsonObject:
 
 
 def _own_facts(batch: Batch, usage: BatchUsage) -> JsonObject:
-    """`cost_usd` is null if some answers have no price; `lost` are lines that were perhaps asked twice."""
+    """`cost_usd` is null if some answers have no price; `lost` are lines that were perhaps asked twice.
+
+    `mode_reason` is why calls are made where the provider's batch API was asked for.
+    """
     return {
         "mode": batch.mode,
+        "mode_reason": batch.mode_reason,
         "source": batch.source,
         "pause": batch.pause,
         "paused_at": _time(batch.paused_at),

@@ -8,7 +8,7 @@ import pytest
 from tidegate.domain.deployment import Deployment
 from tidegate.json import Json, decode, encode
 from tidegate.providers.base import KeyAuth, SigV4Auth, UpstreamRequest
-from tidegate.providers.batch_jobs.base import (
+from tidegate.providers.batch_jobs.protocol import (
     CANCELLED_RESULT,
     EXPIRED_RESULT,
     BatchJobs,

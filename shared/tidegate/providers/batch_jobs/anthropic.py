@@ -15,7 +15,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.json import Json, JsonObject
 from tidegate.providers.anthropic.provider import VERSION
 from tidegate.providers.base import KeyAuth, UpstreamRequest
-from tidegate.providers.batch_jobs.base import (
+from tidegate.providers.batch_jobs.protocol import (
     CANCELLED_RESULT,
     EXPIRED_RESULT,
     JobLimits,

@@ -15,7 +15,7 @@ from msgspec import Struct
 from tidegate.domain.deployment import Deployment
 from tidegate.json import Json, JsonObject, decode, encode
 from tidegate.providers.base import Auth, KeyAuth, SigV4Auth, UpstreamRequest
-from tidegate.providers.batch_jobs.base import (
+from tidegate.providers.batch_jobs.protocol import (
     JobLimits,
     JobOrder,
     JobPage,

@@ -10,7 +10,7 @@ from msgspec import Struct
 from tidegate.domain.deployment import Deployment
 from tidegate.json import Json, JsonObject, decode_reply_or_none, encode
 from tidegate.providers.base import KeyAuth, UpstreamRequest
-from tidegate.providers.batch_jobs.base import (
+from tidegate.providers.batch_jobs.protocol import (
     JobLimits,
     JobOrder,
     JobPage,

@@ -14,7 +14,7 @@ from tidegate.domain.deployment import Deployment
 from tidegate.json import Json, JsonObject, encode
 from tidegate.providers.azure import api_url
 from tidegate.providers.base import Auth, KeyAuth, UpstreamRequest
-from tidegate.providers.batch_jobs.base import (
+from tidegate.providers.batch_jobs.protocol import (
     CANCELLED_RESULT,
     EXPIRED_RESULT,
     JobLimits,

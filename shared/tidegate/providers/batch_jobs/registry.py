@@ -2,15 +2,15 @@
 
 from tidegate.domain.deployment import Deployment
 from tidegate.lazy import load
-from tidegate.providers.batch_jobs.base import BatchJobs
+from tidegate.providers.batch_jobs.protocol import BatchJobs
 
 _DIALECTS = {
-    "openai": "openai",
-    "azure": "openai",
-    "groq": "openai",
-    "anthropic": "anthropic",
-    "gemini": "gemini",
-    "bedrock": "bedrock",
+    "openai": "tidegate.providers.batch_jobs.openai",
+    "azure": "tidegate.providers.batch_jobs.openai",
+    "groq": "tidegate.providers.batch_jobs.openai",
+    "anthropic": "tidegate.providers.batch_jobs.anthropic",
+    "gemini": "tidegate.providers.batch_jobs.gemini",
+    "bedrock": "tidegate.providers.batch_jobs.bedrock",
 }
 """The module that has the dialect of a provider.
 
@@ -20,5 +20,6 @@ Groq has OpenAI's files and batches: https://console.groq.com/docs/batch (read 2
 
 def find_jobs(deployment: Deployment) -> BatchJobs | None:
     """Return the batch API of the deployment; None if its provider has none that is known."""
-    module = _DIALECTS.get(deployment.provider)
-    return None if module is None else load(f"tidegate.providers.batch_jobs.{module}", "find_jobs")(deployment)
+    if deployment.provider not in _DIALECTS:
+        return None
+    return load(_DIALECTS[deployment.provider], "find_jobs")(deployment)

@@ -27,7 +27,7 @@ EXPIRED_RESULT, CANCELLED_RESULT = 0, -1
 
 
 class JobLimits(Struct, frozen=True):
-    """What a job may have. The provider promises to end it within `window_hours`.
+    """The limits of a job. The provider promises to end it within `window_hours`.
 
     `max_bytes` is less than some providers allow, because the lines are in memory when they are sent.
     """
@@ -40,7 +40,7 @@ class JobLimits(Struct, frozen=True):
 
 
 class JobOrder(Struct, frozen=True):
-    """What identifies a job before it exists. `reference` is ours and unique; it has letters and digits only.
+    """The identity of a job before it exists. `reference` is ours and unique; it has letters and digits only.
 
     `endpoint` is that of its lines (`BatchJobs.endpoint`), `headers` are sent with them. A job over a bucket reads the
     object `input_uri`, writes below `output_uri`, and has the permissions of `role`.

@@ -1,0 +1,149 @@
+"""The hold of a job, and its settlement.
+
+A job holds the worst case of all of its lines, at the provider's price for batches, until its results are read. What it
+is charged is the sum over these results. The settlement's record has the id of the hold, so that it is written once.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from tidegate.batch.provider_jobs.desk import JobDesk
+from tidegate.batch.provider_jobs.plans import PartPlan
+from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, ExceededLimit, Hold, Reservation, exceeded_limit
+from tidegate.domain.batch import BatchUsage, ProviderJob
+from tidegate.domain.limits import NO_LIMITS, Amounts
+from tidegate.domain.money import exact_money
+from tidegate.domain.record import RecordValue, iso_time, quantize_usd
+from tidegate.domain.settlement import Settlement, shard_of
+
+HOLD_SECONDS = 2 * 86_400.0
+"""How long a job's hold outlives the batch's window, before the sweeper charges it. Results are read long before."""
+
+
+def job_reservation(desk: JobDesk, job: ProviderJob, plans: Sequence[PartPlan]) -> Reservation | None:
+    """Return the reservation of a job of these parts; None if no budget applies."""
+    workspace, principal = desk.workspace, desk.principal
+    scopes: list[AccountScope] = []
+    if next(workspace.effective_limits.budgets(), None) is not None:
+        scopes.append(AccountScope("workspace", workspace.id, workspace.effective_limits, shards=workspace.shards))
+    if next(principal.limits.budgets(), None) is not None:
+        scopes.append(AccountScope("key", principal.key_id, principal.limits))
+    if not scopes or job.reserved_id is None:
+        return None
+    hold = Hold(
+        call_id=job.reserved_id,
+        workspace_id=workspace.id,
+        key_id=principal.key_id,
+        model=desk.deployment.model_id,
+        amounts=needs_of(plans),
+        input_tokens=sum(plan.input_tokens for plan in plans),
+        at=job.created_at,
+        expires_at=max(desk.batch.expires_at, job.created_at) + HOLD_SECONDS + SETTLE_GRACE_SECONDS,
+        account_kinds=tuple(scope.kind for scope in scopes),
+        first_day=workspace.first_day,
+        shard=shard_of(job.reserved_id, workspace.shards),
+        is_batch=True,
+    )
+    return Reservation(hold, tuple(scopes))
+
+
+async def exceeded_budget(desk: JobDesk, reservation: Reservation | None) -> ExceededLimit | None:
+    """Return the budget that does not allow the reservation now; None if all do, or if there is none."""
+    if reservation is None:
+        return None
+    for scope in reservation.scopes:
+        account = await desk.gateway.ledger.account(scope, desk.workspace.first_day)
+        exceeded = exceeded_limit(account, scope.unsharded, reservation.hold)
+        if exceeded is not None:
+            return exceeded
+    return None
+
+
+async def settle_job(desk: JobDesk, job: ProviderJob, usage: BatchUsage, error_code: str | None = None) -> None:
+    """Charge a job what its lines have used, in place of its hold. Doing it again changes nothing."""
+    if job.reserved_id is None:
+        return
+    hold = await _booked_hold(desk, job.reserved_id)
+    settlement = Settlement(
+        workspace_id=desk.workspace.id,
+        call_id=job.reserved_id,
+        at=job.created_at,
+        shard=hold.shard if hold else shard_of(job.reserved_id, desk.workspace.shards),
+        record=_record(desk, job, usage, error_code),
+        increments=_increments(usage),
+        actual=Amounts(usage.amounts.tokens, usage.words, quantize_usd(usage.cost_usd)),
+        hold=hold,
+    )
+    await desk.components.settlements.settle(settlement)
+
+
+async def _booked_hold(desk: JobDesk, call_id: str) -> Hold | None:
+    """Return the hold as it is booked, whatever the limits are now."""
+    workspace = desk.workspace
+    scopes = (
+        AccountScope("workspace", workspace.id, NO_LIMITS, shards=workspace.shards),
+        AccountScope("key", desk.principal.key_id, NO_LIMITS),
+    )
+    for scope in scopes:
+        account = await desk.gateway.ledger.account(scope, workspace.first_day)
+        if call_id in account.holds:
+            return account.holds[call_id]
+    return None
+
+
+def _record(desk: JobDesk, job: ProviderJob, usage: BatchUsage, error_code: str | None) -> dict[str, RecordValue]:
+    return {
+        "id": job.reserved_id,
+        "time": iso_time(job.created_at),
+        "surface": desk.surface.name,
+        "stream": False,
+        "model": desk.batch.model or desk.deployment.model_id,
+        "provider": desk.deployment.provider,
+        "answered_model": desk.deployment.model,
+        "status": "batch",
+        "error_code": error_code,
+        "batch_id": desk.batch.id,
+        "mode": "provider_batch",
+        "lines": usage.completed + usage.failed,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "written_tokens": usage.written_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "searches": usage.searches,
+        "words": usage.words,
+        "input_words": usage.input_words,
+        "cost_usd": quantize_usd(usage.cost_usd),
+        "seconds": round(max(0.0, desk.components.clock() - job.created_at), 6),
+        "workspace_id": desk.workspace.id,
+        "key_id": desk.principal.key_id,
+    }
+
+
+def _increments(usage: BatchUsage) -> dict[str, int | Decimal]:
+    additions: dict[str, int | Decimal] = {
+        "calls_ok": usage.completed,
+        "calls_failed": usage.failed,
+        "calls_unpriced": usage.unpriced,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "written_tokens": usage.written_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "searches": usage.searches,
+        "words": usage.words,
+        "input_words": usage.input_words,
+        "cost_usd": quantize_usd(usage.cost_usd),
+    }
+    # DynamoDB refuses an update that changes nothing.
+    return {"calls": usage.completed + usage.failed, **{name: value for name, value in additions.items() if value}}
+
+
+@exact_money
+def needs_of(plans: Sequence[PartPlan]) -> Amounts:
+    """Return the worst case of these parts."""
+    return Amounts(
+        sum(plan.needs.tokens for plan in plans),
+        sum(plan.needs.words for plan in plans),
+        sum((plan.needs.usd for plan in plans), Decimal(0)),
+    )

@@ -1,0 +1,235 @@
+"""The plan of a part: its lines as a job sends them, and what is needed to read their results.
+
+Each part has two objects: the lines for the provider, and the plan. The plan is written last, and makes the part
+planned: what it says about guardrails and translation is then not decided again.
+"""
+
+import asyncio
+from decimal import Decimal
+
+import msgspec
+from msgspec import Raw, Struct, field
+from msgspec.structs import replace
+
+from tidegate.batch.lines import BatchLine, parse_line, part_lines
+from tidegate.batch.provider_jobs.desk import JobDesk
+from tidegate.batch.results import answered, not_asked
+from tidegate.catalog import call_cost, price_options
+from tidegate.domain.batch import PartRange
+from tidegate.domain.call import Call
+from tidegate.domain.limits import Amounts
+from tidegate.domain.money import exact_money
+from tidegate.domain.operation import Request
+from tidegate.domain.record import quantize_usd
+from tidegate.errors import NotFound, StoreUnavailable, TidegateError
+from tidegate.json import decode, encode
+from tidegate.pipeline.prepare import translate
+from tidegate.policy.metering.reservation import (
+    UNLIMITED_HEADROOM,
+    allowed_deployments,
+    worst_case_tokens,
+    worst_case_words,
+)
+from tidegate.providers.base import Dialect, UpstreamRequest
+
+_HEAD_BYTES = 16 * 1024
+_AT_ONCE = 32
+
+
+class SentRequest(Struct, frozen=True, omit_defaults=True):
+    """The fields of an `UpstreamRequest` that a translator needs to read its reply."""
+
+    caller_tool_names: dict[str, str] = field(default_factory=dict[str, str])
+    answer_tool: str | None = None
+    legacy_functions: bool = False
+    caller_tools: Raw | None = None
+    call_id: str = ""
+    names_tool: bool = False
+    dialect: Dialect = "own"
+
+    @staticmethod
+    def of(request: UpstreamRequest) -> "SentRequest":
+        return SentRequest(
+            caller_tool_names=dict(request.caller_tool_names),
+            answer_tool=request.answer_tool,
+            legacy_functions=request.legacy_functions,
+            caller_tools=None if request.caller_tools is None else Raw(encode(request.caller_tools)),
+            call_id=request.call_id,
+            names_tool=request.names_tool,
+            dialect=request.dialect,
+        )
+
+    def request(self) -> UpstreamRequest:
+        """Return the request without what was sent."""
+        return UpstreamRequest(
+            url="",
+            body=b"",
+            caller_tool_names=self.caller_tool_names,
+            answer_tool=self.answer_tool,
+            legacy_functions=self.legacy_functions,
+            caller_tools=None if self.caller_tools is None else decode(bytes(self.caller_tools)),
+            call_id=self.call_id,
+            names_tool=self.names_tool,
+            dialect=self.dialect,
+        )
+
+
+class PlannedLine(Struct, frozen=True, omit_defaults=True):
+    """A line of a planned part: what was sent, or the entry of the error file of one that was not.
+
+    `masked` is the body that guardrails have changed.
+    """
+
+    custom_id: str | None = None
+    sent: SentRequest | None = None
+    masked: Raw | None = None
+    refused: Raw | None = None
+
+
+class PartPlan(Struct, frozen=True):
+    """The plan of a part: `lines` of it are sent, `size` bytes long. `needs` is their worst case.
+
+    `unsuited` is why the part cannot be in a job; then it is answered by calls.
+    """
+
+    number: int
+    lines: int = 0
+    size: int = 0
+    endpoint: str = ""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    needs: Amounts = Amounts()
+    input_tokens: int = 0
+    unsuited: str | None = None
+
+    @property
+    def is_suited(self) -> bool:
+        return self.unsuited is None
+
+
+class _Planned(Struct):
+    """One line while its part is planned."""
+
+    line: PlannedLine
+    call: Call | None = None
+    request: UpstreamRequest | None = None
+
+
+_decode_head = msgspec.json.Decoder(PartPlan).decode
+_decode_line = msgspec.json.Decoder(PlannedLine).decode
+
+
+def plan_key(desk: JobDesk, number: int) -> str:
+    return desk.key(f"plan/{number:06}.jsonl")
+
+
+def lines_key(desk: JobDesk, number: int) -> str:
+    return desk.key(f"lines/{number:06}.jsonl")
+
+
+async def plan_part(desk: JobDesk, part: PartRange) -> PartPlan:
+    """Return the plan of a part, which is made if it does not exist. Raises `StoreUnavailable`."""
+    head = await desk.components.objects.read(plan_key(desk, part.number), 0, _HEAD_BYTES)
+    if head is not None:
+        return _decode_head(head.partition(b"\n")[0])
+    data = await desk.components.objects.read(desk.batch.input_key, part.first_byte, part.length)
+    if data is None:
+        raise NotFound("The input file does not exist any more.")
+    planned: list[_Planned] = []
+    numbered = list(enumerate(part_lines(data, part.lines), part.first_line))
+    for first in range(0, len(numbered), _AT_ONCE):
+        planned += await asyncio.gather(*(_plan_line(desk, *each) for each in numbered[first : first + _AT_ONCE]))
+    plan, content = _plan_of(desk, part, planned)
+    if content:
+        await desk.components.objects.put(lines_key(desk, part.number), content)
+    entries = (encode(plan), *(msgspec.json.encode(each.line) for each in planned))
+    await desk.components.objects.put(plan_key(desk, part.number), b"\n".join(entries))
+    return plan
+
+
+async def read_plan(desk: JobDesk, number: int) -> list[PlannedLine]:
+    """Return the lines of a planned part. Raises `StoreUnavailable` if the plan is gone."""
+    data = await desk.components.objects.read(plan_key(desk, number))
+    if data is None:
+        raise StoreUnavailable("The plan of a part of the batch is gone.")
+    return [_decode_line(entry) for entry in data.split(b"\n")[1:]]
+
+
+async def _plan_line(desk: JobDesk, number: int, data: bytes) -> _Planned:
+    batch = desk.batch
+    line = parse_line(data, batch.endpoint, desk.components.endpoints)
+    if not isinstance(line, BatchLine):
+        return _Planned(PlannedLine(refused=Raw(not_asked(batch.id, number, None, line.code, line.message).text)))
+    call: Call | None = None
+    try:
+        call = new_call(desk, number, desk.surface.parse(desk.operation, line.body))
+        guard = desk.gateway.guardrails.for_call(call)
+        checked = await guard.check_prompt(call) if guard else call
+        resolution = desk.gateway.router.resolve(call.request.model, desk.workspace)
+        allowed_deployments(call, resolution)
+        prepared = await translate(desk.gateway, checked, desk.deployment, UNLIMITED_HEADROOM)
+    except StoreUnavailable:
+        raise
+    except TidegateError as error:
+        body, call_id = desk.surface.error(error), "" if call is None else call.id
+        result = answered(batch.id, number, line.custom_id, error.status, call_id, body)
+        return _Planned(PlannedLine(line.custom_id, refused=Raw(result.text)))
+    masked = None if checked.request is call.request else Raw(encode(checked.request.body))
+    planned = PlannedLine(line.custom_id, SentRequest.of(prepared.request), masked)
+    return _Planned(planned, checked, prepared.request)
+
+
+def new_call(desk: JobDesk, line: int, request: Request) -> Call:
+    """Return the call of a line."""
+    call = desk.gateway.new_call(desk.principal, desk.workspace, desk.surface, desk.operation, request)
+    return replace(call, batch_id=desk.batch.id, batch_line=line)
+
+
+@exact_money
+def _plan_of(desk: JobDesk, part: PartRange, planned: list[_Planned]) -> tuple[PartPlan, bytes]:
+    """Return the part's plan, and its lines for the provider."""
+    content: list[bytes] = []
+    tokens, words, usd, input_tokens = 0, 0, Decimal(0), 0
+    endpoints: set[str] = set()
+    headers: dict[str, str] = {}
+    for number, each in enumerate(planned, part.first_line):
+        if each.request is None or each.call is None:
+            continue
+        line = desk.jobs.line(desk.reference, number, each.request)
+        if line is None:
+            return PartPlan(part.number, unsuited="The provider's batch API does not support some of the lines."), b""
+        endpoints.add(desk.jobs.endpoint(each.request) or "")
+        content.append(line)
+        _add_headers(headers, each.request.headers)
+        model = desk.gateway.catalog.find_model(desk.deployment.model_id, price_options(each.call.request.body))
+        worst = worst_case_tokens(each.call, model, each.request.body)
+        cost = None if model is None else call_cost(model, worst, each.call.started_at)
+        tokens, input_tokens = tokens + worst.input + worst.output, input_tokens + worst.input
+        words, usd = words + worst_case_words(each.call, worst), usd + quantize_usd(cost or Decimal(0))
+    if len(endpoints) > 1:
+        return PartPlan(part.number, unsuited="The lines need several endpoints of the provider."), b""
+    plan = PartPlan(
+        number=part.number,
+        lines=len(content),
+        size=sum(map(len, content)),
+        endpoint=next(iter(endpoints), ""),
+        headers=headers,
+        needs=Amounts(tokens, words, usd),
+        input_tokens=input_tokens,
+    )
+    return plan, b"".join(content)
+
+
+def _add_headers(headers: dict[str, str], other: dict[str, str]) -> None:
+    """Add the values of headers that name features, which a job needs for all of its lines."""
+    for name, value in other.items():
+        if name not in ("content-type", "accept"):
+            listed = [*headers.get(name, "").split(","), *value.split(",")]
+            headers[name] = ",".join(dict.fromkeys(each for each in listed if each))
+
+
+def joined_headers(plans: list[PartPlan]) -> dict[str, str]:
+    """Return the headers for a job of these parts."""
+    headers: dict[str, str] = {}
+    for plan in plans:
+        _add_headers(headers, plan.headers)
+    return headers
