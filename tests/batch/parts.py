@@ -22,7 +22,6 @@ from tests.batch.world import (
     NOON,
     BatchWorld,
     Deaths,
-    Killed,
     Provider,
     Worker,
     batch_world,
@@ -55,24 +54,41 @@ _worker = ContextVar["Mortal | None"]("worker", default=None)
 
 
 class Mortal(Worker):
-    """A worker that dies at its access with number `kill[0]`, after it if `kill[1]`, else before it."""
+    """A worker that dies at its access with number `kill[0]`, after it if `kill[1]`, else before it.
 
-    def __init__(self, deaths: Deaths, kill: tuple[int, bool] | None = None) -> None:
+    With `freezes`, it does not die, but makes no more accesses until it is `thawed`, as a process that is suspended.
+    """
+
+    def __init__(self, deaths: Deaths, kill: tuple[int, bool] | None = None, *, freezes: bool = False) -> None:
         super().__init__(deaths)
         self.kill_at, self.accesses = kill, 0
+        self.freezes, self.is_frozen, self.thawed = freezes, asyncio.Event(), asyncio.Event()
 
     async def access(self, method: Callable[..., Awaitable[Any]], *args: Any, **named: Any) -> Any:
+        await self._wait()
         self.check()
         self.accesses += 1
         dies = self.kill_at is not None and self.accesses == self.kill_at[0]
         if dies and not (self.kill_at and self.kill_at[1]):
-            self.kill()
-            raise Killed
+            await self._end()
         result = await method(*args, **named)
-        if dies:
-            self.kill()
+        if dies and self.kill_at and self.kill_at[1]:
+            await self._end()
+        await self._wait()
         self.check()
         return result
+
+    async def _end(self) -> None:
+        if self.freezes:
+            self.is_frozen.set()
+            await self._wait()
+        else:
+            self.kill()
+            self.check()
+
+    async def _wait(self) -> None:
+        if self.is_frozen.is_set():
+            await self.thawed.wait()
 
 
 @dataclass

@@ -1,11 +1,12 @@
 """Workers that die: at each access to a store or a provider in turn, before it and after it."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from tests.batch.parts import PartWorld, part_world
+from tests.batch.parts import Mortal, PartWorld, part_world
 from tests.batch.world import Provider
 from tests.world import KEY
 from tidegate.domain.batch_options import BatchOptions
@@ -69,3 +70,25 @@ async def test_a_worker_may_die_in_a_workspace_without_limits(is_done: bool) -> 
 @pytest.mark.parametrize("first_death", [8, 14, 20, 23])
 async def test_a_second_worker_may_die_at_any_access(is_done: bool, first_death: int) -> None:
     assert len(await crash_everywhere(is_done, first_death)) > 5
+
+
+@jumping
+@moments
+async def test_a_worker_that_was_taken_for_dead_changes_nothing(is_done: bool) -> None:
+    """It is suspended at any access, and goes on when another worker has the part, or has ended it."""
+    for number in range(1, MOST_ACCESSES):
+        async with part_world() as parts:
+            frozen = Mortal(parts.deaths, (number, is_done), freezes=True)
+            run = asyncio.create_task(parts.run(frozen, 0))
+            frozen_or_done = asyncio.create_task(frozen.is_frozen.wait())
+            await asyncio.wait({run, frozen_or_done}, return_when=asyncio.FIRST_COMPLETED)
+            was_frozen = frozen.is_frozen.is_set()
+            await parts.finish()
+            before = await parts.part()
+            frozen.thawed.set()
+            await run
+            frozen_or_done.cancel()
+            assert (await parts.part(), before.status) == (before, "done")
+            await parts.check()
+            if not was_frozen:
+                return

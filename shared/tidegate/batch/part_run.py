@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from tidegate.batch.claim import begin_slice, claim_part, settle_dead_slice
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.feeder import feed_parts
-from tidegate.batch.journal import Journal, LeaseLost, unanswered
+from tidegate.batch.journal import Journal, LeaseLost, find_part, unanswered
 from tidegate.batch.line_call import LineCalls
 from tidegate.batch.lines import part_lines
 from tidegate.batch.messages import RunPart
 from tidegate.batch.part_end import leave_part, log_part, write_results
 from tidegate.batch.part_ledger import PartLedger, Shortage
 from tidegate.batch.part_meter import PartMeter
-from tidegate.batch.part_settlement import settle_slice
+from tidegate.batch.part_settlement import release_slice, settle_slice
 from tidegate.batch.part_worker import PartWorker, StopReason
 from tidegate.domain.account import ExceededLimit, Hold, exceeded_limit
 from tidegate.domain.batch import Batch, PauseReason
@@ -140,6 +140,11 @@ class _PartRun:
         worker = PartWorker(components, journal, calls, ledger, lines, self._stop_at(caller))
         try:
             await worker.run()
+        except LeaseLost:
+            stored = await find_part(components, journal.part)
+            if stored is not None and stored.slice_id != slice.call_id:
+                await release_slice(components, batch, journal.part, caller[1].shards)
+            raise
         finally:
             self._failures += worker.failures
 

@@ -6,9 +6,12 @@ whether its own worker does it or the next one.
 
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from tidegate.batch.components import BatchComponents
 from tidegate.domain.account import AccountScope, Hold
 from tidegate.domain.batch import Batch, BatchUsage, Part
+from tidegate.domain.ids import ulid
 from tidegate.domain.limits import NO_LIMITS
 from tidegate.domain.record import iso_time, quantize_usd
 from tidegate.domain.settlement import Settlement
@@ -20,6 +23,19 @@ async def settle_slice(
     """Charge what is on record and not settled yet, and release the hold. Repetitions do nothing."""
     if part.slice_id is not None and (hold is not None or part.unsettled != BatchUsage()):
         await components.settlements.settle(_settlement(batch, part, hold, started_at, components.clock()))
+
+
+async def release_slice(components: BatchComponents, batch: Batch, part: Part, shards: int) -> None:
+    """Release a hold that a worker has booked for its slice although another one had settled that already.
+
+    This takes a worker that was suspended in the middle of a write. The slice has its record, so the release has an own
+    one, without lines.
+    """
+    hold = await find_slice_hold(components, part, shards)
+    if hold is not None:
+        now = components.clock()
+        released = replace(part, slice_id=ulid(now), unsettled=BatchUsage())
+        await components.settlements.settle(_settlement(batch, released, hold, now, now))
 
 
 async def find_slice_hold(components: BatchComponents, part: Part, shards: int) -> Hold | None:
