@@ -1,7 +1,8 @@
 """The gateway on AWS: DynamoDB, Secrets Manager, and the providers that the environment and the secret configure."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
 
 from tidegate.aws.cooldowns import DynamoCooldowns
 from tidegate.aws.key_lookup import DynamoKeyLookup
@@ -9,6 +10,8 @@ from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.meter import DynamoMeter
 from tidegate.aws.world import AwsWorld
 from tidegate.compose import NO_OVERRIDES, Connections, OnCooldowns, Overrides, Stores, compose_gateway
+from tidegate.domain.operation import Operation
+from tidegate.domain.surface import Surface
 from tidegate.gateway import Gateway
 from tidegate.lazy import load
 from tidegate.ports import Secrets
@@ -51,6 +54,28 @@ async def open_aws_gateway(
     """Open a world of its own for a gateway; leaving the context closes it. Raises like `create_aws_gateway`."""
     async with AwsWorld(settings, table_credentials=table_credentials) as world:
         yield await create_aws_gateway(world, overrides)
+
+
+class AwsDataPlane:
+    """The world of one process, with its gateway, and with its batches from the first request that needs them.
+
+    app = build_app(plane.open_gateway, options, open_batches=plane.open_batches)
+    """
+
+    def __init__(self, settings: Settings, endpoints: Mapping[str, tuple[Surface, Operation]]) -> None:
+        self._settings, self._endpoints = settings, endpoints
+        self._world: AwsWorld | None = None
+
+    @asynccontextmanager
+    async def open_gateway(self) -> AsyncGenerator[Gateway]:
+        """Open the world for the gateway; leaving the context closes it. Raises like `create_aws_gateway`."""
+        async with AwsWorld(self._settings) as self._world:
+            yield await create_aws_gateway(self._world)
+
+    @asynccontextmanager
+    async def open_batches(self, gateway: Gateway) -> AsyncGenerator[Callable[[], object]]:
+        """Give a function that returns the batch engine's components, None if the settings name no bucket."""
+        yield cache(lambda: load("tidegate.aws.batches", "create_aws_batches")(self._world, gateway, self._endpoints))
 
 
 def _provider_secrets(world: AwsWorld) -> Secrets:
