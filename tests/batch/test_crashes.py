@@ -74,21 +74,26 @@ async def test_a_second_worker_may_die_at_any_access(is_done: bool, first_death:
 
 @jumping
 @moments
-async def test_a_worker_that_was_taken_for_dead_changes_nothing(is_done: bool) -> None:
-    """It is suspended at any access, and goes on when another worker has the part, or has ended it."""
+@pytest.mark.parametrize("death", [None, 12, 18])
+async def test_a_worker_that_was_taken_for_dead_changes_nothing(is_done: bool, death: int | None) -> None:
+    """It is suspended at any access, and goes on when another worker has ended the part, or has died with it."""
     for number in range(1, MOST_ACCESSES):
         async with part_world() as parts:
             frozen = Mortal(parts.deaths, (number, is_done), freezes=True)
             run = asyncio.create_task(parts.run(frozen, 0))
-            frozen_or_done = asyncio.create_task(frozen.is_frozen.wait())
-            await asyncio.wait({run, frozen_or_done}, return_when=asyncio.FIRST_COMPLETED)
-            was_frozen = frozen.is_frozen.is_set()
-            await parts.finish()
+            freezing = asyncio.create_task(frozen.is_frozen.wait())
+            await asyncio.wait({run, freezing}, return_when=asyncio.FIRST_COMPLETED)
+            freezing.cancel()
+            if death is None:
+                await parts.finish()
+            else:
+                parts.world.clock.move(200)
+                await parts.deliver(kill=(death, True))
             before = await parts.part()
             frozen.thawed.set()
             await run
-            frozen_or_done.cancel()
-            assert (await parts.part(), before.status) == (before, "done")
+            assert await parts.part() == before
+            await parts.finish()
             await parts.check()
-            if not was_frozen:
+            if not frozen.is_frozen.is_set():
                 return
