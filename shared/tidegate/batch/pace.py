@@ -159,7 +159,7 @@ class Pace:
 
     async def _slow_down(self, provider: str, gate: _Gate, entered_at: float, retry_after: float | None) -> None:
         now, before = self._clock(), gate.blocked_until
-        is_news = entered_at >= gate.halved_at  # calls that began before the last halving tell nothing new
+        is_news = entered_at > gate.halved_at  # calls that began before the last halving tell nothing new
         if is_news:
             gate.limit, gate.halved_at = max(1.0, gate.limit / 2), now
             usual_wait = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**gate.refusals)
