@@ -314,6 +314,7 @@ async def test_a_range_beyond_the_content_is_416_and_other_ones_are_ignored() ->
         for header in ("bytes=99999-", "bytes=5-2", "bytes=-0"):
             beyond = await client.get(at, range=header)
             assert (beyond.status, beyond.headers["content-range"]) == (416, f"bytes */{len(LINES)}")
+            assert beyond.json["error"]["param"] == "range"
         for header in ("bytes=0-1,4-5", "lines=1-2", "bytes=a-b"):
             assert (await client.get(at, range=header)).body == LINES
 

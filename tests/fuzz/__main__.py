@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, seed, settings
 
 from tests.fuzz import properties
+from tests.fuzz.batch_requests import batch_requests
 from tests.fuzz.replies import exchanges
 from tests.fuzz.requests import admin_requests, requests
 
@@ -23,6 +24,7 @@ def properties_of(check_admin: Callable[[Any], None]) -> list[tuple[str, Any, Ca
     """The names of the properties, what they are checked with, and their checks."""
     return [
         ("requests", requests(), properties.check_request),
+        ("requests about batches", batch_requests(), properties.check_batch_request),
         ("replies", exchanges(), properties.check_reply),
         ("admin requests", admin_requests(), check_admin),
     ]
@@ -43,7 +45,7 @@ def main() -> None:
                 print(f"{name}: seed {number}", flush=True)
                 run(strategy, check, number)
             rounds += 1
-    print(f"{rounds * EXAMPLES * 3:,} examples, no failure")
+    print(f"{rounds * EXAMPLES * 4:,} examples, no failure")
 
 
 def run(strategy: Any, check: Callable[[Any], None], number: int) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 
 from tests.api.admin.world import Api, open_api
+from tests.api.batch_app import FORM, batch_app, form
+from tests.batch.world import PATH
+from tests.fuzz.batch_requests import KNOWN_IDS, KNOWN_PART
 from tests.fuzz.replies import Exchange
 from tests.fuzz.requests import Sent
 from tests.hostile import KEYS, answer
@@ -33,6 +36,11 @@ SPARE_BYTES, BYTES_PER_BYTE = 8_000_000, 200
 def check_request(sent: Sent) -> None:
     """A request gets a reply of the API, or an error that is defined; and nothing is left."""
     _run(lambda: _exchange(answer, sent), len(sent.body))
+
+
+def check_batch_request(sent: Sent) -> None:
+    """A request about files and batches gets a reply, or an error that is defined; and nothing is left."""
+    _run(lambda: _batch_exchange(sent), len(sent.body))
 
 
 def check_reply(exchange: Exchange) -> None:
@@ -104,6 +112,29 @@ async def _exchange(provider: Handler, sent: Sent) -> None:
         try:
             _check_answer(reply.status, reply.headers, reply.body, sent.method)
             _check_settled(client)
+        except AssertionError as error:
+            error.add_note(f"{sent!r}\n{reply!r}")
+            raise
+
+
+async def _batch_exchange(sent: Sent) -> None:
+    async with batch_app() as (client, _):
+        headers = {"content-type": FORM}
+        content = form({"purpose": "batch", "file": ("a", b"{}\n")})
+        file = (await client.post(content, "/v1/files", headers)).json
+        fields = {"filename": "a", "bytes": 3, "mime_type": "a/b", "purpose": "batch"}
+        upload = (await client.post(fields, "/v1/uploads")).json
+        part = (await client.post(form({"data": ("a", b"{}\n")}), f"/v1/uploads/{upload['id']}/parts", headers)).json
+        fields = {"input_file_id": file["id"], "endpoint": PATH, "completion_window": "24h"}
+        batch = (await client.post(fields, "/v1/batches")).json
+        path, body = sent.path, sent.body
+        known = {KNOWN_PART: part["id"]}
+        known |= {KNOWN_IDS[kind]: made["id"] for kind, made in zip(KNOWN_IDS, (file, upload, batch), strict=True)}
+        for name, made in known.items():
+            path, body = path.replace(name, made), body.replace(name.encode(), made.encode())
+        reply = await client.post(body, path, sent.headers, method=sent.method)
+        try:
+            _check_answer(reply.status, reply.headers, reply.body, sent.method)
         except AssertionError as error:
             error.add_note(f"{sent!r}\n{reply!r}")
             raise

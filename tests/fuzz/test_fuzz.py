@@ -3,6 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 
 from tests.fuzz import properties
+from tests.fuzz.batch_requests import batch_requests
 from tests.fuzz.replies import Exchange, exchanges
 from tests.fuzz.requests import Sent, admin_requests, requests
 
@@ -15,6 +16,12 @@ short = settings(
 @given(requests())
 def test_requests_get_a_reply_or_a_defined_error(sent: Sent) -> None:
     properties.check_request(sent)
+
+
+@short
+@given(batch_requests())
+def test_requests_about_files_and_batches_get_a_reply_or_a_defined_error(sent: Sent) -> None:
+    properties.check_batch_request(sent)
 
 
 @short

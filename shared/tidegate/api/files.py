@@ -12,6 +12,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from tidegate.api import errors
 from tidegate.api.account import json_reply
 from tidegate.api.batch_requests import Caller, caller_of, json_fields, list_json, page_of, query_fields
 from tidegate.api.form import check_declared_size, read_form
@@ -21,6 +22,7 @@ from tidegate.batch.files import FileReceiver, NewFile, parse_new_file, parse_pu
 from tidegate.batch.views import file_json
 from tidegate.domain.batch import StoredFile
 from tidegate.domain.ids import ulid
+from tidegate.errors import InvalidRequest
 from tidegate.json import JsonObject
 
 MAX_PAGE = 10_000
@@ -61,13 +63,15 @@ async def send_content(request: Request) -> Response:
     """Answer `GET /files/{id}/content`, or the part of it that the header `range` asks for."""
     caller = await caller_of(request)
     file = await files.find_file(caller.components, caller.workspace_id, caller.id)
-    headers = {"accept-ranges": "bytes", "x-request-id": ulid(time.time()), "content-disposition": _disposition(file)}
+    headers = {"accept-ranges": "bytes", "x-request-id": ulid(time.time())}
     span = _requested_span(request.headers.get("range"), file.bytes)
     if span is not None and not span:
-        return Response(status_code=416, headers=headers | {"content-range": f"bytes */{file.bytes}"})
+        headers |= {"content-range": f"bytes */{file.bytes}"}
+        error = InvalidRequest(f"The file has {file.bytes:,} bytes: the range is beyond its end.", param="range")
+        return Response(errors.body(error), 416, headers, media_type="application/json")
     first, length = (0, file.bytes) if span is None else (span.start, len(span))
     content = await files.read_content(caller.components, file, first, length)
-    headers["content-length"] = str(length)
+    headers |= {"content-length": str(length), "content-disposition": _disposition(file)}
     if span is not None:
         headers["content-range"] = f"bytes {first}-{first + length - 1}/{file.bytes}"
     status = 200 if span is None else 206

@@ -74,7 +74,7 @@ def _describe(operation: str, errors: Schema) -> Schema:
     responses = {"200": {"description": schema or "The content", "content": content}, **errors}
     if not schema:
         responses |= {"206": {"description": "A part of the content", "content": content}}
-        responses |= {"416": {"description": "The content is shorter than the range"}}
+        responses |= {"416": errors["400"]}
     body = request_content(operation)
     described: Schema = {"tags": ["batches"], "summary": summary, "description": description, "responses": responses}
     return described | ({"requestBody": {"required": True, "content": body}} if body else {})
