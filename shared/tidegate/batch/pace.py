@@ -21,8 +21,8 @@ FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 """Waits after refusals in a row by a provider that does not say how long to wait: each is twice the one before."""
 
-MIN_RAISE = 1 / 8
-"""How much a success raises the calls at once: from 1 to 8 with 20 successes, and then by 1 with each 8."""
+RAISE, CAREFUL_RAISE = 1 / 8, 1 / 64
+"""How much a success raises the calls at once, and how much where they are about as many as when they were refused."""
 
 PORTION_SECONDS = 1.0
 """The part of a declared rate that a worker books at once. Each booking is a read and a write of the table."""
@@ -45,6 +45,7 @@ class _Gate(Struct):
     open_calls: int = 0
     blocked_until: float = 0.0
     halved_at: float = 0.0
+    refused_limit: float = 0.0
     refusals: int = 0
     granted: int = 0
     granted_from: float = 0.0
@@ -116,7 +117,8 @@ class Pace:
             await self._slow_down(provider, gate, entered_at, retry_after)
         else:
             gate.refusals = 0
-            gate.limit = min(float(parallel), gate.limit + max(1 / gate.limit, MIN_RAISE))
+            is_near = 0.75 <= gate.limit / gate.refused_limit <= 1.25 if gate.refused_limit else False
+            gate.limit = min(float(parallel), gate.limit + (CAREFUL_RAISE if is_near else RAISE))
             gate.excess_tokens += tokens - gate.mean_tokens
             gate.mean_tokens += _MEAN_WEIGHT * (tokens - gate.mean_tokens)
         self._limits[provider] = gate.limit
@@ -161,7 +163,7 @@ class Pace:
         now, before = self._clock(), gate.blocked_until
         is_news = entered_at > gate.halved_at  # calls that began before the last halving tell nothing new
         if is_news:
-            gate.limit, gate.halved_at = max(1.0, gate.limit / 2), now
+            gate.refused_limit, gate.limit, gate.halved_at = gate.limit, max(1.0, gate.limit / 2), now
             usual_wait = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**gate.refusals)
             gate.refusals = min(gate.refusals + 1, 10)
             gate.blocked_until = max(before, now + (usual_wait if retry_after is None else retry_after))
