@@ -14,6 +14,7 @@ from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transpo
 
 LEADING_KEYS = "dynamodb:LeadingKeys"
 
+_OBJECT = re.compile(r"https?://[^/]+/([^/?]+)/[^?]")
 _SERVICE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(\w+)/aws4_request")
 
 
@@ -31,6 +32,10 @@ class GuardedTransport:
             assert self.role.allows(access), f"{self.role.name} does not allow {access}"
             self.seen.append(access)
         async with self.inner.open(request, timeouts) as response:
+            if response.status == 404 and (found := _OBJECT.search(request.url)) and "/s3/" in str(request.headers):
+                missing = Access("s3:ListBucket", f"arn:aws:s3:::{found[1]}")
+                assert self.role.allows(missing), f"{self.role.name} would get a 403 instead of a 404"
+                self.seen.append(missing)
             yield response
 
     async def close(self) -> None:

@@ -171,8 +171,8 @@ def test_the_batch_function_may_do_no_more_than_it_does(stack: Stack) -> None:
     assert {sid: mine.pop(sid) for sid in shared} == {sid: calls[sid] for sid in shared}
     batches = ("FILES#*", "BATCHES#*", "BATCH#*", "OPENBATCHES", "CLAIM#*")
     assert mine == {
-        "ReadItems": on_items("BatchGetItem", "WORKSPACE#*", *OF_CALLS, *batches),
-        "Query": on_items("Query", "OPENBATCHES"),
+        "ReadItems": on_items("BatchGetItem", "WORKSPACE#*", "WS#*", "ACCOUNT#*", *batches),
+        "Query": on_items("Query", "WS#*", "OPENBATCHES"),
         "WriteItems": on_items(["dynamodb:PutItem", "dynamodb:UpdateItem"], *OF_CALLS),
         "WriteBatches": on_items("PutItem", *batches),
         "CloseBatches": on_items("DeleteItem", "OPENBATCHES"),
@@ -196,6 +196,7 @@ def test_the_data_plane_may_manage_files_and_batches(stack: Stack, deploy: Deplo
         "DeleteFiles": on_items("DeleteItem", "FILES#*"),
         "BatchObjects": allow(WRITES_OBJECTS, objects("files", "uploads")),
         "DroppedObjects": allow(["s3:DeleteObject", "s3:GetObject"], objects("workspaces")),
+        "ReadRanges": allow("s3:GetObject", objects("batches")),
         "ListObjects": allow("s3:ListBucket", get("BatchBucket")),
         "Steps": allow("sqs:SendMessage", get("WorkQueue")),
     }

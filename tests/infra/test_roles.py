@@ -3,27 +3,37 @@
 The contract tests of the ports run with these roles as well (`tests.store_worlds`).
 """
 
-import json
 import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 from msgspec.structs import replace
 
 from tests.batch_values import batch, part, stored_file
-from tests.infra.accesses import LEADING_KEYS, GuardedTransport
-from tests.infra.roles import ACCOUNT, ADMIN_ROLE, CHAT_ROLE, KEEPER_ROLE, Access, Role, role, unused_permissions
-from tests.store_worlds import NOON, REGION, World, aws_world, hold, key, outcome, workspace
-from tests.world import KEY, SECRET, STREAM, USER, WORKSPACE, Exchange, completion, event_stream, sse
+from tests.infra.accesses import LEADING_KEYS
+from tests.infra.batch_flows import batch_function, create_resources, manage_batches, run_everything
+from tests.infra.guarded import data_plane_settings, provider, running_as, settings
+from tests.infra.roles import (
+    ACCOUNT,
+    ADMIN_ROLE,
+    BATCH_ROLE,
+    CHAT_ROLE,
+    KEEPER_ROLE,
+    Access,
+    Role,
+    role,
+    unused_permissions,
+)
+from tests.store_worlds import NOON, World, aws_world, hold, key, outcome, workspace
+from tests.world import KEY, SECRET, USER, WORKSPACE, Exchange
 from tidegate.api.admin.app import build_admin
-from tidegate.api.app import READS, build_app
+from tidegate.api.app import ENDPOINTS, READS, build_app
 from tidegate.aws.batch_table import DynamoBatchTable
-from tidegate.aws.bucket import Bucket
+from tidegate.aws.batches import create_aws_batches
 from tidegate.aws.control import create_aws_control
 from tidegate.aws.gateway import create_aws_gateway
 from tidegate.aws.key_lookup import DynamoKeyLookup
@@ -40,12 +50,11 @@ from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.server_options import ServerOptions
 from tidegate.domain.workspace import WorkspaceCredential
+from tidegate.gateway import Gateway
 from tidegate.settings import Settings
-from tidegate.transport.aws_service import AwsService
 from tidegate.transport.httpx import HttpxTransport
-from tidegate.transport.reqwest import ReqwestTransport
 
-ROLES = (CHAT_ROLE, ADMIN_ROLE, KEEPER_ROLE)
+ROLES = (CHAT_ROLE, ADMIN_ROLE, KEEPER_ROLE, BATCH_ROLE)
 TABLE = f"arn:aws:dynamodb:{ACCOUNT}:table/tidegate-one"
 WRITES = ("PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem")
 KEY_OF_ONE, SUBJECT, WORKSPACE_ITEMS = "KEY#0a1b", "OIDC#0a1b", "WORKSPACE#ws_one"
@@ -53,14 +62,8 @@ OPERATORS = (KEY_OF_ONE, SUBJECT, WORKSPACE_ITEMS, "WORKSPACES", "PLANS", "ADMIN
 """Partitions that decide about rights and limits, or say who changed them."""
 
 CALLS = ("WS#ws_one", "WS#ws_one#3", "ACCOUNT#key_one", "HEALTH", "SWEEPER")
+REPLY_QUEUES = f"arn:aws:sqs:{ACCOUNT}:answers-*"
 LIMITED = "sk-tidegate-limited"
-ROUTES = [
-    {
-        "name": "fast",
-        "targets": [{"model": "openai/gpt-4.1-mini"}, {"model": "mistral/mistral-small-latest"}],
-        "cooldown_failures": 1,
-    }
-]
 
 
 def item_access(action: str, *partitions: str, table: str = TABLE) -> Access:
@@ -79,6 +82,10 @@ def writable(name: str) -> dict[str, set[str]]:
 def test_the_data_plane_writes_no_key_admin_plan_subject_or_workspace() -> None:
     calls = {"WS#ws_one", "WS#ws_one#3", "ACCOUNT#key_one", "HEALTH"}
     assert writable(CHAT_ROLE) == {"PutItem": calls, "UpdateItem": calls}
+
+
+def test_the_batch_function_writes_no_key_admin_plan_subject_or_workspace() -> None:
+    assert writable(BATCH_ROLE) == writable(CHAT_ROLE)
 
 
 def test_the_keeper_writes_no_key_admin_plan_subject_or_workspace() -> None:
@@ -101,6 +108,11 @@ def test_the_control_plane_writes_no_call_and_deletes_no_entry_of_the_audit_log(
         *((CHAT_ROLE, "BatchGetItem", (each,)) for each in ("ADMINS", "PLANS", "AUDIT", "WORKSPACES", "SWEEPER")),
         *((CHAT_ROLE, "Query", (each,)) for each in (KEY_OF_ONE, WORKSPACE_ITEMS, "WORKSPACES", "ADMINS", "AUDIT")),
         (CHAT_ROLE, "BatchGetItem", (KEY_OF_ONE, "ADMINS")),
+        *(
+            (BATCH_ROLE, "BatchGetItem", (each,))
+            for each in (KEY_OF_ONE, SUBJECT, "ADMINS", "PLANS", "AUDIT", "SWEEPER")
+        ),
+        *((BATCH_ROLE, "Query", (each,)) for each in (KEY_OF_ONE, SUBJECT, WORKSPACE_ITEMS, "ADMINS", "AUDIT")),
         *((KEEPER_ROLE, "BatchGetItem", (each,)) for each in (KEY_OF_ONE, SUBJECT, "ADMINS", "AUDIT", "PLANS")),
         *((KEEPER_ROLE, "Query", (each,)) for each in (KEY_OF_ONE, SUBJECT, "ADMINS", "AUDIT", "PLANS", "WS#ws_one")),
     ],
@@ -139,7 +151,7 @@ def test_no_role_reaches_past_the_partitions_it_names(name: str) -> None:
     assert [access for access in refused if role(name).allows(access)] == []
 
 
-def test_only_the_control_plane_writes_secrets_and_only_the_data_plane_reads_the_gateways() -> None:
+def test_only_the_control_plane_writes_secrets_and_only_functions_that_make_calls_read_the_gateways() -> None:
     brought = f"arn:aws:secretsmanager:{ACCOUNT}:secret:tidegate/workspaces/ws_one-AbCdEf"
     gateways = f"arn:aws:secretsmanager:{ACCOUNT}:secret:providers-one-AbCdEf"
     actions = ("CreateSecret", "PutSecretValue", "GetSecretValue")
@@ -152,6 +164,7 @@ def test_only_the_control_plane_writes_secrets_and_only_the_data_plane_reads_the
     }
     assert seen == {
         CHAT_ROLE: (["GetSecretValue"], ["GetSecretValue"]),
+        BATCH_ROLE: (["GetSecretValue"], ["GetSecretValue"]),
         ADMIN_ROLE: ([*actions], []),
         KEEPER_ROLE: ([], []),
     }
@@ -169,52 +182,6 @@ def test_the_simulator_fails_where_it_is_given_what_it_does_not_know() -> None:
     assert Role("r", (allow, deny)).allows(Access("a:C", "any"))
 
 
-def settings(stores: World, endpoint: str, **env: str) -> Settings:
-    assert stores.store is not None
-    names = {"TIDEGATE_TABLE": stores.store.table, "AWS_REGION": REGION, "AWS_ENDPOINT_URL": endpoint}
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    return Settings.from_env({**names, **keys, "TIDEGATE_WORKSPACE_SECRETS": "tidegate/workspaces", **env})
-
-
-@asynccontextmanager
-async def running_as(name: str, configured: Settings) -> AsyncIterator[tuple[AwsWorld, GuardedTransport]]:
-    """The connections of a function that has this role."""
-    guarded = GuardedTransport(ReqwestTransport(), role(name))
-    async with AwsWorld(configured, http=guarded) as world:
-        yield world, guarded
-
-
-async def data_plane_settings(stores: World, endpoint: str) -> Settings:
-    """Settings with all that the template gives the data plane; the bucket and the secret exist."""
-    bucket, secret = f"replies-{uuid.uuid4()}", f"providers-{uuid.uuid4()}"
-    configured = settings(
-        stores,
-        endpoint,
-        TIDEGATE_ROUTES=json.dumps(ROUTES),
-        TIDEGATE_REPLY_BUCKET=bucket,
-        TIDEGATE_EVENT_BUS="default",
-        TIDEGATE_PROVIDER_SECRET=secret,
-    )
-    transport = ReqwestTransport()
-    world = AwsWorld(configured, http=transport)
-    await Bucket(AwsService(transport, world.signing_keys, REGION, "s3", endpoint), bucket).create()
-    await transport.close()
-    client = boto3.client("secretsmanager", endpoint_url=endpoint, region_name=REGION)
-    client.create_secret(Name=secret, SecretString=json.dumps({"OPENAI_API_KEY": "one", "MISTRAL_API_KEY": "two"}))
-    client.create_secret(Name=f"tidegate/workspaces/{WORKSPACE.id}", SecretString='{"MISTRAL_API_KEY": "three"}')
-    return configured
-
-
-def provider(request: httpx.Request) -> httpx.Response:
-    """OpenAI is busy, so that it cools down; Mistral answers."""
-    if request.url.host == "api.openai.com":
-        return httpx.Response(503, json={"error": {"message": "busy"}})
-    if json.loads(request.content).get("stream"):
-        return event_stream(sse(*STREAM))
-    usage = {"prompt_tokens": 14, "completion_tokens": 1_000, "total_tokens": 1_014}
-    return httpx.Response(200, json=completion(usage=usage))
-
-
 async def test_the_data_plane_may_do_all_that_it_does_and_no_more(aws_endpoint: str) -> None:
     async with aws_world(aws_endpoint) as stores:
         limits = Limits(requests_per_minute=100, tokens_per_day=3_000)
@@ -222,7 +189,8 @@ async def test_the_data_plane_may_do_all_that_it_does_and_no_more(aws_endpoint: 
         await stores.tenants.put_workspace(replace(WORKSPACE, limits=limits, credentials=own))
         await stores.keys.put_key(KEY)
         await stores.keys.put_key(replace(key(LIMITED, (WORKSPACE.id,)), limits=Limits(tokens_per_day=5_000)))
-        configured = await data_plane_settings(stores, aws_endpoint)
+        stack = create_resources(aws_endpoint)
+        configured = await data_plane_settings(stores, aws_endpoint, **stack.env)
         async with running_as(CHAT_ROLE, configured) as (world, guarded):
             overrides = Overrides(wrap=lambda _: HttpxTransport(httpx.MockTransport(provider)))
 
@@ -230,14 +198,37 @@ async def test_the_data_plane_may_do_all_that_it_does_and_no_more(aws_endpoint: 
             async def composed() -> AsyncIterator[Any]:
                 yield await create_aws_gateway(world, overrides)
 
-            app = build_app(composed, ServerOptions())
+            @asynccontextmanager
+            async def batches(gateway: Gateway) -> AsyncIterator[Any]:
+                yield create_aws_batches(world, gateway, ENDPOINTS)
+
+            app = build_app(composed, ServerOptions(), open_batches=batches)
             async with app.router.lifespan_context(app) as state:
                 app.lifespan_state = state
+                await manage_batches(app, state["batches"], stack)
                 await call(app)
                 await read_everything(app)
                 await state["gateway"].cooldowns.tell(WORKSPACE.id, "here", NOON)
             await DynamoKeyLookup(world.store).find_subject("0a1b", None)
             await DynamoKeyLookup(world.store).find_subject("0a1b", WORKSPACE.id)
+            await store_replies(configured, world)
+        assert unused_permissions(guarded.role, guarded.seen) == []
+
+
+async def test_the_batch_function_may_do_all_that_it_does_and_no_more(aws_endpoint: str) -> None:
+    async with aws_world(aws_endpoint) as stores:
+        own = (WorkspaceCredential("MISTRAL_API_KEY", NOON),)
+        limits, url = Limits(tokens_per_day=90_000), "https://hook.invalid/"
+        limited = replace(key(LIMITED, (WORKSPACE.id,)), limits=Limits(tokens_per_day=50_000))
+        await stores.tenants.put_workspace(replace(WORKSPACE, limits=limits, credentials=own, batch_webhook=url))
+        await stores.keys.put_key(limited)
+        stack = create_resources(aws_endpoint)
+        configured = await data_plane_settings(stores, aws_endpoint, **stack.env)
+        async with running_as(BATCH_ROLE, configured, ReplyQueueArns=REPLY_QUEUES) as (world, guarded):
+            overrides = Overrides(wrap=lambda _: HttpxTransport(httpx.MockTransport(provider)))
+            async with batch_function(world, overrides) as function:
+                await run_everything(function, stack, limited.id)
+                await function.components.gateway.cooldowns.tell(WORKSPACE.id, "here", NOON)
             await store_replies(configured, world)
         assert unused_permissions(guarded.role, guarded.seen) == []
 
