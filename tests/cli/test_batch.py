@@ -137,8 +137,9 @@ def test_waiting_shows_the_progress_and_writes_the_results(typed: Type, file: Pa
         (batch("failed"), 2),
         (batch("cancelled", 1, 0, 2), 1),
         (batch("expired", 1, 1, 2), 1),
+        (batch("cancelled"), 1),
     ],
-    ids=["completed", "some", "failed", "cancelled", "expired"],
+    ids=["completed", "some", "failed", "cancelled", "expired", "cancelled at once"],
 )
 def test_the_exit_code_tells_how_the_batch_ended(typed: Type, file: Path, state: Any, code: int) -> None:
     assert typed(BatchServer([state]), "submit", str(file), "--wait").code == code
@@ -266,8 +267,19 @@ def test_the_bar_shows_lines_failures_tokens_cost_rate_and_time() -> None:
     assert paused.text(20.0).endswith("45,678 tokens · paused (budget)")
 
 
-def test_the_rate_is_that_of_the_last_seconds() -> None:
+def test_a_line_is_not_longer_than_the_terminal_is_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    stream = Terminal()
+    display = Display(stream)
+    display.show("x" * 30)
+    display.show("y" * 5)
+    display.say("Done.")
+    assert stream.getvalue() == "\r" + "x" * 19 + "\r" + "y" * 5 + " " * 14 + "\r     \rDone.\n"
+
+
+def test_the_rate_is_that_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     states = [batch("in_progress", done, 0, 1000) for done in (0, 100, 200, 200)] + [batch("completed", 1000, 0, 1000)]
+    monkeypatch.setenv("COLUMNS", "200")
     server, stream, now = BatchServer(states), Terminal(), [0.0]
 
     def sleep(_: float) -> None:

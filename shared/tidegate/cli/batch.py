@@ -224,7 +224,7 @@ def _exit_code(batch: JsonObject) -> int:
     if batch.get("status") == "failed":
         return FAILED
     progress = parse_progress(batch)
-    return ANSWERED if progress.completed == progress.total else SOME_FAILED
+    return ANSWERED if progress.status == "completed" and progress.completed == progress.total else SOME_FAILED
 
 
 def _print_batch(options: argparse.Namespace, batch: JsonObject, code: int) -> int:

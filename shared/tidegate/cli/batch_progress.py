@@ -1,5 +1,6 @@
 """Shows on standard error how far an upload or a batch is: a bar in a terminal, else a line now and then."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -52,6 +53,7 @@ class Display:
         if self._quiet or not text:
             return
         if self._is_terminal:
+            text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be replaced
             self._write("\r" + text.ljust(self._width))
             self._width = len(text)
         elif self._clock() >= self._next_line_at:
