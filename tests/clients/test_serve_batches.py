@@ -49,7 +49,8 @@ def test_a_file_becomes_results_on_the_demo_provider(
     store: tuple[str, ...], data: dict[str, str], tmp_path: Path
 ) -> None:
     path = tmp_path / "tides.jsonl"
-    path.write_bytes(jsonl([request(number, f"Tide {number}", "demo/echo") for number in range(20)]))
+    padding = {"user": "x" * 250_000}  # beyond 4 MB, the file goes to the embedded bucket, or in one form to the folder
+    path.write_bytes(jsonl([request(number, f"Tide {number}", "demo/echo", **padding) for number in range(20)]))
     key = {} if not store else {"TIDEGATE_API_KEY": DEMO_ENV["TIDEGATE_DEMO_KEY"]}
     with serving(*store, env=data) as (program, _):
         done = batch(data | key, "submit", str(path), "--output", str(tmp_path / "out"))
