@@ -63,7 +63,7 @@ class FakeJobs(Provider):
         raise NotImplementedError
 
     def prompt(self, line: Json) -> str:
-        return re.findall(r"Line \d+\.", json.dumps(line))[-1]
+        return (re.findall(r"Line \d+\.", json.dumps(line)) or ["a masked line"])[-1]
 
     def create(self, id: str, order: Json, lines: list[Json]) -> FakeJob:
         job = FakeJob(id, order, lines)

@@ -44,7 +44,7 @@ async def answer_line(
 ) -> AnsweredLine:
     """Return the entry of line `number`, whose input is `data`. Raises `StoreUnavailable`."""
     batch = desk.batch
-    if planned.refused is not None:
+    if bytes(planned.refused):
         return AnsweredLine(Result(number, "e", bytes(planned.refused)), BatchUsage(failed=1))
     line = parse_line(data, batch.endpoint, desk.components.endpoints)
     if planned.sent is None or not isinstance(line, BatchLine):  # the input has changed meanwhile
@@ -54,7 +54,7 @@ async def answer_line(
     unanswered = _unanswered(desk, job, result)
     if unanswered is not None:
         return AnsweredLine(not_asked(batch.id, number, custom_id, *unanswered), BatchUsage(failed=1))
-    body = line.body if planned.masked is None else bytes(planned.masked)
+    body = bytes(planned.masked) or line.body
     call = replace(new_call(desk, number, desk.surface.parse(desk.operation, body)), id=planned.sent.call_id)
     call = replace(call, started_at=job.created_at)
     status, reply, usage = await _answer(desk, call, planned.sent, body, result)

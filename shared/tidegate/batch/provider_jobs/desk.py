@@ -59,7 +59,7 @@ class JobDesk(Struct, frozen=True):
 
     @property
     def reference(self) -> str:
-        """The beginning of the keys of all lines and of the references of all jobs: the batch's id, letters and digits."""
+        """The beginning of the keys of all lines and the references of all jobs: the batch's id, letters and digits."""
         return "".join(filter(str.isalnum, self.batch.id.removeprefix("batch_")))
 
     @property

@@ -34,6 +34,8 @@ from tidegate.providers.base import Dialect, UpstreamRequest
 
 _HEAD_BYTES = 16 * 1024
 _AT_ONCE = 32
+_NOTHING = Raw()
+"""Stands for a missing value: msgspec knows no union of `Raw`."""
 
 
 class SentRequest(Struct, frozen=True, omit_defaults=True):
@@ -42,7 +44,7 @@ class SentRequest(Struct, frozen=True, omit_defaults=True):
     caller_tool_names: dict[str, str] = field(default_factory=dict[str, str])
     answer_tool: str | None = None
     legacy_functions: bool = False
-    caller_tools: Raw | None = None
+    caller_tools: Raw = _NOTHING
     call_id: str = ""
     names_tool: bool = False
     dialect: Dialect = "own"
@@ -53,7 +55,7 @@ class SentRequest(Struct, frozen=True, omit_defaults=True):
             caller_tool_names=dict(request.caller_tool_names),
             answer_tool=request.answer_tool,
             legacy_functions=request.legacy_functions,
-            caller_tools=None if request.caller_tools is None else Raw(encode(request.caller_tools)),
+            caller_tools=_NOTHING if request.caller_tools is None else Raw(encode(request.caller_tools)),
             call_id=request.call_id,
             names_tool=request.names_tool,
             dialect=request.dialect,
@@ -67,7 +69,7 @@ class SentRequest(Struct, frozen=True, omit_defaults=True):
             caller_tool_names=self.caller_tool_names,
             answer_tool=self.answer_tool,
             legacy_functions=self.legacy_functions,
-            caller_tools=None if self.caller_tools is None else decode(bytes(self.caller_tools)),
+            caller_tools=decode(self.caller_tools) if bytes(self.caller_tools) else None,
             call_id=self.call_id,
             names_tool=self.names_tool,
             dialect=self.dialect,
@@ -82,8 +84,8 @@ class PlannedLine(Struct, frozen=True, omit_defaults=True):
 
     custom_id: str | None = None
     sent: SentRequest | None = None
-    masked: Raw | None = None
-    refused: Raw | None = None
+    masked: Raw = _NOTHING
+    refused: Raw = _NOTHING
 
 
 class PartPlan(Struct, frozen=True):
@@ -173,7 +175,7 @@ async def _plan_line(desk: JobDesk, number: int, data: bytes) -> _Planned:
         body, call_id = desk.surface.error(error), "" if call is None else call.id
         result = answered(batch.id, number, line.custom_id, error.status, call_id, body)
         return _Planned(PlannedLine(line.custom_id, refused=Raw(result.text)))
-    masked = None if checked.request is call.request else Raw(encode(checked.request.body))
+    masked = _NOTHING if checked.request is call.request else Raw(encode(checked.request.body))
     planned = PlannedLine(line.custom_id, SentRequest.of(prepared.request), masked)
     return _Planned(planned, checked, prepared.request)
 
