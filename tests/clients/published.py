@@ -4,24 +4,29 @@ JSON Schema counts 1.0 as an integer; three SDKs do not, so integers are also ch
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from openai.types import Model
+from openai.types import Batch, FileDeleted, FileObject, Model, Upload
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.uploads import UploadPart
 
 from tests.clients.tap import Exchange
 
 CHAT = "/chat/completions"
 DONE = "[DONE]"
 
+_BATCH_PATH = re.compile(r"/(?:files|uploads|batches)(?:[/?]|$)")
+_OBJECTS: dict[str, Any] = {"file": FileObject, "upload": Upload, "upload.part": UploadPart, "batch": Batch}
+
 _PUBLISHED = json.loads((Path(__file__).parent / "published.json").read_text())
 
 
 def check(exchange: Exchange) -> None:
     """Raises `AssertionError` or a validation error for whatever a client could not rely on."""
-    if exchange.method not in ("GET", "POST") or exchange.path.split("?")[0] in ("/openapi.json", "/docs"):
+    if exchange.method not in ("DELETE", "GET", "POST") or exchange.path.split("?")[0] in ("/openapi.json", "/docs"):
         return
     kind = exchange.headers["content-type"].partition(";")[0]
     if exchange.path.endswith(CHAT) or exchange.status >= 400:
@@ -29,6 +34,9 @@ def check(exchange: Exchange) -> None:
     if kind == "text/event-stream":
         assert exchange.status == 200
         check_stream(exchange.body, exchange.request, complete=exchange.complete, path=exchange.path)
+        return
+    if kind == "application/octet-stream" and exchange.path.endswith("/content"):
+        assert exchange.status in (200, 206) and exchange.headers.get("x-request-id")
         return
     assert kind == "application/json", kind
     if not exchange.complete:
@@ -43,6 +51,21 @@ def check(exchange: Exchange) -> None:
         _conforms(body, "models")
         for model in body["data"]:
             Model.model_validate(model, strict=True)
+    elif _BATCH_PATH.search(exchange.path):
+        assert exchange.headers.get("x-request-id"), "no x-request-id"
+        check_object(body)
+
+
+def check_object(body: Any) -> None:
+    """Check a file, an upload, a part, a batch, or a page of them."""
+    if body["object"] == "list":
+        assert set(body) == {"object", "data", "first_id", "last_id", "has_more"}
+        for each in body["data"]:
+            check_object(each)
+    elif "deleted" in body:
+        FileDeleted.model_validate(body, strict=True)
+    else:
+        _OBJECTS[body["object"]].model_validate(body, strict=True)
 
 
 def check_completion(body: Any) -> None:
