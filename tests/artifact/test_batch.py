@@ -3,7 +3,6 @@
 import json
 import platform
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ import boto3
 import httpx
 import pytest
 
-from infra.artifact import find_python
-from tests.artifact.world import Site, runs_here, site
-from tests.emulators.process import ROOT, free_port, started, tool, until_listening
+from tests.artifact.world import Site, emulated_batch_function, runs_here, site
+from tests.emulators.process import ROOT
 from tidegate.domain.workspace import Workspace
 
 pytestmark = [
@@ -88,21 +86,6 @@ class Deployed:
         return {each["Key"]: self.s3.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read() for each in found}
 
 
-@asynccontextmanager
-async def emulated(found: Site, scratch: Path, **env: str) -> AsyncIterator[str]:
-    """AWS's runtime interface emulator with the function; yields the URL to post events to."""
-    bootstrap = scratch / "bootstrap"
-    bootstrap.write_text(f"#!/bin/sh\nexec {find_python()} {Path(__file__).with_name('lambda_runtime.py')}\n")
-    bootstrap.chmod(0o755)
-    port, runtime_port = free_port(), free_port()
-    command = [tool("aws-lambda-rie"), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    command += ["--runtime-api-address", f"127.0.0.1:{runtime_port}", str(bootstrap), "functions.batch.app.handler"]
-    more = {"AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "PYTHONPATH": str(found.code)}
-    async with started(*command, env={**found.environment, **more, **env}, cwd=found.code):
-        await until_listening(port)
-        yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
-
-
 @pytest.fixture
 async def function(artifacts: Path, aws_endpoint: str, tmp_path: Path) -> AsyncIterator[Deployed]:
     async with site(artifacts / "BatchFunction", aws_endpoint, tmp_path) as found:
@@ -118,7 +101,7 @@ async def function(artifacts: Path, aws_endpoint: str, tmp_path: Path) -> AsyncI
             "TIDEGATE_LOG_LEVEL": "DEBUG",
         }
         async with (
-            emulated(found, tmp_path, **env) as url,
+            emulated_batch_function(found, tmp_path, **env) as url,
             httpx.AsyncClient(trust_env=False, timeout=60) as http,
         ):
             yield Deployed(url, http, found, s3, sqs, queues)

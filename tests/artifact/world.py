@@ -156,6 +156,21 @@ async def awss_emulator(site: Site, **more: str) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def emulated_batch_function(found: Site, scratch: Path, **env: str) -> AsyncIterator[str]:
+    """AWS's emulator with the batch function in a stand-in of Lambda's Python runtime; yields the URL for events."""
+    bootstrap = scratch / "bootstrap"
+    bootstrap.write_text(f"#!/bin/sh\nexec {find_python()} {Path(__file__).with_name('lambda_runtime.py')}\n")
+    bootstrap.chmod(0o755)
+    port, runtime_port = free_port(), free_port()
+    command = [tool("aws-lambda-rie"), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    command += ["--runtime-api-address", f"127.0.0.1:{runtime_port}", str(bootstrap), "functions.batch.app.handler"]
+    more = {"AWS_LAMBDA_FUNCTION_TIMEOUT": "60", "PYTHONPATH": str(found.code)}
+    async with started(*command, env={**found.environment, **more, **env}, cwd=found.code):
+        await until_listening(port)
+        yield f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
+
+
+@asynccontextmanager
 async def web_adapters_command(site: Site) -> AsyncIterator[str]:
     """What the Lambda Web Adapter starts, without the adapter; yields its URL."""
     port = free_port()
