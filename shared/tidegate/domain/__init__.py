@@ -1,6 +1,8 @@
 """Frozen values of the gateway itself, and the rules that concern only them.
 
 account            the account of a workspace or key: used and held amounts, and when a limit is exceeded
+aggregate          sums of call records by all that an overview filters and groups by
+aggregate_document  aggregates as compressed documents
 batch              files, uploads, batches and their parts
 batch_options      the settings of batches
 batch_retention    how long files, uploads, batches and parts are stored
@@ -9,6 +11,7 @@ call               one call before the provider, and its outcome
 deployment         a model at one provider; the configuration of a provider
 gateway_fields     the fields of a request that are the gateway's own and never reach a provider
 guardrails         guardrails, their findings and verdicts
+histogram          histograms of durations, and their percentiles
 idempotency        claims to idempotency keys
 identity           the OIDC issuer, and the identity in an access token
 ids                ULIDs, which sort by time; random letters and digits
