@@ -37,6 +37,7 @@ ports         what the engine needs of stores, queues and event buses
 provider_jobs/  uses providers' own batch APIs, at half the price
 ranges        the places of parts in the input
 results       lines of output and error files, and of the journal
+settled_lines  settles many lines as one: record, counters, hold
 single_calls  answers one request of an event
 steps         steps that one process at a time may do
 sweep         looks after all open batches

@@ -4,16 +4,14 @@ A worker's share of a part is a slice. Its id is the call id of its hold and of 
 whether its own worker does it or the next one.
 """
 
-from decimal import Decimal
-
 from msgspec.structs import replace
 
 from tidegate.batch.components import BatchComponents
-from tidegate.domain.account import AccountScope, Hold
+from tidegate.batch.settled_lines import find_booked_hold, usage_fields, usage_increments
+from tidegate.domain.account import Hold
 from tidegate.domain.batch import Batch, BatchUsage, Part
 from tidegate.domain.ids import ulid
-from tidegate.domain.limits import NO_LIMITS
-from tidegate.domain.record import iso_time, quantize_usd
+from tidegate.domain.record import iso_time
 from tidegate.domain.settlement import Settlement
 
 
@@ -40,14 +38,10 @@ async def release_slice(components: BatchComponents, batch: Batch, part: Part, s
 
 async def find_slice_hold(components: BatchComponents, part: Part, shards: int) -> Hold | None:
     """The hold of the part's slice as it is booked; None if it is settled, or has none."""
-    scopes = [AccountScope("workspace", part.workspace_id, NO_LIMITS, shards=max(shards, part.slice_shard + 1))]
-    if part.slice_key_id:
-        scopes.append(AccountScope("key", part.slice_key_id, NO_LIMITS))
-    for scope in scopes:
-        account = await components.gateway.ledger.account(scope)
-        if part.slice_id in account.holds:
-            return account.holds[part.slice_id]
-    return None
+    if part.slice_id is None:
+        return None
+    ledger, shards = components.gateway.ledger, max(shards, part.slice_shard + 1)
+    return await find_booked_hold(ledger, part.slice_id, part.workspace_id, part.slice_key_id or "", shards)
 
 
 def _settlement(batch: Batch, part: Part, hold: Hold | None, started_at: float, now: float) -> Settlement:
@@ -66,43 +60,12 @@ def _settlement(batch: Batch, part: Part, hold: Hold | None, started_at: float, 
             "status": "batch",
             "batch_id": batch.id,
             "part": part.number,
-            "lines": usage.completed + usage.failed,
-            "lines_failed": usage.failed,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "written_tokens": usage.written_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
-            "searches": usage.searches,
-            "words": usage.words,
-            "input_words": usage.input_words,
-            "cost_usd": quantize_usd(usage.cost_usd),
+            **usage_fields(usage),
             "seconds": round(now - at, 6),
             "workspace_id": part.workspace_id,
             "key_id": part.slice_key_id,
         },
-        increments=_increments(usage),
+        increments=usage_increments(usage),
         actual=usage.amounts,
         hold=hold,
     )
-
-
-def _increments(usage: BatchUsage) -> dict[str, int | Decimal]:
-    """The amounts to add to the counters: those of as many calls as there were lines."""
-    calls = usage.completed + usage.failed
-    additions: dict[str, int | Decimal] = {
-        "calls_ok": usage.completed,
-        "calls_failed": usage.failed,
-        "calls_unpriced": usage.unpriced,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "written_tokens": usage.written_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "searches": usage.searches,
-        "words": usage.words,
-        "input_words": usage.input_words,
-        "cost_usd": quantize_usd(usage.cost_usd),
-    }
-    # DynamoDB refuses an update that changes nothing.
-    return {"calls": calls, **{name: value for name, value in additions.items() if value}}

@@ -9,9 +9,10 @@ from decimal import Decimal
 
 from tidegate.batch.provider_jobs.desk import JobDesk
 from tidegate.batch.provider_jobs.plans import PartPlan
+from tidegate.batch.settled_lines import find_booked_hold, usage_fields, usage_increments
 from tidegate.domain.account import SETTLE_GRACE_SECONDS, AccountScope, ExceededLimit, Hold, Reservation, exceeded_limit
 from tidegate.domain.batch import BatchUsage, ProviderJob
-from tidegate.domain.limits import NO_LIMITS, Amounts
+from tidegate.domain.limits import Amounts
 from tidegate.domain.money import exact_money
 from tidegate.domain.record import RecordValue, iso_time, quantize_usd
 from tidegate.domain.settlement import Settlement, shard_of
@@ -63,32 +64,19 @@ async def settle_job(desk: JobDesk, job: ProviderJob, usage: BatchUsage, error_c
     """Charge a job what its lines have used, in place of its hold. Doing it again changes nothing."""
     if job.reserved_id is None:
         return
-    hold = await _booked_hold(desk, job.reserved_id)
+    workspace, key_id = desk.workspace, desk.principal.key_id
+    hold = await find_booked_hold(desk.gateway.ledger, job.reserved_id, workspace.id, key_id, workspace.shards)
     settlement = Settlement(
-        workspace_id=desk.workspace.id,
+        workspace_id=workspace.id,
         call_id=job.reserved_id,
         at=job.created_at,
-        shard=hold.shard if hold else shard_of(job.reserved_id, desk.workspace.shards),
+        shard=hold.shard if hold else shard_of(job.reserved_id, workspace.shards),
         record=_record(desk, job, usage, error_code),
-        increments=_increments(usage),
+        increments=usage_increments(usage),
         actual=Amounts(usage.amounts.tokens, usage.words, quantize_usd(usage.cost_usd)),
         hold=hold,
     )
     await desk.components.settlements.settle(settlement)
-
-
-async def _booked_hold(desk: JobDesk, call_id: str) -> Hold | None:
-    """Return the hold as it is booked, whatever the limits are now."""
-    workspace = desk.workspace
-    scopes = (
-        AccountScope("workspace", workspace.id, NO_LIMITS, shards=workspace.shards),
-        AccountScope("key", desk.principal.key_id, NO_LIMITS),
-    )
-    for scope in scopes:
-        account = await desk.gateway.ledger.account(scope, workspace.first_day)
-        if call_id in account.holds:
-            return account.holds[call_id]
-    return None
 
 
 def _record(desk: JobDesk, job: ProviderJob, usage: BatchUsage, error_code: str | None) -> dict[str, RecordValue]:
@@ -104,39 +92,11 @@ def _record(desk: JobDesk, job: ProviderJob, usage: BatchUsage, error_code: str 
         "error_code": error_code,
         "batch_id": desk.batch.id,
         "mode": "provider_batch",
-        "lines": usage.completed + usage.failed,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "written_tokens": usage.written_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "searches": usage.searches,
-        "words": usage.words,
-        "input_words": usage.input_words,
-        "cost_usd": quantize_usd(usage.cost_usd),
+        **usage_fields(usage),
         "seconds": round(max(0.0, desk.components.clock() - job.created_at), 6),
         "workspace_id": desk.workspace.id,
         "key_id": desk.principal.key_id,
     }
-
-
-def _increments(usage: BatchUsage) -> dict[str, int | Decimal]:
-    additions: dict[str, int | Decimal] = {
-        "calls_ok": usage.completed,
-        "calls_failed": usage.failed,
-        "calls_unpriced": usage.unpriced,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "written_tokens": usage.written_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "searches": usage.searches,
-        "words": usage.words,
-        "input_words": usage.input_words,
-        "cost_usd": quantize_usd(usage.cost_usd),
-    }
-    # DynamoDB refuses an update that changes nothing.
-    return {"calls": usage.completed + usage.failed, **{name: value for name, value in additions.items() if value}}
 
 
 @exact_money
