@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Literal
 
@@ -51,6 +51,7 @@ class PartWorker:
         stop_at: float,
     ) -> None:
         self.stop_reason: StopReason | None = None
+        self._has_ended = False
         self.failures = Counter[str]()
         self._components, self._journal, self._calls, self._ledger = components, journal, calls, ledger
         self._lines, self._next_lines, self._stop_at = lines, iter(lines), stop_at
@@ -62,10 +63,14 @@ class PartWorker:
         ends: list[Exception] = []
         try:
             async with asyncio.TaskGroup() as group:
-                others = [group.create_task(self._flush_often()), group.create_task(self._watch())]
+                group.create_task(self._flush_often())
+                watcher = group.create_task(self._watch())
                 count = min(self._components.options.parallel_calls, len(self._lines))
                 askers = [group.create_task(self._ask_lines()) for _ in range(count)]
-                group.create_task(_cancel_after(askers, others))
+                await asyncio.wait(askers)
+                watcher.cancel()
+                self._has_ended = True
+                self._journal.is_full.set()
         except* (LeaseLost, StoreUnavailable) as group_error:
             ends += group_error.exceptions
         if ends:
@@ -155,11 +160,12 @@ class PartWorker:
     async def _flush_often(self) -> None:
         """Put answers on record every `flush_seconds`, or when there are many, and renew the lease."""
         journal = self._journal
-        while True:
+        # It is not cancelled at the end: a write in the middle may be made or not, and must not be made anew.
+        while not self._has_ended:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._components.options.flush_seconds):
                     await journal.is_full.wait()
-            if journal.has_news:
+            if journal.has_news and not self._has_ended:
                 await journal.flush()
 
     async def _watch(self) -> None:
@@ -192,9 +198,3 @@ class PartWorker:
         except InvalidKey:
             self.stop("key")
         await self._pace.refresh()
-
-
-async def _cancel_after(askers: Iterable[asyncio.Task[None]], others: Iterable[asyncio.Task[None]]) -> None:
-    await asyncio.wait(askers)
-    for task in others:
-        task.cancel()
