@@ -152,7 +152,8 @@ def test_the_demo_keys_are_the_same_with_each_start_and_what_is_revoked_stays_so
     first = demo_key()
     assert demo_key() == first
     path = Path(data["TIDEGATE_DATA"])
-    assert {stat.S_IMODE(file.stat().st_mode) for file in path.iterdir()} == {0o600}
+    modes = {(file.is_dir(), stat.S_IMODE(file.stat().st_mode)) for file in path.iterdir()}
+    assert modes == {(False, 0o600), (True, 0o700)}
     [key] = command(data, "keys", "list", "--workspace", "ws_demo")
     command(data, "keys", "revoke", key["id"], "--workspace", "ws_demo")
     assert demo_key() == first

@@ -49,7 +49,8 @@ class DropFolder(Struct, frozen=True):
         return self.objects / (dropped_prefix(self.workspace_id) if self.workspace_id else "workspaces")
 
     def create(self) -> None:
-        """Create the folder unless it exists. The engine deletes empty folders. Raises `OSError`."""
+        """Create the folder for this user alone unless it exists; the engine deletes empty ones. Raises `OSError`."""
+        self.objects.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def files(self) -> dict[str, _Version]:
