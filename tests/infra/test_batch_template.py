@@ -186,6 +186,29 @@ def test_the_batch_function_may_do_no_more_than_it_does(stack: Stack) -> None:
     assert "ManagedPolicyArns" not in stack.properties("BatchRole")
 
 
+def test_bedrocks_jobs_need_their_own_role_and_the_named_models(deploy: Deploy) -> None:
+    role = "arn:aws:iam::123456789012:role/jobs"
+    model = "arn:aws:bedrock:eu-central-1::foundation-model/amazon.nova-lite-v1:0"
+    without = statements(deploy(BedrockModelArns=model), "BatchRole")
+    added = {
+        sid: statement
+        for sid, statement in statements(deploy(BedrockModelArns=model, BedrockBatchRoleArn=role), "BatchRole").items()
+        if sid not in without
+    }
+    jobs = "arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:model-invocation-job/*"
+    actions = [f"bedrock:{action}ModelInvocationJob" for action in ("Create", "Get", "Stop")]
+    assert added == {
+        "BedrockJobsModels": allow(actions[0], [model]),
+        "BedrockJobs": allow(actions, {"Fn::Sub": jobs}),
+        "ListBedrockJobs": allow("bedrock:ListModelInvocationJobs", "*"),
+        "BedrockJobsRole": {
+            **allow("iam:PassRole", role),
+            "Condition": {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}},
+        },
+    }
+    assert set(added) & set(statements(deploy(BedrockBatchRoleArn=role), "BatchRole")) == set()
+
+
 def test_the_data_plane_may_manage_files_and_batches(stack: Stack, deploy: Deploy) -> None:
     without = statements(deploy(Batches="disabled"))
     added = {sid: statement for sid, statement in statements(stack).items() if sid not in without}
