@@ -99,7 +99,7 @@ class FakeJobs(Provider):
         """Prepare the world for this provider."""
 
 
-def lost_reply(status: int = 500, **body: Json) -> httpx.Response:
+def lost_reply(status: int = 500, body: Json = None) -> httpx.Response:
     """The reply to a request that was done nevertheless."""
     return httpx.Response(status, json=body or {"error": {"message": "try later"}}, extensions={"after": True})
 
@@ -124,6 +124,8 @@ class FakeOpenAI(FakeJobs):
         match request.method, *path.strip("/").split("/"):
             case "POST", "files":
                 return "upload", lambda: self._upload(request.content)
+            case "GET", "files", id:
+                return "file", lambda: httpx.Response(200, json={"id": id, "status": "processed"})
             case "POST", "batches":
                 return "create", lambda: self._create(json.loads(request.content))
             case "GET", "batches":

@@ -22,6 +22,7 @@ from tests.batch.provider_jobs.fakes import (
 from tests.batch.world import BatchWorld, batch_world, numbers, request, requests
 from tests.world import KEY, WORKSPACE
 from tidegate.batch.messages import PollJobs
+from tidegate.batch.provider_jobs import sorted_results
 from tidegate.domain.account import AccountScope
 from tidegate.domain.batch import Batch
 from tidegate.domain.batch_options import BatchOptions
@@ -88,13 +89,11 @@ async def test_a_creation_that_failed_is_made_again_after_a_look(make: type[Fake
         await check_all_answered(world, batch)
 
 
-@pytest.mark.parametrize("kind", ["status", "results", "upload", "list", "cancel"])
-@pytest.mark.parametrize("fault", [HTML, httpx.Response(500), httpx.Response(404, json={}), httpx.Response(200)])
+@pytest.mark.parametrize("kind", ["status", "results", "upload", "list"])
+@pytest.mark.parametrize("fault", [HTML, httpx.Response(500), httpx.Response(429, json={}), httpx.Response(200)])
 async def test_replies_that_are_no_replies_are_asked_for_again(kind: str, fault: httpx.Response) -> None:
     provider = FakeOpenAI()
     provider.faults = {"create": [lost_reply()], kind: [fault, fault]}
-    if kind == "upload" and fault.status_code == 404:
-        pytest.skip("a refusal")
     async with provider_world(provider) as world:
         batch = await run(world, provider)
         assert len(provider.jobs) == 1
@@ -310,3 +309,32 @@ async def test_a_provider_that_does_not_answer_any_more_expires_its_batch() -> N
         assert batch.status == "expired"
         assert numbers(await world.errors(batch)) == [*range(120)]
         assert world.held() == []
+
+
+async def test_a_file_that_is_not_ready_is_waited_for() -> None:
+    provider = FakeOpenAI()
+    pending = {"id": "file-0", "status": "pending"}
+    provider.faults = {
+        "upload": [lost_reply(200, pending)],
+        "file": [httpx.Response(200, json=pending), httpx.Response(200, json=pending)],
+    }
+    async with provider_world(provider) as world:
+        batch = await run(world, provider)
+        assert provider.asked[:5] == ["upload", "file", "file", "file", "create"]
+        await check_all_answered(world, batch)
+
+
+async def test_results_are_sorted_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sorted_results, "BUFFER_BYTES", 2_000)
+    provider = FakeOpenAI()
+    async with provider_world(provider) as world:
+        batch = await run(world, provider)
+        await check_all_answered(world, batch)
+
+
+async def test_nothing_of_a_job_is_left_in_the_bucket() -> None:
+    provider = FakeBedrock()
+    async with provider_world(provider) as world:
+        batch = await run(world, provider)
+        await check_all_answered(world, batch)
+        assert await world.components.objects.list_keys("batches/") == []

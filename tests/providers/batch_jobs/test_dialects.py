@@ -17,6 +17,7 @@ from tidegate.providers.batch_jobs.protocol import (
     JobRequest,
     JobResult,
     JobState,
+    UploadedFile,
 )
 from tidegate.providers.batch_jobs.registry import find_jobs
 
@@ -89,7 +90,9 @@ def test_openai_gets_a_file_and_then_a_batch_with_our_reference() -> None:
         "",
         "--B--",
     ]
-    assert jobs.parse_upload({"id": "file-9"}) == "file-9"
+    assert jobs.parse_upload({"id": "file-9", "status": "processed"}) == UploadedFile("file-9", True)
+    assert jobs.parse_upload({"id": "file-9", "status": "pending"}) == UploadedFile("file-9", False)
+    assert jobs.upload_status(asked, "file-9") == get("https://api.openai.com/v1/files/file-9")
     create = jobs.create(asked, b"file-9")
     assert (create.method, create.request.url) == ("POST", "https://api.openai.com/v1/batches")
     assert decode(create.request.body) == {

@@ -10,13 +10,17 @@ from tidegate.batch.provider_jobs.desk import JobDesk
 from tidegate.batch.provider_jobs.plans import PartPlan, joined_headers, lines_key
 from tidegate.batch.provider_jobs.sorted_results import output_prefix
 from tidegate.domain.batch import ProviderJob
-from tidegate.errors import ProviderMalformed, StoreUnavailable
-from tidegate.providers.batch_jobs.protocol import JobOrder, JobState
+from tidegate.errors import ProviderFailed, ProviderMalformed, StoreUnavailable
+from tidegate.providers.batch_jobs.protocol import JobOrder, JobRequest, JobState
 
 log = logging.getLogger(__name__)
 
 MAX_PAGES = 20
 """Pages of a list of jobs that are read, the newest first: 2,000 jobs since ours was created."""
+
+
+UPLOAD_TRIES, UPLOAD_SECONDS = 24, 5.0
+"""How often, and at what distance, an uploaded file is looked up that is not ready."""
 
 
 async def reserve_job(desk: JobDesk, job: ProviderJob, plans: Sequence[PartPlan]) -> None:
@@ -35,10 +39,21 @@ async def create_job(desk: JobDesk, job: ProviderJob, plans: Sequence[PartPlan])
     try:
         upload = desk.jobs.upload(order, content)
         if upload is not None:
-            content = desk.jobs.parse_upload(await desk.ask(upload)).encode()
+            content = (await _upload(desk, order, upload)).encode()
         return desk.jobs.parse_job(await desk.ask(desk.jobs.create(order, content)))
     except ValueError as error:
         raise ProviderMalformed(f"{desk.deployment.provider}: {error}") from None
+
+
+async def _upload(desk: JobDesk, order: JobOrder, upload: JobRequest) -> str:
+    """Return the id of the uploaded file once a job of it can be created."""
+    file = desk.jobs.parse_upload(await desk.ask(upload))
+    for _ in range(UPLOAD_TRIES):
+        if file.is_ready:
+            return file.id
+        await desk.gateway.retries.sleep(UPLOAD_SECONDS)
+        file = desk.jobs.parse_upload(await desk.ask(desk.jobs.upload_status(order, file.id)))
+    raise ProviderFailed(f"{desk.deployment.provider} does not get the file of the batch ready.")
 
 
 async def find_job(desk: JobDesk, job: ProviderJob, lines: int) -> JobState | None:

@@ -258,6 +258,8 @@ async def _create(desk: JobDesk, job: ProviderJob, parts: Sequence[tuple[PartRan
                 raise
             log.warning("batch.job_refused", extra={"batch_id": desk.batch.id, "reason": error.message})
             return await _refuse(desk, job, f"The provider refused the batch ({error.code}).")
+    fields = {"batch_id": desk.batch.id, "provider": desk.deployment.provider, "job": job.reference, "lines": lines}
+    log.info("batch.job_created", extra=fields)
     created = await desk.change_job(job, job_id=state.id, status="running", polled_at=desk.components.clock())
     return created or desk
 
@@ -318,7 +320,10 @@ async def _collect(desk: JobDesk, job: ProviderJob, parts: Sequence[tuple[PartRa
         if desk.remaining_seconds <= MARGIN_SECONDS:
             return desk
         await collect_part(desk, job, part)
-    await settle_job(desk, job, await job_usage(desk, [part.number for part, _ in parts]))
+    usage = await job_usage(desk, [part.number for part, _ in parts])
+    await settle_job(desk, job, usage)
+    fields = {"batch_id": desk.batch.id, "job": job.reference, "completed": usage.completed, "failed": usage.failed}
+    log.info("batch.job_ended", extra=fields)
     return await desk.change_job(job, status="ended") or desk
 
 

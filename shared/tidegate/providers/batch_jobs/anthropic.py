@@ -24,6 +24,7 @@ from tidegate.providers.batch_jobs.protocol import (
     JobRequest,
     JobResult,
     JobState,
+    NoUpload,
     json_object,
     line_key,
     line_of,
@@ -49,7 +50,7 @@ _STATUSES = {
 """HTTP statuses by the type of an error; that of all others is 500."""
 
 
-class AnthropicJobs(Struct, frozen=True):
+class AnthropicJobs(NoUpload, Struct, frozen=True):
     base_url: str
     limits: JobLimits = JobLimits("body", max_lines=100_000, max_bytes=32 * 1024 * 1024)
     is_document: bool = False
@@ -61,12 +62,6 @@ class AnthropicJobs(Struct, frozen=True):
         if self.endpoint(request) is None:
             return None
         return b'{"custom_id":"%s","params":%s}\n' % (line_key(reference, line).encode(), request.body)
-
-    def upload(self, order: JobOrder, content: bytes) -> None:
-        return None
-
-    def parse_upload(self, body: Json) -> str:
-        raise ValueError("Nothing is uploaded.")
 
     def create(self, order: JobOrder, content: bytes) -> JobRequest:
         body = b'{"requests":[%s]}' % content.rstrip(b"\n").replace(b"\n", b",")

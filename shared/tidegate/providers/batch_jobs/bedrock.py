@@ -23,6 +23,7 @@ from tidegate.providers.batch_jobs.protocol import (
     JobResult,
     JobState,
     JobStatus,
+    NoUpload,
     json_object,
     result_object,
     text_of,
@@ -40,7 +41,7 @@ _RECORD_DIGITS = 11
 """The length of the record ids in the documents."""
 
 
-class BedrockJobs(Struct, frozen=True):
+class BedrockJobs(NoUpload, Struct, frozen=True):
     """The control plane of Bedrock in one region.
 
     The least number of records is a quota of most models. Source: Bedrock's quotas ("Minimum number of records per
@@ -60,12 +61,6 @@ class BedrockJobs(Struct, frozen=True):
         if self.endpoint(request) is None or not isinstance(body, dict) or not _UNSUPPORTED.isdisjoint(body):
             return None
         return b'{"recordId":"%s","modelInput":%s}\n' % (f"{line:0{_RECORD_DIGITS}}".encode(), request.body)
-
-    def upload(self, order: JobOrder, content: bytes) -> None:
-        return None
-
-    def parse_upload(self, body: Json) -> str:
-        raise ValueError("Nothing is uploaded.")
 
     def create(self, order: JobOrder, content: bytes) -> JobRequest:
         body: JsonObject = {

@@ -18,6 +18,7 @@ from tidegate.providers.batch_jobs.protocol import (
     JobResult,
     JobState,
     JobStatus,
+    NoUpload,
     json_object,
     line_key,
     line_of,
@@ -36,7 +37,7 @@ _HTTP_STATUSES = {1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400
 """HTTP statuses by the codes of google.rpc.Code (https://github.com/googleapis/googleapis); the others are 500."""
 
 
-class GeminiJobs(Struct, frozen=True):
+class GeminiJobs(NoUpload, Struct, frozen=True):
     """The API takes 20 MB of requests in a body. A job has few lines, because all of its answers are one document."""
 
     base_url: str
@@ -52,12 +53,6 @@ class GeminiJobs(Struct, frozen=True):
         if self.endpoint(request) is None:
             return None
         return b'{"request":%s,"metadata":{"key":"%s"}}\n' % (request.body, line_key(reference, line).encode())
-
-    def upload(self, order: JobOrder, content: bytes) -> None:
-        return None
-
-    def parse_upload(self, body: Json) -> str:
-        raise ValueError("Nothing is uploaded.")
 
     def create(self, order: JobOrder, content: bytes) -> JobRequest:
         requests = content.rstrip(b"\n").replace(b"\n", b",")

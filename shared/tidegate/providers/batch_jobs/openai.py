@@ -24,6 +24,7 @@ from tidegate.providers.batch_jobs.protocol import (
     JobResult,
     JobState,
     JobStatus,
+    UploadedFile,
     json_object,
     line_key,
     line_of,
@@ -42,6 +43,7 @@ _STATUSES: dict[str, JobStatus] = {
     "expired": "expired",
     "cancelled": "cancelled",
 }
+_UNREADY = ("pending", "running", "notRunning")
 _UNANSWERED = {"batch_expired": EXPIRED_RESULT, "batch_cancelled": CANCELLED_RESULT}
 
 
@@ -79,8 +81,13 @@ class OpenAIJobs(Struct, frozen=True):
         headers = {"content-type": f"multipart/form-data; boundary={_BOUNDARY}"}
         return JobRequest("POST", UpstreamRequest(self._url("/files"), body, headers, self.auth))
 
-    def parse_upload(self, body: Json) -> str:
-        return text_of(json_object(body), "id")
+    def parse_upload(self, body: Json) -> UploadedFile:
+        """Azure checks a file before a batch of it can be created."""
+        file = json_object(body)
+        return UploadedFile(text_of(file, "id"), file.get("status") not in _UNREADY)
+
+    def upload_status(self, order: JobOrder, file_id: str) -> JobRequest:
+        return self._get(f"/files/{file_id}")
 
     def create(self, order: JobOrder, content: bytes) -> JobRequest:
         body: JsonObject = {

@@ -72,6 +72,13 @@ class JobState(Struct, frozen=True):
     reason: str | None = None
 
 
+class UploadedFile(NamedTuple):
+    """A file of lines at the provider; until it `is_ready`, no job of it can be created."""
+
+    id: str
+    is_ready: bool
+
+
 class JobPage(NamedTuple):
     """One page of a list of jobs: those that may be the one of an order, and where the next page begins."""
 
@@ -111,8 +118,12 @@ class BatchJobs(Protocol):
         """Return the request that uploads the lines, None where none is needed."""
         ...
 
-    def parse_upload(self, body: Json) -> str:
-        """Return the id of the uploaded file."""
+    def parse_upload(self, body: Json) -> UploadedFile:
+        """Return the file that was uploaded or looked up."""
+        ...
+
+    def upload_status(self, order: JobOrder, file_id: str) -> JobRequest:
+        """Return the request that looks up an uploaded file."""
         ...
 
     def create(self, order: JobOrder, content: bytes) -> JobRequest:
@@ -150,6 +161,19 @@ class BatchJobs(Protocol):
     def is_document(self) -> bool:
         """True if results are one JSON document, and not a file with a line for each."""
         ...
+
+
+class NoUpload:
+    """Base of the batch APIs that need no upload."""
+
+    def upload(self, order: JobOrder, content: bytes) -> JobRequest | None:
+        return None
+
+    def parse_upload(self, body: Json) -> UploadedFile:
+        raise ValueError("Nothing is uploaded.")
+
+    def upload_status(self, order: JobOrder, file_id: str) -> JobRequest:
+        raise ValueError("Nothing is uploaded.")
 
 
 def line_key(reference: str, line: int) -> str:
