@@ -15,6 +15,7 @@ engine        takes one message of the queue, and does the step that it names
 event_log     events in the log
 feeder        gives parts to workers, in windows
 fields        fields of requests about files and batches
+file_cleanup  deletes the contents of expired files
 file_content  receives the content of a file
 files         files of workspaces
 findings      collects what validation finds, and stores it

@@ -17,6 +17,7 @@ from tidegate.batch.steps import step_deaths
 from tidegate.batch.transitions import change_batch
 from tidegate.domain.batch import Batch, Part
 from tidegate.errors import StoreUnavailable
+from tidegate.lazy import load
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,10 @@ async def sweep_batches(components: BatchComponents, deadline: float) -> None:
             await _look_after(components, batch)
         except StoreUnavailable:
             log.warning("batch.sweep_failed", extra={"batch": batch.id}, exc_info=True)
+    try:
+        await load("tidegate.batch.file_cleanup", "delete_expired_contents")(components, deadline)
+    except StoreUnavailable:
+        log.warning("batch.file_cleanup_failed", exc_info=True)
 
 
 async def _look_after(components: BatchComponents, batch: Batch) -> None:

@@ -24,7 +24,7 @@ def file_json(file: StoredFile) -> JsonObject:
         "created_at": int(file.created_at),
         "expires_at": _time(file.expires_at),
         "status": _FILE_STATUSES[file.status],
-        "status_details": NOT_JSONL if file.status == "error" else None,
+        "status_details": f"{NOT_JSONL}, of the size that was announced." if file.status == "error" else None,
     }
 
 
