@@ -13,7 +13,7 @@ other_apis     what callers of other APIs should do instead
 azure_path     the model in the path of Azure's API
 account        usage, quotas, balance and workspaces, for callers
 batch_routes   the paths of files, uploads and batches
-batch_requests the caller, the JSON body and the page of a request about them
+batch_requests  the caller, the JSON body and the page of a request about them
 files          files, with their content
 uploads        files that are sent in parts
 batches        batches: create, list, cancel, resume

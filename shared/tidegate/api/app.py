@@ -192,7 +192,7 @@ class _BatchRoutes(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        response: Response = await load("tidegate.api.batch_routes", "answer")(request)
+        response: Response = await load("tidegate.api.batch_routes", "answer")(request, BATCH_PREFIXES)
         await response(scope, receive, send)
 
 

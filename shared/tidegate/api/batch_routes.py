@@ -1,15 +1,15 @@
-"""The paths of OpenAI's files, uploads and batches. They are loaded with the first request to one of them.
+"""The paths of OpenAI's files, uploads and batches, without their prefixes: `api/app.py` has these.
 
 Source: https://platform.openai.com/docs/api-reference (files, uploads, batches; read 2026-11)
 """
 
 import re
+from collections.abc import Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.api.app import BATCH_PREFIXES
 from tidegate.batch.components import BatchComponents
 from tidegate.errors import NotConfigured
 from tidegate.lazy import load
@@ -34,12 +34,14 @@ ROUTES: dict[str, tuple[str, str]] = {
 }
 """The module and the name of what answers, by method and path without its prefix."""
 
-_PATH = re.compile(rf"(?:{'|'.join(BATCH_PREFIXES)})(/(?:files|uploads|batches))(?:/([^/]+)(/[a-z]+)?)?")
+_PATH = re.compile(r"(/(?:files|uploads|batches))(?:/([^/]+)(/[a-z]+)?)?")
 
 
-async def answer(request: Request) -> Response:
+async def answer(request: Request, prefixes: Sequence[str]) -> Response:
     """Answer the request. Raises `HTTPException` for unknown paths and methods, and `TidegateError`."""
-    match = _PATH.fullmatch(request.scope["path"])
+    path: str = request.scope["path"]
+    paths = (path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix))
+    match = next(filter(None, map(_PATH.fullmatch, paths)), None)
     if match is None:
         raise HTTPException(404)
     kind, identifier, action = match.groups()
