@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.batch.provider_jobs.fakes import (
 )
 from tests.batch.world import BatchWorld, batch_world, numbers, request, requests
 from tests.world import KEY, WORKSPACE
+from tidegate.batch.batches import cancel_batch
 from tidegate.batch.messages import PollJobs
 from tidegate.batch.provider_jobs import sorted_results
 from tidegate.domain.account import AccountScope
@@ -28,6 +29,7 @@ from tidegate.domain.batch import Batch
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import Limits
+from tidegate.errors import Conflict
 
 MODE = {"tidegate_mode": "provider_batch"}
 LIMITS = Limits(usd_per_month=Decimal(1000))
@@ -55,9 +57,8 @@ async def check_money(world: BatchWorld, batch: Batch) -> None:
     """What was charged is the sum over the output, once; nothing is held."""
     costs = [line["response"]["body"]["usage"]["cost"] for line in await world.output(batch)]
     total = sum((Decimal(str(cost)) for cost in costs), Decimal(0))
-    counters = await world.memory.meter.counters(batch.workspace_id, "M#2026-11")
-    booked = world.memory.ledger.accounts["workspace", batch.workspace_id].booked
-    assert counters is not None
+    counters = await world.memory.meter.counters(batch.workspace_id, "M#2026-11") or {"cost_usd": 0}
+    booked = (await world.memory.ledger.account(AccountScope("workspace", batch.workspace_id, Limits()))).booked
     assert batch.usage.cost_usd == Decimal(str(counters["cost_usd"])) == total
     assert booked.get("usd#M#2026-11-01", 0) == total
     assert world.held() == []
@@ -278,6 +279,38 @@ async def test_prompts_are_checked_before_they_are_sent_and_answers_before_they_
         charged = len(await world.output(batch)) + 1  # an answer that is blocked is charged as well
         assert batch.usage.input_tokens == 1000 * charged
         assert world.held() == []
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "expired"])
+@pytest.mark.parametrize("make", [FakeOpenAI, FakeAnthropic])
+async def test_a_batch_may_end_at_any_step_of_its_jobs(make: type[FakeJobs], ending: str) -> None:
+    step = 1
+    while await messages_until(make(polls=3), ending, step) >= step:
+        step += 1
+    assert step > 8
+
+
+async def messages_until(provider: FakeJobs, ending: str, step: int) -> int:
+    """End the batch after so many messages, and check it. Return the number of messages until its end."""
+    provider.faults["create"] = [httpx.Response(500, json={}), lost_reply()]
+    async with provider_world(provider) as world:
+        batch = await world.submit(requests(120, model=provider.model), metadata=MODE)
+        await world.run_until_idle(workers=1, until=lambda: len(world.handled) >= step)
+        if ending == "expired":
+            world.clock.move(86_400.0)
+        else:
+            with suppress(Conflict):
+                await cancel_batch(world.components, batch.workspace_id, batch.id)
+        await world.run_until_idle()
+        batch = await world.batch(batch.id)
+        assert batch.status in (ending, "completed"), step
+        if batch.total:  # else it was not validated
+            everything = [*await world.output(batch), *await world.errors(batch)]
+            assert sorted(numbers(everything)) == [*range(120)], step
+            assert (batch.usage.completed + batch.usage.failed, len(provider.jobs) < 2) == (120, True), step
+            assert all(job.status != "running" for job in provider.jobs), step
+            await check_money(world, batch)
+        return len(world.handled)
 
 
 async def test_what_is_at_the_provider_is_collected_after_the_key_was_revoked() -> None:

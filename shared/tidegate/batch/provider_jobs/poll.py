@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
+from tidegate.batch.callers import EVENT_KEY_ID
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.feeder import feed_parts
 from tidegate.batch.messages import PollJobs
@@ -161,7 +162,7 @@ async def _find_payer(components: BatchComponents, batch: Batch) -> tuple[Princi
         raise
     except TidegateError:
         workspace = await components.gateway.authenticator.find_workspace(batch.workspace_id)
-        return None if workspace is None else (Principal(batch.key_id or "", (workspace.id,)), workspace)
+        return None if workspace is None else (Principal(batch.key_id or EVENT_KEY_ID, (workspace.id,)), workspace)
 
 
 async def _may_begin(desk: JobDesk) -> bool:
