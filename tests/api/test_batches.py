@@ -9,7 +9,7 @@ from openai.types import Batch
 
 from tests.api.batch_app import FORM, batch_app, form
 from tests.batch.world import NOON, PATH, jsonl, requests
-from tests.world import Client
+from tests.world import KEY, Client
 from tidegate.api.app import BATCH_PREFIXES
 
 
@@ -157,3 +157,10 @@ async def test_the_body_of_a_batch_is_json_and_bounded() -> None:
         assert (await client.post(large, "/v1/batches")).status == 413
         assert (await client.post(b"{}", "/v1/batches", {"content-type": "text/plain"})).status == 415
         assert (await client.post(b"[]", "/v1/batches")).status == 400
+
+
+async def test_a_key_for_other_endpoints_has_no_files_and_batches() -> None:
+    async with batch_app(key=replace(KEY, endpoints=("/v1/chat/*",))) as (client, _):
+        for path in ("/v1/files", "/v1/batches", "/v1/files/file-1/content"):
+            reply = await client.get(path)
+            assert (reply.status, reply.json["error"]["code"]) == (403, "endpoint_not_allowed")
