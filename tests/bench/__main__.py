@@ -12,7 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import coldstart, hostile, latency, processes, report, throughput, transaction, translation, transports
+from tests.bench import (
+    batch,
+    coldstart,
+    hostile,
+    latency,
+    processes,
+    report,
+    throughput,
+    transaction,
+    translation,
+    transports,
+)
 from tests.bench.latency import Times
 from tests.bench.processes import ROOT, Program
 from tests.bench.report import Row
@@ -144,6 +155,28 @@ def features(effort: Effort) -> list[Row]:
     ]
 
 
+def batches(effort: Effort) -> list[Row]:
+    """One worker of a batch, whose provider answers at once, beside a plain loop over the gateway."""
+    paces = batch.measure(_LINES_PER_CALL * effort.calls, min(effort.rounds, 3))
+    worker, loop = paces["worker"], paces["loop"]
+    ratio = worker.lines_per_second / loop.lines_per_second
+    return [
+        Row(
+            "lines of a batch by one worker, 64 calls at once; a plain loop of the same calls",
+            f"**{worker.lines_per_second:,.0f}/s**, {worker.cpu_ms:.2f} ms of processor for each",
+            "≥ 0.8 of the loop",
+            ratio >= 0.8,
+            direct=f"{loop.lines_per_second:,.0f}/s, {loop.cpu_ms:.2f} ms",
+            ratio=f"{ratio:.2f}×",
+        ),
+        Row("its memory at most, with the files", f"{worker.peak_mb:.0f} MB", direct=f"{loop.peak_mb:.0f} MB"),
+    ]
+
+
+_LINES_PER_CALL = 4
+"""A batch has so many times the calls of the other measurements."""
+
+
 def memory(effort: Effort) -> list[Row]:
     """What the data plane holds after many calls, on the in-memory store, which keeps the last 10,000 records."""
     held: list[float] = []
@@ -243,6 +276,7 @@ PARTS: Mapping[str, Callable[[Effort], list[Row]]] = {
     "embedded-table": embedded_table,
     "limits": limits,
     "features": features,
+    "batch": batches,
     "memory": memory,
     "cold-start": cold_start,
     "http-clients": http_clients,

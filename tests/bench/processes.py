@@ -78,14 +78,21 @@ def limited(store: str, provider: Program, *whose: str) -> Generator[Program]:
         yield program
 
 
+def printed(module: str, *arguments: str, provider: Program) -> str:
+    """The last line that a program with this provider has printed, once it has ended. Raises `CalledProcessError`."""
+    command = [sys.executable, "-m", module, *arguments]
+    environment = _environment(provider_env(provider))
+    done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
 def provider_env(provider: Program) -> dict[str, str]:
     return {"OPENAI_API_KEY": "bench", "OPENAI_BASE_URL": f"http://127.0.0.1:{provider.port}/v1"}
 
 
 @contextmanager
 def _started(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> Generator[Program]:
-    variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environment = variables | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"} | dict(env or {})
+    environment = _environment(env or {})
     # A file, not a pipe: a gateway logs each call, and nobody reads here.
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment, cwd=ROOT, stdout=output)
@@ -98,6 +105,11 @@ def _started(module: str, *arguments: str, env: Mapping[str, str] | None = None)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _environment(env: Mapping[str, str]) -> dict[str, str]:
+    variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return variables | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"} | dict(env)
 
 
 def _port(process: "subprocess.Popen[bytes]", output: IO[bytes], module: str) -> int:
