@@ -39,7 +39,7 @@ async def compose_results(components: BatchComponents, workspace_id: str, batch_
 
 
 class _Composed(Struct, frozen=True):
-    """What is composed so far: two objects with `token` in their names, and their sizes in the order of `_NAMES`."""
+    """Two objects that are composed so far, with `token` in their names; `sizes` are in the order of `_NAMES`."""
 
     token: str
     sizes: tuple[int, int]
@@ -69,7 +69,7 @@ async def _compose(components: BatchComponents, batch: Batch, deadline: float) -
 
 
 def _earlier(batch: Batch) -> _Composed:
-    """What an earlier process has composed, with which this one begins."""
+    """The objects of an earlier process, with which this one begins."""
     output_bytes, error_bytes = (int(batch.cursor.get(name, 0)) for name in _NAMES)
     return _Composed(str(batch.cursor.get("token", "")), (output_bytes, error_bytes))
 

@@ -224,7 +224,7 @@ def _is_json(data: bytes) -> bool:
 
 
 def _kind(value: Raw) -> str:
-    """What kind of JSON value it is, with its article."""
+    """The kind of a JSON value, with its article."""
     text = bytes(value).decode()
     return _KINDS.get(text[0]) or ("an integer" if text.lstrip("-").isdigit() else "a decimal")
 
