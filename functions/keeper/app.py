@@ -1,10 +1,11 @@
-"""The keeper on Lambda: a sweep of `tidegate.aws.sweeper`, started by a schedule every five minutes."""
+"""The keeper on Lambda, started by a schedule every five minutes: a sweep, and a roll of all workspaces' records."""
 
 import asyncio
 
 from msgspec.structs import asdict
 
 from tidegate.aws import logs
+from tidegate.aws.aggregates import RollupResult, create_rollup
 from tidegate.aws.sweeper import SweepResult, create_sweeper
 from tidegate.aws.world import AwsWorld
 from tidegate.errors import StoreUnavailable
@@ -15,13 +16,14 @@ logs.configure(settings.log_level)
 
 
 def handler(event: object, context: object) -> dict[str, object]:
-    """Run one sweep. Raises `StoreUnavailable` if a workspace could not be swept: the failure triggers the alarm."""
-    swept = asyncio.run(_sweep())
-    if swept.failed:
-        raise StoreUnavailable(f"{swept.failed} of {swept.workspaces} workspaces could not be swept.")
-    return asdict(swept)
+    """Sweep and roll once. Raises `StoreUnavailable` if a workspace could not be: the failure triggers the alarm."""
+    swept, rolled = asyncio.run(_keep())
+    if swept.failed or rolled.failed:
+        failed = f"{swept.failed} of {swept.workspaces} workspaces could not be swept"
+        raise StoreUnavailable(f"{failed}, the records of {rolled.failed} could not be rolled up.")
+    return {**asdict(swept), "rolled": rolled.workspaces}
 
 
-async def _sweep() -> SweepResult:
+async def _keep() -> tuple[SweepResult, RollupResult]:
     async with AwsWorld(settings) as world:
-        return await create_sweeper(world).run()
+        return await create_sweeper(world).run(), await create_rollup(world.store).run()

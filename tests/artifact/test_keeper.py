@@ -35,13 +35,14 @@ async def test_the_keeper_settles_what_a_killed_call_held(artifacts: Path, aws_e
             "TIDEGATE_EVENT_BUS": "default",
         }
         swept = last_line(invoke(code, "functions.keeper.app.handler", EVENT, **env))
-        assert swept == {"workspaces": 1, "lost": 1, "pruned": 1, "failed": 0, "is_done": True}
+        assert swept == {"workspaces": 1, "lost": 1, "pruned": 1, "failed": 0, "is_done": True, "rolled": 1}
         assert (await world.ledger.account(scope)).holds == {}
         broken = {"pk": "WORKSPACES", "sk": "WS#ws_broken"}
         await world.store.write([Put(world.store.table, broken)])
         failed = invoke(code, "functions.keeper.app.handler", EVENT, **env)
     assert failed.returncode != 0
-    assert "StoreUnavailable: 1 of 2 workspaces could not be swept." in failed.stderr
+    message = "1 of 2 workspaces could not be swept, the records of 1 could not be rolled up."
+    assert f"StoreUnavailable: {message}" in failed.stderr
 
 
 def test_the_keepers_artifact_holds_no_tool_and_no_other_plane(artifacts: Path) -> None:

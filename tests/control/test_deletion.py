@@ -12,12 +12,15 @@ from tidegate.batch.workspace_cleanup import WorkspaceCleanup
 from tidegate.control import credentials, keys, members, plans, workspaces
 from tidegate.control.workspace_deletion import delete_workspace
 from tidegate.domain.account import AccountScope
+from tidegate.domain.aggregate import Aggregate
 from tidegate.domain.limits import Limits
 from tidegate.domain.managed_resources import Member, Plan
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AccountBusy, AdminForbidden, Conflict, NotFound, Stale
+from tidegate.memory.aggregates import MemoryAggregates
 from tidegate.memory.batch_objects import MemoryBatchObjects
 from tidegate.memory.batch_table import MemoryBatchTable
+from tidegate.memory.meter import MemoryMeter
 
 LIMITED = Workspace("ws_one", "One", limits=Limits(tokens_per_day=1000))
 
@@ -88,6 +91,16 @@ async def test_files_and_batches_are_deleted_with_their_objects(world: Managed) 
     ]
     assert left == [(0, 0), (1, 1)]
     assert await objects.list_keys("") == [key for key in kept if "ws_one_b" in key] != kept
+
+
+async def test_the_aggregates_of_its_calls_are_deleted(world: Managed) -> None:
+    assert isinstance(world.stores.meter, MemoryMeter)
+    aggregates = MemoryAggregates(world.stores.meter)
+    await make(world, "ws_one", "ws_two")
+    for id in ("ws_one", "ws_two"):
+        await aggregates.replace(id, "2026-11-21", Aggregate(), NOON)
+    await delete_workspace(replace(world.control, aggregates=aggregates), WHOLE, "ws_one")
+    assert [len(await aggregates.find(id, "2026-11-01", "2026-11-30")) for id in ("ws_one", "ws_two")] == [0, 1]
 
 
 async def test_open_batches_prevent_the_deletion_unless_it_is_forced(world: Managed) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from tests.infra.roles import ACCOUNT, Access, Role
 from tidegate.transport.base import HttpRequest, HttpResponse, Timeouts, Transport
 
-LEADING_KEYS = "dynamodb:LeadingKeys"
+LEADING_KEYS, ATTRIBUTES, SELECT = "dynamodb:LeadingKeys", "dynamodb:Attributes", "dynamodb:Select"
 
 _OBJECT = re.compile(r"https?://[^/]+/([^/?]+)/[^?]")
 _SERVICE = re.compile(r"Credential=[^/]+/\d+/[^/]+/(\w+)/aws4_request")
@@ -105,7 +105,9 @@ def _of_dynamodb(action: str, body: Any) -> Iterator[Access]:
                 [(verb, each)] = write.items()
                 yield _write_access("ConditionCheckItem" if verb == "ConditionCheck" else f"{verb}Item", each)
         case "Query", _:
-            yield _item_access(action, body["TableName"], _queried_partition(body))
+            access = _item_access(action, body["TableName"], _queried_partition(body))
+            attributes = {SELECT: (body["Select"],), ATTRIBUTES: _read_attributes(body)} if "Select" in body else {}
+            yield replace(access, context={**access.context, **attributes})
         case _:
             yield _write_access(action, body)
 
@@ -116,6 +118,13 @@ def _write_access(action: str, write: Mapping[str, Any]) -> Access:
 
 def _item_access(action: str, table: str, *partitions: str) -> Access:
     return Access(f"dynamodb:{action}", f"arn:aws:dynamodb:{ACCOUNT}:table/{table}", {LEADING_KEYS: partitions})
+
+
+def _read_attributes(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """The attributes that a query with a projection reads or compares."""
+    names: Mapping[str, str] = body["ExpressionAttributeNames"]
+    assert set(body["ProjectionExpression"].split(", ")) <= names.keys()
+    return tuple(names.values())
 
 
 def _queried_partition(body: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.batch_values import batch, part, stored_file
-from tests.infra.accesses import LEADING_KEYS
+from tests.infra.accesses import ATTRIBUTES, LEADING_KEYS, SELECT
 from tests.infra.batch_flows import batch_function, create_resources, manage_batches, run_everything
 from tests.infra.guarded import data_plane_settings, provider, running_as, settings
 from tests.infra.roles import (
@@ -32,6 +32,7 @@ from tests.store_worlds import NOON, World, aws_world, hold, key, outcome, works
 from tests.world import KEY, SECRET, USER, WORKSPACE, Exchange
 from tidegate.api.admin.app import build_admin
 from tidegate.api.app import ENDPOINTS, READS, build_app
+from tidegate.aws.aggregates import COUNTER_ATTRIBUTES, RECORD_ATTRIBUTES, DynamoAggregates, RollupResult, create_rollup
 from tidegate.aws.batch_table import DynamoBatchTable
 from tidegate.aws.batches import create_aws_batches
 from tidegate.aws.control import create_aws_control
@@ -45,6 +46,7 @@ from tidegate.control import admins
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.control import Control
 from tidegate.domain.account import AccountScope, Reservation
+from tidegate.domain.aggregate import Aggregate
 from tidegate.domain.idempotency import IdempotencyClaim
 from tidegate.domain.limits import Amounts, Limits
 from tidegate.domain.managed_resources import AdminKey
@@ -170,6 +172,18 @@ def test_only_the_control_plane_writes_secrets_and_only_functions_that_make_call
     }
 
 
+def test_the_keeper_reads_records_and_no_stored_reply() -> None:
+    def query(*attributes: str, select: str = "SPECIFIC_ATTRIBUTES") -> Access:
+        context = {LEADING_KEYS: ("WS#ws_one",), ATTRIBUTES: attributes, SELECT: (select,)}
+        return Access("dynamodb:Query", TABLE, context)
+
+    keeper = role(KEEPER_ROLE)
+    assert keeper.allows(query(*RECORD_ATTRIBUTES)) and keeper.allows(query(*COUNTER_ATTRIBUTES))
+    assert not keeper.allows(query("pk", "reply"))
+    assert not keeper.allows(query(*RECORD_ATTRIBUTES, select="ALL_ATTRIBUTES"))
+    assert not keeper.allows(item_access("Query", "WS#ws_one"))
+
+
 def test_the_simulator_fails_where_it_is_given_what_it_does_not_know() -> None:
     statement = {"Effect": "Allow", "Action": "a:B", "Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "x"}}}
     with pytest.raises(NotImplementedError):
@@ -280,12 +294,21 @@ async def test_the_keeper_may_do_all_that_it_does_and_no_more(aws_endpoint: str)
             world,
             guarded,
         ):
-            sweeper = replace(create_sweeper(world), store=replace(world.store, clock=lambda: NOON + 3600))
+            later = replace(world.store, clock=lambda: NOON + 3600)
+            sweeper = replace(create_sweeper(world), store=later)
             assert (await sweeper.run()).lost == 1
             assert (await replace(sweeper, run_seconds=0.0).run()).is_done is False
             seconds = iter([0.0, 0.0, 9e9])
             await stores.tenants.put_workspace(workspace("ws_two"))
             assert (await replace(sweeper, monotonic=lambda: next(seconds)).run()).is_done is False
+            await stores.meter.record(outcome())
+            assert await create_rollup(later).run() == RollupResult(workspaces=2)
+            seconds = iter([0.0, 0.0, 9e9])
+            assert (await replace(create_rollup(later), monotonic=lambda: next(seconds)).run()).is_done is False
+            tomorrow = replace(later, clock=lambda: NOON + 86_400)
+            assert await create_rollup(tomorrow).run() == RollupResult(workspaces=1)
+            assert await create_rollup(tomorrow).run() == RollupResult(workspaces=2)
+            assert len(await DynamoAggregates(world.store).find("ws_one", "2026-11-21", "2026-11-21")) == 1
         assert unused_permissions(guarded.role, guarded.seen) == []
 
 
@@ -349,6 +372,7 @@ async def administer(app: Any, control: Control, stores: World) -> None:
             await send("GET", f"/workspaces/{{workspace_id}}{route}", **one)
         assert stores.store is not None
         await DynamoBatchTable(stores.store).save(stored_file(), batch(), part())
+        await DynamoAggregates(stores.store).replace("ws_one", "2026-11-21", Aggregate(), NOON)
         await send("DELETE", "/workspaces/{workspace_id}", query="?force=true", **one)
         await send("POST", "/workspaces", {"id": "ws_two", "name": "Two"})
         await send("DELETE", "/workspaces/{workspace_id}", workspace_id="ws_two")

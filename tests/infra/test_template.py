@@ -8,8 +8,11 @@ import pytest
 
 from tests.infra.policies import on_items, statements
 from tests.infra.stack import Stack
+from tidegate.aws.aggregates import RECORD_ATTRIBUTES
+from tidegate.aws.aggregates import RUN_SECONDS as ROLLUP_SECONDS
 from tidegate.aws.sweeper import RUN_SECONDS
 from tidegate.domain.gateway_fields import MAX_CACHE_TTL_SECONDS
+from tidegate.policy.metering.roller import HOUR_SECONDS
 
 Deploy = Callable[..., Stack]
 
@@ -211,7 +214,7 @@ def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure
     }
     (retries,) = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
     assert retries["MaximumRetryAttempts"] == 0
-    assert RUN_SECONDS + 60 <= function["Timeout"] < 300
+    assert RUN_SECONDS + ROLLUP_SECONDS + HOUR_SECONDS + 20 <= function["Timeout"] < 300
 
 
 def test_one_parameter_replaces_the_http_client_of_all_functions(deploy: Deploy) -> None:
@@ -311,10 +314,15 @@ def test_the_function_may_do_no_more_than_it_does(deploy: Deploy) -> None:
 
 
 def test_the_keeper_may_do_no_more_than_it_does(stack: Stack) -> None:
-    assert statements(stack, "KeeperRole") == {
-        "ReadItems": on_items("BatchGetItem", *CALLS, "SWEEPER"),
-        "Query": on_items("Query", "WORKSPACES", "WORKSPACE#*"),
-        "WriteItems": on_items(PUT_AND_UPDATE, *CALLS, "SWEEPER"),
+    allowed = statements(stack, "KeeperRole")
+    attributes = allowed["QueryCalls"]["Condition"].pop("StringEquals") | allowed["QueryCalls"]["Condition"]
+    assert attributes["dynamodb:Select"] == "SPECIFIC_ATTRIBUTES"
+    assert {*attributes["ForAllValues:StringLike"].pop("dynamodb:Attributes")} == {*RECORD_ATTRIBUTES, "calls"}
+    assert allowed == {
+        "ReadItems": on_items("BatchGetItem", *CALLS, "STATS#*", "SWEEPER"),
+        "Query": on_items("Query", "WORKSPACES", "WORKSPACE#*", "STATS#*"),
+        "QueryCalls": on_items("Query", "WS#*"),
+        "WriteItems": on_items(PUT_AND_UPDATE, *CALLS, "STATS#*", "SWEEPER"),
         "Logs": {
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -329,9 +337,12 @@ def test_the_control_plane_may_do_no_more_than_it_does(stack: Stack) -> None:
     write = ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem"]
     assert statements(stack, "AdminRole") == {
         "ReadItems": on_items("BatchGetItem", *RESOURCES, *CALLS),
-        "Query": on_items("Query", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*", *BATCHES),
+        "Query": on_items(
+            "Query", "WORKSPACE#*", "WORKSPACES", "PLANS", "ADMINS", "AUDIT", "WS#*", "STATS#*", *BATCHES
+        ),
         "WriteItems": on_items(write, *RESOURCES),
         "DeleteBatches": on_items("DeleteItem", *BATCHES),
+        "DeleteAggregates": on_items("DeleteItem", "STATS#*"),
         "WriteAudit": on_items("PutItem", "AUDIT"),
         "CloseAccounts": on_items("DeleteItem", "WS#*"),
         "Logs": {

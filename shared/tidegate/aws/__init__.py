@@ -17,6 +17,7 @@ ledger            the accounts of limits
 full_shards       a process's memory of shards without headroom
 meter             call records and usage counters
 sweeper           the sweeper of a world: settles lost calls, sends missing budget alerts, prunes accounts
+aggregates        aggregates of call records, and the run of their roller
 batches           the batch engine of a world
 batch_table       files, uploads, batches and their parts
 batch_callers     who pays for a batch

@@ -1,5 +1,6 @@
 """The control plane on AWS: the operator's use cases over the table and the vault."""
 
+from tidegate.aws.aggregates import DynamoAggregates
 from tidegate.aws.batch_table import DynamoBatchTable
 from tidegate.aws.ledger import DynamoLedger
 from tidegate.aws.resources import DynamoResources
@@ -24,4 +25,5 @@ def create_aws_control(world: AwsWorld, batch_objects: BatchObjects | None = Non
         world.vault,
         issuer=oidc.url if oidc else None,
         batches=WorkspaceCleanup(DynamoBatchTable(store), batch_objects),
+        aggregates=DynamoAggregates(store),
     )

@@ -100,13 +100,25 @@ class Store(Struct, frozen=True):
         return await self._query(condition, limit, newest_first)
 
     async def query_range(
-        self, pk: str, low: str, high: str, *, limit: int | None = None, newest_first: bool = False
+        self,
+        pk: str,
+        low: str,
+        high: str,
+        *,
+        limit: int | None = None,
+        newest_first: bool = False,
+        attributes: Sequence[str] = (),
     ) -> list[Item]:
-        """The items of a partition with sort keys from `low` to `high`, both included; at most `limit` of them."""
-        condition = Attr("pk").equals(pk) & Attr("sk").between(low, high)
-        return await self._query(condition, limit, newest_first) if low <= high else []
+        """The items of a partition with sort keys from `low` to `high`, both included; at most `limit` of them.
 
-    async def _query(self, condition: Condition, limit: int | None, newest_first: bool) -> list[Item]:
+        Only with these `attributes`, if there are any. Name `ttl` among them: items without it do not expire.
+        """
+        condition = Attr("pk").equals(pk) & Attr("sk").between(low, high)
+        return await self._query(condition, limit, newest_first, attributes) if low <= high else []
+
+    async def _query(
+        self, condition: Condition, limit: int | None, newest_first: bool, attributes: Sequence[str] = ()
+    ) -> list[Item]:
         placeholders = Placeholders()
         request: Payload = {
             "TableName": self.table,
@@ -114,6 +126,7 @@ class Store(Struct, frozen=True):
             "ConsistentRead": True,
             "ScanIndexForward": not newest_first,
             **({} if limit is None else {"Limit": limit}),
+            **(_projection(placeholders, attributes) if attributes else {}),
             **placeholders.payload(),
         }
         items: list[Item] = []
@@ -178,6 +191,12 @@ class Store(Struct, frozen=True):
             log.warning("store.failed", extra={"operation": operation, "error": type(error).__name__})
             message = "The store does not answer; try again in a moment."
             raise StoreUnavailable(message, retry_after_seconds=1) from error
+
+
+def _projection(placeholders: Placeholders, attributes: Sequence[str]) -> Payload:
+    # Roles that allow some attributes only are asked for the value of `Select`, which is the default here.
+    names = ", ".join(map(placeholders.name, attributes))
+    return {"ProjectionExpression": names, "Select": "SPECIFIC_ATTRIBUTES"}
 
 
 def _is_failed_condition(error: DynamoError) -> bool:

@@ -9,6 +9,8 @@
 | a workspace's key, for listing | `WORKSPACE#<id>` | `KEY#<key id>` |
 | usage counters | `WS#<id>` | `USE#M#2026-11`, `USE#D#2026-11-21` |
 | a call record | `WS#<id>` | `CALL#<ulid>` |
+| an aggregate of call records, by hour and by day | `STATS#<workspace id>` | `HOUR#2026-11-21T12`, `DAY#2026-11-21` |
+| how far the aggregates are | `STATS#<workspace id>` | `PROGRESS` |
 | an account of limits | `WS#<id>`, `ACCOUNT#<key id>` | `ACCOUNT` |
 | signed reasoning before a tool call | `WS#<id>` | `TURN#<sha-256 of the conversation>` |
 | a stored reply | `WS#<id>` | `CACHE#<sha-256 of the request>` |
@@ -18,7 +20,7 @@
 | an admin key | `ADMINS` | `ADMIN#<id>` |
 | a workspace's member | `WORKSPACE#<id>` | `MEMBER#<subject>` |
 | an audit entry, in the global log and its workspaces' | `AUDIT`, `WORKSPACE#<id>` | `AUDIT#<ulid>` |
-| the progress of the sweeper | `SWEEPER` | `SWEEPER` |
+| the progress of the sweeper, and of the roller | `SWEEPER` | `SWEEPER`, `ROLLER` |
 | a file, an upload | `FILES#<workspace id>` | `FILE#<id>`, `UPLOAD#<id>` |
 | a batch | `BATCHES#<workspace id>` | `BATCH#<id>` |
 | a batch that is not terminal, for listing | `OPENBATCHES` | `WS#<workspace id>#<id>` |
@@ -99,6 +101,19 @@ def counters_item_key(workspace_id: str, period: str, shard: int = 0) -> ItemKey
 
 def call_item_key(workspace_id: str, call_id: str, shard: int = 0) -> ItemKey:
     return ItemKey(workspace_partition(workspace_id, shard), f"{CALLS_PREFIX}{call_id}")
+
+
+def aggregates_partition(workspace_id: str) -> str:
+    return f"STATS#{workspace_id}"
+
+
+def aggregate_item_key(workspace_id: str, name: str) -> ItemKey:
+    """The key of the aggregate of an hour ("2026-11-21T12") or a day ("2026-11-21")."""
+    return ItemKey(aggregates_partition(workspace_id), f"{'HOUR' if 'T' in name else 'DAY'}#{name}")
+
+
+def roll_progress_item_key(workspace_id: str) -> ItemKey:
+    return ItemKey(aggregates_partition(workspace_id), "PROGRESS")
 
 
 def account_item_key(kind: ScopeKind, id: str, shard: int = 0) -> ItemKey:

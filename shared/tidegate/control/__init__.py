@@ -8,7 +8,7 @@ authorization        admin keys: authentication, scopes, and the workspaces that
 validation           the checks of what operators write
 views                resources as JSON, without secrets and their hashes
 workspaces           create, list, change and suspend workspaces
-workspace_deletion   deletes a workspace with its keys, members, provider keys, files and batches
+workspace_deletion   deletes a workspace with its keys, members, provider keys, files, batches and aggregates
 plans                create, list, change and delete plans, and copy their limits to the workspaces
 keys                 create, list, change, rotate and revoke virtual keys
 admins               create, list and revoke admin keys

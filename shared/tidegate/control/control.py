@@ -21,6 +21,7 @@ from tidegate.domain.managed_resources import (
 )
 from tidegate.domain.workspace import VirtualKey, Workspace
 from tidegate.errors import AlreadyExists
+from tidegate.policy.metering.roller import Aggregates
 from tidegate.ports import Ledger, UsageReader, Vault
 
 _R = TypeVar("_R", Plan, Workspace, VirtualKey, AdminKey, Member)
@@ -47,6 +48,7 @@ class Control(Struct, frozen=True):
     vault: Vault | None = None
     issuer: str | None = None
     batches: WorkspaceBatches | None = None
+    aggregates: Aggregates | None = None
 
     async def apply_change(
         self,

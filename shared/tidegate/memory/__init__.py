@@ -5,6 +5,7 @@ tenants        workspaces and keys
 resources      the control plane's resources and their audit log
 ledger         the accounts of limits
 meter          call records and usage counters
+aggregates     aggregates of call records, and their roller
 cooldowns      deployments that cool down
 batches        the batch engine
 batch_table    files, uploads, batches and their parts

@@ -95,5 +95,14 @@ class MemoryMeter:
         records = await self.calls(workspace_id, self._max_calls)
         return [call for call in records if after < str(call["id"]) < before][:limit]
 
+    def scan(self, workspace_id: str, after: str, before: str, limit: int) -> Sequence[Mapping[str, RecordValue]]:
+        """Return records with ids strictly between `after` and `before`, as they are stored, the oldest first."""
+        records = (
+            call
+            for at, call in self._calls
+            if after < str(call["id"]) < before and call["workspace_id"] == workspace_id and not self._is_expired(at)
+        )
+        return sorted(records, key=lambda call: str(call["id"]))[:limit]
+
     def _is_expired(self, started_at: float) -> bool:
         return started_at <= self._clock() - RETENTION_SECONDS

@@ -11,6 +11,7 @@ from typing import Self, TypeAlias
 from tidegate.compose import NO_OVERRIDES, Connections, OnCooldowns, Overrides, Stores, compose_gateway
 from tidegate.control.control import Control
 from tidegate.gateway import Gateway
+from tidegate.memory.aggregates import MemoryAggregates
 from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
@@ -41,6 +42,7 @@ class MemoryWorld:
         self.signing_keys = SigningKeys(credentials, self.http) if credentials else None
         self.tenants, self.ledger, self.vault = MemoryTenants(), MemoryLedger(), MemoryVault()
         self.meter = MemoryMeter(ledger=self.ledger)
+        self.aggregates = MemoryAggregates(self.meter)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,7 +78,14 @@ def create_memory_control(world: MemoryWorld) -> Control:
     """Compose the control plane over the stores of a world."""
     resources = MemoryResources(world.tenants, world.ledger, world.meter)
     oidc = world.settings.oidc
-    return Control(resources, world.meter, world.ledger, vault=world.vault, issuer=oidc.url if oidc else None)
+    return Control(
+        resources,
+        world.meter,
+        world.ledger,
+        vault=world.vault,
+        issuer=oidc.url if oidc else None,
+        aggregates=world.aggregates,
+    )
 
 
 @asynccontextmanager

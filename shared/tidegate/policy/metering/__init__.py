@@ -6,5 +6,6 @@ billing        the provider's usage → tokens, words and cost
 reported_cost  the cost that a provider reports, where the catalogue cannot know it
 unreported     what a request costs whose usage the provider never reported
 quota          how much of each limit of a workspace or a key is used and held
+roller         makes aggregates of call records, by hour and day
 alerts         notifications that a budget runs out, sent once
 """
