@@ -30,6 +30,8 @@ from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.guardrails import Guardrail
 from tidegate.domain.limits import Limits
 from tidegate.errors import Conflict
+from tidegate.providers.batch_jobs.anthropic import AnthropicJobs
+from tidegate.providers.batch_jobs.protocol import JobLimits
 
 MODE = {"tidegate_mode": "provider_batch"}
 LIMITS = Limits(usd_per_month=Decimal(1000))
@@ -142,6 +144,16 @@ async def test_a_line_without_a_result_is_an_error_that_costs_nothing() -> None:
         [error] = await world.errors(batch)
         assert (numbers([error]), error["response"]["status_code"]) == ([3], 502)
         await check_money(world, batch)
+
+
+async def test_a_job_of_the_batch_is_not_taken_for_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AnthropicJobs, "limits", JobLimits("body", 100, 10**6), raising=False)
+    provider = FakeAnthropic()
+    provider.faults["create"] = [None, httpx.Response(500, json={}), lost_reply(529), None]
+    async with provider_world(provider) as world:
+        batch = await run(world, provider, 200)
+        assert ([len(job.lines) for job in provider.jobs], batch.mode) == ([100, 100], "provider_batch")
+        await check_all_answered(world, batch, 200)
 
 
 async def test_results_of_other_batches_are_not_taken() -> None:
