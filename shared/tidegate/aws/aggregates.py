@@ -61,6 +61,9 @@ RUN_SECONDS = 15.0
 The next run continues where this one stopped.
 """
 
+SERVER_PAGE_RECORDS, SERVER_RUN_SECONDS = 100, 1.0
+"""Calls in the same process wait for at most 100 records, about 5 ms. A longer run is continued by the next one."""
+
 _DELETED_AT_ONCE = 100
 """DynamoDB's limit for one transaction."""
 
@@ -195,3 +198,9 @@ class Rollup(Struct, frozen=True):
 def create_rollup(store: Store) -> Rollup:
     """Create the run of the roller over the workspaces of a table."""
     return Rollup(store, Roller(DynamoAggregates(store), store.clock))
+
+
+def create_server_rollup(store: Store) -> Rollup:
+    """Create the run of the roller in a process that answers calls: in short runs, and few records at once."""
+    roller = Roller(DynamoAggregates(store), store.clock, page_records=SERVER_PAGE_RECORDS)
+    return Rollup(store, roller, run_seconds=SERVER_RUN_SECONDS)

@@ -1,9 +1,9 @@
-"""The sweeper of the local server: it runs once a minute while the server runs."""
+"""The sweeper of the local server, which runs once a minute, and the roller of call records, every five seconds."""
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol
 
 from tidegate.errors import StoreUnavailable
@@ -12,9 +12,12 @@ log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 60.0
 
+ROLL_INTERVAL_SECONDS = 5.0
+"""How old an overview on one machine may be. Without new calls, a run reads one item for each workspace."""
+
 
 class Sweeper(Protocol):
-    """The sweeper of one store."""
+    """The sweeper, or the roller, of one store."""
 
     async def run(self) -> object:
         """Make one run. Raises `StoreUnavailable`."""
@@ -23,10 +26,12 @@ class Sweeper(Protocol):
 
 @asynccontextmanager
 async def sweep_in_background(
-    sweeper: Sweeper, pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+    sweeper: Sweeper,
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    interval_seconds: float = INTERVAL_SECONDS,
 ) -> AsyncGenerator[None]:
     """Run the sweeper again and again until the context is left."""
-    task = asyncio.create_task(_sweep(sweeper, pause))
+    task = asyncio.create_task(_sweep(sweeper, pause, interval_seconds))
     try:
         yield
     finally:
@@ -35,9 +40,14 @@ async def sweep_in_background(
             await task
 
 
-async def _sweep(sweeper: Sweeper, pause: Callable[[float], Awaitable[object]]) -> None:
+def roll_in_background(rollup: Sweeper) -> AbstractAsyncContextManager[None]:
+    """Run the roller again and again until the context is left."""
+    return sweep_in_background(rollup, interval_seconds=ROLL_INTERVAL_SECONDS)
+
+
+async def _sweep(sweeper: Sweeper, pause: Callable[[float], Awaitable[object]], interval_seconds: float) -> None:
     while True:
-        await pause(INTERVAL_SECONDS)
+        await pause(interval_seconds)
         try:
             await sweeper.run()
         except StoreUnavailable as error:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from tidegate.api.app import ENDPOINTS
+from tidegate.aws.aggregates import create_server_rollup
 from tidegate.aws.batches import batch_bucket, create_aws_batches
 from tidegate.aws.control import create_aws_control
 from tidegate.aws.credentials import find_credentials
@@ -27,7 +28,7 @@ from tidegate.errors import ConfigurationError, StoreUnavailable
 from tidegate.gateway import Gateway
 from tidegate.lazy import load
 from tidegate.local.background_batches import LocalBatches
-from tidegate.local.background_sweeper import sweep_in_background
+from tidegate.local.background_sweeper import roll_in_background, sweep_in_background
 from tidegate.local.demo import DEMO_ROW, DemoTransport
 from tidegate.local.demo_keys import DemoKeys, choose_demo_keys
 from tidegate.local.demo_tenant import (
@@ -42,7 +43,7 @@ from tidegate.local.drop_folder import DropFolder
 from tidegate.memory.batch_queue import MemoryBatchQueue
 from tidegate.memory.batches import create_memory_batches
 from tidegate.memory.vault import MemoryVault
-from tidegate.memory.world import MemoryWorld, create_memory_control, create_memory_gateway
+from tidegate.memory.world import MemoryWorld, create_memory_control, create_memory_gateway, create_memory_rollup
 from tidegate.settings import AwsSettings, Settings
 from tidegate.sqlite.batches import create_folder_batches
 from tidegate.sqlite.folder import DataFolder, RunningServer
@@ -195,7 +196,11 @@ async def _prepare_table(location: StoreLocation, demo_keys: DemoKeys | None) ->
 
 @asynccontextmanager
 async def _open_aws(settings: Settings) -> AsyncGenerator[Planes]:
-    async with AwsWorld(settings) as world, sweep_in_background(create_sweeper(world)):
+    async with (
+        AwsWorld(settings) as world,
+        sweep_in_background(create_sweeper(world)),
+        sweep_in_background(create_server_rollup(world.store)),
+    ):
         gateway = await create_aws_gateway(world)
         batches = create_aws_batches(world, gateway, ENDPOINTS)
         yield Planes(gateway, create_aws_control(world), LocalBatches(batches) if batches else None)
@@ -206,6 +211,7 @@ async def _open_embedded(settings: Settings, has_demo: bool) -> AsyncGenerator[P
     async with (
         AwsWorld(settings, table_credentials=EMBEDDED_CREDENTIALS, vault=MemoryVault()) as world,
         sweep_in_background(create_sweeper(world)),
+        roll_in_background(create_server_rollup(world.store)),
     ):
         gateway = await create_aws_gateway(world, DEMO_OVERRIDES if has_demo else NO_OVERRIDES)
         queue = MemoryBatchQueue()
@@ -215,7 +221,11 @@ async def _open_embedded(settings: Settings, has_demo: bool) -> AsyncGenerator[P
 
 @asynccontextmanager
 async def _open_data_folder(folder: DataFolder, settings: Settings, has_demo: bool) -> AsyncGenerator[Planes]:
-    async with SqliteWorld(folder, settings) as world, sweep_in_background(create_folder_sweeper(world)):
+    async with (
+        SqliteWorld(folder, settings) as world,
+        sweep_in_background(create_folder_sweeper(world)),
+        roll_in_background(create_server_rollup(world.store)),
+    ):
         gateway = await create_aws_gateway(world, DEMO_OVERRIDES if has_demo else NO_OVERRIDES)
         queue = MemoryBatchQueue()
         batches = create_folder_batches(world, gateway, ENDPOINTS, queue)
@@ -234,7 +244,10 @@ def _create(drop_folder: DropFolder) -> None:
 @asynccontextmanager
 async def open_in_memory(settings: Settings, demo_keys: DemoKeys | None) -> AsyncGenerator[Planes]:
     """Open both planes in memory, with the demo tenant. No sweeper runs: an earlier process has left no call."""
-    async with MemoryWorld(settings, find_credentials(settings.environment)) as world:
+    async with (
+        MemoryWorld(settings, find_credentials(settings.environment)) as world,
+        roll_in_background(create_memory_rollup(world)),
+    ):
         overrides = NO_OVERRIDES if demo_keys is None else DEMO_OVERRIDES
         gateway, queue = await create_memory_gateway(world, overrides), MemoryBatchQueue()
         batches = create_memory_batches(world, gateway, ENDPOINTS, queue)

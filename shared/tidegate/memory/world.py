@@ -11,7 +11,7 @@ from typing import Self, TypeAlias
 from tidegate.compose import NO_OVERRIDES, Connections, OnCooldowns, Overrides, Stores, compose_gateway
 from tidegate.control.control import Control
 from tidegate.gateway import Gateway
-from tidegate.memory.aggregates import MemoryAggregates
+from tidegate.memory.aggregates import MemoryAggregates, MemoryRollup
 from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
@@ -21,6 +21,7 @@ from tidegate.memory.signatures import MemoryReasoningSignatures
 from tidegate.memory.tenants import MemoryTenants
 from tidegate.memory.vault import MemoryVault
 from tidegate.policy.metering.alerts import LogBudgetAlerts
+from tidegate.policy.metering.roller import Roller
 from tidegate.ports import Keys, Tenants
 from tidegate.settings import EnvironmentSecrets, Settings
 from tidegate.transport.aws_credentials import Credentials, SigningKeys
@@ -86,6 +87,11 @@ def create_memory_control(world: MemoryWorld) -> Control:
         issuer=oidc.url if oidc else None,
         aggregates=world.aggregates,
     )
+
+
+def create_memory_rollup(world: MemoryWorld) -> MemoryRollup:
+    """Create the run of the roller over all workspaces of a world."""
+    return MemoryRollup(world.tenants, Roller(world.aggregates))
 
 
 @asynccontextmanager
