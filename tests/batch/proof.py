@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from tests.batch.world import VirtualQueue, numbers, request
+from tests.batch.world import PATH, VirtualQueue, numbers, request
 from tests.world import KEY, WORKSPACE, completion
-from tidegate.batch.keys import journal_key
+from tidegate.batch.components import BatchStores
+from tidegate.batch.keys import file_key, journal_key
 from tidegate.batch.messages import Message
 from tidegate.batch.results import journal_results
 from tidegate.domain.account import AccountScope, used_amount
-from tidegate.domain.batch import Batch, Part
+from tidegate.domain.batch import Batch, Part, StoredFile
+from tidegate.domain.ids import ulid
 from tidegate.domain.limits import Limits
 from tidegate.domain.record import counter_periods
 from tidegate.ports import Ledger, UsageReader
@@ -105,6 +107,36 @@ def line_number(body: bytes) -> int:
 def lines(count: int) -> bytes:
     """An input file."""
     return b"".join(json.dumps(request(number)).encode() + b"\n" for number in range(count))
+
+
+async def store_batch(stores: BatchStores, data: bytes, now: float) -> Batch:
+    """Store a file of the workspace, and a batch of it. Nobody is told."""
+    file_id, batch_id = f"file-{ulid(now)}", f"batch_{ulid(now)}"
+    key = file_key(WORKSPACE.id, file_id)
+    await stores.objects.put(key, data)
+    file = StoredFile(
+        id=file_id,
+        workspace_id=WORKSPACE.id,
+        filename="in.jsonl",
+        purpose="batch",
+        bytes=len(data),
+        key=key,
+        created_at=now,
+    )
+    batch = Batch(
+        id=batch_id,
+        workspace_id=WORKSPACE.id,
+        key_id=KEY.id,
+        endpoint=PATH,
+        input_file_id=file_id,
+        input_key=key,
+        input_bytes=len(data),
+        completion_window="24h",
+        created_at=now,
+        expires_at=now + 86_400,
+    )
+    assert await stores.table.save(file, batch)
+    return batch
 
 
 class ShuffledQueue(VirtualQueue):
