@@ -45,6 +45,10 @@ class Counting:
         before = [await _size(client, *place) for place in places]
         async with self.inner.open(request, timeouts) as response:
             yield response
+        if action == "Query":
+            found: Any = await client.call("Query", body)
+            self.charges.append(_charge(action, [sum(map(item_bytes, found["Items"]))]))
+            return
         after = [await _size(client, *place) for place in places]
         self.charges.append(_charge(action, [max(pair) for pair in zip(before, after, strict=True)]))
 
@@ -75,6 +79,8 @@ def _places(action: str, body: Any) -> Any:
                     yield write["TableName"], write.get("Key") or write["Item"]
         case "UpdateItem":
             yield body["TableName"], body["Key"]
+        case "PutItem":
+            yield body["TableName"], body["Item"]
         case _:
             pass  # what opens an account, once
 
