@@ -113,7 +113,7 @@ async def overview(
         step,
         [{"at": iso_time(at), **figures_of(aggregate)} for at, aggregate in points.items()],
         figures_of(total),
-        {dimension: rows_of(total, dimension) for dimension in DIMENSIONS},
+        rows_of(total),
         await find_budgets(control, workspaces, key),
     )
 

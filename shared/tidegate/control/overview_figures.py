@@ -1,7 +1,6 @@
 """Figures of an overview: sums and percentiles of an aggregate, and its rows by name."""
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import TypeAlias
 
 from tidegate.domain.aggregate import DIMENSIONS, FIGURES, OTHER, Aggregate, cost_usd
@@ -33,17 +32,17 @@ def figures_of(aggregate: Aggregate) -> Figures:
     }
 
 
-def rows_of(total: Aggregate, dimension: str) -> list[Figures]:
-    """Return the figures by name, the highest cost first; errors without the calls that have none."""
-    groups = total.group(dimension)
-    if dimension == "error":
-        groups.pop("", None)
-    rest = groups.pop(OTHER, Aggregate())
-    rows: list[Figures] = [{"name": name, **figures_of(group)} for name, group in groups.items()]
-    rows.sort(key=lambda row: (-Decimal(str(row["cost_usd"])), -int(row["calls"] or 0), str(row["name"])))
-    for row in rows[MAX_ROWS:]:
-        rest.add(groups[str(row["name"])])
-    return [*rows[:MAX_ROWS], *([{"name": OTHER, **figures_of(rest)}] if rest.sums else [])]
+def rows_of(total: Aggregate) -> dict[str, list[Figures]]:
+    """Return the figures by dimension and name, the highest cost first; errors without the calls that have none."""
+    few_cells = total.without_sessions()
+    return {dimension: _rows(total if dimension == "session" else few_cells, dimension) for dimension in DIMENSIONS}
+
+
+def _rows(total: Aggregate, dimension: str) -> list[Figures]:
+    names = total.first_names(dimension, MAX_ROWS)
+    groups = total.group(dimension, frozenset(names))
+    listed = [name for name in names if name != OTHER and (name or dimension != "error")]
+    return [{"name": name, **figures_of(groups[name])} for name in (*listed, OTHER) if name in groups]
 
 
 def _calls_with_status(aggregate: Aggregate, status: str) -> int:

@@ -115,16 +115,41 @@ class Aggregate(Struct):
             {names: each for names, each in self.first_tokens.items() if is_timed and is_selected(names)},
         )
 
-    def group(self, dimension: str) -> dict[str, "Aggregate"]:
-        """Return the cells by their name in the dimension; with histograms if it is a timed one."""
+    def without_sessions(self) -> "Aggregate":
+        """Return the aggregate with the name `OTHER` for all sessions: it has few cells, which are quick to group."""
+        sums = _fold_names(self.sums, DIMENSIONS.index("session"), frozenset(), _joined_sums)
+        return Aggregate(sums, self.durations, self.first_tokens)
+
+    def first_names(self, dimension: str, number: int) -> list[str]:
+        """Return the names in the dimension with the highest cost; among equals, with the most calls."""
+        at, costs, calls = DIMENSIONS.index(dimension), dict[str, int](), dict[str, int]()
+        for cell, row in self.sums.items():
+            name = cell[at]
+            costs[name] = costs.get(name, 0) + row[_COST]
+            calls[name] = calls.get(name, 0) + row[0]
+        return sorted(costs, key=lambda name: (-costs[name], -calls[name], name))[:number]
+
+    def group(self, dimension: str, kept: Set[str] | None = None) -> dict[str, "Aggregate"]:
+        """Return the cells by their name in the dimension; with histograms if it is a timed one.
+
+        Cells whose names are not among `kept` are those of `OTHER`.
+        """
         at, groups = DIMENSIONS.index(dimension), dict[str, Aggregate]()
-        for names, row in self.sums.items():
-            groups.setdefault(names[at], Aggregate()).sums[names] = row
+
+        def group_of(cell: Names) -> Aggregate:
+            name = cell[at] if kept is None or cell[at] in kept else OTHER
+            group = groups.get(name)
+            if group is None:
+                group = groups[name] = Aggregate()
+            return group
+
+        for cell, row in self.sums.items():
+            group_of(cell).sums[cell] = row
         if dimension in TIMED_DIMENSIONS:
-            for names, histogram in self.durations.items():
-                groups.setdefault(names[at], Aggregate()).durations[names] = histogram
-            for names, histogram in self.first_tokens.items():
-                groups.setdefault(names[at], Aggregate()).first_tokens[names] = histogram
+            for cell, histogram in self.durations.items():
+                group_of(cell).durations[cell] = histogram
+            for cell, histogram in self.first_tokens.items():
+                group_of(cell).first_tokens[cell] = histogram
         return groups
 
     def fold(
@@ -136,7 +161,7 @@ class Aggregate(Struct):
         """
         for at, dimension in enumerate(DIMENSIONS):
             if len({cell[at] for cell in self.sums}) > max_names:
-                kept = _first_names(self.group(dimension), max_names)
+                kept = {*self.first_names(dimension, max_names), *self._busiest_names(at, max_names)}
                 self.sums = _fold_names(self.sums, at, kept, _joined_sums)
                 if dimension in TIMED_DIMENSIONS:
                     self.durations = _fold_names(self.durations, at, kept, _joined_histograms)
@@ -146,6 +171,12 @@ class Aggregate(Struct):
             _fold_cells(histograms, max_histograms, lambda each: (sum(each.values()),), _joined_histograms)
             for histograms in (self.durations, self.first_tokens)
         )
+
+    def _busiest_names(self, at: int, number: int) -> list[str]:
+        calls: dict[str, int] = {}
+        for cell, row in self.sums.items():
+            calls[cell[at]] = calls.get(cell[at], 0) + row[0]
+        return sorted(calls, key=lambda name: (-calls[name], name))[:number]
 
     def _add_lines(self, record: Record, lines: int) -> None:
         """Add the lines of a batch: those that failed have no tokens of their own."""
@@ -211,15 +242,6 @@ def _count_seconds(histograms: dict[Names, Histogram], names: Names, seconds: ob
         histogram = histograms.setdefault(names[: len(TIMED_DIMENSIONS)], {})
         bucket = bucket_of(float(str(seconds)))
         histogram[bucket] = histogram.get(bucket, 0) + 1
-
-
-def _first_names(groups: Mapping[str, Aggregate], number: int) -> set[str]:
-    totals = {
-        name: [sum(column) for column in zip(*group.sums.values(), strict=True)] for name, group in groups.items()
-    }
-    by_cost = sorted(totals, key=lambda name: (-totals[name][_COST], name))
-    by_calls = sorted(totals, key=lambda name: (-totals[name][0], name))
-    return {*by_cost[:number], *by_calls[:number]}
 
 
 def _fold_names(cells: Mapping[Names, _C], at: int, kept: Set[str], join: Callable[[_C, _C], _C]) -> dict[Names, _C]:
