@@ -246,6 +246,25 @@ async def test_a_process_that_comes_too_late_changes_nothing(stops_at: int, pref
         assert len(files) == 3
 
 
+async def test_a_process_that_comes_too_late_does_not_end_the_work_of_another() -> None:
+    class Interrupted(MemoryBatchObjects, frozen=True):
+        async def read(self, key: str, first: int = 0, length: int | None = None) -> bytes | None:
+            if not (await world.batch(batch.id)).cursor.get("part"):
+                world.clock.move(900.0)
+                await compose_results(world.components, "ws_test", batch.id, world.clock())
+            return await super().read(key, first, length)
+
+    async with batch_world(options=OPTIONS) as world:
+        batch = await finalizing(world, 16, [2, 2, 2, 2], ending="expired")
+        late = replace(world.components, objects=Interrupted(world.components.objects.objects))
+        await compose_results(late, "ws_test", batch.id, world.clock() + 800.0)
+        left = await world.batch(batch.id)
+        assert (left.status, left.cursor["part"], left.usage.failed) == ("finalizing", 1, 2)
+        answered = {number for part in range(4) for number in (part * 4, part * 4 + 1)}
+        errors = {number: "batch_expired" for number in range(16) if number not in answered}
+        await check(world, await compose(world, batch), {**errors, 4: None, 9: None})
+
+
 async def test_what_is_composed_and_was_deleted_is_composed_again() -> None:
     async with batch_world(options=OPTIONS) as world:
         batch = await finalizing(world, 160, [None] * 40)
