@@ -54,6 +54,17 @@ def test_what_one_command_makes_the_next_one_finds(tidegate: Terminal, monkeypat
     assert "ws_harbour" in tidegate("usage", "audit").out
 
 
+def test_the_contents_of_files_are_deleted_with_their_workspace(tidegate: Terminal, folder: DataFolder) -> None:
+    contents = [folder.objects / f"{kind}/ws_harbour/file-1" for kind in ("files", "uploads", "batches", "workspaces")]
+    other = folder.objects / "files/ws_harbour2/file-1"
+    for path in (*contents, other):
+        path.parent.mkdir(parents=True)
+        path.write_text("Secret.")
+    tidegate("workspaces", "create", "Harbour", "--id", "ws_harbour")
+    assert tidegate("workspaces", "delete", "ws_harbour").code == 0
+    assert ([path.exists() for path in contents], other.exists()) == ([False] * 4, True)
+
+
 def test_a_folder_can_be_named(tidegate: Terminal, folder: DataFolder, tmp_path: Path) -> None:
     said = tidegate(*OPTIONS, "--data", str(folder.path), TIDEGATE_DATA=str(tmp_path / "other"))
     assert said.code == 0

@@ -16,6 +16,8 @@ from tidegate.aws.tenants import DynamoKeys, DynamoTenants
 from tidegate.aws.world import AwsWorld
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.event_log import LogBatchEvents
+from tidegate.control.authorization import COMMAND_LINE_ACTOR
+from tidegate.control.workspace_deletion import delete_workspace
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.workspace import Principal
 from tidegate.local.drop_folder import DropFolder
@@ -77,7 +79,9 @@ async def test_components_on_aws_use_the_queues_of_the_settings() -> None:
 
 
 @pytest.mark.parametrize("store", ["local", "memory", "embedded"])
-def test_each_store_of_the_local_server_has_an_engine(store: str, tmp_path: Path) -> None:
+def test_each_store_of_the_local_server_has_an_engine_and_deletes_its_objects_with_the_workspace(
+    store: str, tmp_path: Path
+) -> None:
     env = {"TIDEGATE_BATCH_BUCKET": "real", "TIDEGATE_BATCH_QUEUE": "https://sqs.test/1/real", "HOME": str(tmp_path)}
     options = StoreOptions(store, DataFolder(tmp_path / "data"), embedded_port=0)
 
@@ -90,6 +94,8 @@ def test_each_store_of_the_local_server_has_an_engine(store: str, tmp_path: Path
             await objects.put("files/ws_demo/one", b"1")
             assert await objects.list_keys("files/") == ["files/ws_demo/one"]
             assert batches.drop_folder is None or batches.drop_folder.path.is_dir()
+            await delete_workspace(planes.control, COMMAND_LINE_ACTOR, "ws_demo", force=True)
+            assert await objects.list_keys("files/") == []
             assert batches.drop_folder == (
                 DropFolder(tmp_path / "data" / "objects", "ws_demo") if store == "local" else None
             )

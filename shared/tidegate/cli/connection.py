@@ -15,6 +15,7 @@ from tidegate.control.control import Control
 from tidegate.errors import ConfigurationError, StoreUnavailable
 from tidegate.ports import Keys, Tenants, UsageReader
 from tidegate.settings import AwsSettings, Settings
+from tidegate.sqlite.batch_files import FileBatchObjects
 from tidegate.sqlite.folder import DATA_VARIABLE, DataFolder, RunningServer, find_data_folder
 from tidegate.sqlite.world import SqliteWorld
 from tidegate.transport.aws_credentials import Credentials, NoCredentials, StaticCredentials
@@ -143,7 +144,8 @@ def _aws_location(table: str | None, region: str | None, endpoint: str | None, e
 async def open_ports(location: StoreLocation, clock: Callable[[], float] = time.time) -> AsyncGenerator[StorePorts]:
     """Open the ports over the table; leaving the context closes the connection. Raises `ConfigurationError`."""
     async with _open_world(location, clock) as world:
-        control = create_aws_control(world)
+        objects = FileBatchObjects(world.files.folder) if isinstance(world, SqliteWorld) else None
+        control = create_aws_control(world, objects)
         yield StorePorts(DynamoTenants(world.store), DynamoKeys(world.store), control.usages, control, clock)
 
 

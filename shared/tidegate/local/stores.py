@@ -203,7 +203,8 @@ async def _open_aws(settings: Settings) -> AsyncGenerator[Planes]:
     ):
         gateway = await create_aws_gateway(world)
         batches = create_aws_batches(world, gateway, ENDPOINTS)
-        yield Planes(gateway, create_aws_control(world), LocalBatches(batches) if batches else None)
+        control = create_aws_control(world, batches.objects if batches else None)
+        yield Planes(gateway, control, LocalBatches(batches) if batches else None)
 
 
 @asynccontextmanager
@@ -216,7 +217,8 @@ async def _open_embedded(settings: Settings, has_demo: bool) -> AsyncGenerator[P
         gateway = await create_aws_gateway(world, DEMO_OVERRIDES if has_demo else NO_OVERRIDES)
         queue = MemoryBatchQueue()
         batches = create_aws_batches(world, gateway, ENDPOINTS, queue)
-        yield Planes(gateway, create_aws_control(world), LocalBatches(batches, queue) if batches else None)
+        control = create_aws_control(world, batches.objects if batches else None)
+        yield Planes(gateway, control, LocalBatches(batches, queue) if batches else None)
 
 
 @asynccontextmanager
@@ -231,7 +233,8 @@ async def _open_data_folder(folder: DataFolder, settings: Settings, has_demo: bo
         batches = create_folder_batches(world, gateway, ENDPOINTS, queue)
         drop = DropFolder(folder.objects, DEMO_WORKSPACE if has_demo else None)
         _create(drop)
-        yield Planes(gateway, create_aws_control(world), LocalBatches(batches, queue, is_kept=True, drop_folder=drop))
+        control = create_aws_control(world, batches.objects)
+        yield Planes(gateway, control, LocalBatches(batches, queue, is_kept=True, drop_folder=drop))
 
 
 def _create(drop_folder: DropFolder) -> None:

@@ -12,8 +12,6 @@ from tidegate.domain.operation import Operation
 from tidegate.domain.surface import Surface
 from tidegate.gateway import Gateway
 from tidegate.memory.batch_callers import MemoryCallers
-from tidegate.memory.batch_objects import MemoryBatchObjects
-from tidegate.memory.batch_table import MemoryBatchTable
 from tidegate.memory.world import MemoryWorld
 from tidegate.transport.media_fetcher import MediaFetcher
 
@@ -21,11 +19,11 @@ from tidegate.transport.media_fetcher import MediaFetcher
 def create_memory_batches(
     world: MemoryWorld, gateway: Gateway, endpoints: Mapping[str, tuple[Surface, Operation]], queue: BatchQueue
 ) -> BatchComponents:
-    """Compose the components over the gateway of a world, which must stay open. What is stored is theirs alone."""
+    """Compose the components over the gateway and the stores of a world, which must stay open."""
     oidc = world.settings.oidc
     return BatchComponents(
-        table=MemoryBatchTable(),
-        objects=MemoryBatchObjects(),
+        table=world.batch_table,
+        objects=world.batch_objects,
         queue=queue,
         callers=MemoryCallers(world.tenants, has_claims=oidc is not None and oidc.workspaces_claim is not None),
         events=LogBatchEvents(),

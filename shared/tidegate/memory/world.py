@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, TypeAlias
 
+from tidegate.batch.workspace_cleanup import WorkspaceCleanup
 from tidegate.compose import NO_OVERRIDES, Connections, OnCooldowns, Overrides, Stores, compose_gateway
 from tidegate.control.control import Control
 from tidegate.gateway import Gateway
 from tidegate.memory.aggregates import MemoryAggregates, MemoryRollup
+from tidegate.memory.batch_objects import MemoryBatchObjects
+from tidegate.memory.batch_table import MemoryBatchTable
 from tidegate.memory.cooldowns import MemoryCooldowns
 from tidegate.memory.ledger import MemoryLedger
 from tidegate.memory.meter import MemoryMeter
@@ -44,6 +47,7 @@ class MemoryWorld:
         self.tenants, self.ledger, self.vault = MemoryTenants(), MemoryLedger(), MemoryVault()
         self.meter = MemoryMeter(ledger=self.ledger)
         self.aggregates = MemoryAggregates(self.meter)
+        self.batch_table, self.batch_objects = MemoryBatchTable(), MemoryBatchObjects()
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,6 +89,7 @@ def create_memory_control(world: MemoryWorld) -> Control:
         world.ledger,
         vault=world.vault,
         issuer=oidc.url if oidc else None,
+        batches=WorkspaceCleanup(world.batch_table, world.batch_objects),
         aggregates=world.aggregates,
     )
 
