@@ -8,6 +8,7 @@ async with part_world(lines=6) as parts:
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -57,10 +58,14 @@ class Mortal(Worker):
     """A worker that dies at its access with number `kill[0]`, after it if `kill[1]`, else before it.
 
     With `freezes`, it does not die, but makes no more accesses until it is `thawed`, as a process that is suspended.
+    Each access takes `seconds` before it is made, and as long after it.
     """
 
-    def __init__(self, deaths: Deaths, kill: tuple[int, bool] | None = None, *, freezes: bool = False) -> None:
+    def __init__(
+        self, deaths: Deaths, kill: tuple[int, bool] | None = None, *, freezes: bool = False, seconds: float = 0.0
+    ) -> None:
         super().__init__(deaths)
+        self.seconds = seconds
         self.kill_at, self.accesses = kill, 0
         self.freezes, self.is_frozen, self.thawed = freezes, asyncio.Event(), asyncio.Event()
 
@@ -78,6 +83,15 @@ class Mortal(Worker):
         self.check()
         return result
 
+    def freeze(self) -> None:
+        """Make no more accesses, as a process that is suspended."""
+        self.thawed.clear()
+        self.is_frozen.set()
+
+    def thaw(self) -> None:
+        self.is_frozen.clear()
+        self.thawed.set()
+
     async def _end(self) -> None:
         if self.freezes:
             self.is_frozen.set()
@@ -87,6 +101,8 @@ class Mortal(Worker):
             self.check()
 
     async def _wait(self) -> None:
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
         if self.is_frozen.is_set():
             await self.thawed.wait()
 
@@ -102,7 +118,6 @@ class PartWorld:
     parts: int
     lines: int
     deaths: Deaths = field(default_factory=Deaths)
-    workers: list[asyncio.Task[object]] = field(default_factory=list[asyncio.Task[object]])
 
     async def batch(self) -> Batch:
         return await self.world.batch(self.batch_id)
@@ -170,7 +185,7 @@ class PartWorld:
         cost = sum((Decimal(str(line["response"]["body"]["usage"]["cost"])) for line in output), Decimal(0))
         tokens = sum(line["response"]["body"]["usage"]["total_tokens"] for line in output)
         assert account.holds == {} and (await self.account(OF_KEY)).holds == {}
-        assert Decimal(str(counters["cost_usd"])) == batch.usage.cost_usd == cost
+        assert Decimal(str(counters["cost_usd"])) == batch.usage.cost_usd == cost, (counters, batch.usage)
         assert (counters["calls"], counters["calls_ok"]) == (self.lines, len(output))
         assert (batch.usage.completed, batch.usage.failed) == (len(output), len(errors))
         assert batch.usage.amounts.tokens == tokens
@@ -202,7 +217,7 @@ async def part_world(
         if sqlite is None:
             yield await _begin(world, world.components, world.memory.meter, lines, parts, window_seconds)
             return
-        async with sqlite_store(sqlite, f"table-{id(world)}", world.clock) as store:
+        async with sqlite_store(sqlite, f"tidegate-{uuid.uuid4()}", world.clock) as store:
             ledger, gateway = DynamoLedger(store), world.components.gateway
             components = replace(
                 world.components, gateway=replace(gateway, ledger=ledger), settlements=DynamoMeter(store)
