@@ -164,3 +164,15 @@ async def test_a_key_for_other_endpoints_has_no_files_and_batches() -> None:
         for path in ("/v1/files", "/v1/batches", "/v1/files/file-1/content"):
             reply = await client.get(path)
             assert (reply.status, reply.json["error"]["code"]) == (403, "endpoint_not_allowed")
+
+
+async def test_a_batch_needs_a_key_for_its_endpoint() -> None:
+    paths = ("/v1/files*", "/v1/batches*", "/v1/models")
+    for endpoints, status in ((paths, 403), ((*paths, "/v1/chat/*"), 200)):
+        async with batch_app(key=replace(KEY, endpoints=endpoints)) as (client, world):
+            sent = fields(await upload(client))
+            reply = await client.post(sent, "/v1/batches")
+            assert (reply.status, len(await world.components.table.open_batches())) == (status, int(status == 200))
+            assert status == 200 or reply.json["error"]["code"] == "endpoint_not_allowed"
+            for unknown in (["/v1/chat/completions"], "/v1/embeddings"):
+                assert (await client.post({**sent, "endpoint": unknown}, "/v1/batches")).status == 400

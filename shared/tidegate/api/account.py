@@ -13,6 +13,7 @@ import re
 import time
 from datetime import UTC, date, datetime, timedelta
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -88,13 +89,19 @@ def gateway_of(request: Request) -> Gateway:
     return request.state.gateway
 
 
-async def authenticate(request: Request, workspace_id: str | None = None) -> tuple[Principal, Workspace]:
-    """Return the caller and the workspace: `workspace_id`, or that of the header. Raises `TidegateError`."""
+async def authenticate(
+    request: Request, workspace_id: str | None = None, path: str | None = None
+) -> tuple[Principal, Workspace]:
+    """Return the caller and the workspace: `workspace_id`, or that of the header. Raises `TidegateError`.
+
+    The key must be allowed to call the request's path, or another `path`.
+    """
+    source = source_of(request.scope)
     return await gateway_of(request).authenticator.authenticate(
         find_credential(dict(request.headers.raw)),
         request.headers.get("x-workspace-id") if workspace_id is None else workspace_id,
         required_workspace=workspace_id is not None,
-        source=source_of(request.scope),
+        source=source if path is None else replace(source, path=path),
     )
 
 

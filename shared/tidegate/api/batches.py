@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/batch (read 2026-11).
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tidegate.api.account import json_reply
+from tidegate.api.account import authenticate, json_reply
 from tidegate.api.batch_requests import Caller, caller_of, json_fields, list_json, page_of, query_fields
 from tidegate.batch import batches
 from tidegate.domain.batch import Batch
@@ -18,6 +18,9 @@ async def create_batch(request: Request) -> Response:
     """Answer `POST /batches`."""
     caller = await caller_of(request)
     fields = await json_fields(request)
+    endpoint = fields.values.get("endpoint")
+    if isinstance(endpoint, str) and endpoint in caller.components.endpoints:
+        await authenticate(request, path=endpoint)  # a batch must not reach what its key may not call
     return await _reply(
         caller, await batches.create_batch(caller.components, caller.workspace_id, caller.key_id, fields)
     )
