@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple
 
 from tidegate.catalog import call_cost, load_catalog
+from tidegate.catalog.prices import cost_parts
 from tidegate.catalog.row import CatalogModel, Price, PriceTier
 from tidegate.domain.usage import TokenCounts
 
@@ -251,3 +252,21 @@ def test_every_price_of_the_catalogue_is_finite_and_not_negative() -> None:
     levels = [level for row in load_catalog() for each in row.prices for level in (each, *each.tiers)]
     rates = chain.from_iterable(map(astuple, levels))
     assert [rate for rate in rates if isinstance(rate, Decimal) and not 0 <= rate < 10_000] == []
+
+
+@pytest.mark.parametrize("row", [row for row in load_catalog() if row.prices], ids=lambda row: row.id)
+def test_the_parts_of_a_cost_add_up_to_it(row: CatalogModel) -> None:
+    tokens = TokenCounts(input=300_000, output=5_000, cached=20_000, written=1_000, reasoning=700, searches=3)
+    parts = cost_parts(row, tokens)
+    total = call_cost(row, tokens)
+    assert (parts is None) == (total is None)
+    assert parts is None or abs(sum((part.cost_usd for part in parts), Decimal(0)) - (total or 0)) < Decimal("1e-12")
+
+
+def test_a_cost_has_no_part_that_the_call_did_not_use() -> None:
+    parts = cost_parts(model(Price(input=usd("2"), output=usd("8"))), TokenCounts(input=10, output=5, reasoning=2))
+    assert [(part.kind, part.count, part.cost_usd) for part in parts or ()] == [
+        ("input", 10, Decimal("0.00002")),
+        ("output", 3, Decimal("0.000024")),
+        ("reasoning", 2, Decimal("0.000016")),
+    ]

@@ -5,8 +5,11 @@ its most specific rate, and a long-context tier reprices the whole call. The cat
 tier; `options.py` and `batch_prices.py` have those of other tiers and of batches.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+
+from msgspec import Struct
 
 from tidegate.catalog.row import CatalogModel, Price, Rates
 from tidegate.domain.money import exact_money
@@ -33,6 +36,38 @@ def call_cost(model: CatalogModel, tokens: TokenCounts, at: float | None = None)
     total = _input_cost(rates, rates.input, tokens) + _output_cost(rates, rates.output, tokens)
     flat = (rates.request or 0) + tokens.searches * (rates.search or 0)
     return total / _MILLION + flat / _THOUSAND if flat else total / _MILLION
+
+
+class CostPart(Struct, frozen=True):
+    """The cost of one kind of token, or of searches. `rate_usd` is for a million tokens, or a thousand searches."""
+
+    kind: str
+    count: int
+    rate_usd: Decimal
+    cost_usd: Decimal
+
+
+@exact_money
+def cost_parts(model: CatalogModel, tokens: TokenCounts, at: float | None = None) -> Sequence[CostPart] | None:
+    """The cost of each kind of text token, without those that the call has not used; None if the model has no price.
+
+    Tokens of audio and of images are counted as text: records have no counts of them.
+    """
+    price = price_in_force(model.prices, at)
+    rates = None if price is None else _tier_rates(price, tokens.input)
+    if rates is None or rates.input is None or rates.output is None:
+        return None
+    reasoning = min(tokens.reasoning, tokens.output)
+    kinds = (
+        ("input", tokens.input - tokens.cached - tokens.written, rates.input, _MILLION),
+        ("cached", tokens.cached, _rate_or(rates.cached, rates.input), _MILLION),
+        ("written", tokens.written, _rate_or(rates.written, rates.input), _MILLION),
+        ("output", tokens.output - reasoning, rates.output, _MILLION),
+        ("reasoning", reasoning, _rate_or(rates.reasoning, rates.output), _MILLION),
+        ("searches", tokens.searches, _rate_or(rates.search, Decimal(0)), _THOUSAND),
+        ("request", 1 if rates.request else 0, _rate_or(rates.request, Decimal(0)), _THOUSAND),
+    )
+    return [CostPart(kind, count, rate, count * rate / unit) for kind, count, rate, unit in kinds if count > 0]
 
 
 def price_in_force(prices: tuple[Price, ...], at: float | None = None) -> Price | None:
