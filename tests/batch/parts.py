@@ -45,6 +45,7 @@ from tidegate.domain.batch import Batch, Part
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.limits import Limits, period_at
 from tidegate.domain.workspace import VirtualKey
+from tidegate.errors import StoreUnavailable
 from tidegate.ports import UsageReader
 
 WHOLE = AccountScope("workspace", "ws_test", Limits())
@@ -58,14 +59,21 @@ class Mortal(Worker):
     """A worker that dies at its access with number `kill[0]`, after it if `kill[1]`, else before it.
 
     With `freezes`, it does not die, but makes no more accesses until it is `thawed`, as a process that is suspended.
-    Each access takes `seconds` before it is made, and as long after it.
+    With `fails`, it does not die either, but gets no answer to that access. Each access takes `seconds` before it is
+    made, and as long after it.
     """
 
     def __init__(
-        self, deaths: Deaths, kill: tuple[int, bool] | None = None, *, freezes: bool = False, seconds: float = 0.0
+        self,
+        deaths: Deaths,
+        kill: tuple[int, bool] | None = None,
+        *,
+        freezes: bool = False,
+        fails: bool = False,
+        seconds: float = 0.0,
     ) -> None:
         super().__init__(deaths)
-        self.seconds = seconds
+        self.seconds, self.fails, self.has_failed = seconds, fails, False
         self.kill_at, self.accesses = kill, 0
         self.freezes, self.is_frozen, self.thawed = freezes, asyncio.Event(), asyncio.Event()
 
@@ -93,6 +101,9 @@ class Mortal(Worker):
         self.thawed.set()
 
     async def _end(self) -> None:
+        if self.fails:
+            self.has_failed = True
+            raise StoreUnavailable("down")
         if self.freezes:
             self.is_frozen.set()
             await self._wait()
@@ -146,7 +157,8 @@ class PartWorld:
             if worker.is_dead:
                 step.cancel()
             (result,) = await asyncio.gather(step, return_exceptions=True)
-        if isinstance(result, BaseException) and not worker.is_dead and not isinstance(result, TryLater):
+        is_told = isinstance(result, TryLater) or (worker.has_failed and isinstance(result, StoreUnavailable))
+        if isinstance(result, BaseException) and not worker.is_dead and not is_told:
             raise result
 
     async def finish(self, rounds: int = 20) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.batch.parts import Mortal, PartWorld, part_world
+from tests.batch.parts import PLENTY, Mortal, PartWorld, part_world
 from tests.batch.world import Provider
 from tests.world import KEY
+from tidegate.batch import part_answers
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.limits import Limits
 
@@ -47,6 +48,15 @@ async def test_a_worker_may_die_at_any_access(is_done: bool) -> None:
     lost = {(await parts.batch()).usage.lost for parts in worlds}
     # At most the three in flight, and two answers that were not on record yet.
     assert (len(worlds) > 20, max(asked_again), max(lost)) == (True, 5, 5)
+
+
+@jumping
+@moments
+async def test_a_worker_may_die_at_any_access_where_large_answers_are_read_again(
+    is_done: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part_answers, "HELD_BYTES", 0)
+    assert len(await crash_everywhere(is_done)) > 20
 
 
 @moments
@@ -97,3 +107,21 @@ async def test_a_worker_that_was_taken_for_dead_changes_nothing(is_done: bool, d
             await parts.check()
             if not frozen.is_frozen.is_set():
                 return
+
+
+@jumping
+@moments
+@pytest.mark.parametrize("limits", [None, PLENTY], ids=["unlimited", "limited"])
+async def test_any_access_may_fail_once(is_done: bool, limits: Limits | None) -> None:
+    """A store that does not answer may have made the write. Few of these failures end the worker."""
+    ended = 0
+    for number in range(1, MOST_ACCESSES):
+        async with part_world(limits=limits) as parts:
+            worker = Mortal(parts.deaths, (number, is_done), fails=True)
+            await parts.run(worker, 0)
+            ended += (await parts.part()).status != "done"
+            await parts.finish()
+            await parts.check(asked=sorted(set(parts.world.provider.prompts)))
+            if not worker.has_failed:
+                break
+    assert ended <= 12
