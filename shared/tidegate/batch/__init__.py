@@ -26,6 +26,7 @@ line_call     one line as a call
 lines         cuts input into lines, and checks each
 messages      the messages between the steps
 pace          how fast a worker asks each provider
+part_answers  keeps the answers of a part, large ones in the journal alone
 part_end      ends or returns parts
 part_ledger   one hold for all lines of a part
 part_meter    collects the outcomes of lines

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.journal import Journal, lease_end, unanswered
+from tidegate.batch.part_answers import PartAnswers
 from tidegate.batch.part_settlement import find_slice_hold, settle_slice
 from tidegate.batch.ports import MAX_QUEUE_DELAY_SECONDS, TryLater
 from tidegate.domain.batch import Batch, BatchUsage, Part
@@ -30,9 +31,9 @@ async def claim_part(components: BatchComponents, part: Part, deadline: float) -
     )
     if not await components.table.save(claimed):
         return None
-    journal = Journal(components, replace(claimed, version=claimed.version + 1), deadline)
-    await journal.load()
-    return journal
+    answers = PartAnswers(components.objects)
+    await answers.load(claimed)
+    return Journal(components, replace(claimed, version=claimed.version + 1), deadline, answers)
 
 
 async def settle_dead_slice(components: BatchComponents, batch: Batch, journal: Journal, shards: int) -> Part:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from tidegate.batch.components import BatchComponents
 from tidegate.batch.keys import journal_key
-from tidegate.batch.results import Result, journal_entry, journal_results
+from tidegate.batch.part_answers import PartAnswers
+from tidegate.batch.results import Result, journal_entry
 from tidegate.domain.batch import BatchUsage, Part
 from tidegate.errors import StoreUnavailable
 
@@ -38,13 +39,14 @@ class LeaseLost(Exception):
 class Journal(Struct):
     """The part of a worker as it is on record, and its answers, on record and not yet.
 
-    `results` are all answers by line. `taken_to` is the line before which all lines have begun or are answered.
+    `results` are the answers of all lines that have one. `taken_to` is the line before which all lines have begun or
+    are answered.
     """
 
     components: BatchComponents
     part: Part
     deadline: float
-    results: dict[int, Result] = field(default_factory=dict[int, Result])
+    results: PartAnswers
     taken_to: int = 0
     hold_shard: Callable[[], int | None] = lambda: None
     is_full: asyncio.Event = field(default_factory=asyncio.Event)
@@ -60,7 +62,7 @@ class Journal(Struct):
     def add(self, result: Result, usage: BatchUsage) -> None:
         """Collect an answer and its usage."""
         entry = journal_entry(result)
-        self.results[result.line] = result
+        self.results.add(result)
         self._entries.append(entry)
         self._size += len(entry)
         self._usage += usage + (BatchUsage(completed=1) if result.file == "o" else BatchUsage(failed=1))
@@ -111,23 +113,13 @@ class Journal(Struct):
                     raise
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def load(self) -> None:
-        """Read the answers on record, of all attempts. Lines of an object that somebody has deleted are asked again."""
-        part = self.part
-        keys = [
-            journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
-            for attempt, count in enumerate(part.segments)
-            for number in range(count)
-        ]
-        for data in await asyncio.gather(*(self.components.objects.read(key) for key in keys)):
-            self.results |= {result.line: result for result in journal_results(data or b"")}
-
     async def _flush(self) -> None:
         part, options, now = self.part, self.components.options, self.components.clock()
         entries, usage = b"".join(self._entries), self._usage
         self._entries, self._size, self._usage = [], 0, BatchUsage()
         self.is_full.clear()
         attempt, number = len(part.segments) - 1, part.segments[-1]
+        key = journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
         shard = self.hold_shard()
         changed = replace(
             part,
@@ -139,7 +131,6 @@ class Journal(Struct):
             slice_shard=part.slice_shard if shard is None else shard,
         )
         if entries:
-            key = journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
 
             async def put() -> bool:
                 await self.components.objects.put(key, entries)
@@ -147,6 +138,7 @@ class Journal(Struct):
 
             await self.repeated(put)
         await self.save(changed)
+        self.results.put_on_record(key, entries)
 
     async def is_on_record(self, part: Part) -> bool:
         """True if a write whose answer was lost was made."""

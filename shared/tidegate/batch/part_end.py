@@ -21,20 +21,15 @@ async def write_results(journal: Journal, part: Part) -> Part:
 
     Results that are written again are the same.
     """
-    objects = journal.components.objects
     place = (part.workspace_id, part.batch_id, part.number)
-    sizes: list[int] = []
-    for file, key in (("o", part_output_key(*place)), ("e", part_errors_key(*place))):
-        results = sorted(result for result in journal.results.values() if result.file == file)
-        data = b"".join([result.text + b"\n" for result in results])
-        if data:
+    sizes = [0, 0]
 
-            async def put(key: str = key, data: bytes = data) -> bool:
-                await objects.put(key, data)
-                return True
+    async def write() -> bool:
+        sizes[0] = await journal.results.write(part_output_key(*place), "o")
+        sizes[1] = await journal.results.write(part_errors_key(*place), "e")
+        return True
 
-            await journal.repeated(put)
-        sizes.append(len(data))
+    await journal.repeated(write)
     return replace(part, status="done", output_bytes=sizes[0], error_bytes=sizes[1])
 
 

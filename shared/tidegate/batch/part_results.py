@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Mapping
 
 from tidegate.batch.components import BatchComponents
-from tidegate.batch.keys import RANGES_PER_OBJECT, journal_key, part_errors_key, part_output_key
+from tidegate.batch.keys import RANGES_PER_OBJECT, part_errors_key, part_output_key
 from tidegate.batch.lines import BatchLine, parse_line, part_lines
+from tidegate.batch.part_answers import PartAnswers
 from tidegate.batch.ports import PIECE_BYTES, ObjectWriter
 from tidegate.batch.ranges import read_ranges
-from tidegate.batch.results import CANCELLED, EXPIRED, Result, journal_results, not_asked
+from tidegate.batch.results import CANCELLED, EXPIRED, Result, not_asked
 from tidegate.domain.batch import Batch, BatchUsage, Part, PartRange
 
 PARTS_AT_ONCE = 32
@@ -72,20 +73,15 @@ class PartResults:
     ) -> None:
         """Append the answers on record of a part that is not done, and errors of its other lines."""
         place = part or await self._range(number)
-        journal = await self._read_journal(part) if part is not None else {}
-        unanswered = await self._append_lines(place, journal, output, errors)
+        unanswered = await self._append_lines(place, await self._read_journal(part), output, errors)
         self.usage += (part.usage if part is not None else BatchUsage()) + BatchUsage(failed=unanswered)
 
-    async def _read_journal(self, part: Part) -> dict[int, Result]:
-        """The answers on record by line. Lines whose object is gone count as not answered."""
-        results: dict[int, Result] = {}
-        for attempt, count in enumerate(part.segments):
-            for number in range(count):
-                key = journal_key(part.workspace_id, part.batch_id, part.number, attempt, number)
-                results.update(
-                    (result.line, result) for result in journal_results(await self._objects.read(key) or b"")
-                )
-        return results
+    async def _read_journal(self, part: Part | None) -> PartAnswers:
+        """The answers on record. Lines whose object is gone count as not answered."""
+        answers = PartAnswers(self._objects)
+        if part is not None:
+            await answers.load(part)
+        return answers
 
     async def _range(self, number: int) -> PartRange:
         if number not in self._ranges:
@@ -94,28 +90,28 @@ class PartResults:
         return self._ranges[number]
 
     async def _append_lines(
-        self, place: Part | PartRange, journal: Mapping[int, Result], output: ObjectWriter, errors: ObjectWriter
+        self, place: Part | PartRange, answers: PartAnswers, output: ObjectWriter, errors: ObjectWriter
     ) -> int:
         """Append a result for each line of the place, and return how many of them were not answered."""
         numbers = range(place.first_line, place.first_line + place.lines)
-        missing = [number for number in numbers if number not in journal]
-        results = {**journal, **(await self._not_asked(place, missing) if missing else {})}
-        for writer, file in ((output, "o"), (errors, "e")):
-            chosen = (results[number] for number in numbers)
-            await writer.write(b"".join([result.text + b"\n" for result in chosen if result.file == file]))
+        missing = [number for number in numbers if number not in answers]
+        for result in await self._not_asked(place, missing) if missing else ():
+            answers.add(result)
+        await answers.append(output, "o")
+        await answers.append(errors, "e")
         return len(missing)
 
-    async def _not_asked(self, place: Part | PartRange, missing: list[int]) -> Mapping[int, Result]:
+    async def _not_asked(self, place: Part | PartRange, missing: list[int]) -> list[Result]:
         """Errors for these lines, whose custom ids are read from the input, if it still exists."""
         batch = self._batch
         code, message = CANCELLED if batch.ending == "cancelled" else EXPIRED
         data = await self._objects.read(batch.input_key, place.first_byte, place.length)
         lines = part_lines(data or b"", place.lines)
-        results: dict[int, Result] = {}
+        results: list[Result] = []
         for number in missing:
             parsed = parse_line(lines[number - place.first_line], batch.endpoint, self._components.endpoints)
             custom_id = parsed.custom_id if isinstance(parsed, BatchLine) else None
-            results[number] = not_asked(batch.id, number, custom_id, code, message)
+            results.append(not_asked(batch.id, number, custom_id, code, message))
         return results
 
 

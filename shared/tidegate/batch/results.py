@@ -49,8 +49,32 @@ def journal_entry(result: Result) -> bytes:
     return b"%d %s %s\n" % (result.line, result.file.encode(), result.text)
 
 
+class JournalPlace(NamedTuple):
+    """The place of a result's text in a journal object."""
+
+    line: int
+    file: ResultFile
+    first: int
+    length: int
+
+    def result(self, data: bytes) -> Result:
+        """The result, from the object's content."""
+        return Result(self.line, self.file, data[self.first : self.first + self.length])
+
+
+def journal_places(data: bytes) -> Iterator[JournalPlace]:
+    """The places of a journal object's results, in the order in which they were recorded."""
+    begin = 0
+    while begin < len(data):
+        end = data.find(b"\n", begin)
+        end = len(data) if end < 0 else end
+        first = data.index(b" ", data.index(b" ", begin) + 1) + 1
+        line, file, _ = data[begin:first].split(b" ", 2)
+        yield JournalPlace(int(line), "o" if file == b"o" else "e", first, end - first)
+        begin = end + 1
+
+
 def journal_results(data: bytes) -> Iterator[Result]:
     """The results of a journal object, in the order in which they were recorded."""
-    for entry in data.splitlines():
-        line, file, text = entry.split(b" ", 2)
-        yield Result(int(line), "o" if file == b"o" else "e", text)
+    for place in journal_places(data):
+        yield place.result(data)
