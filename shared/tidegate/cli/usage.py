@@ -46,7 +46,7 @@ def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> No
 
 
 def _add_filters(calls: argparse.ArgumentParser) -> None:
-    calls.add_argument("--status", help="only calls with this status: ok, failed, cancelled, cached or lost")
+    calls.add_argument("--status", help="only calls with this status: ok, failed, cancelled, cached, lost or batch")
     calls.add_argument("--model", help="only calls that requested this model, or that this provider/model answered")
     calls.add_argument("--key", metavar="ID", help="only calls with this key")
     calls.add_argument("--app", metavar="ID", help="only calls of this application (their X-App-ID header)")
