@@ -38,6 +38,8 @@ PROCESSES = 3
 PARALLEL_CALLS = 16
 ANSWER_SECONDS = 0.05
 SWEEP_SECONDS = 3.0
+DEATH_SECONDS, LINES_PER_DEATH = 1.5, 50
+"""The mean time between deaths, and how many there are at most."""
 
 OPTIONS = {"part_lines": 50, "parallel_calls": PARALLEL_CALLS, "flush_seconds": 0.5, "batch_window": 12}
 
@@ -54,22 +56,21 @@ class Stack:
     workers: list[asyncio.subprocess.Process] = field(default_factory=list[asyncio.subprocess.Process])
     deaths: int = 0
 
-    async def prove(self, count: int, *, seed: int, seconds_between_deaths: float) -> str:
+    async def prove(self, count: int, *, seed: int) -> str:
         """Answer `count` lines while workers are killed, and check everything. Return the figures in a line."""
         began = time.monotonic()
         batch = await store_batch(self.components, lines(count), self.world.store.clock())
         await self.components.queue.send(Validate(WORKSPACE.id, batch.id))
         for _ in range(PROCESSES):
             await self._start_worker()
-        others = [asyncio.create_task(self._kill(random.Random(seed), seconds_between_deaths))]
-        others.append(asyncio.create_task(self._sweep()))
-        while not batch.is_terminal:
-            await asyncio.sleep(0.3)
-            assert not (ended := next((task for task in others if task.done()), None)), ended
-            batch = await self._stored(batch)
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(self._sweep())]
+            others.append(group.create_task(self._kill(random.Random(seed), count // LINES_PER_DEATH)))
+            while not batch.is_terminal:
+                await asyncio.sleep(0.3)
+                batch = await self._stored(batch)
+            for task in others:
+                task.cancel()
         await self.stop()
         ended = Ended(
             batch,
@@ -101,10 +102,10 @@ class Stack:
         command = (sys.executable, "-m", "tests.batch.proof_worker", self.job)
         self.workers.append(await asyncio.create_subprocess_exec(*command, env=self.env, cwd=ROOT))
 
-    async def _kill(self, draws: random.Random, mean_seconds: float) -> None:
-        """Kill a worker now and then, and start another one."""
-        while True:
-            await asyncio.sleep(mean_seconds * draws.uniform(0.5, 1.5))
+    async def _kill(self, draws: random.Random, count: int) -> None:
+        """Kill so many workers, now and then, and start others."""
+        for _ in range(count):
+            await asyncio.sleep(DEATH_SECONDS * draws.uniform(0.5, 1.5))
             process = self.workers.pop(draws.randrange(len(self.workers)))
             assert process.returncode is None, "A worker has ended by itself."
             process.kill()

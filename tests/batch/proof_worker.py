@@ -26,7 +26,7 @@ from tidegate.aws.world import AwsWorld
 from tidegate.batch.engine import Engine
 from tidegate.batch.messages import decode_message
 from tidegate.batch.ports import TryLater
-from tidegate.errors import StoreUnavailable
+from tidegate.errors import StoreUnavailable, UpstreamError
 from tidegate.json import decode, encode
 from tidegate.settings import Settings
 from tidegate.transport.base import Timeouts
@@ -71,14 +71,19 @@ class Worker:
         options = {"WaitTimeSeconds": 1, "VisibilityTimeout": VISIBILITY_SECONDS, "MaxNumberOfMessages": 1}
         attributes = ["ApproximateReceiveCount"]
         while True:
-            found = await sqs_call(self._queue, "ReceiveMessage", **options, AttributeNames=attributes)
+            try:
+                found = await sqs_call(self._queue, "ReceiveMessage", **options, AttributeNames=attributes)
+            except (StoreUnavailable, UpstreamError, TimeoutError):  # a busy machine
+                await asyncio.sleep(0.5)
+                continue
             for message in found.get("Messages", []):
                 await self._deliver(message)
 
     async def _deliver(self, message: Any) -> None:
         receipt, is_first = message["ReceiptHandle"], message["Attributes"]["ApproximateReceiveCount"] == "1"
         if is_first:
-            await self._queue.change_visibility(receipt, random.uniform(-1.0, 2.0))
+            with suppress(StoreUnavailable):
+                await self._queue.change_visibility(receipt, random.uniform(-1.0, 2.0))
         try:
             await self._engine.handle(decode_message(message["Body"]), self._clock() + WORKER_SECONDS)
         except TryLater as later:
@@ -89,7 +94,7 @@ class Worker:
             seconds = None
         if is_first:
             return
-        with suppress(StoreUnavailable):  # it may have become visible again
+        with suppress(StoreUnavailable, UpstreamError, TimeoutError):  # it may have become visible again
             if seconds is None:
                 await sqs_call(self._queue, "DeleteMessage", ReceiptHandle=receipt)
             else:
@@ -98,7 +103,7 @@ class Worker:
 
 async def main(clock: FastClock, provider: str) -> None:
     """Work until the process is killed."""
-    async with AwsWorld(Settings.from_env(os.environ), clock=clock) as world, httpx.AsyncClient() as client:
+    async with AwsWorld(Settings.from_env(os.environ), clock=clock) as world, httpx.AsyncClient(timeout=60) as client:
         gateway = replace(await create_aws_gateway(world), clock=clock)
         components = create_aws_batches(world, gateway, ENDPOINTS)
         assert components is not None and isinstance(components.queue, SqsBatchQueue)

@@ -9,6 +9,7 @@ import os
 import random
 import selectors
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from tidegate.api.app import ENDPOINTS
 from tidegate.aws.gateway import create_aws_gateway
 from tidegate.aws.tenants import DynamoKeys, DynamoTenants, DynamoUsageReader
 from tidegate.batch.components import BatchComponents
+from tidegate.batch.messages import RunPart
 from tidegate.compose import Overrides
 from tidegate.domain.batch import Batch
 from tidegate.policy.routing.retry import Retries
@@ -93,6 +95,9 @@ async def prove(world: BatchWorld, played: Played, usages: UsageReader) -> str:
         components.options.parallel_calls,
     )
     assert world.deaths.killed >= 20
+    delivered = Counter(message for message in world.handled if isinstance(message, RunPart))
+    assert len(delivered) == batch.parts
+    assert min(delivered.values()) >= 2
     return await ended.prove(played.provider)
 
 
@@ -106,6 +111,7 @@ async def test_ten_thousand_lines_in_memory() -> None:
 
 
 # A worker that dies leaves its open file to the garbage collector, as a process leaves it to the system.
+@pytest.mark.timeout(400)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ten_thousand_lines_over_a_data_folder(tmp_path: Path) -> None:
     async def run() -> None:
@@ -147,7 +153,7 @@ class _ImpatientSelector(selectors.DefaultSelector):
 async def test_lines_on_aws_with_killed_processes() -> None:
     with ministack("dynamodb,s3,sqs") as endpoint:
         async with stack(endpoint) as aws:
-            print(await aws.prove(AWS_LINES, seed=15, seconds_between_deaths=1.5))
+            print(await aws.prove(AWS_LINES, seed=15))
         assert aws.deaths >= 3
 
 
