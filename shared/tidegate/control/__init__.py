@@ -19,4 +19,5 @@ overview_figures     sums and percentiles of an overview
 overview_budgets     budgets of workspaces and keys, used and held
 reports              usage of a workspace by day, model, key, application or session
 logs                 the call log and the audit log
+spreadsheet          CSV
 """

@@ -1,7 +1,5 @@
-"""Usage reports of a workspace: a range of days, grouped by day, model, key or application."""
+"""Usage reports of a workspace: a range of days, grouped by day, model, key, application or session."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,9 +7,11 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from tidegate.control import spreadsheet
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control
-from tidegate.control.logs import answering_model
+from tidegate.control.logs import USE_OVERVIEW
+from tidegate.domain.aggregate import answering_model
 from tidegate.domain.ids import min_ulid
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.money import exact_money
@@ -19,13 +19,13 @@ from tidegate.domain.record import plain_decimal
 from tidegate.domain.workspace import Workspace
 from tidegate.errors import InvalidRequest
 
-Grouping = Literal["day", "model", "key", "app"]
+Grouping = Literal["day", "model", "key", "app", "session"]
 Figures: TypeAlias = dict[str, int | str]
 _Sums: TypeAlias = dict[str, int | Decimal]
 
 MAX_DAYS = 92
 MAX_RECORDS = 100_000
-"""Records read for one report by model, key or app. A report by day reads counters, and has no such limit."""
+"""Records read for one report by model, key, app or session. A report by day reads counters, and has no such limit."""
 
 COUNT_COLUMNS = ("calls", "calls_failed", "input_tokens", "output_tokens", "words")
 _PAGE = 1000
@@ -53,7 +53,7 @@ async def report_usage(
     if last < first:
         raise InvalidRequest(f"The last day {last} is before the first day {first}.", param="to")
     if (last - first).days >= MAX_DAYS:
-        raise InvalidRequest(f"A report covers at most {MAX_DAYS} days.", param="to")
+        raise InvalidRequest(f"A report covers at most {MAX_DAYS} days: for more, {USE_OVERVIEW}.", param="to")
     if by == "day":
         days = await control.usages.days(workspace.id, first.isoformat(), last.isoformat(), workspace.shards)
         sums = {day: _sums_of_counters(counters) for day, counters in days.items()}
@@ -66,15 +66,10 @@ async def report_usage(
 
 
 def to_csv(report: UsageReport) -> str:
-    """Write the rows as CSV with a header. Names that a spreadsheet would take for a formula get a leading quote."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([report.by, *COUNT_COLUMNS, "cost_usd"])
-    for row in report.rows:
-        name = str(row["name"])
-        safe_name = f"'{name}" if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name
-        writer.writerow([safe_name, *(row[column] for column in COUNT_COLUMNS), row["cost_usd"]])
-    return text.getvalue()
+    """Write the rows as CSV with a header."""
+    columns = (*COUNT_COLUMNS, "cost_usd")
+    rows = ([row["name"], *(row[column] for column in columns)] for row in report.rows)
+    return spreadsheet.to_csv([report.by, *columns], rows)
 
 
 async def _sums_of_records(
@@ -89,7 +84,9 @@ async def _sums_of_records(
         before_id = str(records[-1]["id"])
         records_read += len(records)
         if records_read > MAX_RECORDS:
-            message = f"The range has more than {MAX_RECORDS} calls: choose fewer days, or group by day."
+            message = (
+                f"The range has more than {MAX_RECORDS} calls: choose fewer days, group by day, or {USE_OVERVIEW}."
+            )
             raise InvalidRequest(message, param="from")
     return sums
 
@@ -102,6 +99,8 @@ def _group_name(by: Grouping, record: Mapping[str, object]) -> str:
             return str(record.get("key_id") or "")
         case "app":
             return str(record.get("app_id") or "")
+        case "session":
+            return str(record.get("session_id") or "")
         case "day":
             return str(record["time"])[:10]
 

@@ -26,6 +26,14 @@ def min_ulid(at: float) -> str:
     return bytes([_CROCKFORD[(milliseconds >> shift) & 31] for shift in range(45, -1, -5)]).decode()
 
 
+def ulid_time(id: str) -> float:
+    """The time of a ULID, or of its beginning, in UTC seconds; 0 for text without one."""
+    milliseconds = 0
+    for character in id[:10].ljust(10, "0").encode():
+        milliseconds = milliseconds << 5 | max(0, _CROCKFORD.find(character))
+    return milliseconds / 1000
+
+
 def derived_ulid(at: float, seed: str) -> str:
     """A ULID of that time whose other bits are a digest of the seed: a repetition gives the same."""
     digest = hashlib.sha256(seed.encode(errors="surrogatepass")).digest()

@@ -242,6 +242,24 @@ async def test_calls_are_listed_and_filtered(api: Api) -> None:
     assert [call["status"] for call in failed["data"]] == ["failed"]
 
 
+async def test_calls_are_searched_and_exported(api: Api) -> None:
+    failed = outcome(at=NOON + 1, status="failed", error_code="provider_timeout")
+    for call in (outcome(at=NOON), failed):
+        await api.world.stores.meter.record(call)
+    path = "/workspaces/ws_one/calls"
+    numbers = {"error=TIMEOUT": 1, "slower=1.4": 2, "slower=1.5": 0, "dearer=0.0001": 2, "dearer=1": 0, "session=x": 0}
+    for query, number in numbers.items():
+        assert len((await api.one("GET", f"{path}?{query}")).json["data"]) == number, query
+    live = (await api.one("GET", f"{path}?after={failed.call.id[:10]}")).json
+    assert [call["status"] for call in live["data"]] == ["failed", "ok"]
+    table = await api.one.http.get(f"/admin/v1{path}?format=csv&error=timeout")
+    assert (table.headers["content-type"], "x-next-cursor" in table.headers) == ("text/csv; charset=utf-8", False)
+    assert [line.split(",")[2] for line in table.text.splitlines()] == ["status", "failed"]
+    long = await api.one("GET", f"{path}?from=2025-01-01")
+    assert long.fault == (400, "invalid_request", "from")
+    assert "/console/v1/overview" in long.json["error"]["message"]
+
+
 async def test_the_audit_log_says_who_did_what(api: Api) -> None:
     await api.one("PUT", "/workspaces/ws_one/members/ada@example.com", {"role": "reader"})
     admins = (await api.whole("GET", "/admins")).json["data"]

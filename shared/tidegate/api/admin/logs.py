@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import JSONResponse, Response
 from msgspec.structs import asdict
 
@@ -43,21 +44,63 @@ async def report_usage(
     return JSONResponse({"object": "usage_report", **asdict(report), **dates})
 
 
-@router.get("/workspaces/{workspace_id}/calls", response_model=PageResponse[dict[str, Any]])
-async def list_calls(
-    context: Context,
-    workspace_id: str,
+def call_filters(
     status: Filter = None,
     model: Filter = None,
     key: Filter = None,
     app: Filter = None,
+    session: Filter = None,
+    error: Annotated[str | None, Query(max_length=200, description="A part of the error's code")] = None,
+    slower: Annotated[float | None, Query(ge=0, le=10**9, description="Slower than so many seconds")] = None,
+    dearer: Annotated[Decimal | None, Query(ge=0, le=10**9, description="Dearer than so many USD")] = None,
     since: Annotated[datetime | None, Query(alias="from")] = None,
     until: Annotated[datetime | None, Query(alias="to")] = None,
+    after: Annotated[
+        str | None,
+        Query(pattern="^[0-9A-Z]{1,26}$", description="Calls that have ended since this one; some may come twice"),
+    ] = None,
+) -> CallFilters:
+    """Read the filters of a list of calls."""
+    return CallFilters(
+        status,
+        model,
+        key,
+        app,
+        _utc_seconds(since),
+        _utc_seconds(until),
+        session_id=session,
+        error=error,
+        slower_than=slower,
+        dearer_than=dearer,
+        after=after,
+    )
+
+
+Filters = Annotated[CallFilters, Depends(call_filters)]
+
+
+@router.get(
+    "/workspaces/{workspace_id}/calls",
+    response_model=PageResponse[dict[str, Any]],
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+)
+async def list_calls(
+    context: Context,
+    workspace_id: str,
+    filters: Filters,
     limit: Limit = 50,
     cursor: CallCursor = None,
-) -> JSONResponse:
-    """List calls, the newest first. A page may be short or empty: if there are more, `next_cursor` is not null."""
-    filters = CallFilters(status, model, key, app, _utc_seconds(since), _utc_seconds(until))
+    format: Literal["json", "csv"] = "json",
+) -> Response:
+    """List calls, the newest first. A page may be short or empty: if there are more, `next_cursor` is not null.
+
+    As CSV, a page has up to 10,000 calls whatever the limit, and the header x-next-cursor leads to the next one.
+    """
+    if format == "csv":
+        export = await logs.export_calls(context.control, context.actor, workspace_id, filters, cursor)
+        headers = {"content-disposition": f'attachment; filename="calls-{workspace_id}.csv"'}
+        next_page = {} if export.cursor is None else {"x-next-cursor": export.cursor}
+        return Response(export.csv, media_type="text/csv", headers={**headers, **next_page})
     page = await logs.list_calls(context.control, context.actor, workspace_id, filters, limit, cursor)
     return JSONResponse({"data": list(page.calls), "next_cursor": page.cursor})
 

@@ -1,0 +1,20 @@
+"""CSV for spreadsheets."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+_FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write rows with a header. Text that a spreadsheet would take for a formula gets a leading quote."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(header)
+    writer.writerows([_safe(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _safe(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in _FORMULA_BEGINNINGS else value
