@@ -18,7 +18,7 @@ CLIENTS := $(wildcard tests/clients/package-lock.json)
 
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help run test setup lint template pytest bench soak fuzz build audit sbom lock clean
+.PHONY: help run test setup lint template pytest bench soak proof fuzz build audit sbom lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ bench: .venv/.dev ## measure the gateway's own time in a call
 
 soak: .venv/.dev ## many calls with faults and disconnecting clients, then a check for leaks
 	$(BIN)/python -m tests.faults.soak $(CALLS)
+
+proof: setup ## 10,000 lines of a batch, while workers are killed: in memory, on a data folder, and on ministack
+	TIDEGATE_PROOF_LINES=10000 $(BIN)/python -m pytest tests/batch/test_proof.py -n 0 -s --show-capture=no
 
 fuzz: .venv/.dev ## ten minutes of requests and replies that nobody would write
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
