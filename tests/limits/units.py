@@ -6,6 +6,7 @@ Sources, read on 2026-11-21: https://docs.aws.amazon.com/amazondynamodb/latest/d
 
 import json
 import math
+from base64 import b64decode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class Counting:
         async with self.inner.open(request, timeouts) as response:
             yield response
         if action == "Query":
-            found: Any = await client.call("Query", body)
+            found: Any = await client.call("Query", _without_projection(body))
             self.charges.append(_charge(action, [sum(map(item_bytes, found["Items"]))]))
             return
         after = [await _size(client, *place) for place in places]
@@ -58,6 +59,13 @@ class Counting:
 
 def counting(endpoint: str) -> Counting:
     return Counting(ReqwestTransport(), endpoint)
+
+
+def _without_projection(query: Mapping[str, Any]) -> dict[str, Any]:
+    """A query for whole items: these are what a projection is charged for."""
+    whole = {name: value for name, value in query.items() if name not in ("ProjectionExpression", "Select")}
+    names = {name: path for name, path in query["ExpressionAttributeNames"].items() if path in ("pk", "sk")}
+    return {**whole, "ExpressionAttributeNames": names}
 
 
 def _charge(action: str, sizes: list[int]) -> Charge:
@@ -101,6 +109,8 @@ def _value_bytes(value: Mapping[str, Any]) -> int:
     match kind:
         case "S":
             return len(held.encode())
+        case "B":
+            return len(b64decode(held))
         case "N":
             digits = held.lstrip("-").replace(".", "").strip("0")
             return (len(digits) + 1) // 2 + 1 + held.startswith("-")
