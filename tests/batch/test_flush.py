@@ -11,6 +11,7 @@ from tests.batch.proof import Watched
 from tests.batch.world import Provider, batch_world, numbers, request
 from tests.world import WORKSPACE, completion
 from tidegate.domain.batch import Part
+from tidegate.domain.batch_options import BatchOptions
 
 
 @pytest.mark.jumping_clock
@@ -43,3 +44,22 @@ async def test_a_write_that_is_under_way_when_the_last_line_is_answered_is_compl
         assert batch.usage.input_tokens == 2 * 14
         assert [record["lines"] for record in await world.records(WORKSPACE.id)] == [2]
         assert sorted(world.provider.prompts) == ["Line 0.", "Line 1."]
+
+
+@pytest.mark.jumping_clock
+async def test_large_answers_do_not_come_faster_than_they_are_put_on_record() -> None:
+    large = Provider(lambda prompt, _: httpx.Response(200, json=completion(prompt + "x" * 1024**2)), seconds=0.01)
+    async with batch_world(large, options=BatchOptions(parallel_calls=3)) as world:
+        objects, sizes = world.components.objects, list[int]()
+
+        async def put(key: str, data: bytes) -> None:
+            if "/journal/" in key:
+                sizes.append(len(data) // 1024**2)
+                await asyncio.sleep(1.0)
+            await objects.put(key, data)
+
+        world.components = replace(world.components, objects=Watched(objects, put=put))
+        batch = await world.submit([request(number) for number in range(20)])
+        await world.run_until_idle()
+        assert (await world.batch(batch.id)).usage.completed == 20
+        assert (sum(sizes), max(sizes)) == (20, 3)

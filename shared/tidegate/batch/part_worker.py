@@ -95,6 +95,8 @@ class PartWorker:
             if number >= self._journal.part.asked_to:
                 await self._journal.allow(number)
             await self._answer_line(number)
+            if self._journal.is_full.is_set():
+                await self._journal.flush()  # large answers must not come faster than they are put on record
 
     async def _answer_line(self, number: int) -> None:
         """Ask the line until there is an answer that counts, or the worker stops."""
