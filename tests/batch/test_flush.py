@@ -62,4 +62,4 @@ async def test_large_answers_do_not_come_faster_than_they_are_put_on_record() ->
         batch = await world.submit([request(number) for number in range(20)])
         await world.run_until_idle()
         assert (await world.batch(batch.id)).usage.completed == 20
-        assert (sum(sizes), max(sizes)) == (20, 3)
+        assert (sum(sizes), max(sizes) <= 3) == (20, True), sizes
