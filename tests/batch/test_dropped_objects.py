@@ -114,6 +114,7 @@ async def test_a_mark_and_empty_lines_before_the_first_request_do_no_harm(data: 
         (b"\xff\xfe{\x00", "invalid_json_line", 1),
         (b'{"custom_id": "a"}\n', "invalid_json_line", 1),
         (b"[1]\n", "invalid_json_line", 1),
+        (b"\n\r\n[1]\n", "invalid_json_line", 3),
         (jsonl([{**requests(1)[0], "url": "/v1/unknown"}]), "invalid_url", 1),
         (b'{"url": "' + b"a" * 3000 + b'"}\n', "invalid_json_line", 1),
         (jsonl(requests(40)), "request_too_large", None),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.work import lines_of
 from tidegate.api.app import ENDPOINTS
 from tidegate.batch.lines import BYTE_ORDER_MARK, BatchLine, CutLine, LineCutter, is_blank, parse_line, part_lines
 from tidegate.domain.batch import BatchFault
@@ -192,7 +193,6 @@ def test_lines_are_cut_with_their_places() -> None:
     assert cut([b"one\ntw", b"o\r\n\n", b"", b"three"]) == [
         CutLine(1, 0, 4, b"one"),
         CutLine(2, 4, 9, b"two\r"),
-        CutLine(3, 9, 10, b""),
         CutLine(4, 10, 15, b"three"),
     ]
 
@@ -202,6 +202,48 @@ def test_a_byte_order_mark_is_skipped_at_the_start_only() -> None:
         CutLine(1, 3, 5, b"a"),
         CutLine(2, 5, 9, BYTE_ORDER_MARK + b"b"),
     ]
+
+
+BLANK_LINES = [b"", b"\r", b" \t\r", b" " * 18, b" " * 20, b" " * 21, b"\t" * 45]
+"""The last two are too long for a cutter with a limit of 20 bytes."""
+
+
+def cut_one_by_one(file: bytes, limit: int) -> list[CutLine]:
+    """The lines of a file, each looked at for itself."""
+    found: list[CutLine] = []
+    first = 0
+    for number, data in enumerate(file.split(b"\n"), 1):
+        end = min(first + len(data) + 1, len(file))
+        if len(data) > limit:
+            found.append(CutLine(number, first, first, None))
+        elif not is_blank(data):
+            found.append(CutLine(number, first, end, data))
+        first = end
+    return found
+
+
+@given(st.lists(st.sampled_from([*BLANK_LINES, b"a", b" b\r", b"c" * 30]), max_size=12), st.data())
+def test_blank_lines_are_counted_and_left_out_wherever_chunks_end(texts: list[bytes], data: st.DataObject) -> None:
+    file = b"\n".join(texts)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(file)), max_size=5)))
+    found = cut([file[first:end] for first, end in zip([0, *cuts], [*cuts, len(file)], strict=True)], 20)
+    places = [line if line.data is not None else line._replace(end=line.first_byte) for line in found]
+    assert places == cut_one_by_one(file, 20)
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \t\n", b"\n \n\r\n"])
+def test_runs_of_blank_lines_take_few_steps(blank: bytes) -> None:
+    run = blank * (100_000 // len(blank))
+    data = run + b"a\n" + run + b"b"
+    chunks = [data[first : first + 10_000] for first in range(0, len(data), 10_000)]
+    found: list[CutLine] = []
+    assert lines_of(lambda: found.extend(cut(chunks, 1_000_000))) < 30 * len(chunks)
+    number = run.count(b"\n") + 1
+    assert found == [
+        CutLine(number, len(run), len(run) + 2, b"a"),
+        CutLine(2 * number, 2 * len(run) + 2, 2 * len(run) + 3, b"b"),
+    ]
+    assert lines_of(lambda: part_lines(data, 3)) < 200
 
 
 def test_white_space_alone_is_not_a_request() -> None:
@@ -222,7 +264,7 @@ def test_a_line_that_is_too_long_is_told_once_and_never_held(size: int) -> None:
     ]
 
 
-@given(st.lists(st.sampled_from([b"", b"a", b"bb\r", b"c" * 30]), max_size=8), st.booleans(), st.data())
+@given(st.lists(st.sampled_from([*BLANK_LINES, b"a", b"bb\r", b"c" * 30]), max_size=8), st.booleans(), st.data())
 def test_a_cutter_continues_where_another_has_stopped(texts: list[bytes], ends: bool, data: st.DataObject) -> None:
     file = b"\n".join(texts) + (b"\n" if ends and texts else b"")
     expected = cut([file], 20)
@@ -242,4 +284,5 @@ def test_a_cutter_continues_where_another_has_stopped(texts: list[bytes], ends: 
 def test_a_part_has_as_many_lines_as_were_counted() -> None:
     assert part_lines(b"a\r\n\n \nb", 2) == [b"a\r", b"b"]
     assert part_lines(b"a\nb\nc\n", 2) == [b"a", b"b"]
+    assert part_lines(BYTE_ORDER_MARK + b"\nb\n", 2) == [BYTE_ORDER_MARK, b"b"]
     assert part_lines(b"a\n", 3) == [b"a", b"", b""]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.batch.world import MODEL, PATH, BatchWorld, batch_world, jsonl, request, requests
+from tests.work import counted
 from tidegate.batch.batches import cancel_batch
 from tidegate.batch.digests import CustomIds
 from tidegate.batch.keys import RANGES_PER_OBJECT, batch_prefix
@@ -165,6 +166,14 @@ async def test_a_hundred_faults_are_listed_and_reading_stops() -> None:
     assert codes(await faults_of(b"x\n" * 300, options)) == [("invalid_json_line", n) for n in range(1, 101)]
     copies = codes(await faults_of(jsonl([request(0)] * 300), options))
     assert copies == [("duplicate_custom_id", n) for n in range(2, 102)]
+
+
+async def test_lines_behind_the_last_listed_fault_are_not_looked_at() -> None:
+    async with batch_world() as world:
+        batch = await world.submit(b"x\n" * 50_000)
+        with counted() as work:
+            failed = await validate(world, batch)
+    assert (len(failed.errors), work.lines < 100_000) == (100, True)
 
 
 async def test_one_request_too_many_is_told_and_reading_stops() -> None:

@@ -6,6 +6,7 @@ Whoever may write there may start batches of that workspace: IAM has decided it,
 import hashlib
 import logging
 import re
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from tidegate.batch.components import BatchComponents, BatchStores
 from tidegate.batch.keys import dropped_prefix, rejected_prefix, results_prefix
-from tidegate.batch.lines import BYTE_ORDER_MARK, is_blank
+from tidegate.batch.lines import LineCutter
 from tidegate.batch.messages import Sweep, Validate
 from tidegate.domain.batch import Batch, BatchFault, StoredFile
 from tidegate.domain.ids import derived_ulid
@@ -172,18 +173,18 @@ async def reject_input(stores: BatchStores, batch: Batch) -> None:
 
 def _find_endpoint(components: BatchComponents, data: bytes | None) -> str | BatchFault:
     """Return the url of the first line that is not empty."""
-    for line in (data or b"").removeprefix(BYTE_ORDER_MARK).split(b"\n"):
-        if is_blank(line):
-            continue
+    data = data or b""
+    cutter = LineCutter(len(data))
+    for line in chain(cutter.feed(data), cutter.last()):
         try:
-            url = msgspec.json.decode(line, type=_Line).url
+            url = msgspec.json.decode(line.data or b"", type=_Line).url
         except (msgspec.DecodeError, UnicodeDecodeError):
             message = "The first line is not a JSON object with a url, or it is too long."
-            return BatchFault("invalid_json_line", message, line=1)
+            return BatchFault("invalid_json_line", message, line=line.number)
         if url in components.endpoints:
             return url
         known = ", ".join(sorted(components.endpoints))
-        return BatchFault("invalid_url", f"The url of a line must be one of: {known}.", line=1, param="url")
+        return BatchFault("invalid_url", f"The url of a line must be one of: {known}.", line=line.number, param="url")
     return BatchFault("empty_file", "The object has no lines.")
 
 

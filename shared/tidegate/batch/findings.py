@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tidegate.batch.digests import CustomIds
 from tidegate.batch.keys import RANGES_PER_OBJECT, validation_key
-from tidegate.batch.lines import BatchLine, CutLine, is_blank, parse_line
+from tidegate.batch.lines import BatchLine, CutLine, parse_line
 from tidegate.batch.ports import BatchObjects
 from tidegate.batch.ranges import write_ranges
 from tidegate.domain.batch import Batch, BatchFault, PartRange
@@ -68,7 +68,7 @@ class InputFindings:
 
     def take(self, line: CutLine) -> None:
         """Check the next line."""
-        if self.is_clear or (line.data is not None and is_blank(line.data)):
+        if self.is_clear:
             return
         progress = self.progress
         if progress.requests >= self._max_lines:

@@ -5,7 +5,9 @@ Sources: https://platform.openai.com/docs/guides/batch, and for the codes, the i
 https://learn.microsoft.com/azure/ai-foundry/openai/how-to/batch#error-codes (read 2026-11).
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from itertools import chain, islice
 from typing import NamedTuple
 
 import msgspec
@@ -22,6 +24,9 @@ MAX_CUSTOM_ID_CHARACTERS = 512
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _BLANK = b" \t\r"
+_BLANK_LINES = re.compile(rb"[ \t\r\n]*\n")
+"""Line ends, and the white space between them. 200 MB of these take 0.14 s, and one by one 106 s (2026-11)."""
+
 _KINDS = {"t": "a boolean", "f": "a boolean", "n": "null", "[": "an array", "{": "an object", '"': "a string"}
 
 
@@ -64,7 +69,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 
 
 class LineCutter:
-    """Cuts the chunks of a file into lines. Holds at most `max_line_bytes` beside a chunk.
+    """Cuts the chunks of a file into lines, and skips blank ones. Holds at most `max_line_bytes` beside a chunk.
 
     `next_byte` and `next_number` are the place and the number of the line that is not complete yet: a cutter with
     these continues there. If `in_long_line`, they are inside of a line that was given out as too long.
@@ -84,10 +89,15 @@ class LineCutter:
             first = self.next_byte = len(BYTE_ORDER_MARK)
         while (end := chunk.find(b"\n", first)) >= 0:
             if self.in_long_line:
-                self._skip(end + 1 - first)
+                self._skip(end + 1 - first, 1)
+                first = end + 1
+                continue
+            data = self._start + chunk[first:end] if self._start else chunk[first:end]
+            if is_blank(data) and len(data) <= self._max_line_bytes:
+                first = self._skip_blank_lines(chunk, len(data), end)
             else:
-                yield self._cut(self._start + chunk[first:end] if self._start else chunk[first:end], 1)
-            first = end + 1
+                yield self._cut(data, 1)
+                first = end + 1
         if self.in_long_line:
             self.next_byte += len(chunk) - first
             return
@@ -98,8 +108,8 @@ class LineCutter:
             self._start, self.in_long_line = b"", True
 
     def last(self) -> Iterator[CutLine]:
-        """Give out the last line if the file does not end with a line end."""
-        if self._start:
+        """Give out the last line if the file does not end with a line end, or with white space."""
+        if not is_blank(self._start):
             yield self._cut(self._start, 0)
 
     def _cut(self, data: bytes, end_bytes: int) -> CutLine:
@@ -107,8 +117,19 @@ class LineCutter:
         self.next_byte, self.next_number, self._start = first_byte + len(data) + end_bytes, number + 1, b""
         return CutLine(number, first_byte, self.next_byte, data if len(data) <= self._max_line_bytes else None)
 
-    def _skip(self, length: int) -> None:
-        self.next_byte, self.next_number, self.in_long_line = self.next_byte + length, self.next_number + 1, False
+    def _skip_blank_lines(self, chunk: bytes, length: int, end: int) -> int:
+        """Skip a blank line of this length, which ends here, and blank ones after it; return where the next one begins.
+
+        It looks ahead by `max_line_bytes` only, so that it skips no line that is longer.
+        """
+        match = _BLANK_LINES.match(chunk, end, end + 1 + self._max_line_bytes)
+        next_line = match.end() if match else end + 1
+        self._start = b""
+        self._skip(length + next_line - end, chunk.count(b"\n", end, next_line))
+        return next_line
+
+    def _skip(self, length: int, lines: int) -> None:
+        self.next_byte, self.next_number, self.in_long_line = self.next_byte + length, self.next_number + lines, False
 
 
 def is_blank(data: bytes) -> bool:
@@ -118,8 +139,9 @@ def is_blank(data: bytes) -> bool:
 
 def part_lines(data: bytes, count: int) -> list[bytes]:
     """The `count` requests in the bytes of a part. Those that are missing, because the file has changed, are empty."""
-    lines = [line for line in data.split(b"\n") if not is_blank(line)]
-    return [*lines[:count], *[b""] * (count - len(lines))]
+    cutter = LineCutter(len(data), next_byte=1)  # a part does not begin with the file's byte order mark
+    lines = [line.data or b"" for line in islice(chain(cutter.feed(data), cutter.last()), count)]
+    return [*lines, *[b""] * (count - len(lines))]
 
 
 def parse_line(

@@ -100,8 +100,8 @@ async def _read(components: BatchComponents, batch: Batch, findings: InputFindin
             async for piece in _in_turns(chunk):
                 for line in cutter.feed(piece):
                     findings.take(line)
-                if findings.is_clear:
-                    return True
+                    if findings.is_clear:
+                        return True
             await findings.write_full_ranges(components.objects)
             is_late = components.clock() > deadline - MARGIN_SECONDS
             if is_late and first < cutter.next_byte and read_to < batch.input_bytes:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tidegate.batch.lines import LineCutter, is_blank
+from tidegate.batch.lines import LineCutter
 from tidegate.batch.provider_jobs.answers import LineResult, stored_result
 from tidegate.batch.provider_jobs.desk import MAX_REPLY_BYTES, JobDesk
 from tidegate.domain.batch import PartRange, ProviderJob
@@ -135,8 +135,6 @@ async def _results_of_lines(desk: JobDesk, chunks: AsyncIterator[bytes]) -> Asyn
         chunk = await anext(chunks, None)
         done = chunk is None
         for line in cutter.last() if chunk is None else cutter.feed(chunk):
-            if line.data is not None and is_blank(line.data):
-                continue
             try:
                 results = list(desk.jobs.results(desk.reference, line.data or b"", ()))
             except ValueError:
