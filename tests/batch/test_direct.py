@@ -43,6 +43,16 @@ async def test_a_request_that_is_wrong_is_a_line_and_the_others_are_answered() -
         assert [result["custom_id"] for result in results] == ["line-0", "line-1", None, "line-0", None, "line-5"]
 
 
+async def test_a_custom_id_that_is_not_valid_unicode_is_a_wrong_line() -> None:
+    """Python's `json`, with which Lambda reads the payload of an invocation, accepts lone surrogates."""
+    wrong = json.loads(json.dumps({**request(1), "custom_id": "a\ud800"}))
+    async with batch_world() as world:
+        answer = await answer_invocation(world.components, event(request(0), wrong), world.clock() + 60)
+        results: Any = answer["results"]
+        assert [result["custom_id"] for result in results] == ["line-0", "a?"]
+        assert results[1]["error"]["code"] == "invalid_json_line"
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -20,7 +20,7 @@ from tidegate.batch.dropped_objects import WINDOW, StoredObject, create_once, fi
 from tidegate.batch.fields import Fields, invalid
 from tidegate.batch.keys import dropped_prefix, rejected_prefix, results_prefix
 from tidegate.batch.ports import TryLater
-from tidegate.batch.results import Result, not_asked
+from tidegate.batch.results import Result, not_asked, readable
 from tidegate.batch.single_calls import answer_request, parse_request
 from tidegate.domain.batch import BatchFault
 from tidegate.errors import (
@@ -78,9 +78,8 @@ async def take_message(components: BatchComponents, envelope: Envelope, content:
     """
     fields = content if isinstance(content, dict) else {}
     custom_id, workspace_id = fields.get("custom_id"), fields.get("workspace_id")
-    address = _ReplyAddress(
-        _find_queue(components, None), None, custom_id if isinstance(custom_id, str) and custom_id else None
-    )
+    name = readable(custom_id) if isinstance(custom_id, str) and custom_id else None
+    address = _ReplyAddress(_find_queue(components, None), None, name)
     try:
         if not isinstance(content, dict):
             raise invalid("The message is not a JSON object.", None, "invalid_json_line")
@@ -174,7 +173,7 @@ async def _reject(
     if address.queue is not None:
         await _reply(components, envelope, address, result)
     elif address.workspace_id is not None:
-        reason: Json = {"message_id": envelope.id, "errors": [{"code": code, "message": error.message}]}
+        reason: Json = {"message_id": envelope.id, "errors": [{"code": code, "message": readable(error.message)}]}
         key = f"{rejected_prefix(address.workspace_id)}messages/{_reference(envelope)}.reason.json"
         await components.objects.put(key, encode(reason))
 

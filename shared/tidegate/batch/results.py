@@ -39,9 +39,15 @@ def answered(batch_id: str, line: int, custom_id: str, status: int, call_id: str
 
 def not_asked(batch_id: str, line: int, custom_id: str | None, code: str, message: str) -> Result:
     """The entry of a line that no provider was asked about."""
-    error: Json = {"code": code, "message": message}
-    entry: Json = {"id": request_id(batch_id, line), "custom_id": custom_id, "response": None, "error": error}
+    error: Json = {"code": code, "message": readable(message)}
+    named = None if custom_id is None else readable(custom_id)
+    entry: Json = {"id": request_id(batch_id, line), "custom_id": named, "response": None, "error": error}
     return Result(line, "e", encode(entry))
+
+
+def readable(text: str) -> str:
+    """The text with question marks for lone surrogates: JSON parsers of events accept them, and UTF-8 has none."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def journal_entry(result: Result) -> bytes:
