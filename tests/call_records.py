@@ -53,7 +53,7 @@ def expected_sums(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def actual_sums(aggregate: Aggregate) -> dict[str, Any]:
     """The sums of an aggregate, in the same form."""
-    names = ("calls", "unpriced", *SUMMED, "input_words", "cost")
+    names = ("calls", "failed", "cached", "unpriced", *SUMMED, "input_words", "cost")
     columns = dict(zip(names, zip(*aggregate.sums.values(), strict=True), strict=True))
     return {
         **{name: sum(columns[name]) for name in ("calls", *SUMMED)},

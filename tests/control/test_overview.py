@@ -123,6 +123,14 @@ async def test_rows_and_filters_are_by_name(world: Managed, dimension: str, fiel
     assert {row["name"] for row in selected.by[dimension]} <= {name}
 
 
+async def test_sessions_are_not_filtered_by_status(world: Managed) -> None:
+    world = await stored(world, [], "ws_one")
+    for other in ({"status": "ok"}, {"error": "provider_timeout"}):
+        with pytest.raises(InvalidRequest) as caught:
+            await make(world, filters={"session": "s", **other})
+        assert caught.value.param == "session"
+
+
 async def test_failures_cached_calls_and_errors_are_counted(world: Managed) -> None:
     records = records_of_days(1, 800)
     world = await stored(world, records, "ws_one")

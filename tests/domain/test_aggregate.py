@@ -147,10 +147,24 @@ def test_dear_cells_keep_all_their_names_where_others_are_joined() -> None:
     total = aggregate([*records, dear])
     total.fold(max_cells=50)
     assert len(total.sums) <= 50
-    assert any("dear" in names and "app-dear" in names for names in total.sums)
+    assert len(total.sessions) <= 50
+    assert any("app-dear" in names for names in total.sums)
+    assert any("app-dear" in names and "dear" in names for names in total.sessions)
     assert actual_sums(total) == expected_sums([*records, dear])
 
 
 def test_figures_are_named_once_and_the_calls_come_first() -> None:
     assert len(set(FIGURES)) == len(FIGURES)
     assert (FIGURES[0], FIGURES[-1]) == ("calls", "cost")
+
+
+def test_a_session_has_the_figures_of_its_calls_and_no_status() -> None:
+    records = some_records()
+    total = aggregate(records)
+    selected = total.select((Filter("session", "session-5-7"),))
+    wanted = [record for record in records if record["session_id"] == "session-5-7"]
+    assert wanted
+    assert actual_sums(selected) == expected_sums(wanted)
+    failed = sum(row[FIGURES.index("failed")] for row in selected.sums.values())
+    assert failed == sum(record["status"] == "failed" for record in wanted)
+    assert total.select((Filter("session", "session-5-7"), Filter("status", "ok"))) == Aggregate()

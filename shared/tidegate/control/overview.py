@@ -77,6 +77,10 @@ class OverviewFilters(Struct, frozen=True):
     error: str | None = None
 
     def selected(self) -> tuple[Filter, ...]:
+        """Return the filters that are set. Raises `InvalidRequest` if they cannot be used together."""
+        if self.session is not None and (self.status, self.error) != (None, None):
+            message = "An overview is filtered by session, or by status and error: list the calls to see both."
+            raise InvalidRequest(message, param="session")
         named = ((dimension, getattr(self, dimension)) for dimension in DIMENSIONS)
         return tuple(Filter(dimension, str(name)) for dimension, name in named if name is not None)
 

@@ -1,10 +1,11 @@
 """Sums of call records by all that an overview filters and groups by, for an hour or a day of a workspace.
 
 An aggregate is a table of cells. A cell has the sums of the calls that agree in all dimensions, so that each filter and
-each grouping of an overview is a sum of cells. Aggregates can be added: days are sums of hours.
+each grouping of an overview is a sum of cells. Sessions, which are many, have a table without status and error.
+Aggregates can be added: days are sums of hours.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from decimal import Decimal
 from operator import add
 from typing import NamedTuple, TypeAlias, TypeVar, cast
@@ -14,13 +15,16 @@ from msgspec import Struct, field
 from tidegate.domain.histogram import Histogram, add_histogram, bucket_of
 from tidegate.domain.money import MONEY
 
-DIMENSIONS = ("model", "provider", "key", "app", "endpoint", "session", "status", "error")
-TIMED_DIMENSIONS = DIMENSIONS[:5]
-"""The dimensions of histograms. With all of them, the histograms would be most of a document, and of its time."""
+TIMED_DIMENSIONS = ("model", "provider", "key", "app", "endpoint")
+"""The dimensions of histograms. With all dimensions, the histograms would be most of a document, and of its time."""
+
+CELL_DIMENSIONS = (*TIMED_DIMENSIONS, "status", "error")
+SESSION_DIMENSIONS = (*TIMED_DIMENSIONS, "session")
+DIMENSIONS = (*CELL_DIMENSIONS, "session")
 
 FIGURES = (
-    *("calls", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens"),
-    *("searches", "words", "input_words", "cost"),
+    *("calls", "failed", "cached", "unpriced", "input_tokens", "output_tokens", "cached_tokens", "written_tokens"),
+    *("reasoning_tokens", "searches", "words", "input_words", "cost"),
 )
 """The sums of a cell. `calls` counts each line of a batch; `cost` is a whole number of 1e-18 USD."""
 
@@ -33,20 +37,21 @@ OTHER = "other"
 MAX_NAMES = 100
 """Names of a dimension that are kept: the first by cost and the first by calls, as many each. Callers choose some."""
 
-MAX_CELLS = 2_000
-"""Cells of one document, about 80 KB: a fifth of DynamoDB's largest item."""
+MAX_CELLS = 1_000
+"""Cells of one document, and as many of sessions: together about 60 KB, a sixth of DynamoDB's largest item."""
 
 MAX_HISTOGRAMS = 100
 """Histograms of durations in one document, and as many of times to the first token."""
 
-_MAX_OPEN_CELLS = 10 * MAX_CELLS
+_MAX_OPEN_CELLS = 20 * MAX_CELLS
 """Cells in memory, about 20 MB, before an hour with more of them is cut on the way."""
 
-_FOLDED = ("session", "app", "endpoint", "error", "key", "model", "provider", "status")
+_FOLDED = ("app", "endpoint", "error", "key", "session", "model", "provider", "status")
 """The order in which dimensions of small cells are given up if there are too many cells."""
 
-_RECORD_SUMS = FIGURES[2:-1]
+_RECORD_SUMS = FIGURES[4:-1]
 _COST = FIGURES.index("cost")
+_TIMED = len(TIMED_DIMENSIONS)
 
 Names: TypeAlias = tuple[str, ...]
 Sums: TypeAlias = tuple[int, ...]
@@ -62,12 +67,13 @@ class Filter(NamedTuple):
 
 
 class Aggregate(Struct):
-    """Sums by cell, which is named by its `DIMENSIONS`, and histograms by the names in `TIMED_DIMENSIONS`.
+    """Sums by the names in `CELL_DIMENSIONS` and by those in `SESSION_DIMENSIONS`; histograms by `TIMED_DIMENSIONS`.
 
     The histograms have the calls that a provider was asked for: not those from the cache, lost ones, or batches.
     """
 
     sums: dict[Names, Sums] = field(default_factory=dict[Names, Sums])
+    sessions: dict[Names, Sums] = field(default_factory=dict[Names, Sums])
     durations: dict[Names, Histogram] = field(default_factory=dict[Names, Histogram])
     first_tokens: dict[Names, Histogram] = field(default_factory=dict[Names, Histogram])
 
@@ -77,79 +83,80 @@ class Aggregate(Struct):
 
     def add_record(self, record: Record) -> None:
         """Add one call, or the lines of a part of a batch."""
-        lines = record.get("lines")
-        if lines is not None:
-            self._add_lines(record, _integer(lines))
+        timed = _timed_names(record)
+        error, session = str(record.get("error_code") or ""), str(record.get("session_id") or "")
+        if record.get("lines") is not None:
+            for status, sums in _sums_of_lines(record):
+                _add_sums(self.sums, (*timed, status, error), sums)
+                _add_sums(self.sessions, (*timed, session), sums)
             return
-        names = _names(record, str(record.get("status") or ""))
-        self._add_sums(names, _sums(record, 1))
+        status = str(record.get("status") or "")
+        sums = _sums(record, 1, status)
+        _add_sums(self.sums, (*timed, status, error), sums)
+        _add_sums(self.sessions, (*timed, session), sums)
         if record.get("attempts"):
-            _count_seconds(self.durations, names, record.get("seconds"))
-            _count_seconds(self.first_tokens, names, record.get("first_event_seconds"))
-        if len(self.sums) > _MAX_OPEN_CELLS:
-            self.fold(_MAX_OPEN_CELLS // 2, 10 * MAX_NAMES, 10 * MAX_HISTOGRAMS)
+            _count_seconds(self.durations, timed, record.get("seconds"))
+            _count_seconds(self.first_tokens, timed, record.get("first_event_seconds"))
+        if len(self.sums) + len(self.sessions) > _MAX_OPEN_CELLS:
+            self.fold(_MAX_OPEN_CELLS // 4, 10 * MAX_NAMES, 10 * MAX_HISTOGRAMS)
 
     def add(self, other: "Aggregate") -> None:
-        """Add all cells of another aggregate."""
-        sums = self.sums
-        for names, theirs in other.sums.items():
-            ours = sums.get(names)
-            sums[names] = theirs if ours is None else tuple(map(add, ours, theirs))
+        """Add all cells of another aggregate, which must not be changed afterwards."""
+        for ours, theirs in ((self.sums, other.sums), (self.sessions, other.sessions)):
+            if not ours:
+                ours.update(theirs)
+                continue
+            for names, sums in theirs.items():
+                _add_sums(ours, names, sums)
         for mine, others in ((self.durations, other.durations), (self.first_tokens, other.first_tokens)):
             for names, histogram in others.items():
-                add_histogram(mine.setdefault(names, {}), histogram)
+                if names in mine:
+                    add_histogram(mine[names], histogram)
+                else:
+                    mine[names] = dict(histogram)
 
-    def select(self, filters: Iterable[Filter]) -> "Aggregate":
-        """Return the cells that all filters select. Without histograms, if one is not of a timed dimension."""
-        wanted = [(DIMENSIONS.index(each.dimension), each.name) for each in filters]
-        if not wanted:
+    def select(self, filters: Sequence[Filter]) -> "Aggregate":
+        """Return the cells that all filters select.
+
+        With a session: without status and error, which its cells do not have. With a status or an error: without
+        sessions. With any of these three: without histograms. With a session and one of the others: nothing.
+        """
+        if not filters:
             return self
-        is_timed = all(at < len(TIMED_DIMENSIONS) for at, _ in wanted)
-
-        def is_selected(names: Names) -> bool:
-            return all(names[at] == name for at, name in wanted)
-
-        return Aggregate(
-            {names: row for names, row in self.sums.items() if is_selected(names)},
-            {names: each for names, each in self.durations.items() if is_timed and is_selected(names)},
-            {names: each for names, each in self.first_tokens.items() if is_timed and is_selected(names)},
-        )
-
-    def without_sessions(self) -> "Aggregate":
-        """Return the aggregate with the name `OTHER` for all sessions: it has few cells, which are quick to group."""
-        sums = _fold_names(self.sums, DIMENSIONS.index("session"), frozenset(), _joined_sums)
-        return Aggregate(sums, self.durations, self.first_tokens)
+        dimensions = {each.dimension for each in filters}
+        if dimensions <= {*TIMED_DIMENSIONS}:
+            return Aggregate(
+                _select(self.sums, CELL_DIMENSIONS, filters),
+                _select(self.sessions, SESSION_DIMENSIONS, filters),
+                _select(self.durations, TIMED_DIMENSIONS, filters),
+                _select(self.first_tokens, TIMED_DIMENSIONS, filters),
+            )
+        if dimensions <= {*CELL_DIMENSIONS}:
+            return Aggregate(_select(self.sums, CELL_DIMENSIONS, filters))
+        if dimensions <= {*SESSION_DIMENSIONS}:
+            sessions = _select(self.sessions, SESSION_DIMENSIONS, filters)
+            return Aggregate(_cells_of_sessions(sessions), sessions)
+        return Aggregate()
 
     def first_names(self, dimension: str, number: int) -> list[str]:
         """Return the names in the dimension with the highest cost; among equals, with the most calls."""
-        at, costs, calls = DIMENSIONS.index(dimension), dict[str, int](), dict[str, int]()
-        for cell, row in self.sums.items():
-            name = cell[at]
-            costs[name] = costs.get(name, 0) + row[_COST]
-            calls[name] = calls.get(name, 0) + row[0]
-        return sorted(costs, key=lambda name: (-costs[name], -calls[name], name))[:number]
+        totals = self._totals(dimension)
+        return sorted(totals, key=lambda name: (-totals[name][1], -totals[name][0], name))[:number]
 
     def group(self, dimension: str, kept: Set[str] | None = None) -> dict[str, "Aggregate"]:
-        """Return the cells by their name in the dimension; with histograms if it is a timed one.
+        """Return the cells by their name in the dimension, without sessions; with histograms if it is a timed one.
 
         Cells whose names are not among `kept` are those of `OTHER`.
         """
-        at, groups = DIMENSIONS.index(dimension), dict[str, Aggregate]()
-
-        def group_of(cell: Names) -> Aggregate:
-            name = cell[at] if kept is None or cell[at] in kept else OTHER
-            group = groups.get(name)
-            if group is None:
-                group = groups[name] = Aggregate()
-            return group
-
-        for cell, row in self.sums.items():
-            group_of(cell).sums[cell] = row
+        table, at = self._table(dimension)
+        groups = {name: Aggregate(cells) for name, cells in _split(table, at, kept).items()}
+        if dimension == "session":
+            return {name: Aggregate(_cells_of_sessions(group.sums)) for name, group in groups.items()}
         if dimension in TIMED_DIMENSIONS:
-            for cell, histogram in self.durations.items():
-                group_of(cell).durations[cell] = histogram
-            for cell, histogram in self.first_tokens.items():
-                group_of(cell).first_tokens[cell] = histogram
+            for name, histograms in _split(self.durations, at, kept).items():
+                groups.setdefault(name, Aggregate()).durations = histograms
+            for name, histograms in _split(self.first_tokens, at, kept).items():
+                groups.setdefault(name, Aggregate()).first_tokens = histograms
         return groups
 
     def fold(
@@ -159,35 +166,46 @@ class Aggregate(Struct):
 
         The sums over all cells stay what they are.
         """
-        for at, dimension in enumerate(DIMENSIONS):
-            if len({cell[at] for cell in self.sums}) > max_names:
-                kept = {*self.first_names(dimension, max_names), *self._busiest_names(at, max_names)}
-                self.sums = _fold_names(self.sums, at, kept, _joined_sums)
-                if dimension in TIMED_DIMENSIONS:
-                    self.durations = _fold_names(self.durations, at, kept, _joined_histograms)
-                    self.first_tokens = _fold_names(self.first_tokens, at, kept, _joined_histograms)
-        self.sums = _fold_cells(self.sums, max_cells, lambda row: (row[_COST], row[0]), _joined_sums)
+        for dimension in DIMENSIONS:
+            totals = self._totals(dimension)
+            if len(totals) > max_names:
+                busiest = sorted(totals, key=lambda name: (-totals[name][0], name))[:max_names]
+                self._fold_names(dimension, {*self.first_names(dimension, max_names), *busiest})
+
+        def size(row: Sums) -> tuple[int, ...]:
+            return row[_COST], row[0]
+
+        self.sums = _fold_cells(self.sums, CELL_DIMENSIONS, max_cells, size, _joined_sums)
+        self.sessions = _fold_cells(self.sessions, SESSION_DIMENSIONS, max_cells, size, _joined_sums)
         self.durations, self.first_tokens = (
-            _fold_cells(histograms, max_histograms, lambda each: (sum(each.values()),), _joined_histograms)
-            for histograms in (self.durations, self.first_tokens)
+            _fold_cells(each, TIMED_DIMENSIONS, max_histograms, lambda each: (sum(each.values()),), _joined_histograms)
+            for each in (self.durations, self.first_tokens)
         )
 
-    def _busiest_names(self, at: int, number: int) -> list[str]:
-        calls: dict[str, int] = {}
-        for cell, row in self.sums.items():
-            calls[cell[at]] = calls.get(cell[at], 0) + row[0]
-        return sorted(calls, key=lambda name: (-calls[name], name))[:number]
+    def _fold_names(self, dimension: str, kept: Set[str]) -> None:
+        if dimension in CELL_DIMENSIONS:
+            self.sums = _fold_names(self.sums, CELL_DIMENSIONS.index(dimension), kept, _joined_sums)
+        if dimension in SESSION_DIMENSIONS:
+            self.sessions = _fold_names(self.sessions, SESSION_DIMENSIONS.index(dimension), kept, _joined_sums)
+        if dimension in TIMED_DIMENSIONS:
+            at = TIMED_DIMENSIONS.index(dimension)
+            self.durations = _fold_names(self.durations, at, kept, _joined_histograms)
+            self.first_tokens = _fold_names(self.first_tokens, at, kept, _joined_histograms)
 
-    def _add_lines(self, record: Record, lines: int) -> None:
-        """Add the lines of a batch: those that failed have no tokens of their own."""
-        failed = min(lines, _integer(record.get("lines_failed")))
-        self._add_sums(_names(record, "ok"), _sums(record, lines - failed))
-        if failed:
-            self._add_sums(_names(record, "failed"), (failed, *(0 for _ in FIGURES[1:])))
+    def _table(self, dimension: str) -> tuple[dict[Names, Sums], int]:
+        """Return the sums by cells that have the dimension, and its position in their names."""
+        if dimension == "session":
+            return self.sessions, SESSION_DIMENSIONS.index(dimension)
+        return self.sums, CELL_DIMENSIONS.index(dimension)
 
-    def _add_sums(self, names: Names, sums: Sums) -> None:
-        before = self.sums.get(names)
-        self.sums[names] = sums if before is None else tuple(map(add, before, sums))
+    def _totals(self, dimension: str) -> dict[str, tuple[int, int]]:
+        """Return calls and cost by the names in the dimension."""
+        table, at = self._table(dimension)
+        totals: dict[str, tuple[int, int]] = {}
+        for cell, row in table.items():
+            calls, cost = totals.get(cell[at], (0, 0))
+            totals[cell[at]] = calls + row[0], cost + row[_COST]
+        return totals
 
 
 def aggregate(records: Iterable[Record]) -> Aggregate:
@@ -209,7 +227,7 @@ def answering_model(record: Record) -> str:
     return f"{provider}/{model}" if provider and model else str(record.get("model") or "")
 
 
-def _names(record: Record, status: str) -> Names:
+def _timed_names(record: Record) -> Names:
     text = cast("Mapping[str, str | None]", record).get
     return (
         answering_model(record),
@@ -217,20 +235,33 @@ def _names(record: Record, status: str) -> Names:
         text("key_id") or "",
         text("app_id") or "",
         text("endpoint") or "",
-        text("session_id") or "",
-        status,
-        text("error_code") or "",
     )
 
 
-def _sums(record: Record, calls: int) -> Sums:
+def _sums(record: Record, calls: int, status: str) -> Sums:
     cost = record.get("cost_usd")
     return (
         calls,
+        calls if status == "failed" else 0,
+        calls if status == "cached" else 0,
         int(cost is None),
         *(_integer(record.get(name)) for name in _RECORD_SUMS),
         0 if cost is None else int(Decimal(str(cost)).scaleb(COST_DECIMALS, MONEY)),
     )
+
+
+def _sums_of_lines(record: Record) -> Iterator[tuple[str, Sums]]:
+    """Yield the sums of the lines of a batch by their status: those that failed have no tokens of their own."""
+    lines = _integer(record.get("lines"))
+    failed = min(lines, _integer(record.get("lines_failed")))
+    yield "ok", _sums(record, lines - failed, "ok")
+    if failed:
+        yield "failed", (failed, failed, *(0 for _ in FIGURES[2:]))
+
+
+def _add_sums(table: dict[Names, Sums], names: Names, sums: Sums) -> None:
+    before = table.get(names)
+    table[names] = sums if before is None else tuple(map(add, before, sums))
 
 
 def _integer(value: object) -> int:
@@ -239,9 +270,33 @@ def _integer(value: object) -> int:
 
 def _count_seconds(histograms: dict[Names, Histogram], names: Names, seconds: object) -> None:
     if seconds is not None:
-        histogram = histograms.setdefault(names[: len(TIMED_DIMENSIONS)], {})
+        histogram = histograms.setdefault(names, {})
         bucket = bucket_of(float(str(seconds)))
         histogram[bucket] = histogram.get(bucket, 0) + 1
+
+
+def _select(cells: Mapping[Names, _C], dimensions: Sequence[str], filters: Sequence[Filter]) -> dict[Names, _C]:
+    wanted = [(dimensions.index(each.dimension), each.name) for each in filters]
+    return {cell: content for cell, content in cells.items() if all(cell[at] == name for at, name in wanted)}
+
+
+def _split(cells: Mapping[Names, _C], at: int, kept: Set[str] | None) -> dict[str, dict[Names, _C]]:
+    parts: dict[str, dict[Names, _C]] = {}
+    for cell, content in cells.items():
+        name = cell[at] if kept is None or cell[at] in kept else OTHER
+        part = parts.get(name)
+        if part is None:
+            part = parts[name] = {}
+        part[cell] = content
+    return parts
+
+
+def _cells_of_sessions(sessions: Mapping[Names, Sums]) -> dict[Names, Sums]:
+    """Return the cells of sessions in the form of others, with an empty status and error."""
+    cells: dict[Names, Sums] = {}
+    for names, sums in sessions.items():
+        _add_sums(cells, (*names[:_TIMED], "", ""), sums)
+    return cells
 
 
 def _fold_names(cells: Mapping[Names, _C], at: int, kept: Set[str], join: Callable[[_C, _C], _C]) -> dict[Names, _C]:
@@ -254,7 +309,11 @@ def _fold_names(cells: Mapping[Names, _C], at: int, kept: Set[str], join: Callab
 
 
 def _fold_cells(
-    cells: dict[Names, _C], number: int, size: Callable[[_C], tuple[int, ...]], join: Callable[[_C, _C], _C]
+    cells: dict[Names, _C],
+    dimensions: Sequence[str],
+    number: int,
+    size: Callable[[_C], tuple[int, ...]],
+    join: Callable[[_C, _C], _C],
 ) -> dict[Names, _C]:
     """Give up one dimension of the small cells after the other, until there are at most `number` cells."""
     if len(cells) <= number:
@@ -262,12 +321,9 @@ def _fold_cells(
     by_size = sorted(sorted(cells), key=lambda cell: size(cells[cell]), reverse=True)
     folded = {cell: cells[cell] for cell in by_size[: number // 2]}
     small = {cell: cells[cell] for cell in by_size[number // 2 :]}
-    timed = len(by_size[0]) == len(TIMED_DIMENSIONS)
     for dimension in _FOLDED:
-        if dimension in TIMED_DIMENSIONS or not timed:
-            small = _fold_names(small, DIMENSIONS.index(dimension), frozenset(), join)
-        if len(folded) + len(small) <= number:
-            break
+        if dimension in dimensions and len(folded) + len(small) > number:
+            small = _fold_names(small, dimensions.index(dimension), frozenset(), join)
     for cell, content in small.items():
         folded[cell] = join(folded[cell], content) if cell in folded else content
     return folded

@@ -4,23 +4,22 @@
 |---|---|
 | `version` | 1 |
 | `names` | each name once |
-| `cells` | for each dimension, the position in `names` of the name of each cell |
-| `sums` | for each figure but the cost, the sum of each cell |
-| `costs` | the cost of each cell, as text: it may have more than 64 bits |
-| `timed` | for each timed dimension, the position in `names` of the name of each histogram |
-| `durations`, `first_tokens` | three columns: the position in `timed`, a bucket of the histogram, and its count |
+| `sums`, `sessions` | tables of sums |
+| `durations`, `first_tokens` | tables of histograms |
+| `cells` of a table | for each dimension, the position in `names` of the name of each cell |
+| `figures` of sums | for each figure but the cost, the sum of each cell |
+| `costs` of sums | the cost of each cell, as text: it may have more than 64 bits |
+| `buckets`, `counts` of histograms | the buckets of each cell, and how many durations are in them |
 """
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
-from tidegate.domain.aggregate import DIMENSIONS, FIGURES, TIMED_DIMENSIONS, Aggregate, Names
+from tidegate.domain.aggregate import FIGURES, Aggregate, Names, Sums
 from tidegate.domain.histogram import Histogram
 from tidegate.errors import StoreUnavailable
 
@@ -31,15 +30,25 @@ _VERSION = 1
 _Columns: TypeAlias = Sequence[Sequence[int]]
 
 
+class _Sums(Struct, frozen=True, array_like=True):
+    cells: _Columns
+    figures: _Columns
+    costs: Sequence[str]
+
+
+class _Histograms(Struct, frozen=True, array_like=True):
+    cells: _Columns
+    buckets: _Columns
+    counts: _Columns
+
+
 class _Document(Struct, frozen=True, array_like=True):
     version: int
     names: Sequence[str]
-    cells: _Columns
-    sums: _Columns
-    costs: Sequence[str]
-    timed: _Columns
-    durations: _Columns
-    first_tokens: _Columns
+    sums: _Sums
+    sessions: _Sums
+    durations: _Histograms
+    first_tokens: _Histograms
 
 
 _decode = msgspec.msgpack.Decoder(_Document).decode
@@ -49,25 +58,11 @@ _encode = msgspec.msgpack.Encoder().encode
 def encode_aggregate(aggregate: Aggregate) -> bytes:
     """Return the aggregate as a document."""
     names: dict[str, int] = {}
-
-    def columns(cells: Iterable[Names], number: int) -> _Columns:
-        positions = [[names.setdefault(name, len(names)) for name in cell] for cell in cells]
-        return list(zip(*positions, strict=True)) or [()] * number
-
-    cells = columns(aggregate.sums, len(DIMENSIONS))
-    sums: _Columns = list(zip(*aggregate.sums.values(), strict=True)) or [()] * len(FIGURES)
-    timed = {cell: position for position, cell in enumerate({**aggregate.durations, **aggregate.first_tokens})}
-    document = _Document(
-        _VERSION,
-        names=(),
-        cells=cells,
-        sums=sums[:-1],
-        costs=[str(cost) for cost in sums[-1]],
-        timed=columns(timed, len(TIMED_DIMENSIONS)),
-        durations=_histogram_columns(aggregate.durations, timed),
-        first_tokens=_histogram_columns(aggregate.first_tokens, timed),
+    sums, sessions = (_sums_columns(each, names) for each in (aggregate.sums, aggregate.sessions))
+    durations, first_tokens = (
+        _histogram_columns(each, names) for each in (aggregate.durations, aggregate.first_tokens)
     )
-    return zlib.compress(_encode(replace(document, names=list(names))))
+    return zlib.compress(_encode(_Document(_VERSION, list(names), sums, sessions, durations, first_tokens)))
 
 
 def decode_aggregate(data: bytes) -> Aggregate:
@@ -76,33 +71,40 @@ def decode_aggregate(data: bytes) -> Aggregate:
         document = _decode(zlib.decompressobj().decompress(data, MAX_BYTES))
         if document.version != _VERSION:
             raise StoreUnavailable("An aggregate in the table is of a newer version of Tidegate.")
-        cells, timed = (_cells(columns, document.names) for columns in (document.cells, document.timed))
-        sums = zip(*document.sums, map(int, document.costs), strict=True)
+        names = document.names
         return Aggregate(
-            dict(zip(cells, sums, strict=True)),
-            _histograms(document.durations, timed),
-            _histograms(document.first_tokens, timed),
+            _sums(document.sums, names),
+            _sums(document.sessions, names),
+            _histograms(document.durations, names),
+            _histograms(document.first_tokens, names),
         )
     except (zlib.error, msgspec.MsgspecError, ValueError, IndexError) as error:
         raise StoreUnavailable("An aggregate in the table is not valid.") from error
 
 
-def _cells(columns: _Columns, names: Sequence[str]) -> list[Names]:
-    return list(zip(*([names[at] for at in column] for column in columns), strict=True))
+def _sums_columns(table: Mapping[Names, Sums], names: dict[str, int]) -> _Sums:
+    *figures, costs = zip(*table.values(), strict=True) if table else [()] * len(FIGURES)
+    return _Sums(_positions(table, names), figures, [str(cost) for cost in costs])
 
 
-def _histogram_columns(histograms: Mapping[Names, Histogram], positions: Mapping[Names, int]) -> _Columns:
-    rows = [
-        row
-        for cell, histogram in histograms.items()
-        for row in zip(repeat(positions[cell]), histogram.keys(), histogram.values(), strict=False)
-    ]
-    return list(zip(*rows, strict=True)) or [(), (), ()]
+def _histogram_columns(table: Mapping[Names, Histogram], names: dict[str, int]) -> _Histograms:
+    buckets, counts = [[*each] for each in table.values()], [[*each.values()] for each in table.values()]
+    return _Histograms(_positions(table, names), buckets, counts)
 
 
-def _histograms(columns: _Columns, cells: Sequence[Names]) -> dict[Names, Histogram]:
-    histograms: dict[Names, Histogram] = {}
-    positions, buckets, counts = columns
-    for position, bucket, count in zip(positions, buckets, counts, strict=True):
-        histograms.setdefault(cells[position], {})[bucket] = count
-    return histograms
+def _positions(cells: Iterable[Names], names: dict[str, int]) -> _Columns:
+    return list(zip(*([names.setdefault(name, len(names)) for name in cell] for cell in cells), strict=True))
+
+
+def _sums(table: _Sums, names: Sequence[str]) -> dict[Names, Sums]:
+    rows = zip(*table.figures, map(int, table.costs), strict=True)
+    return dict(zip(_cells(table.cells, names), rows, strict=True))
+
+
+def _histograms(table: _Histograms, names: Sequence[str]) -> dict[Names, Histogram]:
+    histograms = (dict(zip(*each, strict=True)) for each in zip(table.buckets, table.counts, strict=True))
+    return dict(zip(_cells(table.cells, names), histograms, strict=True))
+
+
+def _cells(columns: _Columns, names: Sequence[str]) -> Iterator[Names]:
+    return zip(*([names[at] for at in column] for column in columns), strict=True)
