@@ -20,7 +20,7 @@ from tidegate.errors import StoreUnavailable
 WRITE_UNIT = 1024
 ID = f"batch_{ulid(NOON)}"
 N = 123_456_789
-USAGE = BatchUsage(N, N, N, N, N, N, N, N, N, N, N, N, Decimal("123456.123456789012345678"))
+USAGE = BatchUsage(N, N, N, N, N, N, N, N, N, N, N, N, Decimal("123456.123456789012345678"), N)
 
 PART = Part(
     batch_id=ID,

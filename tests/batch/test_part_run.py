@@ -293,7 +293,9 @@ async def test_guardrails_and_the_cache_work_as_for_live_calls() -> None:
         output, _ = await parts.results()
         assert (numbers(output), parts.world.provider.prompts) == ([0, 1, 2], ["Same."])
         usage = (await parts.batch()).usage
-        assert usage.amounts.tokens == LINE_TOKENS
+        assert (usage.amounts.tokens, usage.completed, usage.cached) == (LINE_TOKENS, 3, 2)
+        counters = await parts.counters()
+        assert (counters["calls"], counters["calls_ok"], counters["calls_cached"]) == (3, 1, 2)
         choices = [line["response"]["body"]["choices"] for line in output]
         assert choices == [choices[0]] * 3
 

@@ -40,4 +40,5 @@ def line_usage(outcome: Outcome) -> BatchUsage:
         input_words=words.input,
         unpriced=int(cost is None),
         cost_usd=quantize_usd(cost or Decimal(0)),
+        cached=int(outcome.status == "cached"),
     )

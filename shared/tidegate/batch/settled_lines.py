@@ -22,7 +22,8 @@ def usage_fields(usage: BatchUsage) -> dict[str, RecordValue]:
 def usage_increments(usage: BatchUsage) -> dict[str, int | Decimal]:
     """The amounts to add to the counters: those of as many calls as there were lines."""
     additions: dict[str, int | Decimal] = {
-        "calls_ok": usage.completed,
+        "calls_ok": usage.completed - usage.cached,
+        "calls_cached": usage.cached,
         "calls_failed": usage.failed,
         "calls_unpriced": usage.unpriced,
         **_tokens_and_words(usage),

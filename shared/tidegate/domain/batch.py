@@ -79,7 +79,8 @@ class BatchFault(Struct, frozen=True, array_like=True):
 class BatchUsage(Struct, frozen=True, array_like=True):
     """The usage of answered lines. `completed` and `failed` are numbers of lines; `cost_usd` leaves out unpriced ones.
 
-    `lost` counts lines that were perhaps asked twice, because a worker died before it had recorded their answers.
+    `lost` counts lines that were perhaps asked twice, because a worker died before it had recorded their answers, and
+    `cached` those that a stored reply has answered.
     """
 
     completed: int = 0
@@ -95,6 +96,7 @@ class BatchUsage(Struct, frozen=True, array_like=True):
     input_words: int = 0
     unpriced: int = 0
     cost_usd: Decimal = Decimal(0)
+    cached: int = 0
 
     @exact_money
     def __add__(self, other: "BatchUsage") -> "BatchUsage":
