@@ -8,11 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from tests.batch.parts import PartWorld, part_world
-from tests.batch.world import Provider, numbers
-from tests.world import completion
+from tests.batch.world import NOON, Provider, batch_world, numbers, request
+from tests.world import WORKSPACE, completion
 from tidegate.batch.pace import Pace
 from tidegate.domain.batch_options import BatchOptions
 from tidegate.domain.provider_pace import ProviderPace
+from tidegate.domain.workspace import WorkspaceCredential
 
 pytestmark = pytest.mark.jumping_clock
 
@@ -66,6 +67,28 @@ async def test_the_end_of_a_wait_is_told_to_other_workers() -> None:
         await parts.finish()
         output, errors = await parts.results()
         assert (numbers(output), errors) == ([0, 1, 2, 3], [])
+
+
+async def test_refusals_of_a_workspaces_own_key_slow_no_other_workspace() -> None:
+    own = replace(WORKSPACE, credentials=(WorkspaceCredential("OPENAI_API_KEY", NOON),))
+
+    def answer(prompt: str, number: int) -> httpx.Response:
+        if number <= 3:
+            return httpx.Response(429, json={"error": {"message": "Slow down."}}, headers={"retry-after": "600"})
+        return httpx.Response(200, json=completion())
+
+    async with batch_world(Provider(answer), workspace=own) as world:
+        await world.memory.vault.update(own.id, lambda _: {"OPENAI_API_KEY": "provider-secret-3"})
+        batch = await world.submit([request(0), request(1, model="mistral/mistral-small-latest")])
+        await world.run_until_idle()
+        batch = await world.batch(batch.id)
+        assert (batch.status, batch.providers) == ("completed", ("mistral", "openai@ws_test"))
+        paces = [await world.components.table.find_pace(name) for name in ("openai@ws_test", "openai", "mistral")]
+        assert [pace.blocked_until > NOON + 500 for pace in paces] == [True, False, True]
+        batch = await world.submit([request(2)])
+        await world.run_until_idle()
+        assert (await world.batch(batch.id)).providers == ("openai@ws_test",)
+        assert [each["provider"] for each in await world.records() if each["batch_id"] == batch.id] == ["openai"]
 
 
 async def test_calls_at_once_are_halved_by_a_refusal_and_recover() -> None:

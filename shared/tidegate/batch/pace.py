@@ -15,7 +15,10 @@ from msgspec.structs import replace
 
 from tidegate.batch.ports import BatchTable
 from tidegate.domain.batch_options import BatchOptions
+from tidegate.domain.deployment import Resolution
+from tidegate.domain.workspace import Workspace
 from tidegate.errors import StoreUnavailable
+from tidegate.policy.routing.health import deployment_key_of
 
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
@@ -34,6 +37,22 @@ WRITE_TRIES = 20
 RETRY_SECONDS = 1.0
 
 _MEAN_WEIGHT = 0.1
+
+
+def pace_name(resolution: Resolution, workspace: Workspace, index: int = 0) -> str:
+    """The name of the rate that calls to a deployment of the resolution use: its provider.
+
+    With a key or a route of the workspace's own, it is another rate, `openai@ws_one`, whose refusals say nothing about
+    the gateway's.
+    """
+    deployment = resolution.deployments[index]
+    owner = deployment_key_of(deployment, resolution, workspace).workspace_id
+    return deployment.provider if owner is None else f"{deployment.provider}@{owner}"
+
+
+def provider_of(name: str) -> str:
+    """The provider in a name of a rate."""
+    return name.partition("@")[0]
 
 
 class _Gate(Struct):
@@ -69,7 +88,10 @@ class _Gate(Struct):
 
 
 class Pace:
-    """The paces of one worker. `limits` are the calls at once with which it begins, and the next one after it."""
+    """The paces of one worker, by the names of rates.
+
+    `limits` are the calls at once with which it begins, and the next one after it.
+    """
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ whether its own worker does it or the next one.
 from msgspec.structs import replace
 
 from tidegate.batch.components import BatchComponents
+from tidegate.batch.pace import provider_of
 from tidegate.batch.settled_lines import find_booked_hold, usage_fields, usage_increments
 from tidegate.domain.account import Hold
 from tidegate.domain.batch import Batch, BatchUsage, Part
@@ -56,7 +57,7 @@ def _settlement(batch: Batch, part: Part, hold: Hold | None, started_at: float, 
             "id": id,
             "time": iso_time(at),
             "model": batch.model,
-            "provider": batch.providers[0] if len(batch.providers) == 1 else None,
+            "provider": provider_of(batch.providers[0]) if len(batch.providers) == 1 else None,
             "status": "batch",
             "batch_id": batch.id,
             "part": part.number,

@@ -11,7 +11,7 @@ from tidegate.batch.components import BatchComponents
 from tidegate.batch.journal import Journal, LeaseLost
 from tidegate.batch.line_call import LineAnswer, LineCalls, custom_id_of
 from tidegate.batch.lines import BatchLine, parse_line
-from tidegate.batch.pace import RETRY_SECONDS, Pace
+from tidegate.batch.pace import RETRY_SECONDS, Pace, pace_name, provider_of
 from tidegate.batch.part_ledger import PartLedger
 from tidegate.batch.results import not_asked
 from tidegate.domain.batch import BatchFault, BatchUsage
@@ -142,7 +142,8 @@ class PartWorker:
             answer = await self._calls.ask(number, line)
         finally:
             usage, error = (answer.usage, answer.error) if answer else (BatchUsage(), None)
-            is_refused = isinstance(error, ProviderRateLimited) or (answer is not None and provider in answer.limited)
+            limited = answer.limited if answer else ()
+            is_refused = isinstance(error, ProviderRateLimited) or provider_of(provider) in limited
             retry_after = error.retry_after_seconds if error is not None and is_refused else None
             await self._pace.leave(
                 provider, entered_at, usage.amounts.tokens, is_refused=is_refused, retry_after=retry_after
@@ -150,12 +151,12 @@ class PartWorker:
         return answer
 
     def _provider_of(self, model: str) -> str | None:
-        """The provider that the model's calls begin with; None if the model leads nowhere."""
+        """The rate that the model's calls begin with, see `pace_name`; None if the model leads nowhere."""
         if model not in self._providers:
             provider = None
             with suppress(TidegateError):
-                resolution = self._calls.gateway.router.resolve(model, self._calls.caller[1])
-                provider = resolution.deployments[0].provider
+                workspace = self._calls.caller[1]
+                provider = pace_name(self._calls.gateway.router.resolve(model, workspace), workspace)
             self._providers[model] = provider
         return self._providers[model]
 

@@ -19,6 +19,7 @@ from tidegate.batch.findings import InputFindings
 from tidegate.batch.keys import validation_key
 from tidegate.batch.lines import LineCutter
 from tidegate.batch.messages import PollJobs, Validate
+from tidegate.batch.pace import pace_name
 from tidegate.batch.steps import change_claimed, claimed_step, step_deaths
 from tidegate.domain.batch import Batch, BatchFault
 from tidegate.errors import NotFound, TidegateError
@@ -194,13 +195,14 @@ async def _finish_again(components: BatchComponents, workspace_id: str, batch_id
 
 
 async def _find_providers(components: BatchComponents, batch: Batch, models: list[str]) -> tuple[str, ...]:
-    """The providers that the models probably lead to, which decides only what the batch shares its windows with."""
-    workspace = None
-    with suppress(TidegateError):
+    """The rates that the models probably use, which decides only what the batch shares its windows with."""
+    try:
         _, workspace = await components.callers.find_caller(batch.workspace_id, batch.key_id)
-    providers: set[str] = set()
+    except TidegateError:
+        return ()  # the first worker pauses the batch
+    names: set[str] = set()
     for model in models:
         with suppress(TidegateError):
             resolution = components.gateway.router.resolve(model, workspace)
-            providers.update(deployment.provider for deployment in resolution.deployments)
-    return tuple(sorted(providers))
+            names.update(pace_name(resolution, workspace, index) for index in range(len(resolution.deployments)))
+    return tuple(sorted(names))

@@ -147,8 +147,9 @@ class Batch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     progress of validation or composition, and `step_lease_until` the end of the time for which one process has that
     step. `key_id` is None for a batch that came as an event: IAM has allowed it. `output_prefix` begins the names of
     the results of a dropped file. `progress_told` are the answered lines that the last event of progress told.
-    `mode_reason` is why a batch that was to be a provider's is answered by calls. `jobs` are those at the provider, in
-    the order of their parts, which count as fed.
+    `providers` are the names of the rates that its calls probably use: a provider, or with a key of the workspace's own
+    `openai@ws_one`. `mode_reason` is why a batch that was to be a provider's is answered by calls. `jobs` are those at
+    the provider, in the order of their parts, which count as fed.
     """
 
     id: str
