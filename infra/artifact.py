@@ -22,8 +22,8 @@ PYTHON = "3.13"
 DEVELOPER_TOOLS = {"cli", "local", "__main__.py"}
 EXCLUDED = {
     "admin": DEVELOPER_TOOLS | {"runtime"},
-    "batch": DEVELOPER_TOOLS | {"control", "api/admin", "runtime"},
-    "chat": DEVELOPER_TOOLS | {"control", "api/admin"},
+    "batch": DEVELOPER_TOOLS | {"control", "api/admin", "api/console", "runtime"},
+    "chat": DEVELOPER_TOOLS | {"control", "api/admin", "api/console"},
     "keeper": DEVELOPER_TOOLS | {"control", "api", "runtime"},
 }
 """By function: the parts of the package that it never imports."""

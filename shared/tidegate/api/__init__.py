@@ -26,4 +26,5 @@ models         the lists of models, and health
 model_views    JSON of models
 route_models   routes as entries in the lists of models
 admin          the admin API
+console        the dashboard
 """

@@ -5,6 +5,7 @@ All raise `AdminForbidden`, `InvalidRequest`, and `NotFound` for a resource that
 control              the ports that every use case works with, and how it records a change in the audit log
 ports                the store of managed resources, and a workspace's batches, as protocols
 authorization        admin keys: authentication, scopes, and the workspaces that a key may manage
+viewers              who looks at the dashboard
 validation           the checks of what operators write
 views                resources as JSON, without secrets and their hashes
 workspaces           create, list, change and suspend workspaces
@@ -19,5 +20,6 @@ overview_figures     sums and percentiles of an overview
 overview_budgets     budgets of workspaces and keys, used and held
 reports              usage of a workspace by day, model, key, application or session
 logs                 the call log and the audit log
+call_details         one call: its record, timeline and cost
 spreadsheet          CSV
 """

@@ -4,7 +4,7 @@ serve                the command: its options, and start-up
 stores               the store: a data folder, memory, a table on AWS, or an embedded AWS; both planes over it
 embedded             the embedded AWS (moto)
 listener             the socket that a server listens on
-admin                routes /admin/v1 to the admin API
+admin                routes /admin/v1 and /console to the control plane
 demo_keys            the demo tenant's keys: random, or from the environment
 demo_tenant          the demo workspace, its key, and the demo admin key, which a data folder keeps
 host_check           refuses requests for other hosts
@@ -22,5 +22,5 @@ openapi_clients      its endpoints for clients of OpenRouter and Lunos
 openapi_batches      its endpoints of files, uploads and batches
 openapi_batch_schemas  schemas of these endpoints
 openapi_routes       `/openapi.json`, and pages of documentation
-home_page            the page `/` for browsers
+home_page            leads browsers from `/` to the dashboard
 """

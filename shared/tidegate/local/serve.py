@@ -128,6 +128,7 @@ async def open_gateway(planes_context: AbstractAsyncContextManager[Planes], admi
     """Open both planes, and connect `admin` to the control plane. The batch engine is not running yet."""
     async with planes_context as planes:
         admin.state.control, admin.state.batches = planes.control, planes.batches
+        admin.state.authenticator = planes.gateway.authenticator
         yield planes.gateway
 
 

@@ -14,15 +14,21 @@ from tidegate.api import errors
 from tidegate.api.admin import admins, keys, logs, plans, workspaces
 from tidegate.api.admin.middleware import AdminMiddleware, error_response
 from tidegate.api.admin.responses import ERROR_RESPONSES
+from tidegate.api.console import endpoints
+from tidegate.api.console.static_files import PagesMiddleware
 from tidegate.control.control import Control
 from tidegate.errors import InvalidRequest, MethodNotAllowed, NotFound, TidegateError
+from tidegate.policy.auth.authenticator import Authenticator
 
 PREFIX = "/admin/v1"
 OPENAPI = f"{PREFIX}/openapi.json"
 
 
-def build_admin(control: Control | None = None) -> FastAPI:
-    """Build the application. Without `control`, set `app.state.control` before the first request."""
+def build_admin(control: Control | None = None, authenticator: Authenticator | None = None) -> FastAPI:
+    """Build the application, with the dashboard. Without `control`, set `app.state.control` before the first request.
+
+    With `authenticator`, callers' keys may read the dashboard, too; it can be set later as `app.state.authenticator`.
+    """
     app = _AdminApp(
         title="Tidegate control plane",
         version=__version__,
@@ -37,13 +43,15 @@ def build_admin(control: Control | None = None) -> FastAPI:
             Exception: _internal_error,
         },
     )
-    app.state.control = control
+    app.state.control, app.state.authenticator = control, authenticator
     app.router.redirect_slashes = False
     api_router = APIRouter(prefix=PREFIX, responses=ERROR_RESPONSES)
     for module in (plans, keys, logs, workspaces, admins):
         api_router.include_router(module.router)
     app.include_router(api_router)
+    app.include_router(endpoints.router)
     app.add_middleware(AdminMiddleware, public=frozenset({OPENAPI}))
+    app.add_middleware(PagesMiddleware)
     return app
 
 

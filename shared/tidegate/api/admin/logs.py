@@ -66,8 +66,8 @@ def call_filters(
         model,
         key,
         app,
-        _utc_seconds(since),
-        _utc_seconds(until),
+        utc_seconds(since),
+        utc_seconds(until),
         session_id=session,
         error=error,
         slower_than=slower,
@@ -126,7 +126,8 @@ def _entries_response(context: AdminContext, entries: Sequence[AuditEntry], limi
     return JSONResponse({"data": data, "next_cursor": entries[-1].id if len(entries) == limit else None})
 
 
-def _utc_seconds(time: datetime | None) -> float | None:
+def utc_seconds(time: datetime | None) -> float | None:
+    """Return a time in UTC seconds; one without a zone is UTC."""
     if time is None:
         return None
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

@@ -8,10 +8,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidegate.api import errors
+from tidegate.api.console.viewer import find_caller
 from tidegate.api.source import source_of
 from tidegate.control.authorization import authenticate_admin
 from tidegate.domain.ids import ulid
 from tidegate.domain.keys import hash_secret
+from tidegate.domain.managed_resources import AdminKey
 from tidegate.errors import InvalidKey, RequestTooLarge, TidegateError
 from tidegate.policy.auth.throttle import GuessThrottle
 
@@ -20,6 +22,8 @@ MAX_BODY_BYTES = 256 * 1024
 
 class AdminMiddleware:
     """ASGI middleware: sets `request.state.actor` to the admin key, and adds a request id to every response.
+
+    Paths of the dashboard also admit callers, whose rights are in `actor` then; `request.state.is_caller` is true.
 
     After many wrong keys of an address, further wrong ones get `TooManyFailures`; a valid key always passes.
     """
@@ -42,11 +46,16 @@ class AdminMiddleware:
             await error_response(error)(scope, receive, send_with_headers)
 
     async def _admit(self, request: Request) -> None:
+        caller = await find_caller(request)
+        request.state.is_caller = caller is not None
+        request.state.actor = caller or await self._authenticate_admin(request)
+
+    async def _authenticate_admin(self, request: Request) -> AdminKey:
         authorization = request.headers.get("authorization")
         header_hash = hash_secret(authorization or "")
         try:
             self._throttle.check_known_wrong(header_hash)
-            request.state.actor = await authenticate_admin(request.app.state.control, authorization)
+            return await authenticate_admin(request.app.state.control, authorization)
         except InvalidKey as error:
             if authorization is None:
                 raise

@@ -1,0 +1,73 @@
+// Requests to the gateway that served this page, with the key of this tab.
+
+import { session } from "./session.js";
+import { t } from "./text.js";
+
+// Relative addresses: a stage of API Gateway is a prefix of all paths.
+const ROOTS = { console: "v1", admin: "../admin/v1", calls: "../v1" };
+
+export class ApiError extends Error {
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export async function request(plane, path, { method = "GET", query, body, headers, signal } = {}) {
+  const search = new URLSearchParams(query ?? {}).toString();
+  let reply;
+  try {
+    reply = await fetch(`${ROOTS[plane]}${path}${search ? `?${search}` : ""}`, {
+      method,
+      signal,
+      cache: "no-store",
+      credentials: "omit",
+      headers: {
+        authorization: `Bearer ${session.key}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "offline", t("The gateway cannot be reached. Check the network, and that it is running."));
+  }
+  if (!reply.ok) throw await failure(reply);
+  return reply;
+}
+
+export async function read(plane, path, options) {
+  const reply = await request(plane, path, options);
+  return reply.status === 204 ? null : reply.json();
+}
+
+async function failure(reply) {
+  let error;
+  try {
+    error = (await reply.json()).error;
+  } catch {
+    error = null;
+  }
+  const message = error?.message ?? t("The gateway answered with status {status}.", { status: reply.status });
+  return new ApiError(reply.status, error?.code ?? "", String(message));
+}
+
+// Yields the JSON of each event of a stream.
+export async function* events(reply) {
+  const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split(/\r?\n/);
+    rest = lines.pop();
+    for (const line of lines) {
+      if (!line.startsWith("data:")) continue;
+      const data = line.slice(5).trim();
+      if (data === "[DONE]") return;
+      if (data) yield JSON.parse(data);
+    }
+  }
+}

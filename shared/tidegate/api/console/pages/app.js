@@ -1,0 +1,142 @@
+// The frame of the dashboard: sign-in, navigation, and the page that the address names.
+
+import { h, replace } from "./dom.js";
+import { address, button, changed, errorPanel } from "./parts.js";
+import { read } from "./api.js";
+import { forgetKey, isAdmin, session, workspaceOf } from "./session.js";
+import { language, setLanguage, t } from "./text.js";
+import { showSignIn } from "./signin.js";
+import { showOverview } from "./overview.js";
+import { showCalls } from "./calls.js";
+import { showCall } from "./call.js";
+import { showBatches } from "./batches.js";
+import { showPlayground } from "./playground.js";
+import { showKeys } from "./keys.js";
+import { showWorkspaces } from "./workspaces.js";
+import { showAudit } from "./audit.js";
+
+const THEME = "tidegate.theme";
+const root = document.getElementById("app");
+const always = () => true;
+
+// Each page: its name in the address, its title, who may open it, and what shows it.
+const PAGES = [
+  ["overview", () => t("Overview"), always, showOverview],
+  ["calls", () => t("Calls"), always, showCalls],
+  ["batches", () => t("Batches"), always, showBatches],
+  ["playground", () => t("Playground"), always, showPlayground],
+  ["keys", () => t("Keys"), isAdmin, showKeys],
+  ["workspaces", () => t("Workspaces"), isAdmin, showWorkspaces],
+  ["audit", () => t("Audit log"), isAdmin, showAudit],
+];
+
+let leave = new AbortController();
+
+function place() {
+  const [path, search] = location.hash.replace(/^#\/?/, "").split("?");
+  const [page, ...rest] = path.split("/");
+  return { page: page || "overview", id: decodeURIComponent(rest.join("/")), query: new URLSearchParams(search) };
+}
+
+async function start(message) {
+  leave.abort();
+  document.documentElement.lang = language;
+  document.documentElement.dataset.theme = localStorage.getItem(THEME) ?? "";
+  if (!session.key) return showSignIn(root, message, start, preferences());
+  try {
+    session.me ??= await read("console", "/me");
+  } catch (error) {
+    if (error.status === 401) return signOut(error.message);
+    return replace(root, h("main", {}, errorPanel(error, () => start()), button(t("Sign out"), () => signOut())));
+  }
+  show();
+}
+
+function signOut(message) {
+  forgetKey();
+  start(message);
+}
+
+async function show() {
+  if (!session.me) return;
+  leave.abort();
+  leave = new AbortController();
+  const { page, id, query } = place();
+  const entry = PAGES.find(([name, , allows]) => name === page && allows()) ?? PAGES[0];
+  const main = h("main", { tabindex: "-1", id: "main" });
+  replace(root, h("a", { class: "skip", href: "#main", click: (event) => { event.preventDefault(); main.focus(); } }, t("Skip to the content")),
+    header(entry[0], query), main);
+  document.title = `${entry[1]()} · Tidegate`;
+  const context = { id, query, signal: leave.signal, go, every };
+  const display = page === "calls" && id ? showCall : entry[3];
+  const attempt = async () => {
+    replace(main);
+    try {
+      await display(main, context);
+    } catch (error) {
+      if (!context.signal.aborted) fail(main, error, attempt);
+    }
+  };
+  await attempt();
+}
+
+function fail(main, error, retry) {
+  if (error.status === 401) signOut(t("This key is not valid any more. Sign in again."));
+  else replace(main, errorPanel(error, retry));
+}
+
+function go(page, query) {
+  location.hash = address(page, query).slice(1);
+}
+
+// Repeats a task until the page is left, while the tab can be seen. An error ends it, except a lost connection.
+function every(seconds, task) {
+  const { signal } = leave;
+  const run = async () => {
+    if (signal.aborted) return;
+    try {
+      if (!document.hidden) await task();
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error.status === 401) return signOut(t("This key is not valid any more. Sign in again."));
+    }
+    setTimeout(run, seconds * 1000);
+  };
+  setTimeout(run, seconds * 1000);
+}
+
+function header(current, query) {
+  const workspace = query.get("workspace");
+  const kept = workspace ? { workspace } : {};
+  return h("header", {},
+    h("strong", { class: "brand" }, "Tidegate"),
+    h("nav", { "aria-label": t("Pages") }, PAGES.filter(([, , allows]) => allows()).map(([name, title]) =>
+      h("a", { href: address(name, kept), "aria-current": name === current ? "page" : null }, title()))),
+    h("div", { class: "tools" }, workspaceChoice(current, query), preferences(),
+      h("span", { class: "quiet who" }, session.me.name), button(t("Sign out"), () => signOut())));
+}
+
+function workspaceChoice(current, query) {
+  const { workspaces } = session.me;
+  if (workspaces.length < 2) return null;
+  const all = current === "overview" && h("option", { value: "" }, t("All workspaces"));
+  const select = h("select", { "aria-label": t("Workspace"), change: () => go(current, changed(query, { workspace: select.value })) },
+    all, workspaces.map(({ id, name }) => h("option", { value: id }, name && name !== id ? `${name} (${id})` : id)));
+  select.value = current === "overview" ? (query.get("workspace") ?? "") : workspaceOf(query);
+  return select;
+}
+
+function preferences() {
+  const theme = h("select", { "aria-label": t("Colours"), change: () => {
+    localStorage.setItem(THEME, theme.value);
+    document.documentElement.dataset.theme = theme.value;
+  } }, [["", t("Auto")], ["light", t("Light")], ["dark", t("Dark")]].map(([value, label]) => h("option", { value }, label)));
+  theme.value = localStorage.getItem(THEME) ?? "";
+  const choice = h("select", { "aria-label": "Language / Sprache", change: () => { setLanguage(choice.value); start(); } },
+    h("option", { value: "en", lang: "en" }, "English"), h("option", { value: "de", lang: "de" }, "Deutsch"));
+  choice.value = language;
+  return [theme, choice];
+}
+
+addEventListener("hashchange", show);
+start();

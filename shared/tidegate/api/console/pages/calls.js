@@ -1,0 +1,133 @@
+// The list of calls: the newest first, live, with filters in the address, older pages while scrolling, and CSV.
+
+import { h, replace, save } from "./dom.js";
+import { read, request } from "./api.js";
+import { address, button, changed, code, errorPanel, hint } from "./parts.js";
+import { rowList } from "./rows.js";
+import { firstCall } from "./signin.js";
+import { workspaceOf } from "./session.js";
+import { clock, money, seconds, t, whole } from "./text.js";
+
+const PAGE = 200;
+const LIVE_SECONDS = 2;
+const FILTERS = ["status", "model", "key", "app", "session", "error", "slower", "dearer", "from", "to"];
+const STATUSES = ["ok", "cached", "failed", "cancelled", "lost", "dry_run"];
+
+export async function showCalls(main, { query, go, every, signal }) {
+  const filters = new URLSearchParams(FILTERS.filter((name) => query.get(name)).map((name) => [name, query.get(name)]));
+  filters.set("workspace", workspaceOf(query));
+  const note = h("span", { class: "quiet", role: "status" });
+  const body = h("div", {}, h("p", { class: "quiet" }, t("Loading…")));
+  replace(main, h("div", { class: "row" }, h("h1", {}, t("Calls")), liveBox(query, go), csvButton(filters, note), note), filterForm(query, go), body);
+  if (!filters.get("workspace")) return replace(body, hint(t("This key may not see any workspace.")));
+
+  let calls = [], cursor = null, isLoading = false;
+  const ids = new Set();
+  const list = rowList({
+    label: t("Calls"),
+    headings: [t("Time"), t("Status"), t("Model"), t("Tokens"), t("Cost"), t("First token"), t("Duration"), t("App")],
+    height: () => (matchMedia("(max-width: 40rem)").matches ? 64 : 36),
+    cells: (call) => cells(call, query),
+    open: (call) => go(`calls/${encodeURIComponent(call.id)}`, { workspace: call.workspace_id }),
+    nearEnd: () => older(),
+  });
+
+  const show = (added) => {
+    if (calls.length === 0) return replace(body, empty(query));
+    if (!list.element.isConnected) replace(body, list.element);
+    list.set(calls, added);
+  };
+  const add = (page, isOlder) => {
+    const fresh = page.filter((call) => !ids.has(call.id));
+    fresh.forEach((call) => ids.add(call.id));
+    calls = isOlder ? [...calls, ...fresh] : [...fresh, ...calls].sort((one, other) => (one.id < other.id ? 1 : -1));
+    return fresh.length;
+  };
+  async function older() {
+    if (isLoading || cursor === null) return;
+    isLoading = true;
+    try {
+      const page = await read("console", "/calls", { query: changed(filters, { limit: PAGE, cursor }), signal });
+      cursor = page.next_cursor;
+      add(page.data, true);
+      show(0);
+    } catch (error) {
+      if (!signal.aborted) note.textContent = error.message;
+    }
+    isLoading = false;
+  }
+  const first = await read("console", "/calls", { query: changed(filters, { limit: PAGE }), signal });
+  cursor = first.next_cursor;
+  add(first.data, true);
+  show(0);
+  // A page of a filter that matches few calls may be empty although there are more.
+  while (cursor !== null && calls.length < 20 && !signal.aborted) await older();
+
+  if (query.get("live") !== "off" && !query.has("to")) every(LIVE_SECONDS, async () => {
+    const after = calls.length > 0 ? { after: calls[0].id } : {};
+    const page = await read("console", "/calls", { query: changed(filters, { limit: PAGE, ...after }), signal });
+    const added = add(page.data, false);
+    if (added) show(added);
+  });
+}
+
+function cells(call, query) {
+  const link = h("a", { href: address(`calls/${encodeURIComponent(call.id)}`, { workspace: call.workspace_id }), "data-row": call.id }, clock(call.time));
+  const tokens = call.input_tokens === null ? "–" : `${whole(call.input_tokens)} → ${whole(call.output_tokens)}`;
+  return [link, status(call), modelOf(call), tokens, money(call.cost_usd), seconds(call.first_event_seconds), seconds(call.seconds), call.app_id ?? ""];
+}
+
+export const status = (call) => h("span", { class: `status ${/^\w+$/.test(call.status) ? call.status : ""}` }, call.error_code ? `${call.status}: ${call.error_code}` : call.status);
+
+export const modelOf = (call) => (call.provider ? `${call.provider}/${call.answered_model}` : (call.model ?? ""));
+
+function liveBox(query, go) {
+  const box = h("input", { type: "checkbox", change: () => go("calls", changed(query, { live: box.checked ? null : "off" })) });
+  box.checked = query.get("live") !== "off";
+  return h("label", { class: "row" }, box, t("Live"));
+}
+
+function csvButton(filters, note) {
+  return button(t("Download CSV"), async () => {
+    try {
+      const reply = await request("console", "/calls.csv", { query: filters });
+      save("calls.csv", await reply.blob());
+      note.textContent = reply.headers.has("x-next-cursor") ? t("The file has the newest 10,000 calls: choose a shorter range for the others.") : "";
+    } catch (error) {
+      note.textContent = error.message;
+    }
+  });
+}
+
+function filterForm(query, go) {
+  const input = (name, label, properties) => h("label", { class: "field" }, h("span", {}, label), h("input", { name, value: query.get(name) ?? "", ...properties }));
+  const choice = h("select", { name: "status" }, h("option", { value: "" }, t("any")), STATUSES.map((name) => h("option", {}, name)));
+  choice.value = query.get("status") ?? "";
+  const day = (name, label) => input(name, label, { type: "datetime-local", value: localTime(query.get(name)) });
+  const form = h("form", { class: "filters", submit: (event) => {
+    event.preventDefault();
+    const data = new FormData(form);
+    const changes = Object.fromEntries(FILTERS.map((name) => [name, String(data.get(name) ?? "").trim()]));
+    for (const name of ["from", "to"]) if (changes[name]) changes[name] = new Date(changes[name]).toISOString();
+    go("calls", changed(query, changes));
+  } },
+  h("label", { class: "field" }, h("span", {}, t("Status")), choice),
+  input("model", t("Model"), { placeholder: "openai/gpt-4.1-mini" }), input("key", t("Key id")), input("app", t("App")), input("session", t("Session")),
+  input("error", t("Error contains")), input("slower", t("Slower than (s)"), { type: "number", min: 0, step: "any" }),
+  input("dearer", t("Dearer than (USD)"), { type: "number", min: 0, step: "any" }), day("from", t("From")), day("to", t("To")),
+  h("button", { type: "submit", class: "primary" }, t("Filter")),
+  button(t("Clear"), () => go("calls", query.has("workspace") ? { workspace: query.get("workspace") } : {})));
+  const isFiltered = FILTERS.some((name) => query.get(name));
+  return h("details", { open: isFiltered }, h("summary", {}, t("Filters")), form);
+}
+
+function localTime(iso) {
+  if (!iso) return "";
+  const time = new Date(iso);
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+function empty(query) {
+  if (FILTERS.some((name) => query.get(name))) return hint(t("No calls match these filters."), h("p", {}, t("Clear a filter, or wait: new calls appear by themselves.")));
+  return hint(t("No calls yet."), h("p", {}, t("Make one, with the key in the variable KEY. It appears here by itself:")), code(firstCall()));
+}

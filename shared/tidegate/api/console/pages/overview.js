@@ -1,0 +1,145 @@
+// The overview: figures of a range, charts over time, budgets, and rows by name. All choices are in the address.
+
+import { h, replace, sized } from "./dom.js";
+import { read } from "./api.js";
+import { timeChart } from "./chart.js";
+import { address, button, changed, code, hint } from "./parts.js";
+import { firstCall } from "./signin.js";
+import { compact, dateTime, money, percent, seconds, t, whole } from "./text.js";
+
+const RANGES = { "24h": 24, "7d": 7 * 24, "30d": 30 * 24, "90d": 90 * 24 };
+const DEFAULT_RANGE = "24h";
+const FILTERS = ["model", "provider", "key", "app", "endpoint", "session", "status", "error"];
+const FIRST_ROWS = 10;
+
+const titles = () => ({
+  model: t("Model"), provider: t("Provider"), key: t("Key"), app: t("App"), endpoint: t("Endpoint"),
+  session: t("Session"), status: t("Status"), error: t("Error"),
+});
+
+export async function showOverview(main, { query, go, every, signal }) {
+  const content = h("div", { "aria-live": "off" }, h("p", { class: "quiet" }, t("Loading…")));
+  replace(main, h("h1", {}, t("Overview")), controls(query, go), content);
+  const load = async () => {
+    const found = await read("console", "/overview", { query: parameters(query), signal });
+    const dimension = content.querySelector("[data-by]")?.dataset.by;
+    replace(content, ...sections(found, query, dimension ?? query.get("by") ?? "model"));
+  };
+  await load();
+  every(30, load);
+}
+
+function parameters(query) {
+  const names = ["workspace", "from", "to", ...FILTERS].filter((name) => query.get(name) !== null);
+  const chosen = new URLSearchParams(names.map((name) => [name, query.get(name)]));
+  if (!chosen.has("from")) {
+    const hours = RANGES[query.get("range")] ?? RANGES[DEFAULT_RANGE];
+    chosen.set("from", new Date(Date.now() - hours * 3_600_000).toISOString());
+  }
+  return chosen;
+}
+
+function controls(query, go) {
+  const range = query.has("from") ? "" : (query.get("range") ?? DEFAULT_RANGE);
+  const ranges = Object.keys(RANGES).map((name) =>
+    h("a", { class: "choice", href: address("overview", changed(query, { range: name, from: null, to: null })), "aria-current": name === range ? "true" : null }, name));
+  const date = (name, label) => h("input", { type: "date", "aria-label": label, value: (query.get(name) ?? "").slice(0, 10),
+    change: (event) => {
+      const day = event.target.value && new Date(event.target.value);
+      const end = name === "to" && day ? new Date(day.getTime() + 86_400_000) : day;
+      go("overview", changed(query, { range: null, [name]: end && end.toISOString() }));
+    } });
+  const chips = FILTERS.filter((name) => query.has(name)).map((name) =>
+    h("a", { class: "chip", href: address("overview", changed(query, { [name]: null })), title: t("Remove this filter") },
+      `${titles()[name]}: ${query.get(name) || t("(none)")} ✕`));
+  return h("div", { class: "row controls" }, ranges, date("from", t("From")), date("to", t("To")), chips);
+}
+
+function sections(found, query, dimension) {
+  const { totals, series, step } = found;
+  const budgets = found.budgets.length > 0 && budgetSection(found.budgets);
+  if (totals.calls === 0) {
+    const isFiltered = FILTERS.some((name) => query.has(name));
+    return [hint(isFiltered ? t("No calls match these filters.") : t("No calls in this range yet."),
+      h("p", {}, t("Make one, with the key in the variable KEY. It appears here a few seconds later, on AWS within five minutes.")),
+      code(firstCall())), budgets];
+  }
+  const values = (name) => series.map((point) => point[name] === null ? null : Number(point[name]));
+  const chart = (title, kind, format, ...lines) => timeChart({ title, points: series, step, kind, format,
+    series: lines.map(([name, list]) => ({ name, values: list })) });
+  const failed = values("failed");
+  return [
+    h("dl", { class: "cards" }, cards(totals).map(([name, value, note]) =>
+      h("div", { class: "card panel" }, h("dt", {}, name), h("dd", {}, value), note && h("dd", { class: "quiet" }, note)))),
+    budgets,
+    h("div", { class: "charts" },
+      chart(t("Spend"), "bars", money, [t("Cost"), values("cost_usd")]),
+      chart(t("Calls"), "bars", compact, [t("Answered"), values("calls").map((calls, index) => calls - failed[index])], [t("Failed"), failed]),
+      chart(t("Tokens"), "bars", compact, [t("Input"), values("input_tokens")], [t("Output"), values("output_tokens")]),
+      chart(t("Words"), "bars", compact, [t("Words"), values("words")]),
+      chart(t("Time to the first token"), "lines", seconds, [t("median"), values("ttft_p50")], ["95 %", values("ttft_p95")]),
+      chart(t("Duration"), "lines", seconds, [t("median"), values("duration_p50")], ["95 %", values("duration_p95")])),
+    rowSection(found.by, query, dimension),
+  ];
+}
+
+const cards = (totals) => [
+  [t("Spend"), money(totals.cost_usd), totals.unpriced ? t("{count} calls without a price", { count: whole(totals.unpriced) }) : null],
+  [t("Calls"), compact(totals.calls)],
+  [t("Failed"), percent(totals.failed / totals.calls), t("{count} calls", { count: whole(totals.failed) })],
+  [t("Tokens"), compact(totals.input_tokens + totals.output_tokens), t("{input} in, {output} out", { input: compact(totals.input_tokens), output: compact(totals.output_tokens) })],
+  [t("Words"), compact(totals.words)],
+  [t("From the cache"), percent(totals.cached / totals.calls), t("{share} of input tokens at the provider", { share: percent(totals.input_tokens ? totals.cached_tokens / totals.input_tokens : 0) })],
+  [t("First token"), seconds(totals.ttft_p50), t("95 %: {time}", { time: seconds(totals.ttft_p95) })],
+  [t("Duration"), seconds(totals.duration_p50), t("95 %: {time}", { time: seconds(totals.duration_p95) })],
+];
+
+function budgetSection(budgets) {
+  return h("section", {}, h("h2", {}, t("Budgets")), h("div", { class: "budgets" }, budgets.map((budget) => {
+    const amount = budget.unit === "usd" ? money : compact;
+    const limit = Number(budget.limit), used = Number(budget.used), held = Number(budget.held);
+    const share = (part) => `${limit > 0 ? Math.min(100, 100 * part / limit) : 100}%`;
+    const unit = { usd: "USD", tokens: t("Tokens"), words: t("Words") }[budget.unit];
+    const span = { day: t("a day"), month: t("a month") }[budget.span];
+    return h("div", { class: "panel" },
+      h("p", {}, h("strong", {}, `${unit} ${span}`), " ", h("span", { class: "quiet" }, budget.id)),
+      h("div", { class: "bar", role: "meter", "aria-label": `${unit} ${span}`, "aria-valuemin": 0, "aria-valuemax": limit, "aria-valuenow": Math.min(used + held, limit) },
+        sized(h("i", { class: used + held >= 0.9 * limit ? "full" : "s0" }), { width: share(used) }),
+        sized(h("i", { class: "held" }), { width: share(Math.min(held, limit - used)) })),
+      h("p", { class: "quiet" }, t("{remaining} of {limit} remain; {held} held by running calls. Resets {time}.",
+        { remaining: amount(budget.remaining), limit: amount(budget.limit), held: amount(budget.held), time: dateTime(budget.resets_at) })));
+  })));
+}
+
+function rowSection(by, query, dimension) {
+  const section = h("section", {});
+  const show = (name, all) => {
+    section.dataset.by = name;
+    const rows = by[name] ?? [];
+    const top = Math.max(...rows.map((row) => Number(row.cost_usd)), 0);
+    const most = Math.max(...rows.map((row) => row.calls), 1);
+    const shown = all ? rows : rows.slice(0, FIRST_ROWS);
+    replace(section,
+      h("h2", {}, t("By name")),
+      h("div", { class: "row", role: "group", "aria-label": t("By name") }, FILTERS.map((each) =>
+        button(titles()[each], () => show(each), { class: "choice", "aria-pressed": String(each === name) }))),
+      rows.length === 0 ? h("p", { class: "quiet" }, t("Nothing to list here.")) : h("div", { class: "scroll" },
+        h("table", { class: "figures" },
+          h("thead", {}, h("tr", {}, [titles()[name], t("Cost"), t("Calls"), t("Failed"), t("Tokens"), t("Words"), t("First token"), t("Duration")].map((heading) => h("th", { scope: "col" }, heading)))),
+          h("tbody", {}, shown.map((row) => h("tr", {},
+            h("th", { scope: "row" }, nameLink(name, row.name, query),
+              sized(h("i", { class: "share s0", "aria-hidden": "true" }), { width: `${top > 0 ? 100 * Number(row.cost_usd) / top : 100 * row.calls / most}%` })),
+            [money(row.cost_usd), whole(row.calls), percent(row.calls ? row.failed / row.calls : 0), compact(row.input_tokens + row.output_tokens), compact(row.words), seconds(row.ttft_p50), seconds(row.duration_p50)].map((cell) => h("td", {}, cell))))))),
+      shown.length < rows.length && button(t("Show all {count}", { count: rows.length }), () => show(name, true)));
+  };
+  show(dimension);
+  return section;
+}
+
+function nameLink(dimension, name, query) {
+  if (name === "other") return t("other");
+  const label = name || t("(none)");
+  const calls = ["endpoint", "provider"].includes(dimension) || !name ? null
+    : h("a", { class: "quiet", href: address("calls", changed(new URLSearchParams(query.has("workspace") ? { workspace: query.get("workspace") } : {}), { [dimension]: name })) }, t("calls"));
+  return [h("a", { href: address("overview", changed(query, { [dimension]: name || null, by: dimension })) }, label), " ", calls];
+}

@@ -1,0 +1,59 @@
+// The language of the page, and how it writes numbers and times. English is the language of the source.
+
+import { GERMAN } from "./german.js";
+
+const STORED = "tidegate.language";
+const LANGUAGES = ["en", "de"];
+
+function choose() {
+  const stored = localStorage.getItem(STORED);
+  if (LANGUAGES.includes(stored)) return stored;
+  return navigator.language?.toLowerCase().startsWith("de") ? "de" : "en";
+}
+
+export let language = choose();
+
+export function setLanguage(chosen) {
+  language = chosen;
+  localStorage.setItem(STORED, chosen);
+}
+
+export function t(english, values) {
+  const text = language === "de" ? (GERMAN[english] ?? english) : english;
+  return values ? text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole)) : text;
+}
+
+const format = (options) => new Intl.NumberFormat(language, options);
+
+export const whole = (value) => (value === null || value === undefined ? "–" : format().format(value));
+
+export const compact = (value) =>
+  Math.abs(value) < 10_000 ? whole(value) : format({ notation: "compact", maximumFractionDigits: 1 }).format(value);
+
+export const percent = (share) => format({ style: "percent", maximumFractionDigits: 1 }).format(share);
+
+export function money(amount) {
+  if (amount === null || amount === undefined) return "–";
+  const value = Number(amount);
+  const digits = value !== 0 && Math.abs(value) < 1 ? { maximumSignificantDigits: 3 } : { maximumFractionDigits: 2 };
+  return format({ style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", ...digits }).format(value);
+}
+
+export function seconds(value) {
+  if (value === null || value === undefined) return "–";
+  if (value < 1) return `${format({ maximumFractionDigits: 0 }).format(value * 1000)} ms`;
+  return `${format({ maximumFractionDigits: value < 10 ? 2 : 1 }).format(value)} s`;
+}
+
+export const dateTime = (iso) =>
+  new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
+
+export const clock = (iso) =>
+  new Intl.DateTimeFormat(language, {
+    month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  }).format(new Date(iso));
+
+export function moment(iso, step) {
+  const options = step === "day" ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" };
+  return new Intl.DateTimeFormat(language, step === "day" ? { ...options, timeZone: "UTC" } : options).format(new Date(iso));
+}

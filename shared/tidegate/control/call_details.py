@@ -1,0 +1,81 @@
+"""One call in detail: its record, and its cost by kind of token."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+
+from tidegate.catalog import load_catalog
+from tidegate.catalog.prices import cost_parts
+from tidegate.control.authorization import find_workspace
+from tidegate.control.control import Control
+from tidegate.control.logs import check_cursor
+from tidegate.domain.ids import ulid_time
+from tidegate.domain.managed_resources import AdminKey
+from tidegate.domain.record import plain_decimal
+from tidegate.domain.usage import TokenCounts
+from tidegate.errors import NotFound
+
+_NEIGHBOURS = 40
+"""More records than have ids that differ in their last character alone."""
+
+
+class CallDetails(Struct, frozen=True):
+    """One call. `cost` has the list price of each kind of token; it is None if the model has no price.
+
+    The list price is the one of the call's time, without service tiers, batches' and markups: the record has the
+    amount that was charged.
+    """
+
+    record: Mapping[str, object]
+    cost: Sequence[Mapping[str, object]] | None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the call as JSON: money as text, times in seconds since its start."""
+        return {
+            "record": self.record,
+            "timeline": [],
+            "cost": self.cost,
+            "trace": None,
+            "trace_status": "not_asked",
+        }
+
+
+async def find_call(control: Control, actor: AdminKey, workspace_id: str, call_id: str) -> CallDetails:
+    """Return the call of this workspace. Raises `InvalidRequest`, `NotFound`, `AdminForbidden`."""
+    check_cursor(call_id)
+    workspace = await find_workspace(control, actor, workspace_id)
+    # The bounds are not included.
+    bounds = call_id[:-1], f"{call_id}0"
+    for record in await control.usages.records(workspace.id, *bounds, _NEIGHBOURS, workspace.shards):
+        if record.get("id") == call_id:
+            return CallDetails(record, _cost(record, call_id))
+    message = f"No call of this workspace has the id {call_id[:80]!r}, or it has not ended yet."
+    raise NotFound(message, param="id")
+
+
+def _cost(record: Mapping[str, object], call_id: str) -> Sequence[Mapping[str, object]] | None:
+    model = load_catalog().find_model(f"{record.get('provider')}/{record.get('answered_model')}")
+    tokens = TokenCounts(
+        input=_count(record, "input_tokens"),
+        output=_count(record, "output_tokens"),
+        cached=_count(record, "cached_tokens"),
+        written=_count(record, "written_tokens"),
+        reasoning=_count(record, "reasoning_tokens"),
+        searches=_count(record, "searches"),
+    )
+    parts = None if model is None else cost_parts(model, tokens, ulid_time(call_id))
+    if parts is None:
+        return None
+    return [
+        {"kind": part.kind, "count": part.count, "rate_usd": _money(part.rate_usd), "cost_usd": _money(part.cost_usd)}
+        for part in parts
+    ]
+
+
+def _count(record: Mapping[str, object], name: str) -> int:
+    return int(str(record.get(name) or 0))
+
+
+def _money(amount: Decimal) -> str:
+    return plain_decimal(amount)

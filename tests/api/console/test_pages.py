@@ -1,0 +1,120 @@
+"""The pages of the dashboard: small, without foreign hosts, without a way to make HTML of text, in two languages."""
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.console.world import Console
+from tidegate.api.admin.app import build_admin
+from tidegate.api.console import static_files
+
+FOLDER = Path(static_files.__file__).parent / "pages"
+FILES = sorted(FOLDER.iterdir())
+MODULES = [path for path in FILES if path.suffix == ".js"]
+MAX_BYTES = 200_000
+
+HTML_FROM_TEXT = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|setHTML|DOMParser"
+    r"|createContextualFragment|srcdoc|setTimeout\(\s*[\"'`]"
+)
+
+modules = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+
+
+@pytest.fixture
+async def visitor():
+    transport = httpx.ASGITransport(build_admin())
+    async with httpx.AsyncClient(transport=transport, base_url="http://admin.test") as client:
+        yield client
+
+
+async def test_the_pages_need_no_key_and_allow_their_own_host_alone(visitor: httpx.AsyncClient) -> None:
+    page = await visitor.get("/console/")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "connect-src": "'self'",
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:|<script(?! type=\"module\" src=)", page.text)
+    assert all(not link.startswith(("http", "//", "/")) for link in re.findall(r'(?:href|src)="([^"]+)"', page.text))
+
+
+async def test_every_file_has_its_type_and_is_checked_anew_at_each_visit(visitor: httpx.AsyncClient) -> None:
+    types = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+    for path in FILES:
+        answer = await visitor.get(f"/console/{path.name}")
+        assert (answer.status_code, answer.content) == (200, path.read_bytes())
+        assert answer.headers["content-type"].startswith(types[path.suffix])
+        assert answer.headers["cache-control"] == "no-cache"
+        again = await visitor.get(f"/console/{path.name}", headers={"if-none-match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_no_other_file_can_be_read(visitor: httpx.AsyncClient) -> None:
+    for path in (
+        "/console/../static_files.py",
+        "/console/%2e%2e/static_files.py",
+        "/console/nothing.js",
+        "/console/v1",
+    ):
+        assert (await visitor.get(path)).status_code in (401, 404)
+    assert (await visitor.post("/console/")).status_code in (401, 404, 405)
+
+
+async def test_the_address_without_a_slash_leads_to_the_pages(visitor: httpx.AsyncClient) -> None:
+    answer = await visitor.get("/console")
+    assert (answer.status_code, answer.headers["location"]) == (307, "console/index.html")
+
+
+async def test_the_local_server_has_the_pages(console: Console) -> None:
+    assert "app.js" in (await console.http.get("/console/")).text
+    assert (await console.http.get("/consolex")).status_code == 404
+
+
+def test_all_files_together_are_small() -> None:
+    assert sum(path.stat().st_size for path in FILES) <= MAX_BYTES
+
+
+@modules
+def test_no_page_makes_html_of_text(path: Path) -> None:
+    assert HTML_FROM_TEXT.findall(path.read_text()) == []
+
+
+@modules
+def test_no_page_names_another_host(path: Path) -> None:
+    addresses = set(re.findall(r"\bhttps?://[\w./-]+", path.read_text()))
+    assert addresses <= {"http://www.w3.org/2000/svg"}  # the name of a namespace
+
+
+def test_every_text_of_the_pages_exists_in_german() -> None:
+    sources = "".join(path.read_text() for path in MODULES if path.name != "german.js")
+    english = {json.loads(text) for text in re.findall(r'\bt\(\s*("(?:[^"\\]|\\.)*")', sources)}
+    lines = re.findall(
+        r'^ {2}("(?:[^"\\]|\\.)*"): ("(?:[^"\\]|\\.)*"),$', (FOLDER / "german.js").read_text(), re.MULTILINE
+    )
+    german = {json.loads(key): json.loads(text) for key, text in lines}
+    assert set(german) == english
+    places = {
+        key: (set(re.findall(r"\{\w+\}", key)), set(re.findall(r"\{\w+\}", text))) for key, text in german.items()
+    }
+    assert {key for key, (wanted, found) in places.items() if wanted != found} == set()
+
+
+def test_only_the_session_stores_the_key_and_only_requests_send_it() -> None:
+    naming = {
+        path.name for path in MODULES if "session.key" in path.read_text() or "sessionStorage" in path.read_text()
+    }
+    assert naming == {"session.js", "api.js", "app.js"}
+    assert {path.name for path in MODULES if "localStorage" in path.read_text()} == {"app.js", "text.js"}
