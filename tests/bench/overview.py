@@ -21,6 +21,7 @@ from tidegate.aws.values import to_attributes
 from tidegate.control import overview
 from tidegate.control.authorization import COMMAND_LINE_ACTOR
 from tidegate.control.overview import OverviewFilters, Step
+from tidegate.domain.aggregate_document import encode_aggregate
 from tidegate.domain.ids import ulid
 from tidegate.domain.record import iso_time
 from tidegate.domain.workspace import Workspace
@@ -66,8 +67,8 @@ def create_record(source: random.Random, at: float) -> dict[str, object]:
 
 def create_items(number: int, calls_by_day: dict[str, int]) -> Iterator[tuple[str, str, bytes, float | None]]:
     source = random.Random(1)
-    for _ in range(number):
-        at = NOW - source.random() * DAYS * _DAY
+    for position in range(number):
+        at = NOW - DAYS * _DAY * (1 - position / number)
         record = create_record(source, at)
         day = str(record["time"])[:10]
         calls_by_day[day] = calls_by_day.get(day, 0) + 1
@@ -101,11 +102,16 @@ async def measure(folder: DataFolder, number: int) -> None:
         begun_at, cpu = time.perf_counter(), time.process_time()
         await create_rollup(world.store).roller.roll(workspace)
         seconds = time.process_time() - cpu
-        print(f"roller: {time.perf_counter() - begun_at:.1f} s, {seconds / number * 1e6:.0f} µs a record")
+        print(
+            f"roller: {time.perf_counter() - begun_at:.1f} s, {seconds / number * 1e6:.0f} µs of processor a record",
+            flush=True,
+        )
         hours = await DynamoAggregates(world.store).find("ws_one", "2026-11-20T00", "2026-11-20T23")
         days = await DynamoAggregates(world.store).find("ws_one", "2026-10-01", "2026-11-30")
-        sizes = [len(each.sums) for each in (*hours.values(), *days.values())]
-        print(f"cells: {statistics.mean(sizes[:24]):.0f} an hour, {statistics.mean(sizes[24:]):.0f} a day")
+        for name, found in (("hour", hours), ("day", days)):
+            cells = statistics.mean(len(each.sums) for each in found.values())
+            size = statistics.mean(len(encode_aggregate(each)) for each in found.values())
+            print(f"aggregate of a {name}: {cells:.0f} cells, {size:.0f} bytes", flush=True)
         asked: tuple[tuple[str, int, Step, OverviewFilters], ...] = (
             ("30 days by day", 30, "day", OverviewFilters()),
             ("30 days by day, one model and key", 30, "day", OverviewFilters(model="anthropic/model-4", key="key_4")),
@@ -124,7 +130,9 @@ async def measure(folder: DataFolder, number: int) -> None:
                 times.append(time.perf_counter() - begun_at)
                 calls = made.totals["calls"]
             times.sort()
-            print(f"{name}: {times[RUNS // 2] * 1e3:.0f} ms (slowest {times[-1] * 1e3:.0f} ms), {calls} calls")
+            print(
+                f"{name}: {times[RUNS // 2] * 1e3:.0f} ms (slowest {times[-1] * 1e3:.0f} ms), {calls} calls", flush=True
+            )
 
 
 def main() -> None:
@@ -133,7 +141,7 @@ def main() -> None:
         folder = DataFolder(Path(path))
         begun_at = time.perf_counter()
         fill(folder, number)
-        print(f"records: {number}, written in {time.perf_counter() - begun_at:.0f} s")
+        print(f"records: {number}, written in {time.perf_counter() - begun_at:.0f} s", flush=True)
         asyncio.run(measure(folder, number))
 
 

@@ -198,11 +198,12 @@ def test_the_keeper_runs_every_five_minutes_and_is_never_run_again_for_a_failure
         "ENABLED",
     )
     function = stack.properties("KeeperFunction")
-    seen = {name: function[name] for name in ("Runtime", "Architectures", "Handler", "Timeout")}
+    seen = {name: function[name] for name in ("Runtime", "Architectures", "Handler", "MemorySize", "Timeout")}
     assert seen == {
         "Runtime": "python3.13",
         "Architectures": ["arm64"],
         "Handler": "functions.keeper.app.handler",
+        "MemorySize": 1769,
         "Timeout": 280,
     }
     assert function["LoggingConfig"] == {"LogGroup": {"Ref": "KeeperLogs"}, "LogFormat": "JSON"}
