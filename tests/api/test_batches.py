@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 from msgspec.structs import replace
+from openai import AsyncOpenAI
 from openai.types import Batch
 
 from tests.api.batch_app import FORM, batch_app, form
@@ -47,6 +49,50 @@ async def test_a_batch_is_created_shown_listed_and_cancelled(prefix: str) -> Non
         }
         cancelled = strict(await client.post(b"", f"{at}/cancel"))
         assert (cancelled.status, cancelled.cancelling_at) == ("cancelling", int(NOON))
+
+
+async def test_an_idempotency_key_has_one_batch() -> None:
+    key = {"idempotency-key": "job-7"}
+    async with batch_app() as (client, world):
+        body = fields(await upload(client))
+        first = await client.post(body, "/v1/batches", key)
+        second = await client.post(dict(reversed(body.items())), "/openai/batches", key)
+        assert (first.status, second.status, second.json) == (200, 200, first.json)
+        assert [each.headers.get("idempotent-replayed") for each in (first, second)] == [None, "true"]
+        other = await client.post({**body, "completion_window": "2h"}, "/v1/batches", key)
+        assert (other.status, other.json["error"]["code"]) == (422, "idempotency_key_reused")
+        call = await client.post(
+            {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}, headers=key
+        )
+        assert (call.status, call.json["error"]["code"]) == (422, "idempotency_key_reused")
+        wrong = await client.post(body, "/v1/batches", {"idempotency-key": "x" * 256})
+        assert (wrong.status, wrong.json["error"]["param"]) == (400, "idempotency-key")
+        assert [each["id"] for each in (await client.get("/v1/batches")).json["data"]] == [first.json["id"]]
+        assert len((await client.post(body, "/v1/batches")).json["id"]) == len(first.json["id"])
+        assert len(await world.components.table.open_batches()) == 2
+
+
+@pytest.mark.jumping_clock
+async def test_a_creation_that_the_sdk_repeats_after_a_lost_answer_creates_one_batch() -> None:
+    keys: list[str | None] = []
+    async with batch_app() as (client, world):
+        body = fields(await upload(client))
+
+        async def lose_first(request: httpx.Request) -> httpx.Response:
+            key = request.headers.get("idempotency-key")
+            keys.append(key)
+            reply = await client.post(request.content, request.url.path, {"idempotency-key": key} if key else None)
+            if len(keys) in (1, 3):
+                raise httpx.ReadTimeout("late")
+            return httpx.Response(reply.status, content=reply.body, headers={"content-type": "application/json"})
+
+        http = httpx.AsyncClient(transport=httpx.MockTransport(lose_first))
+        async with AsyncOpenAI(api_key="sk-test", base_url="http://gateway.test/v1", http_client=http) as sdk:
+            batch = await sdk.batches.create(**body, extra_headers={"Idempotency-Key": "job-7"})
+            assert [each.id for each in await world.components.table.open_batches()] == [batch.id]
+            await sdk.batches.create(**body)  # the SDK has no key of its own: docs/CLIENTS.md
+        assert keys == ["job-7", "job-7", None, None]
+        assert len(await world.components.table.open_batches()) == 3
 
 
 async def test_pages_of_batches_follow_one_another() -> None:

@@ -44,7 +44,9 @@ from tidegate.memory.batch_callers import MemoryCallers
 from tidegate.memory.batch_objects import MemoryBatchObjects
 from tidegate.memory.batch_table import MemoryBatchTable
 from tidegate.memory.meter import MemoryMeter
+from tidegate.memory.reply_store import MemoryReplyStore
 from tidegate.memory.world import MemoryWorld, create_memory_gateway
+from tidegate.pipeline.lazy_reuse import ReuseLoader
 from tidegate.policy.routing.retry import Retries
 from tidegate.settings import Settings
 from tidegate.surfaces.openai import OPENAI
@@ -415,7 +417,9 @@ async def batch_world(
         await memory.tenants.put_workspace(Workspace("ws_other", "Other"))
         await memory.tenants.put_key(key)
         overrides = Overrides(wrap=lambda _: fake, retries=Retries(lambda: 1.0, _no_sleep))
-        gateway: Gateway = replace(await create_memory_gateway(memory, overrides), clock=clock)
+        replies = MemoryReplyStore(clock)
+        reuse = ReuseLoader(lambda: (replies, replies))
+        gateway: Gateway = replace(await create_memory_gateway(memory, overrides), clock=clock, reuse=reuse)
         queue, events = VirtualQueue(clock), RecordedEvents()
         components = BatchComponents(
             table=MemoryBatchTable(clock),

@@ -19,6 +19,7 @@ file_cleanup  deletes the contents of expired files
 file_content  receives the content of a file
 files         files of workspaces
 findings      collects what validation finds, and stores it
+idempotent_creation  creates one batch for an idempotency key
 intake        takes messages with a request, or with the name of an object
 journal       answers on record
 keys          the names of objects in the bucket

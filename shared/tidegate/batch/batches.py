@@ -36,6 +36,11 @@ async def create_batch(components: BatchComponents, workspace_id: str, key_id: s
 
     Raises `InvalidRequest`, `NotFound` for the file, `RateLimited` for too many open batches, and `StoreUnavailable`.
     """
+    return await start_batch(components, await prepare_batch(components, workspace_id, key_id, fields))
+
+
+async def prepare_batch(components: BatchComponents, workspace_id: str, key_id: str, fields: Fields) -> Batch:
+    """Return the batch that the fields describe, which is not stored yet. Raises the errors of `create_batch`."""
     endpoint = fields.text("endpoint", choices=tuple(components.endpoints))
     window, seconds = parse_window(fields.text("completion_window"))
     metadata, output_seconds = fields.metadata(), fields.expiry_seconds("output_expires_after")
@@ -49,7 +54,7 @@ async def create_batch(components: BatchComponents, workspace_id: str, key_id: s
         raise invalid(f"The content of {file.id!r} {reason}.", "input_file_id", None)
     await check_open_batches(components, workspace_id)
     now = components.clock()
-    batch = Batch(
+    return Batch(
         id=f"batch_{ulid(now)}",
         workspace_id=workspace_id,
         key_id=key_id,
@@ -64,7 +69,6 @@ async def create_batch(components: BatchComponents, workspace_id: str, key_id: s
         metadata=metadata,
         output_seconds=output_seconds,
     )
-    return await start_batch(components, batch)
 
 
 async def start_batch(components: BatchComponents, batch: Batch) -> Batch:

@@ -53,7 +53,11 @@ def openapi_document() -> Schema:
         for path, (surface, _) in ENDPOINTS.items()
     }
     reads = _model_paths() | _account_paths() | _client_paths()
-    batches = batch_paths(_errors("400", "404", "409", "413", "415", "503"), _workspace_header())
+    batches = batch_paths(
+        _errors("400", "404", "409", "413", "415", "422", "503"),
+        _workspace_header(),
+        {**_IDEMPOTENCY_KEY, "description": "Within 24 hours, the same key and body return the same batch"},
+    )
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tidegate", "version": __version__, "license": {"name": "Apache-2.0"}},

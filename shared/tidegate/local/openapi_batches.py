@@ -52,14 +52,15 @@ _OPERATIONS: Mapping[str, tuple[str, str, str]] = {
 """The schema of the reply, the title and the description of each operation, by method and path without prefix."""
 
 
-def batch_paths(errors: Schema, workspace_header: Schema) -> Schema:
+def batch_paths(errors: Schema, workspace_header: Schema, idempotency_key: Schema) -> Schema:
     """Return the paths with all of their prefixes."""
     paths: dict[str, Schema] = {}
     for prefix in BATCH_PREFIXES:
         for operation in _OPERATIONS:
             method, path = operation.split(" ")
             described = {**_describe(operation, errors), "operationId": _name(method, prefix + path)}
-            described["parameters"] = [*_parameters(operation), workspace_header]
+            keys = [idempotency_key] if operation == "POST /batches" else []
+            described["parameters"] = [*_parameters(operation), workspace_header, *keys]
             paths.setdefault(prefix + path, {})[method.lower()] = described
     return {**paths}
 

@@ -19,7 +19,16 @@ from tidegate.policy.guardrails.selection import GuardrailSelection
 from tidegate.policy.routing.balancer import Balancer
 from tidegate.policy.routing.retry import Retries
 from tidegate.policy.routing.router import Router
-from tidegate.ports import BudgetAlerts, Cooldowns, Ledger, Meter, ReasoningSignatures, UrlFetcher, UsageReader
+from tidegate.ports import (
+    BudgetAlerts,
+    Cooldowns,
+    IdempotencyClaims,
+    Ledger,
+    Meter,
+    ReasoningSignatures,
+    UrlFetcher,
+    UsageReader,
+)
 from tidegate.providers import Registry
 from tidegate.upstream.attempt import Upstream
 
@@ -51,6 +60,10 @@ class Reuse(Protocol):
 
     def for_call(self, call: Call) -> CallReuse | None:
         """Return the call's `CallReuse`; None if it uses neither the cache nor an idempotency key."""
+        ...
+
+    def open_claims(self) -> IdempotencyClaims:
+        """Return the store of idempotency keys, for requests that are not calls."""
         ...
 
 

@@ -12,6 +12,8 @@ from tidegate.ports import IdempotencyClaims, ReplyStore
 class ReuseService(Protocol):
     """The cache and the idempotency keys of one process. `pipeline.reuse.reuse` implements it."""
 
+    claims: IdempotencyClaims
+
     def for_call(self, call: Call) -> CallReuse: ...
 
 
@@ -30,8 +32,15 @@ class ReuseLoader:
         wants_cache = options.caching or options.cache is not None or call.workspace.cache_ttl_seconds is not None
         if not wants_cache and call.idempotency_key is None:
             return None
+        return self._open_service().for_call(call)
+
+    def open_claims(self) -> IdempotencyClaims:
+        """See `Reuse.open_claims`."""
+        return self._open_service().claims
+
+    def _open_service(self) -> ReuseService:
         service = self._service
         if service is None:
             make: Callable[..., ReuseService] = load("tidegate.pipeline.reuse.reuse", "StoreReuseService")
             service = self._service = make(*self._open_stores())
-        return service.for_call(call)
+        return service
