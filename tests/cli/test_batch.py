@@ -13,7 +13,7 @@ import pytest
 from tests.cli.batch_server import STORAGE, URL, BatchServer, batch, refusal
 from tests.cli.terminal import Said
 from tidegate.cli import batch as batch_command
-from tidegate.cli import batch_progress
+from tidegate.cli import batch_client, batch_progress
 from tidegate.cli.batch_progress import Display, Watch, parse_progress
 
 ENV = {"TIDEGATE_URL": URL, "TIDEGATE_API_KEY": "sk-tidegate-test"}
@@ -26,6 +26,7 @@ Type = Callable[..., Said]
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_progress, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(batch_client, "REPETITION_SECONDS", (0.0, 0.0, 0.0))
 
 
 @pytest.fixture
@@ -72,6 +73,38 @@ def test_a_file_is_uploaded_and_becomes_a_batch(typed: Type, file: Path) -> None
     assert {(each["authorization"], each["x-workspace-id"]) for each in server.headers} == {
         ("Bearer sk-tidegate-test", "ws_one")
     }
+
+
+@pytest.mark.parametrize("fault", [httpx.ReadTimeout("late"), 409, 500, 503])
+def test_a_lost_answer_is_asked_for_again_with_the_same_key(typed: Type, file: Path, fault: Exception | int) -> None:
+    faults = [fault, fault]
+
+    def lose(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path != "/v1/batches" or not faults:
+            return None
+        lost = faults.pop()
+        if isinstance(lost, Exception):
+            raise lost
+        return refusal(lost, "idempotency_in_flight" if lost == 409 else "internal_error", "Wait.")
+
+    server = BatchServer(on_request=lose)
+    assert typed(server, "submit", str(file)).code == 0
+    assert server.requests == [("POST", "/files"), *[("POST", "/batches")] * 3]
+    assert len(set(server.sent("/batches"))) == 1
+    keys = {each["idempotency-key"] for each in server.headers[1:]}
+    assert len(keys) == 1
+    assert typed(server, "submit", str(file)).code == 0
+    assert server.headers[-1]["idempotency-key"] not in keys
+
+
+@pytest.mark.parametrize(("fault", "requests"), [(400, 1), (409, 1), (429, 1), (500, 4)])
+def test_a_refused_batch_is_told(typed: Type, file: Path, fault: int, requests: int) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        return refusal(fault, "some_code", "Refused.") if request.url.path == "/v1/batches" else None
+
+    server = BatchServer(on_request=refuse)
+    assert typed(server, "submit", str(file)) == Said(2, "", "tidegate: Refused.\n")
+    assert len(server.sent("/batches")) == requests
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Requests about files and batches to a gateway, in the form of OpenAI's API. No file is ever in memory as a whole."""
 
 import json
+import secrets
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -16,6 +18,9 @@ _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """To write a part of a large file, or to wait for an answer, takes a minute at most."""
 
 CHUNK_BYTES = 256 * 1024
+
+REPETITION_SECONDS = (1.0, 2.0, 4.0)
+"""The pauses before a request that creates a batch is repeated."""
 
 
 class RequestFailed(TidegateError):
@@ -64,7 +69,16 @@ class BatchClient:
         self._bare.close()
 
     def create_batch(self, body: Mapping[str, object]) -> JsonObject:
-        return self.post("/batches", body)
+        """Create a batch. A request whose answer is lost is repeated: its idempotency key prevents a second batch."""
+        headers = {"idempotency-key": secrets.token_hex(16)}
+        for seconds in REPETITION_SECONDS:
+            try:
+                return self._json(self._request("POST", "/batches", json=body, headers=headers))
+            except RequestFailed as error:
+                if 0 < error.status < 500 and error.code != "idempotency_in_flight":
+                    raise
+            time.sleep(seconds)
+        return self._json(self._request("POST", "/batches", json=body, headers=headers))
 
     def batch(self, batch_id: str) -> JsonObject:
         return self._json(self._request("GET", f"/batches/{batch_id}"))
