@@ -41,6 +41,7 @@ class CallHeaders(Struct, frozen=True):
 
     app_id: str | None = None
     session_id: str | None = None
+    agent_id: str | None = None
     idempotency_key: str | None = None
     request_deadline: str | None = None
     deadline: float | None = None
@@ -83,9 +84,11 @@ class Gateway(Components, frozen=True):
         request: Request,
         *,
         started_at: float | None = None,
+        authenticated_at: float | None = None,
+        endpoint: str | None = None,
         headers: CallHeaders = NO_HEADERS,
     ) -> Call:
-        """Return a new call with its id and deadline.
+        """Return a new call with its id and deadline. Times are UTC seconds; `endpoint` is the path of its request.
 
         A caller and a workspace can shorten the call's time, but not extend it. Raises `InvalidRequest`.
         """
@@ -102,7 +105,10 @@ class Gateway(Components, frozen=True):
             started_at=now,
             deadline=deadline,
             app_id=parse_app_id(headers.app_id),
-            session_id=headers.session_id,
+            session_id=headers.session_id or request.session_id,
+            agent_id=headers.agent_id,
+            endpoint=endpoint,
+            authenticated_at=authenticated_at,
             idempotency_key=parse_idempotency_key(headers.idempotency_key),
             has_own_timeout=deadline < earliest_deadline(now, (self.timeout_seconds,), (headers.deadline,)),
         )
@@ -113,7 +119,7 @@ class Gateway(Components, frozen=True):
 
         Raises `TidegateError`; once a stream has begun, its batches raise it.
         """
-        observation = Observation(call=call)
+        observation = Observation(call=call, clock=self.clock)
         call_reuse = self.reuse.for_call(call)
         try:
             async with AsyncExitStack() as stack:
@@ -133,7 +139,8 @@ class Gateway(Components, frozen=True):
             return stored_answer
         if guard_run:
             await count_call(self, observation)
-            call = observation.call = await guard_run.check_prompt(call)
+            with observation.checking(guard_run.verdicts, "input"):
+                call = observation.call = await guard_run.check_prompt(call)
         stored_answer = await call_reuse.lookup(self, call, observation, guard_run) if call_reuse else None
         if stored_answer is not None:
             return stored_answer
@@ -151,7 +158,7 @@ class Gateway(Components, frozen=True):
 
     async def dry_run(self, call: Call) -> JsonObject:
         """Report what a call would do, as JSON. No provider is asked. The dry run counts as a call and is recorded."""
-        observation = Observation(call=call)
+        observation = Observation(call=call, clock=self.clock)
         try:
             with observation.recording_failures():
                 await count_call(self, observation)

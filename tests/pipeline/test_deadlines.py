@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -239,6 +239,7 @@ class Pondering:
     """Guardrails that never come to an end, over the prompt or over the answer."""
 
     header = "ponders"
+    verdicts: ClassVar[dict[str, str]] = {}
 
     def __init__(self, over: str) -> None:
         self._over = over

@@ -3,19 +3,24 @@
 import asyncio
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from tests.store_worlds import NOON, TOKENS, World, outcome, workspace
+from tests.store_worlds import NOON, TOKENS, World, hold, outcome, workspace
+from tidegate.domain.account import AccountScope, Reservation
+from tidegate.domain.call_event import CallEvent
 from tidegate.domain.deployment import Deployment
+from tidegate.domain.limits import Limits
 from tidegate.domain.record import RETENTION_SECONDS
 from tidegate.domain.usage import TokenCounts
 
-RECORD = {
+RECORD: dict[str, Any] = {
     "id": "01KAKE0Q00AAAAAAAAAAAAAAAA",
     "time": "2026-11-21T12:00:00.000Z",
     "surface": "openai",
+    "endpoint": None,
     "stream": True,
     "model": "demo/echo",
     "provider": "demo",
@@ -40,11 +45,20 @@ RECORD = {
     "output_words": 9,
     "words_method": "tokens",
     "cost_usd": "0.00012345",
+    "held_usd": None,
     "first_event_seconds": 0.25,
     "seconds": 1.5,
+    "tokens_per_second": None,
     "workspace_id": "ws_one",
     "key_id": "key_one",
     "app_id": "app",
+    "session_id": None,
+    "agent_id": None,
+    "batch_id": None,
+    "cache": None,
+    "guardrails": None,
+    "ignored": None,
+    "timeline": None,
 }
 
 COUNTERS = {
@@ -75,6 +89,31 @@ async def test_a_record_says_all_but_the_content(world: World) -> None:
     calls = await world.usages.calls("ws_one", 10)
     assert calls == [RECORD]
     assert "secret prompt" not in json.dumps(calls)
+
+
+async def test_a_record_says_what_happened_in_the_call(world: World) -> None:
+    scope, held = AccountScope("workspace", "ws_one", Limits(usd_per_month=Decimal(10))), hold(RECORD["id"])
+    await world.ledger.reserve(Reservation(held, (scope,)))
+    made = outcome(
+        id=RECORD["id"],
+        hold=held,
+        events=(CallEvent(0.002, "authenticated"), CallEvent(0.003, "cache", "miss"), CallEvent(1.5, "settled")),
+        ignored=("seed", "logit_bias"),
+        guardrails={"pii": "mask", "length": "pass"},
+        generation_seconds=0.5,
+    )
+    named = {"endpoint": "/v1/chat/completions", "session_id": "s", "agent_id": "a", "batch_id": "batch_1"}
+    await world.meter.record(replace(made, call=replace(made.call, **named)))
+    happened = {
+        **named,
+        "held_usd": "0.5",
+        "tokens_per_second": 24.0,
+        "cache": "miss",
+        "guardrails": "pii=mask length=pass",
+        "ignored": "seed logit_bias",
+        "timeline": "auth@2 cache@3:miss end@1500",
+    }
+    assert await world.usages.calls("ws_one", 10) == [{**RECORD, **happened}]
 
 
 async def test_a_call_that_got_nowhere_has_gaps_in_its_record(world: World) -> None:

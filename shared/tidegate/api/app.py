@@ -165,7 +165,7 @@ class _DataPlane(Starlette):
 def routes(options: ServerOptions, endpoints: Mapping[str, tuple[Surface, Operation]]) -> list[BaseRoute]:
     """Return the routes of calls, models, health, usage and batches."""
     call_routes: list[BaseRoute] = [
-        Route(path, OperationEndpoint(surface, operation, options), methods=["POST"])
+        Route(path, OperationEndpoint(surface, operation, options, path.replace(":path", "")), methods=["POST"])
         for path, (surface, operation) in endpoints.items()
     ]
     return [*call_routes, *_read_routes(), _BatchRoutes()]

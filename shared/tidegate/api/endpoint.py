@@ -67,11 +67,12 @@ class ReplyProgress:
 
 
 class OperationEndpoint(Struct, frozen=True):
-    """One operation for the clients of one surface, as an ASGI application."""
+    """One operation for the clients of one surface, as an ASGI application. `path` names it in records."""
 
     surface: Surface
     operation: Operation
     options: ServerOptions
+    path: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -105,12 +106,21 @@ class OperationEndpoint(Struct, frozen=True):
             source=source_of(scope),
             headers=call_headers,
         )
+        authenticated_at = gateway.clock()
         body = await read_json_body(receive, headers, self.options.max_body_bytes)
         if DEPLOYMENT in scope.get("path_params", ()):
             body = load("tidegate.api.azure_path", "with_deployment")(body, scope["path_params"][DEPLOYMENT])
         request = self.surface.parse(self.operation, body)
         return gateway.new_call(
-            principal, workspace, self.surface, self.operation, request, started_at=started_at, headers=call_headers
+            principal,
+            workspace,
+            self.surface,
+            self.operation,
+            request,
+            started_at=started_at,
+            authenticated_at=authenticated_at,
+            endpoint=self.path,
+            headers=call_headers,
         )
 
     async def _reply(self, gateway: Gateway, call: Call, started: float, receive: Receive, send: Send) -> None:
@@ -141,7 +151,8 @@ def _call_headers(scope: Scope, headers: dict[bytes, bytes]) -> CallHeaders:
     lambda_deadline = scope.get("extensions", {}).get("tidegate.lambda", {}).get("deadline")
     return CallHeaders(
         app_id=header(headers, b"x-app-id"),
-        session_id=header(headers, b"x-session-id"),
+        session_id=header(headers, b"x-session-id") or header(headers, b"x-claude-code-session-id"),
+        agent_id=header(headers, b"x-claude-code-agent-id"),
         idempotency_key=headers[b"idempotency-key"].decode("latin-1") if b"idempotency-key" in headers else None,
         request_deadline=header(headers, b"x-request-deadline"),
         deadline=None if lambda_deadline is None else lambda_deadline - LAMBDA_MARGIN_SECONDS,

@@ -23,10 +23,17 @@ _NEIGHBOURS = 32
 _UNKNOWN = (
     *("app_id", "cache_discount", "external_user", "http_referer", "moderation_latency", "user_agent", "router"),
     *("native_tokens_completion_images", "num_fetches", "num_input_audio_prompt", "num_media_completion"),
-    *("num_media_prompt", "num_search_results", "preset_id", "provider_responses", "service_tier", "session_id"),
+    *("num_media_prompt", "num_search_results", "preset_id", "provider_responses", "service_tier"),
     *("upstream_id", "upstream_inference_cost", "web_search_engine"),
 )
 """Fields that OpenRouter's SDK requires, and that no record has."""
+
+
+_OWN_FIELDS = (
+    *("session_id", "agent_id", "batch_id", "endpoint", "status", "error_code", "attempts", "failed_attempts"),
+    *("timeline", "tokens_per_second", "cache", "guardrails", "ignored", "held_usd"),
+)
+"""Fields of the record that the reply has under their own names. `session_id` is one of OpenRouter's as well."""
 
 
 async def show_generation(request: Request) -> Response:
@@ -84,6 +91,7 @@ def _generation_json(generation_id: str, record: Mapping[str, object]) -> dict[s
         "native_tokens_reasoning": record.get("reasoning_tokens"),
         "total_cost": cost,
         "usage": cost,
+        **{name: record.get(name) for name in _OWN_FIELDS},
     }
 
 

@@ -82,7 +82,8 @@ async def write_settlement(
     call's id, or else `token`.
     """
     record_key = _record_key(settlement)
-    item = {**record_key._asdict(), **settlement.record, "ttl": int(settlement.at + RETENTION_SECONDS)}
+    record = {name: value for name, value in settlement.record.items() if value is not None}
+    item = {**record_key._asdict(), **record, "ttl": int(settlement.at + RETENTION_SECONDS)}
     increments, hold = add_all(settlement.increments), settlement.hold
     counter_keys = (
         counters_item_key(settlement.workspace_id, period, settlement.shard)

@@ -138,10 +138,14 @@ class ChatRequest(Struct, frozen=True):
         fields["output_limit"] = self.output_limit
         return fields
 
+    @property
+    def session_id(self) -> str | None:
+        cache_key = self.body.get("prompt_cache_key")
+        return cache_key if isinstance(cache_key, str) else None
+
     def session_key(self, session_id: str | None) -> bytes:
         """`prompt_cache_key`, the session's id, `user`, or how the conversation began."""
-        cache_key = self.body.get("prompt_cache_key")
-        name = (cache_key if isinstance(cache_key, str) else None) or session_id or self.fields.user
+        name = self.session_id or session_id or self.fields.user
         if name:
             return b"named:" + name.encode("utf-8", "surrogatepass")
         messages = self.fields.messages

@@ -8,6 +8,7 @@ batch_options      the settings of batches
 batch_retention    how long files, uploads, batches and parts are stored
 budget_alerts      alerts at 50, 80 and 100 % of a budget
 call               one call before the provider, and its outcome
+call_event         what happens in a call, and the timeline in its record
 deployment         a model at one provider; the configuration of a provider
 gateway_fields     the fields of a request that are the gateway's own and never reach a provider
 guardrails         guardrails, their findings and verdicts

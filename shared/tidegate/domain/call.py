@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from tidegate.domain.account import Hold
+from tidegate.domain.call_event import CallEvent
 from tidegate.domain.deployment import Deployment
 from tidegate.domain.operation import Operation, Request
 from tidegate.domain.surface import Surface
@@ -21,6 +22,7 @@ OutcomeStatus = Literal["ok", "cancelled", "failed", "cached", "lost", "dry_run"
 
 
 MAX_APP_ID = 128
+MAX_RECORDED_NAME = 128
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _APP_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9 ._:/@+-]{{0,{MAX_APP_ID - 1}}}")
 
@@ -43,8 +45,9 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     Calls of one workspace with the same `idempotency_key` are one call, which is made and charged once.
     `media` maps URLs to fetched bytes. `signatures` maps indexes of messages to the `reasoning_details` of their turns,
     for clients that do not send them back. The caller names its application (`app_id`) and the conversation that the
-    call belongs to (`session_id`). `has_own_timeout`: the deadline is the caller's or its workspace's, and earlier than
-    the operator's. A call of a batch has its `batch_id` and `batch_line`, from 0; its part is logged, and not the call.
+    call belongs to (`session_id`), and the agent in it (`agent_id`). `has_own_timeout`: the deadline is the caller's or
+    its workspace's, and earlier than the operator's. A call of a batch has its `batch_id` and `batch_line`, from 0; its
+    part is logged, and not the call. `endpoint` is the path that was called; `authenticated_at` is None for workers.
     """
 
     id: str
@@ -63,6 +66,9 @@ class CallOf(Struct, Generic[RequestT_co], frozen=True):
     has_own_timeout: bool = False
     batch_id: str | None = None
     batch_line: int | None = None
+    agent_id: str | None = None
+    endpoint: str | None = None
+    authenticated_at: float | None = None
 
 
 Call: TypeAlias = CallOf[Request]
@@ -106,6 +112,9 @@ class Outcome(Struct, frozen=True):
 
     `native_finish_reason` is the provider's own finish reason, if it differs from `finish_reason`. Settling replaces
     `hold`, the amount that was reserved, by the bill. `attempts` counts all attempts, failed ones included.
+    `events` are all that happened, in order. `ignored` are the fields that the provider cannot honour, and
+    `guardrails` the verdicts of those that have checked the call. `generation_seconds` is the time from the first to
+    the last token, or for a whole reply, from the request to the reply; None if the answer is not complete.
     """
 
     call: Call
@@ -120,6 +129,10 @@ class Outcome(Struct, frozen=True):
     error_code: str | None = None
     hold: Hold | None = None
     failed_attempts: tuple[FailedAttempt, ...] = ()
+    events: tuple[CallEvent, ...] = ()
+    ignored: tuple[str, ...] = ()
+    guardrails: Mapping[str, str] = field(default_factory=dict[str, str])
+    generation_seconds: float | None = None
 
 
 def parse_idempotency_key(header: str | None) -> str | None:
@@ -143,3 +156,11 @@ def parse_app_id(header: str | None) -> str | None:
             param="x-app-id",
         )
     return header
+
+
+def recorded_name(name: str | None) -> str | None:
+    """Return a name that the caller chose as it is recorded: its first 128 characters, those that can be printed."""
+    if not name:
+        return None
+    name = name[:MAX_RECORDED_NAME]
+    return name if name.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in name)

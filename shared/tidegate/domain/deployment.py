@@ -64,11 +64,13 @@ class Resolution(Struct, frozen=True):
     """The deployments for one call, in the order of the route; never empty.
 
     `route` is the route that the caller named, None for a model. `is_workspace_route`: the workspace owns the route.
+    `is_trial`: the call tests the first deployment, whose cooldown is over or whose latency is unknown.
     """
 
     deployments: tuple[Deployment, ...]
     route: Route | None = None
     is_workspace_route: bool = False
+    is_trial: bool = False
 
 
 class DeploymentKey(NamedTuple):

@@ -146,6 +146,11 @@ class Request(Protocol):
         """Return the fields that must be equal in requests that share a cached reply, without the model."""
         ...
 
+    @property
+    def session_id(self) -> str | None:
+        """The conversation that the request belongs to, as its body names it; None if it does not."""
+        ...
+
     def session_key(self, session_id: str | None) -> bytes:
         """Return a key that all requests of one conversation share."""
         ...

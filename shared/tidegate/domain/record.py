@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeAlias
 
-from tidegate.domain.call import Outcome
+from tidegate.domain.call import Outcome, recorded_name
+from tidegate.domain.call_event import format_timeline
 from tidegate.domain.money import MONEY, exact_money
 
 RETENTION_SECONDS = 400 * 86400
@@ -18,6 +19,22 @@ COUNTERS = (
     *("words", "input_words"),
 )
 """The integer counters of a period; a period also has `cost_usd`, a decimal."""
+
+MIN_GENERATION_SECONDS = 0.05
+"""An answer that comes within this time has come in one piece: it tells nothing about the speed of its model."""
+
+MAX_IGNORED_CHARACTERS = 200
+"""A caller can make the list of ignored fields long: a group chat has 900 messages with a `name`."""
+
+RECORD_FIELDS = (
+    *("id", "time", "surface", "endpoint", "stream", "model", "provider", "answered_model", "deployment", "status"),
+    *("error_code", "finish_reason", "native_finish_reason", "attempts", "failed_attempts", "input_tokens"),
+    *("output_tokens", "cached_tokens", "written_tokens", "reasoning_tokens", "searches", "estimated", "usage_fault"),
+    *("words", "input_words", "output_words", "words_method", "cost_usd", "held_usd", "first_event_seconds", "seconds"),
+    *("tokens_per_second", "workspace_id", "key_id", "app_id", "session_id", "agent_id", "batch_id", "cache"),
+    *("guardrails", "ignored", "timeline"),
+)
+"""The fields of a record. What is None is not stored. Lost calls and parts of batches have few fields."""
 
 # A fixed scale: sums stay exact within the 38 digits of a DynamoDB number and of `MONEY`.
 _SCALE = Decimal("1e-18")
@@ -61,6 +78,24 @@ def call_record(outcome: Outcome) -> dict[str, RecordValue]:
         "workspace_id": call.workspace.id,
         "key_id": call.principal.key_id,
         "app_id": call.app_id,
+        **call_details(outcome),
+    }
+
+
+def call_details(outcome: Outcome) -> dict[str, RecordValue]:
+    """The part of a call's record that its log line has as well: where it came from, and the path that it took."""
+    call, hold, events = outcome.call, outcome.hold, outcome.events
+    return {
+        "endpoint": call.endpoint,
+        "session_id": recorded_name(call.session_id),
+        "agent_id": recorded_name(call.agent_id),
+        "batch_id": call.batch_id,
+        "cache": next((event.detail for event in reversed(events) if event.kind == "cache"), None),
+        "guardrails": " ".join([f"{name}={verdict}" for name, verdict in outcome.guardrails.items()]) or None,
+        "ignored": _ignored(outcome.ignored),
+        "held_usd": None if hold is None else hold.amounts.usd,
+        "tokens_per_second": _tokens_per_second(outcome),
+        "timeline": format_timeline(events) or None,
     }
 
 
@@ -85,8 +120,8 @@ def counter_increments(outcome: Outcome) -> dict[str, int | Decimal]:
 
 
 def readable_record(stored: Mapping[str, object]) -> dict[str, object]:
-    """A stored record with decimals converted: durations to floats, money to text, other numbers to integers."""
-    return {name: _readable(name, value) for name, value in stored.items()}
+    """A stored record with all fields: durations and rates are floats, money is text, other numbers are integers."""
+    return dict.fromkeys(RECORD_FIELDS) | {name: _readable(name, value) for name, value in stored.items()}
 
 
 def readable_counters(stored: Mapping[str, object]) -> dict[str, int | str]:
@@ -128,10 +163,28 @@ def iso_time(at: float) -> str:
 def _readable(name: str, value: object) -> object:
     if not isinstance(value, Decimal):
         return value
-    if name == "cost_usd":
+    if name.endswith("_usd"):
         return plain_decimal(value)
-    return float(value) if name.endswith("seconds") else int(value)
+    return float(value) if name.endswith(("seconds", "_per_second")) else int(value)
 
 
 def _seconds(duration: float | None) -> float | None:
     return None if duration is None else round(duration, 6)
+
+
+def _tokens_per_second(outcome: Outcome) -> float | None:
+    seconds, tokens = outcome.generation_seconds, outcome.bill.tokens.output
+    return None if not tokens or seconds is None or seconds < MIN_GENERATION_SECONDS else round(tokens / seconds, 1)
+
+
+def _ignored(names: tuple[str, ...]) -> str | None:
+    """The names of ignored fields, separated by spaces; at the end, how many more there are."""
+    if not names:
+        return None
+    shown, size = list[str](), 0
+    for name in names:
+        size += len(name) + 1
+        if size > MAX_IGNORED_CHARACTERS:
+            return " ".join([*shown, f"+{len(names) - len(shown)}"])
+        shown.append(recorded_name(name.replace(" ", "_")) or "")
+    return " ".join(shown)

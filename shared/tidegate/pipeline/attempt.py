@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct
 
-from tidegate.domain.call import Call, FailedAttempt, SentAttempt
+from tidegate.domain.call import Call, SentAttempt
 from tidegate.domain.deployment import Deployment
 from tidegate.errors import NotConfigured, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.pipeline.components import Components
@@ -39,7 +39,7 @@ def record_failure(
     """Record the failed attempt, in the observation and, if the deployment was at fault, in its health."""
     if isinstance(error, UpstreamError | NotConfigured):
         observation.upstream_seconds += seconds
-        observation.failed_attempts.append(FailedAttempt(deployment.display_name, error.code or error.type, seconds))
+        observation.record_failure(deployment, error.code or error.type, seconds, components.clock())
     if observation.resolution is not None:
         call_timed_out = isinstance(error, AttemptTimedOut) or components.clock() >= call.deadline
         components.balancer.record_failure(
@@ -52,11 +52,13 @@ def record_failure(
         )
 
 
-def start_attempt(components: Components, prepared: PreparedCall, observation: Observation) -> SentAttempt:
+def start_attempt(
+    components: Components, prepared: PreparedCall, observation: Observation, *, is_hedge: bool = False
+) -> SentAttempt:
     """Record that the request is being sent."""
     components.retries.budget_of(prepared.deployment.provider).earn()
     request, body = prepared.call.request, prepared.request.body
-    return observation.start_attempt(prepared.deployment, request, body, components.clock())
+    return observation.start_attempt(prepared.deployment, request, body, components.clock(), is_hedge=is_hedge)
 
 
 def open_attempt(

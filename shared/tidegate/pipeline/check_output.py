@@ -24,7 +24,8 @@ async def check_answer(components: Components, guard_run: Guard, answer: Answer,
     """
     headers = (*answer.headers, (HEADER, guard_run.header))
     if answer.reply is not None:
-        return replace(answer, reply=await guard_run.check_reply(answer.reply), headers=headers)
+        with observation.checking(guard_run.verdicts, "output"):
+            return replace(answer, reply=await guard_run.check_reply(answer.reply), headers=headers)
     # An answer has either a reply or batches.
     assert answer.batches is not None  # noqa: S101
     batches = _check_stream(components, guard_run, answer.batches, observation)
@@ -36,7 +37,7 @@ async def check_answer(components: Components, guard_run: Guard, answer: Answer,
 async def _check_stream(
     components: Components, guard_run: Guard, batches: AsyncGenerator[Sequence[ReplyChunk]], observation: Observation
 ) -> AsyncGenerator[Sequence[ReplyChunk]]:
-    with observation.recording_failures():
+    with observation.recording_failures(), observation.checking(guard_run.verdicts, "output"):
         try:
             async with aclosing(batches), aclosing(guard_run.check_stream(batches)) as checked:
                 async for batch in checked:

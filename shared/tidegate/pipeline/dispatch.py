@@ -116,11 +116,12 @@ async def _try_deployments(
                 delay = _retry_delay(components, call, order, remaining_seconds, alternatives)
             if delay is None:
                 raise as_final_error(order.best_error, order.retries, call.request.options.num_retries) from None
-            if observation.failed_attempts:
-                failed = str(observation.failed_attempts[-1])
+            if failed_attempts := observation.failed_attempts():
+                failed = str(failed_attempts[-1])
                 level = logging.WARNING if call.batch_id is None else logging.DEBUG
                 log.log(level, "attempt.failed", extra={"call_id": call.id, "attempt": failed})
             if delay:
+                observation.record("queued", "retry_delay")
                 await components.retries.sleep(delay)
                 observation.upstream_seconds += delay
 
@@ -171,13 +172,11 @@ async def _run_attempt(
     except TidegateError as error:
         observation.fail_attempt(attempt, error, components.clock())
         raise
-    observation.answering = attempt
-    observation.first_event_at = components.clock()
-    observation.upstream_seconds += observation.first_event_at - started_at
+    observation.start_answer(attempt, now := components.clock())
+    seconds = now - started_at
+    observation.upstream_seconds += seconds
     if observation.resolution is not None:
-        components.balancer.record_first_event(
-            deployment, observation.resolution, call, observation.first_event_at - started_at
-        )
+        components.balancer.record_first_event(deployment, observation.resolution, call, seconds)
     return _dispatched(prepared, reply)
 
 

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from msgspec import Struct
 
-from tidegate.domain.call import Call, FailedAttempt, SentAttempt
+from tidegate.domain.call import Call, SentAttempt
 from tidegate.domain.deployment import Deployment, Resolution
 from tidegate.domain.operation import ReplyChunk
 from tidegate.errors import TidegateError
@@ -107,7 +107,7 @@ class HedgeRace(Struct, frozen=True):
                 prepared_hedge = None if answered else await self._translate_for(prepared, hedge.deployment)
                 if prepared_hedge is not None and not attempts[0].reply.done():
                     self.order.start_hedge()
-                    attempts.append(self._start(prepared_hedge))
+                    attempts.append(self._start(prepared_hedge, is_hedge=True))
                 return self._finish(await self._first(attempts), attempts)
         except TimeoutError:
             raise self._time_out(attempts) from None
@@ -116,8 +116,8 @@ class HedgeRace(Struct, frozen=True):
                 if not attempt.reply.done() or attempt.reply.cancelled():
                     attempt.cancel()
 
-    def _start(self, prepared: PreparedCall) -> Attempt:
-        sent = start_attempt(self.components, prepared, self.observation)
+    def _start(self, prepared: PreparedCall, *, is_hedge: bool = False) -> Attempt:
+        sent = start_attempt(self.components, prepared, self.observation, is_hedge=is_hedge)
         connection = open_attempt(self.components, prepared, self.call.deadline - sent.started_at)
         attempt = Attempt(prepared, connection, sent)
         self.stack.push_async_callback(attempt.stop)
@@ -154,15 +154,12 @@ class HedgeRace(Struct, frozen=True):
     def _finish(self, winner: Attempt, attempts: list[Attempt]) -> tuple[PreparedCall, ProviderReply]:
         observation, now, deployment = self.observation, self.components.clock(), winner.prepared.deployment
         losers = [attempt for attempt in attempts if attempt is not winner]
-        observation.deployment, observation.first_event_at = deployment, now
-        observation.answering = winner.sent
+        observation.start_answer(winner.sent, now)
         for loser in losers:
             loser.cancel()
             loser.sent.ended_at = now
             seconds = now - loser.sent.started_at
-            observation.failed_attempts.append(
-                FailedAttempt(loser.prepared.deployment.display_name, HEDGED_CODE, seconds)
-            )
+            observation.record_failure(loser.prepared.deployment, HEDGED_CODE, seconds, now)
             if loser.sent.started_at < winner.sent.started_at:  # it is at least this slow
                 self.components.balancer.record_first_event(
                     loser.prepared.deployment, self.resolution, self.call, seconds

@@ -1,7 +1,8 @@
 """The state of a call in progress; the one place where its outcome is decided."""
 
 import logging
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -10,8 +11,11 @@ from msgspec import field
 from tidegate.domain.account import Hold
 from tidegate.domain.budget_alerts import AccountSnapshot
 from tidegate.domain.call import Call, FailedAttempt, Outcome, OutcomeStatus, SentAttempt
+from tidegate.domain.call_event import AttemptReason, CallEvent, EventKind
 from tidegate.domain.deployment import Deployment, Resolution
+from tidegate.domain.guardrails import Stage
 from tidegate.domain.operation import Reply, ReplyChunk, ReplyLog, Request
+from tidegate.domain.record import call_details
 from tidegate.domain.usage import ArrivedReply, Bill, GeneratedText, TokenCounts, WordCounts
 from tidegate.errors import GatewayTimeout, ProviderTimeout, TidegateError, UpstreamError
 from tidegate.lazy import load
@@ -22,19 +26,22 @@ log = logging.getLogger(__name__)
 class Observation(ReplyLog, kw_only=True):
     """The facts of a call so far, from which its outcome is made. Its `status` is "cancelled" until it ends otherwise.
 
+    `events` is the log of all that happened, to which its methods append; failed attempts stand only there.
     `sent` are the attempts that are charged: a provider has the request and has not refused it. The one that answers is
     `answering`. `attempt_started_at` is the start of the last attempt, in UTC seconds. `handed_over_at` is
-    set while the caller has not yet taken what it was given of a stream.
+    set while the caller has not yet taken what it was given of a stream. `verdicts` are those of guardrails, by name.
     """
 
     call: Call
+    clock: Callable[[], float] = time.time
     status: OutcomeStatus = "cancelled"
     resolution: Resolution | None = None
     deployment: Deployment | None = None
+    events: list[CallEvent] = field(default_factory=list[CallEvent])
     attempts: int = 0
     attempt_started_at: float = 0.0
-    failed_attempts: list[FailedAttempt] = field(default_factory=list[FailedAttempt])
     first_event_at: float | None = None
+    last_event_at: float | None = None
     upstream_seconds: float = 0.0
     error_code: str | None = None
     bill: Bill | None = None
@@ -43,6 +50,20 @@ class Observation(ReplyLog, kw_only=True):
     handed_over_at: float | None = None
     sent: list[SentAttempt] = field(default_factory=list[SentAttempt])
     answering: SentAttempt | None = None
+    ignored: tuple[str, ...] = ()
+    verdicts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        if self.call.authenticated_at is not None:
+            self.record("authenticated", at=self.call.authenticated_at)
+            self.record("received")
+
+    def record(
+        self, kind: EventKind, detail: str = "", deployment: Deployment | None = None, *, at: float | None = None
+    ) -> None:
+        """Append an event to the log; `at` is its time in UTC seconds, by default now."""
+        seconds = (self.clock() if at is None else at) - self.call.started_at
+        self.events.append(CallEvent(seconds, kind, detail, "" if deployment is None else deployment.display_name))
 
     @contextmanager
     def recording_failures(self) -> Generator[None]:
@@ -52,7 +73,7 @@ class Observation(ReplyLog, kw_only=True):
         except TidegateError as error:
             if isinstance(error, UpstreamError):
                 error.sent_first_chunk = self.first_event_at is not None
-            error.attempts, error.failed_attempts = self.attempts, tuple(map(str, self.failed_attempts))
+            error.attempts, error.failed_attempts = self.attempts, tuple(map(str, self.failed_attempts()))
             self._set_failed(error.code or error.type)
             raise
         except Exception:
@@ -65,10 +86,21 @@ class Observation(ReplyLog, kw_only=True):
             return error
         timeout = ProviderTimeout(f"{self.deployment.provider} did not answer in time.")
         timeout.should_retry = False  # the call's whole time is over
-        self.failed_attempts.append(
-            FailedAttempt(self.deployment.display_name, timeout.code or "", now - self.attempt_started_at)
-        )
+        self.record_failure(self.deployment, timeout.code or "", now - self.attempt_started_at, now)
         return timeout
+
+    def record_failure(self, deployment: Deployment, code: str, lasted_seconds: float, now: float) -> None:
+        """Record that an attempt failed."""
+        name = deployment.display_name
+        self.events.append(CallEvent(now - self.call.started_at, "failed", code, name, lasted_seconds))
+
+    def failed_attempts(self) -> list[FailedAttempt]:
+        """List the attempts that have failed, in the order in which they did."""
+        return [
+            FailedAttempt(event.deployment, event.detail, event.lasted_seconds)
+            for event in self.events
+            if event.kind == "failed"
+        ]
 
     def _set_failed(self, code: str) -> None:
         self.status = "failed"
@@ -83,13 +115,43 @@ class Observation(ReplyLog, kw_only=True):
         """Record one chunk of a streamed reply."""
         self.call.operation.read_chunk(chunk, self)
 
-    def start_attempt(self, deployment: Deployment, request: Request, body: bytes, now: float) -> SentAttempt:
+    def start_attempt(
+        self, deployment: Deployment, request: Request, body: bytes, now: float, *, is_hedge: bool = False
+    ) -> SentAttempt:
         """Record a request that is being sent. It is charged unless `fail_attempt` takes it back."""
         attempt = SentAttempt(deployment, request, body, now)
+        self.record("attempt", "hedge" if is_hedge else self._reason_for(deployment), deployment, at=now)
         self.attempt_started_at = now
         self.attempts += 1
         self.sent.append(attempt)
         return attempt
+
+    def _reason_for(self, deployment: Deployment) -> AttemptReason:
+        resolution, name = self.resolution, deployment.display_name
+        if any(event.kind == "attempt" and event.deployment == name for event in self.events):
+            return "retry"
+        if resolution is not None and resolution.is_trial and deployment is resolution.deployments[0]:
+            return "trial"
+        return "fallback" if self.attempts else "first"
+
+    def start_answer(self, attempt: SentAttempt, now: float) -> None:
+        """Record the first token: the attempt is the one that answers."""
+        self.answering, self.deployment, self.first_event_at = attempt, attempt.deployment, now
+        self.record("first_token", at=now)
+
+    def end_stream(self) -> None:
+        """Record the last token of a stream. The call has then succeeded."""
+        self.status, self.last_event_at = "ok", self.clock()
+        self.record("last_token", at=self.last_event_at)
+
+    @contextmanager
+    def checking(self, verdicts: Mapping[str, str], stage: Stage) -> Generator[None]:
+        """Record that guardrails check the prompt or the answer in the block; `verdicts` are those that they find."""
+        self.verdicts = verdicts
+        try:
+            yield
+        finally:
+            self.record("guardrails", stage)
 
     def fail_attempt(self, attempt: SentAttempt, error: BaseException, now: float) -> None:
         """End the attempt. It is not charged if the provider refused the request, or cannot have it."""
@@ -104,7 +166,7 @@ class Observation(ReplyLog, kw_only=True):
 
     @property
     def _is_asking(self) -> bool:
-        return self.first_event_at is None and self.attempts > len(self.failed_attempts)
+        return self.first_event_at is None and self.attempts > len(self.failed_attempts())
 
     @property
     def model_id(self) -> str:
@@ -135,21 +197,35 @@ class Observation(ReplyLog, kw_only=True):
             native_finish_reason=self.native_finish_reason,
             error_code=self.error_code,
             hold=self.hold,
-            failed_attempts=tuple(self.failed_attempts),
+            failed_attempts=tuple(self.failed_attempts()),
+            events=(*self.events, CallEvent(finished_at - started, "settled")),
+            ignored=self.ignored,
+            guardrails=self.verdicts,
+            generation_seconds=self._generation_seconds,
         )
+
+    @property
+    def _generation_seconds(self) -> float | None:
+        if self.status != "ok" or self.first_event_at is None:
+            return None
+        if self.call.request.stream:
+            return None if self.last_event_at is None else self.last_event_at - self.first_event_at
+        return None if self.answering is None else self.first_event_at - self.answering.started_at
 
 
 def log_fields(outcome: Outcome) -> dict[str, object]:
     """Return a call's fields for its log line: enough to bill it from the log, without any of its content."""
-    call, tokens, words = outcome.call, outcome.bill.tokens, outcome.bill.words
-    line = {} if call.batch_id is None else {"batch_id": call.batch_id, "line": call.batch_line}
+    call, deployment, tokens, words = outcome.call, outcome.deployment, outcome.bill.tokens, outcome.bill.words
+    line = {} if call.batch_id is None else {"line": call.batch_line}
     return {
         "call_id": call.id,
         **line,
         "workspace_id": call.workspace.id,
         "key_id": call.principal.key_id,
-        "model": outcome.deployment.model_id if outcome.deployment else call.request.model,
-        "deployment": outcome.deployment.label if outcome.deployment else None,
+        "app_id": call.app_id,
+        "model": deployment.model_id if deployment else call.request.model,
+        "provider": deployment.provider if deployment else None,
+        "deployment": deployment.label if deployment else None,
         "status": outcome.status,
         "error_code": outcome.error_code,
         "finish_reason": outcome.finish_reason,
@@ -161,5 +237,7 @@ def log_fields(outcome: Outcome) -> dict[str, object]:
         "words": words.used,
         "cost_usd": None if outcome.bill.cost_usd is None else str(outcome.bill.cost_usd),
         "estimated": tokens.estimated,
+        "first_event_seconds": None if outcome.first_event_seconds is None else round(outcome.first_event_seconds, 4),
         "seconds": round(outcome.finished_at - call.started_at, 4),
+        **call_details(outcome),
     }

@@ -65,6 +65,7 @@ async def prepare(
         prepared = replace(earlier, headroom=UNLIMITED_HEADROOM, covers_hedge=False)
     else:
         prepared = await translate(components, call, deployment, UNLIMITED_HEADROOM)
+    observation.ignored = prepared.ignored
     return await _reserve(components, prepared, observation, hedge_deployment)
 
 
@@ -146,6 +147,8 @@ async def _reserve(
                 raise refusal.explained(error) from None
             prepared, needed, account = shorter
     covers_hedge = both is not None and observation.hold is not None and observation.hold.amounts == both.hold.amounts
+    if shorter is not None:
+        observation.record("shortened", str(prepared.headroom.max_tokens))
     if account is not None:
         scope = needed.scopes[0]
         observation.account_snapshot = AccountSnapshot(
@@ -235,6 +238,7 @@ async def _replace_hold(components: Components, observation: Observation, needed
     async def reserve() -> None:
         nonlocal account
         observation.hold, account = await components.ledger.reserve(needed, observation.hold)
+        observation.record("reserved")
 
     if observation.hold is None:
         await reserve()

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 async def respond(components: Components, dispatched: Dispatched, observation: Observation) -> Answer:
     """Return the answer to a call whose provider has sent the whole reply, or its first events."""
     call, provider_reply = observation.call, dispatched.reply
+    observation.ignored = dispatched.ignored
     keeps_reasoning = components.keeps_reasoning and dispatched.translator.signs_reasoning(call, dispatched.deployment)
     collector = call.operation.reasoning_collector(call.request) if keeps_reasoning else None
     reply: Reply | None = None
@@ -38,7 +39,7 @@ async def respond(components: Components, dispatched: Dispatched, observation: O
         batches,
         dispatched.deployment,
         observation.attempts,
-        tuple(observation.failed_attempts),
+        tuple(observation.failed_attempts()),
         dispatched.ignored,
         observation.upstream_seconds,
         dispatched.headroom,
@@ -80,7 +81,7 @@ async def _stamp_stream(
         except TidegateError as error:
             error.usage = dict(usage_with_cost(observation.usage, await update_bill(components, observation)))
             raise
-        observation.status = "ok"
+        observation.end_stream()
         usage = usage_with_cost(observation.usage, await update_bill(components, observation))
     if wants_usage(call):
         yield [stamper.usage_chunk(usage)]

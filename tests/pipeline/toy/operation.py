@@ -75,6 +75,10 @@ class ToyRequest(Struct, frozen=True):
     def cache_fields(self) -> JsonObject:
         return {"input": self.fields.input}
 
+    @property
+    def session_id(self) -> str | None:
+        return None
+
     def session_key(self, session_id: str | None) -> bytes:
         return (session_id or "").encode()
 

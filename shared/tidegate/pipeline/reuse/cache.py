@@ -80,6 +80,8 @@ class CachedCall:
         except TimeoutError:
             raise GatewayTimeout("The call timed out while it waited for an equal call in progress.") from None
         self._is_leader = packed is None
+        if not self._is_leader:
+            observation.record("queued", "equal_call", at=started_at)
         observation.upstream_seconds += components.clock() - started_at
         return None if packed is None else self._if_fresh(self._unpack(packed), components.clock())
 

@@ -63,6 +63,7 @@ class StoreCallReuse:
         stored = await self._idempotent_call.replay(components)
         if stored is None:
             return None
+        observation.record("cache", "replay")
         return stored_answer(self._call, observation, stored, stored.completion, (("idempotent-replayed", "true"),))
 
     async def lookup(
@@ -70,6 +71,8 @@ class StoreCallReuse:
     ) -> Answer | None:
         """Return the answer to an equal call. See `CachedCall.lookup`."""
         stored = await self._cached_call.lookup(components, call, observation, guard_run)
+        if self._cached_call.status:
+            observation.record("cache", self._cached_call.status)
         if stored is None:
             return None
         self._reply, self._ignored = as_new_reply(call, stored), stored.ignored

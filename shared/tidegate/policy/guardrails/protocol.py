@@ -1,6 +1,6 @@
 """The interface of the guardrails of one call, for the gateway."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -38,6 +38,11 @@ class Guard(Protocol):
     @property
     def fingerprint(self) -> str:
         """A digest of all active guardrails with their fields: only calls with equal ones may share a cached answer."""
+        ...
+
+    @property
+    def verdicts(self) -> Mapping[str, str]:
+        """The verdict of each guardrail that has checked the call so far: the gravest of `GuardDryRun`'s."""
         ...
 
     @property

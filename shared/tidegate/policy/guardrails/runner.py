@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 MAX_HELD_BYTES = 32 * 1024 * 1024
 """The limit of a streamed answer that is held back until it is complete."""
 
+_GRAVITY = ("pass", "mask", "unavailable", "block")
+
 _T = TypeVar("_T")
 
 
@@ -46,6 +48,7 @@ class GuardRun(Struct, frozen=True):
     guardrails: tuple[ActiveGuardrail, ...]
     context: GuardContext
     unavailable: set[str] = field(default_factory=set[str])
+    verdicts: dict[str, str] = field(default_factory=dict[str, str])
     schemas: dict[str, Schema | None] = field(default_factory=dict[str, Schema | None])
 
     @property
@@ -112,6 +115,7 @@ class GuardRun(Struct, frozen=True):
                         yield batch
             except Blocked as blocked:
                 self._log("guardrail.violated", blocked.guardrail.name, "output")
+                self._judge_as("block", blocked.guardrail.name)
                 raise violation_error(blocked.guardrail, "output") from None
 
     async def dry_run(self, call: Call) -> GuardDryRun:
@@ -154,21 +158,26 @@ class GuardRun(Struct, frozen=True):
         for active in guardrails:
             new_texts = await self._run_one(active, stage, apply_guardrail(active, self.context, stage, found))
             changed = found if new_texts is None else _replace_texts(found, new_texts)
+            self._judge_as("pass", active.guardrail.name)
             if changed != found:
                 self._log("guardrail.masked", active.guardrail.name, stage)
+                self._judge_as("mask", active.guardrail.name)
             found = changed
         return [each.text for each in found]
 
     async def _run_one(self, active: ActiveGuardrail, stage: Stage, work: Awaitable[_T]) -> _T | None:
         """Await `work`, and log its failure. None if the guardrail is unavailable and fails open."""
+        name = active.guardrail.name
         try:
             return await work
         except GuardrailViolation:
-            self._log("guardrail.violated", active.guardrail.name, stage)
+            self._log("guardrail.violated", name, stage)
+            self._judge_as("block", name)
             raise
         except GuardrailUnavailable:
-            log.warning("guardrail.unavailable", extra=self._extra(active.guardrail.name, stage))
-            self.unavailable.add(active.guardrail.name)
+            log.warning("guardrail.unavailable", extra=self._extra(name, stage))
+            self._judge_as("unavailable", name)
+            self.unavailable.add(name)
             if active.guardrail.fails == "closed":
                 raise
             return None
@@ -231,6 +240,8 @@ class GuardRun(Struct, frozen=True):
                 continue
             findings = await self._run_one(active, "output", detectors.find_in_texts(active.guardrail, [text]))
             found += [(active.guardrail, finding) for finding in (findings[0] if findings else ())]
+            is_masked = bool(findings and findings[0]) and active.guardrail.action == "mask"
+            self._judge_as("mask" if is_masked else "pass", active.guardrail.name)
         return found
 
     async def _rewrite(self, arguments: str) -> str:
@@ -239,6 +250,11 @@ class GuardRun(Struct, frozen=True):
         new_texts = await self._run_all(self._active_on("output"), "output", found)
         is_unchanged = new_texts == [each.text for each in found]
         return arguments if is_unchanged else operation.with_argument_texts(arguments, new_texts)
+
+    def _judge_as(self, verdict: str, name: str) -> None:
+        """Record the verdict, unless the guardrail has a graver one."""
+        earlier = self.verdicts.get(name, "pass")
+        self.verdicts[name] = max(earlier, verdict, key=_GRAVITY.index)
 
     def _log(self, event: str, name: str, stage: Stage) -> None:
         log.info(event, extra=self._extra(name, stage))

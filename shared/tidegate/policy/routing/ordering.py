@@ -40,11 +40,11 @@ class Ordering(Struct, frozen=True):
         resolution = self.peek_order(resolution, call)
         first, own = _keys_of(resolution.deployments[0], resolution, call)
         is_unknown = route.by == "latency" and self.health.first_event_seconds(first, call.request.stream) is None
-        if is_unknown or self.health.is_half_open(first):
-            self.health.start_trial(first)
-        if self.health.is_half_open(own):
-            self.health.start_trial(own)
-        return resolution
+        on_trial = [first] if is_unknown or self.health.is_half_open(first) else []
+        on_trial += [own] if self.health.is_half_open(own) else []
+        for deployment_key in on_trial:
+            self.health.start_trial(deployment_key)
+        return replace(resolution, is_trial=True) if on_trial else resolution
 
     def peek_order(self, resolution: Resolution, call: Call) -> Resolution:
         """Sort the deployments without starting a trial (for dry runs)."""

@@ -1,0 +1,102 @@
+"""Events of a call, in the order in which they happen, and the timeline: the short text of them in its record."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+EventKind = Literal[
+    "authenticated",
+    "received",
+    "queued",
+    "cache",
+    "guardrails",
+    "reserved",
+    "shortened",
+    "attempt",
+    "failed",
+    "first_token",
+    "last_token",
+    "skipped",
+    "settled",
+]
+AttemptReason = Literal["first", "retry", "fallback", "hedge", "trial"]
+
+MAX_TIMELINE_EVENTS = 48
+"""Events in a timeline. A call with many attempts has more: the timeline leaves out the middle."""
+
+_FIRST_EVENTS = MAX_TIMELINE_EVENTS - 17
+
+_NAMES: dict[EventKind, str] = {
+    "authenticated": "auth",
+    "received": "body",
+    "queued": "wait",
+    "cache": "cache",
+    "guardrails": "guard",
+    "reserved": "hold",
+    "shortened": "cut",
+    "attempt": "try",
+    "failed": "fail",
+    "first_token": "first",
+    "last_token": "last",
+    "skipped": "skip",
+    "settled": "end",
+}
+"""The names of events in a timeline. They are short: DynamoDB writes a record of less than 1 KB as one unit."""
+
+_KINDS = {name: kind for kind, name in _NAMES.items()}
+
+
+class CallEvent(Struct, frozen=True):
+    """One event, `seconds` after the call's start.
+
+    | kind | `detail` | `deployment` |
+    |---|---|---|
+    | authenticated | | |
+    | received: the body is read and valid | | |
+    | queued: it begins to wait | `equal_call` or `retry_delay` | |
+    | cache | `hit`, `miss`, `bypass` or `replay` | |
+    | guardrails: they have checked | `input` or `output` | |
+    | reserved | | |
+    | shortened: a limit allows a shorter answer only | its `max_tokens` | |
+    | attempt: a request is sent | its `AttemptReason` | its display name |
+    | failed | the error's code | its display name |
+    | first_token, last_token | | |
+    | skipped: a timeline leaves events out | how many | |
+    | settled: the call has ended, and is recorded | | |
+
+    `lasted_seconds` is the time of an attempt that failed.
+    """
+
+    seconds: float
+    kind: EventKind
+    detail: str = ""
+    deployment: str = ""
+    lasted_seconds: float = 0.0
+
+
+def format_timeline(events: Sequence[CallEvent]) -> str:
+    """Return the events as one line: "auth@2 body@3 try@4:first:openai/gpt-4o first@412 end@980", in milliseconds."""
+    if len(events) > MAX_TIMELINE_EVENTS:
+        cut, rest = events[_FIRST_EVENTS], len(events) - MAX_TIMELINE_EVENTS + 1
+        skipped = CallEvent(cut.seconds, "skipped", str(rest))
+        events = [*events[:_FIRST_EVENTS], skipped, *events[_FIRST_EVENTS + rest :]]
+    return " ".join([_format(event) for event in events])
+
+
+def parse_timeline(timeline: str) -> Iterator[CallEvent]:
+    """Yield the events of a timeline. Skips what it cannot read."""
+    for text in timeline.split():
+        name, _, rest = text.partition("@")
+        milliseconds, _, rest = rest.partition(":")
+        detail, _, deployment = rest.partition(":")
+        if name in _KINDS and milliseconds.lstrip("-").isdecimal():
+            yield CallEvent(int(milliseconds) / 1000, _KINDS[name], detail, deployment.replace("%20", " "))
+
+
+def _format(event: CallEvent) -> str:
+    text = f"{_NAMES[event.kind]}@{round(event.seconds * 1000)}"
+    if event.deployment:
+        # A model's name is the caller's choice.
+        return f"{text}:{event.detail}:{'%20'.join(event.deployment.split())}"
+    return f"{text}:{event.detail}" if event.detail else text
