@@ -85,6 +85,7 @@ async def test_refusals_of_a_workspaces_own_key_slow_no_other_workspace() -> Non
         assert (batch.status, batch.providers) == ("completed", ("mistral", "openai@ws_test"))
         paces = [await world.components.table.find_pace(name) for name in ("openai@ws_test", "openai", "mistral")]
         assert [pace.blocked_until > NOON + 500 for pace in paces] == [True, False, True]
+        world.clock.move(900)
         batch = await world.submit([request(2)])
         await world.run_until_idle()
         assert (await world.batch(batch.id)).providers == ("openai@ws_test",)
