@@ -1,5 +1,7 @@
 """An overview says what the records of its range say, without reading them."""
 
+import csv
+import io
 import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -129,6 +131,15 @@ async def test_sessions_are_not_filtered_by_status(world: Managed) -> None:
         with pytest.raises(InvalidRequest) as caught:
             await make(world, filters={"session": "s", **other})
         assert caught.value.param == "session"
+
+
+async def test_series_and_rows_are_written_as_csv(world: Managed) -> None:
+    world = await stored(world, [{**records_of_days(1, 1)[0], "app_id": "=SUM(A1)"}], "ws_one")
+    made = await make(world, since=NOON - 2 * DAY)
+    series = list(csv.DictReader(io.StringIO(made.to_csv())))
+    assert [row["at"] for row in series] == [point["at"] for point in made.series]
+    (row,) = csv.DictReader(io.StringIO(made.to_csv("app")))
+    assert (row["name"], row["calls"], row["cost_usd"]) == ("'=SUM(A1)", "1", made.totals["cost_usd"])
 
 
 async def test_failures_cached_calls_and_errors_are_counted(world: Managed) -> None:

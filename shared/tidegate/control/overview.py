@@ -15,6 +15,7 @@ from tidegate.control.authorization import check_scope, find_workspace
 from tidegate.control.control import Control
 from tidegate.control.overview_budgets import BudgetStatus, find_budgets
 from tidegate.control.overview_figures import Figures, figures_of, rows_of
+from tidegate.control.spreadsheet import to_csv
 from tidegate.domain.aggregate import DIMENSIONS, Aggregate, Filter
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.record import iso_time
@@ -62,6 +63,12 @@ class Overview(Struct, frozen=True):
             "by": self.by,
             "budgets": [budget.to_json() for budget in self.budgets],
         }
+
+    def to_csv(self, dimension: str | None = None) -> str:
+        """Return the rows of a dimension as CSV; None is the series."""
+        rows = self.series if dimension is None else self.by[dimension]
+        columns = ["at" if dimension is None else "name", *self.totals]
+        return to_csv(columns, ([row[column] for column in columns] for row in rows))
 
 
 class OverviewFilters(Struct, frozen=True):
