@@ -1,4 +1,4 @@
-"""Announces the end of a batch: to the event bus, to the workspace's webhook, and beside a dropped object that failed."""
+"""Announces the end of a batch: to the event bus, to a webhook, and beside a dropped object that failed."""
 
 from tidegate.batch.components import BatchStores
 from tidegate.batch.messages import Notify

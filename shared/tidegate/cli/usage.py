@@ -27,7 +27,9 @@ def add_subcommands(commands: Subparsers, common: argparse.ArgumentParser) -> No
     """Add `report`, `calls` and `audit`."""
     report_help = "report a workspace's usage, by default of this month until today"
     report = commands.add_parser("report", parents=[common], help=report_help)
-    report.add_argument("--by", choices=("day", "model", "key", "app", "session"), default="day", help="group by; default: day")
+    report.add_argument(
+        "--by", choices=("day", "model", "key", "app", "session"), default="day", help="group by; default: day"
+    )
     for name in ("first", "last"):
         report.add_argument(f"--{name}", metavar="DATE", type=_parse_day, help=f"the {name} day of the report, in UTC")
     report.add_argument("--csv", action="store_true", help="print CSV for spreadsheets instead of a table")

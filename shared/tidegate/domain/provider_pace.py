@@ -4,7 +4,7 @@ from msgspec import Struct
 
 
 class ProviderPace(Struct, frozen=True, array_like=True):
-    """How fast batches may ask a provider. Times are UTC seconds; `blocked_until` is the end of a wait that it asked for.
+    """How fast batches may ask a provider. Times are UTC seconds; `blocked_until` ends a wait that it has asked for.
 
     Of a declared rate, workers take portions one after the other: `requests_at` and `tokens_at` are the times from
     which the next portion may be used. The version grows by one with each write: a write of an older one is refused.
