@@ -1,4 +1,4 @@
-"""One call in detail: its record, and its cost by kind of token."""
+"""One call in detail: its record, its timeline, and its cost by kind of token."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -10,6 +10,7 @@ from tidegate.catalog.prices import cost_parts
 from tidegate.control.authorization import find_workspace
 from tidegate.control.control import Control
 from tidegate.control.logs import check_cursor
+from tidegate.domain.call_event import CallEvent, parse_timeline
 from tidegate.domain.ids import ulid_time
 from tidegate.domain.managed_resources import AdminKey
 from tidegate.domain.record import plain_decimal
@@ -28,13 +29,14 @@ class CallDetails(Struct, frozen=True):
     """
 
     record: Mapping[str, object]
+    timeline: Sequence[CallEvent]
     cost: Sequence[Mapping[str, object]] | None
 
     def to_json(self) -> dict[str, object]:
         """Return the call as JSON: money as text, times in seconds since its start."""
         return {
             "record": self.record,
-            "timeline": [],
+            "timeline": [_event_json(event) for event in self.timeline],
             "cost": self.cost,
             "trace": None,
             "trace_status": "not_asked",
@@ -49,7 +51,8 @@ async def find_call(control: Control, actor: AdminKey, workspace_id: str, call_i
     bounds = call_id[:-1], f"{call_id}0"
     for record in await control.usages.records(workspace.id, *bounds, _NEIGHBOURS, workspace.shards):
         if record.get("id") == call_id:
-            return CallDetails(record, _cost(record, call_id))
+            timeline = list(parse_timeline(str(record.get("timeline") or "")))
+            return CallDetails(record, timeline, _cost(record, call_id))
     message = f"No call of this workspace has the id {call_id[:80]!r}, or it has not ended yet."
     raise NotFound(message, param="id")
 
@@ -79,3 +82,7 @@ def _count(record: Mapping[str, object], name: str) -> int:
 
 def _money(amount: Decimal) -> str:
     return plain_decimal(amount)
+
+
+def _event_json(event: CallEvent) -> dict[str, object]:
+    return {"at": event.seconds, "kind": event.kind, "detail": event.detail, "deployment": event.deployment}

@@ -23,7 +23,17 @@ export function t(english, values) {
   return values ? text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole)) : text;
 }
 
-const format = (options) => new Intl.NumberFormat(language, options);
+// To make a format takes longer than to use it, and a list of calls uses one in each cell.
+const formats = new Map();
+
+function kept(Format, options) {
+  const name = Format.name + language + JSON.stringify(options ?? {});
+  if (!formats.has(name)) formats.set(name, new Format(language, options));
+  return formats.get(name);
+}
+
+const format = (options) => kept(Intl.NumberFormat, options);
+const times = (options) => kept(Intl.DateTimeFormat, options);
 
 export const whole = (value) => (value === null || value === undefined ? "–" : format().format(value));
 
@@ -46,14 +56,12 @@ export function seconds(value) {
 }
 
 export const dateTime = (iso) =>
-  new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
+  times({ dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));
 
 export const clock = (iso) =>
-  new Intl.DateTimeFormat(language, {
-    month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit",
-  }).format(new Date(iso));
+  times({ month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(new Date(iso));
 
 export function moment(iso, step) {
   const options = step === "day" ? { month: "short", day: "numeric" } : { hour: "2-digit", minute: "2-digit" };
-  return new Intl.DateTimeFormat(language, step === "day" ? { ...options, timeZone: "UTC" } : options).format(new Date(iso));
+  return times(step === "day" ? { ...options, timeZone: "UTC" } : options).format(new Date(iso));
 }
